@@ -1,0 +1,140 @@
+"""Run the model of this bundle: self-test it, classify items, time it.
+
+    python app.py selftest
+    python app.py classify items.npy [--top 3]
+    python app.py bench
+
+Needs numpy and one runtime: pip install -r requirements-litert.txt (or
+requirements-tflite-runtime.txt). Works on Python 3.9 and later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import python_runner
+
+HERE = Path(__file__).resolve().parent
+MANIFEST: Dict[str, Any] = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+# How long `bench` times: alternating no models, so one long row of blocks.
+BLOCKS = {"blocks": 20, "seconds": 0.1, "runs": 20}
+
+
+def request(mode: str, runtime: str, inputs: Dict[str, str]) -> Dict[str, Any]:
+    model = {"id": MANIFEST["name"], "path": str(HERE / MANIFEST["model"]["file"])}
+    return {
+        "schema": 1,
+        "mode": mode,
+        "runtime": runtime,
+        "models": [model],
+        "inputs": inputs,
+        "preprocess": MANIFEST["preprocess"],
+        "golden": {
+            name: {"path": str(HERE / golden["file"]), "tolerance": golden["tolerance"]}
+            for name, golden in MANIFEST["golden"]["outputs"].items()
+        },
+        "stop": BLOCKS,
+    }
+
+
+def golden_inputs() -> Dict[str, str]:
+    return {name: str(HERE / file) for name, file in MANIFEST["golden"]["inputs"].items()}
+
+
+def choose_runtime(wanted: str) -> str:
+    """The runtime asked for, or the first of the target's that works here."""
+    if wanted:
+        return wanted
+    problems = []
+    for runtime in MANIFEST["runtimes"]:
+        try:
+            python_runner.RUNTIMES[runtime["name"]][0]()
+        except python_runner.RuntimeMissing as error:
+            problems.append(f"{runtime['name']}: {error}")
+        else:
+            return str(runtime["name"])
+    raise python_runner.RuntimeMissing("no runtime works here\n  " + "\n  ".join(problems))
+
+
+def run(asked: Dict[str, Any]) -> Dict[str, Any]:
+    mode = python_runner.MODES[asked["mode"]]
+    result = python_runner.handle(asked, lambda result: mode(asked, result))
+    if "error" in result:
+        raise RuntimeError(result["error"]["message"])
+    print(f"{MANIFEST['name']} {MANIFEST['version']} on {result['runtime']} {result['version']}")
+    answer: Dict[str, Any] = result["models"][MANIFEST["name"]]
+    return answer
+
+
+def selftest(runtime: str) -> int:
+    answer = run(request("selftest", runtime, golden_inputs()))
+    for name, difference in answer["differences"].items():
+        tolerance = MANIFEST["golden"]["outputs"][name]["tolerance"]
+        print(f"output {name}: largest difference {difference:.3g}, tolerance {tolerance:.3g}")
+    verdict = "passed" if answer["passed"] else "FAILED"
+    print(f"self-test {verdict} on {answer['items']} golden items")
+    return 0 if answer["passed"] else 1
+
+
+def bench(runtime: str) -> int:
+    answer = run(request("bench", runtime, golden_inputs()))
+    samples = np.concatenate([np.asarray(block) for block in answer["blocks_ns"]])
+    p50, p95 = np.percentile(samples, [50, 95]) / 1e6
+    print(
+        f"load {answer['load_ns'] / 1e6:.2f} ms, first inference {answer['first_ns'] / 1e6:.3f} ms"
+    )
+    print(f"latency p50 {p50:.4f} ms, p95 {p95:.4f} ms over {len(samples)} runs, one thread")
+    return 0
+
+
+def classify(runtime: str, path: str, top: int) -> int:
+    inputs = list(MANIFEST["model"]["inputs"])
+    if len(inputs) != 1:
+        raise RuntimeError("classify takes models of one input; this one has %d" % len(inputs))
+    shape = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
+    items = np.load(path)
+    if items.size == np.prod(shape[1:]):
+        items = items.reshape([1] + shape[1:])
+    if items[:1].size != np.prod(shape[1:]):
+        raise RuntimeError("items are shaped %s, the model takes %s" % (items.shape[1:], shape[1:]))
+    asked = request("classify", runtime, {inputs[0]: path})
+    job = python_runner.Job(asked, asked["models"][0])
+    job.raw[inputs[0]] = items
+    job.index = np.arange(len(items))
+    feeds = job.feeds(job.model, 0, len(items))
+    answers = python_runner.run_items(job, job.model, feeds, len(items))
+    scores = next(iter(answers.values())).reshape(len(items), -1)
+    labels: List[str] = MANIFEST["labels"]
+    for number, row in enumerate(scores):
+        best = np.argsort(row)[::-1][:top]
+        shown = ", ".join(f"{labels[k] if k < len(labels) else k} {row[k]:.3f}" for k in best)
+        print(f"item {number}: {shown}")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("command", choices=["selftest", "classify", "bench"])
+    parser.add_argument("items", nargs="?", help="an .npy file, to classify")
+    parser.add_argument("--runtime", default="", help="litert or tflite-runtime")
+    parser.add_argument("--top", type=int, default=3, help="how many classes to print")
+    arguments = parser.parse_args()
+    try:
+        runtime = choose_runtime(arguments.runtime)
+        if arguments.command == "classify":
+            if not arguments.items:
+                parser.error("classify needs an .npy file")
+            return classify(runtime, arguments.items, arguments.top)
+        return {"selftest": selftest, "bench": bench}[arguments.command](runtime)
+    except (RuntimeError, OSError, ValueError, python_runner.RuntimeMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

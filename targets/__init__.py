@@ -1,0 +1,1 @@
+"""Everything that knows a device: the catalog, transports, runners and bundle layouts."""

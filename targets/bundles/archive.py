@@ -1,0 +1,126 @@
+"""Packing: a deterministic ``.tar.gz`` with a manifest that names every file's digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from edgekit.store import write_bytes
+from edgekit.targets.catalog import Target
+from edgekit.types import Bundle, Json, Preprocess, TensorSpec
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output."""
+
+    inputs: Mapping[str, npt.NDArray[Any]]
+    outputs: Mapping[str, npt.NDArray[np.float32]]
+    tolerance: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle, whatever its layout."""
+
+    name: str
+    version: str
+    model: Path
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    golden: Golden
+    measurements: Mapping[str, Json]
+    tools: Mapping[str, str]
+
+
+def pack(target: Target, contents: Contents, path: Path) -> Bundle:
+    """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes."""
+    layout = importlib.import_module(f"edgekit.targets.bundles.{target.bundle.replace('-', '_')}")
+    files = {**layout.files(target, contents), **_golden_files(contents.golden)}
+    files["model.tflite"] = contents.model.read_bytes()
+    files["labels.txt"] = "".join(f"{label}\n" for label in contents.labels).encode()
+    manifest = _manifest(target, contents, files)
+    files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
+    content = _archive(f"{contents.name}-{contents.version}-{target.id}", files)
+    write_bytes(path, content)
+    return Bundle(path, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _golden_files(golden: Golden) -> dict[str, bytes]:
+    arrays = {f"golden/input_{k}.npy": v for k, v in enumerate(golden.inputs.values())}
+    arrays |= {f"golden/output_{k}.npy": v for k, v in enumerate(golden.outputs.values())}
+    files = {}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(array))
+        files[name] = buffer.getvalue()
+    return files
+
+
+def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) -> dict[str, Json]:
+    golden = contents.golden
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": contents.name,
+        "version": contents.version,
+        "target": target.id,
+        "model": {
+            "file": "model.tflite",
+            "precision": contents.precision,
+            "inputs": _specs(contents.inputs),
+            "outputs": _specs(contents.outputs),
+        },
+        "preprocess": {"scale": contents.preprocess.scale, "offset": contents.preprocess.offset},
+        "labels": list(contents.labels),
+        "golden": {
+            "inputs": {n: f"golden/input_{k}.npy" for k, n in enumerate(golden.inputs)},
+            "outputs": {
+                n: {"file": f"golden/output_{k}.npy", "tolerance": golden.tolerance[n]}
+                for k, n in enumerate(golden.outputs)
+            },
+        },
+        "runtimes": [
+            {"name": r.name, "package": r.package, "version": r.version, "requires": r.requires}
+            for r in target.runtimes
+        ],
+        "measurements": contents.measurements,
+        "tools": contents.tools,
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in sorted(files.items())
+        },
+    }
+
+
+def _specs(specs: tuple[TensorSpec, ...]) -> dict[str, Json]:
+    return {s.name: {"shape": [1, *s.shape[1:]], "dtype": s.dtype} for s in specs}
+
+
+def _archive(root: str, files: Mapping[str, bytes]) -> bytes:
+    """A tar of regular files in name order, without times or owners, gzipped without a time."""
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=9) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, content in sorted(files.items()):
+            member = tarfile.TarInfo(f"{root}/{name}")
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,45 @@
+"""The bundle for Linux with Python: the runner, an app around it, a requirements file a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgekit.sample_apps import FOLDER
+from edgekit.targets.bundles.archive import Contents
+from edgekit.targets.catalog import Target
+from edgekit.targets.runners import RUNNER_FILES
+
+README = """# {name} {version} for {title}
+
+Python 3.9 or later. Choose one runtime:
+
+{installs}
+    python app.py selftest
+    python app.py bench
+    python app.py classify items.npy
+
+`manifest.json` says what the model takes and gives, how raw items are scaled (the app does it),
+and what was measured when this bundle was made.
+{notes}"""
+
+
+def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
+    """The platform's files by their path in the bundle."""
+    placed = {
+        "app.py": (FOLDER / "linux_python" / "app.py").read_bytes(),
+        "python_runner.py": RUNNER_FILES["litert"].read_bytes(),
+    }
+    installs = ""
+    for runtime in target.runtimes:
+        requirements = f"requirements-{runtime.name}.txt"
+        lines = [f"{runtime.package}=={runtime.version}", *runtime.requires]
+        placed[requirements] = ("\n".join(lines) + "\n").encode()
+        note = f"    # {runtime.note}" if runtime.note else ""
+        installs += f"    pip install -r {requirements}{note}\n"
+    notes = "".join(f"\n- {note}." for note in target.notes)
+    text = README.format(
+        name=contents.name, version=contents.version, title=target.title, installs=installs,
+        notes=notes + "\n",
+    )  # fmt: skip
+    placed["README.md"] = text.encode()
+    return placed

@@ -1,0 +1,149 @@
+"""Checking a bundle: its paths, its digests, its model against its golden pairs.
+
+Nothing of the bundle runs but its model, in edgekit's own runner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgekit.errors import BundleError, DeviceError, RunnerError
+from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.types import Json
+
+MOST_FILES = 10_000
+MOST_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle that holds what it says: its manifest, file count, and self-test per runtime."""
+
+    manifest: Mapping[str, Json]
+    files: int
+    selftests: Mapping[str, str]
+
+
+def verify(path: Path) -> Verified:
+    """Check the bundle at ``path``.
+
+    Raises :class:`BundleError` for an unreadable archive, an unsafe path, a missing, unlisted or
+    changed file, or a self-test that fails on a runtime that works here.
+    """
+    if not path.is_file():
+        raise BundleError("EK-BUNDLE-001", f"there is no bundle {path}")
+    files = _read(path)
+    if MANIFEST not in files:
+        raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")
+    try:
+        manifest = json.loads(files[MANIFEST])
+        if manifest["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema {manifest['schema_version']} is not known to this edgekit")
+        listed = dict(manifest["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} is damaged: {error}") from error
+    _check_files(path, files, listed)
+    with tempfile.TemporaryDirectory(prefix="edgekit-verify-") as folder:
+        for name, content in files.items():
+            file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        selftests = _selftests(path, manifest, Path(folder))
+    return Verified(manifest, len(files), selftests)
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    """Regular files by their path below the bundle's one root folder."""
+    files: dict[str, bytes] = {}
+    roots: set[str] = set()
+    total = 0
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                parts = PurePosixPath(member.name).parts
+                if not member.isreg() or member.name.startswith("/") or ".." in parts:
+                    raise _unsafe(path, member.name)
+                name = "/".join(parts[1:])
+                total += member.size
+                if name in files or total > MOST_BYTES or len(files) > MOST_FILES:
+                    raise _unsafe(path, member.name)
+                roots.add(parts[0])
+                if not name or len(roots) > 1:
+                    raise _unsafe(path, member.name)
+                content = archive.extractfile(member)
+                files[name] = content.read() if content else b""
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        hint = f"it is truncated or damaged: {error}"
+        raise BundleError("EK-BUNDLE-002", f"{path} cannot be read as a bundle", hint) from error
+    return files
+
+
+def _unsafe(path: Path, member: str) -> BundleError:
+    hint = "a bundle holds regular files, each once, below one folder: do not unpack this one"
+    return BundleError("EK-BUNDLE-003", f"{path} holds the unsafe entry {member!r}", hint)
+
+
+def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, Any]) -> None:
+    problems = [f"{name} is missing" for name in listed if name not in files]
+    problems += [f"{n} is not in the manifest" for n in files if n != MANIFEST and n not in listed]
+    problems += [
+        f"{name} was changed"
+        for name, content in files.items()
+        if name in listed and hashlib.sha256(content).hexdigest() != listed[name]["sha256"]
+    ]
+    if problems:
+        raise BundleError(
+            "EK-BUNDLE-005", f"{path} does not hold what its manifest says", "\n".join(problems)
+        )
+
+
+def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
+    device = LocalDevice(folder / "requests", folder / "log.txt")
+    outcome: dict[str, str] = {}
+    try:
+        golden = manifest["golden"]
+        request = {
+            "schema": 1, "mode": "selftest", "preprocess": manifest["preprocess"],
+            "models": [{"id": "model", "path": str(_inside(folder, manifest["model"]["file"]))}],
+            "inputs": {n: str(_inside(folder, f)) for n, f in golden["inputs"].items()},
+            "golden": {
+                name: {"path": str(_inside(folder, g["file"])), "tolerance": g["tolerance"]}
+                for name, g in golden["outputs"].items()
+            },
+        }  # fmt: skip
+        names = [runtime["name"] for runtime in manifest["runtimes"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} lacks {error}") from error
+    for name in names:
+        try:
+            result = device.run({**request, "runtime": name})["models"]["model"]
+        except DeviceError as error:
+            outcome[name] = f"unavailable, because {error.hint or error.message}"
+            continue
+        except RunnerError as error:
+            hint = f"{error.message}\n{error.hint}"
+            raise BundleError("EK-BUNDLE-006", f"{path}: the self-test died", hint) from error
+        if not result["passed"]:
+            differences = ", ".join(f"{k} by {v:.3g}" for k, v in result["differences"].items())
+            message = f"{path}: the self-test fails on {name}"
+            raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
+        outcome[name] = f"passed on {result['items']} golden items"
+    return outcome
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise BundleError(
+            "EK-BUNDLE-003", f"the manifest names a file outside the bundle: {name!r}"
+        )
+    return path

@@ -1,0 +1,81 @@
+"""The catalog of targets: one TOML file each, data and not code."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime that a target may meet: its edgekit name, pip package and pinned version."""
+
+    name: str
+    package: str
+    version: str
+    requires: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of device: what it is, the runtimes it may meet, and the bundle it takes."""
+
+    id: str
+    title: str
+    system: str
+    machine: str
+    bundle: str
+    runtimes: tuple[Runtime, ...]
+    notes: tuple[str, ...]
+
+
+def names() -> tuple[str, ...]:
+    """The ids of all targets, sorted."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+@functools.cache
+def load(name: str) -> Target:
+    """The target called ``name``. Raises :class:`KeyError` where there is none."""
+    path = FOLDER / f"{name}.toml"
+    if name not in names():
+        raise KeyError(name)
+    return parse(name, tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def parse(name: str, table: dict[str, Any]) -> Target:
+    """A target from its table. Raises :class:`KeyError` where a field is missing."""
+    runtimes = tuple(
+        Runtime(
+            row["name"], row["package"], row["version"],
+            tuple(row.get("requires", ())), row.get("note", ""),
+        )
+        for row in table["runtimes"]
+    )  # fmt: skip
+    return Target(
+        id=name,
+        title=table["title"],
+        system=table["system"],
+        machine=table["machine"],
+        bundle=table["bundle"],
+        runtimes=runtimes,
+        notes=tuple(table.get("notes", ())),
+    )
+
+
+def host() -> str | None:
+    """The id of the target that this machine is, if the catalog has it."""
+    name = f"{platform.system().lower()}-{platform.machine().lower()}"
+    return name if name in names() else None

@@ -1,0 +1,160 @@
+"""Fixtures: models and runs that many tests look at, made once for all test processes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EDGEKIT = Path(sys.executable).with_name("edgekit")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all test processes of one session see."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """The test process's name; "master" without pytest-xdist."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+def once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """``folder``, filled by ``make`` in the first process that asks; others wait for it."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            part.mkdir()
+            make(part)
+            part.rename(folder)
+    return folder
+
+
+def edgekit(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command as a user does."""
+    return subprocess.run(
+        [EDGEKIT, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def digits_run(shared: Path) -> Path:
+    """The folder of the example project after a whole `edgekit convert`. Read only."""
+
+    def make(folder: Path) -> None:
+        assert edgekit("init", folder / "project", cwd=folder).returncode == 0
+        done = edgekit("convert", "--json", cwd=folder / "project")
+        (folder / "stdout.json").write_text(done.stdout)
+        (folder / "stderr.txt").write_text(done.stderr)
+        assert done.returncode == 0, done.stderr
+
+    return once(shared / "digits-run", make)
+
+
+@pytest.fixture(scope="session")
+def digits_report(digits_run: Path) -> dict[str, object]:
+    """What that run printed with --json."""
+    return dict(json.loads((digits_run / "stdout.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def digits(shared: Path) -> Path:
+    """The digits as files: ``test.npz`` and ``train.npz``, ``x`` uint8 [N, 8, 8, 1], ``y``."""
+
+    def make(folder: Path) -> None:
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        x, y = found.images[..., None].astype(np.uint8), found.target
+        np.savez(folder / "train.npz", x=x[:1000], y=y[:1000])
+        np.savez(folder / "test.npz", x=x[1000:], y=y[1000:])
+
+    return once(shared / "digits", make)
+
+
+MODELS = """
+import sys, os, numpy as np
+import keras, tf_keras, tensorflow as tf
+folder, data = sys.argv[1:]
+train = np.load(data)
+x, y = train["x"].astype("float32") / 16, train["y"]
+
+def network(k):
+    k.utils.set_random_seed(1)
+    i = k.layers.Input((8, 8, 1), name="image")
+    h = k.layers.Conv2D(16, 3, padding="same", use_bias=False)(i)
+    h = k.layers.BatchNormalization()(h)
+    h = k.layers.ReLU()(h)
+    s = k.layers.Conv2D(16, 3, padding="same", activation="relu")(h)
+    h = k.layers.Add()([h, s])
+    h = k.layers.MaxPooling2D()(h)
+    h = k.layers.Flatten()(h)
+    o = k.layers.Dense(10, activation="softmax", name="digit")(h)
+    m = k.Model(i, o, name="tiny")
+    m.compile("adam", "sparse_categorical_crossentropy")
+    m.fit(x, y, epochs=8, batch_size=32, verbose=0)
+    return m
+
+k3 = network(keras)
+k3.save(f"{folder}/keras3.keras"); k3.save(f"{folder}/keras3.h5")
+k3.export(f"{folder}/saved_model", verbose=False)
+k2 = network(tf_keras)
+k2.save(f"{folder}/keras2.keras"); k2.save(f"{folder}/keras2.h5")
+seq = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+                        keras.layers.Dense(32, activation="relu"), keras.layers.Dense(10)])
+seq.save(f"{folder}/untrained.keras")
+lam = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+                        keras.layers.Lambda(lambda t: t * 2, name="twice"), keras.layers.Dense(10)])
+lam.save(f"{folder}/lambda.keras"); lam.save(f"{folder}/lambda.h5")
+a, b = keras.Input((4,), name="left"), keras.Input((2,), name="right")
+o = keras.layers.Dense(1, name="sum")(keras.layers.Concatenate()([a, b]))
+keras.Model([a, b], o).save(f"{folder}/two_inputs.keras")
+act = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(16, 3), keras.layers.PReLU(name="odd"),
+                        keras.layers.Flatten(), keras.layers.Dense(10)])
+act.save(f"{folder}/prelu.keras")
+"""
+
+
+@pytest.fixture(scope="session")
+def models(shared: Path, digits: Path) -> Path:
+    """Tiny models in every file kind: trained twins of both generations, and odd ones.
+
+    ``keras3.keras``, ``keras3.h5``, ``keras2.keras``, ``keras2.h5``, ``saved_model/``,
+    ``untrained.keras``, ``lambda.keras``, ``lambda.h5``, ``two_inputs.keras``, ``prelu.keras``.
+    """
+
+    def make(folder: Path) -> None:
+        subprocess.run(
+            [sys.executable, "-c", MODELS, str(folder), str(digits / "train.npz")],
+            check=True,
+            capture_output=True,
+        )
+
+    return once(shared / "models", make)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Iterator[Path]:
+    """Real data beside the project; tests that need it are skipped without it."""
+    folder = os.environ.get("EDGEKIT_TEST_DATA")
+    if not folder:
+        pytest.skip("EDGEKIT_TEST_DATA does not name a folder of real data")
+    yield Path(folder).resolve()

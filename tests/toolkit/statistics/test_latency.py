@@ -1,0 +1,212 @@
+"""Latency: against resamples built one by one, and planted differences."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from edgekit.statistics import Interval, paired_ratio, percentile_interval
+from edgekit.statistics.latency import _block_counts, _resampled_medians, _resampled_percentiles
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def timings(
+    seed: int,
+    *,
+    launches: int = 5,
+    blocks: int = 12,
+    samples: int = 200,
+    launch_noise: float = 0.0,
+    factor: float = 1.0,
+) -> list[list[FloatArray]]:
+    """Log-normal times around 1 ms; blocks differ by 1 %, launches by `launch_noise`."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for _ in range(launches):
+        centre = 1e6 * factor * math.exp(rng.normal(0, launch_noise))
+        result.append(
+            [
+                centre * math.exp(rng.normal(0, 0.01)) * rng.lognormal(0, 0.05, samples)
+                for _ in range(blocks)
+            ]
+        )
+    return result
+
+
+def width(interval: Interval) -> float:
+    return interval.high - interval.low
+
+
+@pytest.mark.parametrize("q", [1, 50, 90, 99])
+def test_percentile_is_that_of_all_samples(q: float) -> None:
+    launches = timings(0, launches=3, blocks=4)
+    pooled = np.concatenate([block for launch in launches for block in launch])
+    interval = percentile_interval(launches, q)
+    assert interval.value == np.percentile(pooled, q, method="inverted_cdf")
+    assert interval.low < interval.value < interval.high
+    assert interval.n == pooled.size
+
+
+@pytest.mark.parametrize(("q", "rank"), [(0.01, 1), (7, 70), (55, 550), (99.9, 999), (99.99, 1000)])
+def test_percentile_has_nearest_rank_when_share_rounds_up(q: float, rank: int) -> None:
+    half = np.arange(1.0, 501.0)
+    assert percentile_interval([[half, half + 500]], q, resamples=10).value == rank
+
+
+@pytest.mark.parametrize("q", [0.5, 50, 97, 99.9])
+def test_resampled_percentiles_equal_those_of_resamples_built_one_by_one(q: float) -> None:
+    rng = np.random.default_rng(1)
+    # Rounded, so that samples tie; of different sizes, as cut-off blocks are.
+    blocks = [np.sort(rng.lognormal(0, 0.5, size).round(1)) for size in (40, 7, 1, 100)]
+    counts = _block_counts([2, 2], 50, seed=0)
+    expected = [
+        np.percentile(
+            np.concatenate([np.tile(b, k) for b, k in zip(blocks, row, strict=True)]),
+            q,
+            method="inverted_cdf",
+        )
+        for row in counts
+    ]
+    pooled = np.sort(np.concatenate(blocks))
+    assert _resampled_percentiles(blocks, pooled, counts, q).tolist() == expected
+
+
+def test_resampled_medians_equal_those_of_resamples_built_one_by_one() -> None:
+    values = np.random.default_rng(2).normal(size=7)
+    counts = _block_counts([2, 5], 50, seed=0)
+    expected = [np.median(np.repeat(values, row)) for row in counts]
+    assert _resampled_medians(values, counts) == pytest.approx(expected)
+
+
+def test_block_counts_draw_whole_launches() -> None:
+    counts = _block_counts([2, 3], 2000, seed=0)
+    launches = {(int(row[:2].sum()), int(row[2:].sum())) for row in counts}
+    assert launches == {(4, 0), (2, 3), (0, 6)}
+    assert counts.mean(axis=0) == pytest.approx(np.ones(5), abs=0.1)
+
+
+def test_percentile_interval_widens_when_one_launch_is_slow() -> None:
+    calm = timings(0)
+    shifted = [[block * 1.3 for block in calm[0]], *calm[1:]]
+    for q in (50, 90):
+        assert width(percentile_interval(shifted, q)) > 3 * width(percentile_interval(calm, q))
+
+
+def test_percentile_interval_takes_less_than_300_ms() -> None:
+    launches = timings(0, launches=3, samples=2000)
+    start = time.perf_counter()
+    percentile_interval(launches, 99, resamples=400)
+    assert time.perf_counter() - start < 0.3
+
+
+def test_percentile_interval_has_no_width_when_every_sample_is_the_same() -> None:
+    interval = percentile_interval([[np.full(9, 5.0)] * 3] * 2, 50)
+    assert (interval.low, interval.value, interval.high) == (5.0, 5.0, 5.0)
+
+
+def test_intervals_are_unbounded_when_there_is_one_block() -> None:
+    one = timings(0, launches=1, blocks=1)
+    for interval in (percentile_interval(one, 50), paired_ratio(one, one)):
+        assert (interval.low, interval.high) == (-math.inf, math.inf)
+
+
+def test_intervals_repeat_when_seed_is_the_same() -> None:
+    one, other = timings(0), timings(1)
+    assert percentile_interval(one, 90) == percentile_interval(one, 90)
+    assert paired_ratio(one, other) == paired_ratio(one, other)
+    assert paired_ratio(one, other) != paired_ratio(one, other, seed=1)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_paired_ratio_excludes_one_when_a_tenth_is_planted(factor: float) -> None:
+    interval = paired_ratio(timings(0, factor=factor), timings(1))
+    assert interval.low < factor < interval.high
+    assert not interval.low <= 1 <= interval.high
+    assert interval.n == 60
+
+
+def test_paired_ratio_covers_one_when_both_are_the_same_program() -> None:
+    rounds = 200
+    hits = 0
+    for seed in range(rounds):
+        interval = paired_ratio(
+            timings(2 * seed, samples=20), timings(2 * seed + 1, samples=20), resamples=400
+        )
+        hits += interval.low <= 1 <= interval.high
+    assert hits / rounds >= 0.93
+
+
+def test_paired_ratio_widens_when_one_launch_of_one_side_is_slow() -> None:
+    candidate, reference = timings(0), timings(1)
+    shifted = [[block * 1.3 for block in candidate[0]], *candidate[1:]]
+    calm, wide = paired_ratio(candidate, reference), paired_ratio(shifted, reference)
+    assert width(wide) > 1.5 * width(calm)
+    # Four launches in five are unaffected, and the median says so.
+    assert wide.value == pytest.approx(1, abs=0.01)
+    assert wide.low <= 1 <= wide.high
+
+
+def test_paired_ratio_is_unaffected_when_drift_is_common() -> None:
+    candidate, reference = timings(0), timings(1)
+    drift = np.random.default_rng(2).uniform(1, 3, (5, 12))
+
+    def drifted(launches: list[list[FloatArray]]) -> list[list[FloatArray]]:
+        return [
+            [block * by for block, by in zip(launch, row, strict=True)]
+            for launch, row in zip(launches, drift, strict=True)
+        ]
+
+    before = paired_ratio(candidate, reference)
+    after = paired_ratio(drifted(candidate), drifted(reference))
+    assert (after.low, after.high) == pytest.approx((before.low, before.high))
+
+
+def test_paired_ratio_covers_only_within_launch_noise_when_there_is_one_launch() -> None:
+    one = paired_ratio(
+        timings(0, launches=1, launch_noise=0.2), timings(1, launches=1, launch_noise=0.2)
+    )
+    # Hence this A/A comparison excludes 1: the two launches do differ.
+    assert not one.low <= 1 <= one.high
+    many = paired_ratio(timings(0, launch_noise=0.2), timings(1, launch_noise=0.2))
+    assert many.low <= 1 <= many.high
+
+
+@pytest.mark.parametrize(
+    "launches",
+    [
+        [],
+        [[]],
+        [[np.array([])]],
+        [[np.ones((2, 2))]],
+        [[np.array([1.0, np.nan])]],
+        [[np.ones(3)], []],
+    ],
+)
+def test_intervals_raise_when_timings_are_missing(launches: list[list[FloatArray]]) -> None:
+    with pytest.raises(ValueError, match=r"there must be|every block must"):
+        percentile_interval(launches, 50)
+    with pytest.raises(ValueError, match=r"there must be|every block must"):
+        paired_ratio(launches, launches)
+
+
+@pytest.mark.parametrize("q", [0, 100, -1, math.nan])
+def test_percentile_interval_raises_when_q_is_no_percentile(q: float) -> None:
+    with pytest.raises(ValueError, match="q must be"):
+        percentile_interval(timings(0), q)
+
+
+def test_paired_ratio_raises_when_sides_differ_or_reference_is_zero() -> None:
+    with pytest.raises(ValueError, match="the same launches"):
+        paired_ratio(timings(0, blocks=3), timings(0, blocks=4))
+    with pytest.raises(ValueError, match="positive"):
+        paired_ratio([[np.ones(3)]], [[np.zeros(3)]])
+
+
+@pytest.mark.parametrize(("level", "resamples"), [(0.0, 10), (0.95, 0)])
+def test_intervals_raise_when_settings_are_impossible(level: float, resamples: int) -> None:
+    with pytest.raises(ValueError, match=r"level|resamples"):
+        percentile_interval(timings(0), 50, level=level, resamples=resamples)

@@ -1,0 +1,40 @@
+"""edgekit: get a Keras model onto a phone, a single-board computer or a microcontroller, proven.
+
+>>> from edgekit import Project, convert
+>>> report = convert(Project.load("edgekit.toml"))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgekit.api import check as check
+    from edgekit.api import convert as convert
+    from edgekit.api import init as init
+    from edgekit.api import verify as verify
+    from edgekit.errors import EdgekitError as EdgekitError
+    from edgekit.project import Project as Project
+    from edgekit.types import Report as Report
+
+# Imported when first used: `edgekit --help` pays for none of it.
+_PUBLIC = {
+    "check": "edgekit.api",
+    "convert": "edgekit.api",
+    "init": "edgekit.api",
+    "verify": "edgekit.api",
+    "EdgekitError": "edgekit.errors",
+    "Project": "edgekit.project",
+    "Report": "edgekit.types",
+}
+
+__all__ = ["EdgekitError", "Project", "Report", "check", "convert", "init", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -1,0 +1,120 @@
+"""The Python API: the commands as functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgekit import gate, pipeline
+from edgekit.errors import ProjectError
+from edgekit.evaluation.metrics import METRICS
+from edgekit.gate import Rules
+from edgekit.pipeline import Options
+from edgekit.project import FILE, Project, TargetTable
+from edgekit.report import read, write
+from edgekit.targets import bundles
+from edgekit.targets.bundles import Verified
+from edgekit.types import Progress, Report, Silent
+
+__all__ = ["Options", "Report", "check", "convert", "init", "latest", "verify"]
+
+
+def convert(
+    project: Project, options: Options | None = None, progress: Progress | None = None
+) -> Report:
+    """Run the main job, and write the report into the run's folder.
+
+    Raises :class:`EdgekitError`. A failed gate is no error: see ``report.verdict``.
+    """
+    options = options or Options()
+    report = pipeline.convert(project, options, progress or Silent())
+    root = (options.output or project.root).resolve()
+    write(report, root / ".edgekit" / "runs" / report.run)
+    return report
+
+
+def latest(output: Path) -> Path:
+    """The newest run's report below an output folder. Raises :class:`ProjectError`."""
+    found = sorted(
+        (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
+    )
+    if not found:
+        hint = "run `edgekit convert` first, or name a report.json"
+        raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
+    return found[-1]
+
+
+def check(
+    path: Path,
+    project: Project | None = None,
+    max_drop: float | None = None,
+    max_size: int | None = None,
+    precisions: tuple[str, ...] = (),
+    targets: tuple[str, ...] = (),
+) -> Report:
+    """Judge a finished run again: by these limits, else the project's, else the run's own.
+
+    ``precisions`` and ``targets`` narrow. Raises :class:`ProjectError` where the report is none,
+    or holds no such precision or target.
+    """
+    report = read(path)
+    tables = _tables(report, project)
+    _known("precision", precisions, [c.precision for c in report.candidates])
+    _known("target", targets, list(tables))
+    kept = tuple(c for c in report.candidates if not precisions or c.precision in precisions)
+    tables = {name: table for name, table in tables.items() if not targets or name in targets}
+    rules = Rules(
+        metric=str(report.settings["metric"]),
+        bounded=bool(report.settings["bounded"]),
+        higher_is_better=report.settings["direction"] == "higher",
+        max_drop=max_drop if max_drop is not None else report.settings["max_drop"],
+        max_size=max_size if max_size is not None else report.settings["max_size"],
+    )
+    every = (bool(precisions) or bool(report.settings["all_precisions_count"])) and not targets
+    judged, results, verdict = gate.decide(kept, report.reference_evaluation, tables, rules, every)
+    made = {target.id: target.bundle for target in report.targets}
+    results = tuple(replace(r, bundle=made.get(r.id)) if r.candidate else r for r in results)
+    return replace(report, candidates=judged, targets=results, verdict=verdict)
+
+
+def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
+    if project is not None and project.targets:
+        return dict(project.targets)
+    return {name: _table(dumped) for name, dumped in report.settings["targets"].items()}
+
+
+def _table(dumped: dict[str, object]) -> TargetTable:
+    """A target's table from a report, where sizes and times are numbers again."""
+    budgets = dumped.get("budgets")
+    texts = dict(budgets) if isinstance(budgets, dict) else {}
+    for name, unit in {"size": "B", "arena": "B", "latency_p50": "ns", "latency_p95": "ns"}.items():
+        if name in texts:
+            texts[name] = f"{texts[name]:.0f} {unit}"
+    return TargetTable.model_validate({**dumped, "budgets": texts})
+
+
+def _known(what: str, wanted: tuple[str, ...], found: list[str]) -> None:
+    for name in wanted:
+        if name not in found:
+            hint = f"it holds: {', '.join(found)}"
+            raise ProjectError("EK-REPORT-003", f"the report holds no {what} {name!r}", hint)
+
+
+def verify(path: str | Path) -> Verified:
+    """Check a bundle. Raises :class:`BundleError`."""
+    return bundles.verify(Path(path))
+
+
+def init(folder: str | Path, force: bool = False) -> Path:
+    """Write the example project into a folder; its ``edgekit.toml``.
+
+    Raises :class:`ProjectError` where one of its files is there already.
+    """
+    from edgekit.example import write_project
+
+    return write_project(Path(folder), force) / FILE
+
+
+def metric_names() -> tuple[str, ...]:
+    """The metrics that edgekit knows by name."""
+    return tuple(METRICS)

@@ -1,0 +1,43 @@
+"""``edgekit check``: the gate on a finished run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from edgekit.cli.console import common, project_option
+from edgekit.cli.convert import limits, show
+
+
+@click.command("check")
+@click.argument("report", required=False, type=click.Path(path_type=Path))
+@limits
+@project_option
+@common
+def command(**options: Any) -> int:
+    """Judge REPORT (report.json, or a run's folder) again; default: the newest run here.
+
+    Limits come from these options, else from the project file, else from the run itself.
+    """
+    from edgekit import api, report
+    from edgekit.project import FILE, Project
+
+    file = options["project_file"]
+    project = Project.load(file or FILE) if file or Path(FILE).is_file() else None
+    root = project.root if project else Path.cwd()
+    path = options["report"] or api.latest(root)
+    done = api.check(
+        path,
+        project if options["report"] is None or file else None,
+        options["max_drop"],
+        options["max_size"],
+        options["precisions"],
+        options["targets"],
+    )
+    if not options["quiet"]:
+        show(done, options["as_json"], root)
+    if options["as_json"]:
+        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+    return done.verdict.exit_code

@@ -1,0 +1,100 @@
+"""What commands share: where text goes, how progress is shown, and the common options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import click
+from edgekit.types import Progress, Silent
+
+WIDTH = 100
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """The options that every command takes."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="JSON on stdout, nothing else there."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option("-q", "--quiet", is_flag=True, help="Say only the result."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def project_option(function: F) -> F:
+    """``--project FILE``."""
+    return click.option(
+        "--project", "project_file", type=click.Path(path_type=Path), default=None,
+        help="The project file; default ./edgekit.toml.",
+    )(function)  # fmt: skip
+
+
+def console(as_json: bool) -> Any:
+    """A rich console: stdout, or stderr where JSON goes to stdout."""
+    from rich.console import Console
+
+    file = sys.stderr if as_json else sys.stdout
+    width = None if file.isatty() else WIDTH
+    return Console(file=file, width=width, highlight=False, soft_wrap=False)
+
+
+class Shown:
+    """Progress as a bar on a terminal, and as a line per stage elsewhere; on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=sys.stderr, highlight=False)
+        self._stack = ExitStack()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Shown:
+        if self._console.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bar = self._stack.enter_context(
+                Progress(
+                    TextColumn("{task.description:<12}"), BarColumn(24), TimeElapsedColumn(),
+                    TextColumn("{task.fields[text]}"), console=self._console, transient=True,
+                )
+            )  # fmt: skip
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def stage(self, name: str) -> None:
+        if self._bar is None:
+            click.echo(f"{name} ...", err=True)
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(name, total=None, text="")
+
+    def update(self, done: float, total: float, text: str) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, text=text[:60])
+
+    def notice(self, text: str) -> None:
+        self._console.print(text, style="dim")
+
+
+def progress(quiet: bool) -> Any:
+    """A context manager that gives where progress goes."""
+    from contextlib import nullcontext
+
+    silent: Progress = Silent()
+    return nullcontext(silent) if quiet else Shown()

@@ -1,0 +1,105 @@
+"""The group of commands, loaded lazily, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from typing import Any
+
+import click
+from edgekit import __version__
+from edgekit.errors import EdgekitError, ExitCode
+
+# Each command, the module that holds it, and its line of help: none is imported to list them.
+COMMANDS = {
+    "init": "write the example project, ready to convert",
+    "convert": "the main job: candidates, checks, verdict and bundles from a model",
+    "check": "the gate on a finished run: budgets become an exit code",
+    "verify": "check a bundle: its files, its model, its golden pairs",
+    "targets": "the catalog of targets",
+    "doctor": "what works here, with versions, and what is missing",
+    "completion": "the line that turns on shell completion",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"edgekit.cli.{cmd_name}").command  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(f"No such command '{args[0]}'.{hint}", ctx) from error
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
+def group() -> None:
+    """Get a Keras model onto a phone, a board or a microcontroller, proven there."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: errors on standard error, the code by what happened."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        answer: Any = group.main(arguments, prog_name="edgekit", standalone_mode=False)
+        sys.stdout.flush()
+    except EdgekitError as error:
+        click.echo(str(error), err=True)
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: finished stages are kept, the same command goes on", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has left: nothing to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.PASSED)
+    except Exception:
+        return _internal()
+    return int(answer) if isinstance(answer, int) else 0
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _internal() -> int:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="edgekit-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exc(file=log)
+    kind, error, _ = sys.exc_info()
+    name = kind.__name__ if kind else ""
+    click.echo(f"internal error EK-INTERNAL-001: {name}: {error}", err=True)
+    click.echo(f"  this is a fault of edgekit: please report it with {log.name}", err=True)
+    return int(ExitCode.INTERNAL)

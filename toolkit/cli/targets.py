@@ -1,0 +1,48 @@
+"""``edgekit targets``: the catalog."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+from edgekit.cli.console import common
+from edgekit.errors import ProjectError
+from edgekit.targets import catalog
+
+
+@click.command("targets")
+@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("target", required=False)
+@common
+def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet: bool) -> int:
+    """List the targets, or show one: edgekit targets show raspberry-pi-4."""
+    if action == "show" and target is None:
+        raise click.UsageError("show needs a target: edgekit targets show ID")
+    chosen = [target] if target else list(catalog.names())
+    for name in chosen:
+        if name not in catalog.names():
+            import difflib
+
+            close = difflib.get_close_matches(name, catalog.names(), n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            known = ", ".join(catalog.names())
+            raise ProjectError(
+                "EK-PROJECT-004", f"unknown target {name!r}", f"{hint}known: {known}"
+            )
+    found = [catalog.load(name) for name in chosen]
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        return 0
+    width = max(len(name) for name in chosen)
+    for one in found:
+        runtimes = ", ".join(f"{r.name} {r.version}" for r in one.runtimes)
+        here = "  (this host)" if one.id == catalog.host() else ""
+        click.echo(f"{one.id:<{width}}  {one.title}; {runtimes}{here}")
+        if action == "show":
+            for runtime in one.runtimes:
+                if runtime.note:
+                    click.echo(f"{'':<{width}}  {runtime.name}: {runtime.note}")
+            for note in one.notes:
+                click.echo(f"{'':<{width}}  {note}")
+    return 0

@@ -1,0 +1,1 @@
+"""Smaller models by TFMOT's schemes; Keras 3 models cross to tf_keras, proven equal."""

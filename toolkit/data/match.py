@@ -1,0 +1,109 @@
+"""Whether a dataset fits a model's inputs, and the likely mistake where it does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from edgekit.data.arrays import Dataset
+from edgekit.errors import DataError
+from edgekit.types import Preprocess, TensorSpec
+
+SINGLE = "x"
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A dataset keyed by the model's input names, and what the user should be told of it."""
+
+    inputs: Mapping[str, Path]
+    notices: tuple[str, ...]
+
+
+def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preprocess) -> Matched:
+    """Key a dataset by the model's inputs; inputs are shaped ``[batch, ...]``.
+
+    A missing trailing dimension of 1 is accepted with a notice. Raises :class:`DataError` that
+    names both shapes, or both dtypes, and the likely mistake.
+    """
+    names = {spec.name for spec in inputs}
+    arrays = dict(dataset.arrays)
+    if len(inputs) == 1 and set(arrays) == {SINGLE}:
+        arrays = {inputs[0].name: arrays[SINGLE]}
+    if set(arrays) != names:
+        hint = f"the model's inputs are {', '.join(sorted(names))}; inputs are matched by name"
+        if len(inputs) == 1:
+            hint += f" (or the only array may be called {SINGLE!r})"
+        found = ", ".join(sorted(arrays)) or "nothing but labels"
+        raise DataError("EK-DATA-010", f"{dataset.source} holds {found}", hint)
+    notices: list[str] = []
+    for spec in inputs:
+        array = np.load(arrays[spec.name], mmap_mode="r")
+        _match_shape(dataset.source, spec, array.shape, notices)
+        _match_dtype(dataset.source, spec, array.dtype, preprocess, notices)
+    return Matched(arrays, tuple(notices))
+
+
+def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:
+    wanted, got = spec.shape[1:], shape[1:]
+    if _fits(wanted, got):
+        return
+    if wanted[-1:] == (1,) and _fits(wanted[:-1], got):
+        shown = _show((None, *got))
+        notices.append(
+            f"{source}: {shown} is taken as {_show(spec.shape)}, adding the last dimension"
+        )
+        return
+    message = (
+        f"input {spec.name!r} expects {spec.dtype} {_show(spec.shape)};"
+        f" {source} has {_show((shape[0], *got))}"
+    )
+    raise DataError("EK-DATA-004", message, _likely(wanted, got))
+
+
+def _fits(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
+    return len(wanted) == len(got) and all(w in (None, g) for w, g in zip(wanted, got, strict=True))
+
+
+def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
+    if len(wanted) == len(got) == 3 and _fits(wanted, (got[1], got[2], got[0])):
+        return "looks like channels-first: transpose to [N, height, width, channels]"
+    if len(wanted) == 3 and _fits(wanted, (*got, 3)):
+        return "looks like grey images for a model that takes colour: repeat the channel 3 times"
+    if len(wanted) == 3 and len(got) == 3 and wanted[:2] == got[:2]:
+        return f"the model takes {wanted[2]} channels, the data has {got[2]}"
+    if len(wanted) == 1 and len(got) > 1 and int(np.prod(got)) == wanted[0]:
+        return f"the model takes flat items: reshape each to ({wanted[0]},)"
+    if len(wanted) == len(got) >= 2 and got in set(itertools.permutations(wanted)):
+        return "the same dimensions in another order: transpose the data"
+    if len(wanted) == len(got) == 3:
+        return f"resize the items to {_show(wanted)}"
+    return f"every item must be shaped {_show(wanted)}"
+
+
+def _match_dtype(
+    source: str, spec: TensorSpec, dtype: np.dtype[np.generic], preprocess: Preprocess,
+    notices: list[str],
+) -> None:  # fmt: skip
+    wanted = np.dtype(spec.dtype)
+    if wanted.kind == "f":
+        if dtype.kind in "iub" and preprocess.identity:
+            notices.append(
+                f"{source}: {dtype} values are fed unscaled; a model trained on 0..1 needs"
+                " --rescale 1/255"
+            )
+        return
+    message = f"input {spec.name!r} expects {spec.dtype}; {source} has {dtype}"
+    if wanted.kind in "iu" and dtype.kind == "f":
+        hint = "the model takes indices or raw integers: save the array with that dtype"
+        raise DataError("EK-DATA-011", message, hint)
+    if not preprocess.identity:
+        hint = "scaling is for float inputs: leave out --rescale and --offset"
+        raise DataError("EK-DATA-011", message, hint)
+
+
+def _show(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("N" if s is None else str(s) for s in shape) + "]"

@@ -1,0 +1,88 @@
+"""One error tree: what went wrong, where, why, and what to do, with a stable code."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """What the shell sees. Order of precedence: see :func:`worst`."""
+
+    PASSED = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    INCONCLUSIVE = 4
+    INCOMPATIBLE = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class EdgekitError(Exception):
+    """The root of every error that edgekit raises on purpose.
+
+    ``code`` is stable (``EK-AREA-NNN``), ``message`` says what and where, ``hint`` says why and
+    what to do.
+    """
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(code, message, hint)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"error {self.code}: {self.message}"
+        return text + "".join(f"\n  {line}" for line in self.hint.splitlines())
+
+
+class ProjectError(EdgekitError):
+    """The project file or an option is wrong."""
+
+
+class DataError(EdgekitError):
+    """A data file, or what it holds, does not fit."""
+
+
+class ModelError(EdgekitError):
+    """A model file cannot be read, is refused, or does not fit what was asked of it."""
+
+
+class BundleError(EdgekitError):
+    """A bundle is damaged or unsafe."""
+
+    exit_code = ExitCode.FAILED
+
+
+class StoreError(EdgekitError):
+    """Files cannot be written or read where they must be."""
+
+
+class CompressionError(EdgekitError):
+    """A compression scheme cannot be applied to this model."""
+
+
+class ConversionError(EdgekitError):
+    """The converter refused the model at this precision, or died on it."""
+
+    exit_code = ExitCode.INCOMPATIBLE
+
+
+class WorkerError(EdgekitError):
+    """The TensorFlow worker crashed, hung, or ran out of memory."""
+
+    exit_code = ExitCode.INCOMPATIBLE
+
+
+class RunnerError(EdgekitError):
+    """A runner could not run the model: refused, crashed, hung, or ran out of memory."""
+
+    exit_code = ExitCode.INCOMPATIBLE
+
+
+class DeviceError(EdgekitError):
+    """A device or a runtime is not there."""
+
+    exit_code = ExitCode.UNAVAILABLE

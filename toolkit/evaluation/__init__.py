@@ -1,0 +1,1 @@
+"""Judging: the same items through the SavedModel and every candidate, in runners on devices."""

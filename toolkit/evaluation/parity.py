@@ -1,0 +1,54 @@
+"""How closely a candidate's outputs follow the reference's, output by output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from edgekit.types import Measurement
+
+BLOCK = 4096
+Floats = npt.NDArray[np.float32]
+
+
+def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
+    """Agreement of two outputs ``[n, ...]``, in the outputs' own unit unless said.
+
+    Maximum and mean absolute error, mean cosine similarity per item, SQNR (signal to quantization
+    noise ratio, ``10·log10(Σ r² / Σ (r - c)²)`` dB), and agreement of the largest output.
+    """
+    n, noise, signal, total, worst = len(reference), 0.0, 0.0, 0.0, 0.0
+    cosine, agreeing = 0.0, 0
+    for at in range(0, n, BLOCK):
+        left = reference[at : at + BLOCK].reshape(min(BLOCK, n - at), -1).astype(np.float64)
+        right = candidate[at : at + BLOCK].reshape(left.shape).astype(np.float64)
+        difference = np.abs(left - right)
+        # np.max keeps a NaN, max() may lose it.
+        worst = float(np.max([worst, difference.max()]))
+        total += float(difference.sum())
+        noise += float((difference**2).sum())
+        signal += float((left**2).sum())
+        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        dots = (left * right).sum(axis=1)
+        cosine += float(np.sum(np.where(norms > 0, dots / np.maximum(norms, 1e-30), 1.0)))
+        agreeing += int(np.sum(left.argmax(axis=1) == right.argmax(axis=1)))
+    values = max(reference.size, 1)
+    found = {
+        "max_abs_error": Measurement(worst, "output", n=n),
+        "mean_abs_error": Measurement(total / values, "output", n=n),
+        "cosine": Measurement(cosine / n, "1", n=n),
+        "argmax_agreement": Measurement(agreeing / n, "1", n=n),
+        "sqnr": Measurement.unavailable("dB", "the outputs are equal"),
+    }
+    if noise > 0 and signal > 0:
+        found["sqnr"] = Measurement(float(10 * np.log10(signal / noise)), "dB", n=n)
+    return found
+
+
+def open_outputs(folder: Path, names: tuple[str, ...]) -> Mapping[str, Floats]:
+    """A runner's outputs by name, memory-mapped, items first."""
+    from edgekit.targets.runners.python_runner import file_name
+
+    return {name: np.load(folder / f"{file_name(name)}.npy", mmap_mode="r") for name in names}

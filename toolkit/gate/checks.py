@@ -1,0 +1,218 @@
+"""One check each: a measurement against a limit, three-valued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgekit import statistics
+from edgekit.project import Budgets, Goal
+from edgekit.types import Candidate, CheckResult, Evaluation, Measurement, PairedCounts, Status
+
+DEFAULT_MAX_DROP = 0.02
+DEFAULT_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest drop allowed, in the metric's unit; ``percent`` of the reference instead.
+
+    A limit that the user did not state fails on a proven loss only.
+    """
+
+    value: float
+    percent: bool = False
+    stated: bool = True
+
+    def absolute(self, reference: float) -> float:
+        return self.value / 100 * abs(reference) if self.percent else self.value
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a run is judged by: its metric, and the budgets of the command line, which go first."""
+
+    metric: str
+    bounded: bool
+    higher_is_better: bool
+    max_drop: float | None = None
+    max_size: int | None = None
+
+    def default(self) -> Limit:
+        """The limit where none is stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
+        if self.bounded:
+            return Limit(DEFAULT_MAX_DROP, stated=False)
+        return Limit(DEFAULT_PERCENT, percent=True, stated=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a target's figures come from: its id, and why its latency cannot be had, if so."""
+
+    target: str = ""
+    no_latency: str = ""
+
+
+def check_all(
+    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+) -> Iterator[CheckResult]:
+    """Every check of a candidate for a target (or for none)."""
+    if candidate.problem:
+        yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
+        return
+    yield from _check_goal(candidate, reference, budgets.goal, rules, place)
+    size = rules.max_size if rules.max_size is not None else budgets.size
+    if size is not None:
+        yield _check_size(candidate, size, place)
+    yield from _check_latency(candidate, budgets, place)
+
+
+def _check_goal(
+    candidate: Candidate, reference: Evaluation, goal: Goal | None, rules: Rules, place: Place
+) -> Iterator[CheckResult]:
+    drop = candidate.evaluation.drop.get(rules.metric)
+    value = candidate.evaluation.metrics.get(rules.metric)
+    base = reference.metrics.get(rules.metric)
+    limits = list(_limits(goal, rules))
+    threshold = goal.threshold if goal else None
+    if drop is None or value is None or base is None:
+        if any(limit.stated for limit in limits) or threshold is not None:
+            message = "nothing was evaluated"
+            yield _result(rules.metric, candidate, place, Status.UNAVAILABLE, message)
+        return
+    counts = candidate.evaluation.paired.get(rules.metric)
+    for limit in limits:
+        absolute = limit.absolute(base.value or 0.0)
+        status, message = judge_drop(drop, counts, absolute, rules)
+        if status is Status.INCONCLUSIVE and not limit.stated:
+            status = Status.PASSED
+        name = f"{rules.metric} drop"
+        shown = show(absolute, rules)
+        yield _result(name, candidate, place, status, message, f"at most {shown}", limit.stated)
+    if threshold is not None:
+        status = _judge_threshold(value, threshold, rules.higher_is_better)
+        bound = "at least" if rules.higher_is_better else "at most"
+        message = f"{rules.metric} is {_interval(value, rules)}"
+        shown = f"{bound} {show(threshold, rules)}"
+        yield _result(rules.metric, candidate, place, status, message, shown)
+
+
+def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
+    if rules.max_drop is not None:
+        yield Limit(rules.max_drop)
+        return
+    stated = False
+    if goal is not None:
+        if goal.max_degradation is not None:
+            stated = True
+            yield Limit(goal.max_degradation)
+        if goal.percent_max_degradation is not None:
+            stated = True
+            yield Limit(goal.percent_max_degradation, percent=True)
+        if goal.min_improvement is not None:
+            stated = True
+            yield Limit(-goal.min_improvement)
+    if not stated:
+        yield rules.default()
+
+
+def judge_drop(
+    drop: Measurement, counts: PairedCounts | None, limit: float, rules: Rules
+) -> tuple[Status, str]:
+    """Passed, failed or inconclusive, and why in words."""
+    if drop.how == "unavailable":
+        return Status.UNAVAILABLE, f"unavailable, because {drop.reason}"
+    shown = _interval(drop, rules)
+    if drop.high is not None and drop.high <= limit:
+        return Status.PASSED, f"drop {shown}"
+    if drop.low is not None and drop.low > limit:
+        return Status.FAILED, f"drop {shown} is over {show(limit, rules)}"
+    needed = items_to_settle(drop, counts, limit)
+    settle = f"about {needed:,} items would settle it" if needed else "no number would settle it"
+    worst = show(drop.high, rules) if drop.high is not None else "any loss"
+    return (
+        Status.INCONCLUSIVE,
+        f"not proven: up to {worst} possible on {drop.n:,} items; {settle}",
+    )
+
+
+def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float) -> int | None:
+    """How many items would decide the drop, if its rates stayed as they are."""
+    if counts is not None:
+        return statistics.items_to_settle(counts.lost, counts.gained, counts.n, limit)
+    if drop.low is None or drop.high is None or drop.value is None or drop.n is None:
+        return None
+    interval = statistics.Interval(drop.value, drop.low, drop.high, drop.level or 0.95, drop.n)
+    return statistics.items_to_settle_scaled(interval, limit)
+
+
+def _judge_threshold(value: Measurement, threshold: float, higher: bool) -> Status:
+    if value.how == "unavailable":
+        return Status.UNAVAILABLE
+    if value.low is None or value.high is None:
+        return Status.INCONCLUSIVE
+    worst, best = (value.low, value.high) if higher else (-value.high, -value.low)
+    wanted = threshold if higher else -threshold
+    if worst >= wanted:
+        return Status.PASSED
+    return Status.FAILED if best < wanted else Status.INCONCLUSIVE
+
+
+def _check_size(candidate: Candidate, limit: int, place: Place) -> CheckResult:
+    status = Status.PASSED if candidate.bytes <= limit else Status.FAILED
+    message = f"the file has {candidate.bytes:,} bytes"
+    return _result("size", candidate, place, status, message, f"at most {limit:,} bytes")
+
+
+def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iterator[CheckResult]:
+    latency = candidate.evaluation.latency
+    wanted = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
+    for name, limit in wanted.items():
+        if limit is None:
+            continue
+        bound = f"at most {limit / 1e6:g} ms"
+        if place.no_latency or latency is None:
+            reason = place.no_latency or "nothing was timed"
+            message = f"unavailable, because {reason}"
+            yield _result(name, candidate, place, Status.UNAVAILABLE, message, bound)
+            continue
+        measured = latency.p50 if name == "latency_p50" else latency.p95
+        status, message = _judge_latency(measured, limit)
+        yield _result(name, candidate, place, status, message, bound)
+    missing = {
+        "latency": (budgets.latency, "there is no edgekit.lock to compare with in this version"),
+        "arena": (budgets.arena, "this version has no TFLM runner to measure an arena with"),
+    }
+    for name, (budget, reason) in missing.items():
+        if budget is not None:
+            message = f"unavailable, because {reason}"
+            yield _result(name, candidate, place, Status.UNAVAILABLE, message)
+
+
+def _judge_latency(measured: Measurement, limit: float) -> tuple[Status, str]:
+    if measured.value is None or measured.low is None or measured.high is None:
+        return Status.UNAVAILABLE, f"unavailable, because {measured.reason or 'nothing was timed'}"
+    shown = f"{measured.value / 1e6:.4g} ms [{measured.low / 1e6:.4g}, {measured.high / 1e6:.4g}]"
+    if measured.high <= limit:
+        return Status.PASSED, shown
+    if measured.low > limit:
+        return Status.FAILED, shown
+    return Status.INCONCLUSIVE, f"{shown} is too noisy to decide: measure on a quiet device"
+
+
+def show(value: float, rules: Rules) -> str:
+    """A metric's value or drop in words: points for metrics in 0..1."""
+    return f"{value * 100:.3g} points" if rules.bounded else f"{value:.4g}"
+
+
+def _interval(measured: Measurement, rules: Rules) -> str:
+    low = "-∞" if measured.low is None else show(measured.low, rules).split()[0]
+    high = "∞" if measured.high is None else show(measured.high, rules).split()[0]
+    return f"{show(measured.value or 0.0, rules)} [{low}, {high}]"
+
+
+def _result(
+    name: str, candidate: Candidate, place: Place, status: Status, message: str, limit: str = "",
+    stated: bool = True,
+) -> CheckResult:  # fmt: skip
+    return CheckResult(name, candidate.id, place.target, status, message, limit, stated)

@@ -1,0 +1,136 @@
+"""From checks to what ships, and to the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from edgekit.errors import ExitCode
+from edgekit.gate.checks import Place, Rules, check_all
+from edgekit.project import Budgets, TargetTable
+from edgekit.targets import catalog
+from edgekit.types import Candidate, CheckResult, Evaluation, Status, TargetResult, Verdict
+
+EXIT_CODES: Mapping[Status, ExitCode] = {
+    Status.FAILED: ExitCode.FAILED,
+    Status.INCOMPATIBLE: ExitCode.INCOMPATIBLE,
+    Status.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Status.PASSED: ExitCode.PASSED,
+    Status.NOT_EVALUATED: ExitCode.PASSED,
+}
+# When several apply, the first of these is the outcome.
+PRECEDENCE = tuple(EXIT_CODES)
+# Where nothing passes, a target reports on the candidate that is nearest to passing.
+NEAREST = (
+    Status.PASSED, Status.NOT_EVALUATED, Status.INCONCLUSIVE, Status.UNAVAILABLE,
+    Status.INCOMPATIBLE, Status.FAILED,
+)  # fmt: skip
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The status that decides among several."""
+    found = set(statuses)
+    return next((s for s in PRECEDENCE if s in found), Status.PASSED)
+
+
+def decide(
+    candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
+    rules: Rules, asked: bool,
+) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:  # fmt: skip
+    """Judge every candidate and target.
+
+    ``asked`` says that precisions were asked for by name and no target was: then the budgets of
+    the command line concern each of them. Returns the candidates with their status, the targets
+    with what they ship, and the verdict.
+    """
+    judged = decide_candidates(candidates, reference, rules)
+    results = tuple(
+        _decide_target(name, table, candidates, reference, rules) for name, table in targets.items()
+    )
+    with_status = tuple(
+        replace(candidate, status=worst(check.status for check in checks if _counts(check)))
+        if checks
+        else candidate
+        for candidate, checks in zip(candidates, judged, strict=True)
+    )
+    if asked:
+        counted = tuple(check for checks in judged for check in checks)
+    else:
+        counted = tuple(check for result in results for check in result.checks)
+    statuses = [c.status for c in counted if _counts(c)]
+    if not asked:
+        statuses += [result.status for result in results]
+    evaluated = any(c.evaluation.metrics for c in candidates)
+    status = worst(statuses)
+    if status is Status.PASSED and not evaluated:
+        status = Status.NOT_EVALUATED
+    return with_status, results, Verdict(status, int(EXIT_CODES[status]), counted)
+
+
+def decide_candidates(
+    candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
+) -> list[tuple[CheckResult, ...]]:
+    """The checks of every candidate by itself, for no target."""
+    return [
+        tuple(check_all(candidate, reference, Budgets(), rules, Place()))
+        for candidate in candidates
+    ]
+
+
+def _counts(check: CheckResult) -> bool:
+    """Whether a check bears on the outcome: one nobody stated does only when it is red."""
+    return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE, Status.PASSED)
+
+
+def _decide_target(
+    name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
+    rules: Rules,
+) -> TargetResult:  # fmt: skip
+    place = Place(name, _why_no_latency(name, table))
+    wanted = [c for c in candidates if table.precision in (None, c.precision)]
+    judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
+    for candidate in wanted:
+        checks = tuple(check_all(candidate, reference, table.budgets, rules, place))
+        checks += tuple(_runtime_checks(candidate, name))
+        status = worst(check.status for check in checks if _counts(check))
+        if status is Status.PASSED and not candidate.evaluation.metrics:
+            status = Status.NOT_EVALUATED
+        judged.append((status, candidate.bytes, candidate, checks))
+    if not judged:
+        message = f"no candidate of precision {table.precision}: add it to [convert] precisions"
+        check = CheckResult("candidate", "", name, Status.FAILED, message)
+        return TargetResult(name, None, "no candidate", Status.FAILED, (check,))
+    status, _, candidate, checks = min(judged, key=lambda j: (NEAREST.index(j[0]), j[1]))
+    ships = candidate.id if status is Status.PASSED else None
+    return TargetResult(name, ships, _fit(candidate, name), status, checks)
+
+
+def _runtime_checks(candidate: Candidate, target: str) -> Iterable[CheckResult]:
+    named = {runtime.name for runtime in catalog.load(target).runtimes}
+    for result in candidate.evaluation.runtimes:
+        if result.runtime in named:
+            stated = result.status is not Status.UNAVAILABLE
+            name = f"runs on {result.runtime} {result.version}".rstrip()
+            yield CheckResult(
+                name, candidate.id, target, result.status, result.message, stated=stated
+            )
+
+
+def _fit(candidate: Candidate, target: str) -> str:
+    named = {runtime.name for runtime in catalog.load(target).runtimes}
+    tried = [r for r in candidate.evaluation.runtimes if r.runtime in named]
+    parts = []
+    for result in tried:
+        verb = {Status.PASSED: "runs on", Status.UNAVAILABLE: "not tried on"}
+        phrase = verb.get(result.status, "does not run on")
+        parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
+    return "; ".join(parts) or "not executed"
+
+
+def _why_no_latency(name: str, table: TargetTable) -> str:
+    if table.device not in (None, "local"):
+        return f"this version cannot reach {table.device}"
+    if name != catalog.host():
+        return f"this host is not {name}: a target's latency is measured on its own device"
+    return ""

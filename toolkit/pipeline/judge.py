@@ -1,0 +1,347 @@
+"""The judging stages: metric, drop, parity, memory, latency, and the other runtimes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from edgekit.converters import flatbuffer
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation import latency as timing
+from edgekit.evaluation import metrics
+from edgekit.evaluation.latency import REFERENCE, Timed
+from edgekit.evaluation.parity import Floats, open_outputs, parity
+from edgekit.gate.checks import DEFAULT_PERCENT, Limit
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.store import Artefact
+from edgekit.targets import catalog
+from edgekit.types import (
+    Advice,
+    Candidate,
+    Evaluation,
+    Json,
+    Latency,
+    Measurement,
+    Memory,
+    PairedCounts,
+    RuntimeResult,
+    SavedModel,
+    Status,
+)
+
+JUDGE = "litert"
+DISTRIBUTION = {
+    "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tensorflow": "tensorflow",
+}  # fmt: skip
+NO_ARENA = "only a TFLM runner measures a tensor arena, and this version has none"
+# How many items another runtime must answer as the judging one does.
+MATRIX_ITEMS = 200
+
+
+def evaluate(
+    run: Run, reference: SavedModel, candidates: tuple[Candidate, ...], items: Items
+) -> tuple[Evaluation, tuple[Candidate, ...]]:
+    """Judge the reference and every candidate on the same items; nothing where not asked to."""
+    if not run.plan.options.evaluate:
+        return Evaluation(), candidates
+    subject = Timed(REFERENCE, reference.path, "tensorflow")
+    with run.stage("evaluate"):
+        run.progress.update(0, len(candidates) + 1, "SavedModel")
+        truth = _answers(run, subject, reference.digest, items)
+        output = _output(run, reference)
+        names = tuple(spec.name for spec in reference.outputs)
+        right = open_outputs(truth.path / "outputs", names)
+        base = _reference_evaluation(run, truth, right[output], items)
+        judged = tuple(
+            _judge(run, candidate, truth, right, output, items, number)
+            for number, candidate in enumerate(candidates, 1)
+        )
+    with run.stage("runtimes"):
+        judged = tuple(_try_runtimes(run, candidate, output, items) for candidate in judged)
+    with run.stage("latency"):
+        return _time(run, reference, base, judged, items)
+
+
+def _output(run: Run, reference: SavedModel) -> str:
+    """The output that the metric is taken on. Raises where there are several and none is named."""
+    names = [spec.name for spec in reference.outputs]
+    wanted = run.project.evaluate.output
+    if wanted is not None and wanted not in names:
+        raise run.project.unknown("output", wanted, names)
+    if wanted is None and len(names) > 1:
+        raise run.project.unknown("output: name one in [evaluate] output", "(none)", names)
+    return wanted or names[0]
+
+
+def _request(subject: Timed, items: Items, outputs: Path | None) -> dict[str, Json]:
+    entry = {"id": subject.id, "path": str(subject.path)}
+    if outputs is not None:
+        entry["outputs"] = str(outputs)
+    return {
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": subject.runtime,
+        "models": [entry],
+        "inputs": {name: str(path) for name, path in items.inputs.items()},
+        "index": str(items.index_path),
+        "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+        # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the
+        # runner starts a second process where that pays.
+        "threads": 0 if subject.runtime == "tensorflow" else 1,
+        "reset_state": subject.stateful,
+    }
+
+
+def _answers(
+    run: Run, subject: Timed, digest: str, items: Items, most: int | None = None
+) -> Artefact:
+    """The outputs of a model on the judged items (the first ``most``), and the run's facts."""
+    key = run.key(
+        DISTRIBUTION[subject.runtime],
+        model=digest,
+        runtime=subject.runtime,
+        data=items.digest,
+        index=str(items.index_path.parent.name),
+        most=most,
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+    )
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        request = _request(subject, items, folder / "outputs")
+        if most is not None:
+            request["items"] = [0, min(most, len(items.index))]
+        try:
+            result = run.device.run(request)
+        except RunnerError as error:
+            if error.code != "EK-RUNNER-001":
+                raise
+            # Resizing the batch is the likeliest cause of a crash: once more without.
+            result = run.device.run({**request, "batch": 1, "processes": 1})
+        facts = dict(result["models"][subject.id])
+        return {**facts, "runtime": result["runtime"], "version": result["version"]}
+
+    return run.keep(run.store.obtain("answers", key, make))
+
+
+def _reference_evaluation(run: Run, truth: Artefact, answers: Floats, items: Items) -> Evaluation:
+    assert items.labels is not None  # noqa: S101  (the plan has checked it)
+    labels = items.labels
+    if len(answers) != len(labels):
+        raise RunnerError("EK-RUNNER-005", "the SavedModel gave another number of answers")
+    key = run.key(answers=truth.digest, metric=_metric_key(run, items), data=items.digest)
+    found = run.keep(
+        run.store.obtain(
+            "metric",
+            key,
+            lambda _: dataclasses.asdict(
+                metrics.measure(items.metric, labels, np.asarray(answers))
+            ),
+        )
+    )
+    return Evaluation(
+        metrics={items.metric.name: Measurement(**found.facts)}, memory=_memory(truth)
+    )
+
+
+def _metric_key(run: Run, items: Items) -> Json:
+    from edgekit.usercode import fingerprint, is_reference
+
+    name = run.project.evaluate.metric or items.metric.name
+    files = dict(fingerprint(name, run.project.root)) if is_reference(name) else {}
+    return [name, run.project.evaluate.output, files]
+
+
+def _judge(
+    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], output: str,
+    items: Items, number: int,
+) -> Candidate:  # fmt: skip
+    run.progress.update(number, len(run.plan.precisions) + 1, candidate.id)
+    if candidate.problem or candidate.path is None:
+        return candidate
+    try:
+        answered = answers_of(run, candidate, items)
+    except RunnerError as error:
+        run.note(False)
+        problem = f"{error.code} {error.message}\n{error.hint}".strip()
+        return replace(candidate, problem=problem, problem_status=Status.INCOMPATIBLE)
+    key = run.key(
+        answers=answered.digest, reference=truth.digest, metric=_metric_key(run, items),
+        data=items.digest,
+    )  # fmt: skip
+
+    def make(_: Path) -> Mapping[str, Json]:
+        answers = open_outputs(answered.path / "outputs", tuple(reference))
+        return _compare(items, output, reference, answers)
+
+    facts = run.keep(run.store.obtain("metric", key, make)).facts
+    name = items.metric.name
+    paired = {name: PairedCounts(**facts["paired"])} if facts["paired"] else {}
+    evaluation = Evaluation(
+        metrics={name: Measurement(**facts["metric"])},
+        drop={name: Measurement(**facts["drop"])},
+        paired=paired,
+        parity={n: {k: Measurement(**m) for k, m in p.items()} for n, p in facts["parity"].items()},
+        memory=_memory(answered),
+        runtimes=(
+            RuntimeResult(
+                JUDGE, answered.facts["version"], Status.PASSED, "judged on every item",
+                len(items.index), 0.0,
+            ),
+        ),
+    )  # fmt: skip
+    return replace(candidate, evaluation=evaluation)
+
+
+def _compare(
+    items: Items, output: str, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
+) -> Mapping[str, Json]:
+    assert items.labels is not None  # noqa: S101  (the plan has checked it)
+    right, ours = np.asarray(reference[output]), np.asarray(answers[output])
+    lost, counts = metrics.drop(items.metric, items.labels, right, ours)
+    return {
+        "metric": dataclasses.asdict(metrics.measure(items.metric, items.labels, ours)),
+        "drop": dataclasses.asdict(lost),
+        "paired": dataclasses.asdict(counts) if counts else None,
+        "parity": {
+            name: {k: dataclasses.asdict(m) for k, m in parity(reference[name], value).items()}
+            for name, value in answers.items()
+        },
+    }
+
+
+def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
+    """The outputs of a candidate on the judging runtime, on every judged item."""
+    return _answers(run, _timed(candidate), candidate.sha256, items)
+
+
+def _timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
+    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
+    stateful = flatbuffer.read(candidate.path).stateful
+    return Timed(candidate.id, candidate.path, runtime, stateful)
+
+
+def _memory(artefact: Artefact) -> Memory:
+    measured = artefact.facts["memory"]
+    peak = Measurement.unavailable("byte", "this system does not tell a process's peak memory")
+    if measured["peak_bytes"]:
+        over = float(measured["peak_bytes"] - measured["baseline_bytes"])
+        tool = "VmHWM of a runner holding one model, over the imported runtime"
+        peak = Measurement(over, "byte", n=1, tool=tool)
+    return Memory(peak, Measurement.unavailable("byte", NO_ARENA))
+
+
+def _try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:
+    """Execute a candidate on every other runtime that a target of the run names."""
+    if candidate.problem or candidate.path is None:
+        return candidate
+    named = {
+        runtime.name: runtime.version
+        for target in run.plan.targets
+        for runtime in catalog.load(target).runtimes
+        if runtime.name != JUDGE
+    }
+    tried = [_try(run, candidate, name, v, output, items) for name, v in sorted(named.items())]
+    for result in tried:
+        if result.status is Status.UNAVAILABLE:
+            message = f"{result.runtime} was not tried: {result.message}"
+            run.advise(Advice("EK-NOTE-004", "warning", message))
+    runtimes = (*candidate.evaluation.runtimes, *tried)
+    return replace(candidate, evaluation=replace(candidate.evaluation, runtimes=runtimes))
+
+
+def _try(
+    run: Run, candidate: Candidate, runtime: str, version: str, output: str, items: Items
+) -> RuntimeResult:
+    subject = _timed(candidate, runtime)
+    try:
+        theirs = _answers(run, subject, candidate.sha256, items, MATRIX_ITEMS)
+    except DeviceError as error:
+        run.note(False)
+        return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)
+    except RunnerError as error:
+        run.note(False)
+        version = run.versions.get(DISTRIBUTION[runtime]) or version
+        reason = error.hint.splitlines()[0] if error.hint else error.message
+        return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
+    ours = answers_of(run, candidate, items)
+    count = min(MATRIX_ITEMS, len(items.index))
+    got = np.asarray(open_outputs(theirs.path / "outputs", (output,))[output])[:count]
+    expected = np.asarray(open_outputs(ours.path / "outputs", (output,))[output])[:count]
+    status, message = _agree(items, got, expected)
+    worst = float(np.max(np.abs(got - expected)))
+    return RuntimeResult(
+        runtime, theirs.facts["version"], status, message, count,
+        worst if np.isfinite(worst) else None,
+    )  # fmt: skip
+
+
+def _agree(items: Items, got: Floats, expected: Floats) -> tuple[Status, str]:
+    """Whether another runtime's answers do not prove worse than the judging one's."""
+    assert items.labels is not None  # noqa: S101  (the plan has checked it)
+    if not np.isfinite(got).all():
+        return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
+    labels = items.labels[: len(got)]
+    lost, _ = metrics.drop(items.metric, labels, expected, got)
+    limit = 0.02
+    if not items.metric.bounded:
+        base = metrics.measure(items.metric, labels, expected)
+        limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
+    if lost.low is not None and lost.low > limit:
+        share = f"{lost.value:.3g}"
+        return Status.INCOMPATIBLE, f"its answers are worse: {items.metric.name} drops by {share}"
+    return Status.PASSED, f"answers {len(got)} items as {JUDGE} does"
+
+
+def _time(
+    run: Run, reference: SavedModel, base: Evaluation, candidates: tuple[Candidate, ...],
+    items: Items,
+) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
+    sides = [_timed(c) for c in candidates if not c.problem and c.path is not None]
+    models = [Timed(REFERENCE, reference.path, "tensorflow"), *sides]
+    launches = run.plan.timed_launches
+    key = run.key(
+        "tensorflow", "ai-edge-litert",
+        reference=reference.digest,
+        candidates=[[c.id, c.sha256] for c in candidates if not c.problem],
+        data=items.digest, index=str(items.index_path.parent.name),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        protocol=timing.protocol(launches), device=dict(run.device.facts()),
+    )  # fmt: skip
+
+    def make(_: Path) -> Mapping[str, Json]:
+        samples = timing.collect(
+            run.device, models, items.inputs, items.index_path, items.preprocess, launches,
+            run.progress.update,
+        )  # fmt: skip
+        return {
+            name: {
+                "latency": dataclasses.asdict(timing.summarize(found)),
+                "ratio": dataclasses.asdict(timing.ratio(found, samples[REFERENCE])),
+            }
+            for name, found in samples.items()
+        }
+
+    try:
+        facts = run.keep(run.store.obtain("latency", key, make)).facts
+    except RunnerError as error:
+        run.note(False)
+        message = f"latency is unavailable, because {error.message}"
+        run.advise(Advice("EK-NOTE-005", "warning", message, error.hint))
+        return base, candidates
+    timed = tuple(
+        replace(c, evaluation=_with_latency(c.evaluation, facts[c.id], True))
+        if c.id in facts
+        else c
+        for c in candidates
+    )
+    return _with_latency(base, facts[REFERENCE], False), timed
+
+
+def _with_latency(evaluation: Evaluation, facts: Mapping[str, Json], compared: bool) -> Evaluation:
+    latency = Latency(**{name: Measurement(**m) for name, m in facts["latency"].items()})
+    ratio = Measurement(**facts["ratio"]) if compared else None
+    return replace(evaluation, latency=latency, latency_ratio=ratio)

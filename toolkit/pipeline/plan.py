@@ -1,0 +1,151 @@
+"""What a run is to do: the project and the options together, checked before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.converters.precisions import PRECISIONS
+from edgekit.errors import DataError, DeviceError, ProjectError
+from edgekit.evaluation import metrics
+from edgekit.gate import Rules
+from edgekit.models.source import identify
+from edgekit.project import Project, TargetTable
+from edgekit.targets import catalog
+from edgekit.types import Model
+from edgekit.usercode import fingerprint, is_reference
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds to a project.
+
+    ``output`` is the root of what a run leaves. ``precisions_asked`` and ``targets_asked`` say
+    that ``--precision`` and ``--target`` were given: then the budgets of the command line concern
+    every precision asked for, or the targets.
+    """
+
+    output: Path | None = None
+    evaluate: bool = True
+    force: bool = False
+    trust: bool = False
+    max_drop: float | None = None
+    max_size: int | None = None
+    precisions_asked: bool = False
+    targets_asked: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked project: where its model comes from, what is made of it, and how it is judged.
+
+    ``model`` is absent where a function of the user builds it.
+    """
+
+    project: Project
+    options: Options
+    output: Path
+    model: Model | None
+    name: str
+    precisions: tuple[str, ...]
+    targets: Mapping[str, TargetTable]
+
+    @classmethod
+    def of(cls, project: Project, options: Options) -> Plan:
+        """Check a project. Raises :class:`ProjectError`, ModelError, DataError or DeviceError."""
+        for precision in project.convert.precisions:
+            if precision not in PRECISIONS:
+                raise project.unknown("precision", precision, PRECISIONS)
+        for target in project.targets.values():
+            if target.precision is not None and target.precision not in PRECISIONS:
+                raise project.unknown("precision", target.precision, PRECISIONS)
+        precisions = tuple(dict.fromkeys(project.convert.precisions))
+        _check_metric(project)
+        _check_data(project, options, precisions)
+        source = project.model.source
+        model = None
+        if is_reference(source):
+            fingerprint(source, project.root)
+        else:
+            model = identify(project.root / source, options.trust)
+        return cls(
+            project=project,
+            options=options,
+            output=(options.output or project.root).resolve(),
+            model=model,
+            name=project.model.name or _name(source),
+            precisions=precisions,
+            targets=_targets(project),
+        )
+
+    @property
+    def all_precisions_count(self) -> bool:
+        """Whether the verdict concerns every precision, not what targets ship."""
+        options = self.options
+        return options.precisions_asked and not options.targets_asked and not self.project.targets
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether any precision needs a representative dataset."""
+        return any(PRECISIONS[precision].calibrated for precision in self.precisions)
+
+    @property
+    def timed_launches(self) -> int:
+        """How many fresh launches are timed: more where a latency budget hangs on them."""
+        budgets = [target.budgets for target in self.targets.values()]
+        gated = any(b.latency_p50 is not None or b.latency_p95 is not None for b in budgets)
+        return 6 if gated else 3
+
+    def rules(self, metric: metrics.Metric) -> Rules:
+        return Rules(
+            metric=metric.name,
+            bounded=metric.bounded,
+            higher_is_better=metric.direction == "higher",
+            max_drop=self.options.max_drop,
+            max_size=self.options.max_size,
+        )
+
+
+def _name(source: str) -> str:
+    stem = Path(source.rpartition(":")[0] or source).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "model"
+
+
+def _targets(project: Project) -> Mapping[str, TargetTable]:
+    if project.targets:
+        return project.targets
+    host = catalog.host()
+    if host is None:
+        raise DeviceError(
+            "EK-DEVICE-003", "this host is no target of the catalog",
+            f"name one with --target: {', '.join(catalog.names())}",
+        )  # fmt: skip
+    return {host: TargetTable()}
+
+
+def _check_metric(project: Project) -> None:
+    name = project.evaluate.metric
+    if name is not None and not is_reference(name) and name not in metrics.METRICS:
+        raise project.unknown("metric", name, metrics.METRICS)
+    for target, table in project.targets.items():
+        if table.budgets.accuracy is not None and name not in (None, "accuracy"):
+            message = f"targets.{target}.budgets.accuracy: the metric of this project is {name}"
+            raise ProjectError("EK-PROJECT-009", message, "call the budget `metric`")
+
+
+def _check_data(project: Project, options: Options, precisions: tuple[str, ...]) -> None:
+    data = project.data
+    if options.evaluate and data.evaluate is None:
+        hint = "give labelled items with --data FILE.npz ([data] evaluate), or use --no-evaluate"
+        raise DataError("EK-DATA-013", "there is no data to judge the candidates by", hint)
+    calibrated = [precision for precision in precisions if PRECISIONS[precision].calibrated]
+    if calibrated and data.evaluate is None and data.representative is None:
+        hint = "give real items with --representative FILE.npz or --data FILE.npz"
+        message = f"{', '.join(calibrated)} needs a representative dataset"
+        raise DataError("EK-DATA-014", message, hint)
+    if data.representative and data.representative.from_ == "train" and data.train is None:
+        raise DataError(
+            "EK-DATA-014", 'representative is from = "train", and [data] train is not set'
+        )

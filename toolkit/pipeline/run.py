@@ -1,0 +1,182 @@
+"""One run: its folders, its store, its worker and its device, and what it has done so far."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from types import TracebackType
+
+import edgekit
+from edgekit.pipeline.plan import Plan
+from edgekit.pipeline.supply import Items
+from edgekit.process import Limits
+from edgekit.store import Artefact, Store, write_text, writing
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.types import (
+    Advice,
+    Candidate,
+    Evaluation,
+    Json,
+    Progress,
+    Pruning,
+    Report,
+    SavedModel,
+    StageRecord,
+    TargetResult,
+    Verdict,
+)
+from edgekit.worker import Worker
+
+DISTRIBUTIONS = (
+    "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert",
+    "tflite-runtime", "numpy",
+)  # fmt: skip
+
+
+class Run:
+    """The context that stages work in. Leaving it ends every process it started."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.project = plan.project
+        self.progress = progress
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid() % 0x10000:04x}"
+        self.home = plan.output / ".edgekit"
+        self.folder = self.home / "runs" / self.id
+        self.log = self.folder / "log.txt"
+        self.store = Store(self.home / "store")
+        self.versions = _versions()
+        limits = Limits(self.project.limits.seconds, self.project.limits.memory)
+        self.worker = Worker(self.log, progress, limits)
+        self.device = LocalDevice(self.home / "requests", self.log, limits)
+        self._stages: list[StageRecord] = []
+        self._cached: list[bool] = []
+        self._advice: list[Advice] = []
+
+    def __enter__(self) -> Run:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True)
+            write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.worker.stop()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage; it counts as cached where all it obtained was in the store already."""
+        self.progress.stage(name)
+        self._cached = []
+        begin = time.monotonic()
+        with writing(self.home):
+            yield
+        seconds = round(time.monotonic() - begin, 3)
+        cached = bool(self._cached) and all(self._cached)
+        self._stages.append(StageRecord(name, seconds, cached))
+
+    def keep(self, artefact: Artefact) -> Artefact:
+        """Note whether the current stage found an artefact in the store."""
+        self._cached.append(artefact.cached)
+        return artefact
+
+    def note(self, cached: bool) -> None:
+        """Note that the current stage found, or made, one thing."""
+        self._cached.append(cached)
+
+    def advise(self, advice: Advice) -> None:
+        """Tell the user something, once."""
+        if advice not in self._advice:
+            self._advice.append(advice)
+
+    def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
+        """A store key: its parts, and the versions of what does the work."""
+        versions = {name: self.versions[name] for name in distributions}
+        return {**parts, "versions": {"edgekit": edgekit.__version__, **versions}}
+
+    def report(
+        self, reference: SavedModel, evaluated: Evaluation, pruning: Pruning | None,
+        candidates: tuple[Candidate, ...], targets: tuple[TargetResult, ...], verdict: Verdict,
+        items: Items,
+    ) -> Report:  # fmt: skip
+        """Everything the run found."""
+        plan = self.plan
+        return Report(
+            run=self.id,
+            model={
+                "name": plan.name,
+                "version": self.version(reference),
+                "source": self.project.model.source,
+                "sha256": plan.model.digest if plan.model else reference.digest,
+                "generation": plan.model.generation if plan.model else "",
+            },
+            environment=self._environment(),
+            settings=self._settings(items),
+            stages=tuple(self._stages),
+            reference=reference,
+            reference_evaluation=evaluated,
+            pruning=pruning,
+            candidates=candidates,
+            targets=targets,
+            verdict=verdict,
+            advice=tuple(self._advice),
+        )
+
+    def version(self, reference: SavedModel) -> str:
+        """The model's version: as stated, or the start of its digest."""
+        model = self.plan.model
+        digest = model.digest if model else reference.digest
+        return self.project.model.version or digest[:8]
+
+    def _environment(self) -> Mapping[str, Json]:
+        return {
+            "edgekit": edgekit.__version__,
+            "python": platform.python_version(),
+            "platform": sys.platform,
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "host": self.device.name,
+            "packages": self.versions,
+        }
+
+    def _settings(self, items: Items) -> Mapping[str, Json]:
+        options, project = self.plan.options, self.project
+        return {
+            "metric": items.metric.name,
+            "direction": items.metric.direction,
+            "bounded": items.metric.bounded,
+            "max_drop": options.max_drop,
+            "max_size": options.max_size,
+            "all_precisions_count": self.plan.all_precisions_count,
+            "precisions": list(self.plan.precisions),
+            "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+            "items": {
+                "evaluated": len(items.index) if items.labels is not None else 0,
+                "representative": items.representative_count,
+            },
+            "seeds": {"training": project.train.seed, "split": items.seed},
+            "targets": {
+                name: table.model_dump(mode="json", exclude_none=True)
+                for name, table in self.plan.targets.items()
+            },
+        }
+
+
+def _versions() -> dict[str, str]:
+    """Installed versions without importing anything; empty where a package is absent."""
+    found = {}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = ""
+    return found

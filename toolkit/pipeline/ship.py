@@ -1,0 +1,137 @@
+"""What a run leaves outside its own folder: models under ``build/``, bundles under ``dist/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import edgekit
+import numpy as np
+from edgekit.converters import flatbuffer
+from edgekit.errors import ProjectError
+from edgekit.evaluation.parity import open_outputs
+from edgekit.pipeline.judge import answers_of
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.store import place as place_file
+from edgekit.store import sha256, write_text
+from edgekit.targets import bundles, catalog
+from edgekit.types import Candidate, Json, SavedModel, TargetResult
+
+RECORD = "outputs.json"
+GOLDEN_ITEMS = 8
+# Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
+# share of the largest output where it is float, or by twice what the runtimes tried here differ.
+STEPS = 2.0
+FLOAT_SHARE = 1e-4
+
+
+def place(run: Run, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Put every candidate's file under ``build/`` and in the run's folder.
+
+    Raises :class:`ProjectError` rather than overwrite a file that edgekit did not write.
+    """
+    with run.stage("place"):
+        return tuple(_place(run, candidate) for candidate in candidates)
+
+
+def _place(run: Run, candidate: Candidate) -> Candidate:
+    if candidate.path is None:
+        return candidate
+    below = Path(candidate.id) / "model.tflite"
+    path = run.plan.output / "build" / run.plan.name / below
+    put(run, candidate.path, path)
+    place_file(candidate.path, run.folder / "build" / below)
+    return replace(candidate, path=path)
+
+
+def put(run: Run, source: Path, path: Path) -> None:
+    """Put a file where the user sees it, unless a file of theirs is there."""
+    record = _record(run)
+    name = path.relative_to(run.plan.output).as_posix()
+    if path.exists() and not run.plan.options.force:
+        found = sha256(path)
+        if found not in (record.get(name), sha256(source)):
+            hint = "edgekit did not write it: move it away, or use --force"
+            raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
+    place_file(source, path)
+    write_text(run.home / RECORD, json.dumps({**record, name: sha256(path)}, indent=1))
+
+
+def _record(run: Run) -> dict[str, str]:
+    """Digests of what earlier runs wrote, by path."""
+    try:
+        return dict(json.loads((run.home / RECORD).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def bundle(
+    run: Run, target: TargetResult, candidates: tuple[Candidate, ...], reference: SavedModel,
+    items: Items,
+) -> TargetResult:  # fmt: skip
+    """The target with its bundle packed, where it ships a candidate."""
+    chosen = next((c for c in candidates if c.id == target.candidate), None)
+    if chosen is None or chosen.path is None or items.labels is None:
+        return target
+    with run.stage(f"bundle {target.id}"):
+        version = run.version(reference)
+        name = f"{run.plan.name}-{version}-{target.id}.tar.gz"
+        contents = bundles.Contents(
+            name=run.plan.name,
+            version=version,
+            model=chosen.path,
+            precision=chosen.precision,
+            inputs=reference.inputs,
+            outputs=reference.outputs,
+            preprocess=items.preprocess,
+            labels=items.class_names or _class_numbers(reference, items),
+            golden=_golden(run, chosen, reference, items),
+            measurements=_measurements(chosen),
+            tools={"edgekit": edgekit.__version__, **run.versions},
+        )
+        inside = run.folder / "dist" / name
+        packed = bundles.pack(catalog.load(target.id), contents, inside)
+        path = run.plan.output / "dist" / name
+        put(run, inside, path)
+        return replace(target, bundle=replace(packed, path=path))
+
+
+def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
+    """Numbers as class names, where the metric takes the outputs as classes."""
+    if items.metric.name != "accuracy" or len(reference.outputs) != 1:
+        return ()
+    return tuple(str(k) for k in range(reference.outputs[0].shape[-1] or 0))
+
+
+def _golden(run: Run, candidate: Candidate, reference: SavedModel, items: Items) -> bundles.Golden:
+    """The first items and the judging runtime's outputs for them."""
+    names = tuple(spec.name for spec in reference.outputs)
+    folder = answers_of(run, candidate, items).path / "outputs"
+    count = min(GOLDEN_ITEMS, len(items.index))
+    outputs = {n: np.array(v[:count]) for n, v in open_outputs(folder, names).items()}
+    seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
+    inputs = {
+        n: np.array(np.load(path, mmap_mode="r")[items.index[:count]])
+        for n, path in items.inputs.items()
+    }
+    steps = flatbuffer.read(candidate.path).signature_outputs if candidate.path else {}
+    tolerance = {}
+    for name, values in outputs.items():
+        scale = steps[name].scale if name in steps else 0.0
+        rounding = STEPS * scale if scale else FLOAT_SHARE * max(float(np.abs(values).max()), 1e-6)
+        tolerance[name] = max(rounding, 2 * seen)
+    return bundles.Golden(inputs, outputs, tolerance)
+
+
+def _measurements(candidate: Candidate) -> Mapping[str, Json]:
+    evaluation = candidate.evaluation
+    measured: dict[str, Json] = {n: asdict(m) for n, m in evaluation.metrics.items()}
+    measured |= {f"{n}_drop": asdict(m) for n, m in evaluation.drop.items()}
+    if evaluation.latency is not None:
+        measured["latency_p50_on_build_host"] = asdict(evaluation.latency.p50)
+    if evaluation.memory is not None:
+        measured["peak_rss_on_build_host"] = asdict(evaluation.memory.peak_rss)
+    return measured

@@ -1,0 +1,74 @@
+"""Child processes: how they ended, what they hold, and how to end them with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LOG_TAIL = 5
+CAUSES = {
+    "SIGSEGV": "native code crashed on this model",
+    "SIGABRT": "a check inside native code failed on this model",
+    "SIGKILL": "something killed it, most often the system when memory ran out",
+    "SIGILL": "this processor lacks an instruction that the library was built with",
+    "SIGBUS": "the disk or the memory behind a file went away",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long one job may take (seconds) and how much it may hold (resident bytes)."""
+
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+def describe_exit(code: int | None) -> tuple[str, str]:
+    """How a child ended, and the likely cause, from its return code."""
+    if code is None:
+        return "stopped answering", "it closed its pipe and stays alive"
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"was ended by {name}", CAUSES.get(name, f"it received {name}")
+    return f"ended with status {code}", "it could not start, or a library in it called exit"
+
+
+def tail(log: Path, lines: int = LOG_TAIL) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return "(no log)"
+    kept = [line.strip()[:200] for line in text.splitlines() if line.strip()]
+    return "last lines of its log:\n" + "\n".join("  " + line for line in kept[-lines:])
+
+
+def resident(pid: int) -> int:
+    """Resident bytes of a process and its children; 0 once it is gone."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += one.memory_info().rss
+    return total
+
+
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """End a process that leads its own session, and all that it started."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+            break
+    # The leader is gone; what it started may not be.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,292 @@
+"""``edgekit.toml``: its schema, its defaults, and how it is read."""
+
+from __future__ import annotations
+
+import difflib
+import fractions
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from edgekit.errors import ProjectError
+from edgekit.targets import catalog
+from edgekit.types import Preprocess
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "edgekit.toml"
+SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
+
+
+def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
+    """A number with its unit, in the smallest unit. Raises :class:`ValueError`."""
+    match = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
+        if isinstance(text, str)
+        else None
+    )
+    if not match or match[2] not in units:
+        known = ", ".join(units)
+        raise ValueError(f"{text!r} is not a {what}: write a number and one of {known}")
+    return float(match[1]) * units[match[2]]
+
+
+def parse_size(text: Any) -> int:
+    """A size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
+    return round(parse_unit(text, SIZES, "size"))
+
+
+def parse_number(value: Any) -> float:
+    """A number, or a fraction such as ``1/255``. Raises ValueError."""
+    if isinstance(value, str):
+        try:
+            return float(fractions.Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{value!r} is not a number or a fraction such as 1/255") from None
+    return float(value)
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
+Number = Annotated[float, BeforeValidator(parse_number)]
+
+
+class Table(BaseModel):
+    """A table of the project file: read-only, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelTable(Table):
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    source: str
+
+
+class PreprocessTable(Table):
+    scale: Number = 1.0
+    offset: Number = 0.0
+
+    def spec(self) -> Preprocess:
+        return Preprocess(self.scale, self.offset)
+
+
+class RepresentativeTable(Table):
+    from_: str = Field(alias="from")
+    samples: int = Field(default=200, ge=2)
+
+
+class DataTable(Table):
+    train: str | None = None
+    evaluate: str | None = None
+    representative: RepresentativeTable | None = None
+    preprocess: PreprocessTable = PreprocessTable()
+    labels: tuple[str, ...] | str | None = None
+
+
+class TrainTable(Table):
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class PruneTable(Table):
+    sparsity: float = Field(gt=0, lt=1)
+    schedule: Literal["polynomial", "constant"] = "polynomial"
+
+
+class CompressTable(Table):
+    prune: PruneTable | None = None
+    finetune_epochs: int = Field(default=2, ge=0)
+
+
+class ConvertTable(Table):
+    precisions: tuple[str, ...] = Field(
+        default=("float32", "float16", "dynamic", "int8"), min_length=1
+    )
+
+
+class EvaluateTable(Table):
+    metric: str | None = None
+    output: str | None = None
+
+
+class LimitsTable(Table):
+    seconds: float | None = Field(default=None, gt=0)
+    memory: Size | None = None
+
+
+class Goal(Table):
+    """What a metric must reach, by itself (``threshold``) or against the reference."""
+
+    threshold: float | None = None
+    max_degradation: float | None = None
+    percent_max_degradation: float | None = None
+    min_improvement: float | None = None
+
+
+class LatencyGoal(Table):
+    percent_max_degradation: float = Field(ge=0)
+
+
+class Budgets(Table):
+    size: Size | None = None
+    accuracy: Goal | None = None
+    metric: Goal | None = None
+    latency_p50: Nanoseconds | None = None
+    latency_p95: Nanoseconds | None = None
+    latency: LatencyGoal | None = None
+    arena: Size | None = None
+
+    @property
+    def goal(self) -> Goal | None:
+        """What the run's metric must reach; ``accuracy`` and ``metric`` are one budget."""
+        return self.accuracy or self.metric
+
+
+class TargetTable(Table):
+    precision: str | None = None
+    device: str | None = None
+    budgets: Budgets = Budgets()
+
+
+class Project(Table):
+    """A project: what ``edgekit.toml`` says, with defaults for what it does not.
+
+    Relative paths in it count from ``root``.
+    """
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model: ModelTable
+    data: DataTable = DataTable()
+    train: TrainTable = TrainTable()
+    compress: CompressTable = CompressTable()
+    convert: ConvertTable = ConvertTable()
+    evaluate: EvaluateTable = EvaluateTable()
+    limits: LimitsTable = LimitsTable()
+    targets: dict[str, TargetTable] = {}
+    _root: Path = PrivateAttr(default_factory=Path.cwd)
+    _origin: Path | None = PrivateAttr(default=None)
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_are_known(cls, tables: dict[str, TargetTable]) -> dict[str, TargetTable]:
+        for name in tables:
+            if name not in catalog.names():
+                raise ValueError(f"unknown target {name!r}{did_you_mean(name, catalog.names())}")
+        return tables
+
+    @classmethod
+    def load(cls, path: str | Path = FILE) -> Project:
+        """Read a project file (``edgekit.toml``, or ``[tool.edgekit]`` of a ``pyproject.toml``).
+
+        Raises :class:`ProjectError` where it is missing, is no TOML, or has a wrong key or value.
+        """
+        file = Path(path)
+        if not file.is_file():
+            hint = "make one with `edgekit init`, or: edgekit convert MODEL --data FILE.npz"
+            raise ProjectError("EK-PROJECT-001", f"there is no project file {file}", hint)
+        try:
+            text = file.read_text(encoding="utf-8")
+            table = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {error}") from error
+        if file.name == "pyproject.toml":
+            table = table.get("tool", {}).get("edgekit", {})
+        return cls.parse(table, file.resolve().parent, file, text)
+
+    @classmethod
+    def parse(
+        cls, table: dict[str, Any], root: Path, origin: Path | None = None, text: str = ""
+    ) -> Project:
+        """A project from a table such as the file holds. Raises :class:`ProjectError`."""
+        try:
+            project = cls.model_validate(table)
+        except ValidationError as error:
+            raise _explain(error, origin, text) from error
+        project._root, project._origin = root, origin
+        return project
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def origin(self) -> Path | None:
+        """The file it was read from, if any."""
+        return self._origin
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> ProjectError:
+        """The error for a name that is not in a table of ours, with its line in the file."""
+        where = ""
+        if self._origin:
+            where = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
+        known = sorted(known)
+        hint = f"known: {', '.join(known)}"
+        message = f"{where}unknown {what} {name!r}{did_you_mean(name, known)}"
+        return ProjectError("EK-PROJECT-004", message, hint)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to append to an error: the closest known name, if one is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _place(origin: Path, text: str, word: str) -> str:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line.split("#")[0]):
+            return f"{origin.name}, line {number}: "
+    return f"{origin.name}: "
+
+
+def _explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
+    lines = []
+    for detail in error.errors():
+        path = [str(part) for part in detail["loc"]]
+        where = _place(origin, text, path[-1] if path else "") if origin else ""
+        name = ".".join(path)
+        if detail["type"] == "extra_forbidden":
+            known = _fields(path[:-1])
+            lines.append(f"{where}unknown key {name!r}{did_you_mean(path[-1], known)}")
+        else:
+            said = detail["msg"].removeprefix("Value error, ")
+            if origin and (quoted := re.search(r"'([^']+)'", said)) and quoted[1] in text:
+                where = _place(origin, text, quoted[1])
+            lines.append(f"{where}{name}: {said}")
+    return ProjectError("EK-PROJECT-003", lines[0], "\n".join(lines[1:]))
+
+
+def _fields(path: list[str]) -> list[str]:
+    """The keys that the table at ``path`` may have."""
+    table: Any = Project
+    for part in path:
+        if table is Project and part == "targets":
+            table = dict
+        elif table is dict:
+            table = TargetTable
+        else:
+            field = next((f for n, f in table.model_fields.items() if part in (n, f.alias)), None)
+            options = getattr(field.annotation, "__args__", (field.annotation,)) if field else ()
+            table = next(
+                (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), Table
+            )
+    if table is dict:
+        return list(catalog.names())
+    return [field.alias or name for name, field in table.model_fields.items()]

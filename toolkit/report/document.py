@@ -1,0 +1,194 @@
+"""``report.json``: a report as JSON, and back. Its shape is ``report.schema.json`` beside this."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import ProjectError
+from edgekit.types import (
+    Advice,
+    Bundle,
+    Candidate,
+    CheckResult,
+    Evaluation,
+    Json,
+    Latency,
+    Measurement,
+    Memory,
+    Operator,
+    PairedCounts,
+    Pruning,
+    Report,
+    RuntimeResult,
+    SavedModel,
+    StageRecord,
+    Status,
+    TargetResult,
+    TensorSpec,
+    Verdict,
+)
+
+SCHEMA_VERSION = 1
+SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
+NO_MINIMUM_RUNTIME = "this version has no table of operator versions to compute it from"
+
+
+def to_json(report: Report) -> dict[str, Json]:
+    """The report as ``report.json`` holds it."""
+    reference = _plain(report.reference)
+    reference.update(_evaluation(report.reference_evaluation))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": report.run,
+        "tool": {"name": "edgekit", "version": report.environment["edgekit"]},
+        "model": _plain(report.model),
+        "environment": _plain(report.environment),
+        "settings": _plain(report.settings),
+        "stages": _plain(report.stages),
+        "reference": reference,
+        "pruning": _plain(report.pruning),
+        "candidates": [_candidate(candidate) for candidate in report.candidates],
+        "targets": _plain(report.targets),
+        "verdict": _plain(report.verdict),
+        "advice": _plain(report.advice),
+    }
+
+
+def read(path: Path) -> Report:
+    """The report in a file. Raises :class:`ProjectError` where it is none of ours."""
+    if path.is_dir():
+        path = path / "report.json"
+    if not path.is_file():
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}")
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = f"it is damaged or not an edgekit report: {type(error).__name__} {error}"
+        raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
+
+
+def from_json(document: Mapping[str, Any]) -> Report:
+    """The report that a document holds. Raises KeyError, TypeError or ValueError."""
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {document['schema_version']} is not known")
+    return Report(
+        run=document["run"],
+        model=document["model"],
+        environment=document["environment"],
+        settings=document["settings"],
+        stages=tuple(StageRecord(**s) for s in document["stages"]),
+        reference=_read_reference(document["reference"]),
+        reference_evaluation=evaluation_from(document["reference"]),
+        pruning=_read_pruning(document["pruning"]),
+        candidates=tuple(_read_candidate(c) for c in document["candidates"]),
+        targets=tuple(_read_target(t) for t in document["targets"]),
+        verdict=Verdict(
+            Status(document["verdict"]["status"]),
+            document["verdict"]["exit_code"],
+            tuple(_read_check(c) for c in document["verdict"]["checks"]),
+        ),
+        advice=tuple(Advice(**a) for a in document["advice"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, enums and paths as JSON can carry them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Json]:
+    return {f.name: _plain(getattr(evaluation, f.name)) for f in dataclasses.fields(evaluation)}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Json]:
+    document = _plain(candidate)
+    document.update(document.pop("evaluation"))
+    document["minimum_runtime"] = {
+        "value": None, "how": "unavailable", "reason": NO_MINIMUM_RUNTIME,
+    }  # fmt: skip
+    return dict(document)
+
+
+def _measurement(document: Mapping[str, Any] | None) -> Measurement | None:
+    return Measurement(**document) if document else None
+
+
+def _measurements(document: Mapping[str, Any]) -> dict[str, Measurement]:
+    return {name: Measurement(**entry) for name, entry in document.items()}
+
+
+def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
+    """The evaluation part of a candidate or of the reference."""
+    latency, memory = document["latency"], document["memory"]
+    return Evaluation(
+        metrics=_measurements(document["metrics"]),
+        drop=_measurements(document["drop"]),
+        paired={name: PairedCounts(**p) for name, p in document["paired"].items()},
+        parity={name: _measurements(p) for name, p in document["parity"].items()},
+        latency=Latency(**_measurements(latency)) if latency else None,
+        latency_ratio=_measurement(document["latency_ratio"]),
+        memory=Memory(**_measurements(memory)) if memory else None,
+        runtimes=tuple(
+            RuntimeResult(**{**r, "status": Status(r["status"])}) for r in document["runtimes"]
+        ),
+    )
+
+
+def _specs(rows: list[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(r["name"], tuple(r["shape"]), r["dtype"]) for r in rows)
+
+
+def _read_reference(document: Mapping[str, Any]) -> SavedModel:
+    return SavedModel(
+        path=Path(document["path"]), digest=document["digest"], bytes=document["bytes"],
+        inputs=_specs(document["inputs"]), outputs=_specs(document["outputs"]),
+        batched=document["batched"], parameters=document["parameters"],
+    )  # fmt: skip
+
+
+def _read_pruning(document: Mapping[str, Any] | None) -> Pruning | None:
+    if document is None:
+        return None
+    layers = tuple((name, share) for name, share in document["layers"])
+    return Pruning(**{**document, "layers": layers})
+
+
+def _read_candidate(document: Mapping[str, Any]) -> Candidate:
+    return Candidate(
+        id=document["id"], precision=document["precision"],
+        path=Path(document["path"]) if document["path"] else None,
+        sha256=document["sha256"], bytes=document["bytes"],
+        compressed_bytes=document["compressed_bytes"],
+        operators=tuple(Operator(**o) for o in document["operators"]),
+        float_operators=tuple(document["float_operators"]),
+        problem=document["problem"], problem_status=Status(document["problem_status"]),
+        status=Status(document["status"]), evaluation=evaluation_from(document),
+    )  # fmt: skip
+
+
+def _read_check(document: Mapping[str, Any]) -> CheckResult:
+    return CheckResult(**{**document, "status": Status(document["status"])})
+
+
+def _read_target(document: Mapping[str, Any]) -> TargetResult:
+    bundle = document["bundle"]
+    return TargetResult(
+        id=document["id"], candidate=document["candidate"], fit=document["fit"],
+        status=Status(document["status"]), checks=tuple(_read_check(c) for c in document["checks"]),
+        bundle=Bundle(Path(bundle["path"]), bundle["sha256"], bundle["bytes"]) if bundle else None,
+    )  # fmt: skip

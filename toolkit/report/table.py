@@ -1,0 +1,137 @@
+"""The results table: the reference on top, a row per candidate, readable at 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgekit.report import words
+from edgekit.types import Evaluation, Report, Status
+
+MARKS = {
+    Status.PASSED: ("passed", "green"),
+    Status.FAILED: ("FAILED", "red"),
+    Status.INCOMPATIBLE: ("INCOMPATIBLE", "red"),
+    Status.UNAVAILABLE: ("unavailable", "yellow"),
+    Status.INCONCLUSIVE: ("inconclusive", "yellow"),
+    Status.NOT_EVALUATED: ("not evaluated", "yellow"),
+}
+HEADINGS = (
+    ("precision", ""),
+    ("size", "zipped"),
+    ("{metric}", "95 % interval"),
+    ("drop", "95 % interval"),
+    ("latency p50", "p95"),
+    ("ratio", ""),
+    ("memory", ""),
+    ("verdict", ""),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: each cell has a first line and a second, smaller one."""
+
+    cells: tuple[tuple[str, str], ...]
+    style: str = ""
+
+
+def rows(report: Report) -> Iterator[Row]:
+    """The table's rows, reference first."""
+    bounded = bool(report.settings["bounded"])
+    metric = str(report.settings["metric"])
+    yield Row(
+        (
+            ("SavedModel", ""),
+            (words.size(report.reference.bytes), ""),
+            *_measured(report.reference_evaluation, metric, bounded),
+            ("reference", ""),
+        )
+    )
+    for candidate in report.candidates:
+        mark, style = MARKS[candidate.status]
+        has_file = candidate.path is not None
+        yield Row(
+            (
+                (candidate.id, ""),
+                (
+                    words.size(candidate.bytes) if has_file else words.NONE,
+                    words.size(candidate.compressed_bytes) if has_file else "",
+                ),
+                *_measured(candidate.evaluation, metric, bounded),
+                (mark, ""),
+            ),
+            style,
+        )
+
+
+def _measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[str, str], ...]:
+    value, drop = evaluation.metrics.get(metric), evaluation.drop.get(metric)
+    latency, ratio = evaluation.latency, evaluation.latency_ratio
+    memory = evaluation.memory.peak_rss if evaluation.memory else None
+    return (
+        (words.value(value, bounded), words.interval(value, bounded)),
+        (words.points(drop, bounded), words.interval(drop, bounded)),
+        (words.duration(latency.p50 if latency else None),
+         words.duration(latency.p95) if latency else ""),
+        (f"x{ratio.value:.3g}" if ratio and ratio.value is not None else words.NONE, ""),
+        (words.size(memory.value) if memory and memory.value is not None else words.NONE, ""),
+    )  # fmt: skip
+
+
+def headings(report: Report) -> list[tuple[str, str]]:
+    """The table's column titles, two lines each."""
+    metric = str(report.settings["metric"])
+    unit = " (points)" if report.settings["bounded"] else ""
+    return [(a.format(metric=metric) + (unit if a == "drop" else ""), b) for a, b in HEADINGS]
+
+
+def table(report: Report) -> object:
+    """The table for a rich console."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    for number, (first, second) in enumerate(headings(report)):
+        justify = "left" if number in (0, len(HEADINGS) - 1) else "right"
+        title = Text(first, "bold").append(f"\n{second}", "dim not bold")
+        shown.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for row in rows(report):
+        cells = []
+        for number, (first, second) in enumerate(row.cells):
+            style = row.style if number == len(row.cells) - 1 else ""
+            cells.append(Text(first, style).append(f"\n{second}", "dim"))
+        shown.add_row(*cells)
+    return shown
+
+
+def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """What to say below the table: lines and their style."""
+    if report.pruning:
+        p = report.pruning
+        how = "fine-tuned" if p.finetuned else "in one shot, without fine-tuning"
+        yield f"pruned {how}: {p.requested:.1%} asked, {p.achieved:.1%} of the weights are zero", ""
+    for candidate in report.candidates:
+        if candidate.problem:
+            yield f"{candidate.id}: {candidate.problem}", "yellow"
+    for target in report.targets:
+        if target.candidate:
+            yield f"{target.id}: ships {target.candidate}; {target.fit}", ""
+        else:
+            yield f"{target.id}: ships nothing; {target.fit}", "yellow"
+        if target.bundle:
+            yield f"  bundle {target.bundle.path} ({words.size(target.bundle.bytes)})", ""
+    for advice in report.advice:
+        yield f"{advice.severity} {advice.code}: {advice.message}", "dim"
+        if advice.fix:
+            yield f"  {advice.fix}", "dim"
+    telling = [c for c in report.verdict.checks if c.status is not Status.PASSED or not c.stated]
+    for check in telling:
+        where = f"{check.target} " if check.target else ""
+        limit = f" ({check.limit})" if check.limit else ""
+        _, style = MARKS[check.status]
+        line = f"  {where}{check.candidate} {check.name}{limit}: {check.message}"
+        if check.status is not Status.PASSED or "not proven" in check.message:
+            yield line, "dim" if check.status is Status.PASSED else style
+    mark, style = MARKS[report.verdict.status]
+    yield f"verdict: {mark}", f"bold {style}"

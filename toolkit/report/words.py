@@ -1,0 +1,54 @@
+"""Quantities in words: sizes, times, metrics with their intervals."""
+
+from __future__ import annotations
+
+from edgekit.types import Measurement
+
+NONE = "–"
+
+
+def size(count: float) -> str:
+    """Bytes as kB or MB (1000)."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    if count < 1e6:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.2f} MB"
+
+
+def duration(measured: Measurement | None) -> str:
+    """Nanoseconds as µs or ms."""
+    if measured is None or measured.value is None:
+        return NONE
+    value = measured.value
+    if value < 1e6:
+        return f"{value / 1e3:.3g} µs" if value < 1e5 else f"{value / 1e3:.0f} µs"
+    return f"{value / 1e6:.3g} ms" if value < 1e9 else f"{value / 1e9:.3g} s"
+
+
+def value(measured: Measurement | None, bounded: bool) -> str:
+    """A metric: per cent where it lies in 0..1."""
+    if measured is None or measured.value is None:
+        return NONE
+    return f"{measured.value * 100:.2f} %" if bounded else f"{measured.value:.4g}"
+
+
+def points(measured: Measurement | None, bounded: bool) -> str:
+    """A drop: points where the metric lies in 0..1."""
+    if measured is None or measured.value is None:
+        return NONE
+    shown = f"{measured.value * 100:.2f}" if bounded else f"{measured.value:.3g}"
+    return "0.00" if shown == "-0.00" else shown
+
+
+def interval(measured: Measurement | None, bounded: bool) -> str:
+    """The bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
+    if measured is None or measured.value is None or measured.level is None:
+        return ""
+
+    def bound(one: float | None, unbounded: str) -> str:
+        if one is None:
+            return unbounded
+        return f"{one * 100:.2f}" if bounded else f"{one:.3g}"
+
+    return f"[{bound(measured.low, '-∞')}, {bound(measured.high, '∞')}]"

@@ -1,0 +1,39 @@
+"""A two-sided confidence interval and what every method in this room needs to build one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+#: Beyond this many items "measure more" is no advice.
+MAX_ITEMS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A point estimate with a two-sided confidence interval, in the unit of the estimate.
+
+    `level` is the nominal coverage in (0, 1) and `n` the number of observations the estimate rests
+    on. Bounds are -inf and +inf where the data cannot bound the estimate, so that a comparison of
+    a bound with any limit is inconclusive rather than passed.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+
+
+def unbounded(value: float, level: float, n: int) -> Interval:
+    """The interval of an estimate whose uncertainty the data do not show."""
+    return Interval(value, -math.inf, math.inf, level, n)
+
+
+def two_sided_z(level: float) -> float:
+    """The standard normal quantile z with P(|Z| <= z) = level; ValueError outside (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
+    # Not scipy: importing it costs more than everything else a caller of this may do.
+    return NormalDist().inv_cdf((1 + level) / 2)

@@ -1,0 +1,166 @@
+"""Intervals of latency percentiles and ratios, over launches that hold blocks of samples.
+
+A launch is one process on the device, a block an uninterrupted run of samples within it. Samples of
+a block are not independent (caches, clock frequency, temperature), nor are blocks of a launch
+(memory layout); what is resampled is therefore launches, then blocks within each launch drawn.
+
+Few launches show too little of how much launches differ: where that is most of the noise, a nominal
+95 % interval covers 58 %, 73 %, 87 %, 92 % and 94 % of the time with 2, 3, 5, 10 and 20 of them
+(simulated medians, 12 blocks, launches differing 2.5 times as much as blocks). Where launches do
+not differ it covers at least 95 % from 2 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .interval import Interval, two_sided_z, unbounded
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+#: launches[j][i] is block i of launch j: a 1-D array of times in nanoseconds.
+Launches = Sequence[Sequence[FloatArray]]
+
+
+def percentile_interval(
+    launches: Launches, q: float, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """The q-th percentile (nearest rank, q in 0..100) of all samples, by hierarchical bootstrap.
+
+    Unit of the samples; blocks and launches may differ in size. With one launch the interval
+    covers noise within that launch only; with one block in all it is unbounded. Bounds equal to
+    the value mean that every resample repeated it (a cycle counter, or a coarse clock).
+    Raises ValueError where q is outside (0, 100), or there is no launch, an empty one, or a block
+    that is empty, not 1-D or not finite.
+    Source: Davison & Hinkley (1997), "Bootstrap methods and their application", section 3.8
+    (hierarchical data).
+    """
+    if not 0 < q < 100:
+        raise ValueError(f"q must be between 0 and 100, got {q}")
+    _check(level, resamples)
+    blocks = [np.sort(block) for block in _flatten(launches)]
+    pooled = np.sort(np.concatenate(blocks))
+    value = float(pooled[_rank(q, np.array([pooled.size]))[0] - 1])
+    if len(blocks) == 1:
+        return unbounded(value, level, pooled.size)
+    counts = _block_counts([len(launch) for launch in launches], resamples, seed)
+    drawn = _resampled_percentiles(blocks, pooled, counts, q)
+    low, high = _equal_tails(drawn, level)
+    return Interval(value, low, high, level, pooled.size)
+
+
+def paired_ratio(
+    candidate: Launches,
+    reference: Launches,
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """The median over blocks of median(candidate block) / median(reference block), below 1 faster.
+
+    Block i of launch j was measured next to its namesake, so drift common to both cancels. n is
+    the number of block pairs. The interval is by hierarchical bootstrap as in
+    `percentile_interval`; with ONE launch, launches cannot be resampled and it covers
+    within-launch noise only, and with one block it is unbounded.
+    Raises ValueError where the two differ in launches or blocks, a median of the reference is not
+    positive, or a block is empty, not 1-D or not finite.
+    Source: Davison & Hinkley (1997), section 3.8; pairing as in Kalibera & Jones (2013),
+    "Rigorous benchmarking in reasonable time", ISMM.
+    """
+    _check(level, resamples)
+    sizes = [len(launch) for launch in reference]
+    if [len(launch) for launch in candidate] != sizes:
+        raise ValueError("candidate and reference must have the same launches and blocks")
+    above = np.array([np.median(block) for block in _flatten(candidate)])
+    below = np.array([np.median(block) for block in _flatten(reference)])
+    if not (below > 0).all():
+        raise ValueError("every median of the reference must be positive")
+    ratios = above / below
+    value = float(np.median(ratios))
+    if ratios.size == 1:
+        return unbounded(value, level, 1)
+    drawn = _resampled_medians(ratios, _block_counts(sizes, resamples, seed))
+    low, high = _equal_tails(drawn, level)
+    return Interval(value, low, high, level, int(ratios.size))
+
+
+def _check(level: float, resamples: int) -> None:
+    two_sided_z(level)
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")
+
+
+def _flatten(launches: Launches) -> list[FloatArray]:
+    """All blocks, launch by launch."""
+    if not launches or not all(len(launch) for launch in launches):
+        raise ValueError("there must be a launch, and a block in each")
+    blocks = [np.asarray(block, dtype=np.float64) for launch in launches for block in launch]
+    for block in blocks:
+        if block.ndim != 1 or block.size == 0 or not np.isfinite(block).all():
+            raise ValueError("every block must be a non-empty 1-D array of finite times")
+    return blocks
+
+
+def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:
+    """How often each resample draws each block, [resamples, blocks]."""
+    rng = np.random.default_rng(seed)
+    launches = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
+    # A launch drawn k times has its blocks redrawn k times, and k draws of m are one draw of k m.
+    return np.concatenate(
+        [
+            rng.multinomial(launches[:, j] * size, np.full(size, 1 / size))
+            for j, size in enumerate(sizes)
+        ],
+        axis=1,
+    )
+
+
+def _rank(q: float, totals: IntArray) -> IntArray:
+    """The 1-based nearest rank of the q-th percentile among so many samples."""
+    # The subtraction undoes rounding upwards: 99.9 % of 1000 is rank 999.
+    ranks = np.ceil(q / 100 * totals - 1e-9).astype(np.int64)
+    return np.asarray(np.clip(ranks, 1, totals), dtype=np.int64)
+
+
+def _resampled_percentiles(
+    blocks: Sequence[FloatArray], pooled: FloatArray, counts: IntArray, q: float
+) -> FloatArray:
+    """The q-th percentile of each resample, exactly, without building any resample.
+
+    How many of a resample's samples are <= x follows from the sorted blocks and how often each was
+    drawn; bisection over the pooled samples finds the x that has the rank wanted.
+    """
+    ranks = _rank(q, counts @ np.array([block.size for block in blocks]))
+    low = np.zeros(len(counts), dtype=np.int64)
+    high = np.full(len(counts), pooled.size - 1, dtype=np.int64)
+    while (low < high).any():
+        middle = (low + high) // 2
+        at = pooled[middle]
+        covered = np.zeros(len(counts), dtype=np.int64)
+        for i, block in enumerate(blocks):
+            covered += counts[:, i] * np.searchsorted(block, at, side="right")
+        enough = covered >= ranks
+        high = np.where(enough, middle, high)
+        low = np.where(enough, low, middle + 1)
+    return pooled[low]
+
+
+def _resampled_medians(values: FloatArray, counts: IntArray) -> FloatArray:
+    """The median of each resample of the values [blocks]."""
+    order = np.argsort(values)
+    ordered = values[order]
+    reached = np.cumsum(counts[:, order], axis=1)
+    total = reached[:, -1:]
+    lower = np.argmax(2 * reached >= total, axis=1)
+    upper = np.argmax(2 * reached > total, axis=1)
+    medians: FloatArray = (ordered[lower] + ordered[upper]) / 2
+    return medians
+
+
+def _equal_tails(drawn: FloatArray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,139 @@
+"""Fit a Keras model of either generation. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from edgekit.data.preprocessing import apply
+from edgekit.errors import DataError, ModelError
+from edgekit.models.export import export_keras
+from edgekit.models.load import build, is_keras3
+from edgekit.types import Preprocess, TensorSpec
+from edgekit.usercode import user_errors
+
+Report = Callable[[float, float, str], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training items (``.npy`` by input name, or ``x``), their labels, and how to fit."""
+
+    arrays: Mapping[str, Path]
+    labels: Path
+    source: str
+    preprocess: Preprocess
+    epochs: int
+    batch_size: int
+    seed: int
+    digest: str
+
+
+def train(
+    source: str, root: Path, training: Training, partial: Path, folder: Path,
+    progress: Report | None = None,
+) -> Mapping[str, Any]:  # fmt: skip
+    """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
+
+    Finished epochs are kept in ``partial``: the same call goes on after them. Returns the export's
+    facts, and the last epoch's figures as ``history``.
+    """
+    seed_everything(training.seed)
+    model = build(source, root)
+    if getattr(model, "optimizer", None) is None:
+        hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
+        raise ModelError("EK-MODEL-012", f"{source} returned a model that is not compiled", hint)
+    with user_errors(source):
+        history = fit(model, training, training.epochs, [backup(model, partial)], progress)
+    model.save(folder / "model.keras")
+    facts = dict(export_keras(model, folder, batched=True))
+    return {**facts, "history": history, "generation": "keras3" if is_keras3(model) else "keras2"}
+
+
+def fit(
+    model: Any, training: Training, epochs: int, callbacks: list[Any], progress: Report | None
+) -> Mapping[str, float]:
+    """Fit a compiled model; the last epoch's figures."""
+    x, y = _items(model, training)
+    shown = [_progress_callback(model, epochs, progress)] if progress else []
+    history = model.fit(
+        x, y, epochs=epochs, batch_size=training.batch_size, verbose=0, shuffle=True,
+        callbacks=[*callbacks, *shown],
+    )  # fmt: skip
+    return {name: float(values[-1]) for name, values in history.history.items() if values}
+
+
+def backup(model: Any, folder: Path) -> Any:
+    """A callback that keeps finished epochs in ``folder`` until training has ended."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return library(model).callbacks.BackupAndRestore(str(folder / "backup"))
+
+
+def library(model: Any) -> Any:
+    """The Keras that a model belongs to: ``keras`` or ``tf_keras``."""
+    if is_keras3(model):
+        import keras
+
+        return keras
+    import tf_keras
+
+    return tf_keras
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and TensorFlow."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+def _items(model: Any, training: Training) -> tuple[Any, Any]:
+    names = [str(getattr(t, "name", "")).split(":")[0] for t in model.inputs]
+    specs = [
+        TensorSpec(name, tuple(t.shape), str(getattr(t.dtype, "name", t.dtype)))
+        for name, t in zip(names, model.inputs, strict=True)
+    ]
+    arrays = dict(training.arrays)
+    if len(specs) == 1 and len(arrays) == 1:
+        arrays = {specs[0].name: next(iter(arrays.values()))}
+    if set(arrays) != set(names):
+        hint = f"the model's inputs are {', '.join(names)}; inputs are matched by name"
+        raise DataError("EK-DATA-010", f"{training.source} holds {', '.join(arrays)}", hint)
+    x = []
+    for spec in specs:
+        raw = np.load(arrays[spec.name], mmap_mode="r")
+        try:
+            x.append(apply(raw, spec, training.preprocess))
+        except ValueError as error:
+            wanted, got = list(spec.shape), list(raw.shape)
+            message = f"input {spec.name!r} expects {wanted}; {training.source} has {got}"
+            raise DataError("EK-DATA-004", message, "give items of the model's shape") from error
+    return (x[0] if len(x) == 1 else x), np.load(training.labels)
+
+
+def _progress_callback(model: Any, epochs: int, progress: Report) -> Any:
+    class Shown(library(model).callbacks.Callback):  # type: ignore[misc]
+        """Report batches as they pass."""
+
+        epoch = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            steps = self.params.get("steps") or 1
+            if batch % max(1, steps // 20) == 0:
+                self._report(batch + 1, steps, logs)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self._report(1, 1, logs)
+
+        def _report(self, step: int, steps: int, logs: Any) -> None:
+            figures = ", ".join(f"{k} {float(v):.3f}" for k, v in (logs or {}).items())
+            text = f"epoch {self.epoch + 1}/{epochs}" + (f": {figures}" if figures else "")
+            progress(self.epoch + step / steps, epochs, text)
+
+    return Shown()

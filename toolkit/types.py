@@ -1,0 +1,301 @@
+"""What flows between the stages: frozen dataclasses, and the protocol that reports progress."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Json = Any
+How = Literal["measured", "estimated", "unavailable"]
+Direction = Literal["higher", "lower"]
+
+
+class Status(str, enum.Enum):
+    """The outcome of a check, a candidate, a target or a verdict."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPATIBLE = "incompatible"
+    UNAVAILABLE = "unavailable"
+    INCONCLUSIVE = "inconclusive"
+    NOT_EVALUATED = "not evaluated"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A quantity and how it is known.
+
+    ``value`` is in ``unit``; ``low`` and ``high`` bound it at confidence ``level`` over ``n``
+    items. With ``how = "unavailable"`` there is no value, and ``reason`` says why.
+    """
+
+    value: float | None
+    unit: str
+    how: How = "measured"
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    tool: str = ""
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.how == "unavailable" and not self.reason:
+            raise ValueError("an unavailable measurement carries its reason")
+        if (self.value is None) != (self.how == "unavailable"):
+            raise ValueError("a measurement has a value unless it is unavailable")
+
+    @classmethod
+    def unavailable(cls, unit: str, reason: str) -> Measurement:
+        return cls(value=None, unit=unit, how="unavailable", reason=reason)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a model: its name, shape (``None`` is a free dimension) and dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What happens to raw data before the model: ``x * scale + offset``, in float32."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def identity(self) -> bool:
+        return self.scale == 1.0 and self.offset == 0.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Keras model file or a SavedModel folder, and what is known of it before it is loaded."""
+
+    path: Path
+    kind: Literal["keras", "h5", "saved_model"]
+    generation: Literal["keras3", "keras2", "tensorflow"]
+    digest: str
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """An exported SavedModel: batch-1 signature ``serving_default``, free batch in ``evaluate``."""
+
+    path: Path
+    digest: str
+    bytes: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What pruning was asked for and what it achieved, whole and per layer (shares of weights)."""
+
+    requested: float
+    achieved: float
+    layers: tuple[tuple[str, float], ...]
+    finetuned: bool
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One kind of operator in a ``.tflite`` file, with its version and how often it occurs."""
+
+    name: str
+    version: int
+    count: int
+
+
+@dataclass(frozen=True)
+class PairedCounts:
+    """0/1 items seen by two models: ``lost`` only the reference had right, ``gained`` the other."""
+
+    n: int
+    lost: int
+    gained: int
+
+
+@dataclass(frozen=True)
+class RuntimeResult:
+    """How a candidate fared on one runtime that a target names.
+
+    ``disagreement`` is the largest absolute difference of an output from the judging runtime's.
+    """
+
+    runtime: str
+    version: str
+    status: Status
+    message: str
+    items: int = 0
+    disagreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency per inference in nanoseconds, over all timed runs."""
+
+    p50: Measurement
+    p90: Measurement
+    p95: Measurement
+    min: Measurement
+    mean: Measurement
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak resident memory over the runtime's own baseline, and the TFLM tensor arena."""
+
+    peak_rss: Measurement
+    arena: Measurement
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a model: the reference has no drop, parity or ratio."""
+
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    drop: Mapping[str, Measurement] = field(default_factory=dict)
+    paired: Mapping[str, PairedCounts] = field(default_factory=dict)
+    parity: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
+    latency: Latency | None = None
+    latency_ratio: Measurement | None = None
+    memory: Memory | None = None
+    runtimes: tuple[RuntimeResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One ``.tflite`` file at one precision, as read back from its bytes.
+
+    ``problem`` says why there is no usable file (the converter died, the file is not what its
+    precision claims); then ``status`` is failed or incompatible.
+    """
+
+    id: str
+    precision: str
+    path: Path | None = None
+    sha256: str = ""
+    bytes: int = 0
+    compressed_bytes: int = 0
+    operators: tuple[Operator, ...] = ()
+    float_operators: tuple[str, ...] = ()
+    problem: str = ""
+    problem_status: Status = Status.FAILED
+    status: Status = Status.NOT_EVALUATED
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of the gate: what was compared with what limit, and what would settle it."""
+
+    name: str
+    candidate: str
+    target: str
+    status: Status
+    message: str
+    limit: str = ""
+    stated: bool = True
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A packed bundle: where it is, its digest and its size in bytes."""
+
+    path: Path
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """What a target ships, whether it fits, and the checks it was judged by."""
+
+    id: str
+    candidate: str | None
+    fit: str
+    status: Status
+    checks: tuple[CheckResult, ...] = ()
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a run: its status, the exit code, and the checks that count for it."""
+
+    status: Status
+    exit_code: int
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something the user should know: a stable code, a severity, what it is and how to mend it."""
+
+    code: str
+    severity: Literal["info", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A stage of the run: how long it took, and whether the store had its result already."""
+
+    name: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run: everything that ``report.json``, the table and the summaries are drawn from."""
+
+    run: str
+    model: Mapping[str, Json]
+    environment: Mapping[str, Json]
+    settings: Mapping[str, Json]
+    stages: tuple[StageRecord, ...]
+    reference: SavedModel
+    reference_evaluation: Evaluation
+    pruning: Pruning | None
+    candidates: tuple[Candidate, ...]
+    targets: tuple[TargetResult, ...]
+    verdict: Verdict
+    advice: tuple[Advice, ...]
+
+
+class Progress(Protocol):
+    """Where a run reports to: a terminal, a log, or nowhere."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def update(self, done: float, total: float, text: str) -> None:
+        """The current stage has come to ``done`` of ``total``."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should read now."""
+
+
+class Silent:
+    """A :class:`Progress` that says nothing."""
+
+    def stage(self, name: str) -> None:
+        """Say nothing."""
+
+    def update(self, done: float, total: float, text: str) -> None:
+        """Say nothing."""
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""

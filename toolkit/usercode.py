@@ -1,0 +1,122 @@
+"""The user's own Python, ``module:function`` or ``file.py:function``: found, hashed, imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import EdgekitError, ProjectError
+from edgekit.store import sha256
+
+
+def is_reference(source: str) -> bool:
+    """Whether a source names a function (``model.py:build``, ``package.module:build``)."""
+    module, _, function = source.rpartition(":")
+    return bool(module) and function.isidentifier() and not Path(source).exists()
+
+
+def fingerprint(source: str, root: Path) -> Mapping[str, str]:
+    """Digests of the file behind a reference and of the local files it imports, by name.
+
+    Local means below ``root``. What the code reads while it runs is not seen.
+    """
+    path = _file(source, root)
+    if path is None:
+        return {"module": source}
+    seen: dict[str, str] = {}
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        name = (
+            current.relative_to(root).as_posix() if current.is_relative_to(root) else str(current)
+        )
+        if name not in seen:
+            seen[name] = sha256(current)
+            waiting += _local_imports(current, root)
+    return seen
+
+
+def resolve(source: str, root: Path) -> Callable[..., Any]:
+    """The function that a reference names.
+
+    Raises :class:`ProjectError` where the file, the module or the function is not there, or where
+    importing it fails.
+    """
+    module_name, _, function = source.rpartition(":")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    path = _file(source, root)
+    with user_errors(source):
+        if path is None:
+            module = importlib.import_module(module_name)
+        else:
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            if spec is None or spec.loader is None:
+                raise ProjectError("EK-PROJECT-006", f"{path} is not a Python file")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = module
+            spec.loader.exec_module(module)
+    if not callable(getattr(module, function, None)):
+        found = ", ".join(n for n in vars(module) if not n.startswith("_"))[:200]
+        raise ProjectError(
+            "EK-PROJECT-007", f"{source}: no function {function!r}", f"found: {found}"
+        )
+    return getattr(module, function)  # type: ignore[no-any-return]
+
+
+class user_errors:
+    """Turn what the user's code raises into an error that names their file and line."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EdgekitError):
+            frames = traceback.extract_tb(trace)
+            ours = str(Path(__file__).resolve().parent)
+            places = [f for f in frames if not f.filename.startswith((ours, "<"))] or list(frames)
+            user = [f for f in places if "site-packages" not in f.filename] or places
+            where = f"{Path(user[-1].filename).name}, line {user[-1].lineno}: {user[-1].line}"
+            text = f"{type(error).__name__}: {str(error)[:1000]}"
+            message = f"{self._source} raised an error"
+            raise ProjectError("EK-PROJECT-008", message, f"{where}\n{text}") from error
+
+
+def _file(source: str, root: Path) -> Path | None:
+    name = source.rpartition(":")[0]
+    if not name.endswith(".py"):
+        parts = root.joinpath(*name.split(".")).with_suffix(".py")
+        return parts if parts.is_file() else None
+    path = (root / name).resolve()
+    if not path.is_file():
+        raise ProjectError("EK-PROJECT-005", f"{source}: there is no file {path}")
+    return path
+
+
+def _local_imports(path: Path, root: Path) -> list[Path]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return []
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    found = []
+    for folder in {root, path.parent}:
+        for name in names:
+            base = folder.joinpath(*name.split("."))
+            found += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    return [p.resolve() for p in found]

@@ -1,0 +1,5 @@
+"""The process that imports TensorFlow, so that edgekit's own never does."""
+
+from edgekit.worker.client import Worker
+
+__all__ = ["Worker"]

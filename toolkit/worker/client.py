@@ -1,0 +1,143 @@
+"""Call functions in a child process that has imported TensorFlow, and survive its death."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from edgekit.errors import WorkerError
+from edgekit.process import Limits, describe_exit, end_group, resident, tail
+from edgekit.types import Progress, Silent
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Worker:
+    """A child process that serves calls in turn; started at the first, and again after a crash.
+
+    Its standard output and error go to ``log``. Use as a context manager: leaving ends the process
+    and whatever it started.
+    """
+
+    def __init__(
+        self, log: Path, progress: Progress | None = None, limits: Limits | None = None
+    ) -> None:
+        self._log = log
+        self._progress = progress or Silent()
+        self._limits = limits or Limits()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._busy = False
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """``function(*args, **kwargs)``, run in the worker.
+
+        The function is found there by module and name; arguments and result are pickled. A
+        parameter called ``progress`` gets a callable ``(done, total, text)``. Raises what the
+        function raised where that is an :class:`EdgekitError`, else :class:`WorkerError`.
+        """
+        self._start()
+        assert self._pipe is not None  # noqa: S101
+        try:
+            self._pipe.send((function.__module__, function.__qualname__, args, kwargs))
+            return self._await(function.__name__)  # type: ignore[no-any-return]
+        except (EOFError, ConnectionError) as error:
+            raise self._crash(function.__name__) from error
+        except BaseException:
+            if self._process is not None and self._busy:
+                self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process and its children, and wait until they are gone."""
+        if self._process is not None:
+            end_group(self._process)
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.stop()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        ours, theirs = multiprocessing.Pipe()
+        environment = dict(os.environ, PYTHONUNBUFFERED="1")
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        # Keras 3 by its own name, TensorFlow behind it: what converts to TFLite.
+        environment.update(KERAS_BACKEND="tensorflow", TF_USE_LEGACY_KERAS="0")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edgekit.worker.server", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        theirs.close()
+        self._pipe = ours
+
+    def _await(self, name: str) -> Any:
+        assert self._pipe is not None and self._process is not None  # noqa: S101, PT018
+        self._busy = True
+        begin = checked = time.monotonic()
+        while True:
+            if self._pipe.poll(0.1):
+                kind, *content = self._pipe.recv()
+                if kind == "progress":
+                    self._progress.update(*content)
+                    continue
+                self._busy = False
+                if kind == "result":
+                    return content[0]
+                raise content[0]
+            now = time.monotonic()
+            if self._limits.seconds is not None and now - begin > self._limits.seconds:
+                raise self._overrun(
+                    "EK-WORKER-002", f"{name} took longer than its limit of {now - begin:.0f} s"
+                )
+            if self._limits.bytes is not None and now - checked > 0.5:
+                checked, held = now, resident(self._process.pid)
+                if held > self._limits.bytes:
+                    raise self._overrun(
+                        "EK-WORKER-003",
+                        f"{name} held {held / 1e9:.1f} GB of memory,"
+                        f" over its limit of {self._limits.bytes / 1e9:.1f} GB",
+                    )
+
+    def _overrun(self, code: str, message: str) -> WorkerError:
+        self.stop()
+        hint = "raise it under [limits] in edgekit.toml; the log is " + str(self._log)
+        return WorkerError(code, message, hint)
+
+    def _crash(self, name: str) -> WorkerError:
+        assert self._process is not None  # noqa: S101
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        how, cause = describe_exit(self._process.returncode)
+        self.stop()
+        hint = f"{cause}\n{tail(self._log)}\nthe whole log is {self._log}"
+        return WorkerError("EK-WORKER-001", f"the TensorFlow worker {how} during {name}", hint)

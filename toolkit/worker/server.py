@@ -1,0 +1,72 @@
+"""The worker's own side: import what is asked for, call it, send back what came of it."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from edgekit.errors import EdgekitError, StoreError, WorkerError
+
+
+def serve(pipe: Connection) -> None:
+    """Answer calls until the other end is closed."""
+    while True:
+        try:
+            module, name, args, kwargs = pipe.recv()
+        except EOFError:
+            return
+        try:
+            function = _find(module, name)
+            if "progress" in inspect.signature(function).parameters:
+                kwargs["progress"] = lambda *event: pipe.send(("progress", *event))
+            pipe.send(("result", function(*args, **kwargs)))
+        except EdgekitError as error:
+            traceback.print_exc()
+            pipe.send(("error", error))
+        except BaseException as error:
+            traceback.print_exc()
+            pipe.send(("error", _translate(name, error)))
+
+
+def _find(module: str, name: str) -> Any:
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _translate(name: str, error: BaseException) -> EdgekitError:
+    text = str(error).strip() or type(error).__name__
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "No space left on device" in text:
+        hint = "free some space, or choose another disk with --output DIR"
+        return StoreError("EK-STORE-001", f"no space left during {name}", hint)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    shown = "\n".join(line[:300] for line in lines[:6])
+    hint = f"{type(error).__name__}: {shown}"
+    return WorkerError("EK-WORKER-004", f"{name} failed in TensorFlow", hint)
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _end_with_parent()
+    serve(Connection(int(sys.argv[1])))
