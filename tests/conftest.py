@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +127,9 @@ lam.save(f"{folder}/lambda.keras"); lam.save(f"{folder}/lambda.h5")
 a, b = keras.Input((4,), name="left"), keras.Input((2,), name="right")
 o = keras.layers.Dense(1, name="sum")(keras.layers.Concatenate()([a, b]))
 keras.Model([a, b], o).save(f"{folder}/two_inputs.keras")
-act = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(16, 3), keras.layers.PReLU(name="odd"),
-                        keras.layers.Flatten(), keras.layers.Dense(10)])
+act = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(16, 3),
+                        keras.layers.PReLU(name="odd"), keras.layers.Flatten(),
+                        keras.layers.Dense(10)])
 act.save(f"{folder}/prelu.keras")
 """
 
@@ -152,9 +153,9 @@ def models(shared: Path, digits: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def test_data() -> Iterator[Path]:
+def test_data() -> Path:
     """Real data beside the project; tests that need it are skipped without it."""
     folder = os.environ.get("EDGEKIT_TEST_DATA")
     if not folder:
         pytest.skip("EDGEKIT_TEST_DATA does not name a folder of real data")
-    yield Path(folder).resolve()
+    return Path(folder).resolve()

@@ -26,7 +26,8 @@ def test_example_learns_its_digits(digits_report: Any) -> None:
 def test_example_ships_a_bundle_that_exists(digits_run: Path, digits_report: Any) -> None:
     (target,) = digits_report["targets"]
     assert target["status"] == "passed"
-    names = tarfile.open(next((digits_run / "project" / "dist").glob("*.tar.gz"))).getnames()
+    with tarfile.open(next((digits_run / "project" / "dist").glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
     assert any(name.endswith("/model.tflite") for name in names)
 
 
