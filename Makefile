@@ -2,7 +2,7 @@
 .PHONY: help demo test dev lint bench clean
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find toolkit converters targets sample_apps -name '*.py' -o -name '*.toml' -o -name '*.json')
+SOURCES := $(shell find toolkit converters targets sample_apps tests/contracts -name '*.py' -o -name '*.toml' -o -name '*.json')
 
 help:
 	@echo "make demo    install, then convert the embedded example"
@@ -34,7 +34,7 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 
 # setuptools' strict editable install is a tree of links: a new file needs a new tree.
 $(VENV)/links.stamp: $(SOURCES)
-	@if [ -n "$$(find toolkit converters targets sample_apps -type f -newer $@ 2>/dev/null)" ] || [ ! -e $@ ]; then \
+	@if [ -n "$$(find toolkit converters targets sample_apps tests/contracts -type f -newer $@ 2>/dev/null)" ] || [ ! -e $@ ]; then \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . --config-settings editable_mode=strict; fi
 	@touch $@
 

@@ -61,7 +61,7 @@ def read(path: Path) -> TFLiteFile:
 
     try:
         return _read(schema, schema.Model.GetRootAs(content, 0))
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
         hint = f"it is truncated or damaged: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint) from error
 
@@ -70,33 +70,66 @@ def _read(schema: Any, model: Any) -> TFLiteFile:
     dtypes = {v: k for k, v in vars(schema.TensorType).items() if k.isupper()}
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if k.isupper()}
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    graph = model.Subgraphs(0)
-    tensors = [_tensor(graph.Tensors(i), dtypes) for i in range(graph.TensorsLength())]
+    kinds = [(_operator_name(code, names), code.Version()) for code in codes]
+    # The bodies of loops and branches are graphs of their own.
+    graphs = [_graph(model, i, kinds, dtypes) for i in range(model.SubgraphsLength())]
+    counts = sum((graph.operators for graph in graphs), collections.Counter())
+    weights = sum((graph.weights for graph in graphs), collections.Counter())
+    main = graphs[0]
+    return TFLiteFile(
+        inputs=tuple(main.tensors[i] for i in main.inputs),
+        outputs=tuple(main.tensors[i] for i in main.outputs),
+        signature_outputs=_signature_outputs(model, main.tensors),
+        operators=tuple(Operator(n, v, c) for (n, v), c in sorted(counts.items())),
+        float_operators=tuple(one for graph in graphs for one in graph.float_operators),
+        weights=dict(weights),
+        stateful=any(graph.stateful for graph in graphs),
+    )
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """One subgraph: its tensors, which of them go in and out, and what computes on them."""
+
+    tensors: list[Tensor]
+    inputs: list[int]
+    outputs: list[int]
+    operators: collections.Counter[tuple[str, int]]
+    float_operators: list[str]
+    weights: collections.Counter[str]
+    stateful: bool
+
+
+def _graph(
+    model: Any, number: int, kinds: list[tuple[str, int]], dtypes: Mapping[int, str]
+) -> _Graph:
+    graph = model.Subgraphs(number)
+    rows = [graph.Tensors(i) for i in range(graph.TensorsLength())]
+    tensors = [_tensor(row, dtypes) for row in rows]
+    inputs = [graph.Inputs(i) for i in range(graph.InputsLength())]
     counts: collections.Counter[tuple[str, int]] = collections.Counter()
     floats: list[str] = []
-    produced: set[int] = {graph.Inputs(i) for i in range(graph.InputsLength())}
-    for number in range(graph.OperatorsLength()):
-        operator = graph.Operators(number)
-        code = codes[operator.OpcodeIndex()]
-        name = _operator_name(code, names)
-        counts[name, code.Version()] += 1
-        outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
-        produced.update(outputs)
-        if any(tensors[i].dtype in FLOATS for i in outputs):
-            floats.append(f"{name} ({tensors[outputs[0]].name})")
+    produced = set(inputs)
+    for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+        kind = kinds[operator.OpcodeIndex()]
+        counts[kind] += 1
+        made = [operator.Outputs(i) for i in range(operator.OutputsLength())]
+        produced.update(made)
+        if any(tensors[i].dtype in FLOATS for i in made):
+            floats.append(f"{kind[0]} ({tensors[made[0]].name})")
     weights: collections.Counter[str] = collections.Counter()
-    for number, tensor in enumerate(tensors):
-        size = model.Buffers(graph.Tensors(number).Buffer()).DataLength()
-        if number not in produced and size >= SMALL and tensor.dtype not in ("INT32", "INT64"):
+    for at, (row, tensor) in enumerate(zip(rows, tensors, strict=True)):
+        size = model.Buffers(row.Buffer()).DataLength()
+        if at not in produced and size >= SMALL and tensor.dtype not in ("INT32", "INT64"):
             weights[tensor.dtype] += size
-    return TFLiteFile(
-        inputs=tuple(tensors[graph.Inputs(i)] for i in range(graph.InputsLength())),
-        outputs=tuple(tensors[graph.Outputs(i)] for i in range(graph.OutputsLength())),
-        signature_outputs=_signature_outputs(model, tensors),
-        operators=tuple(Operator(n, v, c) for (n, v), c in sorted(counts.items())),
-        float_operators=tuple(floats),
-        weights=dict(weights),
-        stateful=any(graph.Tensors(i).IsVariable() for i in range(graph.TensorsLength())),
+    return _Graph(
+        tensors,
+        inputs,
+        [graph.Outputs(i) for i in range(graph.OutputsLength())],
+        counts,
+        floats,
+        weights,
+        any(row.IsVariable() for row in rows),
     )
 
 

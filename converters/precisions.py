@@ -63,6 +63,8 @@ def _is_float16(file: TFLiteFile) -> str:
 
 
 def _is_dynamic(file: TFLiteFile) -> str:
+    if not file.float_operators:
+        return "no operator computes in float: it is quantized throughout"
     if "INT8" in file.weights:
         return ""
     return (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.errors import ConversionError, EdgekitError
 

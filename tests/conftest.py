@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,6 +37,7 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             make(part)
             part.rename(folder)
@@ -131,6 +133,9 @@ act = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(16, 3),
                         keras.layers.PReLU(name="odd"), keras.layers.Flatten(),
                         keras.layers.Dense(10)])
 act.save(f"{folder}/prelu.keras")
+elu = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(16, 3, activation="elu"),
+                        keras.layers.Flatten(), keras.layers.Dense(10)])
+elu.save(f"{folder}/elu.keras")
 """
 
 
@@ -139,7 +144,8 @@ def models(shared: Path, digits: Path) -> Path:
     """Tiny models in every file kind: trained twins of both generations, and odd ones.
 
     ``keras3.keras``, ``keras3.h5``, ``keras2.keras``, ``keras2.h5``, ``saved_model/``,
-    ``untrained.keras``, ``lambda.keras``, ``lambda.h5``, ``two_inputs.keras``, ``prelu.keras``.
+    ``untrained.keras``, ``lambda.keras``, ``lambda.h5``, ``two_inputs.keras``,
+    ``prelu.keras``, ``elu.keras``.
     """
 
     def make(folder: Path) -> None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+
 from edgekit import __version__
 from edgekit.converters.probe import probe_model
 from edgekit.errors import EdgekitError

@@ -50,6 +50,17 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
     return "last lines of its log:\n" + "\n".join("  " + line for line in kept[-lines:])
 
 
+def alive(pid: int) -> bool:
+    """Whether there is a process with this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def resident(pid: int) -> int:
     """Resident bytes of a process and its children; 0 once it is gone."""
     total = 0

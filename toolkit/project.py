@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import difflib
 import fractions
+import math
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from edgekit.errors import ProjectError
-from edgekit.targets import catalog
-from edgekit.types import Preprocess
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -22,6 +20,10 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+
+from edgekit.errors import ProjectError
+from edgekit.targets import catalog
+from edgekit.types import Preprocess
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,7 +61,10 @@ def parse_number(value: Any) -> float:
             return float(fractions.Fraction(value.replace(" ", "")))
         except (ValueError, ZeroDivisionError):
             raise ValueError(f"{value!r} is not a number or a fraction such as 1/255") from None
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
 
 
 Size = Annotated[int, BeforeValidator(parse_size)]

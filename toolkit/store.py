@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -20,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import EdgekitError, StoreError
+from edgekit.process import alive
 from edgekit.types import Json
 
 FACTS = "facts.json"
+LFS_MARK = b"version https://git-lfs"
 ABANDONED_SECONDS = 24 * 3600
 
 
@@ -56,23 +60,32 @@ class Store:
         ``make`` fills the folder and returns facts that JSON can carry. ``key`` must name
         everything the result depends on.
         """
-        found = self.find(stage, key)
-        if found:
-            return found
         with writing(self.root):
-            self._sweep()
-            temporary = self.root / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-            temporary.mkdir(parents=True)
-            try:
-                facts = dict(make(temporary))
-                record: dict[str, Json] = {"facts": facts, "files": _listing(temporary), "key": key}
-                record["digest"] = digest_of(record["files"])
-                write_text(temporary / FACTS, json.dumps(record, indent=1))
-                final = self._folder(stage, key)
-                final.parent.mkdir(parents=True, exist_ok=True)
-                _rename(temporary, final)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+            found = self.find(stage, key)
+            if found:
+                return found
+            with self._alone(stage, key):
+                return self.find(stage, key) or self._make(stage, key, make)
+
+    def _make(
+        self,
+        stage: str,
+        key: Mapping[str, Json],
+        make: Callable[[Path], Mapping[str, Json]],
+    ) -> Artefact:
+        self._sweep()
+        temporary = self.root / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        temporary.mkdir(parents=True)
+        final = self._folder(stage, key)
+        try:
+            facts = dict(make(temporary))
+            record: dict[str, Json] = {"facts": facts, "files": _listing(temporary), "key": key}
+            record["digest"] = digest_of(record["files"])
+            write_text(temporary / FACTS, json.dumps(record, indent=1))
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _rename(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         made = self.find(stage, key)
         if made is None:
             raise StoreError("EK-STORE-003", f"{final} was changed while it was written")
@@ -103,28 +116,32 @@ class Store:
     def _folder(self, stage: str, key: Mapping[str, Json]) -> Path:
         return self.root / stage / _key_digest(stage, key)
 
+    @contextlib.contextmanager
+    def _alone(self, stage: str, key: Mapping[str, Json]) -> Iterator[None]:
+        """Hold the lock of a key: who comes second waits, and finds the artefact made.
+
+        Two makers would share the key's partial folder. A process that dies lets go of its lock.
+        """
+        path = self.root / "locks" / f"{stage}-{_key_digest(stage, key)}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            # Not every network disk has locks.
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _sweep(self) -> None:
         """Remove what killed processes left behind."""
         for folder in (self.root / "tmp").glob("*-*"):
             owner = folder.name.split("-")[0]
             with contextlib.suppress(OSError):
                 old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-                if old or not _alive(int(owner)):
+                if old or not alive(int(owner)):
                     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _key_digest(stage: str, key: Mapping[str, Json]) -> str:
     return digest_of({"stage": stage, "key": key})[:32]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _rename(source: Path, final: Path) -> None:
@@ -164,6 +181,12 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is what Git LFS leaves in place of content that was not fetched."""
+    with path.open("rb") as file:
+        return file.read(len(LFS_MARK)) == LFS_MARK
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_bytes(path, text.encode())
@@ -171,23 +194,27 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, through a temporary file beside it."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def place(source: Path, path: Path) -> None:
     """Put a file of the store at ``path``: whole or not at all."""
+    with _replacing(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path`` that takes its place once it is written."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for abandoned in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            if time.time() - abandoned.stat().st_mtime > ABANDONED_SECONDS:
+                abandoned.unlink(missing_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            shutil.copyfile(source, temporary)
+            yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -201,7 +228,8 @@ def writing(path: Path) -> Iterator[None]:
     except EdgekitError:
         raise
     except OSError as error:
-        where = error.filename or path
+        # A copy names both files; it is the second that is written.
+        where = error.filename2 or error.filename or path
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "free some space, or choose another disk with --output DIR"
             raise StoreError("EK-STORE-001", f"no space left for {where}", hint) from error

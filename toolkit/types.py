@@ -284,9 +284,6 @@ class Progress(Protocol):
     def update(self, done: float, total: float, text: str) -> None:
         """The current stage has come to ``done`` of ``total``."""
 
-    def notice(self, text: str) -> None:
-        """Something the user should read now."""
-
 
 class Silent:
     """A :class:`Progress` that says nothing."""
@@ -295,7 +292,4 @@ class Silent:
         """Say nothing."""
 
     def update(self, done: float, total: float, text: str) -> None:
-        """Say nothing."""
-
-    def notice(self, text: str) -> None:
         """Say nothing."""

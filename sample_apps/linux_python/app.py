@@ -92,16 +92,30 @@ def bench(runtime: str) -> int:
     return 0
 
 
+def read_items(path: str, shape: List[int]) -> Any:
+    """Items ``[n, ...]`` from an ``.npy`` file; one alone may lack its first dimension."""
+    items = np.load(path)
+    if not isinstance(items, np.ndarray):
+        raise RuntimeError("%s is an .npz: save its items alone, as an .npy" % path)
+    if items.dtype.kind not in "biuf":
+        raise RuntimeError("items are of dtype %s, not numbers" % items.dtype)
+    if items.size == np.prod(shape):
+        return items.reshape([1] + shape)
+    if items.ndim and not len(items):
+        raise RuntimeError("%s holds no items" % path)
+    if not items.ndim or items[0].size != np.prod(shape):
+        raise RuntimeError(
+            "the array is shaped %s, the model takes items of %s" % (list(items.shape), shape)
+        )
+    return items
+
+
 def classify(runtime: str, path: str, top: int) -> int:
     inputs = list(MANIFEST["model"]["inputs"])
     if len(inputs) != 1:
         raise RuntimeError("classify takes models of one input; this one has %d" % len(inputs))
     shape = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
-    items = np.load(path)
-    if items.size == np.prod(shape[1:]):
-        items = items.reshape([1] + shape[1:])
-    if items[:1].size != np.prod(shape[1:]):
-        raise RuntimeError("items are shaped %s, the model takes %s" % (items.shape[1:], shape[1:]))
+    items = read_items(path, shape[1:])
     asked = request("classify", runtime, {inputs[0]: path})
     job = python_runner.Job(asked, asked["models"][0])
     job.raw[inputs[0]] = items
@@ -121,7 +135,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("command", choices=["selftest", "classify", "bench"])
     parser.add_argument("items", nargs="?", help="an .npy file, to classify")
-    parser.add_argument("--runtime", default="", help="litert or tflite-runtime")
+    names = [runtime["name"] for runtime in MANIFEST["runtimes"]]
+    parser.add_argument("--runtime", default="", choices=names, help="default: what works here")
     parser.add_argument("--top", type=int, default=3, help="how many classes to print")
     arguments = parser.parse_args()
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from edgekit.store import write_bytes
 from edgekit.targets.catalog import Target
 from edgekit.types import Bundle, Json, Preprocess, TensorSpec

@@ -5,6 +5,7 @@ Nothing of the bundle runs but its model, in edgekit's own runner.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import tarfile
@@ -16,12 +17,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgekit.errors import BundleError, DeviceError, RunnerError
+from edgekit.process import Limits
+from edgekit.targets import catalog
 from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
 from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
+CHUNK = 1 << 20
+SELFTEST_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -48,16 +54,20 @@ def verify(path: Path) -> Verified:
         manifest = json.loads(files[MANIFEST])
         if manifest["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema {manifest['schema_version']} is not known to this edgekit")
-        listed = dict(manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
+        listed = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} is damaged: {error}") from error
     _check_files(path, files, listed)
     with tempfile.TemporaryDirectory(prefix="edgekit-verify-") as folder:
+        unpacked = Path(folder) / "bundle"
         for name, content in files.items():
-            file = Path(folder) / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        selftests = _selftests(path, manifest, Path(folder))
+            file = unpacked / name
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+                raise _unsafe(path, name) from error
+        selftests = _selftests(path, manifest, unpacked)
     return Verified(manifest, len(files), selftests)
 
 
@@ -67,20 +77,25 @@ def _read(path: Path) -> dict[str, bytes]:
     roots: set[str] = set()
     total = 0
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as zipped, tarfile.open(fileobj=zipped, mode="r:") as archive:
             for member in archive:
                 parts = PurePosixPath(member.name).parts
                 if not member.isreg() or member.name.startswith("/") or ".." in parts:
                     raise _unsafe(path, member.name)
                 name = "/".join(parts[1:])
                 total += member.size
-                if name in files or total > MOST_BYTES or len(files) > MOST_FILES:
+                roots.update(parts[:1])
+                if not name or name in files or len(roots) > 1:
                     raise _unsafe(path, member.name)
-                roots.add(parts[0])
-                if not name or len(roots) > 1:
+                if total > MOST_BYTES or len(files) > MOST_FILES:
                     raise _unsafe(path, member.name)
                 content = archive.extractfile(member)
                 files[name] = content.read() if content else b""
+            # tarfile stops at what it takes for the end, and never sees the checksum after it.
+            zipped.seek(archive.offset)
+            for rest in iter(lambda: zipped.read(CHUNK), b""):
+                if any(rest):
+                    raise tarfile.TarError("something follows its last file")
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         hint = f"it is truncated or damaged: {error}"
         raise BundleError("EK-BUNDLE-002", f"{path} cannot be read as a bundle", hint) from error
@@ -92,13 +107,13 @@ def _unsafe(path: Path, member: str) -> BundleError:
     return BundleError("EK-BUNDLE-003", f"{path} holds the unsafe entry {member!r}", hint)
 
 
-def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, Any]) -> None:
+def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, str]) -> None:
     problems = [f"{name} is missing" for name in listed if name not in files]
     problems += [f"{n} is not in the manifest" for n in files if n != MANIFEST and n not in listed]
     problems += [
         f"{name} was changed"
         for name, content in files.items()
-        if name in listed and hashlib.sha256(content).hexdigest() != listed[name]["sha256"]
+        if name in listed and hashlib.sha256(content).hexdigest() != listed[name]
     ]
     if problems:
         raise BundleError(
@@ -107,7 +122,12 @@ def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, An
 
 
 def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
-    device = LocalDevice(folder / "requests", folder / "log.txt")
+    device = LocalDevice(
+        folder.with_name("requests"),
+        folder.with_name("log.txt"),
+        Limits(SELFTEST_SECONDS),
+        _runners(),
+    )
     outcome: dict[str, str] = {}
     try:
         golden = manifest["golden"]
@@ -121,8 +141,10 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
             },
         }  # fmt: skip
         names = [runtime["name"] for runtime in manifest["runtimes"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} lacks {error}") from error
+    if not names:
+        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no runtime")
     for name in names:
         try:
             result = device.run({**request, "runtime": name})["models"]["model"]
@@ -138,6 +160,13 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
             raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
         outcome[name] = f"passed on {result['items']} golden items"
     return outcome
+
+
+def _runners() -> Mapping[str, Path]:
+    """The runners of the catalog's runtimes: a SavedModel in a bundle would be a program to run."""
+    targets = [catalog.load(name) for name in catalog.names()]
+    named = {runtime.name for target in targets for runtime in target.runtimes}
+    return {name: file for name, file in RUNNER_FILES.items() if name in named}
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -15,14 +16,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgekit.errors import DeviceError, RunnerError
-from edgekit.process import Limits, describe_exit, end_group, resident, tail
+from edgekit.errors import DeviceError, RunnerError, StoreError
+from edgekit.process import Limits, alive, describe_exit, end_group, resident, tail
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 
 NAME = "local"
-# Seconds without an answer after which a timed block is given up.
+# Seconds without an answer after which a timed block is given up, where no limit is set.
 PATIENCE = 300.0
+# Bytes of free space below which a runner's failure is put down to the disk.
+LEAST_SPACE = 1 << 14
 
 
 class LocalDevice:
@@ -57,10 +60,11 @@ class LocalDevice:
         runner refused the model, crashed on it, or broke its limits.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._folder / f"request-{uuid.uuid4().hex[:12]}"
+        self._sweep()
+        stem = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         asked, answered = stem.with_suffix(".json"), stem.with_suffix(".result.json")
-        asked.write_text(json.dumps(request))
         try:
+            asked.write_text(json.dumps(request))
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     self._command(request, str(asked), str(answered)),
@@ -74,6 +78,12 @@ class LocalDevice:
             if not answered.exists():
                 raise _crash(process, request, self._log)
             return _checked(json.loads(answered.read_text()), request)
+        except RunnerError as error:
+            if _disk_is_full(request, self._folder):
+                hint = "free some space, or choose another disk with --output DIR"
+                message = f"no space left for what {_models(request)} answers"
+                raise StoreError("EK-STORE-001", message, hint) from error
+            raise
         finally:
             asked.unlink(missing_ok=True)
             answered.unlink(missing_ok=True)
@@ -82,6 +92,12 @@ class LocalDevice:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return Session(self._command(request, "--serve"), request, self._log, self._limits)
+
+    def _sweep(self) -> None:
+        """Remove the requests of killed processes."""
+        for path in self._folder.glob("*-*.json"):
+            if not alive(int(path.name.split("-")[0])):
+                path.unlink(missing_ok=True)
 
     def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
         runtime = request["runtime"]
@@ -147,11 +163,10 @@ class Session:
     def _receive(self) -> Mapping[str, Any]:
         pipe: IO[str] | None = self._process.stdout
         assert pipe is not None  # noqa: S101
-        limit = self._limits.seconds or PATIENCE
-        if not select.select([pipe], [], [], limit)[0]:
-            self.close()
-            message = f"the {self._request['runtime']} runner on {_models(self._request)} hangs"
-            raise RunnerError("EK-RUNNER-003", message, f"no answer for {limit:g} s")
+        limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
+        begin = time.monotonic()
+        while not select.select([pipe], [], [], 0.5)[0]:
+            _check_limits(self._process, limits, begin, self._request)
         line = pipe.readline()
         if not line:
             raise self._ended()
@@ -169,7 +184,7 @@ def _environment() -> dict[str, str]:
 
 
 def _check_limits(
-    process: subprocess.Popen[bytes], limits: Limits, begin: float, request: Mapping[str, Json]
+    process: subprocess.Popen[Any], limits: Limits, begin: float, request: Mapping[str, Json]
 ) -> None:
     hint = "raise it under [limits] in edgekit.toml"
     what = f"the {request['runtime']} runner on {_models(request)}"
@@ -200,6 +215,17 @@ def _crash(process: subprocess.Popen[Any], request: Mapping[str, Json], log: Pat
     items = _last_items(request)
     message = f"the {request['runtime']} runner {how} on {_models(request)}{items}"
     return RunnerError("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
+
+
+def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
+    """Whether a failed runner lacked space for its outputs, or for anything.
+
+    Outputs are preallocated and written through memory, where a full disk is a SIGBUS.
+    """
+    found = [p for e in request["models"] for p in Path(e.get("outputs", folder)).glob("*.npy")]
+    sizes = [path.stat() for path in found]
+    missing = sum(max(0, size.st_size - size.st_blocks * 512) for size in sizes)
+    return shutil.disk_usage(folder).free < max(missing, LEAST_SPACE)
 
 
 def _last_items(request: Mapping[str, Json]) -> str:

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 STARTED = time.perf_counter()
+# Read before the slow import below: whoever started this may be gone by then.
+PARENT = os.getppid()
 
 import numpy as np  # noqa: E402  (the clock above counts its import as start-up)
 
@@ -227,12 +229,21 @@ def run_items(job: Job, model: Any, feeds: Arrays, count: int) -> Arrays:
         model.stage(batch)
         model.invoke()
         for name, value in model.fetch().items():
+            if value.ndim and len(value) != model.batch:
+                # Cut to the items, it would lose values without a word.
+                raise ValueError(
+                    "output %r is shaped %s: its first dimension is not the batch of %d"
+                    % (name, list(value.shape), model.batch)
+                )
             parts[name].append(value[:took] if value.ndim else value[None])
     return {n: decode(np.concatenate(p), model.outputs[n]) for n, p in parts.items()}
 
 
 def choose_batch(job: Job) -> Tuple[Any, float]:
-    """The model at the batch size that is fastest *and answers alike*; its seconds per item."""
+    """The model at the batch size that is fastest *and answers alike*; its seconds per item.
+
+    A size that was asked for is taken where it answers alike, whatever its speed.
+    """
     count = min(PROBE_ITEMS, job.stop - job.start)
     single = job.feeds(job.model, job.start, job.start + count)
     expected, single_time = _timed(lambda: run_items(job, job.model, single, count))
@@ -246,7 +257,8 @@ def choose_batch(job: Job) -> Tuple[Any, float]:
             answers, seconds = _timed(lambda: run_items(job, batched, single, count))  # noqa: B023
         except Exception:  # noqa: S112  (any refusal means: not at this batch size)
             continue
-        if _alike(answers, expected, job.model.outputs) and seconds < single_time:
+        quick = seconds < single_time or wanted != "auto"
+        if quick and _alike(answers, expected, job.model.outputs):
             return batched, seconds / count
     return job.model, single_time / count
 
@@ -428,6 +440,8 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         job = Job(request, entry)
         count = job.stop - job.start
         answers = run_items(job, job.model, job.feeds(job.model, job.start, job.stop), count)
+        if not request["golden"]:
+            raise ValueError("there are no golden outputs to compare with")
         differences, passed = {}, True
         for name, golden in request["golden"].items():
             expected = np.load(golden["path"])
@@ -480,6 +494,11 @@ def facts() -> Dict[str, Any]:
 
 
 def new_result(request: Dict[str, Any]) -> Dict[str, Any]:
+    for field, known in (("mode", MODES), ("runtime", RUNTIMES)):
+        if request[field] not in known:
+            raise ValueError(
+                "%s %r is not known here, only %s" % (field, request[field], sorted(known))
+            )
     distribution = RUNTIMES[request["runtime"]][1]
     return {
         "schema": 1,
@@ -498,8 +517,16 @@ def handle(request: Dict[str, Any], action: Callable[[Dict[str, Any]], Any]) -> 
         action(result)
     except Exception as error:
         kind = "runtime-missing" if isinstance(error, RuntimeMissing) else "failed"
-        result["error"] = {"kind": kind, "message": str(error) or type(error).__name__}
+        result["error"] = {"kind": kind, "message": describe(error)}
     return result
+
+
+def describe(error: Exception) -> str:
+    """An error in words. A KeyError's own text is only the key."""
+    text = str(error)
+    if text and not isinstance(error, KeyError):
+        return text
+    return "%s: %s" % (type(error).__name__, text)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -511,10 +538,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def end_with_parent() -> None:
     """End this process when the one that started it is gone."""
-    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == PARENT:
             time.sleep(0.5)
         os._exit(1)
 
@@ -533,7 +559,10 @@ def serve() -> None:
             reply = handle(request, lambda result: opened.append(Bench(request, result)))  # noqa: B023
             running = opened[0] if opened else None
         elif running is not None:
-            reply = {"ns": running.block(request["model"], request["seconds"], request["runs"])}
+            try:
+                reply = {"ns": running.block(request["model"], request["seconds"], request["runs"])}
+            except Exception as error:
+                reply = {"error": {"kind": "failed", "message": describe(error)}}
         else:
             reply = {"error": {"kind": "failed", "message": "no bench request came first"}}
         answers.write(json.dumps(reply) + "\n")

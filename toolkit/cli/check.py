@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from edgekit.cli.console import common, project_option
 from edgekit.cli.convert import limits, show
 
 
 @click.command("check")
 @click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.option("--junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML.")
+@click.option("--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown.")
 @limits
 @project_option
 @common
@@ -23,6 +26,7 @@ def command(**options: Any) -> int:
     """
     from edgekit import api, report
     from edgekit.project import FILE, Project
+    from edgekit.store import write_bytes, write_text
 
     file = options["project_file"]
     project = Project.load(file or FILE) if file or Path(FILE).is_file() else None
@@ -36,6 +40,10 @@ def command(**options: Any) -> int:
         options["precisions"],
         options["targets"],
     )
+    if options["junit"]:
+        write_bytes(options["junit"], report.junit(done))
+    if options["summary"]:
+        write_text(options["summary"], report.summary(done))
     if not options["quiet"]:
         show(done, options["as_json"], root)
     if options["as_json"]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import click
+
 from edgekit.types import Progress, Silent
 
 WIDTH = 100
@@ -87,9 +88,6 @@ class Shown:
     def update(self, done: float, total: float, text: str) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, text=text[:60])
-
-    def notice(self, text: str) -> None:
-        self._console.print(text, style="dim")
 
 
 def progress(quiet: bool) -> Any:

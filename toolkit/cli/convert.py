@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from edgekit.cli.console import common, console, progress, project_option
 
 
@@ -32,9 +33,10 @@ def _parsed(parse: Any, value: str | None) -> Any:
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
-        click.option("--max-drop", type=click.FloatRange(-1e6, 1e6),
+        click.option("--max-drop", callback=_number, metavar="NUMBER",
                      help="Most that the metric may lose against the SavedModel, e.g. 0.01."),
-        click.option("--max-size", callback=_size, help="Largest file, e.g. '150 kB'."),
+        click.option("--max-size", callback=_size, metavar="SIZE",
+                     help="Largest file, e.g. '150 kB'."),
         click.option("--precision", "precisions", multiple=True, metavar="NAME",
                      help="float32, float16, dynamic or int8; repeatable."),
         click.option("--target", "targets", multiple=True, metavar="ID",
@@ -51,18 +53,29 @@ def limits(function: Any) -> Any:
     "--data", "evaluate_data", metavar="FILE", help="Labelled items: .npz, or data.py:test."
 )
 @click.option("--representative", metavar="FILE", help="Items to calibrate int8 with.")
-@click.option("--rescale", callback=_number, help="Factor for raw items: a number or e.g. 1/255.")
-@click.option("--offset", callback=_number, help="Added after --rescale.")
+@click.option(
+    "--rescale",
+    callback=_number,
+    metavar="NUMBER",
+    help="Factor for raw items: a number, or a fraction such as 1/255.",
+)
+@click.option("--offset", callback=_number, metavar="NUMBER", help="Added after --rescale.")
 @click.option(
     "--metric", metavar="NAME", help="accuracy, mse, mae, f1, roc_auc or file.py:function."
 )
 @click.option(
     "--prune",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SPARSITY",
     help="Share of the weights to make zero, e.g. 0.5.",
 )
 @click.option("--train-data", metavar="FILE", help="Labelled items to fine-tune on after --prune.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of training, or of fine-tuning.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Epochs of training, or of fine-tuning.",
+)
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
 @click.option(
     "--output",

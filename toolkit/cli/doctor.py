@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import click
+
 from edgekit.cli.console import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status

@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 import click
+
 from edgekit import __version__
 from edgekit.errors import EdgekitError, ExitCode
 
@@ -75,9 +76,14 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return int(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error EK-USAGE-001: {error.format_message()}", err=True)
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "edgekit"
+        click.echo(f"  see {path} --help", err=True)
         return int(ExitCode.USAGE)
     except (KeyboardInterrupt, click.Abort):
+        # A second Ctrl-C must not cut this answer short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("interrupted: finished stages are kept, the same command goes on", err=True)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from edgekit.compression.bridge import prove_equal, to_tf_keras
-from edgekit.models.export import export_keras
+from edgekit.errors import CompressionError
+from edgekit.models.export import Names, export_keras
 from edgekit.models.load import load
 from edgekit.training.fit import Report, Training, fit, seed_everything
 from edgekit.types import Model
@@ -28,13 +30,13 @@ class Plan:
 
 def prune(
     source: Model, plan: Plan, training: Training | None, samples: Path | None, folder: Path,
-    trust: bool = False, progress: Report | None = None,
+    names: Names, trust: bool = False, progress: Report | None = None,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Prune the model in a file and write its SavedModel to ``folder``; its facts.
 
-    Fine-tuned on ``training``; without it pruned in one shot. ``samples`` is an ``.npy`` of
-    preprocessed items on which the tf_keras twin must answer as the model does. Raises
-    :class:`CompressionError` where a layer cannot be pruned over.
+    Fine-tuned on ``training``; without it pruned in one shot. ``names`` are the reference's inputs
+    and outputs. ``samples`` is an ``.npy`` of preprocessed items on which the tf_keras twin must
+    answer as the model does. Raises :class:`CompressionError` where a layer cannot be pruned over.
     """
     original = load(source, trust)
     twin = to_tf_keras(original)
@@ -45,7 +47,7 @@ def prune(
     else:
         seed_everything(training.seed)
         pruned = _finetuned(twin, plan, training, progress)
-    facts = dict(export_keras(pruned, folder, batched=True))
+    facts = dict(export_keras(pruned, folder, True, names))
     layers = _sparsity(pruned)
     weights = sum(size for _, _, size in layers)
     zeros = sum(share * size for _, share, size in layers)
@@ -72,7 +74,7 @@ def _finetuned(twin: Any, plan: Plan, training: Training, progress: Report | Non
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
-    labels = np.load(training.labels, mmap_mode="r")
+    labels = training.dataset.open_labels()
     steps = -(-len(labels) // training.batch_size) * plan.epochs
     wrapped, _ = _wrap(twin, plan, steps)
     loss = _loss(twin, training)
@@ -106,7 +108,10 @@ def _loss(twin: Any, training: Training) -> Any:
     """The usual loss for the labels and what the model's outputs look like."""
     import tf_keras
 
-    labels = np.load(training.labels, mmap_mode="r")
+    if len(twin.outputs) > 1:
+        message = f"the model has {len(twin.outputs)} outputs; fine-tuning takes one"
+        raise CompressionError("EK-COMPRESS-005", message, "prune in one shot: no training data")
+    labels = training.dataset.open_labels()
     outputs = twin.outputs[0].shape[-1]
     if labels.dtype.kind not in "iub":
         return tf_keras.losses.MeanSquaredError()

@@ -1,6 +1,6 @@
 """Datasets on disk: read safely, checked against a model's inputs, and split."""
 
-from edgekit.data.arrays import Dataset, from_callable, from_file, read_labels
+from edgekit.data.arrays import Dataset, check_data_file, from_callable, from_file, read_labels
 from edgekit.data.match import Matched, match
 from edgekit.data.split import Split, choose, split
 
@@ -8,6 +8,7 @@ __all__ = [
     "Dataset",
     "Matched",
     "Split",
+    "check_data_file",
     "choose",
     "from_callable",
     "from_file",

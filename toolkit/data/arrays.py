@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from edgekit.errors import DataError
-from edgekit.store import Artefact, Store, sha256
+from edgekit.store import Artefact, Store, is_lfs_pointer, sha256
 from edgekit.usercode import fingerprint, resolve, user_errors
 
 LABELS = "y"
-LFS_MARK = b"version https://git-lfs"
 CHUNK = 1 << 22
 
 
@@ -52,10 +54,7 @@ def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
     Raises :class:`DataError` where the file is missing, damaged, no array file, of strings or
     objects, not finite, or where its arrays differ in length.
     """
-    check_file(path, "data file")
-    if path.suffix not in (".npz", ".npy"):
-        hint = "give an .npz with arrays x and y, or a function: data.py:test"
-        raise DataError("EK-DATA-002", f"{path} is not a data file that edgekit reads", hint)
+    check_data_file(path)
     key = {"sha256": sha256(path)}
     artefact = store.obtain("data", key, lambda folder: _unpack(path, folder))
     return _dataset(str(path), artefact), artefact.cached
@@ -99,7 +98,20 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
         return labels or ()
     path = root / labels
     check_file(path, "labels file")
-    return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        hint = f"one class name per line, in UTF-8: {error}"
+        raise DataError("EK-DATA-003", f"{path} cannot be read as text", hint) from error
+    return tuple(line.strip() for line in lines if line)
+
+
+def check_data_file(path: Path) -> None:
+    """Refuse what :func:`from_file` cannot read, as far as a glance tells. Raises DataError."""
+    check_file(path, "data file")
+    if path.suffix not in (".npz", ".npy"):
+        hint = "give an .npz with arrays x and y, or a function: data.py:test"
+        raise DataError("EK-DATA-002", f"{path} is not a data file that edgekit reads", hint)
 
 
 def check_file(path: Path, what: str) -> None:
@@ -113,10 +125,11 @@ def check_file(path: Path, what: str) -> None:
         raise DataError("EK-DATA-002", f"{path} is a folder, not a {what}")
     if path.stat().st_size == 0:
         raise DataError("EK-DATA-003", f"{path} is empty (0 bytes)")
-    with path.open("rb") as file:
-        if file.read(len(LFS_MARK)) == LFS_MARK:
-            hint = "the content was never fetched: run `git lfs pull`"
-            raise DataError("EK-DATA-003", f"{path} is a Git LFS pointer, not the {what}", hint)
+    if not os.access(path, os.R_OK):
+        raise DataError("EK-DATA-003", f"{path} cannot be read: permission denied")
+    if is_lfs_pointer(path):
+        hint = "the content was never fetched: run `git lfs pull`"
+        raise DataError("EK-DATA-003", f"{path} is a Git LFS pointer, not the {what}", hint)
 
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Any]:
@@ -133,7 +146,8 @@ def _unpack(path: Path, folder: Path) -> Mapping[str, Any]:
                     (folder / f"{number:03d}.npy").open("wb") as to,
                 ):
                     shutil.copyfileobj(source, to, CHUNK)
-    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    # RuntimeError: a member is encrypted, or packed in a way that zipfile does not know.
+    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
         hint = f"it is truncated or damaged: {error}"
         raise DataError("EK-DATA-003", f"{path} cannot be read as .npz", hint) from error
     return _describe(str(path), names, folder)
@@ -156,10 +170,12 @@ def _describe(source: str, names: list[str], folder: Path) -> Mapping[str, Any]:
 
 def _check_array(source: str, name: str, path: Path) -> int:
     """How many items an array file holds, once it is known to be safe and finite."""
+    # Not np.load, which also takes archives and pickles for arrays.
+    open_array: Any = np.lib.format.open_memmap
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_array(path, mode="r")
     except (ValueError, EOFError, OSError) as error:
-        if "Object arrays" in str(error) or "allow_pickle" in str(error):
+        if "Python objects" in str(error):
             raise _object_error(source, name, "object") from error
         hint = f"truncated, or no array: {error}"
         raise DataError("EK-DATA-003", f"{source}: {name!r} cannot be read", hint) from error

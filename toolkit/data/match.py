@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from edgekit.data.arrays import Dataset
 from edgekit.errors import DataError
 from edgekit.types import Preprocess, TensorSpec

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from edgekit import statistics
 from edgekit.targets.devices.local import LocalDevice, Session
 from edgekit.types import Json, Latency, Measurement, Preprocess

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from edgekit import statistics
 from edgekit.errors import DataError
+from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.types import Direction, Measurement, PairedCounts
 from edgekit.usercode import is_reference, resolve, user_errors
 
@@ -81,26 +83,50 @@ def _shaped(y_true: Array, y_pred: Array) -> Array:
 
 
 def _f1(y_true: Array, y_pred: Array) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(true_class(y_true), predicted_class(y_pred), average="macro"))
+    """The mean over the classes seen of ``2·hits / (times right + times answered)``."""
+    right, answered = true_class(y_true), predicted_class(y_pred)
+    # Not scikit-learn's f1_score: the bootstrap calls this a thousand times, that takes 4 ms each.
+    seen, numbers = np.unique(np.concatenate([right, answered]), return_inverse=True)
+    right, answered = np.split(numbers, 2)
+    hits, *times = (
+        np.bincount(found, minlength=len(seen))
+        for found in (right[right == answered], right, answered)
+    )
+    return float(np.mean(2 * hits / (times[0] + times[1])))
 
 
 def _roc_auc(y_true: Array, y_pred: Array) -> float:
-    from sklearn.metrics import roc_auc_score
+    """The area under the ROC curve; for more than two classes the mean of one against the rest.
 
-    classes = true_class(y_true)
-    scores = y_pred.reshape(len(y_pred), -1)
-    if len(np.unique(classes)) < 2:
+    Scores outside 0..1 are logits and go through a softmax. NaN where a class is missing.
+    """
+    scores = y_pred.reshape(len(y_pred), -1).astype(np.float64)
+    seen, classes = np.unique(true_class(y_true), return_inverse=True)
+    count = max(2, scores.shape[1])
+    if len(seen) > count:
+        message = f"labels hold {len(seen)} classes, outputs {count}"
+        raise DataError("EK-DATA-012", message, "roc_auc needs one output per class")
+    if len(seen) < count:
         return float("nan")
-    if scores.shape[1] <= 2:
-        return float(roc_auc_score(classes, scores[:, -1]))
-    present = np.unique(classes)
-    if len(present) < scores.shape[1]:
-        return float("nan")
-    shares = scores - scores.min(axis=1, keepdims=True) + 1e-12
-    shares /= shares.sum(axis=1, keepdims=True)
-    return float(roc_auc_score(classes, shares, multi_class="ovr"))
+    if scores.shape[1] > 1 and (scores.min() < 0 or scores.max() > 1):
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
+    if count > 2:
+        return float(np.mean(_areas(scores, classes[:, None] == np.arange(count))))
+    column = scores[:, -1:] - scores[:, :1] if scores.shape[1] == 2 else scores
+    return float(_areas(column, classes[:, None] == 1)[0])
+
+
+def _areas(scores: Array, positive: Array) -> Array:
+    """The area under the ROC curve of each column, from its ranks; ties count half.
+
+    Source: Mann & Whitney (1947); it equals scikit-learn's, many times faster.
+    """
+    from scipy.stats import rankdata
+
+    ones = positive.sum(axis=0)
+    above = np.where(positive, rankdata(scores, axis=0), 0.0).sum(axis=0) - ones * (ones + 1) / 2
+    return np.asarray(above / (ones * (len(scores) - ones)))
 
 
 METRICS: Mapping[str, Metric] = {
@@ -149,8 +175,9 @@ def measure(metric: Metric, y_true: Array, y_pred: Array) -> Measurement:
     """The metric of one model, with its 95 % interval.
 
     0/1 items: Wilson's; other per-item scores: BCa; metrics that do not decompose: percentile
-    bootstrap over items.
+    bootstrap over items. Raises :class:`RunnerError` where an output is NaN or infinite.
     """
+    refuse_non_finite(y_pred, "the model's")
     n = len(y_true)
     if metric.per_item is None:
         assert metric.value is not None  # noqa: S101
@@ -171,8 +198,11 @@ def drop(
     """How much worse the candidate is on the same items: positive is worse, 95 % interval.
 
     0/1 items: Tango's paired score interval; other per-item scores: BCa on the differences;
-    otherwise the bootstrap over items, paired.
+    otherwise the bootstrap over items, paired. Raises :class:`RunnerError` where an output is NaN
+    or infinite.
     """
+    refuse_non_finite(reference, "the reference's")
+    refuse_non_finite(candidate, "the candidate's")
     sign = 1.0 if metric.direction == "higher" else -1.0
     n = len(y_true)
     if metric.per_item is None:

@@ -101,9 +101,16 @@ def _decide_target(
         message = f"no candidate of precision {table.precision}: add it to [convert] precisions"
         check = CheckResult("candidate", "", name, Status.FAILED, message)
         return TargetResult(name, None, "no candidate", Status.FAILED, (check,))
-    status, _, candidate, checks = min(judged, key=lambda j: (NEAREST.index(j[0]), j[1]))
+    status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED else None
     return TargetResult(name, ships, _fit(candidate, name), status, checks)
+
+
+def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:
+    """Passing first, then the fewest checks that do not pass, then the smallest file."""
+    status, size, _, checks = judged
+    short = sum(check.status is not Status.PASSED for check in checks if _counts(check))
+    return NEAREST.index(status), short, size
 
 
 def _runtime_checks(candidate: Candidate, target: str) -> Iterable[CheckResult]:
@@ -125,6 +132,8 @@ def _fit(candidate: Candidate, target: str) -> str:
         verb = {Status.PASSED: "runs on", Status.UNAVAILABLE: "not tried on"}
         phrase = verb.get(result.status, "does not run on")
         parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
+    if parts and target != catalog.host():
+        parts.append("tried on this host, not on the device")
     return "; ".join(parts) or "not executed"
 
 

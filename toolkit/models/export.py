@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ from edgekit.errors import ModelError
 from edgekit.models.load import load
 from edgekit.store import Artefact
 from edgekit.types import Model, SavedModel, TensorSpec
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a SavedModel calls a model's inputs and outputs, in the model's own order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 def export(model: Model, folder: Path, batched: bool, trust: bool = False) -> Mapping[str, Any]:
@@ -22,29 +31,36 @@ def export(model: Model, folder: Path, batched: bool, trust: bool = False) -> Ma
     return export_keras(load(model, trust), folder, batched)
 
 
-def export_keras(model: Any, folder: Path, batched: bool) -> Mapping[str, Any]:
-    """Write the SavedModel of a Keras model object into ``folder``; its facts."""
+def export_keras(
+    model: Any, folder: Path, batched: bool, names: Names | None = None
+) -> Mapping[str, Any]:
+    """Write the SavedModel of a Keras model object into ``folder``; its facts.
+
+    ``names`` are the inputs and outputs as another SavedModel calls them, in the model's order.
+    """
     inputs = getattr(model, "inputs", None)
     if not inputs:
         hint = "call it once on a batch before saving, or give it an Input"
         raise ModelError("EK-MODEL-010", "the model has no defined inputs", hint)
-    names = _input_names(model, inputs)
+    given = names or Names((), ())
+    names_in = list(given.inputs) or _input_names(model, inputs)
+    names_out = list(given.outputs) or _output_names(model)
     specs = {
         name: TensorSpec(name, tuple(tensor.shape), _dtype(tensor))
-        for name, tensor in zip(names, inputs, strict=True)
+        for name, tensor in zip(names_in, inputs, strict=True)
     }
-    outputs = _output_names(model)
 
     def call(**tensors: Any) -> dict[str, Any]:
-        ordered = [tensors[name] for name in names]
+        ordered = [tensors[name] for name in names_in]
         answers = model(ordered[0] if len(ordered) == 1 else ordered, training=False)
         if isinstance(answers, Mapping):
             return dict(answers)
         many = list(answers) if isinstance(answers, (list, tuple)) else [answers]
-        return dict(zip(outputs or [f"output_{n}" for n in range(len(many))], many, strict=True))
+        return dict(zip(names_out, many, strict=True))
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
-    return _write(call, specs, variables, folder, batched, int(model.count_params()))
+    parameters = int(model.count_params())
+    return _write(call, specs, names_out, variables, folder, batched, parameters)
 
 
 def _is_keras3_variable(variable: Any) -> bool:
@@ -58,7 +74,9 @@ def _input_names(model: Any, inputs: list[Any]) -> list[str]:
 
 def _output_names(model: Any) -> list[str]:
     names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or []]
-    return names if len(set(names)) == len(names) else []
+    count = len(model.outputs)
+    distinct = len(set(names)) == count
+    return names if distinct else [f"output_{number}" for number in range(count)]
 
 
 def _dtype(tensor: Any) -> str:
@@ -84,13 +102,16 @@ def _export_signature(path: Path, folder: Path, batched: bool) -> Mapping[str, A
     }
     variables = list(getattr(loaded, "variables", []))
     parameters = sum(int(v.shape.num_elements()) for v in variables)
-    return _write(lambda **t: serve(**t), specs, [loaded, *variables], folder, batched, parameters)
+    order = list(serve.structured_outputs)
+    tracked = [loaded, *variables]
+    return _write(lambda **t: serve(**t), specs, order, tracked, folder, batched, parameters)
 
 
 def _write(
-    call: Any, inputs: Mapping[str, TensorSpec], tracked: list[Any], folder: Path, batched: bool,
-    parameters: int,
+    call: Any, inputs: Mapping[str, TensorSpec], order: list[str], tracked: list[Any],
+    folder: Path, batched: bool, parameters: int,
 ) -> Mapping[str, Any]:  # fmt: skip
+    """Trace and save; ``order`` is that of the model's outputs, which TensorFlow sorts by name."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -108,9 +129,10 @@ def _write(
         signatures["evaluate"] = trace(None)
     tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
     outputs = signatures["serving_default"].structured_outputs
+    ordered = [name for name in order if name in outputs] or sorted(outputs)
     return {
         "inputs": [[s.name, list(s.shape), s.dtype] for s in inputs.values()],
-        "outputs": [[n, o.shape.as_list(), o.dtype.name] for n, o in sorted(outputs.items())],
+        "outputs": [[n, outputs[n].shape.as_list(), outputs[n].dtype.name] for n in ordered],
         "batched": "evaluate" in signatures,
         "parameters": parameters,
     }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
 from edgekit.errors import ModelError
-from edgekit.store import sha256
+from edgekit.store import is_lfs_pointer, sha256
 from edgekit.types import Model
 
-LFS_MARK = b"version https://git-lfs"
 Generation = Literal["keras3", "keras2", "tensorflow"]
 
 
@@ -54,12 +55,13 @@ def identify(path: Path, trust: bool = False) -> Model:
 def _head(path: Path) -> bytes:
     if path.stat().st_size == 0:
         raise ModelError("EK-MODEL-002", f"{path} is empty (0 bytes)")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if head.startswith(LFS_MARK):
+    if not os.access(path, os.R_OK):
+        raise ModelError("EK-MODEL-002", f"{path} cannot be read: permission denied")
+    if is_lfs_pointer(path):
         hint = "the content was never fetched: run `git lfs pull`"
         raise ModelError("EK-MODEL-002", f"{path} is a Git LFS pointer, not a model", hint)
-    return head
+    with path.open("rb") as file:
+        return file.read(64)
 
 
 def _saved_model(path: Path) -> Model:
@@ -85,8 +87,11 @@ def _read_keras(path: Path) -> tuple[Generation, Any]:
             if broken:
                 raise zipfile.BadZipFile(f"{broken} is damaged")
             config = json.loads(archive.read("config.json"))
-            version = json.loads(archive.read("metadata.json")).get("keras_version", "")
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    # RuntimeError: a member is encrypted; TypeError: the metadata is no table.
+    except (
+        zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, ValueError, TypeError, EOFError,
+    ) as error:  # fmt: skip
         hint = f"it is truncated, damaged, or no Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
     return _generation(version), config
@@ -99,13 +104,14 @@ def _read_h5(path: Path) -> tuple[Generation, Any]:
         with h5py.File(path, "r") as file:
             config = file.attrs.get("model_config")
             version = file.attrs.get("keras_version", "")
-    except (OSError, KeyError) as error:
+        parsed = json.loads(_text(config)) if config is not None else None
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         hint = f"it is truncated or damaged: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .h5", hint) from error
     if config is None:
         hint = "save the whole model (model.save), not only its weights (model.save_weights)"
         raise ModelError("EK-MODEL-007", f"{path} holds no architecture, only weights", hint)
-    return _generation(_text(version)), json.loads(_text(config))
+    return _generation(_text(version)), parsed
 
 
 def _text(value: Any) -> str:

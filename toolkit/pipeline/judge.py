@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import latency as timing
@@ -77,10 +78,8 @@ def _output(run: Run, reference: SavedModel) -> str:
     return wanted or names[0]
 
 
-def _request(subject: Timed, items: Items, outputs: Path | None) -> dict[str, Json]:
-    entry = {"id": subject.id, "path": str(subject.path)}
-    if outputs is not None:
-        entry["outputs"] = str(outputs)
+def _request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
+    entry = {"id": subject.id, "path": str(subject.path), "outputs": str(outputs)}
     return {
         "schema": 1,
         "mode": "evaluate",
@@ -96,24 +95,19 @@ def _request(subject: Timed, items: Items, outputs: Path | None) -> dict[str, Js
     }
 
 
-def _answers(
-    run: Run, subject: Timed, digest: str, items: Items, most: int | None = None
-) -> Artefact:
-    """The outputs of a model on the judged items (the first ``most``), and the run's facts."""
+def _answers(run: Run, subject: Timed, digest: str, items: Items) -> Artefact:
+    """The outputs of a model on the judged items, and the runner's facts."""
     key = run.key(
         DISTRIBUTION[subject.runtime],
         model=digest,
         runtime=subject.runtime,
         data=items.digest,
         index=str(items.index_path.parent.name),
-        most=most,
         preprocess=[items.preprocess.scale, items.preprocess.offset],
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
         request = _request(subject, items, folder / "outputs")
-        if most is not None:
-            request["items"] = [0, min(most, len(items.index))]
         try:
             result = run.device.run(request)
         except RunnerError as error:
@@ -164,20 +158,11 @@ def _judge(
         return candidate
     try:
         answered = answers_of(run, candidate, items)
+        facts = _compared(run, answered, truth, reference, output, items)
     except RunnerError as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         return replace(candidate, problem=problem, problem_status=Status.INCOMPATIBLE)
-    key = run.key(
-        answers=answered.digest, reference=truth.digest, metric=_metric_key(run, items),
-        data=items.digest,
-    )  # fmt: skip
-
-    def make(_: Path) -> Mapping[str, Json]:
-        answers = open_outputs(answered.path / "outputs", tuple(reference))
-        return _compare(items, output, reference, answers)
-
-    facts = run.keep(run.store.obtain("metric", key, make)).facts
     name = items.metric.name
     paired = {name: PairedCounts(**facts["paired"])} if facts["paired"] else {}
     evaluation = Evaluation(
@@ -194,6 +179,23 @@ def _judge(
         ),
     )  # fmt: skip
     return replace(candidate, evaluation=evaluation)
+
+
+def _compared(
+    run: Run, answered: Artefact, truth: Artefact, reference: Mapping[str, Floats], output: str,
+    items: Items,
+) -> Mapping[str, Json]:  # fmt: skip
+    """The candidate's metric, drop and parity; raises RunnerError where an output is not finite."""
+    key = run.key(
+        answers=answered.digest, reference=truth.digest, metric=_metric_key(run, items),
+        data=items.digest,
+    )  # fmt: skip
+
+    def make(_: Path) -> Mapping[str, Json]:
+        answers = open_outputs(answered.path / "outputs", tuple(reference))
+        return _compare(items, output, reference, answers)
+
+    return run.keep(run.store.obtain("metric", key, make)).facts
 
 
 def _compare(
@@ -256,25 +258,44 @@ def _try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> 
 def _try(
     run: Run, candidate: Candidate, runtime: str, version: str, output: str, items: Items
 ) -> RuntimeResult:
-    subject = _timed(candidate, runtime)
+    key = run.key(
+        DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
+        runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
+        index=str(items.index_path.parent.name), metric=_metric_key(run, items),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+    )  # fmt: skip
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        result = _execute(run, candidate, runtime, output, items, folder)
+        return {**dataclasses.asdict(result), "status": result.status.value}
+
     try:
-        theirs = _answers(run, subject, candidate.sha256, items, MATRIX_ITEMS)
+        facts = run.keep(run.store.obtain("runtime", key, make)).facts
     except DeviceError as error:
         run.note(False)
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)
+    return RuntimeResult(**{**facts, "status": Status(facts["status"])})
+
+
+def _execute(
+    run: Run, candidate: Candidate, runtime: str, output: str, items: Items, folder: Path
+) -> RuntimeResult:
+    """Run the first items on another runtime, and compare with the judging one's answers."""
+    count = min(MATRIX_ITEMS, len(items.index))
+    request = _request(_timed(candidate, runtime), items, folder / "outputs")
+    try:
+        result = run.device.run({**request, "items": [0, count]})
     except RunnerError as error:
-        run.note(False)
-        version = run.versions.get(DISTRIBUTION[runtime]) or version
         reason = error.hint.splitlines()[0] if error.hint else error.message
+        version = run.versions[DISTRIBUTION[runtime]]
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
     ours = answers_of(run, candidate, items)
-    count = min(MATRIX_ITEMS, len(items.index))
-    got = np.asarray(open_outputs(theirs.path / "outputs", (output,))[output])[:count]
+    got = np.asarray(open_outputs(folder / "outputs", (output,))[output])
     expected = np.asarray(open_outputs(ours.path / "outputs", (output,))[output])[:count]
     status, message = _agree(items, got, expected)
     worst = float(np.max(np.abs(got - expected)))
     return RuntimeResult(
-        runtime, theirs.facts["version"], status, message, count,
+        runtime, result["version"], status, message, count,
         worst if np.isfinite(worst) else None,
     )  # fmt: skip
 

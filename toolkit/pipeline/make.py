@@ -11,9 +11,9 @@ from pathlib import Path
 from edgekit.compression import prune as pruning_scheme
 from edgekit.converters import flatbuffer, tflite
 from edgekit.converters.precisions import PRECISIONS
-from edgekit.errors import ConversionError, DataError, WorkerError
+from edgekit.errors import ConversionError, WorkerError
+from edgekit.models.export import Names, saved_model
 from edgekit.models.export import export as export_model
-from edgekit.models.export import saved_model
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, training_data
 from edgekit.store import Artefact, sha256
@@ -39,14 +39,15 @@ def obtain(run: Run) -> Obtained:
     project, source = run.project, run.project.model.source
     training = _training(run, project.train.epochs)
     if training is None:
-        hint = 'name training data: [data] train = "data.py:train"'
-        raise DataError("EK-DATA-016", f"{source} builds a model, and nothing trains it", hint)
+        message = f"nothing trains {source}: the model is taken as the function returns it"
+        fix = 'to train it, give [data] train = "data.py:train" or --train-data FILE.npz'
+        run.advise(Advice("EK-NOTE-006", "info", message, fix))
     with run.stage("train"):
         key = run.key(
             *KERAS,
             source=source,
             files=dict(fingerprint(source, project.root)),
-            **_training_key(training),
+            training=_training_key(training) if training else None,
         )
         partial = run.store.partial("train", key)
         artefact = run.keep(
@@ -99,6 +100,10 @@ def prune(
     plan = pruning_scheme.Plan(
         asked.sparsity, asked.schedule, project.compress.finetune_epochs if training else 0
     )
+    names = Names(
+        tuple(spec.name for spec in reference.inputs),
+        tuple(spec.name for spec in reference.outputs),
+    )
     with run.stage("prune"):
         key = run.key(
             *KERAS,
@@ -114,7 +119,7 @@ def prune(
                 "prune",
                 key,
                 lambda folder: run.worker.call(
-                    pruning_scheme.prune, model, plan, training, samples, folder,
+                    pruning_scheme.prune, model, plan, training, samples, folder, names,
                     run.plan.options.trust,
                 ),
             )
@@ -190,24 +195,18 @@ def _training(run: Run, epochs: int) -> Training | None:
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
-    dataset.open_labels()
-    assert dataset.labels is not None  # noqa: S101  (open_labels has refused)
-    table = run.project.train
     return Training(
-        arrays=dataset.arrays,
-        labels=dataset.labels,
-        source=dataset.source,
+        dataset=dataset,
         preprocess=run.project.data.preprocess.spec(),
         epochs=epochs,
-        batch_size=table.batch_size,
-        seed=table.seed,
-        digest=dataset.digest,
+        batch_size=run.project.train.batch_size,
+        seed=run.project.train.seed,
     )
 
 
 def _training_key(training: Training) -> Mapping[str, Json]:
     return {
-        "data": training.digest,
+        "data": training.dataset.digest,
         "epochs": training.epochs,
         "batch_size": training.batch_size,
         "seed": training.seed,

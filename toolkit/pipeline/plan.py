@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.converters.precisions import PRECISIONS
+from edgekit.data import check_data_file
 from edgekit.errors import DataError, DeviceError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.gate import Rules
@@ -63,13 +64,13 @@ class Plan:
                 raise project.unknown("precision", target.precision, PRECISIONS)
         precisions = tuple(dict.fromkeys(project.convert.precisions))
         _check_metric(project)
-        _check_data(project, options, precisions)
         source = project.model.source
         model = None
         if is_reference(source):
             fingerprint(source, project.root)
         else:
             model = identify(project.root / source, options.trust)
+        _check_data(project, options, precisions)
         return cls(
             project=project,
             options=options,
@@ -145,7 +146,12 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
         hint = "give real items with --representative FILE.npz or --data FILE.npz"
         message = f"{', '.join(calibrated)} needs a representative dataset"
         raise DataError("EK-DATA-014", message, hint)
-    if data.representative and data.representative.from_ == "train" and data.train is None:
+    source = data.representative.from_ if data.representative else None
+    if source == "train" and data.train is None:
         raise DataError(
             "EK-DATA-014", 'representative is from = "train", and [data] train is not set'
         )
+    named = [data.evaluate, data.train, None if source in ("train", "evaluate") else source]
+    for file in named:
+        if file is not None and not is_reference(file):
+            check_data_file(project.root / file)

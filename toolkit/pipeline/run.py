@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from types import TracebackType
@@ -45,7 +46,7 @@ class Run:
         self.plan = plan
         self.project = plan.project
         self.progress = progress
-        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid() % 0x10000:04x}"
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.home = plan.output / ".edgekit"
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"

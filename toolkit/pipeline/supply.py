@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from edgekit import data
 from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED

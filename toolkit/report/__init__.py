@@ -1,7 +1,7 @@
 """A run as files and on the terminal: JSON, Markdown, JUnit, and the table."""
 
 from edgekit.report.document import from_json, read, to_json
-from edgekit.report.files import write
+from edgekit.report.files import junit, summary, write
 from edgekit.report.table import table, verdict_lines
 
-__all__ = ["from_json", "read", "table", "to_json", "verdict_lines", "write"]
+__all__ = ["from_json", "junit", "read", "summary", "table", "to_json", "verdict_lines", "write"]

@@ -19,6 +19,7 @@ MARKS = {
 HEADINGS = (
     ("precision", ""),
     ("size", "zipped"),
+    ("sparsity", "asked"),
     ("{metric}", "95 % interval"),
     ("drop", "95 % interval"),
     ("latency p50", "p95"),
@@ -44,6 +45,7 @@ def rows(report: Report) -> Iterator[Row]:
         (
             ("SavedModel", ""),
             (words.size(report.reference.bytes), ""),
+            *_sparsity(report, pruned=False),
             *_measured(report.reference_evaluation, metric, bounded),
             ("reference", ""),
         )
@@ -58,6 +60,7 @@ def rows(report: Report) -> Iterator[Row]:
                     words.size(candidate.bytes) if has_file else words.NONE,
                     words.size(candidate.compressed_bytes) if has_file else "",
                 ),
+                *_sparsity(report, pruned=has_file),
                 *_measured(candidate.evaluation, metric, bounded),
                 (mark, ""),
             ),
@@ -79,11 +82,24 @@ def _measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple
     )  # fmt: skip
 
 
+def _sparsity(report: Report, pruned: bool) -> tuple[tuple[str, str], ...]:
+    """The cell for achieved and requested sparsity, in runs that prune."""
+    if report.pruning is None:
+        return ()
+    if not pruned:
+        return ((words.NONE, ""),)
+    return ((f"{report.pruning.achieved:.1%}", f"{report.pruning.requested:.1%}"),)
+
+
 def headings(report: Report) -> list[tuple[str, str]]:
     """The table's column titles, two lines each."""
     metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
-    return [(a.format(metric=metric) + (unit if a == "drop" else ""), b) for a, b in HEADINGS]
+    return [
+        (first.format(metric=metric) + (unit if first == "drop" else ""), second)
+        for first, second in HEADINGS
+        if first != "sparsity" or report.pruning is not None
+    ]
 
 
 def table(report: Report) -> object:
@@ -92,8 +108,9 @@ def table(report: Report) -> object:
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    for number, (first, second) in enumerate(headings(report)):
-        justify = "left" if number in (0, len(HEADINGS) - 1) else "right"
+    titles = headings(report)
+    for number, (first, second) in enumerate(titles):
+        justify = "left" if number in (0, len(titles) - 1) else "right"
         title = Text(first, "bold").append(f"\n{second}", "dim not bold")
         shown.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in rows(report):
@@ -108,12 +125,15 @@ def table(report: Report) -> object:
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """What to say below the table: lines and their style."""
     if report.pruning:
-        p = report.pruning
-        how = "fine-tuned" if p.finetuned else "in one shot, without fine-tuning"
-        yield f"pruned {how}: {p.requested:.1%} asked, {p.achieved:.1%} of the weights are zero", ""
+        how = "and fine-tuned" if report.pruning.finetuned else "in one shot, without fine-tuning"
+        yield f"pruned {how}; the drop counts from the model before pruning", ""
     for candidate in report.candidates:
         if candidate.problem:
             yield f"{candidate.id}: {candidate.problem}", "yellow"
+        for result in candidate.evaluation.runtimes:
+            if result.status is Status.INCOMPATIBLE:
+                where = f"{result.runtime} {result.version}"
+                yield f"{candidate.id} does not run on {where}: {result.message}", "yellow"
     for target in report.targets:
         if target.candidate:
             yield f"{target.id}: ships {target.candidate}; {target.fit}", ""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from edgekit.data import Dataset, match
 from edgekit.data.preprocessing import apply
-from edgekit.errors import DataError, ModelError
+from edgekit.errors import ModelError
 from edgekit.models.export import export_keras
 from edgekit.models.load import build, is_keras3
 from edgekit.types import Preprocess, TensorSpec
@@ -20,34 +24,35 @@ Report = Callable[[float, float, str], None]
 
 @dataclass(frozen=True)
 class Training:
-    """Training items (``.npy`` by input name, or ``x``), their labels, and how to fit."""
+    """Labelled items to train on, how to scale them, and how to fit."""
 
-    arrays: Mapping[str, Path]
-    labels: Path
-    source: str
+    dataset: Dataset
     preprocess: Preprocess
     epochs: int
     batch_size: int
     seed: int
-    digest: str
 
 
 def train(
-    source: str, root: Path, training: Training, partial: Path, folder: Path,
+    source: str, root: Path, training: Training | None, partial: Path, folder: Path,
     progress: Report | None = None,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
 
-    Finished epochs are kept in ``partial``: the same call goes on after them. Returns the export's
-    facts, and the last epoch's figures as ``history``.
+    Without ``training`` the model is taken as the user's function returns it. Finished epochs are
+    kept in ``partial``: the same call goes on after them. Returns the export's facts, and the last
+    epoch's figures as ``history``.
     """
-    seed_everything(training.seed)
+    history: Mapping[str, float] = {}
+    if training is not None:
+        seed_everything(training.seed)
     model = build(source, root)
-    if getattr(model, "optimizer", None) is None:
-        hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
-        raise ModelError("EK-MODEL-012", f"{source} returned a model that is not compiled", hint)
-    with user_errors(source):
-        history = fit(model, training, training.epochs, [backup(model, partial)], progress)
+    if training is not None:
+        if getattr(model, "optimizer", None) is None:
+            hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
+            raise ModelError("EK-MODEL-012", f"{source} returned a model not compiled", hint)
+        with user_errors(source):
+            history = fit(model, training, training.epochs, [backup(model, partial)], progress)
     model.save(folder / "model.keras")
     facts = dict(export_keras(model, folder, batched=True))
     return {**facts, "history": history, "generation": "keras3" if is_keras3(model) else "keras2"}
@@ -67,9 +72,28 @@ def fit(
 
 
 def backup(model: Any, folder: Path) -> Any:
-    """A callback that keeps finished epochs in ``folder`` until training has ended."""
+    """A callback that keeps finished epochs in ``folder`` until training has ended.
+
+    What a killed process left half-written there is removed: training then starts over.
+    """
+    if not _whole(folder / "backup"):
+        shutil.rmtree(folder / "backup")
     folder.mkdir(parents=True, exist_ok=True)
     return library(model).callbacks.BackupAndRestore(str(folder / "backup"))
+
+
+def _whole(folder: Path) -> bool:
+    """Whether the files that Keras keeps of an epoch can be read."""
+    import h5py
+
+    try:
+        for path in folder.rglob("*.h5"):
+            h5py.File(path, "r").close()
+        for path in folder.rglob("*.json"):
+            json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def library(model: Any) -> Any:
@@ -91,27 +115,18 @@ def seed_everything(seed: int) -> None:
 
 
 def _items(model: Any, training: Training) -> tuple[Any, Any]:
-    names = [str(getattr(t, "name", "")).split(":")[0] for t in model.inputs]
-    specs = [
-        TensorSpec(name, tuple(t.shape), str(getattr(t.dtype, "name", t.dtype)))
-        for name, t in zip(names, model.inputs, strict=True)
-    ]
-    arrays = dict(training.arrays)
-    if len(specs) == 1 and len(arrays) == 1:
-        arrays = {specs[0].name: next(iter(arrays.values()))}
-    if set(arrays) != set(names):
-        hint = f"the model's inputs are {', '.join(names)}; inputs are matched by name"
-        raise DataError("EK-DATA-010", f"{training.source} holds {', '.join(arrays)}", hint)
-    x = []
-    for spec in specs:
-        raw = np.load(arrays[spec.name], mmap_mode="r")
-        try:
-            x.append(apply(raw, spec, training.preprocess))
-        except ValueError as error:
-            wanted, got = list(spec.shape), list(raw.shape)
-            message = f"input {spec.name!r} expects {wanted}; {training.source} has {got}"
-            raise DataError("EK-DATA-004", message, "give items of the model's shape") from error
-    return (x[0] if len(x) == 1 else x), np.load(training.labels)
+    specs = tuple(
+        TensorSpec(
+            str(getattr(tensor, "name", "")).split(":")[0],
+            tuple(tensor.shape),
+            str(getattr(tensor.dtype, "name", tensor.dtype)),
+        )
+        for tensor in model.inputs
+    )
+    dataset, preprocess = training.dataset, training.preprocess
+    arrays = match(dataset, specs, preprocess).inputs
+    x = [apply(np.load(arrays[s.name], mmap_mode="r"), s, preprocess) for s in specs]
+    return (x[0] if len(x) == 1 else x), dataset.open_labels()
 
 
 def _progress_callback(model: Any, epochs: int, progress: Report) -> Any:

@@ -89,7 +89,13 @@ class Worker:
         environment.update(KERAS_BACKEND="tensorflow", TF_USE_LEGACY_KERAS="0")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edgekit.worker.server", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "edgekit.worker.server",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -56,8 +56,8 @@ def _translate(name: str, error: BaseException) -> EdgekitError:
     return WorkerError("EK-WORKER-004", f"{name} failed in TensorFlow", hint)
 
 
-def _end_with_parent() -> None:
-    parent = os.getppid()
+def _end_with_parent(parent: int) -> None:
+    """End this process group once ``parent`` is gone, even if that was before this was called."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -68,5 +68,5 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    _end_with_parent(int(sys.argv[2]))
     serve(Connection(int(sys.argv[1])))

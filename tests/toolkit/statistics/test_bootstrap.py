@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.stats
+
 from edgekit.statistics import Interval, bca_mean, bootstrap_statistic, items_to_settle_scaled
 
 FloatArray = npt.NDArray[np.float64]

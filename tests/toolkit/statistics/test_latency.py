@@ -8,6 +8,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from edgekit.statistics import Interval, paired_ratio, percentile_interval
 from edgekit.statistics.latency import _block_counts, _resampled_medians, _resampled_percentiles
 
@@ -210,3 +211,28 @@ def test_paired_ratio_raises_when_sides_differ_or_reference_is_zero() -> None:
 def test_intervals_raise_when_settings_are_impossible(level: float, resamples: int) -> None:
     with pytest.raises(ValueError, match=r"level|resamples"):
         percentile_interval(timings(0), 50, level=level, resamples=resamples)
+
+
+def coverage(launches: int, trials: int = 300) -> float:
+    """How often the interval of the median holds the true one, where launches differ by 10 %."""
+    hits = 0
+    for seed in range(trials):
+        found = percentile_interval(
+            timings(seed, launches=launches, blocks=4, samples=20, launch_noise=0.1),
+            50,
+            resamples=400,
+        )
+        hits += found.low <= 1e6 <= found.high
+    return hits / trials
+
+
+@pytest.mark.parametrize("launches", [3, 5])
+def test_percentile_interval_keeps_its_level_when_launches_are_few(launches: int) -> None:
+    assert coverage(launches) >= 0.9
+
+
+def test_percentile_interval_would_not_keep_it_without_the_small_sample_factor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgekit.statistics.latency._small_sample_factor", lambda *_: 1.0)
+    assert coverage(3) < 0.85

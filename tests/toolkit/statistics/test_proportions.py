@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
-from edgekit.statistics import items_to_settle, tango, wilson
-from edgekit.statistics.proportions import _tango_bounds
 from scipy.special import xlogy
 from scipy.stats import binom, binomtest, norm
+
+from edgekit.statistics import items_to_settle, tango, wilson
+from edgekit.statistics.proportions import _tango_bounds
 
 Z = float(norm.ppf(0.975))
 Z2 = Z * Z

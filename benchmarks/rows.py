@@ -1,0 +1,42 @@
+"""A row of the benchmark table, and timing of whole commands."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured, the bar it must keep to, the figure, and whether it does."""
+
+    what: str
+    bar: str
+    measured: str
+    kept: bool
+
+
+def seconds(command: Sequence[object], cwd: Path | None = None) -> float:
+    """Wall-clock seconds of one command, which must succeed."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    elapsed = time.perf_counter() - begin
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return elapsed
+
+
+def alternating(commands: Sequence[Sequence[object]], rounds: int) -> list[float]:
+    """The median seconds of each command, taken in turns so that a slow spell hits them all."""
+    taken: list[list[float]] = [[] for _ in commands]
+    for number in range(rounds):
+        order = range(len(commands)) if number % 2 == 0 else reversed(range(len(commands)))
+        for k in order:
+            taken[k].append(seconds(commands[k]))
+    return [statistics.median(times) for times in taken]

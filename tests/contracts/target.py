@@ -1,0 +1,95 @@
+"""What every target keeps to: a catalog entry whose bundle packs, verifies and can be installed."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.converters.probe import probe_model
+from edgekit.targets.bundles import Contents, Golden, pack, verify
+from edgekit.targets.catalog import Target, load
+from edgekit.types import Preprocess, TensorSpec
+
+# An underscore only as in a machine's own name, x86_64.
+KEBAB = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
+
+
+def doubler(folder: Path, labels: tuple[str, ...] = ()) -> Contents:
+    """Contents around a model that takes ``x``, float32 ``[1, 4]``, and gives ``y = x + x``."""
+    model = folder / "doubler.tflite"
+    model.write_bytes(probe_model())
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    return Contents(
+        name="doubler", version="1.2.3", model=model, precision="float32",
+        inputs=(TensorSpec("x", (None, 4), "float32"),),
+        outputs=(TensorSpec("y", (1, 4), "float32"),),
+        preprocess=Preprocess(0.5, 1.0), labels=labels,
+        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}), measurements={}, tools={},
+    )  # fmt: skip
+
+
+class TargetContract:
+    """Subclass it with ``target_id``, or override ``target`` for one outside edgekit's catalog."""
+
+    target_id: str
+
+    @pytest.fixture
+    def target(self) -> Target:
+        return load(self.target_id)
+
+    def test_entry_says_what_the_target_is(self, target: Target) -> None:
+        assert KEBAB.fullmatch(target.id)
+        assert target.title
+        assert target.system
+        assert target.machine
+
+    def test_entry_names_runtimes_with_a_pinned_package(self, target: Target) -> None:
+        assert target.runtimes
+        assert len({runtime.name for runtime in target.runtimes}) == len(target.runtimes)
+        for runtime in target.runtimes:
+            assert KEBAB.fullmatch(runtime.name)
+            assert runtime.package
+            assert re.fullmatch(r"\d+(\.\d+)+", runtime.version)
+
+    def test_layout_gives_an_app_and_pinned_requirements(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        layout = importlib.import_module(
+            f"edgekit.targets.bundles.{target.bundle.replace('-', '_')}"
+        )
+        files = dict(layout.files(target, doubler(tmp_path)))
+        text = "\n".join(content.decode(errors="replace") for content in files.values())
+        assert any(Path(name).stem == "app" for name in files)
+        for runtime in target.runtimes:
+            assert f"{runtime.package}=={runtime.version}" in text
+            assert all(requirement in text for requirement in runtime.requires)
+        assert not any(name.startswith(("/", "golden/")) or ".." in name for name in files)
+        assert not {"manifest.json", "model.tflite", "labels.txt"} & set(files)
+
+    def test_bundle_has_the_same_bytes_when_packed_twice(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        contents = doubler(tmp_path)
+        first = pack(target, contents, tmp_path / "first.tar.gz")
+        second = pack(target, contents, tmp_path / "second.tar.gz")
+        assert first.path.read_bytes() == second.path.read_bytes()
+        assert first.sha256 == second.sha256
+
+    def test_bundle_holds_one_folder_of_regular_files(self, target: Target, tmp_path: Path) -> None:
+        bundle = pack(target, doubler(tmp_path), tmp_path / "bundle.tar.gz")
+        with tarfile.open(bundle.path) as archive:
+            members = archive.getmembers()
+        assert all(member.isreg() for member in members)
+        assert {Path(m.name).parts[0] for m in members} == {f"doubler-1.2.3-{target.id}"}
+
+    def test_bundle_verifies(self, target: Target, tmp_path: Path) -> None:
+        bundle = pack(target, doubler(tmp_path, ("a", "b", "c", "d")), tmp_path / "bundle.tar.gz")
+        found = verify(bundle.path)
+        assert found.manifest["target"] == target.id
+        assert set(found.selftests) == {runtime.name for runtime in target.runtimes}
+        assert all(text.startswith(("passed", "unavailable")) for text in found.selftests.values())

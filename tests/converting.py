@@ -1,0 +1,89 @@
+"""Files that the converter made of the tests' models, once for all test processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CONVERT = """
+import json, sys
+from pathlib import Path
+import keras, numpy as np, tf_keras
+from edgekit.converters.tflite import FILE, convert
+from edgekit.errors import EdgekitError
+from edgekit.models.export import export_keras
+
+folder, models, digits = map(Path, sys.argv[1:])
+x = np.load(digits / "train.npz")["x"].astype("float32") / 16
+np.save(folder / "representative.npy", x[:100])
+np.save(folder / "one.npy", x[:1])
+np.save(folder / "none.npy", x[:0])
+
+def exported(name, model):
+    place = folder / name
+    place.mkdir()
+    export_keras(model, place, True)
+    return place / "saved_model"
+
+outcomes = {}
+
+def converted(label, saved_model, precision, feed=None):
+    place = folder / label
+    place.mkdir(exist_ok=True)
+    try:
+        files = feed and {name: folder / file for name, file in feed.items()}
+        convert(saved_model, precision, files, place)
+        (place / FILE).rename(folder / f"{label}.tflite")
+        outcomes[label] = ""
+    except EdgekitError as error:
+        outcomes[label] = error.code + " " + error.message
+
+network = keras.saving.load_model(models / "keras3.keras", compile=False)
+tiny = exported("tiny", network)
+for precision in ("float32", "float16", "dynamic", "int8"):
+    converted(precision, tiny, precision, {"image": "representative.npy"})
+converted("int8-none", tiny, "int8")
+converted("int8-empty", tiny, "int8", {"image": "none.npy"})
+converted("int8-one", tiny, "int8", {"image": "one.npy"})
+
+prelu = keras.saving.load_model(models / "prelu.keras", compile=False)
+name = prelu.inputs[0].name
+# At its first value, zero, the converter makes a ReLU of it.
+layer = prelu.get_layer("odd")
+layer.set_weights([np.full_like(layer.get_weights()[0], 0.25)])
+converted("prelu-int8", exported("prelu", prelu), "int8", {name: "representative.npy"})
+
+i = keras.Input((8, 8, 1), name="image")
+h = keras.layers.ELU()(keras.layers.Conv2D(16, 3)(i))
+elu = keras.Model(i, keras.layers.Dense(10)(keras.layers.Flatten()(h)))
+converted("elu-int8", exported("elu", elu), "int8", {"image": "representative.npy"})
+
+keras.utils.set_random_seed(1)
+# Keras 2's LSTM becomes one fused operator with variables; Keras 3's does not.
+i = tf_keras.Input((6, 4), name="steps")
+lstm = tf_keras.Model(i, tf_keras.layers.Dense(3, name="score")(tf_keras.layers.LSTM(16)(i)))
+converted("lstm", exported("stateful", lstm), "float32")
+steps = np.random.default_rng(1).normal(size=(20, 6, 4)).astype("float32")
+np.save(folder / "steps.npy", steps)
+np.save(folder / "steps-score.npy", np.asarray(lstm(steps)))
+
+test = np.load(digits / "test.npz")["x"][:100]
+np.save(folder / "test.npy", test)
+np.save(folder / "test-digit.npy", np.asarray(network(test.astype("float32") / 16)))
+(folder / "outcomes.json").write_text(json.dumps(outcomes))
+"""
+
+
+def make(folder: Path, models: Path, digits: Path) -> None:
+    """Fill ``folder``: a ``.tflite`` for each precision of the trained network, and odd ones.
+
+    ``outcomes.json`` says by name how each conversion went: nothing, or the error. ``test.npy``
+    holds 100 raw digits and ``test-digit.npy`` Keras's answers for them scaled by 1/16;
+    ``steps.npy`` and ``steps-score.npy`` the same for ``lstm.tflite``, which keeps state.
+    """
+    subprocess.run(
+        [sys.executable, "-c", CONVERT, str(folder), str(models), str(digits)],
+        check=True,
+        capture_output=True,
+    )

@@ -1,0 +1,226 @@
+"""The gate: three-valued checks, what ships, and the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgekit import statistics
+from edgekit.gate import Rules, decide
+from edgekit.project import Budgets, TargetTable
+from edgekit.types import (
+    Candidate,
+    Evaluation,
+    Latency,
+    Measurement,
+    PairedCounts,
+    RuntimeResult,
+    Status,
+    Verdict,
+)
+
+RULES = Rules(metric="accuracy", bounded=True, higher_is_better=True)
+HOST = "linux-x86_64"
+REFERENCE = Evaluation(metrics={"accuracy": Measurement(0.9, "1", n=1000, low=0.88, high=0.92)})
+
+
+def candidate(
+    precision: str = "int8", lost: int = 0, gained: int = 0, n: int = 1000, size: int = 1000
+) -> Candidate:
+    """A candidate that lost and gained so many of n items, with the interval of these counts."""
+    interval = statistics.tango(lost, gained, n)
+    drop = Measurement(interval.value, "1", n=n, low=interval.low, high=interval.high, level=0.95)
+    accuracy = Measurement(0.9, "1", n=n, low=0.88, high=0.92, level=0.95)
+    evaluation = Evaluation(
+        metrics={"accuracy": accuracy},
+        drop={"accuracy": drop},
+        paired={"accuracy": PairedCounts(n, lost, gained)},
+        runtimes=(
+            RuntimeResult("litert", "2.3.0", Status.PASSED, "", n),
+            RuntimeResult("tflite-runtime", "2.14.0", Status.PASSED, "", n),
+        ),
+    )
+    return Candidate(precision, precision, Path("m.tflite"), "", size, size, evaluation=evaluation)
+
+
+def judge(
+    *candidates: Candidate,
+    rules: Rules = RULES,
+    budgets: Budgets | None = None,
+    target: str = HOST,
+    asked: bool = False,
+    precision: str | None = None,
+) -> tuple[str | None, Verdict]:
+    """What the one target ships, and the verdict."""
+    table = {target: TargetTable(precision=precision, budgets=budgets or Budgets())}
+    _, (result,), verdict = decide(candidates, REFERENCE, table, rules, asked)
+    return result.candidate, verdict
+
+
+@pytest.fixture(autouse=True)
+def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host these verdicts are about, whatever machine runs the tests."""
+    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "n", "max_drop", "status", "code"),
+    [
+        (0, 0, 20, 0.01, Status.INCONCLUSIVE, 4),  # the planted fault of small numbers
+        (0, 0, 1000, 0.01, Status.PASSED, 0),
+        (30, 0, 1000, 0.01, Status.FAILED, 1),
+        (12, 2, 1000, 0.01, Status.INCONCLUSIVE, 4),
+        (0, 30, 1000, 0.0, Status.PASSED, 0),
+    ],
+)
+def test_stated_drop_is_three_valued(
+    lost: int, gained: int, n: int, max_drop: float, status: Status, code: int
+) -> None:
+    rules = replace(RULES, max_drop=max_drop)
+    _, verdict = judge(candidate("int8", lost, gained, n), rules=rules)
+    assert (verdict.status, verdict.exit_code) == (status, code)
+
+
+def test_inconclusive_drop_says_how_many_items_settle_it() -> None:
+    _, verdict = judge(candidate(n=20), rules=replace(RULES, max_drop=0.01))
+    (check, *_) = verdict.checks
+    assert "up to 16.1 points possible on 20 items" in check.message
+    assert "about 381 items would settle it" in check.message
+
+
+def test_default_drop_passes_with_a_notice_when_it_is_not_proven() -> None:
+    shipped, verdict = judge(candidate(n=20))
+    assert (shipped, verdict.exit_code) == ("int8", 0)
+    assert "not proven" in verdict.checks[0].message
+
+
+def test_default_drop_fails_when_the_loss_is_proven() -> None:
+    shipped, verdict = judge(candidate(lost=60))
+    assert (shipped, verdict.exit_code) == (None, 1)
+
+
+def test_default_for_unbounded_metrics_is_five_per_cent_of_the_reference() -> None:
+    rules = Rules(metric="mse", bounded=False, higher_is_better=False)
+    base = Evaluation(metrics={"mse": Measurement(2.0, "1", n=100)})
+
+    def status(low: float, high: float) -> Status:
+        drop = Measurement((low + high) / 2, "1", n=100, low=low, high=high)
+        one = Candidate("int8", "int8", Path("m"), evaluation=Evaluation(
+            metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop}))  # fmt: skip
+        return decide([one], base, {HOST: TargetTable()}, rules, False)[2].status
+
+    assert status(0.01, 0.09) is Status.PASSED
+    assert status(0.11, 0.2) is Status.FAILED
+
+
+def test_smallest_passing_candidate_ships() -> None:
+    big, small, broken = candidate("float32", size=9000), candidate(size=3000), candidate(lost=90)
+    assert judge(big, small, replace(broken, id="bad", bytes=10))[0] == "int8"
+
+
+def test_candidate_that_a_runtime_refuses_does_not_ship() -> None:
+    refused = RuntimeResult("tflite-runtime", "2.14.0", Status.INCOMPATIBLE, "no such operator")
+    small = candidate("dynamic", size=10)
+    small = replace(small, evaluation=replace(small.evaluation, runtimes=(refused,)))
+    assert judge(small, candidate("int8", size=3000))[0] == "int8"
+    shipped, verdict = judge(small)
+    assert (shipped, verdict.exit_code) == (None, 5)
+
+
+def test_runtime_that_is_not_installed_stops_nothing() -> None:
+    absent = RuntimeResult("tflite-runtime", "2.14.0", Status.UNAVAILABLE, "no wheel")
+    one = candidate()
+    one = replace(one, evaluation=replace(one.evaluation, runtimes=(absent,)))
+    assert judge(one)[0] == "int8"
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1000, 0), (999, 1)])
+def test_size_budget_gates(limit: int, code: int) -> None:
+    assert judge(candidate(size=1000), rules=replace(RULES, max_size=limit))[1].exit_code == code
+    budgets = Budgets.model_validate({"size": f"{limit} B"})
+    assert judge(candidate(size=1000), budgets=budgets)[1].exit_code == code
+
+
+def timed(p50: float, low: float, high: float) -> Candidate:
+    """A candidate with this latency, in ms."""
+    measured = Measurement(p50 * 1e6, "ns", n=100, low=low * 1e6, high=high * 1e6, level=0.95)
+    one = candidate()
+    latency = Latency(measured, measured, measured, measured, measured)
+    return replace(one, evaluation=replace(one.evaluation, latency=latency))
+
+
+@pytest.mark.parametrize(
+    ("interval", "code"), [((4.0, 3.9, 4.9), 0), ((5.0, 4.0, 6.0), 4), ((6.0, 5.1, 7.0), 1)]
+)
+def test_latency_budget_is_three_valued(interval: tuple[float, float, float], code: int) -> None:
+    budgets = Budgets.model_validate({"latency_p50": "5 ms"})
+    assert judge(timed(*interval), budgets=budgets)[1].exit_code == code
+
+
+def test_latency_budget_is_unavailable_when_the_host_is_not_the_device() -> None:
+    budgets = Budgets.model_validate({"latency_p50": "5 ms"})
+    shipped, verdict = judge(timed(1.0, 1.0, 1.0), budgets=budgets, target="raspberry-pi-4")
+    assert (shipped, verdict.exit_code) == (None, 3)
+    assert any("not raspberry-pi-4" in check.message for check in verdict.checks)
+
+
+@pytest.mark.parametrize(
+    "budgets", [{"arena": "64 KiB"}, {"latency": {"percent_max_degradation": 5}}]
+)
+def test_budget_that_cannot_be_measured_is_unavailable(budgets: dict[str, object]) -> None:
+    _, verdict = judge(candidate(), budgets=Budgets.model_validate(budgets))
+    assert (verdict.status, verdict.exit_code) == (Status.UNAVAILABLE, 3)
+
+
+def test_stated_drop_is_unavailable_when_nothing_was_evaluated() -> None:
+    bare = Candidate("int8", "int8", Path("m.tflite"), bytes=10)
+    assert judge(bare, rules=replace(RULES, max_drop=0.01))[1].exit_code == 3
+    shipped, verdict = judge(bare)
+    assert (shipped, verdict.status, verdict.exit_code) == (None, Status.NOT_EVALUATED, 0)
+
+
+@pytest.mark.parametrize(
+    ("goal", "code"),
+    [
+        ({"threshold": 0.87}, 0),
+        ({"threshold": 0.9}, 4),
+        ({"threshold": 0.95}, 1),
+        ({"max_degradation": 0.02}, 0),
+        ({"percent_max_degradation": 0.1}, 4),
+        ({"min_improvement": 0.05}, 1),
+    ],
+)
+def test_goal_words_gate(goal: dict[str, float], code: int) -> None:
+    budgets = Budgets.model_validate({"accuracy": goal})
+    assert judge(candidate(), budgets=budgets)[1].exit_code == code
+
+
+def test_every_precision_counts_when_they_were_asked_for_without_a_target() -> None:
+    good, bad = candidate("float32"), candidate("int8", lost=90)
+    assert judge(good, bad)[1].exit_code == 0
+    assert judge(good, bad, asked=True)[1].exit_code == 1
+
+
+def test_target_with_a_precision_ships_no_other() -> None:
+    good, bad = candidate("float32"), candidate("int8", lost=90)
+    assert judge(good, bad, precision="int8")[0] is None
+    assert judge(good, precision="int8")[1].exit_code == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(Status.FAILED, 1), (Status.INCOMPATIBLE, 5)])
+def test_candidate_without_a_usable_file_decides_when_it_was_asked_for(
+    status: Status, code: int
+) -> None:
+    broken = Candidate("int8", "int8", problem="it died", problem_status=status)
+    assert judge(candidate("float32"), broken)[1].exit_code == 0
+    assert judge(candidate("float32"), broken, asked=True)[1].exit_code == code
+
+
+def test_failure_outranks_incompatible_unavailable_and_inconclusive() -> None:
+    from edgekit.gate.verdict import worst
+
+    order = [Status.FAILED, Status.INCOMPATIBLE, Status.UNAVAILABLE, Status.INCONCLUSIVE]
+    for number, first in enumerate(order):
+        assert worst([Status.PASSED, *reversed(order[number:])]) is first

@@ -1,0 +1,115 @@
+"""What a second run does again: exactly what depends on what was changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgekit import Project, convert
+from edgekit.api import Options
+from edgekit.types import Report
+
+
+@pytest.fixture
+def project(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy of the converted example, store and all."""
+    return Path(shutil.copytree(digits_run / "project", tmp_path / "project"))
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anything that would need TensorFlow again is a failure."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the worker was called")
+
+    monkeypatch.setattr("edgekit.worker.client.Worker.call", refuse)
+
+
+def cached(report: Report) -> dict[str, bool]:
+    return {stage.name: stage.cached for stage in report.stages}
+
+
+def edit(project: Path, old: str, new: str, file: str = "edgekit.toml") -> Project:
+    text = (project / file).read_text()
+    assert old in text
+    (project / file).write_text(text.replace(old, new))
+    return Project.load(project / "edgekit.toml")
+
+
+def test_second_run_trains_converts_and_measures_nothing(project: Path) -> None:
+    first = Project.load(project / "edgekit.toml")
+    done = cached(convert(first))
+    for stage in ("train", "data", "convert", "evaluate", "runtimes", "latency"):
+        assert done[stage], stage
+
+
+def test_changed_metric_is_computed_from_the_stored_answers(project: Path) -> None:
+    changed = edit(project, 'metric = "accuracy"', 'metric = "f1"')
+    changed = edit(project, "accuracy = { max", "metric = { max")
+    report = convert(changed)
+    assert "f1" in report.reference_evaluation.metrics
+    assert not cached(report)["evaluate"]
+    for stage in ("train", "convert", "latency"):
+        assert cached(report)[stage], stage
+
+
+def test_changed_budget_changes_the_verdict_alone(project: Path) -> None:
+    report = convert(edit(project, "max_degradation = 0.02", "max_degradation = 0.0001"))
+    assert report.verdict.exit_code == 4
+    assert cached(report)["evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("edgekit.toml", "epochs = 15", "epochs = 14"),
+        ("edgekit.toml", 'scale = "1/16"', 'scale = "1/15"'),
+        ("model.py", "Conv2D(16, 3", "Conv2D(8, 3"),
+        ("data.py", "random_state=0", "random_state=1"),
+    ],
+)
+def test_changed_training_input_trains_again(project: Path, file: str, old: str, new: str) -> None:
+    with pytest.raises(AssertionError, match="the worker was called"):
+        convert(edit(project, old, new, file))
+
+
+def test_changed_version_of_tensorflow_converts_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit.pipeline import run
+
+    found = {**run._versions(), "tensorflow": "2.99.0"}
+    monkeypatch.setattr(run, "_versions", lambda: found)
+    with pytest.raises(AssertionError, match="the worker was called"):
+        convert(Project.load(project / "edgekit.toml"))
+
+
+def test_changed_version_of_edgekit_trains_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekit.__version__", "9.9.9")
+    with pytest.raises(AssertionError, match="the worker was called"):
+        convert(Project.load(project / "edgekit.toml"))
+
+
+def test_file_of_the_user_is_not_overwritten_without_force(project: Path) -> None:
+    from edgekit.errors import ProjectError
+
+    mine = project / "build" / "digits" / "int8" / "model.tflite"
+    mine.write_bytes(b"precious")
+    loaded = Project.load(project / "edgekit.toml")
+    with pytest.raises(ProjectError, match="EK-OUTPUT-001"):
+        convert(loaded)
+    assert mine.read_bytes() == b"precious"
+    convert(loaded, Options(force=True))
+    assert mine.read_bytes()[4:8] == b"TFL3"
+
+
+def test_bundle_has_the_same_bytes_when_nothing_changed(project: Path) -> None:
+    (before,) = (path.read_bytes() for path in (project / "dist").glob("*.tar.gz"))
+    convert(Project.load(project / "edgekit.toml"))
+    (after,) = (path.read_bytes() for path in (project / "dist").glob("*.tar.gz"))
+    assert before == after
