@@ -262,3 +262,24 @@ def test_find_takes_names_and_users_functions(tmp_path: Path) -> None:
 )
 def test_default_metric_follows_the_labels(dtype: type, expected: str) -> None:
     assert default_for(np.zeros(3, dtype)) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "outputs", "words"),
+    [
+        ([0, 5], np.zeros((2, 3)), "labels are 0 to 5, the model has 3 classes"),
+        ([-1, 1], np.zeros((2, 3)), "labels are -1 to 1"),
+        ([0, 1], np.zeros((2, 4, 3)), "one class per item"),
+    ],
+)
+def test_accuracy_is_refused_when_labels_or_outputs_do_not_fit(
+    labels: list[int], outputs: npt.NDArray[np.float64], words: str
+) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        measure(METRICS["accuracy"], np.array(labels), outputs)
+    assert caught.value.code == "EK-DATA-012"
+
+
+def test_accuracy_takes_outputs_with_dimensions_of_one() -> None:
+    outputs = np.eye(3)[[0, 1, 2]].reshape(3, 1, 1, 3)
+    assert measure(METRICS["accuracy"], np.arange(3), outputs).value == 1.0

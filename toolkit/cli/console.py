@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import click
@@ -42,8 +42,9 @@ def console(as_json: bool) -> Any:
     from rich.console import Console
 
     file = sys.stderr if as_json else sys.stdout
-    width = None if file.isatty() else WIDTH
-    return Console(file=file, width=width, highlight=False, soft_wrap=False)
+    # On a narrower terminal the table wraps: cut figures would be worse.
+    width = max(WIDTH, shutil.get_terminal_size().columns) if file.isatty() else WIDTH
+    return Console(file=file, width=width, highlight=False)
 
 
 class Shown:
@@ -69,12 +70,7 @@ class Shown:
             )  # fmt: skip
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def stage(self, name: str) -> None:

@@ -128,7 +128,8 @@ def show(done: Any, as_json: bool, root: Path, verbose: bool = False) -> None:
         for stage in done.stages:
             what = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
             out.print(f"  {stage.name}: {what}", style="dim", markup=False)
-    out.print(f"report {root / '.edgekit' / 'runs' / done.run}", style="dim", soft_wrap=True)
+    folder = report.path(root / ".edgekit" / "runs" / done.run)
+    out.print(f"report {folder}", style="dim", soft_wrap=True)
 
 
 def _project(options: dict[str, Any]) -> Any:

@@ -43,8 +43,13 @@ class Metric:
 def predicted_class(y_pred: Array) -> Array:
     """Class numbers ``[n]`` from scores ``[n, classes]``; ``[n]`` or ``[n, 1]`` is one sigmoid.
 
-    A single column is cut at 0.5, or at 0 where any value lies outside 0..1 (logits).
+    A single column is cut at 0.5, or at 0 where any value lies outside 0..1 (logits). Raises
+    :class:`DataError` where an item has more than one row of scores.
     """
+    if sum(size > 1 for size in y_pred.shape[1:]) > 1:
+        message = f"outputs are {list(y_pred.shape)}; this metric takes one class per item"
+        hint = "write the metric you need: --metric file.py:function"
+        raise DataError("EK-DATA-012", message, hint)
     scores = y_pred.reshape(len(y_pred), -1)
     if scores.shape[1] > 1:
         return np.asarray(np.argmax(scores, axis=1))
@@ -60,7 +65,13 @@ def true_class(y_true: Array) -> Array:
 
 
 def _hit(y_true: Array, y_pred: Array) -> Array:
-    return np.asarray(true_class(y_true) == predicted_class(y_pred), np.float64)
+    right, answered = true_class(y_true), predicted_class(y_pred)
+    classes = max(2, int(np.prod(y_pred.shape[1:])))
+    if len(right) and (right.min() < 0 or right.max() >= classes):
+        message = f"labels are {right.min()} to {right.max()}, the model has {classes} classes"
+        hint = "labels count from 0: is this the data that the model was made for?"
+        raise DataError("EK-DATA-012", message, hint)
+    return np.asarray(right == answered, np.float64)
 
 
 def _mean_over_outputs(values: Array) -> Array:

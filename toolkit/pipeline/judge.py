@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.converters import flatbuffer
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import DeviceError, ProjectError, RunnerError
 from edgekit.evaluation import latency as timing
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE, Timed
@@ -74,7 +74,9 @@ def _output(run: Run, reference: SavedModel) -> str:
     if wanted is not None and wanted not in names:
         raise run.project.unknown("output", wanted, names)
     if wanted is None and len(names) > 1:
-        raise run.project.unknown("output: name one in [evaluate] output", "(none)", names)
+        message = f"the model has {len(names)} outputs: {', '.join(names)}"
+        hint = f'say which one the metric is taken on: [evaluate] output = "{names[0]}"'
+        raise ProjectError("EK-PROJECT-010", message, hint)
     return wanted or names[0]
 
 

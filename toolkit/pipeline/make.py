@@ -42,7 +42,7 @@ def obtain(run: Run) -> Obtained:
         message = f"nothing trains {source}: the model is taken as the function returns it"
         fix = 'to train it, give [data] train = "data.py:train" or --train-data FILE.npz'
         run.advise(Advice("EK-NOTE-006", "info", message, fix))
-    with run.stage("train"):
+    with run.stage("train" if training else "build"):
         key = run.key(
             *KERAS,
             source=source,

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from types import TracebackType
 
 import edgekit
 from edgekit.pipeline.plan import Plan
@@ -65,12 +64,7 @@ class Run:
             write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.worker.stop()
 
     @contextlib.contextmanager

@@ -97,6 +97,7 @@ def bundle(
         packed = bundles.pack(catalog.load(target.id), contents, inside)
         path = run.plan.output / "dist" / name
         put(run, inside, path)
+        run.note(False)
         return replace(target, bundle=replace(packed, path=path))
 
 

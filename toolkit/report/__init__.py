@@ -3,5 +3,16 @@
 from edgekit.report.document import from_json, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.table import table, verdict_lines
+from edgekit.report.words import path
 
-__all__ = ["from_json", "junit", "read", "summary", "table", "to_json", "verdict_lines", "write"]
+__all__ = [
+    "from_json",
+    "junit",
+    "path",
+    "read",
+    "summary",
+    "table",
+    "to_json",
+    "verdict_lines",
+    "write",
+]

@@ -77,7 +77,7 @@ def _measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple
         (words.points(drop, bounded), words.interval(drop, bounded)),
         (words.duration(latency.p50 if latency else None),
          words.duration(latency.p95) if latency else ""),
-        (f"x{ratio.value:.3g}" if ratio and ratio.value is not None else words.NONE, ""),
+        (f"x{ratio.value:.2g}" if ratio and ratio.value is not None else words.NONE, ""),
         (words.size(memory.value) if memory and memory.value is not None else words.NONE, ""),
     )  # fmt: skip
 
@@ -140,7 +140,10 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         else:
             yield f"{target.id}: ships nothing; {target.fit}", "yellow"
         if target.bundle:
-            yield f"  bundle {target.bundle.path} ({words.size(target.bundle.bytes)})", ""
+            yield (
+                f"  bundle {words.path(target.bundle.path)} ({words.size(target.bundle.bytes)})",
+                "",
+            )
     for advice in report.advice:
         yield f"{advice.severity} {advice.code}: {advice.message}", "dim"
         if advice.fix:

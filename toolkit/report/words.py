@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgekit.types import Measurement
 
 NONE = "–"
+
+
+def path(full: Path) -> str:
+    """A path as the user would type it from where they stand, where that is shorter."""
+    here = Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
 def size(count: float) -> str:
