@@ -76,13 +76,21 @@ def conv(**options):
 def layer(*layers):
     return lambda: sequential(L.Conv2D(4, 3), *layers)
 
+def renormed():
+    # As a newer Keras writes it; the oldest one here has no such argument.
+    model = sequential(L.BatchNormalization(name="renormed"))
+    one = model.get_layer("renormed")
+    config = {**one.get_config(), "renorm": True}
+    one.get_config = lambda: config
+    return model
+
 def activation(name):
     return lambda: sequential(L.Conv2D(4, 3), L.Activation(name, name="active"), L.Flatten())
 
 MODELS = {
     "batch normalization": trained_bn,
     "bn settings": layer(L.BatchNormalization(momentum=0.7, epsilon=0.1, center=False)),
-    "bn renorm": lambda: sequential(L.BatchNormalization(renorm=True, name="renormed")),
+    "bn renorm": renormed,
     "conv options": conv(strides=2, padding="same", dilation_rate=1, groups=2, use_bias=False,
                          kernel_regularizer="l2", kernel_constraint="max_norm"),
     "conv dilated": conv(dilation_rate=2, kernel_initializer=keras.initializers.HeNormal(3)),

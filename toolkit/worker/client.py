@@ -51,10 +51,11 @@ class Worker:
         parameter called ``progress`` gets a callable ``(done, total, text)``. Raises what the
         function raised where that is an :class:`EdgekitError`, else :class:`WorkerError`.
         """
-        self._start()
-        assert self._pipe is not None  # noqa: S101
+        message = (function.__module__, function.__qualname__, args, kwargs)
         try:
-            self._pipe.send((function.__module__, function.__qualname__, args, kwargs))
+            # One that was dying when it was called has not failed on this call.
+            if not self._begins(message) and not self._begins(message):
+                raise EOFError
             return self._await(function.__name__)  # type: ignore[no-any-return]
         except (EOFError, ConnectionError) as error:
             raise self._crash(function.__name__) from error
@@ -62,6 +63,18 @@ class Worker:
             if self._process is not None and self._busy:
                 self.stop()
             raise
+
+    def _begins(self, message: tuple[Any, ...]) -> bool:
+        """Hand a call over; false where the worker was gone before it began."""
+        self._start()
+        assert self._pipe is not None  # noqa: S101
+        try:
+            self._pipe.send(message)
+            self._pipe.recv()
+        except (EOFError, ConnectionError):
+            self._await_end()
+            return False
+        return True
 
     def stop(self) -> None:
         """End the process and its children, and wait until they are gone."""
@@ -133,10 +146,15 @@ class Worker:
         hint = "raise it under [limits] in edgekit.toml; the log is " + str(self._log)
         return WorkerError(code, message, hint)
 
+    def _await_end(self) -> None:
+        """Give a process whose pipe has closed the time to end."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+
     def _crash(self, name: str) -> WorkerError:
         assert self._process is not None  # noqa: S101
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        self._await_end()
         how, cause = describe_exit(self._process.returncode)
         self.stop()
         hint = f"{cause}\n{tail(self._log)}\nthe whole log is {self._log}"

@@ -24,6 +24,7 @@ def serve(pipe: Connection) -> None:
             module, name, args, kwargs = pipe.recv()
         except EOFError:
             return
+        pipe.send(("begun",))
         try:
             function = _find(module, name)
             if "progress" in inspect.signature(function).parameters:

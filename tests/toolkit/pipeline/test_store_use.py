@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def edit(project: Path, old: str, new: str, file: str = "edgekit.toml") -> Proje
 def test_second_run_trains_converts_and_measures_nothing(project: Path) -> None:
     first = Project.load(project / "edgekit.toml")
     done = cached(convert(first))
-    for stage in ("train", "data", "convert", "evaluate", "runtimes", "latency"):
+    # A runtime that is not installed is looked for every time.
+    looked_for = {"runtimes"} if sys.version_info >= (3, 12) else set()
+    for stage in {"train", "data", "convert", "evaluate", "runtimes", "latency"} - looked_for:
         assert done[stage], stage
 
 
