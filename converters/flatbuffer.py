@@ -71,6 +71,8 @@ def _read(schema: Any, model: Any) -> TFLiteFile:
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if k.isupper()}
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     kinds = [(_operator_name(code, names), code.Version()) for code in codes]
+    if not model.SubgraphsLength():
+        raise ValueError("it holds no graph")
     # The bodies of loops and branches are graphs of their own.
     graphs = [_graph(model, i, kinds, dtypes) for i in range(model.SubgraphsLength())]
     counts = sum((graph.operators for graph in graphs), collections.Counter())

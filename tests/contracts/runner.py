@@ -31,7 +31,8 @@ class Bench:
             runner_file, runtime, model, folder,
         )  # fmt: skip
         # Quarters: sums and products of them are exact in float32.
-        self.x: Floats = np.arange(ITEMS * 4, dtype=np.float32).reshape(ITEMS, 4) / 4 - 3
+        quarters = np.arange(ITEMS * 4).reshape(ITEMS, 4) / 4 - 3
+        self.x: Floats = quarters.astype(np.float32)
         self.outputs = folder / "outputs"
 
     def save(self, name: str, array: npt.NDArray[Any]) -> str:
