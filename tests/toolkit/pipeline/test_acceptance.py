@@ -66,7 +66,8 @@ def test_bundle_holds_the_smallest_that_runs_everywhere(fashion: Path, report: A
         pytest.skip("tflite-runtime has no wheel for this Python")
     assert [r["runtime"] for r in refused] == ["tflite-runtime"]
     assert "FULLY_CONNECTED" in refused[0]["message"]
-    assert edgekit("verify", target["bundle"]["path"], cwd=fashion).returncode == 0
+    packed = fashion / "dist" / Path(target["bundle"]["path"]).name
+    assert edgekit("verify", packed, cwd=fashion).returncode == 0
 
 
 @pytest.mark.slow
