@@ -88,6 +88,8 @@ def start(
         [EDGEKIT, *map(str, arguments)],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "NO_COLOR": "1"},
+        # What a shell runs in its background inherits an ignored Ctrl-C; a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     started.append(process)
     return process
