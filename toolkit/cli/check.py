@@ -28,13 +28,15 @@ def command(**options: Any) -> int:
     from edgekit.project import FILE, Project
     from edgekit.store import write_bytes, write_text
 
-    file = options["project_file"]
-    project = Project.load(file or FILE) if file or Path(FILE).is_file() else None
-    root = project.root if project else Path.cwd()
-    path = options["report"] or api.latest(root)
+    file, path = options["project_file"], options["report"]
+    # A report given by name brings its own budgets, unless a project file is given too.
+    here = path is None and Path(FILE).is_file()
+    project = Project.load(file or FILE) if file or here else None
+    if path is None:
+        path = api.latest(project.root if project else Path.cwd())
     done = api.check(
         path,
-        project if options["report"] is None or file else None,
+        project,
         options["max_drop"],
         options["max_size"],
         options["precisions"],
@@ -45,7 +47,7 @@ def command(**options: Any) -> int:
     if options["summary"]:
         write_text(options["summary"], report.summary(done))
     if not options["quiet"]:
-        show(done, options["as_json"], root)
+        show(done, options["as_json"], path if path.is_dir() else path.parent)
     if options["as_json"]:
         click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
     return done.verdict.exit_code

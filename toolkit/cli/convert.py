@@ -108,14 +108,15 @@ def command(**options: Any) -> int:
     )
     with progress(options["quiet"]) as shown:
         done = api.convert(project, asked, shown)
-    show(done, options["as_json"], (asked.output or project.root).resolve(), options["verbose"])
+    root = (asked.output or project.root).resolve()
+    show(done, options["as_json"], root / ".edgekit" / "runs" / done.run, options["verbose"])
     if options["as_json"]:
         click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
     return done.verdict.exit_code
 
 
-def show(done: Any, as_json: bool, root: Path, verbose: bool = False) -> None:
-    """Print the table, what ships, and the verdict."""
+def show(done: Any, as_json: bool, folder: Path, verbose: bool = False) -> None:
+    """Print the table, what ships, the verdict, and the folder that holds the report."""
     from edgekit import report
 
     out = console(as_json)
@@ -128,8 +129,7 @@ def show(done: Any, as_json: bool, root: Path, verbose: bool = False) -> None:
         for stage in done.stages:
             what = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
             out.print(f"  {stage.name}: {what}", style="dim", markup=False)
-    folder = report.path(root / ".edgekit" / "runs" / done.run)
-    out.print(f"report {folder}", style="dim", soft_wrap=True)
+    out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)
 
 
 def _project(options: dict[str, Any]) -> Any:

@@ -87,6 +87,20 @@ def test_check_takes_changed_budgets_from_the_project_file(project: Path) -> Non
     assert edgekit("check", cwd=project).returncode == 1
 
 
+def test_check_of_a_report_elsewhere_names_it_and_asks_no_project(
+    project: Path, tmp_path: Path
+) -> None:
+    (report,) = (project / ".edgekit" / "runs").glob("*/report.json")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copyfile(report, elsewhere / "report.json")
+    (elsewhere / "edgekit.toml").write_text("no project")
+    done = edgekit("check", "report.json", cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    named = Path(done.stdout.rstrip().splitlines()[-1].removeprefix("report "))
+    assert (elsewhere / named / "report.json").is_file()
+
+
 def test_check_writes_junit_and_markdown(project: Path) -> None:
     done = edgekit(
         "check", "--max-size", "1 kB", "--junit", "j.xml", "--summary", "s.md", cwd=project
