@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.compression.bridge import prove_equal, to_tf_keras
 from edgekit.errors import CompressionError
+from edgekit.models.bridge import prove_equal, to_tf_keras
 from edgekit.models.export import Names, export_keras
 from edgekit.models.load import load
 from edgekit.training.fit import Report, Training, fit, seed_everything
@@ -39,9 +39,9 @@ def prune(
     answer as the model does. Raises :class:`CompressionError` where a layer cannot be pruned over.
     """
     original = load(source, trust)
-    twin = to_tf_keras(original)
-    items = np.load(samples) if samples and len(original.inputs) == 1 else None
-    difference = prove_equal(original, twin, items)
+    twin = to_tf_keras(original).twin
+    items = [np.load(samples)] if samples and len(original.inputs) == 1 else None
+    proof = prove_equal(original, twin, items)
     if training is None or plan.epochs == 0:
         pruned = _one_shot(twin, plan)
     else:
@@ -56,7 +56,7 @@ def prune(
         "layers": [[name, share] for name, share, _ in layers],
         "achieved": zeros / weights if weights else 0.0,
         "finetuned": training is not None and plan.epochs > 0,
-        "bridge_difference": difference,
+        "bridge_difference": max(proof.random, proof.real or 0.0),
     }
 
 

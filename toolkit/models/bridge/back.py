@@ -1,0 +1,70 @@
+"""The twin's weights in a model of the original's own generation and structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgekit.errors import CompressionError
+from edgekit.models.bridge.graph import inner_model, layers_by_path
+from edgekit.models.bridge.weights import transfer
+from edgekit.models.load import is_keras3
+
+
+def carry_back(twin: Any, original: Any, layers: Mapping[str, tuple[str, ...]]) -> Any:
+    """A copy of the original with the weights of its twin; the original is not changed.
+
+    ``layers`` is what :class:`Crossing` says; the twin's layers keep their names and shapes.
+    Raises :class:`CompressionError`: EK-COMPRESS-006 where the original cannot be rebuilt from its
+    own configuration, or the twin has lost a layer.
+    """
+    twins = _twin_layers(twin)
+    names = {path: name for name, path in layers.items()}
+    originals = list(layers_by_path(original))
+    # A layer that two nested models share has two paths and one twin.
+    by_layer = {id(layer): names[path] for path, layer in originals if path in names}
+    copy = _copy(original)
+    copies = dict(layers_by_path(copy))
+    for path, layer in originals:
+        if inner_model(layer) is not None or not layer.weights:
+            continue
+        name = by_layer.get(id(layer))
+        if name is not None and name not in twins:
+            raise _refusal(f"the compressed model has no layer {name!r} any more")
+        transfer(layer if name is None else twins[name], copies[path])
+    return copy
+
+
+def _twin_layers(twin: Any) -> dict[str, Any]:
+    """By the names that :func:`to_tf_keras` gives, also those inside ``TimeDistributed``."""
+    return {"/".join(path): layer for path, layer in layers_by_path(twin)}
+
+
+def _copy(original: Any) -> Any:
+    """A model of the original's structure, with fresh weights."""
+    if is_keras3(original):
+        import keras
+
+        scope = keras.saving.custom_object_scope
+    else:
+        import tf_keras
+
+        scope = tf_keras.utils.custom_object_scope
+    classes = {type(layer).__name__: type(layer) for layer in original._flatten_layers()}
+    own = {
+        name: kind for name, kind in classes.items()
+        if not kind.__module__.startswith(("keras.", "tf_keras."))
+    }  # fmt: skip
+    try:
+        with scope(own):
+            return type(original).from_config(original.get_config())
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise _refusal(
+            f"{original.name!r} cannot be rebuilt from its configuration: {reason}"
+        ) from error
+
+
+def _refusal(message: str) -> CompressionError:
+    hint = "the compressed model is there as tf_keras; report the model, please"
+    return CompressionError("EK-COMPRESS-006", message, hint)
