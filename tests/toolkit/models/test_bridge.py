@@ -25,6 +25,7 @@ REFUSED = {
     "random crop": ("EK-COMPRESS-002", ["'one'", "RandomCrop"]),
     "lambda": ("EK-COMPRESS-002", ["'one'", "Lambda"]),
     "other layer": ("EK-COMPRESS-002", ["'own'", "Dense, not Keras's"]),
+    "other layer wrapped": ("EK-COMPRESS-002", ["'wrapper'", "Dense"]),
     "convolution": ("EK-COMPRESS-002", ["'conv'", "keras.ops, Conv"]),
     "cumsum": ("EK-COMPRESS-002", ["'cumsum'", "Cumsum"]),
     "take": ("EK-COMPRESS-002", ["'take'", "Take"]),
@@ -33,6 +34,8 @@ REFUSED = {
     "gate": ("EK-COMPRESS-004", ["'one'", "use_gate = True"]),
     "stateful": ("EK-COMPRESS-004", ["'one'", "stateful"]),
     "hard sigmoid inside": ("EK-COMPRESS-004", ["'one'", "recurrent_activation", "hard_sigmoid"]),
+    "weights in an activation": ("EK-COMPRESS-004", ["'one'", "activation", "PReLU"]),
+    "initializer": ("EK-COMPRESS-004", ["'one'", "kernel_initializer", "Halves"]),
     "celu": ("EK-COMPRESS-004", ["'one'", "activation = 'celu'"]),
     "new setting": ("EK-COMPRESS-004", ["'new'", "novelty = 2"]),
     "training": ("EK-COMPRESS-004", ["'batch'", "training"]),
@@ -44,7 +47,7 @@ FAULTS = [
 ]  # fmt: skip
 SOUND = [
     "untouched", "without the real items", "dropout", "infinite alike", "real", "many real",
-    "vocabulary", "free size", "long loop",
+    "vocabulary", "free size", "long loop", "fixed batch",
 ]  # fmt: skip
 
 
@@ -139,6 +142,7 @@ def test_proof_holds_when_only_training_or_numbers_never_seen_differ(
 def test_proof_counts_the_real_items(fast: Outcomes) -> None:
     assert fast["fault real"]["items"] == 5
     assert fast["fault many real"]["items"] == 300
+    assert fast["fault fixed batch"]["items"] == 4
     assert fast["fault many real"]["real"] < ROUNDING
     assert fast["fault untouched"]["real"] is None
 
@@ -150,6 +154,7 @@ def test_weights_of_a_wrapped_twin_are_refused_on_the_way_back(fast: Outcomes) -
 
 def test_settings_left_behind_are_named(fast: Outcomes) -> None:
     assert "one.quantization_config" in fast["Dense"]["dropped"]
+    assert "one.kernel_initializer.input_axes" in fast["Dense"]["dropped"]
     assert "attention.use_gate" in fast["keras3 attention"]["dropped"]
     assert fast["keras2 sequential"]["dropped"] == []
 

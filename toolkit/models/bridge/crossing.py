@@ -131,8 +131,15 @@ class _Walk:
             self._check_arguments(call, kwargs)
         if frozen and twin.layer._expects_training_arg:
             kwargs["training"] = False
-        answers = tf.nest.flatten(twin.layer(*args, **kwargs))
-        return answers if twin.after is None else [self._activate(answers[0], twin.after, path)]
+        try:
+            answers = tf.nest.flatten(twin.layer(*args, **kwargs))
+        except Exception as error:
+            raise _refusal(call.layer, "called", error) from error
+        return (
+            answers
+            if twin.after is None
+            else [self._activate(answers[0], twin.after, call.layer, path)]
+        )
 
     def _is_frozen(self, call: Call, kwargs: dict[str, Any], frozen: bool) -> bool:
         """Take ``training`` from a call's arguments. False is kept: transfer learning says it."""
@@ -160,18 +167,16 @@ class _Walk:
         if inner_model(layer) is not None:
             return _Counterpart(self._time_distributed(layer, name, path))
         if not self.keras3:
-            return _Counterpart(
-                _rebuilt(type(layer), {**layer.get_config(), "name": name}, layer.name)
-            )
+            return _Counterpart(_rebuilt(type(layer), {**_config(layer), "name": name}, layer))
         check_layer(layer, layer.name, self.twins)
         translation = Translation(self.twins, layer.name)
-        config = {**translation.config(kind, layer.get_config()), "name": name}
+        config = {**translation.config(kind, _config(layer)), "name": name}
         self.dropped += translation.dropped
         import tf_keras
 
         made = self.twins.get(kind) or getattr(tf_keras.layers, kind)
         with tf_keras.utils.custom_object_scope(dict(self.twins)):
-            return _Counterpart(_rebuilt(made, config, layer.name), translation.after)
+            return _Counterpart(_rebuilt(made, config, layer), translation.after)
 
     def _time_distributed(self, layer: Any, name: str, path: tuple[str, ...]) -> Any:
         """A model applied to every step stays one inside its wrapper."""
@@ -184,19 +189,21 @@ class _Walk:
         self.dropped += inner.dropped
         return tf_keras.layers.TimeDistributed(inner.twin, name=name, trainable=layer.trainable)
 
-    def _activate(self, tensor: Any, after: Any, path: tuple[str, ...]) -> Any:
+    def _activate(self, tensor: Any, after: Any, layer: Any, path: tuple[str, ...]) -> Any:
         """An activation that the twin needs as a layer or operations of its own."""
         import tf_keras
 
         if isinstance(after, str):
             dtype = tensor.dtype.name
             return COMPUTED[after](Place(lambda: self._name((*path, after)), dtype), tensor)
-        translation = Translation(self.twins, path[-1])
-        config = translation.config(after["class_name"], after["config"])
+        kind, inner = after["class_name"], (*path, after["config"]["name"])
+        translation = Translation(self.twins, layer.name)
+        config = {**translation.config(kind, after["config"]), "name": self._name(inner)}
         self.dropped += translation.dropped
-        name = self._name((*path, after["config"]["name"]))
-        kind = getattr(tf_keras.layers, after["class_name"])
-        return _rebuilt(kind, {**config, "name": name}, path[-1])(tensor)
+        answer = _rebuilt(getattr(tf_keras.layers, kind), config, layer)(tensor)
+        if translation.after is None:
+            return answer
+        return self._activate(answer, translation.after, layer, inner)
 
     def _conform(self, tensor: Any, reference: Any, path: tuple[str, ...]) -> Any:
         """An input as a nested model takes it: its own type, and a last axis of 1 more or less."""
@@ -228,9 +235,22 @@ def _is_layer(operation: Any) -> bool:
     return isinstance(operation, keras.layers.Layer)
 
 
-def _rebuilt(kind: type, config: Mapping[str, Any], label: str) -> Any:
+def _config(layer: Any) -> Mapping[str, Any]:
+    try:
+        return dict(layer.get_config())
+    except NotImplementedError as error:
+        raise _refusal(layer, "rebuilt", error) from error
+
+
+def _rebuilt(kind: type, config: Mapping[str, Any], layer: Any) -> Any:
     try:
         return kind.from_config(config)  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:
-        message = f"layer {label!r} ({kind.__name__}) cannot be rebuilt in tf_keras"
-        raise CompressionError("EK-COMPRESS-004", message, " ".join(str(error).split())) from error
+    except Exception as error:
+        raise _refusal(layer, "rebuilt", error) from error
+
+
+def _refusal(layer: Any, what: str, error: Exception) -> CompressionError:
+    message = f"layer {layer.name!r} ({type(layer).__name__}) cannot be {what} in tf_keras"
+    reason = " ".join(str(error).split())[:300]
+    hint = f"tf_keras says: {reason}; convert without compression"
+    return CompressionError("EK-COMPRESS-004", message, hint)

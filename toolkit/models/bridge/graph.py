@@ -1,8 +1,9 @@
 """One view of a model's layer graph for both Keras generations.
 
 Only the model's own nodes are read (``_nodes_by_depth``): a layer's list of nodes also holds the
-calls that other models make of it. A graph is never rebuilt from a rewritten configuration, because
-tf_keras's loader waits for ever for a call that it cannot place (``reconstruct_from_config``).
+calls that other models make of it. A graph is never rebuilt from a rewritten configuration: Keras 3
+counts the calls of a nested model from 0, tf_keras from 1, and tf_keras's loader waits for ever for
+a call that it cannot find (``reconstruct_from_config``).
 """
 
 from __future__ import annotations

@@ -60,6 +60,10 @@ ACTIVATED_LAST = frozenset(
         "SeparableConv1D", "SeparableConv2D",
     }
 )  # fmt: skip
+# Layers without weights that Keras 3 takes as another layer's activation.
+ACTIVATION_LAYERS = frozenset({"Activation", "ELU", "LeakyReLU", "ReLU", "Softmax"})
+# Settings that hold another layer.
+HELD = frozenset({"backward_layer", "cell", "cells", "layer"})
 # Settings that tf_keras reads and Keras 3 does not write; the first call settles them.
 ADDED = {"MultiHeadAttention": {"query_shape": None, "key_shape": None, "value_shape": None}}
 # Settings that tf_keras takes without naming them in a signature.
@@ -107,15 +111,18 @@ class Translation:
         for key, value in config.items():
             name = RENAMED.get((kind, key), key)
             if name not in accepted:
-                self._drop(original, kind, key, value, config)
+                self._drop(original, kind, key, config)
             elif key in ("activation", "recurrent_activation"):
                 result[name] = self._activation(kind, key, value)
             else:
                 result[name] = self._value(kind, key, value)
         return result
 
-    def _drop(self, original: Any, kind: str, key: str, value: Any, config: Any) -> None:
-        """Leave a setting behind where a layer made without it has the same one."""
+    def _drop(
+        self, original: Any, kind: str, key: str, config: Mapping[str, Any], place: str = ""
+    ) -> None:
+        """Leave a setting behind where an object made without it has the same one."""
+        value = config[key]
         without = _copied({k: v for k, v in config.items() if k != key})
         try:
             default = original.from_config(without).get_config().get(key)
@@ -124,13 +131,14 @@ class Translation:
             same = value is None
         if not same:
             hint = "tf_keras has no such setting, so the twin would not be the same model"
-            raise self._refuse(kind, key, value, hint)
-        self.dropped.append(f"{self.layer}.{key}")
+            raise self._refuse(kind, place + key, value, hint)
+        self.dropped.append(f"{self.layer}.{place}{key}")
 
     def _activation(self, kind: str, key: str, value: Any) -> Any:
         if value is None or (isinstance(value, str) and value in ACTIVATIONS):
             return value
         layer = isinstance(value, Mapping) and value.get("module") == "keras.layers"
+        layer = layer and value["class_name"] in ACTIVATION_LAYERS
         if kind in ACTIVATED_LAST and (layer or (isinstance(value, str) and value in COMPUTED)):
             self.after = value
             return "linear"
@@ -149,10 +157,10 @@ class Translation:
         name, module = value["class_name"], value.get("module")
         if name == "DTypePolicy":
             return value["config"]["name"]
-        if module == "keras.layers" or name in self.twins:
-            refuse_unknown(name, self.layer, self.twins)
-            if name not in self.twins and name not in LAYERS:
-                raise self._refuse(kind, key, name, "")
+        if module == "keras.layers" or name in self.twins or key in HELD:
+            # A user's own Dense has Keras's name and another module.
+            if name not in self.twins and not (name in LAYERS and module == "keras.layers"):
+                raise unknown_layer(f"layer {self.layer!r} holds a {name}, which", name)
             return {"class_name": name, "config": self.config(name, value["config"])}
         if module in OBJECTS and value.get("registered_name") is None:
             return self._object(kind, key, module, value)
@@ -174,7 +182,7 @@ class Translation:
             if setting in accepted:
                 result[setting] = self._value(kind, f"{key}.{setting}", content)
             else:
-                self._drop(original, kind, setting, content, value["config"])
+                self._drop(original, kind, setting, value["config"], f"{key}.")
         return {"class_name": name, "config": result}
 
     def _refuse(self, kind: str, key: str, value: Any, hint: str) -> CompressionError:
@@ -198,12 +206,6 @@ def check_layer(layer: Any, label: str, twins: Mapping[str, type]) -> None:
         return
     shown = f"{type(layer).__module__}.{kind}, not Keras's layer {kind}" if kind in LAYERS else kind
     raise unknown_layer(f"layer {label!r} ({shown})", kind)
-
-
-def refuse_unknown(kind: str, label: str, twins: Mapping[str, type]) -> None:
-    """Refuse a wrapped layer, known by its class's name, that is not in the table."""
-    if kind not in LAYERS and kind not in twins:
-        raise unknown_layer(f"layer {label!r} holds a {kind}, which", kind)
 
 
 def _copied(value: Any) -> Any:

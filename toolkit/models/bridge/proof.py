@@ -54,12 +54,12 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Proof
     random = pair.worst(_random_batches(model, twin, shapes), "random inputs")
     if samples is None or len(samples[0]) == 0:
         return Proof(random, None, TOLERANCE, 0)
-    items = len(samples[0])
-    parts = (
-        [array[start : start + REAL_BATCH] for array in samples]
-        for start in range(0, items, REAL_BATCH)
-    )
-    real = pair.worst(parts, "real items")
+    fixed = next((t.shape[0] for t in model.inputs if t.shape[0] is not None), None)
+    size = int(fixed or REAL_BATCH)
+    # A model of a fixed batch takes no rest.
+    items = len(samples[0]) // size * size if fixed else len(samples[0])
+    parts = ([array[start : start + size] for array in samples] for start in range(0, items, size))
+    real = pair.worst(parts, "real items") if items else None
     return Proof(random, real, TOLERANCE, items)
 
 

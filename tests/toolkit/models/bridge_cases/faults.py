@@ -91,6 +91,11 @@ def long_loop() -> dict[str, Any]:
     return judged(model, to_tf_keras(model).twin)
 
 
+def fixed_batch() -> dict[str, Any]:
+    model = keras.Sequential([keras.Input(batch_shape=(2, 3)), L.Dense(2)])
+    return judged(model, to_tf_keras(model).twin, [np.ones((5, 3), "float32")])
+
+
 LARGE = [np.full((3, 8), 200, "float32")]
 FAULTS = {
     "weight": lambda: weight(0.05),
@@ -114,6 +119,7 @@ SOUND = {
     "vocabulary": vocabulary,
     "free size": too_small,
     "long loop": long_loop,
+    "fixed batch": fixed_batch,
 }
 
 

@@ -230,9 +230,9 @@ def own_layer(kind: Any) -> Any:
     return keras.Sequential([keras.Input((5, 4)), kind(3, name="own"), keras.layers.Flatten()])
 
 
-def own_wrapped() -> Any:
+def own_wrapped(kind: Any) -> Any:
     i = keras.Input((5, 4))
-    return keras.Model(i, keras.layers.TimeDistributed(Score(3), name="wrapper")(i))
+    return keras.Model(i, keras.layers.TimeDistributed(kind(3), name="wrapper")(i))
 
 
 def called(**arguments: Any) -> Callable[[], Any]:
@@ -268,10 +268,11 @@ MODELS = {
     **{f"keras3 {name}": lambda b=build: b(keras) for name, build in BOTH.items()},
     **{f"keras2 {name}": lambda b=build: b(tf_keras) for name, build in BOTH.items()},
     "keras2 operations": tf_operations, "keras2 rank": lambda: rank(tf_keras),
-    "keras3 own layer": lambda: own_layer(Score), "keras3 own wrapped": own_wrapped,
+    "keras3 own layer": lambda: own_layer(Score), "keras3 own wrapped": lambda: own_wrapped(Score),
 }  # fmt: skip
 REFUSED = {
-    "subclassed": subclassed, "other layer": lambda: own_layer(Dense),
+    "subclassed": subclassed, "other layer wrapped": lambda: own_wrapped(Dense),
+    "other layer": lambda: own_layer(Dense),
     "training": called(training=True), "nested training": nested_called,
     "unbuilt": lambda: keras.Sequential([keras.layers.Dense(2)], name="unbuilt"),
     "new setting": renormed,

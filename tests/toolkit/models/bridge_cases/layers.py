@@ -11,6 +11,14 @@ import numpy as np
 L = keras.layers
 Build = Callable[[], Any]
 
+
+class Halves(keras.initializers.Initializer):
+    """A user's own initializer."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.full(shape, 0.5, dtype=dtype)
+
+
 LINE, IMAGE, VOLUME, VIDEO = (8, 3), (8, 8, 2), (6, 6, 6, 2), (3, 6, 6, 2)
 
 
@@ -236,6 +244,10 @@ PLAIN: dict[str, Build] = {
     },
     "activation in Conv2D": layer("Conv2D", IMAGE, 3, 3, activation="hard_silu"),
     "activation layer": layer("Dense", LINE, 3, activation=L.LeakyReLU(0.1)),
+    "activation layer of one": layer("Dense", LINE, 3, activation=L.Activation("hard_silu")),
+    "activation wrapped": on(
+        LINE, lambda: L.TimeDistributed(L.Dense(3, activation="hard_silu"))
+    ),
 }  # fmt: skip
 
 REFUSED: dict[str, Build] = {
@@ -250,6 +262,8 @@ REFUSED: dict[str, Build] = {
     "wrapped": on(VIDEO, lambda: L.TimeDistributed(L.AdaptiveAveragePooling2D(2), name="one")),
     "lambda": layer("Lambda", LINE, lambda x: x),
     "celu": layer("Activation", LINE, "celu"),
+    "weights in an activation": layer("Dense", LINE, 3, activation=L.PReLU()),
+    "initializer": layer("Dense", LINE, 3, kernel_initializer=Halves()),
 }
 
 # What takes seconds: tf_keras builds a recurrent layer for every device that there may be.
