@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
+from collections.abc import Iterable
 
 
 class ExitCode(enum.IntEnum):
@@ -86,3 +88,9 @@ class DeviceError(EdgekitError):
     """A device or a runtime is not there."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to append to an error: the closest known name, if one is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

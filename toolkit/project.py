@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fractions
 import math
 import re
@@ -21,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from edgekit.errors import ProjectError
+from edgekit.errors import ProjectError, did_you_mean
 from edgekit.targets import catalog
 from edgekit.types import Preprocess
 
@@ -82,6 +81,10 @@ class ModelTable(Table):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     source: str
+    weights: str | None = None
+    signature: str | None = None
+    custom_objects: str | None = None
+    twins: dict[str, str] = {}
 
 
 class PreprocessTable(Table):
@@ -246,12 +249,6 @@ class Project(Table):
         hint = f"known: {', '.join(known)}"
         message = f"{where}unknown {what} {name!r}{did_you_mean(name, known)}"
         return ProjectError("EK-PROJECT-004", message, hint)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question to append to an error: the closest known name, if one is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _place(origin: Path, text: str, word: str) -> str:

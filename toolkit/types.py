@@ -76,12 +76,29 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Model:
-    """A Keras model file or a SavedModel folder, and what is known of it before it is loaded."""
+    """A model file or a SavedModel folder, and what is known of it before it is loaded.
+
+    ``digest`` is of the file, with ``weights`` of both. ``custom_objects`` is the user's module of
+    layers, which imports from ``root``, and ``code`` the digests of the files behind it.
+    ``generation`` is unknown where the file records no version. A model that is ``own`` was written
+    by edgekit from the user's function, and is trusted as that function is.
+    """
 
     path: Path
-    kind: Literal["keras", "h5", "saved_model"]
-    generation: Literal["keras3", "keras2", "tensorflow"]
+    kind: Literal["keras", "h5", "json", "saved_model"]
+    generation: Literal["keras3", "keras2", "tensorflow", "unknown"]
     digest: str
+    custom_objects: Path | None = None
+    root: Path | None = None
+    weights: Path | None = None
+    signature: str | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
+
+    @property
+    def key(self) -> Mapping[str, Json]:
+        """What a store key must hold of it: all that decides what loading gives."""
+        return {"sha256": self.digest, "signature": self.signature, "code": dict(self.code)}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from edgekit.errors import EdgekitError, ProjectError
@@ -26,9 +27,12 @@ def fingerprint(source: str, root: Path) -> Mapping[str, str]:
 
     Local means below ``root``. What the code reads while it runs is not seen.
     """
-    path = _file(source, root)
-    if path is None:
-        return {"module": source}
+    path = file_of(source, root)
+    return {"module": source} if path is None else fingerprint_file(path, root)
+
+
+def fingerprint_file(path: Path, root: Path) -> Mapping[str, str]:
+    """Digests of a Python file and of the local files it imports, by name below ``root``."""
     seen: dict[str, str] = {}
     waiting = [path]
     while waiting:
@@ -49,25 +53,40 @@ def resolve(source: str, root: Path) -> Callable[..., Any]:
     importing it fails.
     """
     module_name, _, function = source.rpartition(":")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    path = _file(source, root)
-    with user_errors(source):
-        if path is None:
+    path = file_of(source, root)
+    if path is not None:
+        module = import_file(path, root, source)
+    else:
+        _importable(root)
+        with user_errors(source):
             module = importlib.import_module(module_name)
-        else:
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            if spec is None or spec.loader is None:
-                raise ProjectError("EK-PROJECT-006", f"{path} is not a Python file")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = module
-            spec.loader.exec_module(module)
     if not callable(getattr(module, function, None)):
         found = ", ".join(n for n in vars(module) if not n.startswith("_"))[:200]
         raise ProjectError(
             "EK-PROJECT-007", f"{source}: no function {function!r}", f"found: {found}"
         )
     return getattr(module, function)  # type: ignore[no-any-return]
+
+
+def import_file(path: Path, root: Path, source: str) -> ModuleType:
+    """Run a Python file as a module; ``source`` is what errors call it.
+
+    Raises :class:`ProjectError` where it is not Python, or raises an error.
+    """
+    _importable(root)
+    with user_errors(source):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            raise ProjectError("EK-PROJECT-006", f"{path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+def _importable(root: Path) -> None:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
 
 
 class user_errors:
@@ -91,7 +110,11 @@ class user_errors:
             raise ProjectError("EK-PROJECT-008", message, f"{where}\n{text}") from error
 
 
-def _file(source: str, root: Path) -> Path | None:
+def file_of(source: str, root: Path) -> Path | None:
+    """The file behind a reference; None where it names an installed module.
+
+    Raises :class:`ProjectError` where it names a file that is not there.
+    """
     name = source.rpartition(":")[0]
     if not name.endswith(".py"):
         parts = root.joinpath(*name.split(".")).with_suffix(".py")

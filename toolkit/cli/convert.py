@@ -82,7 +82,10 @@ def limits(function: Any) -> Any:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where build/, dist/ and .edgekit/ go.",
 )
-@click.option("--trust", is_flag=True, help="Load Lambda layers: they run code of the model file.")
+@click.option("--weights", metavar="FILE", help="The weights of an architecture MODEL.json.")
+@click.option("--signature", metavar="NAME", help="Of a SavedModel. Default: serving_default.")
+@click.option("--custom-objects", metavar="FILE", help="Python file of your own layers.")
+@click.option("--trust", is_flag=True, help="Load a file that runs code of its own: Lambda layers.")
 @click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write.")
 @limits
 @project_option
@@ -90,8 +93,8 @@ def limits(function: Any) -> Any:
 def command(**options: Any) -> int:
     """Convert MODEL, check every candidate against its SavedModel, and pack what passes.
 
-    MODEL is a .keras, an .h5, a SavedModel folder, file.py:function or module:function. Without
-    MODEL the project file says what to do.
+    MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, file.py:function or
+    module:function. Without MODEL the project file says what to do.
     """  # fmt: skip
     from edgekit import api, report
 
@@ -170,6 +173,10 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     data = dict(table.get("data") or {})
     if options["model"]:
         table["model"] = {**(table.get("model") or {}), "source": _absolute(options["model"])}
+    for key in ("weights", "custom_objects", "signature"):
+        if options[key]:
+            value = options[key] if key == "signature" else str(Path(options[key]).resolve())
+            table["model"] = {**(table.get("model") or {}), key: value}
     for key, option in {"evaluate": "evaluate_data", "train": "train_data"}.items():
         if options[option]:
             data[key] = _absolute(options[option])

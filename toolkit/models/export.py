@@ -2,118 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ModelError
-from edgekit.models.load import load
+from edgekit.errors import EdgekitError, ModelError
+from edgekit.models import graph
+from edgekit.models.inputs import Inputs, inputs_of, known_shape
+from edgekit.models.load import SECONDS, load_with_wrappers
+from edgekit.models.outputs import named, output_names
 from edgekit.store import Artefact
 from edgekit.types import Model, SavedModel, TensorSpec
+from edgekit.worker import at_most
+
+Sizes = Mapping[str, tuple[int | None, ...]]
+# What a data file may call the only input.
+SINGLE = "x"
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a SavedModel calls a model's inputs and outputs, in the model's own order."""
+    """What a SavedModel calls a model's inputs and outputs, in the model's own order.
+
+    ``sizes`` are the items' shapes by input name, which settle dimensions that the model leaves
+    free.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    sizes: Sizes = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: SavedModel) -> Names:
+        """The names that an exported model has."""
+        return cls(
+            tuple(spec.name for spec in model.inputs),
+            tuple(spec.name for spec in model.outputs),
+            {spec.name: spec.shape[1:] for spec in model.inputs},
+        )
 
 
-def export(model: Model, folder: Path, batched: bool, trust: bool = False) -> Mapping[str, Any]:
+def export(
+    model: Model, folder: Path, batched: bool, trust: bool = False, sizes: Sizes | None = None
+) -> Mapping[str, Any]:
     """Write the SavedModel of a model file into ``folder``; its facts.
 
     Signature ``serving_default`` has batch 1; with ``batched``, ``evaluate`` has a free batch.
+    ``sizes`` are the shapes of the items by array name: dimensions that the model leaves free get
+    them. ``wrappers`` names what TFMOT had left in the file.
     """
-    if model.kind == "saved_model":
-        return _export_signature(model.path, folder, batched)
-    return export_keras(load(model, trust), folder, batched)
+    with at_most(SECONDS, f"exporting {model.path.name}"):
+        if model.kind == "saved_model":
+            return _export_signature(model, folder, batched, trust, sizes or {})
+        loaded = load_with_wrappers(model, trust)
+        facts = export_keras(loaded.model, folder, batched, sizes=sizes)
+        return {**facts, "wrappers": list(loaded.wrappers)}
 
 
 def export_keras(
-    model: Any, folder: Path, batched: bool, names: Names | None = None
-) -> Mapping[str, Any]:
+    model: Any, folder: Path, batched: bool, names: Names | None = None,
+    inputs: Inputs | None = None, sizes: Sizes | None = None,
+) -> Mapping[str, Any]:  # fmt: skip
     """Write the SavedModel of a Keras model object into ``folder``; its facts.
 
     ``names`` are the inputs and outputs as another SavedModel calls them, in the model's order.
+    ``inputs`` are for a model that does not define its own, ``sizes`` as in :func:`export`.
     """
-    inputs = getattr(model, "inputs", None)
-    if not inputs:
-        hint = "call it once on a batch before saving, or give it an Input"
-        raise ModelError("EK-MODEL-010", "the model has no defined inputs", hint)
-    given = names or Names((), ())
-    names_in = list(given.inputs) or _input_names(model, inputs)
-    names_out = list(given.outputs) or _output_names(model)
-    specs = {
-        name: TensorSpec(name, tuple(tensor.shape), _dtype(tensor))
-        for name, tensor in zip(names_in, inputs, strict=True)
-    }
+    found = inputs or inputs_of(model)
+    names_in = [spec.name for spec in found.specs]
+    called = list(names.inputs) if names else names_in
+    names_out = list(names.outputs) if names else output_names(model)
+    renamed = [replace(s, name=name) for name, s in zip(called, found.specs, strict=True)]
+    specs = _settled(renamed, names.sizes if names else sizes or {})
+    order: list[str] = []
 
     def call(**tensors: Any) -> dict[str, Any]:
-        ordered = [tensors[name] for name in names_in]
-        answers = model(ordered[0] if len(ordered) == 1 else ordered, training=False)
-        if isinstance(answers, Mapping):
-            return dict(answers)
-        many = list(answers) if isinstance(answers, (list, tuple)) else [answers]
-        return dict(zip(names_out, many, strict=True))
+        own = {name: tensors[other] for name, other in zip(names_in, called, strict=True)}
+        answers = named(model(found.pack(own), training=False), names_out)
+        order[:] = list(answers)
+        return answers
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
-    parameters = int(model.count_params())
-    return _write(call, specs, names_out, variables, folder, batched, parameters)
+    with at_most(SECONDS, "exporting the model"), _one_by_one(specs):
+        free = {n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s
+                for n, s in specs.items()}  # fmt: skip
+        written = _write(call, free, order, variables, folder, batched)
+    return {**written, "parameters": int(model.count_params())}
 
 
 def _is_keras3_variable(variable: Any) -> bool:
     return type(variable).__module__.startswith("keras.")
 
 
-def _input_names(model: Any, inputs: list[Any]) -> list[str]:
-    names = getattr(model, "input_names", None) or [tensor.name for tensor in inputs]
-    return [str(name).split(":")[0].replace("/", "_") for name in names]
+def _settled(specs: list[TensorSpec], sizes: Sizes) -> dict[str, TensorSpec]:
+    """Specs by name; dimensions after the batch that are free get the size that the data has."""
+    settled = {}
+    for spec in specs:
+        size = sizes.get(spec.name, sizes.get(SINGLE) if len(specs) == 1 else None)
+        shape = spec.shape
+        if size is not None and len(size) == len(shape) - 1:
+            inner = [own or given for own, given in zip(shape[1:], size, strict=True)]
+            shape = (shape[0], *inner)
+        settled[spec.name] = replace(spec, shape=shape)
+    return settled
 
 
-def _output_names(model: Any) -> list[str]:
-    names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or []]
-    count = len(model.outputs)
-    distinct = len(set(names)) == count
-    return names if distinct else [f"output_{number}" for number in range(count)]
-
-
-def _dtype(tensor: Any) -> str:
-    return str(getattr(tensor.dtype, "name", tensor.dtype))
-
-
-def _export_signature(path: Path, folder: Path, batched: bool) -> Mapping[str, Any]:
+def _export_signature(
+    model: Model, folder: Path, batched: bool, trust: bool, sizes: Sizes
+) -> Mapping[str, Any]:
     import tensorflow as tf
 
+    signature = graph.check(model.path, model.signature, trust)
     try:
-        loaded = tf.saved_model.load(str(path))
+        loaded = tf.saved_model.load(str(model.path))
+        serve = loaded.signatures[signature]
     except Exception as error:
         reason = " ".join(str(error).split())[:400]
-        raise ModelError("EK-MODEL-008", f"{path} cannot be loaded", reason) from error
-    if "serving_default" not in loaded.signatures:
-        found = ", ".join(loaded.signatures) or "none"
-        hint = f"its signatures: {found}. Save it with one called serving_default"
-        raise ModelError("EK-MODEL-011", f"{path} has no serving_default signature", hint)
-    serve = loaded.signatures["serving_default"]
-    specs = {
-        name: TensorSpec(name, tuple(spec.shape.as_list()), spec.dtype.name)
-        for name, spec in serve.structured_input_signature[1].items()
-    }
-    variables = list(getattr(loaded, "variables", []))
+        raise ModelError("EK-MODEL-008", f"{model.path} cannot be loaded", reason) from error
+    specs = _settled(
+        [
+            TensorSpec(name, known_shape(spec.shape, name), spec.dtype.name)
+            for name, spec in serve.structured_input_signature[1].items()
+        ],
+        sizes,
+    )
+    variables = list(getattr(loaded, "variables", [])) or list(serve.variables)
     parameters = sum(int(v.shape.num_elements()) for v in variables)
     order = list(serve.structured_outputs)
-    tracked = [loaded, *variables]
-    return _write(lambda **t: serve(**t), specs, order, tracked, folder, batched, parameters)
+    written = _write(lambda **t: serve(**t), specs, order, [loaded, *variables], folder, batched)
+    return {**written, "parameters": parameters, "wrappers": []}
 
 
 def _write(
     call: Any, inputs: Mapping[str, TensorSpec], order: list[str], tracked: list[Any],
-    folder: Path, batched: bool, parameters: int,
+    folder: Path, batched: bool,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Trace and save; ``order`` is that of the model's outputs, which TensorFlow sorts by name."""
     import tensorflow as tf
 
+    _refuse_strings("input", [(spec.name, spec.dtype) for spec in inputs.values()])
+    for spec in inputs.values():
+        _check_batch(spec)
     module = tf.Module()
     module.tracked = tracked
 
@@ -127,15 +158,51 @@ def _write(
     signatures = {"serving_default": trace(1)}
     if batched and all(spec.shape[:1] == (None,) for spec in inputs.values()):
         signatures["evaluate"] = trace(None)
-    tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
     outputs = signatures["serving_default"].structured_outputs
+    _refuse_strings("output", [(name, tensor.dtype.name) for name, tensor in outputs.items()])
+    tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
     ordered = [name for name in order if name in outputs] or sorted(outputs)
     return {
         "inputs": [[s.name, list(s.shape), s.dtype] for s in inputs.values()],
         "outputs": [[n, outputs[n].shape.as_list(), outputs[n].dtype.name] for n in ordered],
         "batched": "evaluate" in signatures,
-        "parameters": parameters,
     }
+
+
+@contextlib.contextmanager
+def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
+    """A Keras model that was first called on a batch of 8 may well take 1; else the refusal."""
+    try:
+        yield
+    except EdgekitError:
+        raise
+    except Exception as error:
+        for spec in specs.values():
+            try:
+                _check_batch(spec)
+            except ModelError as refusal:
+                raise refusal from error
+        raise
+
+
+def _check_batch(spec: TensorSpec) -> None:
+    if not spec.shape:
+        hint = "items are fed along a first dimension: give the input the shape [None, ...]"
+        raise ModelError("EK-MODEL-010", f"input {spec.name!r} is a scalar", hint)
+    if spec.shape[0] not in (None, 1):
+        hint = "items are fed one by one: save the model with a free batch, [None, ...]"
+        message = f"input {spec.name!r} has a fixed batch of {spec.shape[0]}"
+        raise ModelError("EK-MODEL-010", message, hint)
+
+
+def _refuse_strings(what: str, tensors: list[tuple[str, str]]) -> None:
+    for name, dtype in tensors:
+        if dtype == "string":
+            hint = (
+                "the runtimes here have no kernels for text: export the model from its numbers on"
+                "\n(after TextVectorization or StringLookup), and do that step in the app"
+            )
+            raise ModelError("EK-MODEL-017", f"{what} {name!r} is of strings", hint)
 
 
 def saved_model(artefact: Artefact) -> SavedModel:

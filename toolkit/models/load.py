@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ModelError
+from edgekit.errors import EdgekitError, ModelError
+from edgekit.models import files, wrappers
+from edgekit.models.custom import custom_objects
+from edgekit.models.files import Content
+from edgekit.models.repair import operations, repaired
+from edgekit.models.safety import findings, refuse, unknown_class
 from edgekit.types import Model
 from edgekit.usercode import resolve, user_errors
+from edgekit.worker import at_most
+
+SECONDS = 300
+# How the loaders say that a class or function is none they know.
+UNKNOWN = re.compile(
+    r"Unknown (?:layer|activation function|initializer|regularizer|constraint)[^:]*: ?'?([\w>.]+)"
+    r"|Could not (?:locate|deserialize) (?:class|function) '([\w>.]+)'"
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A Keras model and the TFMOT wrappers that its file held.
+
+    Those of pruning and clustering are stripped; those of quantization-aware training are there.
+    """
+
+    model: Any
+    wrappers: tuple[str, ...] = ()
 
 
 def load(model: Model, trust: bool = False) -> Any:
     """The Keras model in a file, by the loader of its own generation, without compiling it.
 
-    Raises :class:`ModelError` with the loader's own reason.
+    Raises :class:`ModelError` with the loader's own reason, or the name of what is refused.
     """
-    try:
-        if model.generation == "keras3":
-            import keras
+    return load_with_wrappers(model, trust).model
 
-            return keras.saving.load_model(model.path, compile=False, safe_mode=not trust)
-        import tf_keras
 
-        if model.kind == "keras":
-            return tf_keras.models.load_model(model.path, compile=False, safe_mode=not trust)
-        return tf_keras.models.load_model(model.path, compile=False)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:600]
-        hint = f"its own loader ({model.generation}) says: {type(error).__name__}: {reason}"
-        raise ModelError("EK-MODEL-008", f"{model.path} cannot be loaded", hint) from error
+def load_with_wrappers(model: Model, trust: bool = False) -> Loaded:
+    """As :func:`load`, with what TFMOT had left in the file."""
+    if model.kind == "saved_model":
+        hint = "give the .keras or .h5 that it was made from: a SavedModel has no layers any more"
+        raise ModelError("EK-MODEL-008", f"{model.path} has no Keras layers to work on", hint)
+    if not model.path.exists():
+        hint = "a subclassed model needs get_config to be saved as .keras; its SavedModel converts"
+        raise ModelError("EK-MODEL-008", f"{model.path} was never written", hint)
+    with at_most(SECONDS, f"loading {model.path.name}"):
+        return _load(model, trust or model.own)
 
 
 def build(source: str, root: Path) -> Any:
@@ -36,9 +65,13 @@ def build(source: str, root: Path) -> Any:
 
     Raises :class:`ModelError` where it returns something else.
     """
-    function = resolve(source, root)
-    with user_errors(source):
-        model = function()
+    with at_most(SECONDS, f"building {source}"):
+        function = resolve(source, root)
+        try:
+            with user_errors(source):
+                model = function()
+        except EdgekitError as error:
+            raise _with_weights_hint(error) from error
     if not hasattr(model, "get_config") or not hasattr(model, "fit"):
         raise ModelError(
             "EK-MODEL-009", f"{source} returned {type(model).__name__}, no Keras model"
@@ -49,3 +82,140 @@ def build(source: str, root: Path) -> Any:
 def is_keras3(model: Any) -> bool:
     """Whether a model object is Keras 3's (else tf_keras's)."""
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
+
+
+def _load(model: Model, trust: bool) -> Loaded:
+    kind = model.kind
+    assert kind != "saved_model"  # noqa: S101  (load_with_wrappers has turned it away)
+    content = files.read(model.path, kind)
+    found = wrappers.wrappers_in(content.config)
+    # The more careful loader first: Keras 3 unpickles and unmarshals nothing in its safe mode.
+    turns = {"unknown": (_by_keras3, _by_keras2), "keras3": (_by_keras3,)}
+    failures: list[tuple[str, Exception]] = []
+    for turn in turns.get(content.generation, (_by_keras2,)):
+        try:
+            loaded = turn(model, content, trust)
+            return Loaded(wrappers.strip(loaded, found), tuple(sorted(found)))
+        except EdgekitError:
+            raise
+        except Exception as error:
+            failures.append((turn.__name__.removeprefix("_by_"), error))
+    raise _refused(model, found, failures) from failures[-1][1]
+
+
+def _by_keras3(model: Model, content: Content, trust: bool) -> Any:
+    import keras
+    from keras.src.saving.serialization_lib import SafeModeScope
+
+    objects = custom_objects(model, keras)
+    _check(model, content, objects, trust)
+    config = repaired(content.config, "keras3", model.kind)
+
+    def from_file(path: Path) -> Any:
+        return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+
+    known = {**objects, **operations(config)}
+    with SafeModeScope(not trust), keras.saving.custom_object_scope(known):
+        return _read(model, content, config, keras.models.model_from_json, from_file)
+
+
+def _by_keras2(model: Model, content: Content, trust: bool) -> Any:
+    import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+    objects = custom_objects(model, tf_keras)
+    _check(model, content, objects, trust)
+    config = repaired(content.config, "keras2", model.kind)
+
+    def from_file(path: Path) -> Any:
+        return tf_keras.models.load_model(path, compile=False)
+
+    # An .h5 and a JSON know no safe_mode argument; the scope is what that argument sets.
+    known = tf_keras.utils.custom_object_scope(dict(objects))
+    with SafeModeScope(not trust), known, wrappers.scope(wrappers.wrappers_in(config)):
+        return _read(model, content, config, tf_keras.models.model_from_json, from_file)
+
+
+def _read(
+    model: Model, content: Content, config: Any, from_json: Callable[[str], Any],
+    from_file: Callable[[Path], Any],
+) -> Any:  # fmt: skip
+    """By the loaders of one Keras, which see the configuration as repaired."""
+    if model.kind == "json":
+        built = from_json(json.dumps(config))
+        _load_weights(built, model)
+        return built
+    with _mended(model, content, config) as path:
+        return from_file(path)
+
+
+def _check(model: Model, content: Content, objects: Any, trust: bool) -> None:
+    """Look again, now that the names in the user's module are known."""
+    if not trust:
+        refuse(model.path, findings(content.config), objects)
+
+
+@contextlib.contextmanager
+def _mended(model: Model, content: Content, config: Any) -> Iterator[Path]:
+    """The file, or a copy of it where its configuration was repaired."""
+    # What the whole model was compiled with is left to compile=False.
+    original = {k: v for k, v in content.config.items() if k != "compile_config" or v is None}
+    if config == original or model.kind not in ("keras", "h5"):
+        yield model.path
+        return
+    with files.with_config(model.path, model.kind, config) as path:
+        yield path
+
+
+def _load_weights(built: Any, model: Model) -> None:
+    """Weights by the name that the loader tells their format from."""
+    assert model.weights is not None  # noqa: S101  (identify sees to it)
+    name = "w.h5" if files.is_legacy_weights(model.weights) else "w.weights.h5"
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / name
+        link.symlink_to(model.weights.resolve())
+        try:
+            built.load_weights(str(link))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:400]
+            hint = f"they are of another architecture, or saved by another Keras: {reason}"
+            message = f"{model.weights} does not fit {model.path}"
+            raise ModelError("EK-MODEL-016", message, hint) from error
+
+
+def _refused(
+    model: Model, found: frozenset[str], failures: list[tuple[str, Exception]]
+) -> ModelError:
+    if found & wrappers.QUANTIZATION:
+        ways = "model.save('model.h5') or " if model.kind == "keras" else ""
+        hint = (
+            "tf_keras cannot read back all that it wrote of such a model: save it with"
+            f"\n{ways}model.save('folder', save_format='tf'), a SavedModel, which converts"
+        )
+        message = f"{model.path} is a quantization-aware model that does not reload"
+        return ModelError("EK-MODEL-018", message, hint)
+    texts = [f"{name} says: {type(error).__name__}: {_short(error)}" for name, error in failures]
+    names = [next(filter(None, m.groups())) for m in map(UNKNOWN.search, texts) if m]
+    if names and len(names) == len(failures):
+        return unknown_class(model.path, sorted({f"the class {name}" for name in names}), ())
+    hint = "\n".join(f"its own loader, {text}" if len(texts) == 1 else text for text in texts)
+    if len(texts) > 1:
+        hint = f"it does not say which Keras wrote it, and neither can read it\n{hint}"
+    return ModelError("EK-MODEL-008", f"{model.path} cannot be loaded", hint)
+
+
+def _short(error: Exception) -> str:
+    """An error's text; of a long one the ends, for Keras puts the configuration in the middle."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 600 else f"{text[:250]} … {text[-350:]}"
+
+
+def _with_weights_hint(error: EdgekitError) -> EdgekitError:
+    """Keras's error of a download that failed, with the way on without a network."""
+    if "URL fetch failure" not in error.hint and "keras-applications" not in error.hint:
+        return error
+    way = (
+        "without a network, fetch that file elsewhere and name it: weights='path/to/file.h5',"
+        "\nor put it into ~/.keras/models; weights=None starts untrained"
+    )
+    return type(error)(error.code, error.message, f"{error.hint}\n{way}")

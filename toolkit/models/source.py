@@ -2,54 +2,118 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
-import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from edgekit.errors import ModelError
-from edgekit.store import is_lfs_pointer, sha256
+from edgekit.errors import ModelError, ProjectError
+from edgekit.models import files
+from edgekit.models.safety import findings, refuse
+from edgekit.store import digest_of, is_lfs_pointer, sha256
 from edgekit.types import Model
+from edgekit.usercode import fingerprint_file
 
-Generation = Literal["keras3", "keras2", "tensorflow"]
+Kind = Literal["keras", "h5", "json"]
+HDF5 = b"\x89HDF\r\n\x1a\n"
+# Protocol 2 and later begin with this byte and their number.
+PICKLES = tuple(bytes([0x80, number]) for number in range(2, 6))
 
 
-def identify(path: Path, trust: bool = False) -> Model:
-    """The model at ``path``: a ``.keras``, an ``.h5``, or a SavedModel folder.
+def identify(
+    path: Path, trust: bool = False, *, custom_objects: Path | None = None,
+    root: Path | None = None, weights: Path | None = None, signature: str | None = None,
+) -> Model:  # fmt: skip
+    """The model at ``path``: a ``.keras``, ``.h5``, architecture JSON, or SavedModel folder.
 
-    Raises :class:`ModelError` where it is missing, damaged, of another kind, or holds a Lambda
-    layer and is not trusted.
+    ``weights`` belong to a JSON, ``signature`` to a SavedModel. Raises :class:`ModelError` where
+    the model is missing, damaged, of another kind, or holds what an untrusted file may not.
     """
     if not path.exists():
-        hint = "a model is a .keras, .h5, SavedModel folder, module:function or file.py:function"
+        hint = (
+            "a model is a .keras, .h5, SavedModel folder, architecture .json, module:function or"
+            " file.py:function"
+        )
         raise ModelError("EK-MODEL-001", f"there is no model {path}", hint)
-    if path.is_dir():
-        return _saved_model(path)
+    has_own = custom_objects is not None
+    model = _saved_model(path) if path.is_dir() else _file(path, trust, has_own)
+    if model.kind == "json":
+        model = with_weights(model, weights or weights_beside(path))
+    elif weights is not None:
+        hint = "a .keras, .h5 or SavedModel brings its own; in a function use model.load_weights"
+        raise ModelError("EK-MODEL-016", f"weights are for an architecture JSON, not {path}", hint)
+    if signature is not None and model.kind != "saved_model":
+        hint = "a signature is one of a SavedModel folder; leave it out"
+        raise ModelError("EK-MODEL-011", f"{path} has no signatures", hint)
+    return with_custom_objects(replace(model, signature=signature), custom_objects, root)
+
+
+def with_custom_objects(model: Model, module: Path | None, root: Path | None) -> Model:
+    """The model with the user's module of layers, if any, and the digests of its code."""
+    if module is None:
+        return model
+    if not module.is_file():
+        message = f"custom_objects: there is no file {module}"
+        raise ProjectError("EK-PROJECT-005", message, "name the Python file of your layers")
+    root = root or module.resolve().parent
+    code = fingerprint_file(module.resolve(), root)
+    return replace(model, custom_objects=module.resolve(), root=root, code=code)
+
+
+def with_weights(model: Model, weights: Path | None) -> Model:
+    """An architecture with its weights; the digest is of both."""
+    if weights is None:
+        name = model.path.with_suffix(".weights.h5").name
+        hint = f"name them with --weights FILE ([model] weights), or put them beside it as {name}"
+        raise ModelError("EK-MODEL-016", f"{model.path} is an architecture without weights", hint)
+    if not weights.is_file():
+        raise ModelError("EK-MODEL-016", f"there is no weights file {weights}")
+    if _head(weights)[:8] != HDF5:
+        hint = "it is truncated, damaged, or no HDF5 file: save it with model.save_weights"
+        raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
+    linked = files.links(weights)
+    if linked:
+        raise _linked(weights, linked)
+    digest = digest_of([model.digest, sha256(weights)])
+    return replace(model, weights=weights, digest=digest)
+
+
+def weights_beside(path: Path) -> Path | None:
+    """The weights that lie beside an architecture: ``model.weights.h5``, or ``model.h5``."""
+    places = [path.with_suffix(suffix) for suffix in (".weights.h5", ".h5")]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
+    kind = _kind(path)
+    content = files.read(path, kind)
+    if not trust:
+        found = findings(content.config)
+        refuse(path, found, None if has_custom_objects else ())
+        if content.links:
+            raise _linked(path, content.links)
+    return Model(path, kind, content.generation, sha256(path))
+
+
+def _kind(path: Path) -> Kind:
     head = _head(path)
     if path.suffix == ".tflite" or head[4:8] == b"TFL3":
         raise _tflite_error(path, head)
     if zipfile.is_zipfile(path):
-        kind: Literal["keras", "h5"] = "keras"
-        generation, config = _read_keras(path)
-    elif head[:8] == b"\x89HDF\r\n\x1a\n":
-        kind = "h5"
-        generation, config = _read_h5(path)
-    else:
-        hint = "it is truncated, damaged, or no Keras model at all: save it again"
-        raise ModelError(
-            "EK-MODEL-003", f"{path} cannot be read as {path.suffix or 'a model'}", hint
-        )
-    lambdas = _lambda_layers(config)
-    if lambdas and not trust:
-        hint = (
-            "a Lambda layer runs code that the file carries: use --trust if you know who made it,"
-            "\nor replace it by a layer class of your own"
-        )
-        names = ", ".join(repr(name) for name in lambdas)
-        raise ModelError("EK-MODEL-005", f"{path} holds the Lambda layer {names}", hint)
-    return Model(path, kind, generation, sha256(path))
+        return "keras"
+    if head[:8] == HDF5:
+        return "h5"
+    if path.suffix == ".json" or head.lstrip()[:1] == b"{":
+        return "json"
+    if head[:2] in PICKLES:
+        hint = "unpickling runs code: save the model with model.save('model.keras')"
+        raise ModelError("EK-MODEL-005", f"{path} is a pickle, which edgekit never opens", hint)
+    if path.name == "saved_model.pb":
+        hint = f"give the folder it lies in: {path.parent}"
+        raise ModelError("EK-MODEL-004", f"{path} is one file of a SavedModel", hint)
+    hint = "it is truncated, damaged, or no Keras model at all: save it again"
+    raise ModelError("EK-MODEL-003", f"{path} cannot be read as {path.suffix or 'a model'}", hint)
 
 
 def _head(path: Path) -> bytes:
@@ -80,60 +144,6 @@ def _tflite_error(path: Path, head: bytes) -> ModelError:
     return ModelError("EK-MODEL-006", f"{path} is a TFLite file", hint)
 
 
-def _read_keras(path: Path) -> tuple[Generation, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            if broken:
-                raise zipfile.BadZipFile(f"{broken} is damaged")
-            config = json.loads(archive.read("config.json"))
-            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-    # RuntimeError: a member is encrypted; TypeError: the metadata is no table.
-    except (
-        zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, ValueError, TypeError, EOFError,
-    ) as error:  # fmt: skip
-        hint = f"it is truncated, damaged, or no Keras model: {error}"
-        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
-    return _generation(version), config
-
-
-def _read_h5(path: Path) -> tuple[Generation, Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            config = file.attrs.get("model_config")
-            version = file.attrs.get("keras_version", "")
-        parsed = json.loads(_text(config)) if config is not None else None
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        hint = f"it is truncated or damaged: {error}"
-        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .h5", hint) from error
-    if config is None:
-        hint = "save the whole model (model.save), not only its weights (model.save_weights)"
-        raise ModelError("EK-MODEL-007", f"{path} holds no architecture, only weights", hint)
-    return _generation(_text(version)), parsed
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _generation(version: str) -> Generation:
-    return "keras3" if version.startswith("3") else "keras2"
-
-
-def _lambda_layers(config: Any) -> list[str]:
-    """Names of the Lambda layers anywhere in a model's configuration."""
-    found: list[str] = []
-    if isinstance(config, dict):
-        inner = config.get("config")
-        if config.get("class_name") in ("Lambda", "__lambda__") or "__lambda__" in config.values():
-            name = inner.get("name") if isinstance(inner, dict) else None
-            found.append(str(name or config.get("name") or "lambda"))
-            return found
-        for value in config.values():
-            found += _lambda_layers(value)
-    elif isinstance(config, list):
-        for value in config:
-            found += _lambda_layers(value)
-    return found
+def _linked(path: Path, links: tuple[str, ...]) -> ModelError:
+    hint = "a model's file brings all it needs: save the model again, whole"
+    return ModelError("EK-MODEL-014", f"{path} reads other files: {', '.join(links)}", hint)

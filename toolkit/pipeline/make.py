@@ -14,12 +14,13 @@ from edgekit.converters.precisions import PRECISIONS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import Names, saved_model
 from edgekit.models.export import export as export_model
+from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items, training_data
+from edgekit.pipeline.supply import Items, item_sizes, training_data
 from edgekit.store import Artefact, sha256
 from edgekit.training.fit import Training, train
 from edgekit.types import Advice, Candidate, Json, Model, Pruning, SavedModel, Status
-from edgekit.usercode import fingerprint
+from edgekit.usercode import file_of, fingerprint
 
 KERAS = ("tensorflow", "keras", "tf_keras")
 
@@ -59,26 +60,53 @@ def obtain(run: Run) -> Obtained:
                 ),
             )
         )
-    path = artefact.path / "model.keras"
-    return Obtained(Model(path, "keras", artefact.facts["generation"], artefact.digest), artefact)
+    path, facts = artefact.path / "model.keras", artefact.facts
+    model = Model(path, "keras", facts["generation"], artefact.digest, own=True)
+    named = project.model.custom_objects
+    layers = project.root / named if named else file_of(source, project.root)
+    return Obtained(with_custom_objects(model, layers, project.root), artefact)
 
 
 def export(run: Run, obtained: Obtained) -> SavedModel:
-    """The SavedModel of the model as trained or loaded: the reference."""
-    if obtained.trained is not None:
-        return saved_model(obtained.trained)
-    model, options = obtained.model, run.plan.options
+    """The SavedModel of the model as trained or loaded: the reference.
+
+    Runtimes on devices want every size fixed: what the model leaves free is as the data has it.
+    """
+    trained = saved_model(obtained.trained) if obtained.trained else None
+    if trained is not None and not _free(trained):
+        return trained
     with run.stage("export"):
-        key = run.key(*KERAS, model=model.digest, batched=options.evaluate, trust=options.trust)
-        artefact = run.keep(
-            run.store.obtain(
-                "export",
-                key,
-                lambda folder: run.worker.call(
-                    export_model, model, folder, options.evaluate, options.trust
-                ),
+        reference = trained or _exported(run, obtained.model, None)
+        sizes = item_sizes(run) if _free(reference) else {}
+        if sizes:
+            reference = _exported(run, obtained.model, sizes)
+            shapes = ", ".join(f"{spec.name!r} {list(spec.shape[1:])}" for spec in reference.inputs)
+            message = (
+                f"the model takes items of any size; it is made for those of the data: {shapes}"
             )
+            run.advise(Advice("EK-NOTE-007", "info", message))
+    return reference
+
+
+def _free(model: SavedModel) -> bool:
+    return any(None in spec.shape[1:] for spec in model.inputs)
+
+
+def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | None) -> SavedModel:
+    options = run.plan.options
+    key = run.key(
+        *KERAS, model=model.key, batched=options.evaluate, trust=options.trust,
+        sizes={name: list(size) for name, size in (sizes or {}).items()},
+    )  # fmt: skip
+    artefact = run.keep(
+        run.store.obtain(
+            "export",
+            key,
+            lambda folder: run.worker.call(
+                export_model, model, folder, options.evaluate, options.trust, sizes
+            ),
         )
+    )
     return saved_model(artefact)
 
 
@@ -100,15 +128,12 @@ def prune(
     plan = pruning_scheme.Plan(
         asked.sparsity, asked.schedule, project.compress.finetune_epochs if training else 0
     )
-    names = Names(
-        tuple(spec.name for spec in reference.inputs),
-        tuple(spec.name for spec in reference.outputs),
-    )
+    names = Names.of(reference)
     with run.stage("prune"):
         key = run.key(
             *KERAS,
             "tensorflow-model-optimization",
-            model=model.digest,
+            model=model.key,
             plan=[plan.sparsity, plan.schedule, plan.epochs],
             training=_training_key(training) if training else None,
             samples=items.representative_digest,

@@ -69,7 +69,7 @@ class Plan:
         if is_reference(source):
             fingerprint(source, project.root)
         else:
-            model = identify(project.root / source, options.trust)
+            model = _identify(project, options.trust)
         _check_data(project, options, precisions)
         return cls(
             project=project,
@@ -107,6 +107,18 @@ class Plan:
             max_drop=self.options.max_drop,
             max_size=self.options.max_size,
         )
+
+
+def _identify(project: Project, trust: bool) -> Model:
+    table, root = project.model, project.root
+    return identify(
+        root / table.source,
+        trust,
+        custom_objects=root / table.custom_objects if table.custom_objects else None,
+        root=root,
+        weights=root / table.weights if table.weights else None,
+        signature=table.signature,
+    )
 
 
 def _name(source: str) -> str:

@@ -86,6 +86,20 @@ def training_data(run: Run) -> data.Dataset | None:
     return _open(run, run.project.data.train)
 
 
+def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
+    """The shapes of single items by array name, as in the first data that the project names."""
+    named = run.project.data
+    representative = named.representative.from_ if named.representative else None
+    others = None if representative in ("train", "evaluate") else representative
+    for source in (named.evaluate, others, named.train):
+        found = _open(run, source)
+        if found is not None:
+            return {
+                name: np.load(path, mmap_mode="r").shape[1:] for name, path in found.arrays.items()
+            }
+    return {}
+
+
 def _open(run: Run, source: str | None) -> data.Dataset | None:
     if source is None:
         return None

@@ -15,6 +15,7 @@ from edgekit.data import Dataset, match
 from edgekit.data.preprocessing import apply
 from edgekit.errors import ModelError
 from edgekit.models.export import export_keras
+from edgekit.models.inputs import inputs_of
 from edgekit.models.load import build, is_keras3
 from edgekit.types import Preprocess, TensorSpec
 from edgekit.usercode import user_errors
@@ -40,22 +41,50 @@ def train(
     """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
 
     Without ``training`` the model is taken as the user's function returns it. Finished epochs are
-    kept in ``partial``: the same call goes on after them. Returns the export's facts, and the last
-    epoch's figures as ``history``.
+    kept in ``partial``: the same call goes on after them. Returns the export's facts, the last
+    epoch's figures as ``history``, and as ``not_saved`` why a subclassed model left no
+    ``model.keras``, if so.
     """
     history: Mapping[str, float] = {}
     if training is not None:
         seed_everything(training.seed)
     model = build(source, root)
+    items = _described(training)
     if training is not None:
         if getattr(model, "optimizer", None) is None:
             hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
             raise ModelError("EK-MODEL-012", f"{source} returned a model not compiled", hint)
         with user_errors(source):
             history = fit(model, training, training.epochs, [backup(model, partial)], progress)
-    model.save(folder / "model.keras")
-    facts = dict(export_keras(model, folder, batched=True))
-    return {**facts, "history": history, "generation": "keras3" if is_keras3(model) else "keras2"}
+    facts = dict(export_keras(model, folder, True, inputs=inputs_of(model, items)))
+    return {
+        **facts,
+        "history": history,
+        "generation": "keras3" if is_keras3(model) else "keras2",
+        "not_saved": _save(model, folder / "model.keras"),
+    }
+
+
+def _save(model: Any, path: Path) -> str:
+    """Save a model as ``.keras``; why that cannot be, else nothing: its SavedModel counts."""
+    try:
+        model.save(path)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        path.unlink(missing_ok=True)
+        return " ".join(str(error).split())[:300]
+    return ""
+
+
+def _described(training: Training | None) -> Mapping[str, TensorSpec] | None:
+    """The arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
+    if training is None:
+        return None
+    found = {}
+    for name, path in training.dataset.arrays.items():
+        array = np.load(path, mmap_mode="r")
+        dtype = str(array.dtype) if training.preprocess.identity else "float32"
+        found[name] = TensorSpec(name, array.shape, dtype)
+    return found
 
 
 def fit(
@@ -115,18 +144,18 @@ def seed_everything(seed: int) -> None:
 
 
 def _items(model: Any, training: Training) -> tuple[Any, Any]:
-    specs = tuple(
-        TensorSpec(
-            str(getattr(tensor, "name", "")).split(":")[0],
-            tuple(tensor.shape),
-            str(getattr(tensor.dtype, "name", tensor.dtype)),
-        )
-        for tensor in model.inputs
-    )
+    inputs = inputs_of(model, _described(training))
     dataset, preprocess = training.dataset, training.preprocess
-    arrays = match(dataset, specs, preprocess).inputs
-    x = [apply(np.load(arrays[s.name], mmap_mode="r"), s, preprocess) for s in specs]
-    return (x[0] if len(x) == 1 else x), dataset.open_labels()
+    arrays = match(dataset, inputs.specs, preprocess).inputs
+    x = {s.name: apply(np.load(arrays[s.name], mmap_mode="r"), s, preprocess) for s in inputs.specs}
+    if not getattr(model, "built", True):
+        # What keeps finished epochs needs the variables to be there.
+        first = inputs.pack({name: array[:1] for name, array in x.items()})
+        if isinstance(model, library(model).Sequential):
+            model.build((None, *first.shape[1:]))
+        else:
+            model(first)
+    return inputs.pack(x), dataset.open_labels()
 
 
 def _progress_callback(model: Any, epochs: int, progress: Report) -> Any:

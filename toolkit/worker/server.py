@@ -15,10 +15,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from edgekit.errors import EdgekitError, StoreError, WorkerError
+from edgekit.worker import bounds
 
 
 def serve(pipe: Connection) -> None:
     """Answer calls until the other end is closed."""
+    bounds.listen(lambda *bound: pipe.send(("bound", *bound)))
     while True:
         try:
             module, name, args, kwargs = pipe.recv()

@@ -1,0 +1,191 @@
+"""The bytes of model files: their configuration, their version, and links to other files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekit.errors import ModelError
+
+Generation = Literal["keras3", "keras2", "unknown"]
+CONFIG = "model_config"
+WEIGHTS_ONLY = (
+    "give the architecture too: `edgekit convert model.json --weights FILE` (model.to_json()), or a"
+    "\nfunction that builds the model and calls model.load_weights; or save it whole: model.save"
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A model's configuration as parsed, whose Keras wrote it, and links that leave the file."""
+
+    config: Any
+    generation: Generation
+    links: tuple[str, ...] = ()
+
+
+def read(path: Path, kind: Literal["keras", "h5", "json"]) -> Content:
+    """What a model file says of itself.
+
+    Raises :class:`ModelError` where it is damaged, or holds weights alone.
+    """
+    return {"keras": _read_keras, "h5": _read_h5, "json": _read_json}[kind](path)
+
+
+def links(path: Path) -> tuple[str, ...]:
+    """What an HDF5 file reads from other files: external links and externally stored arrays.
+
+    Raises :class:`ModelError` where it is damaged.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return tuple(_links(file))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        hint = f"it is truncated or damaged: {error}"
+        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .h5", hint) from error
+
+
+@contextlib.contextmanager
+def with_config(path: Path, kind: Literal["keras", "h5"], config: Any) -> Iterator[Path]:
+    """A copy of a model file with another configuration, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"model.{kind}"
+        if kind == "keras":
+            _rewrite_keras(path, copy, config)
+        else:
+            _rewrite_h5(path, copy, config)
+        yield copy
+
+
+def _read_keras(path: Path) -> Content:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            if broken:
+                raise zipfile.BadZipFile(f"{broken} is damaged")
+            config = json.loads(archive.read("config.json"))
+            metadata = json.loads(archive.read("metadata.json"))
+            if not isinstance(metadata, dict):
+                raise TypeError("metadata.json is no table")
+            found: list[str] = []
+            for name in archive.namelist():
+                if name.endswith(".h5"):
+                    found += _links_inside(archive, name)
+    # RuntimeError: a member is encrypted.
+    except (
+        zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, ValueError, TypeError, EOFError,
+        OSError,
+    ) as error:  # fmt: skip
+        hint = f"it is truncated, damaged, or no Keras model: {error}"
+        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
+    return Content(config, _generation(metadata.get("keras_version", "")), tuple(found))
+
+
+def _links_inside(archive: zipfile.ZipFile, name: str) -> list[str]:
+    import h5py
+
+    with archive.open(name) as member, h5py.File(member, "r") as file:
+        return list(_links(file))
+
+
+def _read_h5(path: Path) -> Content:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            config = file.attrs.get(CONFIG)
+            version = file.attrs.get("keras_version", "")
+            if not version and "model_weights" in file:
+                version = file["model_weights"].attrs.get("keras_version", "")
+            found = tuple(_links(file))
+        parsed = json.loads(_text(config)) if config is not None else None
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        hint = f"it is truncated or damaged: {error}"
+        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .h5", hint) from error
+    if config is None:
+        message = f"{path} holds no architecture, only weights"
+        raise ModelError("EK-MODEL-007", message, WEIGHTS_ONLY)
+    return Content(parsed, _generation(_text(version)), found)
+
+
+def _read_json(path: Path) -> Content:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(config, str):
+            # model.to_json() written with json.dump: a text inside a text.
+            config = json.loads(config)
+    except ValueError as error:
+        hint = f"it is truncated, damaged, or no JSON: {error}"
+        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .json", hint) from error
+    if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
+        hint = "an architecture is what model.to_json() gives: it has a class_name and a config"
+        raise ModelError("EK-MODEL-003", f"{path} is no Keras architecture", hint)
+    return Content(config, _generation(config.get("keras_version", "")))
+
+
+def _links(group: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
+    import h5py
+
+    for name in group:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            yield f"{name} in {link.filename}"
+            continue
+        if isinstance(link, h5py.SoftLink):
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            sources = [row[0] for row in item.external or ()]
+            if item.is_virtual:
+                sources += [row.file_name for row in item.virtual_sources()]
+            yield from (f"{name} in {source}" for source in sources if source != ".")
+        elif isinstance(item, h5py.Group) and item.id not in seen:
+            yield from _links(item, seen | {item.id})
+
+
+def _rewrite_keras(path: Path, copy: Path, config: Any) -> None:
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for item in source.infolist():
+            if item.filename == "config.json":
+                target.writestr(item, json.dumps(config))
+                continue
+            with source.open(item) as read, target.open(item, "w") as write:
+                while chunk := read.read(1 << 20):
+                    write.write(chunk)
+
+
+def _rewrite_h5(path: Path, copy: Path, config: Any) -> None:
+    import h5py
+
+    shutil.copyfile(path, copy)
+    with h5py.File(copy, "r+") as file:
+        file.attrs[CONFIG] = json.dumps(config)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _generation(version: Any) -> Generation:
+    text = str(version)
+    if text[:1] in ("1", "2"):
+        return "keras2"
+    return "keras3" if text[:1].isdigit() else "unknown"
+
+
+def is_legacy_weights(path: Path) -> bool:
+    """Whether an HDF5 file of weights lists layers by name, as Keras did before ``.weights.h5``."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return "layer_names" in file.attrs or "model_weights" in file

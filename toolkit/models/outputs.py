@@ -1,0 +1,44 @@
+"""What a Keras model gives: its outputs by name, in its own order. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def output_names(model: Any) -> list[str]:
+    """The names of a model's outputs; ``output_0`` and so on where two are called the same."""
+    outputs = getattr(model, "outputs", None) or []
+    names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or []]
+    if len(names) != len(outputs) or len(set(names)) != len(names):
+        return [f"output_{number}" for number in range(len(outputs))]
+    return names
+
+
+def named(answers: Any, names: list[str]) -> dict[str, Any]:
+    """A model's answers by name: those of a dict by its keys, others by ``names``.
+
+    What is nested in either gets its place as a suffix.
+    """
+    if isinstance(answers, Mapping):
+        found: dict[str, Any] = {}
+        for key, value in answers.items():
+            found |= _flat(value, str(key).replace("/", "_"))
+        return found
+    flat = list(_flat(answers, "output").values())
+    if len(flat) != len(names):
+        names = [f"output_{number}" for number in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
+
+
+def _flat(value: Any, name: str) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            parts |= _flat(one, f"{name}_{key}")
+    elif isinstance(value, (list, tuple)):
+        for at, one in enumerate(value):
+            parts |= _flat(one, f"{name}_{at}")
+    else:
+        parts[name] = value
+    return parts

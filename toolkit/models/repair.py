@@ -1,0 +1,68 @@
+"""Configurations that a loader of today misreads or refuses, put right without changing meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+# How an operation of Keras 3 is told from the layer of the same name.
+OPERATION = "keras.ops>"
+
+
+def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) -> Any:
+    """The configuration as today's loader of a generation takes it; an equal one if it does.
+
+    What models were compiled with is taken out: it names losses and metrics that may be gone, or
+    the user's own, and nothing here trains with them. A Keras 2 GRU that says nothing of
+    ``reset_after`` is from before there was a choice: False. A Keras 2 ``.h5`` keeps the user's own
+    function in a form that its loader does not read; by its name alone it does. A Keras 3 ``.h5``
+    keeps of a ``keras.ops`` call (``x + 1``) the name alone, which its loader takes for a layer's:
+    it gets a name that :func:`operations` knows.
+    """
+    if isinstance(config, list):
+        return [repaired(one, generation, kind) for one in config]
+    if not isinstance(config, Mapping):
+        return config
+    found = {
+        key: repaired(value, generation, kind)
+        for key, value in config.items()
+        if key != "compile_config" or value is None
+    }
+    inner = found.get("config")
+    is_function = (found.get("class_name"), found.get("module")) == ("function", "builtins")
+    if generation == "keras2" and kind != "keras" and is_function:
+        return inner
+    if not isinstance(inner, dict):
+        return found
+    if generation == "keras2" and found.get("class_name") in ("GRU", "GRUCell"):
+        found["config"] = {"reset_after": False, **inner}
+    # Every layer says whether it is trainable; no operation does.
+    of_graph = "inbound_nodes" in found and "module" not in found
+    if generation == "keras3" and of_graph and not inner.keys() & {"trainable", "batch_shape"}:
+        found["class_name"] = OPERATION + str(found.get("class_name"))
+    return found
+
+
+def operations(config: Any) -> Mapping[str, type]:
+    """Keras 3's classes for the operations that :func:`repaired` named. In the worker."""
+    from keras.src import ops
+    from keras.src.ops.operation import Operation
+
+    found = {}
+    spaces = (ops.core, ops.image, ops.linalg, ops.math, ops.nn, ops.numpy)
+    for name in set(_named(config)):
+        for space in spaces:
+            kind = vars(space).get(name.removeprefix(OPERATION))
+            if isinstance(kind, type) and issubclass(kind, Operation):
+                found[name] = kind
+    return found
+
+
+def _named(config: Any) -> Iterator[str]:
+    if isinstance(config, Mapping):
+        name = config.get("class_name")
+        if isinstance(name, str) and name.startswith(OPERATION):
+            yield name
+    if isinstance(config, (list, Mapping)):
+        for value in config.values() if isinstance(config, Mapping) else config:
+            yield from _named(value)

@@ -1,0 +1,81 @@
+"""The wrappers that TFMOT leaves in a model's file: told apart, loaded and stripped. In the worker.
+
+Pruning and clustering wrappers have done their work once training has ended. Those of
+quantization-aware training hold the ranges that the converter needs, and stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PRUNING = frozenset({"PruneLowMagnitude"})
+CLUSTERING = frozenset({"ClusterWeights"})
+QUANTIZATION = frozenset(
+    {"QuantizeWrapper", "QuantizeWrapperV2", "QuantizeLayer", "QuantizeAnnotate"}
+)
+WRAPPERS = PRUNING | CLUSTERING | QUANTIZATION
+
+COLLABORATIVE = "tensorflow_model_optimization.python.core.quantization.keras.collab_opts"
+
+
+def wrappers_in(config: Any) -> frozenset[str]:
+    """The names of TFMOT's wrappers in a configuration."""
+    if isinstance(config, list):
+        return frozenset().union(*map(wrappers_in, config))
+    if not isinstance(config, Mapping):
+        return frozenset()
+    name = str(config.get("class_name")).rpartition(">")[2]
+    return frozenset().union({name} & WRAPPERS, *map(wrappers_in, config.values()))
+
+
+def import_tfmot() -> Any:
+    """``tensorflow_model_optimization``, without what importing it does to the environment.
+
+    It sets TF_USE_LEGACY_KERAS, which would decide what ``tf.keras`` is here and in children.
+    """
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    try:
+        import tensorflow_model_optimization as tfmot
+    finally:
+        if before is None:
+            os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        else:
+            os.environ["TF_USE_LEGACY_KERAS"] = before
+    return tfmot
+
+
+@contextlib.contextmanager
+def scope(wrappers: frozenset[str]) -> Iterator[None]:
+    """What the tf_keras loader needs to know of TFMOT's classes."""
+    with contextlib.ExitStack() as stack:
+        if wrappers:
+            tfmot = import_tfmot()
+            if wrappers & PRUNING:
+                stack.enter_context(tfmot.sparsity.keras.prune_scope())
+            if wrappers & CLUSTERING:
+                stack.enter_context(tfmot.clustering.keras.cluster_scope())
+            if wrappers & QUANTIZATION:
+                stack.enter_context(tfmot.quantization.keras.quantize_scope(_collaborative()))
+        yield
+
+
+def strip(model: Any, wrappers: frozenset[str]) -> Any:
+    """The model without the wrappers of pruning and clustering."""
+    if wrappers & PRUNING:
+        model = import_tfmot().sparsity.keras.strip_pruning(model)
+    if wrappers & CLUSTERING:
+        model = import_tfmot().clustering.keras.strip_clustering(model)
+    return model
+
+
+def _collaborative() -> Mapping[str, Any]:
+    """The classes of the schemes that keep sparsity or clusters while quantizing."""
+    found: dict[str, Any] = {}
+    for scheme in ("cluster_preserve", "prune_preserve"):
+        module = importlib.import_module(f"{COLLABORATIVE}.{scheme}.{scheme}_quantize_registry")
+        found |= {name: one for name, one in vars(module).items() if isinstance(one, type)}
+    return {name: one for name, one in found.items() if "Preserve" in name}
