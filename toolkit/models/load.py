@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import files, wrappers
@@ -157,14 +157,23 @@ def _check(model: Model, content: Content, objects: Any, trust: bool) -> None:
 
 @contextlib.contextmanager
 def _mended(model: Model, content: Content, config: Any) -> Iterator[Path]:
-    """The file, or a copy of it where its configuration was repaired."""
+    """The file, or a copy of it where its configuration was repaired.
+
+    Loaders go by a file's suffix, edgekit by its content; both must see the same in it.
+    """
     # What the whole model was compiled with is left to compile=False.
     original = {k: v for k, v in content.config.items() if k != "compile_config" or v is None}
-    if config == original or model.kind not in ("keras", "h5"):
+    kind: Literal["keras", "h5"] = "keras" if model.kind == "keras" else "h5"
+    if config != original:
+        with files.with_config(model.path, kind, config) as path:
+            yield path
+    elif model.path.suffix == f".{kind}":
         yield model.path
-        return
-    with files.with_config(model.path, model.kind, config) as path:
-        yield path
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / f"model.{kind}"
+            link.symlink_to(model.path.resolve())
+            yield link
 
 
 def _load_weights(built: Any, model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,30 @@ def test_model_that_hangs_is_ended_and_named(
             worker.call(train, *arguments)
     assert what in caught.value.message
     assert "[limits]" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_architecture_with_own_layers_converts_by_options(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import keras\n"
+        "class Twice(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return x * 2.0\n"
+    )
+    make = (
+        "import keras, mine\n"
+        "m = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), mine.Twice()])\n"
+        "open('net.json', 'w').write(m.to_json()); m.save_weights('trained.weights.h5')\n"
+    )
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
+    options = ("--weights", "trained.weights.h5", "--no-evaluate", "--precision", "float32")
+    refused = edgekit("convert", "net.json", *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "EK-MODEL-013" in refused.stderr
+    assert "Twice" in refused.stderr
+    done = edgekit("convert", "net.json", *options, "--custom-objects", "mine.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "build/net/float32/model.tflite").is_file()
 
 
 @pytest.mark.slow

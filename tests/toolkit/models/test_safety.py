@@ -196,6 +196,11 @@ def claims(file):
     file.attrs["keras_version"] = "3.8.0"
 edit_h5("two-plain.h5", "two-claims-three.h5", claims)
 edit_config("two-plain.keras", "two-claims-three.keras", lambda c: c, version="3.8.0")
+# A Lambda for whom reads it as HDF5, a harmless model for whom reads it as a zip.
+sequence(tf_keras).save("harmless.keras")
+Path("both.h5").write_bytes(
+    Path("two-plain.h5").read_bytes() + Path("harmless.keras").read_bytes())
+shutil.copy("harmless.keras", "no-suffix")
 Path("names.json").write_text(json.dumps(names + ["two-claims-three.h5", "two-claims-three.keras"]))
 from edgekit.types import Model
 def sprung():
@@ -214,6 +219,9 @@ for name in [*names, "two-claims-three.h5", "two-claims-three.keras"]:
             outcomes[name] = {"error": "none"}
         except EdgekitError as error:
             outcomes[name].setdefault("past", []).append(error.code)
+    outcomes[name]["sprung"] = sprung()
+for name in ("both.h5", "no-suffix"):
+    load_case(name, name)
     outcomes[name]["sprung"] = sprung()
 for name in names:
     try:
@@ -315,6 +323,13 @@ def test_lambda_reaches_no_loader_without_trust(planted: Path) -> None:
         assert found[name]["error"] == "EK-MODEL-005", name
         assert found[name]["past"] == ["EK-MODEL-005"] * 3, name
         assert not found[name]["sprung"], name
+
+
+@pytest.mark.parametrize("name", ["both.h5", "no-suffix"])
+def test_loader_sees_what_was_looked_at_whatever_the_suffix(planted: Path, name: str) -> None:
+    outcome = loading.outcomes(planted)[name]
+    assert "error" not in outcome, outcome
+    assert not outcome["sprung"]
 
 
 def test_lambda_runs_with_trust(planted: Path) -> None:
