@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 # How an operation of Keras 3 is told from the layer of the same name.
 OPERATION = "keras.ops>"
+# Every layer says one of these of itself, no operation does.
+LAYERS = frozenset({"trainable", "batch_shape", "batch_input_shape", "layers"})
 
 
 def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) -> Any:
@@ -36,9 +38,8 @@ def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) ->
         return found
     if generation == "keras2" and found.get("class_name") in ("GRU", "GRUCell"):
         found["config"] = {"reset_after": False, **inner}
-    # Every layer says whether it is trainable; no operation does.
     of_graph = "inbound_nodes" in found and "module" not in found
-    if generation == "keras3" and of_graph and not inner.keys() & {"trainable", "batch_shape"}:
+    if generation == "keras3" and of_graph and not inner.keys() & LAYERS:
         found["class_name"] = OPERATION + str(found.get("class_name"))
     return found
 
