@@ -41,8 +41,9 @@ class Search:
             for group in self.groups
         )
         self._order = [np.argsort(-scores[g.name], kind="stable") for g in self.groups]
+        # A residual stream narrows every layer that adds to it.
         self._losses = [
-            _losses(scores[g.name][order])
+            _losses(scores[g.name][order]) * len(g.producers)
             for g, order in zip(self.groups, self._order, strict=True)
         ]
         self._terms = _Terms.of(found)
@@ -72,7 +73,7 @@ class Search:
         return self.macs(widths) <= (1 - self.share) * self.before
 
     def lost(self, widths: Widths) -> float:
-        """The sum over the groups of -log(share of the importance that stays)."""
+        """The sum over the layers that make channels of -log(share of the importance kept)."""
         return float(sum(loss[w] for loss, w in zip(self._losses, widths, strict=True)))
 
     def uniform(self) -> Widths:

@@ -83,8 +83,8 @@ class ChannelPlan:
     """Which channels of a model stay, and what that saves. Multiply-accumulates are of batch 1.
 
     ``importance_lost`` is the planner's own measure, to compare plans of one model: the sum over
-    groups of -log(importance kept). ``nanoseconds_before`` and ``_after`` are what a given cost
-    function measured.
+    layers that make channels of -log(share of the importance kept). ``nanoseconds_before`` and
+    ``nanoseconds_after`` are what a given cost function measured.
     """
 
     groups: tuple[Group, ...]
