@@ -16,7 +16,6 @@ import numpy.typing as npt
 from edgekit.compression.channels.search import Search, Widths
 from edgekit.compression.channels.settings import ChannelPlan
 
-MEASURED = 24
 PROBED = 12
 # Below this share of the mean saving a probe is noise.
 FAINTEST = 0.1
@@ -25,9 +24,9 @@ FAINTEST = 0.1
 def fastest(search: Search, cost: Callable[[ChannelPlan], float]) -> ChannelPlan:
     """The plan within the budget that saves the most nanoseconds for the importance it loses.
 
-    At most 24 plans are measured: the model as it is; up to 12 with one group at half its width,
-    which tells what a multiply-accumulate of that group takes; and the plans of the whole model
-    that these figures and the bare counts give in blocks of 1, 2 and 4 multiples, and the uniform.
+    At most 20 plans are measured: the model as it is; up to 12 with one group at half its width,
+    which tells what a multiply-accumulate of that group takes; the uniform plan; and up to 6 that
+    these figures and the bare counts give, in blocks of 1, 2 and 4 multiples.
     """
     bench = _Bench(search, cost)
     before = bench.time(search.full)

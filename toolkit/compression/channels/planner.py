@@ -36,7 +36,8 @@ def plan(
 
     ``gradients`` is what :func:`taylor` gave, for importance "taylor"; ``cost(plan)`` the
     nanoseconds of the model that ``shrink(model, plan)`` is, for objective "latency": called at
-    most 24 times. Raises :class:`CompressionError` where no channel can go, or too few.
+    most 20 times, and only as good as it repeats (interleave it with the whole model).
+    Raises :class:`CompressionError` where no channel can go, or too few.
     """
     if settings.importance == "taylor" and gradients is None:
         hint = "give data to train on, or set importance = 'l1'"

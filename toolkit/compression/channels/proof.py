@@ -67,6 +67,8 @@ def _masked(found: Analysis, mask: Mask) -> Iterator[None]:
 def _random(tensor: Any, seed: int) -> npt.NDArray[Any]:
     shape = tuple(size or 1 for size in tensor.shape[1:])
     dtype = str(getattr(tensor.dtype, "name", tensor.dtype))
+    if dtype == "string":
+        return np.full((ITEMS, *shape), "")
     if "float" in dtype:
         return np.random.default_rng(seed).normal(size=(ITEMS, *shape)).astype(dtype)
     return np.zeros((ITEMS, *shape), dtype)

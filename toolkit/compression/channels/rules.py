@@ -32,12 +32,11 @@ ACTIVATION_LAYERS = frozenset({"ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"})
 # keras.ops and TensorFlow functions in the graph, without "_" and in lower case.
 ELEMENTWISE = frozenset(
     {name.replace("_", "") for name in ACTIVATIONS}
-    | {"abs", "absolute", "clip", "clipbyvalue", "exp", "identity", "negative", "neg", "sqrt",
-       "square"}
+    | {"abs", "absolute", "exp", "identity", "negative", "neg", "sqrt", "square"}
 )  # fmt: skip
 MERGES = frozenset(
-    {"add", "average", "divide", "maximum", "minimum", "mul", "multiply", "sub", "subtract",
-     "truediv", "truedivide"}
+    {"add", "divide", "maximum", "minimum", "mul", "multiply", "sub", "subtract", "truediv",
+     "truedivide"}
 )  # fmt: skip
 
 
@@ -45,10 +44,11 @@ def propagate(walk: Walk, call: Call, reads: list[Layout]) -> list[Layout] | str
     """The channels of a call's outputs, or why they are not known."""
     kind = call.kind
     if not type(call.layer).__module__.startswith(("keras.", "tf_keras.")):
-        return "a layer of your own" if kind not in RULES else f"your own {kind}, not Keras's"
+        return "not a layer of Keras" if kind not in RULES else f"not Keras's {kind}"
     if getattr(call.layer, "data_format", None) == "channels_first":
         return "its data_format is channels_first"
-    rule = RULES.get(kind) or _operation(kind)
+    rule = RULES.get(kind) if hasattr(call.layer, "weights") else None
+    rule = rule or _operation(kind)
     if rule is None:
         return ""
     if len(call.outputs) != 1 or (len(reads) != 1 and rule not in (_merge, _concatenate, _input)):
@@ -58,6 +58,7 @@ def propagate(walk: Walk, call: Call, reads: list[Layout]) -> list[Layout] | str
 
 
 def _operation(kind: str) -> Rule | None:
+    """The rule of a function in the graph: Keras's operations share names with its layers."""
     plain = kind.split(".")[-1].replace("_", "").lower()
     if plain in MERGES:
         return _merge
@@ -245,7 +246,8 @@ def _reshape(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
         layout = read
     else:
         return f"from {list(before)} to {list(after)}"
-    walk.record(call, read, None, lambda _: Sketch((), (("target_shape", layout),)))
+    if call.layer.target_shape[-1] != -1:
+        walk.record(call, layout, None, lambda _: Sketch((), (("target_shape", layout),)))
     return layout
 
 

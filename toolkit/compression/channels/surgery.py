@@ -134,7 +134,7 @@ class _Surgeon:
 
 
 def _count(value: Any, count: int) -> Any:
-    """A setting with another channel count; -1 means "whatever there is" and stays."""
+    """A setting with another channel count; -1 says "as many as there are" and stays."""
     if isinstance(value, (list, tuple)):
         return (*value[:-1], _count(value[-1], count))
     return value if value == -1 else count
