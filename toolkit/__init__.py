@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgekit.api import check as check
+    from edgekit.api import compress as compress
     from edgekit.api import convert as convert
     from edgekit.api import init as init
     from edgekit.api import verify as verify
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Imported when first used: `edgekit --help` pays for none of it.
 _PUBLIC = {
     "check": "edgekit.api",
+    "compress": "edgekit.api",
     "convert": "edgekit.api",
     "init": "edgekit.api",
     "verify": "edgekit.api",
@@ -31,7 +33,7 @@ _PUBLIC = {
     "Report": "edgekit.types",
 }
 
-__all__ = ["EdgekitError", "Project", "Report", "check", "convert", "init", "verify"]
+__all__ = ["EdgekitError", "Project", "Report", "check", "compress", "convert", "init", "verify"]
 
 
 def __getattr__(name: str) -> Any:

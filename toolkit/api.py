@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
 from edgekit.types import Progress, Report, Silent
 
-__all__ = ["Options", "Report", "check", "convert", "init", "latest", "verify"]
+__all__ = ["Options", "Report", "check", "compress", "convert", "init", "latest", "verify"]
 
 
 def convert(
@@ -26,8 +27,28 @@ def convert(
 
     Raises :class:`EdgekitError`. A failed gate is no error: see ``report.verdict``.
     """
+    return _run(pipeline.convert, project, options, progress)
+
+
+def compress(
+    project: Project, options: Options | None = None, progress: Progress | None = None
+) -> Report:
+    """Make the model smaller by the schemes of ``[compress]``, and report what was achieved.
+
+    ``report.compression.files`` are the compressed model's. Raises :class:`EdgekitError`.
+    """
+    if not project.compress.schemes:
+        hint = "say --prune 0.5, --cluster 16, --qat or --channels 0.5, or write [compress]"
+        raise ProjectError("EK-PROJECT-011", "there is no compression scheme to apply", hint)
+    return _run(pipeline.compress_only, project, options, progress)
+
+
+def _run(
+    job: Callable[[Project, Options, Progress], Report], project: Project,
+    options: Options | None, progress: Progress | None,
+) -> Report:  # fmt: skip
     options = options or Options()
-    report = pipeline.convert(project, options, progress or Silent())
+    report = job(project, options, progress or Silent())
     root = (options.output or project.root).resolve()
     write(report, root / ".edgekit" / "runs" / report.run)
     return report

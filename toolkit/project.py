@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -21,6 +20,8 @@ from pydantic import (
 )
 
 from edgekit.errors import ProjectError, did_you_mean
+from edgekit.project_compress import CompressTable
+from edgekit.project_table import Table
 from edgekit.targets import catalog
 from edgekit.types import Preprocess
 
@@ -71,12 +72,6 @@ Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIM
 Number = Annotated[float, BeforeValidator(parse_number)]
 
 
-class Table(BaseModel):
-    """A table of the project file: read-only, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class ModelTable(Table):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
@@ -84,7 +79,7 @@ class ModelTable(Table):
     weights: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
-    twins: dict[str, str] = {}
+    twins: dict[str, str] = Field(default_factory=dict)
 
 
 class PreprocessTable(Table):
@@ -112,16 +107,6 @@ class TrainTable(Table):
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0)
-
-
-class PruneTable(Table):
-    sparsity: float = Field(gt=0, lt=1)
-    schedule: Literal["polynomial", "constant"] = "polynomial"
-
-
-class CompressTable(Table):
-    prune: PruneTable | None = None
-    finetune_epochs: int = Field(default=2, ge=0)
 
 
 class ConvertTable(Table):
@@ -188,7 +173,7 @@ class Project(Table):
     convert: ConvertTable = ConvertTable()
     evaluate: EvaluateTable = EvaluateTable()
     limits: LimitsTable = LimitsTable()
-    targets: dict[str, TargetTable] = {}
+    targets: dict[str, TargetTable] = Field(default_factory=dict)
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
 

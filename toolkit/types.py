@@ -115,13 +115,74 @@ class SavedModel:
 
 
 @dataclass(frozen=True)
-class Pruning:
-    """What pruning was asked for and what it achieved, whole and per layer (shares of weights)."""
+class LayerCompression:
+    """What a scheme was asked to do with a layer, and what the layer then holds.
 
-    requested: float
-    achieved: float
-    layers: tuple[tuple[str, float], ...]
-    finetuned: bool
+    ``requested`` is a sparsity, a number of clusters, a number of channels, or 1 for
+    quantization-aware training; absent where ``reason`` says why the layer was left alone.
+    ``sparsity`` is the share of zeros in its ``weights`` kernel elements, ``unique`` how many
+    different values its largest kernel has. ``channels`` and ``macs`` (multiply-accumulates) are
+    before and after, where channels were removed.
+    """
+
+    layer: str
+    kind: str
+    weights: int
+    requested: float | None
+    sparsity: float
+    unique: int
+    reason: str = ""
+    channels: tuple[int, int] | None = None
+    macs: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class SchemeResult:
+    """One scheme as it was applied: what was asked, what each layer holds, what it cost.
+
+    ``metric`` is the model's once the scheme is applied, ``recovered`` after fine-tuning for
+    ``epochs``; ``best_epoch`` is the one whose weights were kept. ``speed`` says in words what the
+    scheme does for latency on the runtimes of the run's targets. Before and after, where channels
+    were removed: ``macs`` (multiply-accumulates), ``parameters``, and the ``nanoseconds`` that a
+    planner of latency measured.
+    """
+
+    scheme: str
+    requested: str
+    sparsity: float
+    layers: tuple[LayerCompression, ...]
+    metric: Measurement
+    recovered: Measurement
+    epochs: int
+    best_epoch: int | None
+    seconds: float
+    speed: str
+    macs: tuple[int, int] | None = None
+    parameters: tuple[int, int] | None = None
+    nanoseconds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a model rebuilt in the other Keras was proven equal: largest relative differences.
+
+    ``random`` over random items, ``real`` over real ones where there were any; ``dropped`` are the
+    settings left behind because they held their default.
+    """
+
+    random: float
+    real: float | None
+    tolerance: float
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Everything that was done to make a model smaller, in order, and the files it became."""
+
+    schemes: tuple[SchemeResult, ...]
+    bridge: Proof | None
+    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -178,7 +239,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of a model: the reference has no drop, parity or ratio."""
+    """What was measured of a model: the reference has no drop, parity or ratio.
+
+    ``latency_ratio`` is to the reference, ``uncompressed_ratio`` to the same precision made of the
+    uncompressed model, where that was timed beside it; below 1 is faster.
+    """
 
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     drop: Mapping[str, Measurement] = field(default_factory=dict)
@@ -186,6 +251,7 @@ class Evaluation:
     parity: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
     latency: Latency | None = None
     latency_ratio: Measurement | None = None
+    uncompressed_ratio: Measurement | None = None
     memory: Memory | None = None
     runtimes: tuple[RuntimeResult, ...] = ()
 
@@ -204,6 +270,7 @@ class Candidate:
     sha256: str = ""
     bytes: int = 0
     compressed_bytes: int = 0
+    zstd_bytes: int = 0
     operators: tuple[Operator, ...] = ()
     float_operators: tuple[str, ...] = ()
     problem: str = ""
@@ -285,7 +352,7 @@ class Report:
     stages: tuple[StageRecord, ...]
     reference: SavedModel
     reference_evaluation: Evaluation
-    pruning: Pruning | None
+    compression: Compression | None
     candidates: tuple[Candidate, ...]
     targets: tuple[TargetResult, ...]
     verdict: Verdict

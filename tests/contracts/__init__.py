@@ -12,4 +12,6 @@ Needs pytest.
 import pytest
 
 # Before they are imported: a failing assertion then shows its values, as in a test file.
-pytest.register_assert_rewrite("edgekit.contracts.runner", "edgekit.contracts.target")
+pytest.register_assert_rewrite(
+    "edgekit.contracts.runner", "edgekit.contracts.scheme", "edgekit.contracts.target"
+)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from edgekit.cli.console import common, project_option
-from edgekit.cli.convert import limits, show
+from edgekit.cli.convert import show
+from edgekit.cli.options import limits
 
 
 @click.command("check")

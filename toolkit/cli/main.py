@@ -19,6 +19,7 @@ from edgekit.errors import EdgekitError, ExitCode
 COMMANDS = {
     "init": "write the example project, ready to convert",
     "convert": "the main job: candidates, checks, verdict and bundles from a model",
+    "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
     "check": "the gate on a finished run: budgets become an exit code",
     "verify": "check a bundle: its files, its model, its golden pairs",
     "targets": "the catalog of targets",

@@ -1,1 +1,1 @@
-"""Smaller models by TFMOT's schemes; Keras 3 models cross to tf_keras, proven equal."""
+"""Smaller models: TFMOT's schemes for both Keras generations, and channels that really go."""

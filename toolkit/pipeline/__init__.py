@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from edgekit.gate import decide
-from edgekit.pipeline.judge import evaluate
-from edgekit.pipeline.make import candidates, export, obtain, prune
+from edgekit.pipeline.compress import compress, place_compressed
+from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
+from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import bundle, place
 from edgekit.pipeline.supply import supply
-from edgekit.project import Project
-from edgekit.types import Progress, Report
+from edgekit.project import ConvertTable, Project
+from edgekit.types import Progress, Report, Status, Verdict
 
-__all__ = ["Options", "convert"]
+__all__ = ["Options", "compress_only", "convert"]
 
 
 def convert(project: Project, options: Options, progress: Progress) -> Report:
@@ -26,7 +27,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         model = obtain(run)
         reference = export(run, model)
         items = supply(run, reference)
-        smaller, pruning = prune(run, model, reference, items)
+        smaller, compression = compress(run, model, reference, items)
         made = candidates(run, smaller, items)
         evaluated, judged = evaluate(run, reference, made, items)
         settled, targets, verdict = decide(
@@ -34,4 +35,37 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         )
         placed = place(run, settled)
         shipped = tuple(bundle(run, target, placed, reference, items) for target in targets)
-        return run.report(reference, evaluated, pruning, placed, shipped, verdict, items)
+        return run.report(reference, evaluated, compression, placed, shipped, verdict, items)
+
+
+def compress_only(project: Project, options: Options, progress: Progress) -> Report:
+    """Make the model smaller, keep it under ``build/``, and set it beside the uncompressed one.
+
+    Each precision is made of both, as ``int8`` and ``int8@uncompressed``; nothing is gated. Raises
+    :class:`EdgekitError`.
+    """
+    plan = Plan.of(_compared(project), options)
+    with Run(plan, progress) as run:
+        model = obtain(run)
+        reference = export(run, model)
+        items = supply(run, reference)
+        smaller, compression = compress(run, model, reference, items)
+        made = (
+            *candidates(run, reference, items, UNCOMPRESSED),
+            *candidates(run, smaller, items),
+        )
+        evaluated, judged = evaluate(run, reference, made, items)
+        kept = place_compressed(run, compression) if compression and not options.dry_run else None
+        verdict = Verdict(Status.NOT_EVALUATED, 0)
+        return run.report(reference, evaluated, kept or compression, judged, (), verdict, items)
+
+
+def _compared(project: Project) -> Project:
+    """The project with the precisions that show what compression does: float32, and int8."""
+    if "precisions" in project.convert.model_fields_set:
+        return project
+    data = project.data
+    calibrated = any((data.evaluate, data.train, data.representative))
+    aware = project.compress.quantization_aware is not None
+    precisions = ("int8",) if aware and calibrated else ("float32", "int8")[: 1 + calibrated]
+    return project.model_copy(update={"convert": ConvertTable(precisions=precisions)})

@@ -39,6 +39,7 @@ DISTRIBUTION = {
     "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tensorflow": "tensorflow",
 }  # fmt: skip
 NO_ARENA = "only a TFLM runner measures a tensor arena, and this version has none"
+UNCOMPRESSED = "uncompressed"
 # How many items another runtime must answer as the judging one does.
 MATRIX_ITEMS = 200
 
@@ -121,6 +122,17 @@ def _answers(run: Run, subject: Timed, digest: str, items: Items) -> Artefact:
         return {**facts, "runtime": result["runtime"], "version": result["version"]}
 
     return run.keep(run.store.obtain("answers", key, make))
+
+
+def metric_of(
+    run: Run, reference: SavedModel, path: Path, digest: str, items: Items
+) -> Measurement:
+    """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
+    truth = _answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
+    output = _output(run, reference)
+    answers = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
+    found = _reference_evaluation(run, truth, answers[output], items)
+    return found.metrics[items.metric.name]
 
 
 def _reference_evaluation(run: Run, truth: Artefact, answers: Floats, items: Items) -> Evaluation:
@@ -344,6 +356,9 @@ def _time(
             name: {
                 "latency": dataclasses.asdict(timing.summarize(found)),
                 "ratio": dataclasses.asdict(timing.ratio(found, samples[REFERENCE])),
+                "uncompressed": dataclasses.asdict(timing.ratio(found, samples[uncompressed(name)]))
+                if uncompressed(name) in samples
+                else None,
             }
             for name, found in samples.items()
         }
@@ -364,7 +379,13 @@ def _time(
     return _with_latency(base, facts[REFERENCE], False), timed
 
 
+def uncompressed(name: str) -> str:
+    """The id of the candidate of the same precision made of the uncompressed model."""
+    return f"{name}@{UNCOMPRESSED}"
+
+
 def _with_latency(evaluation: Evaluation, facts: Mapping[str, Json], compared: bool) -> Evaluation:
     latency = Latency(**{name: Measurement(**m) for name, m in facts["latency"].items()})
     ratio = Measurement(**facts["ratio"]) if compared else None
-    return replace(evaluation, latency=latency, latency_ratio=ratio)
+    smaller = Measurement(**facts["uncompressed"]) if facts.get("uncompressed") else None
+    return replace(evaluation, latency=latency, latency_ratio=ratio, uncompressed_ratio=smaller)

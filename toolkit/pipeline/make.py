@@ -1,27 +1,30 @@
-"""The making stages: obtain the model, export it, prune it, convert it."""
+"""The making stages: obtain the model, export it, convert it."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.compression import prune as pruning_scheme
+import zstandard
+
 from edgekit.converters import flatbuffer, tflite
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.models.export import Names, saved_model
 from edgekit.models.export import export as export_model
+from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, item_sizes, training_data
 from edgekit.store import Artefact, sha256
 from edgekit.training.fit import Training, train
-from edgekit.types import Advice, Candidate, Json, Model, Pruning, SavedModel, Status
+from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
 from edgekit.usercode import file_of, fingerprint
 
+# What package managers and update services use where size matters more than time.
+ZSTD_LEVEL = 19
 KERAS = ("tensorflow", "keras", "tf_keras")
 
 
@@ -38,26 +41,24 @@ def obtain(run: Run) -> Obtained:
     if run.plan.model is not None:
         return Obtained(run.plan.model)
     project, source = run.project, run.project.model.source
-    training = _training(run, project.train.epochs)
-    if training is None:
+    data = training(run, project.train.epochs)
+    if data is None:
         message = f"nothing trains {source}: the model is taken as the function returns it"
         fix = 'to train it, give [data] train = "data.py:train" or --train-data FILE.npz'
         run.advise(Advice("EK-NOTE-006", "info", message, fix))
-    with run.stage("train" if training else "build"):
+    with run.stage("train" if data else "build"):
         key = run.key(
             *KERAS,
             source=source,
             files=dict(fingerprint(source, project.root)),
-            training=_training_key(training) if training else None,
+            training=training_key(data) if data else None,
         )
         partial = run.store.partial("train", key)
         artefact = run.keep(
             run.store.obtain(
                 "train",
                 key,
-                lambda folder: run.worker.call(
-                    train, source, project.root, training, partial, folder
-                ),
+                lambda folder: run.worker.call(train, source, project.root, data, partial, folder),
             )
         )
     path, facts = artefact.path / "model.keras", artefact.facts
@@ -107,65 +108,32 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
             ),
         )
     )
+    stripped = [name for name in artefact.facts["wrappers"] if not name.startswith("Quantize")]
+    if stripped:
+        message = f"{model.path} still held {', '.join(stripped)}: the model is taken without"
+        run.advise(Advice("EK-NOTE-008", "info", message))
     return saved_model(artefact)
 
 
-def prune(
-    run: Run, obtained: Obtained, reference: SavedModel, items: Items
-) -> tuple[SavedModel, Pruning | None]:
-    """The SavedModel to convert: the pruned one where pruning is asked for, else the reference."""
-    project, asked = run.project, run.project.compress.prune
-    if asked is None:
-        return reference, None
-    model = obtained.model
-    training = _training(run, project.compress.finetune_epochs)
-    if training is None:
-        message = "pruned in one shot: without training data nothing wins back what it costs"
-        run.advise(
-            Advice("EK-NOTE-003", "warning", message, "give some with --train-data FILE.npz")
-        )
-    samples = next(iter(items.representative.values()), None)
-    plan = pruning_scheme.Plan(
-        asked.sparsity, asked.schedule, project.compress.finetune_epochs if training else 0
-    )
-    names = Names.of(reference)
-    with run.stage("prune"):
-        key = run.key(
-            *KERAS,
-            "tensorflow-model-optimization",
-            model=model.key,
-            plan=[plan.sparsity, plan.schedule, plan.epochs],
-            training=_training_key(training) if training else None,
-            samples=items.representative_digest,
-            trust=run.plan.options.trust,
-        )
-        artefact = run.keep(
-            run.store.obtain(
-                "prune",
-                key,
-                lambda folder: run.worker.call(
-                    pruning_scheme.prune, model, plan, training, samples, folder, names,
-                    run.plan.options.trust,
-                ),
-            )
-        )  # fmt: skip
-    facts = artefact.facts
-    layers = tuple((name, share) for name, share in facts["layers"])
-    done = Pruning(asked.sparsity, facts["achieved"], layers, facts["finetuned"])
-    return saved_model(artefact), done
+def candidates(
+    run: Run, model: SavedModel, items: Items, profile: str = ""
+) -> tuple[Candidate, ...]:
+    """One candidate per precision; a precision that cannot be made says why and stops no other.
 
-
-def candidates(run: Run, model: SavedModel, items: Items) -> tuple[Candidate, ...]:
-    """One candidate per precision; a precision that cannot be made says why and stops no other."""
+    Their ids are the precision, or ``precision@profile``.
+    """
     with run.stage("convert"):
         return tuple(
-            _candidate(run, model, items, precision, number)
+            _candidate(run, model, items, precision, number, profile)
             for number, precision in enumerate(run.plan.precisions)
         )
 
 
-def _candidate(run: Run, model: SavedModel, items: Items, precision: str, number: int) -> Candidate:
-    run.progress.update(number, len(run.plan.precisions), precision)
+def _candidate(
+    run: Run, model: SavedModel, items: Items, precision: str, number: int, profile: str
+) -> Candidate:
+    name = f"{precision}@{profile}" if profile else precision
+    run.progress.update(number, len(run.plan.precisions), name)
     calibrated = PRECISIONS[precision].calibrated
     key = run.key(
         "tensorflow",
@@ -187,8 +155,8 @@ def _candidate(run: Run, model: SavedModel, items: Items, precision: str, number
     except (ConversionError, WorkerError) as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
-        return Candidate(precision, precision, problem=problem, problem_status=Status.INCOMPATIBLE)
-    return read_back(artefact.path / tflite.FILE, precision)
+        return Candidate(name, precision, problem=problem, problem_status=Status.INCOMPATIBLE)
+    return replace(read_back(artefact.path / tflite.FILE, precision), id=name)
 
 
 def read_back(path: Path, precision: str) -> Candidate:
@@ -202,6 +170,7 @@ def read_back(path: Path, precision: str) -> Candidate:
         sha256=sha256(path),
         bytes=path.stat().st_size,
         compressed_bytes=_zipped(path),
+        zstd_bytes=len(zstandard.compress(path.read_bytes(), ZSTD_LEVEL)),
         operators=file.operators,
         float_operators=file.float_operators,
         problem=f"the file is not {precision}: {wrong}" if wrong else "",
@@ -216,7 +185,8 @@ def _zipped(path: Path) -> int:
     return len(buffer.getvalue())
 
 
-def _training(run: Run, epochs: int) -> Training | None:
+def training(run: Run, epochs: int) -> Training | None:
+    """The training data and how long to train on it, where the project names any."""
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
@@ -229,11 +199,12 @@ def _training(run: Run, epochs: int) -> Training | None:
     )
 
 
-def _training_key(training: Training) -> Mapping[str, Json]:
+def training_key(data: Training) -> Mapping[str, Json]:
+    """What the result of training depends on."""
     return {
-        "data": training.dataset.digest,
-        "epochs": training.epochs,
-        "batch_size": training.batch_size,
-        "seed": training.seed,
-        "preprocess": [training.preprocess.scale, training.preprocess.offset],
+        "data": data.dataset.digest,
+        "epochs": data.epochs,
+        "batch_size": data.batch_size,
+        "seed": data.seed,
+        "preprocess": [data.preprocess.scale, data.preprocess.offset],
     }

@@ -25,7 +25,8 @@ class Options:
 
     ``output`` is the root of what a run leaves. ``precisions_asked`` and ``targets_asked`` say
     that ``--precision`` and ``--target`` were given: then the budgets of the command line concern
-    every precision asked for, or the targets.
+    every precision asked for, or the targets. ``dry_run`` compresses in one shot, to see what would
+    be done, and keeps nothing.
     """
 
     output: Path | None = None
@@ -36,6 +37,7 @@ class Options:
     max_size: int | None = None
     precisions_asked: bool = False
     targets_asked: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Plan:
         for target in project.targets.values():
             if target.precision is not None and target.precision not in PRECISIONS:
                 raise project.unknown("precision", target.precision, PRECISIONS)
-        precisions = tuple(dict.fromkeys(project.convert.precisions))
+        precisions = tuple(dict.fromkeys(_precisions(project)))
         _check_metric(project)
         source = project.model.source
         model = None
@@ -89,8 +91,10 @@ class Plan:
 
     @property
     def calibrated(self) -> bool:
-        """Whether any precision needs a representative dataset."""
-        return any(PRECISIONS[precision].calibrated for precision in self.precisions)
+        """Whether a precision or a compression scheme takes representative items."""
+        return bool(self.project.compress.schemes) or any(
+            PRECISIONS[precision].calibrated for precision in self.precisions
+        )
 
     @property
     def timed_launches(self) -> int:
@@ -119,6 +123,14 @@ def _identify(project: Project, trust: bool) -> Model:
         weights=root / table.weights if table.weights else None,
         signature=table.signature,
     )
+
+
+def _precisions(project: Project) -> tuple[str, ...]:
+    """The precisions asked for; where none is, what the compressed model is made for."""
+    stated = "precisions" in project.convert.model_fields_set
+    if project.compress.quantization_aware is not None and not stated:
+        return ("int8",)
+    return project.convert.precisions
 
 
 def _name(source: str) -> str:
@@ -154,7 +166,8 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
         hint = "give labelled items with --data FILE.npz ([data] evaluate), or use --no-evaluate"
         raise DataError("EK-DATA-013", "there is no data to judge the candidates by", hint)
     calibrated = [precision for precision in precisions if PRECISIONS[precision].calibrated]
-    if calibrated and data.evaluate is None and data.representative is None:
+    trained = project.compress.schemes and data.train is not None
+    if calibrated and data.evaluate is None and data.representative is None and not trained:
         hint = "give real items with --representative FILE.npz or --data FILE.npz"
         message = f"{', '.join(calibrated)} needs a representative dataset"
         raise DataError("EK-DATA-014", message, hint)

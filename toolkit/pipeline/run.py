@@ -20,10 +20,10 @@ from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import (
     Advice,
     Candidate,
+    Compression,
     Evaluation,
     Json,
     Progress,
-    Pruning,
     Report,
     SavedModel,
     StageRecord,
@@ -99,7 +99,7 @@ class Run:
         return {**parts, "versions": {"edgekit": edgekit.__version__, **versions}}
 
     def report(
-        self, reference: SavedModel, evaluated: Evaluation, pruning: Pruning | None,
+        self, reference: SavedModel, evaluated: Evaluation, compression: Compression | None,
         candidates: tuple[Candidate, ...], targets: tuple[TargetResult, ...], verdict: Verdict,
         items: Items,
     ) -> Report:  # fmt: skip
@@ -119,7 +119,7 @@ class Run:
             stages=tuple(self._stages),
             reference=reference,
             reference_evaluation=evaluated,
-            pruning=pruning,
+            compression=compression,
             candidates=candidates,
             targets=targets,
             verdict=verdict,

@@ -16,6 +16,7 @@ from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics
+from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Preprocess, SavedModel
 from edgekit.usercode import is_reference
 
@@ -120,6 +121,9 @@ def _choose(
     if not run.plan.calibrated:
         return everything, nothing, None
     wanted = run.project.data.representative
+    if wanted is None and run.project.compress.schemes and run.project.data.train is not None:
+        # Training items are at hand: no evaluation item needs to be given up.
+        wanted = RepresentativeTable.model_validate({"from": "train", "samples": SAMPLES})
     if wanted is None or wanted.from_ == "evaluate":
         if judged is None:
             return everything, nothing, None

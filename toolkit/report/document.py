@@ -15,6 +15,7 @@ from edgekit.types import (
     Bundle,
     Candidate,
     CheckResult,
+    Compression,
     Evaluation,
     Json,
     Latency,
@@ -22,7 +23,6 @@ from edgekit.types import (
     Memory,
     Operator,
     PairedCounts,
-    Pruning,
     Report,
     RuntimeResult,
     SavedModel,
@@ -51,7 +51,7 @@ def to_json(report: Report) -> dict[str, Json]:
         "settings": _plain(report.settings),
         "stages": _plain(report.stages),
         "reference": reference,
-        "pruning": _plain(report.pruning),
+        "compression": _plain(report.compression),
         "candidates": [_candidate(candidate) for candidate in report.candidates],
         "targets": _plain(report.targets),
         "verdict": _plain(report.verdict),
@@ -84,7 +84,7 @@ def from_json(document: Mapping[str, Any]) -> Report:
         stages=tuple(StageRecord(**s) for s in document["stages"]),
         reference=_read_reference(document["reference"]),
         reference_evaluation=evaluation_from(document["reference"]),
-        pruning=_read_pruning(document["pruning"]),
+        compression=_read_compression(document["compression"]),
         candidates=tuple(_read_candidate(c) for c in document["candidates"]),
         targets=tuple(_read_target(t) for t in document["targets"]),
         verdict=Verdict(
@@ -142,6 +142,7 @@ def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
         parity={name: _measurements(p) for name, p in document["parity"].items()},
         latency=Latency(**_measurements(latency)) if latency else None,
         latency_ratio=_measurement(document["latency_ratio"]),
+        uncompressed_ratio=_measurement(document["uncompressed_ratio"]),
         memory=Memory(**_measurements(memory)) if memory else None,
         runtimes=tuple(
             RuntimeResult(**{**r, "status": Status(r["status"])}) for r in document["runtimes"]
@@ -161,11 +162,10 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
     )  # fmt: skip
 
 
-def _read_pruning(document: Mapping[str, Any] | None) -> Pruning | None:
-    if document is None:
-        return None
-    layers = tuple((name, share) for name, share in document["layers"])
-    return Pruning(**{**document, "layers": layers})
+def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Compression).validate_python(document) if document else None
 
 
 def _read_candidate(document: Mapping[str, Any]) -> Candidate:
@@ -174,6 +174,7 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         path=Path(document["path"]) if document["path"] else None,
         sha256=document["sha256"], bytes=document["bytes"],
         compressed_bytes=document["compressed_bytes"],
+        zstd_bytes=document["zstd_bytes"],
         operators=tuple(Operator(**o) for o in document["operators"]),
         float_operators=tuple(document["float_operators"]),
         problem=document["problem"], problem_status=Status(document["problem_status"]),

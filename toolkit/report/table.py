@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edgekit.report import words
-from edgekit.types import Evaluation, Report, Status
+from edgekit.report.compression import compression_lines
+from edgekit.types import Evaluation, Report, SchemeResult, Status
 
 MARKS = {
     Status.PASSED: ("passed", "green"),
@@ -45,8 +46,8 @@ def rows(report: Report) -> Iterator[Row]:
         (
             ("SavedModel", ""),
             (words.size(report.reference.bytes), ""),
-            *_sparsity(report, pruned=False),
-            *_measured(report.reference_evaluation, metric, bounded),
+            *_sparsity(report, ""),
+            *measured(report.reference_evaluation, metric, bounded),
             ("reference", ""),
         )
     )
@@ -60,15 +61,15 @@ def rows(report: Report) -> Iterator[Row]:
                     words.size(candidate.bytes) if has_file else words.NONE,
                     words.size(candidate.compressed_bytes) if has_file else "",
                 ),
-                *_sparsity(report, pruned=has_file),
-                *_measured(candidate.evaluation, metric, bounded),
+                *_sparsity(report, candidate.id if has_file else ""),
+                *measured(candidate.evaluation, metric, bounded),
                 (mark, ""),
             ),
             style,
         )
 
 
-def _measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[str, str], ...]:
+def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[str, str], ...]:
     value, drop = evaluation.metrics.get(metric), evaluation.drop.get(metric)
     latency, ratio = evaluation.latency, evaluation.latency_ratio
     memory = evaluation.memory.peak_rss if evaluation.memory else None
@@ -82,13 +83,19 @@ def _measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple
     )  # fmt: skip
 
 
-def _sparsity(report: Report, pruned: bool) -> tuple[tuple[str, str], ...]:
+def _pruning(report: Report) -> SchemeResult | None:
+    schemes = report.compression.schemes if report.compression else ()
+    return next((one for one in schemes if one.scheme == "prune"), None)
+
+
+def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
     """The cell for achieved and requested sparsity, in runs that prune."""
-    if report.pruning is None:
+    pruned = _pruning(report)
+    if pruned is None:
         return ()
-    if not pruned:
+    if not candidate or "@" in candidate:
         return ((words.NONE, ""),)
-    return ((f"{report.pruning.achieved:.1%}", f"{report.pruning.requested:.1%}"),)
+    return ((f"{pruned.sparsity:.1%}", pruned.requested.removesuffix(" zeros")),)
 
 
 def headings(report: Report) -> list[tuple[str, str]]:
@@ -98,35 +105,44 @@ def headings(report: Report) -> list[tuple[str, str]]:
     return [
         (first.format(metric=metric) + (unit if first == "drop" else ""), second)
         for first, second in HEADINGS
-        if first != "sparsity" or report.pruning is not None
+        if first != "sparsity" or _pruning(report) is not None
     ]
 
 
 def table(report: Report) -> object:
     """The table for a rich console."""
+    return drawn(headings(report), rows(report))
+
+
+def drawn(titles: list[tuple[str, str]], rows: Iterable[Row]) -> object:
+    """A table of two-line cells for a rich console: words left, figures right."""
     from rich.table import Table
-    from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    titles = headings(report)
     for number, (first, second) in enumerate(titles):
         justify = "left" if number in (0, len(titles) - 1) else "right"
-        title = Text(first, "bold").append(f"\n{second}", "dim not bold")
-        shown.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for row in rows(report):
-        cells = []
-        for number, (first, second) in enumerate(row.cells):
-            style = row.style if number == len(row.cells) - 1 else ""
-            cells.append(Text(first, style).append(f"\n{second}", "dim"))
-        shown.add_row(*cells)
+        title = _cell(first, second, "bold", "dim not bold")
+        # Reasons have no title, and may be long.
+        shown.add_column(title, justify=justify, no_wrap=bool(first))  # type: ignore[arg-type]
+    for row in rows:
+        styles = ["" for _ in row.cells[1:]] + [row.style]
+        cells = [_cell(*cell, style, "dim") for cell, style in zip(row.cells, styles, strict=True)]
+        shown.add_row(*cells)  # type: ignore[arg-type]
     return shown
+
+
+def _cell(first: str, second: str, style: str, below: str) -> object:
+    from rich.text import Text
+
+    text = Text(first, style)
+    return text.append(f"\n{second}", below) if second else text
 
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """What to say below the table: lines and their style."""
-    if report.pruning:
-        how = "and fine-tuned" if report.pruning.finetuned else "in one shot, without fine-tuning"
-        yield f"pruned {how}; the drop counts from the model before pruning", ""
+    if report.compression:
+        for line in compression_lines(report):
+            yield line, ""
     for candidate in report.candidates:
         if candidate.problem:
             yield f"{candidate.id}: {candidate.problem}", "yellow"

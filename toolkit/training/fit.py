@@ -91,8 +91,8 @@ def fit(
     model: Any, training: Training, epochs: int, callbacks: list[Any], progress: Report | None
 ) -> Mapping[str, float]:
     """Fit a compiled model; the last epoch's figures."""
-    x, y = _items(model, training)
-    shown = [_progress_callback(model, epochs, progress)] if progress else []
+    x, y = items(model, training)
+    shown = [progress_callback(model, epochs, progress)] if progress else []
     history = model.fit(
         x, y, epochs=epochs, batch_size=training.batch_size, verbose=0, shuffle=True,
         callbacks=[*callbacks, *shown],
@@ -143,7 +143,8 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def _items(model: Any, training: Training) -> tuple[Any, Any]:
+def items(model: Any, training: Training) -> tuple[Any, Any]:
+    """The preprocessed inputs as the model is called with them, and the labels."""
     inputs = inputs_of(model, _described(training))
     dataset, preprocess = training.dataset, training.preprocess
     arrays = match(dataset, inputs.specs, preprocess).inputs
@@ -158,7 +159,9 @@ def _items(model: Any, training: Training) -> tuple[Any, Any]:
     return inputs.pack(x), dataset.open_labels()
 
 
-def _progress_callback(model: Any, epochs: int, progress: Report) -> Any:
+def progress_callback(model: Any, epochs: int, progress: Report) -> Any:
+    """A callback that reports batches as they pass."""
+
     class Shown(library(model).callbacks.Callback):  # type: ignore[misc]
         """Report batches as they pass."""
 

@@ -341,11 +341,19 @@ def test_lambda_runs_with_trust(planted: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["three-plain.keras", "two-plain.h5", "two-unversioned.h5"])
-@pytest.mark.parametrize("more", [(), ("--no-evaluate",)], ids=["convert", "no evaluate"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("convert",), ("convert", "--no-evaluate"), ("convert", "--prune", "0.5"),
+        ("compress", "--prune", "0.5"), ("compress", "--channels", "0.5", "--dry-run"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
 def test_no_command_runs_a_lambda_without_trust(
-    planted: Path, digits: Path, tmp_path: Path, name: str, more: tuple[str, ...]
+    planted: Path, digits: Path, tmp_path: Path, name: str, command: tuple[str, ...]
 ) -> None:
-    done = edgekit("convert", planted / name, "--data", digits / "test.npz", *more, cwd=tmp_path)
+    verb, *more = command
+    done = edgekit(verb, planted / name, "--data", digits / "test.npz", *more, cwd=tmp_path)
     assert done.returncode == 2
     assert "error EK-MODEL-005" in done.stderr
     assert not list(tmp_path.rglob("sprung"))

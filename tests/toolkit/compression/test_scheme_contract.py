@@ -1,0 +1,86 @@
+"""edgekit's own schemes keep the contract, and the contract sees faults."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import faulty_schemes
+import pytest
+
+from edgekit.compression.schemes import SCHEMES
+from edgekit.contracts.scheme import SchemeContract
+from edgekit.project_compress import ClusterTable, PruneTable, QuantizationAwareTable
+
+NOBODY, CLASSES = {"nobody": False}, {"classes": False}
+
+
+def pruned(layer: Mapping[str, Any]) -> bool:
+    return abs(layer["sparsity"] - layer["requested"]) <= 1 / layer["weights"] + 1e-9
+
+
+class TestPrune(SchemeContract):
+    scheme = SCHEMES["prune"]
+    table = PruneTable(sparsity=0.5)
+    left_out = PruneTable(sparsity=0.5, layers=CLASSES)
+    unknown = PruneTable(sparsity=0.5, layers=NOBODY)
+
+    def holds(self, layer: Mapping[str, Any]) -> bool:
+        return pruned(layer)
+
+
+@pytest.mark.slow
+class TestPrunePattern(SchemeContract):
+    scheme = SCHEMES["prune"]
+    table = PruneTable(pattern="2:4")
+    left_out = PruneTable(pattern="2:4", layers=CLASSES)
+    unknown = PruneTable(pattern="2:4", layers=NOBODY)
+
+    def holds(self, layer: Mapping[str, Any]) -> bool:
+        return pruned(layer)
+
+
+class TestCluster(SchemeContract):
+    scheme = SCHEMES["cluster"]
+    table = ClusterTable(clusters=8)
+    left_out = ClusterTable(clusters=8, layers=CLASSES)
+    unknown = ClusterTable(clusters=8, layers=NOBODY)
+
+    def holds(self, layer: Mapping[str, Any]) -> bool:
+        return bool(2 <= layer["unique"] <= layer["requested"])
+
+
+class TestQuantizationAware(SchemeContract):
+    scheme = SCHEMES["quantization_aware"]
+    table = QuantizationAwareTable()
+    left_out = QuantizationAwareTable(layers=CLASSES)
+    unknown = QuantizationAwareTable(layers=NOBODY)
+
+    def holds(self, layer: Mapping[str, Any]) -> bool:
+        return layer["requested"] == 1 and layer["weights"] > 0
+
+
+SEEN = {
+    faulty_schemes.ForgetsToPrune: "test_layers_are_as_asked",
+    faulty_schemes.ForgetsToStrip: (
+        "test_compressed_model_carries_nothing_that_only_training_needs"
+    ),
+    faulty_schemes.HidesALayer: "test_plan_has_one_row_for_every_layer_with_kernels",
+    faulty_schemes.IgnoresScope: "test_layer_is_left_alone_when_the_user_says_so",
+    faulty_schemes.LosesZeros: "test_zeros_of_pruning_survive",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", SEEN, ids=lambda fault: fault.__name__)
+def test_contract_goes_red_when_a_scheme_is_faulty(tmp_path: Path, fault: Any) -> None:
+    class Faulty(TestPrune):
+        scheme = fault()
+
+    contract = Faulty()
+    check = getattr(contract, SEEN[fault])
+    outcomes = contract.tried(tmp_path)
+    with pytest.raises(AssertionError):
+        check(outcomes, *(["one shot"] if "how" in inspect.signature(check).parameters else []))

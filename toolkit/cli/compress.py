@@ -1,0 +1,71 @@
+"""``edgekit compress``: a smaller model, and what was really achieved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.console import common, console, progress, project_option
+from edgekit.cli.options import compression, model_options, project_of
+
+
+@click.command("compress")
+@click.argument("model", required=False)
+@model_options
+@compression
+@click.option("--dry-run", is_flag=True, help="Predict: layers, sizes and speed; train nothing.")
+@project_option
+@common
+def command(**options: Any) -> int:
+    """Make MODEL smaller, and set it beside the uncompressed model at every precision.
+
+    The compressed model goes to build/NAME/compressed: hand its model.keras, or the model.h5 of
+    quantization-aware training, to `edgekit convert`. With --data the metric is measured before
+    compression, after it, after fine-tuning and after conversion.
+    """
+    from edgekit import api, report
+
+    project = project_of({**options, "precisions": (), "targets": ()})
+    asked = api.Options(
+        output=options["output"],
+        evaluate=project.data.evaluate is not None and not options["dry_run"],
+        force=options["force"],
+        trust=options["trust"],
+        dry_run=options["dry_run"],
+    )
+    with progress(options["quiet"]) as shown:
+        done = api.compress(project, asked, shown)
+    root = (asked.output or project.root).resolve()
+    show(done, options["as_json"], root / ".edgekit" / "runs" / done.run)
+    if options["as_json"]:
+        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+    return done.verdict.exit_code
+
+
+def show(done: Any, as_json: bool, folder: Path) -> None:
+    """Print the layers, both models at every precision, and where the smaller one is."""
+    from edgekit import report
+
+    out = console(as_json)
+    for scheme in done.compression.schemes:
+        out.print()
+        out.print(report.layer_table(scheme))
+    out.print()
+    out.print(report.compression_table(done))
+    out.print()
+    for line in report.compression_lines(done):
+        out.print(line, markup=False, soft_wrap=True)
+    for candidate in done.candidates:
+        if candidate.problem:
+            out.print(f"{candidate.id}: {candidate.problem}", style="yellow", markup=False)
+    for advice in done.advice:
+        text = f"{advice.severity} {advice.code}: {advice.message}"
+        out.print(f"{text}; {advice.fix}" if advice.fix else text, style="dim", soft_wrap=True)
+    if not done.compression.files:
+        out.print("dry run: applied in one shot, nothing was trained or kept", style="dim")
+    for name, path in done.compression.files.items():
+        out.print(f"{name}: {report.path(path)}", markup=False, soft_wrap=True)
+    out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)

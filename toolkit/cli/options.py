@@ -1,0 +1,202 @@
+"""Options that several commands share, and the project that they add up to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from edgekit.project import parse_size
+
+    return _parsed(parse_size, value)  # type: ignore[no-any-return]
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from edgekit.project import parse_number
+
+    return _parsed(parse_number, value)
+
+
+def _parsed(parse: Any, value: str | None) -> Any:
+    try:
+        return None if value is None else parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def limits(function: Any) -> Any:
+    """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
+    options = (
+        click.option("--max-drop", callback=_number, metavar="NUMBER",
+                     help="Most that the metric may lose against the SavedModel, e.g. 0.01."),
+        click.option("--max-size", callback=_size, metavar="SIZE",
+                     help="Largest file, e.g. '150 kB'."),
+        click.option("--precision", "precisions", multiple=True, metavar="NAME",
+                     help="float32, float16, dynamic or int8; repeatable."),
+        click.option("--target", "targets", multiple=True, metavar="ID",
+                     help="A target of `edgekit targets`; repeatable. Default: this host."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``0.5`` as a sparsity, ``2:4`` as a pattern."""
+    if value is None or ":" in value:
+        return None if value is None else {"pattern": value}
+    share = _number(context, parameter, value)
+    if not 0 < share < 1:
+        raise click.BadParameter(f"{value} is not in the range 0<x<1")
+    return {"sparsity": share}
+
+
+def compression(function: Any) -> Any:
+    """The schemes, and how accuracy is won back after them."""
+    options = (
+        click.option("--channels", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                     metavar="SHARE",
+                     help="Share of the multiply-accumulates to remove with whole channels."),
+        click.option("--prune", callback=_pruning, metavar="SPARSITY",
+                     help="Share of the weights to make zero, e.g. 0.5; or 2:4."),
+        click.option("--cluster", type=click.IntRange(min=2), metavar="N",
+                     help="How many different weights each layer keeps, e.g. 16."),
+        click.option("--qat", is_flag=True, help="Quantization-aware training, for int8."),
+        click.option("--distill", is_flag=True,
+                     help="Learn from the uncompressed model's answers too."),
+        click.option("--train-data", metavar="FILE",
+                     help="Labelled items to train on, or to fine-tune on after compression."),
+        click.option("--epochs", type=click.IntRange(min=1), metavar="N",
+                     help="Epochs of training, or of fine-tuning after each scheme."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def model_options(function: Any) -> Any:
+    """What a command that takes a model and its data is told about both, and where it writes."""
+    options = (
+        click.option("--data", "evaluate_data", metavar="FILE",
+                     help="Labelled items: .npz, or data.py:test."),
+        click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
+        click.option("--rescale", callback=_number, metavar="NUMBER",
+                     help="Factor for raw items: a number, or a fraction such as 1/255."),
+        click.option("--offset", callback=_number, metavar="NUMBER",
+                     help="Added after --rescale."),
+        click.option("--metric", metavar="NAME",
+                     help="accuracy, mse, mae, f1, roc_auc or file.py:function."),
+        click.option("--output", type=click.Path(path_type=Path, file_okay=False),
+                     help="Where build/, dist/ and .edgekit/ go."),
+        click.option("--weights", metavar="FILE",
+                     help="The weights of an architecture MODEL.json."),
+        click.option("--signature", metavar="NAME",
+                     help="Of a SavedModel. Default: serving_default."),
+        click.option("--custom-objects", metavar="FILE",
+                     help="Python file of your own layers."),
+        click.option("--trust", is_flag=True,
+                     help="Load a file that runs code of its own: Lambda layers."),
+        click.option("--force", is_flag=True,
+                     help="Overwrite files that edgekit did not write."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def project_of(options: dict[str, Any]) -> Any:
+    """The project file with the options over it, or a project around a model."""
+    from edgekit.project import FILE, Project
+
+    file = options["project_file"]
+    table: dict[str, Any] = {}
+    root, origin, text = Path.cwd(), None, ""
+    if options["model"] is None or file is not None:
+        base = Project.load(file or FILE)
+        table = base.model_dump(by_alias=True, exclude_unset=True, mode="python")
+        _restore_units(table)
+        root, origin = base.root, base.origin
+        text = origin.read_text(encoding="utf-8") if origin else ""
+    _overlay(table, options)
+    return Project.parse(table, root, origin, text)
+
+
+def _restore_units(table: dict[str, Any]) -> None:
+    """Parsed sizes and times as the text that the schema reads."""
+    budgets = [target.get("budgets", {}) for target in table.get("targets", {}).values()]
+    for one in budgets:
+        for name, unit in {
+            "size": "B",
+            "arena": "B",
+            "latency_p50": "ns",
+            "latency_p95": "ns",
+        }.items():
+            if one.get(name) is not None:
+                one[name] = f"{one[name]:.0f} {unit}"
+    limit = table.get("limits", {}).get("memory")
+    if limit is not None:
+        table["limits"]["memory"] = f"{limit} B"
+
+
+def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
+    data = dict(table.get("data") or {})
+    if options["model"]:
+        table["model"] = {**(table.get("model") or {}), "source": _absolute(options["model"])}
+    for key in ("weights", "custom_objects", "signature"):
+        if options[key]:
+            value = options[key] if key == "signature" else str(Path(options[key]).resolve())
+            table["model"] = {**(table.get("model") or {}), key: value}
+    for key, option in {"evaluate": "evaluate_data", "train": "train_data"}.items():
+        if options[option]:
+            data[key] = _absolute(options[option])
+    if options["representative"]:
+        data["representative"] = {"from": _absolute(options["representative"])}
+    preprocess = dict(data.get("preprocess") or {})
+    if options["rescale"] is not None:
+        preprocess["scale"] = options["rescale"]
+    if options["offset"] is not None:
+        preprocess["offset"] = options["offset"]
+    table["data"] = {**data, "preprocess": preprocess}
+    if options["metric"]:
+        table["evaluate"] = {**(table.get("evaluate") or {}), "metric": options["metric"]}
+    compress = _schemes(options)
+    if compress:
+        table["compress"] = {**(table.get("compress") or {}), **compress}
+    if options["epochs"]:
+        finetuning = options["model"] is not None and table.get("compress")
+        section, key = ("compress", "finetune_epochs") if finetuning else ("train", "epochs")
+        table[section] = {**(table.get(section) or {}), key: options["epochs"]}
+    if options["precisions"]:
+        table["convert"] = {"precisions": list(options["precisions"])}
+    if options["targets"]:
+        known = table.get("targets") or {}
+        table["targets"] = {name: known.get(name, {}) for name in options["targets"]}
+
+
+def _schemes(options: dict[str, Any]) -> dict[str, Any]:
+    """The table ``[compress]`` that the options state."""
+    found: dict[str, Any] = {}
+    if options["channels"]:
+        found["channels"] = {"macs": options["channels"]}
+    if options["prune"]:
+        found["prune"] = options["prune"]
+    if options["cluster"]:
+        found["cluster"] = {"clusters": options["cluster"]}
+    if options["qat"]:
+        found["quantization_aware"] = True
+    if options["distill"]:
+        found["finetune"] = {"distill": True}
+    return found
+
+
+def _absolute(source: str) -> str:
+    """A path of the command line, which counts from where the user stands."""
+    path, colon, function = source.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).resolve()}:{function}"
+    if colon and not Path(source).exists():
+        return source
+    return str(Path(source).resolve())

@@ -1,0 +1,161 @@
+"""Channels cut from a model file of either Keras, and accuracy won back. Runs in the worker."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.compression.channels import ChannelPlan, ChannelSettings, plan, shrink, taylor
+from edgekit.compression.crossing import KERAS_FILE
+from edgekit.compression.scheme import kernels
+from edgekit.compression.stage import UNRECOVERED, Recovery, score_of
+from edgekit.converters import tflite
+from edgekit.errors import CompressionError
+from edgekit.models.export import Names, export_keras
+from edgekit.models.load import is_keras3, load
+from edgekit.project_compress import ChannelsTable
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.training.finetune import Aids, finetune, loss_of, take
+from edgekit.training.fit import Report, items
+from edgekit.types import LayerCompression, Model
+
+LEARNING_RATE = 1e-3
+# Enough batches for a ranking: more moved no channel of the networks tried.
+TAYLOR_ITEMS = 512
+WARMUP_SECONDS, BLOCK_SECONDS, BLOCKS = 0.1, 0.05, 5
+
+
+@dataclass(frozen=True)
+class ChannelWork:
+    """Channels to cut from a model file; fields as in :class:`edgekit.compression.stage.Work`.
+
+    ``requests`` is a folder for the runner's requests where latency is measured.
+    """
+
+    table: ChannelsTable
+    model: Model
+    samples: tuple[Path, ...]
+    names: Names
+    trust: bool
+    requests: Path
+
+
+def cut(
+    work: ChannelWork, recovery: Recovery | None, partial: Path, folder: Path,
+    progress: Report | None = None,
+) -> Mapping[str, Any]:  # fmt: skip
+    """Write ``model.keras`` and its SavedModel, and the SavedModel before recovery; the facts.
+
+    Raises :class:`CompressionError` where the channels cannot be cut, or what the planner needs is
+    not there.
+    """
+    begin = time.monotonic()
+    model = load(work.model, work.trust)
+    found = _planned(model, work, recovery)
+    smaller = shrink(model, found)
+    exported = export_keras(smaller, folder, True, work.names)
+    finetuned: Mapping[str, Any] = {"epochs": 0}
+    if recovery is not None and recovery.finetuning.epochs:
+        (folder / UNRECOVERED).mkdir()
+        (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
+        aids = Aids(score_of(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
+        teacher = load(recovery.teacher, work.trust) if recovery.teacher else None
+        finetuned = finetune(
+            smaller, recovery.finetuning, recovery.training, teacher, aids, partial,
+            recovery.root, progress,
+        )  # fmt: skip
+        exported = export_keras(smaller, folder, True, work.names)
+    smaller.save(folder / KERAS_FILE)
+    return {
+        **exported,
+        "generation": "keras3" if is_keras3(smaller) else "keras2",
+        "layers": [asdict(row) for row in _rows(smaller, found)],
+        "finetuned": finetuned,
+        "macs": [found.macs_before, found.macs_after],
+        "sizes": [found.parameters_before, found.parameters_after],
+        "nanoseconds": [found.nanoseconds_before, found.nanoseconds_after],
+        "unmet": [],
+        "seconds": time.monotonic() - begin,
+    }
+
+
+def _planned(model: Any, work: ChannelWork, recovery: Recovery | None) -> ChannelPlan:
+    table = work.table
+    settings = ChannelSettings(
+        table.macs, table.multiple, table.importance, table.allocation, table.objective
+    )
+    gradients = None
+    if table.importance == "taylor" and recovery is not None:
+        x, y = items(model, recovery.training)
+        few = np.random.default_rng(recovery.training.seed).permutation(len(y))[:TAYLOR_ITEMS]
+        x, y = take(x, few), y[few]
+        gradients = taylor(model, x, y, loss_of(model, recovery.finetuning, y, x, recovery.root))
+    cost = _cost(model, work) if table.objective == "latency" else None
+    return plan(model, settings, gradients, cost)
+
+
+def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
+    """Nanoseconds of a plan's model on the judging runtime of this host: int8, in one thread."""
+    if not work.samples:
+        message = "[compress] channels: objective = 'latency' needs items to run the model on"
+        hint = "give some with --train-data, --data or --representative"
+        raise CompressionError("EK-COMPRESS-027", message, hint)
+    feeds = dict(zip(work.names.inputs, work.samples, strict=True))
+
+    def cost(found: ChannelPlan) -> float:
+        with tempfile.TemporaryDirectory(dir=work.requests.parent) as name:
+            folder = Path(name)
+            export_keras(shrink(model, found), folder, False, work.names)
+            tflite.convert(folder / "saved_model", "int8", feeds, folder)
+            return _nanoseconds(folder / tflite.FILE, feeds, work.requests)
+
+    return cost
+
+
+def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float:
+    """The median of block medians of one model, in a process of its own."""
+    count = min(len(np.load(file, mmap_mode="r")) for file in feeds.values())
+    np.save(path.with_suffix(".index.npy"), np.arange(count))
+    request = {
+        "schema": 1, "mode": "bench", "runtime": "litert", "threads": 1,
+        "models": [{"id": "plan", "path": str(path)}],
+        "inputs": {name: str(file) for name, file in feeds.items()},
+        "index": str(path.with_suffix(".index.npy")),
+        "preprocess": {"scale": 1.0, "offset": 0.0}, "reset_state": False,
+    }  # fmt: skip
+    session = LocalDevice(requests, requests.parent / "channels.log").open(request)
+    try:
+        session.ready()
+        session.block("plan", WARMUP_SECONDS, 1)
+        blocks = [session.block("plan", BLOCK_SECONDS, 1) for _ in range(BLOCKS)]
+    finally:
+        session.close()
+    return float(statistics.median(statistics.median(block) for block in blocks))
+
+
+def _rows(smaller: Any, found: ChannelPlan) -> list[LayerCompression]:
+    weights = {
+        layer.name: sum(int(kernel.size) for kernel in kernels(layer).values())
+        for layer in smaller.layers
+    }
+    return [
+        LayerCompression(
+            layer=row.name,
+            kind=row.kind,
+            weights=weights.get(row.name, 0),
+            requested=None if row.reason else row.channels_after,
+            sparsity=0.0,
+            unique=0,
+            reason=row.reason,
+            channels=(row.channels_before, row.channels_after),
+            macs=(row.macs_before, row.macs_after),
+        )
+        for row in found.layers
+    ]

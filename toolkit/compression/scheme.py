@@ -1,0 +1,93 @@
+"""What a compression scheme is: one file that plans, wraps, and strips a tf_keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What a scheme will do with a layer: the value asked for, or why the layer is left alone.
+
+    ``weights`` counts the elements of the layer's kernels. ``value`` is the sparsity, the number of
+    clusters, or 1 for quantization-aware training; absent where ``reason`` says why not.
+    """
+
+    layer: str
+    kind: str
+    weights: int
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known when a scheme wraps a model.
+
+    ``steps`` is how many training steps follow (0: none, the scheme acts in one shot). ``before``
+    names the schemes whose work must survive. ``samples`` are preprocessed items ``[n, ...]``, one
+    array per input in the model's order.
+    """
+
+    steps: int
+    before: tuple[str, ...]
+    samples: tuple[Floats, ...]
+
+
+class Scheme(Protocol):
+    """A compression scheme of TFMOT. It works on a flat tf_keras model, in the worker.
+
+    ``name`` is its key in ``[compress]``; ``learning_rate`` is what fine-tuning starts at where
+    nothing is said; ``needs_items`` says that it cannot work without samples.
+    """
+
+    name: str
+    learning_rate: float
+    needs_items: bool
+
+    def plan(self, model: Any, table: Any) -> tuple[LayerPlan, ...]:
+        """What happens to each layer that holds kernels, and to those only it concerns.
+
+        Raises :class:`CompressionError` where no layer can be worked on.
+        """
+
+    def wrap(self, model: Any, table: Any, plan: tuple[LayerPlan, ...], context: Context) -> Any:
+        """The model to train: as the scheme leaves it where it is not trained at all."""
+
+    def callbacks(self, folder: str | None) -> list[Any]:
+        """What training needs; ``folder`` is where TensorBoard reads."""
+
+    def settled(self, table: Any, steps: int) -> int:
+        """The training step after which the scheme takes nothing more away."""
+
+    def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
+        """The compressed model without what only training needs.
+
+        ``model`` is as it was before :meth:`wrap`, and may be used up.
+        """
+
+
+def kernels(layer: Any) -> Mapping[str, npt.NDArray[Any]]:
+    """The weights of a layer that schemes work on, by name: kernels and embeddings."""
+    found = {}
+    for weight in layer.weights:
+        name = weight.name.split(":")[0].split("/")[-1]
+        if name.endswith(("kernel", "embeddings")) and len(weight.shape) >= 2:
+            found[weight.name] = np.asarray(weight)
+    return found
+
+
+def copy(model: Any) -> Any:
+    """A tf_keras model of its own layers, with the same weights."""
+    import tf_keras
+
+    twin = tf_keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    return twin

@@ -1,0 +1,111 @@
+"""Weight clustering by TFMOT: each kernel keeps a few different values.
+
+Source: Han, Mao and Dally (2016), "Deep Compression".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.compression.scheme import Context, LayerPlan, kernels
+from edgekit.compression.scope import check_scopes, setting
+from edgekit.errors import CompressionError
+from edgekit.models.wrappers import import_tfmot
+from edgekit.project_compress import ClusterTable
+
+INITIALIZATIONS = {
+    "kmeans++": "KMEANS_PLUS_PLUS",
+    "density": "DENSITY_BASED",
+    "linear": "LINEAR",
+    "random": "RANDOM",
+}
+
+
+class Cluster:
+    """``clusters`` different values a kernel, or a channel of one; zeros of pruning are kept."""
+
+    name = "cluster"
+    learning_rate = 1e-4
+    needs_items = False
+
+    def plan(self, model: Any, table: ClusterTable) -> tuple[LayerPlan, ...]:
+        """A row per layer with kernels. Raises CompressionError where none can be clustered."""
+        check_scopes(self.name, model.layers, table.types, table.layers)
+        rows = tuple(_row(layer, table) for layer in model.layers if kernels(layer))
+        if not any(row.value for row in rows):
+            reasons = "\n".join(f"{row.layer} ({row.kind}): {row.reason}" for row in rows)
+            hint = reasons or "it has no convolution, dense or recurrent layer"
+            raise CompressionError("EK-COMPRESS-011", "no layer can be clustered", hint)
+        return rows
+
+    def wrap(
+        self, model: Any, table: ClusterTable, plan: tuple[LayerPlan, ...], context: Context
+    ) -> Any:
+        """The model with centroids in place of the clustered kernels."""
+        import tf_keras
+
+        tfmot = import_tfmot()
+        from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import (  # noqa: E501
+            cluster_weights,
+        )
+
+        counts = {row.layer: int(row.value) for row in plan if row.value}
+        initialization = getattr(
+            tfmot.clustering.keras.CentroidInitialization, INITIALIZATIONS[table.initialization]
+        )
+
+        def wrapped(layer: Any) -> Any:
+            if layer.name not in counts:
+                return layer
+            return cluster_weights(
+                layer,
+                number_of_clusters=counts[layer.name],
+                cluster_centroids_init=initialization,
+                preserve_sparsity="prune" in context.before,
+                cluster_per_channel=table.per_channel,
+            )
+
+        return tf_keras.models.clone_model(model, clone_function=wrapped)
+
+    def callbacks(self, folder: str | None) -> list[Any]:
+        """Nothing: centroids train as weights do."""
+        return []
+
+    def settled(self, table: ClusterTable, steps: int) -> int:
+        """From the start: the number of clusters never changes."""
+        return 0
+
+    def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
+        """The model with clustered kernels in place of centroids."""
+        return import_tfmot().clustering.keras.strip_clustering(wrapped)
+
+
+def _row(layer: Any, table: ClusterTable) -> LayerPlan:
+    kind = type(layer).__name__
+    found = kernels(layer)
+    size = sum(int(kernel.size) for kernel in found.values())
+    count = setting(layer.name, kind, table.clusters, table.types, table.layers)
+    reason = "" if count else "left out by [compress] cluster"
+    reason = reason or _refusal(layer, table, count, list(found.values()))
+    return LayerPlan(layer.name, kind, size, None if reason else count, reason)
+
+
+def _refusal(layer: Any, table: ClusterTable, count: int, found: list[Any]) -> str:
+    """Why TFMOT cannot cluster a layer; most of these it would pass over without a word."""
+    import_tfmot()
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (
+        ClusteringRegistry,
+    )
+
+    kind = type(layer).__name__
+    if "Depthwise" in kind:
+        return "TFMOT never clusters depthwise kernels: the loss cannot be won back"
+    if not hasattr(layer, "get_clusterable_weights") and not ClusteringRegistry.supports(layer):
+        return f"TFMOT cannot cluster a {kind}"
+    size = min(int(kernel.size) for kernel in found)
+    share = "kernel"
+    if table.per_channel and kind == "Conv2D":
+        size, share = size // found[0].shape[-1], "channel"
+    if size <= count:
+        return f"its {share} has {size} weights: no more than the {count} clusters"
+    return ""

@@ -1,0 +1,175 @@
+"""One scheme on one model file: planned, tried in one shot, trained, stripped. In the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.compression.scheme import Context, LayerPlan, Scheme, kernels
+from edgekit.compression.schemes import SCHEMES
+from edgekit.compression.speed import unmet_sparse_conditions
+from edgekit.errors import CompressionError
+from edgekit.evaluation import metrics
+from edgekit.models.export import Names, export_keras
+from edgekit.models.load import load
+from edgekit.training.finetune import Aids, Finetuning, finetune, steps_of
+from edgekit.training.fit import Report, Training, seed_everything
+from edgekit.types import LayerCompression, Model
+
+FILE = "model.h5"
+UNRECOVERED = "unrecovered"
+# What wrappers of TFMOT put before a layer's name.
+PREFIX = "quant_"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How accuracy is won back: on what, how, judged by which metric, taught by which model.
+
+    ``metric`` is a name of ours or ``file.py:function``, found from ``root``.
+    """
+
+    training: Training
+    finetuning: Finetuning
+    metric: str
+    root: Path
+    teacher: Model | None = None
+    tensorboard: Path | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """A scheme to apply to a flat tf_keras model file.
+
+    ``table`` is the scheme's of ``[compress]``, ``before`` the schemes already applied, ``samples``
+    are ``.npy`` files of preprocessed items, one per input in the model's order, ``names`` are the
+    inputs and outputs of the reference.
+    """
+
+    scheme: str
+    table: Any
+    model: Model
+    before: tuple[str, ...]
+    samples: tuple[Path, ...]
+    names: Names
+
+
+def apply(
+    work: Work, recovery: Recovery | None, partial: Path, folder: Path,
+    progress: Report | None = None,
+) -> Mapping[str, Any]:  # fmt: skip
+    """Write ``model.h5``, its SavedModel, and the SavedModel before recovery; the facts.
+
+    Without ``recovery`` the scheme acts in one shot. Raises :class:`CompressionError` where it can
+    work on no layer, or needs what is not there.
+    """
+    begin = time.monotonic()
+    scheme = SCHEMES[work.scheme]
+    plan = scheme.plan(load(work.model), work.table)
+    samples = tuple(np.load(path) for path in work.samples)
+    _check_samples(scheme, samples)
+    pruned = _one_shot(scheme, work, plan, samples)
+    exported = export_keras(pruned, folder, True, work.names)
+    finetuned: Mapping[str, Any] = {"epochs": 0}
+    if recovery is not None and recovery.finetuning.epochs:
+        (folder / UNRECOVERED).mkdir()
+        (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
+        pruned, finetuned = _trained(scheme, work, plan, samples, recovery, partial, progress)
+        exported = export_keras(pruned, folder, True, work.names)
+    pruned.save(folder / FILE)
+    return {
+        **exported,
+        "layers": [asdict(row) for row in measured(pruned, plan)],
+        "finetuned": finetuned,
+        "unmet": unmet_sparse_conditions(pruned) if scheme.name == "prune" else [],
+        "seconds": time.monotonic() - begin,
+    }
+
+
+def foresee(work: Work) -> Mapping[str, Any]:
+    """What :func:`apply` would do to each layer, where it cannot be tried; the facts."""
+    begin = time.monotonic()
+    model = load(work.model)
+    plan = SCHEMES[work.scheme].plan(model, work.table)
+    return {
+        "layers": [asdict(row) for row in measured(model, plan)],
+        "finetuned": {"epochs": 0},
+        "unmet": [],
+        "seconds": time.monotonic() - begin,
+    }
+
+
+def _check_samples(scheme: Scheme, samples: tuple[Any, ...]) -> None:
+    if scheme.needs_items and not samples:
+        message = "quantization-aware training needs real items to set its ranges from"
+        hint = "give some with --train-data, --data or --representative"
+        raise CompressionError("EK-COMPRESS-014", message, hint)
+
+
+def _one_shot(scheme: Scheme, work: Work, plan: tuple[LayerPlan, ...], samples: Any) -> Any:
+    wrapped = scheme.wrap(load(work.model), work.table, plan, Context(0, work.before, samples))
+    return scheme.strip(wrapped, load(work.model), plan)
+
+
+def _trained(
+    scheme: Scheme, work: Work, plan: tuple[LayerPlan, ...], samples: Any, recovery: Recovery,
+    partial: Path, progress: Report | None,
+) -> tuple[Any, Mapping[str, Any]]:  # fmt: skip
+    settings = recovery.finetuning
+    seed_everything(recovery.training.seed)
+    steps = steps_of(recovery.training, settings.epochs)
+    wrapped = scheme.wrap(load(work.model), work.table, plan, Context(steps, work.before, samples))
+    board = recovery.tensorboard
+    aids = Aids(
+        score=score_of(recovery.metric, recovery.root),
+        settled=scheme.settled(work.table, steps),
+        callbacks=tuple(scheme.callbacks(str(board) if board else None)),
+        tensorboard=board,
+    )
+    teacher = load(recovery.teacher) if recovery.teacher else None
+    facts = finetune(
+        wrapped, settings, recovery.training, teacher, aids, partial, recovery.root, progress
+    )
+    return scheme.strip(wrapped, load(work.model), plan), facts
+
+
+def score_of(name: str, root: Path) -> Any:
+    """``score(labels, outputs)`` of a metric: higher is better."""
+    metric = metrics.find(name, root)
+    assert metric is not None  # noqa: S101  (the plan has checked it)
+    sign = 1.0 if metric.direction == "higher" else -1.0
+
+    def score(labels: Any, outputs: Any) -> float:
+        return sign * float(metrics.measure(metric, labels, outputs).value or 0.0)
+
+    return score
+
+
+def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
+    """What each layer of a compressed model really holds, beside what was asked of it."""
+    rows = {row.layer: row for row in plan}
+    found = []
+    for layer in model.layers:
+        name, inner = layer.name.removeprefix(PREFIX), getattr(layer, "layer", layer)
+        row = rows.get(name, LayerPlan(name, type(inner).__name__, 0, None))
+        arrays = list(kernels(layer).values())
+        if not arrays and not row.reason:
+            continue
+        values = np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
+        found.append(
+            LayerCompression(
+                layer=name,
+                kind=row.kind,
+                weights=int(values.size),
+                requested=row.value,
+                sparsity=float(np.mean(values == 0)) if arrays else 0.0,
+                unique=max((len(np.unique(array)) for array in arrays), default=0),
+                reason=row.reason,
+            )
+        )
+    return found

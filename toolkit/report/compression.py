@@ -1,0 +1,113 @@
+"""What compression did, in words: scheme by scheme, and layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.report import words
+from edgekit.types import LayerCompression, Report, SchemeResult
+
+TITLES = {
+    "channels": "channels",
+    "prune": "prune",
+    "cluster": "cluster",
+    "quantization_aware": "quantization-aware",
+}
+LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
+CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
+
+
+def compression_lines(report: Report) -> Iterator[str]:
+    """A line per scheme, and one for the layers it left alone."""
+    if report.compression is None:
+        return
+    bounded = bool(report.settings["bounded"])
+    metric = str(report.settings["metric"])
+    for scheme in report.compression.schemes:
+        yield f"{TITLES[scheme.scheme]}: asked {scheme.requested}; {_achieved(scheme)}"
+        yield f"  {metric} {_path(scheme, bounded)}"
+        yield f"  {scheme.speed}"
+        for reason, names in _left_alone(scheme).items():
+            yield f"  left alone: {', '.join(names)} ({reason})"
+    yield "the drop counts from the model before compression"
+    bridge = report.compression.bridge
+    if bridge is not None:
+        real = f", {bridge.real:.1e} on real items" if bridge.real is not None else ""
+        yield (
+            f"rebuilt in tf_keras: outputs differ by {bridge.random:.1e} of their range on random"
+            f"{real}; tolerance {bridge.tolerance:.0e}"
+        )
+
+
+def _achieved(scheme: SchemeResult) -> str:
+    touched = [layer for layer in scheme.layers if layer.requested is not None]
+    weights = sum(layer.weights for layer in touched)
+    if scheme.macs is not None:
+        before, after = scheme.macs
+        gone = f"{1 - after / before:.1%} of {before:,} multiply-accumulates are gone"
+        if scheme.nanoseconds is None:
+            return gone
+        was, now = (nanoseconds / 1e3 for nanoseconds in scheme.nanoseconds)
+        return f"{gone}; the planner measured {was:.4g} µs before and {now:.4g} µs after, in int8"
+    if scheme.scheme == "prune":
+        return f"{scheme.sparsity:.1%} of all weights are zero, in {_layers(touched)}"
+    if scheme.scheme == "cluster":
+        most = max(layer.unique for layer in touched)
+        return f"at most {most} different weights a layer, in {_layers(touched)}"
+    return f"{_layers(touched)} of {weights:,} weights trained as int8 will round them"
+
+
+def _layers(layers: list[LayerCompression]) -> str:
+    return f"{len(layers)} layer{'s' if len(layers) != 1 else ''}"
+
+
+def _path(scheme: SchemeResult, bounded: bool) -> str:
+    """The metric once the scheme is applied, and after recovery."""
+    applied = words.value(scheme.metric, bounded)
+    if scheme.metric.value is None:
+        return f"is unavailable, because {scheme.metric.reason}"
+    if scheme.recovered.value is None:
+        return f"{applied}, not fine-tuned"
+    kept = f", epoch {scheme.best_epoch} kept" if scheme.best_epoch else ""
+    epochs = f"{scheme.epochs} epoch{'s' if scheme.epochs != 1 else ''}"
+    return f"{applied}, {words.value(scheme.recovered, bounded)} after {epochs}{kept}"
+
+
+def _left_alone(scheme: SchemeResult) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for layer in scheme.layers:
+        if layer.reason:
+            found.setdefault(layer.reason, []).append(f"{layer.layer} ({layer.kind})")
+    return found
+
+
+def layer_headings(scheme: SchemeResult) -> tuple[str, ...]:
+    """The titles of :func:`layer_rows`, the layer's first."""
+    rest = CHANNEL_HEADINGS if scheme.scheme == "channels" else LAYER_HEADINGS
+    return (TITLES[scheme.scheme] if scheme.scheme != "channels" else "layer", *rest)
+
+
+def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
+    """A scheme's layers as rows under :func:`layer_headings`."""
+    for layer in scheme.layers:
+        name = f"{layer.layer} ({layer.kind})"
+        if layer.channels is not None and layer.macs is not None:
+            (before, after), (was, now) = layer.channels, layer.macs
+            yield name, f"{after:,}", f"{before:,}", f"{now:,}", f"{was:,}", layer.reason
+            continue
+        yield (
+            name,
+            f"{layer.weights:,}" if layer.weights else words.NONE,
+            _asked(scheme, layer),
+            f"{layer.sparsity:.1%}" if layer.weights else words.NONE,
+            f"{layer.unique:,}" if layer.weights else words.NONE,
+            layer.reason,
+        )
+
+
+def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
+    if layer.requested is None:
+        return words.NONE
+    if scheme.scheme == "prune":
+        return f"{layer.requested:.1%}"
+    return "int8" if scheme.scheme == "quantization_aware" else f"{layer.requested:.0f}"

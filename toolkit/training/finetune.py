@@ -1,0 +1,269 @@
+"""Win accuracy back after compression: any loss and optimizer, a teacher, the best weights kept.
+
+Runs in the worker, for models of either Keras generation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import CompressionError
+from edgekit.training.fit import (
+    Report,
+    Training,
+    backup,
+    items,
+    library,
+    progress_callback,
+    seed_everything,
+)
+from edgekit.usercode import is_reference, resolve, user_errors
+
+Array = npt.NDArray[Any]
+# What is set apart from the training items to choose the best epoch by.
+HELD_OUT_SHARE = 20
+HELD_OUT_MOST = 2000
+PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Learn from a teacher's answers as well.
+
+    The loss is ``(1 - weight) * hard + weight * T**2 * KL(teacher, student)`` at temperature ``T``.
+    Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network".
+    """
+
+    temperature: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """How a model is trained after a scheme was applied.
+
+    ``loss`` is a name of Keras or ``file.py:function``; without it the labels and the outputs
+    decide. ``patience`` epochs without a better score end the training; without it all epochs run.
+    """
+
+    epochs: int
+    optimizer: str
+    learning_rate: float
+    loss: str | None = None
+    patience: int | None = None
+    distillation: Distillation | None = None
+
+
+@dataclass(frozen=True)
+class Aids:
+    """What a scheme and a run bring to training.
+
+    ``score(labels, outputs)`` is higher for better answers. ``settled`` is the step from which an
+    epoch may be the best. ``callbacks`` are the scheme's. ``tensorboard`` is where logs go.
+    """
+
+    score: Callable[[Array, Array], float]
+    settled: int = 0
+    callbacks: tuple[Any, ...] = ()
+    tensorboard: Path | None = None
+
+
+def steps_of(training: Training, epochs: int) -> int:
+    """How many optimizer steps :func:`finetune` takes at the most."""
+    count = len(training.dataset.open_labels())
+    kept = count - _held_out(count, epochs)
+    return -(-kept // training.batch_size) * epochs
+
+
+def finetune(
+    model: Any, settings: Finetuning, training: Training, teacher: Any | None, aids: Aids,
+    partial: Path, root: Path, progress: Report | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train a model, and leave it with the best epoch's weights; what happened.
+
+    Finished epochs and the best weights are kept in ``partial``: the same call goes on after them.
+    Raises :class:`CompressionError` where a loss is needed and none can be told.
+    """
+    seed_everything(training.seed)
+    x, y = items(model, training)
+    held = _held_out(len(y), settings.epochs)
+    order = np.random.default_rng(training.seed).permutation(len(y))
+    apart, kept = np.sort(order[:held]), np.sort(order[held:])
+    loss = loss_of(model, settings, y, x, root)
+    targets: Any = y
+    if settings.distillation is not None:
+        targets, loss = _distilled(settings.distillation, teacher, model, x, y, loss)
+    _compile(model, settings, loss, steps_of(training, settings.epochs))
+    best = _best_callback(model, aids, take(x, apart), y[apart], settings.patience, partial)
+    callbacks = [
+        backup(model, partial),
+        *aids.callbacks,
+        *([best] if held else []),
+        *_tensorboard(model, aids.tensorboard),
+        *([progress_callback(model, settings.epochs, progress)] if progress else []),
+    ]
+    with user_errors(settings.loss or "fine-tuning"):
+        model.fit(
+            take(x, kept), targets[kept], epochs=settings.epochs, verbose=0, shuffle=True,
+            batch_size=training.batch_size, callbacks=callbacks,
+        )  # fmt: skip
+    return {"epochs": settings.epochs, **(best.restore() if held else {})}
+
+
+def _held_out(count: int, epochs: int) -> int:
+    """How many items choose the best epoch: none where there is only one to choose."""
+    return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
+
+
+def take(x: Any, index: Array) -> Any:
+    """Some items of a model's inputs: an array, or a list or mapping of arrays."""
+    if isinstance(x, Mapping):
+        return {name: array[index] for name, array in x.items()}
+    return [array[index] for array in x] if isinstance(x, (list, tuple)) else x[index]
+
+
+def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
+    """Compile with a learning rate that falls to zero along a half cosine."""
+    keras = library(model)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, max(steps, 1))
+    try:
+        optimizer = keras.optimizers.get(
+            {"class_name": settings.optimizer, "config": {"learning_rate": rate}}
+        )
+    except (ValueError, TypeError) as error:
+        hint = " ".join(str(error).split())[:200]
+        message = f"[compress.finetune] optimizer = {settings.optimizer!r} is not Keras's"
+        raise CompressionError("EK-COMPRESS-013", message, hint) from error
+    # XLA's depthwise convolutions on a CPU were measured at eight times TensorFlow's own.
+    model.compile(optimizer, loss, jit_compile=False)
+
+
+def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
+    """The loss that is stated, else the usual one for labels ``y`` and the model's outputs.
+
+    Raises :class:`CompressionError` where a name is none of Keras's, or outputs are several.
+    """
+    keras = library(model)
+    if settings.loss is not None and is_reference(settings.loss):
+        return resolve(settings.loss, root)
+    if settings.loss is not None:
+        try:
+            return keras.losses.get(settings.loss)
+        except ValueError as error:
+            message = f"[compress.finetune] loss = {settings.loss!r} is no loss of Keras"
+            hint = "name one of Keras's, or your own: file.py:function(y_true, y_pred)"
+            raise CompressionError("EK-COMPRESS-013", message, hint) from error
+    if len(model.outputs) > 1:
+        message = f"the model has {len(model.outputs)} outputs, and no loss is stated"
+        hint = 'say one for all with [compress.finetune] loss = "file.py:function", or leave out'
+        raise CompressionError("EK-COMPRESS-005", message, hint + " the training data")
+    return _usual_loss(keras, model, y, x)
+
+
+def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
+    """The usual loss for the labels and what the model's outputs look like."""
+    if y.dtype.kind not in "iub":
+        return keras.losses.MeanSquaredError()
+    answers = _predict(model, take(x, np.arange(min(len(y), 64))))
+    if answers.shape[-1] == 1:
+        logits = bool((answers < 0).any() or (answers > 1).any())
+        return keras.losses.BinaryCrossentropy(from_logits=logits)
+    logits = not _is_probability(answers)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+
+
+def _is_probability(answers: Array) -> bool:
+    return bool((answers >= 0).all() and np.allclose(answers.sum(-1), 1.0, atol=1e-3))
+
+
+def _predict(model: Any, x: Any) -> Array:
+    answers = model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
+    return np.asarray(answers[0] if isinstance(answers, list) else answers)
+
+
+def _distilled(
+    settings: Distillation, teacher: Any, model: Any, x: Any, y: Array, hard: Any
+) -> tuple[Array, Any]:
+    """Labels with the teacher's answers beside them, and the loss that reads both."""
+    import tensorflow as tf
+
+    if teacher is None or len(model.outputs) > 1:
+        message = "distillation takes a model of one output and its uncompressed original"
+        raise CompressionError("EK-COMPRESS-005", message)
+    soft = _predict(teacher, x).reshape(len(y), -1).astype(np.float32)
+    labels = y.reshape(len(y), -1).astype(np.float32)
+    width, temperature = labels.shape[1], settings.temperature
+    classes = y.dtype.kind in "iub" and soft.shape[1] > 1
+    probable = _is_probability(soft)
+
+    def logits(values: Any) -> Any:
+        return tf.math.log(tf.maximum(values, 1e-7)) if probable else values
+
+    def loss(y_true: Any, y_pred: Any) -> Any:
+        wanted = tf.reshape(y_true[:, width:], tf.shape(y_pred))
+        first = hard(y_true[:, :width], y_pred)
+        if not classes:
+            taught = tf.reduce_mean(tf.square(wanted - y_pred), axis=-1)
+        else:
+            right = tf.nn.softmax(logits(wanted) / temperature)
+            ours = tf.nn.log_softmax(logits(y_pred) / temperature)
+            taught = -(temperature**2) * tf.reduce_sum(right * ours, axis=-1)
+        return (1 - settings.weight) * tf.reduce_mean(first) + settings.weight * tf.reduce_mean(
+            taught
+        )
+
+    return np.concatenate([labels, soft], axis=1), loss
+
+
+def _tensorboard(model: Any, folder: Path | None) -> list[Any]:
+    if folder is None:
+        return []
+    return [library(model).callbacks.TensorBoard(str(folder), write_graph=False)]
+
+
+def _best_callback(
+    model: Any, aids: Aids, x: Any, y: Array, patience: int | None, partial: Path
+) -> Any:
+    class Best(library(model).callbacks.Callback):  # type: ignore[misc]
+        """Keep the weights of the epoch that answers the held-out items best."""
+
+        state, weights = partial / "best.json", partial / "best.npz"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._steps = 0
+            self._held: dict[str, Any] = {"scores": [], "best": None, "epoch": None}
+            if self.state.is_file() and self.weights.is_file():
+                self._held = json.loads(self.state.read_text())
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            steps = (epoch + 1) * int(self.params.get("steps") or 1)
+            score = float(aids.score(y, _predict(model, x)))
+            if logs is not None:
+                logs["score"] = score
+            held = self._held
+            held["scores"] = [*held["scores"][:epoch], score]
+            if steps < aids.settled:
+                return
+            if held["best"] is None or score > held["best"]:
+                held.update(best=score, epoch=epoch + 1)
+                np.savez(self.weights, *model.get_weights())
+            self.state.write_text(json.dumps(held))
+            if patience is not None and epoch + 1 - held["epoch"] >= patience:
+                model.stop_training = True
+
+        def restore(self) -> dict[str, Any]:
+            """Give the model its best weights; the scores by epoch, and which epoch was best."""
+            if self._held["epoch"] is not None:
+                with np.load(self.weights) as found:
+                    model.set_weights([found[f"arr_{k}"] for k in range(len(found.files))])
+            return {"scores": self._held["scores"], "best_epoch": self._held["epoch"]}
+
+    return Best()
