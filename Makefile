@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev lint bench clean
+.PHONY: help demo test dev lint bench bench-compression clean
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find toolkit converters targets sample_apps tests/contracts -name '*.py' -o -name '*.toml' -o -name '*.json')
@@ -9,6 +9,7 @@ help:
 	@echo "make test    install, then run the tests"
 	@echo "make lint    ruff, mypy and the floors"
 	@echo "make bench   the measurements of benchmarks/README.md"
+	@echo "make bench-compression   its table of compression schemes (hours; goes on where it stopped)"
 
 # 3.11, then 3.10, then any supported one: tflite-runtime ends at 3.11.
 $(BIN)/python:
@@ -54,6 +55,9 @@ lint: dev
 
 bench: dev
 	@$(BIN)/python benchmarks/run.py
+
+bench-compression: dev
+	@$(BIN)/python benchmarks/compression.py
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

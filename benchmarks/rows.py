@@ -1,12 +1,16 @@
-"""A row of the benchmark table, and timing of whole commands."""
+"""A row of the benchmark table, timing of whole commands, and where tables are written."""
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 
@@ -40,3 +44,26 @@ def alternating(commands: Sequence[Sequence[object]], rounds: int) -> list[float
         for k in order:
             taken[k].append(seconds(commands[k]))
     return [statistics.median(times) for times in taken]
+
+
+def machine() -> str:
+    """What these figures were measured on."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [row for row in cpuinfo.read_text().splitlines() if row.startswith("model name")]
+        name = models[0].split(":", 1)[1].strip() if models else name
+    versions = ", ".join(
+        f"{package} {metadata.version(package)}" for package in ("tensorflow", "ai-edge-litert")
+    )
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    return (
+        f"{today}, {name}, {os.cpu_count()} cores, {platform.system()},"
+        f" Python {platform.python_version()}, {versions}"
+    )
+
+
+def replace_block(path: Path, start: str, end: str, lines: Sequence[str]) -> None:
+    """Put lines between two marks of a file."""
+    head, rest = path.read_text().split(start)
+    path.write_text(head + start + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1])
