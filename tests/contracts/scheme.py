@@ -6,6 +6,7 @@ a few steps, after pruning, and with a layer left out.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pickle
@@ -45,8 +46,15 @@ class SchemeContract:
     @pytest.fixture(scope="class")
     @classmethod
     def outcomes(cls, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-        """What the trial found."""
-        return cls.tried(tmp_path_factory.mktemp("scheme"))
+        """What the trial found; made once for all of pytest-xdist's processes."""
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        folder = shared / f"scheme-{cls.__module__}.{cls.__qualname__}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = folder / "outcomes.json"
+            return dict(json.loads(found.read_text())) if found.exists() else cls.tried(folder)
 
     @classmethod
     def tried(cls, folder: Path) -> Outcomes:

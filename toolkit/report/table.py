@@ -119,9 +119,12 @@ def drawn(titles: list[tuple[str, str]], rows: Iterable[Row]) -> object:
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    # A title of one line stands level with the first line of the others.
+    lines = any(second for _, second in titles)
     for number, (first, second) in enumerate(titles):
         justify = "left" if number in (0, len(titles) - 1) else "right"
-        title = _cell(first, second, "bold", "dim not bold")
+        below = f"{second} " if lines and not second else second
+        title = _cell(first, below, "bold", "dim not bold")
         # Reasons have no title, and may be long.
         shown.add_column(title, justify=justify, no_wrap=bool(first))  # type: ignore[arg-type]
     for row in rows:
