@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import CompressionError
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -74,13 +76,26 @@ class Scheme(Protocol):
         """
 
 
+def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:
+    """The rows of a plan, where any layer can be worked on; ``done`` says what cannot be done else.
+
+    Raises :class:`CompressionError` with every layer's reason.
+    """
+    if any(row.value for row in rows):
+        return rows
+    reasons = "\n".join(f"{row.layer} ({row.kind}): {row.reason}" for row in rows)
+    hint = reasons or "it has no convolution, dense or recurrent layer"
+    raise CompressionError("EK-COMPRESS-011", f"no layer can be {done}", hint)
+
+
 def kernels(layer: Any) -> Mapping[str, npt.NDArray[Any]]:
     """The weights of a layer that schemes work on, by name: kernels and embeddings."""
     found = {}
     for weight in layer.weights:
         name = weight.name.split(":")[0].split("/")[-1]
         if name.endswith(("kernel", "embeddings")) and len(weight.shape) >= 2:
-            found[weight.name] = np.asarray(weight)
+            # Keras 3's weights have their whole name as a path.
+            found[getattr(weight, "path", weight.name)] = np.asarray(weight)
     return found
 
 

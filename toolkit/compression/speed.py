@@ -64,13 +64,20 @@ def _takes_part(layer: Any) -> bool:
     return kind in ELEMENTWISE or _is_pointwise(layer)
 
 
-def forecast(scheme: str, runtimes: tuple[str, ...], unmet: list[str]) -> str:
-    """What a scheme does for speed on the runtimes of a run's targets, in words."""
+def forecast(
+    scheme: str, runtimes: tuple[str, ...], unmet: list[str], before: tuple[str, ...] = ()
+) -> str:
+    """What a scheme does for speed on the runtimes of a run's targets, in words.
+
+    ``before`` names the schemes that were applied first.
+    """
     where = " and ".join(runtimes)
     if scheme == "channels":
         return f"faster on {where}: there is less to compute"
     if scheme == "quantization_aware":
-        return f"as fast as int8 without it on {where}: the operators are the same"
+        same = f"as fast as int8 without it on {where}: the operators are the same"
+        spread = "; each channel's scale spreads the clusters over more different bytes"
+        return same + (spread if "cluster" in before else "")
     if scheme == "cluster":
         return f"not faster on {where}: no kernel of theirs knows clusters; the zipped file shrinks"
     text = f"not faster on {where}, only smaller when zipped. XNNPACK's sparse inference would"

@@ -128,7 +128,7 @@ def _trained(
     aids = Aids(
         score=score_of(recovery.metric, recovery.root),
         settled=scheme.settled(work.table, steps),
-        callbacks=tuple(scheme.callbacks(str(board) if board else None)),
+        callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),
         tensorboard=board,
     )
     teacher = load(recovery.teacher) if recovery.teacher else None

@@ -289,7 +289,9 @@ class _Job:
             epochs=finetuned["epochs"],
             best_epoch=finetuned.get("best_epoch"),
             seconds=facts["seconds"],
-            speed=forecast(scheme, _runtimes(self._run), facts["unmet"]),
+            speed=forecast(
+                scheme, _runtimes(self._run), facts["unmet"], tuple(r.scheme for r in self.done)
+            ),
             macs=_pair(facts.get("macs")),
             parameters=_pair(facts.get("sizes")),
             nanoseconds=_pair(facts.get("nanoseconds")),

@@ -107,3 +107,8 @@ def test_forecast_promises_speed_for_channels_only(scheme: str, words: str) -> N
     said = forecast(scheme, ("litert",), ["a condition"])
     assert said.startswith(words)
     assert ("a condition" in said) == (scheme == "prune")
+
+
+def test_clusters_under_per_channel_scales_are_told() -> None:
+    assert "spreads the clusters" in forecast("quantization_aware", ("litert",), [], ("cluster",))
+    assert "spreads" not in forecast("quantization_aware", ("litert",), [], ("prune",))

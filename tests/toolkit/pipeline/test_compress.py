@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,7 @@ def test_dry_run_predicts_and_keeps_nothing(models: Path, tmp_path: Path) -> Non
         (["keras3.keras", "--prune", "most"], "'most' is not a number"),
         (["keras3.keras", "--channels", "0.99"], "EK-COMPRESS-024"),
         (["lambda.keras", "--prune", "0.5"], "EK-MODEL-005"),
+        (["two_inputs.keras", "--cluster", "1000"], "EK-COMPRESS-011"),
     ],
 )
 def test_mistake_is_answered_with_its_code(
@@ -309,3 +312,24 @@ def test_taylor_importance_takes_training_items(
     table = {"channels": {"macs": 0.4, "importance": "taylor"}, "finetune_epochs": 5}
     report = compress(project(models / name, digits, tmp_path, compress=table))
     assert accuracy(candidate(report, "int8")) > 0.85
+
+
+WRAPPED = """
+import sys
+import tensorflow_model_optimization as tfmot, tf_keras
+model = tf_keras.models.load_model(sys.argv[1], compile=False)
+tfmot.sparsity.keras.prune_low_magnitude(model).save(sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+def test_wrappers_left_in_a_file_are_stripped_and_told(
+    models: Path, digits: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "wrapped.h5"
+    command = [sys.executable, "-c", WRAPPED, str(models / "keras2.h5"), str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    report = convert(project(path, digits, tmp_path, convert={"precisions": ["float32"]}))
+    (told,) = [one.message for one in report.advice if one.code == "EK-NOTE-008"]
+    assert "PruneLowMagnitude" in told
+    assert accuracy(report.candidates[0]) > 0.85

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.compression.scheme import Context, LayerPlan, kernels
+from edgekit.compression.scheme import Context, LayerPlan, kernels, workable
 from edgekit.compression.scope import check_scopes, setting
-from edgekit.errors import CompressionError
 from edgekit.models.wrappers import import_tfmot
 from edgekit.project_compress import ClusterTable
 
@@ -31,12 +30,8 @@ class Cluster:
     def plan(self, model: Any, table: ClusterTable) -> tuple[LayerPlan, ...]:
         """A row per layer with kernels. Raises CompressionError where none can be clustered."""
         check_scopes(self.name, model.layers, table.types, table.layers)
-        rows = tuple(_row(layer, table) for layer in model.layers if kernels(layer))
-        if not any(row.value for row in rows):
-            reasons = "\n".join(f"{row.layer} ({row.kind}): {row.reason}" for row in rows)
-            hint = reasons or "it has no convolution, dense or recurrent layer"
-            raise CompressionError("EK-COMPRESS-011", "no layer can be clustered", hint)
-        return rows
+        rows = (_row(layer, table) for layer in model.layers if kernels(layer))
+        return workable(tuple(rows), "clustered")
 
     def wrap(
         self, model: Any, table: ClusterTable, plan: tuple[LayerPlan, ...], context: Context

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.compression.scheme import Context, Floats, LayerPlan, copy, kernels
+from edgekit.compression.scheme import Context, Floats, LayerPlan, copy, kernels, workable
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.errors import CompressionError
 from edgekit.models.wrappers import import_tfmot
@@ -51,12 +51,7 @@ class QuantizationAware:
                 size = sum(int(kernel.size) for kernel in found.values())
                 value = None if reason else 1.0
                 rows.append(LayerPlan(layer.name, type(layer).__name__, size, value, reason))
-        if not any(row.value for row in rows):
-            reasons = "\n".join(f"{row.layer} ({row.kind}): {row.reason}" for row in rows)
-            message = "no layer can be trained quantization-aware"
-            hint = reasons or "it has no convolution or dense layer"
-            raise CompressionError("EK-COMPRESS-011", message, hint)
-        return tuple(rows)
+        return workable(tuple(rows), "trained quantization-aware")
 
     def wrap(
         self, model: Any, table: QuantizationAwareTable, plan: tuple[LayerPlan, ...],
