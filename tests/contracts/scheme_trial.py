@@ -84,7 +84,7 @@ class Trial:
             layer.set_weights([kernel, *rest])
         made = self.compressed(pruned, STEPS, ("prune",))
         before, after = _zeros(pruned), _zeros(made)
-        return {name: (before[name], after[name]) for name in ("first", "classes")}
+        return {name: (before[name], after.get(name, 0.0)) for name in ("first", "classes")}
 
     def refusal(self, table: Any) -> str:
         """The code of the error that a plan ends with, or nothing."""

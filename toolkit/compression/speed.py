@@ -39,7 +39,7 @@ def unmet_sparse_conditions(model: Any) -> list[str]:
     zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
     weights = sum(int(kernel.size) for kernel in kernels)
     if not weights or zeros / weights < FEWEST_ZEROS:
-        share = f"{zeros / weights:.0%}" if weights else "there are none"
+        share = f"{zeros / weights * 100:.0f} %" if weights else "there are none"
         found.append(f"two thirds of the 1 x 1 kernels must be zero ({share})")
     return found
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from edgekit.compression import channel_stage, crossing, stage
 from edgekit.compression.schemes import SCHEMES
 from edgekit.compression.speed import forecast
@@ -275,7 +277,7 @@ class _Job:
 
     def _result(self, scheme: str, artefact: Artefact) -> SchemeResult:
         facts, table = artefact.facts, getattr(self._table, scheme)
-        layers = tuple(LayerCompression(**row) for row in facts["layers"])
+        layers = TypeAdapter(tuple[LayerCompression, ...]).validate_python(facts["layers"])
         weights = sum(layer.weights for layer in layers)
         finetuned = facts["finetuned"]
         metric, recovered = self._metrics(artefact, bool(finetuned["epochs"]))
@@ -347,9 +349,9 @@ def _key(model: Model) -> Json:
 def _words(scheme: str, table: Any) -> str:
     """What was asked of a scheme, for a person."""
     if scheme == "channels":
-        return f"{table.macs:.0%} fewer multiply-accumulates"
+        return f"{table.macs * 100:.3g} % fewer multiply-accumulates"
     if scheme == "prune":
-        return f"{table.pattern} zeros" if table.pattern else f"{table.share:.0%} zeros"
+        return f"{table.pattern} zeros" if table.pattern else f"{table.share * 100:.3g} % zeros"
     if scheme == "cluster":
         where = "channel" if table.per_channel else "layer"
         return f"{table.clusters} weights a {where}"

@@ -14,7 +14,7 @@ HEADINGS = (
     ("size", ""),
     ("zip", "zstd"),
     ("{metric}", "95 % interval"),
-    ("drop", "95 % interval"),
+    ("drop{unit}", "95 % interval"),
     ("latency p50", ""),
     ("ratio", "95 % interval"),
 )
@@ -29,7 +29,8 @@ def layer_table(scheme: SchemeResult) -> object:
 def compression_table(report: Report) -> object:
     """The uncompressed and the compressed model at every precision, for a rich console."""
     metric = str(report.settings["metric"])
-    titles = [(first.format(metric=metric), second) for first, second in HEADINGS]
+    unit = " (points)" if report.settings["bounded"] else ""
+    titles = [(first.format(metric=metric, unit=unit), second) for first, second in HEADINGS]
     return drawn(titles, _rows(report, metric))
 
 

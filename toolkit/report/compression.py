@@ -44,13 +44,13 @@ def _achieved(scheme: SchemeResult) -> str:
     weights = sum(layer.weights for layer in touched)
     if scheme.macs is not None:
         before, after = scheme.macs
-        gone = f"{1 - after / before:.1%} of {before:,} multiply-accumulates are gone"
+        gone = f"{words.share(1 - after / before)} of {before:,} multiply-accumulates are gone"
         if scheme.nanoseconds is None:
             return gone
         was, now = (nanoseconds / 1e3 for nanoseconds in scheme.nanoseconds)
         return f"{gone}; the planner measured {was:.4g} µs before and {now:.4g} µs after, in int8"
     if scheme.scheme == "prune":
-        return f"{scheme.sparsity:.1%} of all weights are zero, in {_layers(touched)}"
+        return f"{words.share(scheme.sparsity)} of all weights are zero, in {_layers(touched)}"
     if scheme.scheme == "cluster":
         most = max(layer.unique for layer in touched)
         return f"at most {most} different weights a layer, in {_layers(touched)}"
@@ -99,7 +99,7 @@ def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
             name,
             f"{layer.weights:,}" if layer.weights else words.NONE,
             _asked(scheme, layer),
-            f"{layer.sparsity:.1%}" if layer.weights else words.NONE,
+            words.share(layer.sparsity) if layer.weights else words.NONE,
             f"{layer.unique:,}" if layer.weights else words.NONE,
             layer.reason,
         )
@@ -109,5 +109,5 @@ def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
     if layer.requested is None:
         return words.NONE
     if scheme.scheme == "prune":
-        return f"{layer.requested:.1%}"
+        return words.share(layer.requested)
     return "int8" if scheme.scheme == "quantization_aware" else f"{layer.requested:.0f}"

@@ -95,7 +95,7 @@ def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
         return ()
     if not candidate or "@" in candidate:
         return ((words.NONE, ""),)
-    return ((f"{pruned.sparsity:.1%}", pruned.requested.removesuffix(" zeros")),)
+    return ((words.share(pruned.sparsity), pruned.requested.removesuffix(" zeros")),)
 
 
 def headings(report: Report) -> list[tuple[str, str]]:

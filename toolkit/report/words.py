@@ -41,6 +41,11 @@ def value(measured: Measurement | None, bounded: bool) -> str:
     return f"{measured.value * 100:.2f} %" if bounded else f"{measured.value:.4g}"
 
 
+def share(part: float) -> str:
+    """A share of a whole, in per cent."""
+    return f"{part * 100:.1f} %"
+
+
 def points(measured: Measurement | None, bounded: bool) -> str:
     """A drop: points where the metric lies in 0..1."""
     if measured is None or measured.value is None:
