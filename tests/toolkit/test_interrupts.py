@@ -292,7 +292,7 @@ def test_evaluation_goes_on_when_killed(
         time.sleep(1)
         process.kill()
         process.wait()
-        assert_no_orphans(mark, 3)
+        assert_no_orphans(mark, 10)
         assert_store_is_whole(tmp_path)
     done = edgekit(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
