@@ -37,6 +37,7 @@ from edgekit.types import (
 from edgekit.usercode import file_of, fingerprint, is_reference
 
 TFMOT = (*KERAS, "tensorflow-model-optimization")
+DRY = "a dry run measures nothing"
 NO_ITEMS = "there are no labelled items to measure it on"
 NO_KERAS_FILE = (
     "a quantization-aware model is kept as .h5 and SavedModel: its .keras file does not reload"
@@ -75,7 +76,8 @@ def compress(
         proof, last = twin.proof, job.applied(tfmot, twin.model)
         if last is not None and last.scheme == "quantization_aware":
             made, files = saved_model(last.artefact), {stage.FILE: last.artefact.path / stage.FILE}
-            run.advise(Advice("EK-NOTE-009", "info", NO_KERAS_FILE))
+            if not run.plan.options.dry_run:
+                run.advise(Advice("EK-NOTE-009", "info", NO_KERAS_FILE))
         elif last is not None:
             back = job.carry(model, last.artefact, twin)
             made, files = saved_model(back), {crossing.KERAS_FILE: back.path / crossing.KERAS_FILE}
@@ -304,7 +306,8 @@ class _Job:
         run, items = self._run, self._items
         final = artefact.path / "saved_model"
         if items.labels is None or not final.is_dir():
-            nothing = Measurement.unavailable("1", NO_ITEMS)
+            reason = DRY if run.plan.options.dry_run else NO_ITEMS
+            nothing = Measurement.unavailable("1", reason)
             return nothing, nothing
         value = metric_of(run, self._reference, final, artefact.digest, items)
         if not trained:
