@@ -1,4 +1,4 @@
-"""What a ``.tflite`` file really holds, read from its bytes.
+"""What a ```.tflite``` file really holds, read from its bytes.
 
 Source: the TensorFlow Lite schema, version 3 (``schema.fbs``).
 """

@@ -1,0 +1,1 @@
+"""TFLite Metadata: normalisation, labels, names and descriptions inside a ``.tflite`` file."""

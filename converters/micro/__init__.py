@@ -1,0 +1,1 @@
+"""Microcontrollers and NPUs: C arrays, operator resolvers, Ethos-U and Edge TPU compilers."""

@@ -1,0 +1,1 @@
+"""From a float ``.tflite`` file to a quantized one: calibration, recipes, recovery."""

@@ -1,0 +1,1 @@
+"""What is wrong with the data that calibrates or judges, before it costs accuracy."""
