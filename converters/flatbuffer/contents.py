@@ -1,0 +1,216 @@
+"""What flows from a file that was read: its graphs, tensors, operators and constants."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import ModelError
+from edgekit.types import Operator
+
+FLOATS = frozenset({"FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16"})
+# Constants of no interest for a file's precision: shapes, axes, paddings.
+SMALL = 32
+NUMPY: Mapping[str, npt.DTypeLike] = {
+    "FLOAT64": np.float64, "FLOAT32": np.float32, "FLOAT16": np.float16,
+    "INT64": np.int64, "INT32": np.int32, "INT16": np.int16, "INT8": np.int8,
+    "UINT64": np.uint64, "UINT32": np.uint32, "UINT16": np.uint16, "UINT8": np.uint8,
+    "BOOL": np.bool_, "COMPLEX64": np.complex64, "COMPLEX128": np.complex128,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a tensor's integers stand for reals: ``scale * (value - zero_point)``.
+
+    One scale per tensor, or one per slice along ``axis``. With ``block_size`` the scales are those
+    of blocks, and lie in another tensor of the graph: ``block_scales``, else -1.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
+    block_size: int = 0
+    block_scales: int = -1
+
+    @property
+    def per_channel(self) -> bool:
+        return len(self.scales) > 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a graph: its name, dtype (schema name) and shape.
+
+    ``signature_shape`` has -1 where a dimension is free, and is empty where the file gives none.
+    ``bytes`` are those of its constant content in ``buffer``, 0 where it is computed.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    index: int = 0
+    signature_shape: tuple[int, ...] = ()
+    buffer: int = 0
+    bytes: int = 0
+    variable: bool = False
+    sparse: bool = False
+    quantization: Quantization | None = None
+
+    @property
+    def scale(self) -> float:
+        """Its quantization step; 0 where it is not quantized, or per channel."""
+        found = self.quantization
+        return found.scales[0] if found is not None and len(found.scales) == 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator in execution order, with the tensors it reads (-1: left out) and writes.
+
+    ``operator`` is its schema name (``CONV_2D``) or the name of a custom one. ``options`` are the
+    schema's, in snake case: ``stride_h``, ``fused_activation_function``.
+    """
+
+    operator: str
+    version: int
+    custom: bool
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    intermediates: tuple[int, ...] = ()
+    options: Mapping[str, int | float | bool | str | tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One subgraph: the main one, or the body of a loop or a branch."""
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    nodes: tuple[Node, ...]
+
+    def float_operators(self) -> list[str]:
+        """Operators that compute in float, as ``NAME (output tensor)``."""
+        return [
+            f"{node.operator} ({self.tensors[node.outputs[0]].name})"
+            for node in self.nodes
+            if any(self.tensors[i].dtype in FLOATS for i in node.outputs if i >= 0)
+        ]
+
+    def constants(self) -> list[Tensor]:
+        """Tensors with content that no operator and no input writes."""
+        written = {*self.inputs, *(i for node in self.nodes for i in node.outputs)}
+        return [t for t in self.tensors if t.bytes and t.index not in written]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature: its key, its graph, and tensor indices by input and output name."""
+
+    key: str
+    graph: int
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TFLiteFile:
+    """A file as read back; ``size`` in bytes, ``graphs`` with the main one first."""
+
+    size: int
+    version: int
+    description: str
+    graphs: tuple[Graph, ...]
+    signatures: tuple[Signature, ...]
+    metadata: Mapping[str, bytes]
+    _content: bytes = field(repr=False, compare=False)
+    _spans: tuple[tuple[int, int], ...] = field(repr=False, compare=False)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        main = self.graphs[0]
+        return tuple(main.tensors[i] for i in main.inputs)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        main = self.graphs[0]
+        return tuple(main.tensors[i] for i in main.outputs)
+
+    @property
+    def signature_outputs(self) -> Mapping[str, Tensor]:
+        """The outputs by the name that the first signature gives them."""
+        if not self.signatures:
+            return {}
+        first = self.signatures[0]
+        return {n: self.graphs[first.graph].tensors[i] for n, i in first.outputs.items()}
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """Kinds of operators with version and count, those of loops and branches too."""
+        counts = collections.Counter((n.operator, n.version) for g in self.graphs for n in g.nodes)
+        return tuple(Operator(name, version, n) for (name, version), n in sorted(counts.items()))
+
+    @property
+    def float_operators(self) -> tuple[str, ...]:
+        return tuple(one for graph in self.graphs for one in graph.float_operators())
+
+    @property
+    def weights(self) -> Mapping[str, int]:
+        """Bytes of constant tensors by dtype, without shapes, axes and the like."""
+        counts: collections.Counter[str] = collections.Counter()
+        for tensor in (t for graph in self.graphs for t in graph.constants()):
+            if tensor.bytes >= SMALL and tensor.dtype not in ("INT32", "INT64"):
+                counts[tensor.dtype] += tensor.bytes
+        return dict(counts)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it holds variables, which stay from one run to the next."""
+        return any(tensor.variable for graph in self.graphs for tensor in graph.tensors)
+
+    @property
+    def buffers(self) -> tuple[int, ...]:
+        """The sizes of all buffers in bytes, used or not."""
+        return tuple(size for _, size in self._spans)
+
+    def data(self, tensor: Tensor) -> bytes:
+        """A tensor's constant content; empty where it is computed."""
+        at, size = self._spans[tensor.buffer]
+        return self._content[at : at + size]
+
+    def array(self, tensor: Tensor) -> npt.NDArray[np.generic] | None:
+        """A tensor's constant content in its dtype and shape; int4 as int8.
+
+        None where it is computed, sparse, or of a dtype that numpy does not have. Raises
+        :class:`ModelError` where the content does not fill the shape.
+        """
+        content = self.data(tensor)
+        if not content or tensor.sparse:
+            return None
+        if tensor.dtype in ("INT4", "UINT4"):
+            values = _nibbles(content, tensor.dtype)[: int(np.prod(tensor.shape))]
+        elif tensor.dtype in NUMPY:
+            kind = np.dtype(NUMPY[tensor.dtype])
+            values = np.frombuffer(content[: len(content) // kind.itemsize * kind.itemsize], kind)
+        else:
+            return None
+        if any(size < 0 for size in tensor.shape) or values.size != int(np.prod(tensor.shape)):
+            message = (
+                f"constant {tensor.name!r} holds {len(content):,} bytes,"
+                f" which do not fill its shape {list(tensor.shape)} of {tensor.dtype}"
+            )
+            raise ModelError("EK-MODEL-003", message, "the file is damaged: make it again")
+        return values.reshape(tensor.shape)
+
+
+def _nibbles(content: bytes, dtype: str) -> npt.NDArray[np.generic]:
+    """Two 4-bit integers of each byte, the lower half first."""
+    packed = np.frombuffer(content, np.uint8)
+    halves = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1).astype(np.int8)
+    return np.where(halves > 7, halves - 16, halves).astype(np.int8) if dtype == "INT4" else halves
