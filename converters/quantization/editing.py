@@ -1,0 +1,90 @@
+"""A ``.tflite`` file as objects that can be changed and written again.
+
+Source: the TensorFlow Lite schema, version 3 (``schema.fbs``), by its generated object API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IDENTIFIER = b"TFL3"
+# Dtypes of constants that quantization reads or changes, by number in the schema's TensorType.
+DTYPES = {0: np.float32, 2: np.int32, 4: np.int64, 9: np.int8}
+# They move values between precisions, and compute nothing.
+CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of the main graph: its schema name, first output's name, and the objects."""
+
+    kind: str
+    name: str
+    operator: Any
+
+
+def unpack(content: bytes) -> Any:
+    """The file's ``ModelT``."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def pack(model: Any) -> bytes:
+    """The bytes of a ``ModelT``."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def steps(model: Any) -> Iterator[Step]:
+    """The operators of the main graph in the order in which they run."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if k.isupper()}
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        kind = names.get(number, str(number))
+        if kind == "CUSTOM":
+            kind = _text(code.customCode)
+        yield Step(kind, tensor_name(graph.tensors[operator.outputs[0]]), operator)
+
+
+def tensor_name(tensor: Any) -> str:
+    return _text(tensor.name)
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else (value or "")
+
+
+def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
+    """A copy of a tensor's constant content in its shape and dtype; nothing where it has none."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or len(data) == 0 or tensor.type not in DTYPES:
+        return None
+    array = np.frombuffer(np.asarray(data, np.uint8).tobytes(), DTYPES[tensor.type])
+    return array.reshape([int(size) for size in tensor.shape]).copy()
+
+
+def set_constant(model: Any, tensor: Any, array: npt.NDArray[Any]) -> None:
+    """Give a tensor new content of its dtype, in a buffer of its own.
+
+    Equal constants share one buffer: writing into it would change the others too.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    content = np.ascontiguousarray(array, DTYPES[tensor.type])
+    buffer.data = np.frombuffer(content.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1

@@ -1,0 +1,71 @@
+"""A calibrated ``.tflite`` file as an integer one, all of it or but for some operators.
+
+In the worker. Source: ``tensorflow.lite.python.convert.mlir_quantize``, the quantizer that
+``TFLiteConverter`` itself calls: from the same float file and items it gives the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekit.converters.quantization.calibration import reason
+from edgekit.converters.quantization.editing import steps, unpack
+from edgekit.errors import ConversionError
+
+FILE = "model.tflite"
+EDGES = ("float32", "int8", "uint8")
+
+
+def quantize(
+    calibrated: Path,
+    folder: Path,
+    *,
+    inputs: str = "int8",
+    outputs: str = "int8",
+    per_channel: bool = True,
+    per_channel_dense: bool = True,
+    keep_float: Sequence[str] = (),
+) -> Mapping[str, Any]:
+    """Write ``model.tflite`` into ``folder``: int8, with int32 biases.
+
+    ``calibrated`` is of :func:`calibration.calibrate`. ``inputs`` and ``outputs`` are the dtypes of
+    the model's edges: float32, int8 or uint8. Dense layers have one scale a layer without
+    ``per_channel_dense``, every layer without ``per_channel``. ``keep_float`` are operators that
+    stay float, by the name of their first output in the float file. Raises
+    :class:`ConversionError`.
+    """
+    from tensorflow.lite.python.convert import (
+        ConverterError,
+        deduplicate_readonly_buffers,
+        mlir_quantize,
+    )
+    from tensorflow.python.framework import dtypes
+
+    content = calibrated.read_bytes()
+    _known(content, keep_float)
+    edges = {"float32": dtypes.float32, "int8": dtypes.int8, "uint8": dtypes.uint8}
+    try:
+        quantized = mlir_quantize(
+            content,
+            disable_per_channel=not per_channel,
+            input_data_type=edges[inputs],
+            output_data_type=edges[outputs],
+            denylisted_nodes=set(keep_float),
+            disable_per_channel_for_dense_layers=not per_channel_dense,
+        )
+    except (ConverterError, ValueError, RuntimeError) as error:
+        message = "TensorFlow cannot quantize this model"
+        raise ConversionError("EK-CONVERT-032", message, reason(error)) from error
+    (folder / FILE).write_bytes(deduplicate_readonly_buffers(quantized))
+    return {}
+
+
+def _known(content: bytes, names: Sequence[str]) -> None:
+    """TensorFlow ignores a name that no operator has, and quantizes it."""
+    known = {step.name for step in steps(unpack(content))} if names else set()
+    for name in names:
+        if name not in known:
+            message = f"no operator of the model makes a tensor called {name!r}"
+            raise ConversionError("EK-CONVERT-033", message)
