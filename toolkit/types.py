@@ -76,7 +76,7 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Model:
-    """A model file or a SavedModel folder, and what is known of it before it is loaded.
+    """A model file, SavedModel folder or float ``.tflite``, and what is known before it is loaded.
 
     ``digest`` is of the file, with ``weights`` of both. ``custom_objects`` is the user's module of
     layers, which imports from ``root``, and ``code`` the digests of the files behind it.
@@ -85,8 +85,8 @@ class Model:
     """
 
     path: Path
-    kind: Literal["keras", "h5", "json", "saved_model"]
-    generation: Literal["keras3", "keras2", "tensorflow", "unknown"]
+    kind: Literal["keras", "h5", "json", "saved_model", "tflite"]
+    generation: Literal["keras3", "keras2", "tensorflow", "tflite", "unknown"]
     digest: str
     custom_objects: Path | None = None
     root: Path | None = None
@@ -103,7 +103,11 @@ class Model:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """An exported SavedModel: batch-1 signature ``serving_default``, free batch in ``evaluate``."""
+    """What candidates are made of, and judged by: an exported SavedModel, or a float ``.tflite``.
+
+    A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
+    ``runtime`` is what runs it.
+    """
 
     path: Path
     digest: str
@@ -112,6 +116,18 @@ class SavedModel:
     outputs: tuple[TensorSpec, ...]
     batched: bool
     parameters: int
+    runtime: Literal["tensorflow", "litert"] = "tensorflow"
+    stateful: bool = False
+
+    @property
+    def is_tflite(self) -> bool:
+        """Whether the model that was given is a ``.tflite`` file, so that it is its own judge."""
+        return self.runtime == "litert"
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return "float .tflite" if self.is_tflite else "SavedModel"
 
 
 @dataclass(frozen=True)

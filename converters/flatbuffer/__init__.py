@@ -13,6 +13,7 @@ from edgekit.converters.flatbuffer.contents import (
     TFLiteFile,
 )
 from edgekit.converters.flatbuffer.reader import parse, read
+from edgekit.converters.flatbuffer.semantics import semantic_hash
 
 __all__ = [
     "FLOATS",
@@ -24,4 +25,5 @@ __all__ = [
     "Tensor",
     "parse",
     "read",
+    "semantic_hash",
 ]

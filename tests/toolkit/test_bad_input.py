@@ -153,7 +153,7 @@ def test_model_is_refused_when_it_is_a_git_lfs_pointer(
     [
         (b"\x1c\x00\x00", "EK-MODEL-003", "truncated"),
         (b"no flatbuffer at all, but long enough", "EK-MODEL-003", "TFL3 at byte 4"),
-        (b"\x1c\x00\x00\x00TFL3" + bytes(64), "EK-MODEL-006", "converted already"),
+        (b"\x1c\x00\x00\x00TFL3" + bytes(64), "EK-MODEL-003", "truncated or damaged"),
     ],
     ids=["truncated", "other", "whole"],
 )

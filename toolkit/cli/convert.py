@@ -23,8 +23,8 @@ from edgekit.cli.options import compression, limits, model_options, project_of
 def command(**options: Any) -> int:
     """Convert MODEL, check every candidate against its SavedModel, and pack what passes.
 
-    MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, file.py:function or
-    module:function. Without MODEL the project file says what to do.
+    MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
+    file.py:function or module:function. Without MODEL the project file says what to do.
     """  # fmt: skip
     from edgekit import api, report
 

@@ -86,7 +86,8 @@ def is_keras3(model: Any) -> bool:
 
 def _load(model: Model, trust: bool) -> Loaded:
     kind = model.kind
-    assert kind != "saved_model"  # noqa: S101  (load_with_wrappers has turned it away)
+    # load_with_wrappers has turned the former away, and a .tflite never comes here.
+    assert kind != "saved_model" and kind != "tflite"  # noqa: S101, PT018
     content = files.read(model.path, kind)
     found = wrappers.wrappers_in(content.config)
     # The more careful loader first: Keras 3 unpickles and unmarshals nothing in its safe mode.

@@ -25,15 +25,15 @@ def identify(
     path: Path, trust: bool = False, *, custom_objects: Path | None = None,
     root: Path | None = None, weights: Path | None = None, signature: str | None = None,
 ) -> Model:  # fmt: skip
-    """The model at ``path``: a ``.keras``, ``.h5``, architecture JSON, or SavedModel folder.
+    """The model at ``path``: ``.keras``, ``.h5``, architecture JSON, SavedModel or ``.tflite``.
 
     ``weights`` belong to a JSON, ``signature`` to a SavedModel. Raises :class:`ModelError` where
     the model is missing, damaged, of another kind, or holds what an untrusted file may not.
     """
     if not path.exists():
         hint = (
-            "a model is a .keras, .h5, SavedModel folder, architecture .json, module:function or"
-            " file.py:function"
+            "a model is a .keras, .h5, SavedModel folder, architecture .json, float .tflite,"
+            " module:function or file.py:function"
         )
         raise ModelError("EK-MODEL-001", f"there is no model {path}", hint)
     has_own = custom_objects is not None
@@ -87,6 +87,8 @@ def weights_beside(path: Path) -> Path | None:
 
 def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
     kind = _kind(path)
+    if kind == "tflite":
+        return Model(path, kind, "tflite", sha256(path))
     content = files.read(path, kind)
     if not trust:
         found = findings(content.config)
@@ -96,10 +98,13 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
     return Model(path, kind, content.generation, sha256(path))
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path) -> Kind | Literal["tflite"]:
     head = _head(path)
-    if path.suffix == ".tflite" or head[4:8] == b"TFL3":
-        raise _tflite_error(path, head)
+    if head[4:8] == b"TFL3":
+        return "tflite"
+    if path.suffix == ".tflite":
+        hint = "it is truncated or damaged: a .tflite file has TFL3 at byte 4"
+        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
     if zipfile.is_zipfile(path):
         return "keras"
     if head[:8] == HDF5:
@@ -134,14 +139,6 @@ def _saved_model(path: Path) -> Model:
         hint = f"a SavedModel folder holds saved_model.pb; this one holds {found or 'nothing'}"
         raise ModelError("EK-MODEL-004", f"{path} is no SavedModel", hint)
     return Model(path, "saved_model", "tensorflow", sha256(path))
-
-
-def _tflite_error(path: Path, head: bytes) -> ModelError:
-    if head[4:8] != b"TFL3":
-        hint = "it is truncated or damaged: a .tflite file has TFL3 at byte 4"
-        return ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
-    hint = "it is converted already: give the .keras, .h5 or SavedModel that it was made from"
-    return ModelError("EK-MODEL-006", f"{path} is a TFLite file", hint)
 
 
 def _linked(path: Path, links: tuple[str, ...]) -> ModelError:

@@ -102,8 +102,10 @@ def place_compressed(run: Run, compression: Compression) -> Compression:
 
 
 def _check(run: Run, obtained: Obtained) -> None:
-    if obtained.model.kind == "saved_model":
-        message = f"{obtained.model.path} is a SavedModel: it has no layers to compress"
+    titles = {"saved_model": "SavedModel", "tflite": "TFLite file"}
+    if obtained.model.kind in titles:
+        title = titles[obtained.model.kind]
+        message = f"{obtained.model.path} is a {title}: it has no layers to compress"
         hint = "give the .keras or .h5 file that it was exported from, or convert without"
         raise CompressionError("EK-COMPRESS-001", message, f"{hint} [compress]")
     if training(run, run.project.compress.finetune_epochs) is None and not run.plan.options.dry_run:

@@ -50,7 +50,7 @@ def evaluate(
     """Judge the reference and every candidate on the same items; nothing where not asked to."""
     if not run.plan.options.evaluate:
         return Evaluation(), candidates
-    subject = Timed(REFERENCE, reference.path, "tensorflow")
+    subject = _reference(reference)
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, "SavedModel")
         truth = _answers(run, subject, reference.digest, items)
@@ -234,6 +234,10 @@ def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
     return _answers(run, _timed(candidate), candidate.sha256, items)
 
 
+def _reference(model: SavedModel) -> Timed:
+    return Timed(REFERENCE, model.path, model.runtime, model.stateful)
+
+
 def _timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
     assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
     stateful = flatbuffer.read(candidate.path).stateful
@@ -336,7 +340,7 @@ def _time(
     items: Items,
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
     sides = [_timed(c) for c in candidates if not c.problem and c.path is not None]
-    models = [Timed(REFERENCE, reference.path, "tensorflow"), *sides]
+    models = [_reference(reference), *sides]
     launches = run.plan.timed_launches
     key = run.key(
         "tensorflow", "ai-edge-litert",

@@ -12,10 +12,12 @@ import zstandard
 
 from edgekit.converters import flatbuffer, tflite
 from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.quantization import from_float
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline.float_file import float_reference
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, item_sizes, training_data
 from edgekit.store import Artefact, sha256
@@ -69,10 +71,13 @@ def obtain(run: Run) -> Obtained:
 
 
 def export(run: Run, obtained: Obtained) -> SavedModel:
-    """The SavedModel of the model as trained or loaded: the reference.
+    """The SavedModel of the model as trained or loaded, or the float ``.tflite``: the reference.
 
     Runtimes on devices want every size fixed: what the model leaves free is as the data has it.
     """
+    if obtained.model.kind == "tflite":
+        with run.stage("read"):
+            return float_reference(run, obtained.model)
     trained = saved_model(obtained.trained) if obtained.trained else None
     if trained is not None and not _free(trained):
         return trained
@@ -142,14 +147,13 @@ def _candidate(
         representative=items.representative_digest if calibrated else None,
     )
     feeds = items.representative if calibrated else None
+    converter = from_float.convert if model.is_tflite else tflite.convert
     try:
         artefact = run.keep(
             run.store.obtain(
                 "convert",
                 key,
-                lambda folder: run.worker.call(
-                    tflite.convert, model.path, precision, feeds, folder
-                ),
+                lambda folder: run.worker.call(converter, model.path, precision, feeds, folder),
             )
         )
     except (ConversionError, WorkerError) as error:

@@ -38,7 +38,7 @@ def _rows(report: Report, metric: str) -> Iterator[Row]:
     bounded = bool(report.settings["bounded"])
     reference = report.reference
     size = (words.size(reference.bytes), "")
-    yield _row(("SavedModel", ""), size, ("", ""), report.reference_evaluation, metric, bounded)
+    yield _row((reference.title, ""), size, ("", ""), report.reference_evaluation, metric, bounded)
     for one in _in_pairs(report.candidates):
         precision, _, profile = one.id.partition("@")
         zipped = (words.size(one.compressed_bytes), words.size(one.zstd_bytes))

@@ -159,6 +159,7 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
         path=Path(document["path"]), digest=document["digest"], bytes=document["bytes"],
         inputs=_specs(document["inputs"]), outputs=_specs(document["outputs"]),
         batched=document["batched"], parameters=document["parameters"],
+        runtime=document.get("runtime", "tensorflow"), stateful=document.get("stateful", False),
     )  # fmt: skip
 
 

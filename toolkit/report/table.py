@@ -44,7 +44,7 @@ def rows(report: Report) -> Iterator[Row]:
     metric = str(report.settings["metric"])
     yield Row(
         (
-            ("SavedModel", ""),
+            (report.reference.title, ""),
             (words.size(report.reference.bytes), ""),
             *_sparsity(report, ""),
             *measured(report.reference_evaluation, metric, bounded),

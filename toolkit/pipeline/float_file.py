@@ -1,0 +1,93 @@
+"""A float ``.tflite`` file as the model: what it must be, and the reference that it then is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.errors import ModelError
+from edgekit.pipeline.run import Run
+from edgekit.types import Json, Model, SavedModel, TensorSpec
+
+FILE = "model.tflite"
+
+
+def float_reference(run: Run, model: Model) -> SavedModel:
+    """The file itself, kept in the store: LiteRT runs it, and every candidate is judged by it.
+
+    Raises :class:`ModelError` where it is quantized already, has several signatures, needs
+    operators that no runtime here has, or takes items otherwise than one by one.
+    """
+    file = flatbuffer.read(model.path)
+    check(model.path, file)
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        shutil.copyfile(model.path, folder / FILE)
+        return {}
+
+    kept = run.keep(run.store.obtain("float", run.key(model=model.key), make))
+    inputs, outputs = ends(file)
+    return SavedModel(
+        path=kept.path / FILE,
+        digest=kept.digest,
+        bytes=file.size,
+        inputs=inputs,
+        outputs=outputs,
+        batched=False,
+        parameters=file.weights.get("FLOAT32", 0) // 4,
+        runtime="litert",
+        stateful=file.stateful,
+    )
+
+
+def check(path: Path, file: TFLiteFile) -> None:
+    """Raise :class:`ModelError` where a file is no float model that candidates can be made of."""
+    custom = sorted({n.operator for graph in file.graphs for n in graph.nodes if n.custom})
+    if custom:
+        hint = "no runtime here can run it, so nothing can be judged by it"
+        message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
+        raise ModelError("EK-MODEL-019", message, hint)
+    held = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
+    tensors = [t for graph in file.graphs for t in graph.tensors]
+    quantized = [t for t in tensors if t.quantization is not None and t.dtype != "FLOAT32"]
+    if held or quantized:
+        what = f"it holds {', '.join(held)} weights" if held else f"{quantized[0].name!r} is int8"
+        hint = f"{what}: `edgekit inspect` shows all; give the float model that it was made from"
+        raise ModelError("EK-MODEL-006", f"{path} is quantized already", hint)
+    keys = [signature.key for signature in file.signatures]
+    if len(keys) > 1:
+        hint = "convert the SavedModel that it was made from, with --signature NAME"
+        raise ModelError("EK-MODEL-011", f"{path} has several signatures: {', '.join(keys)}", hint)
+    for spec in ends(file)[0]:
+        if spec.dtype == "string" or spec.shape[:1] not in ((1,), (None,)):
+            hint = "items are fed one by one, as numbers: the first dimension must be 1, or free"
+            message = f"{path}: input {spec.name!r} is {spec.dtype} {list(spec.shape)}"
+            raise ModelError("EK-MODEL-010", message, hint)
+
+
+def ends(file: TFLiteFile) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The inputs and outputs, called as the signature calls them, else as their tensors are."""
+    main = file.graphs[0]
+    if file.signatures:
+        names = file.signatures[0].inputs, file.signatures[0].outputs
+    else:
+        names = (
+            {main.tensors[i].name: i for i in main.inputs},
+            {main.tensors[i].name: i for i in main.outputs},
+        )
+
+    def specs(rows: Mapping[str, int]) -> tuple[TensorSpec, ...]:
+        tensors = {name: main.tensors[index] for name, index in rows.items()}
+        return tuple(
+            TensorSpec(name, _shape(t.signature_shape or t.shape), t.dtype.lower())
+            for name, t in tensors.items()
+        )
+
+    return specs(names[0]), specs(names[1])
+
+
+def _shape(sizes: tuple[int, ...]) -> tuple[int | None, ...]:
+    return tuple(None if size < 0 else size for size in sizes)
