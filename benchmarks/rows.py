@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import platform
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True)
@@ -26,14 +30,42 @@ class Row:
 
 def seconds(command: Sequence[object], cwd: Path | None = None) -> float:
     """Wall-clock seconds of one command, which must succeed."""
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
-    )
-    elapsed = time.perf_counter() - begin
-    if done.returncode != 0:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return elapsed
+    return watched(command, cwd, every=None)[0]
+
+
+def watched(
+    command: Sequence[object], cwd: Path | None = None, every: float | None = 0.05
+) -> tuple[float, int]:
+    """Seconds of one command, and the most resident bytes it and its children held together.
+
+    The latter is sampled ``every`` so many seconds, and 0 without.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [str(part) for part in command], cwd=cwd, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        peak = 0
+        while every is not None and process.poll() is None:
+            peak = max(peak, _resident(process.pid))
+            time.sleep(every)
+        code = process.wait()
+        elapsed = time.perf_counter() - begin
+        if code != 0:
+            errors.seek(0)
+            raise RuntimeError(f"{command[0]} ended with {code}:\n{errors.read()[-2000:]}")
+    return elapsed, peak
+
+
+def _resident(pid: int) -> int:
+    """Resident bytes of a process and its descendants."""
+    found = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for one in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                found += int(one.memory_info().rss)
+    return found
 
 
 def alternating(commands: Sequence[Sequence[object]], rounds: int) -> list[float]:
