@@ -113,6 +113,7 @@ class ConvertTable(Table):
     precisions: tuple[str, ...] = Field(
         default=("float32", "float16", "dynamic", "int8"), min_length=1
     )
+    unroll: bool = False
 
 
 class EvaluateTable(Table):

@@ -16,6 +16,9 @@ from edgekit.cli.options import compression, limits, model_options, project_of
 @click.argument("model", required=False)
 @model_options
 @compression
+@click.option(
+    "--unroll", is_flag=True, help="Recurrent layers without a loop: larger, and int8 calibrates."
+)
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
 @limits
 @project_option

@@ -169,8 +169,13 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         finetuning = options["model"] is not None and table.get("compress")
         section, key = ("compress", "finetune_epochs") if finetuning else ("train", "epochs")
         table[section] = {**(table.get(section) or {}), key: options["epochs"]}
+    convert = dict(table.get("convert") or {})
     if options["precisions"]:
-        table["convert"] = {"precisions": list(options["precisions"])}
+        convert["precisions"] = list(options["precisions"])
+    if options.get("unroll"):
+        convert["unroll"] = True
+    if convert:
+        table["convert"] = convert
     if options["targets"]:
         known = table.get("targets") or {}
         table["targets"] = {name: known.get(name, {}) for name in options["targets"]}

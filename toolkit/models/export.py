@@ -13,6 +13,7 @@ from edgekit.models import graph
 from edgekit.models.inputs import Inputs, inputs_of, known_shape
 from edgekit.models.load import SECONDS, load_with_wrappers
 from edgekit.models.outputs import named, output_names
+from edgekit.models.unroll import fixed_steps, unroll
 from edgekit.store import Artefact
 from edgekit.types import Model, SavedModel, TensorSpec
 from edgekit.worker import at_most
@@ -45,20 +46,30 @@ class Names:
 
 
 def export(
-    model: Model, folder: Path, batched: bool, trust: bool = False, sizes: Sizes | None = None
-) -> Mapping[str, Any]:
+    model: Model, folder: Path, batched: bool, trust: bool = False, sizes: Sizes | None = None,
+    unrolled: bool = False,
+) -> Mapping[str, Any]:  # fmt: skip
     """Write the SavedModel of a model file into ``folder``; its facts.
 
     Signature ``serving_default`` has batch 1; with ``batched``, ``evaluate`` has a free batch.
     ``sizes`` are the shapes of the items by array name: dimensions that the model leaves free get
-    them. ``wrappers`` names what TFMOT had left in the file.
+    them. ``unrolled`` recurrent layers compute their steps without a loop. ``wrappers`` names what
+    TFMOT had left in the file.
     """
     with at_most(SECONDS, f"exporting {model.path.name}"):
         if model.kind == "saved_model":
+            if unrolled:
+                raise _no_layers(model.path)
             return _export_signature(model, folder, batched, trust, sizes or {})
         loaded = load_with_wrappers(model, trust)
-        facts = export_keras(loaded.model, folder, batched, sizes=sizes)
+        with fixed_steps(unroll(loaded.model) if unrolled else ()):
+            facts = export_keras(loaded.model, folder, batched, sizes=sizes)
         return {**facts, "wrappers": list(loaded.wrappers)}
+
+
+def _no_layers(path: Path) -> ModelError:
+    hint = "unroll in the model: LSTM(..., unroll=True), or give its .keras or .h5 file"
+    return ModelError("EK-MODEL-020", f"{path} is a SavedModel: it has no layers to unroll", hint)
 
 
 def export_keras(

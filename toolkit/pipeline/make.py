@@ -79,6 +79,8 @@ def export(run: Run, obtained: Obtained) -> SavedModel:
         with run.stage("read"):
             return float_reference(run, obtained.model)
     trained = saved_model(obtained.trained) if obtained.trained else None
+    if run.project.convert.unroll:
+        trained = None
     if trained is not None and not _free(trained):
         return trained
     with run.stage("export"):
@@ -103,13 +105,20 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
     key = run.key(
         *KERAS, model=model.key, batched=options.evaluate, trust=options.trust,
         sizes={name: list(size) for name, size in (sizes or {}).items()},
+        unrolled=run.project.convert.unroll,
     )  # fmt: skip
     artefact = run.keep(
         run.store.obtain(
             "export",
             key,
             lambda folder: run.worker.call(
-                export_model, model, folder, options.evaluate, options.trust, sizes
+                export_model,
+                model,
+                folder,
+                options.evaluate,
+                options.trust,
+                sizes,
+                run.project.convert.unroll,
             ),
         )
     )

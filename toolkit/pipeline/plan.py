@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.data import check_data_file
-from edgekit.errors import DataError, DeviceError, ProjectError
+from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.gate import Rules
 from edgekit.models.source import identify
@@ -72,6 +72,7 @@ class Plan:
             fingerprint(source, project.root)
         else:
             model = _identify(project, options.trust)
+        _check_unroll(project, model)
         _check_data(project, options, precisions)
         return cls(
             project=project,
@@ -131,6 +132,17 @@ def _precisions(project: Project) -> tuple[str, ...]:
     if project.compress.quantization_aware is not None and not stated:
         return ("int8",)
     return project.convert.precisions
+
+
+def _check_unroll(project: Project, model: Model | None) -> None:
+    if not project.convert.unroll:
+        return
+    hint = "build the model with unroll=True in its recurrent layers"
+    if project.compress.schemes:
+        raise ProjectError("EK-PROJECT-013", "a compressed model is not unrolled afterwards", hint)
+    if model is not None and model.kind == "tflite":
+        message = f"{model.path} is a TFLite file: it has no layers to unroll"
+        raise ModelError("EK-MODEL-020", message, hint)
 
 
 def _name(source: str) -> str:
