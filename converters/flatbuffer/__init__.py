@@ -12,7 +12,7 @@ from edgekit.converters.flatbuffer.contents import (
     Tensor,
     TFLiteFile,
 )
-from edgekit.converters.flatbuffer.reader import parse, read
+from edgekit.converters.flatbuffer.reader import operator_name, parse, read
 from edgekit.converters.flatbuffer.semantics import semantic_hash
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Signature",
     "TFLiteFile",
     "Tensor",
+    "operator_name",
     "parse",
     "read",
     "semantic_hash",

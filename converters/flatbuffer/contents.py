@@ -179,6 +179,10 @@ class TFLiteFile:
         """The sizes of all buffers in bytes, used or not."""
         return tuple(size for _, size in self._spans)
 
+    def span(self, buffer: int) -> tuple[int, int]:
+        """Where a buffer lies in the file, and its size in bytes."""
+        return self._spans[buffer]
+
     def data(self, tensor: Tensor) -> bytes:
         """A tensor's constant content; empty where it is computed."""
         at, size = self._spans[tensor.buffer]

@@ -76,15 +76,23 @@ def _metadata(table: Table, spans: tuple[Span, ...], data: bytes) -> tuple[str, 
     return table.text(0), data[at : at + size]
 
 
+def operator_name(code: Table) -> str:
+    """The name of an operator code: the schema's, or its own where it is custom."""
+    number = _operator(code)
+    known = _names("BuiltinOperator")
+    custom = code.text(1) if known.get(number) == "CUSTOM" else ""
+    return custom or known.get(number, f"UNKNOWN_{number}")
+
+
+def _operator(code: Table) -> int:
+    # Files before schema 3a keep the operator in the deprecated byte.
+    return max(code.scalar(3, "<i"), code.scalar(0, "<b"))
+
+
 def _code(table: Table) -> tuple[str, int, bool]:
     """An operator's name and version, and whether it is custom."""
-    custom = table.text(1)
-    # Files before schema 3a keep the operator in the deprecated byte.
-    number = max(table.scalar(3, "<i"), table.scalar(0, "<b"))
-    known = _names("BuiltinOperator")
-    is_custom = known.get(number) == "CUSTOM"
-    name = custom if is_custom and custom else known.get(number, f"UNKNOWN_{number}")
-    return name, table.scalar(2, "<i", 1), is_custom
+    custom = _names("BuiltinOperator").get(_operator(table)) == "CUSTOM"
+    return operator_name(table), table.scalar(2, "<i", 1), custom
 
 
 def _graph(table: Table, codes: list[tuple[str, int, bool]], spans: tuple[Span, ...]) -> Graph:

@@ -64,7 +64,8 @@ class Table:
         self._size = content.number("<H", self._vtable)
         content.span(self._vtable, max(self._size, 4))
 
-    def _place(self, field: int) -> int | None:
+    def place(self, field: int) -> int | None:
+        """The byte where a field lies; None where it is absent."""
         entry = 4 + 2 * field
         if entry + 2 > self._size:
             return None
@@ -72,16 +73,16 @@ class Table:
         return self.at + offset if offset else None
 
     def scalar(self, field: int, form: str, default: int = 0) -> int:
-        place = self._place(field)
+        place = self.place(field)
         return default if place is None else self.content.number(form, place)
 
     def table(self, field: int) -> Table | None:
-        place = self._place(field)
+        place = self.place(field)
         return None if place is None else Table(self.content, self._follow(place))
 
     def span(self, field: int, item: int) -> tuple[int, int]:
         """Where a vector's elements lie, and how many bytes they are; ``(0, 0)`` where absent."""
-        place = self._place(field)
+        place = self.place(field)
         if place is None:
             return 0, 0
         begin = self._follow(place)

@@ -1,0 +1,108 @@
+"""Stating the operator versions that a file needs, where its writer stated lower ones.
+
+ai-edge-quantizer leaves every version as the float file had it. Then an old runtime's guard does
+not refuse kernels that it lacks, and it computes with what it has: garbage, without a word.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.flatbuffer.walk import Content, Table
+from edgekit.converters.operator_version import required_version
+from edgekit.converters.runtime_version import CLAIM, minimum_runtime
+
+# Fields of the tables Model and OperatorCode, by the schema.
+CODES, METADATA = 1, 6
+DEPRECATED, CUSTOM, VERSION, BUILTIN = 0, 1, 2, 3
+ALIGNMENT = 16
+VTABLE_BYTES, TABLE_BYTES = 12, 20
+
+
+def stamp_versions(content: bytes) -> bytes:
+    """The same file, each operator code at the highest version that a node of it needs.
+
+    Only the operator codes are written anew, behind the rest, so that constants stay where they
+    are aligned; what the file claims as its minimum runtime is set right in its place. The same
+    bytes where nothing is stated too low. Raises :class:`ModelError` where the file is damaged.
+
+    Source: "FlatBuffers Internals" of the FlatBuffers documentation, and the TensorFlow Lite
+    schema, version 3.
+    """
+    file = flatbuffer.parse(content, "the file to stamp")
+    needed = _needed(file)
+    if not needed:
+        return content
+    model = Content(content).root()
+    codes = model.tables(CODES)
+    begin = -(-len(content) // ALIGNMENT) * ALIGNMENT
+    stamped = bytearray(content.ljust(begin, b"\0"))
+    place = model.place(CODES)
+    assert place is not None  # noqa: S101  (a node with a version has an operator code)
+    struct.pack_into("<I", stamped, place, begin - place)
+    stamped += _codes(codes, [needed.get(_kind(code), _stated(code)) for code in codes])
+    return _claimed(bytes(stamped))
+
+
+def _needed(file: TFLiteFile) -> dict[tuple[str, int], int]:
+    """The version needed, by operator and stated version, where it is higher."""
+    needed: dict[tuple[str, int], int] = {}
+    for graph in file.graphs:
+        for node in graph.nodes:
+            version = required_version(graph, node)
+            key = (node.operator, node.version)
+            if not node.custom and version > max(node.version, needed.get(key, 0)):
+                needed[key] = version
+    return needed
+
+
+def _stated(code: Table) -> int:
+    return code.scalar(VERSION, "<i", 1)
+
+
+def _kind(code: Table) -> tuple[str, int]:
+    return flatbuffer.operator_name(code), _stated(code)
+
+
+def _codes(codes: list[Table], versions: list[int]) -> bytes:
+    """A vector of operator codes; its offsets count from where each of them lies."""
+    offsets, body = [], b""
+    head = 4 + 4 * len(codes)
+    for number, (code, version) in enumerate(zip(codes, versions, strict=True)):
+        table = head + len(body) + VTABLE_BYTES
+        offsets.append(table - (4 + 4 * number))
+        body += _code(code, version)
+    return struct.pack(f"<I{len(offsets)}I", len(offsets), *offsets) + body
+
+
+def _code(code: Table, version: int) -> bytes:
+    """One operator code: its vtable, itself, and the name of a custom one."""
+    name = code.text(CUSTOM).encode()
+    custom = 12 if name else 0
+    vtable = struct.pack("<6H", VTABLE_BYTES, TABLE_BYTES, 16, custom, 4, 8)
+    # The name lies behind the table: 8 bytes from the field that points at it.
+    table = struct.pack(
+        "<iiiIb3x",
+        VTABLE_BYTES, version, code.scalar(BUILTIN, "<i"), 8 if name else 0,
+        code.scalar(DEPRECATED, "<b"),
+    )  # fmt: skip
+    text = struct.pack("<I", len(name)) + name + b"\0" if name else b""
+    return vtable + table + text.ljust(-(-len(text) // 4) * 4, b"\0")
+
+
+def _claimed(content: bytes) -> bytes:
+    """The same with the minimum runtime that it claims set to the computed one, if it claims any.
+
+    Left as it is where the computed one does not fit into the place.
+    """
+    file = flatbuffer.parse(content, "the stamped file")
+    claim = file.metadata.get(CLAIM, b"")
+    minimum = minimum_runtime(file).release.encode()
+    model = Content(content).root()
+    if not minimum or len(minimum) > len(claim):
+        return content
+    row = next(table for table in model.tables(METADATA) if table.text(0) == CLAIM)
+    at, size = file.span(row.scalar(1, "<I"))
+    return content[:at] + minimum.ljust(size, b"\0") + content[at + size :]
