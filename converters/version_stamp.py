@@ -10,13 +10,14 @@ import struct
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.flatbuffer.walk import Content, Table
+from edgekit.converters.flatbuffer.walk import Content, Damaged, Table
 from edgekit.converters.operator_version import required_version
 from edgekit.converters.runtime_version import CLAIM, minimum_runtime
+from edgekit.errors import ModelError
 
 # Fields of the tables Model and OperatorCode, by the schema.
 CODES, METADATA = 1, 6
-DEPRECATED, CUSTOM, VERSION, BUILTIN = 0, 1, 2, 3
+DEPRECATED, CUSTOM, BUILTIN = 0, 1, 3
 ALIGNMENT = 16
 VTABLE_BYTES, TABLE_BYTES = 12, 20
 
@@ -31,10 +32,15 @@ def stamp_versions(content: bytes) -> bytes:
     Source: "FlatBuffers Internals" of the FlatBuffers documentation, and the TensorFlow Lite
     schema, version 3.
     """
-    file = flatbuffer.parse(content, "the file to stamp")
-    needed = _needed(file)
-    if not needed:
-        return content
+    needed = _needed(flatbuffer.parse(content, "the file to stamp"))
+    try:
+        return _stamped(content, needed) if needed else content
+    except Damaged as error:
+        hint = f"its tables overlap: {error}"
+        raise ModelError("EK-MODEL-003", "the file cannot be stamped", hint) from error
+
+
+def _stamped(content: bytes, needed: dict[tuple[str, int], int]) -> bytes:
     model = Content(content).root()
     codes = model.tables(CODES)
     begin = -(-len(content) // ALIGNMENT) * ALIGNMENT
@@ -42,7 +48,7 @@ def stamp_versions(content: bytes) -> bytes:
     place = model.place(CODES)
     assert place is not None  # noqa: S101  (a node with a version has an operator code)
     struct.pack_into("<I", stamped, place, begin - place)
-    stamped += _codes(codes, [needed.get(_kind(code), _stated(code)) for code in codes])
+    stamped += _codes(codes, needed)
     return _claimed(bytes(stamped))
 
 
@@ -58,30 +64,23 @@ def _needed(file: TFLiteFile) -> dict[tuple[str, int], int]:
     return needed
 
 
-def _stated(code: Table) -> int:
-    return code.scalar(VERSION, "<i", 1)
-
-
-def _kind(code: Table) -> tuple[str, int]:
-    return flatbuffer.operator_name(code), _stated(code)
-
-
-def _codes(codes: list[Table], versions: list[int]) -> bytes:
+def _codes(codes: list[Table], needed: dict[tuple[str, int], int]) -> bytes:
     """A vector of operator codes; its offsets count from where each of them lies."""
     offsets, body = [], b""
     head = 4 + 4 * len(codes)
-    for number, (code, version) in enumerate(zip(codes, versions, strict=True)):
+    for number, code in enumerate(codes):
         table = head + len(body) + VTABLE_BYTES
         offsets.append(table - (4 + 4 * number))
-        body += _code(code, version)
+        body += _code(code, needed)
     return struct.pack(f"<I{len(offsets)}I", len(offsets), *offsets) + body
 
 
-def _code(code: Table, version: int) -> bytes:
+def _code(code: Table, needed: dict[tuple[str, int], int]) -> bytes:
     """One operator code: its vtable, itself, and the name of a custom one."""
-    name = code.text(CUSTOM).encode()
-    custom = 12 if name else 0
-    vtable = struct.pack("<6H", VTABLE_BYTES, TABLE_BYTES, 16, custom, 4, 8)
+    operator, stated, custom = flatbuffer.operator_code(code)
+    version = needed.get((operator, stated), stated)
+    name = code.text(CUSTOM).encode() if custom else b""
+    vtable = struct.pack("<6H", VTABLE_BYTES, TABLE_BYTES, 16, 12 if name else 0, 4, 8)
     # The name lies behind the table: 8 bytes from the field that points at it.
     table = struct.pack(
         "<iiiIb3x",
@@ -98,11 +97,9 @@ def _claimed(content: bytes) -> bytes:
     Left as it is where the computed one does not fit into the place.
     """
     file = flatbuffer.parse(content, "the stamped file")
-    claim = file.metadata.get(CLAIM, b"")
     minimum = minimum_runtime(file).release.encode()
-    model = Content(content).root()
-    if not minimum or len(minimum) > len(claim):
+    rows = [row for row in Content(content).root().tables(METADATA) if row.text(0) == CLAIM]
+    at, size = file.span(rows[-1].scalar(1, "<I")) if rows else (0, 0)
+    if not minimum or len(minimum) > size:
         return content
-    row = next(table for table in model.tables(METADATA) if table.text(0) == CLAIM)
-    at, size = file.span(row.scalar(1, "<I"))
     return content[:at] + minimum.ljust(size, b"\0") + content[at + size :]

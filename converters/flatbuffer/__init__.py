@@ -12,7 +12,7 @@ from edgekit.converters.flatbuffer.contents import (
     Tensor,
     TFLiteFile,
 )
-from edgekit.converters.flatbuffer.reader import operator_name, parse, read
+from edgekit.converters.flatbuffer.reader import operator_code, parse, read
 from edgekit.converters.flatbuffer.semantics import semantic_hash
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "Signature",
     "TFLiteFile",
     "Tensor",
-    "operator_name",
+    "operator_code",
     "parse",
     "read",
     "semantic_hash",

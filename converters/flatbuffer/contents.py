@@ -185,6 +185,8 @@ class TFLiteFile:
 
     def data(self, tensor: Tensor) -> bytes:
         """A tensor's constant content; empty where it is computed."""
+        if not tensor.bytes:
+            return b""
         at, size = self._spans[tensor.buffer]
         return self._content[at : at + size]
 

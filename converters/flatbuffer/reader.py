@@ -47,7 +47,7 @@ def parse(content: bytes, name: str) -> TFLiteFile:
 def _file(content: Content) -> TFLiteFile:
     model = content.root()
     spans = tuple(_buffer(table) for table in model.tables(4))
-    codes = [_code(table) for table in model.tables(1)]
+    codes = [operator_code(table) for table in model.tables(1)]
     graphs = tuple(_graph(table, codes, spans) for table in model.tables(2))
     if not graphs:
         raise Damaged("it holds no graph")
@@ -76,23 +76,15 @@ def _metadata(table: Table, spans: tuple[Span, ...], data: bytes) -> tuple[str, 
     return table.text(0), data[at : at + size]
 
 
-def operator_name(code: Table) -> str:
-    """The name of an operator code: the schema's, or its own where it is custom."""
-    number = _operator(code)
-    known = _names("BuiltinOperator")
-    custom = code.text(1) if known.get(number) == "CUSTOM" else ""
-    return custom or known.get(number, f"UNKNOWN_{number}")
-
-
-def _operator(code: Table) -> int:
-    # Files before schema 3a keep the operator in the deprecated byte.
-    return max(code.scalar(3, "<i"), code.scalar(0, "<b"))
-
-
-def _code(table: Table) -> tuple[str, int, bool]:
+def operator_code(table: Table) -> tuple[str, int, bool]:
     """An operator's name and version, and whether it is custom."""
-    custom = _names("BuiltinOperator").get(_operator(table)) == "CUSTOM"
-    return operator_name(table), table.scalar(2, "<i", 1), custom
+    # Files before schema 3a keep the operator in the deprecated byte.
+    number = max(table.scalar(3, "<i"), table.scalar(0, "<b"))
+    known = _names("BuiltinOperator")
+    is_custom = known.get(number) == "CUSTOM"
+    custom = table.text(1) if is_custom else ""
+    name = custom or known.get(number, f"UNKNOWN_{number}")
+    return name, table.scalar(2, "<i", 1), is_custom
 
 
 def _graph(table: Table, codes: list[tuple[str, int, bool]], spans: tuple[Span, ...]) -> Graph:
