@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
 from edgekit.converters.operator_version import required_version, unversioned_feature
 from edgekit.converters.runtime_table import Distribution, Releases, RuntimeTable, release, table
+from edgekit.types import RuntimeNeed
 
 CLAIM = "min_runtime_version"
 FLEX = "Flex"
+SHOWN = 3
 # Custom operators that the runtimes' own resolver registers beside the builtin ones.
 # Source: LiteRT, ``tflite/core/kernels/register.cc``.
 OWN_CUSTOM = frozenset(
@@ -80,6 +82,8 @@ class MinimumRuntime:
     def title(self) -> str:
         """The release in words: that of TensorFlow Lite, and that of LiteRT."""
         lite = f"LiteRT {self.litert}" if self.litert else ""
+        if not self.forced_by and (self.custom or self.flex):
+            return "any that has its custom operators"
         if self.release:
             return f"TFLite {self.release}" + (f", {lite}" if lite else "")
         return f"{lite}; in no TensorFlow release yet" if lite else "none that is known"
@@ -120,6 +124,14 @@ def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> M
         flex=tuple(sorted(n for n in custom if n.startswith(FLEX))),
         reason=_unknown(needs, known),
     )
+
+
+def runtime_need(file: TFLiteFile) -> RuntimeNeed:
+    """The minimum runtime of a file in short, as a report carries it."""
+    found = minimum_runtime(file)
+    reason = found.reason or ("" if found.release else found.title)
+    forced_by = ", ".join(str(need) for need in found.forced_by[:SHOWN])
+    return RuntimeNeed(found.release, found.litert, forced_by, found.claimed, reason)
 
 
 def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
@@ -197,7 +209,7 @@ def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
         fix = "convert without SELECT_TF_OPS, with builtin operators only"
         return Fit(False, f"{name} has no TensorFlow operators: {', '.join(minimum.flex)}", fix)
     needed = minimum.release if axis == "tensorflow" else minimum.litert
-    late = "; ".join(str(need) for need in minimum.forced_by[:3])
+    late = "; ".join(str(need) for need in minimum.forced_by[:SHOWN])
     if not needed and minimum.forced_by:
         return Fit(False, minimum.reason or f"{late} is in no TensorFlow release", minimum.avoid)
     if needed and release(version) < release(needed):

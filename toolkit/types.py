@@ -211,6 +211,22 @@ class Operator:
 
 
 @dataclass(frozen=True)
+class RuntimeNeed:
+    """The first releases that have every operator of a file, computed from its operators.
+
+    ``release`` counts as TensorFlow does, ``litert`` as LiteRT does; empty where there is none,
+    which ``reason`` explains. ``forced_by`` names the operators that need it, ``claimed`` is what
+    the file's own metadata says.
+    """
+
+    release: str
+    litert: str
+    forced_by: str
+    claimed: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class PairedCounts:
     """0/1 items seen by two models: ``lost`` only the reference had right, ``gained`` the other."""
 
@@ -289,6 +305,7 @@ class Candidate:
     zstd_bytes: int = 0
     operators: tuple[Operator, ...] = ()
     float_operators: tuple[str, ...] = ()
+    minimum_runtime: RuntimeNeed | None = None
     problem: str = ""
     problem_status: Status = Status.FAILED
     status: Status = Status.NOT_EVALUATED

@@ -13,6 +13,7 @@ import zstandard
 from edgekit.converters import flatbuffer, tflite
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization import from_float
+from edgekit.converters.runtime_version import runtime_need
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
@@ -186,6 +187,7 @@ def read_back(path: Path, precision: str) -> Candidate:
         zstd_bytes=len(zstandard.compress(path.read_bytes(), ZSTD_LEVEL)),
         operators=file.operators,
         float_operators=file.float_operators,
+        minimum_runtime=runtime_need(file),
         problem=f"the file is not {precision}: {wrong}" if wrong else "",
     )
 

@@ -24,6 +24,7 @@ from edgekit.types import (
     Operator,
     PairedCounts,
     Report,
+    RuntimeNeed,
     RuntimeResult,
     SavedModel,
     StageRecord,
@@ -35,7 +36,7 @@ from edgekit.types import (
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
-NO_MINIMUM_RUNTIME = "this version has no table of operator versions to compute it from"
+NO_FILE = "there is no file"
 
 
 def to_json(report: Report) -> dict[str, Json]:
@@ -118,10 +119,28 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Json]:
 def _candidate(candidate: Candidate) -> dict[str, Json]:
     document = _plain(candidate)
     document.update(document.pop("evaluation"))
-    document["minimum_runtime"] = {
-        "value": None, "how": "unavailable", "reason": NO_MINIMUM_RUNTIME,
-    }  # fmt: skip
+    document["minimum_runtime"] = _runtime_need(candidate.minimum_runtime)
     return dict(document)
+
+
+def _runtime_need(need: RuntimeNeed | None) -> dict[str, Json]:
+    """Estimated, for it is computed and not executed."""
+    if need is None:
+        need = RuntimeNeed("", "", "", "", NO_FILE)
+    how = "estimated" if need.release or need.litert else "unavailable"
+    return {
+        "value": need.release or None, "how": how, "litert": need.litert or None,
+        "forced_by": need.forced_by, "claimed": need.claimed, "reason": need.reason,
+    }  # fmt: skip
+
+
+def _read_runtime_need(document: Mapping[str, Any]) -> RuntimeNeed | None:
+    if document["reason"] == NO_FILE:
+        return None
+    return RuntimeNeed(
+        document["value"] or "", document["litert"] or "", document["forced_by"],
+        document["claimed"], document["reason"],
+    )  # fmt: skip
 
 
 def _measurement(document: Mapping[str, Any] | None) -> Measurement | None:
@@ -178,6 +197,7 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         zstd_bytes=document["zstd_bytes"],
         operators=tuple(Operator(**o) for o in document["operators"]),
         float_operators=tuple(document["float_operators"]),
+        minimum_runtime=_read_runtime_need(document["minimum_runtime"]),
         problem=document["problem"], problem_status=Status(document["problem_status"]),
         status=Status(document["status"]), evaluation=evaluation_from(document),
     )  # fmt: skip

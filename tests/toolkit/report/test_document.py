@@ -55,3 +55,13 @@ def test_run_folder_holds_every_form_and_the_artefacts(
         assert (folder / name).stat().st_size > 0
     assert len(list((folder / "dist").glob("*.tar.gz"))) == 1
     assert json.loads((folder / "report.json").read_text()) == digits_report
+
+
+def test_report_says_which_runtime_each_candidate_needs(digits_report: Any) -> None:
+    needs = {one["precision"]: one["minimum_runtime"] for one in digits_report["candidates"]}
+    dynamic = needs["dynamic"]
+    assert (dynamic["value"], dynamic["litert"], dynamic["how"]) == ("2.17.0", "1.0.1", "estimated")
+    assert "FULLY_CONNECTED version 12" in dynamic["forced_by"]
+    old = tuple(int(part) for part in needs["int8"]["value"].split("."))
+    assert old < (2, 14)
+    assert all(need["reason"] == "" for need in needs.values())
