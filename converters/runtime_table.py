@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,10 @@ class RuntimeTable:
 
 def release(text: str) -> tuple[int, ...]:
     """A release's numbers, without a suffix. Raises :class:`ValueError` where there are none."""
-    return tuple(int(part) for part in text.split("+")[0].split(".")[:3])
+    found = re.match(r"\d+(\.\d+){0,2}", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no release")
+    return tuple(int(part) for part in found[0].split("."))
 
 
 def _order(text: str) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ class Need:
 
     def __str__(self) -> str:
         what = f"with {self.uses}" if self.uses else f"version {self.version}"
-        return f"{self.operator} {what} ({self.tensor})"
+        return f"{self.operator} {what} ({self.tensor.split(';')[0]})"
 
 
 @dataclass(frozen=True)
