@@ -146,3 +146,21 @@ def test_releases_never_go_down_with_the_version() -> None:
         rows = [versions.operators[name, version] for version in range(1, top + 1)]
         orders = [row.order for row in rows if row.tensorflow or row.litert]
         assert [order[1] for order in orders] == sorted(order[1] for order in orders), name
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("2.14.0", (2, 14, 0)),
+        ("2.15.0.post1", (2, 15, 0)),
+        ("2.22.0rc1", (2, 22, 0)),
+        ("0.dev2", (0,)),
+    ],
+)
+def test_release_reads_numbers_and_leaves_suffixes(text: str, numbers: tuple[int, ...]) -> None:
+    assert release(text) == numbers
+
+
+def test_release_refuses_what_is_none() -> None:
+    with pytest.raises(ValueError, match="'nightly' is no release"):
+        release("nightly")
