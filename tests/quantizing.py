@@ -60,7 +60,6 @@ outcome("float-io", quantize, calibrated, place("float-io"), inputs="float32", o
 outcome("uint8-io", quantize, calibrated, place("uint8-io"), inputs="uint8", outputs="uint8")
 outcome("kept", quantize, calibrated, place("kept"), keep_float=[first])
 outcome("per-tensor", quantize, calibrated, place("per-tensor"), per_channel=False)
-outcome("dense", quantize, calibrated, place("dense"), per_channel_dense=False)
 outcome("unknown", quantize, calibrated, place("unknown"), keep_float=["nothing"])
 missing, few = {"picture": feeds["picture"]}, {**feeds, "extra": folder / "one.npy"}
 outcome("missing", calibration.calibrate, model, missing, place("missing"))

@@ -25,15 +25,14 @@ def quantize(
     inputs: str = "int8",
     outputs: str = "int8",
     per_channel: bool = True,
-    per_channel_dense: bool = True,
     keep_float: Sequence[str] = (),
 ) -> Mapping[str, Any]:
     """Write ``model.tflite`` into ``folder``: int8, with int32 biases.
 
     ``calibrated`` is of :func:`calibration.calibrate`. ``inputs`` and ``outputs`` are the dtypes of
-    the model's edges: float32, int8 or uint8. Dense layers have one scale a layer without
-    ``per_channel_dense``, every layer without ``per_channel``. ``keep_float`` are operators that
-    stay float, by the name of their first output in the float file. Raises
+    the model's edges: float32, int8 or uint8. Without ``per_channel`` convolutions have one scale a
+    layer; dense layers keep one per output, whatever TensorFlow is told. ``keep_float`` are
+    operators that stay float, by the name of their first output in the float file. Raises
     :class:`ConversionError`.
     """
     from tensorflow.lite.python.convert import (
@@ -53,7 +52,6 @@ def quantize(
             input_data_type=edges[inputs],
             output_data_type=edges[outputs],
             denylisted_nodes=set(keep_float),
-            disable_per_channel_for_dense_layers=not per_channel_dense,
         )
     except (ConverterError, ValueError, RuntimeError) as error:
         message = "TensorFlow cannot quantize this model"

@@ -74,7 +74,7 @@ def test_edges_have_the_dtype_asked_for(quantized: Path, name: str, dtype: str) 
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"), [("same", {"conv", "dense"}), ("dense", {"conv"}), ("per-tensor", set())]
+    ("name", "kinds"), [("same", {"conv", "dense"}), ("per-tensor", {"dense"})]
 )
 def test_scales_are_as_fine_as_asked_for(quantized: Path, name: str, kinds: set[str]) -> None:
     assert per_channel(quantized / name / "model.tflite") == kinds
