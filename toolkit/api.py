@@ -82,7 +82,12 @@ def check(
     tables = _tables(report, project)
     _known("precision", precisions, [c.precision for c in report.candidates])
     _known("target", targets, list(tables))
-    kept = tuple(c for c in report.candidates if not precisions or c.precision in precisions)
+    kept = tuple(
+        c for c in report.candidates
+        if not precisions
+        or c.precision in precisions
+        or (c.recovery and c.recovery.stands_for in precisions)
+    )  # fmt: skip
     tables = {name: table for name, table in tables.items() if not targets or name in targets}
     rules = Rules(
         metric=str(report.settings["metric"]),

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from edgekit.errors import ProjectError, did_you_mean
-from edgekit.project_compress import CompressTable
+from edgekit.project_compress import CompressTable, switched
 from edgekit.project_table import Table
 from edgekit.targets import catalog
 from edgekit.types import Preprocess
@@ -109,11 +109,16 @@ class TrainTable(Table):
     seed: int = Field(default=0, ge=0)
 
 
+class RecoverTable(Table):
+    evaluations: int = Field(default=24, ge=1)
+
+
 class ConvertTable(Table):
     precisions: tuple[str, ...] = Field(
         default=("float32", "float16", "dynamic", "int8"), min_length=1
     )
     unroll: bool = False
+    recover: Annotated[RecoverTable | None, BeforeValidator(switched)] = None
 
 
 class EvaluateTable(Table):

@@ -116,7 +116,7 @@ class FinetuneTable(Table):
     @field_validator("distill", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
-        return _switched(value)
+        return switched(value)
 
 
 class CompressTable(Table):
@@ -132,7 +132,7 @@ class CompressTable(Table):
     @field_validator("quantization_aware", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
-        return _switched(value)
+        return switched(value)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -141,6 +141,6 @@ class CompressTable(Table):
         return tuple(name for name in names if getattr(self, name) is not None)
 
 
-def _switched(value: Any) -> Any:
+def switched(value: Any) -> Any:
     """A table that may also be said as ``true`` or ``false``."""
     return {} if value is True else None if value is False else value

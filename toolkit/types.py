@@ -289,6 +289,49 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class RecoveryTrial:
+    """A file that was judged while accuracy was recovered: how it was made, and its drop."""
+
+    float_operators: int
+    equalized: bool
+    bias_corrected: bool
+    drop: Measurement
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How what int8 lost was brought back, for the candidate ``stands_for``.
+
+    ``outcome`` is "not proven" where the drop is within its budget, and its interval is not.
+    ``operators`` compute, ``float_operators`` of them in float as ``NAME (output tensor)``;
+    ``equalized`` counts pairs of layers, ``bias_corrected`` layers. ``evaluations`` files were
+    judged, ``allowed`` at most, in ``seconds``. ``latency_ratio`` is to the candidate it stands
+    for, below 1 is faster.
+    """
+
+    stands_for: str
+    outcome: Literal["recovered", "not proven", "not recovered"]
+    evaluations: int
+    allowed: int
+    seconds: float
+    operators: int
+    float_operators: tuple[str, ...]
+    equalized: int
+    bias_corrected: int
+    drop_before: Measurement
+    drop_after: Measurement
+    bytes_before: int
+    bytes_after: int
+    latency_ratio: Measurement
+    sentence: str
+    trials: tuple[RecoveryTrial, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome != "not recovered"
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One ``.tflite`` file at one precision, as read back from its bytes.
 
@@ -310,6 +353,7 @@ class Candidate:
     problem_status: Status = Status.FAILED
     status: Status = Status.NOT_EVALUATED
     evaluation: Evaluation = field(default_factory=Evaluation)
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from edgekit.cli.options import compression, limits, model_options, project_of
 @click.option(
     "--unroll", is_flag=True, help="Recurrent layers without a loop: larger, and int8 calibrates."
 )
+@click.option(
+    "--recover", is_flag=True, help="Where int8 loses too much, keep the fewest operators in float."
+)
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
 @limits
 @project_option

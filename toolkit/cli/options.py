@@ -174,6 +174,8 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         convert["precisions"] = list(options["precisions"])
     if options.get("unroll"):
         convert["unroll"] = True
+    if options.get("recover"):
+        convert["recover"] = convert.get("recover") or True
     if convert:
         table["convert"] = convert
     if options["targets"]:

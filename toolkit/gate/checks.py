@@ -60,16 +60,17 @@ def check_all(
     if candidate.problem:
         yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
         return
-    yield from _check_goal(candidate, reference, budgets.goal, rules, place)
+    yield from check_goal(candidate, reference, budgets.goal, rules, place)
     size = rules.max_size if rules.max_size is not None else budgets.size
     if size is not None:
         yield _check_size(candidate, size, place)
     yield from _check_latency(candidate, budgets, place)
 
 
-def _check_goal(
+def check_goal(
     candidate: Candidate, reference: Evaluation, goal: Goal | None, rules: Rules, place: Place
 ) -> Iterator[CheckResult]:
+    """The checks of a candidate's metric alone."""
     drop = candidate.evaluation.drop.get(rules.metric)
     value = candidate.evaluation.metrics.get(rules.metric)
     base = reference.metrics.get(rules.metric)
@@ -114,6 +115,16 @@ def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
             yield Limit(-goal.min_improvement)
     if not stated:
         yield rules.default()
+
+
+def largest_drop(reference: Measurement, goal: Goal | None, rules: Rules) -> float:
+    """The drop that the strictest limit on the metric allows."""
+    base = reference.value or 0.0
+    allowed = [limit.absolute(base) for limit in _limits(goal, rules)]
+    if goal is not None and goal.threshold is not None:
+        over = base - goal.threshold
+        allowed.append(over if rules.higher_is_better else -over)
+    return min(allowed)
 
 
 def judge_drop(

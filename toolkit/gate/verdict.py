@@ -55,7 +55,13 @@ def decide(
         for candidate, checks in zip(candidates, judged, strict=True)
     )
     if asked:
-        counted = tuple(check for checks in judged for check in checks)
+        # What was recovered is judged by the candidate that stands in for it.
+        replaced = {
+            c.recovery.stands_for for c in candidates if c.recovery and c.recovery.succeeded
+        }
+        counted = tuple(
+            check for checks in judged for check in checks if check.candidate not in replaced
+        )
     else:
         counted = tuple(check for result in results for check in result.checks)
     statuses = [c.status for c in counted if _counts(c)]
@@ -88,7 +94,7 @@ def _decide_target(
     rules: Rules,
 ) -> TargetResult:  # fmt: skip
     place = Place(name, _why_no_latency(name, table))
-    wanted = [c for c in candidates if table.precision in (None, c.precision)]
+    wanted = [c for c in candidates if table.precision in (None, c.precision, _stands_for(c))]
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
     for candidate in wanted:
         checks = tuple(check_all(candidate, reference, table.budgets, rules, place))
@@ -104,6 +110,11 @@ def _decide_target(
     status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED else None
     return TargetResult(name, ships, _fit(candidate, name), status, checks)
+
+
+def _stands_for(candidate: Candidate) -> str | None:
+    """The precision that a recovered candidate may be shipped for."""
+    return candidate.recovery.stands_for if candidate.recovery else None
 
 
 def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:

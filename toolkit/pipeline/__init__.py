@@ -7,6 +7,7 @@ from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import bundle, place
 from edgekit.pipeline.supply import supply
@@ -29,9 +30,12 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         items = supply(run, reference)
         smaller, compression = compress(run, model, reference, items)
         made = candidates(run, smaller, items)
+        made = recover(run, smaller, reference, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
+        rules = plan.rules(items.metric)
+        judged = explained(judged, rules)
         settled, targets, verdict = decide(
-            judged, evaluated, plan.targets, plan.rules(items.metric), plan.all_precisions_count
+            judged, evaluated, plan.targets, rules, plan.all_precisions_count
         )
         placed = place(run, settled)
         shipped = tuple(bundle(run, target, placed, reference, items) for target in targets)

@@ -170,6 +170,21 @@ def _judge(
     run.progress.update(number, len(run.plan.precisions) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
+    return _judged(run, candidate, truth, reference, output, items)
+
+
+def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
+    """A candidate that has a file with its metric, drop and parity on every judged item."""
+    truth = _answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
+    names = tuple(spec.name for spec in reference.outputs)
+    right = open_outputs(truth.path / "outputs", names)
+    return _judged(run, candidate, truth, right, _output(run, reference), items)
+
+
+def _judged(
+    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], output: str,
+    items: Items,
+) -> Candidate:  # fmt: skip
     try:
         answered = answers_of(run, candidate, items)
         facts = _compared(run, answered, truth, reference, output, items)

@@ -65,6 +65,7 @@ class Plan:
             if target.precision is not None and target.precision not in PRECISIONS:
                 raise project.unknown("precision", target.precision, PRECISIONS)
         precisions = tuple(dict.fromkeys(_precisions(project)))
+        _check_recovery(project, options, precisions)
         _check_metric(project)
         source = project.model.source
         model = None
@@ -170,6 +171,17 @@ def _check_metric(project: Project) -> None:
         if table.budgets.accuracy is not None and name not in (None, "accuracy"):
             message = f"targets.{target}.budgets.accuracy: the metric of this project is {name}"
             raise ProjectError("EK-PROJECT-009", message, "call the budget `metric`")
+
+
+def _check_recovery(project: Project, options: Options, precisions: tuple[str, ...]) -> None:
+    if project.convert.recover is None:
+        return
+    if "int8" not in precisions:
+        message = "--recover brings back what int8 loses, and int8 is not asked for"
+        raise ProjectError("EK-PROJECT-020", message, "add --precision int8")
+    if not options.evaluate:
+        message = "--recover judges every file it tries, and --no-evaluate lets none be judged"
+        raise ProjectError("EK-PROJECT-020", message, "leave one of the two out")
 
 
 def _check_data(project: Project, options: Options, precisions: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from edgekit.types import (
     Memory,
     Operator,
     PairedCounts,
+    Recovery,
     Report,
     RuntimeNeed,
     RuntimeResult,
@@ -200,7 +201,14 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         minimum_runtime=_read_runtime_need(document["minimum_runtime"]),
         problem=document["problem"], problem_status=Status(document["problem_status"]),
         status=Status(document["status"]), evaluation=evaluation_from(document),
+        recovery=_read_recovery(document["recovery"]),
     )  # fmt: skip
+
+
+def _read_recovery(document: Mapping[str, Any] | None) -> Recovery | None:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Recovery).validate_python(document) if document else None
 
 
 def _read_check(document: Mapping[str, Any]) -> CheckResult:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.compression import compression_lines
+from edgekit.report.recovery import recovery_lines
 from edgekit.types import Evaluation, Report, SchemeResult, Status
 
 MARKS = {
@@ -63,10 +64,18 @@ def rows(report: Report) -> Iterator[Row]:
                 ),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
-                (mark, ""),
+                (mark, _stand_in(report, candidate.id)),
             ),
             style,
         )
+
+
+def _stand_in(report: Report, candidate: str) -> str:
+    """Which candidate, if any, brings back what this one lost."""
+    for one in report.candidates:
+        if one.recovery and one.recovery.succeeded and one.recovery.stands_for == candidate:
+            return f"see {one.id}"
+    return ""
 
 
 def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[str, str], ...]:
@@ -149,6 +158,8 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     for candidate in report.candidates:
         if candidate.problem:
             yield f"{candidate.id}: {candidate.problem}", "yellow"
+        if candidate.recovery:
+            yield from recovery_lines(candidate.id, candidate.recovery)
         for result in candidate.evaluation.runtimes:
             if result.status is Status.INCOMPATIBLE:
                 where = f"{result.runtime} {result.version}"

@@ -1,0 +1,155 @@
+"""The search for as few float operators as bring an int8 model's accuracy back.
+
+It judges real files, and a bounded number of them. First no operator in float, with channels
+equalised, biases corrected, and both; what helped is kept for the rest. Then the 1, 2, 4, ...
+operators that lose most, until that is enough; then the smallest number between the last two, by
+bisecting; then each of those operators once back in int8, for the order is one of operators alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgekit.pipeline.variants import Variant
+from edgekit.types import Candidate
+
+Outcome = Literal["recovered", "not proven", "not recovered"]
+RANKS: tuple[Outcome, ...] = ("recovered", "not proven", "not recovered")
+# A treatment is kept where it brings back this share of the loss over the budget, and a simpler one
+# is preferred to a better one where less than that lies between them.
+TELLING = 0.1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A variant as it was judged; ``drop`` is infinite where there is no file that runs."""
+
+    variant: Variant
+    candidate: Candidate | None
+    drop: float
+    outcome: Outcome
+
+    @property
+    def rank(self) -> int:
+        return RANKS.index(self.outcome)
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome != "not recovered"
+
+    @property
+    def cost(self) -> tuple[float, ...]:
+        """What is better is smaller: proven, fewer in float, less done to the rest, accurate.
+
+        Where accuracy did not come back, only accuracy counts.
+        """
+        if not self.succeeded:
+            return (self.rank, self.drop)
+        variant = self.variant
+        treatments = variant.equalized + variant.corrected
+        return (self.rank, len(variant.kept), treatments, self.drop)
+
+
+class _Spent(Exception):
+    """As many variants were judged as may be."""
+
+
+@dataclass
+class Search:
+    """One search: ``judge`` makes and judges a variant, ``order`` ranks the operators.
+
+    ``order(equalized)`` are the operators' names, the one that loses most in int8 first. ``lost``
+    is the drop of the plain int8 file, and ``limit`` the largest that is allowed.
+    """
+
+    judge: Callable[[Variant], Trial]
+    order: Callable[[bool], Sequence[str]]
+    can_equalize: bool
+    lost: float
+    limit: float
+    allowed: int
+    trials: list[Trial] = field(default_factory=list)
+    stopped: bool = False
+
+    def best(self) -> Trial | None:
+        """Search, and give the best trial: nothing where not one variant could be judged."""
+        try:
+            self._search()
+        except _Spent:
+            self.stopped = True
+        judged = [trial for trial in self.trials if math.isfinite(trial.drop)]
+        return min(judged, key=lambda trial: trial.cost, default=None)
+
+    def _try(self, variant: Variant) -> Trial:
+        for trial in self.trials:
+            if trial.variant == variant:
+                return trial
+        if len(self.trials) >= self.allowed:
+            raise _Spent
+        trial = self.judge(variant)
+        self.trials.append(trial)
+        return trial
+
+    def _search(self) -> None:
+        treated = self._treat()
+        if any(trial.succeeded for trial in self.trials):
+            return
+        order = self.order(treated.equalized)
+        found = self._grow(treated, order)
+        if found is None:
+            return
+        smallest = self._eliminate(found)
+        if treated != Variant():
+            self._try(Variant(smallest.variant.kept))
+
+    def _treat(self) -> Variant:
+        """Judge each treatment of the whole model in int8; the one to go on with."""
+        wanted = [Variant(corrected=True)]
+        if self.can_equalize:
+            equalized = Variant(equalized=True)
+            wanted = [equalized, *wanted, Variant(equalized=True, corrected=True)]
+        tried = [self._try(variant) for variant in wanted]
+        telling = TELLING * (self.lost - self.limit)
+        least = min(trial.drop for trial in tried)
+        if not self.lost - least >= telling:
+            return Variant()
+        return next(trial.variant for trial in tried if trial.drop <= least + telling)
+
+    def _grow(self, treated: Variant, order: Sequence[str]) -> Trial | None:
+        """The trial with the fewest operators of the order in float that succeeds."""
+
+        def first(count: int) -> Trial:
+            kept = tuple(order[:count])
+            return self._try(Variant(kept, treated.equalized, treated.corrected))
+
+        # At least one operator stays in int8: with none the file would be float32.
+        most = len(order) - 1
+        low, high = 0, 1
+        while not (found := first(min(high, most))).succeeded:
+            if high >= most:
+                return None
+            low, high = high, 2 * high
+        high = min(high, most)
+        while high - low > 1:
+            middle = (low + high) // 2
+            trial = first(middle)
+            if trial.rank <= found.rank:
+                found, high = trial, middle
+            else:
+                low = middle
+        return found
+
+    def _eliminate(self, found: Trial) -> Trial:
+        """The trial without the operators that are not needed in float after all."""
+        for name in reversed(found.variant.kept):
+            kept = tuple(other for other in found.variant.kept if other != name)
+            if not kept:
+                break
+            variant = Variant(kept, found.variant.equalized, found.variant.corrected)
+            trial = self._try(variant)
+            if trial.rank <= found.rank:
+                found = trial
+        return found
