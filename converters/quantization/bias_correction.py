@@ -21,7 +21,7 @@ from edgekit.converters.quantization.editing import (
     Step,
     constant,
     pack,
-    set_constant,
+    set_input,
     steps,
     unpack,
 )
@@ -114,7 +114,7 @@ def _corrected(
     for step, tensor, values in _layers(model):
         if step.name == name:
             scales = np.asarray(tensor.quantization.scale, np.float64)
-            set_constant(model, tensor, values + np.round(shift / scales).astype(np.int64))
+            set_input(model, step.operator, 2, values + np.round(shift / scales).astype(np.int64))
     return pack(model)
 
 

@@ -5,6 +5,7 @@ Source: the TensorFlow Lite schema, version 3 (``schema.fbs``), by its generated
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -76,15 +77,24 @@ def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
     return array.reshape([int(size) for size in tensor.shape]).copy()
 
 
-def set_constant(model: Any, tensor: Any, array: npt.NDArray[Any]) -> None:
-    """Give a tensor new content of its dtype, in a buffer of its own.
+def set_input(model: Any, operator: Any, position: int, array: npt.NDArray[Any]) -> None:
+    """Give one input of an operator of the main graph, a constant, new content of its dtype.
 
-    Equal constants share one buffer: writing into it would change the others too.
+    Equal constants share a buffer, and sometimes a tensor: what others read stays as it is.
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    graph = model.subgraphs[0]
+    at = int(operator.inputs[position])
+    tensor = graph.tensors[at]
     buffer = schema.BufferT()
     content = np.ascontiguousarray(array, DTYPES[tensor.type])
     buffer.data = np.frombuffer(content.tobytes(), np.uint8)
     model.buffers.append(buffer)
+    if sum(at in other.inputs for other in graph.operators) > 1:
+        tensor = copy.copy(tensor)
+        graph.tensors.append(tensor)
+        inputs = [int(other) for other in operator.inputs]
+        inputs[position] = len(graph.tensors) - 1
+        operator.inputs = inputs
     tensor.buffer = len(model.buffers) - 1

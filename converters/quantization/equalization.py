@@ -12,7 +12,7 @@ scale for each channel: then ``s_i = r1_i``, which makes all channels alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from edgekit.converters.quantization.editing import (
     Step,
     constant,
     pack,
-    set_constant,
+    set_input,
     steps,
     tensor_name,
     unpack,
@@ -77,7 +77,7 @@ def equalize(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[st
                 continue
             # It never clips on these items, and would clip at another place once scaled.
             pair.first.operator.builtinOptions.fusedActivationFunction = RELU
-        _scale(found, pair, ranges[name])
+        scale(found, pair, ranges[name])
         done.append((pair.first.name, pair.second.name))
     (folder / FILE).write_bytes(pack(found))
     return {"pairs": done[::-1], "skipped": skipped}
@@ -124,8 +124,7 @@ def _pair(
         if step.kind not in TRANSPARENT or _activation(step) not in LINEAR:
             return ""
         at = int(step.operator.outputs[0])
-    constants = [int(at) for layer in (first, step) for at in layer.operator.inputs[1:]]
-    if any(len(readers[at]) > 1 for at in constants if at >= 0):
+    if any(len(readers[int(layer.operator.inputs[1])]) > 1 for layer in (first, step)):
         return "its weights, or the next layer's, are those of another layer too"
     if not _fits(model, first, step, between):
         return "its channels are not the next layer's inputs one by one"
@@ -167,9 +166,8 @@ def _ranges(
     return found
 
 
-def _scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
+def scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
     """Divide the first layer's channels by their factors, and multiply the second's inputs."""
-    graph = model.subgraphs[0]
     ours, theirs = _weights(model, pair.first), _weights(model, pair.second)
     assert ours is not None and theirs is not None  # noqa: S101, PT018  (the pair has checked it)
     depthwise = pair.second.kind == "DEPTHWISE_CONV_2D"
@@ -184,10 +182,13 @@ def _scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
         ours /= factors
     else:
         ours /= factors.reshape(-1, *[1] * (ours.ndim - 1))
-    set_constant(model, graph.tensors[pair.first.operator.inputs[1]], ours)
-    set_constant(model, graph.tensors[pair.second.operator.inputs[1]], theirs)
-    for tensor, bias in _bias(model, pair.first):
-        set_constant(model, tensor, bias / factors)
+    set_input(model, pair.first.operator, 1, ours)
+    set_input(model, pair.second.operator, 1, theirs)
+    inputs = pair.first.operator.inputs
+    if len(inputs) > 2 and int(inputs[2]) >= 0:
+        bias = constant(model, model.subgraphs[0].tensors[inputs[2]])
+        if bias is not None:
+            set_input(model, pair.first.operator, 2, bias / factors)
 
 
 def _factors(
@@ -198,12 +199,3 @@ def _factors(
     factors = np.ones_like(activations)
     factors[used] = activations[used] ** strength / reads[used] ** (1 - strength)
     return np.asarray(factors, np.float32)
-
-
-def _bias(model: Any, step: Step) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
-    inputs = step.operator.inputs
-    if len(inputs) > 2 and int(inputs[2]) >= 0:
-        tensor = model.subgraphs[0].tensors[inputs[2]]
-        values = constant(model, tensor)
-        if values is not None:
-            yield tensor, values

@@ -4,11 +4,12 @@ One operator at a time is quantized, all others stay float, and the signal-to-no
 at the model's outputs. Source: H. Wu et al., "Integer Quantization for Deep Learning Inference:
 Principles and Empirical Evaluation", 2020, section 5.1 (partial quantization).
 
-Two other rankings were tried on a network with an outlier in one channel of an activation, and
-rank the wrong operators. The ratio *at each tensor* is best at the very tensor that holds the
-outlier, since the outlier itself is the signal; what is lost are the other channels, and that
-shows behind the consumer only. Leaving *one operator float* and quantizing the rest gains nothing:
-a tensor is float only where its producer and its consumers are.
+Three other rankings were tried on a network with an outlier in one channel of an activation that
+two layers read, and name other operators. The ratio at each tensor from its own rounding is good at
+the very tensor that holds the outlier, which is the signal; what is lost are its other channels,
+and that shows behind its readers only. The ratio at each tensor between the whole int8 file and the
+float one blames all that comes behind the fault. Leaving one operator float and quantizing the rest
+gains nothing: a tensor is float only where its producer and all its readers are.
 """
 
 from __future__ import annotations
