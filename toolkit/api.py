@@ -11,13 +11,17 @@ from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
 from edgekit.pipeline import Options
-from edgekit.project import FILE, Project, TargetTable
+from edgekit.pipeline.lint import Linted
+from edgekit.project import FILE, DataTable, Project, TargetTable
 from edgekit.report import read, write
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
 from edgekit.types import Progress, Report, Silent
 
-__all__ = ["Options", "Report", "check", "compress", "convert", "init", "latest", "verify"]
+__all__ = [
+    "Linted", "Options", "Report", "check", "compress", "convert", "init", "latest", "lint_data",
+    "verify",
+]  # fmt: skip
 
 
 def convert(
@@ -41,6 +45,22 @@ def compress(
         hint = "say --prune 0.5, --cluster 16, --qat or --channels 0.5, or write [compress]"
         raise ProjectError("EK-PROJECT-011", "there is no compression scheme to apply", hint)
     return _run(pipeline.compress_only, project, options, progress)
+
+
+def lint_data(
+    project: Project | DataTable, options: Options | None = None, progress: Progress | None = None
+) -> Linted:
+    """What is wrong with the representative and evaluation data, before it costs accuracy.
+
+    The data tables alone, whose files count from the current folder, are linted without a model.
+    Raises :class:`EdgekitError`; a finding is no error: see ``Linted.failed``.
+    """
+    options, progress = options or Options(), progress or Silent()
+    if isinstance(project, DataTable):
+        from edgekit.pipeline.lint_files import lint_files
+
+        return lint_files(project, options, progress)
+    return pipeline.lint_data(project, options, progress)
 
 
 def _run(

@@ -20,6 +20,7 @@ COMMANDS = {
     "init": "write the example project, ready to convert",
     "convert": "the main job: candidates, checks, verdict and bundles from a model",
     "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
+    "lint-data": "what is wrong with the data, before it costs accuracy",
     "check": "the gate on a finished run: budgets become an exit code",
     "verify": "check a bundle: its files, its model, its golden pairs",
     "targets": "the catalog of targets",
@@ -37,7 +38,8 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"edgekit.cli.{cmd_name}").command  # type: ignore[no-any-return]
+        module = importlib.import_module(f"edgekit.cli.{cmd_name.replace('-', '_')}")
+        return module.command  # type: ignore[no-any-return]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -124,6 +124,15 @@ def project_of(options: dict[str, Any]) -> Any:
     return Project.parse(table, root, origin, text)
 
 
+def data_of(options: dict[str, Any]) -> Any:
+    """The data tables that the options add up to, without a project."""
+    from edgekit.project import DataTable
+
+    table: dict[str, Any] = {}
+    _overlay(table, options)
+    return DataTable.model_validate(table["data"])
+
+
 def _restore_units(table: dict[str, Any]) -> None:
     """Parsed sizes and times as the text that the schema reads."""
     budgets = [target.get("budgets", {}) for target in table.get("targets", {}).values()]

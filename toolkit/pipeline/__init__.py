@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgekit.gate import decide
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
+from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.recover import explained, recover
@@ -14,7 +15,7 @@ from edgekit.pipeline.supply import supply
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
 
-__all__ = ["Options", "compress_only", "convert"]
+__all__ = ["Options", "compress_only", "convert", "lint_data"]
 
 
 def convert(project: Project, options: Options, progress: Progress) -> Report:
@@ -29,11 +30,13 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         reference = export(run, model)
         items = supply(run, reference)
         smaller, compression = compress(run, model, reference, items)
+        advise(run, reference, smaller, items)
         made = candidates(run, smaller, items)
         made = recover(run, smaller, reference, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
         rules = plan.rules(items.metric)
         judged = explained(judged, rules)
+        doubt(run, reference, evaluated, items)
         settled, targets, verdict = decide(
             judged, evaluated, plan.targets, rules, plan.all_precisions_count
         )

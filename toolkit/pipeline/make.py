@@ -173,6 +173,11 @@ def _candidate(
     return replace(read_back(artefact.path / tflite.FILE, precision), id=name)
 
 
+def float_candidate(run: Run, model: SavedModel, items: Items) -> Candidate:
+    """The float32 candidate of a model, whatever precisions are asked for."""
+    return _candidate(run, model, items, "float32", 0, "")
+
+
 def read_back(path: Path, precision: str) -> Candidate:
     """A candidate from its file: what it really holds, and whether that is its precision."""
     file = flatbuffer.read(path)

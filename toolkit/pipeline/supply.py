@@ -33,7 +33,8 @@ class Items:
 
     ``inputs`` are raw ``.npy`` files by input name, ``index`` the items of them that are judged
     (also on disk, at ``index_path``), ``labels`` theirs. ``representative`` are preprocessed
-    ``.npy`` files by input name.
+    ``.npy`` files by input name, of the items ``representative_index`` of
+    ``representative_source``.
     """
 
     inputs: Mapping[str, Path]
@@ -47,19 +48,23 @@ class Items:
     representative: Mapping[str, Path]
     representative_digest: str
     representative_count: int
+    representative_source: data.Dataset | None = None
+    representative_index: Index | None = None
     seed: int = SEED
 
 
-def supply(run: Run, reference: SavedModel) -> Items:
+def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
     """Open the evaluation and representative data, and set the two apart where they are one file.
 
-    Raises :class:`DataError`.
+    ``labelled`` says that items to judge by need labels. Raises :class:`DataError`.
     """
     project, plan = run.project, run.plan
     preprocess = project.data.preprocess.spec()
     with run.stage("data"):
         judged = _open(run, project.data.evaluate)
-        labels = judged.open_labels() if judged and plan.options.evaluate else None
+        labels = None
+        if judged and plan.options.evaluate and (labelled or judged.labels):
+            labels = judged.open_labels()
         index, chosen, source = _choose(run, judged, labels)
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
@@ -79,6 +84,8 @@ def supply(run: Run, reference: SavedModel) -> Items:
         representative=files,
         representative_digest=digest,
         representative_count=len(chosen),
+        representative_source=source,
+        representative_index=chosen,
     )
 
 

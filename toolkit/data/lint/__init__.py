@@ -1,1 +1,65 @@
-"""What is wrong with the data that calibrates or judges, before it costs accuracy."""
+"""What is wrong with data that fits: found before it costs accuracy.
+
+A module per family of findings, each a generator of :class:`~edgekit.types.Advice` over
+:class:`Part` objects. A new finding is a code in one of them, a row in docs/lint-data.md, and a
+test that plants the fault. Nothing here runs a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgekit.data.lint import duplicates, labels, matching, noise, values
+from edgekit.data.lint.part import Part, Use
+from edgekit.data.lint.quantity import Saturation, saturation
+from edgekit.data.lint.variants import Variant, variants
+from edgekit.types import Advice
+
+__all__ = [
+    "Part", "Saturation", "Unchecked", "Use", "Variant", "arrays", "ordered", "saturation",
+    "variants",
+]  # fmt: skip
+# What is exchanged, scaled otherwise or all the same is distributed otherwise too.
+EXPLAINING = {"EK-LINT-002", "EK-LINT-010", "EK-LINT-013", "EK-LINT-015"}
+ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A check that was not made, and why."""
+
+    check: str
+    reason: str
+
+
+def arrays(parts: tuple[Part, ...]) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
+    """Findings about the arrays themselves, the severest first, and what could not be checked.
+
+    ``parts`` come in the order representative, evaluation, training; at least one.
+    """
+    found: list[Advice] = []
+    unchecked: list[Unchecked] = []
+    first, others = parts[0], parts[1:]
+    beside = others[0] if others else None
+    for part, following in zip(parts, (*others, None), strict=True):
+        found += matching.lint(part, following if part is first else None)
+        found += values.lint(part, following)
+    early = {finding.code for finding in found}
+    noisy = noise.lint(first, beside)
+    found += [n for n in noisy if n.code != "EK-LINT-041" or not early & EXPLAINING]
+    if beside is None:
+        unchecked.append(Unchecked("comparison with other items", "there is one set of items"))
+    else:
+        reason = labels.unchecked(first, beside)
+        if reason:
+            unchecked.append(Unchecked("class coverage", reason))
+        for part, fuller in zip(parts, others, strict=False):
+            found += labels.lint(part, fuller)
+    found += duplicates.lint(tuple(duplicates.hashed(part) for part in parts))
+    return ordered(found), tuple(unchecked)
+
+
+def ordered(findings: Iterable[Advice]) -> tuple[Advice, ...]:
+    """Each finding once, the severest first."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda one: ORDER[one.severity]))

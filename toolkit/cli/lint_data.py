@@ -1,0 +1,90 @@
+"""``edgekit lint-data``: what is wrong with the data, before it costs accuracy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.console import common, console, progress, project_option
+from edgekit.cli.options import data_of, model_options, project_of
+
+# What options of other commands would add to the project.
+NOTHING: dict[str, Any] = {
+    "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
+    "epochs": None, "precisions": (), "targets": (),
+}  # fmt: skip
+STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
+
+
+@click.command("lint-data")
+@click.argument("model", required=False)
+@model_options
+@click.option("--train-data", metavar="FILE", help="The items that the model was trained on.")
+@project_option
+@common
+def command(**options: Any) -> int:
+    """Say what is wrong with the representative and evaluation data of MODEL.
+
+    MODEL and data are given as to `edgekit convert`. With data alone, where there is no project
+    file, what needs no model is checked. Exit code 1 where a finding is an error.
+    """
+    from edgekit import api
+    from edgekit.project import FILE
+
+    options = {**NOTHING, **options}
+    project_file = options["project_file"]
+    alone = options["model"] is None and project_file is None and not Path(FILE).is_file()
+    given = any(options[name] for name in ("evaluate_data", "representative", "train_data"))
+    project = data_of(options) if alone and given else project_of(options)
+    evaluated = alone or project.data.evaluate is not None
+    asked = api.Options(output=options["output"], evaluate=evaluated, trust=options["trust"])
+    with progress(options["quiet"]) as shown:
+        done = api.lint_data(project, asked, shown)
+    show(done, options["as_json"], options["quiet"])
+    if options["as_json"]:
+        click.echo(json.dumps(done.to_json(), indent=2, allow_nan=False))
+    return int(done.failed)
+
+
+def show(done: Any, as_json: bool, quiet: bool = False) -> None:
+    """Print what was linted, the findings with their fixes, the curve, and what was not checked."""
+    out = console(as_json)
+
+    def say(text: str, style: str = "") -> None:
+        out.print(text, style=style or None, markup=False, soft_wrap=True)
+
+    if not quiet:
+        for use, source, count in done.parts:
+            say(f"{use}: {count:,} items of {source}")
+    for finding in done.findings:
+        style = STYLES[finding.severity]
+        say(f"{finding.severity} {finding.code}: {finding.message}", style)
+        say(f"  {finding.fix}", style)
+    if not quiet:
+        for line in details(done):
+            say(line, "dim")
+    severe = [f for f in done.findings if f.severity != "info"]
+    say(f"{len(severe)} findings" if len(severe) != 1 else "1 finding", "bold")
+
+
+def details(done: Any) -> list[str]:
+    """The curve, the scores of other preparations, and what was not checked, as lines."""
+    lines = []
+    if curve := done.saturation:
+        points = ", ".join(
+            f"{n:,}: {100 * value:.2f}"
+            for n, value in zip(curve.counts, curve.covered, strict=True)
+        )
+        lines.append(f"activation ranges ({curve.tensors} tensors), % covered by n items: {points}")
+        # Of items that are wrong, few suffice to be wrong alike.
+        if curve.sufficient is not None and not done.failed:
+            lines.append(f"  enough items: {curve.sufficient:,}")
+    for score in done.scores:
+        value = score.metric.value
+        shown = "unavailable" if value is None else f"{value:.4g} on {score.metric.n} items"
+        lines.append(f"{score.title}: {shown}")
+    lines += [f"not checked: {one.check}, because {one.reason}" for one in done.unchecked]
+    return lines

@@ -1,0 +1,85 @@
+"""Classes: which are missing from a part, and whether one crowds out the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.data.lint.part import Array, Part, listed, share
+from edgekit.types import Advice
+
+# Classes are missing by fault, not by chance, where a random draw would miss them this rarely.
+CHANCE = 0.01
+CROWDED = 0.5
+MOST_CLASSES = 5000
+
+
+def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
+    """Class numbers ``[n]`` of labels ``[n]``, ``[n, 1]`` or one-hot; nothing for other targets."""
+    if labels is None:
+        return None
+    flat = labels.reshape(len(labels), -1)
+    if flat.shape[1] == 1 and flat.dtype.kind in "iub":
+        return flat[:, 0].astype(np.int64)
+    one_hot = flat.shape[1] > 1 and bool(((flat == 0) | (flat == 1)).all())
+    if one_hot and bool((flat.sum(axis=1) == 1).all()):
+        return np.asarray(np.argmax(flat, axis=1), np.int64)
+    return None
+
+
+def unchecked(part: Part, beside: Part) -> str:
+    """Why classes cannot be compared; nothing where they can."""
+    for one in (part, beside):
+        if one.labels is None:
+            return f"the {one.title} has no labels"
+        found = classes(one.labels)
+        if found is None or len(np.unique(found)) > MOST_CLASSES:
+            return f"the labels of the {one.title} are no classes"
+    return ""
+
+
+def lint(part: Part, beside: Part) -> Iterator[Advice]:
+    """Findings EK-LINT-020 and -021: a part's classes against a fuller part's."""
+    ours, theirs = classes(part.labels), classes(beside.labels)
+    if ours is None or theirs is None or not len(ours) or not len(theirs):
+        return
+    numbers, times = np.unique(theirs, return_counts=True)
+    yield from _missing(part, beside, ours, numbers, times / len(theirs))
+    yield from _crowded(part, beside, ours, theirs)
+
+
+def _missing(
+    part: Part, beside: Part, ours: Array, numbers: Array, shares: Array
+) -> Iterator[Advice]:
+    absent = ~np.isin(numbers, ours)
+    if not absent.any():
+        return
+    # An upper bound: that none of so many classes is drawn, for any choice of as many.
+    choices = math.comb(len(numbers), int(absent.sum()))
+    severe = math.log(choices) + len(ours) * math.log1p(
+        -min(float(shares[absent].sum()), 1 - 1e-12)
+    ) < math.log(CHANCE)
+    message = (
+        f"{part.title}: {int(absent.sum())} of the {len(numbers)} classes of the {beside.title} are"
+        f" missing: {listed(numbers[absent])}"
+    )
+    message += "" if severe else f"; so few items ({len(ours):,}) may miss them by chance"
+    fix = "add items of every class: what a class makes of the activations is not seen otherwise"
+    yield Advice("EK-LINT-020", "warning" if severe else "info", message, fix)
+
+
+def _crowded(part: Part, beside: Part, ours: Array, theirs: Array) -> Iterator[Advice]:
+    numbers, times = np.unique(ours, return_counts=True)
+    top = int(np.argmax(times))
+    there = float(np.mean(theirs == numbers[top]))
+    here = float(times[top]) / len(ours)
+    if len(ours) >= 10 and here > CROWDED and here > 2 * there:
+        message = (
+            f"{part.title}: class {numbers[top]} makes up {share(times[top], len(ours))} of it, and"
+            f" {share(there, 1)} of the {beside.title}"
+        )
+        fix = "draw items of all classes: was the file sorted by class, and its head taken?"
+        yield Advice("EK-LINT-021", "warning", message, fix)

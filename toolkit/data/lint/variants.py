@@ -1,0 +1,108 @@
+"""What the data would be, had it been prepared as another model wants it.
+
+Each variant undoes one mistake that is common and silent, and knows the option that mends it.
+"""
+
+from __future__ import annotations
+
+import fractions
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.data.lint.part import Array
+from edgekit.types import Preprocess, TensorSpec
+
+COLOURS = 3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One other preparation of an input: what it is, how to make it, how to get it for good."""
+
+    title: str
+    apply: Callable[[Array], Array]
+    fix: str
+
+
+def variants(items: Array, spec: TensorSpec, preprocess: Preprocess) -> tuple[Variant, ...]:
+    """The variants that make sense for items ``[n, ...]``, as given to a float input now.
+
+    Which scalings do is told by the range that the values have.
+    """
+    if np.dtype(spec.dtype).kind != "f":
+        return ()
+    scaled = [
+        Variant(title, _affine(scale, offset), _options(preprocess, scale, offset))
+        for title, scale, offset in _scalings(float(items.min()), float(items.max()))
+    ]
+    return (*scaled, *_layouts(items, spec))
+
+
+def _scalings(low: float, high: float) -> list[tuple[str, float, float]]:
+    """Titles, factors and offsets from the range given to the ranges that models are trained on."""
+    unit, largest = 1.0 + 1e-6, max(abs(low), abs(high))
+    found = []
+    if largest > 2.0:
+        # As pixels: what is 0..16 or 0..1023 is taken by its own largest value as well.
+        found.append(("divided by 255", 1 / 255, 0.0))
+        if low >= 0:
+            found.append(("scaled to -1..1 (x/127.5 - 1)", 1 / 127.5, -1.0))
+            if largest < 128 or largest > 256:
+                found.append((f"divided by {largest:g}", 1 / largest, 0.0))
+    else:
+        found.append(("times 255", 255.0, 0.0))
+        if low >= 0 and high <= unit:
+            found.append(("scaled to -1..1 (2x - 1)", 2.0, -1.0))
+        if -unit <= low < 0 and high <= unit:
+            found.append(("scaled to 0..1 ((x + 1)/2)", 0.5, 0.5))
+            found.append(("scaled to 0..255 ((x + 1)·127.5)", 127.5, 127.5))
+    if low >= 0:
+        found.append((f"inverted ({high:g} - x)", -1.0, high))
+    return found
+
+
+def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
+    return lambda items: (items * np.float32(scale) + np.float32(offset)).astype(items.dtype)
+
+
+def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
+    """The options that make ``scale·x + offset`` of what the present options make x."""
+    combined = preprocess.scale * scale
+    moved = preprocess.offset * scale + offset
+    text = f"--rescale={number(combined)}"
+    if abs(moved) > 1e-9:
+        text += f" --offset={number(moved)}"
+    elif preprocess.offset:
+        text += " --offset=0"
+    table = f'scale = "{number(combined)}", offset = {moved:.6g}'
+    return f"{text} ([data] preprocess = {{ {table} }})"
+
+
+def number(value: float) -> str:
+    """A factor as --rescale reads it: a fraction where it is one, such as 1/255."""
+    found = fractions.Fraction(value).limit_denominator(100_000)
+    if found.denominator < 100_000 and abs(float(found) - value) <= 1e-9 * abs(value):
+        return str(found)
+    return f"{value:.9g}"
+
+
+def _layouts(items: Array, spec: TensorSpec) -> list[Variant]:
+    found: list[Variant] = []
+    if items.ndim != 4:
+        return found
+    count, height, width, channels = items.shape
+    if channels == COLOURS:
+        fix = f"exchange red and blue in the data: {spec.name}[..., ::-1]"
+        found.append(Variant("red and blue exchanged", lambda x: x[..., ::-1], fix))
+    if channels > 1:
+        shape = (count, channels, height, width)
+        fix = (
+            "the data is channels-first and was reshaped where it had to be transposed:"
+            f" {spec.name}.reshape(-1, {channels}, {height}, {width}).transpose(0, 2, 3, 1)"
+        )
+        found.append(
+            Variant("channels-first", lambda x: x.reshape(shape).transpose(0, 2, 3, 1), fix)
+        )
+    return found

@@ -1,0 +1,233 @@
+"""The data linted: its arrays, the ranges it gives the activations, what the model answers to it.
+
+Before int8, `edgekit convert` looks at arrays and ranges: both cost a second or two, once. Other
+preparations of the items take another start of TensorFlow. `edgekit lint-data` always tries them,
+`convert` where there is cause: raw integers fed unscaled, a finding of scale, or a SavedModel that
+answers no better than chance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekit import data
+from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.quantization.activations import item_ranges
+from edgekit.data import lint
+from edgekit.data.lint import Part, Saturation, Unchecked, quantity
+from edgekit.errors import ConversionError, DataError, WorkerError
+from edgekit.pipeline.make import export, float_candidate, obtain
+from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Index, Items, supply, training_data
+from edgekit.pipeline.truth import Score, chance, truth, unscaled
+from edgekit.project import ConvertTable, Project
+from edgekit.types import Advice, Evaluation, Json, Preprocess, Progress, SavedModel, TensorSpec
+
+# More items make the curve no clearer, and each is one inference with every tensor kept.
+RANGE_ITEMS = 500
+SCHEMA_VERSION = 1
+# Findings that put the scale of the items in doubt.
+SCALE = {"EK-LINT-010", "EK-LINT-012"}
+
+
+@dataclass(frozen=True)
+class Linted:
+    """What was found, and what could not be looked for.
+
+    ``parts`` says which data was linted: use, source and number of items. ``saturation`` is the
+    curve of activation ranges, ``scores`` the metric of the items as given and prepared otherwise.
+    """
+
+    parts: tuple[tuple[str, str, int], ...]
+    findings: tuple[Advice, ...]
+    unchecked: tuple[Unchecked, ...]
+    saturation: Saturation | None = None
+    scores: tuple[Score, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a finding is an error."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Json]:
+        """Everything, as `edgekit lint-data --json` prints it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **dataclasses.asdict(self),
+            "parts": [
+                {"use": use, "source": source, "items": count} for use, source, count in self.parts
+            ],
+        }
+
+
+def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
+    """Lint the data of a project against its model. Raises :class:`EdgekitError`.
+
+    The representative items are those that int8 would be calibrated with, whatever precisions the
+    project asks for.
+    """
+    wanted = project.model_copy(update={"convert": ConvertTable(precisions=("int8",))})
+    with Run(Plan.of(wanted, options), progress) as run:
+        reference = export(run, obtain(run))
+        items = supply(run, reference, labelled=False)
+        with run.stage("lint"):
+            found = _lint(run, reference, reference, items, True)
+        with run.stage("variants"):
+            tried = truth(run, reference, items)
+    return dataclasses.replace(
+        found,
+        findings=lint.ordered((*found.findings, *tried.findings)),
+        unchecked=(*found.unchecked, *tried.unchecked),
+        scores=tried.scores,
+    )
+
+
+def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> None:
+    """Lint what is about to calibrate a model, and tell the user what is worse than a note."""
+    if not any(PRECISIONS[precision].calibrated for precision in run.plan.precisions):
+        return
+    with run.stage("lint"):
+        # Training data that the run has no other use for is not opened for this.
+        opened = run.plan.model is None or bool(run.project.compress.schemes)
+        found = _lint(run, reference, model, items, opened)
+        findings = list(found.findings)
+        if SCALE & {finding.code for finding in findings} or unscaled(reference, items):
+            findings += truth(run, reference, items).findings
+    _tell(run, findings)
+
+
+def doubt(run: Run, reference: SavedModel, evaluated: Evaluation, items: Items) -> None:
+    """Where the reference answers no better than chance, tell the user what it would answer."""
+    metric = evaluated.metrics.get(items.metric.name)
+    if metric is None or (finding := chance(metric, items)) is None:
+        return
+    with run.stage("variants"):
+        _tell(run, truth(run, reference, items).findings or [finding])
+
+
+def _tell(run: Run, findings: Iterable[Advice]) -> None:
+    for finding in findings:
+        if finding.severity != "info":
+            run.advise(finding)
+
+
+def _lint(
+    run: Run, reference: SavedModel, model: SavedModel, items: Items, training: bool
+) -> Linted:
+    """Arrays against the reference's inputs, ranges by the model that is to be quantized."""
+    parts, unfit = _parts(run, reference, items, training)
+    findings, unchecked = _arrays(run, reference, parts)
+    unchecked = (*unfit, *unchecked)
+    curve, reason = _saturation(run, model, items)
+    if reason:
+        unchecked = (*unchecked, Unchecked("saturation of activation ranges", reason))
+    if items.representative_source:
+        source, count = items.representative_source.source, items.representative_count
+        findings = lint.ordered((*findings, *quantity.lint(curve, count, source)))
+    return Linted(summary(parts), findings, unchecked, curve)
+
+
+def summary(parts: tuple[Part, ...]) -> tuple[tuple[str, str, int], ...]:
+    """Use, source and number of items of each part."""
+    return tuple((part.use, part.source, len(part)) for part in parts)
+
+
+def _parts(
+    run: Run, reference: SavedModel, items: Items, training: bool
+) -> tuple[tuple[Part, ...], tuple[Unchecked, ...]]:
+    """The run's items by use, in the order that the linter takes them in."""
+    specs, preprocess = reference.inputs, items.preprocess
+    found: list[Part] = []
+    source, index = items.representative_source, items.representative_index
+    if source is not None and index is not None:
+        found.append(part("representative", source, index, specs, preprocess))
+    if items.inputs:
+        name = str(run.project.data.evaluate)
+        found.append(
+            Part("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
+        )
+    dataset = training_data(run) if training else None
+    if dataset is None:
+        return tuple(found), ()
+    try:
+        found.append(part("training", dataset, np.arange(dataset.count), specs, preprocess))
+    except DataError as error:
+        # Training may well resize or augment: it is no fault that these are not the model's items.
+        return tuple(found), (Unchecked("training data", f"{error.code} {error.message}"),)
+    return tuple(found), ()
+
+
+def part(
+    use: lint.Use, dataset: data.Dataset, index: Index, specs: tuple[TensorSpec, ...],
+    preprocess: Preprocess,
+) -> Part:  # fmt: skip
+    """Items of a dataset as a part. Raises :class:`DataError` where it does not fit the inputs."""
+    arrays = data.match(dataset, specs, preprocess).inputs
+    labels = np.load(dataset.labels)[index] if dataset.labels else None
+    return Part(use, dataset.source, arrays, index, labels, specs, preprocess)
+
+
+def _arrays(
+    run: Run, reference: SavedModel, parts: tuple[Part, ...]
+) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
+    key = run.key(
+        "numpy",
+        parts=[_identity(one) for one in parts],
+        inputs=[[s.name, list(s.shape), s.dtype] for s in reference.inputs],
+        preprocess=[parts[0].preprocess.scale, parts[0].preprocess.offset],
+    )
+
+    def make(_: Path) -> Mapping[str, Json]:
+        findings, unchecked = lint.arrays(parts)
+        return {
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "unchecked": [dataclasses.asdict(one) for one in unchecked],
+        }
+
+    facts = run.keep(run.store.obtain("lint", key, make)).facts
+    return (
+        tuple(Advice(**finding) for finding in facts["findings"]),
+        tuple(Unchecked(**one) for one in facts["unchecked"]),
+    )
+
+
+def _identity(one: Part) -> Json:
+    """What a part's findings depend on: artefacts of the store are named by their content."""
+    files = {name: f"{path.parent.name}/{path.name}" for name, path in one.arrays.items()}
+    return [one.use, one.source, files, hashlib.sha256(one.index.tobytes()).hexdigest()]
+
+
+def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation | None, str]:
+    """The curve of the representative items, or why there is none."""
+    if items.representative_count < quantity.FEWEST:
+        return None, f"it takes {quantity.FEWEST} representative items"
+    floating = float_candidate(run, model, items)
+    if floating.path is None:
+        return None, f"there is no float32 file to run: {floating.problem.splitlines()[0]}"
+    path = floating.path
+    key = run.key(
+        "ai-edge-litert",
+        model=floating.sha256, items=items.representative_digest, most=RANGE_ITEMS,
+    )  # fmt: skip
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        names, ranges = run.worker.call(item_ranges, path, items.representative, RANGE_ITEMS)
+        np.save(folder / "ranges.npy", ranges)
+        return {"tensors": list(names)}
+
+    try:
+        artefact = run.keep(run.store.obtain("ranges", key, make))
+    except (ConversionError, WorkerError) as error:
+        run.note(False)
+        return None, f"{error.code} {error.message}"
+    names = tuple(artefact.facts["tensors"])
+    if not names:
+        return None, "the model computes no float activation"
+    return lint.saturation(names, np.load(artefact.path / "ranges.npy")), ""

@@ -1,0 +1,233 @@
+"""The model's own normalisation: which preparation of labelled items it answers best.
+
+What a model was trained on is written nowhere; what it answers is. A Rescaling layer inside the
+model counts by itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.data import preprocessing
+from edgekit.data.lint import Unchecked, Variant, labels, variants
+from edgekit.errors import RunnerError
+from edgekit.evaluation import metrics
+from edgekit.evaluation.parity import open_outputs
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.types import Advice, Json, Measurement, SavedModel
+
+ITEMS = 1000
+# All variants of all items lie in one file: one start of TensorFlow answers them.
+BYTES = 1 << 28
+LOOK = 100
+GIVEN = "as given"
+# How much better a variant must surely be, for a bounded metric or as a share of an error: more
+# than nothing, because the best of several is looked at.
+MARGIN, RELATIVE_MARGIN = 0.005, 0.02
+CHECK = "the model's own normalisation"
+LEFT_OUT = "its answers are not finite"
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric of one preparation, and how much worse it is than the items as given."""
+
+    title: str
+    metric: Measurement
+    drop: Measurement | None
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What trying other preparations found."""
+
+    findings: tuple[Advice, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    scores: tuple[Score, ...] = ()
+
+
+def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
+    """Score the items as given and otherwise; a finding where another way is clearly better.
+
+    Raises :class:`DataError` where the labels do not fit the outputs.
+    """
+    outputs = [spec.name for spec in reference.outputs]
+    output = run.project.evaluate.output or outputs[0]
+    if items.labels is None or not items.inputs:
+        return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
+    if run.project.evaluate.output is None and len(outputs) > 1:
+        return _unchecked(f"the model has {len(outputs)} outputs: name one, [evaluate] output")
+    if output not in outputs:
+        raise run.project.unknown("output", output, outputs)
+    places = np.linspace(0, len(items.index), min(ITEMS, len(items.index)), endpoint=False)
+    chosen = _fitting(reference, items, places.astype(np.int64))
+    given = {
+        spec.name: preprocessing.apply(
+            np.load(items.inputs[spec.name], mmap_mode="r")[items.index[chosen]],
+            spec,
+            items.preprocess,
+        )
+        for spec in reference.inputs
+    }
+    tried = [
+        (spec.name, variant)
+        for spec in reference.inputs
+        for variant in variants(given[spec.name], spec, items.preprocess)
+    ]
+    if not tried:
+        return _unchecked("no input takes floats")
+    try:
+        answers = _answers(run, reference, items, given, tried, output)
+    except RunnerError as error:
+        return _unchecked(f"{error.code} {error.message}")
+    if not np.isfinite(answers[0]).all():
+        return _unchecked("the model answers the items as given with NaN or infinite values")
+    return _judge(reference, items, items.labels[chosen], tried, answers)
+
+
+def unscaled(reference: SavedModel, items: Items) -> bool:
+    """Whether raw integers beyond 0..2 are fed to a float input as they are."""
+    if not items.preprocess.identity or not items.inputs:
+        return False
+    for spec in reference.inputs:
+        raw = np.load(items.inputs[spec.name], mmap_mode="r")
+        if np.dtype(spec.dtype).kind == "f" and raw.dtype.kind in "iu":
+            return bool(raw[items.index[:LOOK]].max() > 2)
+    return False
+
+
+def _unchecked(reason: str) -> Truth:
+    return Truth(unchecked=(Unchecked(CHECK, reason),))
+
+
+def _fitting(
+    reference: SavedModel, items: Items, places: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """As many of the items as all variants of them may take on disk."""
+    size = sum(
+        4 * int(np.prod(np.load(items.inputs[spec.name], mmap_mode="r").shape[1:]))
+        for spec in reference.inputs
+    )
+    most = max(20, BYTES // (size * 10 * len(reference.inputs)))
+    return places[:: max(1, -(-len(places) // most))]
+
+
+def _answers(
+    run: Run, reference: SavedModel, items: Items, given: Arrays,
+    tried: list[tuple[str, Variant]], output: str,
+) -> npt.NDArray[Any]:  # fmt: skip
+    """The SavedModel's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
+    count = len(next(iter(given.values())))
+    key = run.key(
+        "tensorflow", model=reference.digest, data=items.digest, count=count, output=output,
+        index=str(items.index_path.parent.name), tried=[[n, v.title] for n, v in tried],
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+    )  # fmt: skip
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        inputs = folder / "inputs"
+        inputs.mkdir()
+        request: dict[str, Json] = {
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": "tensorflow",
+            "models": [
+                {
+                    "id": "SavedModel",
+                    "path": str(reference.path),
+                    "outputs": str(folder / "outputs"),
+                }
+            ],
+            "inputs": _write(given, tried, inputs),
+            "preprocess": {"scale": 1.0, "offset": 0.0},
+            "threads": 0,
+        }
+        run.device.run(request)
+        shutil.rmtree(inputs)
+        return {}
+
+    artefact = run.keep(run.store.obtain("variants", key, make))
+    answers = np.asarray(open_outputs(artefact.path / "outputs", (output,))[output])
+    return answers.reshape((1 + len(tried), count, *answers.shape[1:]))
+
+
+def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dict[str, str]:
+    """Every input's items as given and in each variant, one after the other, as ``.npy``."""
+    create: Any = np.lib.format.open_memmap
+    files = {}
+    for number, (name, array) in enumerate(given.items()):
+        path = folder / f"{number:03d}.npy"
+        count = len(array)
+        shape = (count * (1 + len(tried)), *array.shape[1:])
+        whole = create(path, mode="w+", dtype=array.dtype, shape=shape)
+        whole[:count] = array
+        for at, (varied, variant) in enumerate(tried, 1):
+            whole[at * count : (at + 1) * count] = variant.apply(array) if varied == name else array
+        whole.flush()
+        files[name] = str(path)
+    return files
+
+
+def _judge(
+    reference: SavedModel, items: Items, truths: npt.NDArray[Any],
+    tried: list[tuple[str, Variant]], answers: npt.NDArray[Any],
+) -> Truth:  # fmt: skip
+    metric = items.metric
+    given = metrics.measure(metric, truths, answers[0])
+    scores = [Score(GIVEN, given, None)]
+    for (name, variant), answer in zip(tried, answers[1:], strict=True):
+        title = variant.title if len(reference.inputs) == 1 else f"{name}: {variant.title}"
+        if not np.isfinite(answer).all():
+            nothing = Measurement.unavailable(metric.unit, LEFT_OUT)
+            scores.append(Score(title, nothing, None, variant.fix))
+            continue
+        lost, _ = metrics.drop(metric, truths, answers[0], answer)
+        measured = metrics.measure(metric, truths, answer)
+        scores.append(Score(title, measured, lost, variant.fix))
+    margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(given.value or 0.0)
+    better = [s for s in scores if s.drop and s.drop.high is not None and s.drop.high < -margin]
+    findings: list[Advice] = []
+    if better:
+        best = min(better, key=lambda score: score.drop.value or 0.0 if score.drop else 0.0)
+        findings.append(_other(items, given, best))
+    elif doubtful := chance(given, items):
+        findings.append(doubtful)
+    return Truth(tuple(findings), (), tuple(scores))
+
+
+def _other(items: Items, given: Measurement, best: Score) -> Advice:
+    assert best.drop is not None  # noqa: S101  (only what was compared can be better)
+    name, low, high = items.metric.name, -(best.drop.high or 0.0), best.drop.low
+    upper = f" to {-high:.3g}" if high is not None else " or more"
+    message = (
+        f"the model wants its inputs otherwise: as given {name} is {given.value:.3g}, {best.title}"
+        f" {best.metric.value:.3g}, on the same {given.n} items (better by {low:.3g}{upper}, 95 %)"
+    )
+    return Advice("EK-LINT-060", "error", message, best.fix)
+
+
+def chance(metric: Measurement, items: Items) -> Advice | None:
+    """A finding where accuracy is not proven better than always answering the commonest class."""
+    found = labels.classes(items.labels) if items.metric.name == "accuracy" else None
+    if found is None or metric.low is None or metric.value is None:
+        return None
+    commonest = float(np.max(np.unique(found, return_counts=True)[1])) / len(found)
+    # With one class there is nothing to tell apart, with few items nothing is proven.
+    if metric.low > commonest or commonest == 1.0 or (metric.n or 0) < 50:
+        return None
+    message = (
+        f"the SavedModel itself answers no better than the commonest class would: accuracy"
+        f" {metric.value:.3g}, against {commonest:.3g}"
+    )
+    fix = "is the data scaled as in training? `edgekit lint-data` tries other ways"
+    return Advice("EK-LINT-061", "warning", message, fix)
