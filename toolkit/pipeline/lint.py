@@ -2,7 +2,7 @@
 
 Before int8, `edgekit convert` looks at arrays and ranges: both cost a second or two, once. Other
 preparations of the items take another start of TensorFlow. `edgekit lint-data` always tries them,
-`convert` where there is cause: raw integers fed unscaled, a finding of scale, or a SavedModel that
+`convert` where there is cause: raw integers fed unscaled, a finding of scale, or a model that
 answers no better than chance.
 """
 
@@ -27,7 +27,7 @@ from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Index, Items, supply, training_data
 from edgekit.pipeline.truth import Score, chance, truth, unscaled
-from edgekit.project import ConvertTable, Project
+from edgekit.project import Project
 from edgekit.types import Advice, Evaluation, Json, Preprocess, Progress, SavedModel, TensorSpec
 
 # More items make the curve no clearer, and each is one inference with every tensor kept.
@@ -73,7 +73,8 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
     The representative items are those that int8 would be calibrated with, whatever precisions the
     project asks for.
     """
-    wanted = project.model_copy(update={"convert": ConvertTable(precisions=("int8",))})
+    table = project.convert.model_copy(update={"precisions": ("int8",)})
+    wanted = project.model_copy(update={"convert": table})
     with Run(Plan.of(wanted, options), progress) as run:
         reference = export(run, obtain(run))
         items = supply(run, reference, labelled=False)
@@ -129,8 +130,8 @@ def _lint(
     if reason:
         unchecked = (*unchecked, Unchecked("saturation of activation ranges", reason))
     if items.representative_source:
-        source, count = items.representative_source.source, items.representative_count
-        findings = lint.ordered((*findings, *quantity.lint(curve, count, source)))
+        few = quantity.lint(curve, items.representative_count, parts[0].source)
+        findings = lint.ordered((*findings, *few))
     return Linted(summary(parts), findings, unchecked, curve)
 
 
@@ -143,13 +144,13 @@ def _parts(
     run: Run, reference: SavedModel, items: Items, training: bool
 ) -> tuple[tuple[Part, ...], tuple[Unchecked, ...]]:
     """The run's items by use, in the order that the linter takes them in."""
-    specs, preprocess = reference.inputs, items.preprocess
+    specs, preprocess, root = reference.inputs, items.preprocess, run.project.root
     found: list[Part] = []
     source, index = items.representative_source, items.representative_index
     if source is not None and index is not None:
-        found.append(part("representative", source, index, specs, preprocess))
+        found.append(part("representative", source, index, specs, preprocess, root))
     if items.inputs:
-        name = str(run.project.data.evaluate)
+        name = _shown(str(run.project.data.evaluate), root)
         found.append(
             Part("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
         )
@@ -157,7 +158,7 @@ def _parts(
     if dataset is None:
         return tuple(found), ()
     try:
-        found.append(part("training", dataset, np.arange(dataset.count), specs, preprocess))
+        found.append(part("training", dataset, np.arange(dataset.count), specs, preprocess, root))
     except DataError as error:
         # Training may well resize or augment: it is no fault that these are not the model's items.
         return tuple(found), (Unchecked("training data", f"{error.code} {error.message}"),)
@@ -166,12 +167,19 @@ def _parts(
 
 def part(
     use: lint.Use, dataset: data.Dataset, index: Index, specs: tuple[TensorSpec, ...],
-    preprocess: Preprocess,
+    preprocess: Preprocess, root: Path,
 ) -> Part:  # fmt: skip
     """Items of a dataset as a part. Raises :class:`DataError` where it does not fit the inputs."""
     arrays = data.match(dataset, specs, preprocess).inputs
     labels = np.load(dataset.labels)[index] if dataset.labels else None
-    return Part(use, dataset.source, arrays, index, labels, specs, preprocess)
+    source = _shown(dataset.source, root)
+    return Part(use, source, arrays, index, labels, specs, preprocess)
+
+
+def _shown(source: str, root: Path) -> str:
+    """A source as the user would name it: a file below the project's folder from there."""
+    path = Path(source)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else source
 
 
 def _arrays(

@@ -66,7 +66,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Part, ...]:
         if use == "representative":
             classes: Any = np.load(dataset.labels) if dataset.labels else None
             index = data.choose(classes, dataset.count, wanted.samples if wanted else SAMPLES)
-        found.append(part(use, dataset, index, specs, table.preprocess.spec()))
+        found.append(part(use, dataset, index, specs, table.preprocess.spec(), Path.cwd()))
     if not found:
         hint = "give --data FILE.npz, --representative FILE.npz, or both"
         raise DataError("EK-DATA-013", "there is no data to lint", hint)

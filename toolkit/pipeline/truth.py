@@ -19,7 +19,9 @@ from edgekit.data import preprocessing
 from edgekit.data.lint import Unchecked, Variant, labels, variants
 from edgekit.errors import RunnerError
 from edgekit.evaluation import metrics
+from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
+from edgekit.pipeline.judge import DISTRIBUTION
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.types import Advice, Json, Measurement, SavedModel
@@ -126,10 +128,11 @@ def _answers(
     run: Run, reference: SavedModel, items: Items, given: Arrays,
     tried: list[tuple[str, Variant]], output: str,
 ) -> npt.NDArray[Any]:  # fmt: skip
-    """The SavedModel's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
+    """The reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
     count = len(next(iter(given.values())))
     key = run.key(
-        "tensorflow", model=reference.digest, data=items.digest, count=count, output=output,
+        DISTRIBUTION[reference.runtime],
+        model=reference.digest, data=items.digest, count=count, output=output,
         index=str(items.index_path.parent.name), tried=[[n, v.title] for n, v in tried],
         preprocess=[items.preprocess.scale, items.preprocess.offset],
     )  # fmt: skip
@@ -140,17 +143,18 @@ def _answers(
         request: dict[str, Json] = {
             "schema": 1,
             "mode": "evaluate",
-            "runtime": "tensorflow",
+            "runtime": reference.runtime,
             "models": [
                 {
-                    "id": "SavedModel",
+                    "id": REFERENCE,
                     "path": str(reference.path),
                     "outputs": str(folder / "outputs"),
                 }
             ],
             "inputs": _write(given, tried, inputs),
             "preprocess": {"scale": 1.0, "offset": 0.0},
-            "threads": 0,
+            "threads": 0 if reference.runtime == "tensorflow" else 1,
+            "reset_state": reference.stateful,
         }
         run.device.run(request)
         shutil.rmtree(inputs)
@@ -226,7 +230,7 @@ def chance(metric: Measurement, items: Items) -> Advice | None:
     if metric.low > commonest or commonest == 1.0 or (metric.n or 0) < 50:
         return None
     message = (
-        f"the SavedModel itself answers no better than the commonest class would: accuracy"
+        f"the model itself answers no better than the commonest class would: accuracy"
         f" {metric.value:.3g}, against {commonest:.3g}"
     )
     fix = "is the data scaled as in training? `edgekit lint-data` tries other ways"

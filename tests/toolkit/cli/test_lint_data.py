@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import converting
 import numpy as np
 import pytest
 
@@ -87,11 +88,17 @@ def test_example_converts_without_a_finding(digits_report: Any) -> None:
     assert not [a for a in digits_report["advice"] if a["code"].startswith("EK-LINT")]
 
 
+@pytest.fixture(scope="session")
+def converted(shared: Path, models: Path, digits: Path) -> Path:
+    """What :mod:`converting` makes."""
+    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
+
+
 def test_wrong_scale_is_proven_by_the_models_answers(
-    models: Path, digits: Path, tmp_path: Path
+    converted: Path, digits: Path, tmp_path: Path
 ) -> None:
     done = edgekit(
-        "lint-data", models / "keras3.keras", "--data", digits / "test.npz",
+        "lint-data", converted / "float32.tflite", "--data", digits / "test.npz",
         "--rescale", "1/4080", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1

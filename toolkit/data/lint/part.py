@@ -18,7 +18,7 @@ Use = Literal["representative", "evaluation", "training"]
 
 # What one look holds in memory at most: items are read in blocks, statistics from a sample.
 BLOCK_BYTES = 1 << 24
-SAMPLE_BYTES = 1 << 26
+SAMPLE_BYTES = 1 << 25
 SAMPLE_ITEMS = 1000
 
 
