@@ -379,6 +379,30 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class NpuEstimate:
+    """What an NPU's compiler says of a model that it compiled: estimates, nothing was executed.
+
+    ``cycles`` and ``sram``, ``dram`` and ``flash`` (bytes) are of the NPU's part; ``latency``
+    (nanoseconds) is unavailable where operators stay on the CPU, ``on_cpu``. The shares are of the
+    uncompiled file's operators and multiply-accumulates. ``path`` is the compiled file.
+    """
+
+    compiler: str
+    accelerator: str
+    cycles: Measurement
+    latency: Measurement
+    sram: Measurement
+    dram: Measurement
+    flash: Measurement
+    operators_on_npu: Measurement
+    macs_on_npu: Measurement
+    on_cpu: tuple[str, ...]
+    path: Path
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class TargetResult:
     """What a target ships, whether it fits, and the checks it was judged by."""
 
@@ -388,6 +412,7 @@ class TargetResult:
     status: Status
     checks: tuple[CheckResult, ...] = ()
     bundle: Bundle | None = None
+    npu: NpuEstimate | None = None
 
 
 @dataclass(frozen=True)

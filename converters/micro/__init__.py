@@ -1,1 +1,1 @@
-"""Microcontrollers and NPUs: C arrays, operator resolvers, Ethos-U and Edge TPU compilers."""
+"""What microcontrollers and NPUs take: C source of a model, and files compiled for an NPU."""

@@ -21,6 +21,8 @@ from edgekit.targets.catalog import Target
 from edgekit.types import Bundle, Json, Preprocess, TensorSpec
 
 MANIFEST = "manifest.json"
+# The model as an NPU takes it, beside the file that was evaluated.
+COMPILED = "model_npu.tflite"
 SCHEMA_VERSION = 1
 
 
@@ -35,7 +37,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes into a bundle, whatever its layout."""
+    """What goes into a bundle, whatever its layout.
+
+    ``compiled`` is the model as its NPU takes it; golden outputs are those of ``model``.
+    """
 
     name: str
     version: str
@@ -48,6 +53,7 @@ class Contents:
     golden: Golden
     measurements: Mapping[str, Json]
     tools: Mapping[str, str]
+    compiled: Path | None = None
 
 
 def pack(target: Target, contents: Contents, path: Path) -> Bundle:
@@ -55,6 +61,8 @@ def pack(target: Target, contents: Contents, path: Path) -> Bundle:
     layout = importlib.import_module(f"edgekit.targets.bundles.{target.bundle.replace('-', '_')}")
     files = {**layout.files(target, contents), **_golden_files(contents.golden)}
     files["model.tflite"] = contents.model.read_bytes()
+    if contents.compiled is not None:
+        files[COMPILED] = contents.compiled.read_bytes()
     files["labels.txt"] = "".join(f"{label}\n" for label in contents.labels).encode()
     manifest = _manifest(target, contents, files)
     files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
@@ -86,10 +94,12 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
             "precision": contents.precision,
             "inputs": _specs(contents.inputs),
             "outputs": _specs(contents.outputs),
+            **_compiled(target, contents),
         },
         "preprocess": {"scale": contents.preprocess.scale, "offset": contents.preprocess.offset},
         "labels": list(contents.labels),
         "golden": {
+            "of": "model.tflite on LiteRT, on the machine that packed this bundle",
             "inputs": {n: f"golden/input_{k}.npy" for k, n in enumerate(golden.inputs)},
             "outputs": {
                 n: {"file": f"golden/output_{k}.npy", "tolerance": golden.tolerance[n]}
@@ -107,6 +117,12 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
             for name, content in sorted(files.items())
         },
     }
+
+
+def _compiled(target: Target, contents: Contents) -> Mapping[str, Json]:
+    if contents.compiled is None or target.npu is None:
+        return {}
+    return {"compiled": {"file": COMPILED, "accelerator": target.npu.accelerator}}
 
 
 def _specs(specs: tuple[TensorSpec, ...]) -> dict[str, Json]:

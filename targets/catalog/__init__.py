@@ -29,6 +29,19 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class Npu:
+    """An accelerator that a model is compiled for: the compiler (a pip package, or a command).
+
+    ``system_config`` and ``memory_mode`` are the compiler's own names; empty for its defaults.
+    """
+
+    compiler: str
+    accelerator: str
+    system_config: str = ""
+    memory_mode: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """A kind of device: what it is, the runtimes it may meet, and the bundle it takes."""
 
@@ -39,6 +52,7 @@ class Target:
     bundle: str
     runtimes: tuple[Runtime, ...]
     notes: tuple[str, ...]
+    npu: Npu | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -72,6 +86,7 @@ def parse(name: str, table: dict[str, Any]) -> Target:
         bundle=table["bundle"],
         runtimes=runtimes,
         notes=tuple(table.get("notes", ())),
+        npu=Npu(**table["npu"]) if "npu" in table else None,
     )
 
 

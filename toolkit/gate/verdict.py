@@ -19,6 +19,7 @@ EXIT_CODES: Mapping[Status, ExitCode] = {
     Status.PASSED: ExitCode.PASSED,
     Status.NOT_EVALUATED: ExitCode.PASSED,
 }
+RUNS_ON = "runs on"
 # When several apply, the first of these is the outcome.
 PRECEDENCE = tuple(EXIT_CODES)
 # Where nothing passes, a target reports on the candidate that is nearest to passing.
@@ -36,17 +37,19 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 def decide(
     candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
-    rules: Rules, asked: bool,
+    rules: Rules, asked: bool, extra: Sequence[CheckResult] = (),
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:  # fmt: skip
     """Judge every candidate and target.
 
     ``asked`` says that precisions were asked for by name and no target was: then the budgets of
-    the command line concern each of them. Returns the candidates with their status, the targets
+    the command line concern each of them. ``extra`` are checks made elsewhere, of a candidate for a
+    target. Returns the candidates with their status, the targets
     with what they ship, and the verdict.
     """
     judged = decide_candidates(candidates, reference, rules)
     results = tuple(
-        _decide_target(name, table, candidates, reference, rules) for name, table in targets.items()
+        _decide_target(name, table, candidates, reference, rules, extra)
+        for name, table in targets.items()
     )
     with_status = tuple(
         replace(candidate, status=worst(check.status for check in checks if _counts(check)))
@@ -91,13 +94,14 @@ def _counts(check: CheckResult) -> bool:
 
 def _decide_target(
     name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
-    rules: Rules,
+    rules: Rules, extra: Sequence[CheckResult],
 ) -> TargetResult:  # fmt: skip
     place = Place(name, _why_no_latency(name, table))
     wanted = [c for c in candidates if table.precision in (None, c.precision, _stands_for(c))]
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
     for candidate in wanted:
         checks = tuple(check_all(candidate, reference, table.budgets, rules, place))
+        checks += tuple(c for c in extra if (c.target, c.candidate) == (name, candidate.id))
         checks += tuple(_runtime_checks(candidate, name))
         status = worst(check.status for check in checks if _counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
@@ -108,7 +112,7 @@ def _decide_target(
         check = CheckResult("candidate", "", name, Status.FAILED, message)
         return TargetResult(name, None, "no candidate", Status.FAILED, (check,))
     status, _, candidate, checks = min(judged, key=_nearness)
-    ships = candidate.id if status is Status.PASSED else None
+    ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
     return TargetResult(name, ships, _fit(candidate, name), status, checks)
 
 
@@ -124,15 +128,27 @@ def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) ->
     return NEAREST.index(status), short, size
 
 
+def _is_only_untried(checks: tuple[CheckResult, ...]) -> bool:
+    """Whether all that stands against a candidate is that no runtime of the target is here."""
+    against = [c for c in checks if _counts(c) and c.status is not Status.PASSED]
+    return bool(against) and all(
+        c.name.startswith(RUNS_ON) and c.status is Status.UNAVAILABLE for c in against
+    )
+
+
 def _runtime_checks(candidate: Candidate, target: str) -> Iterable[CheckResult]:
+    """One check a runtime; one that is not here counts where no other of the target is either."""
     named = {runtime.name for runtime in catalog.load(target).runtimes}
+    tried = [r for r in candidate.evaluation.runtimes if r.runtime in named]
+    nothing = all(result.status is Status.UNAVAILABLE for result in tried)
     for result in candidate.evaluation.runtimes:
         if result.runtime in named:
-            stated = result.status is not Status.UNAVAILABLE
-            name = f"runs on {result.runtime} {result.version}".rstrip()
-            yield CheckResult(
-                name, candidate.id, target, result.status, result.message, stated=stated
-            )
+            stated = nothing or result.status is not Status.UNAVAILABLE
+            name = f"{RUNS_ON} {result.runtime} {result.version}".rstrip()
+            message = result.message
+            if result.status is Status.UNAVAILABLE:
+                message = f"unavailable, because {message}"
+            yield CheckResult(name, candidate.id, target, result.status, message, stated=stated)
 
 
 def _fit(candidate: Candidate, target: str) -> str:
@@ -143,7 +159,8 @@ def _fit(candidate: Candidate, target: str) -> str:
         verb = {Status.PASSED: "runs on", Status.UNAVAILABLE: "not tried on"}
         phrase = verb.get(result.status, "does not run on")
         parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
-    if parts and target != catalog.host():
+    executed = any(result.status is not Status.UNAVAILABLE for result in tried)
+    if executed and target != catalog.host():
         parts.append("tried on this host, not on the device")
     return "; ".join(parts) or "not executed"
 

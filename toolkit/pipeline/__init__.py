@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekit.gate import decide
+from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
 from edgekit.pipeline.lint import advise, doubt, lint_data
@@ -37,10 +38,12 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         rules = plan.rules(items.metric)
         judged = explained(judged, rules)
         doubt(run, reference, evaluated, items)
+        compiled = compile_candidates(run, judged)
         settled, targets, verdict = decide(
-            judged, evaluated, plan.targets, rules, plan.all_precisions_count
+            judged, evaluated, plan.targets, rules, plan.all_precisions_count, compiled.checks
         )
         placed = place(run, settled)
+        targets = tuple(attach(run, target, compiled) for target in targets)
         shipped = tuple(bundle(run, target, placed, reference, items) for target in targets)
         return run.report(reference, evaluated, compression, placed, shipped, verdict, items)
 

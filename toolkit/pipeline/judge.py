@@ -20,6 +20,7 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.targets import catalog
+from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import (
     Advice,
     Candidate,
@@ -291,6 +292,9 @@ def _try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> 
 def _try(
     run: Run, candidate: Candidate, runtime: str, version: str, output: str, items: Items
 ) -> RuntimeResult:
+    if runtime not in RUNNER_FILES:
+        reason = f"this version has no runner for {runtime}"
+        return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
     key = run.key(
         DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
         runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,

@@ -90,7 +90,8 @@ def bundle(
             preprocess=items.preprocess,
             labels=items.class_names or _class_numbers(reference, items),
             golden=_golden(run, chosen, reference, items),
-            measurements=_measurements(chosen),
+            measurements=_measurements(chosen, target),
+            compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
         )
         inside = run.folder / "dist" / name
@@ -128,12 +129,15 @@ def _golden(run: Run, candidate: Candidate, reference: SavedModel, items: Items)
     return bundles.Golden(inputs, outputs, tolerance)
 
 
-def _measurements(candidate: Candidate) -> Mapping[str, Json]:
+def _measurements(candidate: Candidate, target: TargetResult) -> Mapping[str, Json]:
     evaluation = candidate.evaluation
     measured: dict[str, Json] = {n: asdict(m) for n, m in evaluation.metrics.items()}
     measured |= {f"{n}_drop": asdict(m) for n, m in evaluation.drop.items()}
     if evaluation.latency is not None:
         measured["latency_p50_on_build_host"] = asdict(evaluation.latency.p50)
+    if target.npu is not None:
+        named = ("cycles", "latency", "sram", "dram", "flash", "operators_on_npu", "macs_on_npu")
+        measured |= {f"npu_{name}": asdict(getattr(target.npu, name)) for name in named}
     if evaluation.memory is not None:
         measured["peak_rss_on_build_host"] = asdict(evaluation.memory.peak_rss)
     return measured

@@ -21,6 +21,7 @@ from edgekit.types import (
     Latency,
     Measurement,
     Memory,
+    NpuEstimate,
     Operator,
     PairedCounts,
     Recovery,
@@ -189,6 +190,12 @@ def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
     return TypeAdapter(Compression).validate_python(document) if document else None
 
 
+def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(NpuEstimate).validate_python(document) if document else None
+
+
 def _read_candidate(document: Mapping[str, Any]) -> Candidate:
     return Candidate(
         id=document["id"], precision=document["precision"],
@@ -221,4 +228,5 @@ def _read_target(document: Mapping[str, Any]) -> TargetResult:
         id=document["id"], candidate=document["candidate"], fit=document["fit"],
         status=Status(document["status"]), checks=tuple(_read_check(c) for c in document["checks"]),
         bundle=Bundle(Path(bundle["path"]), bundle["sha256"], bundle["bytes"]) if bundle else None,
+        npu=_read_npu(document.get("npu")),
     )  # fmt: skip

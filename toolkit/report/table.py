@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgekit.report import words
 from edgekit.report.compression import compression_lines
 from edgekit.report.recovery import recovery_lines
+from edgekit.report.npu import npu_lines
 from edgekit.types import Evaluation, Report, SchemeResult, Status
 
 MARKS = {
@@ -169,6 +170,8 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
             yield f"{target.id}: ships {target.candidate}; {target.fit}", ""
         else:
             yield f"{target.id}: ships nothing; {target.fit}", "yellow"
+        if target.npu:
+            yield from ((line, "") for line in npu_lines(target.npu))
         if target.bundle:
             yield (
                 f"  bundle {words.path(target.bundle.path)} ({words.size(target.bundle.bytes)})",

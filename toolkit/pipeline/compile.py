@@ -1,0 +1,152 @@
+"""The compiling stage: what targets with an NPU or TFLM take of each candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.micro import edge_tpu, resolver, vela
+from edgekit.errors import ConversionError, DeviceError
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.ship import put
+from edgekit.store import place as place_file
+from edgekit.targets import catalog
+from edgekit.targets.catalog import Npu, Target
+from edgekit.types import Candidate, CheckResult, Json, NpuEstimate, Status, TargetResult
+
+ESTIMATE = TypeAdapter(NpuEstimate)
+TFLM = "tflm"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Whether each target can take each candidate, and what compilers estimate of those it can."""
+
+    checks: tuple[CheckResult, ...] = ()
+    estimates: Mapping[tuple[str, str], NpuEstimate] | None = None
+
+    def estimate(self, target: str, candidate: str | None) -> NpuEstimate | None:
+        return (self.estimates or {}).get((target, candidate or ""))
+
+
+def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compiled:
+    """Compile every candidate for every target that has an NPU, and look its operators up in TFLM.
+
+    A candidate that cannot be compiled is no error but a check that is red.
+    """
+    targets = [
+        target
+        for target in map(catalog.load, run.plan.targets)
+        if target.npu is not None or _has_tflm(target)
+    ]
+    if not targets:
+        return Compiled()
+    checks: list[CheckResult] = []
+    estimates: dict[tuple[str, str], NpuEstimate] = {}
+    usable = [c for c in candidates if c.path is not None and not c.problem]
+    with run.stage("compile"):
+        for target in targets:
+            for candidate in usable:
+                run.progress.update(len(checks), len(targets) * len(usable), candidate.id)
+                found = _estimate(run, target, candidate, checks)
+                if found is not None:
+                    estimates[target.id, candidate.id] = found
+                checks += _operators(target, candidate, found)
+                checks += _size(run, target, candidate, found)
+    return Compiled(tuple(checks), estimates)
+
+
+def attach(run: Run, target: TargetResult, compiled: Compiled) -> TargetResult:
+    """The target with its estimates, and the compiled file under ``build/``."""
+    found = compiled.estimate(target.id, target.candidate)
+    if found is None or target.candidate is None:
+        return target
+    below = Path(target.candidate) / f"{target.id}.tflite"
+    path = run.plan.output / "build" / run.plan.name / below
+    put(run, found.path, path)
+    place_file(found.path, run.folder / "build" / below)
+    return replace(target, npu=replace(found, path=path))
+
+
+def _has_tflm(target: Target) -> bool:
+    return any(runtime.name == TFLM for runtime in target.runtimes)
+
+
+def _estimate(
+    run: Run, target: Target, candidate: Candidate, checks: list[CheckResult]
+) -> NpuEstimate | None:
+    """What the compiler of the target's NPU says of a candidate; its check goes to ``checks``."""
+    if target.npu is None or candidate.path is None:
+        return None
+    name = f"compiles for {target.npu.accelerator}"
+
+    def check(status: Status, message: str) -> None:
+        checks.append(CheckResult(name, candidate.id, target.id, status, message))
+
+    try:
+        found = _compiled(run, target.npu, candidate)
+    except ConversionError as error:
+        run.note(False)
+        check(Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}".rstrip())
+        return None
+    except DeviceError as error:
+        run.note(False)
+        check(Status.UNAVAILABLE, f"unavailable, because {error.message}: {error.hint}")
+        return None
+    share = found.operators_on_npu.value or 0.0
+    check(Status.PASSED, f"{share:.0%} of its operators run on the NPU")
+    return found
+
+
+def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
+    path = candidate.path
+    assert path is not None  # noqa: S101  (only candidates with a file get here)
+    compiler = edge_tpu if npu.compiler == edge_tpu.COMMAND else vela
+    key = run.key(candidate=candidate.sha256, npu=asdict(npu), compiler=compiler.version())
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        if npu.compiler == edge_tpu.COMMAND:
+            found = edge_tpu.compile_model(path, folder)
+        else:
+            found = vela.compile_model(
+                path, npu.accelerator, folder, npu.system_config, npu.memory_mode
+            )
+        facts: Json = ESTIMATE.dump_python(found, mode="json")
+        return {**facts, "path": found.path.name}
+
+    artefact = run.keep(run.store.obtain("compile", key, make))
+    found = ESTIMATE.validate_python(dict(artefact.facts))
+    return replace(found, path=artefact.path / found.path)
+
+
+def _operators(
+    target: Target, candidate: Candidate, compiled: NpuEstimate | None
+) -> Iterator[CheckResult]:
+    """Whether TFLM has what is left of a candidate to run; nothing where it did not compile."""
+    path = compiled.path if compiled else candidate.path
+    if not _has_tflm(target) or path is None or (target.npu is not None and compiled is None):
+        return
+    status, message = Status.PASSED, "TFLM has all its operators"
+    try:
+        resolver.check(flatbuffer.read(path))
+    except ConversionError as error:
+        status, message = Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}"
+    yield CheckResult("operators", candidate.id, target.id, status, message)
+
+
+def _size(
+    run: Run, target: Target, candidate: Candidate, compiled: NpuEstimate | None
+) -> Iterator[CheckResult]:
+    """The size budget on the compiled file: that is what the device gets."""
+    stated = run.plan.targets[target.id].budgets.size
+    limit = run.plan.options.max_size if run.plan.options.max_size is not None else stated
+    if compiled is None or limit is None:
+        return
+    status = Status.PASSED if compiled.bytes <= limit else Status.FAILED
+    message = f"the compiled file has {compiled.bytes:,} bytes"
+    bound = f"at most {limit:,} bytes"
+    yield CheckResult("compiled size", candidate.id, target.id, status, message, bound)
