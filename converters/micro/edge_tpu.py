@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.micro.operations import macs, nodes, place
+from edgekit.converters.micro.operations import macs, nodes
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
 from edgekit.store import sha256
@@ -20,6 +21,7 @@ from edgekit.types import Measurement, NpuEstimate
 COMMAND = "edgetpu_compiler"
 ACCELERATOR = "edge-tpu"
 EDGE_TPU = "edgetpu-custom-op"
+ON_TPU = "Mapped to Edge TPU"
 SECONDS = 600.0
 LOG = "edge_tpu.log"
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -64,20 +66,57 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
     return estimate(model, compiled, log.read_text(errors="replace"), _version(command))
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """What the compiler prints: operations in all and on the CPU with the reason, memory in bytes.
+
+    ``cached`` are weights in the Edge TPU's own memory, ``streamed`` those that do not fit there
+    and come from the host at every inference; None where the line is missing.
+    """
+
+    operations: int
+    on_cpu: tuple[str, ...]
+    left: int
+    cached: float | None
+    streamed: float | None
+
+
+def parse(log: str) -> Mapped:
+    """Read the compiler's output. Raises :class:`ValueError` where it does not count operations."""
+    total = re.search(r"Total number of operations: (\d+)", log)
+    if total is None:
+        raise ValueError("the compiler's output does not say how many operations there are")
+    left = re.search(r"Number of operations that will run on CPU: (\d+)", log)
+    rows = re.findall(r"^([A-Z0-9_]+) +(\d+) +(\S.*?) *$", log, re.MULTILINE)
+    return Mapped(
+        operations=int(total[1]),
+        on_cpu=tuple(f"{count} {name} ({why})" for name, count, why in rows if why != ON_TPU),
+        left=int(left[1]) if left else 0,
+        cached=_bytes(log, "On-chip memory used for caching model parameters"),
+        streamed=_bytes(log, "Off-chip memory used for streaming uncached model parameters"),
+    )
+
+
 def estimate(model: Path, compiled: Path, log: str, compiler: str) -> NpuEstimate:
     """What a compiled file and the compiler's output say of it.
 
-    ``sram`` is the Edge TPU's own memory that caches weights, ``dram`` the weights that do not fit
-    and are streamed from the host. Raises :class:`ConversionError` where nothing was mapped.
+    ``sram`` is the Edge TPU's memory that caches weights, ``dram`` the weights that are streamed.
+    Raises :class:`ConversionError` where nothing was mapped.
     """
     source, file = flatbuffer.read(model), flatbuffer.read(compiled)
-    on_cpu = tuple(place(graph, node) for graph, node in nodes(file) if node.operator != EDGE_TPU)
-    if len(on_cpu) == len(list(nodes(file))):
+    try:
+        mapped = parse(log)
+    except ValueError as error:
+        message = f"{COMMAND} compiled {model.name}, but its output cannot be read"
+        raise ConversionError("EK-CONVERT-106", message, str(error)) from error
+    if all(node.operator != EDGE_TPU for _, node in nodes(file)):
         message = "nothing of the model can run on the Edge TPU: every operator stays on the CPU"
-        raise ConversionError("EK-CONVERT-101", message, "convert to int8: --precision int8")
-    all_of_it, work = len(list(nodes(source))), macs(source)
+        raise ConversionError("EK-CONVERT-101", message, "\n".join(mapped.on_cpu))
+    work = macs(source)
 
-    def figure(value: float, unit: str) -> Measurement:
+    def figure(value: float | None, unit: str) -> Measurement:
+        if value is None:
+            return Measurement.unavailable(unit, "the compiler's output does not say")
         return Measurement(value, unit, "estimated", tool=compiler)
 
     absent = Measurement.unavailable
@@ -86,12 +125,12 @@ def estimate(model: Path, compiled: Path, log: str, compiler: str) -> NpuEstimat
         accelerator=ACCELERATOR,
         cycles=absent("cycle", NOT_ESTIMATED),
         latency=absent("ns", NOT_ESTIMATED),
-        sram=_bytes(log, "On-chip memory used for caching model parameters", compiler),
-        dram=_bytes(log, "Off-chip memory used for streaming uncached model parameters", compiler),
+        sram=figure(mapped.cached, "byte"),
+        dram=figure(mapped.streamed, "byte"),
         flash=absent("byte", "the Edge TPU has none: the host holds the file"),
-        operators_on_npu=figure(1 - min(len(on_cpu), all_of_it) / all_of_it, "share"),
+        operators_on_npu=figure(1 - mapped.left / max(mapped.operations, 1), "share"),
         macs_on_npu=figure(1 - min(macs(file), work) / work if work else 1.0, "share"),
-        on_cpu=on_cpu,
+        on_cpu=mapped.on_cpu,
         path=compiled,
         sha256=sha256(compiled),
         bytes=compiled.stat().st_size,
@@ -114,12 +153,9 @@ def _version(command: str) -> str:
     return (done.stdout.strip() or done.stderr.strip() or COMMAND).splitlines()[0]
 
 
-def _bytes(log: str, what: str, compiler: str) -> Measurement:
-    found = re.search(rf"{re.escape(what)}: ([\d.]+)\s*([KMG]i)?B", log)
-    if found is None:
-        return Measurement.unavailable("byte", f"the compiler's output has no line {what!r}")
-    value = float(found[1]) * UNITS[f"{found[2] or ''}B"]
-    return Measurement(value, "byte", "estimated", tool=compiler)
+def _bytes(log: str, what: str) -> float | None:
+    found = re.search(rf"{re.escape(what)}: ([\d.]+)((?:[KMG]i)?B)", log)
+    return float(found[1]) * UNITS[found[2]] if found else None
 
 
 def _failed(model: Path, reason: str, log: Path) -> ConversionError:

@@ -54,9 +54,15 @@ class TargetContract:
         for runtime in target.runtimes:
             assert KEBAB.fullmatch(runtime.name)
             assert runtime.package
-            assert re.fullmatch(r"\d+(\.\d+)+", runtime.version)
+            assert re.fullmatch(r"\d+(\.\w+)+", runtime.version)
 
-    def test_layout_gives_an_app_and_pinned_requirements(
+    def test_entry_names_an_npu_with_its_compiler(self, target: Target) -> None:
+        if target.npu is None:
+            pytest.skip("this target has no NPU")
+        assert target.npu.compiler
+        assert KEBAB.fullmatch(target.npu.accelerator)
+
+    def test_layout_gives_a_program_and_pinned_requirements(
         self, target: Target, tmp_path: Path
     ) -> None:
         layout = importlib.import_module(
@@ -64,12 +70,13 @@ class TargetContract:
         )
         files = dict(layout.files(target, doubler(tmp_path)))
         text = "\n".join(content.decode(errors="replace") for content in files.values())
-        assert any(Path(name).stem == "app" for name in files)
+        # An app to start, or source that an application compiles in.
+        assert any(Path(name).stem == "app" or Path(name).suffix == ".cc" for name in files)
         for runtime in target.runtimes:
             assert f"{runtime.package}=={runtime.version}" in text
             assert all(requirement in text for requirement in runtime.requires)
         assert not any(name.startswith(("/", "golden/")) or ".." in name for name in files)
-        assert not {"manifest.json", "model.tflite", "labels.txt"} & set(files)
+        assert not {"manifest.json", "model.tflite", "model_npu.tflite", "labels.txt"} & set(files)
 
     def test_bundle_has_the_same_bytes_when_packed_twice(
         self, target: Target, tmp_path: Path

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from edgekit.contracts.target import TargetContract
+from edgekit.converters.micro import vela
 from edgekit.targets import catalog
-from edgekit.targets.catalog import Target
+from edgekit.targets.catalog import Npu, Target
 from edgekit.targets.runners import RUNNER_FILES
 
 ENTRY: dict[str, Any] = {
@@ -28,7 +29,11 @@ class TestCatalog(TargetContract):
 
 
 def test_names_are_the_targets_of_this_version() -> None:
-    assert catalog.names() == ("linux-aarch64", "linux-x86_64", "raspberry-pi-4")
+    assert catalog.names() == (
+        "coral-edge-tpu", "cortex-m4", "cortex-m55-ethos-u55-128", "cortex-m55-ethos-u55-256",
+        "cortex-m85-ethos-u85-256", "ethos-u65-256", "linux-aarch64", "linux-x86_64",
+        "raspberry-pi-4",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["", "raspberry-pi", "../catalog/linux-x86_64", "LINUX-X86_64"])
@@ -38,8 +43,25 @@ def test_load_raises_when_there_is_no_such_target(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", catalog.names())
-def test_every_runtime_has_a_runner(name: str) -> None:
-    assert {runtime.name for runtime in catalog.load(name).runtimes} <= set(RUNNER_FILES)
+def test_every_runtime_but_tflm_has_a_runner(name: str) -> None:
+    assert {runtime.name for runtime in catalog.load(name).runtimes} <= {*RUNNER_FILES, "tflm"}
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_ethos_u_target_names_a_configuration_of_its_family(name: str) -> None:
+    npu = catalog.load(name).npu
+    if npu is None or npu.compiler != "ethos-u-vela":
+        pytest.skip("vela does not compile for this target")
+    assert npu.accelerator in vela.ACCELERATORS
+    family = npu.accelerator.split("-")[1].title()
+    assert npu.system_config.startswith(f"Ethos_{family}_")
+    assert npu.memory_mode
+
+
+def test_parse_takes_an_npu_with_the_compilers_defaults() -> None:
+    npu = {"compiler": "ethos-u-vela", "accelerator": "ethos-u55-64"}
+    assert catalog.parse("board", {**ENTRY, "npu": npu}).npu == Npu("ethos-u-vela", "ethos-u55-64")
+    assert catalog.parse("board", ENTRY).npu is None
 
 
 @pytest.mark.parametrize("name", catalog.names())

@@ -12,6 +12,7 @@ from edgekit.gate import Rules, decide
 from edgekit.project import Budgets, TargetTable
 from edgekit.types import (
     Candidate,
+    CheckResult,
     Evaluation,
     Latency,
     Measurement,
@@ -134,6 +135,44 @@ def test_runtime_that_is_not_installed_stops_nothing() -> None:
     one = candidate()
     one = replace(one, evaluation=replace(one.evaluation, runtimes=(absent,)))
     assert judge(one)[0] == "int8"
+
+
+def untried(precision: str = "int8", lost: int = 0) -> Candidate:
+    """A candidate for a target whose only runtime is not here."""
+    one = candidate(precision, lost)
+    absent = RuntimeResult("tflm", "0.dev1", Status.UNAVAILABLE, "no runner")
+    return replace(one, evaluation=replace(one.evaluation, runtimes=(absent,)))
+
+
+def test_target_whose_only_runtime_is_not_here_ships_and_is_unavailable() -> None:
+    shipped, verdict = judge(untried(), target="cortex-m4")
+    assert (shipped, verdict.status, verdict.exit_code) == ("int8", Status.UNAVAILABLE, 3)
+    (check,) = [check for check in verdict.checks if check.status is Status.UNAVAILABLE]
+    assert check.message == "unavailable, because no runner"
+
+
+def test_untried_candidate_does_not_ship_when_something_else_stands_against_it() -> None:
+    assert judge(untried(lost=90), target="cortex-m4")[0] is None
+    late = Budgets.model_validate({"latency_p50": "5 ms"})
+    shipped, verdict = judge(untried(), budgets=late, target="cortex-m55-ethos-u55-128")
+    assert (shipped, verdict.exit_code) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "shipped", "code"),
+    [(Status.INCOMPATIBLE, None, 5), (Status.UNAVAILABLE, None, 3), (Status.PASSED, "int8", 3)],
+)
+def test_check_made_elsewhere_counts_for_its_target_and_candidate(
+    status: Status, shipped: str | None, code: int
+) -> None:
+    extra = [
+        CheckResult("compiles", "int8", "cortex-m4", status, ""),
+        CheckResult("compiles", "int8", "cortex-m55-ethos-u55-128", Status.FAILED, ""),
+        CheckResult("compiles", "float32", "cortex-m4", Status.FAILED, ""),
+    ]
+    table = {"cortex-m4": TargetTable()}
+    _, (result,), verdict = decide([untried()], REFERENCE, table, RULES, False, extra)
+    assert (result.candidate, verdict.exit_code) == (shipped, code)
 
 
 @pytest.mark.parametrize(("limit", "code"), [(1000, 0), (999, 1)])

@@ -1,0 +1,160 @@
+"""Targets that take compiled models: estimates in words, exit codes, what the bundle holds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from conftest import edgekit, once
+from edgekit import Project, convert
+from edgekit.converters.micro import vela
+from edgekit.errors import DeviceError
+from edgekit.report import document
+from edgekit.targets.bundles import verify
+from edgekit.types import Report
+
+NPU = "cortex-m55-ethos-u55-128"
+needs_vela = pytest.mark.skipif(
+    importlib.util.find_spec("ethosu") is None, reason="ethos-u-vela is not installed"
+)
+
+
+def copy(digits_run: Path, folder: Path) -> Path:
+    """The converted example with its store and without its target."""
+    project = Path(shutil.copytree(digits_run / "project", folder / "project"))
+    shutil.rmtree(project / "dist")
+    text = (project / "edgekit.toml").read_text()
+    (project / "edgekit.toml").write_text(text[: text.index("[targets.")])
+    return project
+
+
+@pytest.fixture(scope="session")
+def compiled(shared: Path, digits_run: Path) -> Path:
+    """The example after `edgekit convert` for a microcontroller and one with an NPU. Read only."""
+
+    def make(folder: Path) -> None:
+        project = copy(digits_run, folder)
+        done = edgekit("convert", "--target", NPU, "--target", "cortex-m4", cwd=project)
+        (folder / "stdout.txt").write_text(done.stdout)
+        assert done.returncode == 3, done.stderr
+
+    return once(shared / "compiled", make)
+
+
+@pytest.fixture
+def report(compiled: Path) -> Any:
+    (path,) = (
+        path
+        for path in (compiled / "project" / ".edgekit" / "runs").glob("*/report.json")
+        if NPU in path.read_text()
+    )
+    return json.loads(path.read_text())
+
+
+@needs_vela
+def test_run_ends_with_the_estimates_in_words(compiled: Path) -> None:
+    text = " ".join((compiled / "stdout.txt").read_text().split())
+    assert f"{NPU}: ships int8; not tried on tflm" in text
+    assert "ethos-u55-128: about" in text
+    assert "cycles, SRAM" in text
+    assert "estimated by ethos-u-vela" in text
+    assert "on the NPU: 100.0 % of the operators and 100.0 % of the multiply-accumulates" in text
+    assert "verdict: unavailable" in text
+
+
+@needs_vela
+def test_estimates_are_in_the_report_and_survive_reading_it(report: Any) -> None:
+    jsonschema.validate(report, json.loads(document.SCHEMA.read_text()))
+    assert document.to_json(document.from_json(report)) == report
+    by_id = {target["id"]: target for target in report["targets"]}
+    npu = by_id[NPU]["npu"]
+    assert by_id["cortex-m4"]["npu"] is None
+    assert npu["cycles"]["value"] > 0
+    assert npu["latency"]["how"] == "estimated"
+    assert Path(npu["path"]).name == f"{NPU}.tflite"
+    assert document.from_json(report).targets[0].npu is not None
+
+
+@needs_vela
+def test_bundle_holds_the_source_of_the_compiled_model_and_verifies(
+    compiled: Path, tmp_path: Path
+) -> None:
+    dist = compiled / "project" / "dist"
+    for target, operators in ((NPU, ["AddEthosU"]), ("cortex-m4", ["AddConv2D", "AddSoftmax"])):
+        (bundle,) = dist.glob(f"*-{target}.tar.gz")
+        found = verify(bundle)
+        assert "unavailable" in found.selftests["tflm"]
+        assert "LiteRT" in found.manifest["golden"]["of"]
+        with tarfile.open(bundle) as archive:
+            archive.extractall(tmp_path / target)  # noqa: S202  (our own)
+        (root,) = (tmp_path / target).iterdir()
+        text = (root / "digits_resolver.h").read_text()
+        assert all(f"resolver.{name}()" in text for name in operators)
+        assert ("AddEthosU" in text) == (target == NPU)
+        source = "model_npu.tflite" if target == NPU else "model.tflite"
+        size = (root / source).stat().st_size
+        assert f"digits_model_size = {size};" in (root / "digits_model.cc").read_text()
+    assert (root / "golden" / "input_0.npy").is_file()
+
+
+def settled(project: Path, targets: dict[str, Any]) -> Report:
+    """The report of the example for other targets."""
+    table = Project.load(project / "edgekit.toml").model_dump(by_alias=True, exclude_unset=True)
+    return convert(Project.parse({**table, "targets": targets}, project))
+
+
+@needs_vela
+def test_float_candidate_of_an_npu_target_is_incompatible(digits_run: Path, tmp_path: Path) -> None:
+    project = copy(digits_run, tmp_path)
+    report = settled(project, {NPU: {"precision": "float32"}})
+    (check,) = [c for c in report.targets[0].checks if c.name.startswith("compiles")]
+    assert check.message.startswith("EK-CONVERT-101 the model computes in float")
+    assert (report.targets[0].candidate, report.verdict.exit_code) == (None, 5)
+    assert not (project / "dist").exists()
+
+
+@pytest.mark.slow
+@needs_vela
+def test_float_model_on_an_npu_is_incompatible_in_words(digits_run: Path, tmp_path: Path) -> None:
+    project = copy(digits_run, tmp_path)
+    done = edgekit("convert", "--target", NPU, "--precision", "float32", cwd=project)
+    text = " ".join(done.stdout.split())
+    assert done.returncode == 5, done.stderr
+    assert "EK-CONVERT-101 the model computes in float" in text
+    assert "convert to int8" in text
+    assert not (project / "dist").exists()
+
+
+@needs_vela
+def test_size_budget_is_of_the_compiled_file_too(digits_run: Path, tmp_path: Path) -> None:
+    targets = {NPU: {"precision": "int8", "budgets": {"size": "28 kB"}}}
+    report = settled(copy(digits_run, tmp_path), targets)
+    checks = {check.name: check for check in report.targets[0].checks}
+    assert checks["size"].status.value == "passed"
+    # Vela's file holds commands besides the weights.
+    assert checks["compiled size"].status.value == "failed"
+    assert report.verdict.exit_code == 1
+
+
+def test_missing_compiler_makes_the_target_unavailable(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> str:
+        raise DeviceError("EK-DEVICE-010", "vela is not installed", "pip install it")
+
+    monkeypatch.setattr(vela, "version", absent)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    report = settled(copy(digits_run, tmp_path), {NPU: {}, "coral-edge-tpu": {}})
+    for target, name in zip(report.targets, ("vela", "edgetpu_compiler"), strict=True):
+        (check,) = [c for c in target.checks if c.name.startswith("compiles")]
+        assert (target.candidate, target.status.value) == (None, "unavailable")
+        assert check.message.startswith("unavailable, because")
+        assert name in check.message
+    assert report.verdict.exit_code == 3
