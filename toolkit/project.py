@@ -80,6 +80,9 @@ class ModelTable(Table):
     signature: str | None = None
     custom_objects: str | None = None
     twins: dict[str, str] = Field(default_factory=dict)
+    description: str | None = None
+    author: str | None = None
+    license: str | None = None
 
 
 class PreprocessTable(Table):
@@ -119,6 +122,7 @@ class ConvertTable(Table):
     )
     unroll: bool = False
     recover: Annotated[RecoverTable | None, BeforeValidator(switched)] = None
+    metadata: bool = False
 
 
 class EvaluateTable(Table):

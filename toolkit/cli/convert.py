@@ -23,6 +23,11 @@ from edgekit.cli.options import compression, limits, model_options, project_of
     "--recover", is_flag=True, help="Where int8 loses too much, keep the fewest operators in float."
 )
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
+@click.option(
+    "--metadata",
+    is_flag=True,
+    help="Write TFLite Metadata into the files: normalisation, labels, names.",
+)
 @limits
 @project_option
 @common

@@ -181,8 +181,9 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     convert = dict(table.get("convert") or {})
     if options["precisions"]:
         convert["precisions"] = list(options["precisions"])
-    if options.get("unroll"):
-        convert["unroll"] = True
+    for flag in ("unroll", "metadata"):
+        if options.get(flag):
+            convert[flag] = True
     if options.get("recover"):
         convert["recover"] = convert.get("recover") or True
     if convert:

@@ -18,6 +18,7 @@ from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline.describe import described
 from edgekit.pipeline.float_file import float_reference
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, item_sizes, training_data
@@ -166,11 +167,12 @@ def _candidate(
                 lambda folder: run.worker.call(converter, model.path, precision, feeds, folder),
             )
         )
+        path = described(run, artefact.path / tflite.FILE, model, items)
     except (ConversionError, WorkerError) as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         return Candidate(name, precision, problem=problem, problem_status=Status.INCOMPATIBLE)
-    return replace(read_back(artefact.path / tflite.FILE, precision), id=name)
+    return replace(read_back(path, precision), id=name)
 
 
 def float_candidate(run: Run, model: SavedModel, items: Items) -> Candidate:
