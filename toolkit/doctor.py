@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import __version__
+from edgekit.converters.micro import edge_tpu, vela
 from edgekit.converters.probe import probe_model
-from edgekit.errors import EdgekitError
+from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.devices.local import LocalDevice
@@ -48,7 +49,7 @@ def tensorflow_version() -> str:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at Python, the host, TensorFlow and every runtime, one after the other."""
+    """Look at Python, the host, TensorFlow, every runtime and NPU compiler, one after the other."""
     version = sys.version_info
     supported = (3, 10) <= version[:2] < (3, 14)
     status = Status.PASSED if supported else Status.FAILED
@@ -69,6 +70,15 @@ def examine() -> Iterator[Finding]:
             ("tflite-runtime", "tflite-runtime", False),
         ):
             yield _runtime(runtime, package, needed, Path(folder))
+    yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
+    yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
+
+
+def _compiler(name: str, version: Callable[[], str], what: str) -> Finding:
+    try:
+        return Finding(name, Status.PASSED, version(), what, False)
+    except DeviceError as error:
+        return Finding(name, Status.UNAVAILABLE, "absent", error.hint, False)
 
 
 def _tensorflow(folder: Path) -> Finding:

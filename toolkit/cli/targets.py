@@ -44,6 +44,9 @@ def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet
             for runtime in one.runtimes:
                 if runtime.note:
                     click.echo(f"{'':<{width}}  {runtime.name}: {runtime.note}")
+            if one.npu:
+                npu = f"{one.npu.accelerator}, compiled for by {one.npu.compiler}"
+                click.echo(f"{'':<{width}}  NPU: {npu}")
             for note in one.notes:
                 click.echo(f"{'':<{width}}  {note}")
     return 0
