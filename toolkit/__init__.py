@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.api import init as init
     from edgekit.api import verify as verify
     from edgekit.errors import EdgekitError as EdgekitError
+    from edgekit.inspection import inspect as inspect
     from edgekit.project import Project as Project
     from edgekit.types import Report as Report
 
@@ -27,13 +28,24 @@ _PUBLIC = {
     "compress": "edgekit.api",
     "convert": "edgekit.api",
     "init": "edgekit.api",
+    "inspect": "edgekit.inspection",
     "verify": "edgekit.api",
     "EdgekitError": "edgekit.errors",
     "Project": "edgekit.project",
     "Report": "edgekit.types",
 }
 
-__all__ = ["EdgekitError", "Project", "Report", "check", "compress", "convert", "init", "verify"]
+__all__ = [
+    "EdgekitError",
+    "Project",
+    "Report",
+    "check",
+    "compress",
+    "convert",
+    "init",
+    "inspect",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,8 @@ COMMANDS = {
     "convert": "the main job: candidates, checks, verdict and bundles from a model",
     "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
     "lint-data": "what is wrong with the data, before it costs accuracy",
+    "inspect": "a .tflite file explained: operators, precision, weights, memory, where it runs",
+    "diff": "what changed from one .tflite file to another",
     "check": "the gate on a finished run: budgets become an exit code",
     "verify": "check a bundle: its files, its model, its golden pairs",
     "targets": "the catalog of targets",

@@ -69,7 +69,7 @@ def with_weights(model: Model, weights: Path | None) -> Model:
         raise ModelError("EK-MODEL-016", f"{model.path} is an architecture without weights", hint)
     if not weights.is_file():
         raise ModelError("EK-MODEL-016", f"there is no weights file {weights}")
-    if _head(weights)[:8] != HDF5:
+    if head(weights)[:8] != HDF5:
         hint = "it is truncated, damaged, or no HDF5 file: save it with model.save_weights"
         raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
     linked = files.links(weights)
@@ -99,19 +99,19 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
 
 
 def _kind(path: Path) -> Kind | Literal["tflite"]:
-    head = _head(path)
-    if head[4:8] == b"TFL3":
+    begin = head(path)
+    if begin[4:8] == b"TFL3":
         return "tflite"
     if path.suffix == ".tflite":
         hint = "it is truncated or damaged: a .tflite file has TFL3 at byte 4"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
     if zipfile.is_zipfile(path):
         return "keras"
-    if head[:8] == HDF5:
+    if begin[:8] == HDF5:
         return "h5"
-    if path.suffix == ".json" or head.lstrip()[:1] == b"{":
+    if path.suffix == ".json" or begin.lstrip()[:1] == b"{":
         return "json"
-    if head[:2] in PICKLES:
+    if begin[:2] in PICKLES:
         hint = "unpickling runs code: save the model with model.save('model.keras')"
         raise ModelError("EK-MODEL-005", f"{path} is a pickle, which edgekit never opens", hint)
     if path.name == "saved_model.pb":
@@ -121,7 +121,8 @@ def _kind(path: Path) -> Kind | Literal["tflite"]:
     raise ModelError("EK-MODEL-003", f"{path} cannot be read as {path.suffix or 'a model'}", hint)
 
 
-def _head(path: Path) -> bytes:
+def head(path: Path) -> bytes:
+    """The first bytes of a model file. Raises :class:`ModelError` where none can be read."""
     if path.stat().st_size == 0:
         raise ModelError("EK-MODEL-002", f"{path} is empty (0 bytes)")
     if not os.access(path, os.R_OK):

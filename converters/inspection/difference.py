@@ -1,0 +1,284 @@
+"""What changed from one ``.tflite`` file to another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgekit.converters.flatbuffer import Quantization
+from edgekit.converters.inspection.summary import Edge, Inspection, Layer, jsonable
+from edgekit.types import Json, Measurement
+
+# Matching by position compares operator lists, which takes their product in time.
+MOST_POSITIONS = 4000
+
+
+@dataclass(frozen=True)
+class OperatorChange:
+    """One kind of operator: count and highest version before and after, 0 where absent."""
+
+    name: str
+    counts: tuple[int, int]
+    versions: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """One operator before and after: absent on the side that does not have it.
+
+    ``scale_ratio`` is the output's scale after, divided by before, where both have one;
+    ``is_moved`` says that the weights' content differs. ``changes`` say in words what differs.
+    """
+
+    name: str
+    operator: str
+    before: Layer | None
+    after: Layer | None
+    scale_ratio: float | None
+    is_moved: bool
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two files, and what changed between them.
+
+    ``edges`` are lines about inputs and outputs; ``tensors`` how many there are before and after;
+    ``layers`` those that changed, in execution order; ``same`` counts the others.
+    """
+
+    before: Inspection
+    after: Inspection
+    identical: bool
+    operators: tuple[OperatorChange, ...]
+    edges: tuple[str, ...]
+    tensors: tuple[int, int]
+    layers: tuple[LayerChange, ...]
+    same: int
+    macs: tuple[Measurement, Measurement]
+    memory: tuple[Measurement, Measurement]
+    metadata: tuple[str, ...]
+    findings: tuple[str, ...]
+
+
+def compare(before: Inspection, after: Inspection) -> Difference:
+    """Two files side by side: operators are matched by name first, then by position."""
+    pairs = _matched(before.layers, after.layers)
+    digests = _digests(before), _digests(after)
+    changes = [_layer(a, b, digests) for a, b in pairs]
+    changed = tuple(one for one in changes if one.changes)
+    return Difference(
+        before=before,
+        after=after,
+        identical=before.sha256 == after.sha256,
+        operators=_operators(before, after),
+        edges=tuple(_edges(before, after)),
+        tensors=(_tensors(before), _tensors(after)),
+        layers=changed,
+        same=len(changes) - len(changed),
+        macs=(before.entries[0].macs, after.entries[0].macs),
+        memory=(before.entries[0].memory.peak, after.entries[0].memory.peak),
+        metadata=tuple(_metadata(before, after)),
+        findings=tuple(_findings(before, after)),
+    )
+
+
+def _tensors(one: Inspection) -> int:
+    return sum(len(graph.tensors) for graph in one.file.graphs)
+
+
+def _operators(before: Inspection, after: Inspection) -> tuple[OperatorChange, ...]:
+    rows: dict[str, list[int]] = {}
+    for side, one in enumerate((before, after)):
+        for operator in one.operators:
+            row = rows.setdefault(operator.name, [0, 0, 0, 0])
+            row[side] += operator.count
+            row[2 + side] = max(row[2 + side], operator.version)
+    return tuple(
+        OperatorChange(name, (row[0], row[1]), (row[2], row[3]))
+        for name, row in sorted(rows.items())
+        if row[0] != row[1] or row[2] != row[3]
+    )
+
+
+def _matched(
+    before: tuple[Layer, ...], after: tuple[Layer, ...]
+) -> list[tuple[Layer | None, Layer | None]]:
+    """Pairs in the order of the second file, where it has them."""
+    names: dict[tuple[str, str], list[Layer]] = {}
+    for one in before:
+        names.setdefault((one.name, one.operator), []).append(one)
+    pairs: dict[int, Layer] = {}
+    for at, one in enumerate(after):
+        found = names.get((one.name, one.operator))
+        if found:
+            pairs[at] = found.pop(0)
+    taken = {id(one) for one in pairs.values()}
+    left = [one for one in before if id(one) not in taken]
+    right = [at for at in range(len(after)) if at not in pairs]
+    if len(left) + len(right) <= MOST_POSITIONS:
+        kinds = [one.operator for one in left], [after[at].operator for at in right]
+        blocks = difflib.SequenceMatcher(None, *kinds, autojunk=False).get_matching_blocks()
+        for i, j, size in blocks:
+            pairs.update({right[j + k]: left[i + k] for k in range(size)})
+    taken = {id(one) for one in pairs.values()}
+    gone: list[tuple[Layer | None, Layer | None]] = [
+        (one, None) for one in before if id(one) not in taken
+    ]
+    return [*((pairs.get(at), one) for at, one in enumerate(after)), *gone]
+
+
+Digests = Mapping[tuple[int, str, str], tuple[str, ...]]
+
+
+def _digests(one: Inspection) -> Digests:
+    """The contents of the weights of each layer."""
+    found: dict[tuple[int, str, str], list[str]] = {}
+    for row in one.weights:
+        found.setdefault((row.graph, row.layer, row.operator), []).append(row.digest)
+    return {key: tuple(sorted(rows)) for key, rows in found.items()}
+
+
+def _layer(
+    before: Layer | None, after: Layer | None, digests: tuple[Digests, Digests]
+) -> LayerChange:
+    one = after or before
+    assert one is not None  # noqa: S101
+    if before is None or after is None:
+        word = "added" if before is None else "removed"
+        return LayerChange(one.name, one.operator, before, after, None, False, (word,))
+    rows = [
+        found.get((layer.graph, layer.name, layer.operator), ())
+        for layer, found in zip((before, after), digests, strict=True)
+    ]
+    is_moved = rows[0] != rows[1]
+    ratio = _ratio(before.quantization, after.quantization)
+    return LayerChange(
+        one.name, one.operator, before, after, ratio, is_moved,
+        tuple(_words(before, after, ratio, is_moved)),
+    )  # fmt: skip
+
+
+def _words(before: Layer, after: Layer, ratio: float | None, is_moved: bool) -> list[str]:
+    words = []
+    if before.precision.label != after.precision.label:
+        words.append(f"{before.precision.label} to {after.precision.label}")
+    if before.version != after.version:
+        words.append(f"version {before.version} to {after.version}")
+    if before.output != after.output:
+        words.append(f"output {before.output} to {after.output}")
+    if ratio is not None and abs(ratio - 1) > 1e-6:
+        words.append(f"output scale x{ratio:.4g}")
+    zeros = [one.quantization.zero_points if one.quantization else () for one in (before, after)]
+    if ratio is not None and zeros[0] != zeros[1]:
+        words.append(f"zero point {_first(zeros[0])} to {_first(zeros[1])}")
+    if is_moved and before.bytes == after.bytes:
+        words.append("other weights")
+    elif before.bytes != after.bytes:
+        words.append("weights")
+    return words
+
+
+def _first(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values[:3])) + (" ..." if len(values) > 3 else "")
+
+
+def _ratio(before: Quantization | None, after: Quantization | None) -> float | None:
+    """After / before of scales per tensor; of several, the one that changed most."""
+    if before is None or after is None or len(before.scales) != len(after.scales):
+        return None
+    ratios = [b / a for a, b in zip(before.scales, after.scales, strict=True) if a]
+    return max(ratios, key=lambda one: abs(one - 1), default=None)
+
+
+def _edges(before: Inspection, after: Inspection) -> list[str]:
+    lines = []
+    keys = [one.key for one in after.entries]
+    old = {one.key: one for one in before.entries}
+    lines += [f"signature {key!r} removed" for key in old if key not in keys]
+    for entry in after.entries:
+        if entry.key not in old:
+            lines.append(f"signature {entry.key!r} added")
+            continue
+        earlier = old[entry.key]
+        for what, a, b in (
+            ("input", earlier.inputs, entry.inputs),
+            ("output", earlier.outputs, entry.outputs),
+        ):
+            lines += _edge_lines(what, a, b)
+    return lines
+
+
+def _edge_lines(what: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) -> list[str]:
+    old = {edge.name: edge for edge in before}
+    new = {edge.name for edge in after}
+    if len(before) == len(after) == 1:
+        # One on each side is the same one, whatever it is called.
+        old, new = {after[0].name: before[0]}, {after[0].name}
+    lines = [f"{what} {name} removed" for name in old if name not in new]
+    for edge in after:
+        a = old.get(edge.name)
+        if a is None:
+            lines.append(f"{what} {edge.name} added")
+        elif described(a) != described(edge):
+            lines.append(f"{what} {edge.name}: {described(a)} to {described(edge)}")
+    names = [edge.name for edge in after if edge.name in old]
+    if names != [edge.name for edge in before if edge.name in new] and len(after) > 1:
+        lines.append(f"{what}s are in another order")
+    return lines
+
+
+def described(edge: Edge) -> str:
+    """An input or output in words: dtype, shape, scale and zero point."""
+    text = f"{edge.dtype.lower()} {edge.shape}"
+    found = edge.quantization
+    if found is None or not found.scales:
+        return text
+    if found.per_channel:
+        return f"{text} per channel"
+    return f"{text} scale {found.scales[0]:.6g} zero point {_first(found.zero_points) or 0}"
+
+
+def _metadata(before: Inspection, after: Inspection) -> list[str]:
+    old = {one.name: one for one in before.metadata}
+    new = {one.name: one for one in after.metadata}
+    lines = [f"{name} removed" for name in old if name not in new]
+    lines += [f"{name} added ({one.bytes:,} B)" for name, one in new.items() if name not in old]
+    for name in new.keys() & old.keys():
+        if before.file.metadata.get(name) != after.file.metadata.get(name):
+            lines.append(f"{name}: {old[name].text or old[name].bytes} to"
+                         f" {new[name].text or new[name].bytes}")  # fmt: skip
+    return sorted(lines)
+
+
+def _findings(before: Inspection, after: Inspection) -> list[str]:
+    old = {one.code: one for one in before.findings}
+    new = {one.code: one for one in after.findings}
+    gone = [f"no more {code}: {one.message}" for code, one in old.items() if code not in new]
+    return gone + [f"new {code}: {one.message}" for code, one in new.items() if code not in old]
+
+
+def difference_json(found: Difference) -> Json:
+    """A difference as JSON types: of the files, path and size; of layers, what changed."""
+    sides = [
+        {"path": str(one.path), "bytes": one.bytes, "sha256": one.sha256}
+        for one in (found.before, found.after)
+    ]
+    layers = [
+        {
+            "name": one.name,
+            "operator": one.operator,
+            "bytes": [side.bytes if side else None for side in (one.before, one.after)],
+            "precision": [
+                side.precision.label if side else None for side in (one.before, one.after)
+            ],
+            "scale_ratio": jsonable(one.scale_ratio),
+            "changes": list(one.changes),
+        }
+        for one in found.layers
+    ]
+    plain = ("identical", "operators", "edges", "tensors", "same", "macs", "memory", "metadata",
+             "findings")  # fmt: skip
+    rest = {name: jsonable(getattr(found, name)) for name in plain}
+    return {"before": sides[0], "after": sides[1], **rest, "layers": layers}

@@ -1,0 +1,50 @@
+"""What the findings look at, and what a finding is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
+from edgekit.converters.inspection.precision import Island, NodePrecision
+from edgekit.converters.inspection.weights import Weight
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about a file: a stable code, where it is, why it matters, what mends it.
+
+    ``places`` are tensors or operators, all of them; ``message`` says how many there are.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    places: tuple[str, ...]
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A file and what was computed of it; ``precisions`` by graph, in execution order."""
+
+    file: TFLiteFile
+    precisions: tuple[tuple[NodePrecision, ...], ...]
+    islands: tuple[Island, ...]
+    weights: tuple[Weight, ...]
+    remainder: Mapping[str, int]
+
+    def nodes(self) -> Iterator[tuple[Graph, Node, NodePrecision]]:
+        """Every node of every graph, with its precision."""
+        for graph, found in zip(self.file.graphs, self.precisions, strict=True):
+            for node, precision in zip(graph.nodes, found, strict=True):
+                yield graph, node, precision
+
+
+def counted(places: Sequence[object], one: str, many: str = "") -> str:
+    """A number with its noun: ``1 tensor``, ``3 tensors``."""
+    return f"{len(places):,} {one if len(places) == 1 else many or one + 's'}"

@@ -1,0 +1,51 @@
+"""The findings of ``edgekit inspect``: one function each, in the order in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from edgekit.converters.inspection import contents, runtimes, scales, structure
+from edgekit.converters.inspection.facts import Facts, Finding
+
+CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    structure.empty,
+    structure.unwritten,
+    structure.overwritten,
+    structure.mixed,
+    contents.unfilled,
+    contents.bad_numbers,
+    scales.invalid_scales,
+    scales.zero_points,
+    scales.asymmetric,
+    scales.bias_scales,
+    structure.float_islands,
+    contents.float_weights,
+    structure.requantized,
+    structure.round_trips,
+    structure.stateful,
+    structure.flex,
+    structure.custom,
+    runtimes.per_channel_dense,
+    structure.free_batch,
+    structure.free_shapes,
+    structure.strings,
+    structure.unsigned,
+    contents.same_edges,
+    scales.fixed_outputs,
+    scales.clipped,
+    scales.odd_scales,
+    scales.bare_integers,
+    scales.wide_channels,
+    contents.duplicates,
+    contents.shared,
+    contents.unused,
+    contents.twins,
+    contents.useless,
+)
+ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+def findings(facts: Facts) -> tuple[Finding, ...]:
+    """All there is to know about a file: errors first."""
+    found = [one for check in CHECKS for one in check(facts)]
+    return tuple(sorted(found, key=lambda one: ORDER[one.severity]))

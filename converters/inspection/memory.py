@@ -1,0 +1,143 @@
+"""Peak activation memory by a liveness plan over the execution order.
+
+A tensor lives from the operator that writes it to the last one that reads it; inputs from the
+start, outputs to the end; variables always. What lives at once at the worst operator is the least
+that an arena without in-place operators can be: alignment, scratch buffers and the runtime's own
+structures come on top. Source: "Memory Management in TensorFlow Lite Micro"
+(``tflite-micro/docs/memory_management.md``), whose planner frees inputs after their last use too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
+from edgekit.converters.inspection.shapes import bodies, node_name, short, size
+from edgekit.types import Measurement
+
+TOOL = "liveness plan"
+UNIT = "B"
+# What these make of a constant is a weight: runtimes keep it, or never make it.
+UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
+DEEPEST = 32
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The peak of one graph's activations, where it is, and what lives there.
+
+    ``node`` is the operator's position in its graph, absent where there is none. ``live`` are bytes
+    by tensor name, largest first. ``state`` are the bytes of variables, which the peak includes;
+    ``unpacked`` those of weights that DEQUANTIZE makes of packed ones, which it does not.
+    """
+
+    peak: Measurement
+    node: int | None
+    operator: str
+    live: tuple[tuple[str, int], ...]
+    state: int
+    unpacked: int
+
+
+class _Unknown(ValueError):
+    """Why a size cannot be known from the file."""
+
+
+Span = tuple[Tensor, int, int]
+
+
+def plan(file: TFLiteFile, index: int) -> Memory:
+    """The plan of one graph; a free batch counts as one item."""
+    graph = file.graphs[index]
+    state = sum(size(t) or 0 for t in graph.tensors if t.variable)
+    unpacked = sum(size(graph.tensors[i]) or 0 for i in _unpacked(graph))
+    try:
+        levels = _levels(file, index, {}, 0)
+    except _Unknown as unknown:
+        peak = Measurement.unavailable(UNIT, str(unknown))
+        return Memory(peak, None, "", (), state, unpacked)
+    at = max(range(len(levels)), key=levels.__getitem__)
+    peak = Measurement(float(levels[at]), UNIT, how="estimated", tool=TOOL)
+    live = [(short(t.name), size(t) or 0) for t, begin, end in _spans(graph) if begin <= at <= end]
+    live.sort(key=lambda one: -one[1])
+    if not graph.nodes:
+        return Memory(peak, None, "", tuple(live), state, unpacked)
+    operator = f"{short(graph.nodes[at].operator)} ({node_name(graph, graph.nodes[at])})"
+    return Memory(peak, at, operator, tuple(live), state, unpacked)
+
+
+def _levels(
+    file: TFLiteFile, index: int, known: dict[int, int | _Unknown], depth: int
+) -> list[int]:
+    """Bytes that live at each operator, with what the graphs it runs need."""
+    graph = file.graphs[index]
+    steps = max(len(graph.nodes), 1)
+    changes = [0] * (steps + 1)
+    for tensor, begin, end in _spans(graph):
+        held = size(tensor)
+        if held is None:
+            raise _Unknown(f"the size of {short(tensor.name)!r} is only known once the model runs")
+        changes[begin] += held
+        changes[end + 1] -= held
+    levels, level = [], 0
+    for step in range(steps):
+        level += changes[step]
+        inner = _inner(file, graph.nodes[step], known, depth) if graph.nodes else 0
+        levels.append(level + inner)
+    return levels
+
+
+def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _Unknown], depth: int) -> int:
+    """The graphs of a loop or a branch run one after another: the larger counts."""
+    peaks = [_peak(file, one, known, depth + 1) for one in bodies(node, len(file.graphs))]
+    return max(peaks, default=0)
+
+
+def _peak(file: TFLiteFile, index: int, known: dict[int, int | _Unknown], depth: int) -> int:
+    if index not in known:
+        # Until it is known, whoever asks is inside it.
+        known[index] = _Unknown("a graph runs itself")
+        try:
+            if depth > DEEPEST:
+                raise _Unknown("its graphs are nested too deep")
+            known[index] = max(_levels(file, index, known, depth))
+        except _Unknown as unknown:
+            known[index] = unknown
+    found = known[index]
+    if isinstance(found, _Unknown):
+        raise found
+    return found
+
+
+def _spans(graph: Graph) -> list[Span]:
+    """From which operator to which each tensor that is no constant lives."""
+    last = max(len(graph.nodes) - 1, 0)
+    begins = {i: 0 for i in graph.inputs if i >= 0}
+    ends = dict(begins)
+    written = set(begins)
+    for at, node in enumerate(graph.nodes):
+        for i in (*node.inputs, *node.outputs):
+            if i >= 0:
+                # Read, but written nowhere before: it must be there from the start.
+                begins.setdefault(i, at if i in node.outputs else 0)
+                ends[i] = at
+        written.update(i for i in node.outputs if i >= 0)
+    ends.update({i: last for i in graph.outputs if i in begins})
+    for tensor in graph.tensors:
+        if tensor.variable:
+            begins[tensor.index], ends[tensor.index] = 0, last
+    skipped = _unpacked(graph)
+    rows = ((graph.tensors[i], begin, ends[i]) for i, begin in begins.items() if i not in skipped)
+    return [row for row in rows if row[0].index in written or not row[0].bytes]
+
+
+def _unpacked(graph: Graph) -> set[int]:
+    """Tensors that an operator makes of a constant, and nothing else."""
+    constants = {tensor.index for tensor in graph.constants()}
+    made: set[int] = set()
+    for node in graph.nodes:
+        if node.operator in UNPACKING and node.inputs and node.inputs[0] in constants:
+            made.update(i for i in node.outputs if i >= 0)
+            if node.operator == "DENSIFY":
+                constants.update(node.outputs)
+    return made

@@ -1,0 +1,47 @@
+"""Findings about what an older runtime makes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.shapes import node_name
+
+# The first version of FULLY_CONNECTED with scales per channel; TensorFlow 2.17 brought it.
+PER_CHANNEL_DENSE = 12
+FLAG = "converter._experimental_disable_per_channel_quantization_for_dense_layers = True"
+TO_OLD = f"for a runtime before 2.17 convert with TensorFlow and {FLAG}"
+
+
+def per_channel_dense(facts: Facts) -> Iterator[Finding]:
+    """Dynamic dense layers with a scale per channel: refused before 2.17, if they say so."""
+    stated: list[str] = []
+    hidden: list[str] = []
+    for graph, node, precision in facts.nodes():
+        # Computed in integers throughout, such layers are as old as int8 itself.
+        if node.operator != "FULLY_CONNECTED" or precision.kind != "dynamic":
+            continue
+        found = graph.tensors[node.inputs[1]].quantization
+        if found is not None and found.per_channel:
+            into = stated if node.version >= PER_CHANNEL_DENSE else hidden
+            into.append(node_name(graph, node))
+    if stated:
+        yield Finding(
+            "EK-INSPECT-040", "warning",
+            f"{counted(stated, 'dynamic dense layer has', 'dynamic dense layers have')} a scale per"
+            " channel, which 2.17 brought",
+            tuple(stated),
+            "tflite-runtime 2.14 refuses it: Didn't find op for builtin opcode 'FULLY_CONNECTED'"
+            " version '12'",
+            TO_OLD,
+        )  # fmt: skip
+    if hidden:
+        yield Finding(
+            "EK-INSPECT-041", "warning",
+            f"{counted(hidden, 'dynamic dense layer has', 'dynamic dense layers have')} a scale per"
+            " channel, under a version of the operator that has none",
+            tuple(hidden),
+            "a runtime before 2.17 may load it, take the first scale for all channels, and answer"
+            " garbage without a word",
+            TO_OLD,
+        )  # fmt: skip

@@ -1,0 +1,287 @@
+"""Findings about operators, shapes and signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.converters.flatbuffer import FLOATS, Graph, Node, TFLiteFile
+from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.shapes import batch_free, inner_free, node_name, short, shown
+
+FLEX = "Flex"
+# Custom operators that a vendor's compiler puts in place of a whole graph.
+COMPILED = {
+    "edgetpu-custom-op": (
+        "a program for the Coral Edge TPU",
+        "it runs only where libedgetpu and an Edge TPU are; what is in it cannot be read here",
+        "keep the .tflite that edgetpu_compiler was given: it runs everywhere else",
+    ),
+    "ethos-u": (
+        "a command stream for an Arm Ethos-U",
+        "it runs only on TFLM with the Ethos-U driver and the very configuration it was made for",
+        "keep the .tflite that vela was given: it runs everywhere else",
+    ),
+}
+
+
+def float_islands(facts: Facts) -> Iterator[Finding]:
+    """Float operators in a file that is otherwise integer."""
+    places = []
+    for island in facts.islands:
+        graph = facts.file.graphs[island.graph]
+        names = ", ".join(dict.fromkeys(short(graph.nodes[at].operator) for at in island.nodes))
+        first = graph.nodes[island.nodes[0]]
+        places.append(f"{names} {island.place} ({node_name(graph, first)})")
+    if places:
+        count = sum(len(island.nodes) for island in facts.islands)
+        yield Finding(
+            "EK-INSPECT-001", "warning",
+            f"{counted(range(count), 'operator')} of an otherwise integer file"
+            f" {'computes' if count == 1 else 'compute'} in float, in"
+            f" {counted(places, 'island')}",
+            tuple(places),
+            "they run on the float path of the CPU, never on an NPU, and not at all on integer-only"
+            " microcontrollers; each border costs a DEQUANTIZE or a QUANTIZE",
+            "use an operation that has an integer kernel (ReLU for ELU or PReLU), or move it to the"
+            " end of the model, where the application can do it",
+        )  # fmt: skip
+
+
+def requantized(facts: Facts) -> Iterator[Finding]:
+    """DEQUANTIZE whose only reader is QUANTIZE."""
+    places = list(_pairs(facts, "DEQUANTIZE", "QUANTIZE"))
+    if places:
+        yield Finding(
+            "EK-INSPECT-002", "warning",
+            f"{counted(places, 'DEQUANTIZE goes', 'DEQUANTIZE go')} straight into a QUANTIZE",
+            tuple(places),
+            "two passes over the tensor that change its scale at most: time and a rounding each",
+            "convert again from the source: one QUANTIZE, or equal scales on both sides, will do",
+        )  # fmt: skip
+
+
+def round_trips(facts: Facts) -> Iterator[Finding]:
+    """QUANTIZE whose only readers are DEQUANTIZE: what quantization-aware training leaves."""
+    places = list(_pairs(facts, "QUANTIZE", "DEQUANTIZE"))
+    if places:
+        yield Finding(
+            "EK-INSPECT-003", "warning",
+            f"{counted(places, 'QUANTIZE goes', 'QUANTIZE go')} straight back through a DEQUANTIZE",
+            tuple(places),
+            "the tensor is rounded and then computed with in float: it costs accuracy and time, and"
+            " nothing runs in integers",
+            "a model trained quantization-aware must be converted with"
+            " optimizations = [tf.lite.Optimize.DEFAULT], which turns such pairs into int8 kernels",
+        )  # fmt: skip
+
+
+def _pairs(facts: Facts, first: str, second: str) -> Iterator[str]:
+    for graph in facts.file.graphs:
+        readers: dict[int, list[Node]] = {}
+        for node in graph.nodes:
+            for i in node.inputs:
+                readers.setdefault(i, []).append(node)
+        constants = {tensor.index for tensor in graph.constants()}
+        for node in graph.nodes:
+            if node.operator != first or not node.outputs or set(node.inputs) & constants:
+                continue
+            behind = readers.get(node.outputs[0], [])
+            is_output = node.outputs[0] in graph.outputs
+            if behind and not is_output and all(one.operator == second for one in behind):
+                yield node_name(graph, node)
+
+
+def free_batch(facts: Facts) -> Iterator[Finding]:
+    places = [_place(g, i) for g, i in _edges(facts.file) if _is_batch_free(g, i)]
+    if places:
+        yield Finding(
+            "EK-INSPECT-004", "warning", f"the batch of {counted(places, 'input')} is free",
+            tuple(places),
+            "TFLM, Vela, the Edge TPU compiler and LiteRT.js take static shapes only; elsewhere"
+            " memory is planned anew when the shape changes",
+            "convert with a static batch of 1",
+        )  # fmt: skip
+
+
+def free_shapes(facts: Facts) -> Iterator[Finding]:
+    places = [_place(graph, i) for graph, i in _edges(facts.file) if inner_free(graph.tensors[i])]
+    if places:
+        yield Finding(
+            "EK-INSPECT-005", "warning",
+            f"{counted(places, 'input has', 'inputs have')} free dimensions besides the batch",
+            tuple(places),
+            "memory, multiply-accumulates and latency depend on the size that is fed; NPUs and"
+            " microcontrollers refuse the file",
+            "convert with the sizes that the application will use, one file for each",
+        )  # fmt: skip
+
+
+def _is_batch_free(graph: Graph, index: int) -> bool:
+    return batch_free(graph.tensors[index]) and not inner_free(graph.tensors[index])
+
+
+def _edges(file: TFLiteFile) -> Iterator[tuple[Graph, int]]:
+    """The inputs of the graphs that a user calls."""
+    for number in entries(file):
+        for i in file.graphs[number].inputs:
+            if i >= 0:
+                yield file.graphs[number], i
+
+
+def entries(file: TFLiteFile) -> tuple[int, ...]:
+    """The graphs that a user calls: the main one, and those of signatures."""
+    return tuple(sorted({0, *(one.graph for one in file.signatures)}))
+
+
+def _place(graph: Graph, index: int) -> str:
+    return f"{short(graph.tensors[index].name)} {shown(graph.tensors[index])}"
+
+
+def flex(facts: Facts) -> Iterator[Finding]:
+    names = sorted({n.operator for _, n, _ in facts.nodes() if n.custom and _is_flex(n)})
+    if names:
+        yield Finding(
+            "EK-INSPECT-006", "warning",
+            f"{counted(names, 'operator')} of TensorFlow (Flex):"
+            f" {', '.join(short(n.removeprefix(FLEX)) for n in names[:6])}",
+            tuple(map(short, names)),
+            "they need the Flex delegate, tens of MB of TensorFlow beside the runtime; the pip"
+            " packages tflite-runtime and ai-edge-litert, TFLM and NPUs cannot run them",
+            "use an operation with a builtin kernel, and convert without SELECT_TF_OPS",
+        )  # fmt: skip
+
+
+def custom(facts: Facts) -> Iterator[Finding]:
+    names = sorted({n.operator for _, n, _ in facts.nodes() if n.custom and not _is_flex(n)})
+    for name in (n for n in names if n in COMPILED):
+        what, why, fix = COMPILED[name]
+        text = f"the custom operator {name} is {what}"
+        yield Finding("EK-INSPECT-007", "info", text, (name,), why, fix)
+    unknown = tuple(short(name) for name in names if name not in COMPILED)
+    if unknown:
+        yield Finding(
+            "EK-INSPECT-008", "warning",
+            f"{counted(unknown, 'custom operator')}: {', '.join(unknown[:6])}", unknown,
+            "no runtime has a kernel for it unless the application registers one under that name",
+            "ship the kernel with the application, or use builtin operations",
+        )  # fmt: skip
+
+
+def _is_flex(node: Node) -> bool:
+    return node.operator.startswith(FLEX)
+
+
+def stateful(facts: Facts) -> Iterator[Finding]:
+    places = [short(t.name) for graph in facts.file.graphs for t in graph.tensors if t.variable]
+    places += [node_name(g, n) for g, n, _ in facts.nodes() if n.operator == "VAR_HANDLE"]
+    if places:
+        yield Finding(
+            "EK-INSPECT-009", "warning",
+            f"{counted(places, 'variable')} that stay from one inference to the next",
+            tuple(places),
+            "without a reset, the answer for an item depends on the items before it, on every"
+            " runtime and without a word",
+            "call reset_all_variables() before each sequence (TFLM: Reset()), or convert the layer"
+            " with unroll=True, which keeps no state",
+        )  # fmt: skip
+
+
+def strings(facts: Facts) -> Iterator[Finding]:
+    places = [
+        short(graph.tensors[i].name)
+        for number in entries(facts.file)
+        for graph in (facts.file.graphs[number],)
+        for i in (*graph.inputs, *graph.outputs)
+        if i >= 0 and graph.tensors[i].dtype == "STRING"
+    ]
+    if places:
+        yield Finding(
+            "EK-INSPECT-010", "warning",
+            f"{counted(places, 'input or output is a string', 'inputs or outputs are strings')}",
+            tuple(places),
+            "TFLM, NPUs and most accelerators have no strings, and their size is known only when"
+            " they are fed",
+            "split or look up text in the application, and feed integers",
+        )  # fmt: skip
+
+
+def unsigned(facts: Facts) -> Iterator[Finding]:
+    """No signature: inputs are told apart by their order only."""
+    file = facts.file
+    if not file.signatures and len(file.inputs) + len(file.outputs) > 2:
+        names = tuple(short(t.name) for t in (*file.inputs, *file.outputs))
+        yield Finding(
+            "EK-INSPECT-011", "warning", "several inputs or outputs, and no signature", names,
+            "runtimes tell them apart by position, which converting again may change",
+            "convert from a SavedModel, whose signature names them",
+        )  # fmt: skip
+
+
+def empty(facts: Facts) -> Iterator[Finding]:
+    if not any(graph.nodes for graph in facts.file.graphs):
+        yield Finding(
+            "EK-INSPECT-012", "warning", "the file holds no operator", (),
+            "it computes nothing", "convert the model again, and look at the converter's log",
+        )  # fmt: skip
+
+
+def unwritten(facts: Facts) -> Iterator[Finding]:
+    """Tensors that are read, but have no content and are written by nothing."""
+    places = []
+    for graph in facts.file.graphs:
+        written = {-1, *graph.inputs}
+        for node in graph.nodes:
+            for i in node.inputs:
+                tensor = graph.tensors[i]
+                if i not in written and not (tensor.bytes or tensor.variable):
+                    places.append(f"{short(tensor.name)} (read by {short(node.operator)})")
+                    written.add(i)
+            written.update(node.outputs)
+    if places:
+        yield Finding(
+            "EK-INSPECT-013", "error",
+            f"{counted(places, 'tensor is', 'tensors are')} read before anything is written there",
+            tuple(places),
+            "a constant lost its content, or operators are out of order: runtimes refuse the file,"
+            " crash, or compute with what lies there",
+            "convert again, or fetch the file again",
+        )  # fmt: skip
+
+
+def overwritten(facts: Facts) -> Iterator[Finding]:
+    """Tensors that are written twice, or that are inputs and written."""
+    places = []
+    for graph in facts.file.graphs:
+        written = set(graph.inputs)
+        for node in graph.nodes:
+            again = [i for i in node.outputs if i >= 0 and i in written]
+            places += [f"{short(graph.tensors[i].name)} ({short(node.operator)})" for i in again]
+            written.update(node.outputs)
+    if places:
+        yield Finding(
+            "EK-INSPECT-014", "error",
+            f"{counted(places, 'tensor is', 'tensors are')} written over", tuple(places),
+            "memory planners give each tensor one writer: what is read later may be either value",
+            "convert again",
+        )  # fmt: skip
+
+
+def mixed(facts: Facts) -> Iterator[Finding]:
+    """Operators that take float and integer values at once."""
+    places = [
+        f"{node.operator} ({node_name(graph, node)}): {found.label}"
+        for graph, node, found in facts.nodes()
+        if found.kind == "float" and node.operator != "CAST" and _is_mixed(found.activations)
+    ]
+    if places:
+        yield Finding(
+            "EK-INSPECT-015", "error",
+            f"{counted(places, 'operator reads or writes', 'operators read or write')} float and"
+            " quantized values at once",
+            tuple(places), "no kernel does: the runtime refuses the file or misreads the bytes",
+            "convert again: a QUANTIZE or DEQUANTIZE is missing there",
+        )  # fmt: skip
+
+
+def _is_mixed(dtypes: tuple[str, ...]) -> bool:
+    return bool(set(dtypes) & FLOATS) and bool(set(dtypes) & {"INT8", "UINT8", "INT16", "INT4"})

@@ -1,0 +1,211 @@
+"""Everything that ``edgekit inspect`` knows of one file, in one frozen object."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.converters.flatbuffer import Quantization, Tensor, TFLiteFile
+from edgekit.converters.inspection import memory, precision, structure
+from edgekit.converters.inspection.facts import Facts, Finding
+from edgekit.converters.inspection.findings import findings
+from edgekit.converters.inspection.macs import Macs
+from edgekit.converters.inspection.memory import Memory
+from edgekit.converters.inspection.precision import Island, NodePrecision
+from edgekit.converters.inspection.shapes import node_name, short, shown
+from edgekit.converters.inspection.weights import Weight, remainder, weights
+from edgekit.types import Measurement, Operator
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An input or output: its name in the signature (else its tensor's), dtype and shape.
+
+    ``shape`` is text, with ``?`` for a free dimension.
+    """
+
+    name: str
+    tensor: str
+    dtype: str
+    shape: str
+    quantization: Quantization | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A graph that a user calls: by a signature's key, or as the main graph (``""``)."""
+
+    key: str
+    graph: int
+    inputs: tuple[Edge, ...]
+    outputs: tuple[Edge, ...]
+    nodes: int
+    macs: Measurement
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operator in execution order, with the bytes of the constants that it reads."""
+
+    graph: int
+    position: int
+    operator: str
+    version: int
+    name: str
+    precision: NodePrecision
+    macs: Measurement
+    bytes: int
+    output: str
+    quantization: Quantization | None
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """An entry of the file's metadata; ``text`` where it is printable."""
+
+    name: str
+    bytes: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A ``.tflite`` file, explained. Sizes in bytes; ``remainder`` is what are no weights."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    schema: int
+    description: str
+    entries: tuple[Entry, ...]
+    operators: tuple[Operator, ...]
+    layers: tuple[Layer, ...]
+    islands: tuple[Island, ...]
+    weights: tuple[Weight, ...]
+    remainder: Mapping[str, int]
+    metadata: tuple[Metadata, ...]
+    findings: tuple[Finding, ...]
+    file: TFLiteFile
+
+    @property
+    def precisions(self) -> Mapping[str, int]:
+        """How many operators compute in each precision, most first."""
+        counts: dict[str, int] = {}
+        for layer in self.layers:
+            counts[layer.precision.label] = counts.get(layer.precision.label, 0) + 1
+        return dict(sorted(counts.items(), key=lambda one: -one[1]))
+
+
+def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
+    """What a file that was read holds; ``digest`` is its SHA-256."""
+    found = tuple(precision.precisions(file, graph) for graph in file.graphs)
+    parts = tuple(
+        island
+        for number, graph in enumerate(file.graphs)
+        for island in precision.islands(number, graph, found[number])
+    )
+    rows = weights(file)
+    facts = Facts(file, found, parts, rows, remainder(file, rows))
+    macs = Macs(file)
+    return Inspection(
+        path=path,
+        bytes=file.size,
+        sha256=digest,
+        schema=file.version,
+        description=file.description,
+        entries=_entries(file, macs),
+        operators=file.operators,
+        layers=_layers(facts, macs),
+        islands=parts,
+        weights=rows,
+        remainder=facts.remainder,
+        metadata=tuple(_metadata(name, value) for name, value in file.metadata.items()),
+        findings=findings(facts),
+        file=file,
+    )
+
+
+def _entries(file: TFLiteFile, macs: Macs) -> tuple[Entry, ...]:
+    by_graph: dict[int, list[tuple[str, Mapping[str, int], Mapping[str, int]]]] = {}
+    for one in file.signatures:
+        by_graph.setdefault(one.graph, []).append((one.key, one.inputs, one.outputs))
+    entries = []
+    for number in structure.entries(file):
+        graph, plan = file.graphs[number], memory.plan(file, number)
+        total = macs.of_graph(number)
+        for key, inputs, outputs in by_graph.get(number, [("", {}, {})]):
+            ins = _edges(graph.tensors, inputs, graph.inputs)
+            outs = _edges(graph.tensors, outputs, graph.outputs)
+            entries.append(Entry(key, number, ins, outs, len(graph.nodes), total, plan))
+    return tuple(entries)
+
+
+def _edges(
+    tensors: tuple[Tensor, ...], named: Mapping[str, int], order: tuple[int, ...]
+) -> tuple[Edge, ...]:
+    """In the graph's order; what the signature leaves out keeps its tensor's name."""
+    names = {index: name for name, index in named.items()}
+    indices = [i for i in order if i >= 0]
+    indices += [i for i in names if i not in indices]
+    return tuple(
+        Edge(short(names.get(i, tensors[i].name)), short(tensors[i].name), tensors[i].dtype,
+             shown(tensors[i]), tensors[i].quantization)
+        for i in indices
+    )  # fmt: skip
+
+
+def _layers(facts: Facts, macs: Macs) -> tuple[Layer, ...]:
+    held: dict[tuple[int, str, str], int] = {}
+    for row in facts.weights:
+        key = (row.graph, row.layer, row.operator)
+        held[key] = held.get(key, 0) + row.bytes
+    layers = []
+    for number, graph in enumerate(facts.file.graphs):
+        for at, node in enumerate(graph.nodes):
+            name = node_name(graph, node)
+            first = next((i for i in node.outputs if i >= 0), None)
+            output = graph.tensors[first] if first is not None else None
+            layers.append(Layer(
+                number, at, short(node.operator), node.version, name,
+                facts.precisions[number][at], macs.of_node(number, node),
+                # Of operators with one name, the first has the bytes.
+                held.pop((number, name, node.operator), 0),
+                shown(output) if output else "", output.quantization if output else None,
+            ))  # fmt: skip
+    return tuple(layers)
+
+
+def _metadata(name: str, value: bytes) -> Metadata:
+    text = value.rstrip(b"\0").decode("ascii", errors="replace")
+    return Metadata(short(name), len(value), text[:200] if text.isprintable() else "")
+
+
+def to_json(inspection: Inspection) -> dict[str, Any]:
+    """An inspection as JSON types; what is NaN or infinite as text."""
+    fields = {f.name: getattr(inspection, f.name) for f in dataclasses.fields(inspection)}
+    del fields["file"]
+    fields["precisions"] = inspection.precisions
+    plain = jsonable(fields)
+    assert isinstance(plain, dict)  # noqa: S101
+    return plain
+
+
+def jsonable(value: Any) -> Any:
+    """Dataclasses, mappings and paths as what JSON has."""
+    if dataclasses.is_dataclass(value):
+        rows = dataclasses.fields(value)
+        return {
+            f.name: jsonable(getattr(value, f.name)) for f in rows if not f.name.startswith("_")
+        }
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [jsonable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return str(value) if isinstance(value, Path) else value

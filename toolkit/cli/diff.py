@@ -1,0 +1,52 @@
+"""``edgekit diff``: what changed from one ``.tflite`` file to another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgekit.cli.console import common, console
+from edgekit.cli.inspect import layers_option, say
+
+
+@click.command("diff")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@layers_option
+@common
+def command(
+    before: Path, after: Path, layers: int | None, as_json: bool, verbose: bool, quiet: bool
+) -> int:
+    """Say what changed from BEFORE.tflite to AFTER.tflite; the exit code is 0 either way."""
+    return show(before, after, layers, as_json, quiet)
+
+
+def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bool) -> int:
+    """Compare two files and print the difference."""
+    from edgekit import inspection
+
+    found = inspection.compare(inspection.inspect(before), inspection.inspect(after))
+    if as_json:
+        click.echo(json.dumps(inspection.difference_json(found), indent=2, allow_nan=False))
+        return 0
+    if quiet:
+        return 0
+    from edgekit.report import differed, words
+
+    out = console(False)
+    title = f"{words.path(before)} to {words.path(after)}"
+    say(out, [(title, "bold")])
+    if found.identical:
+        say(out, [("the files are the same, byte for byte", "")])
+        return 0
+    out.print(differed.summary_table(found))
+    out.print()
+    say(out, differed.change_lines(found))
+    if found.layers and layers != 0:
+        out.print()
+        out.print(differed.layer_table(found, layers))
+    same = f"{len(found.layers):,} operators changed, {found.same:,} did not"
+    say(out, [(same, "bold")])
+    return 0

@@ -1,0 +1,83 @@
+"""``edgekit inspect``: what a ``.tflite`` file holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.console import common, console
+
+
+class Rows(click.ParamType):  # type: ignore[type-arg]
+    """A number of rows, or ``all``, which is None."""
+
+    name = "N|all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value == "all":
+            return None
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is no number of rows, nor 'all'", param, ctx)
+        return int(value)
+
+
+def layers_option(function: Any) -> Any:
+    """``--layers N|all``."""
+    return click.option(
+        "--layers", type=Rows(), default="10", show_default=True,
+        help="How many layers to list, largest first; 'all' in execution order.",
+    )(function)  # fmt: skip
+
+
+@click.command("inspect")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("other", required=False, type=click.Path(path_type=Path))
+@layers_option
+@common
+def command(
+    model: Path, other: Path | None, layers: int | None, as_json: bool, verbose: bool, quiet: bool
+) -> int:
+    """Explain MODEL.tflite; with OTHER, say what changed from MODEL to OTHER.
+
+    What is found never changes the exit code: 2 is for a file that cannot be read.
+    """
+    if other is not None:
+        from edgekit.cli.diff import show
+
+        return show(model, other, layers, as_json, quiet)
+    from edgekit import inspection
+
+    found = inspection.inspect(model)
+    if as_json:
+        click.echo(json.dumps(inspection.to_json(found), indent=2, allow_nan=False))
+    elif not quiet:
+        _print(found, layers, verbose)
+    return 0
+
+
+def _print(found: Any, layers: int | None, verbose: bool) -> None:
+    from edgekit.report import inspected
+
+    out = console(False)
+    say(out, inspected.head_lines(found))
+    say(out, inspected.precision_lines(found))
+    say(out, inspected.weight_lines(found))
+    out.print()
+    out.print(inspected.operator_table(found))
+    if layers != 0 and found.layers:
+        out.print()
+        out.print(inspected.layer_table(found, layers))
+    if found.findings:
+        out.print()
+    say(out, inspected.finding_lines(found.findings, verbose))
+
+
+def say(out: Any, lines: Any) -> None:
+    """Print lines with their styles; text of a file is never markup."""
+    for line, style in lines:
+        out.print(line, style=style, markup=False, soft_wrap=True)

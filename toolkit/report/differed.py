@@ -1,0 +1,87 @@
+"""Two ``.tflite`` files side by side on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.converters.inspection import Difference
+from edgekit.converters.inspection.difference import LayerChange
+from edgekit.report import words
+from edgekit.report.inspected import NAME, Line, cut, macs
+from edgekit.report.table import Row, drawn
+from edgekit.types import Measurement
+
+HEADINGS = (("layer", ""), ("bytes", ""), ("after", ""), ("what changed", ""))
+
+
+def summary_table(found: Difference) -> object:
+    """Size, constants, tensors, MACs and memory of both files."""
+    before, after = found.before, found.after
+    files = (before.bytes, after.bytes)
+    sizes = [sum(row.bytes for row in one.weights) for one in (before, after)]
+    zips = [sum(row.zip_bytes for row in one.weights) for one in (before, after)]
+    rows = [
+        ("size", *map(words.size, files), _times(*files)),
+        ("constants", *map(words.size, sizes), _times(*sizes)),
+        ("  zipped", *map(words.size, zips), _times(*zips)),
+        ("operators", str(len(before.layers)), str(len(after.layers)), ""),
+        ("tensors", *map(str, found.tensors), ""),
+        ("MACs", *map(macs, found.macs), _measured(found.macs)),
+        ("activations", *map(_bytes, found.memory), _measured(found.memory)),
+    ]  # fmt: skip
+    titles = [("", ""), ("before", ""), ("after", ""), ("", "")]
+    return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in rows))
+
+
+def _bytes(found: Measurement) -> str:
+    return words.NONE if found.value is None else words.size(found.value)
+
+
+def _measured(found: tuple[Measurement, Measurement]) -> str:
+    return _times(found[0].value or 0, found[1].value or 0)
+
+
+def _times(before: float, after: float) -> str:
+    return "" if before == after or not before or not after else f"x{after / before:.2f}"
+
+
+def change_lines(found: Difference) -> Iterator[Line]:
+    """Operators, inputs and outputs, metadata and findings that changed."""
+    for operator in found.operators:
+        (a, b), (old, new) = operator.counts, operator.versions
+        if not a or not b:
+            word = "added" if not a else "removed"
+            yield f"operator {operator.name} v{new or old} x{b or a} {word}", ""
+            continue
+        count = f" x{a} to x{b}" if a != b else f" x{a}"
+        version = f" v{old} to v{new}" if old != new else f" v{new}"
+        yield f"operator {operator.name}{version}{count}", ""
+    for line in found.edges:
+        yield line, ""
+    for line in found.metadata:
+        yield f"metadata {line}"[:160], "dim"
+    for line in found.findings:
+        yield line, "dim"
+
+
+def layer_table(found: Difference, most: int | None) -> object:
+    """The layers that changed, by how many bytes they changed, or all in execution order."""
+    rows = list(found.layers)
+    if most is not None:
+        rows = sorted(rows, key=lambda one: -abs(_moved(one)))[:most]
+    return drawn(list(HEADINGS), (_row(one) for one in rows))
+
+
+def _moved(change: LayerChange) -> int:
+    before = change.before.bytes if change.before else 0
+    return (change.after.bytes if change.after else 0) - before
+
+
+def _row(change: LayerChange) -> Row:
+    sides = [words.size(one.bytes) if one else words.NONE for one in (change.before, change.after)]
+    text = "; ".join(change.changes)
+    return Row((
+        (cut(change.name, NAME), change.operator),
+        (sides[0], ""), (sides[1], ""),
+        (text, ""),
+    ))  # fmt: skip

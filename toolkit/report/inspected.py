@@ -1,0 +1,206 @@
+"""A ``.tflite`` file explained on the terminal: blocks of lines and tables."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from edgekit.converters.inspection import Finding, Inspection
+from edgekit.converters.inspection.difference import described
+from edgekit.converters.inspection.memory import Memory
+from edgekit.converters.inspection.shapes import short
+from edgekit.converters.inspection.summary import Edge, Entry, Layer
+from edgekit.converters.inspection.weights import Weight
+from edgekit.report import words
+from edgekit.report.table import Row, drawn
+from edgekit.types import Measurement
+
+STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
+HEADINGS = (
+    ("layer", "operator, precision"), ("MACs", ""), ("bytes", "share of file"),
+    ("zeros", "unique values"), ("zip", ""), ("output", ""),
+)  # fmt: skip
+OPERATOR_HEADINGS = (("operator", ""), ("version", ""), ("count", ""), ("precision", ""))
+NAME = 44
+WIDTH = 100
+# How many places of a finding are named on the terminal.
+PLACES = 3
+LABEL = 17
+
+
+Line = tuple[str, str]
+
+
+def macs(found: Measurement) -> str:
+    """Multiply-accumulates with a unit prefix."""
+    value = found.value
+    if value is None:
+        return words.NONE
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.2f} {unit}"
+    return f"{value:.0f}"
+
+
+def cut(text: str, width: int) -> str:
+    """The end of a text, which tells layers apart."""
+    return text if len(text) <= width else f"..{text[2 - width :]}"
+
+
+def head_lines(found: Inspection) -> Iterator[Line]:
+    """The file, and what can be called in it."""
+    yield f"{words.path(found.path)}  {words.size(found.bytes)}", "bold"
+    if found.description.strip():
+        yield _labelled("description", short(found.description)), ""
+    for entry in found.entries:
+        yield from _entry_lines(entry)
+
+
+def _entry_lines(entry: Entry) -> Iterator[Line]:
+    yield _labelled("signature", entry.key or "none: inputs and outputs by position"), ""
+    for what, edges in (("input", entry.inputs), ("output", entry.outputs)):
+        width = max((len(edge.name) for edge in edges), default=0)
+        for edge in edges:
+            yield _labelled(f"  {what}", _edge(edge, width)), ""
+    yield _labelled("  operators", f"{entry.nodes:,}"), ""
+    count = entry.macs
+    told = f"{macs(count)} per item" if count.value is not None else _unavailable(count)
+    yield _labelled("  MACs", told), ""
+    yield from _memory_lines(entry.memory)
+
+
+def _memory_lines(plan: Memory) -> Iterator[Line]:
+    peak = plan.peak
+    if peak.value is None:
+        yield _labelled("  activations", _unavailable(peak)), ""
+        return
+    where = f" at {plan.operator}" if plan.operator else ""
+    yield _labelled("  activations", f"at least {words.size(peak.value)} at once{where}"), ""
+    if plan.state:
+        yield _labelled("  state", f"{words.size(plan.state)} of variables, in that figure"), ""
+    if plan.unpacked:
+        told = f"{words.size(plan.unpacked)} of weights are unpacked by DEQUANTIZE, besides"
+        yield _labelled("  unpacked", told), ""
+
+
+def _unavailable(found: Measurement) -> str:
+    return f"unavailable, because {found.reason}"
+
+
+def _edge(edge: Edge, width: int) -> str:
+    return f"{edge.name:<{width}}  {described(edge)}"
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL}}{text}"
+
+
+def weight_lines(found: Inspection) -> Iterator[Line]:
+    """What the file's bytes are."""
+    held = sum(row.bytes for row in found.weights)
+    zipped = sum(row.zip_bytes for row in found.weights)
+    dtypes: dict[str, int] = {}
+    for row in found.weights:
+        dtypes[row.dtype.lower()] = dtypes.get(row.dtype.lower(), 0) + row.bytes
+    each = ", ".join(
+        f"{name} {words.size(count)}" for name, count in sorted(dtypes.items(), key=lambda o: -o[1])
+    )
+    yield _labelled("constants", f"{words.size(held)} ({each or 'none'}); zipped"
+                                 f" {words.size(zipped)}"), ""  # fmt: skip
+    rest = {name: words.size(held) for name, held in found.remainder.items()}
+    yield (
+        _labelled(
+            "besides",
+            f"structure {rest['structure']}, metadata {rest['metadata']}, unused buffers"
+            f" {rest['unused']}",
+        ),
+        "",
+    )
+    for one in found.metadata:
+        text = f' "{one.text}"' if one.text else ""
+        yield _labelled("metadata", f"{one.name} ({words.size(one.bytes)}){text[:70]}"), ""
+
+
+def operator_table(found: Inspection) -> object:
+    """Operators with version, count and the precisions that they compute in."""
+    rows: dict[tuple[str, int], dict[str, int]] = {}
+    for layer in found.layers:
+        labels = rows.setdefault((layer.operator, layer.version), {})
+        labels[layer.precision.label] = labels.get(layer.precision.label, 0) + 1
+    return drawn(list(OPERATOR_HEADINGS), (
+        _plain(name, str(version), str(sum(labels.values())), _shared(labels))
+        for (name, version), labels in sorted(rows.items())
+    ))  # fmt: skip
+
+
+def _plain(*cells: str) -> Row:
+    return Row(tuple((cell, "") for cell in cells))
+
+
+def _shared(labels: dict[str, int]) -> str:
+    if len(labels) == 1:
+        return next(iter(labels))
+    return ", ".join(f"{label} x{n}" for label, n in labels.items())
+
+
+def layer_table(found: Inspection, most: int | None) -> object:
+    """A row per operator: the largest by constants first, or all in execution order."""
+    rows: dict[tuple[int, str, str], list[Weight]] = {}
+    for row in found.weights:
+        rows.setdefault((row.graph, row.layer, row.operator), []).append(row)
+    layers = list(found.layers)
+    if most is not None:
+        layers = sorted((one for one in layers if one.bytes), key=lambda one: -one.bytes)[:most]
+    return drawn(list(HEADINGS), (
+        _layer_row(one, rows.get((one.graph, one.name, one.operator), []), found.bytes)
+        for one in layers
+    ))  # fmt: skip
+
+
+def _layer_row(layer: Layer, weights: Sequence[Weight], whole: int) -> Row:
+    """Zeros and unique values are those of the layer's largest constant."""
+    held = weights if layer.bytes else ()
+    main = max(held, key=lambda row: row.bytes, default=None)
+    zeros = main.sparsity if main else None
+    unique = main.unique if main else None
+    return Row((
+        (cut(layer.name, NAME), f"{layer.operator} v{layer.version}, {layer.precision.label}"),
+        (macs(layer.macs), ""),
+        (words.size(layer.bytes), words.share(layer.bytes / whole)) if held else ("", ""),
+        (words.share(zeros) if zeros is not None else "", f"{unique:,}" if unique else ""),
+        (words.size(sum(row.zip_bytes for row in held)) if held else "", ""),
+        (layer.output, ""),
+    ))  # fmt: skip
+
+
+def precision_lines(found: Inspection) -> Iterator[Line]:
+    """How many operators compute in each precision, and which share of the arithmetic."""
+    total = sum(layer.macs.value or 0 for layer in found.layers)
+    for label, count in found.precisions.items():
+        same = [layer.macs.value or 0 for layer in found.layers if layer.precision.label == label]
+        share = f", {sum(same) / total:.1%} of the MACs" if sum(same) else ""
+        noun = "operator" if count == 1 else "operators"
+        yield _labelled("precision", f"{label}: {count:,} {noun}{share}"), ""
+
+
+def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
+    """Each finding: what, where, why and what to do."""
+    for one in findings:
+        yield from wrapped(f"{one.severity} {one.code}: {one.message}", "", STYLES[one.severity])
+        shown = one.places if verbose else one.places[:PLACES]
+        more = len(one.places) - len(shown)
+        if shown:
+            named = f"{', '.join(shown)}{f' and {more:,} more' if more else ''}"
+            yield from wrapped(f"at: {named}", "  ", "dim")
+        yield from wrapped(f"why: {one.why}", "  ", "dim")
+        if one.fix:
+            yield from wrapped(f"fix: {one.fix}", "  ", "dim")
+
+
+def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+    """A text in lines of at most :data:`WIDTH` columns, names never broken."""
+    for line in textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ",
+        break_long_words=False, break_on_hyphens=False,
+    ):  # fmt: skip
+        yield line, style
