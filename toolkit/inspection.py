@@ -1,21 +1,41 @@
-"""A ``.tflite`` file explained, without TensorFlow: what it holds, and where it runs."""
+"""A ``.tflite`` file explained, without TensorFlow: what it holds, and which targets it fits."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from edgekit.converters import flatbuffer
-from edgekit.converters.inspection import (
-    Inspection,
-    compare,
-    difference_json,
-    explain,
-    to_json,
-)
+from edgekit.converters import flatbuffer, runtime_version
+from edgekit.converters.inspection import Inspection, explain
+from edgekit.converters.inspection.summary import jsonable
 from edgekit.models import tflite
+from edgekit.targets import catalog
+from edgekit.types import Json
 
-__all__ = ["Inspection", "compare", "difference_json", "inspect", "to_json"]
+Verdict = Literal["fits", "fits in part", "does not fit", "not known"]
+
+
+@dataclass(frozen=True)
+class RuntimeFit:
+    """Whether a runtime of a target runs a file, by its operators: yes, no, or unknown (None)."""
+
+    runtime: str
+    version: str
+    fits: bool | None
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class TargetFit:
+    """Whether a target of the catalog runs a file, on each runtime that it may meet."""
+
+    target: str
+    title: str
+    verdict: Verdict
+    runtimes: tuple[RuntimeFit, ...]
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -23,3 +43,39 @@ def inspect(path: str | Path) -> Inspection:
     path = Path(path)
     content = tflite.content(path)
     return explain(path, flatbuffer.parse(content, str(path)), hashlib.sha256(content).hexdigest())
+
+
+def fits(found: Inspection) -> tuple[TargetFit, ...]:
+    """Every target of the catalog, and whether it runs the file.
+
+    By operator versions: what was executed is proven, and this is not. A file with errors is not
+    known to run anywhere.
+    """
+    return tuple(_target(found, catalog.load(name)) for name in catalog.names())
+
+
+def _target(found: Inspection, target: catalog.Target) -> TargetFit:
+    rows = tuple(_runtime(found, one) for one in target.runtimes)
+    answers = {row.fits for row in rows}
+    verdict: Verdict = "fits in part"
+    if answers == {True}:
+        verdict = "fits"
+    elif answers == {False}:
+        verdict = "does not fit"
+    elif True not in answers:
+        verdict = "not known"
+    return TargetFit(target.id, target.title, verdict, rows)
+
+
+def _runtime(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
+    fit = runtime_version.fits(found.runtime, runtime.name, runtime.version)
+    errors = [one.code for one in found.findings if one.severity == "error"]
+    if fit.fits and errors:
+        reason = f"the file has errors: {', '.join(errors)}"
+        return RuntimeFit(runtime.name, runtime.version, None, reason, "mend the file first")
+    return RuntimeFit(runtime.name, runtime.version, fit.fits, fit.reason, fit.fix)
+
+
+def fits_json(rows: tuple[TargetFit, ...]) -> Json:
+    """The targets as JSON types."""
+    return jsonable(rows)

@@ -9,6 +9,7 @@ from typing import Literal
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
 from edgekit.converters.inspection.precision import Island, NodePrecision
 from edgekit.converters.inspection.weights import Weight
+from edgekit.converters.runtime_version import MinimumRuntime
 
 Severity = Literal["info", "warning", "error"]
 
@@ -37,6 +38,7 @@ class Facts:
     islands: tuple[Island, ...]
     weights: tuple[Weight, ...]
     remainder: Mapping[str, int]
+    runtime: MinimumRuntime
 
     def nodes(self) -> Iterator[tuple[Graph, Node, NodePrecision]]:
         """Every node of every graph, with its precision."""

@@ -26,6 +26,8 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     structure.flex,
     structure.custom,
     runtimes.per_channel_dense,
+    runtimes.understated,
+    runtimes.low_claim,
     structure.free_batch,
     structure.free_shapes,
     structure.strings,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.converters.inspection.facts import Facts, Finding, counted
-from edgekit.converters.inspection.shapes import node_name
+from edgekit.converters.inspection.shapes import node_name, short
+from edgekit.converters.runtime_table import release
 
 # The first version of FULLY_CONNECTED with scales per channel; TensorFlow 2.17 brought it.
 PER_CHANNEL_DENSE = 12
@@ -44,4 +45,45 @@ def per_channel_dense(facts: Facts) -> Iterator[Finding]:
             "a runtime before 2.17 may load it, take the first scale for all channels, and answer"
             " garbage without a word",
             TO_OLD,
+        )  # fmt: skip
+
+
+def understated(facts: Facts) -> Iterator[Finding]:
+    """Operators whose stated version is lower than what they use."""
+    needs = [
+        need
+        for need in facts.runtime.understated
+        if (need.operator, need.version) != ("FULLY_CONNECTED", PER_CHANNEL_DENSE)
+    ]
+    if needs:
+        places = tuple(
+            f"{need.operator} says {need.stated}, needs {need.version} ({short(need.tensor)})"
+            for need in needs
+        )
+        yield Finding(
+            "EK-INSPECT-042", "warning",
+            f"{counted(needs, 'kind of operator states', 'kinds of operators state')} a lower"
+            " version than what is used",
+            places,
+            "the version is what makes an old runtime refuse a file: without it, the runtime loads"
+            " the file and may compute something else",
+            "run it on every runtime that it will meet, or convert with TensorFlow, which states"
+            " the versions",
+        )  # fmt: skip
+
+
+def low_claim(facts: Facts) -> Iterator[Finding]:
+    """A minimum runtime in the metadata that is lower than what the operators need."""
+    claimed, needed = facts.runtime.claimed, facts.runtime.release
+    try:
+        is_low = bool(claimed and needed) and release(claimed) < release(needed)
+    except ValueError:
+        is_low = True
+    if is_low:
+        yield Finding(
+            "EK-INSPECT-043", "info",
+            f"the file claims runtime {short(claimed)} is enough, and needs {needed}",
+            tuple(map(str, facts.runtime.forced_by)),
+            "converters write min_runtime_version by a table of their own: do not gate on it",
+            "",
         )  # fmt: skip

@@ -18,6 +18,7 @@ from edgekit.converters.inspection.memory import Memory
 from edgekit.converters.inspection.precision import Island, NodePrecision
 from edgekit.converters.inspection.shapes import node_name, short, shown
 from edgekit.converters.inspection.weights import Weight, remainder, weights
+from edgekit.converters.runtime_version import MinimumRuntime, minimum_runtime
 from edgekit.types import Measurement, Operator
 
 
@@ -88,6 +89,7 @@ class Inspection:
     islands: tuple[Island, ...]
     weights: tuple[Weight, ...]
     remainder: Mapping[str, int]
+    runtime: MinimumRuntime
     metadata: tuple[Metadata, ...]
     findings: tuple[Finding, ...]
     file: TFLiteFile
@@ -110,7 +112,7 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
         for island in precision.islands(number, graph, found[number])
     )
     rows = weights(file)
-    facts = Facts(file, found, parts, rows, remainder(file, rows))
+    facts = Facts(file, found, parts, rows, remainder(file, rows), minimum_runtime(file))
     macs = Macs(file)
     return Inspection(
         path=path,
@@ -124,6 +126,7 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
         islands=parts,
         weights=rows,
         remainder=facts.remainder,
+        runtime=facts.runtime,
         metadata=tuple(_metadata(name, value) for name, value in file.metadata.items()),
         findings=findings(facts),
         file=file,

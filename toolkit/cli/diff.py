@@ -26,10 +26,11 @@ def command(
 def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bool) -> int:
     """Compare two files and print the difference."""
     from edgekit import inspection
+    from edgekit.converters.inspection import compare, difference_json
 
-    found = inspection.compare(inspection.inspect(before), inspection.inspect(after))
+    found = compare(inspection.inspect(before), inspection.inspect(after))
     if as_json:
-        click.echo(json.dumps(inspection.difference_json(found), indent=2, allow_nan=False))
+        click.echo(json.dumps(difference_json(found), indent=2, allow_nan=False))
         return 0
     if quiet:
         return 0

@@ -51,20 +51,24 @@ def command(
 
         return show(model, other, layers, as_json, quiet)
     from edgekit import inspection
+    from edgekit.converters.inspection import to_json
 
     found = inspection.inspect(model)
+    targets = inspection.fits(found)
     if as_json:
-        click.echo(json.dumps(inspection.to_json(found), indent=2, allow_nan=False))
+        answer = {**to_json(found), "targets": inspection.fits_json(targets)}
+        click.echo(json.dumps(answer, indent=2, allow_nan=False))
     elif not quiet:
-        _print(found, layers, verbose)
+        _print(found, targets, layers, verbose)
     return 0
 
 
-def _print(found: Any, layers: int | None, verbose: bool) -> None:
+def _print(found: Any, targets: Any, layers: int | None, verbose: bool) -> None:
     from edgekit.report import inspected
 
     out = console(False)
     say(out, inspected.head_lines(found))
+    say(out, inspected.runtime_lines(found.runtime))
     say(out, inspected.precision_lines(found))
     say(out, inspected.weight_lines(found))
     out.print()
@@ -72,6 +76,8 @@ def _print(found: Any, layers: int | None, verbose: bool) -> None:
     if layers != 0 and found.layers:
         out.print()
         out.print(inspected.layer_table(found, layers))
+    out.print()
+    say(out, inspected.target_lines(targets))
     if found.findings:
         out.print()
     say(out, inspected.finding_lines(found.findings, verbose))

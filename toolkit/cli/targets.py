@@ -13,11 +13,13 @@ from edgekit.targets import catalog
 
 
 @click.command("targets")
-@click.argument("action", type=click.Choice(["list", "show"]), default="list")
+@click.argument("action", type=click.Choice(["list", "show", "fit"]), default="list")
 @click.argument("target", required=False)
 @common
 def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet: bool) -> int:
-    """List the targets, or show one: edgekit targets show raspberry-pi-4."""
+    """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite."""
+    if action == "fit":
+        return _fit(target, as_json, quiet)
     if action == "show" and target is None:
         raise click.UsageError("show needs a target: edgekit targets show ID")
     chosen = [target] if target else list(catalog.names())
@@ -49,4 +51,21 @@ def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet
                 click.echo(f"{'':<{width}}  NPU: {npu}")
             for note in one.notes:
                 click.echo(f"{'':<{width}}  {note}")
+    return 0
+
+
+def _fit(model: str | None, as_json: bool, quiet: bool) -> int:
+    """Say which targets a ``.tflite`` file fits."""
+    if model is None:
+        raise click.UsageError("fit needs a model: edgekit targets fit MODEL.tflite")
+    from edgekit import inspection
+    from edgekit.cli.console import console
+    from edgekit.cli.inspect import say
+    from edgekit.report import inspected
+
+    rows = inspection.fits(inspection.inspect(model))
+    if as_json:
+        click.echo(json.dumps(inspection.fits_json(rows), indent=2))
+    elif not quiet:
+        say(console(False), inspected.target_lines(rows))
     return 0

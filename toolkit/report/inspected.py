@@ -11,6 +11,8 @@ from edgekit.converters.inspection.memory import Memory
 from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.summary import Edge, Entry, Layer
 from edgekit.converters.inspection.weights import Weight
+from edgekit.converters.runtime_version import MinimumRuntime
+from edgekit.inspection import TargetFit
 from edgekit.report import words
 from edgekit.report.table import Row, drawn
 from edgekit.types import Measurement
@@ -171,6 +173,44 @@ def _layer_row(layer: Layer, weights: Sequence[Weight], whole: int) -> Row:
         (words.size(sum(row.zip_bytes for row in held)) if held else "", ""),
         (layer.output, ""),
     ))  # fmt: skip
+
+
+def runtime_lines(found: MinimumRuntime) -> Iterator[Line]:
+    """The minimum runtime: what forces it, who has it, and what the file claims."""
+    if found.reason:
+        yield _labelled("minimum runtime", f"unavailable, because {found.reason}"), ""
+    else:
+        yield _labelled("minimum runtime", found.title), ""
+        forced = ", ".join(map(str, found.forced_by[:PLACES]))
+        more = f" and {len(found.forced_by) - PLACES} more" if len(found.forced_by) > PLACES else ""
+        yield from _wrapped_label("  forced by", f"{forced}{more}")
+        yield from _wrapped_label("  first in", "; ".join(map(str, found.packages)))
+        if found.avoid:
+            yield from _wrapped_label("  avoided by", found.avoid)
+    yield _labelled("  file claims", short(found.claimed) if found.claimed else "nothing"), ""
+
+
+def _wrapped_label(label: str, text: str) -> Iterator[Line]:
+    lines = textwrap.wrap(text, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)
+    for at, line in enumerate(lines):
+        yield _labelled("" if at else label, line), ""
+
+
+def target_lines(rows: Sequence[TargetFit]) -> Iterator[Line]:
+    """Which targets of the catalog the file fits; runtimes that do not, why, and the fix."""
+    width = max((len(row.target) for row in rows), default=0)
+    for row in rows:
+        runtimes = ", ".join(f"{one.runtime} {one.version}" for one in row.runtimes if one.fits)
+        style = {"fits": "green", "does not fit": "red"}.get(row.verdict, "yellow")
+        on = f" on {runtimes}" if runtimes else ""
+        yield f"{row.target:<{width}}  {row.verdict}{on}", style
+    told: dict[tuple[str, str], None] = {}
+    for one in (one for row in rows for one in row.runtimes if not one.fits):
+        told[one.reason, one.fix] = None
+    for reason, fix in told:
+        yield from wrapped(reason, "  ", "dim")
+        if fix:
+            yield from wrapped(f"nearest fix: {fix}", "  ", "dim")
 
 
 def precision_lines(found: Inspection) -> Iterator[Line]:
