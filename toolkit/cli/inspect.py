@@ -73,7 +73,7 @@ def _print(found: Any, targets: Any, layers: int | None, verbose: bool) -> None:
     say(out, inspected.weight_lines(found))
     out.print()
     out.print(inspected.operator_table(found))
-    if layers != 0 and found.layers:
+    if layers != 0 and (found.weights or (layers is None and found.layers)):
         out.print()
         out.print(inspected.layer_table(found, layers))
     out.print()
@@ -84,6 +84,7 @@ def _print(found: Any, targets: Any, layers: int | None, verbose: bool) -> None:
 
 
 def say(out: Any, lines: Any) -> None:
-    """Print lines with their styles; text of a file is never markup."""
+    """Print lines with their styles; text of a file is never markup, nor moves the cursor."""
     for line, style in lines:
-        out.print(line, style=style, markup=False, soft_wrap=True)
+        text = "".join(one if one.isprintable() else "?" for one in line)
+        out.print(text, style=style, markup=False, soft_wrap=True)

@@ -1,0 +1,268 @@
+"""``edgekit inspect`` and ``edgekit diff`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tflite_files import G, N, T, build, int8_dense
+
+import edgekit as public
+from conftest import EDGEKIT, edgekit
+from edgekit.cli.diff import command as diff
+from edgekit.cli.inspect import command as inspect
+from edgekit.errors import EdgekitError, ModelError
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(build(int8_dense(), metadata={"min_runtime_version": b"1.14.0"}))
+    return path
+
+
+def printed(command: object, *arguments: object) -> str:
+    done = CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=False)  # type: ignore[arg-type]
+    return done.stdout
+
+
+def test_inspect_tells_what_a_user_asks(model: Path) -> None:
+    text = printed(inspect, model)
+    for part in (
+        "signature        serving_default",
+        "x  int8 [1, 4] scale 0.5 zero point -1",
+        "MACs           12 per item",
+        "at least 7 B at once at FULLY_CONNECTED (h)",
+        "minimum runtime  TFLite 1.14.0",
+        "file claims    1.14.0",
+        "int8: 2 operators, 100.0% of the MACs",
+        "pip tflite-runtime 2.14.0",
+        "linux-x86_64    fits on litert 2.3.0, tflite-runtime 2.14.0",
+    ):
+        assert part in text, text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "\x1b" not in text
+
+
+def test_inspect_json_holds_all_that_is_shown(model: Path) -> None:
+    answer = json.loads(printed(inspect, model, "--json"))
+    (entry,) = answer["entries"]
+    assert entry["macs"]["value"] == 12
+    assert entry["inputs"][0]["quantization"]["scales"] == [0.5]
+    assert answer["runtime"]["release"] == "1.14.0"
+    assert answer["precisions"] == {"int8": 2}
+    assert [row["tensor"] for row in answer["weights"]] == ["w", "b"]
+    assert {row["verdict"] for row in answer["targets"]} == {"fits"}
+    assert answer["findings"] == []
+
+
+def test_inspect_is_a_function_too(model: Path) -> None:
+    assert public.inspect(model).entries[0].macs.value == 12
+
+
+@pytest.mark.parametrize("rows", ["0", "1", "all"])
+def test_layers_are_as_many_as_asked(model: Path, rows: str) -> None:
+    text = printed(inspect, model, "--layers", rows)
+    shown = text.count("FULLY_CONNECTED v4, int8") + text.count("SOFTMAX v2, int8")
+    assert shown == {"0": 0, "1": 1, "all": 2}[rows]
+
+
+def test_findings_do_not_change_the_exit_code(tmp_path: Path) -> None:
+    path = tmp_path / "bad.tflite"
+    path.write_bytes(build(int8_dense(h={"scale": [0.0]})))
+    done = edgekit("inspect", path, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "error EK-INSPECT-020" in done.stdout
+    assert "not known" in done.stdout
+
+
+def test_markup_and_control_characters_in_names_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "odd.tflite"
+    names = ["[red]x[/red]", "y\x1b[31m\n"]
+    graph = G([T(n, [1]) for n in names], [N("RELU", names[:1], names[1:])], names[:1], names[1:])
+    path.write_bytes(build(graph))
+    text = printed(inspect, path, "--layers", "all")
+    assert "[red]x[/red]" in text
+    assert "\x1b" not in text
+
+
+KINDS: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "nothing": (Path.exists, "EK-MODEL-001", "there is no file"),
+    "empty": (lambda path: path.touch(), "EK-MODEL-002", "is empty"),
+    "lfs": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+            "EK-MODEL-002", "Git LFS pointer"),
+    "folder": (lambda path: path.mkdir(), "EK-MODEL-019", "is a folder"),
+    "saved model": (lambda path: (path.mkdir(), (path / "saved_model.pb").write_bytes(b"x")),
+                    "EK-MODEL-019", "SavedModel folder"),
+    "h5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "EK-MODEL-019",
+           "HDF5 file"),
+    "zip": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "EK-MODEL-019", ".keras"),
+    "noise": (lambda path: path.write_bytes(bytes(range(256))), "EK-MODEL-003", "cannot be read"),
+    "header": (lambda path: path.write_bytes(b"\x08\x00\x00\x00TFL3"), "EK-MODEL-003", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_files_are_refused_by_name(tmp_path: Path, kind: str) -> None:
+    make, code, words = KINDS[kind]
+    path = tmp_path / "thing"
+    make(path)
+    with pytest.raises(ModelError) as caught:
+        public.inspect(path)
+    assert caught.value.code == code
+    assert words in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_targets_fit_names_what_does_not_run_and_the_nearest_fix(tmp_path: Path) -> None:
+    weight = T("w", [3, 4], "INT8", np.ones((3, 4), "int8"), scale=[0.1, 0.2, 0.3])
+    tensors = [T("x", [1, 4]), weight, T("y", [1, 3])]
+    node = N("FULLY_CONNECTED", ["x", "w"], ["y"], 12)
+    (tmp_path / "m.tflite").write_bytes(build(G(tensors, [node], ["x"], ["y"])))
+    done = edgekit("targets", "fit", "m.tflite", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "fits in part on litert 2.3.0" in done.stdout
+    assert "tflite-runtime 2.14.0 is older than 2.17.0" in done.stdout
+    assert "disable_per_channel_quantization_for_dense_layers" in done.stdout
+    assert edgekit("targets", "fit", cwd=tmp_path).returncode == 2
+
+
+def test_diff_tells_quantization_weights_and_operators(tmp_path: Path, model: Path) -> None:
+    base = int8_dense(y={"scale": [1 / 128]}, w={"data": np.ones((3, 4), "int8")})
+    other = tmp_path / "other.tflite"
+    other.write_bytes(
+        build(replace(base, nodes=[base.nodes[0], N("LOGISTIC", ["h"], ["y"], 2)]))
+    )  # fmt: skip
+    text = printed(diff, model, other)
+    assert "operator SOFTMAX v2 x1 removed" in text
+    assert "operator LOGISTIC v2 x1 added" in text
+    assert "output y: int8 [1, 3] scale 0.00390625 zero point -128 to" in text
+    assert "other weights" in text
+    assert "metadata min_runtime_version removed" in text
+    answer = json.loads(printed(diff, model, other, "--json"))
+    assert [row["name"] for row in answer["layers"]] == ["h", "y", "y"]
+    assert answer["identical"] is False
+    assert printed(inspect, model, other) == text
+
+
+def test_diff_follows_layers_by_position_where_names_differ(tmp_path: Path, model: Path) -> None:
+    base = int8_dense(h={"scale": [0.5]})
+    names = {one.name: f"other/{one.name}" for one in base.tensors}
+    renamed = G(
+        [replace(one, name=names[one.name]) for one in base.tensors],
+        [replace(n, inputs=[names[i] for i in n.inputs if i], outputs=[names[o] for o in n.outputs])
+         for n in base.nodes],
+        ["other/x"], ["other/y"],
+    )  # fmt: skip
+    other = tmp_path / "other.tflite"
+    other.write_bytes(build(renamed))
+    answer = json.loads(printed(diff, model, other, "--json"))
+    (only,) = answer["layers"]
+    assert only["changes"] == ["output scale x2"]
+    assert only["scale_ratio"] == 2
+    assert answer["same"] == 1
+
+
+def test_diff_of_equal_files_says_so(tmp_path: Path, model: Path) -> None:
+    assert "the same, byte for byte" in printed(diff, model, model)
+
+
+def test_inspect_imports_no_tensorflow_and_no_interpreter(model: Path) -> None:
+    code = (
+        "import sys\nfrom edgekit.cli.main import run\nassert run(['inspect', sys.argv[1]]) == 0\n"
+        "heavy = {'tensorflow', 'keras', 'scipy', 'sklearn', 'pydantic', 'h5py',"
+        " 'ai_edge_litert.interpreter'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, model], check=True, capture_output=True)
+
+
+def test_five_megabytes_take_less_than_a_second(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    tensors, nodes = [T("x0", [1, 1000])], []
+    # 50 layers of 100 kB: the size of MobileNetV2 in int8, and as hard to deflate.
+    for at in range(50):
+        content = rng.integers(-127, 128, (100, 1000)).astype(np.int8)
+        tensors += [
+            T(f"w{at}", [100, 1000], "INT8", content, scale=[0.1]),
+            T(f"x{at + 1}", [1, 100]),
+        ]
+        nodes.append(N("FULLY_CONNECTED", ["x0", f"w{at}"], [f"x{at + 1}"]))
+    path = tmp_path / "large.tflite"
+    path.write_bytes(build(G(tensors, nodes, ["x0"], ["x50"])))
+    assert path.stat().st_size > 5e6
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert edgekit("inspect", path, cwd=tmp_path).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time: a busy machine makes no difference.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+def damaged(count: int, seed: int) -> list[bytes]:
+    """Sound files with bytes changed, blocks swapped, or the end cut off."""
+    rng, files = np.random.default_rng(seed), []
+    whole = [build(int8_dense(), metadata={"note": b"n" * 50}), build(*LOOP)]
+    for number in range(count):
+        content = bytearray(whole[number % 2])
+        for at in rng.integers(8, len(content), 1 + number % 6):
+            content[at] = rng.choice([0, 1, 127, 255, rng.integers(256)])
+        files.append(
+            bytes(content[: len(content) if number % 5 else rng.integers(8, len(content))])
+        )
+    return files
+
+
+LOOP = (
+    G([T("x", [1, 9]), T("y", [1, 9])],
+      [N("WHILE", ["x"], ["y"],
+         options={"kind": "WhileOptions", "condSubgraphIndex": 1, "bodySubgraphIndex": 2})],
+      ["x"], ["y"]),
+    G([T("p", [1, 9]), T("q", [], "BOOL")], [N("LESS", ["p", "p"], ["q"])], ["p"], ["q"], None),
+    G([T("p", [1, 9]), T("q", [1, 9])], [N("RELU", ["p"], ["q"])], ["p"], ["q"], None),
+)  # fmt: skip
+
+
+def test_damaged_files_get_an_error_or_an_honest_report(tmp_path: Path) -> None:
+    path, refused = tmp_path / "damaged.tflite", []
+    for content in damaged(400, 7):
+        path.write_bytes(content)
+        begin = time.monotonic()
+        try:
+            printed(inspect, path)
+            json.loads(printed(inspect, path, "--json"))
+            printed(diff, path, path)
+        except EdgekitError as error:
+            refused.append(error.code)
+        assert time.monotonic() - begin < 5
+    assert 40 < len(refused) < 400
+    assert set(refused) == {"EK-MODEL-003"}
+
+
+@pytest.mark.slow
+def test_damaged_files_survive_the_command_line(tmp_path: Path) -> None:
+    def run(at: int, content: bytes) -> tuple[int, str]:
+        path = tmp_path / f"{at}.tflite"
+        path.write_bytes(content)
+        # 1 GiB of memory for the data, and 5 s.
+        done = subprocess.run(
+            [EDGEKIT, "inspect", path, "--json"], capture_output=True, text=True, timeout=20,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30)),
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(run, range(50), damaged(50, 8)))
+    for code, text in outcomes:
+        assert code in (0, 2), text
+        assert "Traceback" not in text
+    assert {code for code, _ in outcomes} == {0, 2}
