@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgekit.converters import flatbuffer, runtime_version
 from edgekit.converters.inspection import Inspection, explain
+from edgekit.converters.inspection.structure import COMPILED
 from edgekit.converters.inspection.summary import jsonable
 from edgekit.models import tflite
 from edgekit.targets import catalog
@@ -69,6 +70,10 @@ def _target(found: Inspection, target: catalog.Target) -> TargetFit:
 
 def _runtime(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     fit = runtime_version.fits(found.runtime, runtime.name, runtime.version)
+    compiled = [name for name in found.runtime.custom if name in COMPILED]
+    if compiled:
+        what, why, fix = COMPILED[compiled[0]]
+        return RuntimeFit(runtime.name, runtime.version, None, f"it holds {what}: {why}", fix)
     errors = [one.code for one in found.findings if one.severity == "error"]
     if fit.fits and errors:
         reason = f"the file has errors: {', '.join(errors)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.structure import entries
-from edgekit.converters.inspection.weights import UNUSED
+from edgekit.converters.inspection.weights import OVERLAP, UNUSED
 
 FLOATS = frozenset({"FLOAT32", "FLOAT64"})
 # Converters leave smaller weights in float on purpose.
@@ -57,6 +57,17 @@ def unfilled(facts: Facts) -> Iterator[Finding]:
             f"{counted(rows, 'constant does', 'constants do')} not fill the shape of its tensor",
             tuple(f"{row.tensor} {list(row.shape)} {row.dtype}: {row.bytes:,} B" for row in rows),
             "the file is damaged: a runtime refuses it, or reads past the end of the buffer",
+            "convert again, or fetch the file again",
+        )  # fmt: skip
+
+
+def overlapping(facts: Facts) -> Iterator[Finding]:
+    places = tuple(row.tensor for row in facts.weights if row.problem == OVERLAP)
+    if places:
+        yield Finding(
+            "EK-INSPECT-039", "error",
+            f"{counted(places, 'constant lies', 'constants lie')} over others in the file", places,
+            "constants add up to more than the file: it is damaged, or made to keep readers busy",
             "convert again, or fetch the file again",
         )  # fmt: skip
 

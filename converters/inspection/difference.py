@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.converters.flatbuffer import Quantization
 from edgekit.converters.inspection.summary import Edge, Inspection, Layer, jsonable
 from edgekit.types import Json, Measurement
 
-# Matching by position compares operator lists, which takes their product in time.
-MOST_POSITIONS = 4000
+# Aligning operator lists takes their product in time; longer ones are matched kind by kind.
+MOST_ALIGNED = 500
 
 
 @dataclass(frozen=True)
@@ -106,27 +107,39 @@ def _matched(
     before: tuple[Layer, ...], after: tuple[Layer, ...]
 ) -> list[tuple[Layer | None, Layer | None]]:
     """Pairs in the order of the second file, where it has them."""
-    names: dict[tuple[str, str], list[Layer]] = {}
+    names: dict[tuple[str, str], deque[Layer]] = {}
     for one in before:
-        names.setdefault((one.name, one.operator), []).append(one)
+        names.setdefault((one.name, one.operator), deque()).append(one)
     pairs: dict[int, Layer] = {}
     for at, one in enumerate(after):
         found = names.get((one.name, one.operator))
         if found:
-            pairs[at] = found.pop(0)
+            pairs[at] = found.popleft()
     taken = {id(one) for one in pairs.values()}
     left = [one for one in before if id(one) not in taken]
     right = [at for at in range(len(after)) if at not in pairs]
-    if len(left) + len(right) <= MOST_POSITIONS:
-        kinds = [one.operator for one in left], [after[at].operator for at in right]
-        blocks = difflib.SequenceMatcher(None, *kinds, autojunk=False).get_matching_blocks()
-        for i, j, size in blocks:
-            pairs.update({right[j + k]: left[i + k] for k in range(size)})
+    kinds = [one.operator for one in left], [after[at].operator for at in right]
+    pairs.update({right[j]: left[i] for i, j in _aligned(*kinds)})
     taken = {id(one) for one in pairs.values()}
     gone: list[tuple[Layer | None, Layer | None]] = [
         (one, None) for one in before if id(one) not in taken
     ]
     return [*((pairs.get(at), one) for at, one in enumerate(after)), *gone]
+
+
+def _aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
+    """Positions of the same operator in two lists."""
+    if len(left) + len(right) <= MOST_ALIGNED:
+        matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+        for i, j, size in matcher.get_matching_blocks():
+            yield from ((i + k, j + k) for k in range(size))
+        return
+    places: dict[str, deque[int]] = {}
+    for i, kind in enumerate(left):
+        places.setdefault(kind, deque()).append(i)
+    for j, kind in enumerate(right):
+        if places.get(kind):
+            yield places[kind].popleft(), j
 
 
 Digests = Mapping[tuple[int, str, str], tuple[str, ...]]
@@ -176,7 +189,7 @@ def _words(before: Layer, after: Layer, ratio: float | None, is_moved: bool) -> 
     if is_moved and before.bytes == after.bytes:
         words.append("other weights")
     elif before.bytes != after.bytes:
-        words.append("weights")
+        words.append(f"{'smaller' if after.bytes < before.bytes else 'larger'} constants")
     return words
 
 
@@ -247,8 +260,9 @@ def _metadata(before: Inspection, after: Inspection) -> list[str]:
     lines += [f"{name} added ({one.bytes:,} B)" for name, one in new.items() if name not in old]
     for name in new.keys() & old.keys():
         if before.file.metadata.get(name) != after.file.metadata.get(name):
-            lines.append(f"{name}: {old[name].text or old[name].bytes} to"
-                         f" {new[name].text or new[name].bytes}")  # fmt: skip
+            texts = (old[name].text, new[name].text)
+            told = f"{texts[0]} to {texts[1]}" if all(texts) else "other content"
+            lines.append(f"{name}: {told}")
     return sorted(lines)
 
 

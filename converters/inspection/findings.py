@@ -13,6 +13,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     structure.overwritten,
     structure.mixed,
     contents.unfilled,
+    contents.overlapping,
     contents.bad_numbers,
     scales.invalid_scales,
     scales.zero_points,

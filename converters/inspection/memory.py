@@ -116,12 +116,14 @@ def _spans(graph: Graph) -> list[Span]:
     ends = dict(begins)
     written = set(begins)
     for at, node in enumerate(graph.nodes):
-        for i in (*node.inputs, *node.outputs):
-            if i >= 0:
-                # Read, but written nowhere before: it must be there from the start.
-                begins.setdefault(i, at if i in node.outputs else 0)
-                ends[i] = at
-        written.update(i for i in node.outputs if i >= 0)
+        for i in (i for i in node.outputs if i >= 0):
+            begins.setdefault(i, at)
+            ends[i] = at
+            written.add(i)
+        for i in (i for i in node.inputs if i >= 0):
+            # Read, but written nowhere before: it must be there from the start.
+            begins.setdefault(i, 0)
+            ends[i] = at
     ends.update({i: last for i in graph.outputs if i in begins})
     for tensor in graph.tensors:
         if tensor.variable:

@@ -116,8 +116,15 @@ def islands(index: int, graph: Graph, found: tuple[NodePrecision, ...]) -> tuple
     if not is_quantized(found):
         return ()
     floats = [at for at, one in enumerate(found) if one.kind in ("float", "dynamic")]
+    borders = [
+        node
+        for node, one in zip(graph.nodes, found, strict=True)
+        if one.kind == "conversion" and not one.weights
+    ]
+    made = {i for node in borders for i in node.outputs if i >= 0}
+    read = {i for node in borders for i in node.inputs if i >= 0}
     groups = _components(graph, floats)
-    return tuple(Island(index, group, _place(graph, found, group)) for group in groups)
+    return tuple(Island(index, group, _place(graph, group, made, read)) for group in groups)
 
 
 def _components(graph: Graph, chosen: list[int]) -> list[tuple[int, ...]]:
@@ -147,16 +154,11 @@ def _touched(node: Node) -> Iterator[int]:
 
 
 def _place(
-    graph: Graph, found: tuple[NodePrecision, ...], group: tuple[int, ...]
+    graph: Graph, group: tuple[int, ...], made: set[int], read: set[int]
 ) -> Literal["at the start", "inside", "at the end", "beside"]:
-    """Where an island lies: conversions of activations before and after it tell."""
-    read = {i for at in group for i in graph.nodes[at].inputs if i >= 0}
-    made = {i for at in group for i in graph.nodes[at].outputs if i >= 0}
-    before = after = False
-    for node, one in zip(graph.nodes, found, strict=True):
-        if one.kind == "conversion" and not one.weights:
-            before = before or bool(read & set(node.outputs))
-            after = after or bool(made & set(node.inputs))
+    """Where an island lies, by what conversions of activations have made and read."""
+    before = any(i in made for at in group for i in graph.nodes[at].inputs)
+    after = any(i in read for at in group for i in graph.nodes[at].outputs)
     if before and after:
         return "inside"
     return "at the end" if before else "at the start" if after else "beside"

@@ -82,11 +82,12 @@ def _pairs(facts: Facts, first: str, second: str) -> Iterator[str]:
             for i in node.inputs:
                 readers.setdefault(i, []).append(node)
         constants = {tensor.index for tensor in graph.constants()}
+        outputs = set(graph.outputs)
         for node in graph.nodes:
             if node.operator != first or not node.outputs or set(node.inputs) & constants:
                 continue
             behind = readers.get(node.outputs[0], [])
-            is_output = node.outputs[0] in graph.outputs
+            is_output = node.outputs[0] in outputs
             if behind and not is_output and all(one.operator == second for one in behind):
                 yield node_name(graph, node)
 
@@ -220,7 +221,7 @@ def unsigned(facts: Facts) -> Iterator[Finding]:
 def empty(facts: Facts) -> Iterator[Finding]:
     if not any(graph.nodes for graph in facts.file.graphs):
         yield Finding(
-            "EK-INSPECT-012", "warning", "the file holds no operator", (),
+            "EK-INSPECT-012", "error", "the file holds no operator", (),
             "it computes nothing", "convert the model again, and look at the converter's log",
         )  # fmt: skip
 

@@ -153,8 +153,7 @@ def _edges(
 ) -> tuple[Edge, ...]:
     """In the graph's order; what the signature leaves out keeps its tensor's name."""
     names = {index: name for name, index in named.items()}
-    indices = [i for i in order if i >= 0]
-    indices += [i for i in names if i not in indices]
+    indices = dict.fromkeys([*(i for i in order if i >= 0), *names])
     return tuple(
         Edge(short(names.get(i, tensors[i].name)), short(tensors[i].name), tensors[i].dtype,
              shown(tensors[i]), tensors[i].quantization)

@@ -20,6 +20,8 @@ from edgekit.errors import ModelError
 LEVEL = 6
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 UNUSED = "(unused)"
+# Only buffers that lie over each other add up to more than the file.
+OVERLAP = "its bytes are those of other constants too"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def weights(file: TFLiteFile) -> tuple[Weight, ...]:
 
 def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
     owners: dict[int, str] = {}
+    left = file.size
     for number, graph in enumerate(file.graphs):
         readers = _readers(graph)
         for tensor in graph.constants():
@@ -70,7 +73,11 @@ def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
                 owner = owners[tensor.buffer]
                 shape = (tensor.dtype, tensor.shape)
                 yield functools.partial(Weight, *place, *shape, 0, 0.0, shared_with=owner)
+            elif tensor.bytes > left:
+                yield functools.partial(Weight, *place, tensor.dtype, tensor.shape, 0, 0.0,
+                                        problem=OVERLAP)  # fmt: skip
             else:
+                left -= tensor.bytes
                 owners[tensor.buffer] = short(tensor.name)
                 yield functools.partial(_measured, file, tensor, place)
 

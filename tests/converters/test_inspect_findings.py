@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from tflite_files import G, N, T, build, int8_dense
 
 from edgekit.converters import flatbuffer
@@ -114,6 +116,21 @@ def stateful() -> bytes:
     return chain(tensors, N("RNN", ["x", "w", "r", "b", "s"], ["y"]))
 
 
+def overlapping() -> bytes:
+    """Three small constants whose buffers are made to be that of a large one."""
+    base = int8_dense()
+    large = T("large", [100_000], "INT8", np.ones(100_000, "int8"))
+    content = bytearray(build(replace(base, tensors=[large, *base.tensors])))
+    model = schema.Model.GetRootAs(content, 0)
+    tables = [model.Buffers(i)._tab for i in range(1, model.BuffersLength())]
+    places = [table.Pos + table.Offset(4) for table in tables]
+    # Offsets lead forward only, and what is written first lies last.
+    target = places[0] + struct.unpack_from("<I", content, places[0])[0]
+    for place in places:
+        struct.pack_into("<I", content, place, target - place)
+    return bytes(content)
+
+
 # By code: severity, a place that must be named, and the file.
 PLANTED = {
     "EK-INSPECT-001": ("warning", "ELU inside (g)", island()),
@@ -130,7 +147,7 @@ PLANTED = {
     "EK-INSPECT-009": ("warning", "s", stateful()),
     "EK-INSPECT-010": ("warning", "x", relu(T("x", [1], "STRING"), T("y", [1], "STRING"))),
     "EK-INSPECT-011": ("warning", "b", two_inputs(None)),
-    "EK-INSPECT-012": ("warning", "", build(G([T("x", [1])], [], ["x"], ["x"]))),
+    "EK-INSPECT-012": ("error", "", build(G([T("x", [1])], [], ["x"], ["x"]))),
     "EK-INSPECT-013": ("error", "w (read by FULLY_CONNECTED)", changed(w={"data": None})),
     "EK-INSPECT-014": ("error", "x (RELU)", chain(
         [T("x", [1]), T("y", [1])], N("RELU", ["x"], ["x"]), N("RELU", ["x"], ["y"]))),
@@ -156,6 +173,7 @@ PLANTED = {
     "EK-INSPECT-037": ("warning", "x", build(G([T("x", [1])], [], ["x"], ["x"]))),
     "EK-INSPECT-038": ("info", "notes (9,000 B)",
                        build(int8_dense(), metadata={"notes": b"n" * 9000})),
+    "EK-INSPECT-039": ("error", "b", overlapping()),
     "EK-INSPECT-040": ("warning", "y", dynamic_dense(12)),
     "EK-INSPECT-041": ("warning", "y", dynamic_dense(3)),
     "EK-INSPECT-042": ("warning", "SOFTMAX says 1, needs 2 (y)", build(replace(

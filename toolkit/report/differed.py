@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from edgekit.converters.inspection import Difference
 from edgekit.converters.inspection.difference import LayerChange
 from edgekit.report import words
-from edgekit.report.inspected import NAME, Line, cut, macs
+from edgekit.report.inspected import Line, cut, macs
 from edgekit.report.table import Row, drawn
 from edgekit.types import Measurement
 
+NAME = 40
 HEADINGS = (("layer", ""), ("bytes", ""), ("after", ""), ("what changed", ""))
 
 
@@ -26,6 +27,7 @@ def summary_table(found: Difference) -> object:
         ("  zipped", *map(words.size, zips), _times(*zips)),
         ("operators", str(len(before.layers)), str(len(after.layers)), ""),
         ("tensors", *map(str, found.tensors), ""),
+        ("runtime", *(one.runtime.release or words.NONE for one in (before, after)), ""),
         ("MACs", *map(macs, found.macs), _measured(found.macs)),
         ("activations", *map(_bytes, found.memory), _measured(found.memory)),
     ]  # fmt: skip
@@ -79,9 +81,9 @@ def _moved(change: LayerChange) -> int:
 
 def _row(change: LayerChange) -> Row:
     sides = [words.size(one.bytes) if one else words.NONE for one in (change.before, change.after)]
-    text = "; ".join(change.changes)
+    first, *rest = change.changes
     return Row((
         (cut(change.name, NAME), change.operator),
         (sides[0], ""), (sides[1], ""),
-        (text, ""),
+        (first, "; ".join(rest)),
     ))  # fmt: skip

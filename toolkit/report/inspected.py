@@ -19,8 +19,8 @@ from edgekit.types import Measurement
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 HEADINGS = (
-    ("layer", "operator, precision"), ("MACs", ""), ("bytes", "share of file"),
-    ("zeros", "unique values"), ("zip", ""), ("output", ""),
+    ("layer", "operator, precision"), ("MACs", ""), ("bytes", "share"),
+    ("zeros", "unique"), ("zip", ""), ("output", ""),
 )  # fmt: skip
 OPERATOR_HEADINGS = (("operator", ""), ("version", ""), ("count", ""), ("precision", ""))
 NAME = 44
@@ -67,17 +67,17 @@ def _entry_lines(entry: Entry) -> Iterator[Line]:
     yield _labelled("  operators", f"{entry.nodes:,}"), ""
     count = entry.macs
     told = f"{macs(count)} per item" if count.value is not None else _unavailable(count)
-    yield _labelled("  MACs", told), ""
+    yield from _wrapped_label("  MACs", told)
     yield from _memory_lines(entry.memory)
 
 
 def _memory_lines(plan: Memory) -> Iterator[Line]:
     peak = plan.peak
     if peak.value is None:
-        yield _labelled("  activations", _unavailable(peak)), ""
+        yield from _wrapped_label("  activations", _unavailable(peak))
         return
     where = f" at {plan.operator}" if plan.operator else ""
-    yield _labelled("  activations", f"at least {words.size(peak.value)} at once{where}"), ""
+    yield from _wrapped_label("  activations", f"at least {words.size(peak.value)} at once{where}")
     if plan.state:
         yield _labelled("  state", f"{words.size(plan.state)} of variables, in that figure"), ""
     if plan.unpacked:
