@@ -49,7 +49,7 @@ def check(path: Path, file: TFLiteFile) -> None:
     if custom:
         hint = "no runtime here can run it, so nothing can be judged by it"
         message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
-        raise ModelError("EK-MODEL-019", message, hint)
+        raise ModelError("EK-MODEL-021", message, hint)
     held = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
     tensors = [t for graph in file.graphs for t in graph.tensors]
     quantized = [t for t in tensors if t.quantization is not None and t.dtype != "FLOAT32"]

@@ -90,10 +90,10 @@ def test_compress_refuses_a_tflite(digits_run: Path, tmp_path: Path) -> None:
         ("misc_tflite/two_signatures.tflite", "EK-MODEL-011", "add, multiply"),
         ("misc_tflite/partly_quantized_mnist.tflite", "EK-MODEL-006", "INT8"),
         ("misc_tflite/trained_lstm_int8.tflite", "EK-MODEL-006", "INT8"),
-        ("bad_tflite/double_flex.tflite", "EK-MODEL-019", "FlexDouble"),
-        ("bad_tflite/custom_sinh.tflite", "EK-MODEL-019", "Sinh"),
+        ("bad_tflite/double_flex.tflite", "EK-MODEL-021", "FlexDouble"),
+        ("bad_tflite/custom_sinh.tflite", "EK-MODEL-021", "Sinh"),
         ("bad_tflite/string_input_model.tflite", "EK-MODEL-010", "string"),
-        ("coral/keras_lstm_mnist_ptq_edgetpu.tflite", "EK-MODEL-019", "edgetpu-custom-op"),
+        ("coral/keras_lstm_mnist_ptq_edgetpu.tflite", "EK-MODEL-021", "edgetpu-custom-op"),
     ],
 )
 def test_real_files_are_refused_when_nothing_can_be_made_of_them(
