@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.compression import compression_lines
-from edgekit.report.recovery import recovery_lines
 from edgekit.report.npu import npu_lines
+from edgekit.report.recovery import recovery_lines
 from edgekit.types import Evaluation, Report, SchemeResult, Status
 
 MARKS = {
