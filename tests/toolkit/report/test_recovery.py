@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -80,13 +81,7 @@ def test_recovery_fits_the_schema_and_survives_the_way_to_json_and_back(
     mixed = replace(first, id="mixed", precision="mixed", recovery=RECOVERY)
     report = replace(plain, candidates=(first, *others, mixed))
     written = document.to_json(report)
-    jsonschema.validate(written, document_schema())
+    jsonschema.validate(written, json.loads(document.SCHEMA.read_text()))
     assert document.from_json(written).candidates[-1].recovery == RECOVERY
     assert "mixed: 2 of 31 operators in float" in summary(report)
     assert "see mixed" in summary(report)
-
-
-def document_schema() -> Any:
-    import json
-
-    return json.loads(document.SCHEMA.read_text())
