@@ -15,6 +15,8 @@ from edgekit.models import tflite
 from edgekit.targets import catalog
 from edgekit.types import Json
 
+# Free shapes, Flex, and strings: TFLM has none of them.
+NOT_BARE = frozenset({"EK-INSPECT-005", "EK-INSPECT-006", "EK-INSPECT-010"})
 Verdict = Literal["fits", "fits in part", "does not fit", "not known"]
 
 
@@ -56,7 +58,11 @@ def fits(found: Inspection) -> tuple[TargetFit, ...]:
 
 
 def _target(found: Inspection, target: catalog.Target) -> TargetFit:
-    rows = tuple(_runtime(found, one) for one in target.runtimes)
+    refusal = _bare_refusal(found, target)
+    rows = tuple(
+        RuntimeFit(one.name, one.version, False, *refusal) if refusal else _runtime(found, one)
+        for one in target.runtimes
+    )
     answers = {row.fits for row in rows}
     verdict: Verdict = "fits in part"
     if answers == {True}:
@@ -66,6 +72,18 @@ def _target(found: Inspection, target: catalog.Target) -> TargetFit:
     elif True not in answers:
         verdict = "not known"
     return TargetFit(target.id, target.title, verdict, rows)
+
+
+def _bare_refusal(found: Inspection, target: catalog.Target) -> tuple[str, str] | None:
+    """Why an accelerator, or a microcontroller, cannot take the file; and the fix."""
+    if target.npu is not None and not any(n.precision.kind == "integer" for n in found.layers):
+        reason = f"{target.npu.accelerator} computes in integers only, and no operator here does"
+        return reason, "convert with --precision int8"
+    if target.system == "bare metal":
+        one = next((one for one in found.findings if one.code in NOT_BARE), None)
+        if one is not None:
+            return f"microcontrollers do not take this: {one.message}", one.fix
+    return None
 
 
 def _runtime(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:

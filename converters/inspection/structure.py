@@ -98,8 +98,8 @@ def free_batch(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-004", "warning", f"the batch of {counted(places, 'input')} is free",
             tuple(places),
-            "TFLM, Vela, the Edge TPU compiler and LiteRT.js take static shapes only; elsewhere"
-            " memory is planned anew when the shape changes",
+            "compilers for NPUs, and LiteRT.js, may refuse it; elsewhere memory is planned anew"
+            " when the batch changes",
             "convert with a static batch of 1",
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ def content(path: Path) -> bytes:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             raise _other(path, "a SavedModel folder")
-        raise ModelError("EK-MODEL-019", f"{path} is a folder", "name a .tflite file in it")
+        raise ModelError("EK-MODEL-025", f"{path} is a folder", "name a .tflite file in it")
     begin = head(path)
     if begin[4:8] != b"TFL3":
         if begin[:8] == HDF5:
@@ -41,4 +41,4 @@ def content(path: Path) -> bytes:
 
 def _other(path: Path, what: str) -> ModelError:
     message = f"{path} is {what}, not a .tflite file"
-    return ModelError("EK-MODEL-019", message, CONVERT.format(path=path))
+    return ModelError("EK-MODEL-025", message, CONVERT.format(path=path))

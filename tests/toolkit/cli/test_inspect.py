@@ -22,6 +22,7 @@ from conftest import EDGEKIT, edgekit
 from edgekit.cli.diff import command as diff
 from edgekit.cli.inspect import command as inspect
 from edgekit.errors import EdgekitError, ModelError
+from edgekit.inspection import fits
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_inspect_tells_what_a_user_asks(model: Path) -> None:
         "file claims    1.14.0",
         "int8: 2 operators, 100.0% of the MACs",
         "pip tflite-runtime 2.14.0",
-        "linux-x86_64    fits on litert 2.3.0, tflite-runtime 2.14.0",
+        "fits on litert 2.3.0, tflite-runtime 2.14.0",
     ):
         assert part in text, text
     assert max(map(len, text.splitlines())) <= 100
@@ -62,7 +63,8 @@ def test_inspect_json_holds_all_that_is_shown(model: Path) -> None:
     assert answer["runtime"]["release"] == "1.14.0"
     assert answer["precisions"] == {"int8": 2}
     assert [row["tensor"] for row in answer["weights"]] == ["w", "b"]
-    assert {row["verdict"] for row in answer["targets"]} == {"fits"}
+    verdicts = {row["target"]: row["verdict"] for row in answer["targets"]}
+    assert verdicts["linux-x86_64"] == verdicts["raspberry-pi-4"] == "fits"
     assert answer["findings"] == []
 
 
@@ -101,12 +103,12 @@ KINDS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "empty": (lambda path: path.touch(), "EK-MODEL-002", "is empty"),
     "lfs": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
             "EK-MODEL-002", "Git LFS pointer"),
-    "folder": (lambda path: path.mkdir(), "EK-MODEL-019", "is a folder"),
+    "folder": (lambda path: path.mkdir(), "EK-MODEL-025", "is a folder"),
     "saved model": (lambda path: (path.mkdir(), (path / "saved_model.pb").write_bytes(b"x")),
-                    "EK-MODEL-019", "SavedModel folder"),
-    "h5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "EK-MODEL-019",
+                    "EK-MODEL-025", "SavedModel folder"),
+    "h5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "EK-MODEL-025",
            "HDF5 file"),
-    "zip": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "EK-MODEL-019", ".keras"),
+    "zip": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "EK-MODEL-025", ".keras"),
     "noise": (lambda path: path.write_bytes(bytes(range(256))), "EK-MODEL-003", "cannot be read"),
     "header": (lambda path: path.write_bytes(b"\x08\x00\x00\x00TFL3"), "EK-MODEL-003", ""),
 }  # fmt: skip
@@ -135,6 +137,20 @@ def test_targets_fit_names_what_does_not_run_and_the_nearest_fix(tmp_path: Path)
     assert "tflite-runtime 2.14.0 is older than 2.17.0" in done.stdout
     assert "disable_per_channel_quantization_for_dense_layers" in done.stdout
     assert edgekit("targets", "fit", cwd=tmp_path).returncode == 2
+
+
+def test_float_files_do_not_fit_an_npu(tmp_path: Path) -> None:
+    tensors = [T("x", [1, 4]), T("w", [3, 4], data=np.ones((3, 4), "f4")), T("y", [1, 3])]
+    node = N("FULLY_CONNECTED", ["x", "w"], ["y"], 6)
+    path = tmp_path / "float.tflite"
+    path.write_bytes(build(G(tensors, [node], ["x"], ["y"])))
+    rows = {row.target: row for row in fits(public.inspect(path))}
+    npu = rows["cortex-m55-ethos-u55-128"]
+    assert npu.verdict == "does not fit"
+    assert "computes in integers only" in npu.runtimes[0].reason
+    assert npu.runtimes[0].fix == "convert with --precision int8"
+    assert rows["cortex-m4"].verdict == "not known"
+    assert rows["linux-x86_64"].verdict == "fits"
 
 
 def test_diff_tells_quantization_weights_and_operators(tmp_path: Path, model: Path) -> None:

@@ -30,7 +30,7 @@ def codes(found: Inspection) -> set[str]:
 
 
 def verdicts(found: Inspection) -> set[str]:
-    return {one.verdict for one in fits(found)}
+    return {one.verdict for one in fits(found) if one.target.startswith("linux-")}
 
 
 def is_mobilenet(found: Inspection) -> bool:
