@@ -1,6 +1,7 @@
-"""The precisions: how the converter is set for each, and what its file must then hold.
+"""The precisions: how each is made, and what its file must then hold.
 
-Source: TensorFlow's guide "Post-training quantization". A new precision is one row.
+Source: TensorFlow's guide "Post-training quantization"; for 4-bit weights the recipes of
+ai-edge-quantizer. A new precision is one row.
 """
 
 from __future__ import annotations
@@ -9,21 +10,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters import precision_checks as check
+from edgekit.converters.quantization.recipe import Rule
+from edgekit.types import Conversion
+
+RECIPE = "mixed"
 
 
 @dataclass(frozen=True)
 class Precision:
-    """One precision: what it is, whether it calibrates, its settings, and the check of its file.
+    """One precision: what it is, whether it calibrates, how it is made, the check of its file.
 
-    ``configure(converter)`` sets a TFLiteConverter; ``problem(file)`` says in words what is wrong
-    with a file that claims this precision, or nothing.
+    ``configure(converter)`` sets a TFLiteConverter; without it the file is made from the float32
+    one by ``rules``, or for ``mixed`` by the project's. ``problem(file)`` says in words what is
+    wrong with a file that claims this precision, or nothing. ``integer`` means integer throughout
+    but for the edges, ``hybrid`` integer weights under float activations.
     """
 
     title: str
     calibrated: bool
-    configure: Callable[[Any], None]
-    problem: Callable[[TFLiteFile], str]
+    problem: check.Check
+    configure: Callable[[Any], None] | None = None
+    rules: tuple[Rule, ...] = ()
+    integer: bool = False
+    hybrid: bool = False
 
 
 def _float32(converter: Any) -> None:
@@ -43,48 +53,68 @@ def _dynamic(converter: Any) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
-def _int8(converter: Any) -> None:
-    import tensorflow as tf
+def _integer(edges: str, operators: str) -> Callable[[Any], None]:
+    """Integer throughout, by names of a dtype and of an operator set of TensorFlow's."""
 
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    def configure(converter: Any) -> None:
+        import tensorflow as tf
 
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, operators)]
+        converter.inference_input_type = getattr(tf, edges)
+        converter.inference_output_type = getattr(tf, edges)
 
-def _is_float32(file: TFLiteFile) -> str:
-    if file.weights.keys() - {"FLOAT32"}:
-        return f"it holds {', '.join(sorted(file.weights))} weights"
-    return ""
-
-
-def _is_float16(file: TFLiteFile) -> str:
-    return "" if "FLOAT16" in file.weights else "no weight is float16: it was not quantized"
+    return configure
 
 
-def _is_dynamic(file: TFLiteFile) -> str:
-    if not file.float_operators:
-        return "no operator computes in float: it is quantized throughout"
-    if "INT8" in file.weights:
-        return ""
-    return (
-        "no weight is int8, so it is a float32 file: TensorFlow leaves weights of fewer than 1,024"
-        " elements, and fused recurrent layers, as they are"
-    )
-
-
-def _is_int8(file: TFLiteFile) -> str:
-    edges = {tensor.dtype for tensor in (*file.inputs, *file.outputs)} - {"INT8"}
-    if edges:
-        return f"its inputs and outputs are {', '.join(sorted(edges))}, not int8"
-    if file.float_operators:
-        return "operators stayed float: " + ", ".join(file.float_operators)
-    return ""
-
+INT8 = "TFLITE_BUILTINS_INT8"
+INT16 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
+# Where an operator has no kernel for 4-bit weights, it gets 8-bit ones.
+INT4 = (Rule("int8-weights"), Rule("int4"))
+BLOCK32 = (*INT4, Rule("int4-block32"))
 
 PRECISIONS: Mapping[str, Precision] = {
-    "float32": Precision("32-bit float", False, _float32, _is_float32),
-    "float16": Precision("16-bit float weights", False, _float16, _is_float16),
-    "dynamic": Precision("int8 weights, float activations", False, _dynamic, _is_dynamic),
-    "int8": Precision("int8 throughout, in and out", True, _int8, _is_int8),
-}
+    "float32": Precision("32-bit float", False, check.is_float32, _float32),
+    "float16": Precision("16-bit float weights", False, check.is_float16, _float16),
+    "dynamic": Precision(
+        "int8 weights, float activations", False, check.is_dynamic, _dynamic, hybrid=True
+    ),
+    "int8": Precision(
+        "int8 throughout, in and out",
+        True, check.is_integer("INT8", "INT8"), _integer("int8", INT8), integer=True,
+    ),
+    "int8-float-io": Precision(
+        "int8 throughout, float in and out",
+        True, check.is_integer("FLOAT32", "INT8"), _integer("float32", INT8), integer=True,
+    ),
+    "uint8-io": Precision(
+        "int8 throughout, uint8 in and out",
+        True, check.is_integer("UINT8", "INT8"), _integer("uint8", INT8), integer=True,
+    ),
+    "int16x8": Precision(
+        "int16 activations, int8 weights, int16 in and out",
+        True, check.is_integer("INT16", "INT16"), _integer("int16", INT16), integer=True,
+    ),
+    "int4": Precision("4-bit weights, computed in float", False, check.is_int4_alone, rules=INT4),
+    "int4-block32": Precision(
+        "4-bit weights with a scale for every 32", False, check.is_int4_block32, rules=BLOCK32
+    ),
+    RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.is_mixed),
+}  # fmt: skip
+
+
+def profile_of(precision: str, conversion: Conversion) -> str:
+    """The profile's name where it changes how this precision is made, else nothing."""
+    row = PRECISIONS[precision]
+    coarser = conversion.granularity == "per-tensor" and (row.hybrid or row.integer)
+    dense = row.hybrid and not conversion.per_channel_dense
+    return conversion.profile if coarser or dense else ""
+
+
+def refusal(precision: str, conversion: Conversion) -> str:
+    """Why a target takes no file of this precision, or nothing."""
+    if precision in conversion.refuses:
+        return conversion.refuses[precision]
+    if conversion.operator_set == "int8" and not PRECISIONS[precision].integer:
+        return "the target computes in integers only"
+    return ""

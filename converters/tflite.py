@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgekit.converters import flex
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.errors import ConversionError, EdgekitError
+from edgekit.types import Conversion
 
 FILE = "model.tflite"
 FEWEST_SAMPLES = 2
 
 
+SIXTEEN = re.compile(r"Quantization to 16x8-bit not yet supported for op: '(\w+)'")
+
+
 def convert(
-    saved_model: Path, precision: str, representative: Mapping[str, Path] | None, folder: Path
+    saved_model: Path,
+    precision: str,
+    representative: Mapping[str, Path] | None,
+    folder: Path,
+    conversion: Conversion | None = None,
 ) -> Mapping[str, Any]:
     """Write ``model.tflite`` at a precision into ``folder``.
 
-    ``representative`` holds preprocessed items ``[n, ...]`` by input name, as ``.npy``. Raises
-    :class:`ConversionError` with the converter's own reason.
+    ``representative`` holds preprocessed items ``[n, ...]`` by input name, as ``.npy``; the
+    ``conversion`` is the target's, with what the project allows. Raises :class:`ConversionError`
+    with the converter's own reason.
     """
     import tensorflow as tf
 
     wanted = PRECISIONS[precision]
+    if wanted.configure is None:
+        raise ValueError(f"{precision} is not made from a SavedModel")
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
     )
     wanted.configure(converter)
+    _profile(converter, conversion or Conversion(), wanted.hybrid)
     if wanted.calibrated:
         converter.representative_dataset = _feeds(precision, representative)
     try:
@@ -37,11 +51,40 @@ def convert(
     except EdgekitError:
         raise
     except Exception as error:
-        raise ConversionError(
-            "EK-CONVERT-001", f"TensorFlow cannot convert this model to {precision}", _reason(error)
-        ) from error
+        raise _refusal(error, precision) from error
     (folder / FILE).write_bytes(content)
     return {}
+
+
+def _profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
+    """What a target's profile asks of the converter, besides the precision."""
+    import tensorflow as tf
+
+    if hybrid and not conversion.per_channel_dense:
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if conversion.granularity == "per-tensor":
+        converter._experimental_disable_per_channel = True
+    if conversion.flex:
+        admitted = [*converter.target_spec.supported_ops, tf.lite.OpsSet.SELECT_TF_OPS]
+        converter.target_spec.supported_ops = admitted
+    converter.allow_custom_ops = bool(conversion.custom_operators)
+
+
+def _refusal(error: Exception, precision: str) -> ConversionError:
+    """The converter's error as ours; those that many models meet say what to do."""
+    text = str(error)
+    lacking = flex.refusal(text)
+    if lacking is not None:
+        return lacking
+    if found := SIXTEEN.search(text):
+        message = f"TensorFlow has no form of {found[1]} with 16-bit activations"
+        hint = (
+            "use int8; or keep such operators in float: [[convert.mixed]] with precision ="
+            ' "int16x8", which ai-edge-quantizer makes'
+        )
+        return ConversionError("EK-CONVERT-005", message, hint)
+    message = f"TensorFlow cannot convert this model to {precision}"
+    return ConversionError("EK-CONVERT-001", message, _reason(error))
 
 
 def _feeds(precision: str, representative: Mapping[str, Path] | None) -> Any:

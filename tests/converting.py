@@ -10,9 +10,14 @@ CONVERT = """
 import json, sys
 from pathlib import Path
 import keras, numpy as np, tf_keras
+from edgekit.converters import flatbuffer
+from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
+from edgekit.converters.quantization.recipe import Rule
 from edgekit.converters.tflite import FILE, convert
 from edgekit.errors import EdgekitError
 from edgekit.models.export import export_keras
+from edgekit.types import Conversion
 
 folder, models, digits = map(Path, sys.argv[1:])
 x = np.load(digits / "train.npz")["x"].astype("float32") / 16
@@ -28,21 +33,60 @@ def exported(name, model):
 
 outcomes = {}
 
-def converted(label, saved_model, precision, feed=None):
+def outcome(label, work):
     place = folder / label
     place.mkdir(exist_ok=True)
     try:
-        files = feed and {name: folder / file for name, file in feed.items()}
-        convert(saved_model, precision, files, place)
+        work(place)
         (place / FILE).rename(folder / f"{label}.tflite")
         outcomes[label] = ""
     except EdgekitError as error:
         outcomes[label] = error.code + " " + error.message
 
+def converted(label, saved_model, precision, feed=None, **settings):
+    files = feed and {name: folder / file for name, file in feed.items()}
+    conversion = Conversion(**settings)
+    outcome(label, lambda place: convert(saved_model, precision, files, place, conversion))
+
 network = keras.saving.load_model(models / "keras3.keras", compile=False)
 tiny = exported("tiny", network)
-for precision in ("float32", "float16", "dynamic", "int8"):
-    converted(precision, tiny, precision, {"image": "representative.npy"})
+IMAGE = {"image": folder / "representative.npy"}
+base = folder / "float32.tflite"
+for precision, row in PRECISIONS.items():
+    if row.configure:
+        converted(precision, tiny, precision, {"image": "representative.npy"})
+    elif row.rules:
+        outcome(precision, lambda place: edge_quantizer.quantize(base, row.rules, {}, place))
+converted("dynamic@tflite-2.14", tiny, "dynamic", per_channel_dense=False)
+whole = {"granularity": "per-tensor"}
+converted("int8@per-tensor", tiny, "int8", {"image": "representative.npy"}, **whole)
+
+def by_edge_quantizer(label, *rules):
+    outcome(label, lambda place: edge_quantizer.quantize(base, rules, IMAGE, place))
+
+def by_tensorflow(label, *rules):
+    ranges = folder / "ranges" / calibration.FILE
+    outcome(label, lambda place: int8_recipe.quantize(base, rules, ranges, True, place))
+
+(folder / "ranges").mkdir()
+calibration.calibrate(base, IMAGE, folder / "ranges")
+softmax = Rule("float32", operator="SOFTMAX")
+by_tensorflow("mixed", Rule("int8"), softmax)
+by_tensorflow("mixed-later-wins", softmax, Rule("int8"))
+first = Rule("float32", name="conv2d"), Rule("int8", name="conv2d_1")
+by_tensorflow("mixed-by-name", Rule("int8"), *first)
+by_tensorflow("mixed-nothing", Rule("float32"))
+by_tensorflow("mixed-unknown", Rule("int8", operator="CONV_3D"))
+by_tensorflow("mixed-no-match", Rule("int8", name="digti"))
+by_edge_quantizer("mixed-int4", Rule("int8"), Rule("int4", operator="FULLY_CONNECTED"))
+by_edge_quantizer("mixed-unable", Rule("int4", operator="SOFTMAX"))
+by_edge_quantizer("quantizer-dynamic", Rule("dynamic"))
+
+# As ai-edge-quantizer leaves it: version 1 on every operator.
+stamp = edge_quantizer.stamp_versions
+edge_quantizer.stamp_versions = lambda content: content
+by_edge_quantizer("quantizer-raw", Rule("dynamic"))
+edge_quantizer.stamp_versions = stamp
 converted("int8-none", tiny, "int8")
 converted("int8-empty", tiny, "int8", {"image": "none.npy"})
 converted("int8-one", tiny, "int8", {"image": "one.npy"})
@@ -77,6 +121,9 @@ np.save(folder / "test-digit.npy", np.asarray(network(test.astype("float32") / 1
 
 def make(folder: Path, models: Path, digits: Path) -> None:
     """Fill ``folder``: a ``.tflite`` for each precision of the trained network, and odd ones.
+
+    ``quantizer-raw.tflite`` is as ai-edge-quantizer writes it, ``quantizer-dynamic`` as edgekit
+    does; ``mixed*`` are recipes.
 
     ``outcomes.json`` says by name how each conversion went: nothing, or the error. ``test.npy``
     holds 100 raw digits and ``test-digit.npy`` Keras's answers for them scaled by 1/16;

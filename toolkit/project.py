@@ -116,6 +116,14 @@ class RecoverTable(Table):
     evaluations: int = Field(default=24, ge=1)
 
 
+class MixedTable(Table):
+    """One rule of a recipe; of the rules that fit an operator the last decides."""
+
+    precision: str
+    operator: str = ""
+    name: str = ""
+
+
 class ConvertTable(Table):
     precisions: tuple[str, ...] = Field(
         default=("float32", "float16", "dynamic", "int8"), min_length=1
@@ -123,6 +131,9 @@ class ConvertTable(Table):
     unroll: bool = False
     recover: Annotated[RecoverTable | None, BeforeValidator(switched)] = None
     metadata: bool = False
+    mixed: tuple[MixedTable, ...] = ()
+    flex: bool = False
+    custom_operators: tuple[str, ...] = ()
 
 
 class EvaluateTable(Table):

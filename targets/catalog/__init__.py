@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from edgekit.types import Conversion
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,7 +45,7 @@ class Npu:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of device: what it is, the runtimes it may meet, and the bundle it takes."""
+    """A kind of device: what it is, the runtimes it may meet, how files and bundles are made."""
 
     id: str
     title: str
@@ -53,6 +55,7 @@ class Target:
     runtimes: tuple[Runtime, ...]
     notes: tuple[str, ...]
     npu: Npu | None = None
+    conversion: Conversion = field(default_factory=Conversion)
 
 
 def names() -> tuple[str, ...]:
@@ -87,7 +90,14 @@ def parse(name: str, table: dict[str, Any]) -> Target:
         runtimes=runtimes,
         notes=tuple(table.get("notes", ())),
         npu=Npu(**table["npu"]) if "npu" in table else None,
+        conversion=_conversion(table.get("conversion", {})),
     )
+
+
+def _conversion(table: dict[str, Any]) -> Conversion:
+    """A profile from its table. Raises :class:`TypeError` where a key is unknown."""
+    custom = tuple(table.get("custom_operators", ()))
+    return Conversion(**{**table, "custom_operators": custom})
 
 
 def host() -> str | None:

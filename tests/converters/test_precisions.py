@@ -10,7 +10,8 @@ import pytest
 
 from conftest import once
 from edgekit.converters import flatbuffer
-from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
+from edgekit.types import Conversion
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def outcomes(converted: Path) -> dict[str, str]:
     return dict(json.loads((converted / "outcomes.json").read_text()))
 
 
-@pytest.mark.parametrize("claimed", PRECISIONS)
+@pytest.mark.parametrize("claimed", sorted(PRECISIONS.keys() - {"mixed"}))
 @pytest.mark.parametrize("real", PRECISIONS)
 def test_a_file_fits_its_own_precision_and_no_other(
     converted: Path, claimed: str, real: str
@@ -35,9 +36,40 @@ def test_a_file_fits_its_own_precision_and_no_other(
 
 
 @pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [("float32", "FLOAT32"), ("float16", "FLOAT16"), ("dynamic", "INT8"), ("int8", "INT8")],
+    "real", ["float32", "int8", "int8-float-io", "uint8-io", "int16x8", "mixed"]
 )
+def test_a_file_of_one_precision_is_not_mixed(converted: Path, real: str) -> None:
+    problem = PRECISIONS["mixed"].problem(flatbuffer.read(converted / f"{real}.tflite"))
+    assert (problem == "") == (real == "mixed"), problem
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        ("float32", "FLOAT32"), ("float16", "FLOAT32"), ("dynamic", "FLOAT32"), ("int8", "INT8"),
+        ("int8-float-io", "FLOAT32"), ("uint8-io", "UINT8"), ("int16x8", "INT16"),
+        ("int4", "FLOAT32"), ("int4-block32", "FLOAT32"), ("mixed", "FLOAT32"),
+    ],
+)  # fmt: skip
+def test_the_edges_are_of_the_precisions_dtype(converted: Path, precision: str, dtype: str) -> None:
+    file = flatbuffer.read(converted / f"{precision}.tflite")
+    assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == {dtype}
+
+
+def test_blocks_are_of_32(converted: Path) -> None:
+    file = flatbuffer.read(converted / "int4-block32.tflite")
+    found = [t.quantization for graph in file.graphs for t in graph.tensors if t.quantization]
+    assert 32 in {one.block_size for one in found}
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        ("float32", "FLOAT32"), ("float16", "FLOAT16"), ("dynamic", "INT8"), ("int8", "INT8"),
+        ("int8-float-io", "INT8"), ("uint8-io", "INT8"), ("int16x8", "INT8"), ("int4", "INT4"),
+        ("int4-block32", "INT4"),
+    ],
+)  # fmt: skip
 def test_the_weights_are_of_the_precisions_dtype(
     converted: Path, precision: str, dtype: str
 ) -> None:
@@ -46,7 +78,8 @@ def test_the_weights_are_of_the_precisions_dtype(
 
 
 @pytest.mark.parametrize(
-    ("precision", "share"), [("float16", 0.75), ("dynamic", 0.6), ("int8", 0.6)]
+    ("precision", "share"),
+    [("float16", 0.75), ("dynamic", 0.6), ("int8", 0.6), ("int16x8", 0.6), ("int4", 0.4)],
 )
 def test_the_file_is_smaller_than_float32(converted: Path, precision: str, share: float) -> None:
     size = (converted / f"{precision}.tflite").stat().st_size
@@ -76,4 +109,63 @@ def test_prelu_is_int8_throughout(converted: Path, outcomes: dict[str, str]) -> 
 
 def test_every_precision_has_a_title() -> None:
     assert all(precision.title for precision in PRECISIONS.values())
-    assert [name for name, p in PRECISIONS.items() if p.calibrated] == ["int8"]
+    calibrated = {name for name, precision in PRECISIONS.items() if precision.calibrated}
+    assert calibrated == {"int8", "int8-float-io", "uint8-io", "int16x8", "mixed"}
+
+
+def versions(path: Path, operator: str) -> set[int]:
+    return {one.version for one in flatbuffer.read(path).operators if one.name == operator}
+
+
+def per_channel(path: Path) -> set[str]:
+    """The kinds of operators whose weights have a scale per channel."""
+    graph = flatbuffer.read(path).graphs[0]
+    return {
+        node.operator
+        for node in graph.nodes
+        for found in [graph.tensors[i].quantization for i in node.inputs[1:2] if i >= 0]
+        if found is not None and found.per_channel
+    }
+
+
+def test_profile_makes_dense_layers_that_old_runtimes_run(converted: Path) -> None:
+    assert versions(converted / "dynamic.tflite", "FULLY_CONNECTED") == {12}
+    assert versions(converted / "dynamic@tflite-2.14.tflite", "FULLY_CONNECTED") == {9}
+    assert PRECISIONS["dynamic"].problem(
+        flatbuffer.read(converted / "dynamic@tflite-2.14.tflite")
+    ) == ""  # fmt: skip
+
+
+def test_profile_sets_the_granularity(converted: Path) -> None:
+    assert per_channel(converted / "int8.tflite") == {"CONV_2D", "FULLY_CONNECTED"}
+    assert per_channel(converted / "int8@per-tensor.tflite") == set()
+
+
+OLD = Conversion("old", per_channel_dense=False)
+COARSE = Conversion("coarse", granularity="per-tensor")
+INTEGER = Conversion("integer", operator_set="int8", refuses={"uint8-io": "its driver is signed"})
+
+
+@pytest.mark.parametrize(
+    ("conversion", "changed"),
+    [
+        (Conversion("same"), set()),
+        (OLD, {"dynamic"}),
+        (COARSE, {"dynamic", "int8", "int8-float-io", "uint8-io", "int16x8"}),
+    ],
+)
+def test_profile_is_named_where_it_changes_a_precision(
+    conversion: Conversion, changed: set[str]
+) -> None:
+    named = {name for name in PRECISIONS if profile_of(name, conversion)}
+    assert named == changed
+
+
+@pytest.mark.parametrize(
+    ("precision", "reason"),
+    [("int8", ""), ("float32", "integers only"), ("int4", "integers only"),
+     ("uint8-io", "its driver is signed")],
+)  # fmt: skip
+def test_integer_target_refuses_what_computes_in_float(precision: str, reason: str) -> None:
+    found = refusal(precision, INTEGER)
+    assert (reason in found) if reason else not found

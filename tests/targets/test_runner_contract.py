@@ -124,8 +124,12 @@ def answers(model: Path, runtime: str, items: Path, folder: Path, **changes: Any
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(
     ("precision", "tolerance"),
-    [("float32", 1e-5), ("float16", 0.01), ("dynamic", 0.05), ("int8", 0.15)],
-)
+    [
+        ("float32", 1e-5), ("float16", 0.01), ("dynamic", 0.05), ("dynamic@tflite-2.14", 0.05),
+        ("int8", 0.15), ("int8-float-io", 0.15), ("uint8-io", 0.15), ("int16x8", 0.05),
+        ("mixed", 0.15), ("mixed-by-name", 0.15),
+    ],
+)  # fmt: skip
 def test_runner_answers_as_keras_does(
     converted: Path, tmp_path: Path, precision: str, tolerance: float, runtime: str
 ) -> None:

@@ -84,13 +84,13 @@ def work(progress):
         progress(done, 3, f"step {done}")
     return "worked"
 
-def convert(saved_model, precision, representative, folder):
+def convert(saved_model, precision, representative, folder, conversion):
     import os
     from edgekit.converters import tflite
     if precision == "int8":
         (folder / "half.bin").write_bytes(b"half")
         fault(os.environ["PLANTED_FAULT"])
-    return tflite.convert(saved_model, precision, representative, folder)
+    return tflite.convert(saved_model, precision, representative, folder, conversion)
 """
 RUNNER = f"""
 import os, sys
@@ -410,7 +410,7 @@ def test_other_candidates_are_made_in_a_fresh_worker_when_one_kills_it(
     made = by_precision(convert(project(models, digits, "int8", "float32", "dynamic"), options))
     assert "SIGKILL" in made["int8"].problem
     assert [made[p].problem for p in ("float32", "dynamic")] == ["", ""]
-    assert (output / "build/keras3/dynamic/model.tflite").is_file()
+    assert (output / "build/keras3/dynamic@tflite-2.14/model.tflite").is_file()
 
 
 def test_exit_code_is_5_when_a_precision_asked_for_kills_the_worker(

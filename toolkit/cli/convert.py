@@ -28,6 +28,11 @@ from edgekit.cli.options import compression, limits, model_options, project_of
     is_flag=True,
     help="Write TFLite Metadata into the files: normalisation, labels, names.",
 )
+@click.option(
+    "--flex",
+    is_flag=True,
+    help="Allow TensorFlow's own operators: a larger app, and unproven here.",
+)
 @limits
 @project_option
 @common

@@ -27,6 +27,16 @@ def _parsed(parse: Any, value: str | None) -> Any:
         raise click.BadParameter(str(error)) from error
 
 
+class _Precision(click.Option):
+    """An option whose help lists the table of precisions, which is read when help is asked for."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from edgekit.converters.precisions import PRECISIONS
+
+        self.help = f"{', '.join(PRECISIONS)}; repeatable."
+        return super().get_help_record(context)
+
+
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
@@ -34,8 +44,7 @@ def limits(function: Any) -> Any:
                      help="Most that the metric may lose against the SavedModel, e.g. 0.01."),
         click.option("--max-size", callback=_size, metavar="SIZE",
                      help="Largest file, e.g. '150 kB'."),
-        click.option("--precision", "precisions", multiple=True, metavar="NAME",
-                     help="float32, float16, dynamic or int8; repeatable."),
+        click.option("--precision", "precisions", multiple=True, metavar="NAME", cls=_Precision),
         click.option("--target", "targets", multiple=True, metavar="ID",
                      help="A target of `edgekit targets`; repeatable. Default: this host."),
     )  # fmt: skip
@@ -181,7 +190,7 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     convert = dict(table.get("convert") or {})
     if options["precisions"]:
         convert["precisions"] = list(options["precisions"])
-    for flag in ("unroll", "metadata"):
+    for flag in ("unroll", "metadata", "flex"):
         if options.get(flag):
             convert[flag] = True
     if options.get("recover"):

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from edgekit.converters.precisions import profile_of, refusal
 from edgekit.errors import ExitCode
 from edgekit.gate.checks import Place, Rules, check_all
 from edgekit.project import Budgets, TargetTable
 from edgekit.targets import catalog
-from edgekit.types import Candidate, CheckResult, Evaluation, Status, TargetResult, Verdict
+from edgekit.types import (
+    Candidate,
+    CheckResult,
+    Conversion,
+    Evaluation,
+    Status,
+    TargetResult,
+    Verdict,
+)
 
 EXIT_CODES: Mapping[Status, ExitCode] = {
     Status.FAILED: ExitCode.FAILED,
@@ -97,10 +106,15 @@ def _decide_target(
     rules: Rules, extra: Sequence[CheckResult],
 ) -> TargetResult:  # fmt: skip
     place = Place(name, _why_no_latency(name, table))
-    wanted = [c for c in candidates if table.precision in (None, c.precision, _stands_for(c))]
+    conversion = catalog.load(name).conversion
+    wanted = [
+        c for c in candidates
+        if table.precision in (None, c.precision, _stands_for(c)) and _made_for(c, conversion)
+    ]  # fmt: skip
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
     for candidate in wanted:
-        checks = tuple(check_all(candidate, reference, table.budgets, rules, place))
+        checks = tuple(_refusals(candidate, conversion, name))
+        checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
         checks += tuple(c for c in extra if (c.target, c.candidate) == (name, candidate.id))
         checks += tuple(_runtime_checks(candidate, name))
         status = worst(check.status for check in checks if _counts(check))
@@ -119,6 +133,19 @@ def _decide_target(
 def _stands_for(candidate: Candidate) -> str | None:
     """The precision that a recovered candidate may be shipped for."""
     return candidate.recovery.stands_for if candidate.recovery else None
+
+
+def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
+    """Whether a candidate is the one of its precision that the target's profile asks for."""
+    return candidate.recovery is not None or candidate.id.partition("@")[2] == profile_of(
+        candidate.precision, conversion
+    )
+
+
+def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
+    reason = refusal(candidate.precision, conversion)
+    if reason:
+        yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)
 
 
 def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:

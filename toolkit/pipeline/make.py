@@ -10,9 +10,8 @@ from pathlib import Path
 
 import zstandard
 
-from edgekit.converters import flatbuffer, tflite
+from edgekit.converters import flatbuffer, flex, tflite
 from edgekit.converters.precisions import PRECISIONS
-from edgekit.converters.quantization import from_float
 from edgekit.converters.runtime_version import runtime_need
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
@@ -20,6 +19,8 @@ from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.describe import described
 from edgekit.pipeline.float_file import float_reference
+from edgekit.pipeline.profiles import Variant
+from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, item_sizes, training_data
 from edgekit.store import Artefact, sha256
@@ -134,39 +135,24 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
 def candidates(
     run: Run, model: SavedModel, items: Items, profile: str = ""
 ) -> tuple[Candidate, ...]:
-    """One candidate per precision; a precision that cannot be made says why and stops no other.
+    """One candidate per variant; one that cannot be made says why and stops no other.
 
-    Their ids are the precision, or ``precision@profile``.
+    Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
     with run.stage("convert"):
         return tuple(
-            _candidate(run, model, items, precision, number, profile)
-            for number, precision in enumerate(run.plan.precisions)
+            _candidate(run, model, items, variant, number, profile)
+            for number, variant in enumerate(run.plan.variants)
         )
 
 
 def _candidate(
-    run: Run, model: SavedModel, items: Items, precision: str, number: int, profile: str
+    run: Run, model: SavedModel, items: Items, variant: Variant, number: int, profile: str
 ) -> Candidate:
-    name = f"{precision}@{profile}" if profile else precision
-    run.progress.update(number, len(run.plan.precisions), name)
-    calibrated = PRECISIONS[precision].calibrated
-    key = run.key(
-        "tensorflow",
-        model=model.digest,
-        precision=precision,
-        representative=items.representative_digest if calibrated else None,
-    )
-    feeds = items.representative if calibrated else None
-    converter = from_float.convert if model.is_tflite else tflite.convert
+    name, precision = f"{variant.id}@{profile}" if profile else variant.id, variant.precision
+    run.progress.update(number, len(run.plan.variants), name)
     try:
-        artefact = run.keep(
-            run.store.obtain(
-                "convert",
-                key,
-                lambda folder: run.worker.call(converter, model.path, precision, feeds, folder),
-            )
-        )
+        artefact = made(run, model, items, variant)
         path = described(run, artefact.path / tflite.FILE, model, items)
     except (ConversionError, WorkerError) as error:
         run.note(False)
@@ -177,13 +163,13 @@ def _candidate(
 
 def float_candidate(run: Run, model: SavedModel, items: Items) -> Candidate:
     """The float32 candidate of a model, whatever precisions are asked for."""
-    return _candidate(run, model, items, "float32", 0, "")
+    return _candidate(run, model, items, Variant("float32"), 0, "")
 
 
 def read_back(path: Path, precision: str) -> Candidate:
     """A candidate from its file: what it really holds, and whether that is its precision."""
     file = flatbuffer.read(path)
-    wrong = PRECISIONS[precision].problem(file)
+    wrong, unproven = PRECISIONS[precision].problem(file), flex.problem(file)
     return Candidate(
         id=precision,
         precision=precision,
@@ -195,7 +181,8 @@ def read_back(path: Path, precision: str) -> Candidate:
         operators=file.operators,
         float_operators=file.float_operators,
         minimum_runtime=runtime_need(file),
-        problem=f"the file is not {precision}: {wrong}" if wrong else "",
+        problem=f"the file is not {precision}: {wrong}" if wrong else unproven,
+        problem_status=Status.UNAVAILABLE if unproven and not wrong else Status.FAILED,
     )
 
 

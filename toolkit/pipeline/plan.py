@@ -13,6 +13,7 @@ from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.gate import Rules
 from edgekit.models.source import identify
+from edgekit.pipeline.profiles import Variant, calibrates, check_recipes, variants
 from edgekit.project import Project, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import Model
@@ -74,6 +75,7 @@ class Plan:
         else:
             model = _identify(project, options.trust)
         _check_unroll(project, model)
+        check_recipes(precisions, project)
         _check_data(project, options, precisions)
         return cls(
             project=project,
@@ -95,8 +97,13 @@ class Plan:
     def calibrated(self) -> bool:
         """Whether a precision or a compression scheme takes representative items."""
         return bool(self.project.compress.schemes) or any(
-            PRECISIONS[precision].calibrated for precision in self.precisions
+            calibrates(precision, self.project) for precision in self.precisions
         )
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The files to make: each precision as the targets take it."""
+        return variants(self.precisions, self.targets, self.project)
 
     @property
     def timed_launches(self) -> int:
@@ -189,7 +196,7 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
     if options.evaluate and data.evaluate is None:
         hint = "give labelled items with --data FILE.npz ([data] evaluate), or use --no-evaluate"
         raise DataError("EK-DATA-013", "there is no data to judge the candidates by", hint)
-    calibrated = [precision for precision in precisions if PRECISIONS[precision].calibrated]
+    calibrated = [precision for precision in precisions if calibrates(precision, project)]
     trained = project.compress.schemes and data.train is not None
     if calibrated and data.evaluate is None and data.representative is None and not trained:
         hint = "give real items with --representative FILE.npz or --data FILE.npz"

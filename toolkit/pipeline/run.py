@@ -34,7 +34,7 @@ from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
     "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert",
-    "tflite-runtime", "numpy",
+    "tflite-runtime", "numpy", "ai-edge-quantizer",
 )  # fmt: skip
 
 

@@ -123,11 +123,27 @@ def test_smallest_passing_candidate_ships() -> None:
 
 def test_candidate_that_a_runtime_refuses_does_not_ship() -> None:
     refused = RuntimeResult("tflite-runtime", "2.14.0", Status.INCOMPATIBLE, "no such operator")
-    small = candidate("dynamic", size=10)
+    small = candidate("float16", size=10)
     small = replace(small, evaluation=replace(small.evaluation, runtimes=(refused,)))
     assert judge(small, candidate("int8", size=3000))[0] == "int8"
     shipped, verdict = judge(small)
     assert (shipped, verdict.exit_code) == (None, 5)
+
+
+@pytest.mark.parametrize(("id_", "ships"), [("dynamic", False), ("dynamic@tflite-2.14", True)])
+def test_target_chooses_among_what_was_made_for_its_profile(id_: str, ships: bool) -> None:
+    smaller = replace(candidate("dynamic", size=10), id=id_)
+    assert judge(smaller, candidate("int8", size=3000))[0] == (id_ if ships else "int8")
+
+
+@pytest.mark.parametrize("precision", ["int4", "int4-block32"])
+def test_target_refuses_a_precision_with_its_reason(precision: str) -> None:
+    one = candidate(precision)
+    shipped, verdict = judge(one)
+    assert (shipped, verdict.exit_code) == (None, 5)
+    refused = [c for c in verdict.checks if c.status is Status.INCOMPATIBLE]
+    assert [c.message.split(" for ")[0] for c in refused] == ["tflite-runtime 2.14 has no kernel"]
+    assert judge(one, asked=True)[1].exit_code == 0
 
 
 def test_runtime_that_is_not_installed_stops_nothing() -> None:

@@ -1,0 +1,73 @@
+"""TensorFlow's own operators (Flex) and custom ones: which a model needs, and what they cost.
+
+Source of the sizes: TensorFlow Lite guide "Select TensorFlow operators", section "Binary size".
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.errors import ConversionError
+
+PREFIX = "Flex"
+COST = (
+    "an app carries TensorFlow's kernels for it: for 32-bit Arm Android the guide gives an APK of"
+    " 8.0 MB with them, 561 kB without"
+)
+NOWHERE = (
+    "the wheels of ai-edge-litert and tflite-runtime have no Flex delegate: it is linked into an"
+    " app (Maven tensorflow-lite-select-tf-ops, CocoaPod TensorFlowLiteSelectTfOps)"
+)
+
+
+def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
+    """TensorFlow's own operators in a file, by the name that TensorFlow has for them."""
+    return tuple(name.removeprefix(PREFIX) for name in _custom(file) if name.startswith(PREFIX))
+
+
+def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
+    return tuple(name for name in _custom(file) if not name.startswith(PREFIX))
+
+
+def _custom(file: TFLiteFile) -> list[str]:
+    return sorted({node.operator for graph in file.graphs for node in graph.nodes if node.custom})
+
+
+def refusal(error: str) -> ConversionError | None:
+    """The error for a model that needs such operators, from what TensorFlow's converter said."""
+    flex, custom = _named(error, "TF Select ops"), _named(error, "Custom ops")
+    if flex:
+        return ConversionError(
+            "EK-CONVERT-007",
+            f"the model needs TensorFlow operators that TFLite lacks: {flex}",
+            "write that layer with operators that TFLite has, or move it into the app;\n"
+            f"or allow them with --flex ([convert] flex = true): {COST};\n{NOWHERE}",
+        )
+    if custom:
+        return ConversionError(
+            "EK-CONVERT-004",
+            f"the model needs custom operators: {custom}",
+            "write that layer with operators that TFLite has, or, where your app registers a kernel"
+            f" for each: [convert] custom_operators = [{_quoted(custom)}]",
+        )
+    return None
+
+
+def _named(error: str, what: str) -> str:
+    """The operators that the converter lists after ``TF Select ops: `` or ``Custom ops: ``."""
+    found = re.search(rf"^{what}: (.+)$", error, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _quoted(names: str) -> str:
+    return ", ".join(f'"{name.strip()}"' for name in names.split(","))
+
+
+def problem(file: TFLiteFile) -> str:
+    """Why a file with Flex operators cannot be proven here, or nothing."""
+    found = flex_operators(file)
+    if not found:
+        return ""
+    named = f"TensorFlow's operators {', '.join(found)}"
+    return f"unavailable, because it holds {named}, and {NOWHERE}; {COST}"

@@ -1,0 +1,134 @@
+"""What a file of each precision must hold: each check says in words what is wrong, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from edgekit.converters.flatbuffer import FLOATS, TFLiteFile
+
+Check = Callable[[TFLiteFile], str]
+# They move values between precisions, and compute nothing.
+CASTS = ("DEQUANTIZE", "QUANTIZE")
+
+
+def is_float32(file: TFLiteFile) -> str:
+    if file.weights.keys() - {"FLOAT32"}:
+        return f"it holds {', '.join(sorted(file.weights))} weights"
+    return ""
+
+
+def is_float16(file: TFLiteFile) -> str:
+    integers = _integers(file.weights)
+    if integers:
+        return f"it holds {', '.join(integers)} weights"
+    return "" if "FLOAT16" in file.weights else "no weight is float16: it was not quantized"
+
+
+def is_dynamic(file: TFLiteFile) -> str:
+    if not _computing_in_float(file):
+        return "no operator computes in float: it is quantized throughout"
+    if "INT4" in file.weights:
+        return "it holds INT4 weights"
+    if "INT8" in file.weights:
+        return ""
+    return (
+        "no weight is int8, so it is a float32 file: TensorFlow leaves weights of fewer than 1,024"
+        " elements, and fused recurrent layers, as they are"
+    )
+
+
+def is_integer(edges: str, activations: str) -> Check:
+    """Integer throughout, with inputs and outputs of one dtype (schema name)."""
+
+    def problem(file: TFLiteFile) -> str:
+        found = _dtypes_at_the_edges(file) - {edges}
+        if found:
+            return f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
+        floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
+        if floats:
+            return "operators stayed float: " + ", ".join(floats)
+        computed = _integers(_activations(file))
+        if computed != [activations]:
+            return f"its operators compute in {' and '.join(computed) or 'no integers'}"
+        return ""
+
+    return problem
+
+
+def is_int4(file: TFLiteFile) -> str:
+    if "INT4" not in file.weights:
+        return "no weight is int4"
+    kept = file.weights.get("FLOAT32", 0)
+    quantized = file.weights["INT4"] + file.weights.get("INT8", 0)
+    if kept > quantized:
+        return (
+            f"{kept:,} bytes of weights stayed float32, more than the {quantized:,} that were"
+            f" quantized: {', '.join(_with_float_weights(file))}"
+        )
+    return ""
+
+
+def is_int4_alone(file: TFLiteFile) -> str:
+    if 32 in _block_sizes(file):
+        return "its weights have scales a block, which is int4-block32"
+    return is_int4(file)
+
+
+def is_int4_block32(file: TFLiteFile) -> str:
+    wrong = is_int4(file)
+    if not wrong and 32 not in _block_sizes(file):
+        return (
+            "no weight has scales a block of 32: only dense layers and embeddings whose input is a"
+            " multiple of 32 wide can"
+        )
+    return wrong
+
+
+def is_mixed(file: TFLiteFile) -> str:
+    if not is_float32(file):
+        return "nothing in it is quantized: it is a float32 file"
+    computed = _integers(_activations(file))
+    if len(computed) == 1 and not _computing_in_float(file):
+        return f"every operator computes in {computed[0].lower()}: nothing is mixed"
+    return ""
+
+
+def _computing_in_float(file: TFLiteFile) -> list[str]:
+    return [one for one in file.float_operators if one.split()[0] not in CASTS]
+
+
+def _integers(dtypes: Iterable[str]) -> list[str]:
+    """Those of the dtypes that quantized values have."""
+    return sorted({"INT4", "INT8", "INT16"} & set(dtypes))
+
+
+def _dtypes_at_the_edges(file: TFLiteFile) -> set[str]:
+    return {tensor.dtype for tensor in (*file.inputs, *file.outputs)}
+
+
+def _activations(file: TFLiteFile) -> set[str]:
+    """The dtypes that operators write."""
+    return {
+        graph.tensors[i].dtype for graph in file.graphs for node in graph.nodes
+        if node.operator not in CASTS for i in node.outputs if i >= 0
+    }  # fmt: skip
+
+
+def _block_sizes(file: TFLiteFile) -> set[int]:
+    quantized = (t.quantization for graph in file.graphs for t in graph.tensors)
+    return {found.block_size for found in quantized if found is not None}
+
+
+def _with_float_weights(file: TFLiteFile) -> list[str]:
+    """The kinds of operators that read a float constant of some size, most bytes first."""
+    counts: dict[str, int] = {}
+    for graph in file.graphs:
+        constants = {t.index: t.bytes for t in graph.constants() if t.dtype in FLOATS}
+        for node in graph.nodes:
+            size = sum(constants.get(i, 0) for i in node.inputs)
+            counts[node.operator] = counts.get(node.operator, 0) + size
+    return [kind for kind, size in _most(counts) if size]
+
+
+def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])

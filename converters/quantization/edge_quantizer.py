@@ -1,0 +1,171 @@
+"""A float ``.tflite`` file quantized per operator by ai-edge-quantizer. In the worker.
+
+It needs no TensorFlow. Source: ai-edge-quantizer's ``Quantizer`` and ``qtyping``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.quantization.calibration import FEWEST_ITEMS, reason
+from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, Operator, Rule, resolve
+from edgekit.converters.version_stamp import stamp_versions
+from edgekit.errors import ConversionError
+
+FILE = "model.tflite"
+BLOCK = 32
+NOT_INSTALLED = (
+    "unavailable, because ai-edge-quantizer is not installed: pip install 'edgekit[quantizer]'"
+)
+# The quantizer's own names of some operators.
+NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+LOOPS = frozenset({"WHILE", "IF"})
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("ai_edge_quantizer") is not None
+
+
+def quantize(
+    model: Path, rules: Sequence[Rule], feeds: Mapping[str, Path], folder: Path
+) -> Mapping[str, Any]:
+    """Write ``model.tflite`` into ``folder``: each operator at the precision of its last rule.
+
+    ``feeds`` are preprocessed items ``[n, ...]`` as ``.npy`` by input name of the signature, for
+    rules that calibrate. Inputs and outputs stay float. The facts are ``operators``,
+    ``[kind, name, precision]`` each. Raises :class:`ConversionError`.
+    """
+    if not installed():
+        raise ConversionError("EK-CONVERT-010", NOT_INSTALLED)
+    from ai_edge_quantizer import quantizer
+
+    file = flatbuffer.read(model)
+    chosen = resolve(file, rules, _able)
+    _settled(file, chosen)
+    made = quantizer.Quantizer(str(model))
+    for operator, precision in chosen:
+        if precision != FLOAT:
+            made.update_quantization_recipe(
+                _scope(operator), _operation(operator), _config(precision)
+            )
+    try:
+        ranges = made.calibrate(_items(file, feeds)) if made.need_calibration else None
+        content = made.quantize(ranges).quantized_model
+    except (ValueError, RuntimeError, NotImplementedError) as error:
+        message = "ai-edge-quantizer cannot quantize this model so"
+        raise ConversionError("EK-CONVERT-014", message, reason(error)) from error
+    (folder / FILE).write_bytes(stamp_versions(bytes(content)))
+    return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
+
+
+def _settled(file: TFLiteFile, chosen: Sequence[tuple[Operator, str]]) -> None:
+    """Refuse what the quantizer would fail on without a reason."""
+    if not any(precision != FLOAT for _, precision in chosen):
+        hint = "name operators that hold weights, or an integer precision"
+        raise ConversionError("EK-CONVERT-013", "the recipe leaves every operator float32", hint)
+    loops = [n for graph in file.graphs for n in graph.nodes if n.operator in LOOPS]
+    if loops and any(precision in CALIBRATED for _, precision in chosen):
+        names = ", ".join(file.graphs[0].tensors[n.outputs[0]].name for n in loops)
+        message = f"ai-edge-quantizer cannot calibrate a model with loops: {names}"
+        hint = (
+            "use weights only (dynamic, int8-weights, int4), or recurrent layers with unroll=True"
+        )
+        raise ConversionError("EK-CONVERT-014", message, hint)
+
+
+def _able(operator: Operator, precision: str) -> bool:
+    """Whether the quantizer has this form of an operator."""
+    from ai_edge_quantizer import algorithm_manager
+
+    if precision == FLOAT:
+        return True
+    name = _operation(operator)
+    if name is None or not (precision in CALIBRATED or _weights(operator)):
+        return False
+    if precision == "int4-block32" and _weights(operator)[-1] % BLOCK:
+        return False
+    key = algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT
+    try:
+        algorithm_manager.check_op_quantization_config(key, name, _config(precision))
+    except ValueError:
+        return False
+    return True
+
+
+def _operation(operator: Operator) -> Any:
+    """The quantizer's name of an operator, or nothing."""
+    from ai_edge_quantizer import qtyping
+
+    kind = NAMES.get(operator.kind, operator.kind)
+    return next((n for n in qtyping.TFLOperationName if n.value == kind), None)
+
+
+def _weights(operator: Operator) -> tuple[int, ...]:
+    """The shape of the constant that an operator reads second; empty where there is none."""
+    second = [operator.graph.tensors[i] for i in operator.node.inputs[1:2] if i >= 0]
+    return second[0].shape if second and second[0].bytes else ()
+
+
+def _scope(operator: Operator) -> str:
+    """A pattern of this operator alone: the quantizer searches it in all outputs' names."""
+    return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
+
+
+def _config(precision: str) -> Any:
+    """How the quantizer makes an operator of a recipe's precision."""
+    from ai_edge_quantizer import qtyping
+
+    tensor, granular = qtyping.TensorQuantizationConfig, qtyping.QuantGranularity
+    bits = 4 if precision.startswith("int4") else 8
+    blocks = precision == "int4-block32"
+    granularity = granular.BLOCKWISE_32 if blocks else granular.CHANNELWISE
+    weights = tensor(num_bits=bits, symmetric=True, granularity=granularity)
+    activations = {
+        "int8": tensor(num_bits=8, symmetric=False, granularity=granular.TENSORWISE),
+        "int16x8": tensor(num_bits=16, symmetric=True, granularity=granular.TENSORWISE),
+    }
+    in_float = precision in ("int4", "int8-weights")
+    compute = qtyping.ComputePrecision
+    return qtyping.OpQuantizationConfig(
+        activation_tensor_config=activations.get(precision),
+        weight_tensor_config=weights,
+        compute_precision=compute.FLOAT if in_float else compute.INTEGER,
+        explicit_dequantize=in_float,
+    )
+
+
+def _items(
+    file: TFLiteFile, feeds: Mapping[str, Path]
+) -> Mapping[str, list[dict[str, npt.NDArray[Any]]]]:
+    """Single items by input name, by signature."""
+    if not file.signatures:
+        message = "a file without a signature has no input names to calibrate by"
+        raise ConversionError("EK-CONVERT-014", message, "convert from the SavedModel")
+    signature = file.signatures[0]
+    missing = [name for name in signature.inputs if name not in feeds]
+    if missing:
+        message = f"there are no representative items for the input {missing[0]!r}"
+        raise ConversionError("EK-CONVERT-031", message, f"the data has: {', '.join(feeds)}")
+    arrays = {name: np.load(feeds[name], mmap_mode="r") for name in signature.inputs}
+    count = min(len(array) for array in arrays.values())
+    if count < FEWEST_ITEMS:
+        hint = "give real items with --representative FILE.npz or --data; 100 to 500 are usual"
+        message = f"quantizing needs a representative dataset; {count} items are not enough"
+        raise ConversionError("EK-CONVERT-002", message, hint)
+    return {signature.key: list(_single(arrays, count))}
+
+
+def _single(
+    arrays: Mapping[str, npt.NDArray[Any]], count: int
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    for at in range(count):
+        yield {name: np.asarray(array[at : at + 1]) for name, array in arrays.items()}
