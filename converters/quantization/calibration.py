@@ -32,10 +32,10 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
 
     content = model.read_bytes()
     found = unpack(content)
-    count, feed = _feed(found, feeds)
+    count, items = feed(found, feeds)
     try:
         ready = calibrator.add_intermediate_tensors(content)
-        calibrated = calibrator.Calibrator(ready, [], []).calibrate(feed)
+        calibrated = calibrator.Calibrator(ready, [], []).calibrate(items)
     except (ValueError, RuntimeError, TypeError) as error:
         message = f"TensorFlow cannot calibrate {model.name}"
         raise ConversionError("EK-CONVERT-030", message, reason(error)) from error
@@ -43,7 +43,7 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
     return {"items": count, "operators": [[step.kind, step.name] for step in steps(found)]}
 
 
-def _feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
+def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
     """How many items there are, and a generator of lists in the order of the graph's inputs.
 
     TensorFlow's own mapping of dictionaries goes by tensor index, which need not be that order.

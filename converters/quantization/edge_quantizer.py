@@ -23,6 +23,8 @@ from edgekit.errors import ConversionError
 
 FILE = "model.tflite"
 BLOCK = 32
+HALF = "float16"
+DENSE = "FULLY_CONNECTED"
 NOT_INSTALLED = (
     "unavailable, because ai-edge-quantizer is not installed: pip install 'edgekit[quantizer]'"
 )
@@ -36,12 +38,14 @@ def installed() -> bool:
 
 
 def quantize(
-    model: Path, rules: Sequence[Rule], feeds: Mapping[str, Path], folder: Path
-) -> Mapping[str, Any]:
+    model: Path, rules: Sequence[Rule], feeds: Mapping[str, Path], folder: Path,
+    per_channel_dense: bool = True,
+) -> Mapping[str, Any]:  # fmt: skip
     """Write ``model.tflite`` into ``folder``: each operator at the precision of its last rule.
 
     ``feeds`` are preprocessed items ``[n, ...]`` as ``.npy`` by input name of the signature, for
-    rules that calibrate. Inputs and outputs stay float. The facts are ``operators``,
+    rules that calibrate. Without ``per_channel_dense`` dynamic dense layers have one scale each, as
+    runtimes before TFLite 2.17 need. Inputs and outputs stay float. The facts are ``operators``,
     ``[kind, name, precision]`` each. Raises :class:`ConversionError`.
     """
     if not installed():
@@ -54,9 +58,11 @@ def quantize(
     made = quantizer.Quantizer(str(model))
     for operator, precision in chosen:
         if precision != FLOAT:
+            coarse = operator.kind == DENSE and not per_channel_dense
             made.update_quantization_recipe(
-                _scope(operator), _operation(operator), _config(precision)
-            )
+                _scope(operator), _operation(operator), _config(precision, coarse),
+                algorithm_key=_algorithm(precision),
+            )  # fmt: skip
     try:
         ranges = made.calibrate(_items(file, feeds)) if made.need_calibration else None
         content = made.quantize(ranges).quantized_model
@@ -76,9 +82,7 @@ def _settled(file: TFLiteFile, chosen: Sequence[tuple[Operator, str]]) -> None:
     if loops and any(precision in CALIBRATED for _, precision in chosen):
         names = ", ".join(file.graphs[0].tensors[n.outputs[0]].name for n in loops)
         message = f"ai-edge-quantizer cannot calibrate a model with loops: {names}"
-        hint = (
-            "use weights only (dynamic, int8-weights, int4), or recurrent layers with unroll=True"
-        )
+        hint = "use weights only (dynamic, int8-weights, int4), or recurrent layers with --unroll"
         raise ConversionError("EK-CONVERT-014", message, hint)
 
 
@@ -93,7 +97,7 @@ def _able(operator: Operator, precision: str) -> bool:
         return False
     if precision == "int4-block32" and _weights(operator)[-1] % BLOCK:
         return False
-    key = algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT
+    key = _algorithm(precision)
     try:
         algorithm_manager.check_op_quantization_config(key, name, _config(precision))
     except ValueError:
@@ -120,14 +124,28 @@ def _scope(operator: Operator) -> str:
     return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 
 
-def _config(precision: str) -> Any:
+def _algorithm(precision: str) -> Any:
+    """By which of its algorithms the quantizer makes a recipe's precision."""
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    return AlgorithmName.FLOAT_CASTING if precision == HALF else AlgorithmName.MIN_MAX_UNIFORM_QUANT
+
+
+def _config(precision: str, coarse: bool = False) -> Any:
     """How the quantizer makes an operator of a recipe's precision."""
     from ai_edge_quantizer import qtyping
 
     tensor, granular = qtyping.TensorQuantizationConfig, qtyping.QuantGranularity
+    if precision == HALF:
+        return qtyping.OpQuantizationConfig(
+            weight_tensor_config=tensor(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+            compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True,
+        )  # fmt: skip
     bits = 4 if precision.startswith("int4") else 8
     blocks = precision == "int4-block32"
     granularity = granular.BLOCKWISE_32 if blocks else granular.CHANNELWISE
+    if coarse and precision == "dynamic":
+        granularity = granular.TENSORWISE
     weights = tensor(num_bits=bits, symmetric=True, granularity=granularity)
     activations = {
         "int8": tensor(num_bits=8, symmetric=False, granularity=granular.TENSORWISE),

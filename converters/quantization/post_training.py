@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.converters.quantization.calibration import reason
+from edgekit.converters.quantization.calibration import feed, reason
 from edgekit.converters.quantization.editing import steps, unpack
 from edgekit.errors import ConversionError
 
@@ -57,6 +57,29 @@ def quantize(
         message = "TensorFlow cannot quantize this model"
         raise ConversionError("EK-CONVERT-032", message, reason(error)) from error
     (folder / FILE).write_bytes(deduplicate_readonly_buffers(quantized))
+    return {}
+
+
+def quantize_int16(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[str, Any]:
+    """Write ``model.tflite`` into ``folder``: int16 activations, int8 weights, int64 biases.
+
+    ``model`` is a float file, ``feeds`` as for :func:`calibration.calibrate`. TensorFlow makes such
+    files by its older quantizer, in one step with the calibration. Raises :class:`ConversionError`.
+    """
+    from tensorflow.lite.python.optimize import calibrator
+    from tensorflow.python.framework import dtypes
+
+    content = model.read_bytes()
+    _, items = feed(unpack(content), feeds)
+    try:
+        quantized = calibrator.Calibrator(content, [], []).calibrate_and_quantize(
+            items, dtypes.int16, dtypes.int16, False,
+            activations_type=dtypes.int16, bias_type=dtypes.int64,
+        )  # fmt: skip
+    except (ValueError, RuntimeError) as error:
+        message = "TensorFlow cannot quantize this model to int16x8"
+        raise ConversionError("EK-CONVERT-032", message, reason(error)) from error
+    (folder / FILE).write_bytes(quantized)
     return {}
 
 

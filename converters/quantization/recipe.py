@@ -17,6 +17,7 @@ CALIBRATED = ("int8", "int16x8")
 # Of a rule, for a person and for the project file.
 RULE_PRECISIONS: Mapping[str, str] = {
     FLOAT: "as it is",
+    "float16": "weights in float16, computed in float",
     "int8": "activations and weights in int8",
     "int16x8": "activations in int16, weights in int8",
     "dynamic": "weights in int8, activations turned to int8 as it runs",

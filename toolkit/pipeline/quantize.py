@@ -47,11 +47,8 @@ def _converted(run: Run, model: SavedModel, items: Items, variant: Variant) -> A
     feeds = items.representative if calibrated else None
 
     def make(folder: Path) -> Mapping[str, object]:
-        if model.is_tflite:
-            return run.worker.call(from_float.convert, model.path, variant.precision, feeds, folder)
-        return run.worker.call(
-            tflite.convert, model.path, variant.precision, feeds, folder, conversion
-        )
+        convert = from_float.convert if model.is_tflite else tflite.convert
+        return run.worker.call(convert, model.path, variant.precision, feeds, folder, conversion)
 
     return run.keep(run.store.obtain("convert", key, make))
 

@@ -15,6 +15,10 @@ from edgekit.errors import ModelError
 from edgekit.pipeline import float_file
 
 
+# Those that are not made by a recipe, which starts from a float32 file anyway.
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "uint8-io", "int16x8")
+
+
 @pytest.fixture(scope="session")
 def from_tflite(shared: Path, digits_run: Path) -> dict[str, Any]:
     """What `edgekit convert model.tflite --json` printed, of the example's float32 file."""
@@ -24,7 +28,7 @@ def from_tflite(shared: Path, digits_run: Path) -> dict[str, Any]:
         done = edgekit(
             "convert", project / "build/digits/float32/model.tflite", "--data",
             f"{project / 'data.py'}:test", "--rescale", "1/16", "--json",
-            "--precision", "float32", "--precision", "int8", cwd=folder,
+            *(f"--precision={precision}" for precision in PRECISIONS), cwd=folder,
         )  # fmt: skip
         (folder / "stderr.txt").write_text(done.stderr)
         assert done.returncode == 0, done.stderr
@@ -61,6 +65,19 @@ def test_int8_of_a_tflite_computes_what_int8_of_its_model_does(
     assert ours["float_operators"] == []
     drops = [one["drop"]["accuracy"]["value"] for one in (ours, direct)]
     assert abs(drops[0] - drops[1]) < 0.01
+
+
+@pytest.mark.parametrize("number", range(1, len(PRECISIONS)), ids=PRECISIONS[1:])
+def test_every_precision_of_a_tflite_is_what_it_says(
+    from_tflite: dict[str, Any], number: int
+) -> None:
+    candidate = from_tflite["candidates"][number]
+    assert candidate["precision"] == PRECISIONS[number]
+    assert candidate["problem"] == ""
+    assert candidate["drop"]["accuracy"]["value"] < 0.01
+    ran = {one["runtime"]: one["status"] for one in candidate["runtimes"]}
+    assert ran["litert"] == "passed"
+    assert ran.get("tflite-runtime", "passed") in ("passed", "unavailable")
 
 
 def test_convert_refuses_a_quantized_tflite(digits_run: Path, tmp_path: Path) -> None:
