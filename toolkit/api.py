@@ -117,9 +117,17 @@ def check(
         max_size=max_size if max_size is not None else report.settings["max_size"],
     )
     every = (bool(precisions) or bool(report.settings["all_precisions_count"])) and not targets
-    judged, results, verdict = gate.decide(kept, report.reference_evaluation, tables, rules, every)
-    made = {target.id: target.bundle for target in report.targets}
-    results = tuple(replace(r, bundle=made.get(r.id)) if r.candidate else r for r in results)
+    made = {target.id: target for target in report.targets}
+    compiled = {name: target.compiled for name, target in made.items()}
+    judged, results, verdict = gate.decide(
+        kept, report.reference_evaluation, tables, rules, every, compiled
+    )
+    results = tuple(
+        replace(r, bundle=made[r.id].bundle, npu=made[r.id].npu)
+        if r.candidate and r.id in made
+        else r
+        for r in results
+    )
     return replace(report, candidates=judged, targets=results, verdict=verdict)
 
 

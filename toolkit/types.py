@@ -423,8 +423,20 @@ class NpuEstimate:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """Whether a target's compiler and runtime take a candidate; ``bytes`` of the compiled file."""
+
+    candidate: str
+    checks: tuple[CheckResult, ...]
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class TargetResult:
-    """What a target ships, whether it fits, and the checks it was judged by."""
+    """What a target ships, whether it fits, and the checks it was judged by.
+
+    ``compiled`` is of every candidate, ``npu`` of the one that ships.
+    """
 
     id: str
     candidate: str | None
@@ -433,6 +445,7 @@ class TargetResult:
     checks: tuple[CheckResult, ...] = ()
     bundle: Bundle | None = None
     npu: NpuEstimate | None = None
+    compiled: tuple[Compiled, ...] = ()
 
 
 @dataclass(frozen=True)

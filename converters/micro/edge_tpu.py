@@ -147,9 +147,12 @@ def _command() -> str:
 
 
 def _version(command: str) -> str:
-    done = subprocess.run(
-        [command, "--version"], capture_output=True, text=True, timeout=60, check=False
-    )
+    try:
+        done = subprocess.run(
+            [command, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError("EK-DEVICE-011", f"{command} does not start", str(error)) from error
     return (done.stdout.strip() or done.stderr.strip() or COMMAND).splitlines()[0]
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from edgekit import statistics
 from edgekit.project import Budgets, Goal
-from edgekit.types import Candidate, CheckResult, Evaluation, Measurement, PairedCounts, Status
+from edgekit.types import (
+    Candidate,
+    CheckResult,
+    Compiled,
+    Evaluation,
+    Measurement,
+    PairedCounts,
+    Status,
+)
 
 DEFAULT_MAX_DROP = 0.02
 DEFAULT_PERCENT = 5.0
@@ -173,6 +181,20 @@ def _check_size(candidate: Candidate, limit: int, place: Place) -> CheckResult:
     status = Status.PASSED if candidate.bytes <= limit else Status.FAILED
     message = f"the file has {candidate.bytes:,} bytes"
     return _result("size", candidate, place, status, message, f"at most {limit:,} bytes")
+
+
+def check_compiled(
+    compiled: Compiled, budgets: Budgets, rules: Rules, place: Place
+) -> Iterator[CheckResult]:
+    """The size budget on a compiled file: that is what the device gets."""
+    limit = rules.max_size if rules.max_size is not None else budgets.size
+    if limit is None or compiled.bytes is None:
+        return
+    status = Status.PASSED if compiled.bytes <= limit else Status.FAILED
+    message = f"the compiled file has {compiled.bytes:,} bytes"
+    bound = f"at most {limit:,} bytes"
+    name = "compiled size"
+    yield CheckResult(name, compiled.candidate, place.target, status, message, bound)
 
 
 def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iterator[CheckResult]:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from edgekit.converters.precisions import profile_of, refusal
 from edgekit.errors import ExitCode
-from edgekit.gate.checks import Place, Rules, check_all
+from edgekit.gate.checks import Place, Rules, check_all, check_compiled
 from edgekit.project import Budgets, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import (
     Candidate,
     CheckResult,
+    Compiled,
     Conversion,
     Evaluation,
     Status,
@@ -46,18 +47,18 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 def decide(
     candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
-    rules: Rules, asked: bool, extra: Sequence[CheckResult] = (),
+    rules: Rules, asked: bool, compiled: Mapping[str, Sequence[Compiled]] | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:  # fmt: skip
     """Judge every candidate and target.
 
     ``asked`` says that precisions were asked for by name and no target was: then the budgets of
-    the command line concern each of them. ``extra`` are checks made elsewhere, of a candidate for a
-    target. Returns the candidates with their status, the targets
+    the command line concern each of them. ``compiled`` says by target what its compiler
+    makes of each. Returns the candidates with their status, the targets
     with what they ship, and the verdict.
     """
     judged = decide_candidates(candidates, reference, rules)
     results = tuple(
-        _decide_target(name, table, candidates, reference, rules, extra)
+        _decide_target(name, table, candidates, reference, rules, (compiled or {}).get(name, ()))
         for name, table in targets.items()
     )
     with_status = tuple(
@@ -103,7 +104,7 @@ def _counts(check: CheckResult) -> bool:
 
 def _decide_target(
     name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
-    rules: Rules, extra: Sequence[CheckResult],
+    rules: Rules, compiled: Sequence[Compiled],
 ) -> TargetResult:  # fmt: skip
     place = Place(name, _why_no_latency(name, table))
     conversion = catalog.load(name).conversion
@@ -115,7 +116,9 @@ def _decide_target(
     for candidate in wanted:
         checks = tuple(_refusals(candidate, conversion, name))
         checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
-        checks += tuple(c for c in extra if (c.target, c.candidate) == (name, candidate.id))
+        for one in compiled:
+            if one.candidate == candidate.id:
+                checks += (*one.checks, *check_compiled(one, table.budgets, rules, place))
         checks += tuple(_runtime_checks(candidate, name))
         status = worst(check.status for check in checks if _counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
@@ -124,10 +127,13 @@ def _decide_target(
     if not judged:
         message = f"no candidate of precision {table.precision}: add it to [convert] precisions"
         check = CheckResult("candidate", "", name, Status.FAILED, message)
-        return TargetResult(name, None, "no candidate", Status.FAILED, (check,))
+        return TargetResult(
+            name, None, "no candidate", Status.FAILED, (check,), compiled=tuple(compiled)
+        )
     status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
-    return TargetResult(name, ships, _fit(candidate, name), status, checks)
+    fit = _fit(candidate, name)
+    return TargetResult(name, ships, fit, status, checks, compiled=tuple(compiled))
 
 
 def _stands_for(candidate: Candidate) -> str | None:

@@ -38,12 +38,12 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         rules = plan.rules(items.metric)
         judged = explained(judged, rules)
         doubt(run, reference, evaluated, items)
-        compiled = compile_candidates(run, judged)
+        compilation = compile_candidates(run, judged)
         settled, targets, verdict = decide(
-            judged, evaluated, plan.targets, rules, plan.all_precisions_count, compiled.checks
+            judged, evaluated, plan.targets, rules, plan.all_precisions_count, compilation.results
         )
         placed = place(run, settled)
-        targets = tuple(attach(run, target, compiled) for target in targets)
+        targets = tuple(attach(run, target, compilation) for target in targets)
         shipped = tuple(bundle(run, target, placed, reference, items) for target in targets)
         return run.report(reference, evaluated, compression, placed, shipped, verdict, items)
 

@@ -16,24 +16,29 @@ from edgekit.pipeline.ship import put
 from edgekit.store import place as place_file
 from edgekit.targets import catalog
 from edgekit.targets.catalog import Npu, Target
-from edgekit.types import Candidate, CheckResult, Json, NpuEstimate, Status, TargetResult
+from edgekit.types import (
+    Candidate,
+    CheckResult,
+    Compiled,
+    Json,
+    NpuEstimate,
+    Status,
+    TargetResult,
+)
 
 ESTIMATE = TypeAdapter(NpuEstimate)
 TFLM = "tflm"
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """Whether each target can take each candidate, and what compilers estimate of those it can."""
+class Compilation:
+    """By target what its compiler makes of each candidate, and its estimates by both ids."""
 
-    checks: tuple[CheckResult, ...] = ()
-    estimates: Mapping[tuple[str, str], NpuEstimate] | None = None
-
-    def estimate(self, target: str, candidate: str | None) -> NpuEstimate | None:
-        return (self.estimates or {}).get((target, candidate or ""))
+    results: Mapping[str, tuple[Compiled, ...]]
+    estimates: Mapping[tuple[str, str], NpuEstimate]
 
 
-def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compiled:
+def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilation:
     """Compile every candidate for every target that has an NPU, and look its operators up in TFLM.
 
     A candidate that cannot be compiled is no error but a check that is red.
@@ -43,26 +48,29 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compiled:
         for target in map(catalog.load, run.plan.targets)
         if target.npu is not None or _has_tflm(target)
     ]
-    if not targets:
-        return Compiled()
-    checks: list[CheckResult] = []
+    results: dict[str, tuple[Compiled, ...]] = {}
     estimates: dict[tuple[str, str], NpuEstimate] = {}
+    if not targets:
+        return Compilation(results, estimates)
     usable = [c for c in candidates if c.path is not None and not c.problem]
     with run.stage("compile"):
-        for target in targets:
+        for number, target in enumerate(targets):
+            run.progress.update(number, len(targets), target.id)
+            made = []
             for candidate in usable:
-                run.progress.update(len(checks), len(targets) * len(usable), candidate.id)
+                checks: list[CheckResult] = []
                 found = _estimate(run, target, candidate, checks)
                 if found is not None:
                     estimates[target.id, candidate.id] = found
                 checks += _operators(target, candidate, found)
-                checks += _size(run, target, candidate, found)
-    return Compiled(tuple(checks), estimates)
+                made.append(Compiled(candidate.id, tuple(checks), found.bytes if found else None))
+            results[target.id] = tuple(made)
+    return Compilation(results, estimates)
 
 
-def attach(run: Run, target: TargetResult, compiled: Compiled) -> TargetResult:
+def attach(run: Run, target: TargetResult, compilation: Compilation) -> TargetResult:
     """The target with its estimates, and the compiled file under ``build/``."""
-    found = compiled.estimate(target.id, target.candidate)
+    found = compilation.estimates.get((target.id, target.candidate or ""))
     if found is None or target.candidate is None:
         return target
     below = Path(target.candidate) / f"{target.id}.tflite"
@@ -136,17 +144,3 @@ def _operators(
     except ConversionError as error:
         status, message = Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}"
     yield CheckResult("operators", candidate.id, target.id, status, message)
-
-
-def _size(
-    run: Run, target: Target, candidate: Candidate, compiled: NpuEstimate | None
-) -> Iterator[CheckResult]:
-    """The size budget on the compiled file: that is what the device gets."""
-    stated = run.plan.targets[target.id].budgets.size
-    limit = run.plan.options.max_size if run.plan.options.max_size is not None else stated
-    if compiled is None or limit is None:
-        return
-    status = Status.PASSED if compiled.bytes <= limit else Status.FAILED
-    message = f"the compiled file has {compiled.bytes:,} bytes"
-    bound = f"at most {limit:,} bytes"
-    yield CheckResult("compiled size", candidate.id, target.id, status, message, bound)

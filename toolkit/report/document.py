@@ -15,6 +15,7 @@ from edgekit.types import (
     Bundle,
     Candidate,
     CheckResult,
+    Compiled,
     Compression,
     Evaluation,
     Json,
@@ -229,4 +230,8 @@ def _read_target(document: Mapping[str, Any]) -> TargetResult:
         status=Status(document["status"]), checks=tuple(_read_check(c) for c in document["checks"]),
         bundle=Bundle(Path(bundle["path"]), bundle["sha256"], bundle["bytes"]) if bundle else None,
         npu=_read_npu(document.get("npu")),
+        compiled=tuple(
+            Compiled(c["candidate"], tuple(_read_check(k) for k in c["checks"]), c["bytes"])
+            for c in document.get("compiled", ())
+        ),
     )  # fmt: skip

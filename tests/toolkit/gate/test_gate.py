@@ -13,6 +13,7 @@ from edgekit.project import Budgets, TargetTable
 from edgekit.types import (
     Candidate,
     CheckResult,
+    Compiled,
     Evaluation,
     Latency,
     Measurement,
@@ -181,13 +182,19 @@ def test_untried_candidate_does_not_ship_when_something_else_stands_against_it()
 def test_check_made_elsewhere_counts_for_its_target_and_candidate(
     status: Status, shipped: str | None, code: int
 ) -> None:
-    extra = [
-        CheckResult("compiles", "int8", "cortex-m4", status, ""),
-        CheckResult("compiles", "int8", "cortex-m55-ethos-u55-128", Status.FAILED, ""),
-        CheckResult("compiles", "float32", "cortex-m4", Status.FAILED, ""),
-    ]
+    def compiled(candidate: str, target: str, status: Status) -> Compiled:
+        return Compiled(candidate, (CheckResult("compiles", candidate, target, status, ""),))
+
+    other = "cortex-m55-ethos-u55-128"
+    found = {
+        "cortex-m4": [
+            compiled("int8", "cortex-m4", status),
+            compiled("float32", "cortex-m4", Status.FAILED),
+        ],
+        other: [compiled("int8", other, Status.FAILED)],
+    }
     table = {"cortex-m4": TargetTable()}
-    _, (result,), verdict = decide([untried()], REFERENCE, table, RULES, False, extra)
+    _, (result,), verdict = decide([untried()], REFERENCE, table, RULES, False, found)
     assert (result.candidate, verdict.exit_code) == (shipped, code)
 
 

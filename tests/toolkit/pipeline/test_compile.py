@@ -14,6 +14,7 @@ import pytest
 
 from conftest import edgekit, once
 from edgekit import Project, convert
+from edgekit.api import check
 from edgekit.converters.micro import vela
 from edgekit.errors import DeviceError
 from edgekit.report import document
@@ -83,6 +84,23 @@ def test_estimates_are_in_the_report_and_survive_reading_it(report: Any) -> None
 
 
 @needs_vela
+@pytest.mark.parametrize(
+    ("precisions", "ships", "code"), [((), "int8", 3), (("float32",), None, 5)]
+)
+def test_finished_run_is_judged_again_with_what_the_compiler_said(
+    compiled: Path, report: Any, precisions: tuple[str, ...], ships: str | None, code: int
+) -> None:
+    run = compiled / "project" / ".edgekit" / "runs" / report["run"] / "report.json"
+    again = check(run, precisions=precisions, targets=(NPU,))
+    assert again.verdict.exit_code == code
+    assert again.targets[0].candidate == ships
+    small = check(run, max_size=28_000, precisions=("int8",), targets=(NPU,))
+    assert "compiled size" in [
+        c.name for c in small.targets[0].checks if c.status.value == "failed"
+    ]
+
+
+@needs_vela
 def test_bundle_holds_the_source_of_the_compiled_model_and_verifies(
     compiled: Path, tmp_path: Path
 ) -> None:
@@ -114,8 +132,8 @@ def settled(project: Path, targets: dict[str, Any]) -> Report:
 def test_float_candidate_of_an_npu_target_is_incompatible(digits_run: Path, tmp_path: Path) -> None:
     project = copy(digits_run, tmp_path)
     report = settled(project, {NPU: {"precision": "float32"}})
-    (check,) = [c for c in report.targets[0].checks if c.name.startswith("compiles")]
-    assert check.message.startswith("EK-CONVERT-101 the model computes in float")
+    (red,) = [c for c in report.targets[0].checks if c.name.startswith("compiles")]
+    assert red.message.startswith("EK-CONVERT-101 the model computes in float")
     assert (report.targets[0].candidate, report.verdict.exit_code) == (None, 5)
     assert not (project / "dist").exists()
 
@@ -153,8 +171,8 @@ def test_missing_compiler_makes_the_target_unavailable(
     monkeypatch.setenv("PATH", str(tmp_path))
     report = settled(copy(digits_run, tmp_path), {NPU: {}, "coral-edge-tpu": {}})
     for target, name in zip(report.targets, ("vela", "edgetpu_compiler"), strict=True):
-        (check,) = [c for c in target.checks if c.name.startswith("compiles")]
+        (red,) = [c for c in target.checks if c.name.startswith("compiles")]
         assert (target.candidate, target.status.value) == (None, "unavailable")
-        assert check.message.startswith("unavailable, because")
-        assert name in check.message
+        assert red.message.startswith("unavailable, because")
+        assert name in red.message
     assert report.verdict.exit_code == 3
