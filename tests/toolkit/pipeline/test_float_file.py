@@ -14,7 +14,6 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
 from edgekit.pipeline import float_file
 
-
 # Those that are not made by a recipe, which starts from a float32 file anyway.
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "uint8-io", "int16x8")
 
