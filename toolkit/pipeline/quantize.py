@@ -65,14 +65,17 @@ def _settings(conversion: Conversion) -> dict[str, Json]:
     }
 
 
-def _float(run: Run, model: SavedModel, items: Items, conversion: Conversion) -> Artefact:
-    return _converted(run, model, items, Variant(FLOAT, "", conversion))
+def float_file(
+    run: Run, model: SavedModel, items: Items, conversion: Conversion | None = None
+) -> Artefact:
+    """The artefact of the float32 file that other precisions are made of."""
+    return _converted(run, model, items, Variant(FLOAT, "", conversion or Conversion()))
 
 
 def _by_recipe(run: Run, model: SavedModel, items: Items, variant: Variant) -> Artefact:
     """The float32 file quantized by the variant's rules."""
     rules = rules_of(variant.precision, run.project)
-    base = _float(run, model, items, variant.conversion)
+    base = float_file(run, model, items, variant.conversion)
     file = base.path / tflite.FILE
     calibrated = calibrates(variant.precision, run.project)
     key = run.key(
@@ -86,17 +89,18 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, variant: Variant) -> A
         if not int8_recipe.by_tensorflow(rules):
             feeds = items.representative if calibrated else {}
             return run.worker.call(edge_quantizer.quantize, file, rules, feeds, folder)
-        ranges = _ranges(run, base, items).path / calibration.FILE
+        calibrated_file = ranges(run, file, base.digest, items).path / calibration.FILE
         per_channel = variant.conversion.granularity == "per-channel"
-        return run.worker.call(int8_recipe.quantize, file, rules, ranges, per_channel, folder)
+        return run.worker.call(
+            int8_recipe.quantize, file, rules, calibrated_file, per_channel, folder
+        )
 
     return run.keep(run.store.obtain("quantize", key, make))
 
 
-def _ranges(run: Run, base: Artefact, items: Items) -> Artefact:
-    """The float32 file with the range of every tensor over the representative items."""
-    key = run.key("tensorflow", model=base.digest, representative=items.representative_digest)
-    file = base.path / tflite.FILE
+def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
+    """A float32 file, of a digest, with every tensor's range over the representative items."""
+    key = run.key("tensorflow", model=digest, representative=items.representative_digest)
 
     def make(folder: Path) -> Mapping[str, object]:
         return run.worker.call(calibration.calibrate, file, items.representative, folder)
@@ -109,7 +113,7 @@ def _explained(
 ) -> ConversionError | WorkerError:
     """The error that names the layers on which the converter died, where it is known to."""
     try:
-        found = _float(run, model, items, variant.conversion)
+        found = float_file(run, model, items, variant.conversion)
     except (ConversionError, WorkerError):
         return error
     layers = loops.recurrent_layers(flatbuffer.read(found.path / tflite.FILE))

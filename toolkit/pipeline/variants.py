@@ -20,6 +20,7 @@ from edgekit.converters.quantization import (
     post_training,
     sensitivity,
 )
+from edgekit.pipeline import quantize
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
@@ -63,16 +64,7 @@ class Workshop:
 
     def float_file(self) -> Artefact:
         """The model as a float32 file, where the run's candidates have it too."""
-        key = self._run.key(
-            "tensorflow", model=self._source.digest, precision="float32", representative=None
-        )
-        return self._made(
-            "convert",
-            key,
-            lambda folder: self._run.worker.call(
-                tflite.convert, self._source.path, "float32", None, folder
-            ),
-        )
+        return quantize.float_file(self._run, self._source, self._items)
 
     def equalized_file(self) -> Artefact:
         """The float file with its channels equalised; ``pairs`` tells which layers."""
@@ -89,12 +81,7 @@ class Workshop:
         """A float file, calibrated on the run's representative items."""
         source = self.equalized_file() if equalized else self.float_file()
         model = source.path / (equalization.FILE if equalized else tflite.FILE)
-        calibrated = self._made(
-            "calibrate",
-            self._key(model=source.digest),
-            lambda folder: self._run.worker.call(calibration.calibrate, model, self._feeds, folder),
-        )
-        return Ground(model, calibrated)
+        return Ground(model, quantize.ranges(self._run, model, source.digest, self._items))
 
     def sensitivity(self, ground: Ground) -> Mapping[str, float]:
         """Signal over noise in dB by operator, each quantized by itself."""
