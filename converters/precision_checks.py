@@ -27,6 +27,8 @@ def is_float16(file: TFLiteFile) -> str:
 def is_dynamic(file: TFLiteFile) -> str:
     if not _computing_in_float(file):
         return "no operator computes in float: it is quantized throughout"
+    if _integers(_activations(file)):
+        return "some operators compute in integers from end to end: it is mixed"
     if "INT4" in file.weights:
         return "it holds INT4 weights"
     if "INT8" in file.weights:

@@ -126,7 +126,7 @@ def test_quantizers_own_dynamic_file_is_garbage_on_an_old_runtime(
     ("label", "operator"),
     [
         ("quantizer-dynamic", "FULLY_CONNECTED"), ("int4", "DEQUANTIZE"),
-        ("int4-block32", "DEQUANTIZE"), ("mixed-int4", "DEQUANTIZE"),
+        ("int4-block32", "FULLY_CONNECTED"), ("mixed-int4", "DEQUANTIZE"),
     ],
 )  # fmt: skip
 def test_old_runtime_refuses_what_it_would_compute_wrongly(

@@ -143,9 +143,8 @@ def _stands_for(candidate: Candidate) -> str | None:
 
 def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
     """Whether a candidate is the one of its precision that the target's profile asks for."""
-    return candidate.recovery is not None or candidate.id.partition("@")[2] == profile_of(
-        candidate.precision, conversion
-    )
+    made = candidate.id.partition("@")[2]
+    return candidate.recovery is not None or made == profile_of(candidate.precision, conversion)
 
 
 def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
