@@ -1,0 +1,64 @@
+"""What each precision of each model family does on each installed runtime, and the table of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import families
+import pytest
+
+from conftest import once
+from edgekit.converters.precisions import PRECISIONS
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "precisions.md"
+LOOPS, INTEGER = ("lstm", "gru"), ("int8", "int8-float-io", "uint8-io", "int16x8", "mixed")
+# Everything else is made, runs on both runtimes, and answers as Keras does.
+NOT_MADE = {
+    **{(family, precision): "EK-CONVERT-006" for family in LOOPS for precision in INTEGER},
+    **{("attention", precision): f"not {precision}" for precision in INTEGER[:3]},
+    **{("fused", name): f"not {name}" for name in ("dynamic", "int4", "int4-block32")},
+    ("attention", "int16x8"): "EK-CONVERT-005",
+    ("fused", "int16x8"): "EK-CONVERT-005",
+}  # fmt: skip
+LACKING = {"int4": "lacks DEQUANTIZE 6", "int4-block32": "lacks FULLY_CONNECTED 13"}
+
+
+@pytest.fixture(scope="session")
+def made(shared: Path) -> Path:
+    """What :mod:`families` makes."""
+    return once(shared / "families", families.make)
+
+
+def expected(family: str, precision: str, runtime: str) -> str:
+    if (family, precision) in NOT_MADE:
+        return NOT_MADE[family, precision]
+    return LACKING.get(precision, "runs") if runtime == "tflite-runtime" else "runs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", families.RUNTIMES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_precision_runs_or_is_refused_with_its_reason(
+    made: Path, family: str, precision: str, runtime: str
+) -> None:
+    if not (made / f"{runtime}.json").exists():
+        pytest.skip(f"{runtime} is not installed here")
+    found = families.outcome(made, family, precision, runtime)
+    assert found == expected(family, precision, runtime)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", LOOPS)
+def test_crash_on_a_recurrent_layer_names_it(made: Path, family: str) -> None:
+    problem = families.problems(made)[family]["int8"]
+    assert f"'reader' ({family.upper()})" in problem
+    assert "SIGSEGV" in problem
+
+
+@pytest.mark.slow
+def test_documented_table_is_what_was_found(made: Path) -> None:
+    if not all((made / f"{runtime}.json").exists() for runtime in families.RUNTIMES):
+        pytest.skip("a runtime of the table is not installed here")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert families.written(text, families.table(made)) == text
