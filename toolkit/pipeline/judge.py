@@ -168,7 +168,7 @@ def _judge(
     run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], output: str,
     items: Items, number: int,
 ) -> Candidate:  # fmt: skip
-    run.progress.update(number, len(run.plan.variants) + 1, candidate.id)
+    run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
     return _judged(run, candidate, truth, reference, output, items)

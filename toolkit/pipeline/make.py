@@ -19,7 +19,7 @@ from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.describe import described
 from edgekit.pipeline.float_file import float_reference
-from edgekit.pipeline.profiles import Variant
+from edgekit.pipeline.profiles import Planned
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, item_sizes, training_data
@@ -135,24 +135,24 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
 def candidates(
     run: Run, model: SavedModel, items: Items, profile: str = ""
 ) -> tuple[Candidate, ...]:
-    """One candidate per variant; one that cannot be made says why and stops no other.
+    """One candidate per planned file; one that cannot be made says why and stops no other.
 
     Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
     with run.stage("convert"):
         return tuple(
-            _candidate(run, model, items, variant, number, profile)
-            for number, variant in enumerate(run.plan.variants)
+            _candidate(run, model, items, planned, number, profile)
+            for number, planned in enumerate(run.plan.planned_files)
         )
 
 
 def _candidate(
-    run: Run, model: SavedModel, items: Items, variant: Variant, number: int, profile: str
+    run: Run, model: SavedModel, items: Items, planned: Planned, number: int, profile: str
 ) -> Candidate:
-    name, precision = f"{variant.id}@{profile}" if profile else variant.id, variant.precision
-    run.progress.update(number, len(run.plan.variants), name)
+    name, precision = f"{planned.id}@{profile}" if profile else planned.id, planned.precision
+    run.progress.update(number, len(run.plan.planned_files), name)
     try:
-        artefact = made(run, model, items, variant)
+        artefact = made(run, model, items, planned)
         path = described(run, artefact.path / tflite.FILE, model, items)
     except (ConversionError, WorkerError) as error:
         run.note(False)
@@ -163,7 +163,7 @@ def _candidate(
 
 def float_candidate(run: Run, model: SavedModel, items: Items) -> Candidate:
     """The float32 candidate of a model, whatever precisions are asked for."""
-    return _candidate(run, model, items, Variant("float32"), 0, "")
+    return _candidate(run, model, items, Planned("float32"), 0, "")
 
 
 def read_back(path: Path, precision: str) -> Candidate:

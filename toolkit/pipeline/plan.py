@@ -13,7 +13,7 @@ from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.gate import Rules
 from edgekit.models.source import identify
-from edgekit.pipeline.profiles import Variant, calibrates, check_recipes, variants
+from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
 from edgekit.project import Project, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import Model
@@ -101,9 +101,9 @@ class Plan:
         )
 
     @property
-    def variants(self) -> tuple[Variant, ...]:
+    def planned_files(self) -> tuple[Planned, ...]:
         """The files to make: each precision as the targets take it."""
-        return variants(self.precisions, self.targets, self.project)
+        return planned_files(self.precisions, self.targets, self.project)
 
     @property
     def timed_launches(self) -> int:

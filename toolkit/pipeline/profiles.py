@@ -16,7 +16,7 @@ from edgekit.types import Conversion
 
 
 @dataclass(frozen=True)
-class Variant:
+class Planned:
     """One file to make: its precision, and the profile that changes it, if one does."""
 
     precision: str
@@ -28,9 +28,9 @@ class Variant:
         return f"{self.precision}@{self.profile}" if self.profile else self.precision
 
 
-def variants(
+def planned_files(
     precisions: Iterable[str], targets: Iterable[str], project: Project
-) -> tuple[Variant, ...]:
+) -> tuple[Planned, ...]:
     """What to make for the targets: a file that several of them take alike is made once."""
     found = {one.id: one for one in _each(tuple(precisions), tuple(targets), project)}
     return tuple(found.values())
@@ -38,13 +38,13 @@ def variants(
 
 def _each(
     precisions: tuple[str, ...], targets: tuple[str, ...], project: Project
-) -> Iterator[Variant]:
+) -> Iterator[Planned]:
     for precision in precisions:
         for target in targets:
             conversion = catalog.load(target).conversion
             profile = profile_of(precision, conversion)
             settings = conversion if profile else Conversion()
-            yield Variant(precision, profile, _allowed(settings, project))
+            yield Planned(precision, profile, _allowed(settings, project))
 
 
 def _allowed(conversion: Conversion, project: Project) -> Conversion:

@@ -1,4 +1,4 @@
-"""How the file of a variant is made: from the SavedModel, or from the float32 file by a recipe."""
+"""How a planned file is made: from the SavedModel, or from the float32 file by a recipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekit.converters import flatbuffer, loops, tflite
 from edgekit.converters.quantization import calibration, edge_quantizer, from_float, int8_recipe
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.pipeline.profiles import Variant, calibrates, rules_of
+from edgekit.pipeline.profiles import Planned, calibrates, rules_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
@@ -18,29 +18,29 @@ from edgekit.types import Conversion, Json, SavedModel
 FLOAT = "float32"
 
 
-def made(run: Run, model: SavedModel, items: Items, variant: Variant) -> Artefact:
-    """The artefact that holds a variant's ``model.tflite``.
+def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+    """The artefact that holds a planned file's ``model.tflite``.
 
     Raises :class:`ConversionError` or WorkerError.
     """
-    rules = rules_of(variant.precision, run.project)
+    rules = rules_of(planned.precision, run.project)
     try:
         if not rules:
-            return _converted(run, model, items, variant)
-        return _by_recipe(run, model, items, variant)
+            return _converted(run, model, items, planned)
+        return _by_recipe(run, model, items, planned)
     except WorkerError as error:
-        if "SIGSEGV" in error.message and calibrates(variant.precision, run.project):
-            raise _explained(run, model, items, variant, error) from error
+        if "SIGSEGV" in error.message and calibrates(planned.precision, run.project):
+            raise _explained(run, model, items, planned, error) from error
         raise
 
 
-def _converted(run: Run, model: SavedModel, items: Items, variant: Variant) -> Artefact:
-    calibrated = calibrates(variant.precision, run.project)
-    conversion = variant.conversion
+def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+    calibrated = calibrates(planned.precision, run.project)
+    conversion = planned.conversion
     key = run.key(
         "tensorflow",
         model=model.digest,
-        precision=variant.precision,
+        precision=planned.precision,
         representative=items.representative_digest if calibrated else None,
         **_settings(conversion),
     )
@@ -48,7 +48,7 @@ def _converted(run: Run, model: SavedModel, items: Items, variant: Variant) -> A
 
     def make(folder: Path) -> Mapping[str, object]:
         convert = from_float.convert if model.is_tflite else tflite.convert
-        return run.worker.call(convert, model.path, variant.precision, feeds, folder, conversion)
+        return run.worker.call(convert, model.path, planned.precision, feeds, folder, conversion)
 
     return run.keep(run.store.obtain("convert", key, make))
 
@@ -69,20 +69,20 @@ def float_file(
     run: Run, model: SavedModel, items: Items, conversion: Conversion | None = None
 ) -> Artefact:
     """The artefact of the float32 file that other precisions are made of."""
-    return _converted(run, model, items, Variant(FLOAT, "", conversion or Conversion()))
+    return _converted(run, model, items, Planned(FLOAT, "", conversion or Conversion()))
 
 
-def _by_recipe(run: Run, model: SavedModel, items: Items, variant: Variant) -> Artefact:
-    """The float32 file quantized by the variant's rules."""
-    rules = rules_of(variant.precision, run.project)
-    base = float_file(run, model, items, variant.conversion)
+def _by_recipe(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+    """The float32 file quantized by the rules of its precision."""
+    rules = rules_of(planned.precision, run.project)
+    base = float_file(run, model, items, planned.conversion)
     file = base.path / tflite.FILE
-    calibrated = calibrates(variant.precision, run.project)
+    calibrated = calibrates(planned.precision, run.project)
     key = run.key(
         "tensorflow", "ai-edge-quantizer", model=base.digest,
         rules=[[rule.precision, rule.operator, rule.name] for rule in rules],
         representative=items.representative_digest if calibrated else None,
-        granularity=variant.conversion.granularity,
+        granularity=planned.conversion.granularity,
     )  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, object]:
@@ -90,7 +90,7 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, variant: Variant) -> A
             feeds = items.representative if calibrated else {}
             return run.worker.call(edge_quantizer.quantize, file, rules, feeds, folder)
         calibrated_file = ranges(run, file, base.digest, items).path / calibration.FILE
-        per_channel = variant.conversion.granularity == "per-channel"
+        per_channel = planned.conversion.granularity == "per-channel"
         return run.worker.call(
             int8_recipe.quantize, file, rules, calibrated_file, per_channel, folder
         )
@@ -109,15 +109,15 @@ def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
 
 
 def _explained(
-    run: Run, model: SavedModel, items: Items, variant: Variant, error: WorkerError
+    run: Run, model: SavedModel, items: Items, planned: Planned, error: WorkerError
 ) -> ConversionError | WorkerError:
     """The error that names the layers on which the converter died, where it is known to."""
     try:
-        found = float_file(run, model, items, variant.conversion)
+        found = float_file(run, model, items, planned.conversion)
     except (ConversionError, WorkerError):
         return error
     layers = loops.recurrent_layers(flatbuffer.read(found.path / tflite.FILE))
     if not layers:
         return error
     how = error.message.removeprefix("the TensorFlow worker ").rpartition(" during ")[0]
-    return loops.crash(layers, variant.precision, how)
+    return loops.crash(layers, planned.precision, how)
