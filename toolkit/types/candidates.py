@@ -1,0 +1,185 @@
+"""Candidates: one ``.tflite`` file each, what it holds, and what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgekit.types.quantities import Measurement, Status
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One kind of operator in a ``.tflite`` file, with its version and how often it occurs."""
+
+    name: str
+    version: int
+    count: int
+
+
+@dataclass(frozen=True)
+class RuntimeNeed:
+    """The first releases that have every operator of a file, computed from its operators.
+
+    ``release`` counts as TensorFlow does, ``litert`` as LiteRT does; empty where there is none,
+    which ``reason`` explains. ``forced_by`` names the operators that need it, ``claimed`` is what
+    the file's own metadata says.
+    """
+
+    release: str
+    litert: str
+    forced_by: str
+    claimed: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How files for a target are made: what its runtimes ask of the converter.
+
+    ``profile`` names it in a candidate's id where it changes the file. Without
+    ``per_channel_dense`` a dense layer with float activations has one scale, not one a channel:
+    what TFLite before 2.17 runs. ``operator_set`` "int8" admits only precisions that are integer
+    throughout. ``flex`` admits TensorFlow's own operators, ``custom_operators`` those named.
+    ``refuses`` gives the reason by precision.
+    """
+
+    profile: str = ""
+    per_channel_dense: bool = True
+    granularity: Literal["per-channel", "per-tensor"] = "per-channel"
+    operator_set: Literal["all", "int8"] = "all"
+    flex: bool = False
+    custom_operators: tuple[str, ...] = ()
+    refuses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairedCounts:
+    """0/1 items seen by two models: ``lost`` only the reference had right, ``gained`` the other."""
+
+    n: int
+    lost: int
+    gained: int
+
+
+@dataclass(frozen=True)
+class RuntimeResult:
+    """How a candidate fared on one runtime that a target names.
+
+    ``disagreement`` is the largest absolute difference of an output from the judging runtime's.
+    """
+
+    runtime: str
+    version: str
+    status: Status
+    message: str
+    items: int = 0
+    disagreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency per inference in nanoseconds, over all timed runs."""
+
+    p50: Measurement
+    p90: Measurement
+    p95: Measurement
+    min: Measurement
+    mean: Measurement
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak resident memory over the runtime's own baseline, and the TFLM tensor arena."""
+
+    peak_rss: Measurement
+    arena: Measurement
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a model: the reference has no drop, parity or ratio.
+
+    ``latency_ratio`` is to the reference, ``uncompressed_ratio`` to the same precision made of the
+    uncompressed model, where that was timed beside it; below 1 is faster.
+    """
+
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    drop: Mapping[str, Measurement] = field(default_factory=dict)
+    paired: Mapping[str, PairedCounts] = field(default_factory=dict)
+    parity: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
+    latency: Latency | None = None
+    latency_ratio: Measurement | None = None
+    uncompressed_ratio: Measurement | None = None
+    memory: Memory | None = None
+    runtimes: tuple[RuntimeResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecoveryTrial:
+    """A file that was judged while accuracy was recovered: how it was made, and its drop."""
+
+    float_operators: int
+    equalized: bool
+    bias_corrected: bool
+    drop: Measurement
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How what int8 lost was brought back, for the candidate ``stands_for``.
+
+    ``outcome`` is "not proven" where the drop is within its budget, and its interval is not.
+    ``operators`` compute, ``float_operators`` of them in float as ``NAME (output tensor)``;
+    ``equalized`` counts pairs of layers, ``bias_corrected`` layers. ``evaluations`` files were
+    judged, ``allowed`` at most, in ``seconds``. ``latency_ratio`` is to the candidate it stands
+    for, below 1 is faster.
+    """
+
+    stands_for: str
+    outcome: Literal["recovered", "not proven", "not recovered"]
+    evaluations: int
+    allowed: int
+    seconds: float
+    operators: int
+    float_operators: tuple[str, ...]
+    equalized: int
+    bias_corrected: int
+    drop_before: Measurement
+    drop_after: Measurement
+    bytes_before: int
+    bytes_after: int
+    latency_ratio: Measurement
+    sentence: str
+    trials: tuple[RecoveryTrial, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome != "not recovered"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One ``.tflite`` file at one precision, as read back from its bytes.
+
+    ``problem`` says why there is no usable file (the converter died, the file is not what its
+    precision claims); then ``status`` is failed or incompatible.
+    """
+
+    id: str
+    precision: str
+    path: Path | None = None
+    sha256: str = ""
+    bytes: int = 0
+    compressed_bytes: int = 0
+    zstd_bytes: int = 0
+    operators: tuple[Operator, ...] = ()
+    float_operators: tuple[str, ...] = ()
+    minimum_runtime: RuntimeNeed | None = None
+    problem: str = ""
+    problem_status: Status = Status.FAILED
+    status: Status = Status.NOT_EVALUATED
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    recovery: Recovery | None = None

@@ -1,0 +1,130 @@
+"""The outcome of a run: checks, what compilers and targets say, the verdict, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgekit.types.candidates import Candidate, Evaluation
+from edgekit.types.models import Compression, SavedModel
+from edgekit.types.quantities import Json, Measurement, Status
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of the gate: what was compared with what limit, and what would settle it."""
+
+    name: str
+    candidate: str
+    target: str
+    status: Status
+    message: str
+    limit: str = ""
+    stated: bool = True
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A packed bundle: where it is, its digest and its size in bytes."""
+
+    path: Path
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class NpuEstimate:
+    """What an NPU's compiler says of a model that it compiled: estimates, nothing was executed.
+
+    ``cycles`` and ``sram``, ``dram`` and ``flash`` (bytes) are of the NPU's part; ``latency``
+    (nanoseconds) is unavailable where operators stay on the CPU, ``on_cpu``. The shares are of the
+    uncompiled file's operators and multiply-accumulates. ``path`` is the compiled file.
+    """
+
+    compiler: str
+    accelerator: str
+    cycles: Measurement
+    latency: Measurement
+    sram: Measurement
+    dram: Measurement
+    flash: Measurement
+    operators_on_npu: Measurement
+    macs_on_npu: Measurement
+    on_cpu: tuple[str, ...]
+    path: Path
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Whether a target's compiler and runtime take a candidate; ``bytes`` of the compiled file."""
+
+    candidate: str
+    checks: tuple[CheckResult, ...]
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """What a target ships, whether it fits, and the checks it was judged by.
+
+    ``compiled`` is of every candidate, ``npu`` of the one that ships.
+    """
+
+    id: str
+    candidate: str | None
+    fit: str
+    status: Status
+    checks: tuple[CheckResult, ...] = ()
+    bundle: Bundle | None = None
+    npu: NpuEstimate | None = None
+    compiled: tuple[Compiled, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a run: its status, the exit code, and the checks that count for it."""
+
+    status: Status
+    exit_code: int
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something the user should know: a stable code, a severity, what it is and how to mend it."""
+
+    code: str
+    severity: Literal["info", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A stage of the run: how long it took, and whether the store had its result already."""
+
+    name: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run: everything that ``report.json``, the table and the summaries are drawn from."""
+
+    run: str
+    model: Mapping[str, Json]
+    environment: Mapping[str, Json]
+    settings: Mapping[str, Json]
+    stages: tuple[StageRecord, ...]
+    reference: SavedModel
+    reference_evaluation: Evaluation
+    compression: Compression | None
+    candidates: tuple[Candidate, ...]
+    targets: tuple[TargetResult, ...]
+    verdict: Verdict
+    advice: tuple[Advice, ...]

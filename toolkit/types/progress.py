@@ -1,0 +1,25 @@
+"""Where a run reports to."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where a run reports to: a terminal, a log, or nowhere."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def update(self, done: float, total: float, text: str) -> None:
+        """The current stage has come to ``done`` of ``total``."""
+
+
+class Silent:
+    """A :class:`Progress` that says nothing."""
+
+    def stage(self, name: str) -> None:
+        """Say nothing."""
+
+    def update(self, done: float, total: float, text: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,72 @@
+"""Quantities and how they are known, statuses, and the shapes of what models take."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = Any
+How = Literal["measured", "estimated", "unavailable"]
+Direction = Literal["higher", "lower"]
+
+
+class Status(str, enum.Enum):
+    """The outcome of a check, a candidate, a target or a verdict."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPATIBLE = "incompatible"
+    UNAVAILABLE = "unavailable"
+    INCONCLUSIVE = "inconclusive"
+    NOT_EVALUATED = "not evaluated"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A quantity and how it is known.
+
+    ``value`` is in ``unit``; ``low`` and ``high`` bound it at confidence ``level`` over ``n``
+    items. With ``how = "unavailable"`` there is no value, and ``reason`` says why.
+    """
+
+    value: float | None
+    unit: str
+    how: How = "measured"
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    tool: str = ""
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.how == "unavailable" and not self.reason:
+            raise ValueError("an unavailable measurement carries its reason")
+        if (self.value is None) != (self.how == "unavailable"):
+            raise ValueError("a measurement has a value unless it is unavailable")
+
+    @classmethod
+    def unavailable(cls, unit: str, reason: str) -> Measurement:
+        return cls(value=None, unit=unit, how="unavailable", reason=reason)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a model: its name, shape (``None`` is a free dimension) and dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What happens to raw data before the model: ``x * scale + offset``, in float32."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def identity(self) -> bool:
+        return self.scale == 1.0 and self.offset == 0.0
