@@ -59,9 +59,8 @@ def test_run_folder_holds_every_form_and_the_artefacts(
 
 def test_report_says_which_runtime_each_candidate_needs(digits_report: Any) -> None:
     needs = {one["precision"]: one["minimum_runtime"] for one in digits_report["candidates"]}
-    dynamic = needs["dynamic"]
-    assert (dynamic["value"], dynamic["litert"], dynamic["how"]) == ("2.17.0", "1.0.1", "estimated")
-    assert "FULLY_CONNECTED version 12" in dynamic["forced_by"]
-    old = tuple(int(part) for part in needs["int8"]["value"].split("."))
-    assert old < (2, 14)
-    assert all(need["reason"] == "" for need in needs.values())
+    for need in needs.values():
+        # The target of the example names tflite-runtime 2.14, and every file is made for it.
+        assert tuple(int(part) for part in need["value"].split(".")) <= (2, 14, 0)
+        assert (need["how"], need["reason"]) == ("estimated", "")
+    assert "CONV_2D version 5" in needs["dynamic"]["forced_by"]
