@@ -17,6 +17,8 @@ from edgekit.converters.flatbuffer import Graph, Node, Tensor
 from edgekit.converters.operator_dtypes import BY_DTYPE, FLOAT8
 
 SHUFFLED_WEIGHTS = 1
+# Of the schema's TensorType.
+INT32 = 2
 BASIC_LSTM = 1
 HYBRID_INT4 = "int4 weights under float activations"
 BLOCKWISE = "a scale per block of weights"
@@ -47,6 +49,11 @@ class Operands:
 
     def has(self, option: str) -> bool:
         return bool(self.options.get(option, False))
+
+    @property
+    def narrow_bias(self) -> bool:
+        """Whether 16-bit activations meet 32-bit biases; 64-bit ones are what old kernels take."""
+        return self.options.get("quantized_bias_type", 0) == INT32
 
     @property
     def ranks(self) -> int:
@@ -122,7 +129,7 @@ def _conv_2d(o: Operands) -> Iterator[int]:
     if o.kind(0) == o.kind(1) == "INT8":
         yield 3
     if o.kind(0) == "INT16":
-        yield 8 if o.has("quantized_bias_type") else 4
+        yield 8 if o.narrow_bias else 4
     if o.kind(1) == "INT4":
         yield 7
     ranked = data is not None and weights is not None and o.rank(0) == o.rank(1) == 4
@@ -161,7 +168,7 @@ def _fully_connected(o: Operands) -> Iterator[int]:
     if len(o.inputs) == 2:
         yield 6
     if o.kind(0) == "INT16":
-        yield 11 if o.has("quantized_bias_type") else 7
+        yield 11 if o.narrow_bias else 7
         if o.kind(1) == "INT4":
             yield 13
     if weights is not None and weights.sparse:
@@ -177,7 +184,7 @@ def _transpose_conv(o: Operands) -> Iterator[int]:
     if o.kind(1) == "INT8":
         yield 2
     if o.kind(2) == "INT16":
-        yield 5 if o.has("quantized_bias_type") else 3
+        yield 5 if o.narrow_bias else 3
     if o.input(3) is not None:
         yield 3
     if o.has("fused_activation_function"):

@@ -64,6 +64,8 @@ def placed(
         (10, [tensor(INT8), tensor("INT4", PER_CHANNEL), None], tensor(INT8), {}),
         (10, [tensor(FLOAT), tensor("INT4", PER_CHANNEL), None], tensor(FLOAT), {}),
         (11, [tensor(INT16), tensor(INT8), None], tensor(INT16), {"quantized_bias_type": 2}),
+        # 64-bit biases: TensorFlow says so since 2.15, and the kernels before took no other.
+        (7, [tensor(INT16), tensor(INT8), None], tensor(INT16), {"quantized_bias_type": 4}),
         (12, [tensor(FLOAT), tensor(INT8, PER_CHANNEL), None], tensor(FLOAT), {}),
         (13, [tensor(INT16), tensor("INT4"), None], tensor(INT16), {}),
         (13, [tensor(FLOAT), tensor("INT4", BLOCKWISE), None], tensor(FLOAT), {}),
