@@ -6,6 +6,7 @@ Source of the sizes: TensorFlow Lite guide "Select TensorFlow operators", sectio
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import ConversionError
@@ -27,6 +28,7 @@ def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
 
 
 def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
+    """Operators of a file that are neither TFLite's nor TensorFlow's."""
     return tuple(name for name in _custom(file) if not name.startswith(PREFIX))
 
 
@@ -44,14 +46,26 @@ def refusal(error: str) -> ConversionError | None:
             "write that layer with operators that TFLite has, or move it into the app;\n"
             f"or allow them with --flex ([convert] flex = true): {COST};\n{NOWHERE}",
         )
-    if custom:
-        return ConversionError(
-            "EK-CONVERT-004",
-            f"the model needs custom operators: {custom}",
-            "write that layer with operators that TFLite has, or, where your app registers a kernel"
-            f" for each: [convert] custom_operators = [{_quoted(custom)}]",
-        )
-    return None
+    return _lacking(custom) if custom else None
+
+
+def check_allowed(file: TFLiteFile, allowed: Sequence[str]) -> None:
+    """Raise :class:`ConversionError` for custom operators that the project does not name.
+
+    TensorFlow's converter admits all of them or none.
+    """
+    unnamed = [name for name in custom_operators(file) if name not in allowed]
+    if unnamed:
+        raise _lacking(", ".join(unnamed))
+
+
+def _lacking(custom: str) -> ConversionError:
+    return ConversionError(
+        "EK-CONVERT-004",
+        f"the model needs custom operators: {custom}",
+        "write that layer with operators that TFLite has, or, where your app registers a kernel"
+        f" for each: [convert] custom_operators = [{_quoted(custom)}]",
+    )
 
 
 def _named(error: str, what: str) -> str:
@@ -65,9 +79,12 @@ def _quoted(names: str) -> str:
 
 
 def problem(file: TFLiteFile) -> str:
-    """Why a file with Flex operators cannot be proven here, or nothing."""
-    found = flex_operators(file)
-    if not found:
-        return ""
-    named = f"TensorFlow's operators {', '.join(found)}"
-    return f"unavailable, because it holds {named}, and {NOWHERE}; {COST}"
+    """Why a file with Flex or custom operators cannot be proven here, or nothing."""
+    found, custom = flex_operators(file), custom_operators(file)
+    if found:
+        named = f"TensorFlow's operators {', '.join(found)}"
+        return f"unavailable, because it holds {named}, and {NOWHERE}; {COST}"
+    if custom:
+        named = f"the custom operators {', '.join(custom)}"
+        return f"unavailable, because it holds {named}, whose kernels only your app has"
+    return ""

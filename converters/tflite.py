@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.converters import flex
+from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.errors import ConversionError, EdgekitError
 from edgekit.types import Conversion
@@ -52,6 +52,9 @@ def convert(
         raise
     except Exception as error:
         raise _refusal(error, precision) from error
+    flex.check_allowed(
+        flatbuffer.parse(content, FILE), (conversion or Conversion()).custom_operators
+    )
     (folder / FILE).write_bytes(content)
     return {}
 

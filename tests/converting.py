@@ -103,6 +103,12 @@ h = keras.layers.ELU()(keras.layers.Conv2D(16, 3)(i))
 elu = keras.Model(i, keras.layers.Dense(10)(keras.layers.Flatten()(h)))
 converted("elu-int8", exported("elu", elu), "int8", {"image": "representative.npy"})
 
+i = keras.Input((8,), name="x")
+sinh = exported("odd", keras.Model(i, keras.layers.Dense(2)(keras.ops.sinh(i))))
+converted("custom-refused", sinh, "float32")
+converted("custom-allowed", sinh, "float32", custom_operators=("Sinh",))
+converted("custom-other", sinh, "float32", custom_operators=("Other",))
+
 keras.utils.set_random_seed(1)
 # Keras 2's LSTM becomes one fused operator with variables; Keras 3's does not.
 i = tf_keras.Input((6, 4), name="steps")

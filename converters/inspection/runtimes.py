@@ -67,8 +67,8 @@ def understated(facts: Facts) -> Iterator[Finding]:
             places,
             "the version is what makes an old runtime refuse a file: without it, the runtime loads"
             " the file and may compute something else",
-            "run it on every runtime that it will meet, or convert with TensorFlow, which states"
-            " the versions",
+            "run it on every runtime that it will meet; edgekit states the versions itself in what"
+            " ai-edge-quantizer makes for it",
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import converting
 import pytest
 
 from conftest import once
-from edgekit.converters import flatbuffer
+from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
 from edgekit.types import Conversion
 
@@ -169,3 +169,15 @@ def test_profile_is_named_where_it_changes_a_precision(
 def test_integer_target_refuses_what_computes_in_float(precision: str, reason: str) -> None:
     found = refusal(precision, INTEGER)
     assert (reason in found) if reason else not found
+
+
+def test_custom_operators_are_allowed_by_name_only(
+    converted: Path, outcomes: dict[str, str]
+) -> None:
+    assert outcomes["custom-refused"].startswith("EK-CONVERT-007")
+    assert "Sinh" in outcomes["custom-refused"]
+    assert outcomes["custom-other"] == "EK-CONVERT-004 the model needs custom operators: Sinh"
+    assert outcomes["custom-allowed"] == ""
+    file = flatbuffer.read(converted / "custom-allowed.tflite")
+    assert flex.custom_operators(file) == ("Sinh",)
+    assert flex.problem(file).startswith("unavailable, because it holds the custom operators Sinh")
