@@ -108,6 +108,20 @@ def test_wrong_scale_is_proven_by_the_models_answers(
     assert not (tmp_path / "build").exists()
 
 
+def test_another_models_labels_are_told_by_answers_no_better_than_chance(
+    converted: Path, digits: Path, tmp_path: Path
+) -> None:
+    test = np.load(digits / "test.npz")
+    shuffled = np.random.default_rng(0).permutation(test["y"])
+    np.savez(tmp_path / "shuffled.npz", x=test["x"], y=shuffled)
+    status, report = lint(
+        converted / "float32.tflite", "--data", tmp_path / "shuffled.npz", "--rescale", "1/16",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert status == 0
+    assert codes(report)["EK-LINT-061"] == "warning"
+
+
 def plant(name: str, digits: Path) -> tuple[Any, Any]:
     """Representative items and labels with the fault of that name."""
     train, test = np.load(digits / "train.npz"), np.load(digits / "test.npz")
