@@ -92,6 +92,20 @@ def digits(shared: Path) -> Path:
     return once(shared / "digits", make)
 
 
+@pytest.fixture(scope="session")
+def converted(shared: Path, models: Path, digits: Path) -> Path:
+    """The files that :mod:`converting` makes of the tests' models."""
+    import converting
+
+    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
+
+
+@pytest.fixture(scope="session")
+def outcomes(converted: Path) -> dict[str, str]:
+    """How each of those conversions went: nothing, or its error."""
+    return dict(json.loads((converted / "outcomes.json").read_text()))
+
+
 MODELS = """
 import sys, os, numpy as np
 import keras, tf_keras, tensorflow as tf

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import converting
 import numpy as np
 import pytest
 
-from conftest import once
 from edgekit.converters.quantization.activations import item_ranges
 from edgekit.errors import ConversionError
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 def test_ranges_are_of_inputs_and_outputs_as_fed(converted: Path) -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import converting
 import numpy as np
 import pytest
 
-from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.probe import probe_model
 from edgekit.errors import ModelError
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 def test_read_tells_what_the_probe_holds(tmp_path: Path) -> None:

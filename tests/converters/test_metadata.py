@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import converting
 import numpy as np
 import pytest
 from rewriting import rewrite
 
-from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.metadata import (
     ModelFacts,
@@ -38,12 +36,6 @@ FACTS = ModelFacts(
     outputs=(TensorFacts("output_0", "Scores", minimum=(0.0,), maximum=(1.0,), labels=LABELS),),
 )  # fmt: skip
 PROBE = ModelFacts("probe", inputs=(TensorFacts("x"),), outputs=(TensorFacts("y"),))
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 def described(model: Path) -> ModelFacts:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import converting
 import flatfiles
 import pytest
 
-from conftest import once
 from edgekit.converters import flatbuffer, runtime_table
 from edgekit.converters.flatbuffer import Graph, Node, Quantization, Tensor
 from edgekit.converters.operator_dtypes import BY_DTYPE
@@ -184,16 +181,14 @@ def test_the_table_has_every_version_that_a_rule_asks_for() -> None:
     assert {kind for _, row in BY_DTYPE.values() for kind in row} <= flatfiles.DTYPES.keys()
 
 
-def test_the_converters_own_files_state_enough(shared: Path, models: Path, digits: Path) -> None:
+def test_the_converters_own_files_state_enough(converted: Path, outcomes: dict[str, str]) -> None:
     """TensorFlow states a version by the same rules: no file of its own is called understated."""
-    made = once(shared / "converted", lambda folder: converting.make(folder, models, digits))
-    outcomes = json.loads((made / "outcomes.json").read_text())
     # What ai-edge-quantizer leaves is kept there too, before its versions are stamped; and
-    # TensorFlow's 16-bit files state CONV_2D 3, where its rule for a stated bias type asks for 8.
+    # TensorFlow's 16-bit files state CONV_2D 3, the version of int8.
     apart = ("quantizer-raw", "int16x8")
     names = [name for name, error in outcomes.items() if not error and name not in apart]
     assert len(names) >= 6
     for name in names:
-        for graph in flatbuffer.read(made / f"{name}.tflite").graphs:
+        for graph in flatbuffer.read(converted / f"{name}.tflite").graphs:
             for node in graph.nodes:
                 assert required_version(graph, node) <= node.version, (name, node)

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import converting
 import pytest
 
-from conftest import once
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
 from edgekit.types import Conversion
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
-
-
-@pytest.fixture(scope="session")
-def outcomes(converted: Path) -> dict[str, str]:
-    """How each conversion went: nothing, or its error."""
-    return dict(json.loads((converted / "outcomes.json").read_text()))
 
 
 @pytest.mark.parametrize("claimed", sorted(PRECISIONS.keys() - {"mixed"}))

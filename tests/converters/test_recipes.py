@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import converting
 import numpy as np
 import pytest
 
-from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import FLOATS
 from edgekit.converters.quantization.recipe import Rule, check_rules
@@ -23,18 +20,6 @@ try:
 except ImportError:
     OLD = False
 needs_old = pytest.mark.skipif(not OLD, reason="tflite-runtime has no wheel for this Python")
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
-
-
-@pytest.fixture(scope="session")
-def outcomes(converted: Path) -> dict[str, str]:
-    """How each conversion went: nothing, or its error."""
-    return dict(json.loads((converted / "outcomes.json").read_text()))
 
 
 def activations(path: Path) -> dict[str, list[str]]:

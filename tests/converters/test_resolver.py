@@ -6,21 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import converting
 import pytest
 from rewriting import rewrite
 
-from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import resolver
 from edgekit.converters.probe import probe_model
 from edgekit.errors import ConversionError
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 def custom(model: Any, name: str) -> None:

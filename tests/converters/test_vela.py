@@ -6,11 +6,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import converting
 import pytest
 from rewriting import rewrite
 
-from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import resolver, vela
 from edgekit.converters.micro.operations import macs
@@ -19,12 +17,6 @@ from edgekit.errors import ConversionError, DeviceError, ExitCode
 needs_vela = pytest.mark.skipif(
     importlib.util.find_spec("ethosu") is None, reason="ethos-u-vela is not installed"
 )
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 @needs_vela

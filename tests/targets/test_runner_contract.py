@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import converting
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -89,12 +88,6 @@ class TestTensorFlow(RunnerContract):
     @pytest.fixture
     def doubler(self, saved_doubler: Path) -> Path:
         return saved_doubler
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 class Refused(Exception):

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import converting
 import numpy as np
 import pytest
 
@@ -86,12 +85,6 @@ def test_example_has_no_finding(digits_run: Path, tmp_path: Path) -> None:
 def test_example_converts_without_a_finding(digits_report: Any) -> None:
     assert "lint" in {stage["name"] for stage in digits_report["stages"]}
     assert not [a for a in digits_report["advice"] if a["code"].startswith("EK-LINT")]
-
-
-@pytest.fixture(scope="session")
-def converted(shared: Path, models: Path, digits: Path) -> Path:
-    """What :mod:`converting` makes."""
-    return once(shared / "converted", lambda folder: converting.make(folder, models, digits))
 
 
 def test_wrong_scale_is_proven_by_the_models_answers(

@@ -17,6 +17,7 @@ from edgekit import Project, convert
 from edgekit.api import check
 from edgekit.converters.micro import vela
 from edgekit.errors import DeviceError
+from edgekit.pipeline.plan import Plan
 from edgekit.report import document
 from edgekit.targets.bundles import verify
 from edgekit.types import Report
@@ -27,11 +28,19 @@ needs_vela = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latency is not what these tests look at: one launch is enough."""
+    monkeypatch.setattr(Plan, "timed_launches", 1)
+
+
 def copy(digits_run: Path, folder: Path) -> Path:
-    """The converted example with its store and without its target."""
-    project = Path(shutil.copytree(digits_run / "project", folder / "project"))
-    shutil.rmtree(project / "dist")
-    text = (project / "edgekit.toml").read_text()
+    """The example around its float32 file, without its target: LiteRT is the reference."""
+    source, project = digits_run / "project", folder / "project"
+    project.mkdir()
+    shutil.copyfile(source / "data.py", project / "data.py")
+    shutil.copyfile(source / "build/digits/float32/model.tflite", project / "float.tflite")
+    text = (source / "edgekit.toml").read_text().replace("model.py:build", "float.tflite")
     (project / "edgekit.toml").write_text(text[: text.index("[targets.")])
     return project
 

@@ -28,7 +28,7 @@ SCHEMES = {
     "channels then prune": {"channels": {"macs": 0.4}, "prune": {"sparsity": 0.5}},
 }  # fmt: skip
 CASES = [
-    ("keras3.keras", "channels"),
+    pytest.param("keras3.keras", "channels", marks=pytest.mark.slow),
     pytest.param("keras3.keras", "everything", marks=pytest.mark.slow),
     pytest.param("keras2.h5", "channels then prune", marks=pytest.mark.slow),
 ]

@@ -77,6 +77,7 @@ def test_pruning_without_recovery_goes_red(
     assert candidate.compressed_bytes < 0.7 * candidate.bytes
 
 
+@pytest.mark.slow
 def test_pruning_recovers_when_it_is_fine_tuned(models: Path, digits: Path, tmp_path: Path) -> None:
     report = run(
         models / "keras3.keras", digits / "test.npz", tmp_path,
@@ -90,6 +91,7 @@ def test_pruning_recovers_when_it_is_fine_tuned(models: Path, digits: Path, tmp_
     assert report.verdict.exit_code == 0
 
 
+@pytest.mark.slow
 def test_wrong_rescale_shows_what_the_model_really_gets(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
