@@ -71,7 +71,7 @@ def test_gru_in_int8_names_its_layer_and_the_others_come_out(
     assert found.pop("int8").startswith("EK-CONVERT-006 at int8 TensorFlow's converter was ended")
     (int8,) = [one for one in report["candidates"] if one["precision"] == "int8"]
     assert "'reader' (GRU)" in int8["problem"]
-    assert "unroll=True" in int8["problem"]
+    assert "--unroll" in int8["problem"]
     assert found == {"float32": "", "float16": "", "dynamic": ""}
     assert (tmp_path / "build/gru/dynamic@tflite-2.14/model.tflite").is_file()
     assert code == 0
