@@ -24,7 +24,7 @@ train, test = np.load(data / "fashion_train.npz"), np.load(data / "fashion_test.
 keras.utils.set_random_seed(0)
 image = keras.Input((28, 28, 1), name="image")
 x = layers.ReLU()(layers.Conv2D(32, 3, 2, padding="same")(image))
-for block in range(6):
+for block in range(9):
     y = layers.ReLU()(layers.DepthwiseConv2D(3, padding="same", name=f"depthwise{block}")(x))
     if block == 3:
         y = layers.Add()([layers.Conv2D(32, 1, name="left")(y), layers.Conv2D(32, 3,

@@ -45,6 +45,7 @@ class LayerChange:
 class Difference:
     """Two files, and what changed between them.
 
+    ``equal`` is whether they compute the same, and differ in names, order or metadata at most;
     ``edges`` are lines about inputs and outputs; ``tensors`` how many there are before and after;
     ``layers`` those that changed, in execution order; ``same`` counts the others.
     """
@@ -52,6 +53,7 @@ class Difference:
     before: Inspection
     after: Inspection
     identical: bool
+    equal: bool
     operators: tuple[OperatorChange, ...]
     edges: tuple[str, ...]
     tensors: tuple[int, int]
@@ -73,6 +75,7 @@ def compare(before: Inspection, after: Inspection) -> Difference:
         before=before,
         after=after,
         identical=before.sha256 == after.sha256,
+        equal=before.semantic_hash == after.semantic_hash,
         operators=_operators(before, after),
         edges=tuple(_edges(before, after)),
         tensors=(_tensors(before), _tensors(after)),
@@ -292,7 +295,9 @@ def difference_json(found: Difference) -> Json:
         }
         for one in found.layers
     ]
-    plain = ("identical", "operators", "edges", "tensors", "same", "macs", "memory", "metadata",
-             "findings")  # fmt: skip
+    plain = (
+        "identical", "equal", "operators", "edges", "tensors", "same", "macs", "memory", "metadata",
+        "findings",
+    )  # fmt: skip
     rest = {name: jsonable(getattr(found, name)) for name in plain}
     return {"before": sides[0], "after": sides[1], **rest, "layers": layers}

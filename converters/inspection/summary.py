@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.converters.flatbuffer import Quantization, Tensor, TFLiteFile
+from edgekit.converters.flatbuffer import Quantization, Tensor, TFLiteFile, semantic_hash
 from edgekit.converters.inspection import memory, precision, structure
 from edgekit.converters.inspection.facts import Facts, Finding
 from edgekit.converters.inspection.findings import findings
@@ -76,11 +76,15 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A ``.tflite`` file, explained. Sizes in bytes; ``remainder`` is what are no weights."""
+    """A ``.tflite`` file, explained. Sizes in bytes; ``remainder`` is what are no weights.
+
+    ``semantic_hash`` is of what it computes, whatever its tensors are called.
+    """
 
     path: Path
     bytes: int
     sha256: str
+    semantic_hash: str
     schema: int
     description: str
     entries: tuple[Entry, ...]
@@ -118,6 +122,7 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
         path=path,
         bytes=file.size,
         sha256=digest,
+        semantic_hash=semantic_hash(file),
         schema=file.version,
         description=file.description,
         entries=_entries(file, macs),

@@ -42,6 +42,8 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
     if found.identical:
         say(out, [("the files are the same, byte for byte", "")])
         return 0
+    if found.equal:
+        say(out, [("both compute the same: names, order or metadata differ", "")])
     out.print(differed.summary_table(found))
     out.print()
     say(out, differed.change_lines(found))

@@ -167,8 +167,18 @@ def test_diff_tells_quantization_weights_and_operators(tmp_path: Path, model: Pa
     assert "metadata min_runtime_version removed" in text
     answer = json.loads(printed(diff, model, other, "--json"))
     assert [row["name"] for row in answer["layers"]] == ["h", "y", "y"]
-    assert answer["identical"] is False
+    assert (answer["identical"], answer["equal"]) == (False, False)
     assert printed(inspect, model, other) == text
+
+
+def test_diff_says_when_only_names_differ(tmp_path: Path, model: Path) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(build(replace(int8_dense(), signature="predict")))
+    assert "both compute the same" in printed(diff, model, other)
+    assert "both compute the same" not in printed(diff, model, model)
+    first, second = (json.loads(printed(inspect, one, "--json")) for one in (model, other))
+    assert first["sha256"] != second["sha256"]
+    assert first["semantic_hash"] == second["semantic_hash"]
 
 
 def test_diff_follows_layers_by_position_where_names_differ(tmp_path: Path, model: Path) -> None:
