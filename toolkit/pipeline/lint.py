@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import data
+from edgekit.converters import tflite
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization.activations import item_ranges
 from edgekit.data import lint
 from edgekit.data.lint import Part, Saturation, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
-from edgekit.pipeline.make import export, float_candidate, obtain
+from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Index, Items, supply, training_data
 from edgekit.pipeline.truth import Score, chance, truth, unscaled
@@ -216,13 +218,15 @@ def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation |
     """The curve of the representative items, or why there is none."""
     if items.representative_count < quantity.FEWEST:
         return None, f"it takes {quantity.FEWEST} representative items"
-    floating = float_candidate(run, model, items)
-    if floating.path is None:
-        return None, f"there is no float32 file to run: {floating.problem.splitlines()[0]}"
-    path = floating.path
+    try:
+        floating = float_file(run, model, items)
+    except (ConversionError, WorkerError) as error:
+        run.note(False)
+        return None, f"there is no float32 file to run: {error.code} {error.message}"
+    path = floating.path / tflite.FILE
     key = run.key(
         "ai-edge-litert",
-        model=floating.sha256, items=items.representative_digest, most=RANGE_ITEMS,
+        model=floating.digest, items=items.representative_digest, most=RANGE_ITEMS,
     )  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,16 +140,23 @@ def candidates(
 
     Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
-    with run.stage("convert"):
-        return tuple(
-            _candidate(run, model, items, planned, number, profile)
-            for number, planned in enumerate(run.plan.planned_files)
-        )
+    # Compressing to see the size takes as long as converting, and the worker converts meanwhile.
+    with run.stage("convert"), ThreadPoolExecutor(1) as reader:
+        try:
+            found = [
+                _candidate(run, model, items, planned, number, profile, reader)
+                for number, planned in enumerate(run.plan.planned_files)
+            ]
+            return tuple(one.result() for one in found)
+        except BaseException:
+            reader.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _candidate(
-    run: Run, model: SavedModel, items: Items, planned: Planned, number: int, profile: str
-) -> Candidate:
+    run: Run, model: SavedModel, items: Items, planned: Planned, number: int, profile: str,
+    reader: ThreadPoolExecutor,
+) -> Future[Candidate]:  # fmt: skip
     name, precision = f"{planned.id}@{profile}" if profile else planned.id, planned.precision
     run.progress.update(number, len(run.plan.planned_files), name)
     try:
@@ -157,13 +165,9 @@ def _candidate(
     except (ConversionError, WorkerError) as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
-        return Candidate(name, precision, problem=problem, problem_status=Status.INCOMPATIBLE)
-    return replace(read_back(path, precision), id=name)
-
-
-def float_candidate(run: Run, model: SavedModel, items: Items) -> Candidate:
-    """The float32 candidate of a model, whatever precisions are asked for."""
-    return _candidate(run, model, items, Planned("float32"), 0, "")
+        status = Status.INCOMPATIBLE
+        return reader.submit(Candidate, name, precision, problem=problem, problem_status=status)
+    return reader.submit(lambda: replace(read_back(path, precision), id=name))
 
 
 def read_back(path: Path, precision: str) -> Candidate:
