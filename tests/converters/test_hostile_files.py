@@ -13,7 +13,7 @@ import flatfiles
 import numpy as np
 import pytest
 
-from conftest import EDGEKIT, edgekit
+from conftest import EDGEKIT
 from edgekit.converters import flatbuffer
 from edgekit.converters.probe import probe_model
 from edgekit.errors import ModelError
@@ -180,8 +180,6 @@ def inspected(path: Path, printed: Path) -> tuple[int, float, int]:
 
 @pytest.mark.slow
 def test_mutated_files_through_the_command_line(tmp_path: Path) -> None:
-    if "inspect" not in edgekit("--help", cwd=tmp_path).stdout:
-        pytest.skip("this version has no edgekit inspect")
     path, printed, codes = tmp_path / "mutated.tflite", tmp_path / "printed.txt", set()
     for content in mutated(21, THROUGH_THE_COMMAND_LINE):
         path.write_bytes(content)
