@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 
-# One row per runtime: the file that runs it. A new runtime is a row and a file.
-RUNNER_FILES = {
-    "litert": FOLDER / "python_runner.py",
-    "tflite-runtime": FOLDER / "python_runner.py",
-    "tensorflow": FOLDER / "tensorflow_runner.py",
+
+@dataclass(frozen=True)
+class Runner:
+    """The file that runs a runtime, and the distribution that carries the runtime."""
+
+    file: Path
+    distribution: str
+
+
+# One row per runtime: a new one is a row and a file.
+RUNNERS: Mapping[str, Runner] = {
+    "litert": Runner(FOLDER / "python_runner.py", "ai-edge-litert"),
+    "tflite-runtime": Runner(FOLDER / "python_runner.py", "tflite-runtime"),
+    "tensorflow": Runner(FOLDER / "tensorflow_runner.py", "tensorflow"),
 }
+
+RUNNER_FILES = {name: runner.file for name, runner in RUNNERS.items()}
+DISTRIBUTION = {name: runner.distribution for name, runner in RUNNERS.items()}

@@ -10,10 +10,14 @@ A request names its ``mode`` (``evaluate``, ``bench``, ``selftest``), the ``runt
 (a number or ``"auto"``), ``threads``, ``reset_state``, ``core``. The result names the runtime and
 its version, the phases in nanoseconds, memory in bytes, and an ``error`` with the items that were
 running. Outputs are float32 ``.npy`` files, dequantized. Runs on Python 3.9 and later.
+
+Further modes lie beside this file, one each: mode ``trace`` is ``run(request, result)`` of
+``trace_mode.py``, which imports this file as ``python_runner``.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -32,6 +36,7 @@ PARENT = os.getppid()
 import numpy as np  # noqa: E402  (the clock above counts its import as start-up)
 
 Arrays = Dict[str, Any]
+HERE = Path(__file__).resolve().parent
 BATCH = 32
 BLOCK = 512
 PROBE_ITEMS = 32
@@ -458,7 +463,18 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         }
 
 
-MODES = {"evaluate": evaluate, "bench": bench, "selftest": selftest}
+Mode = Callable[[Dict[str, Any], Dict[str, Any]], None]
+MODES: Dict[str, Mode] = {"evaluate": evaluate, "bench": bench, "selftest": selftest}
+
+
+def add_mode(name: str) -> None:
+    """Load a mode that lies beside this file, where there is one."""
+    file = "%s_mode" % name
+    if name in MODES or not name.isidentifier() or not (HERE / (file + ".py")).is_file():
+        return
+    # Run as a script, this file is __main__: the mode must not load it a second time.
+    sys.modules.setdefault("python_runner", sys.modules[__name__])
+    MODES[name] = importlib.import_module(file).run
 
 
 def peak_memory() -> int:
@@ -494,6 +510,7 @@ def facts() -> Dict[str, Any]:
 
 
 def new_result(request: Dict[str, Any]) -> Dict[str, Any]:
+    add_mode(request["mode"])
     for field, known in (("mode", MODES), ("runtime", RUNTIMES)):
         if request[field] not in known:
             raise ValueError(

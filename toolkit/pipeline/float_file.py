@@ -68,8 +68,13 @@ def check(path: Path, file: TFLiteFile) -> None:
             raise ModelError("EK-MODEL-010", message, hint)
 
 
-def ends(file: TFLiteFile) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and outputs, called as the signature calls them, else as their tensors are."""
+def ends(
+    file: TFLiteFile, real: bool = False
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The inputs and outputs, called as the signature calls them, else as their tensors are.
+
+    With ``real`` a quantized one counts as float32, for that is how runners take and give it.
+    """
     main = file.graphs[0]
     if file.signatures:
         names = file.signatures[0].inputs, file.signatures[0].outputs
@@ -82,7 +87,11 @@ def ends(file: TFLiteFile) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ..
     def specs(rows: Mapping[str, int]) -> tuple[TensorSpec, ...]:
         tensors = {name: main.tensors[index] for name, index in rows.items()}
         return tuple(
-            TensorSpec(name, _shape(t.signature_shape or t.shape), t.dtype.lower())
+            TensorSpec(
+                name,
+                _shape(t.signature_shape or t.shape),
+                "float32" if real and t.scale else t.dtype.lower(),
+            )
             for name, t in tensors.items()
         )
 

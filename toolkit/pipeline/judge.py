@@ -20,7 +20,7 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.targets import catalog
-from edgekit.targets.runners import RUNNER_FILES
+from edgekit.targets.runners import DISTRIBUTION, RUNNER_FILES
 from edgekit.types import (
     Advice,
     Candidate,
@@ -36,9 +36,6 @@ from edgekit.types import (
 )
 
 JUDGE = "litert"
-DISTRIBUTION = {
-    "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tensorflow": "tensorflow",
-}  # fmt: skip
 NO_ARENA = "only a TFLM runner measures a tensor arena, and this version has none"
 UNCOMPRESSED = "uncompressed"
 # How many items another runtime must answer as the judging one does.

@@ -27,7 +27,7 @@ class Options:
     ``output`` is the root of what a run leaves. ``precisions_asked`` and ``targets_asked`` say
     that ``--precision`` and ``--target`` were given: then the budgets of the command line concern
     every precision asked for, or the targets. ``dry_run`` compresses in one shot, to see what would
-    be done, and keeps nothing.
+    be done, and keeps nothing. ``limit`` judges so many items at most, drawn with ``seed``.
     """
 
     output: Path | None = None
@@ -39,6 +39,8 @@ class Options:
     precisions_asked: bool = False
     targets_asked: bool = False
     dry_run: bool = False
+    limit: int | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import platform
 import sys
@@ -51,9 +52,9 @@ class Run:
         self.log = self.folder / "log.txt"
         self.store = Store(self.home / "store")
         self.versions = _versions()
-        limits = Limits(self.project.limits.seconds, self.project.limits.memory)
-        self.worker = Worker(self.log, progress, limits)
-        self.device = LocalDevice(self.home / "requests", self.log, limits)
+        self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
+        self.worker = Worker(self.log, progress, self.limits)
+        self.device = LocalDevice(self.home / "requests", self.log, self.limits)
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
@@ -66,6 +67,12 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.worker.stop()
+
+    def about(self, plan: Plan) -> Run:
+        """The same run, with its store, worker and records, concerned with another model."""
+        other = copy.copy(self)
+        other.plan, other.project = plan, plan.project
+        return other
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -123,7 +123,7 @@ def _choose(
     run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None
 ) -> tuple[Index, Index, data.Dataset | None]:
     """Items to judge, items to calibrate with, and the dataset that the latter are from."""
-    everything = np.arange(judged.count if judged else 0)
+    everything = _limited(run, judged.count if judged else 0)
     nothing = np.arange(0)
     if not run.plan.calibrated:
         return everything, nothing, None
@@ -151,6 +151,15 @@ def _choose(
     chosen = data.choose(classes, source.count, wanted.samples)
     _enough(source.source, len(chosen))
     return everything, chosen, source
+
+
+def _limited(run: Run, count: int) -> Index:
+    """All items, or as many as the run is limited to, drawn with its seed and in their order."""
+    limit = run.plan.options.limit
+    if limit is None or limit >= count:
+        return np.arange(count)
+    drawn = np.random.default_rng(run.plan.options.seed).choice(count, limit, replace=False)
+    return np.sort(drawn)
 
 
 def _enough(source: str, count: int) -> None:

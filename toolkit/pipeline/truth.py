@@ -21,9 +21,9 @@ from edgekit.errors import RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
-from edgekit.pipeline.judge import DISTRIBUTION
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
+from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import Advice, Json, Measurement, SavedModel
 
 ITEMS = 1000

@@ -1,0 +1,54 @@
+"""A device: one runtime in one place, which takes the requests that runners take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from edgekit.errors import DeviceError
+from edgekit.process import Limits
+from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.targets.devices.names import parse
+from edgekit.targets.runners import RUNNERS
+from edgekit.types import Json
+
+
+@dataclass(frozen=True)
+class Device:
+    """What ``--device`` names: its name, the runtime and its version, and how it is reached."""
+
+    name: str
+    runtime: str
+    version: str
+    reached: LocalDevice
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the machine is, with the runtime."""
+        return {**self.reached.facts(), "runtime": self.runtime, "version": self.version}
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run one request to its end; raises what :meth:`LocalDevice.run` raises."""
+        return self.reached.run({**request, "runtime": self.runtime})
+
+    def open(self, request: Mapping[str, Json]) -> Session:
+        """Start a runner that keeps the request's models loaded."""
+        return self.reached.open({**request, "runtime": self.runtime})
+
+
+def open_device(name: str, folder: Path, log: Path, limits: Limits | None = None) -> Device:
+    """The device of a name; requests lie in ``folder``, runners write to ``log``.
+
+    Raises :class:`DeviceError` where there is no such device, or its runtime is not installed.
+    """
+    parsed = parse(name)
+    if parsed.version:
+        raise DeviceError("EK-DEVICE-013", f"{name} cannot be made here")
+    distribution = RUNNERS[parsed.runtime].distribution
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError as error:
+        hint = f"{distribution} is not installed: pip install {distribution}"
+        raise DeviceError("EK-DEVICE-002", f"{name} is unavailable", hint) from error
+    return Device(name, parsed.runtime, version, LocalDevice(folder, log, limits))

@@ -1,0 +1,1 @@
+"""Measuring models as they are: evaluate, compare and bench, on any device."""

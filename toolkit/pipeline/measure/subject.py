@@ -1,0 +1,131 @@
+"""What is measured: one model on one device, with its inputs and outputs read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgekit.converters import flatbuffer
+from edgekit.errors import DeviceError, ModelError
+from edgekit.models.tflite import content
+from edgekit.pipeline.float_file import FILE, ends
+from edgekit.pipeline.make import export, obtain
+from edgekit.pipeline.plan import Plan
+from edgekit.pipeline.run import Run
+from edgekit.project import ConvertTable, Project
+from edgekit.project_compress import CompressTable
+from edgekit.store import sha256
+from edgekit.targets.devices import Device, open_device
+from edgekit.types import Json, SavedModel
+from edgekit.usercode import is_reference
+
+SAVED_MODEL_DEVICE = "local:tensorflow"
+DEFAULT_DEVICE = "local"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model on one device.
+
+    ``model`` is what the inputs and outputs are of: integer ends that are quantized count as
+    float32, for that is how items are given. ``id`` is unique among the subjects of a run.
+    """
+
+    id: str
+    source: str
+    model: SavedModel
+    device: Device
+
+    @property
+    def path(self) -> Path:
+        return self.model.path
+
+
+def measured(project: Project) -> Project:
+    """The project with nothing to convert or compress: models are taken as they are."""
+    nothing = {
+        "convert": ConvertTable(precisions=("float32",)), "compress": CompressTable(),
+        "targets": {},
+    }  # fmt: skip
+    return project.model_copy(update=nothing)
+
+
+def subjects(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[Subject, ...]:
+    """Every model on every device named; without any, TensorFlow for what it runs, else LiteRT.
+
+    Raises :class:`ModelError` or :class:`DeviceError` where one cannot be had.
+    """
+    found: list[Subject] = []
+    for source in sources:
+        for name in devices or (None,):
+            found.append(_subject(run, source, name))
+    return _told_apart(found, bool(devices))
+
+
+def _subject(run: Run, source: str, device: str | None) -> Subject:
+    path = run.project.root / source
+    if not is_reference(source) and _is_tflite(path):
+        opened = _open(run, device or DEFAULT_DEVICE)
+        if opened.runtime == "tensorflow":
+            hint = "a .tflite file runs on local:litert, local:tflite-runtime, tflm …"
+            raise DeviceError("EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint)
+        return Subject(path.name, source, tflite_model(run, path), opened)
+    opened = _open(run, device or SAVED_MODEL_DEVICE)
+    if opened.runtime != "tensorflow":
+        hint = f"convert it first: edgekit convert {source}; then name the .tflite file"
+        raise DeviceError("EK-DEVICE-014", f"{opened.name} takes no {source}", hint)
+    return Subject(Path(source).name, source, _exported(run, source), opened)
+
+
+def _is_tflite(path: Path) -> bool:
+    return path.suffix == ".tflite" or (path.is_file() and path.open("rb").read(8)[4:] == b"TFL3")
+
+
+def _open(run: Run, name: str) -> Device:
+    return open_device(name, run.home / "requests", run.log, run.limits)
+
+
+def _exported(run: Run, source: str) -> SavedModel:
+    table = run.project.model.model_copy(update={"source": source})
+    plan = Plan.of(run.project.model_copy(update={"model": table}), run.plan.options)
+    about = run.about(plan)
+    return export(about, obtain(about))
+
+
+def tflite_model(run: Run, path: Path) -> SavedModel:
+    """A ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
+    content(path)
+    file = flatbuffer.read(path)
+    digest = sha256(path)
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        shutil.copyfile(path, folder / FILE)
+        return {}
+
+    kept = run.keep(run.store.obtain("measured", {"sha256": digest}, make))
+    if not file.graphs:
+        raise ModelError("EK-MODEL-026", f"{path} holds no graph to run")
+    inputs, outputs = ends(file, real=True)
+    return SavedModel(
+        path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
+        outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
+    )  # fmt: skip
+
+
+def _told_apart(found: list[Subject], named: bool) -> tuple[Subject, ...]:
+    """The subjects with ids that differ: by file name, then by path, and by device."""
+    names = [subject.id for subject in found]
+    by_path = len({s.source for s in found}) > len(set(names))
+    told = []
+    for subject in found:
+        name = subject.source if by_path else subject.id
+        told.append(replace(subject, id=f"{name} on {subject.device.name}" if named else name))
+    twins: dict[str, int] = {}
+    unique = []
+    for subject in told:
+        twins[subject.id] = twins.get(subject.id, 0) + 1
+        again = twins[subject.id]
+        unique.append(replace(subject, id=f"{subject.id} ({again})") if again > 1 else subject)
+    return tuple(unique)
