@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +10,18 @@ from edgekit import gate, pipeline
 from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
-from edgekit.pipeline import Options
+from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
+from edgekit.pipeline.measure import Asked
 from edgekit.project import FILE, DataTable, Project, TargetTable
 from edgekit.report import read, write
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
-from edgekit.types import Progress, Report, Silent
+from edgekit.types import Compared, Evaluated, Progress, Report, Silent
 
 __all__ = [
-    "Linted", "Options", "Report", "check", "compress", "convert", "init", "latest", "lint_data",
-    "verify",
+    "Asked", "Compared", "Evaluated", "Linted", "Options", "Report", "check", "compare",
+    "compress", "convert", "evaluate", "init", "latest", "lint_data", "verify",
 ]  # fmt: skip
 
 
@@ -61,6 +62,32 @@ def lint_data(
 
         return lint_files(project, options, progress)
     return pipeline.lint_data(project, options, progress)
+
+
+def evaluate(
+    project: Project, source: str, asked: Asked | None = None, options: Options | None = None,
+    progress: Progress | None = None,
+) -> Evaluated:  # fmt: skip
+    """Score a model, as it is, on every device asked for.
+
+    Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
+    """
+    return measure.evaluate(
+        project, options or Options(), source, asked or Asked(), progress or Silent()
+    )
+
+
+def compare(
+    project: Project, sources: Sequence[str], asked: Asked | None = None,
+    options: Options | None = None, progress: Progress | None = None,
+) -> Compared:  # fmt: skip
+    """Set models, on every device asked for, beside the first.
+
+    Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
+    """
+    return measure.compare(
+        project, options or Options(), sources, asked or Asked(), progress or Silent()
+    )
 
 
 def _run(

@@ -9,13 +9,8 @@ from typing import Any
 import click
 
 from edgekit.cli.console import common, console, progress, project_option
-from edgekit.cli.options import data_of, model_options, project_of
+from edgekit.cli.options import NOTHING, data_of, model_options, project_of
 
-# What options of other commands would add to the project.
-NOTHING: dict[str, Any] = {
-    "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
-    "epochs": None, "precisions": (), "targets": (),
-}  # fmt: skip
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
 

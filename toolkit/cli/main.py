@@ -20,6 +20,8 @@ COMMANDS = {
     "init": "write the example project, ready to convert",
     "convert": "the main job: candidates, checks, verdict and bundles from a model",
     "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
+    "evaluate": "a model's metric with its interval, on any device or runtime",
+    "compare": "models and runtimes side by side: accuracy, parity, latency, with statistics",
     "lint-data": "what is wrong with the data, before it costs accuracy",
     "inspect": "a .tflite file explained: operators, precision, weights, memory, where it runs",
     "diff": "what changed from one .tflite file to another",

@@ -48,9 +48,7 @@ def limits(function: Any) -> Any:
         click.option("--target", "targets", multiple=True, metavar="ID",
                      help="A target of `edgekit targets`; repeatable. Default: this host."),
     )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return _with(options, function)
 
 
 def _pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -81,23 +79,71 @@ def compression(function: Any) -> Any:
         click.option("--epochs", type=click.IntRange(min=1), metavar="N",
                      help="Epochs of training, or of fine-tuning after each scheme."),
     )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return _with(options, function)
+
+
+# What options of other commands would add to the project.
+NOTHING: dict[str, Any] = {
+    "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
+    "epochs": None, "precisions": (), "targets": (), "representative": None, "train_data": None,
+}  # fmt: skip
 
 
 def model_options(function: Any) -> Any:
     """What a command that takes a model and its data is told about both, and where it writes."""
     options = (
+        *_data_options(),
+        click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
+        *_loading_options(),
+        click.option("--force", is_flag=True,
+                     help="Overwrite files that edgekit did not write."),
+    )  # fmt: skip
+    return _with(options, function)
+
+
+def measured_options(function: Any) -> Any:
+    """What a command that measures models as they are is told about them and their data."""
+    options = (
+        *_data_options(),
+        click.option("--limit", type=click.IntRange(min=1), metavar="N",
+                     help="Judge by so many items, drawn by chance."),
+        click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
+        click.option("--metric-output", metavar="NAME",
+                     help="The output that the metric is taken on, where there are several."),
+        *device_options(),
+        *_loading_options(),
+    )  # fmt: skip
+    return _with(options, function)
+
+
+def device_options() -> tuple[Any, ...]:
+    """Where to measure, and how the runtime is set there."""
+    return (
+        click.option("--device", "devices", multiple=True, metavar="NAME",
+                     help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."
+                          " `edgekit devices` lists them."),
+        click.option("--threads", type=click.IntRange(min=1), metavar="N",
+                     help="Threads of the runtime. Default: 1."),
+        click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
+                     help="XNNPACK kernels, or the runtime's own. Default: xnnpack."),
+    )  # fmt: skip
+
+
+def _data_options() -> tuple[Any, ...]:
+    return (
         click.option("--data", "evaluate_data", metavar="FILE",
                      help="Labelled items: .npz, or data.py:test."),
-        click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
         click.option("--rescale", callback=_number, metavar="NUMBER",
                      help="Factor for raw items: a number, or a fraction such as 1/255."),
         click.option("--offset", callback=_number, metavar="NUMBER",
                      help="Added after --rescale."),
         click.option("--metric", metavar="NAME",
                      help="accuracy, mse, mae, f1, roc_auc or file.py:function."),
+    )  # fmt: skip
+
+
+def _loading_options() -> tuple[Any, ...]:
+    return (
         click.option("--output", type=click.Path(path_type=Path, file_okay=False),
                      help="Where build/, dist/ and .edgekit/ go."),
         click.option("--weights", metavar="FILE",
@@ -108,9 +154,10 @@ def model_options(function: Any) -> Any:
                      help="Python file of your own layers."),
         click.option("--trust", is_flag=True,
                      help="Load a file that runs code of its own: Lambda layers."),
-        click.option("--force", is_flag=True,
-                     help="Overwrite files that edgekit did not write."),
     )  # fmt: skip
+
+
+def _with(options: tuple[Any, ...], function: Any) -> Any:
     for option in reversed(options):
         function = option(function)
     return function

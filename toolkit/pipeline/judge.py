@@ -16,6 +16,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate.checks import DEFAULT_PERCENT, Limit
+from edgekit.pipeline.answers import answers, request
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
@@ -51,7 +52,7 @@ def evaluate(
     subject = _reference(reference)
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, "SavedModel")
-        truth = _answers(run, subject, reference.digest, items)
+        truth = answers(run, subject, reference.digest, items)
         output = _output(run, reference)
         names = tuple(spec.name for spec in reference.outputs)
         right = open_outputs(truth.path / "outputs", names)
@@ -79,57 +80,14 @@ def _output(run: Run, reference: SavedModel) -> str:
     return wanted or names[0]
 
 
-def _request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
-    entry = {"id": subject.id, "path": str(subject.path), "outputs": str(outputs)}
-    return {
-        "schema": 1,
-        "mode": "evaluate",
-        "runtime": subject.runtime,
-        "models": [entry],
-        "inputs": {name: str(path) for name, path in items.inputs.items()},
-        "index": str(items.index_path),
-        "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
-        # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the
-        # runner starts a second process where that pays.
-        "threads": 0 if subject.runtime == "tensorflow" else 1,
-        "reset_state": subject.stateful,
-    }
-
-
-def _answers(run: Run, subject: Timed, digest: str, items: Items) -> Artefact:
-    """The outputs of a model on the judged items, and the runner's facts."""
-    key = run.key(
-        DISTRIBUTION[subject.runtime],
-        model=digest,
-        runtime=subject.runtime,
-        data=items.digest,
-        index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
-    )
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        request = _request(subject, items, folder / "outputs")
-        try:
-            result = run.device.run(request)
-        except RunnerError as error:
-            if error.code != "EK-RUNNER-001":
-                raise
-            # Resizing the batch is the likeliest cause of a crash: once more without.
-            result = run.device.run({**request, "batch": 1, "processes": 1})
-        facts = dict(result["models"][subject.id])
-        return {**facts, "runtime": result["runtime"], "version": result["version"]}
-
-    return run.keep(run.store.obtain("answers", key, make))
-
-
 def metric_of(
     run: Run, reference: SavedModel, path: Path, digest: str, items: Items
 ) -> Measurement:
     """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
-    truth = _answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
+    truth = answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
     output = _output(run, reference)
-    answers = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
-    found = _reference_evaluation(run, truth, answers[output], items)
+    given = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
+    found = _reference_evaluation(run, truth, given[output], items)
     return found.metrics[items.metric.name]
 
 
@@ -149,7 +107,7 @@ def _reference_evaluation(run: Run, truth: Artefact, answers: Floats, items: Ite
         )
     )
     return Evaluation(
-        metrics={items.metric.name: Measurement(**found.facts)}, memory=_memory(truth)
+        metrics={items.metric.name: Measurement(**found.facts)}, memory=memory_of(truth)
     )
 
 
@@ -173,7 +131,7 @@ def _judge(
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
     """A candidate that has a file with its metric, drop and parity on every judged item."""
-    truth = _answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
+    truth = answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
     names = tuple(spec.name for spec in reference.outputs)
     right = open_outputs(truth.path / "outputs", names)
     return _judged(run, candidate, truth, right, _output(run, reference), items)
@@ -197,7 +155,7 @@ def _judged(
         drop={name: Measurement(**facts["drop"])},
         paired=paired,
         parity={n: {k: Measurement(**m) for k, m in p.items()} for n, p in facts["parity"].items()},
-        memory=_memory(answered),
+        memory=memory_of(answered),
         runtimes=(
             RuntimeResult(
                 JUDGE, answered.facts["version"], Status.PASSED, "judged on every item",
@@ -244,7 +202,7 @@ def _compare(
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
     """The outputs of a candidate on the judging runtime, on every judged item."""
-    return _answers(run, _timed(candidate), candidate.sha256, items)
+    return answers(run, _timed(candidate), candidate.sha256, items)
 
 
 def _reference(model: SavedModel) -> Timed:
@@ -257,7 +215,8 @@ def _timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
     return Timed(candidate.id, candidate.path, runtime, stateful)
 
 
-def _memory(artefact: Artefact) -> Memory:
+def memory_of(artefact: Artefact) -> Memory:
+    """The memory that a model's runner held, from its facts."""
     measured = artefact.facts["memory"]
     peak = Measurement.unavailable("byte", "this system does not tell a process's peak memory")
     if measured["peak_bytes"]:
@@ -316,9 +275,9 @@ def _execute(
 ) -> RuntimeResult:
     """Run the first items on another runtime, and compare with the judging one's answers."""
     count = min(MATRIX_ITEMS, len(items.index))
-    request = _request(_timed(candidate, runtime), items, folder / "outputs")
+    asked = request(_timed(candidate, runtime), items, folder / "outputs")
     try:
-        result = run.device.run({**request, "items": [0, count]})
+        result = run.device.run({**asked, "items": [0, count]})
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message
         version = run.versions[DISTRIBUTION[runtime]]

@@ -35,7 +35,7 @@ from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
     "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert",
-    "tflite-runtime", "numpy", "ai-edge-quantizer",
+    "tflite-runtime", "tflite-micro", "numpy", "ai-edge-quantizer",
 )  # fmt: skip
 
 
@@ -99,6 +99,11 @@ class Run:
         """Tell the user something, once."""
         if advice not in self._advice:
             self._advice.append(advice)
+
+    @property
+    def advices(self) -> tuple[Advice, ...]:
+        """What the user should be told, so far."""
+        return tuple(self._advice)
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
         """A store key: its parts, and the versions of what does the work."""

@@ -65,3 +65,10 @@ def interval(measured: Measurement | None, bounded: bool) -> str:
         return f"{one * 100:.2f}" if bounded else f"{one:.3g}"
 
     return f"[{bound(measured.low, '-∞')}, {bound(measured.high, '∞')}]"
+
+
+def ratio(measured: Measurement | None) -> str:
+    """A ratio with its interval."""
+    if measured is None or measured.value is None:
+        return ""
+    return f"x{measured.value:.3g} {interval(measured, False)}".strip()

@@ -13,6 +13,7 @@ from edgekit.types.candidates import (
     RuntimeNeed,
     RuntimeResult,
 )
+from edgekit.types.measured import Compared, Contrast, Evaluated, Measured
 from edgekit.types.models import (
     Compression,
     LayerCompression,
@@ -51,15 +52,19 @@ __all__ = [
     "Bundle",
     "Candidate",
     "CheckResult",
+    "Compared",
     "Compiled",
     "Compression",
+    "Contrast",
     "Conversion",
     "Direction",
+    "Evaluated",
     "Evaluation",
     "How",
     "Json",
     "Latency",
     "LayerCompression",
+    "Measured",
     "Measurement",
     "Memory",
     "Model",

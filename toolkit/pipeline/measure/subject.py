@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, ModelError
@@ -57,14 +58,13 @@ def subjects(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[
 
     Raises :class:`ModelError` or :class:`DeviceError` where one cannot be had.
     """
-    found: list[Subject] = []
-    for source in sources:
-        for name in devices or (None,):
-            found.append(_subject(run, source, name))
-    return _told_apart(found, bool(devices))
+    found = [subject_of(run, source, name) for source in sources for name in devices or (None,)]
+    names = told_apart(found, bool(devices))
+    return tuple(replace(one, id=name) for one, name in zip(found, names, strict=True))
 
 
-def _subject(run: Run, source: str, device: str | None) -> Subject:
+def subject_of(run: Run, source: str, device: str | None) -> Subject:
+    """One model on a device, or on the one that is usual for it."""
     path = run.project.root / source
     if not is_reference(source) and _is_tflite(path):
         opened = _open(run, device or DEFAULT_DEVICE)
@@ -114,18 +114,25 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
     )  # fmt: skip
 
 
-def _told_apart(found: list[Subject], named: bool) -> tuple[Subject, ...]:
-    """The subjects with ids that differ: by file name, then by path, and by device."""
-    names = [subject.id for subject in found]
-    by_path = len({s.source for s in found}) > len(set(names))
-    told = []
-    for subject in found:
-        name = subject.source if by_path else subject.id
-        told.append(replace(subject, id=f"{name} on {subject.device.name}" if named else name))
-    twins: dict[str, int] = {}
-    unique = []
-    for subject in told:
-        twins[subject.id] = twins.get(subject.id, 0) + 1
-        again = twins[subject.id]
-        unique.append(replace(subject, id=f"{subject.id} ({again})") if again > 1 else subject)
-    return tuple(unique)
+class Named(Protocol):
+    """What :func:`told_apart` names."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def device(self) -> Device | str: ...
+
+
+def told_apart(found: Sequence[Named], named: bool) -> list[str]:
+    """Ids that differ: the file's name, its path where names are alike, and the device."""
+    files = {one.source: Path(one.source).name for one in found}
+    alike = len(set(files.values())) < len(files)
+    names: list[str] = []
+    for one in found:
+        name = one.source if alike else files[one.source]
+        device = one.device if isinstance(one.device, str) else one.device.name
+        names.append(f"{name} on {device}" if named else name)
+    return [
+        f"{name} ({names[: k + 1].count(name)})" if names[:k].count(name) else name
+        for k, name in enumerate(names)
+    ]

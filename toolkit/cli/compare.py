@@ -1,0 +1,98 @@
+"""``edgekit compare``: models, precisions, runtimes and devices side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgekit.cli.console import common, progress, project_option
+from edgekit.cli.evaluate import absolute, asked_of, options_of, show
+from edgekit.cli.options import NOTHING, _number, measured_options, project_of
+
+
+def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """``0.5%`` or ``0.005``."""
+    if value is None:
+        return None
+    text, percent, rest = value.partition("%")
+    if rest.strip():
+        raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
+    number: float = _number(context, parameter, text.strip())
+    share = number / 100 if percent else number
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
+    return share
+
+
+@click.command("compare")
+@click.argument("models", nargs=-1, required=True)
+@measured_options
+@click.option(
+    "--max-drop",
+    callback=_number,
+    metavar="NUMBER",
+    help="Most that the metric may lose against the first, e.g. 0.01.",
+)
+@click.option(
+    "--max-flips",
+    callback=_share,
+    metavar="SHARE",
+    help="Most items that may change their class, e.g. 0.5%.",
+)
+@click.option(
+    "--max-changed",
+    callback=_share,
+    metavar="SHARE",
+    help="Most items of which any output value may differ; 0% for equal to the bit.",
+)
+@click.option(
+    "--max-error",
+    callback=_number,
+    metavar="NUMBER",
+    help="Largest difference of any output value.",
+)
+@click.option(
+    "--max-slowdown",
+    callback=_share,
+    metavar="SHARE",
+    help="Most that the median latency may grow against the first, e.g. 5%.",
+)
+@click.option("--layers", is_flag=True, help="Where inside the network the two part.")
+@click.option("--no-latency", is_flag=True, help="Compare answers only.")
+@click.option(
+    "--launches",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Fresh launches that are timed.",
+)
+@project_option
+@common
+def command(**options: Any) -> int:  # fmt: skip
+    """Set MODELS on every --device beside the first: accuracy, parity, latency, size.
+
+    The first model on the first device is what the others are compared with. One model and
+    several devices make the runtime matrix. MODELS are as `edgekit evaluate` takes them.
+    """
+    from edgekit import api
+    from edgekit.report import measured as report
+
+    models = [absolute(model) for model in options["models"]]
+    if len(models) * max(1, len(options["devices"])) < 2:
+        raise click.UsageError("name a second model, or a second --device", _context())
+    project = project_of({**NOTHING, **options, "model": models[0]})
+    budgets = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
+    asked = asked_of(
+        options, layers=options["layers"], latency=not options["no_latency"],
+        launches=options["launches"], **{name: options[name] for name in budgets},
+    )  # fmt: skip
+    with progress(options["quiet"]) as shown:
+        done = api.compare(project, models, asked, api.Options(**options_of(options)), shown)
+    show(report.compared(done), done, options["as_json"], options["quiet"])
+    return done.verdict.exit_code
+
+
+def _context() -> click.Context:
+    return click.get_current_context()

@@ -1,0 +1,75 @@
+"""``edgekit evaluate``: a model's metric, on any device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.console import common, console, progress, project_option
+from edgekit.cli.options import NOTHING, measured_options, project_of
+
+
+@click.command("evaluate")
+@click.argument("model", required=False)
+@measured_options
+@project_option
+@common
+def command(**options: Any) -> int:
+    """Score MODEL on every --device, with 95 % intervals.
+
+    MODEL is a .tflite of any precision, or what `edgekit convert` takes: that runs in TensorFlow.
+    Exit code 5 where a runtime cannot run it, 3 where a device is not there.
+    """
+    from edgekit import api
+    from edgekit.report import measured as report
+
+    project = project_of({**NOTHING, **options})
+    asked = asked_of(options)
+    with progress(options["quiet"]) as shown:
+        done = api.evaluate(
+            project, project.model.source, asked, api.Options(**options_of(options)), shown
+        )
+    show(report.evaluated(done), done, options["as_json"], options["quiet"])
+    return done.verdict.exit_code
+
+
+def asked_of(options: dict[str, Any], **more: Any) -> Any:
+    """What the command line asks of a measurement."""
+    from edgekit import api
+
+    named = {key: options[key] for key in ("devices", "threads", "delegate", "metric_output")}
+    return api.Asked(**named, **more)
+
+
+def options_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The run's options of the command line."""
+    return {key: options[key] for key in ("output", "trust", "limit", "seed")}
+
+
+def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
+    """Print tables and lines, what the user should be told, and the JSON where asked for."""
+    from edgekit.report import measured as report
+
+    out = console(as_json)
+    for table in tables:
+        out.print()
+        out.print(table, soft_wrap=isinstance(table, str), markup=False)
+    out.print()
+    if not quiet:
+        for advice in done.advice:
+            out.print(f"{advice.severity} {advice.code}: {advice.message}", style="dim",
+                      markup=False, soft_wrap=True)  # fmt: skip
+            if advice.fix:
+                out.print(f"  {advice.fix}", style="dim", markup=False, soft_wrap=True)
+    for line, style in report.verdict_lines(done.verdict):
+        out.print(line, style=style, markup=False, soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+
+
+def absolute(source: str) -> str:
+    """A model named on the command line, from where the user stands."""
+    return source if ":" in source else str(Path(source).resolve())

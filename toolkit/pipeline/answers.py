@@ -1,0 +1,77 @@
+"""A model's answers to the judged items: made once by a runner, then kept in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.errors import RunnerError
+from edgekit.evaluation.latency import Timed
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.store import Artefact
+from edgekit.targets.devices import Device
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners import DISTRIBUTION
+from edgekit.types import Json
+
+CRASHED = "EK-RUNNER-001"
+
+
+def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
+    """What a runner is asked, to answer every judged item."""
+    entry = {"id": subject.id, "path": str(subject.path), "outputs": str(outputs)}
+    return {
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": subject.runtime,
+        "models": [entry],
+        "inputs": {name: str(path) for name, path in items.inputs.items()},
+        "index": str(items.index_path),
+        "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+        # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the
+        # runner starts a second process where that pays.
+        "threads": 0 if subject.runtime == "tensorflow" else 1,
+        "reset_state": subject.stateful,
+    }
+
+
+def answers(
+    run: Run, subject: Timed, digest: str, items: Items, device: Device | None = None,
+    options: Mapping[str, Json] | None = None,
+) -> Artefact:  # fmt: skip
+    """The outputs of a model of this digest on the judged items, and the runner's facts.
+
+    By the run's own device unless another is named. ``options`` (``threads``, ``delegate``) go to
+    the runner. Raises :class:`RunnerError` or :class:`DeviceError`.
+    """
+    distribution = DISTRIBUTION[subject.runtime]
+    other = device is not None and device.version != run.versions.get(distribution)
+    key = run.key(
+        distribution,
+        model=digest,
+        runtime=subject.runtime,
+        data=items.digest,
+        index=str(items.index_path.parent.name),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        **({"options": dict(options)} if options else {}),
+        **({"release": device.version} if device and other else {}),
+    )
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        asked = {**request(subject, items, folder / "outputs"), **(options or {})}
+        result = _patiently(device or run.device, asked)
+        facts = dict(result["models"][subject.id])
+        return {**facts, "runtime": result["runtime"], "version": result["version"]}
+
+    return run.keep(run.store.obtain("answers", key, make))
+
+
+def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mapping[str, Json]:
+    try:
+        return device.run(asked)
+    except RunnerError as error:
+        if error.code != CRASHED:
+            raise
+        # Resizing the batch is the likeliest cause of a crash: once more without.
+        return device.run({**asked, "batch": 1, "processes": 1})

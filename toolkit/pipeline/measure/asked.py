@@ -1,0 +1,42 @@
+"""What is asked of a measurement besides the project: devices, options, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.types import Json
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line adds: where to measure, how, and by what budgets.
+
+    ``devices`` empty means TensorFlow for what it runs, and LiteRT for ``.tflite`` files. Budgets
+    are stated ones: ``max_drop`` in the metric's unit, ``max_flips`` and ``max_changed`` shares of
+    the items, ``max_error`` in the outputs' unit, ``max_slowdown`` a share.
+    """
+
+    devices: tuple[str, ...] = ()
+    threads: int | None = None
+    delegate: str | None = None
+    metric_output: str | None = None
+    by_class: bool = False
+    slices: tuple[str, ...] = ()
+    worst: int = 0
+    pictures: Path | None = None
+    max_drop: float | None = None
+    max_flips: float | None = None
+    max_changed: float | None = None
+    max_error: float | None = None
+    max_slowdown: float | None = None
+    layers: bool = False
+    latency: bool = True
+    launches: int = 5
+
+    @property
+    def runner_options(self) -> Mapping[str, Json]:
+        """The fields of a runner's request that were asked for."""
+        named = {"threads": self.threads, "delegate": self.delegate}
+        return {name: value for name, value in named.items() if value is not None}

@@ -1,0 +1,181 @@
+"""Models side by side: the first, and how each other differs from it on the same items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from edgekit import statistics
+from edgekit.evaluation import metrics
+from edgekit.evaluation.parity import Floats, parity
+from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
+from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure.evaluate import runs, scored, settings
+from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
+from edgekit.pipeline.plan import Options
+from edgekit.pipeline.supply import Items, supply
+from edgekit.project import Project
+from edgekit.types import (
+    CheckResult,
+    Compared,
+    Contrast,
+    Measurement,
+    Progress,
+    Status,
+    Verdict,
+)
+
+BLOCK = 4096
+Pairs = Mapping[str, tuple[Floats, Floats]]
+
+
+def compare(
+    project: Project, options: Options, sources: Sequence[str], asked: Asked, progress: Progress
+) -> Compared:
+    """Set every model on every device beside the first. Raises :class:`EdgekitError`.
+
+    What another one cannot do (a runtime that refuses it, a device that is not there) is a row.
+    """
+    with measuring(project, options, sources[0], progress) as run:
+        found = obtained(run, sources, asked.devices)
+        subject = found[0].subject
+        assert subject is not None  # noqa: S101  (the first is there, or an error)
+        items = supply(run, subject.model)
+        with run.stage("evaluate"):
+            found = tuple(
+                answered(run, one, items, subject.model, asked, strict=one is found[0])
+                for one in found
+            )
+            found = tuple(
+                scored(run, one, items, asked, strict=k == 0) for k, one in enumerate(found)
+            )
+        rules = Rules(
+            items.metric.name, items.metric.bounded, items.metric.direction == "higher",
+            asked.max_drop,
+        )  # fmt: skip
+        with run.stage("compare"):
+            contrasts = tuple(_contrast(found[0], one, items, rules) for one in found[1:])
+        checks = (
+            *(runs(one) for one in found),
+            *(check for one in contrasts for check in _checks(one, found[0], rules, asked)),
+        )
+        status = worst(check.status for check in checks if _counts(check))
+        return Compared(
+            run=run.id,
+            settings={**settings(run, items, asked), "reference": found[0].measured.id},
+            models=tuple(one.measured for one in found),
+            contrasts=contrasts,
+            latency={},
+            advice=run.advices,
+            verdict=Verdict(status, int(EXIT_CODES[status]), checks),
+        )
+
+
+def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contrast:
+    name = other.measured.id
+    if not other.ready or first.answers is None or other.answers is None:
+        return Contrast(name)
+    assert items.labels is not None  # noqa: S101  (supply has checked it)
+    drop, counts = metrics.drop(items.metric, items.labels, first.answers, other.answers)
+    together = pairs(first, other)
+    return Contrast(
+        id=name,
+        drop=drop,
+        paired=counts,
+        flips=_flips(first.answers, other.answers, items.metric),
+        changed=_changed(together),
+        needed=items_to_settle(drop, counts, _limit(first, rules)),
+        parity={name: parity(*both) for name, both in together.items()},
+    )
+
+
+def _limit(first: Given, rules: Rules) -> float:
+    base = first.measured.metric.value if first.measured.metric else None
+    limit = Limit(rules.max_drop) if rules.max_drop is not None else rules.default()
+    return limit.absolute(base or 0.0)
+
+
+def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
+    """The share of items that the two put into different classes, with Wilson's interval."""
+    if not metric.binary:
+        return Measurement.unavailable("1", f"{metric.name} does not put items into classes")
+    differ = metrics.predicted_class(mine) != metrics.predicted_class(theirs)
+    return _share(int(np.sum(differ)), len(differ))
+
+
+def _changed(together: Pairs) -> Measurement:
+    """The share of items of which any output value differs, with Wilson's interval."""
+    if not together:
+        return Measurement.unavailable("1", "no output of the two belongs together")
+    count = len(next(iter(together.values()))[0])
+    differ = np.zeros(count, bool)
+    for mine, theirs in together.values():
+        for at in range(0, count, BLOCK):
+            other = np.asarray(mine[at : at + BLOCK]) != np.asarray(theirs[at : at + BLOCK])
+            differ[at : at + BLOCK] |= other.reshape(len(other), -1).any(axis=1)
+    return _share(int(differ.sum()), count)
+
+
+def _share(count: int, n: int) -> Measurement:
+    found = statistics.wilson(count, n)
+    return Measurement(
+        found.value, "1", n=n, low=found.low, high=found.high, level=found.level, tool="Wilson"
+    )
+
+
+def _counts(check: CheckResult) -> bool:
+    """Whether a check bears on the outcome: one nobody stated does only when it is red."""
+    return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE)
+
+
+def _checks(contrast: Contrast, first: Given, rules: Rules, asked: Asked) -> Iterator[CheckResult]:
+    """The budgets of one model against the first; nothing of one that did not run."""
+    if contrast.drop is None:
+        return
+    limit = _limit(first, rules)
+    status, message = judge_drop(contrast.drop, contrast.paired, limit, rules)
+    stated = rules.max_drop is not None
+    if status is Status.INCONCLUSIVE and not stated:
+        status = Status.PASSED
+    name = f"{rules.metric} drop"
+    shown = f"at most {show(limit, rules)}"
+    yield CheckResult(name, contrast.id, "", status, message, shown, stated)
+    for name, measured, budget in (
+        ("flips", contrast.flips, asked.max_flips),
+        ("changed items", contrast.changed, asked.max_changed),
+    ):
+        if budget is not None and measured is not None:
+            yield _check_share(name, contrast.id, measured, budget)
+    if asked.max_error is not None:
+        yield _check_error(contrast, asked.max_error)
+
+
+def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
+    bound = f"at most {100 * budget:g} %"
+    if measured.value is None or measured.low is None or measured.high is None:
+        message = f"unavailable, because {measured.reason}"
+        return CheckResult(name, model, "", Status.UNAVAILABLE, message, bound)
+    message = (
+        f"{100 * measured.value:.3g} % [{100 * measured.low:.3g}, {100 * measured.high:.3g}]"
+        f" of {measured.n:,} items"
+    )
+    if measured.high <= budget:
+        return CheckResult(name, model, "", Status.PASSED, message, bound)
+    if measured.low > budget:
+        return CheckResult(name, model, "", Status.FAILED, message, bound)
+    message += ": not proven either way, more items would settle it"
+    return CheckResult(name, model, "", Status.INCONCLUSIVE, message, bound)
+
+
+def _check_error(contrast: Contrast, budget: float) -> CheckResult:
+    bound = f"at most {budget:g}"
+    errors = {name: found["max_abs_error"].value for name, found in contrast.parity.items()}
+    if not errors:
+        message = "unavailable, because no output of the two belongs together"
+        return CheckResult("largest error", contrast.id, "", Status.UNAVAILABLE, message, bound)
+    name, largest = max(errors.items(), key=lambda one: one[1] or 0.0)
+    status = Status.PASSED if (largest or 0.0) <= budget else Status.FAILED
+    message = f"{largest:.4g} at output {name!r}"
+    return CheckResult("largest error", contrast.id, "", status, message, bound)

@@ -1,0 +1,198 @@
+"""Answers of models on devices to the same items, with what could not answer and why."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError, RunnerError
+from edgekit.evaluation.latency import Timed
+from edgekit.evaluation.parity import Floats, open_outputs
+from edgekit.pipeline.answers import answers
+from edgekit.pipeline.judge import memory_of
+from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
+from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.project import Project
+from edgekit.targets.devices import parse
+from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
+
+
+@dataclass(frozen=True)
+class Given:
+    """One model on one device: what is known of it and, where it answered, its outputs.
+
+    ``answers`` are the output that the metric is taken on, as the metric takes it.
+    """
+
+    measured: Measured
+    subject: Subject | None = None
+    items: Items | None = None
+    outputs: Mapping[str, Floats] | None = None
+    answers: Floats | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answered every item."""
+        return self.outputs is not None
+
+
+@contextlib.contextmanager
+def measuring(project: Project, options: Options, source: str, progress: Progress) -> Iterator[Run]:
+    """A run that takes models as they are; ``source`` is the first of them."""
+    table = project.model.model_copy(update={"source": source})
+    wanted = measured(project).model_copy(update={"model": table})
+    with Run(Plan.of(wanted, options), progress) as run:
+        yield run
+
+
+def obtained(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[Given, ...]:
+    """Every model on every device, as far as both are there; one that is not says why.
+
+    Raises where a model cannot be read, a device's name is none, or the first is not there.
+    """
+    for device in devices:
+        parse(device)
+    found: list[Given] = []
+    for source in sources:
+        for name in devices or (None,):
+            try:
+                subject = subject_of(run, source, name)
+            except DeviceError as error:
+                if not found:
+                    raise
+                found.append(Given(_absent(source, name or "", error)))
+                continue
+            facts = Measured(
+                id=subject.id, source=source, device=subject.device.name,
+                runtime=subject.device.runtime, version=subject.device.version,
+                bytes=subject.model.bytes, sha256=subject.model.digest,
+                status=Status.NOT_EVALUATED,
+            )  # fmt: skip
+            found.append(Given(facts, subject))
+    names = told_apart([one.measured for one in found], bool(devices))
+    return tuple(
+        replace(
+            one,
+            measured=replace(one.measured, id=name),
+            subject=replace(one.subject, id=name) if one.subject else None,
+        )
+        for one, name in zip(found, names, strict=True)
+    )
+
+
+def answered(
+    run: Run, given: Given, items: Items, first: SavedModel, asked: Asked, strict: bool = False
+) -> Given:
+    """The model's answers to the items. A runtime that cannot run it is a row, unless strict."""
+    subject = given.subject
+    if subject is None:
+        return given
+    theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
+    timed = Timed(subject.id, subject.path, subject.device.runtime, subject.model.stateful)
+    device, options = subject.device, asked.runner_options
+    try:
+        kept = answers(run, timed, subject.model.digest, theirs, device, options)
+    except (RunnerError, DeviceError) as error:
+        if strict:
+            raise
+        run.note(False)
+        return replace(given, measured=_failed(given.measured, error))
+    facts = kept.facts
+    names = tuple(spec.name for spec in subject.model.outputs)
+    return replace(
+        given,
+        items=theirs,
+        outputs=open_outputs(kept.path / "outputs", names),
+        measured=replace(
+            given.measured, status=Status.PASSED, memory=memory_of(kept), items=len(items.index),
+            batch=int(facts["batch"]), processes=int(facts["processes"]),
+            seconds=float(facts["seconds"]), version=str(facts["version"]),
+        ),
+    )  # fmt: skip
+
+
+def output_of(given: Given, wanted: str | None) -> Floats:
+    """The output that the metric is taken on. Raises where it is not clear which."""
+    assert given.outputs is not None  # noqa: S101  (only what answered is asked)
+    names = list(given.outputs)
+    if len(names) == 1:
+        return given.outputs[names[0]]
+    if wanted is not None and wanted in given.outputs:
+        return given.outputs[wanted]
+    message = f"{given.measured.source} has {len(names)} outputs: {', '.join(names)}"
+    hint = f"say which one the metric is taken on: --metric-output {names[0]}"
+    raise ProjectError("EK-PROJECT-010", message, hint)
+
+
+def pairs(left: Given, right: Given) -> Mapping[str, tuple[Floats, Floats]]:
+    """The outputs of two models that belong together: by name, or the only one of each."""
+    assert left.outputs is not None and right.outputs is not None  # noqa: S101, PT018
+    if len(left.outputs) == len(right.outputs) == 1:
+        ((name, mine),) = left.outputs.items()
+        ((_, theirs),) = right.outputs.items()
+        return {name: (mine, theirs)} if mine.shape == theirs.shape else {}
+    return {
+        name: (value, right.outputs[name])
+        for name, value in left.outputs.items()
+        if name in right.outputs and right.outputs[name].shape == value.shape
+    }
+
+
+def problem(error: EdgekitError) -> str:
+    """An error in one line: its code, what happened, and the first line of why."""
+    hint = error.hint.splitlines()[0] if error.hint else ""
+    return f"{error.code} {error.message}" + (f": {hint}" if hint else "")
+
+
+def _absent(source: str, device: str, error: DeviceError) -> Measured:
+    status = Status.INCOMPATIBLE if error.code == "EK-DEVICE-014" else Status.UNAVAILABLE
+    return Measured(Path(source).name, source, device, status=status, problem=problem(error))
+
+
+def _failed(measured: Measured, error: EdgekitError) -> Measured:
+    missing = isinstance(error, DeviceError)
+    status = Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
+    return replace(measured, status=status, problem=problem(error))
+
+
+def _inputs(
+    files: Mapping[str, Path], first: tuple[TensorSpec, ...], subject: Subject
+) -> Mapping[str, Path]:
+    """The items keyed by a model's own input names: the same names, or the only one of each.
+
+    Raises :class:`DataError`: which input is which is never guessed.
+    """
+    specs = subject.model.inputs
+    names = {spec.name for spec in specs}
+    if names == set(files):
+        return files
+    if len(names) == len(files) == 1:
+        (spec,), (file,) = specs, files.values()
+        _check_size(file, spec, subject)
+        return {spec.name: file}
+    message = (
+        f"{subject.source} takes {', '.join(sorted(names))}; the first model takes"
+        f" {', '.join(sorted(spec.name for spec in first))}"
+    )
+    hint = (
+        "inputs are matched by name, never by order: compare models whose inputs are called alike"
+    )
+    raise DataError("EK-DATA-010", message, hint)
+
+
+def _check_size(file: Path, spec: TensorSpec, subject: Subject) -> None:
+    shape = np.load(file, mmap_mode="r").shape[1:]
+    wanted = spec.shape[1:]
+    if None in wanted or int(np.prod(shape)) == int(np.prod([int(s or 1) for s in wanted])):
+        return
+    message = (
+        f"{subject.source}: input {spec.name!r} expects {list(wanted)}, items are {list(shape)}"
+    )
+    raise DataError("EK-DATA-004", message, "the models compared must take the same items")

@@ -1,0 +1,130 @@
+"""What `edgekit evaluate` and `edgekit compare` print: tables, the verdict in lines, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgekit.report import words
+from edgekit.report.table import MARKS, Row, drawn
+from edgekit.types import (
+    Compared,
+    Contrast,
+    Evaluated,
+    Json,
+    Measured,
+    Measurement,
+    Status,
+    Verdict,
+)
+
+SCHEMA_VERSION = 1
+WIDEST = 30
+
+
+def to_json(done: Evaluated | Compared) -> dict[str, Json]:
+    """Everything that was found, as ``--json`` prints it."""
+    return {"schema_version": SCHEMA_VERSION, **_plain(dataclasses.asdict(done))}
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, Status):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def evaluated(done: Evaluated) -> Iterator[object]:
+    """The models with their metric, then the slices and worst items that were asked for."""
+    yield drawn(_headings(done.settings), (Row(_model_cells(one, done.settings), _style(one))
+                                           for one in done.models))  # fmt: skip
+
+
+def compared(done: Compared) -> Iterator[object]:
+    """The models with their metric, then what each other differs in from the first."""
+    by_id = {contrast.id: contrast for contrast in done.contrasts}
+    unit = " (pts)" if done.settings["bounded"] else ""
+    headings = [
+        *_headings(done.settings), (f"drop{unit}", "95 % interval"), ("flips", "changed"),
+        ("max error", "SQNR"), ("latency p50", "ratio"),
+    ]  # fmt: skip
+    rows = (
+        Row(
+            (*_model_cells(one, done.settings), *_contrast_cells(one, by_id.get(one.id), done)),
+            _style(one),
+        )
+        for one in done.models
+    )
+    yield drawn(headings, rows)
+
+
+def _headings(settings: Json) -> list[tuple[str, str]]:
+    return [("model", "device"), ("size", ""), (str(settings["metric"]), "95 % interval")]
+
+
+def _model_cells(one: Measured, settings: Json) -> tuple[tuple[str, str], ...]:
+    bounded = bool(settings["bounded"])
+    name = one.id.partition(" on ")[0]
+    ran = f"{one.runtime} {one.version}".strip()
+    where = ran if one.device.startswith("local") and "==" not in one.device else one.device
+    mark = "" if one.status is Status.PASSED else MARKS[one.status][0]
+    return (
+        (_short(name), where or one.device),
+        (words.size(one.bytes) if one.bytes else words.NONE, ""),
+        (words.value(one.metric, bounded), mark or words.interval(one.metric, bounded)),
+    )
+
+
+def _short(name: str) -> str:
+    """The end of a long name: paths differ there."""
+    return name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}"
+
+
+def _style(one: Measured) -> str:
+    return "" if one.status is Status.PASSED else MARKS[one.status][1]
+
+
+def _contrast_cells(
+    one: Measured, contrast: Contrast | None, done: Compared
+) -> tuple[tuple[str, str], ...]:
+    bounded = bool(done.settings["bounded"])
+    latency = done.latency.get(one.id)
+    p50 = words.duration(latency.p50) if latency else words.NONE
+    if contrast is None:
+        return (("reference", ""), ("", ""), ("", ""), (p50, ""))
+    errors = [(found["max_abs_error"], found["sqnr"]) for found in contrast.parity.values()]
+    largest = max((e.value for e, _ in errors if e.value is not None), default=None)
+    lowest = min((s.value for _, s in errors if s.value is not None), default=None)
+    return (
+        (words.points(contrast.drop, bounded), words.interval(contrast.drop, bounded)),
+        (_percent(contrast.flips), _percent(contrast.changed)),
+        (words.NONE if largest is None else f"{largest:.3g}",
+         "" if lowest is None else f"{lowest:.1f} dB"),
+        (p50, words.ratio(contrast.latency_ratio)),
+    )  # fmt: skip
+
+
+def _percent(measured: Measurement | None) -> str:
+    if measured is None or measured.value is None:
+        return words.NONE
+    return f"{100 * measured.value:.2f} %"
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """What does not pass, a line each with its style, then the outcome."""
+    for check in verdict.checks:
+        if check.status is Status.PASSED and not check.limit:
+            continue
+        if check.status is Status.PASSED and not check.stated:
+            if "not proven" in check.message:
+                yield f"{check.candidate}: {check.name} {check.message}", "dim"
+            continue
+        limit = f" ({check.limit})" if check.limit else ""
+        mark, style = MARKS[check.status]
+        yield f"{check.candidate}: {mark}: {check.name}{limit}: {check.message}", style
+    mark, style = MARKS[verdict.status]
+    yield f"{mark} (exit code {verdict.exit_code})", f"bold {style}"
