@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgekit.api import check as check
+    from edgekit.api import compare as compare
     from edgekit.api import compress as compress
     from edgekit.api import convert as convert
+    from edgekit.api import evaluate as evaluate
     from edgekit.api import init as init
     from edgekit.api import verify as verify
     from edgekit.errors import EdgekitError as EdgekitError
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 # Imported when first used: `edgekit --help` pays for none of it.
 _PUBLIC = {
     "check": "edgekit.api",
+    "compare": "edgekit.api",
     "compress": "edgekit.api",
     "convert": "edgekit.api",
+    "evaluate": "edgekit.api",
     "init": "edgekit.api",
     "inspect": "edgekit.inspection",
     "verify": "edgekit.api",
@@ -40,8 +44,10 @@ __all__ = [
     "Project",
     "Report",
     "check",
+    "compare",
     "compress",
     "convert",
+    "evaluate",
     "init",
     "inspect",
     "verify",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -124,12 +125,16 @@ class Named(Protocol):
 
 
 def told_apart(found: Sequence[Named], named: bool) -> list[str]:
-    """Ids that differ: the file's name, its path where names are alike, and the device."""
+    """Ids that differ: the file's name, more of its path where names are alike, and the device."""
     files = {one.source: Path(one.source).name for one in found}
-    alike = len(set(files.values())) < len(files)
+    twins = {name for name in files.values() if list(files.values()).count(name) > 1}
+    alike = [Path(source).parent for source, name in files.items() if name in twins]
+    parent = os.path.commonpath(alike) if alike and all(p.is_absolute() for p in alike) else ""
     names: list[str] = []
     for one in found:
-        name = one.source if alike else files[one.source]
+        name = files[one.source]
+        if name in twins:
+            name = os.path.relpath(one.source, parent) if parent else one.source
         device = one.device if isinstance(one.device, str) else one.device.name
         names.append(f"{name} on {device}" if named else name)
     return [
