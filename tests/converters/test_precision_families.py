@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import families
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from conftest import once
+from edgekit.api import Options, evaluate
 from edgekit.converters.precisions import PRECISIONS
+from edgekit.project import Project
+from edgekit.targets.devices.local import LocalDevice
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "precisions.md"
 LOOPS, INTEGER = ("lstm", "gru"), ("int8", "int8-float-io", "uint8-io", "int16x8", "mixed")
@@ -62,3 +67,38 @@ def test_documented_table_is_what_was_found(made: Path) -> None:
         pytest.skip("a runtime of the table is not installed here")
     text = DOCUMENT.read_text(encoding="utf-8")
     assert families.written(text, families.table(made)) == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_stateful_model_is_scored_with_its_state_reset(
+    made: Path, precision: str, tmp_path: Path
+) -> None:
+    from sklearn.datasets import load_digits
+
+    family, labels = made / "fused", load_digits().target[1200:1500]
+    model = family / precision / "model.tflite"
+    np.savez(tmp_path / "data.npz", image=np.load(family / "image.npy"), y=labels)
+    project = Project.model_validate(
+        {"model": {"source": str(model)}, "data": {"evaluate": str(tmp_path / "data.npz")}}
+    )
+    done = evaluate(project, str(model), options=Options(output=tmp_path))
+    metric = done.models[0].metric
+    assert metric is not None
+    assert metric.low is not None
+    assert metric.low > 0.75
+    assert _accuracy_without_reset(model, family / "image.npy", labels, tmp_path) < 0.5
+
+
+def _accuracy_without_reset(
+    model: Path, items: Path, labels: npt.NDArray[np.int64], folder: Path
+) -> float:
+    """What an evaluation scores that lets each item see the state of the one before."""
+    request = {
+        "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1,
+        "models": [{"id": "m", "path": str(model), "outputs": str(folder / "stale")}],
+        "inputs": {"image": str(items)}, "reset_state": False, "batch": 1,
+    }  # fmt: skip
+    LocalDevice(folder / "requests", folder / "log.txt").run(request)
+    answers = np.load(folder / "stale" / "digit.npy")
+    return float(np.mean(answers.argmax(axis=1) == labels))
