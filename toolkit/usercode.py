@@ -89,6 +89,14 @@ def _importable(root: Path) -> None:
         sys.path.insert(0, str(root))
 
 
+def place(function: Callable[..., Any]) -> str:
+    """Where a function is written, for errors about what it returned."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return type(function).__name__
+    return f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+
+
 class user_errors:
     """Turn what the user's code raises into an error that names their file and line."""
 

@@ -37,6 +37,16 @@ class _Precision(click.Option):
         return super().get_help_record(context)
 
 
+class _Metric(click.Option):
+    """An option whose help lists the table of metrics, which is read when help is asked for."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from edgekit.evaluation.metrics import METRICS
+
+        self.help = f"{', '.join(METRICS)}, top_<k> or file.py:function."
+        return super().get_help_record(context)
+
+
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
@@ -137,8 +147,7 @@ def _data_options() -> tuple[Any, ...]:
                      help="Factor for raw items: a number, or a fraction such as 1/255."),
         click.option("--offset", callback=_number, metavar="NUMBER",
                      help="Added after --rescale."),
-        click.option("--metric", metavar="NAME",
-                     help="accuracy, mse, mae, f1, roc_auc or file.py:function."),
+        click.option("--metric", metavar="NAME", cls=_Metric),
     )  # fmt: skip
 
 

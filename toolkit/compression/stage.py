@@ -145,7 +145,7 @@ def score_of(name: str, root: Path) -> Any:
     sign = 1.0 if metric.direction == "higher" else -1.0
 
     def score(labels: Any, outputs: Any) -> float:
-        return sign * float(metrics.measure(metric, labels, outputs).value or 0.0)
+        return sign * float(metrics.value(metric, labels, outputs) or 0.0)
 
     return score
 

@@ -174,7 +174,7 @@ def _targets(project: Project) -> Mapping[str, TargetTable]:
 
 def _check_metric(project: Project) -> None:
     name = project.evaluate.metric
-    if name is not None and not is_reference(name) and name not in metrics.METRICS:
+    if name is not None and not (is_reference(name) or metrics.is_known(name)):
         raise project.unknown("metric", name, metrics.METRICS)
     for target, table in project.targets.items():
         if table.budgets.accuracy is not None and name not in (None, "accuracy"):

@@ -1,0 +1,175 @@
+"""A metric of one model, or of two on the same items, with its interval."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgekit import statistics
+from edgekit.errors import DataError
+from edgekit.evaluation.parity import refuse_non_finite
+from edgekit.statistics import Interval
+from edgekit.types import Measurement, PairedCounts
+
+from . import classes, reconstruction, regression
+from .metric import Array, Floats, Metric, Reads, Statistic, Undefined
+
+UNDEFINED = "it is not a number on these items"
+
+
+def _as_they_are(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+    del name
+    return y_true, [np.asarray(one) for one in outputs]
+
+
+READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[Any]]]] = {
+    "classes": classes.read,
+    "numbers": regression.read,
+    "errors": reconstruction.read,
+    "anything": _as_they_are,
+}
+
+
+def read(metric: Metric, y_true: Array | None, *outputs: Array) -> tuple[Any, list[Any]]:
+    """Labels and outputs as the metric reads them, decided on all of them at once.
+
+    Of two outputs the first is the reference's. Raises :class:`RunnerError` where an output is NaN
+    or infinite, :class:`DataError` where labels and outputs do not fit the metric or each other.
+    """
+    whose = ("the model's",) if len(outputs) == 1 else ("the reference's", "the candidate's")
+    for one, name in zip(outputs, whose, strict=True):
+        refuse_non_finite(one, name)
+    n = len(outputs[0])
+    if not metric.takes_labels:
+        y_true = np.zeros(n, np.int64)
+    if y_true is None:
+        raise DataError("EK-DATA-005", f"there are no labels, and {metric.name} needs them")
+    counts = [len(y_true), *map(len, outputs)]
+    if n == 0 or len(set(counts)) > 1:
+        message = f"{metric.name}: {counts[0]} labels for {' and '.join(map(str, counts[1:]))}"
+        raise DataError("EK-DATA-007", f"{message} outputs", "there is one label per output")
+    if y_true.dtype.kind == "f" and not np.isfinite(y_true).all():
+        finite = np.isfinite(y_true).reshape(n, -1).all(axis=1)
+        raise DataError("EK-DATA-008", f"the label of item {int(np.argmin(finite))} is not finite")
+    return READERS[metric.reads](metric.name, y_true, outputs)
+
+
+def value(metric: Metric, y_true: Array | None, y_pred: Array) -> float | None:
+    """The metric alone, without an interval; nothing where these items do not define it."""
+    labels, (scores,) = read(metric, y_true, y_pred)
+    per_item = _per_item(metric, labels, scores)
+    if per_item is not None:
+        return float(per_item.mean())
+    try:
+        found = _statistic(metric, labels, scores)(np.arange(len(y_pred)))
+    except Undefined:
+        return None
+    return found if np.isfinite(found) else None
+
+
+def measure(metric: Metric, y_true: Array | None, y_pred: Array) -> Measurement:
+    """The metric of one model, with its 95 % interval.
+
+    Shares of items: Wilson's; other per-item scores: BCa; metrics that do not decompose: bootstrap
+    over items. Raises :class:`RunnerError` where an output is NaN or infinite, and
+    :class:`DataError` where labels do not fit.
+    """
+    labels, (scores,) = read(metric, y_true, y_pred)
+    return measure_read(metric, labels, scores)
+
+
+def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
+    """:func:`measure` of what :func:`read` gave, or of some items of it."""
+    per_item = _per_item(metric, labels, scores)
+    if per_item is None:
+        found = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), len(labels))
+        return _unbiased(found, metric.by_chance(labels, scores)) if metric.by_chance else found
+    if _counted(metric, per_item):
+        wilson = statistics.wilson(int(per_item.sum()), len(per_item))
+        return _measurement(wilson, metric, "Wilson")
+    return _measurement(statistics.bca_mean(per_item), metric, "BCa bootstrap")
+
+
+def drop(
+    metric: Metric, y_true: Array | None, reference: Array, candidate: Array
+) -> tuple[Measurement, PairedCounts | None]:
+    """How much worse the candidate is on the same items: positive is worse, 95 % interval.
+
+    Shares of items: Tango's paired score interval; other per-item scores: BCa on the differences;
+    otherwise the bootstrap over items, paired. Raises as :func:`measure` does.
+    """
+    labels, (left, right) = read(metric, y_true, reference, candidate)
+    ours, theirs = _per_item(metric, labels, left), _per_item(metric, labels, right)
+    if ours is None or theirs is None:
+
+        def difference() -> Statistic:
+            of_left, of_right = (_statistic(metric, labels, one) for one in (left, right))
+            return lambda items: metric.sign * (of_left(items) - of_right(items))
+
+        return _bootstrapped(metric, difference, len(labels), paired=True), None
+    lost = metric.sign * (ours - theirs)
+    if _counted(metric, ours, theirs):
+        counts = PairedCounts(len(lost), int(np.sum(lost > 0)), int(np.sum(lost < 0)))
+        tango = statistics.tango(counts.lost, counts.gained, counts.n)
+        return _measurement(tango, metric, "Tango paired score"), counts
+    return _measurement(statistics.bca_mean(lost), metric, "paired BCa"), None
+
+
+def _per_item(metric: Metric, labels: Any, scores: Any) -> Floats | None:
+    return metric.per_item(labels, scores) if metric.per_item else None
+
+
+def _statistic(metric: Metric, labels: Any, scores: Any) -> Statistic:
+    assert metric.statistic is not None  # noqa: S101  (a metric has one of the two)
+    return metric.statistic(labels, scores)
+
+
+def _counted(metric: Metric, *scores: Floats) -> bool:
+    """Whether the scores say right or wrong: a metric in 0..1, and every score at an end."""
+    return metric.bounded and all(bool(((one == 0) | (one == 1)).all()) for one in scores)
+
+
+def _bootstrapped(
+    metric: Metric, make: Callable[[], Statistic], n: int, paired: bool = False
+) -> Measurement:
+    try:
+        statistic = make()
+    except Undefined as reason:
+        return Measurement.unavailable(metric.unit, str(reason))
+    if not np.isfinite(statistic(np.arange(n))):
+        return Measurement.unavailable(metric.unit, UNDEFINED)
+    interval = statistics.bootstrap_statistic(statistic, n)
+    tool = "bootstrap over items"
+    return _measurement(interval, metric, f"paired {tool}" if paired else tool)
+
+
+def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:
+    """The basic bootstrap interval of a metric that resampling enlarges, from its percentiles.
+
+    What resampling adds to the metric of the items, the items have added to that of all there are:
+    the percentiles are mirrored at the value. The interval is widened to hold the value, and to 0
+    where the value is no larger than chance makes it. Source: Davison & Hinkley (1997), "Bootstrap
+    Methods and their Application", section 5.2.
+    """
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    low, high = 2 * found.value - found.high, 2 * found.value - found.low
+    chance = found.value <= np.quantile(by_chance, (1 + (found.level or 0.0)) / 2)
+    low = 0.0 if chance else max(0.0, min(low, found.value))
+    tool = f"basic {found.tool}"
+    return dataclasses.replace(found, low=low, high=max(high, found.value), tool=tool)
+
+
+def _measurement(interval: Interval, metric: Metric, tool: str) -> Measurement:
+    return Measurement(
+        value=interval.value, unit=metric.unit, n=interval.n, level=interval.level, tool=tool,
+        low=_finite(interval.low), high=_finite(interval.high),
+    )  # fmt: skip
+
+
+def _finite(bound: float) -> float | None:
+    """A bound as JSON can carry it: an unbounded side is absent."""
+    return bound if np.isfinite(bound) else None

@@ -1,0 +1,67 @@
+"""Metrics of numbers: errors, and the share of the targets' variance that is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgekit.errors import DataError
+
+from .classes import CODE
+from .metric import Array, Floats, Index, Statistic, Undefined, rows_at_once
+
+
+def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+    """Targets in the shape of the outputs. Raises :class:`DataError` where they do not fit."""
+    for one in outputs:
+        if y_true.size != one.size or y_true.dtype.kind not in "iubf":
+            message = (
+                f"{name}: labels are {y_true.dtype} {list(y_true.shape)}, outputs {list(one.shape)}"
+            )
+            raise DataError(CODE, message, "an error metric needs one target per output value")
+    return y_true.reshape(outputs[0].shape), list(outputs)
+
+
+def squared_error(targets: Array, outputs: Array) -> Floats:
+    """The mean over an item's output values of the squared error."""
+    return _per_item(targets, outputs, np.square)
+
+
+def absolute_error(targets: Array, outputs: Array) -> Floats:
+    """The mean over an item's output values of the absolute error."""
+    return _per_item(targets, outputs, np.abs)
+
+
+def _per_item(targets: Array, outputs: Array, of: Callable[[Floats], Floats]) -> Floats:
+    found = np.empty(len(outputs))
+    rows = rows_at_once(outputs.shape[1:])
+    for at in range(0, len(outputs), rows):
+        block = slice(at, at + rows)
+        error = np.asarray(targets[block], np.float64) - np.asarray(outputs[block], np.float64)
+        found[block] = of(error).reshape(len(error), -1).mean(axis=1)
+    return found
+
+
+def r2(targets: Array, outputs: Array) -> Statistic:
+    """``1 - Σ (target - output)² / Σ (target - mean target)²``: the mean over output values.
+
+    Output values whose targets do not vary are left out.
+    """
+    truth = np.asarray(targets, np.float64).reshape(len(targets), -1)
+    errors = (truth - np.asarray(outputs, np.float64).reshape(truth.shape)) ** 2
+    if not np.ptp(truth, axis=0).any():
+        raise Undefined("the targets do not vary, and r2 is the share of their variance")
+    varying = np.ptp(truth, axis=0) > 0
+    # Centred, so that a sum of squares loses no digits to the mean.
+    truth, errors = truth[:, varying] - truth[:, varying].mean(axis=0), errors[:, varying]
+    stacked = np.hstack([errors, truth, truth**2])
+
+    def value(items: Index) -> float:
+        weight = np.bincount(items, minlength=len(stacked)).astype(np.float64)
+        residual, sums, squares = np.split(weight @ stacked, 3)
+        total = squares - sums**2 / len(items)
+        kept = total > 1e-12 * squares
+        return float(np.mean(1 - residual[kept] / total[kept])) if kept.any() else float("nan")
+
+    return value

@@ -1,0 +1,87 @@
+"""The table of metrics, and how one is found by name.
+
+A new metric is one row of ``METRICS``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.usercode import is_reference
+
+from . import classification, ranking, reconstruction, regression
+from .metric import Array, Metric
+from .user import user_metric
+
+
+def _top(k: int) -> Metric:
+    return Metric(f"top_{k}", "higher", reads="classes", per_item=classification.TopK(k))
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "higher", reads="classes", per_item=classification.hit),
+        _top(3),
+        _top(5),
+        Metric("precision", "higher", reads="classes", statistic=classification.precision),
+        Metric("recall", "higher", reads="classes", statistic=classification.recall),
+        Metric("f1", "higher", reads="classes", statistic=classification.f1),
+        Metric("roc_auc", "higher", reads="classes", statistic=ranking.roc_auc),
+        Metric("pr_auc", "higher", reads="classes", statistic=ranking.pr_auc),
+        Metric(
+            "log_loss", "lower", bounded=False, unit="nat", reads="classes",
+            per_item=classification.log_loss,
+        ),
+        Metric(
+            "calibration_error", "lower", reads="classes",
+            statistic=classification.calibration_error,
+            by_chance=classification.calibrated_by_chance,
+        ),
+        Metric(
+            "mse", "lower", bounded=False, unit="target²", reads="numbers",
+            per_item=regression.squared_error,
+        ),
+        Metric(
+            "mae", "lower", bounded=False, unit="target", reads="numbers",
+            per_item=regression.absolute_error,
+        ),
+        Metric("r2", "higher", bounded=False, reads="numbers", statistic=regression.r2),
+        Metric(
+            "reconstruction_error", "lower", bounded=False, unit="input²", reads="errors",
+            per_item=reconstruction.error, prepare=reconstruction.squared,
+            takes_labels=False, grouped=True,
+        ),
+        Metric(
+            "anomaly_auc", "higher", reads="errors", statistic=ranking.error_auc,
+            prepare=reconstruction.squared, grouped=True,
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str, root: Path) -> Metric | None:
+    """A metric by name, or the user's ``file.py:function``; nothing where neither is known.
+
+    ``top_<k>`` is known for every k from 1.
+    """
+    if is_reference(name):
+        return user_metric(name, root)
+    return METRICS.get(name) or _top_of_name(name)
+
+
+def is_known(name: str) -> bool:
+    """Whether a name is a metric of ours."""
+    return name in METRICS or _top_of_name(name) is not None
+
+
+def _top_of_name(name: str) -> Metric | None:
+    found = re.fullmatch(r"top_([1-9]\d{0,5})", name)
+    return _top(int(found[1])) if found else None
+
+
+def default_for(labels: Array) -> str:
+    """Accuracy for integer labels, mean squared error for float targets."""
+    return "accuracy" if labels.dtype.kind in "iub" else "mse"
