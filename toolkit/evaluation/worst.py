@@ -1,0 +1,99 @@
+"""The items that a model answers worst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgekit.evaluation.metrics import classification, regression
+from edgekit.evaluation.metrics.classes import ClassScores
+from edgekit.evaluation.metrics.classification import TopK, confidences
+from edgekit.evaluation.metrics.measurement import read
+from edgekit.evaluation.metrics.metric import Array, Floats, Index, Metric
+
+Number = int | float | None
+
+
+@dataclass(frozen=True)
+class WorstItem:
+    """An item by its number among those judged, and by what it is ranked.
+
+    ``score`` is the confidence of a wrong class, or the item's own part of the metric. ``label``
+    and ``answer`` are class numbers or single numbers; nothing where an item has several.
+    """
+
+    item: int
+    score: float
+    label: Number
+    answer: Number
+
+
+def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tuple[WorstItem, ...]:
+    """At most ``count`` items, worst first; equals in the order of the items.
+
+    For classes: wrong answers, the most confident first; for ``log_loss`` the largest losses. For
+    errors: the largest. For ``anomaly_auc``: by the share of the other kind on the wrong side of
+    it. Nothing for a function without scores per item. Raises as ``measure`` does.
+    """
+    labels, (scores,) = read(metric, y_true, y_pred)
+    badness = _badness(metric, labels, scores)
+    if badness is None:
+        return ()
+    answers = scores.answered() if isinstance(scores, ClassScores) else scores
+    truths = labels if metric.takes_labels else None
+    # A user's score that is better when higher is shown as it is.
+    sign = -1.0 if metric.reads == "anything" and metric.direction == "higher" else 1.0
+    order = np.argsort(-badness, kind="stable")[:count]
+    return tuple(
+        WorstItem(int(i), float(sign * badness[i]), _single(truths, i), _single(answers, i))
+        for i in order
+        if badness[i] > -np.inf
+    )
+
+
+def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
+    """What ranks the items, larger is worse; -inf where nothing is wrong with one."""
+    if metric.reads == "classes":
+        return _of_classes(metric, labels, scores)
+    if metric.name == "anomaly_auc":
+        return _misplaced(labels, scores)
+    if metric.reads == "numbers" and metric.per_item is None:
+        return regression.squared_error(labels, scores)
+    found = metric.per_item(labels, scores) if metric.per_item else None
+    return None if found is None else -metric.sign * found
+
+
+def _of_classes(metric: Metric, labels: Index, scores: ClassScores) -> Floats:
+    if metric.name == "log_loss":
+        return classification.log_loss(labels, scores)
+    if isinstance(metric.per_item, TopK):
+        wrong = metric.per_item(labels, scores) == 0
+    else:
+        wrong = labels != scores.answered()
+    return np.where(wrong, confidences(scores), -np.inf)
+
+
+def _misplaced(labels: Index, errors: Floats) -> Floats | None:
+    """The share of the items of the other label that are on the wrong side, ties half."""
+    normal, anomalous = np.sort(errors[labels == 0]), np.sort(errors[labels == 1])
+    if not len(normal) or not len(anomalous):
+        return None
+    missed = 1 - _share_below(normal, errors)
+    share = np.where(labels == 1, missed, _share_below(anomalous, errors))
+    return np.where(share > 0, share, -np.inf)
+
+
+def _share_below(others: Floats, errors: Floats) -> Floats:
+    below = np.searchsorted(others, errors, "left") + np.searchsorted(others, errors, "right")
+    return np.asarray(below / (2 * len(others)))
+
+
+def _single(values: Array | None, at: int) -> Number:
+    if values is None:
+        return None
+    one = np.asarray(values[at])
+    if one.size != 1 or one.dtype.kind not in "iubf":
+        return None
+    return float(one.reshape(())) if one.dtype.kind == "f" else int(one.reshape(()))
