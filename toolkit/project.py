@@ -139,6 +139,10 @@ class ConvertTable(Table):
 class EvaluateTable(Table):
     metric: str | None = None
     output: str | None = None
+    postprocess: str | None = None
+    slices: tuple[str, ...] = ()
+    group: str | None = None
+    worst: int = Field(default=10, ge=0)
 
 
 class LimitsTable(Table):
