@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,15 @@ Floats = npt.NDArray[np.float32]
 def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
     """Agreement of two outputs ``[n, ...]``, in the outputs' own unit unless said.
 
-    Maximum and mean absolute error, mean cosine similarity of the items where neither is zero, SQNR
+    Maximum and mean absolute error, relative error (``Σ |r - c| / Σ |r|``), mean cosine similarity
+    of the items where neither is zero, SQNR
     (signal to quantization noise ratio, ``10·log10(Σ r² / Σ (r - c)²)`` dB), and agreement of the
     largest output. Raises :class:`RunnerError` where an output is NaN or infinite.
     """
     refuse_non_finite(reference, "the reference's")
     refuse_non_finite(candidate, "the candidate's")
     n, noise, signal, total, worst = len(reference), 0.0, 0.0, 0.0, 0.0
+    size = 0.0
     cosine, angles, agreeing = 0.0, 0, 0
     for at in range(0, n, BLOCK):
         left = reference[at : at + BLOCK].reshape(min(BLOCK, n - at), -1).astype(np.float64)
@@ -34,6 +37,7 @@ def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
         total += float(difference.sum())
         noise += float((difference**2).sum())
         signal += float((left**2).sum())
+        size += float(np.abs(left).sum())
         norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
         dots = (left * right).sum(axis=1)
         # Where one of the two is zero there is no angle: such an item is left out.
@@ -44,10 +48,13 @@ def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
     found = {
         "max_abs_error": Measurement(worst, "output", n=n),
         "mean_abs_error": Measurement(total / values, "output", n=n),
+        "relative_error": Measurement.unavailable("1", "the reference's outputs are all zero"),
         "cosine": Measurement.unavailable("1", "of every item one of the two outputs is zero"),
         "argmax_agreement": Measurement(agreeing / n, "1", n=n),
         "sqnr": Measurement.unavailable("dB", "the outputs are equal"),
     }
+    if size > 0:
+        found["relative_error"] = Measurement(total / size, "1", n=n)
     if angles > 0:
         found["cosine"] = Measurement(cosine / angles, "1", n=angles)
     if noise > 0 and signal == 0:
@@ -55,6 +62,60 @@ def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
     elif noise > 0:
         found["sqnr"] = Measurement(float(10 * np.log10(signal / noise)), "dB", n=n)
     return found
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How many quantization steps the values of two outputs lie apart.
+
+    ``counts`` are values by rounded difference: ``0``, ``1``, ``2``, ``3-4``, ``5-8`` and on in
+    powers of two to the ``largest``. Of a quantized output against a float one, 0 is what rounding
+    alone does. ``differing`` and ``differing_items`` are shares of the values and of the items that
+    lie at least one step apart.
+    """
+
+    scale: float
+    counts: Mapping[str, int]
+    largest: int
+    differing: Measurement
+    differing_items: Measurement
+
+
+def steps(reference: Floats, candidate: Floats, scale: float) -> Steps:
+    """The distribution of ``round(|r - c| / scale)`` of two outputs ``[n, ...]``, dequantized.
+
+    ``scale`` is the quantization step of the coarser output. Raises :class:`RunnerError` where an
+    output is NaN or infinite, and :class:`ValueError` where there is no step.
+    """
+    if not scale > 0:
+        raise ValueError("only a quantized output has steps")
+    refuse_non_finite(reference, "the reference's")
+    refuse_non_finite(candidate, "the candidate's")
+    n, items, largest = len(reference), 0, 0
+    # Bin 0 holds zero steps, 1 one, 2 two, 3 three and four: the bits of one less.
+    bins = np.zeros(64, np.int64)
+    for at in range(0, n, BLOCK):
+        left = np.asarray(reference[at : at + BLOCK], np.float64)
+        apart = np.rint(np.abs(left - candidate[at : at + BLOCK]) / scale)
+        largest = max(largest, int(apart.max(initial=0)))
+        items += int(np.count_nonzero(apart.reshape(len(left), -1).any(axis=1)))
+        _, exponents = np.frexp(np.maximum(apart - 1, 0))
+        bins += np.bincount(np.where(apart > 0, exponents + 1, 0).reshape(-1), minlength=64)
+    values = max(reference.size, 1)
+    return Steps(
+        scale=scale,
+        counts={_bin(k): int(bins[k]) for k in range(int(bins.nonzero()[0].max(initial=0)) + 1)},
+        largest=largest,
+        differing=Measurement(float(bins[1:].sum() / values), "1", n=reference.size),
+        differing_items=Measurement(items / max(n, 1), "1", n=n),
+    )
+
+
+def _bin(number: int) -> str:
+    """The differences in steps that a bin holds."""
+    if number < 3:
+        return str(number)
+    return f"{2 ** (number - 2) + 1}-{2 ** (number - 1)}"
 
 
 def refuse_non_finite(outputs: Floats, whose: str) -> None:
