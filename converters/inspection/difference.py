@@ -122,7 +122,7 @@ def _matched(
     left = [one for one in before if id(one) not in taken]
     right = [at for at in range(len(after)) if at not in pairs]
     kinds = [one.operator for one in left], [after[at].operator for at in right]
-    pairs.update({right[j]: left[i] for i, j in _aligned(*kinds)})
+    pairs.update({right[j]: left[i] for i, j in aligned(*kinds)})
     taken = {id(one) for one in pairs.values()}
     gone: list[tuple[Layer | None, Layer | None]] = [
         (one, None) for one in before if id(one) not in taken
@@ -130,7 +130,7 @@ def _matched(
     return [*((pairs.get(at), one) for at, one in enumerate(after)), *gone]
 
 
-def _aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
+def aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
     """Positions of the same operator in two lists."""
     if len(left) + len(right) <= MOST_ALIGNED:
         matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)

@@ -1,0 +1,264 @@
+"""Layer by layer, how far one file's tensors are from another's, and where it begins.
+
+A tensor's noise, ``share = Σ (l - r)² / Σ l²`` (its SQNR is ``-10·log10(share)`` dB), says little
+about the operator that made it: noise adds up on the way. So two things are said of an operator::
+
+    added = share of its output - the largest share of its inputs
+    fall  = 10·log10(share of its output / allowed)                      dB
+    allowed = the largest share of its inputs + rounding of its weights and of its output
+
+Rounding is ``step² / 12`` for each value, over the signal, and no more than sound eight bits
+leave. What an operator *adds* ranks it: how much is lost there, by rounding or by a fault. Its
+*fall* is what sound rounding does not explain: values that clip, a step far too wide, another
+kernel, other weights. Of several inputs the worst one counts, as an operator is not to blame for
+what it was handed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.errors import RunnerError
+from edgekit.evaluation.layers import weights
+from edgekit.evaluation.layers.flow import Flow, flow
+from edgekit.evaluation.layers.match import How, Match, Matching, match
+from edgekit.evaluation.layers.sums import EQUAL, Sums
+from edgekit.evaluation.layers.trace import Feeds, LayerSide, Traced, opened, traced
+from edgekit.types import Json, Measurement, Preprocess
+
+ITEMS = 32
+# dB above which two tensors differ as float32 sums in another order do: 24 bits are 144 dB, less
+# what a thousand terms lose.
+EXACT = 100.0
+LEAST = 10 ** (-EXACT / 10)
+# dB that rounding to eight bits leaves of a tensor whose largest value is 14 times its root mean
+# square: 10·log10(12 · 128² / 14²).
+SOUND = 30.0
+# dB of a fall that is called one: ten times the noise that rounding and the inputs account for.
+FALL = 10.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One matched tensor, in the right file's execution order.
+
+    ``operator`` writes it on the right, ``name`` is its name there; ``left`` and ``right`` are its
+    indices in the main graphs; ``inputs`` the positions of the layers that the operator reads.
+    ``sqnr`` is pooled over all values, ``channel_sqnr`` the median channel's; both dB, as
+    ``fall``; ``added`` is a share of the signal. ``broken`` says that the right tensor is NaN or
+    infinite where the left one is not; ``absorbed`` that it is more than 10 dB worse than all that
+    is computed from it at once, as a small addend may be.
+    """
+
+    operator: str
+    name: str
+    left: int
+    right: int
+    inputs: tuple[int, ...]
+    how: How
+    sqnr: Measurement
+    channel_sqnr: Measurement
+    max_abs_error: Measurement
+    mean_abs_error: Measurement
+    cosine: Measurement
+    added: Measurement
+    fall: Measurement
+    broken: bool = False
+    absorbed: bool = False
+
+    @property
+    def falls(self) -> bool:
+        """Whether something begins to go wrong here."""
+        return self.broken or (self.fall.value is not None and self.fall.value > FALL)
+
+
+@dataclass(frozen=True)
+class LayerParity:
+    """Two files on two devices, layer by layer, over ``n`` items.
+
+    ``left_only`` and ``right_only`` are operators without a counterpart; ``missing`` tensors that a
+    runtime did not keep, with the reason; ``notes`` what else limits the figures.
+    """
+
+    left: str
+    right: str
+    n: int
+    layers: tuple[Layer, ...]
+    left_only: tuple[str, ...]
+    right_only: tuple[str, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def first_fall(self) -> Layer | None:
+        """The first layer whose fall is more than :data:`FALL` dB, or that is broken."""
+        return next((layer for layer in self.layers if layer.falls), None)
+
+    @property
+    def ranked(self) -> tuple[Layer, ...]:
+        """Layers by what their operators add, most first: broken ones first, absorbed ones last."""
+        adding = [one for one in self.layers if one.broken or (one.added.value or 0.0) > 0]
+        key = lambda one: (-one.broken, one.absorbed, -(one.added.value or 0.0))  # noqa: E731
+        return tuple(sorted(adding, key=key))
+
+    def to_json(self) -> Mapping[str, Json]:
+        """Everything as JSON types; ``first_fall`` and ``ranked`` are positions in ``layers``."""
+        places = {id(layer): at for at, layer in enumerate(self.layers)}
+        found = {at.name: getattr(self, at.name) for at in dataclasses.fields(self)}
+        first = self.first_fall
+        return {
+            **found,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "first_fall": places[id(first)] if first else None,
+            "ranked": [places[id(layer)] for layer in self.ranked],
+        }
+
+
+def layer_parity(
+    left: LayerSide, right: LayerSide, inputs: Mapping[str, Path], index: Path,
+    preprocess: Preprocess, items: int = ITEMS, folder: Path = Path(),
+) -> LayerParity:  # fmt: skip
+    """Compare the layers of two ``.tflite`` files, the reference on the left.
+
+    ``inputs`` are raw ``.npy`` files by name, ``index`` a ``.npy`` of the items to take, of which
+    the first ``items`` are run one by one. ``folder`` holds at most 256 MB of tensors at a time
+    (or those of one item), and nothing afterwards. Raises :class:`DeviceError` where a device does
+    not give the tensors inside a model, :class:`RunnerError` where it cannot run a file or no
+    tensor is in both files, :class:`ModelError` where a file cannot be read.
+    """
+    import numpy as np
+
+    found = opened(left), opened(right)
+    matching = match(found[0].file, found[1].file)
+    if not any(pair.operator != "INPUT" for pair in matching.tensors):
+        message = f"no layer of {right.path.name} has a counterpart in {left.path.name}"
+        raise RunnerError("EK-LAYERS-003", message, "they are different networks")
+    pairs = matching.tensors
+    wanted = sorted({one.left for one in pairs}), sorted({one.right for one in pairs})
+    count = min(items, len(np.load(index, mmap_mode="r")))
+    sums = [Sums() for _ in pairs]
+    feeds = Feeds(inputs, index, preprocess)
+    for first, (ours, theirs) in traced((left, right), found, wanted, feeds, count, folder):
+        for one, total in zip(pairs, sums, strict=True):
+            if one.left in ours and one.right in theirs:
+                total.add(ours[one.left], theirs[one.right], first)
+    return _result(left, right, found, matching, sums, count)
+
+
+def _result(
+    left: LayerSide, right: LayerSide, found: tuple[Traced, Traced], matching: Matching,
+    sums: list[Sums], count: int,
+) -> LayerParity:  # fmt: skip
+    layers = tuple(_absorbing(list(_layers(matching.tensors, sums, found))))
+    return LayerParity(
+        left=f"{left.path.name} on {left.device.name}",
+        right=f"{right.path.name} on {right.device.name}",
+        n=count,
+        layers=layers,
+        left_only=matching.left_only,
+        right_only=matching.right_only,
+        missing=tuple(
+            f"{one.file.graphs[0].tensors[at].name} of {side.path.name}: {reason}"
+            for side, one in zip((left, right), found, strict=True)
+            for at, reason in sorted(one.missing.items())
+        ),
+        notes=tuple(_notes((left, right), found)),
+    )
+
+
+def _layers(
+    pairs: tuple[Match, ...], sums: list[Sums], found: tuple[Traced, Traced]
+) -> Iterator[Layer]:
+    flows = flow(found[0].file), flow(found[1].file)
+    shares: list[float | None] = []
+    for one, total in zip(pairs, sums, strict=True):
+        if not total.n:
+            total.flaw = found[0].missing.get(one.left) or found[1].missing.get(one.right, "")
+        handed = _handed(one, shares)
+        shares.append(_share(total.sqnr()))
+        added, fall = _judged(total, shares[-1], handed, _rounding(one, total, found, flows))
+        yield Layer(
+            one.operator, one.name, one.left, one.right, one.inputs, one.how,
+            sqnr=total.sqnr(), channel_sqnr=total.channel_sqnr(),
+            max_abs_error=total.max_abs_error(), mean_abs_error=total.mean_abs_error(),
+            cosine=total.mean_cosine(), added=added, fall=fall, broken=total.broken,
+        )  # fmt: skip
+
+
+def _absorbing(layers: list[Layer]) -> Iterator[Layer]:
+    """The layers, with those marked whose readers are all much better."""
+    readers: dict[int, list[Layer]] = {}
+    for layer in layers:
+        for at in layer.inputs:
+            readers.setdefault(at, []).append(layer)
+    for at, layer in enumerate(layers):
+        ratios = [
+            one.sqnr.value or EXACT * (one.sqnr.reason == EQUAL) for one in readers.get(at, [])
+        ]
+        own = layer.sqnr.value
+        better = own is not None and bool(ratios) and min(ratios) > own + FALL
+        yield dataclasses.replace(layer, absorbed=better)
+
+
+def _share(measured: Measurement) -> float | None:
+    """Noise over signal, at least that of :data:`EXACT`; None where it is not to be had."""
+    if measured.value is None:
+        return LEAST if measured.reason == EQUAL else None
+    return max(LEAST, float(10 ** (-measured.value / 10)))
+
+
+def _handed(one: Match, shares: list[float | None]) -> float | None:
+    """The largest share of what an operator reads; None where nothing is known of it."""
+    if not one.inputs:
+        return LEAST
+    return max((share for share in (shares[at] for at in one.inputs) if share), default=None)
+
+
+def _judged(
+    total: Sums, share: float | None, handed: float | None, rounding: float
+) -> tuple[Measurement, Measurement]:
+    """What an operator adds, and its fall."""
+    if share is None or handed is None:
+        reason = total.sqnr().reason or "nothing is known of what the operator reads"
+        return Measurement.unavailable("1", reason), Measurement.unavailable("dB", reason)
+    fall = 10 * math.log10(share / (handed + rounding))
+    return Measurement(share - handed, "1", n=total.n), Measurement(fall, "dB", n=total.n)
+
+
+def _rounding(
+    one: Match, total: Sums, found: tuple[Traced, Traced], flows: tuple[Flow, Flow]
+) -> float:
+    """Noise over signal that sound rounding of the weights and the output accounts for."""
+    share = 0.0
+    sides = [one.left, one.right]
+    kept = [side.weights(at) for side, at in zip(flows, sides, strict=True)]
+    contents = [
+        {k: side.file.data(side.file.graphs[0].tensors[at]) for k, at in own.items()}
+        for side, own in zip(found, kept, strict=True)
+    ]
+    for side, at, own in zip(found, sides, kept, strict=True):
+        graph = side.file.graphs[0]
+        share += total.rounding(graph.tensors[at].scale)
+        # The same weights on both sides round alike.
+        if contents[0] != contents[1]:
+            values = [(weights.real(side.file, graph, graph.tensors[k]), k) for k in own.values()]
+            share += max(
+                (weights.rounding(v, graph.tensors[k]) for v, k in values if v is not None),
+                default=0.0,
+            )
+    return min(share, 10 ** (-SOUND / 10))
+
+
+def _notes(sides: tuple[LayerSide, LayerSide], found: tuple[Traced, Traced]) -> Iterator[str]:
+    for side, one in zip(sides, found, strict=True):
+        if not one.alike:
+            yield (
+                f"{side.device.name} answers {side.path.name} otherwise while its tensors are kept,"
+                f" by up to {one.difference:.3g}: its layers are those of other kernels"
+            )
+        if len(one.file.graphs) > 1:
+            yield f"of {side.path.name} the main graph is compared: loops and branches are one step"

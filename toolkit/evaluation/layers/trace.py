@@ -1,0 +1,146 @@
+"""Run two files on their devices, and read what their tensors held, a few items at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation.layers.sums import Floats
+from edgekit.targets.runners import FOLDER, RUNNERS
+from edgekit.types import Json, Preprocess
+
+# Bytes of traces that lie on the disk at one time, of both files together.
+ROOM = 256 * 1024 * 1024
+PYTHON = FOLDER / "python_runner.py"
+
+
+class Runs(Protocol):
+    """What is needed of a device (:class:`edgekit.targets.devices.Device`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def runtime(self) -> str: ...
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]: ...
+
+
+@dataclass(frozen=True)
+class LayerSide:
+    """A ``.tflite`` file, and the device that runs it."""
+
+    path: Path
+    device: Runs
+    delegate: bool = True
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """Raw inputs by name, the file that says which items to take of them, and the preprocessing."""
+
+    inputs: Mapping[str, Path]
+    index: Path
+    preprocess: Preprocess
+
+
+@dataclass
+class Traced:
+    """What is known of one side's runs: tensors without values by index, and its answers."""
+
+    file: TFLiteFile
+    missing: dict[int, str] = field(default_factory=dict)
+    alike: bool = True
+    difference: float = 0.0
+
+
+def opened(side: LayerSide) -> Traced:
+    """Read a file that is to be traced.
+
+    Raises :class:`DeviceError` where its device gives no tensors from inside a model, and
+    :class:`ModelError` where it is no ``.tflite`` file.
+    """
+    runner = RUNNERS.get(side.device.runtime)
+    if runner is None or runner.file != PYTHON:
+        message = f"{side.device.name} does not give the tensors inside a model"
+        known = ", ".join(f"local:{name}" for name, one in RUNNERS.items() if one.file == PYTHON)
+        raise DeviceError("EK-LAYERS-001", message, f"compare layers on one of: {known}")
+    return Traced(flatbuffer.read(side.path))
+
+
+def traced(
+    sides: tuple[LayerSide, LayerSide], found: tuple[Traced, Traced],
+    wanted: tuple[list[int], list[int]], feeds: Feeds, items: int, folder: Path,
+) -> Iterator[tuple[int, tuple[Mapping[int, Floats], Mapping[int, Floats]]]]:  # fmt: skip
+    """Tensors ``[items, *shape]`` by index of both sides, a share of the items at a time.
+
+    With each share comes the number of its first item. Its files in ``folder`` are gone when the
+    next one is asked for.
+    """
+    each = sum(
+        4 * int(np.prod(one.file.graphs[0].tensors[index].shape, dtype=np.int64))
+        for one, indices in zip(found, wanted, strict=True)
+        for index in indices
+    )
+    share = max(1, ROOM // max(each, 1))
+    for start in range(0, items, share):
+        span = [start, min(start + share, items)]
+        places = folder / "left", folder / "right"
+        try:
+            yield (
+                start,
+                (
+                    _run(sides[0], found[0], wanted[0], feeds, span, places[0]),
+                    _run(sides[1], found[1], wanted[1], feeds, span, places[1]),
+                ),
+            )
+        finally:
+            for place in places:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _run(
+    side: LayerSide, found: Traced, wanted: list[int], feeds: Feeds, span: list[int], folder: Path
+) -> Mapping[int, Floats]:
+    names = _named(found.file, feeds.inputs)
+    entry = {
+        "id": side.path.name, "path": str(side.path), "outputs": str(folder), "tensors": wanted,
+    }  # fmt: skip
+    request: dict[str, Any] = {
+        "mode": "trace", "models": [entry],
+        "inputs": {name: str(path) for name, path in names.items()},
+        "index": str(feeds.index), "items": span, "delegate": side.delegate,
+        "preprocess": {"scale": feeds.preprocess.scale, "offset": feeds.preprocess.offset},
+    }  # fmt: skip
+    facts = side.device.run(request)["models"][entry["id"]]
+    found.missing.update({int(index): reason for index, reason in facts["missing"].items()})
+    found.alike = found.alike and facts["alike"]
+    found.difference = max(found.difference, facts["difference"])
+    return {
+        index: np.load(folder / f"{index}.npy", mmap_mode="r")
+        for index in facts["written"]
+        if index not in found.missing
+    }
+
+
+def _named(file: TFLiteFile, inputs: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The inputs by the names that a file's runner gives them."""
+    own = {tensor.name for tensor in file.inputs}
+    keys = sorted((s.key != "serving_default", s.key) for s in file.signatures)
+    if keys:
+        signature = next(s for s in file.signatures if s.key == keys[0][1])
+        if signature.graph != 0:
+            message = f"signature {signature.key!r} is not of the main graph"
+            raise RunnerError("EK-LAYERS-002", message, "only the main graph's layers are compared")
+        own = set(signature.inputs)
+    if len(own) == len(inputs) == 1:
+        return {own.pop(): next(iter(inputs.values()))}
+    return inputs
