@@ -72,25 +72,27 @@ def nodes(swapped: bool = False) -> list[N]:
 SHAPE = T("shape", [2], "INT32", np.array([1, 128], np.int32))
 
 
-def float_file(of: Arrays, operators: Sequence[N] | None = None) -> bytes:
-    """The network in float32."""
+def float_file(of: Arrays, operators: Sequence[N] | None = None, extra: Sequence[T] = ()) -> bytes:
+    """The network in float32; ``extra`` are tensors that other operators use."""
     tensors = [T(name, shape) for name, shape in SHAPES.items()]
     for name in LAYERS:
         bias = of[f"{name}_bias"]
         tensors += [T(f"{name}_w", of[name].shape, data=of[name])]
         tensors += [T(f"{name}_bias", bias.shape, data=bias)]
     rows = nodes() if operators is None else operators
-    return build(G([*tensors, SHAPE], rows, ["image"], ["y"]))
+    return build(G([*tensors, SHAPE, *extra], rows, ["image"], ["y"]))
 
 
 def int8_file(
     of: Arrays, operators: Sequence[N] | None = None, weight_scales: Mapping[str, float] = {},
-    names: Mapping[str, str] = {}, ranges: Mapping[str, float] = {},
+    names: Mapping[str, str] = {}, ranges: Mapping[str, float] = {}, extra: Sequence[T] = (),
+    edges: tuple[str, str] = ("image", "y"), levels: int = 127,
 ) -> bytes:  # fmt: skip
     """The network in int8, weights per channel.
 
     ``weight_scales`` are factors by which the scales of a layer's weights are wrong; ``names``
-    other names for its tensors; ``ranges`` other largest values.
+    other names for its tensors; ``ranges`` other largest values; ``edges`` the input and
+    the output; ``levels`` how many steps there are up to a channel's largest weight.
     """
     steps = {name: limit / 127 for name, limit in {**RANGES, **ranges}.items()}
     reads = {"stem": "image", "plus": "stem", "minus": "stem", "scores": "flat"}
@@ -102,7 +104,7 @@ def int8_file(
     tensors[-1] = dataclasses.replace(tensors[-1], zero=[-128])
     for name in LAYERS:
         kernel = of[name]
-        scales = np.abs(kernel.reshape(len(kernel), -1)).max(axis=1) / 127
+        scales = np.abs(kernel.reshape(len(kernel), -1)).max(axis=1) / levels
         along = scales.reshape(-1, *[1] * (kernel.ndim - 1))
         stored = np.round(kernel / along).astype(np.int8)
         bias = np.round(of[f"{name}_bias"] / (scales * steps[reads[name]])).astype(np.int32)
@@ -114,7 +116,7 @@ def int8_file(
               scale=(told * steps[reads[name]]).tolist(), zero=zeros),
         ]  # fmt: skip
     rows = nodes() if operators is None else list(operators)
-    graph = G([*tensors, SHAPE], rows, ["image"], ["y"])
+    graph = G([*tensors, SHAPE, *extra], rows, edges[:1], edges[1:])
     return build(_renamed(graph, names))
 
 

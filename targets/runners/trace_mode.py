@@ -1,7 +1,7 @@
 """What a model's tensors hold while it runs: mode ``trace`` of ``python_runner.py``.
 
 The request is one of mode ``evaluate``; each entry of ``models`` has ``tensors`` too, indices in
-the main graph, and with ``delegate`` false no delegate takes part. Into the entry's folder
+the main graph, and with ``delegate`` ``"none"`` none takes part. Into the entry's folder
 ``outputs`` goes ``<index>.npy`` for each tensor: float32 ``[items, *shape]``, dequantized per
 tensor or channel. The result says which are ``written`` and which ``missing``, with a reason; and
 whether the outputs are ``alike`` to the bit with those of the same file where nothing is traced
@@ -17,6 +17,7 @@ written at all, as where operators are computed together: two runs over differen
 from __future__ import annotations
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
@@ -40,7 +41,7 @@ class Tracer:
 
     def __init__(self, request: Dict[str, Any], path: str):
         module, kernels = INTERPRETERS[request["runtime"]]
-        if not request.get("delegate", True) and kernels == "AUTO":
+        if request.get("delegate") == "none" and kernels == "AUTO":
             kernels = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
         self._module, self._kernels = importlib.import_module(module), kernels
         self.model = python_runner.TFLiteModel(self._open, path, int(request.get("threads", 1)))
@@ -48,11 +49,14 @@ class Tracer:
         self._live = self._computed()
 
     def _open(self, **arguments: Any) -> Any:
-        self.interpreter = self._module.Interpreter(
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=getattr(self._module.OpResolverType, self._kernels),
-            **arguments,
-        )
+        with warnings.catch_warnings():
+            # That to keep all tensors takes memory is known here.
+            warnings.simplefilter("ignore")
+            self.interpreter = self._module.Interpreter(
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=getattr(self._module.OpResolverType, self._kernels),
+                **arguments,
+            )
         return self.interpreter
 
     def invoke(self, feeds: Dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import Any
 import layered
 import numpy as np
 import pytest
+from tflite_files import G, N, T, build
 
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.layers import trace
 from edgekit.evaluation.layers.parity import LayerParity, layer_parity
 from edgekit.evaluation.layers.trace import LayerSide
@@ -173,7 +175,7 @@ def test_layers_are_not_compared_on_a_runtime_that_hides_them(compare: Compare) 
 def test_layers_of_two_strangers_are_not_compared(compare: Compare) -> None:
     from edgekit.converters.probe import probe_model
 
-    with pytest.raises(RunnerError) as caught:
+    with pytest.raises(ModelError) as caught:
         compare(layered.float_file(layered.weights()), probe_model())
     assert caught.value.code == "EK-LAYERS-003"
 
@@ -182,3 +184,59 @@ def test_layers_are_the_same_in_a_runner_of_its_own(compare: Compare, tmp_path: 
     files = layered.float_file(layered.weights()), layered.int8_file(layered.weights())
     device = open_device("local:litert", tmp_path / "requests", tmp_path / "log")
     assert compare(*files, device=device).layers == compare(*files).layers
+
+
+def deep(precision: str) -> bytes:
+    """Sixty convolutions with 16 channels on 48 x 48 pixels, one behind the other."""
+    rng = np.random.default_rng(5)
+    shape, step = [1, 48, 48, 16], [6 / 127]
+    quantized = precision == "int8"
+    tensors, rows, before = [], [], "image"
+    tensors.append(T("image", [1, 48, 48, 16], "INT8" if quantized else "FLOAT32",
+                     scale=step if quantized else [], zero=[0] if quantized else []))  # fmt: skip
+    for number in range(60):
+        kernel = rng.normal(0, 0.117, (16, 3, 3, 16)).astype(np.float32)
+        scales = np.abs(kernel).max(axis=(1, 2, 3)) / 127
+        name = f"layer{number}"
+        if quantized:
+            stored = np.round(kernel / scales.reshape(-1, 1, 1, 1)).astype(np.int8)
+            tensors.append(
+                T(f"{name}_w", kernel.shape, "INT8", stored, scale=scales.tolist(), zero=[0] * 16)
+            )
+            bias = np.zeros(16, np.int32)
+            tensors.append(
+                T(f"{name}_b", [16], "INT32", bias, scale=(scales * step[0]).tolist(),
+                  zero=[0] * 16)
+            )  # fmt: skip
+            tensors.append(T(name, shape, "INT8", scale=step, zero=[0]))
+        else:
+            tensors.append(T(f"{name}_w", kernel.shape, data=kernel))
+            tensors.append(T(f"{name}_b", [16], data=np.zeros(16, np.float32)))
+            tensors.append(T(name, shape))
+        rows.append(
+            N("CONV_2D", [before, f"{name}_w", f"{name}_b"], [name], 3,
+              {**layered.CONV, **layered.RELU})
+        )  # fmt: skip
+        before = name
+    return build(G(tensors, rows, ["image"], [before]))
+
+
+@pytest.mark.slow
+def test_sixty_layers_take_less_than_20_seconds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    np.save(tmp_path / "image.npy", rng.normal(size=(32, 48, 48, 16)).astype(np.float32))
+    np.save(tmp_path / "index.npy", np.arange(32))
+    device = open_device("local:litert", tmp_path / "requests", tmp_path / "log")
+    sides = []
+    for precision in ("float32", "int8"):
+        sides.append(LayerSide(tmp_path / f"{precision}.tflite", device))
+        sides[-1].path.write_bytes(deep(precision))
+    begin = os.times()
+    found = layer_parity(
+        sides[0], sides[1], {"image": tmp_path / "image.npy"}, tmp_path / "index.npy",
+        Preprocess(), folder=tmp_path / "traces",
+    )  # fmt: skip
+    # Processor time of this process and the runners, whatever else the machine does.
+    seconds = sum(after - before for after, before in zip(os.times()[:4], begin[:4], strict=True))
+    assert (len(found.layers), found.n, found.first_fall) == (61, 32, None)
+    assert seconds < 20

@@ -67,12 +67,16 @@ class Flow:
     def name(self, value: int) -> str:
         return self.graph.tensors[value if value >= 0 else -2 - value].name
 
+    def short(self, step: Step) -> str:
+        """The first of the names that a converter joined with semicolons."""
+        return self.name(step.outputs[0]).split(";")[0] if step.outputs else ""
+
     def described(self, step: Step) -> str:
         """A step in words: its kind, and the name of what it computes."""
         kind = step.kind
         if step.fused:
             kind = f"{kind} fused into {self.graph.nodes[step.node].operator}"
-        return f"{kind} ({self.name(step.outputs[0])})"
+        return f"{kind} ({self.short(step)})"
 
     def constant_shapes(self, step: Step) -> list[tuple[int, ...]]:
         """Shapes of its weights: constants of two dimensions and more."""

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.errors import RunnerError
+from edgekit.errors import ModelError
 from edgekit.evaluation.layers import weights
 from edgekit.evaluation.layers.flow import Flow, flow
 from edgekit.evaluation.layers.match import How, Match, Matching, match
@@ -127,8 +127,8 @@ def layer_parity(
     ``inputs`` are raw ``.npy`` files by name, ``index`` a ``.npy`` of the items to take, of which
     the first ``items`` are run one by one. ``folder`` holds at most 256 MB of tensors at a time
     (or those of one item), and nothing afterwards. Raises :class:`DeviceError` where a device does
-    not give the tensors inside a model, :class:`RunnerError` where it cannot run a file or no
-    tensor is in both files, :class:`ModelError` where a file cannot be read.
+    not give the tensors inside a model, :class:`RunnerError` where it cannot run a file, and
+    :class:`ModelError` where a file cannot be read, or no layer is in both.
     """
     import numpy as np
 
@@ -136,7 +136,7 @@ def layer_parity(
     matching = match(found[0].file, found[1].file)
     if not any(pair.operator != "INPUT" for pair in matching.tensors):
         message = f"no layer of {right.path.name} has a counterpart in {left.path.name}"
-        raise RunnerError("EK-LAYERS-003", message, "they are different networks")
+        raise ModelError("EK-LAYERS-003", message, "they are different networks")
     pairs = matching.tensors
     wanted = sorted({one.left for one in pairs}), sorted({one.right for one in pairs})
     count = min(items, len(np.load(index, mmap_mode="r")))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,8 +41,8 @@ ROUNDS = 20
 class WeightLikeness:
     """The weights of one matched operator: ``values`` of them, and their ``correlation``.
 
-    ``scaled`` says that it holds up to a positive factor for each channel; ``expected`` is the
-    least that rounding explains; ``reordered`` that the channels agree in another order.
+    ``expected`` is the least that rounding explains; ``scaled`` says that it holds up to a positive
+    factor for each channel, ``reordered`` that the channels agree in another order.
     """
 
     operator: str
@@ -89,47 +89,73 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
     matching = match(left, right)
     flows = flow(left), flow(right)
     layers = tuple(_layers((left, right), flows, matching))
-    totals = [_values(one) for one in flows]
-    compared = sum(one.values for one in layers)
-    if max(totals) == 0:
+    most = max(_values(one, one.steps) for one in flows)
+    sparse = _sparse(flows, matching)
+    if sparse > (1 - COVERED) * most:
+        reason = f"{sparse / most * 100:.0f} % of the weights are stored sparsely"
+        return Likeness("not known", reason, layers, 0.0)
+    if most == 0:
         reason = f"neither file has an operator with {FEWEST} weights or more"
         return Likeness("not known", reason, layers, 0.0)
-    covered = compared / max(totals)
-    return Likeness(*_verdict(layers, covered, matching), layers, covered)
+    covered = sum(one.values for one in layers) / most
+    if not layers or covered < COVERED:
+        return Likeness(
+            "different structure", _structure(flows, matching, covered), layers, covered
+        )
+    return Likeness(*_verdict(layers), layers, covered)
 
 
-def _verdict(
-    layers: tuple[WeightLikeness, ...], covered: float, matching: Matching
-) -> tuple[Verdict, str]:
-    lowest = min(layers, key=lambda one: one.correlation, default=None)
-    if lowest is None or covered < COVERED:
-        alone = (*matching.left_only, *matching.right_only)
-        named = f": alone are {', '.join(alone[:3])}" if alone else ": others differ in shape"
-        share = f"{covered * 100:.0f} % of the weights have a counterpart of the same shape"
-        return "different structure", share + named
+def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
+    """How many matched weights one of the files stores sparsely: they cannot be read here."""
+    count = 0
+    for a, b in matching.operators:
+        for position in a.constants.keys() & b.constants.keys():
+            tensors = [
+                one.graph.tensors[step.constants[position]]
+                for one, step in zip(flows, (a, b), strict=True)
+            ]
+            if any(tensor.sparse for tensor in tensors):
+                count += math.prod(tensors[0].shape)
+    return count
+
+
+def _structure(flows: tuple[Flow, Flow], matching: Matching, covered: float) -> str:
+    share = f"{covered * 100:.0f} % of the weights have a counterpart of the same shape"
+    named = []
+    for side, (word, one) in enumerate(zip(("left", "right"), flows, strict=True)):
+        paired = {(pair[side].node, pair[side].fused) for pair in matching.operators}
+        alone = [step for step in one.steps if (step.node, step.fused) not in paired]
+        named += [f"{one.described(step)} only {word}" for step in alone if _values(one, [step])]
+    for a, b in matching.operators:
+        shapes = flows[0].constant_shapes(a), flows[1].constant_shapes(b)
+        if shapes[0] != shapes[1]:
+            named.append(f"{flows[1].described(b)} {shapes[0]} and {shapes[1]}")
+    return f"{share}: {'; '.join(named[:3])}" if named else share
+
+
+def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
+    lowest = min(layers, key=lambda one: one.correlation)
     worst = f"the lowest is {lowest.correlation:.3f} ({lowest.operator} {lowest.name})"
     compared = sum(one.values for one in layers)
     unlike = sum(one.values for one in layers if one.unlike)
-    count = f"{len(layers)} operator{'s' if len(layers) != 1 else ''}"
-    if all(one.alike for one in layers):
-        return "same weights", f"the weights of {count} correlate as copies do; {worst}"
+    count = f"{len(layers)} constant{'s' if len(layers) != 1 else ''}"
     drifted = [one for one in layers if not one.alike]
+    if not drifted:
+        return "same weights", f"{count} correlate as copies do; {worst}"
     turned = [f"{one.operator} {one.name}" for one in drifted if one.reordered]
     if turned:
         return "not known", f"channels are in another order in {', '.join(turned[:3])}; {worst}"
     if unlike > compared / 2:
         typical = float(np.median([one.correlation for one in layers]))
-        reason = f"the weights of {count} correlate by {typical:.2f} (median): other weights"
-        return "different weights", f"{reason}; {worst}"
-    reason = f"the weights of {len(drifted)} of {count} are no plain copies; {worst}"
-    return "not known", reason
+        return "different weights", f"{count} correlate by {typical:.2f} (median); {worst}"
+    return "not known", f"{len(drifted)} of {count} are no plain copies; {worst}"
 
 
-def _values(one: Flow) -> int:
-    """How many weights a file has, in constants that are large enough to tell."""
+def _values(one: Flow, steps: Sequence[Step]) -> int:
+    """How many weights steps have, in constants that are large enough to tell."""
     return sum(
         math.prod(one.graph.tensors[at].shape)
-        for step in one.steps
+        for step in steps
         for at in step.constants.values()
         if _tells(one.graph.tensors[at])
     )
@@ -176,9 +202,11 @@ def _compared(
         free = _scaled(*rows)
         if free is not None and free > best and (free >= expected or plain >= UNLIKE):
             best, scaled = free, True
-        reordered = best < expected and _reordered(*rows, expected)
+        reordered = best < expected and (
+            _reordered(*rows, expected) or _reordered(_columns(a), _columns(b), expected)
+        )
     return WeightLikeness(
-        operator=steps[1].kind, name=flows[1].name(steps[1].outputs[0]), values=a.size,
+        operator=steps[1].kind, name=flows[1].short(steps[1]), values=a.size,
         correlation=best, expected=expected, scaled=scaled, reordered=reordered,
     )  # fmt: skip
 
@@ -195,6 +223,11 @@ def _rows(kind: str, values: Doubles) -> Doubles:
     if kind == "DEPTHWISE_CONV_2D":
         return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
     return values.reshape(values.shape[0], -1)
+
+
+def _columns(values: Doubles) -> Doubles:
+    """Weights as a matrix of input channels by all else."""
+    return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
 
 
 def _scaled(left: Doubles, right: Doubles) -> float | None:

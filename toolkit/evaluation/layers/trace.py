@@ -12,14 +12,15 @@ import numpy as np
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.layers.sums import Floats
-from edgekit.targets.runners import FOLDER, RUNNERS
+from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json, Preprocess
 
 # Bytes of traces that lie on the disk at one time, of both files together.
 ROOM = 256 * 1024 * 1024
-PYTHON = FOLDER / "python_runner.py"
+# Runtimes of ``trace_mode.py``.
+TRACED = frozenset({"litert", "tflite-runtime", "reference"})
 
 
 class Runs(Protocol):
@@ -36,11 +37,11 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class LayerSide:
-    """A ``.tflite`` file, and the device that runs it."""
+    """A ``.tflite`` file, and the device that runs it; ``delegate`` as runners take it."""
 
     path: Path
     device: Runs
-    delegate: bool = True
+    delegate: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,9 @@ def opened(side: LayerSide) -> Traced:
     Raises :class:`DeviceError` where its device gives no tensors from inside a model, and
     :class:`ModelError` where it is no ``.tflite`` file.
     """
-    runner = RUNNERS.get(side.device.runtime)
-    if runner is None or runner.file != PYTHON:
+    if side.device.runtime not in TRACED:
         message = f"{side.device.name} does not give the tensors inside a model"
-        known = ", ".join(f"local:{name}" for name, one in RUNNERS.items() if one.file == PYTHON)
+        known = ", ".join(f"local:{name}" for name in RUNNERS if name in TRACED)
         raise DeviceError("EK-LAYERS-001", message, f"compare layers on one of: {known}")
     return Traced(flatbuffer.read(side.path))
 
@@ -117,9 +117,11 @@ def _run(
     request: dict[str, Any] = {
         "mode": "trace", "models": [entry],
         "inputs": {name: str(path) for name, path in names.items()},
-        "index": str(feeds.index), "items": span, "delegate": side.delegate,
+        "index": str(feeds.index), "items": span,
         "preprocess": {"scale": feeds.preprocess.scale, "offset": feeds.preprocess.offset},
     }  # fmt: skip
+    if side.delegate:
+        request["delegate"] = side.delegate
     facts = side.device.run(request)["models"][entry["id"]]
     found.missing.update({int(index): reason for index, reason in facts["missing"].items()})
     found.alike = found.alike and facts["alike"]
@@ -139,7 +141,7 @@ def _named(file: TFLiteFile, inputs: Mapping[str, Path]) -> Mapping[str, Path]:
         signature = next(s for s in file.signatures if s.key == keys[0][1])
         if signature.graph != 0:
             message = f"signature {signature.key!r} is not of the main graph"
-            raise RunnerError("EK-LAYERS-002", message, "only the main graph's layers are compared")
+            raise ModelError("EK-LAYERS-002", message, "only the main graph's layers are compared")
         own = set(signature.inputs)
     if len(own) == len(inputs) == 1:
         return {own.pop(): next(iter(inputs.values()))}

@@ -1,0 +1,89 @@
+"""Layers of two files side by side on the terminal, and whether they are one network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.evaluation.layers.parity import FALL, Layer, LayerParity
+from edgekit.evaluation.layers.same import Likeness
+from edgekit.evaluation.layers.sums import EQUAL
+from edgekit.report import words
+from edgekit.report.inspected import Line, cut
+from edgekit.report.table import Row, drawn
+from edgekit.types import Measurement
+
+NAME = 34
+HEADINGS = (
+    ("layer", ""), ("SQNR (dB)", "channel"), ("max error", "mean"), ("cosine", ""),
+    ("adds", "fall (dB)"), ("", ""),
+)  # fmt: skip
+STYLES = {"same weights": "", "different weights": "red", "different structure": "red"}
+
+
+def layer_table(found: LayerParity, most: int | None = None) -> object:
+    """The layers in execution order with the first fall marked, or those that add most."""
+    layers = found.layers if most is None else found.ranked[:most]
+    return drawn(list(HEADINGS), (_row(layer, found.first_fall) for layer in layers))
+
+
+def _row(layer: Layer, first: Layer | None) -> Row:
+    mark = "falls here first" if layer is first else "falls" if layer.falls else ""
+    below = "absorbed behind it" if mark and layer.absorbed else ""
+    if not mark and layer.sqnr.value is None and layer.sqnr.reason != EQUAL:
+        mark = layer.sqnr.reason
+    return Row((
+        (cut(layer.name, NAME), layer.operator),
+        (_ratio(layer.sqnr), _ratio(layer.channel_sqnr)),
+        (_figure(layer.max_abs_error, "{:.3g}"), _figure(layer.mean_abs_error, "{:.3g}")),
+        (_figure(layer.cosine, "{:.5f}"), ""),
+        (_added(layer.added), _figure(layer.fall, "{:+.1f}")),
+        (mark, below),
+    ), "red" if layer is first else "yellow" if layer.falls else "")  # fmt: skip
+
+
+def _ratio(measured: Measurement) -> str:
+    return "equal" if measured.reason == EQUAL else _figure(measured, "{:.1f}")
+
+
+def _figure(measured: Measurement, form: str) -> str:
+    return words.NONE if measured.value is None else form.format(measured.value)
+
+
+def _added(measured: Measurement) -> str:
+    """What an operator adds, in per cent of the signal; nothing where it adds nothing."""
+    if measured.value is None:
+        return words.NONE
+    return f"{measured.value * 100:.2g} %" if measured.value > 0 else "0 %"
+
+
+def layer_lines(found: LayerParity) -> Iterator[Line]:
+    """What to say below the table: the first fall, what adds most, and what was not compared."""
+    yield f"{found.left} against {found.right}: {len(found.layers)} tensors, {found.n} items", ""
+    first = found.first_fall
+    if first is None:
+        yield f"no layer falls by more than {FALL:g} dB beyond what rounding explains", ""
+    elif first.broken:
+        yield f"falls first at {first.operator} {first.name}: {first.sqnr.reason}", "red"
+    else:
+        fall = _figure(first.fall, "{:.1f}")
+        yield f"falls first at {first.operator} {first.name}, by {fall} dB", "red"
+    most = [f"{one.operator} {cut(one.name, NAME)} {_added(one.added)}" for one in found.ranked[:3]]
+    if most:
+        yield f"most noise is added by {'; '.join(most)}", ""
+    for side, names in (("left", found.left_only), ("right", found.right_only)):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"only {side}: {', '.join(names[:5])}{more}", "dim"
+    for line in (*found.missing, *found.notes):
+        yield line, "dim"
+
+
+def likeness_line(found: Likeness) -> Line:
+    """Whether the two are one network."""
+    said = {
+        "same weights": "the same weights",
+        "different weights": "these are two different networks: other weights",
+        "different structure": "these are two different networks: another structure",
+        "not known": "whether these are one network is not known",
+    }
+    return f"{said[found.verdict]} ({found.reason})", STYLES.get(found.verdict, "yellow")
