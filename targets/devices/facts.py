@@ -1,0 +1,212 @@
+"""What this machine is, and the state it is in: read from the files in which Linux tells.
+
+Sources: "The Linux kernel documentation": CPU Performance Scaling (cpufreq), Generic Thermal Sysfs
+driver, Naming and data format standards for sysfs files (hwmon), How CPU topology info is exported
+via sysfs; proc(5); os-release(5).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from edgekit.types import Json
+
+ROOT = Path("/")
+CPUS = "sys/devices/system/cpu"
+# Sensors of the processor, by the names that their drivers give: zones and hwmon chips.
+PROCESSOR_SENSORS = ("cpu", "soc", "x86_pkg_temp", "coretemp", "k10temp", "zenpower")
+NO_FREQUENCIES = "the system tells no frequencies: there is no cpufreq driver"
+
+
+class Unknown(Exception):
+    """The system does not tell; the text says why."""
+
+
+def host_facts(root: Path = ROOT) -> Mapping[str, Json]:
+    """What does not change while one measures.
+
+    ``model`` (of the machine), ``cpu``, ``cpus`` (logical), ``cores`` (physical), ``machine``,
+    ``frequency_minimum_hz``, ``frequency_maximum_hz``, ``governor``, ``memory_bytes``, ``system``,
+    ``os``, ``kernel``. What the system does not tell is absent, and ``unavailable`` says why.
+    """
+    known = {"system": platform.system(), "machine": platform.machine()}
+    return {**known, **_told(_FACTS, root)}
+
+
+def conditions_now(root: Path = ROOT, core: int | None = None) -> Mapping[str, Json]:
+    """What changes: ``temperature_c``, ``frequency_hz`` and ``load1``, the load of a minute.
+
+    The temperature is the processor's hottest sensor, else the machine's. The frequency is that of
+    ``core``, else of the fastest core. What the system does not tell is absent, and
+    ``unavailable`` says why.
+    """
+    readers: Mapping[str, Callable[[Path], Json]] = {
+        "temperature_c": _temperature,
+        "frequency_hz": lambda root: _frequency(root, core),
+        "load1": _load,
+    }
+    return _told(readers, root)
+
+
+def _told(readers: Mapping[str, Callable[[Path], Json]], root: Path) -> Mapping[str, Json]:
+    found: dict[str, Json] = {}
+    unavailable: dict[str, str] = {}
+    for name, read in readers.items():
+        try:
+            found[name] = read(root)
+        except Unknown as reason:
+            unavailable[name] = str(reason)
+    return {**found, "unavailable": unavailable}
+
+
+def _text(path: Path) -> str:
+    """A file's text without the ends; empty where it cannot be read, as a sensor that is off."""
+    try:
+        # The device tree ends its strings with a NUL.
+        return path.read_text(errors="replace").strip(" \n\t\0")
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(_text(path))
+    except ValueError:
+        return None
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The ``name : value`` or ``NAME=value`` lines of a file."""
+    for line in _text(path).splitlines():
+        name, separator, value = line.partition(":" if ":" in line else "=")
+        if separator:
+            yield name.strip(), value.strip().strip('"')
+
+
+def _model(root: Path) -> str:
+    for path in ("proc/device-tree/model", "sys/class/dmi/id/product_name"):
+        if found := _text(root / path):
+            return found
+    raise Unknown("neither a device tree nor DMI names the machine")
+
+
+def _cpu(root: Path) -> str:
+    told: dict[str, str] = {}
+    for name, value in _lines(root / "proc/cpuinfo"):
+        told.setdefault(name, value)
+    if name := told.get("model name") or told.get("Hardware"):
+        return name
+    # 64-bit Arm gives numbers only.
+    if "CPU part" in told:
+        return f"CPU implementer {told.get('CPU implementer', '?')} part {told['CPU part']}"
+    raise Unknown("/proc/cpuinfo names no processor")
+
+
+def _folders(root: Path) -> list[Path]:
+    found = [path for path in (root / CPUS).glob("cpu[0-9]*") if path.name[3:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[3:]))
+
+
+def _cpus(root: Path) -> int:
+    # A core that is switched off keeps its folder, without a topology.
+    online = [path for path in _folders(root) if _text(path / "online") != "0"]
+    if not online:
+        raise Unknown("/sys tells no processors")
+    return len(online)
+
+
+def _cores(root: Path) -> int:
+    cores = {
+        (_text(path / "topology/physical_package_id"), _text(path / "topology/core_id"))
+        for path in _folders(root)
+        if (path / "topology/core_id").exists()
+    }
+    if not cores:
+        raise Unknown("/sys tells no processor topology")
+    return len(cores)
+
+
+def _frequencies(root: Path, name: str) -> list[int]:
+    found = [_number(path / "cpufreq" / name) for path in _folders(root)]
+    known = [1000 * kilohertz for kilohertz in found if kilohertz is not None]
+    if not known:
+        raise Unknown(NO_FREQUENCIES)
+    return known
+
+
+def _frequency(root: Path, core: int | None) -> int:
+    if core is None:
+        return max(_frequencies(root, "scaling_cur_freq"))
+    kilohertz = _number(root / CPUS / f"cpu{core}" / "cpufreq/scaling_cur_freq")
+    if kilohertz is None:
+        raise Unknown(NO_FREQUENCIES)
+    return 1000 * kilohertz
+
+
+def _governor(root: Path) -> str:
+    found = {_text(path / "cpufreq/scaling_governor") for path in _folders(root)} - {""}
+    if not found:
+        raise Unknown(NO_FREQUENCIES)
+    return ", ".join(sorted(found))
+
+
+def _sensors(root: Path) -> Iterator[tuple[str, float]]:
+    """Every temperature that the system tells: the sensor's name, degrees Celsius."""
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        if (value := _number(zone / "temp")) is not None:
+            yield _text(zone / "type"), value / 1000
+    for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
+        for path in sorted(chip.glob("temp*_input")):
+            if (value := _number(path)) is not None:
+                yield _text(chip / "name"), value / 1000
+
+
+def _temperature(root: Path) -> float:
+    sensors = list(_sensors(root))
+    if not sensors:
+        raise Unknown("the system tells no temperature: no thermal zone and no sensor")
+    processor = [value for name, value in sensors if name.lower().startswith(PROCESSOR_SENSORS)]
+    return max(processor or [value for _, value in sensors])
+
+
+def _load(root: Path) -> float:
+    try:
+        return float(_text(root / "proc/loadavg").split()[0])
+    except (ValueError, IndexError) as error:
+        raise Unknown("/proc/loadavg tells no load") from error
+
+
+def _memory(root: Path) -> int:
+    for name, value in _lines(root / "proc/meminfo"):
+        if name == "MemTotal":
+            return int(value.split()[0]) * 1024
+    raise Unknown("/proc/meminfo tells no memory")
+
+
+def _os(root: Path) -> str:
+    for name, value in _lines(root / "etc/os-release"):
+        if name == "PRETTY_NAME":
+            return value
+    raise Unknown("/etc/os-release names no system")
+
+
+def _kernel(root: Path) -> str:
+    if found := _text(root / "proc/sys/kernel/osrelease"):
+        return found
+    raise Unknown("/proc tells no kernel release")
+
+
+_FACTS: Mapping[str, Callable[[Path], Json]] = {
+    "model": _model,
+    "cpu": _cpu,
+    "cpus": _cpus,
+    "cores": _cores,
+    "frequency_minimum_hz": lambda root: min(_frequencies(root, "cpuinfo_min_freq")),
+    "frequency_maximum_hz": lambda root: max(_frequencies(root, "cpuinfo_max_freq")),
+    "governor": _governor,
+    "memory_bytes": _memory,
+    "os": _os,
+    "kernel": _kernel,
+}

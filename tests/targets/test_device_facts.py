@@ -1,0 +1,114 @@
+"""What a machine tells of itself, read from a planted file system."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edgekit.targets.devices.facts import conditions_now, host_facts
+
+CPU = "sys/devices/system/cpu"
+# A Raspberry Pi 4 with one core switched off, as its files read.
+BOARD = {
+    "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+    "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n",
+    "proc/meminfo": "MemTotal:        3884360 kB\nMemFree:  10 kB\n",
+    "proc/loadavg": "0.42 0.17 0.06 1/171 1234\n",
+    "proc/sys/kernel/osrelease": "6.1.21-v8+\n",
+    "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+    "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+    "sys/class/thermal/thermal_zone0/temp": "48312\n",
+    "sys/class/thermal/thermal_zone1/type": "charger\n",
+    "sys/class/thermal/thermal_zone1/temp": "61000\n",
+    **{f"{CPU}/cpu{n}/topology/physical_package_id": "0\n" for n in range(3)},
+    **{f"{CPU}/cpu{n}/topology/core_id": f"{n}\n" for n in range(3)},
+    **{f"{CPU}/cpu{n}/cpufreq/scaling_governor": "ondemand\n" for n in range(3)},
+    **{f"{CPU}/cpu{n}/cpufreq/cpuinfo_min_freq": "600000\n" for n in range(3)},
+    **{f"{CPU}/cpu{n}/cpufreq/cpuinfo_max_freq": "1500000\n" for n in range(3)},
+    **{f"{CPU}/cpu{n}/cpufreq/scaling_cur_freq": f"{600000 + n * 100000}\n" for n in range(3)},
+    f"{CPU}/cpu3/online": "0\n",
+    f"{CPU}/cpufreq/policy0/scaling_governor": "ondemand\n",
+}
+
+
+def plant(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_host_facts_say_what_a_board_is(tmp_path: Path) -> None:
+    facts = dict(host_facts(plant(tmp_path, BOARD)))
+    assert facts.pop("system") == os.uname().sysname
+    assert facts.pop("machine") == os.uname().machine
+    assert facts == {
+        "model": "Raspberry Pi 4 Model B Rev 1.4",
+        "cpu": "CPU implementer 0x41 part 0xd08",
+        "cpus": 3,
+        "cores": 3,
+        "frequency_minimum_hz": 600_000_000,
+        "frequency_maximum_hz": 1_500_000_000,
+        "governor": "ondemand",
+        "memory_bytes": 3884360 * 1024,
+        "os": "Debian GNU/Linux 12 (bookworm)",
+        "kernel": "6.1.21-v8+",
+        "unavailable": {},
+    }
+
+
+def test_conditions_are_the_processors_temperature_frequency_and_load(tmp_path: Path) -> None:
+    assert conditions_now(plant(tmp_path, BOARD)) == {
+        "temperature_c": 48.312, "frequency_hz": 800_000_000, "load1": 0.42, "unavailable": {},
+    }  # fmt: skip
+
+
+def test_conditions_are_of_one_core_when_it_is_named(tmp_path: Path) -> None:
+    assert conditions_now(plant(tmp_path, BOARD), core=1)["frequency_hz"] == 700_000_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"sys/class/thermal/thermal_zone0/type": "acpitz"}, 61.0),
+        ({"sys/class/thermal/thermal_zone0/temp": "off"}, 61.0),
+        ({"sys/class/hwmon/hwmon0/name": "k10temp", "sys/class/hwmon/hwmon0/temp1_input": "70500"},
+         70.5),
+    ],
+    ids=["no processor sensor", "sensor off", "hwmon"],
+)  # fmt: skip
+def test_temperature_is_the_hottest_of_the_best_sensors(
+    tmp_path: Path, changed: dict[str, str], expected: float
+) -> None:
+    assert conditions_now(plant(tmp_path, {**BOARD, **changed}))["temperature_c"] == expected
+
+
+def test_what_a_system_does_not_tell_is_absent_with_a_reason(tmp_path: Path) -> None:
+    facts, now = host_facts(tmp_path), conditions_now(tmp_path)
+    assert set(facts) == {"system", "machine", "unavailable"}
+    assert set(facts["unavailable"]) == {
+        "model", "cpu", "cpus", "cores", "frequency_minimum_hz", "frequency_maximum_hz", "governor",
+        "memory_bytes", "os", "kernel",
+    }  # fmt: skip
+    assert set(now) == {"unavailable"}
+    assert set(now["unavailable"]) == {"temperature_c", "frequency_hz", "load1"}
+    assert all(reason for reason in [*facts["unavailable"].values(), *now["unavailable"].values()])
+
+
+def test_governor_names_all_when_cores_differ(tmp_path: Path) -> None:
+    changed = {f"{CPU}/cpu2/cpufreq/scaling_governor": "powersave"}
+    facts = host_facts(plant(tmp_path, {**BOARD, **changed}))
+    assert facts["governor"] == "ondemand, powersave"
+
+
+def test_facts_of_this_host_agree_with_python() -> None:
+    facts, now = host_facts(), conditions_now()
+    assert facts["cpus"] == os.cpu_count()
+    assert facts["kernel"] == os.uname().release
+    assert facts["memory_bytes"] == pytest.approx(
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.01
+    )
+    assert now["load1"] == pytest.approx(os.getloadavg()[0], abs=1.0)
