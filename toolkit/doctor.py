@@ -7,18 +7,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-
-import numpy as np
 
 from edgekit import __version__
 from edgekit.converters.micro import edge_tpu, vela
-from edgekit.converters.probe import probe_model
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets import catalog
-from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.devices import inventory, parse
 from edgekit.types import Status
 from edgekit.worker import Worker
 
@@ -65,11 +61,8 @@ def examine() -> Iterator[Finding]:
     yield Finding("edgekit", Status.PASSED, __version__, "", True)
     with tempfile.TemporaryDirectory(prefix="edgekit-doctor-") as folder:
         yield _tensorflow(Path(folder))
-        for runtime, package, needed in (
-            ("litert", "ai-edge-litert", True),
-            ("tflite-runtime", "tflite-runtime", False),
-        ):
-            yield _runtime(runtime, package, needed, Path(folder))
+        for runtime, needed in (("litert", True), ("tflite-runtime", False)):
+            yield _runtime(runtime, needed, Path(folder))
     yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
 
@@ -91,31 +84,7 @@ def _tensorflow(folder: Path) -> Finding:
     return Finding("tensorflow", Status.PASSED, found, "imports in a worker", True)
 
 
-def _runtime(runtime: str, package: str, needed: bool, folder: Path) -> Finding:
-    model, data = folder / "probe.tflite", folder / "x.npy"
-    model.write_bytes(probe_model())
-    np.save(data, np.ones((1, 4), np.float32))
-    golden = folder / "y.npy"
-    np.save(golden, np.full((1, 4), 2, np.float32))
-    device = LocalDevice(folder, folder / "runner.log", Limits(seconds=PATIENCE))
-    request = {
-        "schema": 1, "mode": "selftest", "runtime": runtime, "inputs": {"x": str(data)},
-        "models": [{"id": "probe", "path": str(model)}],
-        "golden": {"y": {"path": str(golden), "tolerance": 0.0}},
-    }  # fmt: skip
-    try:
-        result = device.run(request)
-    except EdgekitError as error:
-        status = Status.FAILED if needed else Status.UNAVAILABLE
-        return Finding(runtime, status, _version(package), error.hint or error.message, needed)
-    right = result["models"]["probe"]["passed"]
-    status = Status.PASSED if right else Status.FAILED
-    message = "runs a model" if right else "gives wrong answers"
-    return Finding(runtime, status, result["version"], message, needed)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "absent"
+def _runtime(name: str, needed: bool, folder: Path) -> Finding:
+    entry = inventory.examine(parse(f"local:{name}"), folder / name)
+    status = Status.FAILED if needed and entry.status is not Status.PASSED else entry.status
+    return Finding(name, status, entry.version or "absent", entry.message, needed)

@@ -79,9 +79,16 @@ class WorkerError(EdgekitError):
 
 
 class RunnerError(EdgekitError):
-    """A runner could not run the model: refused, crashed, hung, or ran out of memory."""
+    """A runner could not run the model: refused, crashed, hung, or ran out of memory.
+
+    ``item`` is the position, among the items asked for, of the one it happened at, where known.
+    """
 
     exit_code = ExitCode.INCOMPATIBLE
+
+    def __init__(self, code: str, message: str, hint: str = "", item: int | None = None) -> None:
+        super().__init__(code, message, hint)
+        self.item = item
 
 
 class DeviceError(EdgekitError):

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError
 from edgekit.process import Limits
-from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.targets.devices import environment
+from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.names import parse
+from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.targets.runners import RUNNERS
-from edgekit.types import Json
+from edgekit.types import Json, Progress, Silent
 
 
 @dataclass(frozen=True)
@@ -22,29 +24,36 @@ class Device:
     name: str
     runtime: str
     version: str
-    reached: LocalDevice
+    reached: Transport
 
     def facts(self) -> Mapping[str, Json]:
         """What the machine is, with the runtime."""
         return {**self.reached.facts(), "runtime": self.runtime, "version": self.version}
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Run one request to its end; raises what :meth:`LocalDevice.run` raises."""
+        """Run one request to its end; raises what :meth:`Transport.run` raises."""
         return self.reached.run({**request, "runtime": self.runtime})
 
-    def open(self, request: Mapping[str, Json]) -> Session:
+    def open(self, request: Mapping[str, Json]) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
         return self.reached.open({**request, "runtime": self.runtime})
 
 
-def open_device(name: str, folder: Path, log: Path, limits: Limits | None = None) -> Device:
+def open_device(
+    name: str, folder: Path, log: Path, limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Device:  # fmt: skip
     """The device of a name; requests lie in ``folder``, runners write to ``log``.
 
-    Raises :class:`DeviceError` where there is no such device, or its runtime is not installed.
+    A release that is named is installed into an environment of its own where it is not there yet,
+    which ``progress`` is told. Raises :class:`DeviceError` where there is no such device, its
+    runtime is not installed, or the release cannot be had here.
     """
     parsed = parse(name)
     if parsed.version:
-        raise DeviceError("EK-DEVICE-013", f"{name} cannot be made here")
+        made = environment.obtain(parsed, folder, progress or Silent())
+        reached = LocalDevice(folder, log, limits, python=made.python)
+        return Device(name, parsed.runtime, made.version, reached)
     distribution = RUNNERS[parsed.runtime].distribution
     try:
         version = metadata.version(distribution)

@@ -96,8 +96,8 @@ def _cpu(root: Path) -> str:
     told: dict[str, str] = {}
     for name, value in _lines(root / "proc/cpuinfo"):
         told.setdefault(name, value)
-    if name := told.get("model name") or told.get("Hardware"):
-        return name
+    if found := told.get("model name") or told.get("Hardware"):
+        return found
     # 64-bit Arm gives numbers only.
     if "CPU part" in told:
         return f"CPU implementer {told.get('CPU implementer', '?')} part {told['CPU part']}"

@@ -18,12 +18,24 @@ from typing import IO, Any
 
 from edgekit.errors import DeviceError, RunnerError, StoreError
 from edgekit.process import Limits, alive, describe_exit, end_group, resident, tail
+from edgekit.targets.devices.culprit import (
+    HUNG,
+    REFUSED,
+    SEARCHED,
+    Range,
+    Search,
+    items_of,
+    number_in_data,
+)
+from edgekit.targets.devices.facts import host_facts
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 
 NAME = "local"
 # Seconds without an answer after which a timed block is given up, where no limit is set.
 PATIENCE = 300.0
+# Seconds by which a file's time may lie before the clock's: kernels stamp by the tick.
+CLOCK = 0.02
 # Bytes of free space below which a runner's failure is put down to the disk.
 LEAST_SPACE = 1 << 14
 
@@ -39,26 +51,40 @@ class LocalDevice:
         log: Path,
         limits: Limits | None = None,
         runners: Mapping[str, Path] = RUNNER_FILES,
+        python: Path | None = None,
     ) -> None:
         self._folder, self._log = folder, log
         self._limits = limits or Limits()
         self._runners = runners
+        self._python = python
 
     def facts(self) -> Mapping[str, Json]:
-        """What this machine is."""
-        return {
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        }
+        """What this machine is, and the Python that runners run in."""
+        known = {"cpus": os.cpu_count(), **host_facts(), "python": platform.python_version()}
+        if self._python is None:
+            return known
+        return {**known, "environment": str(self._python.parent.parent)}
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; the runner's result.
 
         Raises :class:`DeviceError` where the runtime is missing, and :class:`RunnerError` where the
-        runner refused the model, crashed on it, or broke its limits.
+        runner refused the model, crashed on it, or broke its limits; where an item of an evaluation
+        is at fault, the error names it.
         """
+        began = time.time()
+        try:
+            return self._run(request, self._limits.seconds)
+        except RunnerError as error:
+            if _disk_is_full(request, self._folder):
+                hint = "free some space, or choose another disk with --output DIR"
+                message = f"no space left for what {_models(request)} answers"
+                raise StoreError("EK-STORE-001", message, hint) from error
+            if request["mode"] != "evaluate":
+                raise
+            raise self._located(error, request, running(request, began)) from error
+
+    def _run(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
         stem = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -68,44 +94,70 @@ class LocalDevice:
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     self._command(request, str(asked), str(answered)),
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
                     start_new_session=True,
                 )  # fmt: skip
             try:
-                self._wait(process, request)
+                self._wait(process, request, Limits(seconds, self._limits.bytes))
             finally:
                 end_group(process)
             if not answered.exists():
                 raise _crash(process, request, self._log)
             return _checked(json.loads(answered.read_text()), request)
-        except RunnerError as error:
-            if _disk_is_full(request, self._folder):
-                hint = "free some space, or choose another disk with --output DIR"
-                message = f"no space left for what {_models(request)} answers"
-                raise StoreError("EK-STORE-001", message, hint) from error
-            raise
         finally:
             asked.unlink(missing_ok=True)
             answered.unlink(missing_ok=True)
 
+    def _located(
+        self, error: RunnerError, request: Mapping[str, Json], within: Range | None
+    ) -> RunnerError:
+        """The error with the item it happened at, or what is known of it."""
+        where = f" at items {within[0]} to {within[1] - 1}" if within else ""
+        # A model that is refused before any item is, is refused as a whole.
+        refused = error.code == REFUSED and within is None
+        if error.code not in SEARCHED or refused or len(request["models"]) != 1:
+            return RunnerError(error.code, f"{error.message}{where}", error.hint)
+        folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
+        search = Search(request, error, self._run, running, folder, self._limits.seconds)
+        try:
+            item = search.item(within)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if item is None:
+            return RunnerError(error.code, f"{error.message}{where}", error.hint)
+        # A hang is told by the limit that it broke, not by the shorter one of the search.
+        shown = error if error.code == HUNG else search.error
+        message = f"{shown.message}{_at(request, item, before=within is None)}"
+        return RunnerError(shown.code, message, shown.hint, item)
+
     def open(self, request: Mapping[str, Json]) -> Session:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return Session(self._command(request, "--serve"), request, self._log, self._limits)
+        command = self._command(request, "--serve")
+        return Session(command, request, self._log, self._limits, self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        return surroundings(isolated=self._python is not None)
 
     def _sweep(self) -> None:
         """Remove the requests of killed processes."""
-        for path in self._folder.glob("*-*.json"):
-            if not alive(int(path.name.split("-")[0])):
+        for path in self._folder.glob("[0-9]*-*"):
+            if alive(int(path.name.split("-")[0])):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
 
     def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
         runtime = request["runtime"]
         if runtime not in self._runners:
             raise DeviceError("EK-DEVICE-001", f"there is no runner for {runtime!r} here")
-        return [sys.executable, str(self._runners[runtime]), *arguments]
+        return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
 
-    def _wait(self, process: subprocess.Popen[bytes], request: Mapping[str, Json]) -> None:
+    def _wait(
+        self, process: subprocess.Popen[bytes], request: Mapping[str, Json], limits: Limits
+    ) -> None:
         begin = time.monotonic()
         while True:
             try:
@@ -114,20 +166,21 @@ class LocalDevice:
                 pass
             else:
                 return
-            _check_limits(process, self._limits, begin, request)
+            _check_limits(process, limits, begin, request)
 
 
 class Session:
     """A runner that stays alive and answers JSON lines, so that several can take turns."""
 
     def __init__(
-        self, command: list[str], request: Mapping[str, Json], log: Path, limits: Limits
-    ) -> None:
+        self, command: list[str], request: Mapping[str, Json], log: Path, limits: Limits,
+        environment: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self._request, self._log, self._limits = request, log, limits
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                env=_environment(), start_new_session=True, text=True,
+                env=environment, start_new_session=True, text=True,
             )  # fmt: skip
         self._send(request)
 
@@ -177,10 +230,15 @@ class Session:
         return _crash(self._process, self._request, self._log)
 
 
-def _environment() -> dict[str, str]:
+def surroundings(isolated: bool) -> dict[str, str]:
+    """The environment variables of a runner; an isolated one finds no packages but its own."""
     # Single-threaded maths libraries: the interpreter's own threads are what is measured.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **quiet, "PYTHONUNBUFFERED": "1"}
+    found = {**os.environ, **quiet, "PYTHONUNBUFFERED": "1"}
+    if isolated:
+        found = {k: v for k, v in found.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        found["PYTHONNOUSERSITE"] = "1"
+    return found
 
 
 def _check_limits(
@@ -204,16 +262,13 @@ def _checked(result: Mapping[str, Any], request: Mapping[str, Json]) -> Mapping[
         raise DeviceError(
             "EK-DEVICE-002", f"{request['runtime']} is unavailable here", error["message"]
         )
-    running = result.get("running")
-    where = f" at items {running['items'][0]} to {running['items'][1] - 1}" if running else ""
-    message = f"{request['runtime']} cannot run {_models(request)}{where}"
+    message = f"{request['runtime']} cannot run {_models(request)}"
     raise RunnerError("EK-RUNNER-002", message, error["message"][:500])
 
 
 def _crash(process: subprocess.Popen[Any], request: Mapping[str, Json], log: Path) -> RunnerError:
     how, cause = describe_exit(process.returncode)
-    items = _last_items(request)
-    message = f"the {request['runtime']} runner {how} on {_models(request)}{items}"
+    message = f"the {request['runtime']} runner {how} on {_models(request)}"
     return RunnerError("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
 
 
@@ -228,12 +283,25 @@ def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
     return shutil.disk_usage(folder).free < max(missing, LEAST_SPACE)
 
 
-def _last_items(request: Mapping[str, Json]) -> str:
+def running(request: Mapping[str, Json], began: float = 0.0) -> Range | None:
+    """The items that a runner was at when it ended; ``began`` tells what earlier runs left."""
+    found = []
     for entry in request["models"]:
         for path in Path(entry.get("outputs", "")).glob("progress-*.json"):
-            start, stop = json.loads(path.read_text())["items"]
-            return f" at items {start} to {stop - 1}"
-    return ""
+            if path.stat().st_mtime >= began - CLOCK:
+                start, stop = json.loads(path.read_text())["items"]
+                found.append((int(start), int(stop)))
+    # Several processes of a runner write one file each: the fault lies with one of them.
+    return (min(found)[0], max(stop for _, stop in found)) if found else None
+
+
+def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
+    """Where an error happened; ``before`` says that it may have been on the way to the item."""
+    data = number_in_data(request, item)
+    own = "" if data == item else f" (item {data} of the data)"
+    if item > items_of(request)[0]:
+        return f" at item {item}{own}"
+    return f" at the first item{' or before it' if before else ''}{own}"
 
 
 def _models(request: Mapping[str, Json]) -> str:

@@ -1,6 +1,6 @@
 """Devices by name: what ``--device`` takes, as data.
 
-A new way to reach hardware is a row of ``TRANSPORTS`` and the file behind it.
+A new way to reach hardware is a :class:`Transport` in a file of its own, and how it is named here.
 """
 
 from __future__ import annotations

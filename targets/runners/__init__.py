@@ -11,17 +11,22 @@ FOLDER = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Runner:
-    """The file that runs a runtime, and the distribution that carries the runtime."""
+    """The file that runs a runtime, and the distribution that carries the runtime.
+
+    ``numpy_2_from`` is the distribution's first release that works with numpy 2; empty where none
+    does. An earlier one is imported with numpy 2, then fails at the first model.
+    """
 
     file: Path
     distribution: str
+    numpy_2_from: str = "0"
 
 
 # One row per runtime: a new one is a row and a file.
 RUNNERS: Mapping[str, Runner] = {
-    "litert": Runner(FOLDER / "python_runner.py", "ai-edge-litert"),
-    "tflite-runtime": Runner(FOLDER / "python_runner.py", "tflite-runtime"),
-    "tensorflow": Runner(FOLDER / "tensorflow_runner.py", "tensorflow"),
+    "litert": Runner(FOLDER / "python_runner.py", "ai-edge-litert", "1.1.1"),
+    "tflite-runtime": Runner(FOLDER / "python_runner.py", "tflite-runtime", ""),
+    "tensorflow": Runner(FOLDER / "tensorflow_runner.py", "tensorflow", "2.18"),
 }
 
 RUNNER_FILES = {name: runner.file for name, runner in RUNNERS.items()}

@@ -165,15 +165,17 @@ def test_refused_model_raises_with_the_runtimes_own_reason(tmp_path: Path, how: 
 def test_crash_names_the_signal_the_model_and_the_items(
     tmp_path: Path, sent: signal.Signals
 ) -> None:
+    np.save(tmp_path / "many.npy", np.ones((1024, 4), np.float32))
     action = f"""progress(request, 512, 1024)
     print("native trouble", file=sys.stderr, flush=True)
     os.kill(os.getpid(), {int(sent)})"""
+    asked = {**request(tmp_path), "inputs": {"x": str(tmp_path / "many.npy")}}
     with pytest.raises(RunnerError) as caught:
-        planted(tmp_path, action).run(request(tmp_path))
+        planted(tmp_path, action).run(asked)
     error = caught.value
     assert error.code == "EK-RUNNER-001"
     assert sent.name in error.message
-    assert "on tiny at items 512 to 1023" in error.message
+    assert "on tiny at item 512" in error.message
     assert "native trouble" in error.hint
     assert str(tmp_path / "log.txt") in error.hint
 
@@ -194,7 +196,7 @@ def test_real_runner_killed_in_mid_run_is_a_crash(tmp_path: Path) -> None:
     assert source.count(planted_at) == 1
     runner.write_text(source.replace(planted_at, "            os.kill(os.getpid(), 11)\n"))
     device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", None, {"litert": runner})
-    with pytest.raises(RunnerError, match=r"SIGSEGV on tiny at items 0 to 6"):
+    with pytest.raises(RunnerError, match=r"SIGSEGV on tiny at the first item"):
         device.run(request(tmp_path, "litert"))
 
 

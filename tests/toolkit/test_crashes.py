@@ -509,7 +509,8 @@ def test_run_raises_runner_error_when_the_runner_crashes(
     with pytest.raises(RunnerError) as caught:
         device(tmp_path).run(request_of)
     assert caught.value.code == "EK-RUNNER-001"
-    assert f"the litert runner {how} on planted at items 512 to 1023" in caught.value.message
+    assert f"the litert runner {how} on planted at item 600" in caught.value.message
+    assert caught.value.item == 600
     assert str(tmp_path / "log.txt") in caught.value.hint
     assert list((tmp_path / "requests").iterdir()) == []
 

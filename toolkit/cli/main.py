@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "the gate on a finished run: budgets become an exit code",
     "verify": "check a bundle: its files, its model, its golden pairs",
     "targets": "the catalog of targets",
+    "devices": "which devices and runtimes work now; environments of other releases",
     "doctor": "what works here, with versions, and what is missing",
     "completion": "the line that turns on shell completion",
 }

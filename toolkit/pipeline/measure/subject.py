@@ -85,7 +85,7 @@ def _is_tflite(path: Path) -> bool:
 
 
 def _open(run: Run, name: str) -> Device:
-    return open_device(name, run.home / "requests", run.log, run.limits)
+    return open_device(name, run.home / "requests", run.log, run.limits, run.progress)
 
 
 def _exported(run: Run, source: str) -> SavedModel:

@@ -1,0 +1,135 @@
+"""Which item a runner died on: parts of the items are run again, each in a fresh process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.errors import RunnerError
+from edgekit.types import Json
+
+# Seconds that the search may take in all, and launches of a runner.
+PATIENCE = 30.0
+LAUNCHES = 24
+# Seconds that the first item alone may take, start-up included, before a hang is told from it.
+START = 10.0
+REFUSED, HUNG = "EK-RUNNER-002", "EK-RUNNER-003"
+SEARCHED = ("EK-RUNNER-001", REFUSED, HUNG)
+
+Range = tuple[int, int]
+# Runs a request within seconds; raises RunnerError where it fails.
+Attempt = Callable[[Mapping[str, Json], float], object]
+Running = Callable[[Mapping[str, Json]], Range | None]
+
+
+class OutOfPatience(Exception):
+    """The search has used its time or its launches."""
+
+
+class Search:
+    """The search for the item that makes one request fail, by bisection.
+
+    An item is named only where a fresh runner fails on it, one item at a time: what needs a batch,
+    or the answers before it, is not found.
+    """
+
+    def __init__(
+        self, request: Mapping[str, Json], failure: RunnerError, attempt: Attempt, running: Running,
+        folder: Path, limit: float | None,
+    ) -> None:  # fmt: skip
+        self._request, self._failure, self._attempt = request, failure, attempt
+        self._running, self._folder = running, folder
+        self._end = time.monotonic() + PATIENCE
+        self._launches = 0
+        self._most = limit or PATIENCE
+        # The error that the last failing attempt raised.
+        self.error: RunnerError = failure
+
+    def item(self, within: Range | None) -> int | None:
+        """The position of the first item that fails alone; ``None`` where there is none in time.
+
+        ``within`` is what the runner was at; without it, all items of the request are meant.
+        """
+        try:
+            everything = items_of(self._request)
+            start, stop = within or everything
+            if not start < stop:
+                return None
+            if self._first_fails(start):
+                return start
+            narrowed = self._fails((start, stop))
+            if narrowed is None:
+                return None
+            return self._bisect(narrowed)
+        except (OutOfPatience, OSError, ValueError, KeyError):
+            return None
+
+    def _first_fails(self, start: int) -> bool:
+        """Whether the first item fails alone. Of a hang it is the control: what items take."""
+        hung = self._failure.code == HUNG
+        allowed = min(self._most, START)
+        begin = time.monotonic()
+        if not hung:
+            return self._fails((start, start + 1)) is not None
+        limit, self._most = self._most, allowed
+        if self._fails((start, start + 1)) is not None:
+            if allowed < limit:
+                # Slow or hung: only the limit itself tells.
+                raise OutOfPatience
+            return True
+        self._most = min(limit, 1.5 + 2 * (time.monotonic() - begin))
+        return False
+
+    def _bisect(self, failing: Range) -> int | None:
+        low, high = failing
+        certain = high - low == 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            narrowed = self._fails((low, middle))
+            certain = narrowed is not None and narrowed[1] - narrowed[0] == 1
+            low, high = narrowed or (middle, high)
+        if certain or self._fails((low, high)) is not None:
+            return low
+        return None
+
+    def _fails(self, items: Range) -> Range | None:
+        """Run some items one at a time: ``None`` where they pass, else those that can be at fault.
+
+        The runner's own word on where it was narrows them.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0 or self._launches >= LAUNCHES:
+            raise OutOfPatience
+        self._launches += 1
+        outputs = self._folder / f"outputs-{self._launches}"
+        (entry,) = self._request["models"]
+        request = {
+            **self._request, "models": [{**entry, "outputs": str(outputs)}],
+            "items": list(items), "batch": 1, "processes": 1, "block": 1,
+        }  # fmt: skip
+        try:
+            self._attempt(request, min(left, self._most))
+        except RunnerError as error:
+            if error.code not in SEARCHED or (error.code == HUNG) != (self._failure.code == HUNG):
+                raise OutOfPatience from error
+            self.error = error
+            start, stop = self._running(request) or items
+            return max(start, items[0]), min(stop, items[1])
+        return None
+
+
+def items_of(request: Mapping[str, Json]) -> Range:
+    """The range of positions that a request asks for."""
+    if items := request.get("items"):
+        return int(items[0]), int(items[1])
+    listed = request.get("index") or next(iter(request["inputs"].values()))
+    return 0, len(np.load(listed, mmap_mode="r"))
+
+
+def number_in_data(request: Mapping[str, Json], item: int) -> int:
+    """Which item of the data lies at a position of the request."""
+    index = request.get("index")
+    return int(np.load(index, mmap_mode="r")[item]) if index else item

@@ -1,0 +1,191 @@
+"""Isolated environments: one release of one runtime with the numpy it needs, made once in a cache.
+
+An environment counts as made once its runtime has run the probe and the stamp is written: whatever
+ends the making before that leaves a folder that is never taken for one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from edgekit.errors import DeviceError, EdgekitError
+from edgekit.process import Limits, end_group
+from edgekit.targets.devices import installer
+from edgekit.targets.devices.local import LocalDevice, surroundings
+from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.proof import PATIENCE, prove
+from edgekit.targets.runners import RUNNERS, Runner
+from edgekit.types import Progress
+
+STAMP = "edgekit.json"
+PYTHON = f"py{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment that holds one release of a runtime: its device's name, its folder."""
+
+    name: DeviceName
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def log(self) -> Path:
+        """What the installer and the probe's runner have said."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def version(self) -> str:
+        """The runtime's exact version as it was proven to work; empty where it is not made."""
+        try:
+            stamp = json.loads((self.folder / STAMP).read_text())
+        except (OSError, ValueError):
+            return ""
+        # A Python that was removed since leaves a link to nothing.
+        return str(stamp["version"]) if self.python.exists() else ""
+
+
+def cache() -> Path:
+    """Where environments lie: ``$XDG_CACHE_HOME/edgekit/environments``, by default ~/.cache."""
+    return installer.cache_home() / "edgekit" / "environments"
+
+
+def environment(name: DeviceName) -> Environment:
+    """The environment of a name with a release, made or not."""
+    return Environment(name, cache() / f"{name.package}-{name.version}-{PYTHON}")
+
+
+def made() -> tuple[Environment, ...]:
+    """The environments of this Python that are made, by name."""
+    found = []
+    for stamp in sorted(cache().glob(f"*-{PYTHON}/{STAMP}")):
+        with contextlib.suppress(OSError, ValueError, KeyError, DeviceError):
+            found.append(Environment(parse(json.loads(stamp.read_text())["name"]), stamp.parent))
+    return tuple(one for one in found if one.version)
+
+
+def obtain(name: DeviceName, folder: Path, progress: Progress) -> Environment:
+    """The environment of a name with a release, made where it is not; ``folder`` is to work in.
+
+    Raises :class:`DeviceError` where the release cannot be installed, or does not run the probe.
+    """
+    wanted = environment(name)
+    if not wanted.version:
+        with _turn(progress) as lock:
+            # Whoever had the turn before may have made it.
+            if not wanted.version:
+                _make(wanted, folder, progress, lock)
+    return wanted
+
+
+def remove(name: DeviceName, progress: Progress) -> Path:
+    """Delete the environment of a name, made or half-made; the folder that is gone.
+
+    Raises :class:`DeviceError` where there is none.
+    """
+    unwanted = environment(name)
+    if not unwanted.folder.exists():
+        hint = "edgekit devices lists the environments that are made"
+        raise DeviceError("EK-DEVICE-021", f"there is no environment of {name.text}", hint)
+    with _turn(progress):
+        shutil.rmtree(unwanted.folder, ignore_errors=True)
+        unwanted.log.unlink(missing_ok=True)
+    return unwanted.folder
+
+
+@contextlib.contextmanager
+def _turn(progress: Progress) -> Iterator[IO[bytes]]:
+    """Wait until no other process makes or removes an environment."""
+    try:
+        cache().mkdir(parents=True, exist_ok=True)
+        lock = (cache() / "lock").open("wb")
+    except OSError as error:
+        hint = f"{error.strerror}: name another folder with XDG_CACHE_HOME"
+        raise DeviceError("EK-DEVICE-013", f"{cache()} cannot be written", hint) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.stage("waiting for another edgekit that makes an environment")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _make(wanted: Environment, folder: Path, progress: Progress, lock: IO[bytes]) -> None:
+    name, runner = wanted.name, RUNNERS[wanted.name.runtime]
+    requirements = (f"{name.package}=={name.version}", numpy_for(runner, name.version))
+    shutil.rmtree(wanted.folder, ignore_errors=True)
+    wanted.log.unlink(missing_ok=True)
+    try:
+        progress.stage(f"installing {' and '.join(requirements)} into {wanted.folder}")
+        for command in installer.commands(wanted.folder, wanted.python, requirements):
+            _call(command, wanted, progress, lock)
+        progress.stage(f"running a model on {name.text[len('local:') :]}")
+        version = _prove(wanted, folder)
+        stamp = {"name": name.text, "version": version, "requirements": requirements}
+        (wanted.folder / STAMP).write_text(json.dumps(stamp))
+    except BaseException:
+        shutil.rmtree(wanted.folder, ignore_errors=True)
+        raise
+
+
+def _call(command: list[str], wanted: Environment, progress: Progress, lock: IO[bytes]) -> None:
+    """Run one step to its end, line by line; raises :class:`DeviceError` where it fails."""
+    lines: list[str] = []
+    with wanted.log.open("a") as written:
+        # It inherits the lock: should this process be killed, the next one waits for its end.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=surroundings(isolated=True), start_new_session=True, text=True, errors="replace",
+            pass_fds=(lock.fileno(),),
+        )  # fmt: skip
+        assert process.stdout is not None  # noqa: S101
+        try:
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                written.write(line)
+                progress.update(0, 1, line.strip())
+            process.wait()
+        finally:
+            end_group(process)
+            process.stdout.close()
+    if process.returncode:
+        hint = installer.reason(lines, wanted.name.package, wanted.log)
+        raise DeviceError("EK-DEVICE-013", f"{wanted.name.text} cannot be made here", hint)
+
+
+def _prove(wanted: Environment, folder: Path) -> str:
+    device = LocalDevice(folder, wanted.log, Limits(seconds=PATIENCE), python=wanted.python)
+    proof = folder / f"proof-{os.getpid()}"
+    try:
+        return prove(device, wanted.name.runtime, proof)
+    except EdgekitError as error:
+        hint = f"{error.message}\n{error.hint}\nname another release"
+        message = f"{wanted.name.text} is installed, but runs no model"
+        raise DeviceError("EK-DEVICE-020", message, hint) from error
+    finally:
+        shutil.rmtree(proof, ignore_errors=True)
+
+
+def numpy_for(runner: Runner, version: str) -> str:
+    """What a release of a runtime needs of numpy, as a requirement."""
+    first = runner.numpy_2_from
+    return "numpy" if first and _order(version) >= _order(first) else "numpy<2"
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

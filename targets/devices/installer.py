@@ -1,0 +1,89 @@
+"""How packages get into a virtual environment: with uv where it is installed, else with pip."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+# Attempts after the first: without a network pip's own five take a minute.
+RETRIES = "2"
+OFFLINE = re.compile(
+    r"connection broken by|failed to establish|name resolution|error sending request|dns error",
+    re.IGNORECASE,
+)
+LONGEST = 400
+VERSIONS = re.compile(r"\(from versions: (.*)\)")
+
+
+def cache_home() -> Path:
+    """The folder of caches. Source: XDG Base Directory Specification."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification says of a relative path: invalid, to be ignored.
+    return Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+
+
+def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[list[str], ...]:
+    """The commands that make a virtual environment and install requirements into it.
+
+    The first requirement, the runtime, is taken as a wheel only: building one needs a toolchain.
+    """
+    wheels = [f"--only-binary={re.split('[<=]', name)[0]}" for name in requirements]
+    if uv := shutil.which("uv"):
+        install = [uv, "pip", "install", "--python", str(python), "--compile-bytecode"]
+        return (
+            [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
+            [*install, *wheels, *requirements],
+        )
+    venv = [sys.executable, "-m", "venv", str(folder)]
+    pip = [str(python), "-m", "pip", "install"]
+    if _pip_serves_others():
+        # Half the time goes into a pip that nothing else would use.
+        venv, pip = [*venv, "--without-pip"], [sys.executable, "-m", "pip", "--python", str(python)]
+        pip.append("install")
+    quiet = ["--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "off"]
+    return (venv, [*pip, *quiet, "--retries", RETRIES, *wheels, *requirements])
+
+
+def _pip_serves_others() -> bool:
+    """Whether this Python has a pip that installs into another: 22.3, says its changelog."""
+    try:
+        major, minor = metadata.version("pip").split(".")[:2]
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
+    return (int(major), int(minor)) >= (22, 3)
+
+
+def reason(lines: Sequence[str], package: str, log: Path) -> str:
+    """Why an installer failed, in its own words on one line, and what to do on the next."""
+    text = "\n".join(lines)
+    said = _error(lines)
+    found = VERSIONS.search(said)
+    said = VERSIONS.sub("", said).strip()
+    here = f"Python {sys.version_info[0]}.{sys.version_info[1]} on {_platform()}"
+    if OFFLINE.search(text):
+        return f"{said}\nthe package index cannot be reached: look at the network, or name a mirror"
+    if found and found[1] != "none":
+        return f"{said}\nreleases of {package} for {here}: {found[1]}"
+    if found or "no wheels" in said:
+        return f"{said}\nno release of {package} has a wheel for {here}: use another Python"
+    return f"{said}\nthe whole log is {log}"
+
+
+def _error(lines: Sequence[str]) -> str:
+    """pip's first ``ERROR:`` line, all that uv says after its ``×``, or else everything."""
+    for line in lines:
+        if line.startswith("ERROR: "):
+            return line[len("ERROR: ") :]
+    marked = [at for at, line in enumerate(lines) if line.lstrip().startswith(("×", "error:"))]
+    words = [line.strip(" ×│╰─▶") for line in lines[marked[0] if marked else 0 :]]
+    return " ".join(word for word in words if word)[:LONGEST] or "it gave no reason"
+
+
+def _platform() -> str:
+    return f"{platform.system()} {platform.machine()}"
