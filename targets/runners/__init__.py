@@ -26,6 +26,8 @@ class Runner:
 RUNNERS: Mapping[str, Runner] = {
     "litert": Runner(FOLDER / "python_runner.py", "ai-edge-litert", "1.1.1"),
     "tflite-runtime": Runner(FOLDER / "python_runner.py", "tflite-runtime", ""),
+    "reference": Runner(FOLDER / "reference_runner.py", "ai-edge-litert", "1.1.1"),
+    "compiled-model": Runner(FOLDER / "compiled_model_runner.py", "ai-edge-litert", "1.1.1"),
     "tensorflow": Runner(FOLDER / "tensorflow_runner.py", "tensorflow", "2.18"),
 }
 

@@ -5,29 +5,37 @@
 
 A request names its ``mode`` (``evaluate``, ``bench``, ``selftest``), the ``runtime``, the
 ``models`` (``id``, ``path`` and, to evaluate, the folder ``outputs``), the ``inputs`` by name (raw
-``.npy`` files, items first), and ``preprocess`` (``scale``, ``offset``). Optional: ``index`` (a
-``.npy`` of the items to take), ``items`` (``[start, stop]`` of those), ``batch`` and ``processes``
-(a number or ``"auto"``), ``threads``, ``reset_state``, ``core``. The result names the runtime and
-its version, the phases in nanoseconds, memory in bytes, and an ``error`` with the items that were
-running. Outputs are float32 ``.npy`` files, dequantized. Runs on Python 3.9 and later.
+``.npy`` files, items first), and ``preprocess`` (``scale``, ``offset``). Optional: ``delegate``
+(one of ``DELEGATES``; its first is the default), ``threads`` (a number; to evaluate also
+``"auto"``), ``index`` (a ``.npy`` of the items to take), ``items`` (``[start, stop]`` of those),
+``batch`` and ``processes`` (a number or ``"auto"``), ``block`` (items between two records of
+progress), ``reset_state``, ``core``. The result names the runtime, its version and delegate, the
+phases in nanoseconds, memory in bytes, and an ``error`` with the items that were ``running``: where
+an exception came of one item, exactly that one. Outputs are float32 ``.npy`` files, dequantized.
+Runs on Python 3.9 and later.
+
+To evaluate, ``progress-*.json`` in the folder ``outputs`` has the ``items`` that are running. A
+crash leaves it: the same request on those items with ``batch`` 1, ``processes`` 1 and ``block`` 1
+leaves the one item.
 
 Further modes lie beside this file, one each: mode ``trace`` is ``run(request, result)`` of
-``trace_mode.py``, which imports this file as ``python_runner``.
+``trace_mode.py``, which imports this file as ``python_runner``. ``throughput.py`` beside it chooses
+batch, threads and processes; without it, ``"auto"`` is one of each.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import platform
-import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 STARTED = time.perf_counter()
 # Read before the slow import below: whoever started this may be gone by then.
@@ -37,9 +45,12 @@ import numpy as np  # noqa: E402  (the clock above counts its import as start-up
 
 Arrays = Dict[str, Any]
 HERE = Path(__file__).resolve().parent
-BATCH = 32
-BLOCK = 512
-PROBE_ITEMS = 32
+# A block of items between two records of progress: at most this long, and this large encoded.
+BLOCK_SECONDS = 0.05
+BLOCK_BYTES = 8 << 20
+BLOCK_ITEMS = 8192
+# Items staged for timed blocks.
+STAGED = 32
 
 
 class RuntimeMissing(Exception):
@@ -61,21 +72,23 @@ class TFLiteModel:
         self.batch = batch
         self._source = (interpreter, path, threads)
         self._interpreter = interpreter(model_path=path, num_threads=threads)
-        self.inputs, self.outputs = self._tensors()
+        self.inputs, self.outputs = self.tensors(self._interpreter)
         if batch > 1:
             for info in self.inputs.values():
                 self._interpreter.resize_tensor_input(info.index, (batch,) + info.shape[1:])
         self._interpreter.allocate_tensors()
 
-    def _tensors(self) -> Tuple[Dict[str, TensorInfo], Dict[str, TensorInfo]]:
-        signatures = self._interpreter.get_signature_list()
+    @staticmethod
+    def tensors(interpreter: Any) -> Tuple[Dict[str, TensorInfo], Dict[str, TensorInfo]]:
+        """Inputs and outputs of an interpreter, by the names of its signature or its tensors."""
+        signatures = interpreter.get_signature_list()
         if signatures:
             key = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
-            runner = self._interpreter.get_signature_runner(key)
+            runner = interpreter.get_signature_runner(key)
             inputs, outputs = runner.get_input_details(), runner.get_output_details()
         else:
-            inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
-            outputs = {d["name"]: d for d in self._interpreter.get_output_details()}
+            inputs = {d["name"]: d for d in interpreter.get_input_details()}
+            outputs = {d["name"]: d for d in interpreter.get_output_details()}
         return _infos(inputs), _infos(outputs)
 
     def with_batch(self, batch: int) -> "TFLiteModel":
@@ -104,17 +117,34 @@ def _infos(details: Dict[str, Any]) -> Dict[str, TensorInfo]:
     return infos
 
 
-Opener = Callable[[str, int], Any]
+# Path and threads; and the delegate, for a runtime of ``DELEGATES``.
+Opener = Callable[..., Any]
+
+
+def tflite_opener(module: Any) -> Opener:
+    """How a module with TensorFlow Lite's interpreter opens a file, with a delegate or without."""
+
+    def open_file(path: str, threads: int, delegate: str = "xnnpack") -> TFLiteModel:
+        interpreter = module.Interpreter
+        if delegate == "none":
+            kinds: Any = getattr(module, "OpResolverType", None)
+            if not hasattr(kinds, "BUILTIN_WITHOUT_DEFAULT_DELEGATES"):
+                raise ValueError("this release cannot leave out its delegate: no delegate 'none'")
+            kind = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            interpreter = partial(interpreter, experimental_op_resolver_type=kind)
+        return TFLiteModel(interpreter, path, threads)
+
+    return open_file
 
 
 def import_litert() -> Opener:
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert import interpreter
     except ImportError as error:
         raise RuntimeMissing(
             "ai-edge-litert is not installed: pip install ai-edge-litert"
         ) from error
-    return lambda path, threads: TFLiteModel(Interpreter, path, threads)
+    return tflite_opener(interpreter)
 
 
 def import_tflite_runtime() -> Opener:
@@ -126,13 +156,13 @@ def import_tflite_runtime() -> Opener:
             % (version, np.__version__)
         )
     try:
-        from tflite_runtime.interpreter import Interpreter
+        from tflite_runtime import interpreter
     except ImportError as error:
         raise RuntimeMissing(
             "tflite-runtime is not installed: pip install tflite-runtime 'numpy<2'"
             " (its wheels end at Python 3.11)"
         ) from error
-    return lambda path, threads: TFLiteModel(Interpreter, path, threads)
+    return tflite_opener(interpreter)
 
 
 # How to import each runtime, and the distribution that carries it.
@@ -140,6 +170,33 @@ RUNTIMES: Dict[str, Tuple[Callable[[], Opener], str]] = {
     "litert": (import_litert, "ai-edge-litert"),
     "tflite-runtime": (import_tflite_runtime, "tflite-runtime"),
 }
+# The delegates of the runtimes that have a choice, the default first; others have none.
+DELEGATES: Dict[str, Tuple[str, ...]] = {
+    "litert": ("xnnpack", "none"),
+    "tflite-runtime": ("xnnpack", "none"),
+}
+
+
+def chosen_delegate(request: Dict[str, Any]) -> str:
+    """The delegate of a request; an error where its runtime does not have it."""
+    known = DELEGATES.get(request["runtime"], ("none",))
+    wanted = request.get("delegate", known[0])
+    if wanted not in known:
+        raise ValueError(
+            "%s has no delegate %r, only %s" % (request["runtime"], wanted, ", ".join(known))
+        )
+    return str(wanted)
+
+
+def chosen_threads(request: Dict[str, Any]) -> int:
+    """The threads of a request; one where they are for ``throughput.py`` to choose."""
+    wanted = request.get("threads", 1)
+    if wanted == "auto" and request["mode"] == "evaluate":
+        return 1
+    # bool is an int to Python.
+    if type(wanted) is not int or wanted < 0:
+        raise ValueError("threads %r is no number of threads" % (wanted,))
+    return wanted
 
 
 def runtime_version(distribution: str) -> str:
@@ -152,9 +209,10 @@ def runtime_version(distribution: str) -> str:
 def encode(raw: Any, info: TensorInfo, preprocess: Dict[str, float]) -> Any:
     """Raw items to what the input takes: ``x * scale + offset`` in float32, then quantized."""
     scale, offset = preprocess.get("scale", 1.0), preprocess.get("offset", 0.0)
-    # 256 possible values: computing each once is several times faster, and equal to the bit.
-    if raw.dtype == np.uint8 and raw.size > 4096 and info.dtype != np.uint8:
-        return encode(np.arange(256, dtype=np.uint8).astype(np.int16), info, preprocess)[raw]
+    # 256 possible values: quantizing each once is twice as fast, and equal to the bit.
+    if raw.dtype == np.uint8 and raw.size > 4096 and info.scale:
+        table = encode(np.arange(256, dtype=np.int16), info, preprocess)
+        return np.take(table, raw)
     if (scale, offset) == (1.0, 0.0) and not info.scale:
         return raw.astype(info.dtype, copy=False)
     real = raw.astype(np.float32) * np.float32(scale) + np.float32(offset)
@@ -178,10 +236,14 @@ class Job:
     def __init__(self, request: Dict[str, Any], model: Dict[str, Any]):
         self.request, self.id = request, model["id"]
         opener = RUNTIMES[request["runtime"]][0]()
+        delegate = [chosen_delegate(request)] if request["runtime"] in DELEGATES else []
+        self.threads = chosen_threads(request)
+        self.open: Callable[[int], Any] = lambda threads: opener(model["path"], threads, *delegate)
         self.baseline = peak_memory()
         begin = time.perf_counter_ns()
-        self.model = opener(model["path"], int(request.get("threads", 1)))
-        self.load_ns = time.perf_counter_ns() - begin
+        self.model = self.open(self.threads)
+        # A runner may do more to open a model than its runtime does.
+        self.load_ns = getattr(self.model, "load_ns", time.perf_counter_ns() - begin)
         self.preprocess = request.get("preprocess", {})
         self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
         if set(self.raw) != set(self.model.inputs):
@@ -189,23 +251,25 @@ class Job:
                 "the model's inputs are %s, the request has %s"
                 % (sorted(self.model.inputs), sorted(self.raw))
             )
-        count = len(next(iter(self.raw.values())))
         index = request.get("index")
-        self.index = np.load(index, mmap_mode="r") if index else np.arange(count)
-        self.start, self.stop = self._range(request.get("items"))
-
-    def _range(self, items: Optional[List[int]]) -> Tuple[int, int]:
-        return (items[0], items[1]) if items else (0, len(self.index))
+        self.index = np.load(index, mmap_mode="r") if index else None
+        count = len(next(iter(self.raw.values())) if self.index is None else self.index)
+        items: List[int] = request.get("items") or [0, count]
+        self.start, self.stop = items[0], items[1]
 
     def feeds(self, model: Any, start: int, stop: int) -> Arrays:
         """Items ``start`` to ``stop`` as the model takes them."""
-        chosen = self.index[start:stop]
+        chosen = slice(start, stop) if self.index is None else self.index[start:stop]
         feeds = {}
         for name, raw in self.raw.items():
             info = model.inputs[name]
             encoded = encode(np.asarray(raw[chosen]), info, self.preprocess)
-            feeds[name] = np.ascontiguousarray(encoded.reshape((len(chosen),) + info.shape[1:]))
+            feeds[name] = np.ascontiguousarray(encoded.reshape((stop - start,) + info.shape[1:]))
         return feeds
+
+    def answers(self, model: Any, start: int, stop: int) -> Arrays:
+        """Outputs (float32) of items ``start`` to ``stop``."""
+        return run_items(self, model, self.feeds(model, start, stop), stop - start)
 
     def first(self) -> Tuple[int, Dict[str, int]]:
         """The first inference's nanoseconds, and memory over the baseline once it has run."""
@@ -215,6 +279,15 @@ class Job:
         elapsed = time.perf_counter_ns() - begin
         self.model.fetch()
         return elapsed, {"baseline_bytes": self.baseline, "peak_bytes": peak_memory()}
+
+    def block(self, model: Any, seconds: float) -> int:
+        """How many items to run between two records of progress, at ``seconds`` an item."""
+        if "block" in self.request:
+            return max(1, int(self.request["block"]))
+        held = sum(i.dtype.itemsize * int(np.prod(i.shape[1:])) for i in model.inputs.values())
+        limits = BLOCK_ITEMS, BLOCK_BYTES // max(held, 1), BLOCK_SECONDS / seconds
+        size, batch = int(min(limits)), int(model.batch)
+        return max(batch, size - size % batch)
 
 
 def run_items(job: Job, model: Any, feeds: Arrays, count: int) -> Arrays:
@@ -244,35 +317,65 @@ def run_items(job: Job, model: Any, feeds: Arrays, count: int) -> Arrays:
     return {n: decode(np.concatenate(p), model.outputs[n]) for n, p in parts.items()}
 
 
-def choose_batch(job: Job) -> Tuple[Any, float]:
-    """The model at the batch size that is fastest *and answers alike*; its seconds per item.
+class Progress:
+    """Which items are running: in the result, and in a file that outlives a crash."""
 
-    A size that was asked for is taken where it answers alike, whatever its speed.
-    """
-    count = min(PROBE_ITEMS, job.stop - job.start)
-    single = job.feeds(job.model, job.start, job.start + count)
-    expected, single_time = _timed(lambda: run_items(job, job.model, single, count))
-    wanted = job.request.get("batch", "auto")
-    sizes = [] if job.request.get("reset_state") or count < BATCH else [BATCH]
-    if wanted != "auto":
-        sizes = [int(wanted)] if int(wanted) > 1 else []
-    for size in sizes:
+    def __init__(self, result: Dict[str, Any], model: str, path: Path):
+        self._result, self._model, self._path = result, model, path
+
+    def __call__(self, start: int, stop: int) -> None:
+        self._result["running"] = {"model": self._model, "items": [start, stop]}
+        write_json(self._path, {"items": [start, stop]})
+
+    def find(self, job: Job) -> None:
+        """Run items that failed together one by one; raises what the first that fails raises."""
+        start, stop = self._result["running"]["items"]
+        for at in range(start, stop) if stop - start > 1 else ():
+            self(at, at + 1)
+            job.answers(job.model, at, at + 1)
+        self(start, stop)
+
+
+class Alone:
+    """One process that takes the items in their order; ``throughput.py`` has a faster kin."""
+
+    def __init__(self, job: Job, progress: Progress):
+        self.job, self.progress = job, progress
+        self.model, self.threads, self.processes, self.block = job.model, job.threads, 1, 1
+
+    def prepare(self, first: float) -> None:
+        """Settle on a model and a block's size; the first inference took ``first`` seconds."""
+        wanted = self.job.request.get("batch", "auto")
+        if wanted != "auto":
+            self.model = self.at_batch(int(wanted))
+        self.block = self.job.block(self.model, first)
+
+    def at_batch(self, batch: int) -> Any:
+        """The model at the batch size that is asked for, where it answers alike."""
+        job = self.job
+        stop = min(job.start + batch, job.stop)
+        self.progress(job.start, stop)
+        expected = job.answers(job.model, job.start, stop)
         try:
-            batched = job.model.with_batch(size)
-            answers, seconds = _timed(lambda: run_items(job, batched, single, count))  # noqa: B023
-        except Exception:  # noqa: S112  (any refusal means: not at this batch size)
-            continue
-        quick = seconds < single_time or wanted != "auto"
-        if quick and _alike(answers, expected, job.model.outputs):
-            return batched, seconds / count
-    return job.model, single_time / count
+            model = job.model.with_batch(batch)
+            answers = job.answers(model, job.start, stop)
+        except Exception:  # any refusal means: not at this batch size
+            return job.model
+        return model if _alike(answers, expected, model.outputs) else job.model
 
+    def start(self) -> None:
+        """Have whoever helps begin."""
 
-def _timed(action: Callable[[], Any]) -> Tuple[Any, float]:
-    action()
-    begin = time.perf_counter()
-    answer = action()
-    return answer, max(time.perf_counter() - begin, 1e-9)
+    def blocks(self) -> Iterator[Tuple[int, int]]:
+        """The blocks of items that are this process's to run."""
+        for at in range(self.job.start, self.job.stop, self.block):
+            yield at, min(at + self.block, self.job.stop)
+
+    def finish(self) -> None:
+        """Wait for whoever helps."""
+
+    def close(self) -> None:
+        """End whoever still helps."""
 
 
 def _alike(left: Arrays, right: Arrays, outputs: Dict[str, TensorInfo]) -> bool:
@@ -289,53 +392,63 @@ def _alike(left: Arrays, right: Arrays, outputs: Dict[str, TensorInfo]) -> bool:
 def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Outputs of every item, written block by block; split over processes where that pays."""
     for entry in request["models"]:
-        result["running"] = {"model": entry["id"], "items": [0, 1]}
         job = Job(request, entry)
-        first_ns, memory = job.first()
-        model, seconds = choose_batch(job)
-        stop, children = split(request, entry, job, model, seconds)
-        folder = Path(entry["outputs"])
-        files = _output_files(folder, job, model)
+        result["models"][entry["id"]] = evaluate_model(job, Path(entry["outputs"]), result)
+        result.pop("running", None)
+
+
+def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, Any]:
+    """All items through one model; what the result says of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = job.request.get("part")
+    for stale in [] if part else folder.glob("progress-*.json"):
+        stale.unlink()
+    progress = Progress(result, job.id, folder / (part or "progress-0.json"))
+    progress(job.start, min(job.start + 1, job.stop))
+    first_ns, memory = job.first()
+    throughput = beside("throughput")
+    crew = throughput.Crew(job, progress) if throughput else Alone(job, progress)
+    try:
+        crew.prepare(first_ns / 1e9)
+        files, model, anonymous = _output_files(folder, job), crew.model, anonymous_memory()
         begin = time.perf_counter()
-        for at in range(job.start, stop, BLOCK):
-            end = min(at + BLOCK, stop)
-            result["running"]["items"] = [at, end]
-            write_json(folder / ("progress-%d.json" % job.start), {"items": [at, end]})
+        crew.start()
+        for at, end in crew.blocks():
+            progress(at, end)
             answers = run_items(job, model, job.feeds(model, at, end), end - at)
             for name, value in answers.items():
                 files[name][at:end] = value
+            anonymous = max(anonymous, anonymous_memory())
         for file in files.values():
             file.flush()
-        for child in children:
-            if child.wait() != 0:
-                raise RuntimeError(
-                    "a second process of the runner ended with %d" % child.returncode
-                )
-        result["models"][entry["id"]] = {
-            "load_ns": job.load_ns,
-            "first_ns": first_ns,
-            "memory": memory,
-            "batch": model.batch,
-            "processes": 1 + len(children),
-            "items": job.stop - job.start,
-            "seconds": time.perf_counter() - begin,
-        }
-    result.pop("running", None)
+        crew.finish()
+    except Exception:
+        progress.find(job)
+        raise
+    finally:
+        crew.close()
+    return {
+        "load_ns": job.load_ns,
+        "first_ns": first_ns,
+        "memory": dict(memory, anonymous_bytes=anonymous),
+        "batch": model.batch,
+        "threads": crew.threads,
+        "processes": crew.processes,
+        "block": crew.block,
+        "items": job.stop - job.start,
+        "seconds": time.perf_counter() - begin,
+    }
 
 
-def _output_files(folder: Path, job: Job, model: Any) -> Dict[str, Any]:
-    """Memory-mapped outputs, preallocated once by the process that starts at item 0."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sample = run_items(job, model, job.feeds(model, job.start, job.start + 1), 1)
-    files = {}
-    for name, value in sample.items():
-        path = folder / ("%s.npy" % file_name(name))
-        if job.request.get("part"):
-            files[name] = np.load(path, mmap_mode="r+")
-        else:
-            shape = (job.stop,) + value.shape[1:]
-            files[name] = _create(path, shape)
-    return files
+def _output_files(folder: Path, job: Job) -> Dict[str, Any]:
+    """Memory-mapped outputs, preallocated once by the process that was started first."""
+    paths = {name: folder / ("%s.npy" % file_name(name)) for name in job.model.outputs}
+    if job.request.get("part"):
+        return {name: np.load(path, mmap_mode="r+") for name, path in paths.items()}
+    sample = job.answers(job.model, job.start, job.start + 1)
+    return {
+        name: _create(path, (job.stop,) + sample[name].shape[1:]) for name, path in paths.items()
+    }
 
 
 def _create(path: Path, shape: Tuple[int, ...]) -> Any:
@@ -346,43 +459,6 @@ def _create(path: Path, shape: Tuple[int, ...]) -> Any:
 def file_name(tensor: str) -> str:
     """A tensor's name as a file name."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in tensor)
-
-
-def split(
-    request: Dict[str, Any], entry: Dict[str, Any], job: Job, model: Any, seconds: float
-) -> Tuple[int, List[Any]]:
-    """Hand shares of the items to further processes; where this process's own share ends.
-
-    A process costs its start-up, so it is used only where the job is several times longer.
-    """
-    count = job.stop - job.start
-    startup = time.perf_counter() - STARTED + 0.1
-    wanted = request.get("processes", "auto")
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    processes = available if wanted == "auto" else int(wanted)
-    if wanted == "auto" and seconds * count < 4 * startup:
-        processes = 1
-    if processes < 2 or count < 2 * processes or request.get("part"):
-        return job.stop, []
-    late = min(startup / seconds, count / 2) if wanted == "auto" else 0.0
-    share = max(1, int((count - late) / processes))
-    starts = [job.stop - share * k for k in range(processes - 1, 0, -1)]
-    children = []
-    _output_files(Path(entry["outputs"]), job, model)
-    for start in starts:
-        part = dict(
-            request,
-            models=[entry],
-            items=[start, start + share],
-            part=True,
-            batch=model.batch,
-            processes=1,
-        )
-        path = Path(entry["outputs"]) / ("part-%d.json" % start)
-        write_json(path, part)
-        command = [sys.executable, sys.argv[0], str(path), str(path.with_suffix(".result.json"))]
-        children.append(subprocess.Popen(command, stdout=sys.stderr))
-    return starts[0], children
 
 
 class Bench:
@@ -397,7 +473,7 @@ class Bench:
             first_ns, memory = job.first()
             staged = [
                 job.feeds(job.model, i, i + 1)
-                for i in range(job.start, min(job.start + PROBE_ITEMS, job.stop))
+                for i in range(job.start, min(job.start + STAGED, job.stop))
             ]
             self._jobs[entry["id"]] = (job, staged, [0])
             result["models"][entry["id"]] = {
@@ -444,7 +520,7 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     for entry in request["models"]:
         job = Job(request, entry)
         count = job.stop - job.start
-        answers = run_items(job, job.model, job.feeds(job.model, job.start, job.stop), count)
+        answers = job.answers(job.model, job.start, job.stop)
         if not request["golden"]:
             raise ValueError("there are no golden outputs to compare with")
         differences, passed = {}, True
@@ -469,12 +545,22 @@ MODES: Dict[str, Mode] = {"evaluate": evaluate, "bench": bench, "selftest": self
 
 def add_mode(name: str) -> None:
     """Load a mode that lies beside this file, where there is one."""
-    file = "%s_mode" % name
-    if name in MODES or not name.isidentifier() or not (HERE / (file + ".py")).is_file():
-        return
-    # Run as a script, this file is __main__: the mode must not load it a second time.
-    sys.modules.setdefault("python_runner", sys.modules[__name__])
-    MODES[name] = importlib.import_module(file).run
+    module = beside("%s_mode" % name) if name not in MODES and name.isidentifier() else None
+    if module:
+        MODES[name] = module.run
+
+
+def beside(name: str) -> Any:
+    """The module in a file beside this one; None where there is no such file."""
+    path, this = HERE / ("%s.py" % name), sys.modules.get(__name__)
+    if this is None or not path.is_file():
+        return None
+    # Run as a script, this file is __main__: the module must not load it a second time.
+    sys.modules.setdefault("python_runner", this)
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def peak_memory() -> int:
@@ -482,9 +568,19 @@ def peak_memory() -> int:
 
     ``VmHWM``, not ``getrusage``: the latter keeps the parent's peak across fork and exec.
     """
+    return process_status("VmHWM:")
+
+
+def anonymous_memory() -> int:
+    """Resident bytes of this process that are of no file; 0 where the system does not tell."""
+    return process_status("RssAnon:")
+
+
+def process_status(field: str) -> int:
+    """Bytes of a field of ``/proc/self/status`` (proc(5))."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(field):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
@@ -521,6 +617,8 @@ def new_result(request: Dict[str, Any]) -> Dict[str, Any]:
         "schema": 1,
         "runtime": request["runtime"],
         "version": runtime_version(distribution),
+        "delegate": chosen_delegate(request),
+        "threads": chosen_threads(request),
         "device": facts(),
         "models": {},
     }

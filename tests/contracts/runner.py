@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -98,11 +98,13 @@ class Bench:
 class RunnerContract:
     """Subclass it with ``runner_file`` and ``runtime`` as attributes.
 
-    Override ``doubler`` where the runtime takes another kind of model.
+    Override ``doubler`` where the runtime takes another kind of model, and ``delegates`` where it
+    has a choice of them, the default first.
     """
 
     runner_file: Path
     runtime: str
+    delegates: ClassVar[tuple[str, ...]] = ("none",)
 
     @pytest.fixture
     def doubler(self, tmp_path: Path) -> Path:
@@ -126,11 +128,36 @@ class RunnerContract:
         assert result["schema"] == 1
         assert result["runtime"] == bench.runtime
         assert result["version"]
+        assert (result["delegate"], result["threads"]) == (self.delegates[0], 1)
         assert "running" not in result
         assert model["items"] == ITEMS
         assert min(model["load_ns"], model["first_ns"]) > 0
-        assert {"baseline_bytes", "peak_bytes"} <= set(model["memory"])
+        assert {"baseline_bytes", "peak_bytes", "anonymous_bytes"} <= set(model["memory"])
         assert {"system", "machine", "python"} <= set(result["device"])
+
+    def test_evaluate_answers_with_every_delegate(self, bench: Bench) -> None:
+        for delegate in self.delegates:
+            result = bench.run(bench.request("evaluate", delegate=delegate))
+            assert result["delegate"] == delegate
+            assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
+
+    def test_a_delegate_it_does_not_have_is_an_error_that_names_it(self, bench: Bench) -> None:
+        error = bench.error(bench.request("evaluate", delegate="nonsense"))
+        assert error["kind"] == "failed"
+        for word in ("nonsense", self.runtime, *self.delegates):
+            assert word in error["message"]
+
+    @pytest.mark.parametrize("threads", ["many", -1])
+    def test_threads_that_are_no_number_are_an_error_that_names_them(
+        self, bench: Bench, threads: object
+    ) -> None:
+        error = bench.error(bench.request("evaluate", threads=threads))
+        assert f"threads {threads!r}" in error["message"]
+
+    def test_evaluate_chooses_its_threads_when_asked_to(self, bench: Bench) -> None:
+        result = bench.run(bench.request("evaluate", threads="auto"))
+        assert result["models"]["doubler"]["threads"] >= 1
+        assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
 
     def test_evaluate_takes_the_items_of_the_index_in_its_order(self, bench: Bench) -> None:
         index = np.array([5, 0, 3])
@@ -227,6 +254,7 @@ class RunnerContract:
         block = {"model": "doubler", "seconds": 0.0, "runs": 3}
         opened, *blocks = bench.serve(bench.request("bench"), block, block)
         assert opened["runtime"] == bench.runtime
+        assert (opened["delegate"], opened["threads"]) == (self.delegates[0], 1)
         assert opened["models"]["doubler"]["first_ns"] > 0
         assert [len(answer["ns"]) for answer in blocks] == [3, 3]
 
@@ -281,9 +309,16 @@ class RunnerContract:
         assert field in error["message"]
         assert "nonsense" in error["message"]
 
-    def test_an_error_says_which_items_were_running(self, bench: Bench) -> None:
-        index = bench.save("index", np.array([0, 1, 99]))
-        result = bench.run(bench.request("evaluate", index=index))
-        assert result["running"]["model"] == "doubler"
-        start, stop = result["running"]["items"]
-        assert 0 <= start < stop
+    @pytest.mark.parametrize("changes", [{}, {"batch": 4}], ids=str)
+    def test_an_error_says_which_item_was_running(
+        self, bench: Bench, changes: dict[str, Any]
+    ) -> None:
+        index = bench.save("index", np.array([0, 1, 2, 99, 3]))
+        result = bench.run(bench.request("evaluate", index=index, **changes))
+        assert result["running"] == {"model": "doubler", "items": [3, 4]}
+
+    def test_evaluate_records_its_progress_by_the_block(self, bench: Bench) -> None:
+        result = bench.run(bench.request("evaluate", block=2))
+        assert result["models"]["doubler"]["block"] == 2
+        (record,) = bench.outputs.glob("progress-*.json")
+        assert json.loads(record.read_text())["items"] == [ITEMS - 1, ITEMS]

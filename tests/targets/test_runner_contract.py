@@ -18,7 +18,7 @@ import pytest
 from conftest import once
 from edgekit.contracts.runner import RunnerContract
 from edgekit.sample_apps import FOLDER as APPS
-from edgekit.targets.runners import RUNNER_FILES
+from edgekit.targets.runners import FOLDER, RUNNER_FILES
 from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, run_items
 
 RUNTIMES = [
@@ -41,6 +41,7 @@ class TestLiteRT(RunnerContract):
 
     runner_file = RUNNER_FILES["litert"]
     runtime = "litert"
+    delegates = ("xnnpack", "none")
 
 
 @pytest.mark.skipif(
@@ -52,6 +53,24 @@ class TestTFLiteRuntime(RunnerContract):
 
     runner_file = RUNNER_FILES["tflite-runtime"]
     runtime = "tflite-runtime"
+    delegates = ("xnnpack", "none")
+
+
+@pytest.mark.slow
+class TestReference(RunnerContract):
+    """LiteRT's reference kernels."""
+
+    runner_file = RUNNER_FILES["reference"]
+    runtime = "reference"
+
+
+@pytest.mark.slow
+class TestCompiledModel(RunnerContract):
+    """LiteRT's CompiledModel."""
+
+    runner_file = RUNNER_FILES["compiled-model"]
+    runtime = "compiled-model"
+    delegates = ("xnnpack", "none")
 
 
 DOUBLER = """
@@ -280,9 +299,12 @@ def test_decode_gives_float32(tensor: TensorInfo, values: list[float], expected:
     ("path", "beside"),
     [
         (RUNNER_FILES["litert"], set()),
+        (RUNNER_FILES["reference"], {"python_runner"}),
+        (RUNNER_FILES["compiled-model"], {"python_runner"}),
+        (FOLDER / "throughput.py", {"python_runner"}),
         (APPS / "linux_python" / "app.py", {"python_runner"}),
     ],
-    ids=["python_runner", "app"],
+    ids=["python_runner", "reference", "compiled_model", "throughput", "app"],
 )
 def test_what_runs_on_a_device_is_python_39_and_imports_nothing_else(
     path: Path, beside: set[str]
