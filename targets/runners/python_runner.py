@@ -20,7 +20,7 @@ leaves the one item.
 
 Further modes lie beside this file, one each: mode ``trace`` is ``run(request, result)`` of
 ``trace_mode.py``, which imports this file as ``python_runner``. ``throughput.py`` beside it chooses
-batch, threads and processes; without it, ``"auto"`` is one of each.
+batch, threads and processes; without it, there is one of each.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ STARTED = time.perf_counter()
 PARENT = os.getppid()
 
 import numpy as np  # noqa: E402  (the clock above counts its import as start-up)
+
+STARTUP = time.perf_counter() - STARTED
 
 Arrays = Dict[str, Any]
 HERE = Path(__file__).resolve().parent
@@ -234,7 +236,8 @@ class Job:
     """One request, opened: the runtime's model, the inputs, and which items to take."""
 
     def __init__(self, request: Dict[str, Any], model: Dict[str, Any]):
-        self.request, self.id = request, model["id"]
+        opening = time.perf_counter()
+        self.request, self.entry = request, model
         opener = RUNTIMES[request["runtime"]][0]()
         delegate = [chosen_delegate(request)] if request["runtime"] in DELEGATES else []
         self.threads = chosen_threads(request)
@@ -256,6 +259,8 @@ class Job:
         count = len(next(iter(self.raw.values())) if self.index is None else self.index)
         items: List[int] = request.get("items") or [0, count]
         self.start, self.stop = items[0], items[1]
+        # What starting another process of this runner costs.
+        self.startup = STARTUP + time.perf_counter() - opening
 
     def feeds(self, model: Any, start: int, stop: int) -> Arrays:
         """Items ``start`` to ``stop`` as the model takes them."""
@@ -337,7 +342,7 @@ class Progress:
 
 
 class Alone:
-    """One process that takes the items in their order; ``throughput.py`` has a faster kin."""
+    """One process that takes items one by one; ``throughput.py`` has its faster kin."""
 
     def __init__(self, job: Job, progress: Progress):
         self.job, self.progress = job, progress
@@ -345,23 +350,7 @@ class Alone:
 
     def prepare(self, first: float) -> None:
         """Settle on a model and a block's size; the first inference took ``first`` seconds."""
-        wanted = self.job.request.get("batch", "auto")
-        if wanted != "auto":
-            self.model = self.at_batch(int(wanted))
         self.block = self.job.block(self.model, first)
-
-    def at_batch(self, batch: int) -> Any:
-        """The model at the batch size that is asked for, where it answers alike."""
-        job = self.job
-        stop = min(job.start + batch, job.stop)
-        self.progress(job.start, stop)
-        expected = job.answers(job.model, job.start, stop)
-        try:
-            model = job.model.with_batch(batch)
-            answers = job.answers(model, job.start, stop)
-        except Exception:  # any refusal means: not at this batch size
-            return job.model
-        return model if _alike(answers, expected, model.outputs) else job.model
 
     def start(self) -> None:
         """Have whoever helps begin."""
@@ -378,32 +367,23 @@ class Alone:
         """End whoever still helps."""
 
 
-def _alike(left: Arrays, right: Arrays, outputs: Dict[str, TensorInfo]) -> bool:
-    for name, info in outputs.items():
-        if left[name].shape != right[name].shape:
-            return False
-        scale = float(np.max(np.abs(right[name]), initial=0.0))
-        tolerance = 0.0 if info.scale else 1e-5 * max(scale, 1e-6)
-        if not np.allclose(left[name], right[name], rtol=0.0, atol=tolerance, equal_nan=True):
-            return False
-    return True
-
-
 def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Outputs of every item, written block by block; split over processes where that pays."""
     for entry in request["models"]:
-        job = Job(request, entry)
-        result["models"][entry["id"]] = evaluate_model(job, Path(entry["outputs"]), result)
+        folder = Path(entry["outputs"])
+        folder.mkdir(parents=True, exist_ok=True)
+        # A crash while loading is of no item.
+        for stale in [] if request.get("part") else folder.glob("progress-*.json"):
+            stale.unlink()
+        result["models"][entry["id"]] = evaluate_model(Job(request, entry), folder, result)
         result.pop("running", None)
 
 
 def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, Any]:
     """All items through one model; what the result says of it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = job.request.get("part")
-    for stale in [] if part else folder.glob("progress-*.json"):
-        stale.unlink()
-    progress = Progress(result, job.id, folder / (part or "progress-0.json"))
+    progress = Progress(
+        result, str(job.entry["id"]), folder / job.request.get("part", "progress-0.json")
+    )
     progress(job.start, min(job.start + 1, job.stop))
     first_ns, memory = job.first()
     throughput = beside("throughput")

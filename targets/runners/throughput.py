@@ -1,7 +1,7 @@
 """How ``python_runner.py`` evaluates fast: batch, threads and processes by a short trial.
 
 Optional, beside ``python_runner.py``. What is chosen answers like one item at a time on one thread,
-to the bit, on the items of the trial; a trial costs a tenth of the job and a second at most.
+to the bit, on the items of the trial; a trial costs a twentieth of the job and a second at most.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Tuple
 
+import numpy as np
 import python_runner
 from python_runner import Arrays
 
@@ -23,7 +24,7 @@ BATCHES = (8, 64)
 BATCHED_BELOW = 1e-3
 # What a trial may take: seconds, and the share of the job; shorter jobs go without.
 TRIAL_SECONDS = 1.0
-TRIAL_SHARE = 0.1
+TRIAL_SHARE = 0.05
 TRIAL_ITEMS = 1024
 SHORT = 0.3
 # A choice must be faster by this factor: noise chooses nothing.
@@ -39,36 +40,51 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
 
     def __init__(self, job: Any, progress: Any):
         super().__init__(job, progress)
-        self._folder = Path(job.request["models"][0]["outputs"])
+        self._folder = Path(job.entry["outputs"])
         self._children: List["subprocess.Popen[bytes]"] = []
         self._claims: Optional[Path] = None
 
     def prepare(self, first: float) -> None:
         job, request = self.job, self.job.request
-        startup = time.perf_counter() - python_runner.STARTED + 0.1
         count, seconds = job.stop - job.start, first
+        wanted, long = request.get("batch", "auto"), first * count > SHORT
         trial = Trial(job, self.progress)
-        if request.get("batch", "auto") != "auto":
-            self.model = self.at_batch(int(request["batch"]))
-        elif not request.get("reset_state") and first * count > SHORT:
+        if wanted != "auto":
+            self.model = self._at_batch(int(wanted))
+        elif long and not request.get("reset_state"):
             self.model, seconds = trial.batched()
-        self.processes = self._count(seconds * count, startup)
-        if request.get("threads") == "auto" and self.processes == 1 and seconds * count > SHORT:
+        elif long:
+            seconds = trial.one()
+        self.processes = self._count(seconds * count)
+        if request.get("threads") == "auto" and self.processes == 1 and long:
             self.model, self.threads = trial.threaded(self.model, cores())
-        size = min(job.block(self.model, seconds), count // (BLOCKS * self.processes))
-        self.block = max(size - size % self.model.batch, self.model.batch)
-        if "block" in request:
-            self.block = job.block(self.model, seconds)
+        self.block = job.block(self.model, seconds)
+        if "block" not in request:
+            share = count // (BLOCKS * self.processes)
+            size = min(self.block, share - share % self.model.batch)
+            self.block = max(size, self.model.batch)
         if self.processes > 1 or request.get("part"):
             self._claims = self._folder / "claims"
 
-    def _count(self, whole: float, startup: float) -> int:
+    def _at_batch(self, batch: int) -> Any:
+        """The model at the batch size that is asked for, where it answers alike."""
+        job = self.job
+        stop = min(job.start + batch, job.stop)
+        self.progress(job.start, stop)
+        expected = job.answers(job.model, job.start, stop)
+        try:
+            model = job.model.with_batch(batch)
+            answers = job.answers(model, job.start, stop)
+        except Exception:  # any refusal means: not at this batch size
+            return job.model
+        return model if alike(answers, expected, model.outputs) else job.model
+
+    def _count(self, whole: float) -> int:
         """How many processes pay for a job of ``whole`` seconds in one."""
         job, wanted = self.job, self.job.request.get("processes", "auto")
         if wanted == "auto":
-            wanted = (
-                max(1, cores() // (job.threads or cores())) if whole > STARTUPS * startup else 1
-            )
+            room = max(1, cores() // (job.threads or cores()))
+            wanted = room if whole > STARTUPS * job.startup else 1
         # Claims need what POSIX says of O_APPEND.
         alone = job.stop - job.start < 2 * wanted or os.name != "posix"
         return 1 if alone or job.request.get("part") else int(wanted)
@@ -77,8 +93,8 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
         if self.processes > 1 and self._claims:
             self._claims.write_bytes(b"")
         request = dict(
-            self.job.request, items=[self.job.start, self.job.stop], batch=self.model.batch,
-            threads=self.threads, processes=1, block=self.block,
+            self.job.request, models=[self.job.entry], items=[self.job.start, self.job.stop],
+            batch=self.model.batch, threads=self.threads, processes=1, block=self.block,
         )  # fmt: skip
         for number in range(1, self.processes):
             # Not named progress-*.json: that is of the process that was started first.
@@ -143,8 +159,7 @@ class Trial:
 
     def _single(self, settings: int) -> None:
         """One item at a time, on as many items as there is time to try ``settings`` settings."""
-        job = self._job
-        _, one = self._timed(job.model, 1)
+        job, one = self._job, self.one()
         whole = one * (job.stop - job.start)
         budget = min(TRIAL_SECONDS, TRIAL_SHARE * whole) / (settings + 1)
         # Each setting runs twice.
@@ -162,6 +177,10 @@ class Trial:
             answers = job.answers(model, job.start, job.start + count)
             took.append(time.perf_counter() - begin)
         return answers, max(min(took), 1e-9) / count
+
+    def one(self) -> float:
+        """Seconds that one item takes, the first inference being over."""
+        return self._timed(self._job.model, 1)[1]
 
     def batched(self) -> Tuple[Any, float]:
         """The model at its best batch size, and the seconds an item takes."""
@@ -193,6 +212,18 @@ class Trial:
             if answers[name].tobytes() != expected.tobytes():
                 return None
         return model, seconds
+
+
+def alike(left: Arrays, right: Arrays, outputs: Any) -> bool:
+    """Whether two batch sizes answer alike: integers to the bit, floats within rounding."""
+    for name, info in outputs.items():
+        if left[name].shape != right[name].shape:
+            return False
+        scale = float(np.max(np.abs(right[name]), initial=0.0))
+        tolerance = 0.0 if info.scale else 1e-5 * max(scale, 1e-6)
+        if not np.allclose(left[name], right[name], rtol=0.0, atol=tolerance, equal_nan=True):
+            return False
+    return True
 
 
 def claims(path: Path) -> Iterator[int]:
