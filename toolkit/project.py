@@ -70,6 +70,7 @@ def parse_number(value: Any) -> float:
 Size = Annotated[int, BeforeValidator(parse_size)]
 Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
 Number = Annotated[float, BeforeValidator(parse_number)]
+Pixels = Annotated[int, Field(ge=1)]
 
 
 class ModelTable(Table):
@@ -88,9 +89,14 @@ class ModelTable(Table):
 class PreprocessTable(Table):
     scale: Number = 1.0
     offset: Number = 0.0
+    resize: tuple[Pixels, Pixels] | None = None
+    crop: Literal["center"] | None = None
+    color: Literal["rgb", "grayscale"] | None = None
+    method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
+    layout: Literal["nhwc", "nchw"] = "nhwc"
 
     def spec(self) -> Preprocess:
-        return Preprocess(self.scale, self.offset)
+        return Preprocess(**self.model_dump())
 
 
 class RepresentativeTable(Table):
@@ -104,6 +110,7 @@ class DataTable(Table):
     representative: RepresentativeTable | None = None
     preprocess: PreprocessTable = PreprocessTable()
     labels: tuple[str, ...] | str | None = None
+    label_column: str | None = None
 
 
 class TrainTable(Table):

@@ -96,7 +96,7 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
             "outputs": _specs(contents.outputs),
             **_compiled(target, contents),
         },
-        "preprocess": {"scale": contents.preprocess.scale, "offset": contents.preprocess.offset},
+        "preprocess": contents.preprocess.facts,
         "labels": list(contents.labels),
         "golden": {
             "of": "model.tflite on LiteRT, on the machine that packed this bundle",

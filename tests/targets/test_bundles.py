@@ -151,6 +151,10 @@ def test_pack_gives_the_same_bytes_from_the_same_contents(
     assert packed[0].bytes == bundle.stat().st_size
 
 
+def test_manifest_tells_how_pictures_are_prepared_only_where_they_are(small: Files) -> None:
+    assert json.loads(small[MANIFEST])["preprocess"] == {"scale": 1.0, "offset": 0.0}
+
+
 def test_archive_tells_no_times_owners_or_host_paths(bundle: Path, digits_run: Path) -> None:
     with tarfile.open(bundle) as archive:
         members = archive.getmembers()

@@ -391,9 +391,9 @@ def test_bare_pickle_is_never_unpickled(work: Path, models: Path) -> None:
     ("shape", "words"),
     [
         ((1, 8, 8), "looks like channels-first"),
-        ((64,), "every item must be shaped [8, 8, 1]"),
+        ((63,), "every item must be shaped [8, 8, 1]"),
         ((8, 8, 3), "the model takes 1 channels, the data has 3"),
-        ((16, 16, 1), "resize the items to [8, 8, 1]"),
+        ((16, 16, 1), "resize the items to [8, 8, 1]: --resize 8x8"),
         ((8, 8, 1, 1), "every item must be shaped [8, 8, 1]"),
     ],
 )

@@ -47,6 +47,16 @@ class _Metric(click.Option):
         return super().get_help_record(context)
 
 
+def _pixels(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``96x128`` as height and width."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise click.BadParameter(f"{value!r} is not HEIGHTxWIDTH, such as 96x96")
+    return [int(part) for part in parts]
+
+
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
@@ -142,11 +152,15 @@ def device_options() -> tuple[Any, ...]:
 def _data_options() -> tuple[Any, ...]:
     return (
         click.option("--data", "evaluate_data", metavar="FILE",
-                     help="Labelled items: .npz, or data.py:test."),
+                     help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test."),
         click.option("--rescale", callback=_number, metavar="NUMBER",
                      help="Factor for raw items: a number, or a fraction such as 1/255."),
         click.option("--offset", callback=_number, metavar="NUMBER",
                      help="Added after --rescale."),
+        click.option("--resize", callback=_pixels, metavar="HxW",
+                     help="Height and width to bring pictures to. Default: the model's."),
+        click.option("--crop", type=click.Choice(["center"]),
+                     help="Keep the aspect and take the centre, instead of stretching."),
         click.option("--metric", metavar="NAME", cls=_Metric),
     )  # fmt: skip
 
@@ -231,8 +245,9 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     preprocess = dict(data.get("preprocess") or {})
     if options["rescale"] is not None:
         preprocess["scale"] = options["rescale"]
-    if options["offset"] is not None:
-        preprocess["offset"] = options["offset"]
+    for key in ("offset", "resize", "crop"):
+        if options.get(key) is not None:
+            preprocess[key] = options[key]
     table["data"] = {**data, "preprocess": preprocess}
     if options["metric"]:
         table["evaluate"] = {**(table.get("evaluate") or {}), "metric": options["metric"]}

@@ -1,7 +1,9 @@
 """Datasets on disk: read safely, checked against a model's inputs, and split."""
 
-from edgekit.data.arrays import Dataset, check_data_file, from_callable, from_file, read_labels
+from edgekit.data.class_names import read_labels
+from edgekit.data.dataset import Dataset
 from edgekit.data.match import Matched, match
+from edgekit.data.source import check_data_file, from_file, open_source
 from edgekit.data.split import Split, choose, split
 
 __all__ = [
@@ -10,9 +12,9 @@ __all__ = [
     "Split",
     "check_data_file",
     "choose",
-    "from_callable",
     "from_file",
     "match",
+    "open_source",
     "read_labels",
     "split",
 ]

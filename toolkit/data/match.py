@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.data.arrays import Dataset
+from edgekit.data.dataset import Dataset, object_error
 from edgekit.errors import DataError
 from edgekit.types import Preprocess, TensorSpec
 
@@ -27,17 +27,22 @@ class Matched:
 def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preprocess) -> Matched:
     """Key a dataset by the model's inputs; inputs are shaped ``[batch, ...]``.
 
-    A missing trailing dimension of 1 is accepted with a notice. Raises :class:`DataError` that
-    names both shapes, or both dtypes, and the likely mistake.
+    A missing trailing dimension of 1 is accepted with a notice, and so are flat items for an input
+    that has no channels to order. Arrays beside the inputs are passed over. Raises
+    :class:`DataError` that names both shapes, or both dtypes, and the likely mistake.
     """
     names = {spec.name for spec in inputs}
-    arrays = dict(dataset.arrays)
+    # A column may be an input as well.
+    beside = {n: path for n, path in (dataset.beside or {}).items() if n in names}
+    arrays = {**beside, **dataset.arrays}
     if len(inputs) == 1 and set(arrays) == {SINGLE}:
         arrays = {inputs[0].name: arrays[SINGLE]}
     if set(arrays) != names:
         hint = f"the model's inputs are {', '.join(sorted(names))}; inputs are matched by name"
         if len(inputs) == 1:
             hint += f" (or the only array may be called {SINGLE!r})"
+        if set(arrays) > names or SINGLE in arrays:
+            hint += "; name other arrays as columns: --slice NAME, --group NAME"
         found = ", ".join(sorted(arrays)) or "nothing but labels"
         raise DataError("EK-DATA-010", f"{dataset.source} holds {found}", hint)
     notices: list[str] = []
@@ -58,6 +63,10 @@ def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices:
             f"{source}: {shown} is taken as {_show(spec.shape)}, adding the last dimension"
         )
         return
+    if len(got) == 1 and None not in wanted and _flat(wanted, got[0]):
+        shown = _show((None, *got))
+        notices.append(f"{source}: {shown} is taken as {_show(spec.shape)}, row by row")
+        return
     message = (
         f"input {spec.name!r} expects {spec.dtype} {_show(spec.shape)};"
         f" {source} has {_show((shape[0], *got))}"
@@ -69,9 +78,18 @@ def _fits(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
     return len(wanted) == len(got) and all(w in (None, g) for w, g in zip(wanted, got, strict=True))
 
 
+def _flat(wanted: tuple[int | None, ...], count: int) -> bool:
+    """Whether a flat item fills the input in the only order that there is: one channel, or none."""
+    sizes = [size or 0 for size in wanted]
+    return int(np.prod(sizes)) == count and (len(sizes) < 3 or sizes[-1] == 1)
+
+
 def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
     if len(wanted) == len(got) == 3 and _fits(wanted, (got[1], got[2], got[0])):
-        return "looks like channels-first: transpose to [N, height, width, channels]"
+        return (
+            "looks like channels-first: transpose to [N, height, width, channels], or set"
+            ' [data.preprocess] layout = "nchw"'
+        )
     if len(wanted) == 3 and _fits(wanted, (*got, 3)):
         return "looks like grey images for a model that takes colour: repeat the channel 3 times"
     if len(wanted) == 3 and len(got) == 3 and wanted[:2] == got[:2]:
@@ -81,7 +99,7 @@ def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
     if len(wanted) == len(got) >= 2 and got in set(itertools.permutations(wanted)):
         return "the same dimensions in another order: transpose the data"
     if len(wanted) == len(got) == 3:
-        return f"resize the items to {_show(wanted)}"
+        return f"resize the items to {_show(wanted)}: --resize {wanted[0]}x{wanted[1]}"
     return f"every item must be shaped {_show(wanted)}"
 
 
@@ -90,6 +108,8 @@ def _match_dtype(
     notices: list[str],
 ) -> None:  # fmt: skip
     wanted = np.dtype(spec.dtype)
+    if dtype.kind == "U":
+        raise object_error(source, spec.name, str(dtype))
     if wanted.kind == "f":
         if dtype.kind in "iub" and preprocess.identity:
             notices.append(

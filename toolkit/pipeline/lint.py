@@ -156,7 +156,7 @@ def _parts(
         found.append(
             Part("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
         )
-    dataset = training_data(run) if training else None
+    dataset = training_data(run, specs) if training else None
     if dataset is None:
         return tuple(found), ()
     try:

@@ -18,7 +18,6 @@ from edgekit.pipeline.plan import Options
 from edgekit.project import DataTable
 from edgekit.store import Store, writing
 from edgekit.types import Progress, TensorSpec
-from edgekit.usercode import is_reference
 from edgekit.worker import Worker
 
 NO_MODEL = "there is no model: name one, or run this where its edgekit.toml is"
@@ -55,12 +54,16 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Part, ...]:
         "evaluation": table.evaluate,
         "training": table.train,
     }
+    names = data.read_labels(table.labels, Path.cwd())
     found: list[Part] = []
     specs: tuple[TensorSpec, ...] = ()
     for use, source in uses.items():
         if source is None:
             continue
-        dataset = _open(source, store, worker)
+        dataset, _ = data.open_source(
+            source, Path.cwd(), store, worker, table.preprocess.spec(), inputs=specs,
+            label=table.label_column, class_names=names,
+        )  # fmt: skip
         specs = specs or _specs(dataset)
         index = np.arange(dataset.count)
         if use == "representative":
@@ -71,12 +74,6 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Part, ...]:
         hint = "give --data FILE.npz, --representative FILE.npz, or both"
         raise DataError("EK-DATA-013", "there is no data to lint", hint)
     return tuple(found)
-
-
-def _open(source: str, store: Store, worker: Worker) -> data.Dataset:
-    if is_reference(source):
-        return data.from_callable(source, Path.cwd(), store, worker)[0]
-    return data.from_file(Path(source), store)[0]
 
 
 def _specs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:

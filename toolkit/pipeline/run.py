@@ -165,7 +165,7 @@ class Run:
             "max_size": options.max_size,
             "all_precisions_count": self.plan.all_precisions_count,
             "precisions": list(self.plan.precisions),
-            "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+            "preprocess": items.preprocess.facts,
             "items": {
                 "evaluated": len(items.index) if items.labels is not None else 0,
                 "representative": items.representative_count,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,7 @@ from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics
 from edgekit.project import RepresentativeTable
-from edgekit.types import Advice, Preprocess, SavedModel
-from edgekit.usercode import is_reference
+from edgekit.types import Advice, Preprocess, SavedModel, TensorSpec
 
 if TYPE_CHECKING:
     from edgekit.pipeline.run import Run
@@ -32,9 +32,10 @@ class Items:
     """What a run judges by, and what it calibrates with.
 
     ``inputs`` are raw ``.npy`` files by input name, ``index`` the items of them that are judged
-    (also on disk, at ``index_path``), ``labels`` theirs. ``representative`` are preprocessed
-    ``.npy`` files by input name, of the items ``representative_index`` of
-    ``representative_source``.
+    (also on disk, at ``index_path``), ``labels`` theirs. ``columns`` are the judged items' slices
+    by name and ``groups`` the group that each belongs to, where the project names them; ``names``
+    is what the items are called, where they are files. ``representative`` are preprocessed ``.npy``
+    files by input name, of the items ``representative_index`` of ``representative_source``.
     """
 
     inputs: Mapping[str, Path]
@@ -51,6 +52,9 @@ class Items:
     representative_source: data.Dataset | None = None
     representative_index: Index | None = None
     seed: int = SEED
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    groups: npt.NDArray[Any] | None = None
+    names: npt.NDArray[Any] | None = None
 
 
 def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
@@ -61,16 +65,24 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
     project, plan = run.project, run.plan
     preprocess = project.data.preprocess.spec()
     with run.stage("data"):
-        judged = _open(run, project.data.evaluate)
-        labels = None
-        if judged and plan.options.evaluate and (labelled or judged.labels):
-            labels = judged.open_labels()
-        index, chosen, source = _choose(run, judged, labels)
+        judged = _open(run, project.data.evaluate, reference.inputs)
+        labels, groups = None, None
+        beside: Mapping[str, npt.NDArray[Any]] = {}
+        if judged and plan.options.evaluate:
+            if labelled or judged.labels:
+                labels = judged.open_labels()
+                _check_classes(run, judged, labels, reference)
+            beside = judged.columns(project.evaluate.slices)
+            if project.evaluate.group is not None:
+                groups = judged.columns([project.evaluate.group])[project.evaluate.group]
+        index, chosen, source = _choose(run, judged, labels, groups, reference.inputs)
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
         if judged and plan.options.evaluate:
             inputs = _matched(run, judged, reference, preprocess)
         index_path = _keep_index(run, index)
+        names = judged.names() if judged else None
+        preprocess = _as_decoded(preprocess, judged)
     metric = _metric(run, labels)
     return Items(
         inputs=inputs,
@@ -80,18 +92,21 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         digest=judged.digest if judged else "",
         metric=metric,
         preprocess=preprocess,
-        class_names=data.read_labels(project.data.labels, project.root),
+        class_names=_class_names(run) or (judged.class_names if judged else ()),
         representative=files,
         representative_digest=digest,
         representative_count=len(chosen),
         representative_source=source,
         representative_index=chosen,
+        columns={name: column[index] for name, column in beside.items()},
+        groups=groups[index] if groups is not None else None,
+        names=names[index] if names is not None else None,
     )
 
 
-def training_data(run: Run) -> data.Dataset | None:
-    """The training data, where the project names any."""
-    return _open(run, run.project.data.train)
+def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
+    """The training data, where the project names any, for a model's inputs where it is known."""
+    return _open(run, run.project.data.train, inputs)
 
 
 def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
@@ -108,22 +123,60 @@ def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
     return {}
 
 
-def _open(run: Run, source: str | None) -> data.Dataset | None:
+def _open(run: Run, source: str | None, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
     if source is None:
         return None
-    if is_reference(source):
-        found, cached = data.from_callable(source, run.project.root, run.store, run.worker)
-    else:
-        found, cached = data.from_file(run.project.root / source, run.store)
+    table, judged = run.project.data, run.project.evaluate
+    found, cached = data.open_source(
+        source, run.project.root, run.store, run.worker, table.preprocess.spec(), inputs=inputs,
+        columns=(*judged.slices, *([judged.group] if judged.group else [])),
+        label=table.label_column, class_names=_class_names(run),
+    )  # fmt: skip
     run.note(cached)
+    for notice in found.notices:
+        run.advise(Advice("EK-NOTE-002", "info", notice))
     return found
 
 
+def _as_decoded(preprocess: Preprocess, dataset: data.Dataset | None) -> Preprocess:
+    """The spec with the size and colours that pictures were really brought to."""
+    if dataset is None or dataset.pictures is None:
+        return preprocess
+    return replace(dataset.pictures, scale=preprocess.scale, offset=preprocess.offset)
+
+
+def _class_names(run: Run) -> tuple[str, ...]:
+    return data.read_labels(run.project.data.labels, run.project.root)
+
+
+def _check_classes(
+    run: Run, dataset: data.Dataset, labels: npt.NDArray[Any], reference: SavedModel
+) -> None:
+    """Refuse class numbers that are floats, or that may not be the model's. Raises DataError."""
+    sizes = {math.prod(size or 1 for size in spec.shape[1:]) for spec in reference.outputs}
+    outputs = sizes.pop()
+    if sizes or outputs == 1 or run.project.evaluate.metric not in (None, "accuracy"):
+        return
+    single = labels.size == len(labels)
+    if single and labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()):
+        message = f"{dataset.source}: the labels are whole numbers of dtype {labels.dtype}"
+        hint = f"the model gives {outputs} values per item: save class numbers as integers"
+        raise DataError("EK-DATA-012", message, hint)
+    if dataset.class_names and not _class_names(run) and len(dataset.class_names) != outputs:
+        message = (
+            f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
+            " values per item: which class is which output is not known"
+        )
+        hint = "name all the classes, in the order of the outputs: [data] labels = FILE or a list"
+        raise DataError("EK-DATA-018", message, hint)
+
+
 def _choose(
-    run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None
-) -> tuple[Index, Index, data.Dataset | None]:
+    run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None,
+    groups: npt.NDArray[Any] | None, inputs: tuple[TensorSpec, ...],
+) -> tuple[Index, Index, data.Dataset | None]:  # fmt: skip
     """Items to judge, items to calibrate with, and the dataset that the latter are from."""
-    everything = _limited(run, judged.count if judged else 0)
+    everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
     nothing = np.arange(0)
     if not run.plan.calibrated:
         return everything, nothing, None
@@ -143,9 +196,9 @@ def _choose(
         )
         run.advise(Advice("EK-NOTE-001", "info", message))
         _enough(judged.source, apart)
-        return parts.evaluation, parts.representative, judged
+        return _limited(run, parts.evaluation, labels, groups), parts.representative, judged
     name = run.project.data.train if wanted.from_ == "train" else wanted.from_
-    source = _open(run, name)
+    source = _open(run, name, inputs)
     assert source is not None  # noqa: S101  (the plan has checked it)
     classes = np.load(source.labels) if source.labels else None
     chosen = data.choose(classes, source.count, wanted.samples)
@@ -153,13 +206,25 @@ def _choose(
     return everything, chosen, source
 
 
-def _limited(run: Run, count: int) -> Index:
-    """All items, or as many as the run is limited to, drawn with its seed and in their order."""
-    limit = run.plan.options.limit
-    if limit is None or limit >= count:
-        return np.arange(count)
-    drawn = np.random.default_rng(run.plan.options.seed).choice(count, limit, replace=False)
-    return np.sort(drawn)
+def _limited(
+    run: Run, items: Index, labels: npt.NDArray[Any] | None, groups: npt.NDArray[Any] | None
+) -> Index:
+    """The items, or as many of them as the run is limited to, in their order.
+
+    They are drawn with the run's seed, each class in proportion; of groups whole ones, in an order
+    drawn so, while they fit (the first always).
+    """
+    limit, seed = run.plan.options.limit, run.plan.options.seed
+    if limit is None or limit >= len(items):
+        return items
+    if groups is None:
+        strata = labels[items] if labels is not None else None
+        return items[data.choose(strata, len(items), limit, seed)]
+    _, numbers, sizes = np.unique(groups[items], return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    fitting = np.cumsum(sizes[order]) <= limit
+    fitting[0] = True
+    return items[np.isin(numbers, order[fitting])]
 
 
 def _enough(source: str, count: int) -> None:

@@ -62,11 +62,37 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What happens to raw data before the model: ``x * scale + offset``, in float32."""
+    """What happens to raw data before the model: ``x * scale + offset``, in float32.
+
+    Pictures are made ``color`` (``rgb`` or ``grayscale``) and brought to ``resize`` (height,
+    width) before that, once, when the data is opened: stretched, or with ``crop`` (``center``) the
+    shorter side fitted and the centre taken. ``method`` is Pillow's filter by name, ``layout`` that
+    of raw arrays: ``nhwc`` or ``nchw``.
+    """
 
     scale: float = 1.0
     offset: float = 0.0
+    resize: tuple[int, int] | None = None
+    crop: str | None = None
+    color: str | None = None
+    method: str = "bilinear"
+    layout: str = "nhwc"
 
     @property
     def identity(self) -> bool:
+        """Whether scale and offset change nothing."""
         return self.scale == 1.0 and self.offset == 0.0
+
+    @property
+    def facts(self) -> dict[str, Json]:
+        """Scale and offset, and of the rest what is set."""
+        found: dict[str, Json] = {"scale": self.scale, "offset": self.offset}
+        if self.resize is not None:
+            found |= {"resize": list(self.resize), "method": self.method}
+        if self.crop is not None:
+            found["crop"] = self.crop
+        if self.color is not None:
+            found["color"] = self.color
+        if self.layout != "nhwc":
+            found["layout"] = self.layout
+        return found

@@ -18,7 +18,7 @@ from edgekit.training.fit import train
 from edgekit.worker import Worker
 
 SUBCLASSED = '''
-from edgekit.data.arrays import from_file
+from edgekit.data import from_file
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.store import Store

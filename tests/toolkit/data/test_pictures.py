@@ -1,0 +1,251 @@
+"""Folders of pictures: labels, size, colours, and what is refused by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sources import image, opened, picture
+
+from conftest import edgekit
+from edgekit import data
+from edgekit.converters import flatbuffer
+from edgekit.data import images
+from edgekit.errors import DataError, ProjectError
+from edgekit.project import Project
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.types import Preprocess
+
+SMALL = Preprocess(resize=(4, 6))
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Two classes with two pictures each; the two first of one name."""
+    for number, name in enumerate(("dog/1.png", "dog/2.jpg", "cat/1.png", "cat/3.bmp")):
+        picture(tmp_path / "pets" / name, 8 + number, 12, number)
+    return tmp_path
+
+
+def test_class_folders_become_labels_in_sorted_order(pets: Path) -> None:
+    found = opened("pets", pets, SMALL)
+    assert found.class_names == ("cat", "dog")
+    assert found.open_labels().tolist() == [0, 0, 1, 1]
+    assert found.open("x").shape == (4, 4, 6, 3)
+    assert found.open("x").dtype == np.uint8
+    assert found.columns(["y"])["y"].tolist() == ["cat", "cat", "dog", "dog"]
+
+
+def test_two_pictures_of_one_name_stay_two_items(pets: Path) -> None:
+    found = opened("pets", pets, SMALL)
+    assert found.names().tolist() == ["cat/1.png", "cat/3.bmp", "dog/1.png", "dog/2.jpg"]
+    assert (found.open("x")[0] != found.open("x")[2]).any()
+
+
+def test_labels_follow_the_order_of_the_models_classes(pets: Path) -> None:
+    found = opened("pets", pets, SMALL, class_names=("dog", "bird", "cat"))
+    assert found.class_names == ("dog", "bird", "cat")
+    assert found.open_labels().tolist() == [2, 2, 0, 0]
+
+
+def test_folder_is_refused_when_the_model_has_no_such_class(pets: Path) -> None:
+    with pytest.raises(DataError, match="no class is called 'dog'") as refused:
+        opened("pets", pets, SMALL, class_names=("cat", "dogs"))
+    assert refused.value.code == "EK-DATA-018"
+    assert "did you mean 'dogs'?" in refused.value.hint
+
+
+def test_class_without_pictures_keeps_its_number_and_is_told(pets: Path) -> None:
+    (pets / "pets" / "cow").mkdir()
+    found = opened("pets", pets, SMALL)
+    assert found.open_labels().tolist() == [0, 0, 2, 2]
+    assert found.notices == ("pets: class 'cow' has no pictures",)
+
+
+def test_numbers_as_class_names_count_in_the_order_of_text_and_it_is_told(tmp_path: Path) -> None:
+    for name in ("0", "2", "10"):
+        picture(tmp_path / "p" / name / "a.png", 4, 4)
+    found = opened("p", tmp_path)
+    assert found.class_names == ("0", "10", "2")
+    assert "in the order of text" in found.notices[0]
+    stated = opened("p", tmp_path, class_names=("0", "2", "10"))
+    assert stated.open_labels().tolist() == [0, 2, 1]
+    assert stated.notices == ()
+
+
+def test_flat_folder_has_no_labels(tmp_path: Path) -> None:
+    made = picture(tmp_path / "photos" / "a.png", 5, 7)
+    (tmp_path / "photos" / "._a.png").write_bytes(b"resource fork")
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    found = opened("photos", tmp_path)
+    assert found.labels is None
+    assert (found.open("x")[0] == made).all()
+    with pytest.raises(DataError, match="photos has no labels"):
+        found.open_labels()
+
+
+def test_model_gives_the_size_and_colours_that_the_spec_leaves_open(pets: Path) -> None:
+    found = opened("pets", pets, inputs=image("photo", 10, 10, 1))
+    assert found.open("x").shape == (4, 10, 10, 1)
+    (notice,) = found.notices
+    assert "4 of 4 pictures are stretched to 10x10, the model's size" in notice
+    assert "the app must do the same" in notice
+    assert found.pictures == Preprocess(resize=(10, 10), color="grayscale")
+
+
+def test_nothing_is_told_when_the_spec_states_the_size(pets: Path) -> None:
+    assert opened("pets", pets, SMALL, inputs=image("photo", 4, 6, 3)).notices == ()
+
+
+@pytest.mark.parametrize("method", sorted(images.FILTERS))
+def test_pictures_are_stretched_as_pillow_does(tmp_path: Path, method: str) -> None:
+    picture(tmp_path / "p" / "a.png", 9, 17)
+    found = opened("p", tmp_path, Preprocess(resize=(4, 6), method=method))
+    filtered = getattr(Image.Resampling, images.FILTERS[method])
+    with Image.open(tmp_path / "p" / "a.png") as original:
+        assert (found.open("x")[0] == np.asarray(original.resize((6, 4), filtered))).all()
+
+
+def test_crop_keeps_the_aspect_and_takes_the_centre(tmp_path: Path) -> None:
+    pixels = np.zeros((10, 30, 3), np.uint8)
+    pixels[:, 10:20] = 200
+    (tmp_path / "p").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "p" / "wide.png")
+    cropped = opened("p", tmp_path, Preprocess(resize=(10, 10), crop="center")).open("x")
+    stretched = opened("p", tmp_path, Preprocess(resize=(10, 10), method="nearest")).open("x")
+    assert (cropped == 200).all()
+    assert set(np.unique(stretched)) == {0, 200}
+
+
+def test_grayscale_is_one_channel_by_the_weights_of_bt601(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "p" / "red.png")
+    found = opened("p", tmp_path, Preprocess(color="grayscale"))
+    assert found.open("x").shape == (1, 2, 2, 1)
+    assert found.open("x")[0, 0, 0, 0] == 76
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("cat/1.png", lambda path: path.write_bytes(path.read_bytes()[:60])),
+        ("dog/2.jpg", lambda path: path.write_bytes(path.read_bytes()[:400])),
+        ("cat/3.bmp", lambda path: path.write_bytes(b"no picture")),
+    ],
+)
+def test_broken_picture_is_named(
+    pets: Path, name: str, damage: Callable[[Path], object]
+) -> None:  # fmt: skip
+    damage(pets / "pets" / name)
+    with pytest.raises(DataError, match=f"pets: {name} cannot be read as a picture") as refused:
+        opened("pets", pets, SMALL)
+    assert refused.value.code == "EK-DATA-003"
+
+
+def test_pictures_of_two_sizes_are_refused_when_no_size_is_known(pets: Path) -> None:
+    with pytest.raises(DataError, match=r"cat/3.bmp is 11x12, cat/1.png is 10x12") as refused:
+        opened("pets", pets)
+    assert "--resize HxW" in refused.value.hint
+
+
+def test_sixteen_bit_picture_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(tmp_path / "p" / "deep.png")
+    with pytest.raises(DataError, match=r"p: deep\.png has more than 8 bits per channel"):
+        opened("p", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "words"),
+    [
+        (lambda folder: folder.mkdir(), "EK-DATA-002", "neither .npy files nor pictures"),
+        (lambda folder: (picture(folder / "a.png", 2, 2), picture(folder / "b" / "c.png", 2, 2)),
+         "EK-DATA-002", "holds pictures, and folders of pictures"),
+        (lambda folder: (folder.mkdir(), (folder / "a.png").touch()), "EK-DATA-003", "a.png"),
+        (lambda _: None, "EK-DATA-001", "there is no data file"),
+    ],
+    ids=["no pictures", "mixed", "empty picture", "missing"],
+)  # fmt: skip
+def test_folder_is_refused_at_a_glance(
+    tmp_path: Path, make: Callable[[Path], object], code: str, words: str
+) -> None:
+    make(tmp_path / "folder")
+    with pytest.raises(DataError, match=words) as refused:
+        data.check_data_file(tmp_path / "folder")
+    assert refused.value.code == code
+
+
+def test_folder_is_read_again_when_a_picture_has_changed(pets: Path) -> None:
+    before = opened("pets", pets, SMALL)
+    assert opened("pets", pets, SMALL).digest == before.digest
+    picture(pets / "pets" / "cat" / "1.png", 10, 12, seed=9)
+    assert opened("pets", pets, SMALL).digest != before.digest
+
+
+def test_spec_is_what_the_project_file_and_the_bundle_have() -> None:
+    table = {"resize": [96, 128], "crop": "center", "color": "rgb", "scale": "1/255"}
+    project = {"model": {"source": "m.tflite"}, "data": {"preprocess": table}}
+    spec = Project.parse(project, Path()).data.preprocess.spec()
+    assert spec == Preprocess(1 / 255, resize=(96, 128), crop="center", color="rgb")
+    assert spec.facts == {
+        "scale": 1 / 255, "offset": 0.0, "resize": [96, 128], "crop": "center", "color": "rgb",
+        "method": "bilinear",
+    }  # fmt: skip
+    assert Preprocess().facts == {"scale": 1.0, "offset": 0.0}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"resize": [96]}, {"resize": [0, 4]}, {"crop": "left"}, {"method": "cubic"}],
+    ids=["one size", "no size", "crop", "method"],
+)  # fmt: skip
+def test_spec_is_refused_when_it_cannot_be_meant(wrong: dict[str, object]) -> None:
+    project = {"model": {"source": "m.tflite"}, "data": {"preprocess": wrong}}
+    with pytest.raises(ProjectError, match=r"data\.preprocess"):
+        Project.parse(project, Path())
+
+
+@pytest.mark.parametrize(
+    ("size", "refused", "words"),
+    [
+        ("4x6", False, "evaluation: 4 items of pets"),
+        ("4", True, "is not HEIGHTxWIDTH, such as 96x96"),
+    ],
+)
+def test_command_line_takes_a_size(pets: Path, size: str, refused: bool, words: str) -> None:
+    done = edgekit("lint-data", "--data", "pets", "--resize", size, "--crop", "center", cwd=pets)
+    assert words in done.stdout + done.stderr
+    assert (done.returncode == 2) == refused
+
+
+def test_real_photos_are_classified_by_the_model_that_they_are_for(
+    tmp_path: Path, test_data: Path
+) -> None:
+    coral = test_data / "coral"
+    photos = {"Egyptian cat": "cat.bmp", "chickadee": "bird.bmp", "mortarboard": "grace_hopper.bmp"}
+    for name, file in photos.items():
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        shutil.copy(coral / file, tmp_path / "photos" / name)
+    names = data.read_labels("imagenet_labels.txt", coral)
+    spec = Preprocess(scale=1 / 127.5, offset=-1.0, resize=(128, 128))
+    found = opened("photos", tmp_path, spec, class_names=names)
+    device = LocalDevice(tmp_path / "requests", tmp_path / "log.txt")
+    model = coral / "mobilenet_v1_0.25_128_quant.tflite"
+    (given,) = flatbuffer.read(model).graphs[0].inputs
+    (name,) = [flatbuffer.read(model).graphs[0].tensors[given].name]
+    request = {
+        "schema": 1, "mode": "evaluate", "runtime": "litert",
+        "models": [{"id": "m", "path": str(model), "outputs": str(tmp_path / "out")}],
+        "inputs": {name: str(found.arrays["x"])},
+        "preprocess": {"scale": spec.scale, "offset": spec.offset},
+    }  # fmt: skip
+    device.run(request)
+    (scores,) = [np.load(path) for path in sorted((tmp_path / "out").glob("*.npy"))]
+    # The smallest MobileNet sees the gown and the cap of the uniform's wearer.
+    top = np.argsort(scores, axis=1)[:, ::-1][:, :2]
+    assert [label in best for label, best in zip(found.open_labels(), top, strict=True)] == [
+        True
+    ] * 3

@@ -1,0 +1,129 @@
+"""Which items are judged: drawn with a seed, class by class, with their columns and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekit.converters.probe import probe_model
+from edgekit.errors import DataError
+from edgekit.pipeline.measure.subject import tflite_model
+from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items, supply
+from edgekit.project import Project
+from edgekit.types import Silent
+
+# Three of four items are of class 0; clips of ten.
+COUNT = 200
+Supplied = Callable[..., Items]
+
+
+@pytest.fixture
+def supplied(tmp_path: Path) -> Supplied:
+    """Items of a project in ``tmp_path`` around the smallest model, as its tables say."""
+    (tmp_path / "model.tflite").write_bytes(probe_model())
+    x = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
+    np.savez(
+        tmp_path / "d.npz", x=x, y=(np.arange(COUNT) % 4 == 0).astype(np.int64),
+        camera=np.where(np.arange(COUNT) % 2, "left", "right"), clip=np.arange(COUNT) // 10,
+    )  # fmt: skip
+
+    def supply_items(
+        data: dict[str, Any] | None = None, evaluate: dict[str, Any] | None = None,
+        labelled: bool = True, precision: str = "float32", **options: Any,
+    ) -> Items:  # fmt: skip
+        beside = {"slices": ["camera"], "group": "clip"}
+        table = {
+            "model": {"source": "model.tflite"},
+            "data": data or {"evaluate": "d.npz"},
+            "evaluate": beside if evaluate is None else evaluate,
+            "convert": {"precisions": [precision]},
+        }
+        plan = Plan.of(Project.parse(table, tmp_path), Options(**options))
+        with Run(plan, Silent()) as run:
+            return supply(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
+
+    return supply_items
+
+
+def test_columns_and_groups_are_those_of_the_judged_items(supplied: Supplied) -> None:
+    items = supplied()
+    assert items.columns["camera"].tolist() == ["right", "left"] * (COUNT // 2)
+    assert items.groups is not None
+    assert items.groups.tolist() == (np.arange(COUNT) // 10).tolist()
+    calibrated = supplied(precision="int8")
+    assert len(calibrated.index) == COUNT - COUNT // 5
+    assert (calibrated.columns["camera"] == np.where(calibrated.index % 2, "left", "right")).all()
+
+
+def test_equal_seeds_draw_equal_items(supplied: Supplied) -> None:
+    first, again, other = (supplied(limit=40, seed=seed) for seed in (7, 7, 8))
+    assert (first.index == again.index).all()
+    assert (first.index != other.index).any()
+    assert (np.diff(first.index) > 0).all()
+
+
+def test_limit_draws_each_class_in_proportion(supplied: Supplied) -> None:
+    evaluate = {"slices": ["camera", "clip"]}
+    for seed in range(5):
+        items = supplied(evaluate=evaluate, limit=40, seed=seed)
+        assert items.labels is not None
+        assert np.bincount(items.labels).tolist() == [30, 10]
+        assert len(items.columns["camera"]) == 40
+
+
+def test_limit_holds_beside_items_set_apart_for_calibration(supplied: Supplied) -> None:
+    items = supplied(evaluate={"slices": ["camera", "clip"]}, precision="int8", limit=40)
+    assert len(items.index) == 40
+    assert items.representative_index is not None
+    assert not np.isin(items.index, items.representative_index).any()
+
+
+def test_limit_keeps_groups_whole(supplied: Supplied) -> None:
+    items = supplied(limit=45, seed=1)
+    assert items.groups is not None
+    assert np.unique(items.groups, return_counts=True)[1].tolist() == [10] * 4
+    assert len(supplied(limit=5).index) == 10
+
+
+def test_items_without_labels_are_judged_by_metrics_that_need_none(
+    supplied: Supplied, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", np.ones((6, 4), np.float32))
+    items = supplied({"evaluate": "x.npy"}, {}, labelled=False)
+    assert items.labels is None
+    assert set(items.inputs) == {"x"}
+    assert len(items.index) == 6
+    with pytest.raises(DataError, match=r"x.npy has no labels"):
+        supplied({"evaluate": "x.npy"}, {})
+
+
+def test_column_that_is_not_there_is_refused_by_name(supplied: Supplied) -> None:
+    with pytest.raises(DataError, match=r"d\.npz has no column 'kamera'") as refused:
+        supplied(evaluate={"slices": ["kamera", "clip", "camera"]})
+    assert "camera" in refused.value.hint
+
+
+def test_class_numbers_are_refused_as_floats(supplied: Supplied, tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", x=np.ones((6, 4), np.float32), y=np.arange(6.0) % 2)
+    with pytest.raises(DataError, match="whole numbers of dtype float64") as refused:
+        supplied({"evaluate": "f.npz"}, {})
+    assert refused.value.code == "EK-DATA-012"
+
+
+def test_classes_are_refused_when_fewer_than_the_models_outputs(
+    supplied: Supplied, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c,d,y\n1,2,3,4,cat\n5,6,7,8,dog\n")
+    with pytest.raises(DataError, match="2 classes, the model gives 4") as refused:
+        supplied({"evaluate": "t.csv"}, {})
+    assert refused.value.code == "EK-DATA-018"
+    table = {"evaluate": "t.csv", "labels": ["bird", "cat", "cow", "dog"]}
+    items = supplied(table, {})
+    assert items.labels is not None
+    assert items.labels.tolist() == [1, 3]

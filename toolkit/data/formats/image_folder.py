@@ -1,0 +1,134 @@
+"""A folder of pictures: a folder per class, or all in one without labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from edgekit.data import images
+from edgekit.data.blocks import Writer
+from edgekit.data.class_names import numbered
+from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
+from edgekit.data.reading import Reading
+from edgekit.errors import DataError
+from edgekit.types import Json, Preprocess
+
+INPUT = "x"
+
+
+def matches(path: Path) -> bool:
+    return path.is_dir() and next(_names(path), None) is not None
+
+
+def check(path: Path) -> None:
+    """Refuse pictures both beside the class folders and in them, and ones that are not there."""
+    for names in _by_class(path, _names(path)).values():
+        for name in names[:1]:
+            check_file(path / name, "picture")
+
+
+def read(reading: Reading) -> tuple[Dataset, bool]:
+    """The pictures as ``x`` uint8 ``[N, height, width, channels]``, in the order of their paths.
+
+    Labels ``y`` are int64 class numbers: the place of the folder's name in
+    :attr:`Reading.class_names`, or else among the folders, sorted. The pictures' paths are kept
+    beside as ``file``. Raises :class:`DataError` that names a picture which cannot be read, or is
+    of another size than the first where no size is known.
+    """
+    files = list(_names(reading.path))
+    by_class = _by_class(reading.path, files)
+    names = () if "" in by_class else numbered(reading.source, by_class, reading.class_names)
+    spec = images.resolved(reading.preprocess, reading.inputs)
+    defaulted = reading.preprocess.resize is None and spec.resize is not None
+    key: dict[str, Json] = {
+        "content": reading.content(files),
+        "pictures": [list(spec.resize or ()), spec.crop, spec.color, spec.method],
+        "defaulted": defaulted,
+        "class_names": list(names),
+    }
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        return _decode(reading, spec, by_class, names, folder)
+
+    return reading.kept(key, make)
+
+
+def _decode(
+    reading: Reading, spec: Preprocess, by_class: Mapping[str, list[str]],
+    names: tuple[str, ...], folder: Path,
+) -> Mapping[str, Json]:  # fmt: skip
+    source = reading.source
+    writer = Writer(folder, source)
+    resized, first = 0, ""
+    size: tuple[int, ...] = ()
+    for name, files in by_class.items():
+        for shown in files:
+            picture, had = images.read(reading.path / shown, f"{source}: {shown}", spec)
+            resized += had != picture.shape[:2]
+            size, first = size or picture.shape[:2], first or shown
+            if picture.shape[:2] != size:
+                raise _sizes(source, shown, picture.shape, first, size)
+            item = {INPUT: picture, NAMES: shown}
+            writer.add({**item, LABELS: names.index(name)} if names else item)
+    notices = [
+        f"{source}: class {name!r} has no pictures" for name in by_class if not by_class[name]
+    ]
+    if not reading.class_names and list(names) != sorted(names, key=_as_number):
+        listed = ", ".join(names[:5])
+        notices.append(
+            f"{source}: the classes count in the order of text, as Keras reads such a folder:"
+            f" {listed} …; [data] labels gives another order"
+        )
+    if reading.preprocess.resize is None and resized:
+        notices.append(images.fitting(source, resized, writer.count, spec))
+    facts = dict(describe(source, writer.close()))
+    return {
+        **facts, "beside": [NAMES], "class_names": list(names), "notices": list(notices),
+        "pictures": images.decoded(picture, spec),
+    }  # fmt: skip
+
+
+def _as_number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def _sizes(
+    source: str, name: str, shape: tuple[int, ...], first: str, size: tuple[int, ...]
+) -> DataError:
+    message = (
+        f"{source}: {name} is {shape[0]}x{shape[1]}, {first} is {size[0]}x{size[1]}"
+        " (height x width)"
+    )
+    hint = "say to which size: --resize HxW, or [data.preprocess] resize = [height, width]"
+    return DataError("EK-DATA-019", message, hint)
+
+
+def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
+    """Pictures by class folder, in sorted order; under no name where there are no such folders."""
+    folders = [entry.name for entry in os.scandir(path) if entry.is_dir() and _shown(entry.name)]
+    found: dict[str, list[str]] = {name: [] for name in sorted(folders)}
+    for file in files:
+        folder, slash, _ = file.partition("/")
+        found.setdefault(folder if slash else "", []).append(file)
+    if "" in found and len(found) > 1:
+        if not any(found[name] for name in folders):
+            return {"": found[""]}
+        message = f"{path} holds pictures, and folders of pictures"
+        hint = "one folder per class, or all pictures in one folder and no classes"
+        raise DataError("EK-DATA-002", message, hint)
+    return found
+
+
+def _names(path: Path) -> Iterator[str]:
+    """The pictures below a folder that are not hidden, by their path there, sorted."""
+    for folder, folders, files in os.walk(path, followlinks=True):
+        folders[:] = sorted(filter(_shown, folders))
+        base = os.path.relpath(folder, path).replace(os.sep, "/")
+        for file in sorted(filter(_shown, files)):
+            if images.is_image(file):
+                yield file if base == "." else f"{base}/{file}"
+
+
+def _shown(name: str) -> bool:
+    return not name.startswith((".", "__"))

@@ -1,0 +1,235 @@
+"""A CSV table with a header: numeric columns are inputs, one column the labels."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.data.blocks import Writer
+from edgekit.data.class_names import numbered
+from edgekit.data.dataset import LABELS, Dataset, check_file, describe
+from edgekit.data.reading import Reading
+from edgekit.errors import DataError
+from edgekit.store import sha256
+from edgekit.types import Json
+
+INPUT = "x"
+LABEL_COLUMNS = (LABELS, "label")
+# ``left[0]``, ``left[1]`` … are the values of one input.
+ELEMENT = re.compile(r"^(.+)\[\d+\]$")
+CELLS = 1 << 16
+INTEGERS = (np.uint8, np.int16, np.int32, np.int64)
+
+
+@dataclass
+class _Column:
+    """What a column turned out to hold: whole numbers in a range, numbers, or text."""
+
+    place: int
+    text: bool
+    whole: bool = True
+    low: int = 0
+    high: int = 0
+
+
+def matches(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and not path.is_dir()
+
+
+def check(path: Path) -> None:
+    check_file(path, "data file")
+    _header(path)
+
+
+def read(reading: Reading) -> tuple[Dataset, bool]:
+    """The table's arrays: read twice, first for what the columns hold, then in blocks.
+
+    Numeric columns are the input ``x`` ``[N, columns]`` in their order, unless columns are called
+    like all of the model's inputs, or ``left[0]``, ``left[1]``…: then they are these inputs. Whole
+    numbers become the narrowest integers that hold them, others float32. Labels of text become
+    class numbers. Raises :class:`DataError` with line and column of what is no number.
+    """
+    path, header = reading.path, _header(reading.path)
+    label = _label(reading, header)
+    beside = [name for name in reading.columns if name in header and name != label]
+    key: dict[str, Json] = {
+        "sha256": sha256(path), "label": label, "beside": list(beside),
+        "inputs": [spec.name for spec in reading.inputs],
+        "class_names": list(reading.class_names),
+    }  # fmt: skip
+    return reading.kept(key, lambda folder: _convert(reading, header, label, beside, folder))
+
+
+def _convert(
+    reading: Reading, header: list[str], label: str | None, beside: list[str], folder: Path
+) -> Mapping[str, Json]:
+    path = reading.path
+    columns = _survey(path, header, label, beside)
+    names: tuple[str, ...] = ()
+    if label is not None and columns[label].text:
+        found = {row[columns[label].place] for _, row in _rows(path, header)}
+        names = numbered(reading.source, found, reading.class_names)
+    numbers = {name: number for number, name in enumerate(names)}
+    arrays = _arrays(reading, [name for name in header if name not in (label, *beside)])
+    if not arrays:
+        raise DataError("EK-DATA-003", f"{path} holds no inputs: {', '.join(header)}")
+    writer = Writer(folder, reading.source)
+    for _, rows in _blocks(path, header):
+        block: dict[str, Any] = {
+            name: _values(rows, [columns[part] for part in parts])
+            for name, parts in arrays.items()
+        }  # fmt: skip
+        if label is not None:
+            place = columns[label].place
+            block[LABELS] = (
+                np.array([numbers[row[place]] for row in rows])
+                if names
+                else _values(rows, [columns[label]])[:, 0]
+            )
+        for name in beside:
+            text = [row[columns[name].place] for row in rows]
+            block[name] = np.array(text) if columns[name].text else np.array(text, np.float64)
+        writer.extend(block)
+    facts = dict(describe(reading.source, writer.close()))
+    return {**facts, "beside": list(beside), "class_names": list(names)}
+
+
+def _values(rows: list[list[str]], columns: list[_Column]) -> Any:
+    texts = [[row[column.place] for column in columns] for row in rows]
+    if not all(column.whole for column in columns):
+        return np.array(texts, np.float64).astype(np.float32)
+    low, high = min(c.low for c in columns), max(c.high for c in columns)
+    held = [np.iinfo(dtype) for dtype in INTEGERS]
+    dtype = next(info.dtype for info in held if info.min <= low and high <= info.max)
+    return np.array(texts, np.int64).astype(dtype)
+
+
+def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
+    """The columns of each input, by its name."""
+    wanted = {spec.name for spec in reading.inputs}
+    parents = {name: found[1] for name in names if (found := ELEMENT.match(name))}
+    called = bool(wanted) and wanted <= set(names) | set(parents.values())
+    arrays: dict[str, list[str]] = {}
+    for name in names:
+        alone = name if called else INPUT
+        arrays.setdefault(parents.get(name, alone), []).append(name)
+    return arrays
+
+
+def _survey(
+    path: Path, header: list[str], label: str | None, beside: list[str]
+) -> dict[str, _Column]:
+    """What each column holds. Text is allowed in labels and in columns beside the inputs."""
+    columns = {name: _Column(place, False) for place, name in enumerate(header)}
+    free = {name for name in (label, *beside) if name is not None}
+    for lines, rows in _blocks(path, header):
+        for (name, column), texts in zip(columns.items(), zip(*rows, strict=True), strict=True):
+            if not column.text and not _take(column, texts):
+                if name not in free:
+                    at = next(k for k, text in enumerate(texts) if not _is_number(text))
+                    raise _no_number(path, lines[at], name, texts[at])
+                column.text = True
+            if name == label and "" in texts:
+                raise _no_number(path, lines[texts.index("")], name, "")
+    return columns
+
+
+def _take(column: _Column, texts: tuple[str, ...]) -> bool:
+    """Widen what a column holds by numbers; false where a text is none, or not finite."""
+    # Python reads 1_000 as a number; no table means that.
+    if any("_" in text for text in texts):
+        return False
+    try:
+        if column.whole and all(text.lstrip("+-").isdecimal() for text in texts):
+            whole = np.array(texts, np.int64)
+            column.low = min(column.low, int(whole.min()))
+            column.high = max(column.high, int(whole.max()))
+            return True
+        column.whole = False
+        return bool(np.isfinite(np.array(texts, np.float64)).all())
+    except OverflowError:
+        # An integer of more than 64 bits.
+        column.whole = False
+        return all(map(_is_number, texts))
+    except ValueError:
+        return False
+
+
+def _no_number(path: Path, line: int, name: str, text: str) -> DataError:
+    message = f"{path}, line {line}, column {name!r}: {text[:40]!r} is not a number"
+    hint = "remove the row, or the column; a text column can be a slice or a group, or the labels"
+    return DataError("EK-DATA-017", message, hint)
+
+
+def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Rows with their lines, so many cells at a time as memory is for."""
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    for line, row in _rows(path, header):
+        lines.append(line)
+        rows.append(row)
+        if len(rows) * len(header) >= CELLS:
+            yield lines, rows
+            lines, rows = [], []
+    if rows:
+        yield lines, rows
+
+
+def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Rows after the header with their line; blank lines are passed over. Raises DataError."""
+    lines = _lines(path)
+    next(lines)
+    for line, row in lines:
+        if not row:
+            continue
+        if len(row) != len(header):
+            message = f"{path}, line {line}: {len(row)} values for {len(header)} columns"
+            raise DataError("EK-DATA-017", message, f"the header is {', '.join(header)[:200]}")
+        yield line, [cell.strip() for cell in row]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        # What spreadsheets write begins with a byte order mark.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        hint = f"it must be text in UTF-8, with commas: {error}"
+        raise DataError("EK-DATA-003", f"{path} cannot be read as CSV", hint) from error
+
+
+def _header(path: Path) -> list[str]:
+    """The names of the columns. Raises :class:`DataError` where the first row has none."""
+    header = [cell.strip() for cell in next(_lines(path), (1, []))[1]]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if not header or not all(header) or all(_is_number(cell) for cell in header):
+        message = f"{path} has no header: its first row is {', '.join(header)[:100] or 'empty'}"
+        raise DataError("EK-DATA-002", message, "name the columns in the first row: x1,x2,y")
+    if twice:
+        raise DataError("EK-DATA-002", f"{path} has two columns called {', '.join(twice)}")
+    return header
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _label(reading: Reading, header: list[str]) -> str | None:
+    if reading.label is None:
+        return next((name for name in LABEL_COLUMNS if name in header), None)
+    if reading.label not in header:
+        message = f"{reading.path} has no column {reading.label!r} for labels"
+        raise DataError("EK-DATA-016", message, f"its columns are {', '.join(header)[:300]}")
+    return reading.label

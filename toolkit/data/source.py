@@ -1,0 +1,64 @@
+"""Open what the user calls data: a file, a folder, or a function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgekit.data.arrangement import arranged
+from edgekit.data.dataset import Dataset, check_file
+from edgekit.data.formats import FORMATS, Format, function, image_folder, records
+from edgekit.data.reading import Reading
+from edgekit.errors import DataError
+from edgekit.store import Store
+from edgekit.types import Preprocess, TensorSpec
+from edgekit.usercode import is_reference
+
+
+def open_source(
+    source: str, root: Path, store: Store, worker: Any, preprocess: Preprocess, *,
+    inputs: tuple[TensorSpec, ...] = (), columns: tuple[str, ...] = (), label: str | None = None,
+    class_names: tuple[str, ...] = (),
+) -> tuple[Dataset, bool]:  # fmt: skip
+    """The items of a source, below ``root``, as ``.npy`` files; whether the store had them.
+
+    :class:`edgekit.data.reading.Reading` says what the arguments mean. Scale and offset of the
+    spec are not applied: that is the runner's. Raises :class:`DataError`.
+    """
+    reading = Reading(
+        source, root, store, worker, preprocess, inputs, columns, label, class_names
+    )  # fmt: skip
+    if is_reference(source):
+        found, cached = function.read(reading)
+        decoded = False
+    else:
+        check_data_file(reading.path)
+        kind = _format(reading.path)
+        found, cached = kind.read(reading)
+        decoded = kind.read in (image_folder.read, records.read)
+    found, kept = arranged(found, preprocess, store, decoded)
+    return found, cached and kept
+
+
+def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
+    """The dataset in a file or folder as it is, where reading it needs no TensorFlow."""
+    return open_source(str(path), Path(), store, None, Preprocess())
+
+
+def check_data_file(path: Path) -> None:
+    """Refuse what :func:`open_source` cannot read, as far as a glance tells. Raises DataError."""
+    if not path.exists():
+        raise DataError("EK-DATA-001", f"there is no data file {path}")
+    _format(path).check(path)
+
+
+def _format(path: Path) -> Format:
+    for kind in FORMATS:
+        if kind.matches(path):
+            return kind
+    hint = f"give {', '.join(kind.title for kind in FORMATS)}, or a function: data.py:test"
+    if path.is_dir():
+        message = f"{path} is a folder that holds neither .npy files nor pictures"
+        raise DataError("EK-DATA-002", message, hint)
+    check_file(path, "data file")
+    raise DataError("EK-DATA-002", f"{path} is not a data file that edgekit reads", hint)
