@@ -15,6 +15,7 @@ from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import Asked
 from edgekit.project import FILE, DataTable, Project, TargetTable
 from edgekit.report import read, write
+from edgekit.report.measured import draw_worst
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
 from edgekit.types import Compared, Evaluated, Progress, Report, Silent
@@ -72,9 +73,11 @@ def evaluate(
 
     Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
     """
-    return measure.evaluate(
-        project, options or Options(), source, asked or Asked(), progress or Silent()
-    )
+    asked = asked or Asked()
+    done = measure.evaluate(project, options or Options(), source, asked, progress or Silent())
+    if asked.pictures is not None:
+        draw_worst(done, asked.pictures)
+    return done
 
 
 def compare(

@@ -149,7 +149,6 @@ class EvaluateTable(Table):
     postprocess: str | None = None
     slices: tuple[str, ...] = ()
     group: str | None = None
-    worst: int = Field(default=10, ge=0)
 
 
 class LimitsTable(Table):

@@ -15,9 +15,29 @@ from edgekit.cli.options import NOTHING, measured_options, project_of
 @click.command("evaluate")
 @click.argument("model", required=False)
 @measured_options
+@click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    metavar="COLUMN",
+    help="The metric for each value of a column of the data; repeatable.",
+)
+@click.option("--by-class", is_flag=True, help="The metric for each class.")
+@click.option(
+    "--worst",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How many of the worst items to list. Default: 5.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="Draw the worst items.",
+)
 @project_option
 @common
-def command(**options: Any) -> int:
+def command(**options: Any) -> int:  # fmt: skip
     """Score MODEL on every --device, with 95 % intervals.
 
     MODEL is a .tflite of any precision, or what `edgekit convert` takes: that runs in TensorFlow.
@@ -27,7 +47,9 @@ def command(**options: Any) -> int:
     from edgekit.report import measured as report
 
     project = project_of({**NOTHING, **options})
-    asked = asked_of(options)
+    asked = asked_of(
+        options, by_class=options["by_class"], worst=options["worst"], pictures=options["pictures"]
+    )
     with progress(options["quiet"]) as shown:
         done = api.evaluate(
             project, project.model.source, asked, api.Options(**options_of(options)), shown

@@ -130,6 +130,10 @@ def measured_options(function: Any) -> Any:
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
         click.option("--metric-output", metavar="NAME",
                      help="The output that the metric is taken on, where there are several."),
+        click.option("--postprocess", metavar="FILE:FUNCTION",
+                     help="Your function from the outputs by name to what the metric takes."),
+        click.option("--group", metavar="COLUMN",
+                     help="Items of one group count as one: windows of a clip."),
         *device_options(),
         *_loading_options(),
     )  # fmt: skip
@@ -249,8 +253,10 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         if options.get(key) is not None:
             preprocess[key] = options[key]
     table["data"] = {**data, "preprocess": preprocess}
-    if options["metric"]:
-        table["evaluate"] = {**(table.get("evaluate") or {}), "metric": options["metric"]}
+    evaluate = {key: options.get(key) for key in ("metric", "postprocess", "group", "slices")}
+    given = {key: value for key, value in evaluate.items() if value}
+    if given:
+        table["evaluate"] = {**(table.get("evaluate") or {}), **given}
     compress = _schemes(options)
     if compress:
         table["compress"] = {**(table.get("compress") or {}), **compress}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.report import words
@@ -21,6 +21,7 @@ from edgekit.types import (
 
 SCHEMA_VERSION = 1
 WIDEST = 30
+CONFUSED = 3
 
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
@@ -39,9 +40,64 @@ def _plain(value: Json) -> Json:
 
 
 def evaluated(done: Evaluated) -> Iterator[object]:
-    """The models with their metric, then the slices and worst items that were asked for."""
+    """The models with their metric, each class or slice, what is confused, and the worst items."""
     yield drawn(_headings(done.settings), (Row(_model_cells(one, done.settings), _style(one))
                                            for one in done.models))  # fmt: skip
+    yield from _sliced(done)
+    yield from _lines(done)
+
+
+def _sliced(done: Evaluated) -> Iterator[object]:
+    bounded = bool(done.settings["bounded"])
+    metric = str(done.settings["metric"])
+    for name in dict.fromkeys(one["name"] for one in done.slices):
+        rows = []
+        for one in done.slices:
+            if one["name"] != name:
+                continue
+            found = Measurement(**one["metric"])
+            value = words.value(found, bounded)
+            rows.append(Row((
+                (str(one["value"]), ""), (f"{one['count']:,}", ""),
+                (value, ""), (words.interval(found, bounded), ""),
+                (str(one["note"] or found.reason), ""),
+            )))  # fmt: skip
+        titles = [(str(name), ""), ("items", ""), (metric, ""), ("95 % interval", ""), ("", "")]
+        yield drawn(titles, rows)
+
+
+def _lines(done: Evaluated) -> Iterator[str]:
+    """What is confused most, and the worst items, in words."""
+    pairs = done.details.get("confused") or ()
+    if pairs:
+        listed = ", ".join(
+            f"{one['label']} as {one['answer']} {one['count']} ({100 * one['share']:.1f} %)"
+            for one in list(pairs)[:CONFUSED]
+        )
+        yield f"confused most: {listed}"
+    if done.worst:
+        yield "worst items: " + "; ".join(_worst(one) for one in done.worst)
+
+
+def _worst(one: Mapping[str, Json]) -> str:
+    name = one["name"] or one["item"]
+    if one["label"] is None or one["answer"] is None:
+        return f"{name} ({one['score']:.3g})"
+    return f"{name} is {one['label']}, answered {one['answer']} ({one['score']:.3g})"
+
+
+def draw_worst(done: Evaluated, path: Path) -> None:
+    """Write a PNG sheet of the worst items. Raises :class:`DataError` where one is no picture."""
+    import numpy as np
+
+    from edgekit.report.pictures import draw
+
+    assert done.images is not None  # noqa: S101  (asked for together)
+    raw = np.load(done.images, mmap_mode="r")
+    numbers = [int(one["item"]) for one in done.worst]
+    labels = [str(one["label"]) for one in done.worst]
+    answers = [str(one["answer"]) for one in done.worst]
+    draw(numbers, [np.asarray(raw[number]) for number in numbers], labels, answers, path)
 
 
 def compared(done: Compared) -> Iterator[object]:

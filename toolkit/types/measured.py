@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgekit.types.candidates import Latency, Memory, PairedCounts
 from edgekit.types.outcome import Advice, Verdict
@@ -63,7 +64,11 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Models on devices, each by itself: the metric, its details, slices and worst items."""
+    """Models on devices, each by itself: the metric, its details, slices and worst items.
+
+    ``details``, ``slices`` and ``worst`` are of the first that answered; ``images`` the raw items
+    that the worst of may be drawn from.
+    """
 
     run: str
     settings: Mapping[str, Json]
@@ -71,6 +76,7 @@ class Evaluated:
     details: Mapping[str, Json]
     slices: tuple[Mapping[str, Json], ...]
     worst: tuple[Mapping[str, Json], ...]
+    images: Path | None
     advice: tuple[Advice, ...]
     verdict: Verdict
 

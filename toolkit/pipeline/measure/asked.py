@@ -23,8 +23,7 @@ class Asked:
     delegate: str | None = None
     metric_output: str | None = None
     by_class: bool = False
-    slices: tuple[str, ...] = ()
-    worst: int = 0
+    worst: int | None = None
     pictures: Path | None = None
     max_drop: float | None = None
     max_flips: float | None = None

@@ -12,7 +12,7 @@ from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.evaluate import runs, scored, settings
+from edgekit.pipeline.measure.evaluate import runs, scored, settings, takes_labels, truths
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.supply import Items, supply
@@ -42,7 +42,7 @@ def compare(
         found = obtained(run, sources, asked.devices)
         subject = found[0].subject
         assert subject is not None  # noqa: S101  (the first is there, or an error)
-        items = supply(run, subject.model)
+        items = supply(run, subject.model, labelled=takes_labels(run))
         with run.stage("evaluate"):
             found = tuple(
                 answered(run, one, items, subject.model, asked, strict=one is found[0])
@@ -77,8 +77,7 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
     name = other.measured.id
     if not other.ready or first.answers is None or other.answers is None:
         return Contrast(name)
-    assert items.labels is not None  # noqa: S101  (supply has checked it)
-    drop, counts = metrics.drop(items.metric, items.labels, first.answers, other.answers)
+    drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
     together = pairs(first, other)
     return Contrast(
         id=name,
@@ -99,7 +98,7 @@ def _limit(first: Given, rules: Rules) -> float:
 
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
     """The share of items that the two put into different classes, with Wilson's interval."""
-    if not metric.binary:
+    if metric.reads != "classes":
         return Measurement.unavailable("1", f"{metric.name} does not put items into classes")
     differ = metrics.predicted_class(mine) != metrics.predicted_class(theirs)
     return _share(int(np.sum(differ)), len(differ))

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from edgekit.errors import RunnerError
-from edgekit.evaluation import metrics
-from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.errors import DataError, RunnerError
+from edgekit.evaluation import metrics, postprocess
+from edgekit.evaluation.metrics.metric import Array
+from edgekit.evaluation.slices import slices
+from edgekit.evaluation.worst import worst
+from edgekit.gate.verdict import EXIT_CODES
+from edgekit.gate.verdict import worst as worst_status
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
-from edgekit.types import (
-    CheckResult,
-    Evaluated,
-    Json,
-    Progress,
-    Status,
-    Verdict,
-)
+from edgekit.types import CheckResult, Evaluated, Json, Progress, Status, Verdict
+
+WORST = 5
 
 
 def evaluate(
@@ -36,39 +37,44 @@ def evaluate(
     with measuring(project, options, source, progress) as run:
         found = obtained(run, (source,), asked.devices)
         first = next(one.subject for one in found if one.subject is not None)
-        items = supply(run, first.model)
+        items = supply(run, first.model, labelled=takes_labels(run))
         with run.stage("evaluate"):
             strict = len(found) == 1
             found = tuple(answered(run, one, items, first.model, asked, strict) for one in found)
             found = tuple(scored(run, one, items, asked, strict) for one in found)
         checks = tuple(runs(one) for one in found)
-        status = worst(check.status for check in checks)
+        status = worst_status(check.status for check in checks)
+        looked = next((one for one in found if one.ready), None)
         return Evaluated(
             run=run.id,
             settings=settings(run, items, asked),
             models=tuple(one.measured for one in found),
-            details={},
-            slices=(),
-            worst=(),
+            details=_details(looked, items) if looked else {},
+            slices=_slices(looked, items, asked) if looked else (),
+            worst=_worst(looked, items, asked) if looked else (),
+            images=_images(items) if asked.pictures else None,
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
         )
 
 
+def takes_labels(run: Run) -> bool:
+    """Whether the metric needs labelled items: one of reconstruction does not."""
+    name = run.project.evaluate.metric
+    found = metrics.find(name, run.project.root) if name else None
+    return found is None or found.takes_labels
+
+
 def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = False) -> Given:
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
-    if not given.ready:
+    if given.outputs is None or given.items is None:
         return given
-    wanted = asked.metric_output or run.project.evaluate.output
     try:
-        outputs = np.asarray(output_of(given, wanted))
-        assert items.labels is not None  # noqa: S101  (supply has checked it)
-        if len(outputs) != len(items.labels):
-            message = (
-                f"{given.measured.id} gave {len(outputs)} answers to {len(items.labels)} items"
-            )
-            raise RunnerError("EK-RUNNER-005", message)
-        found = metrics.measure(items.metric, items.labels, outputs)
+        answers = metrics.prepared(
+            items.metric, _open(given.items), items.index, items.preprocess,
+            _predicted(run, given, asked), items.groups,
+        )  # fmt: skip
+        found = metrics.measure(items.metric, truths(items), np.asarray(answers))
     except RunnerError as error:
         if strict:
             raise
@@ -76,7 +82,83 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
             given.measured, status=Status.INCOMPATIBLE, problem=problem(error), metric=None
         )
         return replace(given, measured=failed, outputs=None)
-    return replace(given, measured=replace(given.measured, metric=found), answers=outputs)
+    return replace(given, measured=replace(given.measured, metric=found), answers=answers)
+
+
+def truths(items: Items) -> Array | None:
+    """The labels as the metric takes them: one per group, where items are grouped."""
+    if items.groups is None or items.labels is None:
+        return items.labels
+    return metrics.group_labels(items.metric, items.labels, items.groups)
+
+
+def _predicted(run: Run, given: Given, asked: Asked) -> Array:
+    """The output that the metric is taken on, or what the user's function makes of all."""
+    hook = run.project.evaluate.postprocess
+    if hook is not None and given.outputs is not None:
+        return postprocess.applied(postprocess.resolve(hook, run.project.root), given.outputs)
+    return np.asarray(output_of(given, asked.metric_output or run.project.evaluate.output))
+
+
+def _open(items: Items) -> Mapping[str, Array]:
+    return {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
+
+
+def _details(given: Given, items: Items) -> Mapping[str, Json]:
+    assert given.answers is not None  # noqa: S101  (it has answered)
+    found = metrics.details(items.metric, truths(items), given.answers, items.class_names)
+    return {} if found is None else {"model": given.measured.id, **found.to_json()}
+
+
+def _slices(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
+    assert given.answers is not None  # noqa: S101  (it has answered)
+    columns = dict(items.columns)
+    if asked.by_class and items.labels is not None:
+        classes = metrics.true_class(items.labels)
+        named = items.class_names
+        columns["class"] = np.asarray(named)[classes] if named else classes
+    return tuple(
+        dataclasses.asdict(one)
+        for name, column in columns.items()
+        for one in slices(items.metric, truths(items), given.answers, column, name)
+    )
+
+
+def _worst(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
+    """The worst items by their number in the data, with their file where they are files."""
+    assert given.answers is not None  # noqa: S101  (it has answered)
+    count = asked.worst if asked.worst is not None else items_shown(given)
+    found = worst(items.metric, truths(items), given.answers, count) if count else ()
+    grouped = items.groups is not None
+    return tuple(
+        {
+            **dataclasses.asdict(one),
+            "item": one.item if grouped else int(items.index[one.item]),
+            "name": str(items.names[one.item]) if items.names is not None else "",
+            "label": _called(one.label, items), "answer": _called(one.answer, items),
+        }
+        for one in found
+    )  # fmt: skip
+
+
+def items_shown(given: Given) -> int:
+    """How many of the worst items are listed where nobody says."""
+    return min(WORST, given.measured.items)
+
+
+def _called(value: int | float | None, items: Items) -> Json:
+    """A class by its name, where classes have names."""
+    known = isinstance(value, int) and 0 <= value < len(items.class_names)
+    return items.class_names[int(value or 0)] if known else value
+
+
+def _images(items: Items) -> Path:
+    """The raw items, where the model's only input takes pictures."""
+    for path in items.inputs.values():
+        if len(items.inputs) == 1 and np.load(path, mmap_mode="r").ndim in (3, 4):
+            return path
+    hint = "leave out --pictures"
+    raise DataError("EK-DATA-044", "the model takes no pictures that could be drawn", hint)
 
 
 def runs(given: Given) -> CheckResult:
@@ -94,6 +176,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
         "direction": items.metric.direction,
         "bounded": items.metric.bounded,
         "items": len(items.index),
+        "groups": len(np.unique(items.groups)) if items.groups is not None else None,
         "limit": options.limit,
         "seed": options.seed,
         "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
