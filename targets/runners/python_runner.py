@@ -237,7 +237,7 @@ class Job:
 
     def __init__(self, request: Dict[str, Any], model: Dict[str, Any]):
         opening = time.perf_counter()
-        self.request, self.entry = request, model
+        self.request, self.entry, self.id = request, model, str(model["id"])
         opener = RUNTIMES[request["runtime"]][0]()
         delegate = [chosen_delegate(request)] if request["runtime"] in DELEGATES else []
         self.threads = chosen_threads(request)
@@ -381,9 +381,7 @@ def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, Any]:
     """All items through one model; what the result says of it."""
-    progress = Progress(
-        result, str(job.entry["id"]), folder / job.request.get("part", "progress-0.json")
-    )
+    progress = Progress(result, job.id, folder / job.request.get("part", "progress-0.json"))
     progress(job.start, min(job.start + 1, job.stop))
     first_ns, memory = job.first()
     throughput = beside("throughput")
