@@ -50,7 +50,10 @@ class Dataset:
         """The labels, in memory. Raises :class:`DataError` where there are none."""
         if self.labels is None:
             names = ", ".join(sorted(self.arrays))
-            hint = f"it holds {names}: add the labels as an array called {LABELS!r}"
+            hint = (
+                f"it holds {names}: add the labels as an array or column called {LABELS!r}, or as"
+                " one folder of pictures per class"
+            )
             raise DataError("EK-DATA-005", f"{self.source} has no labels", hint)
         return np.load(self.labels)  # type: ignore[no-any-return]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.data.dataset import Dataset, dataset_of
+from edgekit.errors import DataError
 from edgekit.store import Store, sha256
 from edgekit.types import Json, Preprocess, TensorSpec
 
@@ -47,19 +48,29 @@ class Reading:
     def content(self, names: Iterable[str]) -> str:
         """A digest of files below :attr:`path` and their names, in this order.
 
-        They are read once, and again where a name, a size or a time of change differs.
+        They are read once, and again where a name, a size or a time of change differs. Raises
+        :class:`DataError` where one cannot be read.
         """
         names = list(names)
-        stamps = hashlib.sha256(str(self.path.resolve()).encode())
-        for name in names:
-            stat = (self.path / name).stat()
-            stamps.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+
+        def digest(start: str, of: Callable[[Path], str]) -> str:
+            found = hashlib.sha256(start.encode())
+            for name in names:
+                try:
+                    found.update(f"{name}\0{of(self.path / name)}\n".encode())
+                except OSError as error:
+                    message = f"{self.source}: {name} cannot be read: {error.strerror}"
+                    raise DataError("EK-DATA-003", message) from error
+            return found.hexdigest()
 
         def make(_: Path) -> Mapping[str, Json]:
-            digest = hashlib.sha256()
-            for name in names:
-                digest.update(f"{name}\0{sha256(self.path / name)}\n".encode())
-            return {"digest": digest.hexdigest()}
+            return {"digest": digest("", sha256)}
 
-        key: dict[str, Json] = {"stamps": stamps.hexdigest()}
+        stamps = digest(str(self.path.resolve()), _stamp)
+        key: dict[str, Json] = {"stamps": stamps}
         return str(self.store.obtain("content", key, make).facts["digest"])
+
+
+def _stamp(path: Path) -> str:
+    stat = path.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"

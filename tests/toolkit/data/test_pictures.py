@@ -152,6 +152,21 @@ def test_pictures_of_two_sizes_are_refused_when_no_size_is_known(pets: Path) -> 
     assert "--resize HxW" in refused.value.hint
 
 
+def test_links_are_followed_once(pets: Path) -> None:
+    (pets / "pets" / "cat" / "back").symlink_to(pets / "pets")
+    (pets / "pets" / "cow").symlink_to(pets / "more")
+    picture(pets / "more" / "1.png", 4, 4)
+    assert opened("pets", pets, SMALL).names().tolist() == [
+        "cat/1.png", "cat/3.bmp", "cow/1.png", "dog/1.png", "dog/2.jpg",
+    ]  # fmt: skip
+
+
+def test_link_to_nothing_is_named(pets: Path) -> None:
+    (pets / "pets" / "cat" / "9.png").symlink_to(pets / "gone.png")
+    with pytest.raises(DataError, match=r"pets: cat/9\.png cannot be read: No such file"):
+        opened("pets", pets, SMALL)
+
+
 def test_sixteen_bit_picture_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(tmp_path / "p" / "deep.png")

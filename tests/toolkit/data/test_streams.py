@@ -202,6 +202,7 @@ write("pictures.tfrecord", pictures)
 write("odd.tfrecord", [*numbers, {"x": np.arange(4.0), "y": 1}])
 write("short.tfrecord", [*numbers, {"x": np.arange(3.0), "y": 1, "camera": "a"}])
 write("broken.tfrecord", [pictures[0], {**pictures[1], "image/encoded": png(1)[:60]}])
+write("two.tfrecord", [{"a": png(0), "b": png(1), "y": 1}])
 write("bytes.tfrecord", [{"x": b"\\x00\\x01raw", "y": 1}])
 whole = (HERE / "numbers.tfrecord").read_bytes()
 (HERE / "truncated.tfrecord").write_bytes(whole[:-9])
@@ -233,7 +234,7 @@ case("resized", read("pictures.tfrecord", spec=Preprocess(color="grayscale", res
 case("relabelled", read("numbers.tfrecord", ("camera",), "quality"))
 for name in ("odd", "short", "broken", "truncated", "flipped"):
     case(name, read(f"{name}.tfrecord", ("camera",)))
-for name in ("bytes", "other"):
+for name in ("bytes", "other", "two"):
     case(name, read(f"{name}.tfrecord"))
 
 (HERE / "data.py").write_text('''
@@ -295,6 +296,7 @@ def test_encoded_pictures_and_their_class_are_known_by_name(streamed: dict[str, 
         ("flipped", "flipped.tfrecord: record 0 cannot be read"),
         ("bytes", "EK-DATA-009 bytes.tfrecord: record 0: 'x' is bytes, and no encoded picture"),
         ("other", "other.tfrecord: record 0 "),
+        ("two", "EK-DATA-010 two.tfrecord: record 0 has several features that are 'x'"),
         (
             "relabelled",
             "EK-DATA-016 numbers.tfrecord: record 0 has no feature 'quality' for labels",

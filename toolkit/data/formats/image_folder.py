@@ -74,7 +74,8 @@ def _decode(
     notices = [
         f"{source}: class {name!r} has no pictures" for name in by_class if not by_class[name]
     ]
-    if not reading.class_names and list(names) != sorted(names, key=_as_number):
+    numbers = all(name.isdecimal() for name in names)
+    if numbers and not reading.class_names and list(names) != sorted(names, key=int):
         listed = ", ".join(names[:5])
         notices.append(
             f"{source}: the classes count in the order of text, as Keras reads such a folder:"
@@ -87,10 +88,6 @@ def _decode(
         **facts, "beside": [NAMES], "class_names": list(names), "notices": list(notices),
         "pictures": images.decoded(picture, spec),
     }  # fmt: skip
-
-
-def _as_number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdecimal() else (0, name)
 
 
 def _sizes(
@@ -122,8 +119,14 @@ def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
 
 def _names(path: Path) -> Iterator[str]:
     """The pictures below a folder that are not hidden, by their path there, sorted."""
+    seen: set[str] = set()
     for folder, folders, files in os.walk(path, followlinks=True):
-        folders[:] = sorted(filter(_shown, folders))
+        # A link may lead back up.
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(filter(_shown, folders))
+        if real in seen:
+            continue
+        seen.add(real)
         base = os.path.relpath(folder, path).replace(os.sep, "/")
         for file in sorted(filter(_shown, files)):
             if images.is_image(file):

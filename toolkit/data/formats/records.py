@@ -132,18 +132,24 @@ def _item(
     for name in sorted(features):
         feature = features[name]
         kind = feature.WhichOneof("kind")
+        called = name
         if name == labelled:
-            item[LABELS] = _number(where, name, feature, kind)
-        elif name in NAME_FEATURES and kind == "bytes_list":
-            item[NAMES] = _text(feature)
-        elif name in columns and kind == "bytes_list":
-            item[name] = _text(feature)
+            called, value = LABELS, _number(where, name, feature, kind)
+        elif kind == "bytes_list" and (name in columns or name in NAME_FEATURES):
+            called, value = name if name in columns else NAMES, _text(feature)
         elif name in NOTES and name not in columns:
             continue
         elif kind == "bytes_list":
-            item[_only(INPUT, item)], had[INPUT] = _picture(where, name, feature, spec)
+            called = INPUT
+            value, had[INPUT] = _picture(where, name, feature, spec)
         else:
-            item[name] = _values(where, name, feature, kind)
+            value = _values(where, name, feature, kind)
+        if called in item:
+            message = f"{where} has several features that are {called!r}, one of them {name!r}"
+            raise DataError(
+                "EK-DATA-010", message, "records of one picture, or of arrays, are read"
+            )
+        item[called] = value
     return item, had
 
 
@@ -154,13 +160,6 @@ def _picture(where: str, name: str, feature: Any, spec: Preprocess) -> tuple[Any
         hint = "name a text feature as a slice or a group; save other values as numbers"
         raise DataError("EK-DATA-009", message, hint)
     return images.read(content, f"{where}, {name!r}", spec)
-
-
-def _only(name: str, item: Mapping[str, Any]) -> str:
-    if name in item:
-        message = f"a record has several pictures: {name!r} is taken"
-        raise DataError("EK-DATA-002", message, "records with one picture are read")
-    return name
 
 
 def _text(feature: Any) -> str:
