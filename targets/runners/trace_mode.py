@@ -107,7 +107,10 @@ class Tracer:
         """A tensor as it is stored. Raises :class:`ValueError` where there is none."""
         if index not in self._details:
             raise ValueError("the runtime has no such tensor")
-        value = self.interpreter.get_tensor(index)
+        try:
+            value = self.interpreter.get_tensor(index)
+        except ValueError as error:
+            raise ValueError("the runtime keeps nothing of it") from error
         if value.dtype.kind not in "fiub":
             raise ValueError("it holds no real numbers")
         return value

@@ -123,6 +123,21 @@ def test_first_fall_names_the_planted_fault(compare: Compare, fault: str) -> Non
         assert found.ranked[0].name == where
 
 
+def test_a_small_addend_that_falls_without_effect_is_absorbed(compare: Compare) -> None:
+    """One branch a hundred times smaller than the other, and in a step far too wide."""
+    of = layered.weights()
+    for name in ("minus", "minus_bias"):
+        of[name] = of[name] / 100
+    found = compare(layered.float_file(of), layered.int8_file(of, ranges={"minus": 1.5}))
+    minus = next(one for one in found.layers if one.name == "minus")
+    assert (minus.falls, minus.absorbed) == (True, True)
+    assert found.first_fall is None
+    assert found.ranked[-1] == minus
+    # As wide a step in the branch that is the sum's signal has an effect.
+    found = compare(layered.float_file(of), layered.int8_file(of, ranges={"plus": 150}))
+    assert first(found) == "plus"
+
+
 def test_first_fall_is_a_nan_that_only_the_right_has(compare: Compare) -> None:
     of = layered.weights()
     left = layered.float_file(of)

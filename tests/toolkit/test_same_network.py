@@ -10,6 +10,7 @@ from typing import Any
 import layered
 import numpy as np
 import pytest
+from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.probe import probe_model
@@ -113,6 +114,23 @@ def test_other_shapes_are_another_structure() -> None:
     found = against(layered.float_file(of))
     assert found.verdict == "different structure"
     assert "FULLY_CONNECTED (scores) [(10, 128)] and [(12, 128)]" in found.reason
+
+
+def looped(seed: int) -> bytes:
+    """A loop whose body holds a dense layer, and nothing else with weights."""
+    kernel = np.random.default_rng(seed).normal(size=(16, 16)).astype(np.float32)
+    step = {"kind": "WhileOptions", "condSubgraphIndex": 1, "bodySubgraphIndex": 2}
+    main = G([T("x", (1, 16)), T("y", (1, 16))], [N("WHILE", ["x"], ["y"], 1, step)], ["x"], ["y"])
+    goes_on = G([T("c", (1, 16)), T("no", (1,), "BOOL", np.array([False]))], [], ["c"], ["no"],
+                signature=None)  # fmt: skip
+    dense = N("FULLY_CONNECTED", ["b", "k", None], ["z"], 1, {"kind": "FullyConnectedOptions"})
+    tensors = [T("b", (1, 16)), T("k", (16, 16), data=kernel), T("z", (1, 16))]
+    return build(main, goes_on, G(tensors, [dense], ["b"], ["z"], signature=None))
+
+
+def test_weights_in_the_body_of_a_loop_count() -> None:
+    assert compared(looped(1), looped(1)).verdict == "same weights"
+    assert compared(looped(1), looped(2)).verdict == "different weights"
 
 
 def test_files_without_weights_tell_nothing() -> None:

@@ -28,7 +28,7 @@ def layer_table(found: LayerParity, most: int | None = None) -> object:
 
 def _row(layer: Layer, first: Layer | None) -> Row:
     mark = "falls here first" if layer is first else "falls" if layer.falls else ""
-    below = "absorbed behind it" if mark and layer.absorbed else ""
+    below = "without effect" if mark and layer.absorbed else ""
     if not mark and layer.sqnr.value is None and layer.sqnr.reason != EQUAL:
         mark = layer.sqnr.reason
     return Row((
@@ -61,7 +61,8 @@ def layer_lines(found: LayerParity) -> Iterator[Line]:
     yield f"{found.left} against {found.right}: {len(found.layers)} tensors, {found.n} items", ""
     first = found.first_fall
     if first is None:
-        yield f"no layer falls by more than {FALL:g} dB beyond what rounding explains", ""
+        effect = " with an effect" if any(one.falls for one in found.layers) else ""
+        yield f"no layer falls by more than {FALL:g} dB beyond sound rounding{effect}", ""
     elif first.broken:
         yield f"falls first at {first.operator} {first.name}: {first.sqnr.reason}", "red"
     else:

@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Flow:
-    """The main graph of a file as steps, in execution order.
+    """A graph of a file as steps, in execution order.
 
     ``roots`` give the value that a tensor holds, for each tensor that depends on the inputs;
     ``readers`` the numbers of the steps that read a value.
@@ -84,9 +84,9 @@ class Flow:
         return [shape for shape in shapes if len(shape) > 1]
 
 
-def flow(file: TFLiteFile) -> Flow:
-    """The steps of a file's main graph; loops and branches are one step each."""
-    graph = file.graphs[0]
+def flow(file: TFLiteFile, number: int = 0) -> Flow:
+    """The steps of one of a file's graphs; loops and branches are one step each."""
+    graph = file.graphs[number]
     roots = {index: index for index in graph.inputs}
     # Constants that DEQUANTIZE and the like only prepare, by the tensor that holds the result.
     contents: dict[int, int] = {}

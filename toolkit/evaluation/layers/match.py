@@ -58,8 +58,8 @@ class Matching:
     right_only: tuple[str, ...] = ()
 
 
-def match(left: TFLiteFile, right: TFLiteFile) -> Matching:
-    """Match the main graphs of two files.
+def match(left: TFLiteFile, right: TFLiteFile, graph: int = 0) -> Matching:
+    """Match two files' graphs of one number: the main one, or the body of a loop.
 
     Both are walked from the inputs (paired by name, else by position). Operators are paired that
     are of one kind and read what is paired; fused activations count as operators. A MUL or ADD
@@ -67,13 +67,13 @@ def match(left: TFLiteFile, right: TFLiteFile) -> Matching:
     equally, the shapes decide, then the weights, then names, then order. What cannot be reached
     like this is paired by kind, shape and order, and the walk goes on from there.
     """
-    ours, theirs = flow(left), flow(right)
+    ours, theirs = flow(left, graph), flow(right, graph)
     if ours.graph == theirs.graph:
         own = {index: index for index in theirs.roots}
         pairs = tuple(zip(ours.steps, theirs.steps, strict=True))
         return Matching(tuple(_rows(theirs, ours, own, {}, everything=True)), pairs)
     walk = _Walk(left, right, ours, theirs)
-    walk.run()
+    walk.run([_named_inputs(file, graph) for file in (left, right)])
     taken = set(walk.pairs.values())
     return Matching(
         tensors=tuple(_rows(theirs, ours, walk.value, walk.how)),
@@ -104,14 +104,13 @@ class _Walk:
         self._taken: set[int] = set()
         self._extra: set[int] = set()
 
-    def run(self) -> None:
-        self._pair_inputs()
+    def run(self, inputs: list[Mapping[str, int]]) -> None:
+        self._pair_inputs(*inputs)
         self._forward()
         while self._align():
             self._forward()
 
-    def _pair_inputs(self) -> None:
-        left, right = (_named_inputs(file) for file in self.files)
+    def _pair_inputs(self, left: Mapping[str, int], right: Mapping[str, int]) -> None:
         if set(left) == set(right):
             self.value.update({right[name]: left[name] for name in right})
         else:
@@ -254,11 +253,12 @@ def constants(
             yield values[0], values[1]
 
 
-def _named_inputs(file: TFLiteFile) -> Mapping[str, int]:
+def _named_inputs(file: TFLiteFile, number: int) -> Mapping[str, int]:
     for signature in file.signatures:
-        if signature.graph == 0:
+        if signature.graph == number:
             return signature.inputs
-    return {tensor.name: tensor.index for tensor in file.inputs}
+    graph = file.graphs[number]
+    return {graph.tensors[index].name: index for index in graph.inputs}
 
 
 def _key(one: Flow, step: Step) -> str:

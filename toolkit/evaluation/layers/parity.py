@@ -22,6 +22,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgekit.errors import ModelError
 from edgekit.evaluation.layers import weights
 from edgekit.evaluation.layers.flow import Flow, flow
@@ -38,8 +40,11 @@ LEAST = 10 ** (-EXACT / 10)
 # dB that rounding to eight bits leaves of a tensor whose largest value is 14 times its root mean
 # square: 10·log10(12 · 128² / 14²).
 SOUND = 30.0
+# Their weights lie in other graphs.
+BODIES = frozenset({"WHILE", "IF", "CALL"})
 # dB of a fall that is called one: ten times the noise that rounding and the inputs account for.
 FALL = 10.0
+TENFOLD = 10 ** (FALL / 10)
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Layer:
     indices in the main graphs; ``inputs`` the positions of the layers that the operator reads.
     ``sqnr`` is pooled over all values, ``channel_sqnr`` the median channel's; both dB, as
     ``fall``; ``added`` is a share of the signal. ``broken`` says that the right tensor is NaN or
-    infinite where the left one is not; ``absorbed`` that it is more than 10 dB worse than all that
-    is computed from it at once, as a small addend may be.
+    infinite where the left one is not; ``absorbed`` that the noise of all that is
+    computed from it is far less and explained without it, as where this is a small addend.
     """
 
     operator: str
@@ -95,8 +100,8 @@ class LayerParity:
 
     @property
     def first_fall(self) -> Layer | None:
-        """The first layer whose fall is more than :data:`FALL` dB, or that is broken."""
-        return next((layer for layer in self.layers if layer.falls), None)
+        """The first layer that falls by more than :data:`FALL` dB, or is broken; not absorbed."""
+        return next((one for one in self.layers if one.falls and not one.absorbed), None)
 
     @property
     def ranked(self) -> tuple[Layer, ...]:
@@ -120,7 +125,7 @@ class LayerParity:
 
 def layer_parity(
     left: LayerSide, right: LayerSide, inputs: Mapping[str, Path], index: Path,
-    preprocess: Preprocess, items: int = ITEMS, folder: Path = Path(),
+    preprocess: Preprocess, *, folder: Path, items: int = ITEMS,
 ) -> LayerParity:  # fmt: skip
     """Compare the layers of two ``.tflite`` files, the reference on the left.
 
@@ -130,8 +135,6 @@ def layer_parity(
     not give the tensors inside a model, :class:`RunnerError` where it cannot run a file, and
     :class:`ModelError` where a file cannot be read, or no layer is in both.
     """
-    import numpy as np
-
     found = opened(left), opened(right)
     matching = match(found[0].file, found[1].file)
     if not any(pair.operator != "INPUT" for pair in matching.tensors):
@@ -153,7 +156,7 @@ def _result(
     left: LayerSide, right: LayerSide, found: tuple[Traced, Traced], matching: Matching,
     sums: list[Sums], count: int,
 ) -> LayerParity:  # fmt: skip
-    layers = tuple(_absorbing(list(_layers(matching.tensors, sums, found))))
+    layers = tuple(_layers(matching.tensors, sums, found))
     return LayerParity(
         left=f"{left.path.name} on {left.device.name}",
         right=f"{right.path.name} on {right.device.name}",
@@ -162,8 +165,8 @@ def _result(
         left_only=matching.left_only,
         right_only=matching.right_only,
         missing=tuple(
-            f"{one.file.graphs[0].tensors[at].name} of {side.path.name}: {reason}"
-            for side, one in zip((left, right), found, strict=True)
+            f"{one.file.graphs[0].tensors[at].name} ({word}): {reason}"
+            for word, one in zip(("left", "right"), found, strict=True)
             for at, reason in sorted(one.missing.items())
         ),
         notes=tuple(_notes((left, right), found)),
@@ -175,33 +178,48 @@ def _layers(
 ) -> Iterator[Layer]:
     flows = flow(found[0].file), flow(found[1].file)
     shares: list[float | None] = []
+    rounding: list[float] = []
     for one, total in zip(pairs, sums, strict=True):
         if not total.n:
             total.flaw = found[0].missing.get(one.left) or found[1].missing.get(one.right, "")
-        handed = _handed(one, shares)
         shares.append(_share(total.sqnr()))
-        added, fall = _judged(total, shares[-1], handed, _rounding(one, total, found, flows))
+        rounding.append(_rounding(one, total, found, flows))
+    absorbed = _absorbed(pairs, shares, rounding)
+    for at, (one, total) in enumerate(zip(pairs, sums, strict=True)):
+        added, fall = _judged(total, shares[at], _handed(one.inputs, shares), rounding[at])
         yield Layer(
             one.operator, one.name, one.left, one.right, one.inputs, one.how,
             sqnr=total.sqnr(), channel_sqnr=total.channel_sqnr(),
             max_abs_error=total.max_abs_error(), mean_abs_error=total.mean_abs_error(),
             cosine=total.mean_cosine(), added=added, fall=fall, broken=total.broken,
+            absorbed=at in absorbed,
         )  # fmt: skip
 
 
-def _absorbing(layers: list[Layer]) -> Iterator[Layer]:
-    """The layers, with those marked whose readers are all much better."""
-    readers: dict[int, list[Layer]] = {}
-    for layer in layers:
-        for at in layer.inputs:
-            readers.setdefault(at, []).append(layer)
-    for at, layer in enumerate(layers):
-        ratios = [
-            one.sqnr.value or EXACT * (one.sqnr.reason == EQUAL) for one in readers.get(at, [])
-        ]
-        own = layer.sqnr.value
-        better = own is not None and bool(ratios) and min(ratios) > own + FALL
-        yield dataclasses.replace(layer, absorbed=better)
+def _absorbed(
+    pairs: tuple[Match, ...], shares: list[float | None], rounding: list[float]
+) -> set[int]:
+    """Positions of tensors whose readers' noise is explained by what else they read."""
+    readers: dict[int, list[int]] = {}
+    for at, one in enumerate(pairs):
+        for source in one.inputs:
+            readers.setdefault(source, []).append(at)
+    absorbed: set[int] = set()
+
+    def explained(reader: int, source: int) -> bool:
+        others = tuple(at for at in pairs[reader].inputs if at != source)
+        if not others:
+            return reader in absorbed
+        share, handed, own = shares[reader], _handed(others, shares), shares[source]
+        if share is None or handed is None or own is None:
+            return False
+        # Two addends that are wrong for one reason would explain each other's noise.
+        return share <= min((handed + rounding[reader]) * TENFOLD, own / TENFOLD)
+
+    for at in reversed(range(len(pairs))):
+        if readers.get(at) and all(explained(reader, at) for reader in readers[at]):
+            absorbed.add(at)
+    return absorbed
 
 
 def _share(measured: Measurement) -> float | None:
@@ -211,11 +229,11 @@ def _share(measured: Measurement) -> float | None:
     return max(LEAST, float(10 ** (-measured.value / 10)))
 
 
-def _handed(one: Match, shares: list[float | None]) -> float | None:
+def _handed(inputs: tuple[int, ...], shares: list[float | None]) -> float | None:
     """The largest share of what an operator reads; None where nothing is known of it."""
-    if not one.inputs:
+    if not inputs:
         return LEAST
-    return max((share for share in (shares[at] for at in one.inputs) if share), default=None)
+    return max((share for share in (shares[at] for at in inputs) if share), default=None)
 
 
 def _judged(
@@ -233,6 +251,9 @@ def _rounding(
     one: Match, total: Sums, found: tuple[Traced, Traced], flows: tuple[Flow, Flow]
 ) -> float:
     """Noise over signal that sound rounding of the weights and the output accounts for."""
+    sound = 10 ** (-SOUND / 10)
+    if one.operator in BODIES:
+        return sound
     share = 0.0
     sides = [one.left, one.right]
     kept = [side.weights(at) for side, at in zip(flows, sides, strict=True)]
@@ -250,15 +271,15 @@ def _rounding(
                 (weights.rounding(v, graph.tensors[k]) for v, k in values if v is not None),
                 default=0.0,
             )
-    return min(share, 10 ** (-SOUND / 10))
+    return min(share, sound)
 
 
 def _notes(sides: tuple[LayerSide, LayerSide], found: tuple[Traced, Traced]) -> Iterator[str]:
-    for side, one in zip(sides, found, strict=True):
+    for word, side, one in zip(("left", "right"), sides, found, strict=True):
         if not one.alike:
             yield (
-                f"{side.device.name} answers {side.path.name} otherwise while its tensors are kept,"
+                f"{word}: {side.device.name} answers otherwise while tensors are kept,"
                 f" by up to {one.difference:.3g}: its layers are those of other kernels"
             )
-        if len(one.file.graphs) > 1:
-            yield f"of {side.path.name} the main graph is compared: loops and branches are one step"
+    if any(len(one.file.graphs) > 1 for one in found):
+        yield "the main graphs are compared: loops and branches are one operator each"

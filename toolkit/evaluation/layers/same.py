@@ -79,18 +79,23 @@ class Likeness:
 
 
 def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
-    """Compare the weights of two files' main graphs, whatever their precisions.
+    """Compare the weights of two files, whatever their precisions, graph by graph.
 
     ``same weights`` when all agree as a rounded copy does; ``different weights`` when more than
     half of the values belong to weights that correlate below 0.5; ``different structure`` when less
     than 90 % of the values have a counterpart of the same shape; else ``not known``: pruned,
     clustered and fine-tuned copies lie there, and copies with a layer trained anew.
     """
-    matching = match(left, right)
-    flows = flow(left), flow(right)
-    layers = tuple(_layers((left, right), flows, matching))
-    most = max(_values(one, one.steps) for one in flows)
-    sparse = _sparse(flows, matching)
+    pairs = [
+        ((flow(left, number), flow(right, number)), match(left, right, number))
+        for number in range(min(len(left.graphs), len(right.graphs)))
+    ]
+    layers = tuple(one for pair in pairs for one in _layers((left, right), *pair))
+    most = max(
+        sum(_values(one, one.steps) for one in (flow(file, n) for n in range(len(file.graphs))))
+        for file in (left, right)
+    )
+    sparse = sum(_sparse(*pair) for pair in pairs)
     if sparse > (1 - COVERED) * most:
         reason = f"{sparse / most * 100:.0f} % of the weights are stored sparsely"
         return Likeness("not known", reason, layers, 0.0)
@@ -99,9 +104,10 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
         return Likeness("not known", reason, layers, 0.0)
     covered = sum(one.values for one in layers) / most
     if not layers or covered < COVERED:
-        return Likeness(
-            "different structure", _structure(flows, matching, covered), layers, covered
-        )
+        share = f"{covered * 100:.0f} % of the weights have a counterpart of the same shape"
+        named = [line for pair in pairs for line in _others(*pair)]
+        reason = f"{share}: {'; '.join(named[:3])}" if named else share
+        return Likeness("different structure", reason, layers, covered)
     return Likeness(*_verdict(layers), layers, covered)
 
 
@@ -119,18 +125,17 @@ def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
     return count
 
 
-def _structure(flows: tuple[Flow, Flow], matching: Matching, covered: float) -> str:
-    share = f"{covered * 100:.0f} % of the weights have a counterpart of the same shape"
-    named = []
+def _others(flows: tuple[Flow, Flow], matching: Matching) -> Iterator[str]:
+    """Operators with weights that one file lacks, or that differ in shape, in words."""
     for side, (word, one) in enumerate(zip(("left", "right"), flows, strict=True)):
         paired = {(pair[side].node, pair[side].fused) for pair in matching.operators}
-        alone = [step for step in one.steps if (step.node, step.fused) not in paired]
-        named += [f"{one.described(step)} only {word}" for step in alone if _values(one, [step])]
+        for step in one.steps:
+            if (step.node, step.fused) not in paired and _values(one, [step]):
+                yield f"{one.described(step)} only {word}"
     for a, b in matching.operators:
         shapes = flows[0].constant_shapes(a), flows[1].constant_shapes(b)
         if shapes[0] != shapes[1]:
-            named.append(f"{flows[1].described(b)} {shapes[0]} and {shapes[1]}")
-    return f"{share}: {'; '.join(named[:3])}" if named else share
+            yield f"{flows[1].described(b)} {shapes[0]} and {shapes[1]}"
 
 
 def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
