@@ -1,125 +1,148 @@
-"""The latency protocol: fresh launches, one core, warm-up, then blocks that take turns."""
+"""Latency: percentiles of each model, and the paired ratios that compare them."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit import statistics
-from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.evaluation.launches import (
+    LONG_BLOCKS,
+    SHORT_BLOCKS,
+    Progress,
+    Samples,
+    Timed,
+    collect,
+)
+from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Json, Latency, Measurement, Preprocess
 
+__all__ = [
+    "LAUNCHES",
+    "REFERENCE",
+    "SECONDS",
+    "LatencyComparison",
+    "Timed",
+    "collect",
+    "compare_latency",
+    "least_launches",
+    "noise_floor",
+    "paired",
+    "protocol",
+    "ratio",
+    "summarize",
+]
+
 REFERENCE = "reference"
-BLOCKS = 8
-BLOCK_SECONDS = 0.02
-BLOCK_RUNS = 5
-WARMUP_SECONDS = 0.1
-WARMUP_RUNS = 10
-# A slow model gets fewer runs per block, so that a run ends in minutes.
-PATIENT_SECONDS = 0.5
-
-
-def protocol(launches: int) -> Mapping[str, Json]:
-    """What the figures depend on besides models and items."""
-    return {
-        "launches": launches, "blocks": BLOCKS, "block_seconds": BLOCK_SECONDS,
-        "block_runs": BLOCK_RUNS, "warmup_seconds": WARMUP_SECONDS, "warmup_runs": WARMUP_RUNS,
-    }  # fmt: skip
-
+# The least at which the interval stands two launches gone wrong on either side.
+LAUNCHES = 12
+# After so long a slow model gets fewer launches.
+SECONDS = 60.0
+# Percentiles are beside the point of a comparison, which should take seconds.
+RESAMPLES = 500
 
 Launches = Sequence[Sequence[npt.NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
-class Timed:
-    """One side to time: its id, its file or folder, the runtime, and whether it keeps state."""
+class LatencyComparison:
+    """The latency of side ``id`` against the first side's, ``reference``.
+
+    ``ratio`` (unit 1, below 1 is faster) and ``floor``, the smallest difference that this host
+    shows in the same launches between two copies of the first side, as a fraction; ``launches``
+    that both rest on, and the ``seconds`` they took, of all sides together.
+    """
 
     id: str
-    path: Path
-    runtime: str
-    stateful: bool = False
+    ratio: Measurement
+    floor: Measurement
+    latency: Latency
+    reference: Latency
+    launches: int
+    seconds: float
 
 
-def collect(
-    device: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
-    preprocess: Preprocess, count: int, progress: Callable[[float, float, str], None],
-) -> Mapping[str, list[list[list[int]]]]:  # fmt: skip
-    """Nanoseconds of every timed inference: by model, launch (``count`` of them) and block.
+def protocol(launches: int) -> Mapping[str, Json]:
+    """What the figures of a conversion depend on besides models and items."""
+    return {"launches": launches, "core": "least busy", "order": "rotated", **asdict(LONG_BLOCKS)}
 
-    Every launch is a fresh process per runtime, all pinned to one core; blocks of all models
-    alternate, and every second round runs in reverse order.
+
+def compare_latency(
+    sides: Sequence[Timed], inputs: Mapping[str, Path], index: Path, preprocess: Preprocess, *,
+    local: LocalDevice, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
+) -> Mapping[str, LatencyComparison]:  # fmt: skip
+    """Each side's latency against the first's, by id, from launches in which all take turns.
+
+    In every launch the first side's model is loaded a second time, in the same process where all
+    sides share one, else in its own: the interval of these two copies' ratio is the noise floor.
+    There are fewer launches, but not below six, where they take longer than ``limit`` seconds.
+    Raises ValueError where six are not allowed, for fewer cannot bound a ratio at 95 %, and what
+    :func:`collect` raises.
     """
-    found: dict[str, list[list[list[int]]]] = {model.id: [] for model in models}
-    with contextlib.ExitStack() as stack:
-        # All launches load at once and then sleep: start-up is no part of what is timed.
-        launches = [_open(device, models, inputs, index, preprocess, stack) for _ in range(count)]
-        for number, sessions in enumerate(launches):
-            progress(0, count, f"starting launch {number + 1} of {count}")
-            for session in set(sessions.values()):
-                session.ready()
-        for number, sessions in enumerate(launches):
-            progress(number, count, f"launch {number + 1} of {count}")
-            for name, blocks in _time(models, sessions).items():
-                found[name].append(blocks)
-    return found
+    first, *others = sides
+    least = least_launches(launches)
+    begin = time.monotonic()
+    twin = replace(first, id=f"{first.id} again")
+    shared = all(side.process == first.process for side in others)
+    samples = collect(
+        local, [first, *others, twin], inputs, index, preprocess, launches, progress,
+        SHORT_BLOCKS, apart=() if shared else (twin.id,), seconds=limit, least=least,
+    )  # fmt: skip
+    seconds = time.monotonic() - begin
+    floor = noise_floor(paired(samples, twin.id, first.id))
+    reference = summarize(samples[first.id], RESAMPLES)
+    return {
+        side.id: LatencyComparison(
+            side.id, paired(samples, side.id, first.id), floor,
+            summarize(samples[side.id], RESAMPLES), reference, launches, seconds,
+        )
+        for side in others
+    }  # fmt: skip
 
 
-def _open(
-    device: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
-    preprocess: Preprocess, stack: contextlib.ExitStack,
-) -> Mapping[str, Session]:  # fmt: skip
-    sessions: dict[str, Session] = {}
-    groups = sorted({(model.runtime, model.stateful) for model in models})
-    for runtime, stateful in groups:
-        group = [m for m in models if (m.runtime, m.stateful) == (runtime, stateful)]
-        request: dict[str, Json] = {
-            "schema": 1, "mode": "bench", "runtime": runtime, "threads": 1, "core": _core(),
-            "models": [{"id": m.id, "path": str(m.path)} for m in group],
-            "inputs": {name: str(path) for name, path in inputs.items()},
-            "index": str(index), "reset_state": stateful,
-            "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
-        }  # fmt: skip
-        session = device.open(request)
-        stack.callback(session.close)
-        sessions.update({m.id: session for m in group})
-    return sessions
+def least_launches(launches: int) -> int:
+    """The fewest launches that bound a ratio at 95 %; raises ValueError where more than allowed."""
+    least = statistics.least_independent()
+    if launches < least:
+        raise ValueError(f"at least {least} launches are needed, got {launches}")
+    return least
 
 
-def _core() -> int | None:
-    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+def paired(samples: Samples, candidate: str, reference: str) -> Measurement:
+    """Candidate over reference, the median over launches of paired block medians' median ratio."""
+    found = statistics.launch_ratio(_arrays(samples[candidate]), _arrays(samples[reference]))
+    return Measurement(
+        found.value, "1", n=found.n, low=found.low, high=found.high, level=found.level,
+        tool="median over launches of paired block medians, interval of the sign test",
+    )  # fmt: skip
 
 
-def _time(
-    models: Sequence[Timed], sessions: Mapping[str, Session]
-) -> Mapping[str, list[list[int]]]:
-    runs: dict[str, int] = {}
-    for model in models:
-        first = sessions[model.id].block(model.id, 0.0, 1)[0] / 1e9
-        affordable = max(1, int(PATIENT_SECONDS / max(first, 1e-9)))
-        runs[model.id] = min(BLOCK_RUNS, affordable)
-        sessions[model.id].block(model.id, WARMUP_SECONDS, min(WARMUP_RUNS, affordable))
-    blocks: dict[str, list[list[int]]] = {model.id: [] for model in models}
-    for turn in range(BLOCKS):
-        for model in models if turn % 2 == 0 else list(reversed(models)):
-            timed = sessions[model.id].block(model.id, BLOCK_SECONDS, runs[model.id])
-            blocks[model.id].append(timed)
-    return blocks
+def noise_floor(twins: Measurement) -> Measurement:
+    """The smallest difference, as a fraction, that the ratio of a model to itself does not show.
+
+    max(high, 1 / low) - 1: a difference within it could be of a model with itself.
+    """
+    if twins.low is None or twins.high is None:
+        raise ValueError("the ratio has no interval")
+    return Measurement(
+        max(twins.high, 1 / twins.low) - 1, "1", n=twins.n, level=twins.level,
+        tool="A/A: the same model loaded twice, the farther end of their ratio's interval",
+    )  # fmt: skip
 
 
-def summarize(samples: Sequence[Sequence[Sequence[int]]]) -> Latency:
+def summarize(samples: Sequence[Sequence[Sequence[int]]], resamples: int = 2000) -> Latency:
     """Percentiles with intervals over launches and blocks, in nanoseconds."""
     launches = _arrays(samples)
     everything = np.concatenate([block for launch in launches for block in launch])
     n = len(everything)
 
     def percentile(q: float) -> Measurement:
-        found = statistics.percentile_interval(launches, q)
+        found = statistics.percentile_interval(launches, q, resamples=resamples)
         return Measurement(
             found.value, "ns", n=n, low=found.low, high=found.high, level=found.level,
             tool=f"bootstrap over {len(launches)} launches, then blocks",

@@ -2,7 +2,8 @@
 
 from .bootstrap import bca_mean, bootstrap_statistic, items_to_settle_scaled
 from .interval import Interval
-from .latency import paired_ratio, percentile_interval
+from .latency import launch_ratio, paired_ratio, percentile_interval
+from .order import least_independent, median_of_independent
 from .proportions import items_to_settle, tango, wilson
 from .series import Drift, bimodal, drift, median_interval
 
@@ -15,7 +16,10 @@ __all__ = [
     "drift",
     "items_to_settle",
     "items_to_settle_scaled",
+    "launch_ratio",
+    "least_independent",
     "median_interval",
+    "median_of_independent",
     "paired_ratio",
     "percentile_interval",
     "tango",

@@ -1,0 +1,165 @@
+"""Timed launches: fresh processes on the least busy core, warm-up, then blocks that take turns.
+
+What a launch shares (the core's clock, another process beside it) cancels between models that take
+turns in it. What one loaded copy of a model keeps while it lives (where its memory lies) does not:
+it differs from launch to launch, and only more launches average it out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from edgekit.targets.devices import Device
+from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.types import Json, Preprocess
+
+Progress = Callable[[float, float, str], None]
+#: Nanoseconds of every timed inference: by model, launch and block.
+Samples = Mapping[str, list[list[list[int]]]]
+
+# Launches that start together and then sleep till their turn: start-up uses all cores, yet few
+# processes hold their models at once. Three, because that many more bear one more wild launch.
+TOGETHER = 3
+# Kernels count a core's busy time in ticks of 10 ms at the coarsest.
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One side to time: its id, its file or folder, the runtime, and whether it keeps state.
+
+    Without a ``device`` it runs on this host, on ``runtime``.
+    """
+
+    id: str
+    path: Path
+    runtime: str
+    stateful: bool = False
+    device: Device | None = None
+
+    @property
+    def process(self) -> tuple[str, str, bool]:
+        """What sides must share to be held by one process."""
+        return (self.device.name if self.device else "", self.runtime, self.stateful)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long one model is timed in one launch: its warm-up, then its blocks.
+
+    A block ends after ``block_seconds`` and ``block_runs``; runs are fewer, down to one, where they
+    would take longer than ``patient_seconds``. Warm-up likewise.
+    """
+
+    blocks: int
+    block_seconds: float
+    block_runs: int
+    warmup_seconds: float
+    warmup_runs: int
+    patient_seconds: float
+
+
+# Few launches, long blocks: for percentiles of many models, some of which start slowly.
+LONG_BLOCKS = Pace(8, 0.02, 5, 0.1, 10, 0.5)
+# Many launches, short blocks: the shorter, the nearer in time are those that are compared.
+SHORT_BLOCKS = Pace(6, 0.005, 5, 0.015, 5, 0.05)
+
+
+def collect(
+    local: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    preprocess: Preprocess, count: int, progress: Progress, pace: Pace = LONG_BLOCKS,
+    apart: Collection[str] = (), seconds: float = math.inf, least: int = 1,
+) -> Samples:  # fmt: skip
+    """Nanoseconds of every timed inference in ``count`` launches, of all models alike.
+
+    A launch is a fresh process per device, all pinned to one core; ids in ``apart`` have a process
+    of their own. Models load and take turns in an order that every launch rotates and every round
+    reverses. There are fewer launches, but not below ``least``, where they would take longer than
+    ``seconds``. Raises what :meth:`Session.block` raises.
+    """
+    found: dict[str, list[list[list[int]]]] = {model.id: [] for model in models}
+    orders = [_rotated(models, number) for number in range(count)]
+    begin = time.monotonic()
+    for at in range(0, count, TOGETHER):
+        if at >= least and (time.monotonic() - begin) * (at + TOGETHER) / at > seconds:
+            break
+        with contextlib.ExitStack() as stack:
+            core = _core()
+            launches = [
+                (order, _open(local, order, inputs, index, preprocess, apart, core, stack))
+                for order in orders[at : at + TOGETHER]
+            ]
+            for number, (_, sessions) in enumerate(launches, at + 1):
+                progress(at, count, f"starting launch {number} of {count}")
+                for session in set(sessions.values()):
+                    session.ready()
+            for number, (order, sessions) in enumerate(launches, at):
+                progress(number, count, f"launch {number + 1} of {count}")
+                for name, blocks in _time(order, sessions, pace).items():
+                    found[name].append(blocks)
+    return found
+
+
+def _rotated(models: Sequence[Timed], number: int) -> list[Timed]:
+    at = number % len(models)
+    return [*models[at:], *models[:at]]
+
+
+def _open(
+    local: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    preprocess: Preprocess, apart: Collection[str], core: int | None, stack: contextlib.ExitStack,
+) -> Mapping[str, Session]:  # fmt: skip
+    groups: dict[tuple[object, ...], list[Timed]] = {}
+    for model in models:
+        own = (model.id,) if model.id in apart else ()
+        groups.setdefault((*model.process, *own), []).append(model)
+    sessions: dict[str, Session] = {}
+    for group in groups.values():
+        first = group[0]
+        request: dict[str, Json] = {
+            "schema": 1, "mode": "bench", "runtime": first.runtime, "threads": 1, "core": core,
+            "models": [{"id": m.id, "path": str(m.path)} for m in group],
+            "inputs": {name: str(path) for name, path in inputs.items()},
+            "index": str(index), "reset_state": first.stateful,
+            "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
+        }  # fmt: skip
+        session = (first.device or local).open(request)
+        stack.callback(session.close)
+        sessions.update({m.id: session for m in group})
+    return sessions
+
+
+def _core() -> int | None:
+    """The core that was least busy just now, of those this process may use."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = os.sched_getaffinity(0)
+    busy = psutil.cpu_percent(LOOK_SECONDS, percpu=True)
+    known = [core for core in allowed if core < len(busy)]
+    return min(known, key=lambda core: (busy[core], -core)) if known else max(allowed)
+
+
+def _time(
+    models: Sequence[Timed], sessions: Mapping[str, Session], pace: Pace
+) -> Mapping[str, list[list[int]]]:
+    runs: dict[str, int] = {}
+    for model in models:
+        first = sessions[model.id].block(model.id, 0.0, 1)[0] / 1e9
+        affordable = max(1, int(pace.patient_seconds / max(first, 1e-9)))
+        runs[model.id] = min(pace.block_runs, affordable)
+        warmup = min(pace.warmup_runs, affordable)
+        sessions[model.id].block(model.id, pace.warmup_seconds, warmup)
+    blocks: dict[str, list[list[int]]] = {model.id: [] for model in models}
+    for turn in range(pace.blocks):
+        for model in models if turn % 2 == 0 else list(reversed(models)):
+            timed = sessions[model.id].block(model.id, pace.block_seconds, runs[model.id])
+            blocks[model.id].append(timed)
+    return blocks
