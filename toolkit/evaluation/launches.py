@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
 from edgekit.targets.devices import Device
-from edgekit.targets.devices.local import LocalDevice, Session
 from edgekit.types import Json, Preprocess
 
 Progress = Callable[[float, float, str], None]
@@ -32,11 +32,25 @@ TOGETHER = 3
 LOOK_SECONDS = 0.05
 
 
+class Session(Protocol):
+    """A runner that keeps models loaded and times them in blocks."""
+
+    def ready(self) -> Mapping[str, Json]: ...
+    def block(self, model: str, seconds: float, runs: int) -> list[int]: ...
+    def close(self) -> None: ...
+
+
+class Host(Protocol):
+    """Where runners are started."""
+
+    def open(self, request: Mapping[str, Json]) -> Session: ...
+
+
 @dataclass(frozen=True)
 class Timed:
     """One side to time: its id, its file or folder, the runtime, and whether it keeps state.
 
-    Without a ``device`` it runs on this host, on ``runtime``.
+    Without a ``device`` it runs on ``runtime`` of the host that is given beside it.
     """
 
     id: str
@@ -74,7 +88,7 @@ SHORT_BLOCKS = Pace(6, 0.005, 5, 0.015, 5, 0.05)
 
 
 def collect(
-    local: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    local: Host, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
     preprocess: Preprocess, count: int, progress: Progress, pace: Pace = LONG_BLOCKS,
     apart: Collection[str] = (), seconds: float = math.inf, least: int = 1,
 ) -> Samples:  # fmt: skip
@@ -83,7 +97,7 @@ def collect(
     A launch is a fresh process per device, all pinned to one core; ids in ``apart`` have a process
     of their own. Models load and take turns in an order that every launch rotates and every round
     reverses. There are fewer launches, but not below ``least``, where they would take longer than
-    ``seconds``. Raises what :meth:`Session.block` raises.
+    ``seconds``. Raises what the device's ``open`` and its sessions raise.
     """
     found: dict[str, list[list[list[int]]]] = {model.id: [] for model in models}
     orders = [_rotated(models, number) for number in range(count)]
@@ -114,7 +128,7 @@ def _rotated(models: Sequence[Timed], number: int) -> list[Timed]:
 
 
 def _open(
-    local: LocalDevice, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    local: Host, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
     preprocess: Preprocess, apart: Collection[str], core: int | None, stack: contextlib.ExitStack,
 ) -> Mapping[str, Session]:  # fmt: skip
     groups: dict[tuple[object, ...], list[Timed]] = {}
@@ -131,18 +145,22 @@ def _open(
             "index": str(index), "reset_state": first.stateful,
             "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
         }  # fmt: skip
-        session = (first.device or local).open(request)
+        host: Host = first.device or local
+        session = host.open(request)
         stack.callback(session.close)
         sessions.update({m.id: session for m in group})
     return sessions
 
 
 def _core() -> int | None:
-    """The core that was least busy just now, of those this process may use."""
+    """The least busy core of those this process may use, where it can be kept on one."""
     if not hasattr(os, "sched_getaffinity"):
         return None
-    allowed = os.sched_getaffinity(0)
-    busy = psutil.cpu_percent(LOOK_SECONDS, percpu=True)
+    return least_busy(psutil.cpu_percent(LOOK_SECONDS, percpu=True), os.sched_getaffinity(0))
+
+
+def least_busy(busy: Sequence[float], allowed: Collection[int]) -> int:
+    """The allowed core with the lowest load, the last of several; ``busy`` is in order of cores."""
     known = [core for core in allowed if core < len(busy)]
     return min(known, key=lambda core: (busy[core], -core)) if known else max(allowed)
 

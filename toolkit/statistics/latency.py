@@ -113,8 +113,7 @@ def _block_ratios(candidate: Launches, reference: Launches) -> list[FloatArray]:
     sizes = [len(launch) for launch in reference]
     if [len(launch) for launch in candidate] != sizes:
         raise ValueError("candidate and reference must have the same launches and blocks")
-    above = np.array([np.median(block) for block in _flatten(candidate)])
-    below = np.array([np.median(block) for block in _flatten(reference)])
+    above, below = _medians(_flatten(candidate)), _medians(_flatten(reference))
     if not (below > 0).all():
         raise ValueError("every median of the reference must be positive")
     return np.split(above / below, np.cumsum(sizes)[:-1])
@@ -131,10 +130,20 @@ def _flatten(launches: Launches) -> list[FloatArray]:
     if not launches or not all(len(launch) for launch in launches):
         raise ValueError("there must be a launch, and a block in each")
     blocks = [np.asarray(block, dtype=np.float64) for launch in launches for block in launch]
-    for block in blocks:
-        if block.ndim != 1 or block.size == 0 or not np.isfinite(block).all():
-            raise ValueError("every block must be a non-empty 1-D array of finite times")
+    whole = all(block.ndim == 1 and block.size for block in blocks)
+    if not whole or not np.isfinite(np.concatenate(blocks)).all():
+        raise ValueError("every block must be a non-empty 1-D array of finite times")
     return blocks
+
+
+def _medians(blocks: Sequence[FloatArray]) -> FloatArray:
+    """The median of each block, all at once: a call per block takes many times as long."""
+    sizes = np.array([block.size for block in blocks])
+    samples = np.concatenate(blocks)
+    ordered = samples[np.lexsort((samples, np.repeat(np.arange(sizes.size), sizes)))]
+    starts = np.cumsum(sizes) - sizes
+    medians: FloatArray = (ordered[starts + (sizes - 1) // 2] + ordered[starts + sizes // 2]) / 2
+    return medians
 
 
 def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgekit.statistics import Interval, paired_ratio, percentile_interval
+from edgekit.statistics import Interval, launch_ratio, paired_ratio, percentile_interval
 from edgekit.statistics.latency import _block_counts, _resampled_medians, _resampled_percentiles
 
 FloatArray = npt.NDArray[np.float64]
@@ -228,3 +228,44 @@ def test_percentile_interval_would_not_keep_it_without_the_small_sample_factor(
 ) -> None:
     monkeypatch.setattr("edgekit.statistics.latency._small_sample_factor", lambda *_: 1.0)
     assert coverage(3) < 0.85
+
+
+def test_launch_ratio_stands_two_wild_launches_of_twelve() -> None:
+    reference, candidate = timings(7, launches=12), timings(8, launches=12, factor=1.1)
+    calm = launch_ratio(candidate, reference)
+    assert 1.08 < calm.low < calm.value < calm.high < 1.12
+    wild = [[block * 1.5 for block in launch] for launch in candidate[:2]] + candidate[2:]
+    found = launch_ratio(wild, reference)
+    assert 1.08 < found.low < found.high < 1.12
+    assert found.n == 12
+
+
+def test_launch_ratio_is_inverted_when_the_sides_are_swapped() -> None:
+    left, right = timings(9, launches=9), timings(10, launches=9, factor=1.3)
+    found, swapped = launch_ratio(left, right), launch_ratio(right, left)
+    assert found.low == pytest.approx(1 / swapped.high)
+    assert found.high == pytest.approx(1 / swapped.low)
+
+
+def test_launch_ratio_is_of_launches_when_whole_launches_shift() -> None:
+    shifts = np.random.default_rng(11).uniform(1, 1.5, 12)
+    reference, candidate = timings(12, launches=12), timings(13, launches=12, factor=1.1)
+    reference, candidate = (
+        [[block * shift for block in launch] for launch, shift in zip(side, shifts, strict=True)]
+        for side in (reference, candidate)
+    )
+    found = launch_ratio(candidate, reference)
+    assert 1.08 < found.low < found.high < 1.12
+
+
+def test_launch_ratio_is_unbounded_when_there_are_five_launches() -> None:
+    found = launch_ratio(timings(14), timings(15))
+    assert (found.low, found.high) == (0.0, math.inf)
+
+
+def test_launch_ratio_refuses_a_side_without_time() -> None:
+    zero, one = [[np.zeros(3)]], [[np.ones(3)]]
+    with pytest.raises(ValueError, match="candidate"):
+        launch_ratio(zero, one)
+    with pytest.raises(ValueError, match="reference"):
+        launch_ratio(one, zero)
