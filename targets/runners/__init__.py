@@ -29,6 +29,7 @@ RUNNERS: Mapping[str, Runner] = {
     "reference": Runner(FOLDER / "reference_runner.py", "ai-edge-litert", "1.1.1"),
     "compiled-model": Runner(FOLDER / "compiled_model_runner.py", "ai-edge-litert", "1.1.1"),
     "tensorflow": Runner(FOLDER / "tensorflow_runner.py", "tensorflow", "2.18"),
+    "tflm": Runner(FOLDER / "tflm_runner.py", "tflite-micro"),
 }
 
 RUNNER_FILES = {name: runner.file for name, runner in RUNNERS.items()}

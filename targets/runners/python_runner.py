@@ -167,6 +167,8 @@ def import_tflite_runtime() -> Opener:
     return tflite_opener(interpreter)
 
 
+# What of a request an opener takes by keyword, by runtime.
+OPTIONS: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {}
 # How to import each runtime, and the distribution that carries it.
 RUNTIMES: Dict[str, Tuple[Callable[[], Opener], str]] = {
     "litert": (import_litert, "ai-edge-litert"),
@@ -241,7 +243,10 @@ class Job:
         opener = RUNTIMES[request["runtime"]][0]()
         delegate = [chosen_delegate(request)] if request["runtime"] in DELEGATES else []
         self.threads = chosen_threads(request)
-        self.open: Callable[[int], Any] = lambda threads: opener(model["path"], threads, *delegate)
+        options = OPTIONS[request["runtime"]](request) if request["runtime"] in OPTIONS else {}
+        self.open: Callable[[int], Any] = lambda threads: opener(
+            model["path"], threads, *delegate, **options
+        )
         self.baseline = peak_memory()
         begin = time.perf_counter_ns()
         self.model = self.open(self.threads)

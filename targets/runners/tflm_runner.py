@@ -1,0 +1,284 @@
+"""TensorFlow Lite for Microcontrollers (TFLM) on this host: python_runner.py's protocol over it.
+
+Same command line and requests as ``python_runner.py``, which must lie beside this file. One more
+field: ``arena_bytes``, the size of the tensor arena; without it, one that is large enough is found.
+The batch is that of the file, and ``threads`` means nothing: TFLM has one. Needs ``tflite-micro``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import tempfile
+from typing import IO, Any, Callable, Dict, List, Set, Tuple
+
+import python_runner
+from python_runner import Arrays, RuntimeMissing, TensorInfo
+
+DISTRIBUTION = "tflite-micro"
+# Bytes of arena to start with, and to give up at. Pages that are not touched cost nothing.
+START = 16 << 20
+LIMIT = 1 << 30
+# Seconds after which opening a model is given up.
+PATIENCE = 60
+SHORT = re.compile(r"missing: (\d+)")
+LACKING = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+HYBRID = re.compile(r"Hybrid models are not supported|FLOAT32 with filter type: INT\d+ not supp")
+Interpreter = Callable[[bytes, int], Any]
+
+
+class TFLMModel:
+    """A ``.tflite`` file in TFLM's interpreter, its inputs and outputs keyed by signature name."""
+
+    batch = 1
+
+    def __init__(self, interpreter: Interpreter, content: bytes, arena_bytes: int) -> None:
+        self._source = (interpreter, content)
+        self.interpreter = interpreter(content, arena_bytes)
+        inputs, outputs = tensor_names(content)
+        self.inputs = _infos(inputs, self.interpreter.get_input_details)
+        self.outputs = _infos(outputs, self.interpreter.get_output_details)
+
+    def in_arena(self, arena_bytes: int) -> TFLMModel:
+        """The same model in an arena of another size."""
+        return TFLMModel(*self._source, arena_bytes)
+
+    def with_batch(self, batch: int) -> TFLMModel:
+        if batch != self.batch:
+            raise ValueError("TFLM runs a model at the batch of its file")
+        return self
+
+    def stage(self, feeds: Arrays) -> None:
+        for name, value in feeds.items():
+            self.interpreter.set_input(value, self.inputs[name].index)
+
+    def invoke(self) -> None:
+        self.interpreter.invoke()
+
+    def fetch(self) -> Arrays:
+        return {n: self.interpreter.get_output(info.index) for n, info in self.outputs.items()}
+
+    def reset(self) -> None:
+        self.interpreter.reset()
+
+
+def _infos(names: Dict[str, int], details: Callable[[int], Dict[str, Any]]) -> Dict[str, Any]:
+    infos = {}
+    for name, position in names.items():
+        found = details(position)
+        steps = found["quantization_parameters"]
+        scale, zero = 0.0, 0
+        if len(steps["scales"]) == 1:
+            scale, zero = float(steps["scales"][0]), int(steps["zero_points"][0])
+        shape = tuple(int(size) for size in found["shape"])
+        infos[name] = TensorInfo(position, shape, found["dtype"], scale, zero)
+    return infos
+
+
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        content = file.read()
+    if content[4:8] != b"TFL3":
+        raise ValueError("%s is no .tflite file" % os.path.basename(path))
+    return content
+
+
+def tensor_names(content: bytes) -> Tuple[Dict[str, int], Dict[str, int]]:
+    """Places of inputs and of outputs in the main graph, by signature name.
+
+    TFLM's interface knows places only, and runs the main graph only. Without a signature the
+    tensors' own names count.
+    """
+    model = _schema().Model.GetRootAs(content, 0)
+    if not model.SubgraphsLength():
+        raise ValueError("the file has no graph")
+    graph = model.Subgraphs(0)
+    inputs = [graph.Inputs(i) for i in range(graph.InputsLength())]
+    outputs = [graph.Outputs(i) for i in range(graph.OutputsLength())]
+    signatures = {
+        _text(one.SignatureKey()): one
+        for one in (model.SignatureDefs(i) for i in range(model.SignatureDefsLength()))
+    }
+    if not signatures:
+        return (
+            _places([(_text(graph.Tensors(t).Name()), t) for t in inputs], inputs),
+            _places([(_text(graph.Tensors(t).Name()), t) for t in outputs], outputs),
+        )
+    key = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
+    chosen = signatures[key]
+    if chosen.SubgraphIndex():
+        raise ValueError(
+            "TFLM runs the main graph only, and signature %r is of graph %d"
+            % (key, chosen.SubgraphIndex())
+        )
+    named = [chosen.Inputs(i) for i in range(chosen.InputsLength())]
+    answers = [chosen.Outputs(i) for i in range(chosen.OutputsLength())]
+    return (
+        _places([(_text(one.Name()), one.TensorIndex()) for one in named], inputs),
+        _places([(_text(one.Name()), one.TensorIndex()) for one in answers], outputs),
+    )
+
+
+def _places(named: List[Tuple[str, int]], tensors: List[int]) -> Dict[str, int]:
+    places = {}
+    for name, tensor in named:
+        if name in places or tensor not in tensors:
+            why = "names two tensors" if name in places else "is no tensor of the main graph's ends"
+            raise ValueError("%r %s" % (name, why))
+        places[name] = tensors.index(tensor)
+    return places
+
+
+def _schema() -> Any:
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated
+
+    return schema_py_generated
+
+
+def _text(raw: Any) -> str:
+    return (raw or b"").decode("utf-8", "replace")
+
+
+class Attempt:
+    """How something went in a process of its own, and what TFLM printed there."""
+
+    def __init__(self, status: int, log: str) -> None:
+        self.passed, self.log = status == 0, log
+        self.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+    @property
+    def short(self) -> bool:
+        """Whether TFLM said that the arena is too small."""
+        return bool(SHORT.search(self.log))
+
+
+def attempt(action: Callable[[], Any], seconds: int = PATIENCE) -> Attempt:
+    """Do something in a forked process: TFLM ends its process on some files and small arenas."""
+    with tempfile.TemporaryFile() as log:
+        child = os.fork()
+        if child == 0:
+            os._exit(_alone(action, seconds, log))
+        status = os.waitpid(child, 0)[1]
+        log.seek(0)
+        return Attempt(status, log.read(1 << 16).decode("utf-8", "replace"))
+
+
+def _alone(action: Callable[[], Any], seconds: int, log: IO[bytes]) -> int:
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        action()
+    except BaseException as error:
+        os.write(2, ("%s\n" % error).encode())
+        return 1
+    return 0
+
+
+def enough(interpreter: Interpreter, content: bytes) -> int:
+    """Bytes of an arena that the model allocates in, with room to spare.
+
+    Raises ``ValueError`` with TFLM's own reason where it does not take the model.
+    """
+    size = START
+    while True:
+        tried = attempt(lambda: interpreter(content, size))  # noqa: B023
+        if tried.passed:
+            return 2 * size
+        if not tried.short or size >= LIMIT:
+            raise ValueError(explain(tried, content, size))
+        size *= 2
+
+
+def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
+    """Why TFLM did not take a model, in words; what it printed stands at the end."""
+    printed = "; ".join(line.strip() for line in tried.log.splitlines() if line.strip())
+    if tried.signal == signal.SIGALRM:
+        return "TFLM was not ready in time: %s" % printed
+    if tried.short:
+        missing = max(int(count) for count in SHORT.findall(tried.log))
+        return "an arena of %d bytes is too small, by %d bytes or more: %s" % (
+            arena_bytes, missing, printed,
+        )  # fmt: skip
+    if tried.signal:
+        name = signal.Signals(tried.signal).name
+        return "TFLM crashed (%s) on it with an arena of %d bytes: %s" % (
+            name, arena_bytes, printed or "the file may be damaged",
+        )  # fmt: skip
+    lacking = LACKING.findall(tried.log)
+    if lacking:
+        return "TFLM has no %s" % ", ".join(dict.fromkeys(lacking))
+    if HYBRID.search(tried.log) and "UINT8" in _weights(content):
+        return "TFLM computes no uint8 weights, only int8 ones: " + printed
+    if HYBRID.search(tried.log):
+        return "TFLM computes no integer weights with float activations (dynamic range): " + printed
+    if "op code CUSTOM" in tried.log:
+        return "TFLM has no custom operator %s" % ", ".join(_custom(content))
+    return "TFLM refuses it: " + printed
+
+
+def _weights(content: bytes) -> Set[str]:
+    """Dtypes (schema names) of the main graph's constants."""
+    schema = _schema()
+    names = {value: name for name, value in vars(schema.TensorType).items()}
+    graph = schema.Model.GetRootAs(content, 0)
+    tensors = [graph.Subgraphs(0).Tensors(i) for i in range(graph.Subgraphs(0).TensorsLength())]
+    return {names[t.Type()] for t in tensors if graph.Buffers(t.Buffer()).DataLength()}
+
+
+def _custom(content: bytes) -> List[str]:
+    model = _schema().Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    return [_text(code.CustomCode()) for code in codes if code.CustomCode()]
+
+
+def interpreter_of() -> Interpreter:
+    """How to make TFLM's interpreter of a file's bytes and an arena's size."""
+    try:
+        from tflite_micro import runtime
+    except ImportError as error:
+        raise RuntimeMissing(
+            "tflite-micro is not installed: pip install 'edgekit[micro]'"
+        ) from error
+    return lambda content, arena: runtime.Interpreter.from_bytes(content, arena_size=arena)
+
+
+def open_model(interpreter: Interpreter, path: str, arena_bytes: int = 0) -> TFLMModel:
+    """A model in an arena of a size, or where none is given in one that is large enough.
+
+    Raises ``ValueError`` with TFLM's own reason where it does not take the model.
+    """
+    content = read(path)
+    tensor_names(content)
+    if arena_bytes:
+        tried = attempt(lambda: interpreter(content, arena_bytes))
+        if not tried.passed:
+            raise ValueError(explain(tried, content, arena_bytes))
+    return TFLMModel(interpreter, content, arena_bytes or enough(interpreter, content))
+
+
+def import_tflm() -> python_runner.Opener:
+    interpreter = interpreter_of()
+    return lambda path, threads, arena_bytes=0: open_model(interpreter, path, arena_bytes)
+
+
+def options(request: Dict[str, Any]) -> Dict[str, Any]:
+    """The arena's size, where the request has one. Raises ``ValueError`` where it is no size."""
+    wanted = request.get("arena_bytes")
+    if wanted is None:
+        return {}
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or not 0 < wanted <= LIMIT:
+        raise ValueError("arena_bytes is %r: it takes 1 to %d" % (wanted, LIMIT))
+    return {"arena_bytes": wanted}
+
+
+python_runner.OPTIONS["tflm"] = options
+python_runner.RUNTIMES["tflm"] = (import_tflm, DISTRIBUTION)
+
+if __name__ == "__main__":
+    # A mode that imports this file must not load it a second time.
+    sys.modules["tflm_runner"] = sys.modules[__name__]
+    sys.exit(python_runner.main(sys.argv[1:]))
