@@ -61,7 +61,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("edgekit", Status.PASSED, __version__, "", True)
     with tempfile.TemporaryDirectory(prefix="edgekit-doctor-") as folder:
         yield _tensorflow(Path(folder))
-        for runtime, needed in (("litert", True), ("tflite-runtime", False)):
+        for runtime, needed in (("litert", True), ("tflite-runtime", False), ("tflm", False)):
             yield _runtime(runtime, needed, Path(folder))
     yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")

@@ -29,6 +29,8 @@ PART = re.compile(r"'([^']+)' used (\d+) bytes .*\(requested (\d+) bytes for (\d
 
 def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Measure every model of the request."""
+    if request["runtime"] != "tflm":
+        raise ValueError("%s has no tensor arena: only tflm has one" % request["runtime"])
     for entry in request["models"]:
         result["running"] = {"model": entry["id"], "items": [0, 1]}
         begin = time.perf_counter()
@@ -75,7 +77,7 @@ def _alike(model: Any, size: int, feeds: List[Arrays], expected: List[bytes]) ->
         if _answers(model.in_arena(size), feeds) != expected:
             raise ValueError("other answers than in a large arena")
 
-    return tflm_runner.attempt(trial).passed
+    return bool(tflm_runner.attempt(trial).passed)
 
 
 def search(passes: Callable[[int], bool], guess: int) -> Tuple[int, int]:

@@ -7,11 +7,13 @@ The batch is that of the file, and ``threads`` means nothing: TFLM has one. Need
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import signal
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO, Any, Callable, Dict, List, Set, Tuple
 
 import python_runner
@@ -25,7 +27,8 @@ LIMIT = 1 << 30
 PATIENCE = 60
 SHORT = re.compile(r"missing: (\d+)")
 LACKING = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
-HYBRID = re.compile(r"Hybrid models are not supported|FLOAT32 with filter type: INT\d+ not supp")
+UNSIGNED = re.compile(r"Hybrid models are not supported|UINT8")
+HYBRID = re.compile(r"Hybrid models are not supported|with filter type: U?INT\d+ not supp")
 Interpreter = Callable[[bytes, int], Any]
 
 
@@ -35,7 +38,7 @@ class TFLMModel:
     batch = 1
 
     def __init__(self, interpreter: Interpreter, content: bytes, arena_bytes: int) -> None:
-        self._source = (interpreter, content)
+        self._source, self._arena_bytes = (interpreter, content), arena_bytes
         self.interpreter = interpreter(content, arena_bytes)
         inputs, outputs = tensor_names(content)
         self.inputs = _infos(inputs, self.interpreter.get_input_details)
@@ -55,7 +58,15 @@ class TFLMModel:
             self.interpreter.set_input(value, self.inputs[name].index)
 
     def invoke(self) -> None:
-        self.interpreter.invoke()
+        try:
+            self.interpreter.invoke()
+        except RuntimeError as error:
+            # Once more, where what TFLM prints can be read.
+            again = attempt(self.interpreter.invoke)
+            if again.passed:
+                raise
+            why = explain(again, self._source[1], self._arena_bytes)
+            raise ValueError(why) from error
 
     def fetch(self) -> Arrays:
         return {n: self.interpreter.get_output(info.index) for n, info in self.outputs.items()}
@@ -77,11 +88,10 @@ def _infos(names: Dict[str, int], details: Callable[[int], Dict[str, Any]]) -> D
     return infos
 
 
-def read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read()
+def read(path: Path) -> bytes:
+    content = path.read_bytes()
     if content[4:8] != b"TFL3":
-        raise ValueError("%s is no .tflite file" % os.path.basename(path))
+        raise ValueError("%s is no .tflite file" % path.name)
     return content
 
 
@@ -167,6 +177,8 @@ def attempt(action: Callable[[], Any], seconds: int = PATIENCE) -> Attempt:
 
 def _alone(action: Callable[[], Any], seconds: int, log: IO[bytes]) -> int:
     try:
+        # A crash is an answer here, no reason for a traceback.
+        faulthandler.disable()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
         os.dup2(log.fileno(), 1)
@@ -211,7 +223,7 @@ def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     lacking = LACKING.findall(tried.log)
     if lacking:
         return "TFLM has no %s" % ", ".join(dict.fromkeys(lacking))
-    if HYBRID.search(tried.log) and "UINT8" in _weights(content):
+    if UNSIGNED.search(tried.log) and "UINT8" in _weights(content):
         return "TFLM computes no uint8 weights, only int8 ones: " + printed
     if HYBRID.search(tried.log):
         return "TFLM computes no integer weights with float activations (dynamic range): " + printed
@@ -251,7 +263,7 @@ def open_model(interpreter: Interpreter, path: str, arena_bytes: int = 0) -> TFL
 
     Raises ``ValueError`` with TFLM's own reason where it does not take the model.
     """
-    content = read(path)
+    content = read(Path(path))
     tensor_names(content)
     if arena_bytes:
         tried = attempt(lambda: interpreter(content, arena_bytes))
@@ -262,7 +274,7 @@ def open_model(interpreter: Interpreter, path: str, arena_bytes: int = 0) -> TFL
 
 def import_tflm() -> python_runner.Opener:
     interpreter = interpreter_of()
-    return lambda path, threads, arena_bytes=0: open_model(interpreter, path, arena_bytes)
+    return lambda path, _, arena_bytes=0: open_model(interpreter, path, arena_bytes)
 
 
 def options(request: Dict[str, Any]) -> Dict[str, Any]:

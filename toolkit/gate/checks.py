@@ -55,10 +55,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a target's figures come from: its id, and why its latency cannot be had, if so."""
+    """Where a target's figures come from: its id, and why its latency or arena cannot be had."""
 
     target: str = ""
     no_latency: str = ""
+    no_arena: str = ""
 
 
 def check_all(
@@ -73,6 +74,8 @@ def check_all(
     if size is not None:
         yield _check_size(candidate, size, place)
     yield from _check_latency(candidate, budgets, place)
+    if budgets.arena is not None:
+        yield _check_arena(candidate, budgets.arena, place)
 
 
 def check_goal(
@@ -212,14 +215,21 @@ def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iter
         measured = latency.p50 if name == "latency_p50" else latency.p95
         status, message = _judge_latency(measured, limit)
         yield _result(name, candidate, place, status, message, bound)
-    missing = {
-        "latency": (budgets.latency, "there is no edgekit.lock to compare with in this version"),
-        "arena": (budgets.arena, "this version has no TFLM runner to measure an arena with"),
-    }
-    for name, (budget, reason) in missing.items():
-        if budget is not None:
-            message = f"unavailable, because {reason}"
-            yield _result(name, candidate, place, Status.UNAVAILABLE, message)
+    if budgets.latency is not None:
+        message = "unavailable, because there is no edgekit.lock to compare with in this version"
+        yield _result("latency", candidate, place, Status.UNAVAILABLE, message)
+
+
+def _check_arena(candidate: Candidate, limit: int, place: Place) -> CheckResult:
+    memory, bound = candidate.evaluation.memory, f"at most {limit:,} bytes"
+    value = memory.arena.value if memory else None
+    if place.no_arena or memory is None or value is None:
+        reason = place.no_arena or (memory.arena.reason if memory else "nothing was evaluated")
+        message = f"unavailable, because {reason}"
+        return _result("arena", candidate, place, Status.UNAVAILABLE, message, bound)
+    status = Status.PASSED if value <= limit else Status.FAILED
+    message = f"the smallest arena that runs it on this host has {value:,.0f} bytes"
+    return _result("arena", candidate, place, status, message, bound)
 
 
 def _judge_latency(measured: Measurement, limit: float) -> tuple[Status, str]:

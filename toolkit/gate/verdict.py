@@ -106,7 +106,7 @@ def _decide_target(
     name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
     rules: Rules, compiled: Sequence[Compiled],
 ) -> TargetResult:  # fmt: skip
-    place = Place(name, _why_no_latency(name, table))
+    place = Place(name, _why_no_latency(name, table), _why_no_arena(name))
     conversion = catalog.load(name).conversion
     wanted = [
         c for c in candidates
@@ -195,6 +195,15 @@ def _fit(candidate: Candidate, target: str) -> str:
     if executed and target != catalog.host():
         parts.append("tried on this host, not on the device")
     return "; ".join(parts) or "not executed"
+
+
+def _why_no_arena(name: str) -> str:
+    target = catalog.load(name)
+    if all(runtime.name != "tflm" for runtime in target.runtimes):
+        return f"{name} has no TFLM, which alone has an arena"
+    if target.npu is not None:
+        return f"what ships is compiled for {target.npu.accelerator}, and only that runs it"
+    return ""
 
 
 def _why_no_latency(name: str, table: TargetTable) -> str:

@@ -17,6 +17,7 @@ from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate.checks import DEFAULT_PERCENT, Limit
 from edgekit.pipeline.answers import answers, request
+from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
@@ -37,7 +38,6 @@ from edgekit.types import (
 )
 
 JUDGE = "litert"
-NO_ARENA = "only a TFLM runner measures a tensor arena, and this version has none"
 UNCOMPRESSED = "uncompressed"
 # How many items another runtime must answer as the judging one does.
 MATRIX_ITEMS = 200
@@ -63,6 +63,7 @@ def evaluate(
         )
     with run.stage("runtimes"):
         judged = tuple(_try_runtimes(run, candidate, output, items) for candidate in judged)
+        judged = tuple(with_arena(run, candidate, items) for candidate in judged)
     with run.stage("latency"):
         return _time(run, reference, base, judged, items)
 
@@ -223,7 +224,7 @@ def memory_of(artefact: Artefact) -> Memory:
         over = float(measured["peak_bytes"] - measured["baseline_bytes"])
         tool = "VmHWM of a runner holding one model, over the imported runtime"
         peak = Measurement(over, "byte", n=1, tool=tool)
-    return Memory(peak, Measurement.unavailable("byte", NO_ARENA))
+    return Memory(peak, Measurement.unavailable("byte", NOT_ASKED))
 
 
 def _try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:

@@ -1,0 +1,51 @@
+"""The tensor arena of a candidate, where a target of the run is a microcontroller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation.arena import RUNTIME, arena
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.targets import catalog
+from edgekit.targets.runners import DISTRIBUTION
+from edgekit.types import Candidate, Json, Measurement, Status
+
+NOT_ASKED = "no target of the run has TFLM, which alone has an arena"
+
+
+def with_arena(run: Run, candidate: Candidate, items: Items) -> Candidate:
+    """The candidate with the smallest arena that TFLM runs it in, where a target has TFLM."""
+    memory, path = candidate.evaluation.memory, candidate.path
+    if memory is None or path is None or candidate.problem:
+        return candidate
+    measured = _measured(run, candidate, path, items)
+    evaluation = replace(candidate.evaluation, memory=replace(memory, arena=measured))
+    return replace(candidate, evaluation=evaluation)
+
+
+def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measurement:
+    named = {one.name for target in run.plan.targets for one in catalog.load(target).runtimes}
+    if RUNTIME not in named:
+        return Measurement.unavailable("byte", NOT_ASKED)
+    for result in candidate.evaluation.runtimes:
+        if result.runtime == RUNTIME and result.status is not Status.PASSED:
+            return Measurement.unavailable("byte", f"TFLM does not run it: {result.message}")
+    key = run.key(
+        DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, data=items.digest,
+        index=str(items.index_path.parent.name),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+    )  # fmt: skip
+
+    def make(_: Path) -> Mapping[str, Json]:
+        found = arena(run.device, path, items.inputs, items.index_path, items.preprocess)
+        return asdict(found.smallest)
+
+    try:
+        return Measurement(**run.keep(run.store.obtain("arena", key, make)).facts)
+    except (DeviceError, RunnerError) as error:
+        run.note(False)
+        return Measurement.unavailable("byte", f"{error.message}: {error.hint}".rstrip(": "))
