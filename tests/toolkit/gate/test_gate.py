@@ -17,6 +17,7 @@ from edgekit.types import (
     Evaluation,
     Latency,
     Measurement,
+    Memory,
     PairedCounts,
     RuntimeResult,
     Status,
@@ -25,6 +26,7 @@ from edgekit.types import (
 
 RULES = Rules(metric="accuracy", bounded=True, higher_is_better=True)
 HOST = "linux-x86_64"
+NPU = "cortex-m55-ethos-u55-128"
 REFERENCE = Evaluation(metrics={"accuracy": Measurement(0.9, "1", n=1000, low=0.88, high=0.92)})
 
 
@@ -226,6 +228,44 @@ def test_latency_budget_is_unavailable_when_the_host_is_not_the_device() -> None
     shipped, verdict = judge(timed(1.0, 1.0, 1.0), budgets=budgets, target="raspberry-pi-4")
     assert (shipped, verdict.exit_code) == (None, 3)
     assert any("not raspberry-pi-4" in check.message for check in verdict.checks)
+
+
+def on_tflm(arena: Measurement | None) -> Candidate:
+    """A candidate that TFLM runs, with the arena that was measured."""
+    one = candidate()
+    ran = RuntimeResult("tflm", "0.dev1", Status.PASSED, "", 200)
+    memory = Memory(Measurement(1e6, "byte"), arena) if arena else None
+    return replace(one, evaluation=replace(one.evaluation, runtimes=(ran,), memory=memory))
+
+
+def test_target_whose_only_runtime_ran_the_candidate_passes() -> None:
+    shipped, verdict = judge(on_tflm(None), target="cortex-m4")
+    assert (shipped, verdict.status, verdict.exit_code) == ("int8", Status.PASSED, 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "arena", "status", "said"),
+    [
+        ("cortex-m4", Measurement(65536.0, "byte"), Status.PASSED, "65,536 bytes"),
+        ("cortex-m4", Measurement(65552.0, "byte"), Status.FAILED, "65,552 bytes"),
+        ("cortex-m4", Measurement.unavailable("byte", "no wheel"), Status.UNAVAILABLE, "no wheel"),
+        ("cortex-m4", None, Status.UNAVAILABLE, "nothing was evaluated"),
+        (NPU, Measurement(16.0, "byte"), Status.UNAVAILABLE, "compiled for ethos-u55-128"),
+        (HOST, Measurement(16.0, "byte"), Status.UNAVAILABLE, "has no TFLM"),
+    ],
+)
+def test_arena_budget_is_of_the_smallest_arena_of_a_target_with_tflm(
+    target: str, arena: Measurement | None, status: Status, said: str
+) -> None:
+    budgets = Budgets.model_validate({"arena": "64 KiB"})
+    one = on_tflm(arena) if target != HOST else candidate()
+    shipped, verdict = judge(one, budgets=budgets, target=target)
+    (check,) = [check for check in verdict.checks if check.name == "arena"]
+    assert (check.status, check.limit) == (status, "at most 65,536 bytes")
+    assert said in check.message
+    assert (shipped is not None) == (status is Status.PASSED)
+    code = {Status.PASSED: 0, Status.FAILED: 1, Status.UNAVAILABLE: 3}[status]
+    assert verdict.exit_code == code
 
 
 @pytest.mark.parametrize(
