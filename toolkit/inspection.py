@@ -11,6 +11,8 @@ from edgekit.converters import flatbuffer, runtime_version
 from edgekit.converters.inspection import Inspection, explain
 from edgekit.converters.inspection.structure import COMPILED
 from edgekit.converters.inspection.summary import jsonable
+from edgekit.converters.micro import resolver
+from edgekit.errors import ConversionError
 from edgekit.models import tflite
 from edgekit.targets import catalog
 from edgekit.types import Json
@@ -60,7 +62,9 @@ def fits(found: Inspection) -> tuple[TargetFit, ...]:
 def _target(found: Inspection, target: catalog.Target) -> TargetFit:
     refusal = _bare_refusal(found, target)
     rows = tuple(
-        RuntimeFit(one.name, one.version, False, *refusal) if refusal else _runtime(found, one)
+        RuntimeFit(one.name, one.version, False, *refusal)
+        if refusal
+        else _runtime(found, one, target)
         for one in target.runtimes
     )
     answers = {row.fits for row in rows}
@@ -86,12 +90,17 @@ def _bare_refusal(found: Inspection, target: catalog.Target) -> tuple[str, str] 
     return None
 
 
-def _runtime(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
+def _runtime(found: Inspection, runtime: catalog.Runtime, target: catalog.Target) -> RuntimeFit:
     fit = runtime_version.fits(found.runtime, runtime.name, runtime.version)
     compiled = [name for name in found.runtime.custom if name in COMPILED]
     if compiled:
         what, why, fix = COMPILED[compiled[0]]
         return RuntimeFit(runtime.name, runtime.version, None, f"it holds {what}: {why}", fix)
+    if runtime.name == "tflm" and target.npu is None:
+        try:
+            resolver.check(found.file)
+        except ConversionError as error:
+            return RuntimeFit(runtime.name, runtime.version, False, error.message, error.hint)
     errors = [one.code for one in found.findings if one.severity == "error"]
     if fit.fits and errors:
         reason = f"the file has errors: {', '.join(errors)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
+from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.micro.names import guard, identifier
 from edgekit.converters.micro.operations import in_float, nodes, place
 from edgekit.errors import ConversionError
@@ -102,6 +102,15 @@ def check(file: TFLiteFile) -> None:
     if hybrid:
         message = f"TFLM has no kernels for integer weights with float activations: {hybrid[0]}"
         raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
+    channels = [
+        graph.tensors[node.inputs[0]].name
+        for graph, node in nodes(file)
+        if node.operator == "DEQUANTIZE" and _is_per_channel(graph.tensors[node.inputs[0]])
+    ]
+    if channels:
+        # It runs, and takes the first channel's scale for all.
+        message = f"TFLM's DEQUANTIZE knows one scale a tensor, not one a channel: {channels[0]}"
+        raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
     half = [
         graph.tensors[i].name
         for graph, node in nodes(file)
@@ -129,6 +138,10 @@ def write(model: Path, name: str, folder: Path) -> Path:
     )  # fmt: skip
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _is_per_channel(tensor: Tensor) -> bool:
+    return tensor.quantization is not None and tensor.quantization.per_channel
 
 
 def _is_hybrid(graph: Graph, node: Node) -> bool:

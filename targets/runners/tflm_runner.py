@@ -223,8 +223,12 @@ def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     lacking = LACKING.findall(tried.log)
     if lacking:
         return "TFLM has no %s" % ", ".join(dict.fromkeys(lacking))
-    if UNSIGNED.search(tried.log) and "UINT8" in _weights(content):
+    weights = _weights(content)
+    if UNSIGNED.search(tried.log) and "UINT8" in weights:
         return "TFLM computes no uint8 weights, only int8 ones: " + printed
+    if "Node DEQUANTIZE" in tried.log and weights & {"FLOAT16", "INT4"}:
+        kinds = " or ".join(sorted(weights & {"FLOAT16", "INT4"}))
+        return "TFLM dequantizes 8 and 16 bit integers only, no %s weights: %s" % (kinds, printed)
     if HYBRID.search(tried.log):
         return "TFLM computes no integer weights with float activations (dynamic range): " + printed
     if "op code CUSTOM" in tried.log:

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rewriting import rewrite
+from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import resolver
@@ -84,6 +86,21 @@ def test_check_refuses_what_tflm_has_no_kernels_for(
 ) -> None:
     with pytest.raises(ConversionError, match=f"EK-CONVERT-108.*{reason}"):
         resolver.check(flatbuffer.read(converted / f"{precision}.tflite"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_check_refuses_to_dequantize_by_channel(tmp_path: Path, channels: int) -> None:
+    # TFLM takes the first channel's scale for all: wrong answers, and no error.
+    weights = T("w", [3, 4], "INT8", np.ones((3, 4), "int8"), scale=[0.1, 0.2, 0.3][:channels])
+    tensors = [weights, T("f", [3, 4]), T("x", [3, 4]), T("y", [3, 4])]
+    nodes = [N("DEQUANTIZE", ["w"], ["f"], 2), N("ADD", ["x", "f"], ["y"])]
+    (tmp_path / "m.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    file = flatbuffer.read(tmp_path / "m.tflite")
+    if channels == 1:
+        resolver.check(file)
+        return
+    with pytest.raises(ConversionError, match=r"EK-CONVERT-108.*one a channel: w"):
+        resolver.check(file)
 
 
 def test_table_names_operators_of_the_schema_and_a_method_each() -> None:

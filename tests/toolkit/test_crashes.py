@@ -550,7 +550,7 @@ def test_run_raises_device_error_when_there_is_no_such_runner(
     tmp_path: Path, request_of: dict[str, Any]
 ) -> None:
     with pytest.raises(DeviceError) as caught:
-        device(tmp_path).run({**request_of, "runtime": "tflm"})
+        device(tmp_path).run({**request_of, "runtime": "armnn"})
     assert caught.value.code == "EK-DEVICE-001"
 
 

@@ -193,7 +193,8 @@ def _fit(candidate: Candidate, target: str) -> str:
         parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
     executed = any(result.status is not Status.UNAVAILABLE for result in tried)
     if executed and target != catalog.host():
-        parts.append("tried on this host, not on the device")
+        uncompiled = " uncompiled" if catalog.load(target).npu else ""
+        parts.append(f"tried{uncompiled} on this host, not on the device")
     return "; ".join(parts) or "not executed"
 
 

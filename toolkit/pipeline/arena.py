@@ -16,6 +16,19 @@ from edgekit.types import Candidate, Json, Measurement, Status
 
 NOT_ASKED = "no target of the run has TFLM, which alone has an arena"
 
+# TFLM's portable kernels are many times slower than LiteRT's: a large model answers as many
+# items as fit in these seconds, and at least so many.
+SECONDS = 20.0
+LEAST = 16
+
+
+def affordable(run: Run, request: Mapping[str, Json], count: int) -> int:
+    """How many of ``count`` items a runtime is asked for: of TFLM, by the time of the first one."""
+    if request["runtime"] != RUNTIME:
+        return count
+    (first,) = run.device.run({**request, "items": [0, 1]})["models"].values()
+    return min(count, max(LEAST, int(SECONDS * 1e9 / max(first["first_ns"], 1))))
+
 
 def with_arena(run: Run, candidate: Candidate, items: Items) -> Candidate:
     """The candidate with the smallest arena that TFLM runs it in, where a target has TFLM."""

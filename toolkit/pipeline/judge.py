@@ -17,7 +17,7 @@ from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate.checks import DEFAULT_PERCENT, Limit
 from edgekit.pipeline.answers import answers, request
-from edgekit.pipeline.arena import NOT_ASKED, with_arena
+from edgekit.pipeline.arena import NOT_ASKED, affordable, with_arena
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
@@ -278,6 +278,7 @@ def _execute(
     count = min(MATRIX_ITEMS, len(items.index))
     asked = request(_timed(candidate, runtime), items, folder / "outputs")
     try:
+        count = affordable(run, asked, count)
         result = run.device.run({**asked, "items": [0, count]})
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message

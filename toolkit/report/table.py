@@ -9,7 +9,7 @@ from edgekit.report import words
 from edgekit.report.compression import compression_lines
 from edgekit.report.npu import npu_lines
 from edgekit.report.recovery import recovery_lines
-from edgekit.types import Evaluation, Report, SchemeResult, Status
+from edgekit.types import Evaluation, Report, SchemeResult, Status, TargetResult
 
 MARKS = {
     Status.PASSED: ("passed", "green"),
@@ -151,6 +151,14 @@ def _cell(first: str, second: str, style: str, below: str) -> object:
     return text.append(f"\n{second}", below) if second else text
 
 
+def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
+    """The tensor arena of what a target ships, where it was measured and is the target's own."""
+    for candidate in report.candidates:
+        memory = candidate.evaluation.memory
+        if candidate.id == target.candidate and memory and memory.arena.value and not target.npu:
+            yield f"  arena {memory.arena.value:,.0f} bytes, the smallest that runs it on this host"
+
+
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """What to say below the table: lines and their style."""
     if report.compression:
@@ -170,6 +178,7 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
             yield f"{target.id}: ships {target.candidate}; {target.fit}", ""
         else:
             yield f"{target.id}: ships nothing; {target.fit}", "yellow"
+        yield from ((line, "") for line in arena_lines(report, target))
         if target.npu:
             yield from ((line, "") for line in npu_lines(target.npu))
         if target.bundle:

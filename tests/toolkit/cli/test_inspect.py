@@ -152,6 +152,17 @@ def test_float_files_do_not_fit_an_npu(tmp_path: Path) -> None:
     assert rows["linux-x86_64"].verdict == "fits"
 
 
+def test_hybrid_files_do_not_fit_a_microcontroller(tmp_path: Path) -> None:
+    weight = T("w", [3, 4], "INT8", np.ones((3, 4), "int8"), scale=[0.1])
+    node = N("FULLY_CONNECTED", ["x", "w"], ["y"], 3)
+    path = tmp_path / "hybrid.tflite"
+    path.write_bytes(build(G([T("x", [1, 4]), weight, T("y", [1, 3])], [node], ["x"], ["y"])))
+    (row,) = [row for row in fits(public.inspect(path)) if row.target == "cortex-m4"]
+    assert row.verdict == "does not fit"
+    assert "no kernels for integer weights with float" in row.runtimes[0].reason
+    assert row.runtimes[0].fix == "use int8 or float32"
+
+
 def test_diff_tells_quantization_weights_and_operators(tmp_path: Path, model: Path) -> None:
     base = int8_dense(y={"scale": [1 / 128]}, w={"data": np.ones((3, 4), "int8")})
     other = tmp_path / "other.tflite"
