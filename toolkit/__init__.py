@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgekit.api import bench as bench
     from edgekit.api import check as check
     from edgekit.api import compare as compare
     from edgekit.api import compress as compress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Imported when first used: `edgekit --help` pays for none of it.
 _PUBLIC = {
+    "bench": "edgekit.api",
     "check": "edgekit.api",
     "compare": "edgekit.api",
     "compress": "edgekit.api",
@@ -43,6 +45,7 @@ __all__ = [
     "EdgekitError",
     "Project",
     "Report",
+    "bench",
     "check",
     "compare",
     "compress",

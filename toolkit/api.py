@@ -12,17 +12,18 @@ from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
-from edgekit.pipeline.measure import Asked
+from edgekit.pipeline.measure import Asked, BenchOptions
 from edgekit.project import FILE, DataTable, Project, TargetTable
-from edgekit.report import read, write
+from edgekit.report import benched, read, write
 from edgekit.report.measured import draw_worst
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
-from edgekit.types import Compared, Evaluated, Progress, Report, Silent
+from edgekit.types import BenchReport, Compared, Evaluated, Progress, Report, Silent
 
 __all__ = [
-    "Asked", "Compared", "Evaluated", "Linted", "Options", "Report", "check", "compare",
-    "compress", "convert", "evaluate", "init", "latest", "lint_data", "verify",
+    "Asked", "BenchOptions", "BenchReport", "Compared", "Evaluated", "Linted", "Options",
+    "Report", "bench", "check", "compare", "compress", "convert", "evaluate", "init", "latest",
+    "lint_data", "verify",
 ]  # fmt: skip
 
 
@@ -91,6 +92,22 @@ def compare(
     return measure.compare(
         project, options or Options(), sources, asked or Asked(), progress or Silent()
     )
+
+
+def bench(
+    project: Project, sources: Sequence[str], asked: BenchOptions | None = None,
+    options: Options | None = None, progress: Progress | None = None, table: Path | None = None,
+) -> BenchReport:  # fmt: skip
+    """Time models or bundles on every device asked for, and write ``bench.json`` into the run.
+
+    ``table`` is a CSV to write besides. Raises :class:`EdgekitError`; a failed budget is no error:
+    see ``BenchReport.verdict``.
+    """
+    options, asked = options or Options(), asked or BenchOptions()
+    done = measure.bench(project, options, sources, asked, progress or Silent())
+    root = (options.output or project.root).resolve()
+    benched.write(done, root / ".edgekit" / "runs" / done.run, table)
+    return done
 
 
 def _run(

@@ -281,9 +281,15 @@ class Job:
         """Outputs (float32) of items ``start`` to ``stop``."""
         return run_items(self, model, self.feeds(model, start, stop), stop - start)
 
+    def batch_at(self, item: int) -> Arrays:
+        """One batch of the model, from ``item`` on; the last items repeat where there are few."""
+        size = self.model.batch
+        feeds = self.feeds(self.model, item, min(item + size, self.stop))
+        return {n: np.resize(v, (size,) + v.shape[1:]) for n, v in feeds.items()}
+
     def first(self) -> Tuple[int, Dict[str, int]]:
         """The first inference's nanoseconds, and memory over the baseline once it has run."""
-        self.model.stage(self.feeds(self.model, self.start, self.start + 1))
+        self.model.stage(self.batch_at(self.start))
         begin = time.perf_counter_ns()
         self.model.invoke()
         elapsed = time.perf_counter_ns() - begin
@@ -453,10 +459,10 @@ class Bench:
         for entry in request["models"]:
             result["running"] = {"model": entry["id"], "items": [0, 1]}
             job = Job(request, entry)
+            job.model = job.model.with_batch(int(request.get("batch", 1)))
             first_ns, memory = job.first()
             staged = [
-                job.feeds(job.model, i, i + 1)
-                for i in range(job.start, min(job.start + STAGED, job.stop))
+                job.batch_at(i) for i in range(job.start, min(job.start + STAGED, job.stop))
             ]
             self._jobs[entry["id"]] = (job, staged, [0])
             result["models"][entry["id"]] = {

@@ -22,6 +22,7 @@ COMMANDS = {
     "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
     "evaluate": "a model's metric with its interval, on any device or runtime",
     "compare": "models and runtimes side by side: accuracy, parity, latency, with statistics",
+    "bench": "latency by phases, memory and conditions on a device, with what it can tell",
     "lint-data": "what is wrong with the data, before it costs accuracy",
     "inspect": "a .tflite file explained: operators, precision, weights, memory, where it runs",
     "diff": "what changed from one .tflite file to another",

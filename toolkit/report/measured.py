@@ -26,14 +26,15 @@ CONFUSED = 3
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
     """Everything that was found, as ``--json`` prints it."""
-    return {"schema_version": SCHEMA_VERSION, **_plain(dataclasses.asdict(done))}
+    return {"schema_version": SCHEMA_VERSION, **plain(dataclasses.asdict(done))}
 
 
-def _plain(value: Json) -> Json:
+def plain(value: Json) -> Json:
+    """What a dataclass holds, by ``asdict``, as JSON can carry it."""
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, Status):
         return value.value
     return str(value) if isinstance(value, Path) else value
@@ -129,15 +130,10 @@ def _model_cells(one: Measured, settings: Json) -> tuple[tuple[str, str], ...]:
     where = ran if one.device.startswith("local") and "==" not in one.device else one.device
     mark = "" if one.status is Status.PASSED else MARKS[one.status][0]
     return (
-        (_short(name), where or one.device),
+        (words.shortened(name, WIDEST), where or one.device),
         (words.size(one.bytes) if one.bytes else words.NONE, ""),
         (words.value(one.metric, bounded), mark or words.interval(one.metric, bounded)),
     )
-
-
-def _short(name: str) -> str:
-    """The end of a long name: paths differ there."""
-    return name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}"
 
 
 def _style(one: Measured) -> str:

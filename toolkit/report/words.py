@@ -15,6 +15,11 @@ def path(full: Path) -> str:
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
+def shortened(name: str, width: int) -> str:
+    """The end of a long name: paths differ there."""
+    return name if len(name) <= width else f"…{name[1 - width :]}"
+
+
 def size(count: float) -> str:
     """Bytes as kB or MB (1000)."""
     if count < 1000:

@@ -1,0 +1,54 @@
+"""Mode ``memory``: what the runtime's own kernels allocate for a model's activations.
+
+The file is mapped, and without a delegate no weights are packed: what grows in anonymous memory
+from the opened file to the end of the first inference is the arena and the kernels' own buffers.
+A model's result has ``activation_bytes``. Source: ``RssAnon`` in proc(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+from pathlib import Path
+from typing import Any, Dict
+
+STATUS = Path("/proc/self/status")
+
+
+def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
+    """Measure every model of a request; each is kept, so that memory is not used again."""
+    if request["runtime"] != "litert":
+        raise ValueError("%s cannot be told to map a file and pack nothing" % request["runtime"])
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kept = []
+    for entry in request["models"]:
+        result["running"] = {"model": entry["id"], "items": [0, 1]}
+        interpreter = Interpreter(
+            model_path=entry["path"],
+            num_threads=1,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        kept.append(interpreter)
+        gc.collect()
+        _trim()
+        before = anonymous()
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+        result["models"][entry["id"]] = {"activation_bytes": max(0, anonymous() - before)}
+    result.pop("running", None)
+
+
+def anonymous() -> int:
+    """Resident anonymous bytes of this process."""
+    for line in STATUS.read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("this system does not tell anonymous memory")
+
+
+def _trim() -> None:
+    """Give free heap back to the system, or the arena would fit into it unseen."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,179 @@
+"""``edgekit bench``: the latency protocol on a device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.compare import _share
+from edgekit.cli.console import common, console, progress, project_option
+from edgekit.cli.evaluate import absolute
+from edgekit.cli.options import NOTHING, _data_options, _loading_options, _parsed, _with, project_of
+
+SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
+
+
+class Threads(click.ParamType):  # type: ignore[type-arg]
+    """``1,2`` or ``1,n``, where n is one per processor; as numbers, 0 for n."""
+
+    name = "N,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        counts = []
+        for part in str(value).split(","):
+            if part.strip() != "n" and not (part.strip().isdecimal() and int(part)):
+                self.fail(f"{part!r} is no number of threads, nor 'n'", param, ctx)
+            counts.append(0 if part.strip() == "n" else int(part))
+        return tuple(dict.fromkeys(counts))
+
+
+def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """``5 ms``, in nanoseconds."""
+    from edgekit.project import TIMES, parse_unit
+
+    return _parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``5m``, ``90 s``, or a plain number of seconds."""
+    from edgekit.project import parse_number, parse_unit
+
+    if value is not None and value.replace(".", "", 1).isdecimal():
+        return _parsed(parse_number, value)
+    scaled = {unit: round(size * 1000) for unit, size in SECONDS.items()}
+    found = _parsed(lambda text: parse_unit(text, scaled, "duration"), value)
+    return None if found is None else found / 1000
+
+
+def _protocol_options(function: Any) -> Any:
+    """How long to measure: a floor and a ceiling of runs and seconds, and the goal between."""
+    options = (
+        click.option("--min-runs", type=click.IntRange(min=1), default=50, show_default=True,
+                     metavar="N", help="Fewest timed runs, over all launches."),
+        click.option("--max-runs", type=click.IntRange(min=1), default=200_000, show_default=True,
+                     metavar="N", help="Most timed runs."),
+        click.option("--min-seconds", callback=_seconds, default="2", show_default=True,
+                     metavar="TIME", help="Shortest time measured."),
+        click.option("--max-seconds", callback=_seconds, default="30", show_default=True,
+                     metavar="TIME", help="Longest time measured."),
+        click.option("--precision-goal", callback=_share, default="1%", show_default=True,
+                     metavar="SHARE", help="Measure until the median is known this well."),
+        click.option("--launches", type=click.IntRange(min=2), default=5, show_default=True,
+                     metavar="N", help="Fewest fresh launches; up to three times as many."),
+        click.option("--warmup-runs", type=click.IntRange(min=1), default=10, show_default=True,
+                     metavar="N", help="Fewest runs before timing; it lasts until drift stops."),
+    )  # fmt: skip
+    return _with(options, function)
+
+
+def _run_options(function: Any) -> Any:
+    """Where and how the model runs, and what is measured besides."""
+    options = (
+        *_data_options(),
+        click.option("--device", "devices", multiple=True, metavar="NAME",
+                     help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."),
+        click.option("--threads", type=Threads(), default="1", show_default=True,
+                     help="Threads of the runtime, e.g. 1,n: one after the other."),
+        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True,
+                     metavar="N", help="Items per run."),
+        click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
+                     help="XNNPACK kernels, or the runtime's own. Default: the runtime's."),
+        click.option("--no-calibrate", is_flag=True,
+                     help="Leave out the A/A calibration of this host."),
+        click.option("--profile", is_flag=True, help="The time of every operator (LiteRT)."),
+        click.option("--sustain", callback=_seconds, metavar="TIME",
+                     help="Run on for so long, e.g. 5m: first minute against plateau."),
+        click.option("--mlperf-tiny", is_flag=True,
+                     help="Five windows of 10 s: median inferences per second, and accuracy."),
+        click.option("--metric-output", metavar="NAME",
+                     help="The output that the accuracy is taken on, where there are several."),
+        *_loading_options(),
+    )  # fmt: skip
+    return _with(options, function)
+
+
+def _budget_options(function: Any) -> Any:
+    """What the median is judged by."""
+    options = (
+        click.option("--max-latency", callback=_time, metavar="TIME",
+                     help="Longest median, e.g. '5 ms'."),
+        click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
+                     help="An earlier bench.json to compare with."),
+        click.option("--max-slowdown", callback=_share, metavar="SHARE",
+                     help="Most that the median may grow against --baseline, e.g. 5%."),
+        click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
+                     metavar="FILE", help="Write the rows as CSV too."),
+    )  # fmt: skip
+    return _with(options, function)
+
+
+@click.command("bench")
+@click.argument("models", nargs=-1, required=True)
+@_run_options
+@_protocol_options
+@_budget_options
+@project_option
+@common
+def command(**options: Any) -> int:
+    """Time MODELS on every --device: phases, latency, memory, conditions.
+
+    A model is a .tflite file or a bundle; what else `edgekit convert` takes runs on
+    local:tensorflow. Exit code 1 where a limit is broken, 4 where it is finer than the noise, 3
+    where a device is not there, 5 where a runtime cannot run the model.
+    """
+    from edgekit import api
+    from edgekit.report import benched as report
+
+    models = [absolute(model) for model in options["models"]]
+    project = project_of({**NOTHING, **options, "model": models[0]})
+    asked = _asked(options)
+    run = api.Options(output=options["output"], trust=options["trust"])
+    with progress(options["quiet"]) as shown:
+        done = api.bench(project, models, asked, run, shown, options["table"])
+    _show(done, options)
+    if options["as_json"]:
+        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+    return done.verdict.exit_code
+
+
+def _asked(options: dict[str, Any]) -> Any:
+    from edgekit import api
+    from edgekit.evaluation.protocol import Protocol
+
+    named = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "warmup_runs")
+    protocol = Protocol(
+        **{name: options[name] for name in named},
+        precision=options["precision_goal"],
+        max_launches=3 * options["launches"],
+    )
+    passed = (
+        "devices", "threads", "batch", "delegate", "profile", "mlperf_tiny", "metric_output",
+        "max_latency", "max_slowdown", "baseline",
+    )  # fmt: skip
+    return api.BenchOptions(
+        **{name: options[name] for name in passed},
+        protocol=protocol,
+        calibrate=not options["no_calibrate"],
+        sustain=options["sustain"] or 0.0,
+    )
+
+
+def _show(done: Any, options: dict[str, Any]) -> None:
+    """The table and the lines below it."""
+    from edgekit.report import benched as report
+    from edgekit.report.measured import verdict_lines
+
+    out = console(options["as_json"])
+    for one in report.tables(done):
+        out.print(one, markup=False)
+    out.print()
+    said = [] if options["quiet"] else list(report.lines(done, options["verbose"]))
+    for line, style in [*said, *verdict_lines(done.verdict)]:
+        out.print(line, style=style or None, markup=False, soft_wrap=True)

@@ -1,0 +1,132 @@
+"""What a bench is judged by: a latency that was named, or an earlier report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from edgekit.errors import ProjectError
+from edgekit.evaluation.sustained import ratio
+from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.statistics import Interval
+from edgekit.types import Benched, CheckResult, Json, Measurement, Status, Verdict
+
+# What two reports must agree on: elsewhere a ratio would compare machines, not models.
+SAME = ("system", "machine", "processor", "cpus")
+FIELDS = ("model", "device", "threads", "batch", "delegate")
+
+
+def judge(
+    rows: Sequence[Benched], device: Mapping[str, Json], calibration: Measurement,
+    max_latency: float | None, max_slowdown: float | None, baseline: Path | None,
+) -> Verdict:  # fmt: skip
+    """Every row by every budget; an absent row counts by its status.
+
+    ``max_latency`` in nanoseconds, of the median; ``max_slowdown`` a share of the baseline's.
+    Raises :class:`ProjectError` where the baseline is no such report.
+    """
+    checks = list(_absences(rows))
+    measured = [row for row in rows if row.latency is not None]
+    if max_latency is not None:
+        checks += [_latency(row, max_latency, calibration) for row in measured]
+    if baseline is not None and max_slowdown is not None:
+        document = read(baseline)
+        checks += [_slowdown(row, device, document, max_slowdown, calibration) for row in measured]
+    status = worst(check.status for check in checks)
+    return Verdict(status, int(EXIT_CODES[status]), tuple(checks))
+
+
+def read(path: Path) -> Mapping[str, Json]:
+    """A ``bench.json``. Raises :class:`ProjectError`."""
+    if path.is_dir():
+        path = path / "bench.json"
+    if not path.is_file():
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}")
+    try:
+        document: Mapping[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+        for row in document["rows"]:
+            _key(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = f"a baseline is the bench.json of an earlier `edgekit bench`: {error}"
+        raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
+    return document
+
+
+def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
+    for row in rows:
+        if row.status is not Status.PASSED:
+            yield CheckResult("runs", row.id, "", row.status, row.problem)
+
+
+def _latency(row: Benched, limit: float, calibration: Measurement) -> CheckResult:
+    assert row.latency is not None  # noqa: S101
+    found = widened(_interval(row.latency.p50), calibration)
+    return _decided("latency", row, found, limit, f"{limit / 1e6:g} ms", "ms", 1e6)
+
+
+def _slowdown(
+    row: Benched, device: Mapping[str, Json], document: Mapping[str, Json], limit: float,
+    calibration: Measurement,
+) -> CheckResult:  # fmt: skip
+    assert row.latency is not None  # noqa: S101
+    shown = f"+{100 * limit:g} %"
+
+    def undecided(message: str) -> CheckResult:
+        return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown)
+
+    other = [one for name in SAME if (one := _unlike(name, device, document["device"]))]
+    if other:
+        return undecided(f"the baseline is of another machine: {', '.join(other)}")
+    mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
+    twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
+    if len(twins) != 1:
+        return undecided("the baseline has no such row: model, device, threads, batch, delegate")
+    before = _interval(Measurement(**twins[0]["latency"]["p50"]))
+    noises = [calibration, Measurement(**document["calibration"])]
+    found = ratio(_interval(row.latency.p50), before)
+    for noise in noises:
+        found = widened(found, noise)
+    return _decided("slowdown", row, found, 1 + limit, shown, "of the baseline", 1.0)
+
+
+def _unlike(name: str, left: Mapping[str, Json], right: Mapping[str, Json]) -> str:
+    mine, theirs = left.get(name), right.get(name)
+    return f"{name} {theirs}, here {mine}" if mine and theirs and mine != theirs else ""
+
+
+def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:
+    source = str(row["source"]).rpartition("/")[2]
+    return (source, row["device"], row["threads"], row["batch"], row["delegate"])
+
+
+def _interval(found: Measurement) -> Interval:
+    assert found.value is not None  # noqa: S101
+    low = found.low if found.low is not None else 0.0
+    high = found.high if found.high is not None else math.inf
+    return Interval(found.value, low, high, found.level or 0.95, found.n or 0)
+
+
+def widened(found: Interval, noise: Measurement) -> Interval:
+    """An interval at least as wide as the smallest difference that the host can see."""
+    share = noise.value or 0.0
+    low = min(found.low, found.value / (1 + share))
+    return Interval(
+        found.value, low, max(found.high, found.value * (1 + share)), found.level, found.n
+    )
+
+
+def _decided(
+    name: str, row: Benched, found: Interval, limit: float, shown: str, unit: str, scale: float
+) -> CheckResult:
+    """Passed where the whole interval keeps the limit, failed where none of it does."""
+    told = f"{found.value / scale:.4g} {unit} [{found.low / scale:.4g}, {found.high / scale:.4g}]"
+    if found.high <= limit:
+        status = Status.PASSED
+    elif found.low > limit:
+        status = Status.FAILED
+    else:
+        status = Status.INCONCLUSIVE
+        told += ", finer than the noise: measure longer, or on a quieter host"
+    return CheckResult(name, row.id, "", status, told, shown)

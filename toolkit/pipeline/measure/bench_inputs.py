@@ -1,0 +1,183 @@
+"""What a timed model is fed: the user's items, a bundle's golden inputs, or drawn items."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.converters import flatbuffer
+from edgekit.errors import BundleError, DataError
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items, supply
+from edgekit.store import Store, sha256
+from edgekit.targets.bundles import verify
+from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.types import InputSource, Json, Preprocess, SavedModel, TensorSpec
+
+ENDINGS = (".tar.gz", ".tgz", ".zip")
+DRAWN = 32
+SEED = 0
+BYTE_SIZED = ("int8", "uint8")
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Raw inputs as ``.npy`` files by name, the items to take of them, and how they are scaled.
+
+    ``items`` are the user's, where they gave any.
+    """
+
+    source: InputSource
+    inputs: Mapping[str, Path]
+    index: Path
+    preprocess: Preprocess
+    items: Items | None = None
+
+    @property
+    def request(self) -> dict[str, Json]:
+        """The fields of a runner's request."""
+        return {
+            "inputs": {name: str(path) for name, path in self.inputs.items()},
+            "index": str(self.index),
+            "preprocess": {"scale": self.preprocess.scale, "offset": self.preprocess.offset},
+        }
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A bundle that was verified: its model and its golden inputs, and how those are scaled."""
+
+    model: Path
+    inputs: Mapping[str, Path]
+    index: Path
+    preprocess: Preprocess
+
+    @property
+    def feed(self) -> Feed:
+        return Feed("bundle", self.inputs, self.index, self.preprocess)
+
+
+def is_bundle(source: str) -> bool:
+    """Whether a source is named like a bundle."""
+    return source.lower().endswith(ENDINGS)
+
+
+def unpack(path: Path, store: Store) -> Unpacked:
+    """Verify a bundle, then keep its model and golden inputs in the store.
+
+    Raises :class:`BundleError`.
+    """
+    manifest = verify(path).manifest
+    golden = manifest["golden"]["inputs"]
+    wanted = {str(manifest["model"]["file"]): "model.tflite"}
+    wanted |= {str(file): f"input-{k}.npy" for k, file in enumerate(golden.values())}
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        counts = set()
+        for name, content in _members(path, manifest, set(wanted)).items():
+            (folder / wanted[name]).write_bytes(content)
+        for k in range(len(golden)):
+            counts.add(len(np.load(folder / f"input-{k}.npy", mmap_mode="r")))
+        np.save(folder / "index.npy", np.arange(min(counts)))
+        return {}
+
+    kept = store.obtain("bundle", {"sha256": sha256(path)}, make)
+    return Unpacked(
+        model=kept.path / "model.tflite",
+        inputs={name: kept.path / f"input-{k}.npy" for k, name in enumerate(golden)},
+        index=kept.path / "index.npy",
+        preprocess=Preprocess(**manifest["preprocess"]),
+    )
+
+
+def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict[str, bytes]:
+    """The files of a verified bundle by their path below its root; digests are checked again."""
+    found = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            name = member.name.partition("/")[2]
+            content = archive.extractfile(member) if name in wanted else None
+            if content is not None:
+                found[name] = content.read()
+    for name in wanted:
+        digest = hashlib.sha256(found.get(name, b"")).hexdigest()
+        if digest != manifest["files"][name]["sha256"]:
+            raise BundleError("EK-BUNDLE-005", f"{path}: {name} changed while {MANIFEST} was read")
+    return found
+
+
+def given(run: Run, model: SavedModel) -> Feed:
+    """The user's items, matched to the model. Raises :class:`DataError`."""
+    items = supply(run, model, labelled=False)
+    return Feed("data", items.inputs, items.index_path, items.preprocess, items)
+
+
+def synthetic(run: Run, model: SavedModel) -> Feed:
+    """Items drawn for the model: in the range of a quantized input, else as its dtype suggests.
+
+    A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
+    integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
+    Raises :class:`DataError` where a dimension besides the batch is free.
+    """
+    ranges = _ranges(model)
+    specs = [[one.name, list(one.shape), one.dtype, ranges.get(one.name)] for one in model.inputs]
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        rng = np.random.default_rng(SEED)
+        for k, spec in enumerate(model.inputs):
+            np.save(folder / f"input-{k}.npy", _drawn(rng, spec, ranges.get(spec.name), model))
+        np.save(folder / "index.npy", np.arange(DRAWN))
+        return {}
+
+    key = {"inputs": json.dumps(specs), "count": DRAWN, "seed": SEED}
+    kept = run.keep(run.store.obtain("synthetic", key, make))
+    inputs = {spec.name: kept.path / f"input-{k}.npy" for k, spec in enumerate(model.inputs)}
+    return Feed("synthetic", inputs, kept.path / "index.npy", Preprocess())
+
+
+def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
+    """The reals that each quantized input of a ``.tflite`` file can hold."""
+    if not model.is_tflite:
+        return {}
+    file = flatbuffer.read(model.path)
+    tensors = {tensor.name: tensor for tensor in file.inputs}
+    if file.signatures:
+        graph = file.graphs[file.signatures[0].graph]
+        tensors = {name: graph.tensors[i] for name, i in file.signatures[0].inputs.items()}
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.scale and tensor.quantization is not None:
+            limits = np.iinfo(np.dtype(tensor.dtype.lower()))
+            zero = tensor.quantization.zero_points[0] if tensor.quantization.zero_points else 0
+            low, high = (tensor.scale * (end - zero) for end in (limits.min, limits.max))
+            found[name] = (low, high)
+    return found
+
+
+def _drawn(
+    rng: np.random.Generator, spec: TensorSpec, reals: tuple[float, float] | None, model: SavedModel
+) -> npt.NDArray[Any]:
+    shape = (DRAWN, *(size if size is not None else 1 for size in spec.shape[1:]))
+    if None in spec.shape[1:] and not model.is_tflite:
+        hint = "give real items with --data FILE.npz: their shape is then the input's"
+        message = f"input {spec.name!r} takes items of any size: {list(spec.shape)}"
+        raise DataError("EK-DATA-060", message, hint)
+    if reals is not None:
+        return rng.uniform(*reals, shape).astype(np.float32)
+    kind = np.dtype(spec.dtype)
+    if kind.kind == "f":
+        image = len(spec.shape) == 4
+        values = rng.random(shape) if image else rng.standard_normal(shape)
+        return values.astype(kind)
+    if spec.dtype in BYTE_SIZED:
+        limits = np.iinfo(kind)
+        return rng.integers(limits.min, limits.max + 1, shape).astype(kind)
+    return rng.integers(0, 2, shape).astype(kind)

@@ -1,0 +1,72 @@
+"""Memory of one model on one device: its runner's peak, its activations, its tensor arena."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.inspection import memory as inspection
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation.protocol import Launch
+from edgekit.pipeline.measure.subject import Subject
+from edgekit.types import BenchMemory, Json, Measurement
+
+UNIT = "B"
+ARENA = "edgekit.evaluation.arena"
+RUNTIME = "litert"
+
+
+def held(launches: Sequence[Launch], batch: int) -> BenchMemory:
+    """What the launches tell: the most that one held over the baseline of its runtime."""
+    absent = Measurement.unavailable(UNIT, "it was not measured")
+    return BenchMemory(_peak(launches, batch), absent, absent, absent)
+
+
+def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
+    if batch > 1:
+        reason = "at a larger batch the runner opens the model twice"
+        return Measurement.unavailable(UNIT, reason)
+    if not all(launch.peak for launch in launches):
+        return Measurement.unavailable(UNIT, "the runner does not tell its peak memory")
+    most = max(launch.peak - launch.baseline for launch in launches)
+    return Measurement(
+        float(most), UNIT, n=len(launches), tool="VmHWM, the largest of the launches"
+    )
+
+
+def measure(subject: Subject, request: Mapping[str, Json], peak: Measurement) -> BenchMemory:
+    """The memory of a subject, whose runner held ``peak``."""
+    planned, activations = _planned(subject), _activations(subject, request)
+    if subject.device.runtime != "tflm":
+        reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
+        return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
+    if importlib.util.find_spec(ARENA) is None:
+        missing = Measurement.unavailable(UNIT, "this build cannot search for the smallest arena")
+        return BenchMemory(peak, planned, activations, missing)
+    found = importlib.import_module(ARENA).arena(subject.device, request)
+    return BenchMemory(
+        peak, planned, activations, found.smallest, found.recorded, found.estimated_32bit
+    )
+
+
+def _planned(subject: Subject) -> Measurement:
+    if not subject.model.is_tflite:
+        return Measurement.unavailable(UNIT, "a SavedModel has no plan of its memory")
+    return inspection.plan(flatbuffer.read(subject.path), 0).peak
+
+
+def _activations(subject: Subject, request: Mapping[str, Json]) -> Measurement:
+    """What LiteRT's own kernels allocate, in a process of their own."""
+    if subject.device.runtime != RUNTIME:
+        reason = f"{subject.device.runtime} does not tell activations from packed weights"
+        return Measurement.unavailable(UNIT, reason)
+    try:
+        answer = subject.device.run({**request, "mode": "memory", "inputs": {}})
+    except (RunnerError, DeviceError) as error:
+        why = error.hint.splitlines()[0] if error.hint else error.message
+        return Measurement.unavailable(UNIT, f"the model does not run without a delegate: {why}")
+    held = answer["models"][request["models"][0]["id"]]["activation_bytes"]
+    tool = "RssAnon from loading to the end of the first inference, without a delegate"
+    return Measurement(float(held), UNIT, n=1, tool=tool)
