@@ -1,16 +1,15 @@
 """What the machine does while something is timed: other load, frequency, throttling, drift, modes.
 
-Counters are read at both ends of every timed part, and between its blocks where a look is cheap.
-Sources of the counters: the kernel's documentation of ``/proc/stat`` (proc(5)), of cpufreq and of
-``thermal_throttle`` in sysfs, and of ``cpu.stat`` in "Control Group v2".
+Counters are read at both ends of every timed part, frequency and temperature between its blocks.
+Sources of the counters: proc(5) on ``/proc/stat``, and the kernel's documentation of
+``thermal_throttle`` in sysfs and of ``cpu.stat`` in "Control Group v2".
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,8 @@ import numpy.typing as npt
 import psutil
 
 from edgekit.statistics import series
-from edgekit.types import Conditions, Measurement
+from edgekit.targets.devices.facts import conditions_now
+from edgekit.types import Conditions, Json, Measurement
 
 CPUS = Path("/sys/devices/system/cpu")
 GROUP = Path("/sys/fs/cgroup/cpu.stat")
@@ -56,9 +56,7 @@ class Watch:
     def __init__(self, core: int | None) -> None:
         self._core = core
         self._parts: list[tuple[Reading, Reading]] = []
-        self._frequencies: list[float] = []
-        self._temperatures: list[float] = []
-        self._load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        self._states = [conditions_now(core=core)]
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -66,13 +64,10 @@ class Watch:
         begin = read()
         yield
         self._parts.append((begin, read()))
-        if (found := temperature()) is not None:
-            self._temperatures.append(found)
 
     def look(self) -> None:
-        """Between two blocks."""
-        if (found := frequency(self._core)) is not None:
-            self._frequencies.append(found)
+        """Between two blocks: what frequency and temperature are now."""
+        self._states.append(conditions_now(core=self._core))
 
     def found(self, launches: Sequence[Samples]) -> Conditions:
         """What was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
@@ -83,11 +78,9 @@ class Watch:
         conditions = Conditions(
             others=self._share("busy"),
             stolen=self._share("stolen"),
-            load_average=_known(self._load, "1", "this system tells no load average"),
-            frequency=self._frequency(),
-            temperature=_known(
-                max(self._temperatures, default=None), "°C", "this system tells no temperature"
-            ),
+            load_average=self._told("load1", "1", lambda found: found[0]),
+            frequency=self._told("frequency_hz", "1", lambda f: (max(f) - min(f)) / max(f)),
+            temperature=self._told("temperature_c", "°C", max),
             throttled=self._throttled(),
             drift=Measurement(max(real, default=0.0), "1", n=len(launches), tool="Mann-Kendall"),
             launch_spread=Measurement(spread, "1", n=len(launches)),
@@ -109,12 +102,12 @@ class Watch:
                 spent += (end.busy - begin.busy) - (end.own - begin.own)
         return Measurement(max(0.0, spent / lasted), "1", tool="/proc/stat")
 
-    def _frequency(self) -> Measurement:
-        if not self._frequencies:
-            return Measurement.unavailable("1", "this system tells no processor frequency")
-        highest = max(self._frequencies)
-        spread = (highest - min(self._frequencies)) / highest
-        return Measurement(spread, "1", n=len(self._frequencies), tool="cpufreq")
+    def _told(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
+        """A figure of what the system told of something each time it was asked."""
+        found = [float(state[name]) for state in self._states if name in state]
+        if not found:
+            return Measurement.unavailable(unit, reason(self._states[0], name))
+        return Measurement(figure(found), unit, n=len(found))
 
     def _throttled(self) -> Measurement:
         counts = [
@@ -161,26 +154,9 @@ def throttle_count() -> int | None:
     return sum(counts) if counts else None
 
 
-def frequency(core: int | None) -> float | None:
-    """A core's frequency in MHz, the mean of all without one; None where the system is silent."""
-    pattern = f"cpu{'[0-9]*' if core is None else core}/cpufreq/scaling_cur_freq"
-    found = []
-    for path in CPUS.glob(pattern):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int(path.read_text()) / 1000)
-    return sum(found) / len(found) if found else None
-
-
-def temperature() -> float | None:
-    """The hottest sensor in degrees Celsius; None where there is none."""
-    if not hasattr(psutil, "sensors_temperatures"):
-        return None
-    rows = [one for sensors in psutil.sensors_temperatures().values() for one in sensors]
-    return max((float(one.current) for one in rows), default=None)
-
-
-def _known(value: float | None, unit: str, reason: str) -> Measurement:
-    return Measurement.unavailable(unit, reason) if value is None else Measurement(value, unit)
+def reason(state: Mapping[str, Json], name: str) -> str:
+    """Why :func:`conditions_now` does not tell something."""
+    return str(state["unavailable"].get(name, "the system does not tell it"))
 
 
 def _thinned(samples: Samples) -> Samples:

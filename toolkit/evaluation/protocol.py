@@ -142,7 +142,7 @@ def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:
         facts = answer["models"][job.id]
         warmup, settled = warm_up(session, job.id, protocol)
         with watch.timed():
-            blocks = _steady(session, job.id, protocol, watch)
+            timed = _steady(session, job.id, protocol, watch)
     finally:
         session.close()
     memory = facts.get("memory", {})
@@ -153,27 +153,33 @@ def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:
         peak=int(memory.get("peak_bytes", 0)),
         warmup=warmup,
         settled=settled,
-        blocks=tuple(blocks),
+        blocks=_batches(timed),
         version=str(answer.get("version", "")),
     )
+
+
+def _batches(timed: Sequence[Samples]) -> tuple[Samples, ...]:
+    """The runs in as many consecutive batches as intervals need; more would only cost time."""
+    return tuple(np.array_split(np.concatenate(timed), min(series.BATCHES, len(timed))))
 
 
 def warm_up(session: Session, model: str, protocol: Protocol) -> tuple[Samples, bool]:
     """Runs until there are enough and their drift has stopped; whether it has.
 
-    The drift is that of the newer half of the runs: what the first ones cost must not count.
+    The drift is that of the newer half of the runs: what the first ones cost must not count. Of a
+    model so slow that the ceiling comes before there are runs to judge by, the timed runs tell.
     """
     samples: list[int] = []
-    spent = 0.0
+    fewest = max(protocol.warmup_runs, 2 * series.LEAST_BATCHES)
     while True:
         samples += session.block(model, protocol.warmup_seconds / 2, protocol.warmup_runs // 2 or 1)
         spent = sum(samples) / 1e9
-        enough = len(samples) >= protocol.warmup_runs and spent >= protocol.warmup_seconds
+        enough = len(samples) >= fewest and spent >= protocol.warmup_seconds
         newer = np.asarray(samples[len(samples) // 2 :], dtype=np.float64)
         if enough and _settled(newer, protocol.precision):
             return np.asarray(samples, dtype=np.float64), True
         if spent >= protocol.max_warmup_seconds:
-            return np.asarray(samples, dtype=np.float64), False
+            return np.asarray(samples, dtype=np.float64), len(samples) < fewest
 
 
 def _settled(samples: Samples, precision: float) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgekit.evaluation.conditions import frequency, temperature
 from edgekit.evaluation.protocol import Job, Protocol, warm_up
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
+from edgekit.targets.devices.facts import conditions_now
 from edgekit.types import Measurement, Second, Sustained
 
 STEP = 1.0
@@ -38,8 +38,13 @@ def sustain(
         while (at := time.monotonic() - begin) < seconds:
             progress(at, seconds, f"sustained: {job.id}")
             timed = session.block(job.id, step, 1)
-            middle = float(np.median(timed))
-            rows.append(Second(round(at, 3), len(timed), middle, temperature(), frequency(core)))
+            state = conditions_now(core=core)
+            rows.append(
+                Second(
+                    round(at, 3), len(timed), float(np.median(timed)),
+                    state.get("temperature_c"), state.get("frequency_hz"),
+                )
+            )  # fmt: skip
     finally:
         session.close()
     return summarized(rows, seconds)

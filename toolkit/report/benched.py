@@ -46,10 +46,15 @@ Line = tuple[str, str]
 
 
 def to_json(done: BenchReport) -> dict[str, Json]:
-    """Everything that was found, each row with the fields of the platform's tools."""
+    """Everything that was found, each row with the fields of the platform's tools.
+
+    The path of the timed runs counts from the run's folder, so that the folder may move.
+    """
     document: dict[str, Json] = plain(dataclasses.asdict(done))
     for row, one in zip(document["rows"], done.rows, strict=True):
         row["platform"] = platform(one)
+        if one.latency is not None:
+            row["latency"]["path"] = "/".join(one.latency.path.parts[-2:])
     return {"schema_version": SCHEMA_VERSION, **document}
 
 

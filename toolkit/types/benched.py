@@ -97,7 +97,7 @@ class Conditions:
 class Second:
     """One second of a sustained run: when it began, its runs, their median (nanoseconds).
 
-    ``temperature`` in degrees Celsius and ``frequency`` in MHz, where the device tells.
+    ``temperature`` in degrees Celsius and ``frequency`` in Hz, where the device tells.
     """
 
     at: float

@@ -30,6 +30,7 @@ from edgekit.project import Project
 from edgekit.statistics.interval import two_sided_z
 from edgekit.store import Store
 from edgekit.targets.devices import parse
+from edgekit.targets.devices.facts import host_facts
 from edgekit.types import (
     Benched,
     BenchReport,
@@ -127,7 +128,7 @@ def bench(
             rows = tuple(
                 _detailed(run, one, row, asked) for one, row in zip(entries, rows, strict=True)
             )
-        report = _report(run, entries, rows, calibration, asked)
+        report = _report(run, rows, calibration, asked)
         verdict = bench_budgets.judge(
             rows, report.device, calibration, asked.max_latency, asked.max_slowdown, asked.baseline
         )
@@ -336,24 +337,14 @@ def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> M
 
 
 def _report(
-    run: Run, entries: Sequence[Entry], rows: tuple[Benched, ...], calibration: Measurement,
-    asked: BenchOptions,
-) -> BenchReport:  # fmt: skip
+    run: Run, rows: tuple[Benched, ...], calibration: Measurement, asked: BenchOptions
+) -> BenchReport:
     settings: dict[str, Json] = {
         **asdict(asked.protocol), "batch": asked.batch, "delegate": asked.delegate,
         "sustain": asked.sustain, "max_latency": asked.max_latency,
         "max_slowdown": asked.max_slowdown,
     }  # fmt: skip
     return BenchReport(
-        run=run.id, settings=settings, device=_machine(entries), calibration=calibration, rows=rows,
+        run=run.id, settings=settings, device=host_facts(), calibration=calibration, rows=rows,
         verdict=Verdict(Status.PASSED, 0), versions=run.versions,
     )  # fmt: skip
-
-
-def _machine(entries: Sequence[Entry]) -> Mapping[str, Json]:
-    """What the first device that is there says of its machine."""
-    for entry in entries:
-        if entry.subject is not None:
-            facts = entry.subject.device.facts()
-            return {k: v for k, v in facts.items() if k not in ("runtime", "version")}
-    return {}

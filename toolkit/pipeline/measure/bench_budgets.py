@@ -14,8 +14,7 @@ from edgekit.statistics import Interval
 from edgekit.types import Benched, CheckResult, Json, Measurement, Status, Verdict
 
 # What two reports must agree on: elsewhere a ratio would compare machines, not models.
-SAME = ("system", "machine", "processor", "cpus")
-FIELDS = ("model", "device", "threads", "batch", "delegate")
+SAME = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 
 
 def judge(

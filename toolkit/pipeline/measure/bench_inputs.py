@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,26 +120,29 @@ def given(run: Run, model: SavedModel) -> Feed:
 
 
 def synthetic(run: Run, model: SavedModel) -> Feed:
-    """Items drawn for the model: in the range of a quantized input, else as its dtype suggests.
+    """Items drawn for the model, as :func:`drawn` does."""
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        for k, values in enumerate(drawn(model).values()):
+            np.save(folder / f"input-{k}.npy", values)
+        np.save(folder / "index.npy", np.arange(DRAWN))
+        return {}
+
+    key = run.key(model=model.digest, count=DRAWN, seed=SEED)
+    kept = run.keep(run.store.obtain("synthetic", key, make))
+    inputs = {spec.name: kept.path / f"input-{k}.npy" for k, spec in enumerate(model.inputs)}
+    return Feed("synthetic", inputs, kept.path / "index.npy", Preprocess())
+
+
+def drawn(model: SavedModel) -> Mapping[str, npt.NDArray[Any]]:
+    """Items by input name, 32 first: in the range of a quantized input, else by its dtype.
 
     A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
     integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
     Raises :class:`DataError` where a dimension besides the batch is free.
     """
-    ranges = _ranges(model)
-    specs = [[one.name, list(one.shape), one.dtype, ranges.get(one.name)] for one in model.inputs]
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        rng = np.random.default_rng(SEED)
-        for k, spec in enumerate(model.inputs):
-            np.save(folder / f"input-{k}.npy", _drawn(rng, spec, ranges.get(spec.name), model))
-        np.save(folder / "index.npy", np.arange(DRAWN))
-        return {}
-
-    key = {"inputs": json.dumps(specs), "count": DRAWN, "seed": SEED}
-    kept = run.keep(run.store.obtain("synthetic", key, make))
-    inputs = {spec.name: kept.path / f"input-{k}.npy" for k, spec in enumerate(model.inputs)}
-    return Feed("synthetic", inputs, kept.path / "index.npy", Preprocess())
+    rng, ranges = np.random.default_rng(SEED), _ranges(model)
+    return {spec.name: _drawn(rng, spec, ranges.get(spec.name), model) for spec in model.inputs}
 
 
 def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:

@@ -1,0 +1,75 @@
+"""A device that answers from written times, so that what the protocol does with them is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit.errors import RunnerError
+from edgekit.evaluation.protocol import Job, Protocol
+
+#: Nanoseconds of the runs of a launch (numbered from 0), for as long as they are asked for.
+Times = Callable[[int], Iterator[float]]
+
+QUICK = Protocol(
+    min_runs=40, max_runs=4000, min_seconds=0.04, max_seconds=4.0, precision=0.01, launches=4,
+    max_launches=8, warmup_runs=10, warmup_seconds=0.01, max_warmup_seconds=0.5,
+)  # fmt: skip
+
+
+@dataclass
+class TraceSession:
+    """One launch over its written times; its clock is their sum."""
+
+    model: str
+    times: Iterator[float]
+    log: list[str]
+
+    def ready(self) -> Mapping[str, Any]:
+        facts = {
+            "load_ns": 1000,
+            "first_ns": 500,
+            "memory": {"baseline_bytes": 10, "peak_bytes": 25},
+        }
+        return {"models": {self.model: facts}, "version": "1.0"}
+
+    def block(self, model: str, seconds: float, runs: int) -> list[int]:
+        taken: list[int] = []
+        while len(taken) < runs or sum(taken) < seconds * 1e9:
+            taken.append(round(next(self.times)))
+        return taken
+
+    def close(self) -> None:
+        self.log.append(f"close {self.model}")
+
+
+@dataclass
+class TraceDevice:
+    """Opens launch after launch of one model's written times."""
+
+    times: Times
+    log: list[str] = field(default_factory=list)
+    launches: int = 0
+
+    def open(self, request: Mapping[str, Any]) -> TraceSession:
+        model = request["models"][0]["id"]
+        self.log.append(f"open {model}")
+        self.launches += 1
+        return TraceSession(model, self.times(self.launches - 1), self.log)
+
+
+class RefusingDevice:
+    """A device whose runner cannot run the model."""
+
+    def open(self, request: Mapping[str, Any]) -> TraceSession:
+        raise RunnerError("EK-RUNNER-002", "it refuses")
+
+
+def job(name: str, device: Any) -> Job:
+    """A job of a model of this name."""
+    return Job(name, device, {"models": [{"id": name}], "core": None})
+
+
+def nothing(done: float, total: float, text: str) -> None:
+    """Progress that nobody watches."""

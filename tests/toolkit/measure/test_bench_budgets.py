@@ -1,0 +1,166 @@
+"""A bench's budgets are three-valued, and never compare machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekit.errors import ProjectError
+from edgekit.evaluation.protocol import Launch
+from edgekit.pipeline.measure import bench_budgets
+from edgekit.pipeline.measure.bench import power, steady
+from edgekit.report.measured import plain
+from edgekit.types import Benched, Measurement, Status
+
+HOST = {"system": "Linux", "machine": "x86_64", "cpu": "one", "cpus": 4}
+QUIET = Measurement(0.001, "1")
+NOISY = Measurement(0.2, "1")
+UNCALIBRATED = Measurement.unavailable("1", "it was not asked for")
+
+
+def launches(level: float) -> list[Launch]:
+    """Launches about a median, in nanoseconds, known to about 1 %."""
+    rng = np.random.default_rng(0)
+    return [
+        Launch(
+            10, 10, 0, 0, np.ones(10), True,
+            tuple(level * (1 + 0.002 * rng.standard_normal(20)) for _ in range(8)), "1",
+        )
+        for _ in range(5)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def row(tmp_path: Path) -> Benched:
+    latency = steady(launches(1e6), "precision", tmp_path / "0.npy")
+    return Benched("m", "/models/m.tflite", "local", latency=latency)
+
+
+@pytest.fixture
+def baseline(tmp_path: Path, row: Benched) -> Path:
+    return written(tmp_path / "bench.json", row)
+
+
+def written(path: Path, row: Benched, **changes: Any) -> Path:
+    document = {
+        "device": HOST, "calibration": dataclasses.asdict(QUIET),
+        "rows": [plain(dataclasses.asdict(row))], **changes,
+    }  # fmt: skip
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("limit", "noise", "status"),
+    [
+        (1.1e6, QUIET, Status.PASSED),
+        (0.9e6, QUIET, Status.FAILED),
+        (1.1e6, NOISY, Status.INCONCLUSIVE),
+        (0.9e6, NOISY, Status.INCONCLUSIVE),
+        (1.3e6, NOISY, Status.PASSED),
+        (0.7e6, NOISY, Status.FAILED),
+        (1.1e6, UNCALIBRATED, Status.PASSED),
+        (1.0e6, QUIET, Status.INCONCLUSIVE),
+    ],
+)
+def test_a_latency_limit_is_judged_by_the_interval_and_the_noise(
+    row: Benched, limit: float, noise: Measurement, status: Status
+) -> None:
+    verdict = bench_budgets.judge([row], HOST, noise, limit, None, None)
+    assert verdict.status is status
+    assert verdict.exit_code == {"passed": 0, "failed": 1, "inconclusive": 4}[status.value]
+
+
+@pytest.mark.parametrize(
+    ("level", "noise", "status"),
+    [
+        (1.0e6, QUIET, Status.PASSED),
+        (1.2e6, QUIET, Status.FAILED),
+        (1.05e6, QUIET, Status.INCONCLUSIVE),
+        (1.2e6, NOISY, Status.INCONCLUSIVE),
+        (0.5e6, NOISY, Status.PASSED),
+    ],
+)
+def test_a_slowdown_is_judged_against_the_baseline(
+    tmp_path: Path, baseline: Path, level: float, noise: Measurement, status: Status
+) -> None:
+    latency = steady(launches(level), "precision", tmp_path / "1.npy")
+    now = Benched("m", "/elsewhere/m.tflite", "local", latency=latency)
+    assert bench_budgets.judge([now], HOST, noise, None, 0.05, baseline).status is status
+
+
+def test_noise_of_the_baseline_counts_too(tmp_path: Path, row: Benched) -> None:
+    noisy = written(tmp_path / "b.json", row, calibration=dataclasses.asdict(NOISY))
+    found = bench_budgets.judge([row], HOST, QUIET, None, 0.05, noisy)
+    assert found.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"device": {**HOST, "cpu": "another"}}, "another machine: cpu another, here one"),
+        ({"rows": []}, "no such row"),
+    ],
+)
+def test_what_cannot_be_compared_is_inconclusive(
+    tmp_path: Path, row: Benched, changes: dict[str, Any], why: str
+) -> None:
+    found = bench_budgets.judge(
+        [row], HOST, QUIET, None, 0.05, written(tmp_path / "b.json", row, **changes)
+    )
+    assert found.status is Status.INCONCLUSIVE
+    assert why in found.checks[0].message
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_a_row_of_the_same_settings_is_the_baseline(
+    row: Benched, baseline: Path, threads: int
+) -> None:
+    now = dataclasses.replace(row, threads=threads)
+    found = bench_budgets.judge([now], HOST, QUIET, None, 0.05, baseline)
+    assert found.status is (Status.PASSED if threads == 1 else Status.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": [{}]}', '{"rows": 3}'])
+def test_a_baseline_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(content)
+    with pytest.raises(ProjectError, match="EK-REPORT-002"):
+        bench_budgets.read(path)
+
+
+def test_an_absent_row_counts_by_its_status() -> None:
+    rows = [
+        Benched("a", "a", "x", status=Status.UNAVAILABLE, problem="not there"),
+        Benched("b", "b", "x", status=Status.INCOMPATIBLE, problem="refused"),
+    ]
+    assert bench_budgets.judge(rows[:1], HOST, QUIET, None, None, None).exit_code == 3
+    assert bench_budgets.judge(rows, HOST, QUIET, None, None, None).exit_code == 5
+
+
+def test_power_is_the_textbook_formula() -> None:
+    middle = Measurement(100.0, "ns", low=98.04, high=101.96, level=0.95)
+    # SE = 1.96 / 1.96 = 1 %: (1.960 + 0.842) * sqrt(2) of it.
+    assert power(middle).value == pytest.approx(0.0396, abs=2e-4)
+
+
+def test_every_run_is_kept_in_order(tmp_path: Path) -> None:
+    found = launches(2e6)
+    latency = steady(found, "precision", tmp_path / "runs" / "0.npy")
+    kept = np.load(latency.path)
+    assert kept.dtype == np.uint32
+    assert latency.launches == (160,) * 5
+    assert np.array_equal(kept, np.concatenate([one.runs for one in found]).astype(np.uint32))
+    assert latency.p50.low <= latency.p50.value <= latency.p50.high  # type: ignore[operator]
+    order = [latency.min, latency.p5, latency.p50, latency.p90, latency.p95, latency.p99]
+    values = [one.value for one in [*order, latency.max]]
+    assert values == sorted(values)  # type: ignore[type-var]
+
+
+def test_runs_longer_than_four_seconds_take_wider_integers(tmp_path: Path) -> None:
+    assert np.load(steady(launches(5e9), "", tmp_path / "0.npy").path).dtype == np.uint64
