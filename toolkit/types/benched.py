@@ -59,7 +59,8 @@ class BenchMemory:
     """Bytes: the peak resident over the runtime's own baseline, what activations need, the arena.
 
     ``planned`` is a liveness plan of the file's activations, ``activations`` what the runtime's own
-    kernels were seen to allocate for them.
+    kernels were seen to allocate for them. ``arena`` is the smallest that TFLM works in,
+    ``recorded`` what its recorder says, ``margin`` how much more is needed, as a share.
     """
 
     peak_rss: Measurement
@@ -67,6 +68,7 @@ class BenchMemory:
     activations: Measurement
     arena: Measurement
     recorded: Measurement | None = None
+    margin: Measurement | None = None
     estimated_32bit: Measurement | None = None
 
 

@@ -310,7 +310,9 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     job, update = entry.job(), run.progress.update
     try:
         held = row.memory.peak_rss
-        row = replace(row, memory=bench_memory.measure(entry.subject, job.request, held))
+        row = replace(
+            row, memory=bench_memory.measure(entry.subject, entry.feed, job.request, held)
+        )
         if asked.profile:
             row = replace(row, profile=profile(entry.subject.device, job.request))
         if asked.sustain:

@@ -10,10 +10,12 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import memory as inspection
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.protocol import Launch
+from edgekit.pipeline.measure.bench_inputs import Feed
+from edgekit.pipeline.measure.given import problem
 from edgekit.pipeline.measure.subject import Subject
 from edgekit.types import BenchMemory, Json, Measurement
 
-UNIT = "B"
+UNIT = "byte"
 ARENA = "edgekit.evaluation.arena"
 RUNTIME = "litert"
 
@@ -36,8 +38,10 @@ def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
     )
 
 
-def measure(subject: Subject, request: Mapping[str, Json], peak: Measurement) -> BenchMemory:
-    """The memory of a subject, whose runner held ``peak``."""
+def measure(
+    subject: Subject, feed: Feed, request: Mapping[str, Json], peak: Measurement
+) -> BenchMemory:
+    """The memory of a subject, whose runner held ``peak`` on a request to time it."""
     planned, activations = _planned(subject), _activations(subject, request)
     if subject.device.runtime != "tflm":
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
@@ -45,10 +49,16 @@ def measure(subject: Subject, request: Mapping[str, Json], peak: Measurement) ->
     if importlib.util.find_spec(ARENA) is None:
         missing = Measurement.unavailable(UNIT, "this build cannot search for the smallest arena")
         return BenchMemory(peak, planned, activations, missing)
-    found = importlib.import_module(ARENA).arena(subject.device, request)
+    arena = importlib.import_module(ARENA).arena
+    try:
+        found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess)
+    except (RunnerError, DeviceError) as error:
+        absent = Measurement.unavailable(UNIT, problem(error))
+        return BenchMemory(peak, planned, activations, absent)
     return BenchMemory(
-        peak, planned, activations, found.smallest, found.recorded, found.estimated_32bit
-    )
+        peak, planned, activations, found.smallest, found.recorded, found.margin,
+        found.estimated_32bit,
+    )  # fmt: skip
 
 
 def _planned(subject: Subject) -> Measurement:
@@ -65,8 +75,8 @@ def _activations(subject: Subject, request: Mapping[str, Json]) -> Measurement:
     try:
         answer = subject.device.run({**request, "mode": "memory", "inputs": {}})
     except (RunnerError, DeviceError) as error:
-        why = error.hint.splitlines()[0] if error.hint else error.message
-        return Measurement.unavailable(UNIT, f"the model does not run without a delegate: {why}")
+        reason = f"the model does not run without a delegate: {problem(error)}"
+        return Measurement.unavailable(UNIT, reason)
     held = answer["models"][request["models"][0]["id"]]["activation_bytes"]
     tool = "RssAnon from loading to the end of the first inference, without a delegate"
     return Measurement(float(held), UNIT, n=1, tool=tool)
