@@ -32,6 +32,8 @@ INTERPRETERS: Dict[str, Tuple[str, str]] = {
 }
 # What these write is what they read, so that they may well write it in the same place.
 RESHAPING = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
+# Of dtypes whose values are real numbers.
+KINDS = "fiub"
 # How many items are answered without tracing too.
 CHECKED = 4
 
@@ -75,9 +77,9 @@ class Tracer:
 
     def fill(self, index: int, value: int) -> None:
         """Put one value all over a computed tensor, where it has memory before the model runs."""
-        if index not in self._live or index not in self._details:
+        detail = self._details.get(index)
+        if detail is None or index not in self._live or np.dtype(detail["dtype"]).kind not in KINDS:
             return
-        detail = self._details[index]
         try:
             content = np.full(detail["shape"], value, detail["dtype"])
             self.interpreter.set_tensor(index, content)
@@ -111,7 +113,7 @@ class Tracer:
             value = self.interpreter.get_tensor(index)
         except ValueError as error:
             raise ValueError("the runtime keeps nothing of it") from error
-        if value.dtype.kind not in "fiub":
+        if value.dtype.kind not in KINDS:
             raise ValueError("it holds no real numbers")
         return value
 

@@ -103,6 +103,33 @@ def test_every_runtime_that_traces_is_known(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(importlib.import_module("trace_mode").INTERPRETERS) == TRACED
 
 
+def test_a_tensor_that_nobody_writes_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where a delegate computes two operators at once: what was there before stays there."""
+    monkeypatch.syspath_prepend(FOLDER)
+    mode = importlib.import_module("trace_mode")
+    before: dict[int, int] = {}
+    stored = mode.Tracer.stored
+
+    def unwritten(tracer: Any, index: int) -> Any:
+        value = stored(tracer, index)
+        return np.full_like(value, before.get(index, 0)) if index == 1 else value
+
+    monkeypatch.setattr(mode.Tracer, "fill", lambda _, index, value: before.update({index: value}))
+    monkeypatch.setattr(mode.Tracer, "stored", unwritten)
+    (tmp_path / "model.tflite").write_bytes(chain())
+    np.save(tmp_path / "in.npy", X)
+    entry = {"id": "m", "path": str(tmp_path / "model.tflite"), "outputs": str(tmp_path / "traces"),
+             "tensors": [1, 2]}  # fmt: skip
+    inputs = {"x": str(tmp_path / "in.npy")}
+    result: dict[str, Any] = {"models": {}}
+    mode.run({"runtime": "litert", "models": [entry], "inputs": inputs}, result)
+    assert list(result["models"]["m"]["missing"]) == ["1"]
+    assert "never keeps it" in result["models"]["m"]["missing"]["1"]
+    assert result["models"]["m"]["written"] == [2]
+
+
 def test_no_delegate_takes_part_where_none_is_asked_for(tmp_path: Path) -> None:
     content = layered.float_file(layered.weights())
     feed = ("image", layered.images(2))

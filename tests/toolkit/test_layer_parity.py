@@ -82,6 +82,7 @@ def test_layers_of_a_sound_int8_file_do_not_fall(compare: Compare) -> None:
     assert all(25 < one.sqnr.value < 60 for one in found.layers if one.sqnr.value)
     assert (found.left_only, found.right_only, found.missing, found.notes) == ((), (), (), ())
     assert found.n == ITEMS
+    assert (found.left, found.right) == ("left.tflite on inside", "right.tflite on inside")
 
 
 def flipped(of: dict[str, Any]) -> bytes:

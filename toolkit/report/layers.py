@@ -64,10 +64,10 @@ def layer_lines(found: LayerParity) -> Iterator[Line]:
         effect = " with an effect" if any(one.falls for one in found.layers) else ""
         yield f"no layer falls by more than {FALL:g} dB beyond sound rounding{effect}", ""
     elif first.broken:
-        yield f"falls first at {first.operator} {first.name}: {first.sqnr.reason}", "red"
+        yield f"falls first at {first.operator} {cut(first.name, NAME)}: {first.sqnr.reason}", "red"
     else:
         fall = _figure(first.fall, "{:.1f}")
-        yield f"falls first at {first.operator} {first.name}, by {fall} dB", "red"
+        yield f"falls first at {first.operator} {cut(first.name, NAME)}, by {fall} dB", "red"
     most = [f"{one.operator} {cut(one.name, NAME)} {_added(one.added)}" for one in found.ranked[:3]]
     if most:
         yield f"most noise is added by {'; '.join(most)}", ""

@@ -157,9 +157,12 @@ def _result(
     sums: list[Sums], count: int,
 ) -> LayerParity:  # fmt: skip
     layers = tuple(_layers(matching.tensors, sums, found))
+    # The last part that tells them apart: build/ holds a model.tflite for each precision.
+    parts = 2 if left.path.name == right.path.name else 1
+    titles = ["/".join(side.path.parts[-parts:]) for side in (left, right)]
     return LayerParity(
-        left=f"{left.path.name} on {left.device.name}",
-        right=f"{right.path.name} on {right.device.name}",
+        left=f"{titles[0]} on {left.device.name}",
+        right=f"{titles[1]} on {right.device.name}",
         n=count,
         layers=layers,
         left_only=matching.left_only,
