@@ -461,9 +461,7 @@ class Bench:
             job = Job(request, entry)
             job.model = job.model.with_batch(int(request.get("batch", 1)))
             first_ns, memory = job.first()
-            staged = [
-                job.batch_at(i) for i in range(job.start, min(job.start + STAGED, job.stop))
-            ]
+            staged = [job.batch_at(i) for i in range(job.start, min(job.start + STAGED, job.stop))]
             self._jobs[entry["id"]] = (job, staged, [0])
             result["models"][entry["id"]] = {
                 "load_ns": job.load_ns,

@@ -59,14 +59,18 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
     help="Most that the median latency may grow against the first, e.g. 5%.",
 )
 @click.option("--layers", is_flag=True, help="Where inside the network the two part.")
-@click.option("--no-latency", is_flag=True, help="Compare answers only.")
+@click.option(
+    "--latency/--no-latency",
+    default=None,
+    help="Time them too. Default: yes, but not beside TensorFlow, which starts slowly.",
+)
 @click.option(
     "--launches",
-    type=click.IntRange(min=2),
-    default=5,
+    type=click.IntRange(min=6),
+    default=12,
     show_default=True,
     metavar="N",
-    help="Fresh launches that are timed.",
+    help="Fresh launches that are timed, at most.",
 )
 @project_option
 @common
@@ -85,7 +89,7 @@ def command(**options: Any) -> int:  # fmt: skip
     project = project_of({**NOTHING, **options, "model": models[0]})
     budgets = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
     asked = asked_of(
-        options, layers=options["layers"], latency=not options["no_latency"],
+        options, layers=options["layers"], latency=options["latency"],
         launches=options["launches"], **{name: options[name] for name in budgets},
     )  # fmt: skip
     with progress(options["quiet"]) as shown:

@@ -58,11 +58,16 @@ class Timed:
     runtime: str
     stateful: bool = False
     device: Device | None = None
+    threads: int = 1
+    delegate: str = ""
+    inputs: Mapping[str, Path] | None = None
 
     @property
-    def process(self) -> tuple[str, str, bool]:
+    def process(self) -> tuple[object, ...]:
         """What sides must share to be held by one process."""
-        return (self.device.name if self.device else "", self.runtime, self.stateful)
+        feeds = tuple(sorted(self.inputs.items())) if self.inputs is not None else None
+        place = self.device.name if self.device else ""
+        return (place, self.runtime, self.stateful, self.threads, self.delegate, feeds)
 
 
 @dataclass(frozen=True)
@@ -139,10 +144,12 @@ def _open(
     for group in groups.values():
         first = group[0]
         request: dict[str, Json] = {
-            "schema": 1, "mode": "bench", "runtime": first.runtime, "threads": 1, "core": core,
+            "schema": 1, "mode": "bench", "runtime": first.runtime, "threads": first.threads,
+            "core": core if first.threads == 1 else None,
             "models": [{"id": m.id, "path": str(m.path)} for m in group],
-            "inputs": {name: str(path) for name, path in inputs.items()},
+            "inputs": {name: str(path) for name, path in (first.inputs or inputs).items()},
             "index": str(index), "reset_state": first.stateful,
+            **({"delegate": first.delegate} if first.delegate else {}),
             "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
         }  # fmt: skip
         host: Host = first.device or local

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.report import words
+from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.table import MARKS, Row, drawn
 from edgekit.types import (
     Compared,
@@ -117,6 +118,26 @@ def compared(done: Compared) -> Iterator[object]:
         for one in done.models
     )
     yield drawn(headings, rows)
+    for contrast in done.contrasts:
+        yield from _inside(contrast)
+
+
+def _inside(contrast: Contrast) -> Iterator[object]:
+    """What the two files tell: one network or two, steps apart, layers."""
+    name = words.shortened(contrast.id, WIDEST)
+    if contrast.likeness is not None:
+        yield f"{name}: {likeness_line(contrast.likeness)[0]}"
+    for output, found in contrast.steps.items():
+        if found.largest:
+            yield (
+                f"{name}: output {output!r} lies up to {found.largest} quantization steps apart,"
+                f" in {100 * (found.differing.value or 0):.2g} % of its values"
+            )
+    if contrast.noise is not None and contrast.noise.value is not None:
+        yield f"{name}: this host tells latencies apart from {100 * contrast.noise.value:.2g} % on"
+    if contrast.layers is not None:
+        yield layer_table(contrast.layers)
+        yield "\n".join(line for line, _ in layer_lines(contrast.layers))
 
 
 def _headings(settings: Json) -> list[tuple[str, str]]:

@@ -44,8 +44,8 @@ class Contrast:
     ``drop`` is positive when worse; ``needed`` items would decide it. ``flips`` is the share of
     items whose class differs, ``changed`` of those of which any output value differs. ``parity`` is
     by output. ``steps`` says how far outputs lie apart in steps of their quantization, ``likeness``
-    whether the two are one network, ``layers`` where they part. ``latency_ratio`` below 1 is
-    faster, and no difference smaller than ``noise`` can be told.
+    whether the two are one network, ``layers`` where they part: of :mod:`edgekit.evaluation`.
+    ``latency_ratio`` below 1 is faster, and no difference smaller than ``noise`` can be told.
     """
 
     id: str
@@ -56,8 +56,8 @@ class Contrast:
     needed: int | None = None
     parity: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
     steps: Mapping[str, Json] = field(default_factory=dict)
-    likeness: Mapping[str, Json] | None = None
-    layers: Mapping[str, Json] | None = None
+    likeness: Json = None
+    layers: Json = None
     latency_ratio: Measurement | None = None
     noise: Measurement | None = None
 

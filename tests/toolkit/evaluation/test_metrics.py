@@ -380,8 +380,8 @@ def test_single_logits_are_cut_at_0_in_every_part() -> None:
 def test_two_models_are_read_alike() -> None:
     """One model's logits happen to lie in 0..1, the other's do not: both are cut at 0."""
     y_true = np.array([1, 1, 1, 1])
-    reference, candidate = np.array([0.2, 0.4, 0.9, 0.3]), np.array([0.2, 0.4, 1.1, 0.3])
-    assert drop(METRICS["accuracy"], y_true, reference, candidate)[1] == PairedCounts(4, 0, 0)
+    reference, candidate = np.array([0.2, 0.4, 0.9, 0.3]), np.array([0.2, 0.4, 1.1, -0.3])
+    assert drop(METRICS["accuracy"], y_true, reference, candidate)[1] == PairedCounts(4, 1, 0)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.evaluation.latency import LAUNCHES
 from edgekit.types import Json
 
 
@@ -15,7 +16,8 @@ class Asked:
 
     ``devices`` empty means TensorFlow for what it runs, and LiteRT for ``.tflite`` files. Budgets
     are stated ones: ``max_drop`` in the metric's unit, ``max_flips`` and ``max_changed`` shares of
-    the items, ``max_error`` in the outputs' unit, ``max_slowdown`` a share.
+    the items, ``max_error`` in the outputs' unit, ``max_slowdown`` a share. ``latency`` None times
+    all but what TensorFlow runs.
     """
 
     devices: tuple[str, ...] = ()
@@ -31,8 +33,8 @@ class Asked:
     max_error: float | None = None
     max_slowdown: float | None = None
     layers: bool = False
-    latency: bool = True
-    launches: int = 5
+    latency: bool | None = None
+    launches: int = LAUNCHES
 
     @property
     def runner_options(self) -> Mapping[str, Json]:

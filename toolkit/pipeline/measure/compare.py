@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation import metrics
+from edgekit.evaluation.calibration import decide, settle
+from edgekit.evaluation.latency import LatencyComparison
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.evaluate import runs, scored, settings, takes_labels, truths
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
+from edgekit.pipeline.measure.inside import layers, likeness, output_steps
+from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
+from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (
     CheckResult,
     Compared,
     Contrast,
+    Latency,
     Measurement,
     Progress,
     Status,
@@ -56,7 +63,12 @@ def compare(
             asked.max_drop,
         )  # fmt: skip
         with run.stage("compare"):
-            contrasts = tuple(_contrast(found[0], one, items, rules) for one in found[1:])
+            contrasts = tuple(
+                _inside(run, found[0], one, items, asked, _contrast(found[0], one, items, rules))
+                for one in found[1:]
+            )
+        seconds = timed(run, found, items, asked)
+        contrasts = tuple(_with_latency(one, seconds.get(one.id)) for one in contrasts)
         checks = (
             *(runs(one) for one in found),
             *(check for one in contrasts for check in _checks(one, found[0], rules, asked)),
@@ -67,7 +79,7 @@ def compare(
             settings={**settings(run, items, asked), "reference": found[0].measured.id},
             models=tuple(one.measured for one in found),
             contrasts=contrasts,
-            latency={},
+            latency=_latencies(found[0].measured.id, seconds),
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
         )
@@ -88,6 +100,34 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
         needed=items_to_settle(drop, counts, _limit(first, rules)),
         parity={name: parity(*both) for name, both in together.items()},
     )
+
+
+def _inside(
+    run: Run, first: Given, other: Given, items: Items, asked: Asked, contrast: Contrast
+) -> Contrast:
+    """The contrast with what the two files tell."""
+    if contrast.drop is None:
+        return contrast
+    return replace(
+        contrast,
+        steps=output_steps(first, other),
+        likeness=likeness(run, first, other, items, asked),
+        layers=layers(run, first, other, items, asked),
+    )
+
+
+def _with_latency(contrast: Contrast, found: LatencyComparison | None) -> Contrast:
+    if found is None:
+        return contrast
+    return replace(contrast, latency_ratio=found.ratio, noise=found.floor)
+
+
+def _latencies(first: str, found: Mapping[str, LatencyComparison]) -> Mapping[str, Latency]:
+    """The latency of every model that was timed, by id."""
+    latencies = {name: one.latency for name, one in found.items()}
+    for one in found.values():
+        latencies[first] = one.reference
+    return latencies
 
 
 def _limit(first: Given, rules: Rules) -> float:
@@ -149,6 +189,8 @@ def _checks(contrast: Contrast, first: Given, rules: Rules, asked: Asked) -> Ite
             yield _check_share(name, contrast.id, measured, budget)
     if asked.max_error is not None:
         yield _check_error(contrast, asked.max_error)
+    if asked.max_slowdown is not None:
+        yield _check_slowdown(contrast, asked.max_slowdown)
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
@@ -178,3 +220,16 @@ def _check_error(contrast: Contrast, budget: float) -> CheckResult:
     status = Status.PASSED if (largest or 0.0) <= budget else Status.FAILED
     message = f"{largest:.4g} at output {name!r}"
     return CheckResult("largest error", contrast.id, "", status, message, bound)
+
+
+def _check_slowdown(contrast: Contrast, budget: float) -> CheckResult:
+    bound = f"at most {100 * budget:g} % slower"
+    ratio, noise = contrast.latency_ratio, contrast.noise
+    if ratio is None or noise is None or ratio.value is None:
+        message = "unavailable, because nothing was timed"
+        return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
+    message = f"x{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    more = settle(ratio, noise, budget)
+    status = decide(ratio, noise, budget)
+    text = f"{message}: {more}" if more else message
+    return CheckResult("latency", contrast.id, "", status, text, bound)
