@@ -75,8 +75,6 @@ def failure(device: LocalDevice, asked: dict[str, Any]) -> RunnerError:
     ("count", "fatal", "action", "code", "said"),
     [
         (1200, (617, 700), CRASH, "EK-RUNNER-001", "SIGSEGV on tiny at item 617"),
-        # Among the first items, which are run before any answer is written.
-        (40, (17,), CRASH, "EK-RUNNER-001", "SIGSEGV on tiny at item 17"),
         (40, (0,), CRASH, "EK-RUNNER-001", "SIGSEGV on tiny at the first item"),
         (514, (513,), REFUSE, "EK-RUNNER-002", "cannot run tiny at item 513"),
     ],
@@ -88,6 +86,12 @@ def test_error_names_the_first_item_that_fails(
     assert (error.code, error.item) == (code, fatal[0])
     assert said in error.message
     assert list((tmp_path / "requests").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_error_names_the_item_that_a_second_process_died_on(tmp_path: Path) -> None:
+    error = failure(device(tmp_path, CRASH), request(tmp_path, 1100, processes=2))
+    assert (error.code, error.item) == ("EK-RUNNER-001", 1100)
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def settings(cache: Path, wheels: Path) -> dict[str, str]:
     """The variables under which pip takes those wheels and nothing else, and finds no uv."""
     return {
         "XDG_CACHE_HOME": str(cache), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels),
-        "PIP_CONFIG_FILE": os.devnull, "PATH": "/usr/bin:/bin",
+        "PIP_CONFIG_FILE": os.devnull, "PATH": str(wheels),
     }  # fmt: skip
 
 

@@ -505,12 +505,12 @@ def test_run_raises_runner_error_when_the_runner_crashes(
     fault: str, how: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PLANTED_FAULT", fault)
-    monkeypatch.setenv("PLANTED_ITEM", "600")
+    monkeypatch.setenv("PLANTED_ITEM", "512")
     with pytest.raises(RunnerError) as caught:
         device(tmp_path).run(request_of)
     assert caught.value.code == "EK-RUNNER-001"
-    assert f"the litert runner {how} on planted at item 600" in caught.value.message
-    assert caught.value.item == 600
+    assert f"the litert runner {how} on planted at item 512" in caught.value.message
+    assert caught.value.item == 512
     assert str(tmp_path / "log.txt") in caught.value.hint
     assert list((tmp_path / "requests").iterdir()) == []
 

@@ -71,7 +71,7 @@ def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mappi
     try:
         return device.run(asked)
     except RunnerError as error:
-        if error.code != CRASHED:
+        if error.code != CRASHED or error.item is not None:
             raise
-        # Resizing the batch is the likeliest cause of a crash: once more without.
+        # With no item at fault, resizing the batch is the likeliest: once more without.
         return device.run({**asked, "batch": 1, "processes": 1})
