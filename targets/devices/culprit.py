@@ -16,6 +16,8 @@ PATIENCE = 30.0
 LAUNCHES = 24
 # Seconds that the first item alone may take, start-up included, before a hang is told from it.
 START = 10.0
+# An item hangs that takes this many times as long as the first, and this many seconds more.
+TIMES, SLACK = 2.0, 1.5
 REFUSED, HUNG = "EK-RUNNER-002", "EK-RUNNER-003"
 SEARCHED = ("EK-RUNNER-001", REFUSED, HUNG)
 
@@ -54,8 +56,7 @@ class Search:
         ``within`` is what the runner was at; without it, all items of the request are meant.
         """
         try:
-            everything = items_of(self._request)
-            start, stop = within or everything
+            start, stop = within or items_of(self._request)
             if not start < stop:
                 return None
             if self._first_fails(start):
@@ -69,18 +70,16 @@ class Search:
 
     def _first_fails(self, start: int) -> bool:
         """Whether the first item fails alone. Of a hang it is the control: what items take."""
-        hung = self._failure.code == HUNG
-        allowed = min(self._most, START)
-        begin = time.monotonic()
-        if not hung:
+        if self._failure.code != HUNG:
             return self._fails((start, start + 1)) is not None
-        limit, self._most = self._most, allowed
+        limit, begin = self._most, time.monotonic()
+        self._most = min(limit, START)
         if self._fails((start, start + 1)) is not None:
-            if allowed < limit:
+            if self._most < limit:
                 # Slow or hung: only the limit itself tells.
                 raise OutOfPatience
             return True
-        self._most = min(limit, 1.5 + 2 * (time.monotonic() - begin))
+        self._most = min(limit, SLACK + TIMES * (time.monotonic() - begin))
         return False
 
     def _bisect(self, failing: Range) -> int | None:
