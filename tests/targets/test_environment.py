@@ -117,7 +117,7 @@ def test_two_processes_make_an_environment_once(made: Path, cached: Path) -> Non
     (log,) = cached.glob("*.log")
     assert log.read_text().count("Successfully installed ai-edge-litert-9.9.1 numpy-9.9.9") == 1
     for number in range(2):
-        assert "9.9.1     (runs a model" in (made / f"out-{number}.txt").read_text()
+        assert "9.9.1  (runs a model" in (made / f"out-{number}.txt").read_text()
 
 
 def test_device_of_a_release_runs_in_its_environment_and_names_it(

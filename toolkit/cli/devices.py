@@ -17,6 +17,8 @@ from edgekit.types import Status
 if TYPE_CHECKING:
     from edgekit.targets.devices.inventory import Entry
 
+ABSENT = "absent"
+
 
 @click.command("devices")
 @click.argument("action", type=click.Choice(["list", "setup", "remove"]), default="list")
@@ -89,10 +91,11 @@ def _show(found: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:
     if quiet:
         return
     width = max(len(one.name) for one in found)
+    versions = max(len(one.version or ABSENT) for one in found)
     for one in found:
         mark = "ok" if one.status is Status.PASSED else one.status.value
         about = [one.message, *filter(None, [one.environment])]
         if one.name == f"local:{DEFAULT_RUNTIME}":
             about.append("the default: local")
-        text = f"{one.name:<{width}}  {mark:<11}  {one.version or 'absent':<8}"
+        text = f"{one.name:<{width}}  {mark:<11}  {one.version or ABSENT:<{versions}}"
         click.echo(f"{text}  ({'; '.join(about)})")
