@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.evaluation.latency import LAUNCHES, SECONDS, least_launches, noise_floor, paired
-from edgekit.evaluation.launches import SHORT_BLOCKS, Host, Progress, Timed, collect
+from edgekit.evaluation.launches import SHORT_BLOCKS, Progress, Timed, collect
 from edgekit.statistics import Interval, items_to_settle_scaled
+from edgekit.targets.devices.transport import Transport
 from edgekit.types import Measurement, Preprocess, Status
 
 # More launches than this are no advice.
@@ -33,7 +34,7 @@ class Calibration:
 
 def calibrate(
     timed: Timed, inputs: Mapping[str, Path], index: Path, preprocess: Preprocess, *,
-    local: Host, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
+    local: Transport, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
     apart: bool = False,
 ) -> Calibration:  # fmt: skip
     """Measure a model against itself over fresh launches.

@@ -14,12 +14,12 @@ from edgekit import statistics
 from edgekit.evaluation.launches import (
     LONG_BLOCKS,
     SHORT_BLOCKS,
-    Host,
     Progress,
     Samples,
     Timed,
     collect,
 )
+from edgekit.targets.devices.transport import Transport
 from edgekit.types import Json, Latency, Measurement, Preprocess
 
 __all__ = [
@@ -74,7 +74,7 @@ def protocol(launches: int) -> Mapping[str, Json]:
 
 def compare_latency(
     sides: Sequence[Timed], inputs: Mapping[str, Path], index: Path, preprocess: Preprocess, *,
-    local: Host, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
+    local: Transport, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
 ) -> Mapping[str, LatencyComparison]:  # fmt: skip
     """Each side's latency against the first's, by id, from launches in which all take turns.
 

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
 from edgekit.targets.devices import Device
+from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.types import Json, Preprocess
 
 Progress = Callable[[float, float, str], None]
@@ -30,20 +30,6 @@ Samples = Mapping[str, list[list[list[int]]]]
 TOGETHER = 3
 # Kernels count a core's busy time in ticks of 10 ms at the coarsest.
 LOOK_SECONDS = 0.05
-
-
-class Session(Protocol):
-    """A runner that keeps models loaded and times them in blocks."""
-
-    def ready(self) -> Mapping[str, Json]: ...
-    def block(self, model: str, seconds: float, runs: int) -> list[int]: ...
-    def close(self) -> None: ...
-
-
-class Host(Protocol):
-    """Where runners are started."""
-
-    def open(self, request: Mapping[str, Json]) -> Session: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +79,7 @@ SHORT_BLOCKS = Pace(6, 0.005, 5, 0.015, 5, 0.05)
 
 
 def collect(
-    local: Host, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    local: Transport, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
     preprocess: Preprocess, count: int, progress: Progress, pace: Pace = LONG_BLOCKS,
     apart: Collection[str] = (), seconds: float = math.inf, least: int = 1,
 ) -> Samples:  # fmt: skip
@@ -133,14 +119,14 @@ def _rotated(models: Sequence[Timed], number: int) -> list[Timed]:
 
 
 def _open(
-    local: Host, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
+    local: Transport, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
     preprocess: Preprocess, apart: Collection[str], core: int | None, stack: contextlib.ExitStack,
-) -> Mapping[str, Session]:  # fmt: skip
+) -> Mapping[str, RunnerSession]:  # fmt: skip
     groups: dict[tuple[object, ...], list[Timed]] = {}
     for model in models:
         own = (model.id,) if model.id in apart else ()
         groups.setdefault((*model.process, *own), []).append(model)
-    sessions: dict[str, Session] = {}
+    sessions: dict[str, RunnerSession] = {}
     for group in groups.values():
         first = group[0]
         request: dict[str, Json] = {
@@ -152,8 +138,8 @@ def _open(
             **({"delegate": first.delegate} if first.delegate else {}),
             "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
         }  # fmt: skip
-        host: Host = first.device or local
-        session = host.open(request)
+        where: Transport = first.device or local
+        session = where.open(request)
         stack.callback(session.close)
         sessions.update({m.id: session for m in group})
     return sessions
@@ -173,7 +159,7 @@ def least_busy(busy: Sequence[float], allowed: Collection[int]) -> int:
 
 
 def _time(
-    models: Sequence[Timed], sessions: Mapping[str, Session], pace: Pace
+    models: Sequence[Timed], sessions: Mapping[str, RunnerSession], pace: Pace
 ) -> Mapping[str, list[list[int]]]:
     runs: dict[str, int] = {}
     for model in models:
