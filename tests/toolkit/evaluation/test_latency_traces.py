@@ -94,8 +94,14 @@ def verdicts(recorded: list[Launch], trials: int, *, slowed: bool, shift: Shift)
     return found
 
 
-@pytest.mark.parametrize("recording", ["together", "apart"])
-@pytest.mark.parametrize("shift", [none, whole_launch, one_copy, slow_second_side, every_copy])
+@pytest.mark.parametrize(
+    ("recording", "shift"),
+    [
+        *(("together", s) for s in (none, whole_launch, one_copy, slow_second_side, every_copy)),
+        ("apart", none),
+        ("apart", one_copy),
+    ],
+)
 def test_a_model_against_itself_raises_no_false_alarm(
     traces: dict[str, list[Launch]], recording: str, shift: Shift
 ) -> None:
@@ -103,8 +109,10 @@ def test_a_model_against_itself_raises_no_false_alarm(
     assert found[Status.FAILED.value] + found["faster"] <= 2
 
 
-@pytest.mark.parametrize("recording", ["together", "apart"])
-@pytest.mark.parametrize("shift", [none, whole_launch, one_copy])
+@pytest.mark.parametrize(
+    ("recording", "shift"),
+    [("together", none), ("together", whole_launch), ("together", one_copy), ("apart", none)],
+)
 def test_a_slowdown_of_a_tenth_is_found(
     traces: dict[str, list[Launch]], recording: str, shift: Shift
 ) -> None:
