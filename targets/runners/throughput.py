@@ -155,7 +155,8 @@ class Trial:
 
     def __init__(self, job: Any, progress: Any):
         self._job, self._progress = job, progress
-        self._count, self._expected, self._seconds = 0, {}, 0.0  # type: Tuple[int, Arrays, float]
+        self._count, self._seconds = 0, 0.0
+        self._expected: Arrays = {}
 
     def _single(self, settings: int) -> None:
         """One item at a time, on as many items as there is time to try ``settings`` settings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,25 @@ def test_a_batch_is_chosen_only_where_it_answers_alike_to_the_bit(
     result = bench.run(bench.request("evaluate", batch="auto"))
     assert (result["models"]["doubler"]["batch"] > 1) is not differs
     assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
+
+
+def test_python_runner_alone_runs_one_item_at_a_time(bench: Bench) -> None:
+    bench.runner_file = Path(shutil.copy(bench.runner_file, bench.folder / "alone.py"))
+    result = bench.run(bench.request("evaluate", batch=4, processes=2))
+    model = result["models"]["doubler"]
+    assert (model["batch"], model["processes"], model["threads"]) == (1, 1, 1)
+    assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
+
+
+def test_each_of_two_models_is_split_over_two_processes(bench: Bench) -> None:
+    models = [
+        {"id": name, "path": str(bench.model), "outputs": str(bench.folder / name)}
+        for name in ("first", "second")
+    ]
+    result = bench.run(bench.request("evaluate", models=models, processes=2, block=1))
+    for name in ("first", "second"):
+        assert result["models"][name]["processes"] == 2
+        assert np.array_equal(np.load(bench.folder / name / "y.npy"), 2 * bench.x)
 
 
 def test_a_short_job_tries_nothing(bench: Bench) -> None:
