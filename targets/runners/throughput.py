@@ -26,6 +26,8 @@ BATCHED_BELOW = 1e-3
 TRIAL_SECONDS = 1.0
 TRIAL_SHARE = 0.05
 TRIAL_ITEMS = 1024
+# How long one item is run again and again: on a busy host a single run can be far off.
+ONE_SECONDS = 0.01
 SHORT = 0.3
 # A choice must be faster by this factor: noise chooses nothing.
 GAIN = 1.05
@@ -46,15 +48,14 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
 
     def prepare(self, first: float) -> None:
         job, request = self.job, self.job.request
-        count, seconds = job.stop - job.start, first
-        wanted, long = request.get("batch", "auto"), first * count > SHORT
-        trial = Trial(job, self.progress)
+        count, wanted = job.stop - job.start, request.get("batch", "auto")
+        trial, long = Trial(job, self.progress), first * count > SHORT
+        # The first inference is slower than those that follow.
+        seconds = trial.one() if long else first
         if wanted != "auto":
             self.model = self._at_batch(int(wanted))
         elif long and not request.get("reset_state"):
             self.model, seconds = trial.batched()
-        elif long:
-            seconds = trial.one()
         self.processes = self._count(seconds * count)
         if request.get("threads") == "auto" and self.processes == 1 and long:
             self.model, self.threads = trial.threaded(self.model, cores())
@@ -181,7 +182,15 @@ class Trial:
 
     def one(self) -> float:
         """Seconds that one item takes, the first inference being over."""
-        return self._timed(self._job.model, 1)[1]
+        job = self._job
+        took: List[float] = []
+        self._progress(job.start, job.start + 1)
+        end = time.perf_counter() + ONE_SECONDS
+        while not took or time.perf_counter() < end:
+            begin = time.perf_counter()
+            job.answers(job.model, job.start, job.start + 1)
+            took.append(time.perf_counter() - begin)
+        return max(min(took), 1e-9)
 
     def batched(self) -> Tuple[Any, float]:
         """The model at its best batch size, and the seconds an item takes."""
