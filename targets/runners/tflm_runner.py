@@ -29,6 +29,9 @@ SHORT = re.compile(r"missing: (\d+)")
 LACKING = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 UNSIGNED = re.compile(r"Hybrid models are not supported|UINT8")
 HYBRID = re.compile(r"Hybrid models are not supported|with filter type: U?INT\d+ not supp")
+# What of TFLM's messages tells nothing.
+KERNELS = "tensorflow/lite/micro/kernels/"
+NOTHING_SAID = ("TFLM failed to allocate tensors", "Interpreter invocation failed.")
 Interpreter = Callable[[bytes, int], Any]
 
 
@@ -207,7 +210,8 @@ def enough(interpreter: Interpreter, content: bytes) -> int:
 
 def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     """Why TFLM did not take a model, in words; what it printed stands at the end."""
-    printed = "; ".join(line.strip() for line in tried.log.splitlines() if line.strip())
+    lines = [line.strip().replace(KERNELS, "") for line in tried.log.splitlines()]
+    printed = "; ".join(line for line in lines if line and line not in NOTHING_SAID)
     if tried.signal == signal.SIGALRM:
         return "TFLM was not ready in time: %s" % printed
     if tried.short:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from test_runner_contract import foreign_imports
 from tflite_files import G, N, T, build, int8_dense
 
 from edgekit.contracts.runner import Bench, RunnerContract
-from edgekit.errors import RunnerError
+from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.arena import arena
 from edgekit.targets.devices import Device, open_device
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
@@ -101,17 +104,31 @@ def test_int8_answers_are_litert_s_but_for_a_step(tmp_path: Path, dense: Path, i
     assert np.abs(tflm - litert).max() <= 1 / 256
 
 
-def sums() -> bytes:
-    """A graph with a state: ``y`` is the sum of all ``x`` so far."""
-    tensors = [T("x", [1, 4]), T("y", [1, 4]), T("s", [], "RESOURCE"), T("old", [1, 4])]
-    handle = {"kind": "VarHandleOptions", "container": "", "sharedName": "sum"}
-    nodes = [
-        N("VAR_HANDLE", [], ["s"], options=handle),
-        N("READ_VARIABLE", ["s"], ["old"]),
-        N("ADD", ["x", "old"], ["y"], options={"kind": "AddOptions"}),
-        N("ASSIGN_VARIABLE", ["s", "y"], []),
-    ]
-    return build(G(tensors, nodes, ["x"], ["y"]))
+def remembering() -> bytes:
+    """A graph with a state: ``y`` weighs the last three ``x``, 1, 10 and 100 for the latest."""
+    tensors = [
+        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
+        T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
+        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
+    ]  # fmt: skip
+    node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
+    return build(G(tensors, [node], ["x"], ["y"]))
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    ("reset", "expected"), [(True, [100, 200, 300, 400]), (False, [100, 210, 321, 432])]
+)
+def test_state_is_reset_between_items_when_asked(
+    tmp_path: Path, reset: bool, expected: list[float]
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(remembering())
+    x = np.arange(1, 5, dtype=np.float32).reshape(4, 1)
+    # The first item is answered once before, to be timed: it is left in the state.
+    x = np.concatenate([np.zeros((1, 1), np.float32), x])
+    found = answer(device(tmp_path), tmp_path, path, x, reset_state=reset, batch=1)
+    assert found[1:, 0].tolist() == expected
 
 
 @needs_tflm
@@ -245,6 +262,35 @@ def test_trial_with_other_answers_does_not_pass(
     assert not mode._alike(model, 1 << 16, feeds, [b"\x00" + expected[0][1:]])
 
 
+def test_missing_package_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, runner: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    with pytest.raises(runner.RuntimeMissing, match=r"pip install 'edgekit\[micro\]'"):
+        runner.interpreter_of()
+
+
+def test_device_without_the_package_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(_: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", absent)
+    with pytest.raises(DeviceError) as caught:
+        device(tmp_path)
+    assert caught.value.code == "EK-DEVICE-002"
+
+
+@pytest.mark.parametrize("name", ["tflm_runner", "arena_mode"])
+def test_runner_is_python_39_and_imports_nothing_else(name: str) -> None:
+    allowed = {"python_runner", "tflm_runner", "tflite_micro"}
+    source = (FOLDER / f"{name}.py").read_text()
+    assert foreign_imports(source) <= allowed
+    assert foreign_imports(f"{source}\nfrom edgekit.types import Json\n") - allowed
+
+
+@needs_tflm
 def test_arena_of_another_runtime_is_refused(tmp_path: Path, dense: Path, items: Path) -> None:
     with pytest.raises(RunnerError) as caught:
         arena(device(tmp_path, "local:litert"), dense, {"x": items})

@@ -17,7 +17,8 @@ UNSEEN = "TFLM recorded nothing of its own structures"
 # Bytes that one of TFLM's structures is smaller by where pointers have 32 bits, not 64. Sources:
 # ``sizeof`` of TfLiteEvalTensor (24, 12), TfLiteTensor (64, 40) and NodeAndRegistration (64, 32),
 # and of TfLiteAffineQuantization (24, 12), one of two allocations a tensor, in the headers of
-# tensorflow/tflite-micro.
+# tensorflow/tflite-micro. Twelve networks on a 32-bit build of it needed 112 to 256 bytes less than
+# this estimates.
 SMALLER = {
     "TfLiteEvalTensor data": 12.0,
     "Persistent TfLiteTensor data": 24.0,
