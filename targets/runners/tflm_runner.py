@@ -114,6 +114,8 @@ def tensor_names(content: bytes) -> Tuple[Dict[str, int], Dict[str, int]]:
     graph = model.Subgraphs(0)
     inputs = [graph.Inputs(i) for i in range(graph.InputsLength())]
     outputs = [graph.Outputs(i) for i in range(graph.OutputsLength())]
+    if not inputs:
+        raise ValueError("the main graph has no input: there is nothing to give it")
     signatures = {
         _text(one.SignatureKey()): one
         for one in (model.SignatureDefs(i) for i in range(model.SignatureDefsLength()))

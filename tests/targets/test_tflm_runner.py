@@ -180,6 +180,7 @@ REFUSED: Mapping[str, tuple[bytes, str]] = {
         build(G([T("x", [1])], [], ["x"], ["x"], None), G([T("x", [1])], [], ["x"], ["x"], "f")),
         "runs the main graph only, and signature 'f' is of graph 1",
     ),
+    "no input": (build(G([T("y", [1])], [], [], ["y"])), "the main graph has no input"),
     "names": (build(G([T("x", [1]), T("x", [1])], [], ["x", "x"], ["x"])), "names two tensors"),
 }
 

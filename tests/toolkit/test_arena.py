@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgekit.evaluation import arena as module
 from edgekit.evaluation.arena import Arena, read
+from edgekit.pipeline.arena import affordable
 
 # As TFLM's recorder prints them for a network of 10 tensors, 2 of them ends, and 3 operators.
 PARTS = {
@@ -57,6 +59,20 @@ def test_unavailable_arena_carries_its_reason() -> None:
         "tflite-micro is not installed"
     }
     assert found.estimated_32bit.value is None
+
+
+@pytest.mark.parametrize(
+    ("runtime", "seconds", "count"),
+    [("tflm", 0.01, 200), ("tflm", 0.2, 100), ("tflm", 9.0, 16), ("tflite-runtime", 9.0, 200)],
+)
+def test_slow_models_answer_fewer_items_on_tflm(runtime: str, seconds: float, count: int) -> None:
+    def first(request: dict[str, Any]) -> dict[str, Any]:
+        assert request["items"] == [0, 1]
+        return {"models": {"int8": {"first_ns": int(seconds * 1e9)}}}
+
+    run: Any = SimpleNamespace(device=SimpleNamespace(run=first))
+    assert affordable(run, {"runtime": runtime}, 200) == count
+    assert affordable(run, {"runtime": runtime}, 10) == 10
 
 
 def test_time_by_operator_is_unavailable() -> None:
