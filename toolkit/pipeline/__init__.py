@@ -11,6 +11,7 @@ from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import takes_labels
 from edgekit.pipeline.ship import bundle, place
 from edgekit.pipeline.supply import supply
 from edgekit.project import ConvertTable, Project
@@ -29,7 +30,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     with Run(plan, progress) as run:
         model = obtain(run)
         reference = export(run, model)
-        items = supply(run, reference)
+        items = supply(run, reference, takes_labels(run))
         smaller, compression = compress(run, model, reference, items)
         advise(run, reference, smaller, items)
         made = candidates(run, smaller, items)
@@ -58,7 +59,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
     with Run(plan, progress) as run:
         model = obtain(run)
         reference = export(run, model)
-        items = supply(run, reference)
+        items = supply(run, reference, takes_labels(run))
         smaller, compression = compress(run, model, reference, items)
         made = (
             *candidates(run, reference, items, UNCOMPRESSED),

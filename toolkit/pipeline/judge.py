@@ -18,7 +18,9 @@ from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate.checks import DEFAULT_PERCENT, Limit
 from edgekit.pipeline.answers import answers, request
 from edgekit.pipeline.arena import NOT_ASKED, affordable, with_arena
+from edgekit.pipeline.float_file import ends
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import metric_key, taken, truths
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.targets import catalog
@@ -56,7 +58,7 @@ def evaluate(
         output = _output(run, reference)
         names = tuple(spec.name for spec in reference.outputs)
         right = open_outputs(truth.path / "outputs", names)
-        base = _reference_evaluation(run, truth, right[output], items)
+        base = _reference_evaluation(run, truth, right, output, items)
         judged = tuple(
             _judge(run, candidate, truth, right, output, items, number)
             for number, candidate in enumerate(candidates, 1)
@@ -88,36 +90,25 @@ def metric_of(
     truth = answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
     output = _output(run, reference)
     given = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
-    found = _reference_evaluation(run, truth, given[output], items)
+    found = _reference_evaluation(run, truth, given, output, items)
     return found.metrics[items.metric.name]
 
 
-def _reference_evaluation(run: Run, truth: Artefact, answers: Floats, items: Items) -> Evaluation:
-    assert items.labels is not None  # noqa: S101  (the plan has checked it)
-    labels = items.labels
-    if len(answers) != len(labels):
+def _reference_evaluation(
+    run: Run, truth: Artefact, given: Mapping[str, Floats], output: str, items: Items
+) -> Evaluation:
+    if len(given[output]) != len(items.index):
         raise RunnerError("EK-RUNNER-005", "the SavedModel gave another number of answers")
-    key = run.key(answers=truth.digest, metric=_metric_key(run, items), data=items.digest)
-    found = run.keep(
-        run.store.obtain(
-            "metric",
-            key,
-            lambda _: dataclasses.asdict(
-                metrics.measure(items.metric, labels, np.asarray(answers))
-            ),
-        )
-    )
+    key = run.key(answers=truth.digest, metric=metric_key(run, items), data=items.digest)
+
+    def make(_: Path) -> Mapping[str, Json]:
+        scores = taken(run, items, given, output)
+        return dataclasses.asdict(metrics.measure(items.metric, truths(items), scores))
+
+    found = run.keep(run.store.obtain("metric", key, make))
     return Evaluation(
         metrics={items.metric.name: Measurement(**found.facts)}, memory=memory_of(truth)
     )
-
-
-def _metric_key(run: Run, items: Items) -> Json:
-    from edgekit.usercode import fingerprint, is_reference
-
-    name = run.project.evaluate.metric or items.metric.name
-    files = dict(fingerprint(name, run.project.root)) if is_reference(name) else {}
-    return [name, run.project.evaluate.output, files]
 
 
 def _judge(
@@ -173,25 +164,25 @@ def _compared(
 ) -> Mapping[str, Json]:  # fmt: skip
     """The candidate's metric, drop and parity; raises RunnerError where an output is not finite."""
     key = run.key(
-        answers=answered.digest, reference=truth.digest, metric=_metric_key(run, items),
+        answers=answered.digest, reference=truth.digest, metric=metric_key(run, items),
         data=items.digest,
     )  # fmt: skip
 
     def make(_: Path) -> Mapping[str, Json]:
         answers = open_outputs(answered.path / "outputs", tuple(reference))
-        return _compare(items, output, reference, answers)
+        return _compare(run, items, output, reference, answers)
 
     return run.keep(run.store.obtain("metric", key, make)).facts
 
 
 def _compare(
-    items: Items, output: str, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
-) -> Mapping[str, Json]:
-    assert items.labels is not None  # noqa: S101  (the plan has checked it)
-    right, ours = np.asarray(reference[output]), np.asarray(answers[output])
-    lost, counts = metrics.drop(items.metric, items.labels, right, ours)
+    run: Run, items: Items, output: str, reference: Mapping[str, Floats],
+    answers: Mapping[str, Floats],
+) -> Mapping[str, Json]:  # fmt: skip
+    labels, ours = truths(items), taken(run, items, answers, output)
+    lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference, output), ours)
     return {
-        "metric": dataclasses.asdict(metrics.measure(items.metric, items.labels, ours)),
+        "metric": dataclasses.asdict(metrics.measure(items.metric, labels, ours)),
         "drop": dataclasses.asdict(lost),
         "paired": dataclasses.asdict(counts) if counts else None,
         "parity": {
@@ -255,7 +246,7 @@ def _try(
     key = run.key(
         DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
         runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
-        index=str(items.index_path.parent.name), metric=_metric_key(run, items),
+        index=str(items.index_path.parent.name), metric=metric_key(run, items),
         preprocess=[items.preprocess.scale, items.preprocess.offset],
     )  # fmt: skip
 
@@ -284,23 +275,28 @@ def _execute(
         reason = error.hint.splitlines()[0] if error.hint else error.message
         version = run.versions[DISTRIBUTION[runtime]]
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
-    ours = answers_of(run, candidate, items)
-    got = np.asarray(open_outputs(folder / "outputs", (output,))[output])
-    expected = np.asarray(open_outputs(ours.path / "outputs", (output,))[output])[:count]
-    status, message = _agree(items, got, expected)
-    worst = float(np.max(np.abs(got - expected)))
+    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
+    names = tuple(spec.name for spec in ends(flatbuffer.read(candidate.path))[1])
+    kept = answers_of(run, candidate, items).path / "outputs"
+    got = {name: value[:count] for name, value in open_outputs(folder / "outputs", names).items()}
+    expected = {name: value[:count] for name, value in open_outputs(kept, names).items()}
+    status, message = _agree(run, items, output, got, expected)
+    worst = float(np.max(np.abs(got[output] - expected[output])))
     return RuntimeResult(
         runtime, result["version"], status, message, count,
         worst if np.isfinite(worst) else None,
     )  # fmt: skip
 
 
-def _agree(items: Items, got: Floats, expected: Floats) -> tuple[Status, str]:
+def _agree(
+    run: Run, items: Items, output: str, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
+) -> tuple[Status, str]:
     """Whether another runtime's answers do not prove worse than the judging one's."""
-    assert items.labels is not None  # noqa: S101  (the plan has checked it)
-    if not np.isfinite(got).all():
+    if not all(np.isfinite(value).all() for value in theirs.values()):
         return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
-    labels = items.labels[: len(got)]
+    count = len(theirs[output])
+    labels = truths(items, count)
+    got, expected = taken(run, items, theirs, output), taken(run, items, ours, output)
     lost, _ = metrics.drop(items.metric, labels, expected, got)
     limit = 0.02
     if not items.metric.bounded:
@@ -309,7 +305,7 @@ def _agree(items: Items, got: Floats, expected: Floats) -> tuple[Status, str]:
     if lost.low is not None and lost.low > limit:
         share = f"{lost.value:.3g}"
         return Status.INCOMPATIBLE, f"its answers are worse: {items.metric.name} drops by {share}"
-    return Status.PASSED, f"answers {len(got)} items as {JUDGE} does"
+    return Status.PASSED, f"answers {count} items as {JUDGE} does"
 
 
 def _time(

@@ -15,12 +15,13 @@ from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.evaluate import runs, scored, settings, takes_labels, truths
+from edgekit.pipeline.measure.evaluate import runs, scored, settings
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
 from edgekit.pipeline.measure.inside import layers, likeness, output_steps
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.errors import DataError, RunnerError
-from edgekit.evaluation import metrics, postprocess
-from edgekit.evaluation.metrics.metric import Array
+from edgekit.evaluation import metrics
 from edgekit.evaluation.slices import slices
 from edgekit.evaluation.worst import worst
 from edgekit.gate.verdict import EXIT_CODES
@@ -20,6 +19,7 @@ from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import taken, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import CheckResult, Evaluated, Json, Progress, Status, Verdict
@@ -58,23 +58,14 @@ def evaluate(
         )
 
 
-def takes_labels(run: Run) -> bool:
-    """Whether the metric needs labelled items: one of reconstruction does not."""
-    name = run.project.evaluate.metric
-    found = metrics.find(name, run.project.root) if name else None
-    return found is None or found.takes_labels
-
-
 def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = False) -> Given:
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
     if given.outputs is None or given.items is None:
         return given
     try:
-        answers = metrics.prepared(
-            items.metric, _open(given.items), items.index, items.preprocess,
-            _predicted(run, given, asked), items.groups,
-        )  # fmt: skip
-        found = metrics.measure(items.metric, truths(items), np.asarray(answers))
+        output = output_of(given, asked.metric_output or run.project.evaluate.output)
+        answers = taken(run, given.items, given.outputs, output)
+        found = metrics.measure(items.metric, truths(items), answers)
     except RunnerError as error:
         if strict:
             raise
@@ -83,25 +74,6 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
         )
         return replace(given, measured=failed, outputs=None)
     return replace(given, measured=replace(given.measured, metric=found), answers=answers)
-
-
-def truths(items: Items) -> Array | None:
-    """The labels as the metric takes them: one per group, where items are grouped."""
-    if items.groups is None or items.labels is None:
-        return items.labels
-    return metrics.group_labels(items.metric, items.labels, items.groups)
-
-
-def _predicted(run: Run, given: Given, asked: Asked) -> Array:
-    """The output that the metric is taken on, or what the user's function makes of all."""
-    hook = run.project.evaluate.postprocess
-    if hook is not None and given.outputs is not None:
-        return postprocess.applied(postprocess.resolve(hook, run.project.root), given.outputs)
-    return np.asarray(output_of(given, asked.metric_output or run.project.evaluate.output))
-
-
-def _open(items: Items) -> Mapping[str, Array]:
-    return {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
 
 
 def _details(given: Given, items: Items) -> Mapping[str, Json]:

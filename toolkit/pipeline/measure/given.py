@@ -118,14 +118,14 @@ def answered(
     )  # fmt: skip
 
 
-def output_of(given: Given, wanted: str | None) -> Floats:
+def output_of(given: Given, wanted: str | None) -> str:
     """The output that the metric is taken on. Raises where it is not clear which."""
     assert given.outputs is not None  # noqa: S101  (only what answered is asked)
     names = list(given.outputs)
     if len(names) == 1:
-        return given.outputs[names[0]]
+        return names[0]
     if wanted is not None and wanted in given.outputs:
-        return given.outputs[wanted]
+        return wanted
     message = f"{given.measured.source} has {len(names)} outputs: {', '.join(names)}"
     hint = f"say which one the metric is taken on: --metric-output {names[0]}"
     raise ProjectError("EK-PROJECT-010", message, hint)
