@@ -60,7 +60,7 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
         if request.get("threads") == "auto" and self.processes == 1 and long:
             self.model, self.threads = trial.threaded(self.model, cores())
         self.block = job.block(self.model, seconds)
-        if "block" not in request:
+        if self.processes > 1 and "block" not in request:
             share = count // (BLOCKS * self.processes)
             size = min(self.block, share - share % self.model.batch)
             self.block = max(size, self.model.batch)

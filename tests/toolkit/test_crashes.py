@@ -472,7 +472,7 @@ def request_of(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     np.save(tmp_path / "x.npy", np.ones((1200, 4), np.float32))
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1,
+        "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1, "block": 512,
         "models": [{"id": "planted", "path": str(tmp_path / "probe.tflite"),
                     "outputs": str(tmp_path / "outputs")}],
         "inputs": {"x": str(tmp_path / "x.npy")},
