@@ -1,7 +1,7 @@
-"""The two networks of the compression benchmark, for 28 x 28 grey images of ten classes.
+"""The networks of the benchmarks: two for 28 x 28 grey images of ten classes, and a larger one.
 
 Sources: ResNet-8 is the image classification network of MLPerf Tiny (Banbury et al. 2021), DS-CNN
-the depthwise separable one of "Hello Edge" (Zhang et al. 2017), both at this input's size.
+the depthwise separable one of "Hello Edge" (Zhang et al. 2017), both at that input's size.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ def ds_cnn() -> Any:
         x = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.GlobalAveragePooling2D()(x)
     return _compiled(keras.Model(image, _classes(x), name="ds_cnn"))
+
+
+def mobilenet(side: int) -> Any:
+    """MobileNetV2 (Sandler et al. 2018) for colour images of so many pixels a side, untrained."""
+    import keras
+
+    return keras.applications.MobileNetV2((side, side, 3), weights=None, classes=10)
 
 
 def _classes(x: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import conversion
 import evaluation
 import latency
+import latency_tool
 import recovery
 import repeat
 import startup
@@ -21,7 +22,7 @@ def main() -> int:
     lines = [machine(), "", "| what | bar | measured | kept |", "| --- | --- | --- | --- |"]
     kept = True
     print("\n".join(lines), flush=True)
-    for benchmark in (startup, repeat, evaluation, latency, conversion, recovery):
+    for benchmark in (startup, repeat, evaluation, latency, conversion, recovery, latency_tool):
         for row in benchmark.rows():
             kept = kept and row.kept
             mark = "yes" if row.kept else "**no**"

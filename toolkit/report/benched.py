@@ -209,6 +209,8 @@ def lines(done: BenchReport, verbose: bool = False) -> Iterator[Line]:
         yield f"A/A: this host tells differences from {100 * found.value:.1f} % on now", ""
     else:
         yield f"A/A calibration: unavailable, because {found.reason}", "dim"
+    if any(one.inputs == "synthetic" and one.latency is not None for one in done.rows):
+        yield "synthetic inputs were drawn: give real ones with --data", "dim"
     for one in done.rows:
         yield from _row_lines(one, verbose)
 
@@ -221,8 +223,6 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
             yield f"{one.id}: could tell {smallest}; stopped by {one.latency.stopped}", ""
         else:
             yield f"{one.id}: {told.reason}", "yellow"
-    if one.inputs == "synthetic" and one.latency is not None:
-        yield f"{one.id}: inputs are synthetic: give real ones with --data", "dim"
     if one.conditions is not None:
         yield from ((f"{one.id}: {note}", "yellow") for note in one.conditions.notes)
         if verbose:

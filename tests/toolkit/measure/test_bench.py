@@ -81,7 +81,9 @@ def test_a_row_has_every_phase_and_its_runs_in_a_file(done: Path, report: dict[s
 
 def test_drawn_inputs_are_marked(done: Path, report: dict[str, Any]) -> None:
     assert {row["inputs"] for row in report["rows"]} == {"synthetic"}
-    assert (done / "stderr.txt").read_text().count("inputs are synthetic") == 2
+    told = (done / "stderr.txt").read_text()
+    assert told.count("synthetic") == 3
+    assert "give real ones with --data" in told
 
 
 def test_the_platforms_field_names_hold_the_same_figures(report: dict[str, Any]) -> None:
@@ -193,7 +195,7 @@ def test_each_number_of_threads_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     rows = bench(tmp_path, tmp_path / "probe.tflite", threads=(1, 2)).rows
     assert [row.threads for row in rows] == [1, 2]
-    assert [row.id for row in rows] == ["probe.tflite, 1 threads", "probe.tflite, 2 threads"]
+    assert [row.id for row in rows] == ["probe.tflite, 1 thread", "probe.tflite, 2 threads"]
 
 
 @pytest.mark.slow

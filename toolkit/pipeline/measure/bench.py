@@ -201,7 +201,7 @@ def _named(entries: Sequence[Entry], asked: BenchOptions) -> tuple[Entry, ...]:
     names: dict[int, list[str]] = {}
     for count in {entry.row.threads for entry in entries}:
         rows = [entry.row for entry in entries if entry.row.threads == count]
-        suffix = f", {count} threads" if several else ""
+        suffix = f", {count} thread{'s' if count > 1 else ''}" if several else ""
         names[count] = [name + suffix for name in told_apart(rows, bool(asked.devices))]
     return tuple(
         replace(entry, row=replace(entry.row, id=names[entry.row.threads].pop(0)))
