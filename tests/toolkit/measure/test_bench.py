@@ -191,6 +191,28 @@ def test_a_batch_is_timed_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_host_is_calibrated_before_it_compares(done: Path, tmp_path: Path) -> None:
+    found = bench(tmp_path, done / "dense.tflite", calibrate=True)
+    assert found.calibration.how == "measured"
+    assert found.calibration.value is not None
+    assert found.calibration.value > 0
+
+
+def test_tflm_has_the_smallest_arena_in_its_row(done: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro")
+    (row,) = bench(tmp_path, done / "conv.tflite", devices=("tflm",)).rows
+    assert row.status is Status.PASSED
+    assert row.memory is not None
+    arena, recorded = row.memory.arena, row.memory.recorded
+    assert arena.value is not None
+    assert recorded is not None
+    assert recorded.value is not None
+    assert arena.value >= recorded.value > 0
+    assert row.memory.estimated_32bit is not None
+    assert row.memory.estimated_32bit.how == "estimated"
+
+
+@pytest.mark.slow
 def test_each_number_of_threads_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     rows = bench(tmp_path, tmp_path / "probe.tflite", threads=(1, 2)).rows

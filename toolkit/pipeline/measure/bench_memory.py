@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping, Sequence
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import memory as inspection
 from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation.arena import arena
 from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.measure.bench_inputs import Feed
 from edgekit.pipeline.measure.given import problem
@@ -16,7 +15,6 @@ from edgekit.pipeline.measure.subject import Subject
 from edgekit.types import BenchMemory, Json, Measurement
 
 UNIT = "byte"
-ARENA = "edgekit.evaluation.arena"
 RUNTIME = "litert"
 
 
@@ -46,10 +44,6 @@ def measure(
     if subject.device.runtime != "tflm":
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
         return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
-    if importlib.util.find_spec(ARENA) is None:
-        missing = Measurement.unavailable(UNIT, "this build cannot search for the smallest arena")
-        return BenchMemory(peak, planned, activations, missing)
-    arena = importlib.import_module(ARENA).arena
     try:
         found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess)
     except (RunnerError, DeviceError) as error:

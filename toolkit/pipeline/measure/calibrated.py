@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Protocol
 
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.latency import Timed
+from edgekit.evaluation.calibration import calibrate
+from edgekit.evaluation.launches import Timed
 from edgekit.pipeline.run import Run
 from edgekit.types import Measurement
 
 if TYPE_CHECKING:
     from edgekit.pipeline.measure.bench_inputs import Feed
     from edgekit.pipeline.measure.subject import Subject
-
-MODULE = "edgekit.evaluation.calibration"
 
 
 class Calibratable(Protocol):
@@ -29,21 +26,17 @@ class Calibratable(Protocol):
 
 def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
     """The first model that is there, timed against itself over fresh launches (A/A)."""
-    if importlib.util.find_spec(MODULE) is None:
-        return Measurement.unavailable("1", "this build has no calibration")
-    calibrate = importlib.import_module(MODULE).calibrate
     for entry in entries:
         if entry.subject is None or entry.feed is None:
             continue
         subject, feed = entry.subject, entry.feed
-        timed = Timed(subject.id, subject.path, subject.device.runtime, subject.model.stateful)
+        device = subject.device
+        timed = Timed(subject.id, subject.path, device.runtime, subject.model.stateful, device)
         try:
-            found = calibrate(
+            return calibrate(
                 timed, feed.inputs, feed.index, feed.preprocess,
-                local=subject.device.reached, progress=run.progress.update,
-            )  # fmt: skip
+                local=run.device, progress=run.progress.update,
+            ).smallest  # fmt: skip
         except (RunnerError, DeviceError) as error:
             return Measurement.unavailable("1", f"the model could not be timed: {error.message}")
-        smallest: Measurement = found.smallest
-        return smallest
     return Measurement.unavailable("1", "there is no model to time")
