@@ -77,6 +77,8 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
 
     out = console(as_json)
     for table in tables:
+        if table == "":
+            continue
         out.print()
         out.print(table, soft_wrap=isinstance(table, str), markup=False)
     out.print()

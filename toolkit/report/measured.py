@@ -108,7 +108,7 @@ def compared(done: Compared) -> Iterator[object]:
     unit = " (pts)" if done.settings["bounded"] else ""
     headings = [
         *_headings(done.settings), (f"drop{unit}", "95 % interval"), ("flips", "changed"),
-        ("max error", "SQNR"), ("latency p50", "ratio"),
+        ("max error", "SQNR"), ("p50", "ratio"),
     ]  # fmt: skip
     rows = (
         Row(
@@ -118,26 +118,35 @@ def compared(done: Compared) -> Iterator[object]:
         for one in done.models
     )
     yield drawn(headings, rows)
+    yield "\n".join(_differences(done))
     for contrast in done.contrasts:
-        yield from _inside(contrast)
+        if contrast.layers is not None:
+            yield layer_table(contrast.layers)
+            yield "\n".join(line for line, _ in layer_lines(contrast.layers))
 
 
-def _inside(contrast: Contrast) -> Iterator[object]:
-    """What the two files tell: one network or two, steps apart, layers."""
-    name = words.shortened(contrast.id, WIDEST)
-    if contrast.likeness is not None:
-        yield f"{name}: {likeness_line(contrast.likeness)[0]}"
-    for output, found in contrast.steps.items():
-        if found.largest:
-            yield (
-                f"{name}: output {output!r} lies up to {found.largest} quantization steps apart,"
-                f" in {100 * (found.differing.value or 0):.2g} % of its values"
-            )
-    if contrast.noise is not None and contrast.noise.value is not None:
-        yield f"{name}: this host tells latencies apart from {100 * contrast.noise.value:.2g} % on"
-    if contrast.layers is not None:
-        yield layer_table(contrast.layers)
-        yield "\n".join(line for line, _ in layer_lines(contrast.layers))
+def _differences(done: Compared) -> Iterator[str]:
+    """What the files tell: one network or two, steps and latencies apart."""
+    said = set()
+    for contrast in done.contrasts:
+        name = contrast.id
+        if contrast.likeness is not None:
+            source = name.partition(" on ")[0]
+            line = f"{source}: {likeness_line(contrast.likeness)[0]}"
+            if line not in said:
+                yield line
+            said.add(line)
+        for output, found in contrast.steps.items():
+            if found.largest:
+                yield (
+                    f"{name}: output {output!r} lies up to {found.largest} quantization steps"
+                    f" apart, in {100 * (found.differing.value or 0):.2g} % of its values"
+                )
+        if contrast.latency_ratio is not None:
+            yield f"{name}: latency {words.ratio(contrast.latency_ratio)}"
+    floors = [one.noise.value for one in done.contrasts if one.noise and one.noise.value]
+    if floors:
+        yield f"A/A: this host tells latencies apart from {100 * max(floors):.2g} % on"
 
 
 def _headings(settings: Json) -> list[tuple[str, str]]:
@@ -177,8 +186,12 @@ def _contrast_cells(
         (_percent(contrast.flips), _percent(contrast.changed)),
         (words.NONE if largest is None else f"{largest:.3g}",
          "" if lowest is None else f"{lowest:.1f} dB"),
-        (p50, words.ratio(contrast.latency_ratio)),
+        (p50, _times(contrast.latency_ratio)),
     )  # fmt: skip
+
+
+def _times(measured: Measurement | None) -> str:
+    return "" if measured is None or measured.value is None else f"x{measured.value:.3g}"
 
 
 def _percent(measured: Measurement | None) -> str:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pytest
 from tflite_files import G, N, T, build
 
-from edgekit.api import Options
+from edgekit.api import Options, convert
 from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project
+from edgekit.report.measured import to_json
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Compared, Status
 
@@ -236,3 +237,80 @@ def test_command_prints_json_alone_and_the_table_elsewhere(folder: Path) -> None
     assert [one["runtime"] for one in found["models"]] == ["litert", "tflite-runtime"]
     assert found["verdict"]["exit_code"] == 0
     assert "max error" in ran.stderr
+
+
+def test_slower_model_goes_red_and_the_same_one_does_not(folder: Path) -> None:
+    """A hundred layers in place of one: slower on any host."""
+    square = np.eye(6, dtype=np.float32)
+    names = [f"h{k}" for k in range(100)]
+    tensors = [
+        T("x", [1, 6]), T("e", [6, 6], data=square), T("w", [CLASSES, 6], data=weights()),
+        *(T(name, [1, 6]) for name in names), T("y", [1, CLASSES]),
+    ]  # fmt: skip
+    nodes = [
+        N("FULLY_CONNECTED", [a, "e", None], [b])
+        for a, b in zip(["x", *names], names, strict=False)
+    ]
+    nodes.append(N("FULLY_CONNECTED", [names[-1], "w", None], ["y"]))
+    (folder / "deep.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    done = compare(folder, "model", "model", "deep", latency=True, launches=6, max_slowdown=1.0)
+    assert red(done) == ["latency"]
+    same, deep = done.contrasts
+    assert same.latency_ratio is not None
+    assert deep.latency_ratio is not None
+    assert deep.latency_ratio.value is not None
+    assert deep.latency_ratio.value > 2
+    assert same.noise is not None
+    assert set(done.latency) == {one.id for one in done.models}
+
+
+def test_layers_name_where_two_files_part(folder: Path) -> None:
+    done = compare(folder, "model", "flipped", layers=True)
+    layers = done.contrasts[0].layers
+    assert layers is not None
+    assert layers.first_fall is not None
+    assert layers.first_fall.operator == "FULLY_CONNECTED"
+    assert to_json(done)["contrasts"][0]["layers"]["layers"][-1]["operator"] == "FULLY_CONNECTED"
+
+
+def test_two_networks_are_called_that(folder: Path) -> None:
+    rng = np.random.default_rng
+    for name, seed in (("one", 1), ("other", 2)):
+        w = rng(seed).normal(size=(64, 6)).astype(np.float32)
+        tensors = [T("x", [1, 6]), T("w", [64, 6], data=w), T("y", [1, 64])]
+        nodes = [N("FULLY_CONNECTED", ["x", "w", None], ["y"])]
+        (folder / f"{name}.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    done = compare(folder, "one", "other")
+    assert [advice.code for advice in done.advice] == ["EK-NOTE-024"]
+    assert done.contrasts[0].likeness.verdict == "different weights"
+
+
+@pytest.mark.slow
+def test_runtime_matrix_names_what_an_old_runtime_lacks(test_data: Path, tmp_path: Path) -> None:
+    """The third-party dynamic-range file, and the one that edgekit makes for the old runtime."""
+    pytest.importorskip("tflite_runtime")
+    theirs = test_data / "models_fashion_cvishakh" / "fashion_mnist_model.tflite"
+    keras = theirs.with_suffix(".keras")
+    data = test_data / "fashion_mnist" / "fashion_test.npz"
+    table: dict[str, Any] = {
+        "model": {"source": str(keras)}, "convert": {"precisions": ["dynamic"]},
+        "data": {"evaluate": str(data), "preprocess": {"scale": "1/255"}},
+        "targets": {"raspberry-pi-4": {}},
+    }  # fmt: skip
+    options = Options(output=tmp_path, evaluate=False)
+    convert(Project.model_validate(table), options)
+    ours = next(tmp_path.glob("build/*/dynamic@tflite-2.14/model.tflite"))
+    devices = ("local:litert", "local:tflite-runtime")
+    asked = dataclasses.replace(QUICK, devices=devices)
+    sources = [str(theirs), str(ours)]
+    project = Project.model_validate({**table, "model": {"source": str(theirs)}})
+    done = compare_models(project, sources, asked, Options(output=tmp_path, limit=2000))
+    status = [(Path(one.source).name, one.runtime, one.status) for one in done.models]
+    assert status == [
+        (theirs.name, "litert", Status.PASSED),
+        (theirs.name, "tflite-runtime", Status.INCOMPATIBLE),
+        (ours.name, "litert", Status.PASSED),
+        (ours.name, "tflite-runtime", Status.PASSED),
+    ]
+    assert "'FULLY_CONNECTED' version '12'" in done.models[1].problem
+    assert done.verdict.exit_code == 5
