@@ -1,0 +1,162 @@
+"""A model scored as it is: metric, classes, slices, groups, the worst items, the user's function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tflite_files import G, N, T, build
+
+from edgekit.api import Options, evaluate
+from edgekit.errors import DataError, EdgekitError, ProjectError
+from edgekit.pipeline.measure import Asked
+from edgekit.project import Project
+from edgekit.types import Evaluated
+
+SIDE = 4
+PIXELS = SIDE * SIDE
+ITEMS = 120
+
+
+def scorer() -> bytes:
+    """Pictures ``x`` [1, 4, 4, 1] to the sums of their left and right halves."""
+    w = np.zeros((2, SIDE, SIDE), np.float32)
+    w[0, :, : SIDE // 2] = w[1, :, SIDE // 2 :] = 1
+    tensors = [
+        T("x", [1, SIDE, SIDE, 1]), T("flat", [1, PIXELS]), T("y", [1, 2]),
+        T("shape", [2], "INT32", np.array([1, PIXELS], np.int32)),
+        T("w", [2, PIXELS], data=w.reshape(2, PIXELS)),
+    ]  # fmt: skip
+    nodes = [
+        N("RESHAPE", ["x", "shape"], ["flat"]), N("FULLY_CONNECTED", ["flat", "w", None], ["y"]),
+    ]  # fmt: skip
+    return build(G(tensors, nodes, ["x"], ["y"]))
+
+
+def halver() -> bytes:
+    """An autoencoder that gives back half of ``x`` [1, 2]."""
+    tensors = [T("x", [1, 2]), T("h", [1], data=np.array([0.5], np.float32)), T("y", [1, 2])]
+    return build(G(tensors, [N("MUL", ["x", "h"], ["y"])], ["x"], ["y"]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures whose brighter half is the class; what camera "b" took is labelled wrongly."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    (folder / "model.tflite").write_bytes(scorer())
+    (folder / "halver.tflite").write_bytes(halver())
+    x = np.random.default_rng(0).random((ITEMS, SIDE, SIDE, 1)).astype(np.float32)
+    sides = x[:, :, : SIDE // 2].sum(axis=(1, 2, 3)), x[:, :, SIDE // 2 :].sum(axis=(1, 2, 3))
+    y = (sides[1] > sides[0]).astype(np.int64)
+    camera = np.array(["a", "b", "a"] * (ITEMS // 3))
+    y[camera == "b"] ^= 1
+    np.savez(folder / "data.npz", x=x, y=y, camera=camera)
+    # Clips of three windows: those of label 1 are loud, hence badly given back.
+    clip = np.repeat(np.arange(40), 3)
+    label = (clip % 4 == 0).astype(np.int64)
+    sound = np.random.default_rng(1).random((ITEMS, 2)).astype(np.float32) + 3 * label[:, None]
+    np.savez(folder / "sound.npz", x=sound.astype(np.float32), y=label, clip=clip)
+    (folder / "mine.py").write_text(
+        "def swapped(outputs):\n    return outputs['y'][:, ::-1]\n\n"
+        "def short(outputs):\n    return outputs['y'][1:]\n"
+    )
+    return folder
+
+
+def run(
+    folder: Path, model: str = "model", data: str = "data", asked: Asked | None = None,
+    limit: int | None = None, **table: Any,
+) -> Evaluated:  # fmt: skip
+    project = Project.model_validate(
+        {
+            "model": {"source": f"{model}.tflite"}, "data": {"evaluate": f"{data}.npz"},
+            "evaluate": table,
+        }
+    )  # fmt: skip
+    project._root = folder
+    options = Options(output=folder / "out", limit=limit)
+    return evaluate(project, str(folder / f"{model}.tflite"), asked, options)
+
+
+def value(done: Evaluated) -> float:
+    metric = done.models[0].metric
+    assert metric is not None
+    assert metric.value is not None
+    return metric.value
+
+
+def test_columns_of_the_data_are_refused_until_they_are_named(folder: Path) -> None:
+    with pytest.raises(DataError, match="camera"):
+        run(folder)
+
+
+def test_slice_shows_where_a_model_is_wrong(folder: Path) -> None:
+    done = run(folder, slices=["camera"])
+    assert value(done) == pytest.approx(2 / 3)
+    first, second = done.slices
+    assert (first["value"], first["count"], first["metric"]["value"]) == ("b", 40, 0.0)
+    assert (second["value"], second["count"], second["metric"]["value"]) == ("a", 80, 1.0)
+
+
+def test_classes_are_told_apart_with_what_they_are_taken_for(folder: Path) -> None:
+    done = run(folder, asked=Asked(by_class=True), slices=["camera"])
+    assert {one["value"] for one in done.slices if one["name"] == "class"} == {"0", "1"}
+    confusion = np.array(done.details["confusion"])
+    assert confusion.sum() == ITEMS
+    assert np.trace(confusion) == 80
+    assert {one["count"] for one in done.details["confused"]} <= set(range(41))
+
+
+def test_worst_items_are_named_by_their_place_in_the_data_and_drawn(folder: Path) -> None:
+    from PIL import Image
+
+    sheet = folder / "worst.png"
+    done = run(folder, asked=Asked(worst=3, pictures=sheet), limit=60, slices=["camera"])
+    camera = np.load(folder / "data.npz")["camera"]
+    assert [camera[int(one["item"])] for one in done.worst] == ["b", "b", "b"]
+    with Image.open(sheet) as drawn:
+        assert drawn.size[0] > 3 * 100
+
+
+def test_users_function_makes_the_answers_of_the_outputs(folder: Path) -> None:
+    done = run(folder, slices=["camera"], postprocess="mine.py:swapped")
+    assert value(done) == pytest.approx(1 / 3)
+
+
+def test_users_function_that_loses_items_is_refused_by_name(folder: Path) -> None:
+    with pytest.raises(ProjectError, match=r"mine\.py"):
+        run(folder, slices=["camera"], postprocess="mine.py:short")
+
+
+def test_anomalies_are_scored_by_clip(folder: Path) -> None:
+    done = run(folder, "halver", "sound", metric="anomaly_auc", group="clip")
+    assert value(done) == 1.0
+    assert done.settings["groups"] == 40
+    assert done.models[0].items == ITEMS
+
+
+def test_reconstruction_needs_no_labels(folder: Path) -> None:
+    kept = np.load(folder / "sound.npz")
+    np.savez(folder / "unlabelled.npz", x=kept["x"])
+    done = run(folder, "halver", "unlabelled", metric="reconstruction_error")
+    assert value(done) == pytest.approx(float(np.mean((kept["x"] / 2) ** 2)), rel=1e-5)
+
+
+def test_limited_items_are_drawn_alike_with_one_seed(folder: Path) -> None:
+    first, second = (run(folder, slices=["camera"], limit=30) for _ in range(2))
+    assert value(first) == value(second)
+    assert first.models[0].items == 30
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [("missing", "EK-MODEL-001"), ("data", "EK-MODEL")],
+)
+def test_mistaken_model_is_an_error_in_words(folder: Path, model: str, code: str) -> None:
+    if model == "data":
+        (folder / "data.tflite").write_bytes((folder / "data.npz").read_bytes())
+    with pytest.raises(EdgekitError) as caught:
+        run(folder, model, slices=["camera"])
+    assert caught.value.code.startswith(code)
