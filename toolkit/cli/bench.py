@@ -11,7 +11,15 @@ import click
 from edgekit.cli.compare import _share
 from edgekit.cli.console import common, console, progress, project_option
 from edgekit.cli.evaluate import absolute
-from edgekit.cli.options import NOTHING, _data_options, _loading_options, _parsed, _with, project_of
+from edgekit.cli.options import (
+    NOTHING,
+    applied,
+    arena_option,
+    data_options,
+    loading_options,
+    parsed,
+    project_of,
+)
 
 SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
 
@@ -38,7 +46,7 @@ def _time(context: click.Context, parameter: click.Parameter, value: str | None)
     """``5 ms``, in nanoseconds."""
     from edgekit.project import TIMES, parse_unit
 
-    return _parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
+    return parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -46,9 +54,9 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     from edgekit.project import parse_number, parse_unit
 
     if value is not None and value.replace(".", "", 1).isdecimal():
-        return _parsed(parse_number, value)
+        return parsed(parse_number, value)
     scaled = {unit: round(size * 1000) for unit, size in SECONDS.items()}
-    found = _parsed(lambda text: parse_unit(text, scaled, "duration"), value)
+    found = parsed(lambda text: parse_unit(text, scaled, "duration"), value)
     return None if found is None else found / 1000
 
 
@@ -70,13 +78,13 @@ def _protocol_options(function: Any) -> Any:
         click.option("--warmup-runs", type=click.IntRange(min=1), default=10, show_default=True,
                      metavar="N", help="Fewest runs before timing; it lasts until drift stops."),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 def _run_options(function: Any) -> Any:
     """Where and how the model runs, and what is measured besides."""
     options = (
-        *_data_options(),
+        *data_options(),
         click.option("--device", "devices", multiple=True, metavar="NAME",
                      help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."),
         click.option("--threads", type=Threads(), default="1", show_default=True,
@@ -85,6 +93,7 @@ def _run_options(function: Any) -> Any:
                      metavar="N", help="Items per run."),
         click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
                      help="XNNPACK kernels, or the runtime's own. Default: the runtime's."),
+        arena_option(),
         click.option("--no-calibrate", is_flag=True,
                      help="Leave out the A/A calibration of this host."),
         click.option("--profile", is_flag=True, help="The time of every operator (LiteRT)."),
@@ -94,9 +103,9 @@ def _run_options(function: Any) -> Any:
                      help="Five windows of 10 s: median inferences per second, and accuracy."),
         click.option("--metric-output", metavar="NAME",
                      help="The output that the accuracy is taken on, where there are several."),
-        *_loading_options(),
+        *loading_options(),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 def _budget_options(function: Any) -> Any:
@@ -111,7 +120,7 @@ def _budget_options(function: Any) -> Any:
         click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Write the rows as CSV too."),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 @click.command("bench")
@@ -154,7 +163,8 @@ def _asked(options: dict[str, Any]) -> Any:
         max_launches=3 * options["launches"],
     )
     passed = (
-        "devices", "threads", "batch", "delegate", "profile", "mlperf_tiny", "metric_output",
+        "devices", "threads", "batch", "delegate", "arena", "profile", "mlperf_tiny",
+        "metric_output",
         "max_latency", "max_slowdown", "baseline",
     )  # fmt: skip
     return api.BenchOptions(

@@ -8,7 +8,7 @@ import click
 
 from edgekit.cli.console import common, progress, project_option
 from edgekit.cli.evaluate import absolute, asked_of, options_of, show
-from edgekit.cli.options import NOTHING, _number, measured_options, project_of
+from edgekit.cli.options import NOTHING, as_number, measured_options, project_of
 
 
 def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -18,7 +18,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
     text, percent, rest = value.partition("%")
     if rest.strip():
         raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
-    number: float = _number(context, parameter, text.strip())
+    number: float = as_number(context, parameter, text.strip())
     share = number / 100 if percent else number
     if not 0 <= share <= 1:
         raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
@@ -30,7 +30,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @measured_options
 @click.option(
     "--max-drop",
-    callback=_number,
+    callback=as_number,
     metavar="NUMBER",
     help="Most that the metric may lose against the first, e.g. 0.01.",
 )
@@ -48,7 +48,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option(
     "--max-error",
-    callback=_number,
+    callback=as_number,
     metavar="NUMBER",
     help="Largest difference of any output value.",
 )

@@ -62,7 +62,9 @@ def asked_of(options: dict[str, Any], **more: Any) -> Any:
     """What the command line asks of a measurement."""
     from edgekit import api
 
-    named = {key: options[key] for key in ("devices", "threads", "delegate", "metric_output")}
+    named = {
+        key: options[key] for key in ("devices", "threads", "delegate", "arena", "metric_output")
+    }
     return api.Asked(**named, **more)
 
 

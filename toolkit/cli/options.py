@@ -11,16 +11,16 @@ import click
 def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     from edgekit.project import parse_size
 
-    return _parsed(parse_size, value)  # type: ignore[no-any-return]
+    return parsed(parse_size, value)  # type: ignore[no-any-return]
 
 
-def _number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+def as_number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     from edgekit.project import parse_number
 
-    return _parsed(parse_number, value)
+    return parsed(parse_number, value)
 
 
-def _parsed(parse: Any, value: str | None) -> Any:
+def parsed(parse: Any, value: str | None) -> Any:
     try:
         return None if value is None else parse(value)
     except ValueError as error:
@@ -60,7 +60,7 @@ def _pixels(context: click.Context, parameter: click.Parameter, value: str | Non
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
-        click.option("--max-drop", callback=_number, metavar="NUMBER",
+        click.option("--max-drop", callback=as_number, metavar="NUMBER",
                      help="Most that the metric may lose against the SavedModel, e.g. 0.01."),
         click.option("--max-size", callback=_size, metavar="SIZE",
                      help="Largest file, e.g. '150 kB'."),
@@ -68,14 +68,14 @@ def limits(function: Any) -> Any:
         click.option("--target", "targets", multiple=True, metavar="ID",
                      help="A target of `edgekit targets`; repeatable. Default: this host."),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 def _pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     """``0.5`` as a sparsity, ``2:4`` as a pattern."""
     if value is None or ":" in value:
         return None if value is None else {"pattern": value}
-    share = _number(context, parameter, value)
+    share = as_number(context, parameter, value)
     if not 0 < share < 1:
         raise click.BadParameter(f"{value} is not in the range 0<x<1")
     return {"sparsity": share}
@@ -99,7 +99,7 @@ def compression(function: Any) -> Any:
         click.option("--epochs", type=click.IntRange(min=1), metavar="N",
                      help="Epochs of training, or of fine-tuning after each scheme."),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 # What options of other commands would add to the project.
@@ -112,19 +112,19 @@ NOTHING: dict[str, Any] = {
 def model_options(function: Any) -> Any:
     """What a command that takes a model and its data is told about both, and where it writes."""
     options = (
-        *_data_options(),
+        *data_options(),
         click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
-        *_loading_options(),
+        *loading_options(),
         click.option("--force", is_flag=True,
                      help="Overwrite files that edgekit did not write."),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 def measured_options(function: Any) -> Any:
     """What a command that measures models as they are is told about them and their data."""
     options = (
-        *_data_options(),
+        *data_options(),
         click.option("--limit", type=click.IntRange(min=1), metavar="N",
                      help="Judge by so many items, drawn by chance."),
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
@@ -135,9 +135,9 @@ def measured_options(function: Any) -> Any:
         click.option("--group", metavar="COLUMN",
                      help="Items of one group count as one: windows of a clip."),
         *device_options(),
-        *_loading_options(),
+        *loading_options(),
     )  # fmt: skip
-    return _with(options, function)
+    return applied(options, function)
 
 
 def device_options() -> tuple[Any, ...]:
@@ -150,16 +150,23 @@ def device_options() -> tuple[Any, ...]:
                      help="Threads of the runtime. Default: 1."),
         click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
                      help="XNNPACK kernels, or the runtime's own. Default: xnnpack."),
+        arena_option(),
     )  # fmt: skip
 
 
-def _data_options() -> tuple[Any, ...]:
+def arena_option() -> Any:
+    """``--arena``."""
+    text = "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as it takes."
+    return click.option("--arena", callback=_size, metavar="SIZE", help=text)
+
+
+def data_options() -> tuple[Any, ...]:
     return (
         click.option("--data", "evaluate_data", metavar="FILE",
                      help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test."),
-        click.option("--rescale", callback=_number, metavar="NUMBER",
+        click.option("--rescale", callback=as_number, metavar="NUMBER",
                      help="Factor for raw items: a number, or a fraction such as 1/255."),
-        click.option("--offset", callback=_number, metavar="NUMBER",
+        click.option("--offset", callback=as_number, metavar="NUMBER",
                      help="Added after --rescale."),
         click.option("--resize", callback=_pixels, metavar="HxW",
                      help="Height and width to bring pictures to. Default: the model's."),
@@ -169,7 +176,7 @@ def _data_options() -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _loading_options() -> tuple[Any, ...]:
+def loading_options() -> tuple[Any, ...]:
     return (
         click.option("--output", type=click.Path(path_type=Path, file_okay=False),
                      help="Where build/, dist/ and .edgekit/ go."),
@@ -184,7 +191,7 @@ def _loading_options() -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _with(options: tuple[Any, ...], function: Any) -> Any:
+def applied(options: tuple[Any, ...], function: Any) -> Any:
     for option in reversed(options):
         function = option(function)
     return function

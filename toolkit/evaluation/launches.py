@@ -46,6 +46,7 @@ class Timed:
     device: Device | None = None
     threads: int = 1
     delegate: str = ""
+    arena: int | None = None
     inputs: Mapping[str, Path] | None = None
 
     @property
@@ -53,7 +54,7 @@ class Timed:
         """What sides must share to be held by one process."""
         feeds = tuple(sorted(self.inputs.items())) if self.inputs is not None else None
         place = self.device.name if self.device else ""
-        return (place, self.runtime, self.stateful, self.threads, self.delegate, feeds)
+        return (place, self.runtime, self.stateful, self.threads, self.delegate, self.arena, feeds)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _open(
             "inputs": {name: str(path) for name, path in (first.inputs or inputs).items()},
             "index": str(index), "reset_state": first.stateful,
             **({"delegate": first.delegate} if first.delegate else {}),
+            **({"arena_bytes": first.arena} if first.arena else {}),
             "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
         }  # fmt: skip
         where: Transport = first.device or local

@@ -1,4 +1,4 @@
-"""A model scored as it is: metric, classes, slices, groups, the worst items, the user's function."""
+"""A model scored as it is: metric, classes, slices, groups, worst items, the user's function."""
 
 from __future__ import annotations
 

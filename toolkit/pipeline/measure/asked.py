@@ -14,7 +14,8 @@ from edgekit.types import Json
 class Asked:
     """What the command line adds: where to measure, how, and by what budgets.
 
-    ``devices`` empty means TensorFlow for what it runs, and LiteRT for ``.tflite`` files. Budgets
+    ``devices`` empty means TensorFlow for what it runs, and LiteRT for ``.tflite`` files. ``arena``
+    is TFLM's, in bytes. Budgets
     are stated ones: ``max_drop`` in the metric's unit, ``max_flips`` and ``max_changed`` shares of
     the items, ``max_error`` in the outputs' unit, ``max_slowdown`` a share. ``latency`` None times
     all but what TensorFlow runs.
@@ -23,6 +24,7 @@ class Asked:
     devices: tuple[str, ...] = ()
     threads: int | None = None
     delegate: str | None = None
+    arena: int | None = None
     metric_output: str | None = None
     by_class: bool = False
     worst: int | None = None
@@ -36,8 +38,8 @@ class Asked:
     latency: bool | None = None
     launches: int = LAUNCHES
 
-    @property
-    def runner_options(self) -> Mapping[str, Json]:
-        """The fields of a runner's request that were asked for."""
-        named = {"threads": self.threads, "delegate": self.delegate}
+    def runner_options(self, runtime: str) -> Mapping[str, Json]:
+        """The fields of a request to a runtime's runner that were asked for."""
+        arena = self.arena if runtime == "tflm" else None
+        named = {"threads": self.threads, "delegate": self.delegate, "arena_bytes": arena}
         return {name: value for name, value in named.items() if value is not None}

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-
 from edgekit import statistics
 from edgekit.errors import DeviceError, ProjectError, RunnerError
 from edgekit.evaluation import protocol
@@ -53,15 +52,16 @@ WIDEST_UINT32 = 2**32
 class BenchOptions:
     """What is measured, how long, and what it is judged by.
 
-    ``threads`` one after the other, 0 is one per processor. ``max_latency`` in nanoseconds,
-    ``max_slowdown`` a share of the median in ``baseline``, an earlier ``bench.json``. ``sustain``
-    and ``window`` (of MLPerf Tiny) in seconds.
+    ``arena`` is TFLM's, in bytes. ``threads`` one after the other, 0 is one per processor.
+    ``max_latency`` in nanoseconds, ``max_slowdown`` a share of the median in ``baseline``, an
+    earlier ``bench.json``. ``sustain`` and ``window`` (of MLPerf Tiny) in seconds.
     """
 
     devices: tuple[str, ...] = ()
     threads: tuple[int, ...] = (1,)
     batch: int = 1
     delegate: str | None = None
+    arena: int | None = None
     protocol: Protocol = field(default_factory=Protocol)
     calibrate: bool = True
     profile: bool = False
@@ -81,6 +81,7 @@ class Entry:
     row: Benched
     subject: Subject | None = None
     feed: Feed | None = None
+    arena: int | None = None
 
     def job(self) -> Job:
         """What the runner is asked; one thread is pinned to one core."""
@@ -94,6 +95,8 @@ class Entry:
         }  # fmt: skip
         if row.delegate:
             request["delegate"] = row.delegate
+        if self.arena is not None and subject.device.runtime == "tflm":
+            request["arena_bytes"] = self.arena
         return Job(row.id, subject.device, request)
 
 
@@ -187,7 +190,7 @@ def _entry(source: str, subject: Subject, feed: Feed, threads: int, asked: Bench
         delegate=asked.delegate or "", bytes=subject.model.bytes, sha256=subject.model.digest,
         inputs=feed.source,
     )  # fmt: skip
-    return Entry(row, subject, feed)
+    return Entry(row, subject, feed, asked.arena)
 
 
 def _absent(source: str, device: str, error: DeviceError) -> Benched:
@@ -343,7 +346,7 @@ def _report(
 ) -> BenchReport:
     settings: dict[str, Json] = {
         **asdict(asked.protocol), "batch": asked.batch, "delegate": asked.delegate,
-        "sustain": asked.sustain, "max_latency": asked.max_latency,
+        "arena": asked.arena, "sustain": asked.sustain, "max_latency": asked.max_latency,
         "max_slowdown": asked.max_slowdown,
     }  # fmt: skip
     return BenchReport(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-
 from edgekit.errors import DataError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.slices import slices
@@ -152,5 +151,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
         "limit": options.limit,
         "seed": options.seed,
         "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
-        **asked.runner_options,
+        "threads": asked.threads or 1,
+        "delegate": asked.delegate,
+        "arena": asked.arena,
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
 from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
@@ -96,7 +95,7 @@ def answered(
         return given
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
     timed = Timed(subject.id, subject.path, subject.device.runtime, subject.model.stateful)
-    device, options = subject.device, asked.runner_options
+    device, options = subject.device, asked.runner_options(subject.device.runtime)
     try:
         kept = answers(run, timed, subject.model.digest, theirs, device, options)
     except (RunnerError, DeviceError) as error:

@@ -47,5 +47,6 @@ def _timed(given: Given, asked: Asked) -> Timed:
     assert subject is not None and given.items is not None  # noqa: S101, PT018  (it answered)
     return Timed(
         subject.id, subject.path, subject.device.runtime, subject.model.stateful, subject.device,
-        threads=asked.threads or 1, delegate=asked.delegate or "", inputs=given.items.inputs,
+        threads=asked.threads or 1, delegate=asked.delegate or "", arena=asked.arena,
+        inputs=given.items.inputs,
     )  # fmt: skip
