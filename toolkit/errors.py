@@ -97,6 +97,12 @@ class DeviceError(EdgekitError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class DeviceNameError(DeviceError):
+    """No device has that name: a mistake in what was asked, not in what is there."""
+
+    exit_code = ExitCode.USAGE
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question to append to an error: the closest known name, if one is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edgekit.errors import DeviceError, did_you_mean
+from edgekit.errors import DeviceNameError, did_you_mean
 from edgekit.targets.runners import RUNNERS
 
 DEFAULT_RUNTIME = "litert"
@@ -34,7 +34,7 @@ class DeviceName:
 def parse(text: str) -> DeviceName:
     """A device's name: ``local``, ``local:RUNTIME``, ``local:PACKAGE==VERSION`` or ``tflm``.
 
-    Raises :class:`DeviceError` where it names no device, with the closest name that does.
+    Raises :class:`DeviceNameError` where it names no device, with the closest name that does.
     """
     transport, colon, rest = text.partition(":")
     if text in ALONE:
@@ -43,7 +43,7 @@ def parse(text: str) -> DeviceName:
         known = ["local", *(f"local:{name}" for name in RUNNERS), *ALONE]
         hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION"
         message = f"{text!r} is no device{did_you_mean(text, known)}"
-        raise DeviceError("EK-DEVICE-012", message, hint)
+        raise DeviceNameError("EK-DEVICE-012", message, hint)
     if not rest:
         return DeviceName(text, "local", DEFAULT_RUNTIME)
     pinned = PINNED.fullmatch(rest)
@@ -56,7 +56,7 @@ def _runtime(text: str, name: str) -> str:
     if name in RUNNERS:
         return name
     hint = f"runtimes: {', '.join(RUNNERS)}"
-    raise DeviceError("EK-DEVICE-012", f"{text!r}: no runtime {name!r}", hint)
+    raise DeviceNameError("EK-DEVICE-012", f"{text!r}: no runtime {name!r}", hint)
 
 
 def _carried(text: str, package: str) -> str:
@@ -66,4 +66,4 @@ def _carried(text: str, package: str) -> str:
             return name
     known = sorted({runner.distribution for runner in RUNNERS.values()})
     hint = f"packages of runtimes: {', '.join(known)}{did_you_mean(package, known)}"
-    raise DeviceError("EK-DEVICE-012", f"{text!r}: no runtime is in {package!r}", hint)
+    raise DeviceNameError("EK-DEVICE-012", f"{text!r}: no runtime is in {package!r}", hint)

@@ -84,12 +84,13 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
         out.print()
         out.print(table, soft_wrap=isinstance(table, str), markup=False)
     out.print()
-    if not quiet:
-        for advice in done.advice:
-            out.print(f"{advice.severity} {advice.code}: {advice.message}", style="dim",
-                      markup=False, soft_wrap=True)  # fmt: skip
-            if advice.fix:
-                out.print(f"  {advice.fix}", style="dim", markup=False, soft_wrap=True)
+    for advice in done.advice:
+        if quiet and advice.severity == "info":
+            continue
+        style = "yellow" if advice.severity == "warning" else "dim"
+        for line in (f"{advice.severity} {advice.code}: {advice.message}", f"  {advice.fix}"):
+            if line.strip():
+                out.print(line, style=style, markup=False, soft_wrap=True)
     for line, style in report.verdict_lines(done.verdict):
         out.print(line, style=style, markup=False, soft_wrap=True)
     if as_json:

@@ -196,8 +196,11 @@ def _check_recovery(project: Project, options: Options, precisions: tuple[str, .
 def _check_data(project: Project, options: Options, precisions: tuple[str, ...]) -> None:
     data = project.data
     if options.evaluate and data.evaluate is None:
-        hint = "give labelled items with --data FILE.npz ([data] evaluate), or use --no-evaluate"
-        raise DataError("EK-DATA-013", "there is no data to judge the candidates by", hint)
+        hint = (
+            "give items with --data FILE ([data] evaluate); `edgekit convert` also works with"
+            " --no-evaluate"
+        )
+        raise DataError("EK-DATA-013", "there is no data to judge by", hint)
     calibrated = [precision for precision in precisions if calibrates(precision, project)]
     trained = project.compress.schemes and data.train is not None
     if calibrated and data.evaluate is None and data.representative is None and not trained:

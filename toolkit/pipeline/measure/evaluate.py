@@ -15,6 +15,7 @@ from edgekit.evaluation.worst import worst
 from edgekit.gate.verdict import EXIT_CODES
 from edgekit.gate.verdict import worst as worst_status
 from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure.clipping import advise_clipped
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
@@ -61,6 +62,7 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
     if given.outputs is None or given.items is None:
         return given
+    advise_clipped(run, given)
     try:
         output = output_of(given, asked.metric_output or run.project.evaluate.output)
         answers = taken(run, given.items, given.outputs, output)
