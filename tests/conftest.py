@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 EDGEKIT = Path(sys.executable).with_name("edgekit")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+# Every test process and command would compile edgekit again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +62,59 @@ def edgekit(*arguments: object, cwd: Path, **environment: str) -> subprocess.Com
         timeout=300,
         check=False,
     )
+
+
+def answer(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the command answers, found within this process: without a second to start it."""
+    from edgekit.cli.main import run
+
+    words, out, err = [str(one) for one in arguments], io.StringIO(), io.StringIO()
+    terminate = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        for name, value in {"NO_COLOR": "1", **environment}.items():
+            patch.setenv(name, value)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(words)
+    signal.signal(signal.SIGTERM, terminate)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process measure no latency, which is not what the test looks at."""
+    from edgekit.pipeline import judge
+
+    monkeypatch.setattr(judge, "_time", lambda run, reference, base, judged, items: (base, judged))
+
+
+@pytest.fixture(scope="session")
+def started_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A worker that has been started, in the environment that all tests begin with."""
+    from edgekit.worker import Worker
+
+    with Worker(tmp_path_factory.mktemp("worker") / "log.txt") as worker:
+        assert worker.call(os.getpid) != os.getpid()
+        yield worker
+
+
+class Lent:
+    """A worker that the runs of many tests share: each would import TensorFlow again."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._worker.call(function, *args, **kwargs)
+
+    def stop(self) -> None:
+        """It serves the next."""
+
+
+@pytest.fixture
+def lent_worker(started_worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process share one worker: for models and data without code of a user."""
+    monkeypatch.setattr("edgekit.pipeline.run.Worker", lambda *_: Lent(started_worker))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import edgekit, once
+from conftest import answer, once
 
 Done = subprocess.CompletedProcess[str]
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"
@@ -62,7 +62,7 @@ def exported(shared: Path, models: Path, digits: Path) -> Path:
 
     def make(folder: Path) -> None:
         data = ("--data", digits / "test.npz")
-        done = edgekit("convert", models / "keras3.keras", *data, *NO_EVALUATE, cwd=folder)
+        done = answer("convert", models / "keras3.keras", *data, *NO_EVALUATE, cwd=folder)
         assert done.returncode == 0, done.stderr
 
     return once(shared / "exported", make) / ".edgekit" / "store"
@@ -112,7 +112,7 @@ def save(path: Path, **arrays: Any) -> Path:
 
 def convert_model(model: object, cwd: Path, digits: Path, *more: object) -> Done:
     data = ("--data", digits / "test.npz")
-    return edgekit("convert", model, *data, *NO_EVALUATE, *more, cwd=cwd)
+    return answer("convert", model, *data, *NO_EVALUATE, *more, cwd=cwd)
 
 
 def test_model_is_refused_when_missing(tmp_path: Path, digits: Path) -> None:
@@ -267,7 +267,7 @@ def test_lambda_converts_when_trusted(
 
 def convert_data(data: object, models: Path, cwd: Path, *more: object) -> Done:
     model = models / "keras3.keras"
-    return edgekit("convert", model, "--data", data, *(more or MATCHED), cwd=cwd)
+    return answer("convert", model, "--data", data, *(more or MATCHED), cwd=cwd)
 
 
 def _images(count: int = 20, *shape: int, dtype: Any = np.float32) -> Any:
@@ -408,7 +408,7 @@ def test_data_is_refused_when_of_another_shape(
 
 def test_grey_data_is_refused_when_the_model_takes_colour(tmp_path: Path, odd_models: Path) -> None:
     file = save(tmp_path / "d.npz", x=_images(20, 8, 8), y=np.arange(20) % 2)
-    done = edgekit("convert", odd_models / "colour.keras", "--data", file, *MATCHED, cwd=tmp_path)
+    done = answer("convert", odd_models / "colour.keras", "--data", file, *MATCHED, cwd=tmp_path)
     said = assert_refused(done, "EK-DATA-004", tmp_path)
     assert "looks like grey images" in said
 
@@ -417,7 +417,7 @@ def test_float_data_is_refused_when_the_model_takes_integers(
     tmp_path: Path, odd_models: Path
 ) -> None:
     file = save(tmp_path / "d.npz", x=_images(20, 4), y=np.arange(20) % 2)
-    done = edgekit("convert", odd_models / "tokens.keras", "--data", file, *MATCHED, cwd=tmp_path)
+    done = answer("convert", odd_models / "tokens.keras", "--data", file, *MATCHED, cwd=tmp_path)
     said = assert_refused(done, "EK-DATA-011", tmp_path)
     assert "input 'tokens' expects int32" in said
     assert "float32" in said
@@ -425,7 +425,7 @@ def test_float_data_is_refused_when_the_model_takes_integers(
 
 def test_data_is_refused_when_its_names_are_not_the_inputs(tmp_path: Path, models: Path) -> None:
     file = save(tmp_path / "d.npz", a=_images(20, 4), right=_images(20, 2), y=np.zeros(20))
-    done = edgekit("convert", models / "two_inputs.keras", "--data", file, *MATCHED, cwd=tmp_path)
+    done = answer("convert", models / "two_inputs.keras", "--data", file, *MATCHED, cwd=tmp_path)
     said = assert_refused(done, "EK-DATA-010", tmp_path)
     assert "the model's inputs are left, right" in said
 
@@ -444,7 +444,7 @@ def test_data_without_last_dimension_is_taken_with_a_notice(work: Path, models: 
 
 
 def test_evaluation_is_refused_when_there_is_no_data(tmp_path: Path, models: Path) -> None:
-    done = edgekit("convert", models / "keras3.keras", cwd=tmp_path)
+    done = answer("convert", models / "keras3.keras", cwd=tmp_path)
     assert "--no-evaluate" in assert_refused(done, "EK-DATA-013", tmp_path)
 
 
@@ -455,7 +455,7 @@ def test_evaluation_is_refused_when_there_are_no_labels(tmp_path: Path, models: 
 
 
 def test_int8_is_refused_when_nothing_calibrates_it(tmp_path: Path, models: Path) -> None:
-    done = edgekit("convert", models / "keras3.keras", *MATCHED, cwd=tmp_path)
+    done = answer("convert", models / "keras3.keras", *MATCHED, cwd=tmp_path)
     said = assert_refused(done, "EK-DATA-014", tmp_path)
     assert "int8 needs a representative dataset" in said
 
@@ -463,7 +463,7 @@ def test_int8_is_refused_when_nothing_calibrates_it(tmp_path: Path, models: Path
 @pytest.mark.parametrize("option", ["--data", "--representative"])
 def test_int8_is_refused_when_one_item_calibrates_it(work: Path, models: Path, option: str) -> None:
     file = save(work / "one.npz", x=_images(1), y=np.zeros(1, int))
-    done = edgekit("convert", models / "keras3.keras", option, file, *MATCHED, cwd=work)
+    done = answer("convert", models / "keras3.keras", option, file, *MATCHED, cwd=work)
     said = assert_refused(done, "EK-DATA-015", work)
     assert "100 to 500" in said
 
@@ -483,7 +483,7 @@ def test_int8_is_refused_when_one_item_calibrates_it(work: Path, models: Path, o
 def test_option_is_refused_when_its_value_is_unknown(
     tmp_path: Path, models: Path, option: tuple[str, str], code: str, words: str
 ) -> None:
-    done = edgekit("convert", models / "keras3.keras", "--data", "d.npz", *option, cwd=tmp_path)
+    done = answer("convert", models / "keras3.keras", "--data", "d.npz", *option, cwd=tmp_path)
     assert words in assert_refused(done, code, tmp_path)
 
 
@@ -506,7 +506,7 @@ def test_option_is_refused_when_its_value_is_unknown(
 def test_command_line_is_refused_when_mistyped(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = edgekit(*arguments, cwd=tmp_path)
+    done = answer(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -515,7 +515,7 @@ def test_command_line_is_refused_when_mistyped(
 
 
 def test_project_is_asked_for_when_there_is_none(tmp_path: Path) -> None:
-    said = assert_refused(edgekit("convert", cwd=tmp_path), "EK-PROJECT-001", tmp_path)
+    said = assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-001", tmp_path)
     assert "edgekit init" in said
 
 
@@ -563,25 +563,25 @@ def test_project_is_refused_with_its_line_when_wrong(
     tmp_path: Path, more: str, code: str, words: str
 ) -> None:
     (tmp_path / "edgekit.toml").write_text(PROJECT + more + "\n")
-    said = assert_refused(edgekit("convert", cwd=tmp_path), code, tmp_path)
+    said = assert_refused(answer("convert", cwd=tmp_path), code, tmp_path)
     assert "edgekit.toml" in said
     assert words in said
 
 
 def test_project_is_refused_with_its_line_when_a_precision_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "edgekit.toml").write_text(PROJECT.replace("float32", "flot32"))
-    said = assert_refused(edgekit("convert", cwd=tmp_path), "EK-PROJECT-004", tmp_path)
+    said = assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-004", tmp_path)
     assert "edgekit.toml, line 7: unknown precision 'flot32'; did you mean 'float32'?" in said
 
 
 def test_project_is_refused_when_it_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "edgekit.toml").write_bytes(b"schema = 1\nname = '\xff\xfe'\n")
-    assert_refused(edgekit("convert", cwd=tmp_path), "EK-PROJECT-002", tmp_path)
+    assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-002", tmp_path)
 
 
 def test_project_is_refused_when_it_names_no_model(tmp_path: Path) -> None:
     (tmp_path / "edgekit.toml").write_text("schema = 1\n[data]\nevaluate = 'd.npz'\n")
-    said = assert_refused(edgekit("convert", cwd=tmp_path), "EK-PROJECT-003", tmp_path)
+    said = assert_refused(answer("convert", cwd=tmp_path), "EK-PROJECT-003", tmp_path)
     assert "model" in said
 
 
@@ -599,5 +599,5 @@ def test_labels_file_is_refused_when_unreadable(
     )
     if content is not None:
         (work / "labels.txt").write_bytes(content)
-    said = assert_refused(edgekit("convert", *NO_EVALUATE, cwd=work), code, work)
+    said = assert_refused(answer("convert", *NO_EVALUATE, cwd=work), code, work)
     assert "labels.txt" in said

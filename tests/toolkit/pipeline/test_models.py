@@ -10,14 +10,10 @@ import pytest
 
 from edgekit import Project, convert
 from edgekit.api import Options
-from edgekit.pipeline.plan import Plan
 from edgekit.types import Report
 
 
-@pytest.fixture(autouse=True)
-def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latency is not what these tests look at: one launch is enough."""
-    monkeypatch.setattr(Plan, "timed_launches", 1)
+pytestmark = pytest.mark.usefixtures("untimed", "lent_worker")
 
 
 def run(
