@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rows import Row, seconds
 
+import numpy as np
+from edgekit.converters import flatbuffer
 from edgekit.targets.runners import RUNNER_FILES
 
 SECONDS = 10
@@ -67,6 +68,7 @@ model(np.load(sys.argv[3]).astype("float32") / 255, training=True)
 model.save(sys.argv[2])
 """
 
+LAYER_ITEMS, LAYER_SECONDS = 200, 20
 # One item at a time; its inputs are quantized beforehand, which flatters it.
 LOOP = """
 import sys, time, json, numpy as np
@@ -103,6 +105,8 @@ def rows() -> Iterator[Row]:
             yield _throughput(network, model, folder)
             if network is NETWORKS[0]:
                 yield _memory(network, model, folder)
+            else:
+                yield _layers(network, folder)
 
 
 @contextlib.contextmanager
@@ -169,6 +173,26 @@ def _memory(network: Network, model: Path, folder: Path) -> Row:
     )
 
 
+def _layers(network: Network, folder: Path) -> Row:
+    """The whole command that compares every layer of the float file and the int8 one."""
+    edgekit = Path(sys.executable).with_name("edgekit")
+    images = np.load(_data(folder, network, LAYER_ITEMS))
+    np.savez(folder / "labelled.npz", x=images, y=np.arange(LAYER_ITEMS) % 10)
+    made = folder / "build" / "network"
+    files = [made / precision / "model.tflite" for precision in ("float32", "int8")]
+    operators = len(flatbuffer.read(files[1]).graphs[0].nodes)
+    taken = seconds(
+        [edgekit, "compare", *files, "--layers", "--no-latency", "--data", folder / "labelled.npz",
+         "--rescale", "1/255", "--output", folder, "--quiet", "--max-drop", "1"]
+    )  # fmt: skip
+    return Row(
+        f"`edgekit compare --layers` of {network.name}, float against int8, {operators} operators",
+        f"under {LAYER_SECONDS} s",
+        f"{taken:.1f} s",
+        taken < LAYER_SECONDS,
+    )
+
+
 def _int8(network: Network, folder: Path) -> Path:
     edgekit = Path(sys.executable).with_name("edgekit")
     here = Path(__file__).resolve().parent
@@ -178,7 +202,8 @@ def _int8(network: Network, folder: Path) -> Path:
     np.savez(folder / "representative.npz", x=np.load(data))
     seconds(
         [edgekit, "convert", folder / "network.keras", "--data", folder / "representative.npz",
-         "--rescale", "1/255", "--precision", "int8", "--no-evaluate", "--output", folder]
+         "--rescale", "1/255", "--precision", "float32", "--precision", "int8", "--no-evaluate",
+         "--output", folder]
     )  # fmt: skip
     return folder / "build" / "network" / "int8" / "model.tflite"
 

@@ -159,7 +159,12 @@ def judge_drop(
 
 
 def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float) -> int | None:
-    """How many items would decide the drop, if its rates stayed as they are."""
+    """How many items would decide the drop, if its rates stayed as they are.
+
+    Nothing where no number does, or where a share cannot but keep the limit.
+    """
+    if counts is not None and not -1 < limit < 1:
+        return None
     if counts is not None:
         return statistics.items_to_settle(counts.lost, counts.gained, counts.n, limit)
     if drop.low is None or drop.high is None or drop.value is None or drop.n is None:

@@ -223,6 +223,10 @@ def test_undecided_budget_says_how_many_items_would_settle_it(folder: Path) -> N
     assert done.contrasts[0].needed > 50
 
 
+def test_budget_of_everything_is_kept(folder: Path) -> None:
+    assert compare(folder, "model", "flipped", max_drop=1.0).verdict.exit_code == 0
+
+
 def test_command_prints_json_alone_and_the_table_elsewhere(folder: Path) -> None:
     import subprocess
 
