@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+import numpy as np
 
 EDGEKIT = Path(sys.executable).with_name("edgekit")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+import numpy as np
 from conftest import answer, once
 
 Done = subprocess.CompletedProcess[str]

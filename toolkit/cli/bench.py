@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from edgekit.cli.compare import _share
 from edgekit.cli.console import common, console, progress, project_option
 from edgekit.cli.evaluate import absolute
 from edgekit.cli.options import (
     NOTHING,
     applied,
     arena_option,
+    as_share,
     data_options,
     loading_options,
     parsed,
@@ -71,7 +71,7 @@ def _protocol_options(function: Any) -> Any:
                      metavar="TIME", help="Shortest time measured."),
         click.option("--max-seconds", callback=_seconds, default="30", show_default=True,
                      metavar="TIME", help="Longest time measured."),
-        click.option("--precision-goal", callback=_share, default="1%", show_default=True,
+        click.option("--precision-goal", callback=as_share, default="1%", show_default=True,
                      metavar="SHARE", help="Measure until the median is known this well."),
         click.option("--launches", type=click.IntRange(min=2), default=5, show_default=True,
                      metavar="N", help="Fewest fresh launches; up to three times as many."),
@@ -115,7 +115,7 @@ def _budget_options(function: Any) -> Any:
                      help="Longest median, e.g. '5 ms'."),
         click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
                      help="An earlier bench.json to compare with."),
-        click.option("--max-slowdown", callback=_share, metavar="SHARE",
+        click.option("--max-slowdown", callback=as_share, metavar="SHARE",
                      help="Most that the median may grow against --baseline, e.g. 5%."),
         click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Write the rows as CSV too."),

@@ -8,56 +8,37 @@ import click
 
 from edgekit.cli.console import common, progress, project_option
 from edgekit.cli.evaluate import absolute, asked_of, options_of, show
-from edgekit.cli.options import NOTHING, as_number, measured_options, project_of
+from edgekit.cli.options import (
+    NOTHING,
+    applied,
+    as_number,
+    as_share,
+    measured_options,
+    project_of,
+)
 
 
-def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """``0.5%`` or ``0.005``."""
-    if value is None:
-        return None
-    text, percent, rest = value.partition("%")
-    if rest.strip():
-        raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
-    number: float = as_number(context, parameter, text.strip())
-    share = number / 100 if percent else number
-    if not 0 <= share <= 1:
-        raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
-    return share
+def budgets(function: Any) -> Any:
+    """What each other model may differ in from the first."""
+    options = (
+        click.option("--max-drop", callback=as_number, metavar="NUMBER",
+                     help="Most that the metric may lose against the first, e.g. 0.01."),
+        click.option("--max-flips", callback=as_share, metavar="SHARE",
+                     help="Most items that may change their class, e.g. 0.5%."),
+        click.option("--max-changed", callback=as_share, metavar="SHARE",
+                     help="Most items of which any output may differ; 0% for equal to the bit."),
+        click.option("--max-error", callback=as_number, metavar="NUMBER",
+                     help="Largest difference of any output value."),
+        click.option("--max-slowdown", callback=as_share, metavar="SHARE",
+                     help="Most that the median latency may grow against the first, e.g. 5%."),
+    )  # fmt: skip
+    return applied(options, function)
 
 
 @click.command("compare")
 @click.argument("models", nargs=-1, required=True)
 @measured_options
-@click.option(
-    "--max-drop",
-    callback=as_number,
-    metavar="NUMBER",
-    help="Most that the metric may lose against the first, e.g. 0.01.",
-)
-@click.option(
-    "--max-flips",
-    callback=_share,
-    metavar="SHARE",
-    help="Most items that may change their class, e.g. 0.5%.",
-)
-@click.option(
-    "--max-changed",
-    callback=_share,
-    metavar="SHARE",
-    help="Most items of which any output value may differ; 0% for equal to the bit.",
-)
-@click.option(
-    "--max-error",
-    callback=as_number,
-    metavar="NUMBER",
-    help="Largest difference of any output value.",
-)
-@click.option(
-    "--max-slowdown",
-    callback=_share,
-    metavar="SHARE",
-    help="Most that the median latency may grow against the first, e.g. 5%.",
-)
+@budgets
 @click.option("--layers", is_flag=True, help="Where inside the network the two part.")
 @click.option(
     "--latency/--no-latency",
@@ -87,10 +68,10 @@ def command(**options: Any) -> int:  # fmt: skip
     if len(models) * max(1, len(options["devices"])) < 2:
         raise click.UsageError("name a second model, or a second --device", _context())
     project = project_of({**NOTHING, **options, "model": models[0]})
-    budgets = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
+    named = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
     asked = asked_of(
         options, layers=options["layers"], latency=options["latency"],
-        launches=options["launches"], **{name: options[name] for name in budgets},
+        launches=options["launches"], **{name: options[name] for name in named},
     )  # fmt: skip
     with progress(options["quiet"]) as shown:
         done = api.compare(project, models, asked, api.Options(**options_of(options)), shown)

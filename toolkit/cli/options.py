@@ -20,6 +20,20 @@ def as_number(context: click.Context, parameter: click.Parameter, value: str | N
     return parsed(parse_number, value)
 
 
+def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """``0.5%`` or ``0.005``."""
+    if value is None:
+        return None
+    text, percent, rest = value.partition("%")
+    if rest.strip():
+        raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
+    number: float = as_number(context, parameter, text.strip())
+    share = number / 100 if percent else number
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
+    return share
+
+
 def parsed(parse: Any, value: str | None) -> Any:
     try:
         return None if value is None else parse(value)

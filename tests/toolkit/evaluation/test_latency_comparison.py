@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tflite_files import G, N, T, build
 
+import numpy as np
 from edgekit.converters.probe import probe_model
 from edgekit.evaluation.calibration import calibrate, decide
 from edgekit.evaluation.latency import Timed, compare_latency
