@@ -155,7 +155,7 @@ def _check_classes(
     """Refuse class numbers that are floats, or that may not be the model's. Raises DataError."""
     sizes = {math.prod(size or 1 for size in spec.shape[1:]) for spec in reference.outputs}
     outputs = sizes.pop()
-    if sizes or outputs == 1 or run.project.evaluate.metric not in (None, "accuracy"):
+    if sizes or outputs == 1 or not _of_classes(run):
         return
     single = labels.size == len(labels)
     if single and labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()):
@@ -169,6 +169,13 @@ def _check_classes(
         )
         hint = "name all the classes, in the order of the outputs: [data] labels = FILE or a list"
         raise DataError("EK-DATA-018", message, hint)
+
+
+def _of_classes(run: Run) -> bool:
+    """Whether the metric takes the outputs as they are for scores of classes."""
+    table = run.project.evaluate
+    found = metrics.find(table.metric, run.project.root) if table.metric else None
+    return table.postprocess is None and (found is None or found.reads == "classes")
 
 
 def _choose(
