@@ -15,15 +15,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import numpy as np
+import pytest
 
 EDGEKIT = Path(sys.executable).with_name("edgekit")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # Every test process and command would compile edgekit again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each process begins with its own part of the tests: fewer wait for the same fixture."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +88,41 @@ def answer(*arguments: object, cwd: Path, **environment: str) -> subprocess.Comp
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
+BRIEF = """
+import sys
+from edgekit.cli import main
+from edgekit.pipeline.plan import Plan
+Plan.timed_launches = 1
+main()
+"""
+
+
+def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command with one timed launch instead of three or six: each starts TensorFlow."""
+    return subprocess.run(
+        [sys.executable, "-c", BRIEF, *map(str, arguments)],
+        cwd=cwd, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    from edgekit.pipeline.plan import Plan
+
+    monkeypatch.setattr(Plan, "timed_launches", 1)
+
+
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process measure no latency, which is not what the test looks at."""
     from edgekit.pipeline import judge
 
-    monkeypatch.setattr(judge, "_time", lambda run, reference, base, judged, items: (base, judged))
+    def untouched(_run: Any, _reference: Any, base: Any, judged: Any, _items: Any) -> Any:
+        return base, judged
+
+    monkeypatch.setattr(judge, "_time", untouched)
 
 
 @pytest.fixture(scope="session")
@@ -120,11 +156,14 @@ def lent_worker(started_worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def digits_run(shared: Path) -> Path:
-    """The folder of the example project after a whole `edgekit convert`. Read only."""
+    """The folder of the example project after a whole `edgekit convert`. Read only.
+
+    With one timed launch: a run that is to find its latency in the store times one, too.
+    """
 
     def make(folder: Path) -> None:
         assert edgekit("init", folder / "project", cwd=folder).returncode == 0
-        done = edgekit("convert", "--json", cwd=folder / "project")
+        done = brief("convert", "--json", cwd=folder / "project")
         (folder / "stdout.json").write_text(done.stdout)
         (folder / "stderr.txt").write_text(done.stderr)
         assert done.returncode == 0, done.stderr

@@ -18,10 +18,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
+import numpy as np
 from conftest import EDGEKIT, edgekit, once
 from edgekit.converters.probe import probe_model
 from edgekit.errors import DeviceError, ExitCode
@@ -193,7 +193,9 @@ def test_interrupted_making_leaves_nothing_that_is_taken_for_good(
     (tools / "uv").write_text(SLOW)
     (tools / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
-    process = subprocess.Popen([EDGEKIT, "devices", "setup", NAME], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [EDGEKIT, "devices", "setup", NAME], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 30
     while not list(local_wheels.glob("*/bin/half")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -7,16 +7,18 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
+import forking
 import numpy.typing as npt
 import pytest
 
+import numpy as np
 from conftest import once
-from edgekit.contracts.runner import RunnerContract
+from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.sample_apps import FOLDER as APPS
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
 from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, run_items
@@ -97,12 +99,23 @@ def saved_doubler(shared: Path) -> Path:
     return once(shared / "saved-doubler", make)
 
 
+@pytest.fixture(scope="module")
+def tensorflow_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The runner, for which TensorFlow need not be imported each time."""
+    folder = tmp_path_factory.mktemp("forked")
+    with forking.forked(RUNNER_FILES["tensorflow"], "tensorflow", folder) as client:
+        yield client
+
+
 @pytest.mark.slow
 class TestTensorFlow(RunnerContract):
     """The SavedModel itself."""
 
-    runner_file = RUNNER_FILES["tensorflow"]
     runtime = "tensorflow"
+
+    @pytest.fixture
+    def bench(self, tensorflow_runner: Path, doubler: Path, tmp_path: Path) -> Bench:
+        return Bench(tensorflow_runner, self.runtime, doubler, tmp_path)
 
     @pytest.fixture
     def doubler(self, saved_doubler: Path) -> Path:

@@ -25,9 +25,12 @@ def project(digits_run: Path, tmp_path: Path) -> Path:
 
 def test_readme_example_runs_as_written(project: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    # So that it finds in the store what the fixture's run has timed.
+    plan = "from edgekit.pipeline.plan import Plan\nPlan.timed_launches = 1\n"
     done = subprocess.run(
-        [sys.executable, "-c", example], cwd=project, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", plan + example],
+        cwd=project, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert re.search(r"int8 +[\d.]+ kB", done.stdout)
     assert "passed" in done.stdout
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import numpy as np
 from conftest import answer, once
 
 Done = subprocess.CompletedProcess[str]
@@ -23,6 +23,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"
 NO_EVALUATE = ("--no-evaluate", "--precision", "float32")
 # Enough to have the data matched to the model, and refused before a worker starts.
 MATCHED = ("--no-evaluate", "--precision", "int8")
+pytestmark = pytest.mark.usefixtures("lent_worker")
 
 ODD_MODELS = """
 import sys, keras

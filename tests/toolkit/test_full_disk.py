@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EDGEKIT, edgekit
+from conftest import EDGEKIT, answer, edgekit
 
 Done = subprocess.CompletedProcess[str]
 UNSHARE = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "-rm")
@@ -147,6 +147,7 @@ def test_run_says_so_when_the_folder_became_read_only(
     assert_refused(done, "EK-STORE-002", output)
 
 
+@pytest.mark.usefixtures("lent_worker")
 @pytest.mark.parametrize("stands", [".edgekit", ".edgekit/runs", ".edgekit/store", "build"])
 def test_run_says_so_when_a_file_is_in_the_way(
     tmp_path: Path, models: Path, digits: Path, output: Path, stands: str
@@ -154,4 +155,4 @@ def test_run_says_so_when_a_file_is_in_the_way(
     (output / stands).parent.mkdir(exist_ok=True)
     (output / stands).touch()
     arguments = convert(models, digits, output, "--no-evaluate", "--precision", "float32")
-    assert_refused(edgekit(*arguments, cwd=tmp_path), "EK-STORE-002", output)
+    assert_refused(answer(*arguments, cwd=tmp_path), "EK-STORE-002", output)

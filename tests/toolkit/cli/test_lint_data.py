@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from conftest import edgekit, once
+import numpy as np
+from conftest import answer, once
 
 # Answers "is it red?" from the mean of the red channel, in the two ways that models are fed:
 # items in 0..1, and raw ones through a Rescaling layer.
@@ -36,6 +36,7 @@ red("unit")
 red("rescaling", L.Rescaling(1 / 255))
 """
 Done = subprocess.CompletedProcess[str]
+pytestmark = pytest.mark.usefixtures("untimed", "lent_worker")
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,7 @@ def colours(shared: Path) -> Path:
 
 
 def lint(*arguments: object, cwd: Path) -> tuple[int, dict[str, Any]]:
-    done = edgekit("lint-data", *arguments, "--json", cwd=cwd)
+    done = answer("lint-data", *arguments, "--json", cwd=cwd)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -90,7 +91,7 @@ def test_example_converts_without_a_finding(digits_report: Any) -> None:
 def test_wrong_scale_is_proven_by_the_models_answers(
     converted: Path, digits: Path, tmp_path: Path
 ) -> None:
-    done = edgekit(
+    done = answer(
         "lint-data", converted / "float32.tflite", "--data", digits / "test.npz",
         "--rescale", "1/4080", cwd=tmp_path,
     )  # fmt: skip
@@ -156,14 +157,14 @@ def test_fault_is_found_without_a_model(
 
 
 def test_nothing_to_lint_is_a_usage_error(tmp_path: Path) -> None:
-    done = edgekit("lint-data", cwd=tmp_path)
+    done = answer("lint-data", cwd=tmp_path)
     assert done.returncode == 2
     assert "EK-PROJECT-001" in done.stderr
 
 
 def test_data_that_does_not_fit_is_refused_as_by_convert(digits: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "r.npz", x=np.zeros((20, 9, 8, 1)), y=np.zeros(20, np.int64))
-    done = edgekit(
+    done = answer(
         "lint-data", "--representative", "r.npz", "--data", digits / "test.npz", cwd=tmp_path
     )
     assert done.returncode == 2
@@ -219,7 +220,7 @@ def test_convert_tells_findings_and_judges_by_the_metric_alone(
 ) -> None:
     x, y = plant("noise", digits)
     np.savez(tmp_path / "noise.npz", x=x, y=y)
-    done = edgekit(
+    done = answer(
         "convert", models / "keras3.keras", "--data", digits / "test.npz", "--rescale", "1/4080",
         "--representative", "noise.npz", "--precision", "int8", "--max-drop", "1", "--json",
         cwd=tmp_path,

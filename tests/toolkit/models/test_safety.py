@@ -10,7 +10,7 @@ import h5py
 import loading
 import pytest
 
-from conftest import edgekit, once
+from conftest import answer, once
 from edgekit.errors import ModelError
 from edgekit.models import files
 from edgekit.models.safety import findings, refuse
@@ -353,7 +353,7 @@ def test_no_command_runs_a_lambda_without_trust(
     planted: Path, digits: Path, tmp_path: Path, name: str, command: tuple[str, ...]
 ) -> None:
     verb, *more = command
-    done = edgekit(verb, planted / name, "--data", digits / "test.npz", *more, cwd=tmp_path)
+    done = answer(verb, planted / name, "--data", digits / "test.npz", *more, cwd=tmp_path)
     assert done.returncode == 2
     assert "error EK-MODEL-005" in done.stderr
     assert not list(tmp_path.rglob("sprung"))

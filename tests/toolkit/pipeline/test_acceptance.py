@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from conftest import edgekit, once
+from conftest import Run, brief, edgekit, once
 
 PRECISIONS = ("float32", "dynamic", "int8")
 
 
 def convert(
-    data: Path, cwd: Path, *options: str, rescale: str = "1/255"
+    data: Path, cwd: Path, *options: str, rescale: str = "1/255", command: Run = edgekit
 ) -> subprocess.CompletedProcess[str]:
     asked = [option for precision in PRECISIONS for option in ("--precision", precision)]
-    return edgekit(
+    return command(
         "convert", data / "models_fashion_cvishakh" / "fashion_mnist_model.keras",
         "--data", data / "fashion_mnist" / "fashion_test.npz", "--rescale", rescale,
         *asked, "--target", "linux-x86_64", "--json", *options, cwd=cwd,
@@ -81,7 +81,7 @@ def test_budget_finer_than_the_data_is_inconclusive(test_data: Path, fashion: Pa
 def test_wrong_rescale_shows_what_the_model_really_gets(
     test_data: Path, fashion: Path, report: Any
 ) -> None:
-    done = convert(test_data, fashion, rescale="1")
+    done = convert(test_data, fashion, rescale="1", command=brief)
     assert done.returncode in (0, 1), done.stderr
     assert accuracy(json.loads(done.stdout)["reference"]) < accuracy(report["reference"]) - 0.02
 
@@ -89,7 +89,7 @@ def test_wrong_rescale_shows_what_the_model_really_gets(
 @pytest.mark.slow
 def test_candidate_that_loses_three_points_fails(test_data: Path, fashion: Path) -> None:
     # Half of the weights gone without recovery: about 4 points, planted.
-    done = convert(test_data, fashion, "--prune", "0.5", "--max-drop", "0.01")
+    done = convert(test_data, fashion, "--prune", "0.5", "--max-drop", "0.01", command=brief)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     for candidate in document["candidates"]:

@@ -17,22 +17,16 @@ from edgekit import Project, convert
 from edgekit.api import check
 from edgekit.converters.micro import vela
 from edgekit.errors import DeviceError
-from edgekit.pipeline.plan import Plan
 from edgekit.report import document
 from edgekit.targets.bundles import verify
 from edgekit.types import Report
 
 NPU = "cortex-m55-ethos-u55-128"
+pytestmark = pytest.mark.usefixtures("untimed", "lent_worker")
 needs_vela = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("ethosu", "tflite_micro"))),
     reason="ethos-u-vela or tflite-micro is not installed: edgekit[micro]",
 )
-
-
-@pytest.fixture(autouse=True)
-def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latency is not what these tests look at: one launch is enough."""
-    monkeypatch.setattr(Plan, "timed_launches", 1)
 
 
 def copy(digits_run: Path, folder: Path) -> Path:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 
-from conftest import edgekit, once
+import numpy as np
+from conftest import answer, brief, once
 from edgekit import Project, compress, convert
 from edgekit.api import Options
 from edgekit.errors import CompressionError, ProjectError
-from edgekit.pipeline.plan import Plan
 from edgekit.report import document
 from edgekit.types import Candidate, Report, SchemeResult
 
@@ -27,17 +26,12 @@ SCHEMES = {
     },
     "channels then prune": {"channels": {"macs": 0.4}, "prune": {"sparsity": 0.5}},
 }  # fmt: skip
+pytestmark = pytest.mark.usefixtures("one_launch")
 CASES = [
     pytest.param("keras3.keras", "channels", marks=pytest.mark.slow),
     pytest.param("keras3.keras", "everything", marks=pytest.mark.slow),
     pytest.param("keras2.h5", "channels then prune", marks=pytest.mark.slow),
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latency is not what these tests look at: one launch is enough."""
-    monkeypatch.setattr(Plan, "timed_launches", 1)
 
 
 def project(model: Path, digits: Path, output: Path, **tables: Any) -> Project:
@@ -66,6 +60,7 @@ def accuracy(one: Candidate) -> float:
     return float(one.evaluation.metrics["accuracy"].value or 0.0)
 
 
+@pytest.mark.usefixtures("lent_worker")
 @pytest.mark.parametrize(("name", "schemes"), CASES)
 def test_compressed_model_is_smaller_still_right_and_converts_again(
     models: Path, digits: Path, tmp_path: Path, name: str, schemes: str
@@ -99,7 +94,7 @@ def pruned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
     """What `edgekit compress --prune 0.5` prints and leaves, with training data."""
 
     def make(folder: Path) -> None:
-        done = edgekit(
+        done = brief(
             "compress", models / "keras3.keras", "--prune", 0.5, "--train-data",
             digits / "train.npz", "--data", digits / "test.npz", "--rescale", "1/16", "--epochs", 2,
             cwd=folder,
@@ -137,8 +132,9 @@ def test_report_holds_the_metric_before_and_after_recovery(pruned: dict[str, Any
     assert (pruned["folder"] / "build" / "keras3" / "compressed" / "saved_model").is_dir()
 
 
+@pytest.mark.usefixtures("lent_worker")
 def test_dry_run_predicts_and_keeps_nothing(models: Path, tmp_path: Path) -> None:
-    done = edgekit(
+    done = answer(
         "compress", models / "keras3.keras", "--prune", "2:4", "--cluster", 4, "--qat", "--dry-run",
         cwd=tmp_path,
     )  # fmt: skip
@@ -154,6 +150,7 @@ def test_dry_run_predicts_and_keeps_nothing(models: Path, tmp_path: Path) -> Non
     assert small.compressed_bytes < 0.7 * plain.compressed_bytes
 
 
+@pytest.mark.usefixtures("lent_worker")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -171,7 +168,7 @@ def test_dry_run_predicts_and_keeps_nothing(models: Path, tmp_path: Path) -> Non
 def test_mistake_is_answered_with_its_code(
     models: Path, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    done = edgekit("compress", models / arguments[0], *arguments[1:], cwd=tmp_path)
+    done = answer("compress", models / arguments[0], *arguments[1:], cwd=tmp_path)
     assert done.returncode == 2, done.stdout
     assert words in done.stderr
     assert not (tmp_path / "build").exists()
@@ -180,7 +177,7 @@ def test_mistake_is_answered_with_its_code(
 def test_second_run_trains_nothing_again(
     pruned: dict[str, Any], models: Path, digits: Path
 ) -> None:
-    done = edgekit(
+    done = answer(
         "compress", models / "keras3.keras", "--prune", 0.5, "--train-data", digits / "train.npz",
         "--data", digits / "test.npz", "--rescale", "1/16", "--epochs", 2, "--json",
         cwd=pruned["folder"],
@@ -191,6 +188,7 @@ def test_second_run_trains_nothing_again(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_quantization_aware_convert_makes_int8_unless_told_otherwise(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
@@ -278,6 +276,7 @@ def test_items_of_the_evaluation_are_all_judged_when_training_items_calibrate(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_planner_of_latency_reports_what_it_measured_beside_the_counts(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +296,7 @@ def test_planner_of_latency_reports_what_it_measured_beside_the_counts(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_taylor_importance_takes_training_items(models: Path, digits: Path, tmp_path: Path) -> None:
     table = {"channels": {"macs": 0.4, "importance": "taylor"}, "finetune_epochs": 5}
     report = compress(project(models / "keras2.h5", digits, tmp_path, compress=table))
@@ -312,6 +312,7 @@ tfmot.sparsity.keras.prune_low_magnitude(model).save(sys.argv[2])
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_wrappers_left_in_a_file_are_stripped_and_told(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import recovering
 
-from conftest import edgekit, once
+from conftest import answer, brief, once
 from edgekit.errors import ProjectError
 from edgekit.pipeline import Options
 from edgekit.pipeline.make import candidates, export, obtain
@@ -42,7 +42,7 @@ def recovered(shared: Path, networks: Path) -> Path:
 
     def make(folder: Path) -> None:
         for name in ("first", "second"):
-            done = edgekit(*arguments(networks, "shared"), cwd=folder)
+            done = brief(*arguments(networks, "shared"), cwd=folder)
             assert done.returncode == 0, done.stderr
             (folder / f"{name}.json").write_text(done.stdout)
 
@@ -121,10 +121,11 @@ def test_second_recovery_does_nothing_again(recovered: Path) -> None:
 
 @pytest.mark.slow
 def test_check_of_a_recovered_run_passes_for_int8_too(recovered: Path) -> None:
-    assert edgekit("check", "--precision", "int8", cwd=recovered).returncode == 0
+    assert answer("check", "--precision", "int8", cwd=recovered).returncode == 0
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_evaluations_are_bounded_and_told(networks: Path, recovered: Path) -> None:
     found, _, heard = outcome(networks, "shared", recovered, 0.01, evaluations=4)
     told = [text for text in heard if text.startswith("evaluation ")]
@@ -134,6 +135,7 @@ def test_evaluations_are_bounded_and_told(networks: Path, recovered: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_budget_that_cannot_be_met_gives_the_best_and_says_so(
     networks: Path, recovered: Path
 ) -> None:
@@ -147,6 +149,7 @@ def test_budget_that_cannot_be_met_gives_the_best_and_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_int8_within_its_budget_is_not_searched(networks: Path, recovered: Path) -> None:
     found, advice, heard = outcome(networks, "shared", recovered, 0.95)
     assert [candidate.id for candidate in found] == ["int8"]
@@ -155,6 +158,7 @@ def test_int8_within_its_budget_is_not_searched(networks: Path, recovered: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_equalising_recovers_what_one_layer_reads_without_a_float_operator(
     networks: Path, tmp_path: Path
 ) -> None:

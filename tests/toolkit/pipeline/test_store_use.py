@@ -19,6 +19,9 @@ def project(digits_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(digits_run / "project", tmp_path / "project"))
 
 
+pytestmark = pytest.mark.usefixtures("one_launch")
+
+
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anything that would need TensorFlow again is a failure."""
