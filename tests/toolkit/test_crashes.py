@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
-from conftest import edgekit, once
+from conftest import brief, edgekit, once
 from edgekit.api import convert
 from edgekit.converters import tflite
 from edgekit.converters.probe import probe_model
@@ -309,7 +309,7 @@ def judged(shared: Path, models: Path, digits: Path) -> Path:
     """The store of a whole run of ``keras3.keras`` at float32 and int8. Read only."""
 
     def make(folder: Path) -> None:
-        done = edgekit(
+        done = brief(
             "convert", models / "keras3.keras", "--data", digits / "test.npz",
             "--precision", "float32", "--precision", "int8", cwd=folder,
         )  # fmt: skip
@@ -445,6 +445,7 @@ def test_other_candidates_finish_when_one_breaks_the_worker_s_limits(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untimed")
 def test_target_ships_another_candidate_when_one_kills_the_worker(
     planted_convert: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -606,6 +607,7 @@ def test_session_raises_runner_error_when_the_runner_crashes_between_blocks(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untimed")
 @pytest.mark.parametrize(
     ("fault", "limits", "said"),
     [

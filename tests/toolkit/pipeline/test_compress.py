@@ -66,7 +66,9 @@ def test_compressed_model_is_smaller_still_right_and_converts_again(
     models: Path, digits: Path, tmp_path: Path, name: str, schemes: str
 ) -> None:
     table = {**SCHEMES[schemes], "finetune_epochs": 5}
-    report = compress(project(models / name, digits, tmp_path, compress=table))
+    report = compress(
+        project(models / name, digits, tmp_path, compress=table, convert={"precisions": ["int8"]})
+    )
     assert report.compression is not None
     plain, small = candidate(report, "int8@uncompressed"), candidate(report, "int8")
     assert plain.problem == small.problem == ""
@@ -188,7 +190,7 @@ def test_second_run_trains_nothing_again(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("lent_worker")
+@pytest.mark.usefixtures("lent_worker", "untimed")
 def test_quantization_aware_convert_makes_int8_unless_told_otherwise(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
@@ -296,10 +298,14 @@ def test_planner_of_latency_reports_what_it_measured_beside_the_counts(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("lent_worker")
+@pytest.mark.usefixtures("lent_worker", "untimed")
 def test_taylor_importance_takes_training_items(models: Path, digits: Path, tmp_path: Path) -> None:
     table = {"channels": {"macs": 0.4, "importance": "taylor"}, "finetune_epochs": 5}
-    report = compress(project(models / "keras2.h5", digits, tmp_path, compress=table))
+    report = compress(
+        project(
+            models / "keras2.h5", digits, tmp_path, compress=table, convert={"precisions": ["int8"]}
+        )
+    )
     assert accuracy(candidate(report, "int8")) > 0.8
 
 
@@ -312,7 +318,7 @@ tfmot.sparsity.keras.prune_low_magnitude(model).save(sys.argv[2])
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("lent_worker")
+@pytest.mark.usefixtures("lent_worker", "untimed")
 def test_wrappers_left_in_a_file_are_stripped_and_told(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import edgekit, once
+from conftest import Run, answer, edgekit, once
 from edgekit.converters.quantization import edge_quantizer
 from edgekit.pipeline import Options, convert
 from edgekit.project import Project
@@ -49,8 +49,10 @@ def odd(shared: Path) -> Path:
     return once(shared / "odd-precisions", make)
 
 
-def run(folder: Path, model: Path, digits: Path, *options: str) -> tuple[int, Any]:
-    done = edgekit(
+def run(
+    folder: Path, model: Path, digits: Path, *options: str, command: Run = edgekit
+) -> tuple[int, Any]:
+    done = command(
         "convert", model, "--data", digits / "test.npz", "--rescale", "1/16", "--no-evaluate",
         "--json", *options, cwd=folder,
     )  # fmt: skip
@@ -78,17 +80,18 @@ def test_gru_in_int8_names_its_layer_and_the_others_come_out(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker")
 def test_model_that_needs_flex_is_refused_by_operator_or_unavailable(
     tmp_path: Path, odd: Path, digits: Path
 ) -> None:
     asked = ("--precision", "float32")
-    code, report = run(tmp_path, odd / "fft.keras", digits, *asked)
+    code, report = run(tmp_path, odd / "fft.keras", digits, *asked, command=answer)
     said = problems(report)["float32"]
     assert said.startswith("EK-CONVERT-007 the model needs TensorFlow operators that TFLite lacks")
     assert "FFT" in said
     assert "--flex" in said
     assert code == 5
-    code, report = run(tmp_path, odd / "fft.keras", digits, *asked, "--flex")
+    code, report = run(tmp_path, odd / "fft.keras", digits, *asked, "--flex", command=answer)
     (one,) = report["candidates"]
     assert one["problem"].startswith("unavailable, because it holds TensorFlow's operators")
     assert (one["status"], code) == ("unavailable", 3)
@@ -96,6 +99,7 @@ def test_model_that_needs_flex_is_refused_by_operator_or_unavailable(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untimed")
 def test_garbage_on_an_old_runtime_is_caught(
     tmp_path: Path, models: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +142,7 @@ def test_precision_without_its_quantizer_says_how_to_get_it(
 
 
 def test_mixed_without_a_recipe_is_refused(tmp_path: Path, models: Path, digits: Path) -> None:
-    done = edgekit(
+    done = answer(
         "convert", models / "keras3.keras", "--data", digits / "test.npz", "--precision", "mixed",
         cwd=tmp_path,
     )  # fmt: skip
