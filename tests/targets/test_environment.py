@@ -18,10 +18,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
-import numpy as np
 from conftest import EDGEKIT, edgekit, once
 from edgekit.converters.probe import probe_model
 from edgekit.errors import DeviceError, ExitCode

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
-import numpy as np
 from conftest import answer, brief, once
 from edgekit import Project, compress, convert
 from edgekit.api import Options
