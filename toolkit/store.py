@@ -230,7 +230,9 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         # A copy names both files; it is the second that is written.
         where = error.filename2 or error.filename or path
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        # numpy tells a write cut short by a full disk in words alone.
+        short = error.errno is None and "requested and" in str(error)
+        if short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "free some space, or choose another disk with --output DIR"
             raise StoreError("EK-STORE-001", f"no space left for {where}", hint) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekit.errors import EdgekitError, ExitCode, ModelError, StoreError
@@ -361,6 +363,18 @@ def test_refusal_of_the_system_has_a_code(store: Store, number: int, code: str) 
     assert caught.value.code == code
     assert "file.bin" in caught.value.message
     assert left(store) == []
+
+
+def test_array_that_is_cut_short_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    """numpy's own words, behind a limit on the size of files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(StoreError) as caught, writing(tmp_path):
+            np.save(tmp_path / "array.npy", np.zeros(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code == "EK-STORE-001"
 
 
 def test_store_is_refused_when_a_file_lies_in_its_place(tmp_path: Path) -> None:
