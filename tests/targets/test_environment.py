@@ -196,8 +196,10 @@ def test_interrupted_making_leaves_nothing_that_is_taken_for_good(
     (tools / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     process = subprocess.Popen(
-        [EDGEKIT, "devices", "setup", NAME], cwd=tmp_path, stderr=subprocess.DEVNULL
-    )
+        [EDGEKIT, "devices", "setup", NAME], cwd=tmp_path, stderr=subprocess.DEVNULL,
+        # Tests that a shell started in its background would hand on an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 30
     while not list(local_wheels.glob("*/bin/half")) and time.monotonic() < deadline:
         time.sleep(0.05)
