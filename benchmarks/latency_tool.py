@@ -67,8 +67,8 @@ def compared(folder: Path, model: Path) -> tuple[float, float]:
 def _ours(folder: Path, model: Path) -> float:
     items = folder / "items.npy"
     if not items.exists():
-        # As the tool draws them.
-        drawn = np.random.default_rng(0).uniform(-1, 1, (8, SIDE, SIDE, 3))
+        # As the tool draws it: one item, run again and again.
+        drawn = np.random.default_rng(0).uniform(-1, 1, (1, SIDE, SIDE, 3))
         np.save(items, drawn.astype(np.float32))
     device = open_device("local", folder, folder / "log.txt")
     from edgekit.converters import flatbuffer
