@@ -56,7 +56,8 @@ def _runtime(text: str, name: str) -> str:
     if name in RUNNERS:
         return name
     hint = f"runtimes: {', '.join(RUNNERS)}"
-    raise DeviceNameError("EK-DEVICE-012", f"{text!r}: no runtime {name!r}", hint)
+    message = f"{text!r}: no runtime {name!r}{did_you_mean(name, RUNNERS)}"
+    raise DeviceNameError("EK-DEVICE-012", message, hint)
 
 
 def _carried(text: str, package: str) -> str:

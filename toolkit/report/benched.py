@@ -29,7 +29,7 @@ from edgekit.types import (
 )
 
 SCHEMA_VERSION = 1
-WIDEST = 30
+WIDEST = 26
 OPERATORS = 10
 HEADINGS = (
     ("model", "device"), ("threads", "batch"), ("load", "first"), ("p50", "95 % interval"),

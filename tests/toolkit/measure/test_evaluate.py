@@ -10,10 +10,11 @@ import pytest
 from tflite_files import G, N, T, build
 
 from edgekit.api import Options, evaluate
-from edgekit.errors import DataError, EdgekitError, ProjectError
+from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project
-from edgekit.types import Evaluated
+from edgekit.targets.runners import RUNNERS, Runner
+from edgekit.types import Evaluated, Status
 
 SIDE = 4
 PIXELS = SIDE * SIDE
@@ -148,6 +149,37 @@ def test_limited_items_are_drawn_alike_with_one_seed(folder: Path) -> None:
     first, second = (run(folder, slices=["camera"], limit=30) for _ in range(2))
     assert value(first) == value(second)
     assert first.models[0].items == 30
+
+
+def test_device_that_is_not_there_is_a_row_wherever_it_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Runner(RUNNERS["tflite-runtime"].file, "no-such-distribution")
+    monkeypatch.setitem(RUNNERS, "tflite-runtime", absent)  # type: ignore[arg-type]
+    asked = Asked(devices=("local:tflite-runtime", "local"))
+    done = run(folder, slices=["camera"], asked=asked)
+    assert [one.status for one in done.models] == [Status.UNAVAILABLE, Status.PASSED]
+    assert done.verdict.exit_code == 3
+    with pytest.raises(DeviceError):
+        run(folder, slices=["camera"], asked=Asked(devices=("local:tflite-runtime",)))
+
+
+def test_items_beyond_what_a_quantized_input_takes_are_told(folder: Path) -> None:
+    tensors = [
+        T("x", [1, 2], "INT8", scale=[1 / 255], zero=[-128]),
+        T("y", [1, 2], "INT8", scale=[1 / 255], zero=[-128]),
+        T("w", [2, 2], "INT8", np.array([[127, 0], [0, 127]], np.int8), scale=[1 / 127], zero=[0]),
+    ]  # fmt: skip
+    nodes = [N("FULLY_CONNECTED", ["x", "w", None], ["y"], 4)]
+    (folder / "int8.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    y = np.arange(ITEMS) % 2
+    for name, scale in (("pixels", 255), ("sound_range", 1)):
+        x = np.random.default_rng(0).random((ITEMS, 2)) * scale
+        np.savez(folder / f"{name}.npz", x=x.astype(np.float32), y=y)
+    (warning,) = (one for one in run(folder, "int8", "pixels").advice if one.code == "EK-NOTE-027")
+    assert "takes 0 to 1, the items are" in warning.message
+    assert "--rescale 0.00392157 --offset 0" in warning.fix
+    assert not [one for one in run(folder, "int8", "sound_range").advice if "NOTE-027" in one.code]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Tensor
 from edgekit.pipeline.measure.given import Given
@@ -36,11 +37,15 @@ def advise_clipped(run: Run, given: Given) -> None:
         share = float(np.mean((real < low - tensor.scale) | (real > high + tensor.scale)))
         if share > MOST:
             message = (
-                f"{subject.source}: input {name!r} takes {low:.4g} to {high:.4g}, and"
-                f" {100 * share:.0f} % of the items' values lie outside: they are clipped"
+                f"{subject.source}: input {name!r} takes {low:.4g} to {high:.4g}, the items are"
+                f" {real.min():.4g} to {real.max():.4g}: {100 * share:.0f} % of their values are"
+                " clipped"
             )
             rescale, offset = (high - low) / 255, low
-            fix = f"of values 0..255: --rescale {rescale:.6g} --offset {offset:.6g}"
+            fix = (
+                "scale them as in training, with --rescale and --offset (if they are pixels of"
+                f" 0..255: --rescale {rescale:.6g} --offset {offset:.6g})"
+            )
             run.advise(Advice("EK-NOTE-027", "warning", message, fix))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from edgekit.errors import DataError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.slices import slices
@@ -35,7 +36,7 @@ def evaluate(
     With several devices, one that cannot run it is a row; the only one's failure is an error.
     """
     with measuring(project, options, source, progress) as run:
-        found = obtained(run, (source,), asked.devices)
+        found = obtained(run, (source,), asked.devices, strict=False)
         first = next(one.subject for one in found if one.subject is not None)
         items = supply(run, first.model, labelled=takes_labels(run))
         with run.stage("evaluate"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
 from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
@@ -51,21 +52,26 @@ def measuring(project: Project, options: Options, source: str, progress: Progres
         yield run
 
 
-def obtained(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[Given, ...]:
+def obtained(
+    run: Run, sources: Sequence[str], devices: Sequence[str], strict: bool = True
+) -> tuple[Given, ...]:
     """Every model on every device, as far as both are there; one that is not says why.
 
-    Raises where a model cannot be read, a device's name is none, or the first is not there.
+    Raises where a model cannot be read, a device's name is none, or the first is not there: without
+    ``strict``, where none is.
     """
     for device in devices:
         parse(device)
     found: list[Given] = []
+    missing: DeviceError | None = None
     for source in sources:
         for name in devices or (None,):
             try:
                 subject = subject_of(run, source, name)
             except DeviceError as error:
-                if not found:
+                if strict and not found:
                     raise
+                missing = error
                 found.append(Given(_absent(source, name or "", error)))
                 continue
             facts = Measured(
@@ -75,6 +81,8 @@ def obtained(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[
                 status=Status.NOT_EVALUATED,
             )  # fmt: skip
             found.append(Given(facts, subject))
+    if missing is not None and all(one.subject is None for one in found):
+        raise missing
     names = told_apart([one.measured for one in found], bool(devices))
     return tuple(
         replace(

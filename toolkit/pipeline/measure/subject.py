@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -54,18 +54,11 @@ def measured(project: Project) -> Project:
     return project.model_copy(update=nothing)
 
 
-def subjects(run: Run, sources: Sequence[str], devices: Sequence[str]) -> tuple[Subject, ...]:
-    """Every model on every device named; without any, TensorFlow for what it runs, else LiteRT.
-
-    Raises :class:`ModelError` or :class:`DeviceError` where one cannot be had.
-    """
-    found = [subject_of(run, source, name) for source in sources for name in devices or (None,)]
-    names = told_apart(found, bool(devices))
-    return tuple(replace(one, id=name) for one, name in zip(found, names, strict=True))
-
-
 def subject_of(run: Run, source: str, device: str | None) -> Subject:
-    """One model on a device, or on the one that is usual for it."""
+    """One model on a device; without one, on TensorFlow what it runs, else on LiteRT.
+
+    Raises :class:`ModelError` or :class:`DeviceError` where either cannot be had.
+    """
     path = run.project.root / source
     if not is_reference(source) and _is_tflite(path):
         opened = _open(run, device or DEFAULT_DEVICE)
