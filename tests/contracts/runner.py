@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgekit.converters.probe import probe_model
+from edgekit.targets.runners.probe import probe_model
 
 ITEMS = 7
 SECONDS = 120.0

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.converters.probe import probe_model
 from edgekit.targets.bundles import Contents, Golden, pack, verify
 from edgekit.targets.catalog import Target, load
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, TensorSpec
 
 # An underscore only as in a machine's own name, x86_64.

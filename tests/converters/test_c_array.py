@@ -10,8 +10,8 @@ import pytest
 
 from edgekit.converters.micro import c_array
 from edgekit.converters.micro.names import guard, identifier
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ModelError
+from edgekit.targets.runners.probe import probe_model
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ here")
 

@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.probe import probe_model
+from edgekit.targets.runners.probe import probe_model
 
 TWICE = """
 import sys

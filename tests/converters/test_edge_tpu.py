@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgekit.converters.micro import edge_tpu
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ConversionError, DeviceError, ExitCode
+from edgekit.targets.runners.probe import probe_model
 
 PARTLY = """Edge TPU Compiler version 15.0.340273435
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ModelError
+from edgekit.targets.runners.probe import probe_model
 
 
 def test_read_tells_what_the_probe_holds(tmp_path: Path) -> None:

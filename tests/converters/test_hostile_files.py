@@ -15,8 +15,8 @@ import pytest
 
 from conftest import EDGEKIT
 from edgekit.converters import flatbuffer
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ModelError
+from edgekit.targets.runners.probe import probe_model
 
 MUTATIONS = 2000
 THROUGH_THE_COMMAND_LINE = 50

@@ -20,10 +20,10 @@ from edgekit.converters.metadata import (
     normalisation,
     read_metadata,
 )
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ConversionError, ModelError
 from edgekit.process import Limits
 from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess
 
 LABELS = tuple("0123456789")

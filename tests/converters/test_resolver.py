@@ -13,8 +13,8 @@ from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import resolver
-from edgekit.converters.probe import probe_model
 from edgekit.errors import ConversionError
+from edgekit.targets.runners.probe import probe_model
 
 
 def custom(model: Any, name: str) -> None:

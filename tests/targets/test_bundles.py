@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 from conftest import edgekit, once
-from edgekit.converters.probe import probe_model
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack, verify
 from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, TensorSpec
 
 Files = dict[str, bytes]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.converters.probe import probe_model
 from edgekit.errors import RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import FOLDER
+from edgekit.targets.runners.probe import probe_model
 
 FATAL = 13.0
 # python_runner.py with an interpreter that does ``action`` when an input holds the fatal value.

@@ -23,11 +23,11 @@ import psutil
 import pytest
 
 from conftest import EDGEKIT, edgekit, once
-from edgekit.converters.probe import probe_model
 from edgekit.errors import DeviceError, ExitCode
 from edgekit.targets.devices import environment, installer, open_device, parse
 from edgekit.targets.devices.environment import STAMP, numpy_for
 from edgekit.targets.runners import RUNNERS
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent
 
 NAME = "local:ai-edge-litert==9.9.1"

@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 import pytest
 
-from edgekit.converters.probe import probe_model
 from edgekit.errors import DeviceError, ExitCode, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
+from edgekit.targets.runners.probe import probe_model
 
 # What a planted runner does before it would answer; it speaks both protocols.
 PLANTED = """

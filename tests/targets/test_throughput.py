@@ -14,8 +14,8 @@ import pytest
 from tflite_files import G, N, T, build
 
 from edgekit.contracts.runner import Bench
-from edgekit.converters.probe import probe_model
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
+from edgekit.targets.runners.probe import probe_model
 
 # A runner with a fault; further processes run it too.
 PLANTED = """

@@ -23,13 +23,13 @@ import pytest
 from conftest import brief, edgekit, once
 from edgekit.api import convert
 from edgekit.converters import tflite
-from edgekit.converters.probe import probe_model
 from edgekit.errors import DataError, DeviceError, RunnerError, StoreError, WorkerError
 from edgekit.pipeline import Options
 from edgekit.process import Limits
 from edgekit.project import Project
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Candidate, Report, Status
 from edgekit.worker import Worker
 

@@ -189,7 +189,7 @@ def test_layers_are_not_compared_on_a_runtime_that_hides_them(compare: Compare) 
 
 
 def test_layers_of_two_strangers_are_not_compared(compare: Compare) -> None:
-    from edgekit.converters.probe import probe_model
+    from edgekit.targets.runners.probe import probe_model
 
     with pytest.raises(ModelError) as caught:
         compare(layered.float_file(layered.weights()), probe_model())

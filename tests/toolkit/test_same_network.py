@@ -13,8 +13,8 @@ import pytest
 from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.probe import probe_model
 from edgekit.evaluation.layers.same import Likeness, same_network
+from edgekit.targets.runners.probe import probe_model
 
 Weights = dict[str, Any]
 

@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tflite_files import G, N, T, build
 
-import numpy as np
-from edgekit.converters.probe import probe_model
 from edgekit.evaluation.calibration import calibrate, decide
 from edgekit.evaluation.latency import Timed, compare_latency
 from edgekit.evaluation.launches import Pace, collect, least_busy
 from edgekit.targets.devices import open_device
 from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Json, Preprocess, Status
 
 BRIEF = Pace(2, 0.0, 2, 0.0, 1, 0.05)

@@ -17,7 +17,6 @@ from tflite_files import G, N, T, build, int8_dense
 
 from conftest import edgekit, once
 from edgekit import api
-from edgekit.converters.probe import probe_model
 from edgekit.errors import BundleError, DataError, DeviceError, ProjectError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure import bench_inputs
@@ -26,6 +25,7 @@ from edgekit.store import Store
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack
 from edgekit.targets.runners import RUNNERS
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import BenchReport, Preprocess, SavedModel, Status, TensorSpec
 
 QUICK = ("--no-calibrate", "--min-seconds", "0.05", "--max-seconds", "0.2", "--launches", "2")

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.converters.probe import probe_model
 from edgekit.errors import DataError
 from edgekit.pipeline.measure.subject import tflite_model
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent
 
 # Three of four items are of class 0; clips of ten.
