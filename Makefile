@@ -49,7 +49,7 @@ test: dev
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: dev
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy -p edgekit
 	@$(BIN)/lint-imports
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rows import Row, seconds
 
-import numpy as np
 from edgekit.converters import flatbuffer
 from edgekit.targets.runners import RUNNER_FILES
 

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import forking
+import numpy as np
 import numpy.typing as npt
 import pytest
 
-import numpy as np
 from conftest import once
 from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.sample_apps import FOLDER as APPS

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import numpy as np
 from conftest import answer, once
 
 # Answers "is it red?" from the mean of the red channel, in the two ways that models are fed:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pytest
 from tflite_files import G, N, T, build
 
-import numpy as np
 from edgekit.api import Options, convert
 from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import numpy as np
 from edgekit import Project, convert
 from edgekit.api import Options
 from edgekit.types import Report

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-import numpy as np
 from edgekit.errors import DataError
 from edgekit.report import pictures
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+
 from edgekit import statistics
 from edgekit.errors import DeviceError, ProjectError, RunnerError
 from edgekit.evaluation import protocol

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+
 from edgekit import statistics
 from edgekit.evaluation import metrics
 from edgekit.evaluation.calibration import decide, settle
