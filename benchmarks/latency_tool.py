@@ -21,6 +21,7 @@ from edgekit.evaluation import protocol
 from edgekit.evaluation.conditions import Watch
 from edgekit.evaluation.protocol import Job, Protocol
 from edgekit.targets.devices import open_device
+from edgekit.targets.devices.agent.machine import fast_core
 
 LAUNCHES = 7
 BAR = 0.03
@@ -75,19 +76,19 @@ def _ours(folder: Path, model: Path) -> float:
 
     file = flatbuffer.read(model)
     (name,) = file.signatures[0].inputs
-    core = protocol.core()
+    core = device.core()
     request = {
         "schema": 1, "mode": "bench", "threads": 1, "core": core, "inputs": {name: str(items)},
         "models": [{"id": "model", "path": str(model)}],
     }  # fmt: skip
     settings = Protocol(min_runs=RUNS, max_runs=RUNS, min_seconds=0.0, launches=1)
-    found = protocol.launch(Job("model", device, request), settings, Watch(core))
+    found = protocol.launch(Job("model", device, request), settings, Watch(device.state, core))
     return float(np.median(found.runs))
 
 
 def _theirs(folder: Path, model: Path) -> float:
     path = folder / "theirs.json"
-    core = protocol.core()
+    core = fast_core()
     subprocess.run(
         [
             sys.executable, "-m", TOOL, f"--model={model}", f"--num_runs={RUNS}",

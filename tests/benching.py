@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgekit.errors import RunnerError
 from edgekit.evaluation.protocol import Job, Protocol
+from edgekit.targets.devices.agent import machine
 
 #: Nanoseconds of the runs of a launch (numbered from 0), for as long as they are asked for.
 Times = Callable[[int], Iterator[float]]
@@ -52,6 +54,9 @@ class TraceDevice:
     log: list[str] = field(default_factory=list)
     launches: int = 0
 
+    state = staticmethod(machine.state)
+    now = staticmethod(time.monotonic)
+
     def open(self, request: Mapping[str, Any]) -> TraceSession:
         model = request["models"][0]["id"]
         self.log.append(f"open {model}")
@@ -61,6 +66,9 @@ class TraceDevice:
 
 class RefusingDevice:
     """A device whose runner cannot run the model."""
+
+    state = staticmethod(machine.state)
+    now = staticmethod(time.monotonic)
 
     def open(self, request: Mapping[str, Any]) -> TraceSession:
         raise RunnerError("EK-RUNNER-002", "it refuses")

@@ -1,7 +1,13 @@
 """How to reach a device: this host first."""
 
-from edgekit.targets.devices.device import Device, open_device
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.device import Device, Workplace, open_device
 from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.pool import DevicePool
+from edgekit.targets.devices.scheme import Scheme
 from edgekit.targets.devices.transport import RunnerSession, Transport
 
-__all__ = ["Device", "DeviceName", "RunnerSession", "Transport", "open_device", "parse"]
+__all__ = [
+    "Connection", "Device", "DeviceName", "DevicePool", "RunnerSession", "Scheme", "Transport",
+    "Workplace", "open_device", "parse",
+]  # fmt: skip

@@ -11,10 +11,24 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices import environment
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.names import parse
+from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.scheme import scheme_of
 from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json, Progress, Silent
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What opening a device needs of the host.
+
+    Requests and the like lie in ``folder``, runners write to ``log``.
+    """
+
+    folder: Path
+    log: Path
+    limits: Limits
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,18 @@ class Device:
         """What the machine is, with the runtime."""
         return {**self.reached.facts(), "runtime": self.runtime, "version": self.version}
 
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """What changes there: temperature, frequency, load, counters."""
+        return self.reached.state(core)
+
+    def core(self) -> int | None:
+        """The core that runners with one thread are pinned to."""
+        return self.reached.core()
+
+    def now(self) -> float:
+        """Seconds of a clock that goes forward only."""
+        return self.reached.now()
+
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; raises what :meth:`Transport.run` raises."""
         return self.reached.run({**request, "runtime": self.runtime})
@@ -37,6 +63,10 @@ class Device:
     def open(self, request: Mapping[str, Json]) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
         return self.reached.open({**request, "runtime": self.runtime})
+
+    def close(self) -> None:
+        """End the connection, and all that still runs there."""
+        self.reached.close()
 
 
 def open_device(
@@ -46,18 +76,26 @@ def open_device(
     """The device of a name; requests lie in ``folder``, runners write to ``log``.
 
     A release that is named is installed into an environment of its own where it is not there yet,
-    which ``progress`` is told. Raises :class:`DeviceError` where there is no such device, its
-    runtime is not installed, or the release cannot be had here.
+    which ``progress`` is told. A device with an address is connected to: close it. Raises
+    :class:`DeviceError` where there is no such device, its runtime is not installed, or the release
+    cannot be had there.
     """
-    parsed = parse(name)
-    if parsed.version:
-        made = environment.obtain(parsed, folder, progress or Silent())
-        reached = LocalDevice(folder, log, limits, python=made.python)
-        return Device(name, parsed.runtime, made.version, reached)
-    distribution = RUNNERS[parsed.runtime].distribution
+    parsed, place = parse(name), Workplace(folder, log, limits or Limits(), progress or Silent())
+    if parsed.address:
+        return scheme_of(name).open(parsed, place)
+    return _open_local(parsed, place)
+
+
+def _open_local(name: DeviceName, place: Workplace) -> Device:
+    if name.version:
+        made = environment.obtain(name, place.folder, place.progress)
+        reached = LocalDevice(place.folder, place.log, place.limits, python=made.python)
+        return Device(name.text, name.runtime, made.version, reached)
+    distribution = RUNNERS[name.runtime].distribution
     try:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError as error:
         hint = f"{distribution} is not installed: pip install {distribution}"
-        raise DeviceError("EK-DEVICE-002", f"{name} is unavailable", hint) from error
-    return Device(name, parsed.runtime, version, LocalDevice(folder, log, limits))
+        raise DeviceError("EK-DEVICE-002", f"{name.text} is unavailable", hint) from error
+    reached = LocalDevice(place.folder, place.log, place.limits)
+    return Device(name.text, name.runtime, version, reached)

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from edgekit.errors import DeviceError, RunnerError, StoreError
 from edgekit.process import Limits, alive, describe_exit, end_group, resident, tail
+from edgekit.targets.devices.agent import machine
 from edgekit.targets.devices.culprit import (
     HUNG,
     REFUSED,
@@ -27,7 +28,6 @@ from edgekit.targets.devices.culprit import (
     items_of,
     number_in_data,
 )
-from edgekit.targets.devices.facts import host_facts
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 
@@ -60,10 +60,29 @@ class LocalDevice:
 
     def facts(self) -> Mapping[str, Json]:
         """What this machine is, and the Python that runners run in."""
-        known = {"cpus": os.cpu_count(), **host_facts(), "python": platform.python_version()}
+        known = {
+            "cpus": os.cpu_count(),
+            **machine.host_facts(),
+            "python": platform.python_version(),
+        }
         if self._python is None:
             return known
         return {**known, "environment": str(self._python.parent.parent)}
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """Temperature, frequency, load and counters of this machine now."""
+        return machine.state(core)
+
+    def core(self) -> int | None:
+        """The last of the fastest cores that runners may use."""
+        return machine.fast_core()
+
+    def now(self) -> float:
+        """This machine's monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """There is no connection to end."""
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; the runner's result.

@@ -1,14 +1,13 @@
-"""Devices by name: what ``--device`` takes, as data.
-
-A new way to reach hardware is a :class:`Transport` in a file of its own, and how it is named here.
-"""
+"""Devices by name: what ``--device`` takes, as data."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from edgekit.errors import DeviceNameError, did_you_mean
+from edgekit.targets.devices.scheme import scheme_of, schemes
 from edgekit.targets.runners import RUNNERS
 
 DEFAULT_RUNTIME = "litert"
@@ -21,7 +20,9 @@ PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]
 class DeviceName:
     """A device as it was named: how it is reached, its runtime, and the release where one is named.
 
-    ``package`` and ``version`` are of ``local:PACKAGE==VERSION``, else empty.
+    ``transport`` is ``local`` or the scheme of an ``address``, which is empty for ``local``.
+    ``runtime`` is empty where the device is to choose. ``package`` and ``version`` are those of
+    ``PACKAGE==VERSION``, else empty.
     """
 
     text: str
@@ -29,19 +30,24 @@ class DeviceName:
     runtime: str
     package: str = ""
     version: str = ""
+    address: str = ""
 
 
 def parse(text: str) -> DeviceName:
-    """A device's name: ``local``, ``local:RUNTIME``, ``local:PACKAGE==VERSION`` or ``tflm``.
+    """A device's name: ``local``, ``local:RUNTIME``, ``local:PACKAGE==VERSION``, ``tflm``, or an
+    address such as ``ssh://USER@HOST``, with ``#RUNTIME`` or ``#PACKAGE==VERSION`` where wanted.
 
     Raises :class:`DeviceNameError` where it names no device, with the closest name that does.
     """
+    if "://" in text:
+        return _addressed(text)
     transport, colon, rest = text.partition(":")
     if text in ALONE:
         return DeviceName(text, "local", text)
     if transport != "local" or (colon and not rest):
         known = ["local", *(f"local:{name}" for name in RUNNERS), *ALONE]
-        hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION"
+        addresses = ", ".join(f"{name}://…" for name in schemes())
+        hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION, {addresses}"
         message = f"{text!r} is no device{did_you_mean(text, known)}"
         raise DeviceNameError("EK-DEVICE-012", message, hint)
     if not rest:
@@ -52,11 +58,24 @@ def parse(text: str) -> DeviceName:
     return DeviceName(text, "local", _carried(text, pinned[1]), pinned[1], pinned[2])
 
 
-def _runtime(text: str, name: str) -> str:
-    if name in RUNNERS:
+def _addressed(text: str) -> DeviceName:
+    scheme = scheme_of(text)
+    address, _, wanted = text.partition("#")
+    scheme.check(address)
+    transport = text.partition("://")[0]
+    pinned = PINNED.fullmatch(wanted)
+    if pinned is not None:
+        runtime = _carried(text, pinned[1])
+        return DeviceName(text, transport, runtime, pinned[1], pinned[2], address)
+    runtime = _runtime(text, wanted, scheme.runtimes) if wanted else ""
+    return DeviceName(text, transport, runtime, address=address)
+
+
+def _runtime(text: str, name: str, known: Collection[str] = tuple(RUNNERS)) -> str:
+    if name in known:
         return name
-    hint = f"runtimes: {', '.join(RUNNERS)}"
-    message = f"{text!r}: no runtime {name!r}{did_you_mean(name, RUNNERS)}"
+    hint = f"runtimes: {', '.join(known)}"
+    message = f"{text!r}: no runtime {name!r}{did_you_mean(name, known)}"
     raise DeviceNameError("EK-DEVICE-012", message, hint)
 
 

@@ -21,7 +21,9 @@ class RunnerSession(Protocol):
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``.
 
-        Raises :class:`RunnerError` as ``ready`` does; after a refusal the session goes on.
+        Raises :class:`RunnerError` as ``ready`` does; after a refusal the session goes on. Raises
+        :class:`ConnectionLost` where the device went away: the session is over, and a new one may
+        be opened.
         """
 
     def close(self) -> None:
@@ -31,19 +33,36 @@ class RunnerSession(Protocol):
 class Transport(Protocol):
     """One place where runners run.
 
-    Requests and results are as ``python_runner.py`` describes them. A new way to reach hardware is
-    a class of this shape that passes ``edgekit.contracts.device``.
+    Requests and results are as ``python_runner.py`` describes them; files in them are the host's. A
+    new way to reach hardware is a class of this shape that passes ``edgekit.contracts.device``.
     """
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is: at least ``system``, ``machine`` and ``cpus``."""
+        """What the machine there is: at least ``system``, ``machine`` and ``cpus``.
+
+        ``emulated`` names the emulator, where there is one: no latency there is the device's.
+        """
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """What changes, as ``agent.machine.state`` gives it; ``core`` is the one that is timed."""
+
+    def core(self) -> int | None:
+        """The core that runners with one thread are pinned to; ``None`` where they are not."""
+
+    def now(self) -> float:
+        """Seconds of a clock that goes forward only: the host's, or that of a recorded session."""
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end, within the limits; the runner's result.
 
-        Raises :class:`DeviceError` where the runtime is missing, and :class:`RunnerError` where the
-        runner refused the model, crashed on it (``item`` says where), or broke its limits.
+        A connection that drops is made again, and an evaluation goes on with the items that are
+        left. Raises :class:`DeviceError` where the runtime is missing or the device stays away, and
+        :class:`RunnerError` where the runner refused the model, crashed on it (``item`` says
+        where), or broke its limits.
         """
 
     def open(self, request: Mapping[str, Json]) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
+
+    def close(self) -> None:
+        """End the connection, and all that still runs there; a second time does nothing."""

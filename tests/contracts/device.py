@@ -80,8 +80,9 @@ class DeviceContract:
         return Bench(RUNNER_FILES[self.runtime], self.runtime, doubler, tmp_path)
 
     @pytest.fixture
-    def device(self, tmp_path: Path) -> Transport:
-        return self.transport(tmp_path / "work", None, RUNNER_FILES)
+    def device(self, tmp_path: Path) -> Iterator[Transport]:
+        with contextlib.closing(self.transport(tmp_path / "work", None, RUNNER_FILES)) as device:
+            yield device
 
     @pytest.fixture
     def session(self, device: Transport, bench: Bench) -> Iterator[RunnerSession]:
@@ -102,6 +103,22 @@ class DeviceContract:
         assert facts["machine"]
         assert facts["cpus"] > 0
         json.dumps(facts)
+
+    def test_state_has_a_clock_that_goes_forward(self, device: Transport) -> None:
+        states = [device.state(device.core()) for _ in range(2)]
+        assert states[0]["at"] <= states[1]["at"]
+        assert "unavailable" in states[0]
+        json.dumps(states)
+        assert device.now() <= device.now()
+
+    def test_core_is_one_that_runners_can_be_kept_on(self, device: Transport, bench: Bench) -> None:
+        stop = {"blocks": 1, "seconds": 0.0, "runs": 1}
+        core = device.core()
+        assert device.run(bench.request("bench", stop=stop, core=core))["models"]
+
+    def test_device_that_was_closed_can_be_closed_again(self, device: Transport) -> None:
+        device.close()
+        device.close()
 
     def test_run_evaluates_into_the_folder_of_the_request(
         self, device: Transport, bench: Bench

@@ -1,28 +1,21 @@
 """What the machine does while something is timed: other load, frequency, throttling, drift, modes.
 
-Counters are read at both ends of every timed part, frequency and temperature between its blocks.
-Sources of the counters: proc(5) on ``/proc/stat``, and the kernel's documentation of
-``thermal_throttle`` in sysfs and of ``cpu.stat`` in "Control Group v2".
+Counters are read at both ends of every timed part, frequency and temperature between its blocks:
+those of the machine where the runner runs, as ``agent.machine.state`` gives them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from edgekit.statistics import series
-from edgekit.targets.devices.facts import conditions_now
 from edgekit.types import Conditions, Json, Measurement
 
-CPUS = Path("/sys/devices/system/cpu")
-GROUP = Path("/sys/fs/cgroup/cpu.stat")
 # From where on a disturbance is worth a word: processors, and shares of the median.
 BUSY = 0.1
 STOLEN = 0.02
@@ -34,40 +27,32 @@ SPREAD = 0.05
 LONGEST = 20_000
 
 Samples = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The counters at one moment: seconds, and events."""
-
-    at: float
-    busy: float
-    own: float
-    stolen: float
-    throttled: int | None
+Reading = Mapping[str, Json]
+# What a device's ``state`` gives, by the core that is timed.
+State = Callable[[int | None], Reading]
 
 
 class Watch:
     """Looks at the machine during the timed parts of one model's launches.
 
-    ``core`` is the processor that the runner is pinned to, if it is.
+    ``state`` tells the machine's, ``core`` is the processor that the runner is pinned to, if it is.
     """
 
-    def __init__(self, core: int | None) -> None:
-        self._core = core
+    def __init__(self, state: State, core: int | None) -> None:
+        self._state, self._core = state, core
         self._parts: list[tuple[Reading, Reading]] = []
-        self._states = [conditions_now(core=core)]
+        self._states = [state(core)]
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
         """Around what is timed; its processes must live at both ends."""
-        begin = read()
+        begin = self._state(self._core)
         yield
-        self._parts.append((begin, read()))
+        self._parts.append((begin, self._state(self._core)))
 
     def look(self) -> None:
         """Between two blocks: what frequency and temperature are now."""
-        self._states.append(conditions_now(core=self._core))
+        self._states.append(self._state(self._core))
 
     def found(self, launches: Sequence[Samples]) -> Conditions:
         """What was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
@@ -91,15 +76,15 @@ class Watch:
 
     def _share(self, what: str) -> Measurement:
         """Processors busy with others, or stolen from this machine, over all timed parts."""
-        lasted = sum(end.at - begin.at for begin, end in self._parts)
+        known = [(begin, end) for begin, end in self._parts if what in begin and what in end]
+        if self._parts and not known:
+            return Measurement.unavailable("1", "the system counts no processor time")
+        lasted = sum(end["at"] - begin["at"] for begin, end in known)
         if lasted <= 0:
             return Measurement.unavailable("1", "nothing was timed for long enough")
-        spent = 0.0
-        for begin, end in self._parts:
-            if what == "stolen":
-                spent += end.stolen - begin.stolen
-            else:
-                spent += (end.busy - begin.busy) - (end.own - begin.own)
+        spent = sum(end[what] - begin[what] for begin, end in known)
+        if what == "busy":
+            spent -= sum(end["own"] - begin["own"] for begin, end in known)
         return Measurement(max(0.0, spent / lasted), "1", tool="/proc/stat")
 
     def _told(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
@@ -111,51 +96,17 @@ class Watch:
 
     def _throttled(self) -> Measurement:
         counts = [
-            end.throttled - begin.throttled
+            end["throttled"] - begin["throttled"]
             for begin, end in self._parts
-            if end.throttled is not None and begin.throttled is not None
+            if "throttled" in end and "throttled" in begin
         ]
         if not counts:
             return Measurement.unavailable("1", "this system counts no throttling")
         return Measurement(float(sum(counts)), "1", n=len(counts))
 
 
-def read() -> Reading:
-    """The counters now."""
-    times = psutil.cpu_times()
-    # What a guest runs counts as user time already.
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    everything = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    stolen = getattr(times, "steal", 0.0)
-    return Reading(time.monotonic(), everything - idle - stolen, _own(), stolen, throttle_count())
-
-
-def _own() -> float:
-    """Processor seconds of this process and all its descendants, ended ones too."""
-    spent = 0.0
-    with contextlib.suppress(psutil.Error):
-        this = psutil.Process()
-        for one in [this, *this.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                spent += sum(one.cpu_times()[:4])
-    return spent
-
-
-def throttle_count() -> int | None:
-    """Thermal events of all cores, and periods in which the control group was held back."""
-    counts = []
-    for path in CPUS.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
-        with contextlib.suppress(OSError, ValueError):
-            counts.append(int(path.read_text()))
-    with contextlib.suppress(OSError, ValueError):
-        rows = dict(line.split() for line in GROUP.read_text().splitlines())
-        if "nr_throttled" in rows:
-            counts.append(int(rows["nr_throttled"]))
-    return sum(counts) if counts else None
-
-
 def reason(state: Mapping[str, Json], name: str) -> str:
-    """Why :func:`conditions_now` does not tell something."""
+    """Why a state does not tell something."""
     return str(state["unavailable"].get(name, "the system does not tell it"))
 
 

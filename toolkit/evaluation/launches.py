@@ -13,11 +13,14 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from edgekit.errors import ConnectionLost
 from edgekit.targets.devices import Device
+from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.types import Json, Preprocess
 
@@ -28,6 +31,8 @@ Samples = Mapping[str, list[list[list[int]]]]
 # Launches that start together and then sleep till their turn: start-up uses all cores, yet few
 # processes hold their models at once. Three, because that many more bear one more wild launch.
 TOGETHER = 3
+# How often launches are begun whose device goes away.
+ATTEMPTS = 3
 # Kernels count a core's busy time in ticks of 10 ms at the coarsest.
 LOOK_SECONDS = 0.05
 
@@ -97,21 +102,37 @@ def collect(
     for at in range(0, count, TOGETHER):
         if at >= least and (time.monotonic() - begin) * (at + TOGETHER) / at > seconds:
             break
-        with contextlib.ExitStack() as stack:
-            core = _core()
-            launches = [
-                (order, _open(local, order, inputs, index, preprocess, apart, core, stack))
-                for order in orders[at : at + TOGETHER]
-            ]
-            for number, (_, sessions) in enumerate(launches, at + 1):
-                progress(at, count, f"starting launch {number} of {count}")
-                for session in set(sessions.values()):
-                    session.ready()
-            for number, (order, sessions) in enumerate(launches, at):
-                progress(number, count, f"launch {number + 1} of {count}")
-                for name, blocks in _time(order, sessions, pace).items():
-                    found[name].append(blocks)
+        opener = partial(_open, local, inputs, index, preprocess, apart)
+        for taken in _together(opener, orders[at : at + TOGETHER], at, count, progress, pace):
+            for name, blocks in taken.items():
+                found[name].append(blocks)
     return found
+
+
+def _together(
+    opener: Callable[..., Mapping[str, RunnerSession]], orders: Sequence[list[Timed]], at: int,
+    count: int, progress: Progress, pace: Pace,
+) -> list[Mapping[str, list[list[int]]]]:  # fmt: skip
+    """The blocks of some launches; begun again, together, where a device goes away meanwhile."""
+    attempt = 0
+    while True:
+        attempt += 1
+        taken: list[Mapping[str, list[list[int]]]] = []
+        try:
+            with contextlib.ExitStack() as stack:
+                core = _core()
+                launches = [(order, opener(order, core, stack)) for order in orders]
+                for number, (_, sessions) in enumerate(launches, at + 1):
+                    progress(at, count, f"starting launch {number} of {count}")
+                    for session in set(sessions.values()):
+                        session.ready()
+                for number, (order, sessions) in enumerate(launches, at):
+                    progress(number, count, f"launch {number + 1} of {count}")
+                    taken.append(_time(order, sessions, pace))
+            return taken
+        except ConnectionLost:
+            if attempt == ATTEMPTS:
+                raise
 
 
 def _rotated(models: Sequence[Timed], number: int) -> list[Timed]:
@@ -120,8 +141,8 @@ def _rotated(models: Sequence[Timed], number: int) -> list[Timed]:
 
 
 def _open(
-    local: Transport, models: Sequence[Timed], inputs: Mapping[str, Path], index: Path,
-    preprocess: Preprocess, apart: Collection[str], core: int | None, stack: contextlib.ExitStack,
+    local: Transport, inputs: Mapping[str, Path], index: Path, preprocess: Preprocess,
+    apart: Collection[str], models: Sequence[Timed], core: int | None, stack: contextlib.ExitStack,
 ) -> Mapping[str, RunnerSession]:  # fmt: skip
     groups: dict[tuple[object, ...], list[Timed]] = {}
     for model in models:
@@ -132,7 +153,7 @@ def _open(
         first = group[0]
         request: dict[str, Json] = {
             "schema": 1, "mode": "bench", "runtime": first.runtime, "threads": first.threads,
-            "core": core if first.threads == 1 else None,
+            "core": _core_of(first, core) if first.threads == 1 else None,
             "models": [{"id": m.id, "path": str(m.path)} for m in group],
             "inputs": {name: str(path) for name, path in (first.inputs or inputs).items()},
             "index": str(index), "reset_state": first.stateful,
@@ -145,6 +166,12 @@ def _open(
         stack.callback(session.close)
         sessions.update({m.id: session for m in group})
     return sessions
+
+
+def _core_of(model: Timed, host: int | None) -> int | None:
+    """The core that a model is timed on, where this host's launches have the core ``host``."""
+    device = model.device
+    return host if device is None or isinstance(device.reached, LocalDevice) else device.core()
 
 
 def _core() -> int | None:

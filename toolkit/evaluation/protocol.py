@@ -7,7 +7,6 @@ the median is known to the goal; rows that are measured together take turns, lau
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit import statistics
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.evaluation.conditions import DRIFT_P, Watch
 from edgekit.statistics import series
 from edgekit.types import Json
@@ -25,6 +24,8 @@ from edgekit.types import Json
 # median was 3 to 5 % higher than of a hundred.
 BLOCK_SECONDS = 0.25
 FEWEST_BLOCKS = 4
+# How often a launch is begun whose device goes away.
+ATTEMPTS = 3
 # Resamples to decide whether to go on; figures that are reported take the usual number.
 RESAMPLES = 500
 
@@ -60,9 +61,11 @@ class Session(Interface):
 
 
 class Openable(Interface):
-    """A device that runners are started on."""
+    """A device that runners are started on, as ``targets.devices.Device`` is."""
 
     def open(self, request: Mapping[str, Json]) -> Session: ...
+    def state(self, core: int | None = None) -> Mapping[str, Json]: ...
+    def now(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,11 @@ class Taken:
     error: RunnerError | DeviceError | None = None
 
 
-def core() -> int | None:
-    """The core that runners with one thread are pinned to."""
-    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-
-
 def measure(
     jobs: Sequence[Job], protocol: Protocol, progress: Callable[[float, float, str], None]
 ) -> Mapping[str, Taken]:
     """Every job's launches, in turns. A job that its device cannot run carries its error."""
-    taken = {job.id: Taken(Watch(job.request.get("core"))) for job in jobs}
+    taken = {job.id: Taken(Watch(job.device.state, job.request.get("core"))) for job in jobs}
     pending, number = list(jobs), 0
     while pending:
         number += 1
@@ -127,10 +125,18 @@ def measure(
 
 
 def _launch(job: Job, protocol: Protocol, taken: Taken) -> None:
-    try:
-        taken.launches.append(launch(job, protocol, taken.watch))
-    except (RunnerError, DeviceError) as error:
-        taken.error, taken.stopped = error, "error"
+    for attempt in range(ATTEMPTS):
+        try:
+            taken.launches.append(launch(job, protocol, taken.watch))
+        except ConnectionLost as error:
+            # A launch counts whole or not at all.
+            if attempt + 1 == ATTEMPTS:
+                taken.error, taken.stopped = error, "error"
+        except (RunnerError, DeviceError) as error:
+            taken.error, taken.stopped = error, "error"
+            return
+        else:
+            return
 
 
 def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:

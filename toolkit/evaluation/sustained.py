@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from edgekit.evaluation.protocol import Job, Protocol, warm_up
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
-from edgekit.targets.devices.facts import conditions_now
 from edgekit.types import Measurement, Second, Sustained
 
 STEP = 1.0
@@ -34,11 +32,11 @@ def sustain(
     try:
         session.ready()
         warm_up(session, job.id, protocol)
-        begin = time.monotonic()
-        while (at := time.monotonic() - begin) < seconds:
+        begin = job.device.now()
+        while (at := job.device.now() - begin) < seconds:
             progress(at, seconds, f"sustained: {job.id}")
             timed = session.block(job.id, step, 1)
-            state = conditions_now(core=core)
+            state = job.device.state(core)
             rows.append(
                 Second(
                     round(at, 3), len(timed), float(np.median(timed)),

@@ -17,6 +17,7 @@ from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
 from edgekit.store import Artefact, Store, write_text, writing
+from edgekit.targets.devices import DevicePool, Workplace
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import (
     Advice,
@@ -55,6 +56,9 @@ class Run:
         self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
         self.worker = Worker(self.log, progress, self.limits)
         self.device = LocalDevice(self.home / "requests", self.log, self.limits)
+        self.devices = DevicePool(
+            Workplace(self.home / "requests", self.log, self.limits, progress)
+        )
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
@@ -66,7 +70,10 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.worker.stop()
+        try:
+            self.devices.close()
+        finally:
+            self.worker.stop()
 
     def about(self, plan: Plan) -> Run:
         """The same run, with its store, worker and records, concerned with another model."""

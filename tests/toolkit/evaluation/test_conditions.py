@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgekit.evaluation import conditions
-from edgekit.evaluation.conditions import Watch, read
+from edgekit.evaluation.conditions import Watch
+from edgekit.targets.devices.agent import machine
 from edgekit.types import Conditions
 
 ORPHAN = """
@@ -30,7 +30,7 @@ def quiet(launch: int, count: int = 400) -> npt.NDArray[np.float64]:
 
 
 def found(*launches: npt.NDArray[np.float64]) -> Conditions:
-    watch = Watch(None)
+    watch = Watch(machine.state, None)
     with watch.timed():
         time.sleep(0.01)
     return watch.found(launches)
@@ -62,7 +62,7 @@ def test_a_disturbed_launch_is_said(planted: npt.NDArray[np.float64], note: str)
 def test_another_process_is_seen_when_it_spins() -> None:
     # Not a child of this process, for what is ours does not count.
     subprocess.run([sys.executable, "-c", ORPHAN.format(seconds=1.0)], check=True)
-    watch = Watch(None)
+    watch = Watch(machine.state, None)
     with watch.timed():
         time.sleep(0.8)
     seen = watch.found([quiet(1)])
@@ -72,24 +72,23 @@ def test_another_process_is_seen_when_it_spins() -> None:
 
 
 def test_time_of_our_own_runners_is_ours() -> None:
-    begin = read()
+    begin = machine.counters()
     code = "import time; e = time.process_time() + 0.3\nwhile time.process_time() < e: pass"
     with subprocess.Popen([sys.executable, "-c", code]) as child:
         child.wait()
-    assert read().own - begin.own >= 0.3
+    assert machine.counters()["own"] - begin["own"] >= 0.3
 
 
 def test_throttling_is_counted_where_the_system_tells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    counter = tmp_path / "cpu0" / "thermal_throttle" / "core_throttle_count"
-    counter.parent.mkdir(parents=True)
-    group = tmp_path / "cpu.stat"
+    counter = tmp_path / machine.CPUS / "cpu0" / "thermal_throttle" / "core_throttle_count"
+    group = tmp_path / machine.GROUP
+    for path in (counter, group):
+        path.parent.mkdir(parents=True)
     group.write_text("usage_usec 5\nnr_throttled 2\n")
     counter.write_text("7\n")
-    monkeypatch.setattr(conditions, "CPUS", tmp_path)
-    monkeypatch.setattr(conditions, "GROUP", group)
-    watch = Watch(None)
+    watch = Watch(lambda core: machine.state(core, tmp_path), None)
     with watch.timed():
         counter.write_text("9\n")
         group.write_text("usage_usec 9\nnr_throttled 3\n")
@@ -99,10 +98,11 @@ def test_throttling_is_counted_where_the_system_tells(
 
 
 def test_throttling_is_unavailable_where_nothing_counts_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(conditions, "CPUS", tmp_path)
-    monkeypatch.setattr(conditions, "GROUP", tmp_path / "none")
-    seen = found(quiet(1))
+    watch = Watch(lambda core: machine.state(core, tmp_path), None)
+    with watch.timed():
+        pass
+    seen = watch.found([quiet(1)])
     assert seen.throttled.how == "unavailable"
     assert seen.throttled.reason

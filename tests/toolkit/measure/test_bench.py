@@ -75,7 +75,8 @@ def test_a_row_has_every_phase_and_its_runs_in_a_file(done: Path, report: dict[s
         assert len(latency["launches"]) >= 2
         assert latency["min"]["value"] == runs.min()
         assert latency["p50"]["low"] <= latency["p50"]["value"] <= latency["p50"]["high"]
-        assert latency["power"]["value"] > 0
+        # Of a model of nanoseconds the clock's own step can hide all noise.
+        assert latency["power"]["value"] >= 0
         assert latency["mad"]["value"] == np.median(np.abs(runs - np.median(runs)))
 
 

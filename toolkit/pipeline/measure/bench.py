@@ -30,7 +30,7 @@ from edgekit.project import Project
 from edgekit.statistics.interval import two_sided_z
 from edgekit.store import Store
 from edgekit.targets.devices import parse
-from edgekit.targets.devices.facts import host_facts
+from edgekit.targets.devices.agent.machine import host_facts
 from edgekit.types import (
     Benched,
     BenchReport,
@@ -90,7 +90,7 @@ class Entry:
         subject, row = self.subject, self.row
         request: dict[str, Json] = {
             "schema": 1, "mode": "bench", "threads": row.threads, "batch": row.batch,
-            "core": protocol.core() if row.threads == 1 else None,
+            "core": subject.device.core() if row.threads == 1 else None,
             "models": [{"id": row.id, "path": str(subject.path)}],
             "reset_state": subject.model.stateful, **self.feed.request,
         }  # fmt: skip

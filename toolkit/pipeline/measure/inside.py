@@ -24,7 +24,7 @@ from edgekit.pipeline.measure.subject import DEFAULT_DEVICE
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
-from edgekit.targets.devices import Device, open_device
+from edgekit.targets.devices import Device
 from edgekit.types import Advice
 
 
@@ -86,7 +86,7 @@ def _side(run: Run, given: Given, items: Items, asked: Asked) -> LayerSide:
     assert given.subject is not None  # noqa: S101  (it has answered)
     device: Device = given.subject.device
     if device.runtime == "tensorflow":
-        device = open_device(DEFAULT_DEVICE, run.home / "requests", run.log, run.limits)
+        device = run.devices.open(DEFAULT_DEVICE)
     path = _path(run, given, items, asked)
     assert path is not None  # noqa: S101  (layers are asked for)
     return LayerSide(path, device, asked.delegate or "")

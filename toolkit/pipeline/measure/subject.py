@@ -19,7 +19,7 @@ from edgekit.pipeline.run import Run
 from edgekit.project import ConvertTable, Project
 from edgekit.project_compress import CompressTable
 from edgekit.store import sha256
-from edgekit.targets.devices import Device, open_device
+from edgekit.targets.devices import Device
 from edgekit.types import Json, SavedModel
 from edgekit.usercode import is_reference
 
@@ -78,7 +78,7 @@ def _is_tflite(path: Path) -> bool:
 
 
 def _open(run: Run, name: str) -> Device:
-    return open_device(name, run.home / "requests", run.log, run.limits, run.progress)
+    return run.devices.open(name)
 
 
 def _exported(run: Run, source: str) -> SavedModel:

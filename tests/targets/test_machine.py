@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.targets.devices.facts import conditions_now, host_facts
+from edgekit.targets.devices.agent.machine import conditions_now, host_facts
 
 CPU = "sys/devices/system/cpu"
 # A Raspberry Pi 4 with one core switched off, as its files read.

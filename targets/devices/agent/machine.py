@@ -1,20 +1,26 @@
 """What this machine is, and the state it is in: read from the files in which Linux tells.
 
+Runs alone on a device, with Python 3.9 and later.
+
 Sources: "The Linux kernel documentation": CPU Performance Scaling (cpufreq), Generic Thermal Sysfs
 driver, Naming and data format standards for sysfs files (hwmon), How CPU topology info is exported
-via sysfs; proc(5); os-release(5).
+via sysfs, ``thermal_throttle``; "Control Group v2" on ``cpu.stat``; proc(5); os-release(5).
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from edgekit.types import Json
-
+Json = Any
 ROOT = Path("/")
 CPUS = "sys/devices/system/cpu"
+GROUP = "sys/fs/cgroup/cpu.stat"
 # Sensors of the processor, by the names that their drivers give: zones and hwmon chips.
 PROCESSOR_SENSORS = ("cpu", "soc", "x86_pkg_temp", "coretemp", "k10temp", "zenpower")
 NO_FREQUENCIES = "the system tells no frequencies: there is no cpufreq driver"
@@ -48,6 +54,78 @@ def conditions_now(root: Path = ROOT, core: int | None = None) -> Mapping[str, J
         "load1": _load,
     }
     return _told(readers, root)
+
+
+def counters(root: Path = ROOT, pid: int | None = None) -> Mapping[str, Json]:
+    """Counters now: ``at`` (seconds), ``busy``, ``stolen``, ``own`` and ``throttled``.
+
+    ``busy`` and ``stolen`` are processor seconds of all since the start of the machine, ``own``
+    those of ``pid`` (by default this process) and all it has started. ``throttled`` counts thermal
+    events of all cores, and periods in which the control group was held back. What the system does
+    not count is absent.
+    """
+    found: dict[str, Json] = {"at": time.monotonic()}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        tick = os.sysconf("SC_CLK_TCK")
+        # user nice system idle iowait irq softirq steal; what a guest runs is in user already.
+        ticks = [int(field) for field in _text(root / "proc/stat").splitlines()[0].split()[1:9]]
+        ticks += [0] * (8 - len(ticks))
+        found["stolen"] = ticks[7] / tick
+        found["busy"] = (sum(ticks[:3]) + sum(ticks[5:7])) / tick
+        found["own"] = _spent(root, pid or os.getpid()) / tick
+    if (events := _throttled(root)) is not None:
+        found["throttled"] = events
+    return found
+
+
+def _spent(root: Path, pid: int) -> int:
+    """Ticks of a process and all its descendants, ended ones that were waited for included."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in (root / "proc").glob("[0-9]*/stat"):
+        # The command in brackets may hold anything, blanks and brackets too.
+        fields = _text(path).rpartition(")")[2].split()
+        if len(fields) > 14:
+            one = int(path.parent.name)
+            parents[one], ticks[one] = int(fields[1]), sum(int(field) for field in fields[11:15])
+    return sum(spent for one, spent in ticks.items() if _descends(one, pid, parents))
+
+
+def _descends(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
+    while pid in parents:
+        if pid == ancestor:
+            return True
+        pid = parents[pid]
+    return False
+
+
+def _throttled(root: Path) -> int | None:
+    counts = [
+        _number(p) for p in (root / CPUS).glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+    ]
+    group = dict(
+        line.split() for line in _text(root / GROUP).splitlines() if len(line.split()) == 2
+    )
+    if group.get("nr_throttled", "").isdigit():
+        counts.append(int(group["nr_throttled"]))
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def state(core: int | None = None, root: Path = ROOT) -> Mapping[str, Json]:
+    """:func:`conditions_now` and :func:`counters` at once."""
+    return {**conditions_now(root, core), **counters(root)}
+
+
+def fast_core(root: Path = ROOT) -> int | None:
+    """The core to measure on: the last of the fastest that this process may use."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    most = {
+        core: _number(root / CPUS / f"cpu{core}/cpufreq/cpuinfo_max_freq") or 0
+        for core in os.sched_getaffinity(0)
+    }
+    return max(most, key=lambda core: (most[core], core))
 
 
 def _told(readers: Mapping[str, Callable[[Path], Json]], root: Path) -> Mapping[str, Json]:
