@@ -1,0 +1,1 @@
+"""Devices that are reached through a shell: the host's end of what runs there."""
