@@ -166,8 +166,9 @@ def check(
     every = (bool(precisions) or bool(report.settings["all_precisions_count"])) and not targets
     made = {target.id: target for target in report.targets}
     compiled = {name: target.compiled for name, target in made.items()}
+    on_device = {name: target.on_device for name, target in made.items()}
     judged, results, verdict = gate.decide(
-        kept, report.reference_evaluation, tables, rules, every, compiled
+        kept, report.reference_evaluation, tables, rules, every, compiled, on_device
     )
     results = tuple(
         replace(r, bundle=made[r.id].bundle, npu=made[r.id].npu)

@@ -12,6 +12,7 @@ from edgekit.types import (
     CheckResult,
     Compiled,
     Evaluation,
+    Latency,
     Measurement,
     PairedCounts,
     Status,
@@ -55,11 +56,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a target's figures come from: its id, and why its latency or arena cannot be had."""
+    """Where a target's figures come from: its id, and why its latency or arena cannot be had.
+
+    ``latency`` is what its own device gave, else the candidate's own counts.
+    """
 
     target: str = ""
     no_latency: str = ""
     no_arena: str = ""
+    latency: Latency | None = None
 
 
 def check_all(
@@ -206,7 +211,7 @@ def check_compiled(
 
 
 def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iterator[CheckResult]:
-    latency = candidate.evaluation.latency
+    latency = place.latency or candidate.evaluation.latency
     wanted = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
     for name, limit in wanted.items():
         if limit is None:

@@ -10,12 +10,14 @@ from edgekit.errors import ExitCode
 from edgekit.gate.checks import Place, Rules, check_all, check_compiled
 from edgekit.project import Budgets, TargetTable
 from edgekit.targets import catalog
+from edgekit.targets.runners import RUNNERS
 from edgekit.types import (
     Candidate,
     CheckResult,
     Compiled,
     Conversion,
     Evaluation,
+    OnDevice,
     Status,
     TargetResult,
     Verdict,
@@ -30,6 +32,7 @@ EXIT_CODES: Mapping[Status, ExitCode] = {
     Status.NOT_EVALUATED: ExitCode.PASSED,
 }
 RUNS_ON = "runs on"
+LOCAL = "local"
 # When several apply, the first of these is the outcome.
 PRECEDENCE = tuple(EXIT_CODES)
 # Where nothing passes, a target reports on the candidate that is nearest to passing.
@@ -48,17 +51,26 @@ def worst(statuses: Iterable[Status]) -> Status:
 def decide(
     candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
     rules: Rules, asked: bool, compiled: Mapping[str, Sequence[Compiled]] | None = None,
+    on_device: Mapping[str, Sequence[OnDevice]] | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:  # fmt: skip
     """Judge every candidate and target.
 
     ``asked`` says that precisions were asked for by name and no target was: then the budgets of
-    the command line concern each of them. ``compiled`` says by target what its compiler
-    makes of each. Returns the candidates with their status, the targets
-    with what they ship, and the verdict.
+    the command line concern each of them. ``compiled`` says by target what its compiler makes of
+    each, ``on_device`` what each does on its device. Returns the candidates with their status, the
+    targets with what they ship, and the verdict.
     """
     judged = decide_candidates(candidates, reference, rules)
     results = tuple(
-        _decide_target(name, table, candidates, reference, rules, (compiled or {}).get(name, ()))
+        _decide_target(
+            name,
+            table,
+            candidates,
+            reference,
+            rules,
+            (compiled or {}).get(name, ()),
+            (on_device or {}).get(name, ()),
+        )
         for name, table in targets.items()
     )
     with_status = tuple(
@@ -104,22 +116,22 @@ def _counts(check: CheckResult) -> bool:
 
 def _decide_target(
     name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
-    rules: Rules, compiled: Sequence[Compiled],
+    rules: Rules, compiled: Sequence[Compiled], on_device: Sequence[OnDevice],
 ) -> TargetResult:  # fmt: skip
-    place = Place(name, _why_no_latency(name, table), _why_no_arena(name))
+    everywhere = Place(name, _why_no_latency(name, table), _why_no_arena(name))
     conversion = catalog.load(name).conversion
-    wanted = [
-        c for c in candidates
-        if table.precision in (None, c.precision, _stands_for(c)) and _made_for(c, conversion)
-    ]  # fmt: skip
+    wanted = [c for c in candidates if may_ship(name, table, c)]
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
     for candidate in wanted:
+        there = next((one for one in on_device if one.candidate == candidate.id), None)
+        place = _on_its_device(everywhere, there) if there else everywhere
         checks = tuple(_refusals(candidate, conversion, name))
         checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
         for one in compiled:
             if one.candidate == candidate.id:
                 checks += (*one.checks, *check_compiled(one, table.budgets, rules, place))
         checks += tuple(_runtime_checks(candidate, name))
+        checks += tuple(_device_checks(there, name))
         status = worst(check.status for check in checks if _counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
             status = Status.NOT_EVALUATED
@@ -128,12 +140,55 @@ def _decide_target(
         message = f"no candidate of precision {table.precision}: add it to [convert] precisions"
         check = CheckResult("candidate", "", name, Status.FAILED, message)
         return TargetResult(
-            name, None, "no candidate", Status.FAILED, (check,), compiled=tuple(compiled)
+            name,
+            None,
+            "no candidate",
+            Status.FAILED,
+            (check,),
+            compiled=tuple(compiled),
+            on_device=tuple(on_device),
         )
     status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
-    fit = _fit(candidate, name)
-    return TargetResult(name, ships, fit, status, checks, compiled=tuple(compiled))
+    there = next((one for one in on_device if one.candidate == candidate.id), None)
+    fit = _fit(candidate, name, there)
+    return TargetResult(
+        name, ships, fit, status, checks, compiled=tuple(compiled), on_device=tuple(on_device)
+    )
+
+
+def may_ship(target: str, table: TargetTable, candidate: Candidate) -> bool:
+    """Whether a candidate is one of those that a target may ship, before it is judged."""
+    wanted = table.precision in (None, candidate.precision, _stands_for(candidate))
+    return wanted and _made_for(candidate, catalog.load(target).conversion)
+
+
+def own_device(target: str, table: TargetTable) -> str:
+    """The device that a target's latency is measured on, beside the host's own; empty for none.
+
+    A device of this host is the target's own only where this host is the target.
+    """
+    name = table.device or LOCAL
+    here = name == LOCAL or name.startswith(f"{LOCAL}:") or name in RUNNERS
+    return "" if name == LOCAL or (here and target != catalog.host()) else name
+
+
+def _on_its_device(place: Place, found: OnDevice) -> Place:
+    reason = ""
+    if found.emulated:
+        reason = f"{found.device} is emulated ({found.emulated}): its times are no device's"
+    elif found.latency is None:
+        reason = found.message
+    return replace(place, latency=found.latency, no_latency=reason)
+
+
+def _device_checks(found: OnDevice | None, target: str) -> Iterable[CheckResult]:
+    if found is not None:
+        name = f"{RUNS_ON} {found.device} ({found.runtime} {found.version})".replace(" ( )", "")
+        message = found.message
+        if found.status is Status.UNAVAILABLE:
+            message = f"unavailable, because {message}"
+        yield CheckResult(name, found.candidate, target, found.status, message)
 
 
 def _stands_for(candidate: Candidate) -> str | None:
@@ -183,7 +238,7 @@ def _runtime_checks(candidate: Candidate, target: str) -> Iterable[CheckResult]:
             yield CheckResult(name, candidate.id, target, result.status, message, stated=stated)
 
 
-def _fit(candidate: Candidate, target: str) -> str:
+def _fit(candidate: Candidate, target: str, there: OnDevice | None) -> str:
     named = {runtime.name for runtime in catalog.load(target).runtimes}
     tried = [r for r in candidate.evaluation.runtimes if r.runtime in named]
     parts = []
@@ -191,6 +246,9 @@ def _fit(candidate: Candidate, target: str) -> str:
         verb = {Status.PASSED: "runs on", Status.UNAVAILABLE: "not tried on"}
         phrase = verb.get(result.status, "does not run on")
         parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
+    if there is not None and there.status is Status.PASSED:
+        parts.append(f"runs on {there.device} ({there.runtime} {there.version})")
+        return "; ".join(parts)
     executed = any(result.status is not Status.UNAVAILABLE for result in tried)
     if executed and target != catalog.host():
         uncompiled = " uncompiled" if catalog.load(target).npu else ""
@@ -208,8 +266,8 @@ def _why_no_arena(name: str) -> str:
 
 
 def _why_no_latency(name: str, table: TargetTable) -> str:
-    if table.device not in (None, "local"):
-        return f"this version cannot reach {table.device}"
+    if device := own_device(name, table):
+        return f"nothing was measured on {device}"
     if name != catalog.host():
         return f"this host is not {name}: a target's latency is measured on its own device"
     return ""

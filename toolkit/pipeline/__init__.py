@@ -8,6 +8,7 @@ from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
+from edgekit.pipeline.on_device import measure_on_devices
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
@@ -40,8 +41,15 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         judged = explained(judged, rules)
         doubt(run, reference, evaluated, items)
         compilation = compile_candidates(run, judged)
+        on_device = measure_on_devices(run, reference, judged, items)
         settled, targets, verdict = decide(
-            judged, evaluated, plan.targets, rules, plan.all_precisions_count, compilation.results
+            judged,
+            evaluated,
+            plan.targets,
+            rules,
+            plan.all_precisions_count,
+            compilation.results,
+            on_device,
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgekit.converters import flatbuffer
 from edgekit.errors import RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.pipeline.run import Run
@@ -13,9 +14,11 @@ from edgekit.store import Artefact
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Json
+from edgekit.types import Candidate, Json
 
 CRASHED = "EK-RUNNER-001"
+# The runtime that candidates are judged on.
+JUDGE = "litert"
 
 
 def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
@@ -75,3 +78,15 @@ def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mappi
             raise
         # With no item at fault, resizing the batch is the likeliest: once more without.
         return device.run({**asked, "batch": 1, "processes": 1})
+
+
+def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
+    """The outputs of a candidate on the judging runtime, on every judged item."""
+    return answers(run, timed(candidate), candidate.sha256, items)
+
+
+def timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
+    """A candidate that has a file, as a side to time or to ask."""
+    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
+    stateful = flatbuffer.read(candidate.path).stateful
+    return Timed(candidate.id, candidate.path, runtime, stateful)

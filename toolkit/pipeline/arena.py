@@ -11,6 +11,7 @@ from edgekit.evaluation.arena import RUNTIME, arena
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
+from edgekit.targets.devices import Transport
 from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import Candidate, Json, Measurement, Status
 
@@ -22,11 +23,11 @@ SECONDS = 20.0
 LEAST = 16
 
 
-def affordable(run: Run, request: Mapping[str, Json], count: int) -> int:
+def affordable(device: Transport, request: Mapping[str, Json], count: int) -> int:
     """How many of ``count`` items a runtime is asked for: of TFLM, by the time of the first one."""
     if request["runtime"] != RUNTIME:
         return count
-    (first,) = run.device.run({**request, "items": [0, 1]})["models"].values()
+    (first,) = device.run({**request, "items": [0, 1]})["models"].values()
     return min(count, max(LEAST, int(SECONDS * 1e9 / max(first["first_ns"], 1))))
 
 

@@ -7,24 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from edgekit.converters import flatbuffer
-from edgekit.errors import DeviceError, ProjectError, RunnerError
+from edgekit.errors import ProjectError, RunnerError
 from edgekit.evaluation import latency as timing
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
-from edgekit.gate.checks import DEFAULT_PERCENT, Limit
-from edgekit.pipeline.answers import answers, request
-from edgekit.pipeline.arena import NOT_ASKED, affordable, with_arena
-from edgekit.pipeline.float_file import ends
+from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
+from edgekit.pipeline.arena import NOT_ASKED, with_arena
+from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import metric_key, taken, truths
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
-from edgekit.targets import catalog
-from edgekit.targets.runners import DISTRIBUTION, RUNNER_FILES
 from edgekit.types import (
     Advice,
     Candidate,
@@ -39,10 +33,7 @@ from edgekit.types import (
     Status,
 )
 
-JUDGE = "litert"
 UNCOMPRESSED = "uncompressed"
-# How many items another runtime must answer as the judging one does.
-MATRIX_ITEMS = 200
 
 
 def evaluate(
@@ -55,7 +46,7 @@ def evaluate(
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, "SavedModel")
         truth = answers(run, subject, reference.digest, items)
-        output = _output(run, reference)
+        output = output_of(run, reference)
         names = tuple(spec.name for spec in reference.outputs)
         right = open_outputs(truth.path / "outputs", names)
         base = _reference_evaluation(run, truth, right, output, items)
@@ -64,13 +55,13 @@ def evaluate(
             for number, candidate in enumerate(candidates, 1)
         )
     with run.stage("runtimes"):
-        judged = tuple(_try_runtimes(run, candidate, output, items) for candidate in judged)
+        judged = tuple(try_runtimes(run, candidate, output, items) for candidate in judged)
         judged = tuple(with_arena(run, candidate, items) for candidate in judged)
     with run.stage("latency"):
         return _time(run, reference, base, judged, items)
 
 
-def _output(run: Run, reference: SavedModel) -> str:
+def output_of(run: Run, reference: SavedModel) -> str:
     """The output that the metric is taken on. Raises where there are several and none is named."""
     names = [spec.name for spec in reference.outputs]
     wanted = run.project.evaluate.output
@@ -88,7 +79,7 @@ def metric_of(
 ) -> Measurement:
     """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
     truth = answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
-    output = _output(run, reference)
+    output = output_of(run, reference)
     given = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
     found = _reference_evaluation(run, truth, given, output, items)
     return found.metrics[items.metric.name]
@@ -126,7 +117,7 @@ def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -
     truth = answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
     names = tuple(spec.name for spec in reference.outputs)
     right = open_outputs(truth.path / "outputs", names)
-    return _judged(run, candidate, truth, right, _output(run, reference), items)
+    return _judged(run, candidate, truth, right, output_of(run, reference), items)
 
 
 def _judged(
@@ -192,19 +183,8 @@ def _compare(
     }
 
 
-def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
-    """The outputs of a candidate on the judging runtime, on every judged item."""
-    return answers(run, _timed(candidate), candidate.sha256, items)
-
-
 def _reference(model: SavedModel) -> Timed:
     return Timed(REFERENCE, model.path, model.runtime, model.stateful)
-
-
-def _timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
-    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
-    stateful = flatbuffer.read(candidate.path).stateful
-    return Timed(candidate.id, candidate.path, runtime, stateful)
 
 
 def memory_of(artefact: Artefact) -> Memory:
@@ -218,101 +198,11 @@ def memory_of(artefact: Artefact) -> Memory:
     return Memory(peak, Measurement.unavailable("byte", NOT_ASKED))
 
 
-def _try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:
-    """Execute a candidate on every other runtime that a target of the run names."""
-    if candidate.problem or candidate.path is None:
-        return candidate
-    named = {
-        runtime.name: runtime.version
-        for target in run.plan.targets
-        for runtime in catalog.load(target).runtimes
-        if runtime.name != JUDGE
-    }
-    tried = [_try(run, candidate, name, v, output, items) for name, v in sorted(named.items())]
-    for result in tried:
-        if result.status is Status.UNAVAILABLE:
-            message = f"{result.runtime} was not tried: {result.message}"
-            run.advise(Advice("EK-NOTE-004", "warning", message))
-    runtimes = (*candidate.evaluation.runtimes, *tried)
-    return replace(candidate, evaluation=replace(candidate.evaluation, runtimes=runtimes))
-
-
-def _try(
-    run: Run, candidate: Candidate, runtime: str, version: str, output: str, items: Items
-) -> RuntimeResult:
-    if runtime not in RUNNER_FILES:
-        reason = f"this version has no runner for {runtime}"
-        return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
-    key = run.key(
-        DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
-        runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
-        index=str(items.index_path.parent.name), metric=metric_key(run, items),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
-    )  # fmt: skip
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        result = _execute(run, candidate, runtime, output, items, folder)
-        return {**dataclasses.asdict(result), "status": result.status.value}
-
-    try:
-        facts = run.keep(run.store.obtain("runtime", key, make)).facts
-    except DeviceError as error:
-        run.note(False)
-        return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)
-    return RuntimeResult(**{**facts, "status": Status(facts["status"])})
-
-
-def _execute(
-    run: Run, candidate: Candidate, runtime: str, output: str, items: Items, folder: Path
-) -> RuntimeResult:
-    """Run the first items on another runtime, and compare with the judging one's answers."""
-    count = min(MATRIX_ITEMS, len(items.index))
-    asked = request(_timed(candidate, runtime), items, folder / "outputs")
-    try:
-        count = affordable(run, asked, count)
-        result = run.device.run({**asked, "items": [0, count]})
-    except RunnerError as error:
-        reason = error.hint.splitlines()[0] if error.hint else error.message
-        version = run.versions[DISTRIBUTION[runtime]]
-        return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
-    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
-    names = tuple(spec.name for spec in ends(flatbuffer.read(candidate.path))[1])
-    kept = answers_of(run, candidate, items).path / "outputs"
-    got = {name: value[:count] for name, value in open_outputs(folder / "outputs", names).items()}
-    expected = {name: value[:count] for name, value in open_outputs(kept, names).items()}
-    status, message = _agree(run, items, output, got, expected)
-    worst = float(np.max(np.abs(got[output] - expected[output])))
-    return RuntimeResult(
-        runtime, result["version"], status, message, count,
-        worst if np.isfinite(worst) else None,
-    )  # fmt: skip
-
-
-def _agree(
-    run: Run, items: Items, output: str, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
-) -> tuple[Status, str]:
-    """Whether another runtime's answers do not prove worse than the judging one's."""
-    if not all(np.isfinite(value).all() for value in theirs.values()):
-        return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
-    count = len(theirs[output])
-    labels = truths(items, count)
-    got, expected = taken(run, items, theirs, output), taken(run, items, ours, output)
-    lost, _ = metrics.drop(items.metric, labels, expected, got)
-    limit = 0.02
-    if not items.metric.bounded:
-        base = metrics.measure(items.metric, labels, expected)
-        limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
-    if lost.low is not None and lost.low > limit:
-        share = f"{lost.value:.3g}"
-        return Status.INCOMPATIBLE, f"its answers are worse: {items.metric.name} drops by {share}"
-    return Status.PASSED, f"answers {count} items as {JUDGE} does"
-
-
 def _time(
     run: Run, reference: SavedModel, base: Evaluation, candidates: tuple[Candidate, ...],
     items: Items,
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
-    sides = [_timed(c) for c in candidates if not c.problem and c.path is not None]
+    sides = [timed(c) for c in candidates if not c.problem and c.path is not None]
     models = [_reference(reference), *sides]
     launches = run.plan.timed_launches
     key = run.key(

@@ -13,7 +13,7 @@ import edgekit
 from edgekit.converters import flatbuffer
 from edgekit.errors import ProjectError
 from edgekit.evaluation.parity import open_outputs
-from edgekit.pipeline.judge import answers_of
+from edgekit.pipeline.answers import answers_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import digest_of, sha256, write_text

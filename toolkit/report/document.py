@@ -23,6 +23,7 @@ from edgekit.types import (
     Measurement,
     Memory,
     NpuEstimate,
+    OnDevice,
     Operator,
     PairedCounts,
     Recovery,
@@ -197,6 +198,12 @@ def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:
     return TypeAdapter(NpuEstimate).validate_python(document) if document else None
 
 
+def _read_on_device(document: list[Any]) -> tuple[OnDevice, ...]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(tuple[OnDevice, ...]).validate_python(document)
+
+
 def _read_candidate(document: Mapping[str, Any]) -> Candidate:
     return Candidate(
         id=document["id"], precision=document["precision"],
@@ -234,4 +241,5 @@ def _read_target(document: Mapping[str, Any]) -> TargetResult:
             Compiled(c["candidate"], tuple(_read_check(k) for k in c["checks"]), c["bytes"])
             for c in document.get("compiled", ())
         ),
+        on_device=_read_on_device(document.get("on_device", [])),
     )  # fmt: skip

@@ -159,6 +159,15 @@ def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
             yield f"  arena {memory.arena.value:,.0f} bytes, the smallest that runs it on this host"
 
 
+def device_lines(target: TargetResult) -> Iterator[str]:
+    """What a target's own device gave of the candidate that it ships."""
+    for found in target.on_device:
+        if found.candidate == target.candidate and found.latency is not None:
+            p50, p95 = words.duration(found.latency.p50), words.duration(found.latency.p95)
+            mark = f", emulated ({found.emulated})" if found.emulated else ""
+            yield f"  on {found.device}: median {p50}, 95th percentile {p95}{mark}"
+
+
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """What to say below the table: lines and their style."""
     if report.compression:
@@ -179,6 +188,7 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         else:
             yield f"{target.id}: ships nothing; {target.fit}", "yellow"
         yield from ((line, "") for line in arena_lines(report, target))
+        yield from ((line, "") for line in device_lines(target))
         if target.npu:
             yield from ((line, "") for line in npu_lines(target.npu))
         if target.bundle:

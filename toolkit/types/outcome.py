@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgekit.types.candidates import Candidate, Evaluation
+from edgekit.types.candidates import Candidate, Evaluation, Latency
 from edgekit.types.models import Compression, SavedModel
 from edgekit.types.quantities import Json, Measurement, Status
 
@@ -68,10 +68,32 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class OnDevice:
+    """What a candidate does on the device that a target names, or why nothing was measured.
+
+    ``disagreement`` is the largest absolute difference of an output from the judging runtime's, on
+    the first ``items``. ``emulated`` names the emulator, where the device is one: then its latency
+    is no device's.
+    """
+
+    candidate: str
+    device: str
+    runtime: str
+    version: str
+    status: Status
+    message: str
+    items: int = 0
+    disagreement: float | None = None
+    latency: Latency | None = None
+    emulated: str = ""
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TargetResult:
     """What a target ships, whether it fits, and the checks it was judged by.
 
-    ``compiled`` is of every candidate, ``npu`` of the one that ships.
+    ``compiled`` and ``on_device`` are of every candidate, ``npu`` of the one that ships.
     """
 
     id: str
@@ -82,6 +104,7 @@ class TargetResult:
     bundle: Bundle | None = None
     npu: NpuEstimate | None = None
     compiled: tuple[Compiled, ...] = ()
+    on_device: tuple[OnDevice, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekit import statistics
-from edgekit.gate import Rules, decide
+from edgekit.gate import Rules, decide, own_device
 from edgekit.project import Budgets, TargetTable
 from edgekit.types import (
     Candidate,
@@ -18,6 +18,7 @@ from edgekit.types import (
     Latency,
     Measurement,
     Memory,
+    OnDevice,
     PairedCounts,
     RuntimeResult,
     Status,
@@ -326,3 +327,64 @@ def test_failure_outranks_incompatible_unavailable_and_inconclusive() -> None:
     order = [Status.FAILED, Status.INCOMPATIBLE, Status.UNAVAILABLE, Status.INCONCLUSIVE]
     for number, first in enumerate(order):
         assert worst([Status.PASSED, *reversed(order[number:])]) is first
+
+
+BOARD = "raspberry-pi-4"
+# What the host gave: no evidence for another target.
+FAST = Measurement(1e3, "ns", n=100, low=999.0, high=1001.0, level=0.95)
+LATENCY = Latency(FAST, FAST, FAST, FAST, FAST)
+ADDRESS = "ssh://pi@board"
+
+
+def on_device(
+    p50: float | None = 2e6, emulated: str = "", status: Status = Status.PASSED, message: str = ""
+) -> OnDevice:
+    """What the board gave of the int8 candidate: a median of so many nanoseconds."""
+    latency = None
+    if p50 is not None:
+        one = Measurement(p50, "ns", n=100, low=0.99 * p50, high=1.01 * p50, level=0.95)
+        latency = Latency(one, one, one, one, one)
+    found = ("tflite-runtime", "2.14.0", status, message, 200, 0.0, latency, emulated)
+    return OnDevice("int8", ADDRESS, *found)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "code", "words"),
+    [
+        (on_device(2e6), Status.PASSED, 0, "2 ms"),
+        (on_device(9e6), Status.FAILED, 1, "9 ms"),
+        (on_device(5.01e6), Status.INCONCLUSIVE, 4, "too noisy"),
+        (on_device(2e6, "qemu-user"), Status.UNAVAILABLE, 3, "emulated (qemu-user)"),
+        (on_device(None, "", Status.UNAVAILABLE, "no route"), Status.UNAVAILABLE, 3, "no route"),
+        (on_device(None, "", Status.INCOMPATIBLE, "refused"), Status.INCOMPATIBLE, 5, "refused"),
+        (None, Status.UNAVAILABLE, 3, f"nothing was measured on {ADDRESS}"),
+    ],
+    ids=["fast", "slow", "at the limit", "emulated", "away", "refuses", "not measured"],
+)
+def test_latency_budget_is_judged_by_the_targets_own_device(
+    found: OnDevice | None, status: Status, code: int, words: str
+) -> None:
+    budgets = Budgets.model_validate({"latency_p50": "5 ms"})
+    table = {BOARD: TargetTable(device=ADDRESS, budgets=budgets)}
+    given = {BOARD: [found]} if found else {}
+    fast = replace(candidate(), evaluation=replace(candidate().evaluation, latency=LATENCY))
+    _, (result,), verdict = decide([fast], REFERENCE, table, RULES, False, None, given)
+    assert (result.status, verdict.exit_code) == (status, code)
+    assert any(words in check.message for check in result.checks)
+    assert result.candidate == ("int8" if status is Status.PASSED else None)
+    if status is Status.PASSED:
+        assert f"runs on {ADDRESS} (tflite-runtime 2.14.0)" in result.fit
+
+
+@pytest.mark.parametrize(
+    ("target", "device", "own"),
+    [
+        (BOARD, None, ""), (BOARD, "local", ""), (BOARD, "local:tflite-runtime", ""),
+        (BOARD, "tflm", ""), (BOARD, ADDRESS, ADDRESS), (HOST, "local", ""),
+        (HOST, "local:tflite-runtime", "local:tflite-runtime"),
+    ],
+)  # fmt: skip
+def test_own_device_is_this_hosts_only_where_this_host_is_the_target(
+    target: str, device: str | None, own: str
+) -> None:
+    assert own_device(target, TargetTable(device=device)) == own

@@ -1,0 +1,124 @@
+"""The runtime matrix: candidates executed on every runtime that a target names, and on devices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.converters import flatbuffer
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation import metrics
+from edgekit.evaluation.parity import Floats, open_outputs
+from edgekit.gate.checks import DEFAULT_PERCENT, Limit
+from edgekit.pipeline.answers import JUDGE, answers_of, request, timed
+from edgekit.pipeline.arena import affordable
+from edgekit.pipeline.float_file import ends
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import metric_key, taken, truths
+from edgekit.pipeline.supply import Items
+from edgekit.targets import catalog
+from edgekit.targets.devices import Transport
+from edgekit.targets.runners import DISTRIBUTION, RUNNER_FILES
+from edgekit.types import Advice, Candidate, Json, RuntimeResult, Status
+
+# How many items another runtime must answer as the judging one does.
+MATRIX_ITEMS = 200
+
+
+def try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:
+    """Execute a candidate on every other runtime that a target of the run names."""
+    if candidate.problem or candidate.path is None:
+        return candidate
+    named = {
+        runtime.name: runtime.version
+        for target in run.plan.targets
+        for runtime in catalog.load(target).runtimes
+        if runtime.name != JUDGE
+    }
+    tried = [_try(run, candidate, name, v, output, items) for name, v in sorted(named.items())]
+    for result in tried:
+        if result.status is Status.UNAVAILABLE:
+            message = f"{result.runtime} was not tried: {result.message}"
+            run.advise(Advice("EK-NOTE-004", "warning", message))
+    runtimes = (*candidate.evaluation.runtimes, *tried)
+    return replace(candidate, evaluation=replace(candidate.evaluation, runtimes=runtimes))
+
+
+def _try(
+    run: Run, candidate: Candidate, runtime: str, version: str, output: str, items: Items
+) -> RuntimeResult:
+    if runtime not in RUNNER_FILES:
+        reason = f"this version has no runner for {runtime}"
+        return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
+    key = run.key(
+        DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
+        runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
+        index=str(items.index_path.parent.name), metric=metric_key(run, items),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+    )  # fmt: skip
+
+    here = run.versions[DISTRIBUTION[runtime]]
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        result = execute(run, run.device, candidate, runtime, here, output, items, folder)
+        return {**dataclasses.asdict(result), "status": result.status.value}
+
+    try:
+        facts = run.keep(run.store.obtain("runtime", key, make)).facts
+    except DeviceError as error:
+        run.note(False)
+        return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)
+    return RuntimeResult(**{**facts, "status": Status(facts["status"])})
+
+
+def execute(
+    run: Run, device: Transport, candidate: Candidate, runtime: str, version: str, output: str,
+    items: Items, folder: Path,
+) -> RuntimeResult:  # fmt: skip
+    """Run the first items on a runtime of a device, and compare with the judging one's answers.
+
+    Raises :class:`DeviceError` where the runtime or the device is not there.
+    """
+    count = min(MATRIX_ITEMS, len(items.index))
+    asked = request(timed(candidate, runtime), items, folder / "outputs")
+    try:
+        count = affordable(device, asked, count)
+        result = device.run({**asked, "items": [0, count]})
+    except RunnerError as error:
+        reason = error.hint.splitlines()[0] if error.hint else error.message
+        return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
+    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
+    names = tuple(spec.name for spec in ends(flatbuffer.read(candidate.path))[1])
+    kept = answers_of(run, candidate, items).path / "outputs"
+    got = {name: value[:count] for name, value in open_outputs(folder / "outputs", names).items()}
+    expected = {name: value[:count] for name, value in open_outputs(kept, names).items()}
+    status, message = _agree(run, items, output, got, expected)
+    worst = float(np.max(np.abs(got[output] - expected[output])))
+    return RuntimeResult(
+        runtime, result["version"], status, message, count,
+        worst if np.isfinite(worst) else None,
+    )  # fmt: skip
+
+
+def _agree(
+    run: Run, items: Items, output: str, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
+) -> tuple[Status, str]:
+    """Whether another runtime's answers do not prove worse than the judging one's."""
+    if not all(np.isfinite(value).all() for value in theirs.values()):
+        return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
+    count = len(theirs[output])
+    labels = truths(items, count)
+    got, expected = taken(run, items, theirs, output), taken(run, items, ours, output)
+    lost, _ = metrics.drop(items.metric, labels, expected, got)
+    limit = 0.02
+    if not items.metric.bounded:
+        base = metrics.measure(items.metric, labels, expected)
+        limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
+    if lost.low is not None and lost.low > limit:
+        share = f"{lost.value:.3g}"
+        return Status.INCOMPATIBLE, f"its answers are worse: {items.metric.name} drops by {share}"
+    return Status.PASSED, f"answers {count} items as {JUDGE} does"

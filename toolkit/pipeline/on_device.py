@@ -1,0 +1,137 @@
+"""The on-device stage: candidates answered and timed on the device that a target names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
+from edgekit.evaluation import latency as timing
+from edgekit.evaluation.latency import Timed
+from edgekit.evaluation.launches import Samples
+from edgekit.gate import may_ship, own_device
+from edgekit.pipeline.answers import timed
+from edgekit.pipeline.judge import output_of
+from edgekit.pipeline.matrix import execute
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import metric_key
+from edgekit.pipeline.supply import Items
+from edgekit.targets.devices import Device
+from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
+
+RESULT = TypeAdapter(RuntimeResult)
+LATENCY = TypeAdapter(Latency)
+
+
+def measure_on_devices(
+    run: Run, reference: SavedModel, candidates: Sequence[Candidate], items: Items
+) -> Mapping[str, tuple[OnDevice, ...]]:
+    """By target what each candidate that it may ship does on its device; nothing where none is.
+
+    A device that is away, or that cannot run a candidate, is no error but a result that says so.
+    Raises :class:`DeviceNameError`.
+    """
+    named = {
+        name: device
+        for name, table in run.plan.targets.items()
+        if (device := own_device(name, table))
+    }
+    if not named or not run.plan.options.evaluate:
+        return {}
+    output = output_of(run, reference)
+    found: dict[str, tuple[OnDevice, ...]] = {}
+    for name, device in named.items():
+        table = run.plan.targets[name]
+        wanted = [c for c in candidates if c.path and not c.problem and may_ship(name, table, c)]
+        with run.stage(f"on {device}"):
+            found[name] = _measured(run, device, wanted, output, items)
+    return found
+
+
+def _measured(
+    run: Run, name: str, candidates: Sequence[Candidate], output: str, items: Items
+) -> tuple[OnDevice, ...]:
+    try:
+        device = run.devices.open(name)
+        facts = device.facts()
+        results = {c.id: _tried(run, device, c, output, items) for c in candidates}
+        able = [c for c in candidates if results[c.id].status is Status.PASSED]
+        latencies = _timed(run, device, able, items) if able else {}
+    except DeviceNameError:
+        raise
+    except DeviceError as error:
+        run.note(False)
+        reason = _reason(error)
+        return tuple(OnDevice(c.id, name, "", "", Status.UNAVAILABLE, reason) for c in candidates)
+    emulated = str(facts.get("emulated", ""))
+    return tuple(
+        OnDevice(
+            c.id, name, device.runtime, results[c.id].version or device.version,
+            results[c.id].status, results[c.id].message, results[c.id].items,
+            results[c.id].disagreement, latencies.get(c.id), emulated, facts,
+        )
+        for c in candidates
+    )  # fmt: skip
+
+
+def _tried(
+    run: Run, device: Device, candidate: Candidate, output: str, items: Items
+) -> RuntimeResult:
+    """Whether the device answers the first items as the judging runtime does."""
+    key = run.key(
+        device=device.name, runtime=device.runtime, release=device.version, output=output,
+        candidate=candidate.sha256, data=items.digest, index=str(items.index_path.parent.name),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        metric=metric_key(run, items),
+    )  # fmt: skip
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        found = execute(
+            run, device, candidate, device.runtime, device.version, output, items, folder
+        )
+        return {**asdict(found), "status": found.status.value}
+
+    return RESULT.validate_python(run.keep(run.store.obtain("on-device", key, make)).facts)
+
+
+def _timed(
+    run: Run, device: Device, candidates: Sequence[Candidate], items: Items
+) -> Mapping[str, Latency]:
+    """Candidates timed side by side on the device, in turns over fresh launches."""
+    sides = [dataclasses.replace(timed(c, device.runtime), device=device) for c in candidates]
+    launches = run.plan.timed_launches
+    key = run.key(
+        device=dict(device.facts()), candidates=[[c.id, c.sha256] for c in candidates],
+        data=items.digest, index=str(items.index_path.parent.name),
+        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        protocol=timing.protocol(launches),
+    )  # fmt: skip
+
+    def make(_: Path) -> Mapping[str, Json]:
+        samples = _collected(run, device, sides, items, launches)
+        return {name: asdict(timing.summarize(found)) for name, found in samples.items()}
+
+    try:
+        facts = run.keep(run.store.obtain("on-device latency", key, make)).facts
+    except RunnerError:
+        run.note(False)
+        return {}
+    return {name: LATENCY.validate_python(one) for name, one in facts.items()}
+
+
+def _collected(
+    run: Run, device: Device, sides: Sequence[Timed], items: Items, launches: int
+) -> Samples:
+    return timing.collect(
+        device, sides, items.inputs, items.index_path, items.preprocess, launches,
+        run.progress.update,
+    )  # fmt: skip
+
+
+def _reason(error: EdgekitError) -> str:
+    hint = error.hint.splitlines()[0] if error.hint else ""
+    return error.message + (f": {hint}" if hint else "")
