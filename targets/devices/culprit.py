@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,48 @@ class Search:
             start, stop = self._running(request) or items
             return max(start, items[0]), min(stop, items[1])
         return None
+
+
+def located(
+    error: RunnerError, request: Mapping[str, Json], within: Range | None, attempt: Attempt,
+    running: Running, folder: Path, limit: float | None,
+) -> RunnerError:  # fmt: skip
+    """The error of a request with the item it happened at, or what is known of it.
+
+    ``within`` is what the runner was at, ``limit`` the seconds a request may take. What the search
+    needs lies in ``folder``, which is deleted.
+    """
+    where = f" at items {within[0]} to {within[1] - 1}" if within else ""
+    # A model that is refused before any item is, is refused as a whole.
+    refused = error.code == REFUSED and within is None
+    if error.code not in SEARCHED or refused or len(request["models"]) != 1:
+        return RunnerError(error.code, f"{error.message}{where}", error.hint)
+    search = Search(request, error, attempt, running, folder, limit)
+    try:
+        item = search.item(within)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if item is None:
+        return RunnerError(error.code, f"{error.message}{where}", error.hint)
+    # A hang is told by the limit that it broke, not by the shorter one of the search.
+    shown = error if error.code == HUNG else search.error
+    message = f"{shown.message}{_at(request, item, before=within is None)}"
+    return RunnerError(shown.code, message, shown.hint, item)
+
+
+def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
+    """Where an error happened; ``before`` says that it may have been on the way to the item."""
+    data = number_in_data(request, item)
+    own = "" if data == item else f" (item {data} of the data)"
+    if item > items_of(request)[0]:
+        return f" at item {item}{own}"
+    return f" at the first item{' or before it' if before else ''}{own}"
+
+
+def hull(ranges: Iterable[Range]) -> Range | None:
+    """What several processes of a runner were at: the fault lies with one of them."""
+    found = sorted(ranges)
+    return (found[0][0], max(stop for _, stop in found)) if found else None
 
 
 def items_of(request: Mapping[str, Json]) -> Range:

@@ -16,17 +16,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgekit.errors import DeviceError, RunnerError, StoreError
-from edgekit.process import Limits, alive, describe_exit, end_group, resident, tail
+from edgekit.errors import RunnerError, StoreError
+from edgekit.process import Limits, alive, end_group, resident
 from edgekit.targets.devices.agent import machine
-from edgekit.targets.devices.culprit import (
-    HUNG,
-    REFUSED,
-    SEARCHED,
-    Range,
-    Search,
-    items_of,
-    number_in_data,
+from edgekit.targets.devices.culprit import Range, hull, located
+from edgekit.targets.devices.failures import (
+    checked,
+    crashed,
+    models_of,
+    no_runner,
+    too_large,
+    too_slow,
 )
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
@@ -97,11 +97,13 @@ class LocalDevice:
         except RunnerError as error:
             if _disk_is_full(request, self._folder):
                 hint = "free some space, or choose another disk with --output DIR"
-                message = f"no space left for what {_models(request)} answers"
+                message = f"no space left for what {models_of(request)} answers"
                 raise StoreError("EK-STORE-001", message, hint) from error
             if request["mode"] != "evaluate":
                 raise
-            raise self._located(error, request, running(request, began)) from error
+            folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
+            within, seconds = running(request, began), self._limits.seconds
+            raise located(error, request, within, self._run, running, folder, seconds) from error
 
     def _run(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -121,33 +123,11 @@ class LocalDevice:
             finally:
                 end_group(process)
             if not answered.exists():
-                raise _crash(process, request, self._log)
-            return _checked(json.loads(answered.read_text()), request)
+                raise crashed(process.returncode, request, self._log)
+            return checked(json.loads(answered.read_text()), request)
         finally:
             asked.unlink(missing_ok=True)
             answered.unlink(missing_ok=True)
-
-    def _located(
-        self, error: RunnerError, request: Mapping[str, Json], within: Range | None
-    ) -> RunnerError:
-        """The error with the item it happened at, or what is known of it."""
-        where = f" at items {within[0]} to {within[1] - 1}" if within else ""
-        # A model that is refused before any item is, is refused as a whole.
-        refused = error.code == REFUSED and within is None
-        if error.code not in SEARCHED or refused or len(request["models"]) != 1:
-            return RunnerError(error.code, f"{error.message}{where}", error.hint)
-        folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
-        search = Search(request, error, self._run, running, folder, self._limits.seconds)
-        try:
-            item = search.item(within)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        if item is None:
-            return RunnerError(error.code, f"{error.message}{where}", error.hint)
-        # A hang is told by the limit that it broke, not by the shorter one of the search.
-        shown = error if error.code == HUNG else search.error
-        message = f"{shown.message}{_at(request, item, before=within is None)}"
-        return RunnerError(shown.code, message, shown.hint, item)
 
     def open(self, request: Mapping[str, Json]) -> Session:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
@@ -171,7 +151,7 @@ class LocalDevice:
     def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
         runtime = request["runtime"]
         if runtime not in self._runners:
-            raise DeviceError("EK-DEVICE-001", f"there is no runner for {runtime!r} here")
+            raise no_runner(runtime)
         return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
 
     def _wait(
@@ -205,7 +185,7 @@ class Session:
 
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
-        return _checked(self._receive(), self._request)
+        return checked(self._receive(), self._request)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
@@ -246,14 +226,17 @@ class Session:
 
     def _ended(self) -> RunnerError:
         end_group(self._process)
-        return _crash(self._process, self._request, self._log)
+        return crashed(self._process.returncode, self._request, self._log)
 
 
-def surroundings(isolated: bool) -> dict[str, str]:
-    """The environment variables of a runner; an isolated one finds no packages but its own."""
+def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment variables of a runner over those of ``base``, by default this process's.
+
+    An isolated one finds no packages but its own.
+    """
     # Single-threaded maths libraries: the interpreter's own threads are what is measured.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    found = {**os.environ, **quiet, "PYTHONUNBUFFERED": "1"}
+    found = {**(os.environ if base is None else base), **quiet, "PYTHONUNBUFFERED": "1"}
     if isolated:
         found = {k: v for k, v in found.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         found["PYTHONNOUSERSITE"] = "1"
@@ -263,32 +246,10 @@ def surroundings(isolated: bool) -> dict[str, str]:
 def _check_limits(
     process: subprocess.Popen[Any], limits: Limits, begin: float, request: Mapping[str, Json]
 ) -> None:
-    hint = "raise it under [limits] in edgekit.toml"
-    what = f"the {request['runtime']} runner on {_models(request)}"
     if limits.seconds is not None and time.monotonic() - begin > limits.seconds:
-        message = f"{what} took longer than its limit of {limits.seconds:g} s"
-        raise RunnerError("EK-RUNNER-003", message, hint)
+        raise too_slow(request, limits)
     if limits.bytes is not None and resident(process.pid) > limits.bytes:
-        message = f"{what} held more memory than its limit of {limits.bytes / 1e6:.0f} MB"
-        raise RunnerError("EK-RUNNER-004", message, hint)
-
-
-def _checked(result: Mapping[str, Any], request: Mapping[str, Json]) -> Mapping[str, Any]:
-    if "error" not in result:
-        return result
-    error = result["error"]
-    if error["kind"] == "runtime-missing":
-        raise DeviceError(
-            "EK-DEVICE-002", f"{request['runtime']} is unavailable here", error["message"]
-        )
-    message = f"{request['runtime']} cannot run {_models(request)}"
-    raise RunnerError("EK-RUNNER-002", message, error["message"][:500])
-
-
-def _crash(process: subprocess.Popen[Any], request: Mapping[str, Json], log: Path) -> RunnerError:
-    how, cause = describe_exit(process.returncode)
-    message = f"the {request['runtime']} runner {how} on {_models(request)}"
-    return RunnerError("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
+        raise too_large(request, limits)
 
 
 def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
@@ -310,18 +271,4 @@ def running(request: Mapping[str, Json], began: float = 0.0) -> Range | None:
             if path.stat().st_mtime >= began - CLOCK:
                 start, stop = json.loads(path.read_text())["items"]
                 found.append((int(start), int(stop)))
-    # Several processes of a runner write one file each: the fault lies with one of them.
-    return (min(found)[0], max(stop for _, stop in found)) if found else None
-
-
-def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
-    """Where an error happened; ``before`` says that it may have been on the way to the item."""
-    data = number_in_data(request, item)
-    own = "" if data == item else f" (item {data} of the data)"
-    if item > items_of(request)[0]:
-        return f" at item {item}{own}"
-    return f" at the first item{' or before it' if before else ''}{own}"
-
-
-def _models(request: Mapping[str, Json]) -> str:
-    return ", ".join(str(entry["id"]) for entry in request["models"])
+    return hull(found)

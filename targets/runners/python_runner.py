@@ -16,7 +16,8 @@ Runs on Python 3.9 and later.
 
 To evaluate, ``progress-*.json`` in the folder ``outputs`` has the ``items`` that are running. A
 crash leaves it: the same request on those items with ``batch`` 1, ``processes`` 1 and ``block`` 1
-leaves the one item.
+leaves the one item. ``finished-*`` in the same folder has a line for every block whose outputs are
+written: ``[start, stop]``.
 
 Further modes lie beside this file, one each: mode ``trace`` is ``run(request, result)`` of
 ``trace_mode.py``, which imports this file as ``python_runner``. ``throughput.py`` beside it chooses
@@ -352,6 +353,19 @@ class Progress:
         self(start, stop)
 
 
+class Finished:
+    """Which items are done: a file of lines, for whoever takes outputs while others are made."""
+
+    def __init__(self, path: Path):
+        self._file = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+    def __call__(self, start: int, stop: int) -> None:
+        os.write(self._file, b"[%d, %d]\n" % (start, stop))
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
 class Alone:
     """One process that takes items one by one; ``throughput.py`` has its faster kin."""
 
@@ -384,8 +398,9 @@ def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         folder = Path(entry["outputs"])
         folder.mkdir(parents=True, exist_ok=True)
         # A crash while loading is of no item.
-        for stale in [] if request.get("part") else folder.glob("progress-*.json"):
-            stale.unlink()
+        for kind in () if request.get("part") else ("progress-*.json", "finished-*"):
+            for stale in folder.glob(kind):
+                stale.unlink()
         result["models"][entry["id"]] = evaluate_model(Job(request, entry), folder, result)
         result.pop("running", None)
 
@@ -400,6 +415,7 @@ def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, 
     try:
         crew.prepare(first_ns / 1e9)
         files, model, anonymous = _output_files(folder, job), crew.model, anonymous_memory()
+        finished = Finished(folder / ("finished-%s" % job.request.get("part", "0").split(".")[0]))
         begin = time.perf_counter()
         crew.start()
         for at, end in crew.blocks():
@@ -407,7 +423,9 @@ def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, 
             answers = run_items(job, model, job.feeds(model, at, end), end - at)
             for name, value in answers.items():
                 files[name][at:end] = value
+            finished(at, end)
             anonymous = max(anonymous, anonymous_memory())
+        finished.close()
         for file in files.values():
             file.flush()
         crew.finish()

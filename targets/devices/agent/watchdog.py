@@ -1,0 +1,81 @@
+"""What runs here for the host: process groups, what they hold, and how they are ended.
+
+Source: proc(5) on ``/proc/PID/stat``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Dict, Set, Tuple
+
+PROC = Path("/proc")
+
+
+class Groups:
+    """The process groups that were started; each is led by a process of its own session."""
+
+    def __init__(self) -> None:
+        self._leaders: Set[int] = set()
+        self._changing = threading.Lock()
+
+    def add(self, pid: int) -> None:
+        """A group was started."""
+        with self._changing:
+            self._leaders.add(pid)
+
+    def drop(self, pid: int) -> None:
+        """End what is left of a group."""
+        with self._changing:
+            kill(pid)
+            self._leaders.discard(pid)
+
+    def end(self) -> None:
+        """End every group."""
+        with self._changing:
+            for pid in self._leaders:
+                kill(pid)
+
+
+def kill(pid: int) -> None:
+    """End a process that leads its own session, and all that it started."""
+    for one in tree(pid) - {pid}:
+        with contextlib.suppress(OSError):
+            os.kill(one, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def tree(pid: int) -> Set[int]:
+    """A process, its descendants, and all of its session."""
+    rows = _rows()
+    found = {one for one, (_, session, _) in rows.items() if session == pid} | {pid}
+    grown = True
+    while grown:
+        more = {one for one, (parent, _, _) in rows.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return found
+
+
+def resident(pid: int) -> int:
+    """Resident bytes of a process and all it started; 0 where the system does not tell."""
+    rows = _rows()
+    return sum(rows[one][2] for one in tree(pid) if one in rows)
+
+
+def _rows() -> Dict[int, Tuple[int, int, int]]:
+    """Parent, session and resident bytes of every process that can be seen."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    found = {}
+    for name in os.listdir(str(PROC)) if PROC.is_dir() else ():
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The command in brackets may hold anything, blanks and brackets too.
+            fields = (PROC / name / "stat").read_text().rpartition(")")[2].split()
+            found[int(name)] = int(fields[1]), int(fields[3]), int(fields[21]) * page
+    return found

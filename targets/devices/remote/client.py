@@ -1,0 +1,257 @@
+"""The host's end of an agent: calls, files pushed once, and a connection that is made again."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.targets.devices.agent.channel import PIECE
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.remote.refusals import Refusal, refusal
+from edgekit.targets.devices.remote.wire import Pace, Reply, Wire
+from edgekit.types import Json, Progress, Silent
+
+# Seconds before each attempt to reach a device again that went away.
+PAUSES = (0.2, 1.0, 2.0, 4.0, 8.0)
+# How often a file is sent again that came damaged, or that another has changed there.
+SENDINGS = 3
+# This process, among all that may hold a device's lock.
+KEY = secrets.token_hex(16)
+
+# How often a call is made that the connection's end cuts short.
+ATTEMPTS = 5
+
+Answer = TypeVar("Answer")
+Event = Callable[[Mapping[str, Json], bytes], None]
+
+
+def _ignore(event: Mapping[str, Json], payload: bytes) -> None:
+    """Take no note of an event."""
+
+
+class Agent:
+    """An agent on a device. Reached when it is made; raises :class:`DeviceError` where it is not.
+
+    What runners there say goes to ``log``. ``hello`` is what the agent said first, see
+    ``agent/about.py``.
+    """
+
+    def __init__(
+        self, connection: Connection, log: Path, progress: Progress | None = None,
+        pace: Pace = Pace(), pauses: tuple[float, ...] = PAUSES,
+    ) -> None:  # fmt: skip
+        self.connection, self.log, self._progress = connection, log, progress or Silent()
+        self._pace, self._pauses = pace, pauses
+        self._closed = False
+        self._owned: Wire | None = None
+        self._digests: dict[tuple[str, int, int, int], str] = {}
+        self._pushed: dict[str, str] = {}
+        self.hello: Mapping[str, Json] = {}
+        self._wire = self._connect()
+
+    @property
+    def address(self) -> str:
+        """The device's address."""
+        return self.connection.address
+
+    def _connect(self) -> Wire:
+        wire = Wire(self.connection, self._pace, {"folder": self.connection.folder})
+        try:
+            self.hello = _answer(wire, *wire.call("about.hello", {}), _ignore, self.address)
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+
+    def _reached(self) -> Wire:
+        """The connection, made again where it ended. Raises :class:`DeviceError`."""
+        if self._closed:
+            raise DeviceError("EK-DEVICE-030", f"the connection to {self.address} was closed")
+        if self._wire.alive:
+            return self._wire
+        error = self._wire.lost()
+        self._pushed.clear()
+        for pause in self._pauses:
+            self._progress.update(0, 1, f"{error.message}; connecting again")
+            time.sleep(pause)
+            try:
+                self._wire = self._connect()
+            except DeviceError as failure:
+                error = failure
+            else:
+                return self._wire
+        raise DeviceError(error.code, error.message, error.hint) from error
+
+    def ask(
+        self, method: str, parameters: Mapping[str, Json], event: Event = _ignore,
+        feed: Callable[[Wire, int, Reply], None] | None = None,
+    ) -> Mapping[str, Json]:  # fmt: skip
+        """One call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
+
+        Raises :class:`ConnectionLost` where the connection ended before the answer came, and
+        :class:`DeviceError` where the device could not be reached again, or refused.
+        """
+        wire = self._reached()
+        number, reply = wire.call(method, parameters)
+        try:
+            if feed is not None:
+                feed(wire, number, reply)
+            return _answer(wire, number, reply, event, self.address)
+        except BaseException:
+            cancel(wire, number)
+            raise
+
+    def begin(self, method: str, parameters: Mapping[str, Json]) -> tuple[Wire, int, Reply]:
+        """Begin a call that goes on: its connection, its number, what comes of it."""
+        wire = self._reached()
+        return wire, *wire.call(method, parameters)
+
+    def call(self, method: str, **parameters: Json) -> Mapping[str, Json]:
+        """One call that may be made twice: it is, where the connection ends before the answer."""
+        return self.again(lambda: self.ask(method, parameters))
+
+    def again(self, attempt: Callable[[], Answer]) -> Answer:
+        """What ``attempt`` gives, which is made again where the connection ends in its middle."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(ConnectionLost):
+                return attempt()
+        return attempt()
+
+    def push(self, paths: Iterable[Path]) -> Mapping[Path, str]:
+        """Files of this host on the device: each its absolute path there, named by its sha256.
+
+        What is there already is not sent. Raises :class:`DeviceError` where they cannot be kept.
+        """
+        digests = {path: self._digest(path) for path in paths}
+        files = {digest: path for path, digest in digests.items() if digest not in self._pushed}
+        for _ in range(SENDINGS):
+            if not files:
+                break
+            try:
+                self._send(files)
+            except Refusal as error:
+                if error.kind not in ("damaged", "part"):
+                    raise
+                damaged = error
+            else:
+                files = {}
+        if files:
+            raise damaged
+        return {path: self._pushed[digest] for path, digest in digests.items()}
+
+    def _send(self, files: Mapping[str, Path]) -> None:
+        lengths = {digest: path.stat().st_size for digest, path in files.items()}
+
+        def attempt() -> str:
+            found = self.ask("files.missing", {"files": lengths})
+            wanted = [[one, lengths[one], at] for one, at in found["missing"].items()]
+            if wanted:
+                self._progress.update(0, 1, f"sending {_size(wanted)} to {self.address}")
+                self.ask(
+                    "files.receive", {"files": wanted},
+                    feed=lambda wire, number, reply: _feed(wire, number, reply, files, wanted),
+                )  # fmt: skip
+            return str(found["folder"])
+
+        folder = self.again(attempt)
+        self._pushed.update({digest: f"{folder}/{digest}" for digest in files})
+
+    def push_folder(self, name: str, entries: Mapping[str, Path]) -> str:
+        """A folder of files under their own names, below the agent's folder; its path there.
+
+        ``name`` gets the digest of all as its ending.
+        """
+        self.push(entries.values())
+        digests = {entry: self._digest(path) for entry, path in entries.items()}
+        ending = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:16]
+        if (known := self._pushed.get(f"{name}-{ending}")) is None:
+            made = self.call("files.arrange", name=f"{name}-{ending}", entries=digests)
+            known = self._pushed[f"{name}-{ending}"] = str(made["folder"])
+        return known
+
+    def _digest(self, path: Path) -> str:
+        found = path.stat()
+        key = str(path), found.st_size, found.st_mtime_ns, found.st_ino
+        if key not in self._digests:
+            hashed = hashlib.sha256()
+            with path.open("rb") as file:
+                for piece in iter(lambda: file.read(PIECE), b""):
+                    hashed.update(piece)
+            self._digests[key] = hashed.hexdigest()
+        return self._digests[key]
+
+    def occupy(self) -> None:
+        """Take the device for this process, for as long as the connection lasts."""
+        wire = self._reached()
+        if self._owned is not wire:
+            self.ask("lock.take", {"owner": owner(), "key": KEY}, self._waits)
+            self._owned = wire
+
+    def _waits(self, event: Mapping[str, Json], payload: bytes) -> None:
+        text = f"waiting for {event['owner']}, who has used {self.address} for"
+        self._progress.update(0, 1, f"{text} {event['seconds']:.0f} s")
+
+    def close(self) -> None:
+        """End the connection, and all that still runs there; a second time does nothing."""
+        self._closed = True
+        self._wire.close()
+
+
+def owner() -> str:
+    """Who this process is to others: its user, host and number."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
+
+
+def cancel(wire: Wire, number: int) -> None:
+    """Take a call back: what it runs there ends."""
+    wire.forget(number)
+    with contextlib.suppress(DeviceError):
+        if wire.alive:
+            wire.send({"id": number, "cancel": True})
+
+
+def _answer(
+    wire: Wire, number: int, reply: Reply, event: Event, address: str
+) -> Mapping[str, Json]:
+    while True:
+        frame = reply.get()
+        if frame is None:
+            raise wire.lost()
+        header, payload = frame
+        if "event" in header:
+            event(header["event"], payload)
+        elif "error" in header:
+            raise refusal(address, header["error"])
+        else:
+            return dict(header["result"])
+
+
+def _feed(
+    wire: Wire, number: int, reply: Reply, files: Mapping[str, Path], wanted: list[list[Json]]
+) -> None:
+    """The bytes of files, until there is an answer: it is a refusal before the end."""
+    for digest, _, offset in wanted:
+        with files[digest].open("rb") as file:
+            file.seek(offset)
+            for piece in iter(lambda: file.read(PIECE), b""):
+                if not reply.empty():
+                    return
+                wire.send({"id": number}, piece)
+
+
+def _size(wanted: list[list[Json]]) -> str:
+    left = sum(length - at for _, length, at in wanted)
+    return f"{left / 1e6:.1f} MB"

@@ -1,0 +1,192 @@
+"""A device behind a shell: requests go there whole, and outputs come back as they are made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.errors import ConnectionLost, DeviceError, RunnerError
+from edgekit.process import Limits
+from edgekit.targets.devices.culprit import Range, hull, items_of, located
+from edgekit.targets.devices.failures import (
+    checked,
+    crashed,
+    models_of,
+    no_runner,
+    too_large,
+    too_slow,
+)
+from edgekit.targets.devices.local import PATIENCE, surroundings
+from edgekit.targets.devices.remote.client import ATTEMPTS, Agent
+from edgekit.targets.devices.remote.environment import Prepared
+from edgekit.targets.devices.remote.outputs import Outputs
+from edgekit.targets.devices.remote.requests import Requests
+from edgekit.targets.devices.remote.session import RemoteSession, Started
+from edgekit.targets.runners import RUNNER_FILES
+from edgekit.types import Json
+
+
+class RemoteDevice:
+    """The device of an agent, with the Python that is prepared there. Requests lie in ``folder``.
+
+    What runners say there goes to the agent's log. The device is taken for this process with the
+    first request, until it is closed.
+    """
+
+    def __init__(
+        self, agent: Agent, prepared: Prepared, folder: Path, limits: Limits | None = None,
+        runners: Mapping[str, Path] = RUNNER_FILES,
+    ) -> None:  # fmt: skip
+        self._agent, self._prepared, self._folder = agent, prepared, folder
+        self._limits = limits or Limits()
+        self._runners = runners
+        self._requests = Requests(agent, folder)
+        self._core: tuple[int | None] | None = None
+        # What the runner that failed last was at.
+        self._at: Range | None = None
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the machine there is, its address, and the Python that runners run in."""
+        return {**self._agent.call("about.facts"), "address": self._agent.address}
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """Temperature, frequency, load and counters there now."""
+        return self._agent.call("about.state", core=core)
+
+    def core(self) -> int | None:
+        """The last of the fastest cores there that runners may use."""
+        if self._core is None:
+            self._core = (self._agent.call("about.core")["core"],)
+        return self._core[0]
+
+    def now(self) -> float:
+        """The host's monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """End the connection, and all that still runs there; a second time does nothing."""
+        self._agent.close()
+        self._requests.drop()
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run one request to its end, whatever becomes of the connection in the meantime.
+
+        Raises what :meth:`Transport.run` raises.
+        """
+        if request["mode"] != "evaluate":
+            return self._agent.again(lambda: self._attempt(request, self._limits.seconds))
+        try:
+            return self._evaluate(request)
+        except RunnerError as error:
+            folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
+            raise located(
+                error, request, self._at, self._searched, lambda _: self._at, folder,
+                self._limits.seconds,
+            ) from error  # fmt: skip
+
+    def _searched(self, request: Mapping[str, Json], seconds: float) -> object:
+        return self._agent.again(lambda: self._attempt(request, seconds))
+
+    def _attempt(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
+        with contextlib.closing(_outputs(request)) as outputs:
+            return self._run(request, outputs, seconds)
+
+    def _evaluate(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Answer every item; after a connection that broke, those that are left."""
+        wanted, failed = items_of(request), 0
+        taken: list[Mapping[str, Json]] = []
+        with contextlib.closing(_outputs(request)) as outputs:
+            left = [wanted]
+            while left:
+                before = len(outputs.finished)
+                asked = {**request, "items": list(left[0])} if left != [wanted] else request
+                try:
+                    taken.append(self._run(asked, outputs, self._limits.seconds))
+                except ConnectionLost:
+                    # A device that goes away before every first answer will not get any further.
+                    failed = failed + 1 if len(outputs.finished) == before else 0
+                    if failed == ATTEMPTS:
+                        raise
+                    left = outputs.left(wanted)
+                else:
+                    left = left[1:]
+        return _merged(taken, wanted)
+
+    def _run(
+        self, request: Mapping[str, Json], outputs: Outputs, seconds: float | None
+    ) -> Mapping[str, Json]:
+        """One runner there, to its end. Raises :class:`ConnectionLost` too."""
+        limits = Limits(seconds, self._limits.bytes)
+
+        def take(event: Mapping[str, Json], payload: bytes) -> None:
+            if "log" in event:
+                with self._agent.log.open("ab") as log:
+                    log.write(payload)
+            else:
+                outputs.take(event, payload)
+
+        told = self._agent.ask("jobs.run", self._parameters(request, limits), take)
+        if told["result"] is not None and "error" not in told["result"]:
+            return dict(told["result"])
+        self._at = hull((int(start), int(stop)) for start, stop in told["running"])
+        raise self._failure(request, told, limits)
+
+    def _failure(
+        self, request: Mapping[str, Json], told: Mapping[str, Json], limits: Limits
+    ) -> DeviceError | RunnerError:
+        address = self._agent.address
+        if told["full"]:
+            hint = f"free some space, or name a folder on another disk: {address}/FOLDER"
+            message = f"no space left on {address} for what {models_of(request)} answers"
+            return DeviceError("EK-DEVICE-033", message, hint)
+        if told["broke"] == "seconds":
+            return too_slow(request, limits)
+        if told["broke"] == "bytes":
+            return too_large(request, limits)
+        if told["result"] is None:
+            return crashed(told["status"], request, self._agent.log)
+        try:
+            checked(told["result"], request, f"on {address}")
+        except (DeviceError, RunnerError) as error:
+            return error
+        raise AssertionError("a result without an error is no failure")
+
+    def open(self, request: Mapping[str, Json]) -> RemoteSession:
+        """Start a runner that keeps the request's models loaded; await it with ``ready``."""
+        limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
+        parameters = self._agent.again(lambda: self._parameters(request, limits))
+        started = Started(request, limits, self._agent.log, self._agent.address)
+        return RemoteSession(self._agent, parameters, started)
+
+    def _parameters(self, request: Mapping[str, Json], limits: Limits) -> Mapping[str, Json]:
+        """What a job there takes: its files pushed, the device this process's own."""
+        runtime = request["runtime"]
+        if runtime not in self._runners:
+            raise no_runner(runtime, f"on {self._agent.address}")
+        self._agent.occupy()
+        runner = self._requests.runner(self._runners[runtime])
+        environment = surroundings(isolated=bool(self._prepared.path), base={})
+        if self._prepared.path:
+            environment["PYTHONPATH"] = ":".join(self._prepared.path)
+        return {
+            "request": self._requests.there(request),
+            "command": [self._prepared.executable, runner],
+            "environment": environment,
+            "unset": ["PYTHONPATH", "PYTHONHOME"] if self._prepared.path else [],
+            "limits": {"seconds": limits.seconds, "bytes": limits.bytes},
+        }
+
+
+def _outputs(request: Mapping[str, Json]) -> Outputs:
+    folders = [Path(entry["outputs"]) for entry in request["models"] if "outputs" in entry]
+    stop = items_of(request)[1] if request["mode"] == "evaluate" else 0
+    return Outputs(folders, stop)
+
+
+def _merged(taken: list[Mapping[str, Json]], wanted: Range) -> Mapping[str, Json]:
+    """The result of an evaluation that took several launches: the last one's, on all items."""
+    return taken[-1]

@@ -1,0 +1,25 @@
+"""How a device behind a shell is opened."""
+
+from __future__ import annotations
+
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.device import RemoteDevice
+from edgekit.targets.devices.remote.environment import prepare
+
+
+def open_remote(connection: Connection, name: DeviceName, place: Workplace) -> Device:
+    """The device at the end of a connection, with the runtime that a name asks for.
+
+    Raises :class:`DeviceError` where it is not reached, or has no such runtime.
+    """
+    agent = Agent(connection, place.log, place.progress)
+    try:
+        prepared = prepare(agent, name, place)
+    except BaseException:
+        agent.close()
+        raise
+    reached = RemoteDevice(agent, prepared, place.folder, place.limits)
+    return Device(name.text, prepared.runtime, prepared.version, reached)

@@ -1,0 +1,87 @@
+"""A request as the device takes it: every file of the host's pushed, its paths those there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.runners import FOLDER
+from edgekit.types import Json
+
+# Files beside the runners that do not run on a device.
+HOST_ONLY = ("__init__.py", "probe.py")
+
+
+class Requests:
+    """Requests of one agent. What has to be made of the host's files lies in ``folder``."""
+
+    def __init__(self, agent: Agent, folder: Path) -> None:
+        self._agent, self._folder = agent, folder
+        self._gathered: dict[tuple[str, str], Path] = {}
+
+    def runner(self, file: Path) -> str:
+        """The path there of a runner's file, with those beside it that it may import."""
+        beside = {file.name: file}
+        if file.parent == FOLDER:
+            beside = {one.name: one for one in FOLDER.glob("*.py") if one.name not in HOST_ONLY}
+        return f"{self._agent.push_folder('runners', beside)}/{file.name}"
+
+    def there(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """The request for the device; ``outputs`` are left for the agent to place.
+
+        Positions and answers stay the same. Of a data set with an index only its items go there.
+        """
+        inputs = {name: Path(path) for name, path in request["inputs"].items()}
+        index = request.get("index")
+        if index and all(_shorter(index, path) for path in inputs.values()):
+            inputs = {name: self._gather(path, Path(index)) for name, path in inputs.items()}
+            index = None
+        golden = request.get("golden", {})
+        files = [
+            *(Path(entry["path"]) for entry in request["models"]), *inputs.values(),
+            *(Path(one["path"]) for one in golden.values()), *([Path(index)] if index else []),
+        ]  # fmt: skip
+        # A file that is missing is for the runner to refuse, in its own words.
+        found = self._agent.push([path for path in files if path.is_file()])
+        sent = {str(path): there for path, there in found.items()}
+        changed: dict[str, Json] = {
+            **request,
+            "models": [
+                {**entry, "path": sent.get(str(Path(entry["path"])), entry["path"])}
+                for entry in request["models"]
+            ],
+            "inputs": {name: sent.get(str(path), str(path)) for name, path in inputs.items()},
+        }
+        changed.pop("index", None)
+        if index:
+            changed["index"] = sent[str(Path(index))]
+        if golden:
+            changed["golden"] = {
+                name: {**one, "path": sent[str(Path(one["path"]))]} for name, one in golden.items()
+            }
+        return changed
+
+    def _gather(self, path: Path, index: Path) -> Path:
+        """A file of the items that an index chooses, in its order."""
+        key = str(path), str(index)
+        if key not in self._gathered:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            made = self._folder / f"{os.getpid()}-{len(self._gathered)}-gathered.npy"
+            chosen = np.load(path, mmap_mode="r")[np.load(index)]
+            np.save(made, chosen)
+            self._gathered[key] = made
+        return self._gathered[key]
+
+    def drop(self) -> None:
+        """Delete what was made of the host's files."""
+        for path in self._gathered.values():
+            path.unlink(missing_ok=True)
+        self._gathered.clear()
+
+
+def _shorter(index: str, path: Path) -> bool:
+    return len(np.load(index, mmap_mode="r")) < len(np.load(path, mmap_mode="r"))
