@@ -237,13 +237,13 @@ def _time(
         message = f"latency is unavailable, because {error.message}"
         run.advise(Advice("EK-NOTE-005", "warning", message, error.hint))
         return base, candidates
-    timed = tuple(
+    judged = tuple(
         replace(c, evaluation=_with_latency(c.evaluation, facts[c.id], True))
         if c.id in facts
         else c
         for c in candidates
     )
-    return _with_latency(base, facts[REFERENCE], False), timed
+    return _with_latency(base, facts[REFERENCE], False), judged
 
 
 def uncompressed(name: str) -> str:
