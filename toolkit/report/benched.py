@@ -216,6 +216,10 @@ def lines(done: BenchReport, verbose: bool = False) -> Iterator[Line]:
 
 
 def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
+    if one.selftest is not None and one.selftest.passed:
+        worst = max((d or 0.0 for d in one.selftest.differences.values()), default=0.0)
+        shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
+        yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
     if one.latency is not None:
         told = one.latency.power
         if told.value is not None:

@@ -11,6 +11,7 @@ from edgekit.types.benched import (
     Phases,
     Profile,
     Second,
+    SelfTest,
     SteadyLatency,
     Sustained,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "SavedModel",
     "SchemeResult",
     "Second",
+    "SelfTest",
     "Silent",
     "StageRecord",
     "Status",

@@ -158,6 +158,19 @@ class MLPerfTiny:
 
 
 @dataclass(frozen=True)
+class SelfTest:
+    """A bundle's golden items on a device: the largest absolute difference of each output.
+
+    It is None where an output holds a NaN. ``tolerances`` are the bundle's own.
+    """
+
+    passed: bool
+    items: int
+    differences: Mapping[str, float | None]
+    tolerances: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Benched:
     """One model on one device with so many threads. ``problem`` says why nothing was measured.
 
@@ -177,6 +190,7 @@ class Benched:
     inputs: InputSource = "synthetic"
     status: Status = Status.PASSED
     problem: str = ""
+    selftest: SelfTest | None = None
     phases: Phases | None = None
     latency: SteadyLatency | None = None
     memory: BenchMemory | None = None

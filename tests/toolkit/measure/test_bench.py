@@ -21,12 +21,13 @@ from edgekit.errors import BundleError, DataError, DeviceError, ProjectError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure import bench_inputs
 from edgekit.project import Project
+from edgekit.report.benched import to_json
 from edgekit.store import Store
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack
 from edgekit.targets.runners import RUNNERS
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import BenchReport, Preprocess, SavedModel, Status, TensorSpec
+from edgekit.types import BenchReport, Preprocess, SavedModel, SelfTest, Status, TensorSpec
 
 QUICK = ("--no-calibrate", "--min-seconds", "0.05", "--max-seconds", "0.2", "--launches", "2")
 BRIEF = api.BenchOptions(
@@ -258,10 +259,32 @@ def test_a_bundle_brings_its_model_inputs_and_scaling(bundle: Path, tmp_path: Pa
     assert row.inputs == "bundle"
     assert row.latency is not None
     assert row.id == "probe.tar.gz"
+    assert row.selftest == SelfTest(True, 3, {"y": 0.0}, {"y": pytest.approx(1e-6)})
     unpacked = bench_inputs.unpack(bundle, Store(tmp_path / "store"))
     assert np.load(unpacked.inputs["x"])[2].tolist() == [8, 9, 10, 11]
     assert unpacked.preprocess == Preprocess(0.5, 1.0)
     assert np.load(unpacked.index).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(0.25, "off by 0.25"), (np.nan, "NaN")])
+def test_a_bundle_whose_self_test_fails_on_the_device_is_not_timed(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float, said: str
+) -> None:
+    unpack = bench_inputs.unpack
+
+    def planted(path: Path, store: Store) -> bench_inputs.Unpacked:
+        found = unpack(path, store)
+        np.save(tmp_path / "wrong.npy", np.load(found.golden["y"].path) + np.float32(wrong))
+        golden = {"y": bench_inputs.GoldenOutput(tmp_path / "wrong.npy", 1e-6)}
+        return replace(found, golden=golden)
+
+    monkeypatch.setattr(bench_inputs, "unpack", planted)
+    done = bench(tmp_path, bundle)
+    (row,) = done.rows
+    assert (row.status, row.latency, done.verdict.exit_code) == (Status.FAILED, None, 1)
+    assert "output 'y'" in row.problem
+    assert said in row.problem
+    json.dumps(to_json(done), allow_nan=False)
 
 
 def test_a_damaged_bundle_is_not_timed(bundle: Path, tmp_path: Path) -> None:

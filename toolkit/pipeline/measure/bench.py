@@ -17,7 +17,7 @@ from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import Job, Launch, Protocol, Taken
 from edgekit.evaluation.sustained import measured as as_measurement
 from edgekit.evaluation.sustained import sustain
-from edgekit.pipeline.measure import bench_budgets, bench_inputs, bench_memory
+from edgekit.pipeline.measure import bench_budgets, bench_inputs, bench_memory, selftest
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
 from edgekit.pipeline.measure.calibrated import calibrated
@@ -83,6 +83,7 @@ class Entry:
     subject: Subject | None = None
     feed: Feed | None = None
     arena: int | None = None
+    bundle: Unpacked | None = None
 
     def job(self) -> Job:
         """What the runner is asked; one thread is pinned to one core."""
@@ -122,6 +123,8 @@ def bench(
     with Run(Plan.of(_about(project, first), options), progress) as run:
         with run.stage("models"):
             entries = _entries(run, sources, unpacked, asked)
+        with run.stage("self-test"):
+            entries = tuple(_tested(one) for one in entries)
         calibration = Measurement.unavailable("1", "it was not asked for")
         if asked.calibrate:
             with run.stage("calibrate"):
@@ -174,7 +177,8 @@ def _entries(
                 found.append(Entry(_absent(source, device or "", error)))
                 continue
             feed = feed or _feed(about, subject, unpacked.get(source))
-            found += [_entry(source, subject, feed, count, asked) for count in asked.threads]
+            rows = [_entry(source, subject, feed, count, asked) for count in asked.threads]
+            found += [replace(row, bundle=unpacked.get(source)) for row in rows]
     return _named(found, asked)
 
 
@@ -211,6 +215,20 @@ def _named(entries: Sequence[Entry], asked: BenchOptions) -> tuple[Entry, ...]:
         replace(entry, row=replace(entry.row, id=names[entry.row.threads].pop(0)))
         for entry in entries
     )
+
+
+def _tested(entry: Entry) -> Entry:
+    """The entry with its bundle's self-test; one that fails it is not measured."""
+    if entry.subject is None or entry.bundle is None:
+        return entry
+    try:
+        found = selftest.selftest(entry.subject, entry.bundle)
+    except (RunnerError, DeviceError) as error:
+        return Entry(replace(entry.row, **_failed(error)))
+    row = replace(entry.row, selftest=found)
+    if found.passed:
+        return replace(entry, row=row)
+    return Entry(replace(row, status=Status.FAILED, problem=selftest.failure(found)))
 
 
 def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Benched, ...]:

@@ -51,11 +51,20 @@ class Feed:
 
 
 @dataclass(frozen=True)
+class GoldenOutput:
+    """What a bundle's golden inputs must give, within an absolute tolerance: an ``.npy``."""
+
+    path: Path
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Unpacked:
-    """A bundle that was verified: its model and its golden inputs, and how those are scaled."""
+    """A bundle that was verified: its model and its golden pairs, and how inputs are scaled."""
 
     model: Path
     inputs: Mapping[str, Path]
+    golden: Mapping[str, GoldenOutput]
     index: Path
     preprocess: Preprocess
 
@@ -70,7 +79,7 @@ def is_bundle(source: str) -> bool:
 
 
 def unpack(path: Path, store: Store) -> Unpacked:
-    """Verify a bundle, then keep its model and golden inputs in the store.
+    """Verify a bundle, then keep its model and golden pairs in the store.
 
     Raises :class:`BundleError`.
     """
@@ -78,6 +87,8 @@ def unpack(path: Path, store: Store) -> Unpacked:
     golden = manifest["golden"]["inputs"]
     wanted = {str(manifest["model"]["file"]): "model.tflite"}
     wanted |= {str(file): f"input-{k}.npy" for k, file in enumerate(golden.values())}
+    outputs = manifest["golden"]["outputs"]
+    wanted |= {str(one["file"]): f"output-{k}.npy" for k, one in enumerate(outputs.values())}
 
     def make(folder: Path) -> Mapping[str, Json]:
         counts = set()
@@ -88,10 +99,14 @@ def unpack(path: Path, store: Store) -> Unpacked:
         np.save(folder / "index.npy", np.arange(min(counts)))
         return {}
 
-    kept = store.obtain("bundle", {"sha256": sha256(path)}, make)
+    kept = store.obtain("golden", {"sha256": sha256(path)}, make)
     return Unpacked(
         model=kept.path / "model.tflite",
         inputs={name: kept.path / f"input-{k}.npy" for k, name in enumerate(golden)},
+        golden={
+            name: GoldenOutput(kept.path / f"output-{k}.npy", float(one["tolerance"]))
+            for k, (name, one) in enumerate(outputs.items())
+        },
         index=kept.path / "index.npy",
         preprocess=Preprocess(**manifest["preprocess"]),
     )

@@ -1,0 +1,47 @@
+"""A bundle's self-test on a device: its golden inputs must give its golden outputs there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from edgekit.pipeline.measure.bench_inputs import Unpacked
+from edgekit.pipeline.measure.subject import Subject
+from edgekit.types import Json, SelfTest
+
+
+def selftest(subject: Subject, bundle: Unpacked) -> SelfTest:
+    """Run the bundle's golden items. Raises :class:`RunnerError` or :class:`DeviceError`."""
+    request: dict[str, Json] = {
+        "schema": 1, "mode": "selftest", "models": [{"id": subject.id, "path": str(subject.path)}],
+        "golden": {
+            name: {"path": str(golden.path), "tolerance": golden.tolerance}
+            for name, golden in bundle.golden.items()
+        },
+        "reset_state": subject.model.stateful, **bundle.feed.request,
+    }  # fmt: skip
+    result = subject.device.run(request)
+    found = result["models"][subject.id]
+    return SelfTest(
+        passed=bool(found["passed"]),
+        items=int(found["items"]),
+        differences=_finite(found["differences"]),
+        tolerances={name: golden.tolerance for name, golden in bundle.golden.items()},
+    )
+
+
+def _finite(differences: Mapping[str, float]) -> Mapping[str, float | None]:
+    """The differences as JSON can carry them: an output with a NaN has none."""
+    return {name: d if math.isfinite(d) else None for name, d in differences.items()}
+
+
+def failure(found: SelfTest) -> str:
+    """In words, which output is off and by how much."""
+    off = [
+        f"output {name!r} is off by {found.differences[name]:.3g}, allowed is {most:.3g}"
+        if found.differences.get(name) is not None
+        else f"output {name!r} holds NaN"
+        for name, most in found.tolerances.items()
+        if found.differences.get(name) is None or (found.differences[name] or 0.0) > most
+    ]
+    return f"the bundle's self-test fails: {'; '.join(off)}"
