@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fractions
-import math
 import re
 import sys
 from collections.abc import Iterable
@@ -21,7 +19,13 @@ from pydantic import (
 
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project_compress import CompressTable, switched
+from edgekit.project_devices import Devices, DeviceTable
 from edgekit.project_table import Table
+from edgekit.project_units import TIMES as TIMES
+from edgekit.project_units import Nanoseconds, Number, Size
+from edgekit.project_units import parse_number as parse_number
+from edgekit.project_units import parse_size as parse_size
+from edgekit.project_units import parse_unit as parse_unit
 from edgekit.targets import catalog
 from edgekit.types import Preprocess
 
@@ -31,45 +35,6 @@ else:
     import tomli as tomllib
 
 FILE = "edgekit.toml"
-SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
-SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
-
-
-def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
-    """A number with its unit, in the smallest unit. Raises :class:`ValueError`."""
-    match = (
-        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
-        if isinstance(text, str)
-        else None
-    )
-    if not match or match[2] not in units:
-        known = ", ".join(units)
-        raise ValueError(f"{text!r} is not a {what}: write a number and one of {known}")
-    return float(match[1]) * units[match[2]]
-
-
-def parse_size(text: Any) -> int:
-    """A size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
-    return round(parse_unit(text, SIZES, "size"))
-
-
-def parse_number(value: Any) -> float:
-    """A number, or a fraction such as ``1/255``. Raises ValueError."""
-    if isinstance(value, str):
-        try:
-            return float(fractions.Fraction(value.replace(" ", "")))
-        except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{value!r} is not a number or a fraction such as 1/255") from None
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number")
-    return number
-
-
-Size = Annotated[int, BeforeValidator(parse_size)]
-Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
-Number = Annotated[float, BeforeValidator(parse_number)]
 Pixels = Annotated[int, Field(ge=1)]
 
 
@@ -205,6 +170,7 @@ class Project(Table):
     evaluate: EvaluateTable = EvaluateTable()
     limits: LimitsTable = LimitsTable()
     targets: dict[str, TargetTable] = Field(default_factory=dict)
+    devices: Devices = Field(default_factory=dict)
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
 
@@ -243,7 +209,7 @@ class Project(Table):
         try:
             project = cls.model_validate(table)
         except ValidationError as error:
-            raise _explain(error, origin, text) from error
+            raise explain(error, origin, text) from error
         project._root, project._origin = root, origin
         return project
 
@@ -274,7 +240,8 @@ def _place(origin: Path, text: str, word: str) -> str:
     return f"{origin.name}: "
 
 
-def _explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
+def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
+    """What pydantic found wrong in a file of these tables, with the line and a did-you-mean."""
     lines = []
     for detail in error.errors():
         path = [str(part) for part in detail["loc"]]
@@ -291,14 +258,19 @@ def _explain(error: ValidationError, origin: Path | None, text: str) -> ProjectE
     return ProjectError("EK-PROJECT-003", lines[0], "\n".join(lines[1:]))
 
 
+# Tables whose keys are names of the user's.
+NAMED: dict[str, type[Table]] = {"targets": TargetTable, "devices": DeviceTable}
+
+
 def _fields(path: list[str]) -> list[str]:
     """The keys that the table at ``path`` may have."""
     table: Any = Project
+    named: Any = None
     for part in path:
-        if table is Project and part == "targets":
-            table = dict
+        if table is Project and part in NAMED:
+            table, named = dict, NAMED[part]
         elif table is dict:
-            table = TargetTable
+            table = named
         else:
             field = next((f for n, f in table.model_fields.items() if part in (n, f.alias)), None)
             options = getattr(field.annotation, "__args__", (field.annotation,)) if field else ()

@@ -1,5 +1,7 @@
 """How to reach a device: this host first."""
 
+from edgekit.targets.devices.book import DeviceBook, DeviceBudgets, Listed
+from edgekit.targets.devices.cassette import Tape
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, Workplace, open_device
 from edgekit.targets.devices.names import DeviceName, parse
@@ -8,6 +10,6 @@ from edgekit.targets.devices.scheme import Scheme
 from edgekit.targets.devices.transport import RunnerSession, Transport
 
 __all__ = [
-    "Connection", "Device", "DeviceName", "DevicePool", "RunnerSession", "Scheme", "Transport",
-    "Workplace", "open_device", "parse",
+    "Connection", "Device", "DeviceBook", "DeviceBudgets", "DeviceName", "DevicePool", "Listed",
+    "RunnerSession", "Scheme", "Tape", "Transport", "Workplace", "open_device", "parse",
 ]  # fmt: skip

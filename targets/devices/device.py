@@ -22,27 +22,38 @@ from edgekit.types import Json, Progress, Silent
 class Workplace:
     """What opening a device needs of the host.
 
-    Requests and the like lie in ``folder``, runners write to ``log``.
+    Requests and the like lie in ``folder``, runners write to ``log``. ``benchmark_model`` is the
+    path of the platform's own benchmark, where one is named.
     """
 
     folder: Path
     log: Path
     limits: Limits
     progress: Progress
+    benchmark_model: str = ""
 
 
 @dataclass(frozen=True)
 class Device:
-    """What ``--device`` names: its name, the runtime and its version, and how it is reached."""
+    """What ``--device`` names: its name, the runtime and its version, and how it is reached.
+
+    ``transport`` is as in its :class:`DeviceName`; ``address`` what the name stands for, where it
+    is one of the user's own; ``emulated`` how that is known, where no latency is the device's.
+    """
 
     name: str
     runtime: str
     version: str
     reached: Transport
+    transport: str = "local"
+    address: str = ""
+    emulated: str = ""
 
     def facts(self) -> Mapping[str, Json]:
         """What the machine is, with the runtime."""
-        return {**self.reached.facts(), "runtime": self.runtime, "version": self.version}
+        stated = {"emulated": self.emulated} if self.emulated else {}
+        about = {"runtime": self.runtime, "version": self.version}
+        return {**stated, **self.reached.facts(), **about}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
         """What changes there: temperature, frequency, load, counters."""
@@ -71,7 +82,7 @@ class Device:
 
 def open_device(
     name: str, folder: Path, log: Path, limits: Limits | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, benchmark_model: str = "",
 ) -> Device:  # fmt: skip
     """The device of a name; requests lie in ``folder``, runners write to ``log``.
 
@@ -80,7 +91,8 @@ def open_device(
     :class:`DeviceError` where there is no such device, its runtime is not installed, or the release
     cannot be had there.
     """
-    parsed, place = parse(name), Workplace(folder, log, limits or Limits(), progress or Silent())
+    parsed = parse(name)
+    place = Workplace(folder, log, limits or Limits(), progress or Silent(), benchmark_model)
     if parsed.address:
         return scheme_of(name).open(parsed, place)
     return _open_local(parsed, place)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets.devices import environment
+from edgekit.targets.devices.book import DeviceBook
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.names import ALONE, DeviceName, parse
 from edgekit.targets.devices.proof import PATIENCE, prove
@@ -27,7 +29,8 @@ MISSING = "EK-DEVICE-002"
 class Entry:
     """One device: whether it works now, the runtime's version, and why not and what to do.
 
-    ``name`` is what ``--device`` takes; ``environment`` the folder of a release's own environment.
+    ``name`` is what ``--device`` takes; ``environment`` the folder of a release's own environment;
+    ``address`` what the name stands for, where it is one of the user's own.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Entry:
     version: str
     message: str
     environment: str = ""
+    address: str = ""
 
 
 def known() -> tuple[DeviceName, ...]:
@@ -44,18 +48,34 @@ def known() -> tuple[DeviceName, ...]:
     return (*installed, *(one.name for one in environment.made()))
 
 
-def inventory(names: Sequence[str] = ()) -> tuple[Entry, ...]:
+def inventory(names: Sequence[str] = (), book: DeviceBook | None = None) -> tuple[Entry, ...]:
     """Try devices by name, without any all that are known. Nothing is installed.
 
-    Raises :class:`DeviceError` where a name is none.
+    The user's own of ``book`` are known, too. Raises :class:`DeviceError` where a name is none.
     """
-    chosen = tuple(parse(name) for name in names) or known()
+    book = book or DeviceBook()
+    named = book.expand(names) or (
+        *(one.text for one in known()),
+        *(one.name for one in book.listed.values() if not one.members),
+    )
     with (
         tempfile.TemporaryDirectory(prefix="edgekit-devices-") as folder,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        paths = [Path(folder) / str(number) for number in range(len(chosen))]
-        return tuple(pool.map(examine, chosen, paths))
+        paths = [Path(folder) / str(number) for number in range(len(named))]
+        return tuple(pool.map(partial(_listed, book), named, paths))
+
+
+def _listed(book: DeviceBook, name: str, folder: Path) -> Entry:
+    """A device under its own name; one of the user's that is none of ours is a row, too."""
+    listed = book.find(name)
+    if listed.name == listed.address:
+        return examine(listed.device, folder)
+    try:
+        found = examine(listed.device, folder)
+    except DeviceError as error:
+        found = Entry(name, listed.runtime, Status.UNAVAILABLE, "", _reason(error))
+    return replace(found, name=name, address=listed.address)
 
 
 def examine(name: DeviceName, folder: Path) -> Entry:

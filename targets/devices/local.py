@@ -57,6 +57,8 @@ class LocalDevice:
         self._limits = limits or Limits()
         self._runners = runners
         self._python = python
+        # What runs now, for another thread that closes the device.
+        self._processes: set[subprocess.Popen[Any]] = set()
 
     def facts(self) -> Mapping[str, Json]:
         """What this machine is, and the Python that runners run in."""
@@ -82,7 +84,10 @@ class LocalDevice:
         return time.monotonic()
 
     def close(self) -> None:
-        """There is no connection to end."""
+        """End what still runs."""
+        for process in tuple(self._processes):
+            if process.poll() is None:
+                end_group(process)
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; the runner's result.
@@ -118,10 +123,12 @@ class LocalDevice:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
                     start_new_session=True,
                 )  # fmt: skip
+            self._processes.add(process)
             try:
                 self._wait(process, request, Limits(seconds, self._limits.bytes))
             finally:
                 end_group(process)
+                self._processes.discard(process)
             if not answered.exists():
                 raise crashed(process.returncode, request, self._log)
             return checked(json.loads(answered.read_text()), request)
@@ -133,7 +140,9 @@ class LocalDevice:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = self._command(request, "--serve")
-        return Session(command, request, self._log, self._limits, self._environment())
+        session = Session(command, request, self._log, self._limits, self._environment())
+        self._processes = {p for p in self._processes if p.poll() is None} | {session.process}
+        return session
 
     def _environment(self) -> dict[str, str]:
         return surroundings(isolated=self._python is not None)
@@ -177,7 +186,7 @@ class Session:
     ) -> None:  # fmt: skip
         self._request, self._log, self._limits = request, log, limits
         with log.open("ab") as stderr:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 env=environment, start_new_session=True, text=True,
             )  # fmt: skip
@@ -197,14 +206,14 @@ class Session:
 
     def close(self) -> None:
         """End the runner."""
-        end_group(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
+        end_group(self.process)
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
     def _send(self, message: Mapping[str, Json]) -> None:
-        pipe: IO[str] | None = self._process.stdin
+        pipe: IO[str] | None = self.process.stdin
         assert pipe is not None  # noqa: S101
         try:
             pipe.write(json.dumps(message) + "\n")
@@ -213,20 +222,20 @@ class Session:
             raise self._ended() from error
 
     def _receive(self) -> Mapping[str, Any]:
-        pipe: IO[str] | None = self._process.stdout
+        pipe: IO[str] | None = self.process.stdout
         assert pipe is not None  # noqa: S101
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         begin = time.monotonic()
         while not select.select([pipe], [], [], 0.5)[0]:
-            _check_limits(self._process, limits, begin, self._request)
+            _check_limits(self.process, limits, begin, self._request)
         line = pipe.readline()
         if not line:
             raise self._ended()
         return json.loads(line)  # type: ignore[no-any-return]
 
     def _ended(self) -> RunnerError:
-        end_group(self._process)
-        return crashed(self._process.returncode, self._request, self._log)
+        end_group(self.process)
+        return crashed(self.process.returncode, self._request, self._log)
 
 
 def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[str, str]:

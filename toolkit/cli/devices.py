@@ -15,6 +15,7 @@ from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 if TYPE_CHECKING:
+    from edgekit.targets.devices import DeviceBook
     from edgekit.targets.devices.inventory import Entry
 
 ABSENT = "absent"
@@ -46,10 +47,18 @@ def command(
 def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     from edgekit.targets.devices import inventory
 
-    found = inventory.inventory(names)
+    found = inventory.inventory(names, _book())
     _show(found, as_json, quiet)
     broken = names and any(one.status is not Status.PASSED for one in found)
     return int(ExitCode.UNAVAILABLE if broken else ExitCode.PASSED)
+
+
+def _book() -> DeviceBook:
+    """The user's own devices, with those of a project file that lies here."""
+    from edgekit.device_book import device_book
+    from edgekit.project import FILE, Project
+
+    return device_book(Project.load(FILE) if Path(FILE).is_file() else None)
 
 
 def _set_up(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
@@ -94,7 +103,7 @@ def _show(found: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:
     versions = max(len(one.version or ABSENT) for one in found)
     for one in found:
         mark = "ok" if one.status is Status.PASSED else one.status.value
-        about = [one.message, *filter(None, [one.environment])]
+        about = [one.message, *filter(None, [one.environment, one.address])]
         if one.name == f"local:{DEFAULT_RUNTIME}":
             about.append("the default: local")
         text = f"{one.name:<{width}}  {mark:<11}  {one.version or ABSENT:<{versions}}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.evaluation.latency import LAUNCHES, SECONDS, least_launches, noise_floor, paired
-from edgekit.evaluation.launches import SHORT_BLOCKS, Progress, Timed, collect
+from edgekit.evaluation.launches import SHORT_BLOCKS, Progress, Timed, clock_of, collect
 from edgekit.statistics import Interval, items_to_settle_scaled
 from edgekit.targets.devices.transport import Transport
 from edgekit.types import Measurement, Preprocess, Status
@@ -44,14 +43,15 @@ def calibrate(
     ValueError where six are not allowed, and what :func:`collect` raises.
     """
     least = least_launches(launches)
-    begin = time.monotonic()
+    clock = clock_of(local, [timed])
+    begin = clock()
     twin = replace(timed, id=f"{timed.id} again")
     samples = collect(
         local, [timed, twin], inputs, index, preprocess, launches, progress, SHORT_BLOCKS,
         apart=(twin.id,) if apart else (), seconds=limit, least=least,
     )  # fmt: skip
     ratio = paired(samples, twin.id, timed.id)
-    seconds = time.monotonic() - begin
+    seconds = clock() - begin
     return Calibration(noise_floor(ratio), ratio, len(samples[timed.id]), seconds)
 
 

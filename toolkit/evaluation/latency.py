@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgekit.evaluation.launches import (
     Progress,
     Samples,
     Timed,
+    clock_of,
     collect,
 )
 from edgekit.targets.devices.transport import Transport
@@ -86,14 +86,15 @@ def compare_latency(
     """
     first, *others = sides
     least = least_launches(launches)
-    begin = time.monotonic()
+    clock = clock_of(local, sides)
+    begin = clock()
     twin = replace(first, id=f"{first.id} again")
     shared = all(side.process == first.process for side in others)
     samples = collect(
         local, [first, *others, twin], inputs, index, preprocess, launches, progress,
         SHORT_BLOCKS, apart=() if shared else (twin.id,), seconds=limit, least=least,
     )  # fmt: skip
-    seconds = time.monotonic() - begin
+    seconds = clock() - begin
     floor = noise_floor(paired(samples, twin.id, first.id))
     reference = summarize(samples[first.id], RESAMPLES)
     return {

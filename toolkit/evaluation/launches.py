@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,6 @@ import psutil
 
 from edgekit.errors import ConnectionLost
 from edgekit.targets.devices import Device
-from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.types import Json, Preprocess
 
@@ -98,15 +96,22 @@ def collect(
     """
     found: dict[str, list[list[list[int]]]] = {model.id: [] for model in models}
     orders = [_rotated(models, number) for number in range(count)]
-    begin = time.monotonic()
+    clock = clock_of(local, models)
+    begin = clock()
     for at in range(0, count, TOGETHER):
-        if at >= least and (time.monotonic() - begin) * (at + TOGETHER) / at > seconds:
+        if at >= least and (clock() - begin) * (at + TOGETHER) / at > seconds:
             break
         opener = partial(_open, local, inputs, index, preprocess, apart)
         for taken in _together(opener, orders[at : at + TOGETHER], at, count, progress, pace):
             for name, blocks in taken.items():
                 found[name].append(blocks)
     return found
+
+
+def clock_of(local: Transport, models: Sequence[Timed]) -> Callable[[], float]:
+    """The clock by which models are timed: that of the first one's device."""
+    first = models[0].device
+    return local.now if first is None else first.now
 
 
 def _together(
@@ -171,7 +176,7 @@ def _open(
 def _core_of(model: Timed, host: int | None) -> int | None:
     """The core that a model is timed on, where this host's launches have the core ``host``."""
     device = model.device
-    return host if device is None or isinstance(device.reached, LocalDevice) else device.core()
+    return host if device is None or device.transport == "local" else device.core()
 
 
 def _core() -> int | None:

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 import edgekit
+from edgekit.device_book import device_book
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
 from edgekit.store import Artefact, Store, write_text, writing
-from edgekit.targets.devices import DevicePool, Workplace
+from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import (
     Advice,
@@ -41,13 +42,20 @@ DISTRIBUTIONS = (
 
 
 class Run:
-    """The context that stages work in. Leaving it ends every process it started."""
+    """The context that stages work in. Leaving it ends every process it started.
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    ``name`` is that of its folder; ``book`` the devices that the user has named, by default those
+    of the project and of the user's own file; ``tape`` records them, or plays them back.
+    """
+
+    def __init__(
+        self, plan: Plan, progress: Progress, *, name: str = "", book: DeviceBook | None = None,
+        tape: Tape | None = None,
+    ) -> None:  # fmt: skip
         self.plan = plan
         self.project = plan.project
         self.progress = progress
-        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+        self.id = name or f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.home = plan.output / ".edgekit"
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"
@@ -57,7 +65,9 @@ class Run:
         self.worker = Worker(self.log, progress, self.limits)
         self.device = LocalDevice(self.home / "requests", self.log, self.limits)
         self.devices = DevicePool(
-            Workplace(self.home / "requests", self.log, self.limits, progress)
+            Workplace(self.home / "requests", self.log, self.limits, progress),
+            device_book(self.project) if book is None else book,
+            tape,
         )
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []

@@ -17,7 +17,8 @@ class Measured:
 
     ``status`` is passed where it answered every item, incompatible where the runtime cannot run
     it, unavailable where the device is not there; ``problem`` says why. ``batch`` and
-    ``processes`` are how its ``items`` were answered in ``seconds``.
+    ``processes`` are how its ``items`` were answered in ``seconds``. ``address`` is what the
+    device's name stands for, where it is one of the user's own.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Measured:
     batch: int = 0
     processes: int = 0
     seconds: float = 0.0
+    address: str = ""
 
 
 @dataclass(frozen=True)

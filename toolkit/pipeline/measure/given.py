@@ -20,7 +20,6 @@ from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.project import Project
-from edgekit.targets.devices import parse
 from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
 
 
@@ -60,8 +59,7 @@ def obtained(
     Raises where a model cannot be read, a device's name is none, or the first is not there: without
     ``strict``, where none is.
     """
-    for device in devices:
-        parse(device)
+    devices = run.devices.expand(devices)
     found: list[Given] = []
     missing: DeviceError | None = None
     for source in sources:
@@ -78,7 +76,7 @@ def obtained(
                 id=subject.id, source=source, device=subject.device.name,
                 runtime=subject.device.runtime, version=subject.device.version,
                 bytes=subject.model.bytes, sha256=subject.model.digest,
-                status=Status.NOT_EVALUATED,
+                status=Status.NOT_EVALUATED, address=subject.device.address,
             )  # fmt: skip
             found.append(Given(facts, subject))
     if missing is not None and all(one.subject is None for one in found):

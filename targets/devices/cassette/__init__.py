@@ -1,0 +1,5 @@
+"""Cassettes: all that was asked of devices and what they answered, in one file."""
+
+from edgekit.targets.devices.cassette.tape import Tape
+
+__all__ = ["Tape"]

@@ -1,0 +1,31 @@
+"""What a run does with its devices: uses them, records them, or has them played back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from edgekit.targets.devices.device import Device
+from edgekit.types import Json
+
+
+class Tape:
+    """Devices as they are: nothing is recorded. ``id`` tells records apart, empty without one."""
+
+    id = ""
+
+    def expand(
+        self, names: Sequence[str], expand: Callable[[Sequence[str]], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """The devices that names stand for, by the book's ``expand``."""
+        return expand(names)
+
+    def open(self, name: str, reach: Callable[[], Device]) -> Device:  # noqa: ARG002
+        """The device of a name, which ``reach`` would reach."""
+        return reach()
+
+    def host(self, facts: Callable[[], Mapping[str, Json]]) -> Mapping[str, Json]:
+        """What the machine is that edgekit runs on."""
+        return facts()
+
+    def finish(self) -> None:
+        """The command has come to its end, or to an error of its own."""

@@ -1,0 +1,76 @@
+"""``[devices.NAME]``: devices and groups of them under names of the user's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from edgekit.project_table import Table
+from edgekit.project_units import Nanoseconds, Size, parse_unit
+from edgekit.targets.runners import RUNNERS
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+
+
+def parse_seconds(text: Any) -> float:
+    """A duration such as ``10 min``, in seconds. Raises ValueError."""
+    return parse_unit(text, MILLISECONDS, "duration") / 1000
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds)]
+
+
+class DeviceBudgetsTable(Table):
+    latency_p50: Nanoseconds | None = None
+    latency_p95: Nanoseconds | None = None
+    memory: Size | None = None
+    arena: Size | None = None
+
+
+class DeviceTable(Table):
+    """One device by its address, or a group of devices by their names."""
+
+    address: str | None = None
+    runtime: str | None = None
+    members: tuple[str, ...] = ()
+    budgets: DeviceBudgetsTable = DeviceBudgetsTable()
+    emulated: bool = False
+    benchmark_model: Path | None = None
+    attempts: int = Field(default=1, ge=1)
+    time_limit: Seconds | None = Field(default=None, gt=0)
+
+    @field_validator("members", mode="after")
+    @classmethod
+    def _members_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"{twice!r} is named twice")
+        return names
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> DeviceTable:
+        if (self.address is None) == (not self.members):
+            raise ValueError("a device has an address, a group has members: say one of the two")
+        if self.members and (more := sorted(self.model_fields_set - {"members"})):
+            raise ValueError(f"{more[0]!r} belongs to a device, and this is a group of them")
+        return self
+
+
+def check_names(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
+    """Raises ValueError where a name is that of another device, or cannot be told from one."""
+    for name in tables:
+        if not NAME.fullmatch(name) or name in ("local", *RUNNERS):
+            raise ValueError(f"{name!r} cannot name a device: take letters, digits, . _ -")
+    return tables
+
+
+Devices = Annotated[dict[str, DeviceTable], AfterValidator(check_names)]
+
+
+class DeviceFile(Table):
+    """The user's own ``devices.toml``."""
+
+    devices: Devices = Field(default_factory=dict)

@@ -1,0 +1,50 @@
+"""Sizes, times and numbers as the project file writes them."""
+
+from __future__ import annotations
+
+import fractions
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
+
+
+def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
+    """A number with its unit, in the smallest unit. Raises :class:`ValueError`."""
+    match = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
+        if isinstance(text, str)
+        else None
+    )
+    if not match or match[2] not in units:
+        known = ", ".join(units)
+        raise ValueError(f"{text!r} is not a {what}: write a number and one of {known}")
+    return float(match[1]) * units[match[2]]
+
+
+def parse_size(text: Any) -> int:
+    """A size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
+    return round(parse_unit(text, SIZES, "size"))
+
+
+def parse_number(value: Any) -> float:
+    """A number, or a fraction such as ``1/255``. Raises ValueError."""
+    if isinstance(value, str):
+        try:
+            return float(fractions.Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{value!r} is not a number or a fraction such as 1/255") from None
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
+Number = Annotated[float, BeforeValidator(parse_number)]
