@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
-from edgekit.pipeline.measure import Asked, BenchOptions
+from edgekit.pipeline.measure import Asked, BenchJob, BenchOptions
 from edgekit.project import FILE, DataTable, Project, TargetTable
 from edgekit.report import benched, read, write
 from edgekit.report.measured import draw_worst
@@ -21,9 +22,9 @@ from edgekit.targets.bundles import Verified
 from edgekit.types import BenchReport, Compared, Evaluated, Progress, Report, Silent
 
 __all__ = [
-    "Asked", "BenchOptions", "BenchReport", "Compared", "Evaluated", "Linted", "Options",
-    "Report", "bench", "check", "compare", "compress", "convert", "evaluate", "init", "latest",
-    "lint_data", "verify",
+    "Asked", "BenchJob", "BenchOptions", "BenchReport", "Compared", "Evaluated", "Linted",
+    "Options", "Report", "bench", "check", "compare", "compress", "convert", "evaluate", "init",
+    "latest", "lint_data", "verify",
 ]  # fmt: skip
 
 
@@ -97,14 +98,16 @@ def compare(
 def bench(
     project: Project, sources: Sequence[str], asked: BenchOptions | None = None,
     options: Options | None = None, progress: Progress | None = None, table: Path | None = None,
+    executor: Executor | None = None,
 ) -> BenchReport:  # fmt: skip
     """Time models or bundles on every device asked for, and write ``bench.json`` into the run.
 
-    ``table`` is a CSV to write besides. Raises :class:`EdgekitError`; a failed budget is no error:
-    see ``BenchReport.verdict``.
+    ``table`` is a CSV to write besides. Devices on several machines are measured at once, each
+    machine's by a :class:`BenchJob` that ``executor`` carries; by default, threads. Raises
+    :class:`EdgekitError`; a failed budget is no error: see ``BenchReport.verdict``.
     """
     options, asked = options or Options(), asked or BenchOptions()
-    done = measure.bench(project, options, sources, asked, progress or Silent())
+    done = measure.bench(project, options, sources, asked, progress or Silent(), executor)
     root = (options.output or project.root).resolve()
     benched.write(done, root / ".edgekit" / "runs" / done.run, table)
     return done

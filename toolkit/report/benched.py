@@ -30,6 +30,8 @@ from edgekit.types import (
 
 SCHEMA_VERSION = 1
 WIDEST = 26
+# The place of this host.
+HERE = "local"
 OPERATORS = 10
 HEADINGS = (
     ("model", "device"), ("threads", "batch"), ("load", "first"), ("p50", "95 % interval"),
@@ -39,7 +41,7 @@ CSV = (
     "model", "device", "runtime", "version", "accelerators", "num_threads", "batch", "delegate",
     "inputs", "status", "init_ms", "warmup_first_ms", "warmup_avg_ms", "num_warmup_runs", "avg_ms",
     "min_ms", "max_ms", "median_ms", "median_low_ms", "median_high_ms", "std_ms", "p5_ms", "p90_ms",
-    "p95_ms", "p99_ms", "mad_ms", "num_runs", "peak_rss_bytes", "arena_bytes",
+    "p95_ms", "p99_ms", "mad_ms", "num_runs", "peak_rss_bytes", "arena_bytes", "address", "problem",
 )  # fmt: skip
 
 Line = tuple[str, str]
@@ -120,7 +122,8 @@ def _fields(one: Benched) -> dict[str, Json]:
         "model": one.source, "device": one.device, "runtime": one.runtime,
         "version": one.version, "accelerators": "CPU", "num_threads": one.threads,
         "batch": one.batch, "delegate": one.delegate, "inputs": one.inputs,
-        "status": one.status.value, **_milliseconds(one),
+        "status": one.status.value, **_milliseconds(one), "address": one.address,
+        "problem": one.problem,
     }  # fmt: skip
     if one.latency is not None:
         middle, latency = one.latency.p50, one.latency
@@ -155,6 +158,8 @@ def tables(done: BenchReport) -> Iterator[object]:
 
 def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
     where = one.device if "==" in one.device else f"{one.runtime} {one.version}".strip()
+    if one.address:
+        where = f"{one.device}: {where or words.shortened(one.address, WIDEST)}"
     head = ((words.shortened(one.id.partition(" on ")[0], WIDEST), where or one.device),
             (str(one.threads), str(one.batch)))  # fmt: skip
     if one.latency is None or one.phases is None:
@@ -204,15 +209,21 @@ def _operators(one: Benched) -> Iterator[Row]:
 
 def lines(done: BenchReport, verbose: bool = False) -> Iterator[Line]:
     """What to say below the table: what each row can tell, what disturbed it, the details."""
-    found = done.calibration
-    if found.value is not None:
-        yield f"A/A: this host tells differences from {100 * found.value:.1f} % on now", ""
-    else:
-        yield f"A/A calibration: unavailable, because {found.reason}", "dim"
+    for name, place in done.places.items():
+        own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""
+        yield _calibration(place.calibration, own)
     if any(one.inputs == "synthetic" and one.latency is not None for one in done.rows):
         yield "synthetic inputs were drawn: give real ones with --data", "dim"
     for one in done.rows:
         yield from _row_lines(one, verbose)
+
+
+def _calibration(found: Measurement, devices: str) -> Line:
+    if found.value is not None:
+        where = devices or "this host"
+        return f"A/A: {where} tells differences from {100 * found.value:.1f} % on now", ""
+    where = f" of {devices}" if devices else ""
+    return f"A/A calibration{where}: unavailable, because {found.reason}", "dim"
 
 
 def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
@@ -220,6 +231,10 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
         worst = max((d or 0.0 for d in one.selftest.differences.values()), default=0.0)
         shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
         yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
+    if one.address:
+        yield f"{one.id}: {one.device} is {one.address}", "dim"
+    for number, problem in enumerate(one.attempts, 1):
+        yield f"{one.id}: attempt {number} failed: {problem}", "yellow"
     if one.latency is not None:
         told = one.latency.power
         if told.value is not None:

@@ -3,6 +3,7 @@
 from edgekit.types.benched import (
     Benched,
     BenchMemory,
+    BenchPlace,
     BenchReport,
     Conditions,
     InputSource,
@@ -66,6 +67,7 @@ from edgekit.types.quantities import (
 __all__ = [
     "Advice",
     "BenchMemory",
+    "BenchPlace",
     "BenchReport",
     "Benched",
     "Bundle",

@@ -174,7 +174,9 @@ class SelfTest:
 class Benched:
     """One model on one device with so many threads. ``problem`` says why nothing was measured.
 
-    ``inputs`` says where the items came from; synthetic ones were drawn.
+    ``inputs`` says where the items came from; synthetic ones were drawn. ``address`` is what the
+    device's name stands for, where it is one of the user's own, ``place`` the machine that it
+    shares with others. ``attempts`` are the problems of those before this one.
     """
 
     id: str
@@ -198,14 +200,27 @@ class Benched:
     sustained: Sustained | None = None
     profile: Profile | None = None
     mlperf_tiny: MLPerfTiny | None = None
+    address: str = ""
+    place: str = ""
+    attempts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BenchPlace:
+    """One machine of a bench: its devices, what it is, and its A/A calibration."""
+
+    devices: tuple[str, ...]
+    facts: Mapping[str, Json]
+    calibration: Measurement
 
 
 @dataclass(frozen=True)
 class BenchReport:
     """A whole ``edgekit bench``: a row per model, device and number of threads.
 
-    ``calibration`` is the smallest relative difference that this host can see now, by timing a
-    model against itself.
+    ``calibration`` is the smallest relative difference that can be seen now, by timing a model
+    against itself: here or, where nothing was timed here, in the first of ``places``. ``device`` is
+    what this host is.
     """
 
     run: str
@@ -216,3 +231,4 @@ class BenchReport:
     verdict: Verdict
     advice: tuple[Advice, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, BenchPlace] = field(default_factory=dict)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit import statistics
-from edgekit.errors import DeviceError, ProjectError, RunnerError
+from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import protocol
 from edgekit.evaluation.mlperf_tiny import SECONDS, perform
 from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import Job, Launch, Protocol, Taken
 from edgekit.evaluation.sustained import measured as as_measurement
 from edgekit.evaluation.sustained import sustain
-from edgekit.pipeline.measure import bench_budgets, bench_inputs, bench_memory, selftest
+from edgekit.pipeline.measure import bench_inputs, bench_memory, selftest
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
 from edgekit.pipeline.measure.calibrated import calibrated
@@ -29,21 +31,21 @@ from edgekit.pipeline.run import Run
 from edgekit.project import Project
 from edgekit.statistics.interval import two_sided_z
 from edgekit.store import Store
-from edgekit.targets.devices import parse
-from edgekit.targets.devices.agent.machine import host_facts
+from edgekit.targets.devices import DeviceBook
 from edgekit.types import (
     Benched,
-    BenchReport,
     Json,
     Measured,
     Measurement,
     Phases,
-    Progress,
     Status,
     SteadyLatency,
-    Verdict,
 )
 
+# A source, and a device's name; without one, the default for that source.
+Pair = tuple[str, str | None]
+# A runner that crashed or hung may not do so again; one that refuses a model will.
+MENDED = ("EK-RUNNER-001", "EK-RUNNER-003")
 LEVEL = 0.95
 POWER = 0.8
 WIDEST_UINT32 = 2**32
@@ -102,52 +104,104 @@ class Entry:
         return Job(row.id, subject.device, request)
 
 
-def bench(
-    project: Project, options: Options, sources: Sequence[str], asked: BenchOptions,
-    progress: Progress,
-) -> BenchReport:  # fmt: skip
-    """Measure every model on every device with every number of threads.
+@dataclass(frozen=True)
+class PlaceBench:
+    """What was found on the devices of one machine.
 
-    A model is a ``.tflite`` file anywhere, a bundle, or what TensorFlow runs on
-    ``local:tensorflow``. What cannot be measured is a row that says why. Raises
-    :class:`EdgekitError`.
+    ``samples`` has the nanoseconds of every run of each row, where it was timed.
     """
-    if asked.max_slowdown is not None and asked.baseline is None:
-        hint = "give an earlier bench.json with --baseline"
-        raise ProjectError("EK-PROJECT-060", "--max-slowdown has nothing to compare with", hint)
-    if asked.baseline is not None:
-        bench_budgets.read(asked.baseline)
-    unpacked = _unpacked(project, options, sources)
-    options = replace(options, evaluate=project.data.evaluate is not None)
-    first = str(unpacked[sources[0]].model) if sources[0] in unpacked else sources[0]
-    with Run(Plan.of(_about(project, first), options), progress) as run:
-        with run.stage("models"):
-            entries = _entries(run, sources, unpacked, asked)
-        with run.stage("self-test"):
-            entries = tuple(_tested(one) for one in entries)
-        calibration = Measurement.unavailable("1", "it was not asked for")
-        if asked.calibrate:
-            with run.stage("calibrate"):
-                calibration = calibrated(run, entries)
-        with run.stage("latency"):
-            rows = _timed(run, entries, asked)
-        with run.stage("details"):
-            rows = tuple(
-                _detailed(run, one, row, asked) for one, row in zip(entries, rows, strict=True)
+
+    rows: tuple[Benched, ...]
+    facts: Mapping[str, Json]
+    calibration: Measurement
+    samples: tuple[npt.NDArray[Any] | None, ...] = ()
+
+
+def bench_place(
+    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
+    strict: bool,
+) -> PlaceBench:  # fmt: skip
+    """Measure models on devices, source and name each, that share a machine: rows take turns.
+
+    A device that fails is tried again as often as its user says. With ``strict``, one that is not
+    there is an error; else, as all that cannot be measured, a row that says why.
+    """
+    most = {device: run.devices.book.attempts(device) for _, device in pairs}
+    found: dict[Pair, tuple[Benched, ...]] = {}
+    told = PlaceBench((), {}, Measurement.unavailable("1", "it was not asked for"))
+    left, attempt = list(pairs), 0
+    while left:
+        attempt += 1
+        last = strict and all(attempt >= most[device] for _, device in left)
+        told, rows = _attempt(run, left, unpacked, asked, last, told)
+        for pair in left:
+            earlier = tuple(
+                text for row in found.get(pair, ()) for text in (*row.attempts, row.problem) if text
             )
-        report = _report(run, rows, calibration, asked)
-        verdict = bench_budgets.judge(
-            rows, report.device, calibration, asked.max_latency, asked.max_slowdown, asked.baseline
+            found[pair] = tuple(
+                replace(row, attempts=tuple(dict.fromkeys(earlier)))
+                for row in rows
+                if (row.source, row.device) == (pair[0], pair[1] or row.device)
+            )
+        left = [
+            pair
+            for pair in left
+            if attempt < most[pair[1]] and any(_passing(row) for row in found[pair])
+        ]
+        for name in {device for _, device in left if device is not None}:
+            run.devices.forget(name)
+    return replace(told, rows=tuple(row for pair in pairs for row in found[pair]))
+
+
+def _attempt(
+    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
+    strict: bool, told: PlaceBench,
+) -> tuple[PlaceBench, tuple[Benched, ...]]:  # fmt: skip
+    """The rows of these models and devices, and what is known of their machine by now."""
+    with run.stage("models"):
+        entries = _entries(run, pairs, unpacked, asked, strict)
+        facts = told.facts or _facts(entries)
+    with run.stage("self-test"):
+        entries = tuple(_tested(one) for one in entries)
+    calibration = told.calibration
+    if asked.calibrate and calibration.value is None:
+        with run.stage("calibrate"):
+            calibration = calibrated(run, entries)
+    with run.stage("latency"):
+        rows = _timed(run, entries, asked)
+    with run.stage("details"):
+        rows = tuple(
+            _detailed(run, one, row, asked) for one, row in zip(entries, rows, strict=True)
         )
-        return replace(report, verdict=verdict)
+    return replace(told, facts=facts, calibration=calibration), rows
 
 
-def _about(project: Project, source: str) -> Project:
+def _passing(row: Benched) -> bool:
+    """Whether a row failed in a way that another attempt may mend: not by what it was asked."""
+    code = row.problem.partition(" ")[0]
+    return row.status is Status.UNAVAILABLE or code in MENDED
+
+
+def _facts(entries: Sequence[Entry]) -> Mapping[str, Json]:
+    """What the machine is, as the first device there tells it."""
+    for entry in entries:
+        if entry.subject is not None:
+            try:
+                return entry.subject.device.reached.facts()
+            except DeviceError:
+                continue
+    return {}
+
+
+def about_source(project: Project, source: str) -> Project:
     table = project.model.model_copy(update={"source": source})
     return measured(project).model_copy(update={"model": table})
 
 
-def _unpacked(project: Project, options: Options, sources: Sequence[str]) -> Mapping[str, Unpacked]:
+def unpack_bundles(
+    project: Project, options: Options, sources: Sequence[str]
+) -> Mapping[str, Unpacked]:
+    """The bundles among the sources, verified. Raises :class:`BundleError`."""
     store = Store((options.output or project.root).resolve() / ".edgekit" / "store")
     return {
         source: bench_inputs.unpack(project.root / source, store)
@@ -157,29 +211,30 @@ def _unpacked(project: Project, options: Options, sources: Sequence[str]) -> Map
 
 
 def _entries(
-    run: Run, sources: Sequence[str], unpacked: Mapping[str, Unpacked], asked: BenchOptions
-) -> tuple[Entry, ...]:
+    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
+    strict: bool,
+) -> tuple[Entry, ...]:  # fmt: skip
     """Every row, as far as its model and its device are there."""
-    for name in asked.devices:
-        parse(name)
     found: list[Entry] = []
-    alone = len(sources) * max(len(asked.devices), 1) == 1
-    for source in sources:
+    feeds: dict[str, Feed] = {}
+    for source, device in pairs:
         path = str(unpacked[source].model) if source in unpacked else source
-        about = run.about(Plan.of(_about(run.project, path), run.plan.options))
-        feed: Feed | None = None
-        for device in asked.devices or (None,):
-            try:
-                subject = subject_of(about, path, device)
-            except DeviceError as error:
-                if alone:
-                    raise
-                found.append(Entry(_absent(source, device or "", error)))
-                continue
-            feed = feed or _feed(about, subject, unpacked.get(source))
-            rows = [_entry(source, subject, feed, count, asked) for count in asked.threads]
-            found += [replace(row, bundle=unpacked.get(source)) for row in rows]
-    return _named(found, asked)
+        about = run.about(Plan.of(about_source(run.project, path), run.plan.options))
+        try:
+            subject = subject_of(about, path, device)
+        except DeviceError as error:
+            if strict:
+                raise
+            found.append(Entry(absent(run.devices.book, source, device or "", error)))
+            continue
+        if source not in feeds:
+            feeds[source] = _feed(about, subject, unpacked.get(source))
+        rows = [_entry(source, subject, feeds[source], count, asked) for count in asked.threads]
+        found += [replace(row, bundle=unpacked.get(source)) for row in rows]
+    names = named([entry.row for entry in found], asked)
+    return tuple(
+        replace(one, row=replace(one.row, id=name)) for one, name in zip(found, names, strict=True)
+    )
 
 
 def _feed(run: Run, subject: Subject, bundle: Unpacked | None) -> Feed:
@@ -193,28 +248,28 @@ def _entry(source: str, subject: Subject, feed: Feed, threads: int, asked: Bench
         id="", source=source, device=subject.device.name, runtime=subject.device.runtime,
         version=subject.device.version, threads=threads or os.cpu_count() or 1, batch=asked.batch,
         delegate=asked.delegate or "", bytes=subject.model.bytes, sha256=subject.model.digest,
-        inputs=feed.source,
+        inputs=feed.source, address=subject.device.address,
     )  # fmt: skip
     return Entry(row, subject, feed, asked.arena)
 
 
-def _absent(source: str, device: str, error: DeviceError) -> Benched:
+def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
+    """The row of a device that is not there."""
     status = Status.INCOMPATIBLE if error.code == "EK-DEVICE-014" else Status.UNAVAILABLE
-    return Benched("", source, device, status=status, problem=problem(error))
+    listed = book.listed.get(device)
+    where = listed.address if listed else ""
+    return Benched("", source, device, status=status, problem=problem(error), address=where)
 
 
-def _named(entries: Sequence[Entry], asked: BenchOptions) -> tuple[Entry, ...]:
+def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
     """Ids that differ: the file's name, the device, and the threads where there are several."""
     several = len(asked.threads) > 1
     names: dict[int, list[str]] = {}
-    for count in {entry.row.threads for entry in entries}:
-        rows = [entry.row for entry in entries if entry.row.threads == count]
+    for count in {row.threads for row in rows}:
+        alike = [row for row in rows if row.threads == count]
         suffix = f", {count} thread{'s' if count > 1 else ''}" if several else ""
-        names[count] = [name + suffix for name in told_apart(rows, bool(asked.devices))]
-    return tuple(
-        replace(entry, row=replace(entry.row, id=names[entry.row.threads].pop(0)))
-        for entry in entries
-    )
+        names[count] = [name + suffix for name in told_apart(alike, bool(asked.devices))]
+    return [names[row.threads].pop(0) for row in rows]
 
 
 def _tested(entry: Entry) -> Entry:
@@ -234,14 +289,14 @@ def _tested(entry: Entry) -> Entry:
 def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Benched, ...]:
     jobs = [entry.job() for entry in entries if entry.subject is not None]
     taken = protocol.measure(jobs, asked.protocol, run.progress.update)
-    rows = []
-    for number, entry in enumerate(entries):
+    rows: list[Benched] = []
+    for entry in entries:
         found = taken.get(entry.row.id)
         row = entry.row
         if found is not None and found.error is not None:
             row = replace(row, **_failed(found.error))
         elif found is not None:
-            row = _summary(run, row, found, number)
+            row = _summary(run, row, found)
         rows.append(row)
     return tuple(rows)
 
@@ -252,14 +307,15 @@ def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
     return {"status": status, "problem": problem(error)}
 
 
-def _summary(run: Run, row: Benched, taken: Taken, number: int) -> Benched:
+def _summary(run: Run, row: Benched, taken: Taken) -> Benched:
     launches = taken.launches
     conditions = taken.watch.found([launch.runs for launch in launches])
     phases = _phases(launches)
     if not phases.settled:
         notes = (*conditions.notes, "the warm-up ended before its drift did")
         conditions = replace(conditions, notes=notes)
-    path = run.folder / "latency" / f"{number}.npy"
+    folder = run.folder / "latency"
+    path = folder / f"{len(list(folder.glob('*.npy')))}.npy"
     return replace(
         row,
         version=launches[0].version or row.version,
@@ -340,7 +396,9 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
         if asked.sustain:
             row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
         if asked.mlperf_tiny:
-            about = run.about(Plan.of(_about(run.project, entry.subject.source), run.plan.options))
+            about = run.about(
+                Plan.of(about_source(run.project, entry.subject.source), run.plan.options)
+            )
             accuracy = accuracy_of(about, entry.subject, entry.feed, asked.metric_output)
             found = perform(job, asked.protocol, accuracy, update, asked.window)
             row = replace(row, mlperf_tiny=found)
@@ -358,17 +416,3 @@ def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> M
     given = scored(run, answered(run, given, feed.items, subject.model, asked), feed.items, asked)
     found = given.measured
     return found.metric or Measurement.unavailable("1", found.problem)
-
-
-def _report(
-    run: Run, rows: tuple[Benched, ...], calibration: Measurement, asked: BenchOptions
-) -> BenchReport:
-    settings: dict[str, Json] = {
-        **asdict(asked.protocol), "batch": asked.batch, "delegate": asked.delegate,
-        "arena": asked.arena, "sustain": asked.sustain, "max_latency": asked.max_latency,
-        "max_slowdown": asked.max_slowdown,
-    }  # fmt: skip
-    return BenchReport(
-        run=run.id, settings=settings, device=host_facts(), calibration=calibration, rows=rows,
-        verdict=Verdict(Status.PASSED, 0), versions=run.versions,
-    )  # fmt: skip

@@ -11,8 +11,19 @@ from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.statistics import Interval
-from edgekit.types import Benched, CheckResult, Json, Measurement, Status, Verdict
+from edgekit.targets.devices import DeviceBudgets
+from edgekit.types import (
+    Benched,
+    BenchPlace,
+    CheckResult,
+    Json,
+    Measurement,
+    Status,
+    Verdict,
+)
 
+# The place of this host.
+HERE = "local"
 # What two reports must agree on: elsewhere a ratio would compare machines, not models.
 SAME = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 
@@ -20,19 +31,30 @@ SAME = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 def judge(
     rows: Sequence[Benched], device: Mapping[str, Json], calibration: Measurement,
     max_latency: float | None, max_slowdown: float | None, baseline: Path | None,
+    places: Mapping[str, BenchPlace] | None = None,
+    budgets: Mapping[str, DeviceBudgets] | None = None,
 ) -> Verdict:  # fmt: skip
     """Every row by every budget; an absent row counts by its status.
 
     ``max_latency`` in nanoseconds, of the median; ``max_slowdown`` a share of the baseline's.
-    Raises :class:`ProjectError` where the baseline is no such report.
+    ``device`` and ``calibration`` are those of rows whose machine is not among ``places``;
+    ``budgets`` are those of single devices, by name. Raises :class:`ProjectError` where the
+    baseline is no such report.
     """
     checks = list(_absences(rows))
-    measured = [row for row in rows if row.latency is not None]
-    if max_latency is not None:
-        checks += [_latency(row, max_latency, calibration) for row in measured]
-    if baseline is not None and max_slowdown is not None:
-        document = read(baseline)
-        checks += [_slowdown(row, device, document, max_slowdown, calibration) for row in measured]
+    document = read(baseline) if baseline is not None and max_slowdown is not None else None
+    for row in rows:
+        if row.latency is None:
+            continue
+        place = (places or {}).get(row.place)
+        noise = place.calibration if place else calibration
+        if max_latency is not None:
+            checks.append(_latency(row, max_latency, noise))
+        if document is not None and max_slowdown is not None:
+            facts = place.facts if place and row.place != HERE else device
+            checks.append(_slowdown(row, facts, document, max_slowdown, noise))
+        if (own := (budgets or {}).get(row.device)) is not None:
+            checks += _own(row, own, noise)
     status = worst(check.status for check in checks)
     return Verdict(status, int(EXIT_CODES[status]), tuple(checks))
 
@@ -59,10 +81,38 @@ def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
             yield CheckResult("runs", row.id, "", row.status, row.problem)
 
 
-def _latency(row: Benched, limit: float, calibration: Measurement) -> CheckResult:
+def _own(row: Benched, budgets: DeviceBudgets, noise: Measurement) -> Iterator[CheckResult]:
+    """A row by the budgets of its own device."""
     assert row.latency is not None  # noqa: S101
-    found = widened(_interval(row.latency.p50), calibration)
-    return _decided("latency", row, found, limit, f"{limit / 1e6:g} ms", "ms", 1e6)
+    if budgets.latency_p50 is not None:
+        yield _latency(row, budgets.latency_p50, noise, "latency_p50")
+    if budgets.latency_p95 is not None:
+        yield _latency(row, budgets.latency_p95, noise, "latency_p95")
+    for name, limit in (("memory", budgets.memory), ("arena", budgets.arena)):
+        if limit is not None:
+            yield _held(row, name, limit)
+
+
+def _held(row: Benched, name: str, limit: int) -> CheckResult:
+    shown = f"{limit:,} bytes"
+    found = None
+    if row.memory is not None:
+        found = row.memory.arena if name == "arena" else row.memory.peak_rss
+    if found is None or found.value is None:
+        why = found.reason if found else "it was not measured"
+        message = f"unavailable, because {why}"
+        return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
+    status = Status.PASSED if found.value <= limit else Status.FAILED
+    return CheckResult(name, row.id, "", status, f"{found.value:,.0f} bytes", shown)
+
+
+def _latency(
+    row: Benched, limit: float, calibration: Measurement, name: str = "latency"
+) -> CheckResult:
+    assert row.latency is not None  # noqa: S101
+    figure = row.latency.p95 if name == "latency_p95" else row.latency.p50
+    found = widened(_interval(figure), calibration)
+    return _decided(name, row, found, limit, f"{limit / 1e6:g} ms", "ms", 1e6)
 
 
 def _slowdown(
@@ -72,18 +122,20 @@ def _slowdown(
     assert row.latency is not None  # noqa: S101
     shown = f"+{100 * limit:g} %"
 
-    def undecided(message: str) -> CheckResult:
+    def un_decided(message: str) -> CheckResult:
         return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown)
 
-    other = [one for name in SAME if (one := _unlike(name, device, document["device"]))]
+    there = document.get("places", {}).get(row.place, {})
+    before_facts = there["facts"] if there and row.place != HERE else document["device"]
+    other = [one for name in SAME if (one := _unlike(name, device, before_facts))]
     if other:
-        return undecided(f"the baseline is of another machine: {', '.join(other)}")
+        return un_decided(f"the baseline is of another machine: {', '.join(other)}")
     mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
     twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
     if len(twins) != 1:
-        return undecided("the baseline has no such row: model, device, threads, batch, delegate")
+        return un_decided("the baseline has no such row: model, device, threads, batch, delegate")
     before = _interval(Measurement(**twins[0]["latency"]["p50"]))
-    noises = [calibration, Measurement(**document["calibration"])]
+    noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     found = ratio(_interval(row.latency.p50), before)
     for noise in noises:
         found = widened(found, noise)

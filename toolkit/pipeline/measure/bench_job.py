@@ -1,0 +1,119 @@
+"""A bench on the devices of one machine, as data: what is done on other hosts, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.evaluation.protocol import Protocol
+from edgekit.pipeline.measure.bench import (
+    BenchOptions,
+    PlaceBench,
+    about_source,
+    bench_place,
+    unpack_bundles,
+)
+from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.run import Run
+from edgekit.project import Project
+from edgekit.targets.devices import DeviceBook, DeviceBudgets, Listed, Tape
+from edgekit.types import Json, Progress, Silent
+
+# What a bench takes of a project.
+TABLES = {"schema_", "model", "data", "evaluate", "limits"}
+
+
+@dataclass(frozen=True)
+class BenchJob:
+    """Models or bundles on the ``devices`` of one ``place``, which take turns.
+
+    ``project`` is tables of a project file, whose paths count from ``root``; what is left goes
+    below ``output``, into the folder of ``run``. A job is complete: it needs no book of devices.
+    """
+
+    place: str
+    sources: tuple[str, ...]
+    devices: tuple[Listed, ...]
+    asked: BenchOptions
+    project: Mapping[str, Json]
+    root: str
+    output: str
+    run: str
+    trust: bool = False
+
+    @property
+    def label(self) -> str:
+        """The devices, for people."""
+        return ", ".join(one.name for one in self.devices)
+
+    def to_json(self) -> dict[str, Json]:
+        """The job as JSON can carry it."""
+        baseline = self.asked.baseline
+        asked = {**asdict(self.asked), "baseline": str(baseline) if baseline else None}
+        return {**asdict(self), "asked": asked}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Json]) -> BenchJob:
+        """The job of :meth:`to_json`."""
+        asked = dict(found["asked"])
+        asked |= {name: tuple(asked[name]) for name in ("devices", "threads")}
+        asked["protocol"] = Protocol(**asked["protocol"])
+        asked["baseline"] = Path(asked["baseline"]) if asked["baseline"] else None
+        devices = tuple(
+            Listed(**{
+                **one, "members": tuple(one["members"]), "budgets": DeviceBudgets(**one["budgets"]),
+            })
+            for one in found["devices"]
+        )  # fmt: skip
+        return cls(**{
+            **found, "sources": tuple(found["sources"]), "devices": devices,
+            "asked": BenchOptions(**asked),
+        })  # fmt: skip
+
+
+def tables_of(project: Project) -> dict[str, Json]:
+    """What a job takes of a project, as its file would have it."""
+    found: dict[str, Any] = project.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, include=TABLES
+    )
+    if (held := found.get("limits", {}).get("memory")) is not None:
+        found["limits"]["memory"] = f"{held} B"
+    return found
+
+
+def perform(
+    job: BenchJob, progress: Progress | None = None, tape: Tape | None = None,
+    began: Callable[[Run], None] | None = None,
+) -> PlaceBench:  # fmt: skip
+    """Do a job here: its rows, what the machine of its devices is, and every run's time.
+
+    ``began`` is given the run, whose devices may be closed from another thread. A device that
+    fails is a row. Raises :class:`EdgekitError` where a model or the data cannot be read.
+    """
+    project = Project.parse(dict(job.project), Path(job.root))
+    options = Options(
+        output=Path(job.output), trust=job.trust, evaluate=project.data.evaluate is not None
+    )
+    unpacked = unpack_bundles(project, options, job.sources)
+    source = job.sources[0]
+    first = str(unpacked[source].model) if source in unpacked else source
+    book = DeviceBook({one.name: one for one in job.devices})
+    plan = Plan.of(about_source(project, first), options)
+    asked = replace(job.asked, devices=tuple(book.listed))
+    with Run(plan, progress or Silent(), name=job.run, book=book, tape=tape) as run:
+        if began is not None:
+            began(run)
+        pairs = [(source, device) for source in job.sources for device in book.listed]
+        found = bench_place(run, pairs, unpacked, asked, strict=False)
+    return with_samples(found)
+
+
+def with_samples(found: PlaceBench) -> PlaceBench:
+    """What was found, with the times that lie in files: the host that asks may not have them."""
+    paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in found.rows]
+    samples = tuple(np.load(path) if path is not None else None for path in paths)
+    return replace(found, samples=samples)

@@ -1,0 +1,289 @@
+"""``edgekit bench`` on any number of devices: each machine's by themselves, all machines at once.
+
+A bench of one machine is a :class:`BenchJob`, which any :class:`concurrent.futures.Executor` may
+carry elsewhere; here, it is a thread. Devices of one machine take turns.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.device_book import device_book
+from edgekit.errors import DeviceError, EdgekitError, ProjectError
+from edgekit.pipeline.measure import bench_budgets
+from edgekit.pipeline.measure.bench import (
+    BenchOptions,
+    Pair,
+    PlaceBench,
+    about_source,
+    absent,
+    bench_place,
+    named,
+    unpack_bundles,
+)
+from edgekit.pipeline.measure.bench_job import BenchJob, perform, tables_of
+from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.run import Run
+from edgekit.project import Project
+from edgekit.targets.devices import DeviceBook, Listed
+from edgekit.types import (
+    Benched,
+    BenchPlace,
+    BenchReport,
+    Json,
+    Measurement,
+    Progress,
+)
+
+HERE = "local"
+# Seconds that a job may take beyond what its devices may, before it is given up.
+GRACE = 120.0
+
+
+def bench(
+    project: Project, options: Options, sources: Sequence[str], asked: BenchOptions,
+    progress: Progress, executor: Executor | None = None,
+) -> BenchReport:  # fmt: skip
+    """Measure every model on every device with every number of threads.
+
+    A model is a ``.tflite`` file anywhere, a bundle, or what TensorFlow runs on
+    ``local:tensorflow``. What cannot be measured is a row that says why. ``executor`` carries the
+    jobs of the machines; by default, threads. Raises :class:`EdgekitError`.
+    """
+    if asked.max_slowdown is not None and asked.baseline is None:
+        hint = "give an earlier bench.json with --baseline"
+        raise ProjectError("EK-PROJECT-060", "--max-slowdown has nothing to compare with", hint)
+    if asked.baseline is not None:
+        bench_budgets.read(asked.baseline)
+    book = device_book(project)
+    unpacked = unpack_bundles(project, options, sources)
+    options = replace(options, evaluate=project.data.evaluate is not None)
+    first = str(unpacked[sources[0]].model) if sources[0] in unpacked else sources[0]
+    plan = Plan.of(about_source(project, first), options)
+    with Run(plan, progress, book=book) as run:
+        names = run.devices.expand(asked.devices)
+        asked = replace(asked, devices=names)
+        places = grouped(book, names)
+        if len(places) > 1 or executor is not None:
+            jobs = [
+                _job(run, project, sources, asked, *one, number)
+                for number, one in enumerate(places.items())
+            ]
+            done = dict(zip(places, fleet(run, jobs, executor), strict=True))
+        else:
+            pairs: list[Pair] = [(s, name) for s in sources for name in names or (None,)]
+            (place,) = places or (HERE,)
+            done = {place: bench_place(run, pairs, unpacked, asked, strict=len(pairs) == 1)}
+        return _report(run, done, places, sources, asked)
+
+
+def grouped(book: DeviceBook, names: Sequence[str]) -> dict[str, tuple[Listed, ...]]:
+    """Devices by the machine that they are on."""
+    found: dict[str, tuple[Listed, ...]] = {}
+    for listed in (book.find(name) for name in names):
+        found[listed.place] = (*found.get(listed.place, ()), listed)
+    return found
+
+
+def _job(
+    run: Run, project: Project, sources: Sequence[str], asked: BenchOptions, place: str,
+    devices: tuple[Listed, ...], number: int,
+) -> BenchJob:  # fmt: skip
+    return BenchJob(
+        place=place,
+        sources=tuple(sources),
+        devices=devices,
+        asked=replace(asked, devices=tuple(one.name for one in devices)),
+        project=tables_of(project),
+        root=str(project.root),
+        output=str(run.plan.output),
+        run=f"{run.id}/{number}",
+        trust=run.plan.options.trust,
+    )
+
+
+def fleet(run: Run, jobs: Sequence[BenchJob], executor: Executor | None) -> list[PlaceBench]:
+    """Every job's outcome, in order; of one that does not come back, rows that say why.
+
+    Raises what a job raises, once the others are stopped: a model that cannot be read.
+    """
+    ours, lock = _Ours(), threading.Lock()
+    threads = ThreadPoolExecutor(len(jobs), "edgekit-bench") if executor is None else None
+    futures: list[Future[PlaceBench]] = []
+    try:
+        for job in jobs:
+            if threads is not None:
+                shown = Named(run.progress, job.label, lock)
+                futures.append(
+                    threads.submit(perform, job, shown, run.devices.tape, ours.began)
+                )  # fmt: skip
+            elif executor is not None:
+                futures.append(executor.submit(perform, job))
+        _await(futures, _patience(jobs), elsewhere=executor is not None)
+        book = run.devices.book
+        return [_outcome(book, job, one) for job, one in zip(jobs, futures, strict=True)]
+    finally:
+        # Also on Ctrl-C, and of jobs that are late: what is done has nothing left to stop.
+        for future in futures:
+            future.cancel()
+        ours.stop()
+        if threads is not None:
+            threads.shutdown()
+
+
+class _Ours:
+    """The runs of this process's jobs, to be stopped from another thread."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def began(self, run: Run) -> None:
+        """A job has begun; where all were stopped meanwhile, it is too."""
+        with self._lock:
+            self._runs.append(run)
+            stopped = self._stopped
+        if stopped:
+            run.devices.close()
+
+    def stop(self) -> None:
+        """End what they do."""
+        with self._lock:
+            self._stopped = True
+            runs = tuple(self._runs)
+        for run in runs:
+            run.devices.close()
+            run.worker.stop()
+
+
+def _await(futures: Sequence[Future[PlaceBench]], seconds: float | None, elsewhere: bool) -> None:
+    """Wait for all, so long; raises what one raises that is no failure of who carries it."""
+    left = set(futures)
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    while left:
+        timeout = None if seconds is None else max(0.0, end - time.monotonic())
+        done, left = wait(left, timeout, FIRST_COMPLETED)
+        for future in done:
+            error = _error(future)
+            if isinstance(error, EdgekitError) or (error is not None and not elsewhere):
+                raise error
+        if not done:
+            return
+
+
+def _error(future: Future[PlaceBench]) -> BaseException | None:
+    return CancelledError() if future.cancelled() else future.exception()
+
+
+def _patience(jobs: Sequence[BenchJob]) -> float | None:
+    """Seconds after which what is not done is given up; None where a device has no limit."""
+    limits = [
+        [one.attempts * one.time_limit for one in job.devices if one.time_limit is not None]
+        for job in jobs
+    ]
+    if any(len(found) < len(job.devices) for found, job in zip(limits, jobs, strict=True)):
+        return None
+    return max(sum(found) for found in limits) + GRACE
+
+
+def _outcome(book: DeviceBook, job: BenchJob, future: Future[PlaceBench]) -> PlaceBench:
+    """What a job found, or rows that say why there is nothing."""
+    if not future.done():
+        why = "it is not done long after the time limits of its devices"
+    elif (error := _error(future)) is not None:
+        why = f"{type(error).__name__}: {error}"
+    else:
+        return future.result()
+    lost = DeviceError("EK-DEVICE-090", f"the job of {job.label} did not come back", why)
+    rows = tuple(absent(book, s, one.name, lost) for s in job.sources for one in job.devices)
+    reason = Measurement.unavailable("1", lost.message)
+    return PlaceBench(rows, {}, reason, (None,) * len(rows))
+
+
+class Named:
+    """Progress of one of several that go on at once: what it says names the devices."""
+
+    def __init__(self, progress: Progress, label: str, lock: threading.Lock) -> None:
+        self._progress, self._label, self._lock = progress, label, lock
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        with self._lock:
+            self._progress.stage(f"{self._label}: {name}")
+
+    def update(self, done: float, total: float, text: str) -> None:
+        """The current stage has come to ``done`` of ``total``."""
+        with self._lock:
+            self._progress.update(done, total, f"{self._label}: {text}")
+
+
+def _report(
+    run: Run, done: Mapping[str, PlaceBench], places: Mapping[str, tuple[Listed, ...]],
+    sources: Sequence[str], asked: BenchOptions,
+) -> BenchReport:  # fmt: skip
+    """One table of what was found everywhere, and its verdict."""
+    rows = _together(run, done, sources, asked)
+    kept = {
+        place: BenchPlace(
+            tuple(one.name for one in places.get(place, ())), found.facts, found.calibration
+        )
+        for place, found in done.items()
+    }
+    first = kept.get(HERE) or next(iter(kept.values()))
+    settings: dict[str, Json] = {
+        **asdict(asked.protocol), "batch": asked.batch, "delegate": asked.delegate,
+        "arena": asked.arena, "sustain": asked.sustain, "max_latency": asked.max_latency,
+        "max_slowdown": asked.max_slowdown,
+    }  # fmt: skip
+    budgets = {one.name: one.budgets for found in places.values() for one in found}
+    host = run.devices.host()
+    verdict = bench_budgets.judge(
+        rows, host, first.calibration, asked.max_latency, asked.max_slowdown, asked.baseline,
+        kept, budgets,
+    )  # fmt: skip
+    return BenchReport(
+        run=run.id, settings=settings, device=host, calibration=first.calibration, rows=rows,
+        verdict=verdict, versions=run.versions, places=kept,
+    )  # fmt: skip
+
+
+def _together(
+    run: Run, done: Mapping[str, PlaceBench], sources: Sequence[str], asked: BenchOptions
+) -> tuple[Benched, ...]:
+    """The rows of all machines in the order asked for, their samples in the run's own folder."""
+    found: list[tuple[Benched, npt.NDArray[Any] | None]] = []
+    for place, one in done.items():
+        samples = one.samples or (None,) * len(one.rows)
+        found += [
+            (replace(row, place=place), runs) for row, runs in zip(one.rows, samples, strict=True)
+        ]
+    order = {name: number for number, name in enumerate(asked.devices)}
+    found.sort(key=lambda one: (sources.index(one[0].source), order.get(one[0].device, 0)))
+    names = named([row for row, _ in found], asked)
+    rows: list[Benched] = []
+    for number, (name, (row, runs)) in enumerate(zip(names, found, strict=True)):
+        row = replace(row, id=name)
+        if runs is not None and row.latency is not None:
+            path = run.folder / "latency" / f"{number}.npy"
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, runs)
+            row = replace(row, latency=replace(row.latency, path=path))
+        rows.append(row)
+    return tuple(rows)
