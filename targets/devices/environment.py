@@ -7,28 +7,27 @@ ends the making before that leaves a folder that is never taken for one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from edgekit.errors import DeviceError, EdgekitError
-from edgekit.process import Limits, end_group
+from edgekit.process import Limits
 from edgekit.targets.devices import installer
 from edgekit.targets.devices.local import LocalDevice, surroundings
 from edgekit.targets.devices.names import DeviceName, parse
 from edgekit.targets.devices.proof import PATIENCE, prove
+from edgekit.targets.devices.steps import step, turn
 from edgekit.targets.runners import RUNNERS, Runner
 from edgekit.types import Progress
 
 STAMP = "edgekit.json"
+CODE = "EK-DEVICE-013"
 PYTHON = f"py{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -85,7 +84,7 @@ def obtain(name: DeviceName, folder: Path, progress: Progress) -> Environment:
     """
     wanted = environment(name)
     if not wanted.version:
-        with _turn(progress) as lock:
+        with turn(cache(), "an environment", CODE, progress) as lock:
             # Whoever had the turn before may have made it.
             if not wanted.version:
                 _make(wanted, folder, progress, lock)
@@ -101,28 +100,10 @@ def remove(name: DeviceName, progress: Progress) -> Path:
     if not unwanted.folder.exists():
         hint = "edgekit devices lists the environments that are made"
         raise DeviceError("EK-DEVICE-021", f"there is no environment of {name.text}", hint)
-    with _turn(progress):
+    with turn(cache(), "an environment", CODE, progress):
         shutil.rmtree(unwanted.folder, ignore_errors=True)
         unwanted.log.unlink(missing_ok=True)
     return unwanted.folder
-
-
-@contextlib.contextmanager
-def _turn(progress: Progress) -> Iterator[IO[bytes]]:
-    """Wait until no other process makes or removes an environment."""
-    try:
-        cache().mkdir(parents=True, exist_ok=True)
-        lock = (cache() / "lock").open("wb")
-    except OSError as error:
-        hint = f"{error.strerror}: name another folder with XDG_CACHE_HOME"
-        raise DeviceError("EK-DEVICE-013", f"{cache()} cannot be written", hint) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.stage("waiting for another edgekit that makes an environment")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
 
 
 def _make(wanted: Environment, folder: Path, progress: Progress, lock: IO[bytes]) -> None:
@@ -145,27 +126,10 @@ def _make(wanted: Environment, folder: Path, progress: Progress, lock: IO[bytes]
 
 def _call(command: list[str], wanted: Environment, progress: Progress, lock: IO[bytes]) -> None:
     """Run one step to its end, line by line; raises :class:`DeviceError` where it fails."""
-    lines: list[str] = []
-    with wanted.log.open("a") as written:
-        # It inherits the lock: should this process be killed, the next one waits for its end.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=surroundings(isolated=True), start_new_session=True, text=True, errors="replace",
-            pass_fds=(lock.fileno(),),
-        )  # fmt: skip
-        assert process.stdout is not None  # noqa: S101
-        try:
-            for line in process.stdout:
-                lines.append(line.rstrip())
-                written.write(line)
-                progress.update(0, 1, line.strip())
-            process.wait()
-        finally:
-            end_group(process)
-            process.stdout.close()
-    if process.returncode:
+    code, lines = step(command, wanted.log, progress, lock, surroundings(isolated=True))
+    if code:
         hint = installer.reason(lines, wanted.name.package, wanted.log)
-        raise DeviceError("EK-DEVICE-013", f"{wanted.name.text} cannot be made here", hint)
+        raise DeviceError(CODE, f"{wanted.name.text} cannot be made here", hint)
 
 
 def _prove(wanted: Environment, folder: Path) -> str:

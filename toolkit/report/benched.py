@@ -41,7 +41,8 @@ CSV = (
     "model", "device", "runtime", "version", "accelerators", "num_threads", "batch", "delegate",
     "inputs", "status", "init_ms", "warmup_first_ms", "warmup_avg_ms", "num_warmup_runs", "avg_ms",
     "min_ms", "max_ms", "median_ms", "median_low_ms", "median_high_ms", "std_ms", "p5_ms", "p90_ms",
-    "p95_ms", "p99_ms", "mad_ms", "num_runs", "peak_rss_bytes", "arena_bytes", "address", "problem",
+    "p95_ms", "p99_ms", "mad_ms", "num_runs", "peak_rss_bytes", "arena_bytes", "address",
+    "emulated", "problem",
 )  # fmt: skip
 
 Line = tuple[str, str]
@@ -123,7 +124,7 @@ def _fields(one: Benched) -> dict[str, Json]:
         "version": one.version, "accelerators": "CPU", "num_threads": one.threads,
         "batch": one.batch, "delegate": one.delegate, "inputs": one.inputs,
         "status": one.status.value, **_milliseconds(one), "address": one.address,
-        "problem": one.problem,
+        "emulated": one.emulated, "problem": one.problem,
     }  # fmt: skip
     if one.latency is not None:
         middle, latency = one.latency.p50, one.latency
@@ -167,14 +168,20 @@ def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
     latency, memory = one.latency, one.memory
     return (
         *head,
-        (words.duration(one.phases.load), words.duration(one.phases.first)),
-        (words.duration(latency.p50), spread(latency.p50)),
-        (words.duration(latency.p90), words.duration(latency.p99)),
-        (words.duration(latency.mean), words.duration(latency.mad)),
+        (_time(one.phases.load), _time(one.phases.first)),
+        (_time(latency.p50), spread(latency.p50)),
+        (_time(latency.p90), _time(latency.p99)),
+        (_time(latency.mean), _time(latency.mad)),
         (_size(memory.peak_rss if memory else None), _size(memory.planned if memory else None)),
         (f"{sum(latency.launches):,}", str(len(latency.launches))),
-        (one.inputs, ""),
+        (one.inputs, "emulated" if one.emulated else ""),
     )
+
+
+def _time(found: Measurement) -> str:
+    """A duration, with a mark where it is an estimate."""
+    mark = words.ESTIMATE if found.how == "estimated" else ""
+    return f"{mark}{words.duration(found)}"
 
 
 def spread(found: Measurement) -> str:
@@ -235,7 +242,10 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
         yield f"{one.id}: {one.device} is {one.address}", "dim"
     for number, problem in enumerate(one.attempts, 1):
         yield f"{one.id}: attempt {number} failed: {problem}", "yellow"
-    if one.latency is not None:
+    if one.emulated and one.latency is not None:
+        why = "its times are no device's, and satisfy no budget"
+        yield f"{one.id}: emulated ({one.emulated}): {why}", "yellow"
+    if one.latency is not None and not one.emulated:
         told = one.latency.power
         if told.value is not None:
             smallest = f"a difference of {100 * told.value:.1f} % from another such run"

@@ -144,6 +144,10 @@ def _differences(done: Compared) -> Iterator[str]:
                 )
         if contrast.latency_ratio is not None:
             yield f"{name}: latency {words.ratio(contrast.latency_ratio)}"
+    for model in done.models:
+        if model.emulated and model.id in done.latency:
+            why = "its latency is no device's, and satisfies no budget"
+            yield f"{model.id}: emulated ({model.emulated}): {why}"
     floors = [one.noise.value for one in done.contrasts if one.noise and one.noise.value]
     if floors:
         yield f"A/A: this host tells latencies apart from {100 * max(floors):.2g} % on"
@@ -175,7 +179,8 @@ def _contrast_cells(
 ) -> tuple[tuple[str, str], ...]:
     bounded = bool(done.settings["bounded"])
     latency = done.latency.get(one.id)
-    p50 = words.duration(latency.p50) if latency else words.NONE
+    mark = words.ESTIMATE if one.emulated else ""
+    p50 = f"{mark}{words.duration(latency.p50)}" if latency else words.NONE
     if contrast is None:
         return (("reference", ""), ("", ""), ("", ""), (p50, ""))
     errors = [(found["max_abs_error"], found["sqnr"]) for found in contrast.parity.values()]

@@ -7,6 +7,8 @@ from pathlib import Path
 from edgekit.types import Measurement
 
 NONE = "–"
+# Before a latency that is an estimate.
+ESTIMATE = "~"
 
 
 def path(full: Path) -> str:

@@ -176,7 +176,8 @@ class Benched:
 
     ``inputs`` says where the items came from; synthetic ones were drawn. ``address`` is what the
     device's name stands for, where it is one of the user's own, ``place`` the machine that it
-    shares with others. ``attempts`` are the problems of those before this one.
+    shares with others. ``attempts`` are the problems of those before this one. ``emulated`` names
+    the emulator where the device is one: its times are estimates, and satisfy no budget.
     """
 
     id: str
@@ -201,6 +202,7 @@ class Benched:
     profile: Profile | None = None
     mlperf_tiny: MLPerfTiny | None = None
     address: str = ""
+    emulated: str = ""
     place: str = ""
     attempts: tuple[str, ...] = ()
 

@@ -4,7 +4,8 @@ Runs alone on a device, with Python 3.9 and later.
 
 Sources: "The Linux kernel documentation": CPU Performance Scaling (cpufreq), Generic Thermal Sysfs
 driver, Naming and data format standards for sysfs files (hwmon), How CPU topology info is exported
-via sysfs, ``thermal_throttle``; "Control Group v2" on ``cpu.stat``; proc(5); os-release(5).
+via sysfs, ``thermal_throttle``; "Control Group v2" on ``cpu.stat``; proc(5); os-release(5). QEMU's
+sources, ``target/arm``: the part number of ``-cpu max``, and a timer of 62.5 MHz.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +26,12 @@ CPUS = "sys/devices/system/cpu"
 GROUP = "sys/fs/cgroup/cpu.stat"
 # Sensors of the processor, by the names that their drivers give: zones and hwmon chips.
 PROCESSOR_SENSORS = ("cpu", "soc", "x86_pkg_temp", "coretemp", "k10temp", "zenpower")
+# Keys of /proc/cpuinfo that only one family of processors has.
+FAMILY_KEYS = {"arm": "CPU implementer", "x86": "vendor_id"}
+BOARDS = ("proc/device-tree/compatible", "sys/class/dmi/id/sys_vendor")
+QEMU_BOARDS = ("linux,dummy-virt", "QEMU")
+# -cpu max is made by no one: part "Q" of implementer 0. With KVM the timer is the host's.
+QEMU_PART, QEMU_BOGOMIPS = ("0x00", "0x051"), "125.00"
 NO_FREQUENCIES = "the system tells no frequencies: there is no cpufreq driver"
 
 
@@ -36,9 +45,56 @@ def host_facts(root: Path = ROOT) -> Mapping[str, Json]:
     ``model`` (of the machine), ``cpu``, ``cpus`` (logical), ``cores`` (physical), ``machine``,
     ``frequency_minimum_hz``, ``frequency_maximum_hz``, ``governor``, ``memory_bytes``, ``system``,
     ``os``, ``kernel``. What the system does not tell is absent, and ``unavailable`` says why.
+    ``emulated`` is there only where :func:`emulated` names an emulator.
     """
     known = {"system": platform.system(), "machine": platform.machine()}
+    if emulator := emulated(root):
+        known["emulated"] = emulator
     return {**known, **_told(_FACTS, root)}
+
+
+def emulated(root: Path = ROOT, machine: str = "") -> str:
+    """The emulator that runs this machine's programs: ``qemu-user``, ``QEMU``; empty without one.
+
+    ``machine`` is what uname says, by default here. Only what proves an emulator counts: a virtual
+    machine whose programs run on the processor itself, as with KVM, is none, and says the same of
+    its board.
+    """
+    family = _family(machine or platform.machine())
+    told = _cpuinfo(root)
+    foreign = any(key in told for name, key in FAMILY_KEYS.items() if name != family)
+    if family and foreign and FAMILY_KEYS[family] not in told:
+        return "qemu-user"
+    if family == "arm" and _run_by_qemu(root):
+        return "qemu-user"
+    if told.get("model name", "").startswith("QEMU TCG CPU"):
+        return "QEMU"
+    if family == "arm":
+        if (told.get("CPU implementer"), told.get("CPU part")) == QEMU_PART:
+            return "QEMU"
+        boards = " ".join(_text(root / name) for name in BOARDS)
+        if told.get("BogoMIPS") == QEMU_BOGOMIPS and any(one in boards for one in QEMU_BOARDS):
+            return "QEMU"
+    return ""
+
+
+def _family(machine: str) -> str:
+    if machine.startswith(("aarch64", "arm")):
+        return "arm"
+    return "x86" if machine in ("x86_64", "amd64", "i386", "i486", "i586", "i686") else ""
+
+
+def _run_by_qemu(root: Path) -> bool:
+    """Whether this program is qemu's: it hides that from the program, but not from another."""
+    readlink = shutil.which("readlink")
+    if readlink is None:
+        return False
+    asked = [readlink, str(root / "proc" / str(os.getpid()) / "exe")]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return Path(answer.stdout).name.startswith("qemu-")
 
 
 def conditions_now(root: Path = ROOT, core: int | None = None) -> Mapping[str, Json]:
@@ -170,10 +226,16 @@ def _model(root: Path) -> str:
     raise Unknown("neither a device tree nor DMI names the machine")
 
 
-def _cpu(root: Path) -> str:
+def _cpuinfo(root: Path) -> Mapping[str, str]:
+    """What /proc/cpuinfo says of the first processor, and of the machine."""
     told: dict[str, str] = {}
     for name, value in _lines(root / "proc/cpuinfo"):
         told.setdefault(name, value)
+    return told
+
+
+def _cpu(root: Path) -> str:
+    told = _cpuinfo(root)
     if found := told.get("model name") or told.get("Hardware"):
         return found
     # 64-bit Arm gives numbers only.

@@ -23,6 +23,7 @@ from edgekit.pipeline.measure import bench_inputs, bench_memory, selftest
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
 from edgekit.pipeline.measure.calibrated import calibrated
+from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
 from edgekit.pipeline.measure.given import Given, answered, problem
 from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
@@ -171,7 +172,7 @@ def _attempt(
         rows = _timed(run, entries, asked)
     with run.stage("details"):
         rows = tuple(
-            _detailed(run, one, row, asked) for one, row in zip(entries, rows, strict=True)
+            marked(_detailed(run, one, row, asked)) for one, row in zip(entries, rows, strict=True)
         )
     return replace(told, facts=facts, calibration=calibration), rows
 
@@ -249,6 +250,7 @@ def _entry(source: str, subject: Subject, feed: Feed, threads: int, asked: Bench
         version=subject.device.version, threads=threads or os.cpu_count() or 1, batch=asked.batch,
         delegate=asked.delegate or "", bytes=subject.model.bytes, sha256=subject.model.digest,
         inputs=feed.source, address=subject.device.address,
+        emulated=emulator_of(subject.device),
     )  # fmt: skip
     return Entry(row, subject, feed, asked.arena)
 

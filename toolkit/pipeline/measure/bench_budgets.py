@@ -10,6 +10,7 @@ from pathlib import Path
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.pipeline.measure.emulated import no_budget
 from edgekit.statistics import Interval
 from edgekit.targets.devices import DeviceBudgets
 from edgekit.types import (
@@ -110,9 +111,12 @@ def _latency(
     row: Benched, limit: float, calibration: Measurement, name: str = "latency"
 ) -> CheckResult:
     assert row.latency is not None  # noqa: S101
+    shown = f"{limit / 1e6:g} ms"
+    if row.emulated:
+        return _emulated(name, row, row.emulated, shown)
     figure = row.latency.p95 if name == "latency_p95" else row.latency.p50
     found = widened(_interval(figure), calibration)
-    return _decided(name, row, found, limit, f"{limit / 1e6:g} ms", "ms", 1e6)
+    return _decided(name, row, found, limit, shown, "ms", 1e6)
 
 
 def _slowdown(
@@ -122,24 +126,33 @@ def _slowdown(
     assert row.latency is not None  # noqa: S101
     shown = f"+{100 * limit:g} %"
 
-    def un_decided(message: str) -> CheckResult:
+    def undecided(message: str) -> CheckResult:
         return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown)
 
+    if row.emulated:
+        return _emulated("slowdown", row, row.emulated, shown)
     there = document.get("places", {}).get(row.place, {})
     before_facts = there["facts"] if there and row.place != HERE else document["device"]
     other = [one for name in SAME if (one := _unlike(name, device, before_facts))]
     if other:
-        return un_decided(f"the baseline is of another machine: {', '.join(other)}")
+        return undecided(f"the baseline is of another machine: {', '.join(other)}")
     mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
     twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
     if len(twins) != 1:
-        return un_decided("the baseline has no such row: model, device, threads, batch, delegate")
+        return undecided("the baseline has no such row: model, device, threads, batch, delegate")
+    if twins[0].get("emulated"):
+        return _emulated("slowdown", row, str(twins[0]["emulated"]), shown)
     before = _interval(Measurement(**twins[0]["latency"]["p50"]))
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     found = ratio(_interval(row.latency.p50), before)
     for noise in noises:
         found = widened(found, noise)
     return _decided("slowdown", row, found, 1 + limit, shown, "of the baseline", 1.0)
+
+
+def _emulated(name: str, row: Benched, emulator: str, shown: str) -> CheckResult:
+    message = f"unavailable, because {no_budget(row.device, emulator)}"
+    return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
 
 
 def _unlike(name: str, left: Mapping[str, Json], right: Mapping[str, Json]) -> str:

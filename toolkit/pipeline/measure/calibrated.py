@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.calibration import calibrate
 from edgekit.evaluation.launches import Timed
+from edgekit.pipeline.measure.emulated import emulator_of
 from edgekit.pipeline.run import Run
 from edgekit.types import Measurement
 
@@ -25,12 +26,19 @@ class Calibratable(Protocol):
 
 
 def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
-    """The first model that is there, timed against itself over fresh launches (A/A)."""
+    """The first model that is there, timed against itself over fresh launches (A/A).
+
+    Not on an emulated device: no budget is judged there, so that its noise does not matter.
+    """
+    reason = "there is no model to time"
     for entry in entries:
         if entry.subject is None or entry.feed is None:
             continue
         subject, feed = entry.subject, entry.feed
         device = subject.device
+        if emulator_of(device):
+            reason = "every device is emulated"
+            continue
         timed = Timed(subject.id, subject.path, device.runtime, subject.model.stateful, device)
         try:
             return calibrate(
@@ -39,4 +47,4 @@ def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
             ).smallest  # fmt: skip
         except (RunnerError, DeviceError) as error:
             return Measurement.unavailable("1", f"the model could not be timed: {error.message}")
-    return Measurement.unavailable("1", "there is no model to time")
+    return Measurement.unavailable("1", reason)

@@ -15,6 +15,7 @@ from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure.emulated import estimates, no_budget
 from edgekit.pipeline.measure.evaluate import runs, scored, settings
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
 from edgekit.pipeline.measure.inside import layers, likeness, output_steps
@@ -69,10 +70,17 @@ def compare(
                 for one in found[1:]
             )
         seconds = timed(run, found, items, asked)
-        contrasts = tuple(_with_latency(one, seconds.get(one.id)) for one in contrasts)
+        contrasts = tuple(
+            _with_latency(one, seconds.get(one.id), _emulators(found[0], other))
+            for one, other in zip(contrasts, found[1:], strict=True)
+        )
         checks = (
             *(runs(one) for one in found),
-            *(check for one in contrasts for check in _checks(one, found[0], rules, asked)),
+            *(
+                check
+                for one, other in zip(contrasts, found[1:], strict=True)
+                for check in _checks(one, (found[0], other), rules, asked)
+            ),
         )
         status = worst(check.status for check in checks if _counts(check))
         return Compared(
@@ -80,7 +88,7 @@ def compare(
             settings={**settings(run, items, asked), "reference": found[0].measured.id},
             models=tuple(one.measured for one in found),
             contrasts=contrasts,
-            latency=_latencies(found[0].measured.id, seconds),
+            latency=_latencies(found, seconds),
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
         )
@@ -117,18 +125,30 @@ def _inside(
     )
 
 
-def _with_latency(contrast: Contrast, found: LatencyComparison | None) -> Contrast:
+def _emulators(*sides: Given) -> str:
+    """The emulators that any of the sides ran on; empty where none did."""
+    return ", ".join(dict.fromkeys(s.measured.emulated for s in sides if s.measured.emulated))
+
+
+def _with_latency(contrast: Contrast, found: LatencyComparison | None, emulator: str) -> Contrast:
     if found is None:
         return contrast
-    return replace(contrast, latency_ratio=found.ratio, noise=found.floor)
+    ratio = estimates(found.ratio, emulator) if emulator else found.ratio
+    return replace(contrast, latency_ratio=ratio, noise=found.floor)
 
 
-def _latencies(first: str, found: Mapping[str, LatencyComparison]) -> Mapping[str, Latency]:
+def _latencies(
+    given: Sequence[Given], found: Mapping[str, LatencyComparison]
+) -> Mapping[str, Latency]:
     """The latency of every model that was timed, by id."""
     latencies = {name: one.latency for name, one in found.items()}
     for one in found.values():
-        latencies[first] = one.reference
-    return latencies
+        latencies[given[0].measured.id] = one.reference
+    emulators = {one.measured.id: one.measured.emulated for one in given}
+    return {
+        name: estimates(one, emulators[name]) if emulators[name] else one
+        for name, one in latencies.items()
+    }
 
 
 def _limit(first: Given, rules: Rules) -> float:
@@ -170,11 +190,13 @@ def _counts(check: CheckResult) -> bool:
     return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE)
 
 
-def _checks(contrast: Contrast, first: Given, rules: Rules, asked: Asked) -> Iterator[CheckResult]:
+def _checks(
+    contrast: Contrast, sides: tuple[Given, Given], rules: Rules, asked: Asked
+) -> Iterator[CheckResult]:
     """The budgets of one model against the first; nothing of one that did not run."""
     if contrast.drop is None:
         return
-    limit = _limit(first, rules)
+    limit = _limit(sides[0], rules)
     status, message = judge_drop(contrast.drop, contrast.paired, limit, rules)
     stated = rules.max_drop is not None
     if status is Status.INCONCLUSIVE and not stated:
@@ -191,7 +213,7 @@ def _checks(contrast: Contrast, first: Given, rules: Rules, asked: Asked) -> Ite
     if asked.max_error is not None:
         yield _check_error(contrast, asked.max_error)
     if asked.max_slowdown is not None:
-        yield _check_slowdown(contrast, asked.max_slowdown)
+        yield _check_slowdown(contrast, sides, asked.max_slowdown)
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
@@ -223,8 +245,11 @@ def _check_error(contrast: Contrast, budget: float) -> CheckResult:
     return CheckResult("largest error", contrast.id, "", status, message, bound)
 
 
-def _check_slowdown(contrast: Contrast, budget: float) -> CheckResult:
+def _check_slowdown(contrast: Contrast, sides: tuple[Given, Given], budget: float) -> CheckResult:
     bound = f"at most {100 * budget:g} % slower"
+    for one in (side.measured for side in sides if side.measured.emulated):
+        message = f"unavailable, because {no_budget(one.device, one.emulated)}"
+        return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
     ratio, noise = contrast.latency_ratio, contrast.noise
     if ratio is None or noise is None or ratio.value is None:
         message = "unavailable, because nothing was timed"

@@ -15,6 +15,7 @@ from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.pipeline.answers import answers
 from edgekit.pipeline.judge import memory_of
 from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure.emulated import emulator_of
 from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
@@ -77,6 +78,7 @@ def obtained(
                 runtime=subject.device.runtime, version=subject.device.version,
                 bytes=subject.model.bytes, sha256=subject.model.digest,
                 status=Status.NOT_EVALUATED, address=subject.device.address,
+                emulated=emulator_of(subject.device),
             )  # fmt: skip
             found.append(Given(facts, subject))
     if missing is not None and all(one.subject is None for one in found):
