@@ -12,8 +12,12 @@ from edgekit.errors import DeviceNameError, did_you_mean
 from edgekit.targets.devices import transports
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.targets.devices.connection import Connection
     from edgekit.targets.devices.device import Device, Workplace
     from edgekit.targets.devices.names import DeviceName
+    from edgekit.types import Progress
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,19 @@ class Scheme:
     :class:`DeviceNameError` where an address is malformed, without reaching anything. ``runtimes``
     may follow an address after ``#``; without one the device's own choice is taken, see ``open``.
     ``open`` reaches the device; it raises :class:`DeviceError` where it is not there.
+
+    Optional: ``connect`` gives the shell on a device, for runtimes to be installed and removed
+    there; ``create`` makes the device of an address itself, and ``remove`` deletes it: each gives
+    its folder on this host.
     """
 
     form: str
     check: Callable[[str], None]
     runtimes: tuple[str, ...]
     open: Callable[[DeviceName, Workplace], Device]
+    connect: Callable[[str], Connection] | None = None
+    create: Callable[[str, Progress], Path] | None = None
+    remove: Callable[[str, Progress], Path] | None = None
 
 
 def schemes() -> tuple[str, ...]:

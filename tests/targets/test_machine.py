@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.targets.devices.agent.machine import conditions_now, host_facts
+from edgekit.targets.devices.agent.machine import conditions_now, emulated, host_facts
 
 CPU = "sys/devices/system/cpu"
 # A Raspberry Pi 4 with one core switched off, as its files read.
@@ -102,6 +102,68 @@ def test_governor_names_all_when_cores_differ(tmp_path: Path) -> None:
     changed = {f"{CPU}/cpu2/cpufreq/scaling_governor": "powersave"}
     facts = host_facts(plant(tmp_path, {**BOARD, **changed}))
     assert facts["governor"] == "ondemand, powersave"
+
+
+ARM_VM = {
+    "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 125.00\n"
+    "CPU implementer\t: 0x41\nCPU part\t: 0xd08\n",
+    "proc/device-tree/compatible": "linux,dummy-virt\0",
+}
+X86_VM = {
+    "proc/cpuinfo": "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"
+    "flags\t\t: fpu hypervisor\n",
+    "sys/class/dmi/id/sys_vendor": "QEMU\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("machine", "files", "expected"),
+    [
+        ("aarch64", BOARD, ""),
+        ("aarch64", X86_VM, "qemu-user"),
+        ("armv7l", X86_VM, "qemu-user"),
+        ("x86_64", BOARD, ""),
+        ("x86_64", X86_VM, ""),
+        ("i686", X86_VM, ""),
+        ("riscv64", BOARD, ""),
+        ("aarch64", {}, ""),
+        ("aarch64", ARM_VM, "QEMU"),
+        ("armv7l", ARM_VM, "QEMU"),
+        ("aarch64", {**ARM_VM, "proc/device-tree/compatible": "raspberrypi,4-model-b\0"}, ""),
+        ("aarch64", {**ARM_VM, "proc/cpuinfo": "BogoMIPS: 243.75\nCPU implementer: 0x41\n"}, ""),
+        ("aarch64", {"proc/cpuinfo": "CPU implementer\t: 0x00\nCPU part\t: 0x051\n"}, "QEMU"),
+        ("aarch64", {"proc/cpuinfo": "CPU implementer\t: 0x00\nCPU part\t: 0x000\n"}, ""),
+        ("x86_64", {"proc/cpuinfo": "vendor_id: A\nmodel name: QEMU TCG CPU version 2.5+"}, "QEMU"),
+        ("x86_64", {"proc/cpuinfo": "vendor_id: A\nmodel name: QEMU Virtual CPU version 2.5+"}, ""),
+    ],
+    ids=[
+        "board", "arm64 on x86", "armhf on x86", "board seen from x86", "x86 with KVM", "32 bits",
+        "another family", "nothing told", "arm by TCG", "armhf by TCG", "board with that timer",
+        "arm with KVM", "TCG's own processor", "a virtual processor of another maker",
+        "x86 by TCG", "x86 with KVM and QEMU's model",
+    ],
+)  # fmt: skip
+def test_emulator_is_named_only_where_something_proves_it(
+    tmp_path: Path, machine: str, files: dict[str, str], expected: str
+) -> None:
+    assert emulated(plant(tmp_path, files), machine) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [("qemu-aarch64-static", "qemu-user"), ("qemu-arm", "qemu-user"), ("python3.11", "")],
+)
+def test_emulator_is_known_by_what_another_program_sees(
+    tmp_path: Path, program: str, expected: str
+) -> None:
+    link = plant(tmp_path, BOARD) / "proc" / str(os.getpid()) / "exe"
+    link.parent.mkdir()
+    link.symlink_to(f"/usr/bin/{program}")
+    assert emulated(tmp_path, "aarch64") == expected
+
+
+def test_this_host_and_its_facts_agree_on_emulation() -> None:
+    assert host_facts().get("emulated", "") == emulated()
 
 
 def test_facts_of_this_host_agree_with_python() -> None:

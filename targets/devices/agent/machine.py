@@ -26,8 +26,6 @@ CPUS = "sys/devices/system/cpu"
 GROUP = "sys/fs/cgroup/cpu.stat"
 # Sensors of the processor, by the names that their drivers give: zones and hwmon chips.
 PROCESSOR_SENSORS = ("cpu", "soc", "x86_pkg_temp", "coretemp", "k10temp", "zenpower")
-# Keys of /proc/cpuinfo that only one family of processors has.
-FAMILY_KEYS = {"arm": "CPU implementer", "x86": "vendor_id"}
 BOARDS = ("proc/device-tree/compatible", "sys/class/dmi/id/sys_vendor")
 QEMU_BOARDS = ("linux,dummy-virt", "QEMU")
 # -cpu max is made by no one: part "Q" of implementer 0. With KVM the timer is the host's.
@@ -60,28 +58,20 @@ def emulated(root: Path = ROOT, machine: str = "") -> str:
     machine whose programs run on the processor itself, as with KVM, is none, and says the same of
     its board.
     """
-    family = _family(machine or platform.machine())
+    arm = (machine or platform.machine()).startswith(("aarch64", "arm"))
     told = _cpuinfo(root)
-    foreign = any(key in told for name, key in FAMILY_KEYS.items() if name != family)
-    if family and foreign and FAMILY_KEYS[family] not in told:
-        return "qemu-user"
-    if family == "arm" and _run_by_qemu(root):
+    # Since QEMU 8.2 its /proc/cpuinfo speaks of the Arm processor too.
+    if arm and ("vendor_id" in told or _run_by_qemu(root)):
         return "qemu-user"
     if told.get("model name", "").startswith("QEMU TCG CPU"):
         return "QEMU"
-    if family == "arm":
+    if arm:
         if (told.get("CPU implementer"), told.get("CPU part")) == QEMU_PART:
             return "QEMU"
         boards = " ".join(_text(root / name) for name in BOARDS)
         if told.get("BogoMIPS") == QEMU_BOGOMIPS and any(one in boards for one in QEMU_BOARDS):
             return "QEMU"
     return ""
-
-
-def _family(machine: str) -> str:
-    if machine.startswith(("aarch64", "arm")):
-        return "arm"
-    return "x86" if machine in ("x86_64", "amd64", "i386", "i486", "i586", "i686") else ""
 
 
 def _run_by_qemu(root: Path) -> bool:

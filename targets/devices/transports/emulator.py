@@ -98,4 +98,7 @@ def _open(name: DeviceName, place: Workplace) -> Device:
     return remote.open_remote(connect(name.address), name, place)
 
 
-SCHEME = Scheme(form=FORM, check=_check, runtimes=RUNTIMES, open=_open)
+SCHEME = Scheme(
+    form=FORM, check=_check, runtimes=RUNTIMES, open=_open, connect=connect, create=create,
+    remove=remove,
+)  # fmt: skip
