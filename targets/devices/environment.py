@@ -148,8 +148,9 @@ def _prove(wanted: Environment, folder: Path) -> str:
 def numpy_for(runner: Runner, version: str) -> str:
     """What a release of a runtime needs of numpy, as a requirement."""
     first = runner.numpy_2_from
-    return "numpy" if first and _order(version) >= _order(first) else "numpy<2"
+    return "numpy" if first and order(version) >= order(first) else "numpy<2"
 
 
-def _order(version: str) -> tuple[int, ...]:
+def order(version: str) -> tuple[int, ...]:
+    """A key to sort releases by."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

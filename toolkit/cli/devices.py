@@ -1,4 +1,4 @@
-"""``edgekit devices``: what works now, and environments of other releases."""
+"""``edgekit devices``: what works now; runtimes of devices and other releases made and removed."""
 
 from __future__ import annotations
 
@@ -15,32 +15,44 @@ from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 if TYPE_CHECKING:
-    from edgekit.targets.devices import DeviceBook
-    from edgekit.targets.devices.inventory import Entry
+    from edgekit.targets.devices import DeviceBook, DeviceName
+    from edgekit.targets.devices.entry import Entry
 
 ABSENT = "absent"
 
 
 @click.command("devices")
-@click.argument("action", type=click.Choice(["list", "setup", "remove"]), default="list")
+@click.argument("action", type=click.Choice(["list", "setup", "remove", "create"]), default="list")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--wheels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    help="setup: take the wheels for a device from this folder, not from the package index.",
+)
 @common
 def command(
-    action: str, names: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool
+    action: str, names: tuple[str, ...], wheels: Path | None, as_json: bool, verbose: bool,
+    quiet: bool,
 ) -> int:  # fmt: skip
     """Say which devices work now: every runtime runs a model.
 
     \b
-    list [NAME]...   all devices, or those named; exit code 3 where a named one does not work
+    list [NAME]...   those of this host, or those named; exit code 3 where a named one does not work
     setup NAME       make the environment of a release: local:tflite-runtime==2.14.0
+    setup ADDRESS    install a runtime there: ssh://pi@board, ssh://pi@board#tflite-runtime
     remove NAME      delete it
+    remove ADDRESS   delete all that edgekit has put there, or ADDRESS#PACKAGE==VERSION
+    create ADDRESS   make the device itself: emulator://arm64
     """
     if action == "list":
         return _list(names, as_json, quiet)
     if not names:
         raise click.UsageError(f"{action} needs a device: edgekit devices {action} NAME")
     if action == "setup":
-        return _set_up(names, as_json, quiet)
+        return _set_up(names, wheels, as_json, quiet)
+    if action == "create":
+        return _create(names, as_json, quiet)
     return _remove(names, as_json, quiet)
 
 
@@ -61,34 +73,62 @@ def _book() -> DeviceBook:
     return device_book(Project.load(FILE) if Path(FILE).is_file() else None)
 
 
-def _set_up(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from edgekit.targets.devices import environment, inventory, parse
+def _chosen(names: tuple[str, ...]) -> list[DeviceName]:
+    """The devices that names stand for, the user's own too. Raises :class:`DeviceNameError`."""
+    book = _book()
+    return [book.find(name).device for name in book.expand(names)]
 
-    chosen = [parse(name) for name in names]
-    for name in chosen:
-        if name.version:
-            with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, progress(quiet) as to:
+
+def _set_up(names: tuple[str, ...], wheels: Path | None, as_json: bool, quiet: bool) -> int:
+    from edgekit.targets.devices import addressed, environment, inventory
+
+    found: list[Entry] = []
+    for name in _chosen(names):
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, progress(quiet) as to:
+            if name.address:
+                found += addressed.set_up(name, to, wheels)
+                continue
+            if name.version:
                 environment.obtain(name, Path(folder), to)
-    found = inventory.inventory(names)
-    _show(found, as_json, quiet)
+            found += inventory.inventory([name.text])
+    _show(tuple(found), as_json, quiet)
     works = all(one.status is Status.PASSED for one in found)
     return int(ExitCode.PASSED if works else ExitCode.UNAVAILABLE)
 
 
-def _remove(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from edgekit.targets.devices import environment, parse
+def _create(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    from edgekit.targets.devices import addressed
 
-    chosen = [parse(name) for name in names]
-    if own := next((name.text for name in chosen if not name.version), None):
-        raise click.UsageError(f"{own} is no environment: only local:PACKAGE==VERSION is removed")
+    chosen = _chosen(names)
     with progress(quiet) as to:
-        gone = [str(environment.remove(name, to)) for name in chosen]
-    if as_json:
-        click.echo(json.dumps({"removed": gone}, indent=2))
-    elif not quiet:
-        for folder in gone:
-            click.echo(f"removed {folder}")
+        made = [str(addressed.create(name, to)) for name in chosen]
+    _say("created", made, as_json, quiet)
     return int(ExitCode.PASSED)
+
+
+def _remove(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    from edgekit.targets.devices import addressed, environment
+
+    chosen = _chosen(names)
+    kept = (name.text for name in chosen if not name.version and not name.address)
+    if own := next(kept, None):
+        hint = "only local:PACKAGE==VERSION and what is on an ADDRESS are removed"
+        raise click.UsageError(f"{own} is no environment: {hint}")
+    with progress(quiet) as to:
+        gone = [
+            addressed.remove(name, to) if name.address else str(environment.remove(name, to))
+            for name in chosen
+        ]
+    _say("removed", gone, as_json, quiet)
+    return int(ExitCode.PASSED)
+
+
+def _say(done: str, folders: list[str], as_json: bool, quiet: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({done: folders}, indent=2))
+    elif not quiet:
+        for folder in folders:
+            click.echo(f"{done} {folder}")
 
 
 def _show(found: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
 from .channel import PIECE
-from .folder import MARK
 from .serving import Call, Refused
 
 FILES = "files"
@@ -168,17 +167,6 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(str(source), str(target))
 
 
-def remove(call: Call, folder: str) -> Mapping[str, Any]:
-    """Delete a folder that edgekit has made, and all that is in it. Raises :class:`Refused`."""
-    path = Path(os.path.expanduser("~")) / folder
-    if not path.is_dir():
-        return {"removed": False}
-    if not (path / MARK).is_file():
-        raise Refused("foreign", "%s was not made by edgekit" % path)
-    shutil.rmtree(str(path))
-    return {"removed": True}
-
-
 METHODS: Dict[str, Any] = {
-    "missing": missing, "receive": receive, "arrange": arrange, "remove": remove,
+    "missing": missing, "receive": receive, "arrange": arrange,
 }  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -28,14 +30,38 @@ class Folder:
 
     def make(self, *names: str) -> Path:
         """A folder in it, made where it is not there yet. Raises ``OSError``."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.mkdir(mode=PRIVATE, exist_ok=True)
         mark = self.path / MARK
         if not mark.exists():
-            mark.write_text(NOTE)
+            if self.path.is_dir() and any(self.path.iterdir()):
+                what = "it holds files that are not edgekit's"
+                raise FileExistsError(errno.EEXIST, what, str(self.path))
+            absent = [str(one) for one in (self.path, *self.path.parents) if not one.exists()]
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=PRIVATE, exist_ok=True)
+            mark.write_text(NOTE + json.dumps(absent) + "\n")
         path = self.path.joinpath(*names)
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def erase(self) -> bool:
+        """Delete it with all that is in it, and the folders that were made for it; whether it was.
+
+        Raises ``OSError``, and ``ValueError`` where it was not made by edgekit.
+        """
+        if not self.path.is_dir():
+            return False
+        try:
+            absent = [Path(one) for one in json.loads((self.path / MARK).read_text()[len(NOTE) :])]
+        except (OSError, ValueError) as error:
+            raise ValueError("%s was not made by edgekit" % self.path) from error
+        # The mark goes last: what is left of an interruption is edgekit's still.
+        for path in sorted(self.path.iterdir(), key=lambda one: one.name == MARK):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        for path in absent:
+            # Others may have put something into it.
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        return True
 
     def job(self, name: str) -> Path:
         """A new folder for a job; it goes with :meth:`drop`, or with this process."""

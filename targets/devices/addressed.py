@@ -1,0 +1,169 @@
+"""Devices by address, for ``edgekit devices``: tried, set up, created, and left as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError
+from edgekit.process import Limits
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.entry import Entry, reason
+from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.proof import PATIENCE, prove
+from edgekit.targets.devices.remote import environment as remote_environment
+from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.environment import CHOICE, Prepared
+from edgekit.targets.devices.scheme import Scheme, scheme_of, schemes
+from edgekit.types import Progress, Silent, Status
+
+# Runtimes that have no Python there: their devices are opened as they are.
+OTHERS = ("native", "benchmark")
+NOTHING = "no runtime is there: edgekit devices setup {}"
+
+
+def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
+    """Try a device by address: every runtime that it has, or the one that its name asks for.
+
+    Nothing is installed. A device that is not there is one entry, with the reason.
+    """
+    scheme = scheme_of(name.text)
+    try:
+        if scheme.connect is None or name.runtime in OTHERS:
+            return (_opened(scheme, name, _place(folder, Silent())),)
+        with _agent(scheme.connect(name.address), _place(folder, Silent())) as agent:
+            return survey(agent, name, _place(folder, Silent()))
+    except EdgekitError as error:
+        return (Entry(name.text, name.runtime, Status.UNAVAILABLE, "", _why(error)),)
+
+
+def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[Entry, ...]:
+    """Run the probe on every runtime that a device has and a name allows. Nothing is installed."""
+    wanted = (name.runtime,) if name.runtime else CHOICE
+    found: list[Entry] = []
+    for runtime in wanted:
+        for one in remote_environment.matching(agent, runtime, name):
+            prepared = remote_environment.prepared(agent, runtime, one)
+            text = name.text if name.runtime else f"{name.address}#{runtime}"
+            if one.path and not name.version:
+                text = f"{name.address}#{one.package}=={one.version}"
+            found.append(_tried(agent, text, prepared, place))
+    if found:
+        return tuple(found)
+    message = NOTHING.format(name.text)
+    return (Entry(name.text, name.runtime, Status.UNAVAILABLE, "", message),)
+
+
+def _tried(agent: Agent, text: str, prepared: Prepared, place: Workplace) -> Entry:
+    where = str(Path(prepared.path[0]).parent) if prepared.path else ""
+    try:
+        remote_environment.run_probe(agent, prepared, place)
+    except ConnectionLost:
+        raise
+    except EdgekitError as error:
+        return Entry(text, prepared.runtime, Status.FAILED, prepared.version, reason(error), where)
+    return Entry(text, prepared.runtime, Status.PASSED, prepared.version, "runs a model", where)
+
+
+def _opened(scheme: Scheme, name: DeviceName, place: Workplace) -> Entry:
+    """A device that is only opened: what runs there is there already."""
+    device = scheme.open(name, place)
+    with contextlib.closing(device):
+        return _probed(device, place)
+
+
+def _probed(device: Device, place: Workplace) -> Entry:
+    try:
+        prove(device.reached, device.runtime, place.folder / "probe")
+    except EdgekitError as error:
+        return Entry(device.name, device.runtime, Status.FAILED, device.version, reason(error))
+    return Entry(device.name, device.runtime, Status.PASSED, device.version, "runs a model")
+
+
+def set_up(name: DeviceName, progress: Progress, source: Path | None = None) -> tuple[Entry, ...]:
+    """Install what a name asks for on its device, where it is not there yet, and try it.
+
+    ``source`` is a folder of wheels to take instead of those of the package index. Raises
+    :class:`DeviceError` where it cannot be had, or does not work there.
+    """
+    scheme = scheme_of(name.text)
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        place = _place(Path(folder), progress)
+        if scheme.connect is None or name.runtime in OTHERS:
+            return (_opened(scheme, name, place),)
+        with _agent(scheme.connect(name.address), place) as agent:
+            made = remote_environment.prepare(agent, name, place, source)
+            text = name.text if name.runtime else f"{name.address}#{made.runtime}"
+            return (_tried(agent, text, made, place),)
+
+
+def create(name: DeviceName, progress: Progress) -> Path:
+    """Make the device of an address itself, as an emulator is; its folder on this host.
+
+    Raises :class:`DeviceNameError` where such devices are not made, and :class:`DeviceError` where
+    it cannot be.
+    """
+    make = scheme_of(name.text).create if name.address else None
+    if make is None:
+        able = [f"{one}://…" for one in schemes() if scheme_of(f"{one}://").create is not None]
+        message = f"{name.text} is no device that edgekit creates"
+        hint = f"it creates {', '.join(able)}" if able else "no way to reach a device offers it"
+        raise DeviceNameError("EK-DEVICE-054", message, hint)
+    return make(name.address, progress)
+
+
+def remove(name: DeviceName, progress: Progress) -> str:
+    """Delete what edgekit has put on a device, or the environment that a name asks for.
+
+    The folder that is gone: there, or here where the device itself was created here. Raises
+    :class:`DeviceError` where there is nothing to delete, or the device is not reached.
+    """
+    scheme = scheme_of(name.text)
+    if name.runtime and not name.version:
+        hint = f"name its release, or the whole device: {name.address}"
+        raise DeviceNameError("EK-DEVICE-055", f"{name.text} is no environment", hint)
+    if scheme.remove is not None and not name.version:
+        return str(scheme.remove(name.address, progress))
+    if scheme.connect is None:
+        message = f"edgekit keeps nothing on {name.address}"
+        raise DeviceError("EK-DEVICE-055", message, "there is nothing to remove")
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        place = _place(Path(folder), progress)
+        with _agent(scheme.connect(name.address), place) as agent:
+            return clear(agent, name)
+
+
+def clear(agent: Agent, name: DeviceName) -> str:
+    """What :func:`remove` does, over an agent."""
+    if not agent.call("environments.made")["there"]:
+        hint = f"{agent.hello['folder']} is not there"
+        raise DeviceError("EK-DEVICE-055", f"edgekit has put nothing on {name.address}", hint)
+    agent.occupy()
+    if not name.version:
+        return str(agent.call("environments.erase")["folder"])
+    unwanted = remote_environment.name_of(agent, name.package, name.version)
+    gone = agent.call("environments.remove", name=unwanted)
+    if not gone["removed"]:
+        hint = f"edgekit devices list {name.address} says which there are"
+        raise DeviceError("EK-DEVICE-055", f"there is no environment of {name.text}", hint)
+    return str(gone["folder"])
+
+
+@contextlib.contextmanager
+def _agent(connection: Connection, place: Workplace) -> Iterator[Agent]:
+    with contextlib.closing(Agent(connection, place.log, place.progress)) as agent:
+        yield agent
+
+
+def _place(folder: Path, progress: Progress) -> Workplace:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Workplace(folder, folder / "log.txt", Limits(PATIENCE), progress)
+
+
+def _why(error: EdgekitError) -> str:
+    """Why a device is not there, on one line: what was not reached belongs to it."""
+    hint = error.hint.splitlines()[0] if error.hint else ""
+    return f"{error.message}: {hint}" if hint else error.message
