@@ -1,0 +1,70 @@
+"""An Android device with Python, through the real adb client: the contract of every device."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.contracts.device import DeviceContract
+from edgekit.contracts.runner import Bench
+from edgekit.process import Limits
+from edgekit.targets.devices import Transport, Workplace, parse
+from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.device import RemoteDevice
+from edgekit.targets.devices.remote.environment import prepare
+from edgekit.targets.devices.transports import adb
+from edgekit.targets.runners import RUNNER_FILES
+from edgekit.types import Silent
+from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
+
+pytestmark = [needs_adb, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with adb_server(tmp_path_factory.mktemp("adb")):
+        yield
+
+
+class TestAdbDevice(DeviceContract):
+    phone: AdbDaemon
+
+    @pytest.fixture(autouse=True)
+    def attach(self, server: None, tmp_path: Path) -> Iterator[None]:
+        with attached(tmp_path) as self.phone:
+            # What Termux has: the packages of this installation.
+            self.phone.install("python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+            yield
+
+    def transport(
+        self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
+    ) -> Transport:
+        name = parse(f"adb://{self.phone.serial}{folder}/on the phone#litert")
+        place = Workplace(folder, folder.with_suffix(".log"), limits or Limits(), Silent())
+        agent = Agent(adb.reached(name.address), place.log)
+        return RemoteDevice(agent, prepare(agent, name, place), folder, limits, runners)
+
+    def test_evaluation_goes_on_where_the_connection_dropped(
+        self, tmp_path: Path, bench: Bench
+    ) -> None:
+        device = self.transport(tmp_path / "work", None, RUNNER_FILES)
+        threading.Timer(0.4, self.phone.drop).start()
+        result = device.run(bench.request("evaluate"))
+        device.close()
+        assert result["models"]["doubler"]["items"] == 7
+        assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
+
+    def test_push_goes_on_where_the_connection_dropped(self, tmp_path: Path) -> None:
+        source = tmp_path / "source"
+        source.write_bytes(bytes(range(256)) * 40_000)
+        agent = Agent(adb.reached(f"adb://{self.phone.serial}{tmp_path}/there"), tmp_path / "log")
+        self.phone.faults.drop_after = 5_000_000
+        there = agent.push([source])
+        agent.close()
+        assert self.phone.faults.drop_after is None
+        assert Path(next(iter(there.values()))).read_bytes() == source.read_bytes()
