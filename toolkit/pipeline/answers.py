@@ -19,6 +19,8 @@ from edgekit.types import Candidate, Json
 CRASHED = "EK-RUNNER-001"
 # The runtime that candidates are judged on.
 JUDGE = "litert"
+# Facts of a device that its answers depend on, besides the runtime.
+MACHINE = ("address", "machine", "model", "cpu", "emulated")
 
 
 def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
@@ -59,6 +61,7 @@ def answers(
         preprocess=[items.preprocess.scale, items.preprocess.offset],
         **({"options": dict(options)} if options else {}),
         **({"release": device.version} if device and other else {}),
+        **({"device": there} if (there := _elsewhere(device)) else {}),
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
@@ -68,6 +71,14 @@ def answers(
         return {**facts, "runtime": result["runtime"], "version": result["version"]}
 
     return run.keep(run.store.obtain("answers", key, make))
+
+
+def _elsewhere(device: Device | None) -> Mapping[str, Json]:
+    """What another machine is; empty for this one, whose answers are no other's."""
+    facts = device.facts() if device is not None else {}
+    if device is None or not ("address" in facts or "://" in device.name):
+        return {}
+    return {"name": device.name, **{one: facts[one] for one in MACHINE if one in facts}}
 
 
 def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mapping[str, Json]:
