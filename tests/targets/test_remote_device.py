@@ -9,7 +9,7 @@ from shells import Shell
 
 from edgekit.contracts.device import DeviceContract
 from edgekit.process import Limits
-from edgekit.targets.devices import DeviceName, Transport
+from edgekit.targets.devices import Transport
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.device import RemoteDevice
 from edgekit.targets.devices.remote.environment import Prepared

@@ -15,9 +15,8 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, List, Mapping, Sequence
+from typing import Any, List, Mapping
 
-from .files import CHECKED, FILES
 from .serving import Call, Refused
 from .wheels import unpack, unpacked_bytes
 
@@ -53,18 +52,12 @@ def make(call: Call, name: str, wheels: Mapping[str, str]) -> Mapping[str, Json]
     return {"site": str(final / SITE)}
 
 
-def stamp(
-    call: Call, name: str, facts: Mapping[str, Json], spent: Sequence[str] = ()
-) -> Mapping[str, Json]:
-    """Say that the environment ``name`` works; ``facts`` is what is told of it later.
-
-    ``spent`` are the wheels it was made from: they are deleted.
-    """
+def stamp(call: Call, name: str, facts: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Say that the environment ``name`` works; ``facts`` is what is told of it later."""
     place = call.folder.make(FOLDER, name)
     part = place / ("%s%s%d" % (STAMP, PART, os.getpid()))
     part.write_text(json.dumps(facts))
     part.replace(place / STAMP)
-    _drop(call, spent)
     return {"folder": str(place)}
 
 
@@ -81,11 +74,8 @@ def made(call: Call) -> Mapping[str, Json]:
     return {"environments": found, "there": call.folder.path.is_dir()}
 
 
-def remove(call: Call, name: str, spent: Sequence[str] = ()) -> Mapping[str, Json]:
-    """Delete the environment ``name``, made or half-made; ``removed`` says whether it was there.
-
-    ``spent`` are wheels that go too.
-    """
+def remove(call: Call, name: str) -> Mapping[str, Json]:
+    """Delete the environment ``name``, made or half-made; ``removed`` says whether it was there."""
     place = _place(call, name)
     there = place.is_dir()
     # The stamp first: what is half deleted is no environment.
@@ -93,7 +83,6 @@ def remove(call: Call, name: str, spent: Sequence[str] = ()) -> Mapping[str, Jso
         (place / STAMP).unlink()
     if there:
         shutil.rmtree(place)
-    _drop(call, spent)
     return {"removed": there, "folder": str(place)}
 
 
@@ -113,15 +102,6 @@ def _place(call: Call, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise Refused("failed", "%r names no environment" % name)
     return call.folder.path / FOLDER / name
-
-
-def _drop(call: Call, spent: Sequence[str]) -> None:
-    """Delete pushed files."""
-    for path in map(Path, spent):
-        if path.parent == call.folder.path / FILES:
-            for file in (path, path.with_name(path.name + CHECKED)):
-                with contextlib.suppress(FileNotFoundError):
-                    file.unlink()
 
 
 def _sweep(folder: Path) -> None:

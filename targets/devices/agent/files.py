@@ -167,6 +167,15 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(str(source), str(target))
 
 
+def discard(call: Call, files: List[str]) -> Mapping[str, Any]:
+    """Delete files, by sha256, that are of no more use here."""
+    for digest in files:
+        for ending in ("", CHECKED):
+            with contextlib.suppress(FileNotFoundError):
+                (call.folder.path / FILES / (digest + ending)).unlink()
+    return {}
+
+
 METHODS: Dict[str, Any] = {
-    "missing": missing, "receive": receive, "arrange": arrange,
+    "missing": missing, "receive": receive, "arrange": arrange, "discard": discard,
 }  # fmt: skip

@@ -178,6 +178,13 @@ class Agent:
             known = self._pushed[f"{name}-{ending}"] = str(made["folder"])
         return known
 
+    def discard(self, paths: Iterable[Path]) -> None:
+        """Delete pushed files on the device."""
+        digests = [self._digest(path) for path in paths]
+        self.call("files.discard", files=digests)
+        for digest in digests:
+            self._pushed.pop(digest, None)
+
     def _digest(self, path: Path) -> str:
         found = path.stat()
         key = str(path), found.st_size, found.st_mtime_ns, found.st_ino

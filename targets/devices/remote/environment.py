@@ -19,7 +19,7 @@ from edgekit.targets.devices.environment import order
 from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.refusals import Refusal
-from edgekit.targets.devices.remote.wheels import fetch, fitting, platform_of
+from edgekit.targets.devices.remote.wheels import Wheels, fetch, fitting, platform_of
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json
 
@@ -114,7 +114,7 @@ def _attempts(
 def environments(agent: Agent) -> tuple[Found, ...]:
     """What the device has: environments that still hold there, then packages of its own."""
     stamps = agent.call("environments.made")["environments"]
-    found = [_read(stamp) for stamp in stamps if _holds(stamp, agent.hello)]
+    found = [_read(stamp) for stamp in stamps if holds(stamp, agent.hello)]
     known = {one.name for one in found}
     for package in dict.fromkeys(RUNNERS[runtime].distribution for runtime in CHOICE):
         if version := str(agent.hello["packages"].get(package, "")):
@@ -143,7 +143,7 @@ def _minor(facts: Mapping[str, Json]) -> str:
     return ".".join(str(facts["python"]).split(".")[:2])
 
 
-def _holds(stamp: Mapping[str, Json], hello: Mapping[str, Json]) -> bool:
+def holds(stamp: Mapping[str, Json], hello: Mapping[str, Json]) -> bool:
     """Whether what was proven is still what is there: Python, machine, and what it takes of them.
 
     A home folder may be shared by machines.
@@ -182,34 +182,43 @@ def install(
     place.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="wheels-", dir=place.folder) as folder:
         wheels = fetch(runtime, version, platform, Path(folder), place.progress, source)
+        name = name_of(agent, wheels.package, wheels.version)
+        if any(one.name == name for one in environments(agent)):
+            # Making it anew would take it from the runtimes that it serves.
+            hint = f"name another release: {agent.address}#{wheels.package}==VERSION"
+            message = f"{wheels.package} {wheels.version} is there, and does not run {runtime}"
+            raise DeviceError("EK-DEVICE-020", message, hint)
+        place.progress.stage(f"installing {wheels.package} {wheels.version} on {agent.address}")
         agent.occupy()
-        where = f"{wheels.package} {wheels.version} on {agent.address}"
-        place.progress.stage(f"installing {where}")
-        pushed = agent.push(wheels.files)
-    name, spent = name_of(agent, wheels.package, wheels.version), list(pushed.values())
+        try:
+            path = (_unpacked(agent, name, wheels),)
+            found = Found(name, wheels.package, wheels.version, path, (), wheels.numpy)
+            made = prove_there(agent, runtime, found, place)
+        except ConnectionLost:
+            raise
+        except EdgekitError:
+            agent.call("environments.remove", name=name)
+            agent.discard(wheels.files)
+            raise
+        agent.discard(wheels.files)
+        return made
+
+
+def _unpacked(agent: Agent, name: str, wheels: Wheels) -> str:
+    """Push wheels and unpack them as an environment; the folder of its packages."""
+    pushed = agent.push(wheels.files)
+    files = {path.name: there for path, there in pushed.items()}
     try:
-        files = {path.name: there for path, there in pushed.items()}
-        made = agent.call("environments.make", name=name, wheels=files)
-        path = (str(made["site"]),)
-        found = Found(name, wheels.package, wheels.version, path, (), wheels.numpy)
-        return prove_there(agent, runtime, found, place, spent)
-    except ConnectionLost:
-        raise
-    except EdgekitError as error:
-        agent.call("environments.remove", name=name, spent=spent)
-        if isinstance(error, Refusal) and error.kind == "wheel":
-            hint = "fetch it anew: delete it where it came from, and set the device up again"
-            raise DeviceError("EK-DEVICE-053", f"{where}: {error.message}", hint) from error
-        raise
+        return str(agent.call("environments.make", name=name, wheels=files)["site"])
+    except Refusal as error:
+        if error.kind != "wheel":
+            raise
+        hint = "fetch it anew: delete it where it came from, and set the device up again"
+        raise DeviceError("EK-DEVICE-053", error.message, hint) from error
 
 
-def prove_there(
-    agent: Agent, runtime: str, found: Found, place: Workplace, spent: Sequence[str] = ()
-) -> Prepared:
-    """Run the probe on what a device has, and stamp it; ``spent`` are pushed wheels to delete then.
-
-    Raises what :func:`prove` raises.
-    """
+def prove_there(agent: Agent, runtime: str, found: Found, place: Workplace) -> Prepared:
+    """Run the probe on what a device has, and stamp it. Raises what :func:`prove` raises."""
     proven = prepared(agent, runtime, found)
     run_probe(agent, proven, place)
     numpy = found.numpy if found.path else str(agent.hello["packages"].get("numpy", ""))
@@ -218,7 +227,7 @@ def prove_there(
         "runtimes": [*found.proven, runtime], "python": agent.hello["python"],
         "machine": agent.hello["machine"], "numpy": numpy,
     }  # fmt: skip
-    agent.call("environments.stamp", name=found.name, facts=facts, spent=list(spent))
+    agent.call("environments.stamp", name=found.name, facts=facts)
     return proven
 
 

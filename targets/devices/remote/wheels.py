@@ -191,7 +191,8 @@ def _download(
     if own is None:
         options.append("--no-deps")
     if source is not None:
-        options += ["--no-index", "--find-links", str(source)]
+        # Isolated: folders of wheels that the user's own settings name are no part of it.
+        options += ["--isolated", "--no-index", "--find-links", str(source)]
     if own:
         options += ["--find-links", str(_stub(own, dest.with_name(f"{dest.name}-own")))]
         requirements = (*requirements, f"numpy=={_own(own)}")
@@ -255,18 +256,17 @@ def _failed(
             f"{_error(lines)}\nit takes wheels tagged {platform.tags[0]} or older, {platform.abi}"
         )
         return DeviceError("EK-DEVICE-051", f"{source} holds no {package} for {platform}", hint)
-    alone = fitting(runtime, platform, folder, version)
-    if alone:
-        hint = (
-            f"{package} {alone} fits, but not what it requires: {_error(lines)}\n"
-            f"install that there with the system's own packages (apt install python3-numpy)"
-        )
-        return DeviceError("EK-DEVICE-051", f"{package} has no wheels for {platform}", hint)
     listed = installer.VERSIONS.search(said)
-    if listed:
+    if listed and f"requirement {package}" in _error(lines):
         others = "" if listed[1] == "none" else f"releases of it that fit: {listed[1]}"
         nearest = _nearest(package, version, platform, folder)
         return _misfit(f"{package} {version}".strip(), platform, nearest, others)
+    if release := fitting(runtime, platform, folder, version):
+        hint = (
+            f"{package} {release} fits, but not what it requires: {_error(lines)}\n"
+            f"install that there with the system's own packages (apt install python3-numpy)"
+        )
+        return DeviceError("EK-DEVICE-051", f"{package} has no wheels for {platform}", hint)
     hint = f"{_error(lines)}\nor {by_hand}"
     return DeviceError("EK-DEVICE-052", f"{package} cannot be fetched for {platform}", hint)
 
@@ -292,6 +292,8 @@ def _misfit(package: str, platform: Platform, nearest: str = "", others: str = "
 
 def _nearest(package: str, version: str, platform: Platform, folder: Path) -> str:
     """What the device lacks for the nearest wheel: a newer C library, or another Python."""
+    if platform.libc in SYSTEMS:
+        return ""
     wanted = (f"{package}=={version}" if version else package,)
     dest = folder / "nearest"
     if platform.libc == "glibc":
