@@ -18,10 +18,9 @@ from edgekit.targets.devices.remote import environment as remote_environment
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.environment import CHOICE, Prepared
 from edgekit.targets.devices.scheme import Scheme, scheme_of, schemes
+from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress, Silent, Status
 
-# Runtimes that have no Python there: their devices are opened as they are.
-OTHERS = ("native", "benchmark")
 NOTHING = "no runtime is there: edgekit devices setup {}"
 
 
@@ -32,7 +31,7 @@ def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
     """
     scheme = scheme_of(name.text)
     try:
-        if scheme.connect is None or name.runtime in OTHERS:
+        if scheme.connect is None or not _in_python(name):
             return (_opened(scheme, name, _place(folder, Silent())),)
         with _agent(scheme.connect(name.address), _place(folder, Silent())) as agent:
             return survey(agent, name, _place(folder, Silent()))
@@ -92,7 +91,7 @@ def set_up(name: DeviceName, progress: Progress, source: Path | None = None) -> 
     scheme = scheme_of(name.text)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         place = _place(Path(folder), progress)
-        if scheme.connect is None or name.runtime in OTHERS:
+        if scheme.connect is None or not _in_python(name):
             return (_opened(scheme, name, place),)
         with _agent(scheme.connect(name.address), place) as agent:
             made = remote_environment.prepare(agent, name, place, source)
@@ -150,6 +149,12 @@ def clear(agent: Agent, name: DeviceName) -> str:
         hint = f"edgekit devices list {name.address} says which there are"
         raise DeviceError("EK-DEVICE-055", f"there is no environment of {name.text}", hint)
     return str(gone["folder"])
+
+
+def _in_python(name: DeviceName) -> bool:
+    """Whether Python runs what a name asks for; other devices are opened as they are."""
+    runner = RUNNERS.get(name.runtime)
+    return not name.runtime or (runner is not None and runner.file.suffix == ".py")
 
 
 @contextlib.contextmanager
