@@ -310,6 +310,7 @@ def adb_server(home: Path) -> Iterator[None]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    home.mkdir(parents=True, exist_ok=True)
     own = {
         "ANDROID_ADB_SERVER_PORT": str(port), "HOME": str(home), "ANDROID_SDK_HOME": str(home),
         "ADB_MDNS_AUTO_CONNECT": "0",

@@ -54,6 +54,17 @@ class Watch:
         """Between two blocks: what frequency and temperature are now."""
         self._states.append(self._state(self._core))
 
+    def temperatures(self) -> Mapping[str, Json]:
+        """``temperature_before_c`` and ``temperature_after_c`` all that was timed, where told."""
+        ends = {"before": self._states[0]}
+        if self._parts:
+            ends["after"] = self._parts[-1][1]
+        return {
+            f"temperature_{end}_c": state["temperature_c"]
+            for end, state in ends.items()
+            if "temperature_c" in state
+        }
+
     def found(self, launches: Sequence[Samples]) -> Conditions:
         """What was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
         drifts = [series.drift(_thinned(one)) for one in launches]

@@ -177,7 +177,8 @@ class Benched:
     ``inputs`` says where the items came from; synthetic ones were drawn. ``address`` is what the
     device's name stands for, where it is one of the user's own, ``place`` the machine that it
     shares with others. ``attempts`` are the problems of those before this one. ``emulated`` names
-    the emulator where the device is one: its times are estimates, and satisfy no budget.
+    the emulator where the device is one: its times are estimates, and satisfy no budget. ``facts``
+    are the device's, with its temperature before and after.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Benched:
     bytes: int = 0
     sha256: str = ""
     inputs: InputSource = "synthetic"
+    facts: Mapping[str, Json] = field(default_factory=dict)
     status: Status = Status.PASSED
     problem: str = ""
     selftest: SelfTest | None = None

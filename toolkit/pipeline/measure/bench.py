@@ -33,6 +33,7 @@ from edgekit.project import Project
 from edgekit.statistics.interval import two_sided_z
 from edgekit.store import Store
 from edgekit.targets.devices import DeviceBook
+from edgekit.targets.devices.warnings import spoilers
 from edgekit.types import (
     Benched,
     Json,
@@ -223,6 +224,7 @@ def _entries(
         about = run.about(Plan.of(about_source(run.project, path), run.plan.options))
         try:
             subject = subject_of(about, path, device)
+            facts = subject.device.facts()
         except DeviceError as error:
             if strict:
                 raise
@@ -231,7 +233,10 @@ def _entries(
         if source not in feeds:
             feeds[source] = _feed(about, subject, unpacked.get(source))
         rows = [_entry(source, subject, feeds[source], count, asked) for count in asked.threads]
-        found += [replace(row, bundle=unpacked.get(source)) for row in rows]
+        found += [
+            replace(one, row=replace(one.row, facts=facts), bundle=unpacked.get(source))
+            for one in rows
+        ]
     names = named([entry.row for entry in found], asked)
     return tuple(
         replace(one, row=replace(one.row, id=name)) for one, name in zip(found, names, strict=True)
@@ -313,9 +318,9 @@ def _summary(run: Run, row: Benched, taken: Taken) -> Benched:
     launches = taken.launches
     conditions = taken.watch.found([launch.runs for launch in launches])
     phases = _phases(launches)
+    notes = (*spoilers(row.facts), *conditions.notes)
     if not phases.settled:
-        notes = (*conditions.notes, "the warm-up ended before its drift did")
-        conditions = replace(conditions, notes=notes)
+        notes = (*notes, "the warm-up ended before its drift did")
     folder = run.folder / "latency"
     path = folder / f"{len(list(folder.glob('*.npy')))}.npy"
     return replace(
@@ -324,7 +329,8 @@ def _summary(run: Run, row: Benched, taken: Taken) -> Benched:
         phases=phases,
         latency=steady(launches, taken.stopped, path),
         memory=bench_memory.held(launches, row.batch),
-        conditions=conditions,
+        conditions=replace(conditions, notes=notes),
+        facts={**row.facts, **taken.watch.temperatures()},
     )
 
 

@@ -131,17 +131,18 @@ def _slowdown(
 
     if row.emulated:
         return _emulated("slowdown", row, row.emulated, shown)
-    there = document.get("places", {}).get(row.place, {})
-    before_facts = there["facts"] if there and row.place != HERE else document["device"]
-    other = [one for name in SAME if (one := _unlike(name, device, before_facts))]
-    if other:
-        return undecided(f"the baseline is of another machine: {', '.join(other)}")
     mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
     twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
     if len(twins) != 1:
         return undecided("the baseline has no such row: model, device, threads, batch, delegate")
     if twins[0].get("emulated"):
         return _emulated("slowdown", row, str(twins[0]["emulated"]), shown)
+    # Reports of earlier releases hold the facts of the host only.
+    here, before_facts = row.facts or device, twins[0].get("facts") or document["device"]
+    other = [one for name in SAME if (one := _unlike(name, here, before_facts))]
+    if other:
+        return undecided(f"the baseline is of another machine: {', '.join(other)}")
+    there = document.get("places", {}).get(row.place, {})
     before = _interval(Measurement(**twins[0]["latency"]["p50"]))
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     found = ratio(_interval(row.latency.p50), before)
