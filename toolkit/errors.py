@@ -107,6 +107,10 @@ class ConnectionLost(DeviceError):
     """A device went away while it was used: the connection dropped, or it stopped answering."""
 
 
+class CassetteError(EdgekitError):
+    """A record of devices cannot be read, or does not hold what is asked of it."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question to append to an error: the closest known name, if one is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,7 +1,7 @@
 """How to reach a device: this host first."""
 
 from edgekit.targets.devices.book import DeviceBook, DeviceBudgets, Listed
-from edgekit.targets.devices.cassette import Tape
+from edgekit.targets.devices.cassette import Tape, tape_of
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, Workplace, open_device
 from edgekit.targets.devices.names import DeviceName, parse
@@ -12,4 +12,5 @@ from edgekit.targets.devices.transport import RunnerSession, Transport
 __all__ = [
     "Connection", "Device", "DeviceBook", "DeviceBudgets", "DeviceName", "DevicePool", "Listed",
     "RunnerSession", "Scheme", "Tape", "Transport", "Workplace", "open_device", "parse",
+    "tape_of",
 ]  # fmt: skip

@@ -29,8 +29,8 @@ class DevicePool:
     def __init__(
         self, place: Workplace, book: DeviceBook | None = None, tape: Tape | None = None
     ) -> None:
-        self.book = book or DeviceBook()
         self.tape = tape or Tape()
+        self.book = self.tape.book(book or DeviceBook())
         self._place = place
         self._open: dict[str, Device] = {}
         self._closed = False
@@ -44,7 +44,7 @@ class DevicePool:
 
     def expand(self, names: Sequence[str]) -> tuple[str, ...]:
         """The devices that names stand for. Raises :class:`DeviceNameError`."""
-        return self.tape.expand(names, self.book.expand)
+        return self.tape.expand(names, self.book)
 
     def open(self, name: str, progress: Progress | None = None) -> Device:
         """The device of a name, reached now where it is not yet. Raises :class:`DeviceError`."""

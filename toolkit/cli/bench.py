@@ -15,6 +15,7 @@ from edgekit.cli.options import (
     applied,
     arena_option,
     as_share,
+    cassette_options,
     data_options,
     loading_options,
     parsed,
@@ -103,6 +104,7 @@ def _run_options(function: Any) -> Any:
                      help="Five windows of 10 s: median inferences per second, and accuracy."),
         click.option("--metric-output", metavar="NAME",
                      help="The output that the accuracy is taken on, where there are several."),
+        *cassette_options(),
         *loading_options(),
     )  # fmt: skip
     return applied(options, function)
@@ -143,7 +145,8 @@ def command(**options: Any) -> int:
     models = [absolute(model) for model in options["models"]]
     project = project_of({**NOTHING, **options, "model": models[0]})
     asked = _asked(options)
-    run = api.Options(output=options["output"], trust=options["trust"])
+    kept = {name: options[name] for name in ("output", "trust", "record", "replay")}
+    run = api.Options(**kept)
     with progress(options["quiet"]) as shown:
         done = api.bench(project, models, asked, run, shown, options["table"])
     _show(done, options)

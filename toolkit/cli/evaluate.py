@@ -70,7 +70,7 @@ def asked_of(options: dict[str, Any], **more: Any) -> Any:
 
 def options_of(options: dict[str, Any]) -> dict[str, Any]:
     """The run's options of the command line."""
-    return {key: options[key] for key in ("output", "trust", "limit", "seed")}
+    return {key: options[key] for key in ("output", "trust", "limit", "seed", "record", "replay")}
 
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:

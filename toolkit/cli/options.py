@@ -149,6 +149,7 @@ def measured_options(function: Any) -> Any:
         click.option("--group", metavar="COLUMN",
                      help="Items of one group count as one: windows of a clip."),
         *device_options(),
+        *cassette_options(),
         *loading_options(),
     )  # fmt: skip
     return applied(options, function)
@@ -165,6 +166,17 @@ def device_options() -> tuple[Any, ...]:
         click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
                      help="XNNPACK kernels, or the runtime's own. Default: xnnpack."),
         arena_option(),
+    )  # fmt: skip
+
+
+def cassette_options() -> tuple[Any, ...]:
+    """``--record`` and ``--replay``."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return (
+        click.option("--record", type=path, metavar="FILE",
+                     help="Keep all that devices are asked and answer, without secrets."),
+        click.option("--replay", type=path, metavar="FILE",
+                     help="Take a record's answers instead of asking devices."),
     )  # fmt: skip
 
 

@@ -62,6 +62,8 @@ def answers(
         **({"options": dict(options)} if options else {}),
         **({"release": device.version} if device and other else {}),
         **({"device": there} if (there := _elsewhere(device)) else {}),
+        # What is recorded must be asked for, and what is played back was never answered here.
+        **({"cassette": run.devices.tape.id} if run.devices.tape.id else {}),
     )
 
     def make(folder: Path) -> Mapping[str, Json]:

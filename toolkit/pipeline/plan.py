@@ -28,6 +28,8 @@ class Options:
     that ``--precision`` and ``--target`` were given: then the budgets of the command line concern
     every precision asked for, or the targets. ``dry_run`` compresses in one shot, to see what would
     be done, and keeps nothing. ``limit`` judges so many items at most, drawn with ``seed``.
+    What is measured on devices is recorded into the file ``record``, or played back from
+    ``replay``.
     """
 
     output: Path | None = None
@@ -41,6 +43,8 @@ class Options:
     dry_run: bool = False
     limit: int | None = None
     seed: int = 0
+    record: Path | None = None
+    replay: Path | None = None
 
 
 @dataclass(frozen=True)

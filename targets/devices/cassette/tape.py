@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from edgekit.targets.devices.book import DeviceBook
 from edgekit.targets.devices.device import Device
 from edgekit.types import Json
 
@@ -13,19 +14,18 @@ class Tape:
 
     id = ""
 
-    def expand(
-        self, names: Sequence[str], expand: Callable[[Sequence[str]], tuple[str, ...]]
-    ) -> tuple[str, ...]:
-        """The devices that names stand for, by the book's ``expand``."""
-        return expand(names)
+    def book(self, book: DeviceBook) -> DeviceBook:
+        """The devices that there are, given those that the user has named."""
+        return book
+
+    def expand(self, names: Sequence[str], book: DeviceBook) -> tuple[str, ...]:
+        """The devices that names stand for. Raises :class:`DeviceNameError`."""
+        return book.expand(names)
 
     def open(self, name: str, reach: Callable[[], Device]) -> Device:  # noqa: ARG002
-        """The device of a name, which ``reach`` would reach."""
+        """The device of a name, which ``reach`` would reach. Raises :class:`DeviceError`."""
         return reach()
 
     def host(self, facts: Callable[[], Mapping[str, Json]]) -> Mapping[str, Json]:
         """What the machine is that edgekit runs on."""
         return facts()
-
-    def finish(self) -> None:
-        """The command has come to its end, or to an error of its own."""

@@ -110,6 +110,7 @@ def test_machines_are_measured_at_once(tmp_path: Path) -> None:
     assert [row.latency.path.name for row in done.rows if row.latency] == ["0.npy", "1.npy"]
 
 
+@pytest.mark.slow
 def test_devices_of_one_machine_share_its_place(tmp_path: Path) -> None:
     done = bench(tmp_path, "local", "local:reference")
     assert {row.place for row in done.rows} == {"local"}
@@ -167,6 +168,7 @@ def job(folder: Path, *boards: str) -> BenchJob:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_job_is_data(tmp_path: Path) -> None:
     asked = job(tmp_path, "flaky", "dead")
     assert BenchJob.from_json(json.loads(json.dumps(asked.to_json()))) == asked
@@ -179,6 +181,7 @@ def test_a_job_is_data(tmp_path: Path) -> None:
     assert found.facts["system"] == "Linux"
 
 
+@pytest.mark.slow
 def test_processes_carry_the_jobs(tmp_path: Path) -> None:
     with ProcessPoolExecutor(2) as executor:
         done = bench(tmp_path, "shelf://pair-1", "shelf://pair-2", executor=executor)
@@ -205,6 +208,7 @@ class Losing(Executor):
         return future
 
 
+@pytest.mark.slow
 def test_a_job_that_does_not_come_back_is_a_row(tmp_path: Path) -> None:
     done = bench(tmp_path, "shelf://a", "shelf://b", executor=Losing())
     good, lost = done.rows

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.device_book import device_book
-from edgekit.errors import DeviceError, EdgekitError, ProjectError
+from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.bench import (
     BenchOptions,
@@ -38,6 +38,7 @@ from edgekit.pipeline.measure.bench import (
     unpack_bundles,
 )
 from edgekit.pipeline.measure.bench_job import BenchJob, perform, tables_of
+from edgekit.pipeline.measure.given import recording
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
@@ -76,10 +77,14 @@ def bench(
     options = replace(options, evaluate=project.data.evaluate is not None)
     first = str(unpacked[sources[0]].model) if sources[0] in unpacked else sources[0]
     plan = Plan.of(about_source(project, first), options)
-    with Run(plan, progress, book=book) as run:
+    if executor is not None and (options.record or options.replay):
+        hint = "leave out the executor: threads measure the machines at once, too"
+        message = "jobs that go elsewhere can be neither recorded nor replayed"
+        raise CassetteError("EK-DEVICE-094", message, hint)
+    with recording(plan) as tape, Run(plan, progress, book=book, tape=tape) as run:
         names = run.devices.expand(asked.devices)
         asked = replace(asked, devices=names)
-        places = grouped(book, names)
+        places = grouped(run.devices.book, names)
         if len(places) > 1 or executor is not None:
             jobs = [
                 _job(run, project, sources, asked, *one, number)

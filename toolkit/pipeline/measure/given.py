@@ -21,6 +21,7 @@ from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.project import Project
+from edgekit.targets.devices import Tape, tape_of
 from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
 
 
@@ -48,8 +49,15 @@ def measuring(project: Project, options: Options, source: str, progress: Progres
     """A run that takes models as they are; ``source`` is the first of them."""
     table = project.model.model_copy(update={"source": source})
     wanted = measured(project).model_copy(update={"model": table})
-    with Run(Plan.of(wanted, options), progress) as run:
+    plan = Plan.of(wanted, options)
+    with recording(plan) as tape, Run(plan, progress, tape=tape) as run:
         yield run
+
+
+def recording(plan: Plan) -> contextlib.AbstractContextManager[Tape]:
+    """What the devices of a run are recorded on, or played back from."""
+    folders = {str(plan.output): "<output>", str(plan.project.root): "<project>"}
+    return tape_of(plan.options.record, plan.options.replay, folders)
 
 
 def obtained(

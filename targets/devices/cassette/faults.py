@@ -1,0 +1,29 @@
+"""Errors of devices as data, to be raised again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from edgekit.errors import EdgekitError, RunnerError
+from edgekit.types import Json
+
+
+def fault(error: EdgekitError) -> dict[str, Json]:
+    """An error as JSON can carry it."""
+    found = {"kind": type(error).__name__, "code": error.code, "message": error.message,
+             "hint": error.hint}  # fmt: skip
+    return {**found, "item": error.item} if isinstance(error, RunnerError) else found
+
+
+def raised(found: Mapping[str, Json]) -> EdgekitError:
+    """The error of :func:`fault`."""
+    kind = {one.__name__: one for one in _kinds(EdgekitError)}[str(found["kind"])]
+    if issubclass(kind, RunnerError):
+        return kind(found["code"], found["message"], found["hint"], found["item"])
+    return kind(found["code"], found["message"], found["hint"])
+
+
+def _kinds(kind: type[EdgekitError]) -> Iterator[type[EdgekitError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from _kinds(one)

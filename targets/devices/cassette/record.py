@@ -1,0 +1,264 @@
+"""Recording: everything that is asked of every device, with the answers and how long they took."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.errors import EdgekitError
+from edgekit.targets.devices.book import DeviceBook, Listed
+from edgekit.targets.devices.cassette.archive import Spool
+from edgekit.targets.devices.cassette.faults import fault
+from edgekit.targets.devices.cassette.redaction import Redactor
+from edgekit.targets.devices.cassette.requests import Digests, ids, normal, renamed
+from edgekit.targets.devices.cassette.tape import Tape
+from edgekit.targets.devices.device import Device
+from edgekit.targets.devices.transport import RunnerSession, Transport
+from edgekit.types import Json
+
+Event = dict[str, Json]
+
+
+@dataclass
+class Track:
+    """What one device was asked, in order, by kind."""
+
+    name: str
+    opens: list[Event] = field(default_factory=list)
+    facts: list[Json] = field(default_factory=list)
+    states: list[Json] = field(default_factory=list)
+    cores: list[Json] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
+    runs: list[Event] = field(default_factory=list)
+    sessions: list[Event] = field(default_factory=list)
+
+
+class Recorder(Tape):
+    """Devices as they are, each with a :class:`Track`; arrays go to ``spool``."""
+
+    def __init__(self, spool: Spool, redactor: Redactor) -> None:
+        self.id = uuid.uuid4().hex
+        self.spool, self.digests = spool, Digests()
+        self._redactor = redactor
+        self._tracks: dict[str, Track] = {}
+        self._listed: dict[str, Listed] = {}
+        self._asked: tuple[str, ...] = ()
+        self._expanded: tuple[str, ...] = ()
+        self._host: Mapping[str, Json] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no device was asked for yet."""
+        return not self._tracks
+
+    def book(self, book: DeviceBook) -> DeviceBook:
+        with self._lock:
+            self._listed |= book.listed
+        return book
+
+    def expand(self, names: Sequence[str], book: DeviceBook) -> tuple[str, ...]:
+        found = book.expand(names)
+        self._asked, self._expanded = tuple(names), found
+        return found
+
+    def host(self, facts: Callable[[], Mapping[str, Json]]) -> Mapping[str, Json]:
+        self._host = self._host or facts()
+        return self._host
+
+    def open(self, name: str, reach: Callable[[], Device]) -> Device:
+        with self._lock:
+            track = self._tracks.setdefault(name, Track(name))
+        begin = time.perf_counter()
+        try:
+            device = reach()
+        except EdgekitError as error:
+            track.opens.append({"seconds": _since(begin), "error": fault(error)})
+            raise
+        about = {
+            "runtime": device.runtime, "version": device.version, "transport": device.transport,
+            "address": device.address, "emulated": device.emulated,
+        }  # fmt: skip
+        track.opens.append({"seconds": _since(begin), "device": about})
+        return replace(device, reached=Recorded(device.reached, track, self))
+
+    def document(self) -> dict[str, Json]:
+        """What was recorded, without secrets."""
+        hide = self._redactor
+        hide.learn(self._expanded, self._listed)
+        # Before any text is looked at: each may name what another address holds.
+        hide.learn(self._tracks, self._listed)
+        for track in self._tracks.values():
+            hide.learn((e["device"]["address"] for e in track.opens if "device" in e), {})
+        expanded = [hide.address(name) for name in self._expanded]
+        listed = {}
+        for name in self._wanted():
+            one = asdict(self._listed[name])
+            one["address"] = hide.address(one["address"]) if one["address"] else ""
+            one["members"] = [hide.address(member) for member in one["members"]]
+            one |= {"name": hide.address(name), "benchmark_model": ""}
+            listed[one["name"]] = one
+        devices = []
+        for name in sorted(self._tracks, key=self._order):
+            noted = asdict(self._tracks[name])
+            named = hide.address(noted.pop("name"))
+            shown = hide.json(noted)
+            for event, plain in zip(shown["opens"], noted["opens"], strict=True):
+                if "device" in event:
+                    event["device"]["address"] = hide.address(plain["device"]["address"])
+            devices.append({"name": named, **shown})
+        return {
+            "asked": [hide.address(name) for name in self._asked], "expanded": expanded,
+            "listed": listed, "host": hide.json(dict(self._host)), "devices": devices,
+        }  # fmt: skip
+
+    def _order(self, name: str) -> tuple[int, str]:
+        known = name in self._expanded
+        return (self._expanded.index(name) if known else len(self._expanded), name)
+
+    def _wanted(self) -> list[str]:
+        """The pages of the book that were used: groups asked for, and what they are made of."""
+        found = [name for name in (*self._asked, *self._expanded) if name in self._listed]
+        for name in found:
+            found += [
+                one
+                for one in self._listed[name].members
+                if one in self._listed and one not in found
+            ]
+        return list(dict.fromkeys(found))
+
+
+class Recorded:
+    """A transport that notes what it is asked."""
+
+    def __init__(self, reached: Transport, track: Track, recorder: Recorder) -> None:
+        self._reached, self._track, self._recorder = reached, track, recorder
+
+    def facts(self) -> Mapping[str, Json]:
+        found: Mapping[str, Json] = self._noted(self._track.facts, self._reached.facts)
+        return found
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        found: Mapping[str, Json] = self._noted(
+            self._track.states, lambda: self._reached.state(core)
+        )
+        return found
+
+    def core(self) -> int | None:
+        found: int | None = self._noted(self._track.cores, self._reached.core)
+        return found
+
+    def now(self) -> float:
+        found = self._reached.now()
+        self._track.clock.append(found)
+        return found
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        event: Event = {"request": normal(request, self._recorder.digests)}
+        self._track.runs.append(event)
+        return _noting(event, request, lambda: self._reached.run(request), self._outputs(request))
+
+    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+        event: Event = {"request": normal(request, self._recorder.digests), "events": []}
+        self._track.sessions.append(event)
+        begin = time.perf_counter()
+        try:
+            session = self._reached.open(request)
+        except EdgekitError as error:
+            event["error"] = fault(error)
+            raise
+        finally:
+            event["seconds"] = _since(begin)
+        return RecordedSession(session, request, event, self._recorder)
+
+    def close(self) -> None:
+        self._reached.close()
+
+    def _noted(self, into: list[Json], ask: Callable[[], Json]) -> Json:
+        try:
+            found = ask()
+        except EdgekitError as error:
+            into.append({"error": fault(error)})
+            raise
+        into.append({"is": found})
+        return found
+
+    def _outputs(self, request: Mapping[str, Json]) -> Callable[[], dict[str, str]]:
+        """The arrays that a request leaves, by model and file."""
+
+        def kept() -> dict[str, str]:
+            found = {}
+            for k, entry in enumerate(request["models"]):
+                folder = Path(entry["outputs"]) if "outputs" in entry else None
+                for path in sorted(folder.glob("*.npy")) if folder else ():
+                    found[f"{k}/{path.name}"] = self._recorder.spool.file(path)
+            return found
+
+        return kept
+
+
+class RecordedSession:
+    """A session that notes what it is asked."""
+
+    def __init__(
+        self, session: RunnerSession, request: Mapping[str, Json], event: Event, recorder: Recorder
+    ) -> None:
+        self._session, self._request, self._event = session, request, event
+        self._recorder = recorder
+        self._times: list[list[int]] = []
+        self._open = True
+
+    def ready(self) -> Mapping[str, Json]:
+        event: Event = {"call": "ready"}
+        self._event["events"].append(event)
+        return _noting(event, self._request, self._session.ready, dict)
+
+    def block(self, model: str, seconds: float, runs: int) -> list[int]:
+        named = ids(self._request).get(model, model)
+        event: Event = {"call": "block", "model": named, "for": seconds, "runs": runs}
+        self._event["events"].append(event)
+        begin = time.perf_counter()
+        try:
+            found = self._session.block(model, seconds, runs)
+        except EdgekitError as error:
+            event["error"] = fault(error)
+            raise
+        finally:
+            event["seconds"] = _since(begin)
+        event["count"] = len(found)
+        self._times.append(found)
+        return found
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            every = np.asarray([ns for one in self._times for ns in one], dtype=np.uint64)
+            self._event["ns"] = self._recorder.spool.array(every)
+        self._session.close()
+
+
+def _noting(
+    event: Event, request: Mapping[str, Json], ask: Callable[[], Mapping[str, Json]],
+    outputs: Callable[[], dict[str, str]],
+) -> Mapping[str, Json]:  # fmt: skip
+    begin = time.perf_counter()
+    try:
+        found = ask()
+    except EdgekitError as error:
+        event["error"] = fault(error)
+        raise
+    finally:
+        event["seconds"] = _since(begin)
+    event["result"] = renamed(found, ids(request))
+    event["outputs"] = outputs()
+    return found
+
+
+def _since(begin: float) -> float:
+    return round(time.perf_counter() - begin, 6)

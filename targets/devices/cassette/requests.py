@@ -1,0 +1,95 @@
+"""Requests as they are recorded: files by what they hold, not by where they lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgekit.store import sha256
+from edgekit.types import Json
+
+# The core is the device's own matter, and another one on another day.
+LEFT_OUT = ("core",)
+FOLDER = "<folder>"
+
+
+class Digests:
+    """SHA-256 of files, each read once while it stays as it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], str] = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file or folder."""
+        if path.is_dir():
+            return sha256(path)
+        stat = path.stat()
+        key = (str(path), stat.st_mtime_ns, stat.st_size)
+        if key not in self._known:
+            self._known[key] = sha256(path)
+        return self._known[key]
+
+
+def ids(request: Mapping[str, Json]) -> dict[str, str]:
+    """The names of a request's models by their ids, which may hold addresses."""
+    return {str(entry["id"]): f"model-{k}" for k, entry in enumerate(request["models"])}
+
+
+def normal(request: Mapping[str, Json], digests: Digests) -> dict[str, Json]:
+    """A request without ids and paths: each file is the digest of what it holds."""
+    named = ids(request)
+    kept = {name: value for name, value in request.items() if name not in LEFT_OUT}
+    models = []
+    for entry in kept.pop("models"):
+        found = {k: _plain(v, digests) for k, v in entry.items() if k not in ("id", "outputs")}
+        where = {"outputs": FOLDER} if "outputs" in entry else {}
+        models.append({"id": named[str(entry["id"])], **found, **where})
+    plain = {name: _plain(value, digests) for name, value in kept.items()}
+    # As JSON gives it back: tuples are lists there.
+    found_: dict[str, Json] = json.loads(json.dumps({**plain, "models": models}))
+    return found_
+
+
+def _plain(value: Json, digests: Digests) -> Json:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one, digests) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, digests) for one in value]
+    if not isinstance(value, str | Path) or not Path(value).is_absolute():
+        return value
+    path = Path(value)
+    return f"sha256:{digests.of(path)}" if path.exists() else FOLDER
+
+
+def renamed(result: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
+    """A result whose models go by other names."""
+    models = result.get("models")
+    if not isinstance(models, Mapping):
+        return dict(result)
+    return {**result, "models": {names.get(str(k), str(k)): v for k, v in models.items()}}
+
+
+def difference(asked: Mapping[str, Json], recorded: Sequence[Mapping[str, Json]]) -> str:
+    """Why a request is none of those recorded, in words."""
+    alike = [one for one in recorded if one["mode"] == asked["mode"]]
+    if not alike:
+        modes = sorted({str(one["mode"]) for one in recorded})
+        return f"it holds nothing of mode {asked['mode']}, only {', '.join(modes) or 'nothing'}"
+    nearest = max(alike, key=lambda one: sum(one.get(k) == v for k, v in asked.items()))
+    differ = [k for k in {**asked, **nearest} if asked.get(k) != nearest.get(k)]
+    if not differ:
+        return "it was asked for more often than when it was recorded"
+    said = [_differs(name, asked.get(name), nearest.get(name)) for name in sorted(differ)]
+    return "; ".join(said)
+
+
+def _differs(name: str, asked: Json, recorded: Json) -> str:
+    if name == "models":
+        mine, theirs = (", ".join(str(m.get("path", ""))[7:19] for m in r or ())
+                        for r in (asked, recorded))  # fmt: skip
+        return f"another model: sha256 {mine}…, recorded {theirs}…"
+    if name in ("inputs", "index"):
+        return f"other {name} than those recorded"
+    told = "nothing" if recorded is None else json.dumps(recorded)
+    return f"{name} is {json.dumps(asked)}, recorded with {told}"
