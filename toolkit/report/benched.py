@@ -186,7 +186,9 @@ def _time(found: Measurement) -> str:
 
 def spread(found: Measurement) -> str:
     """The bounds of a latency, in the unit of its value."""
-    if found.value is None or found.low is None or found.high is None:
+    if found.value is None:
+        return words.NONE
+    if found.low is None or found.high is None:
         return "unbounded"
     unit = 1e3 if found.value < 1e6 else 1e6 if found.value < 1e9 else 1e9
     return f"[{found.low / unit:.4g}, {found.high / unit:.4g}]"

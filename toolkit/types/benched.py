@@ -34,8 +34,9 @@ class SteadyLatency:
 
     ``mad`` is the median absolute deviation. ``launches`` counts the runs of each fresh process,
     ``path`` is an ``.npy`` of all of them in that order (uint32, or uint64 where one takes longer
-    than 4.29 s). ``stopped`` says what ended the timing. ``power`` is the smallest relative
-    difference from another run of this protocol that this one could tell.
+    than 4.29 s), or what a tool printed that tells no single ones. ``stopped`` says what ended the
+    timing. ``power`` is the smallest relative difference from another run of this protocol that
+    this one could tell.
     """
 
     p50: Measurement

@@ -13,12 +13,15 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
 from edgekit.targets.devices.device import Device, Workplace
 from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.remote import open_remote
+from edgekit.targets.devices.remote.benchmark_model import RUNTIME, open_benchmark_model
+from edgekit.targets.devices.remote.phone import Phone
+from edgekit.targets.devices.remote.shell import Shell
 from edgekit.targets.devices.scheme import Scheme
 
 FORM = "adb://[SERIAL | HOST:PORT][/FOLDER]"
@@ -29,7 +32,7 @@ PYTHONS = ("/data/data/com.termux/files/usr/bin/python3",)
 # Seconds that adb may take over what moves no data: it waits 10 for a device on the network.
 PATIENCE = 30.0
 
-RUNTIMES = ("litert", "tflite-runtime", "native", "benchmark_model")
+RUNTIMES = ("litert", "tflite-runtime", "native", RUNTIME)
 ADDRESS = re.compile(r"adb://(?P<serial>[^/\s]*)(?P<folder>/[^\n]*)?")
 ON_NETWORK = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\s]+):[0-9]{1,5}")
 # What adb writes of its own failures; older releases say "error:", newer ones "adb:".
@@ -212,7 +215,17 @@ def check(address: str) -> None:
 
 
 def _open(name: DeviceName, place: Workplace) -> Device:
-    return open_remote(reached(name.address), name, place)
+    connection = reached(name.address)
+    runtime = name.runtime or ("" if _has_python(connection) else RUNTIME)
+    if runtime == RUNTIME:
+        return open_benchmark_model(connection, name, place)
+    device = open_remote(connection, name, place)
+    return replace(device, reached=Phone(device.reached, connection))
+
+
+def _has_python(connection: AdbConnection) -> bool:
+    names = " || ".join(f"command -v {name}" for name in ("python3", *connection.pythons))
+    return Shell(connection).run(names).status == 0
 
 
 SCHEME = Scheme(FORM, check, RUNTIMES, _open)

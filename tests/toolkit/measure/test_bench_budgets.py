@@ -13,7 +13,7 @@ import pytest
 from edgekit.errors import ProjectError
 from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.measure import bench_budgets
-from edgekit.pipeline.measure.bench import power, steady
+from edgekit.pipeline.measure.bench_summary import power, steady
 from edgekit.report.measured import plain
 from edgekit.types import Benched, Measurement, Status
 

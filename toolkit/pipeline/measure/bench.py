@@ -8,20 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from edgekit import statistics
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import protocol
 from edgekit.evaluation.mlperf_tiny import SECONDS, perform
 from edgekit.evaluation.profile import profile
-from edgekit.evaluation.protocol import Job, Launch, Protocol, Taken
-from edgekit.evaluation.sustained import measured as as_measurement
+from edgekit.evaluation.protocol import Job, Protocol
 from edgekit.evaluation.sustained import sustain
-from edgekit.pipeline.measure import bench_inputs, bench_memory, selftest
+from edgekit.pipeline.measure import bench_inputs, bench_memory, bench_tool, selftest
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
+from edgekit.pipeline.measure.bench_summary import summarized
 from edgekit.pipeline.measure.calibrated import calibrated
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
@@ -30,27 +28,21 @@ from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
-from edgekit.statistics.interval import two_sided_z
 from edgekit.store import Store
 from edgekit.targets.devices import DeviceBook
-from edgekit.targets.devices.warnings import spoilers
+from edgekit.targets.devices.remote.benchmark_model import RUNTIME as TOOL
 from edgekit.types import (
     Benched,
     Json,
     Measured,
     Measurement,
-    Phases,
     Status,
-    SteadyLatency,
 )
 
 # A source, and a device's name; without one, the default for that source.
 Pair = tuple[str, str | None]
 # A runner that crashed or hung may not do so again; one that refuses a model will.
 MENDED = ("EK-RUNNER-001", "EK-RUNNER-003")
-LEVEL = 0.95
-POWER = 0.8
-WIDEST_UINT32 = 2**32
 
 
 @dataclass(frozen=True)
@@ -88,6 +80,11 @@ class Entry:
     feed: Feed | None = None
     arena: int | None = None
     bundle: Unpacked | None = None
+
+    @property
+    def by_tool(self) -> bool:
+        """Whether the platform's own tool times it, which tells no single times."""
+        return self.subject is not None and self.subject.device.runtime == TOOL
 
     def job(self) -> Job:
         """What the runner is asked; one thread is pinned to one core."""
@@ -294,99 +291,44 @@ def _tested(entry: Entry) -> Entry:
 
 
 def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Benched, ...]:
-    jobs = [entry.job() for entry in entries if entry.subject is not None]
+    jobs = [entry.job() for entry in entries if entry.subject is not None and not entry.by_tool]
     taken = protocol.measure(jobs, asked.protocol, run.progress.update)
     rows: list[Benched] = []
     for entry in entries:
         found = taken.get(entry.row.id)
         row = entry.row
-        if found is not None and found.error is not None:
+        if entry.by_tool:
+            row = _by_tool(run, entry, asked)
+        elif found is not None and found.error is not None:
             row = replace(row, **_failed(found.error))
         elif found is not None:
-            row = _summary(run, row, found)
+            row = summarized(row, found, _file(run, "npy"))
         rows.append(row)
     return tuple(rows)
+
+
+def _file(run: Run, ending: str) -> Path:
+    """The next file of the run's measured times."""
+    folder = run.folder / "latency"
+    return folder / f"{len(list(folder.glob('*.*')))}.{ending}"
+
+
+def _by_tool(run: Run, entry: Entry, asked: BenchOptions) -> Benched:
+    assert entry.subject is not None  # noqa: S101
+    path = _file(run, "txt")
+    device, request = entry.subject.device, entry.job().request
+    try:
+        return bench_tool.timed(
+            entry.row, device, request, asked.protocol, path, run.progress.update
+        )
+    except (RunnerError, DeviceError) as error:
+        return replace(entry.row, **_failed(error))
 
 
 def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
     missing = isinstance(error, DeviceError)
     status = Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
     return {"status": status, "problem": problem(error)}
-
-
-def _summary(run: Run, row: Benched, taken: Taken) -> Benched:
-    launches = taken.launches
-    conditions = taken.watch.found([launch.runs for launch in launches])
-    phases = _phases(launches)
-    notes = (*spoilers(row.facts), *conditions.notes)
-    if not phases.settled:
-        notes = (*notes, "the warm-up ended before its drift did")
-    folder = run.folder / "latency"
-    path = folder / f"{len(list(folder.glob('*.npy')))}.npy"
-    return replace(
-        row,
-        version=launches[0].version or row.version,
-        phases=phases,
-        latency=steady(launches, taken.stopped, path),
-        memory=bench_memory.held(launches, row.batch),
-        conditions=replace(conditions, notes=notes),
-        facts={**row.facts, **taken.watch.temperatures()},
-    )
-
-
-def _phases(launches: Sequence[Launch]) -> Phases:
-    def middle(values: Sequence[float]) -> Measurement:
-        return Measurement(
-            float(np.median(values)), "ns", n=len(launches), tool="median of launches"
-        )
-
-    return Phases(
-        load=middle([launch.load for launch in launches]),
-        first=middle([launch.first for launch in launches]),
-        warmup=middle([float(launch.warmup.mean()) for launch in launches]),
-        warmup_runs=sum(len(launch.warmup) for launch in launches),
-        settled=all(launch.settled for launch in launches),
-    )
-
-
-def steady(launches: Sequence[Launch], stopped: str, path: Path) -> SteadyLatency:
-    """The steady state of some launches; every run's nanoseconds go to ``path``, an ``.npy``."""
-    runs = np.concatenate([launch.runs for launch in launches])
-    kind = np.uint32 if runs.max() < WIDEST_UINT32 else np.uint64
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, runs.astype(kind))
-    blocks = [launch.blocks for launch in launches]
-    tool = f"bootstrap over {len(launches)} launches, then blocks"
-
-    def percentile(q: float) -> Measurement:
-        return as_measurement(statistics.percentile_interval(blocks, q, level=LEVEL), "ns", tool)
-
-    def plain(value: float) -> Measurement:
-        return Measurement(float(value), "ns", n=len(runs))
-
-    middle = percentile(50)
-    return SteadyLatency(
-        p50=middle, p90=percentile(90), p95=percentile(95), p99=percentile(99),
-        mean=plain(runs.mean()), min=plain(runs.min()), max=plain(runs.max()),
-        mad=plain(np.median(np.abs(runs - np.median(runs)))),
-        std=plain(runs.std(ddof=1) if len(runs) > 1 else 0.0), p5=plain(np.percentile(runs, 5)),
-        launches=tuple(len(launch.runs) for launch in launches), stopped=stopped,
-        power=power(middle), path=path,
-    )  # fmt: skip
-
-
-def power(middle: Measurement) -> Measurement:
-    """The smallest relative difference that two such runs would tell, at 95 % and power 0.8.
-
-    (z_0.975 + z_0.8) · √2 · SE, where SE is half of the interval over 1.96. Source: Cohen (1988),
-    "Statistical power analysis for the behavioral sciences", section 2.4.
-    """
-    if middle.value is None or middle.low is None or middle.high is None:
-        return Measurement.unavailable("1", "one block shows no noise: measure longer")
-    z = two_sided_z(LEVEL)
-    error = (middle.high - middle.low) / 2 / z
-    smallest = (z + two_sided_z(2 * POWER - 1)) * 2**0.5 * error / middle.value
-    return Measurement(smallest, "1", how="estimated", level=LEVEL, tool="two runs, power 0.8")
 
 
 def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benched:

@@ -115,6 +115,8 @@ def _latency(
     if row.emulated:
         return _emulated(name, row, row.emulated, shown)
     figure = row.latency.p95 if name == "latency_p95" else row.latency.p50
+    if figure.value is None:
+        return CheckResult(name, row.id, "", Status.UNAVAILABLE, figure.reason, shown)
     found = widened(_interval(figure), calibration)
     return _decided(name, row, found, limit, shown, "ms", 1e6)
 
@@ -142,8 +144,11 @@ def _slowdown(
     other = [one for name in SAME if (one := _unlike(name, here, before_facts))]
     if other:
         return undecided(f"the baseline is of another machine: {', '.join(other)}")
+    medians = (row.latency.p50, Measurement(**twins[0]["latency"]["p50"]))
+    if missing := next((one.reason for one in medians if one.value is None), ""):
+        return CheckResult("slowdown", row.id, "", Status.UNAVAILABLE, missing, shown)
     there = document.get("places", {}).get(row.place, {})
-    before = _interval(Measurement(**twins[0]["latency"]["p50"]))
+    before = _interval(medians[1])
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     found = ratio(_interval(row.latency.p50), before)
     for noise in noises:

@@ -1,0 +1,179 @@
+"""The platform's own ``benchmark_model``, on a device behind a shell: it times, and no more.
+
+It draws its inputs, gives no outputs, and prints sums: no single times. Source: LiteRT's
+``tflite/tools/benchmark/README.md`` (flags).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgekit.errors import DeviceError
+from edgekit.process import Limits
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.failures import crashed, too_slow
+from edgekit.targets.devices.local import PATIENCE
+from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.remote import android, benchmark_output
+from edgekit.targets.devices.remote.shell import Said, Shell
+from edgekit.targets.devices.remote.shell_files import ShellFiles
+from edgekit.targets.devices.transport import RunnerSession
+from edgekit.types import Json
+
+RUNTIME = "benchmark_model"
+# Names the program on this host: it is brought to the device.
+VARIABLE = "EDGEKIT_BENCHMARK_MODEL"
+# Where the platform's own guide puts it.
+USUAL = "/data/local/tmp/benchmark_model"
+SEARCH = """
+for tool in {folder}/benchmark_model {usual}; do [ -x "$tool" ] && echo "$tool" && exit 0; done
+command -v benchmark_model
+"""
+# Statuses of sh and timeout: not executable, not found, its time is up, ended by a signal.
+NOT_STARTED, TIME_UP, SIGNALLED = (126, 127), 124, 128
+# Seconds that the shell may take beyond the limit of what it runs.
+GRACE = 30.0
+XNNPACK = {"xnnpack": "true", "none": "false"}
+
+
+def open_benchmark_model(connection: Connection, name: DeviceName, place: Workplace) -> Device:
+    """The device at the end of a connection, with the tool that is there or brought there.
+
+    Raises :class:`DeviceError` where neither is, or the device is not reached.
+    """
+    files = ShellFiles(connection, connection.folder, place.progress)
+    given = os.environ.get(VARIABLE)
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            message = f"there is no benchmark_model {path}"
+            raise DeviceError("EK-DEVICE-002", message, f"{VARIABLE} names it")
+        (tool,) = files.push([path], executable=True).values()
+        version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    else:
+        tool, version = _found(connection), ""
+    return Device(name.text, RUNTIME, version, BenchmarkModel(connection, files, tool, place))
+
+
+def _found(connection: Connection) -> str:
+    script = SEARCH.format(folder=shlex.quote(connection.folder), usual=USUAL)
+    said = Shell(connection).run(script)
+    if said.status or not said.out.strip():
+        hint = (
+            f"name LiteRT's benchmark_model for this device with {VARIABLE}=FILE, or put it in "
+            f"{connection.folder}; #native measures without it"
+        )
+        message = f"benchmark_model is unavailable on {connection.address}"
+        raise DeviceError("EK-DEVICE-002", message, hint)
+    return said.out.decode().splitlines()[0]
+
+
+@dataclass(frozen=True)
+class BenchmarkModel:
+    """``tool`` on a device. Its whole output is kept in the log."""
+
+    connection: Connection
+    files: ShellFiles
+    tool: str
+    place: Workplace
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the machine there is, and where the tool lies."""
+        return {**android.facts(self.connection), "benchmark_model": self.tool}
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """Temperature, frequency and load there now."""
+        return android.state(self.connection, core)
+
+    def core(self) -> int | None:
+        """None: the tool runs where the system puts it."""
+        return None
+
+    def now(self) -> float:
+        """The host's monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """There is nothing that runs on."""
+
+    def open(self, request: Mapping[str, Json]) -> RunnerSession:  # noqa: ARG002
+        """Raises :class:`DeviceError`: the tool tells no single times."""
+        raise _unable("benchmark_model prints only sums: no single times")
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run the tool once; ``stop`` and ``warmup`` of a bench request say how long.
+
+        The result has for the model ``load_ns``, ``first_ns`` (or ``None``), ``warmup`` and
+        ``steady`` (the fields of ``benchmark_output.Sum``), ``peak_bytes`` (or ``None``), and
+        ``printed``. Raises :class:`DeviceError` for what the tool cannot do, and
+        :class:`RunnerError` where it refuses the model, crashes, or breaks its limit of time.
+        """
+        if request["mode"] != "bench" or len(request["models"]) != 1:
+            raise _unable("benchmark_model draws its inputs and gives no outputs: it only times")
+        if request.get("batch", 1) != 1:
+            raise _unable("benchmark_model runs a model at the batch of the file")
+        (entry,) = request["models"]
+        (remote,) = self.files.push([Path(entry["path"])]).values()
+        said = self._run(_arguments(self.tool, remote, request))
+        text = said.out.decode(errors="replace") + said.err
+        with self.place.log.open("a") as log:
+            log.write(text)
+        self._judge(said, request, text)
+        try:
+            found = benchmark_output.read(text)
+        except benchmark_output.NotPrinted as error:
+            raise benchmark_output.refused(str(entry["id"]), text) from error
+        model = {
+            "load_ns": found.load, "first_ns": found.first, "warmup": asdict(found.warmup),
+            "steady": asdict(found.steady), "peak_bytes": found.peak, "printed": text,
+        }  # fmt: skip
+        return {"schema": 1, "runtime": RUNTIME, "version": "", "models": {entry["id"]: model}}
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.place.limits.seconds or PATIENCE)
+
+    def _run(self, arguments: list[str]) -> Said:
+        seconds = self._limits.seconds or PATIENCE
+        # The device's own clock ends it, connected or not.
+        limited = f"timeout {max(1, round(seconds))} {shlex.join(arguments)}"
+        return Shell(self.connection).run(limited, seconds=seconds + GRACE)
+
+    def _judge(self, said: Said, request: Mapping[str, Json], text: str) -> None:
+        if said.status in NOT_STARTED:
+            message = f"benchmark_model does not start on {self.connection.address}"
+            hint = f"{benchmark_output.complaint(text)}\nis it built for this machine?"
+            raise DeviceError("EK-DEVICE-002", message, hint)
+        asked = {**request, "runtime": RUNTIME}
+        if said.status == TIME_UP:
+            raise too_slow(asked, self._limits)
+        if said.status > SIGNALLED:
+            raise crashed(SIGNALLED - said.status, asked, self.place.log)
+        if said.status:
+            raise benchmark_output.refused(str(request["models"][0]["id"]), text)
+
+
+def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
+    stop, warmup = request["stop"], request["warmup"]
+    flags = {
+        "graph": model, "num_threads": request.get("threads", 1), "num_runs": stop["runs"],
+        "min_secs": stop["seconds"], "warmup_runs": warmup["runs"],
+        "warmup_min_secs": warmup["seconds"],
+    }  # fmt: skip
+    if "most_seconds" in stop:
+        flags["max_secs"] = stop["most_seconds"]
+    if delegate := request.get("delegate"):
+        flags["use_xnnpack"] = XNNPACK[delegate]
+    return [tool, *(f"--{name}={value}" for name, value in flags.items())]
+
+
+def _unable(why: str) -> DeviceError:
+    hint = "name another runtime of the device: #native, or a Python one where it has Python"
+    return DeviceError("EK-DEVICE-074", why, hint)
