@@ -53,6 +53,11 @@ class SshServer:
         self._path = path or f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def alias(self) -> str:
+        """The name that the known host key is filed under."""
+        return f"[{LOCALHOST}]:{self.port}"
+
     def address(self, folder: str = "") -> str:
         """The device's address; ``folder`` is absolute, or below the home without it."""
         return f"ssh://{self.user}@{LOCALHOST}:{self.port}{folder}"
@@ -81,7 +86,7 @@ class SshServer:
     def know(self) -> None:
         """Write the host key down as the client's known one."""
         key = self.host_key.with_suffix(".pub").read_text()
-        self.known_hosts.write_text(f"[{LOCALHOST}]:{self.port} {key}")
+        self.known_hosts.write_text(f"{self.alias} {key}")
 
     def configure(self, host: str = "", **settings: object) -> None:
         """Write the client's configuration: the alias ``board``, and other ``settings``.
@@ -225,34 +230,50 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@contextmanager
-def slow_link(port: int, rate: float) -> Iterator[int]:
-    """A port that leads to ``port`` with at most ``rate`` bytes a second in each direction."""
-    with closing(socket.create_server((LOCALHOST, 0))) as server:
-        threading.Thread(target=_accept, args=(server, port, rate), daemon=True).start()
-        yield int(server.getsockname()[1])
+class Link:
+    """A port that leads to another with at most ``rate`` bytes a second in each direction.
 
+    ``carried`` are the bytes that went to the server.
+    """
 
-def _accept(server: socket.socket, port: int, rate: float) -> None:
-    with suppress(OSError):
-        while True:
-            near, _ = server.accept()
-            far = socket.create_connection((LOCALHOST, port))
-            for source, target in ((near, far), (far, near)):
-                # What waits in the system's buffers would be a part of the link that is not slow.
-                target.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-                source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-                link = threading.Thread(target=_carry, args=(source, target, rate), daemon=True)
-                link.start()
+    def __init__(self, target: int, rate: float) -> None:
+        self._target, self._rate = target, rate
+        self._server = socket.create_server((LOCALHOST, 0))
+        self.port = int(self._server.getsockname()[1])
+        self.carried = 0
+        threading.Thread(target=self._accept, daemon=True).start()
 
-
-def _carry(source: socket.socket, target: socket.socket, rate: float) -> None:
-    due = time.monotonic()
-    with suppress(OSError):
-        while data := source.recv(1 << 14):
-            due = max(due, time.monotonic()) + len(data) / rate
-            target.sendall(data)
-            time.sleep(max(0.0, due - time.monotonic()))
-    for one in (source, target):
+    def _accept(self) -> None:
         with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            while True:
+                near, _ = self._server.accept()
+                far = socket.create_connection((LOCALHOST, self._target))
+                for source, sink in ((near, far), (far, near)):
+                    # What waits in the system's buffers is a part of the link that is not slow.
+                    sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+                    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                    counted = source is near
+                    threading.Thread(
+                        target=self._carry, args=(source, sink, counted), daemon=True
+                    ).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        due = time.monotonic()
+        with suppress(OSError):
+            while data := source.recv(1 << 14):
+                due = max(due, time.monotonic()) + len(data) / self._rate
+                sink.sendall(data)
+                self.carried += len(data) if counted else 0
+                time.sleep(max(0.0, due - time.monotonic()))
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._server.close()
+
+
+def slow_link(port: int, rate: float) -> closing[Link]:
+    """A :class:`Link` to a port of this host; leaving it closes it."""
+    return closing(Link(port, rate))
