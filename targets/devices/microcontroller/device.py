@@ -1,0 +1,184 @@
+"""A microcontroller as a device: requests as ``python_runner`` describes them, item by item."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.process import Limits
+from edgekit.targets.devices.microcontroller.board import Board
+from edgekit.targets.devices.microcontroller.job import check, output_files
+from edgekit.targets.devices.microcontroller.link import Link
+from edgekit.targets.devices.microcontroller.session import BoardSession, loaded, result
+from edgekit.targets.devices.microcontroller.use import (
+    TRIES,
+    Restarts,
+    answered,
+    opened,
+    using,
+)
+from edgekit.types import Json
+
+NOT_TOLD = "the firmware does not tell it"
+NO_SYSTEM = "nothing on a microcontroller tells it"
+
+
+class Microcontroller:
+    """The board behind a serial port.
+
+    Raises :class:`DeviceError` where the port cannot be opened or no firmware of ours answers.
+    """
+
+    def __init__(self, link: Link, limits: Limits) -> None:
+        self._board, self._limits = Board(link), limits
+        self._board.connect()
+
+    @property
+    def version(self) -> str:
+        """The runtime in the firmware, as it calls itself."""
+        return self._board.hello.runtime
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the board is; ``clock_resolution_ns`` is that of its latencies."""
+        hello, link = self._board.hello, self._board.link
+        absent = ("cpu", "cores", "frequency_minimum_hz", "frequency_maximum_hz", "memory_bytes")
+        return {
+            "system": hello.system or "bare-metal",
+            "machine": hello.processor or "unknown",
+            "model": hello.name,
+            "cpus": 1,
+            "firmware": hello.firmware,
+            "ticks_per_second": hello.ticks_per_second,
+            "clock_resolution_ns": 1e9 / hello.ticks_per_second,
+            "arena_bytes": hello.arena,
+            "port": link.path,
+            "baud": link.baud,
+            **({"emulated": hello.emulator} if hello.emulator else {}),
+            "unavailable": {**dict.fromkeys(absent, NOT_TOLD), "governor": NO_SYSTEM},
+        }
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """The host's clock: a board tells nothing that changes."""
+        del core
+        absent = dict.fromkeys(("temperature_c", "frequency_hz", "load1"), NO_SYSTEM)
+        return {"at": time.monotonic(), "unavailable": absent}
+
+    def core(self) -> int | None:
+        """There is one core."""
+        return None
+
+    def now(self) -> float:
+        """The host's monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Let the port go."""
+        self._board.link.close()
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run one request to its end, as :class:`Transport` has it.
+
+        Raises :class:`ConnectionLost` where the board stays away or begins anew too often, and
+        :class:`RunnerError` where it refuses the model, or where one item makes it begin anew.
+        """
+        self._check(request)
+        if request["mode"] == "bench":
+            return self._bench(request)
+        one = self._evaluate if request["mode"] == "evaluate" else self._selftest
+        with using(self._board, request, self._limits):
+            self._board.awake()
+            models = {entry["id"]: one(request, entry) for entry in request["models"]}
+        return result(self._board, request, models)
+
+    def open(self, request: Mapping[str, Json]) -> BoardSession:
+        """A session whose models are opened on the board by ``ready``."""
+        self._check(request)
+        return BoardSession(self._board, request, self._limits)
+
+    def proof(self) -> str:
+        """Run the model in the firmware once, on zeros; the runtime's version, "" without one."""
+        board = self._board
+        if not board.hello.model[0]:
+            return ""
+        request = {"models": [{"id": "the model in its firmware"}]}
+        with using(board, request, self._limits):
+            board.awake()
+            found = board.open_there(board.hello.model)
+            inputs = board.set({n: np.zeros(i.shape, i.dtype) for n, i in found.inputs.items()})
+            board.get(board.invoke(inputs, 1, reset=True).outputs)
+        return self.version
+
+    def _check(self, request: Mapping[str, Json]) -> None:
+        check(request, self._board.hello.arena)
+
+    def _evaluate(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
+        """Every item's outputs into the request's files; what the result says of it."""
+        board, restarts = self._board, Restarts(self._board, entry)
+        job = opened(board, request, entry, restarts)
+        files: Mapping[str, Any] = {}
+        begin, first = time.monotonic(), 0
+        for at, answers in answered(board, job, restarts):
+            if not files:
+                files = output_files(job, Path(entry["outputs"]), answers)
+                with contextlib.suppress(DeviceError):
+                    # Its answers count even where its clock does not.
+                    first = board.believed(job.model.last)[0] if job.model.last else 0
+            for name, value in answers.items():
+                files[name][at : at + 1] = value
+        for file in files.values():
+            file.flush()
+        return {
+            **loaded(board, job), "first_ns": first, "batch": 1, "threads": 1, "processes": 1,
+            "block": 1, "items": job.stop - job.start, "seconds": time.monotonic() - begin,
+            "restarts": restarts.count,
+        }  # fmt: skip
+
+    def _selftest(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
+        """Golden inputs through the model, against golden outputs."""
+        restarts = Restarts(self._board, entry)
+        job = opened(self._board, request, entry, restarts)
+        by_item = dict(answered(self._board, job, restarts))
+        differences, passed = {}, True
+        if not request["golden"]:
+            raise ValueError("there are no golden outputs to compare with")
+        for name, golden in request["golden"].items():
+            expected = np.load(golden["path"])
+            found = [answers[name] for answers in by_item.values() if name in answers]
+            if not found or np.concatenate(found).shape != expected.shape:
+                raise ValueError(f"output {name!r} is missing or has another shape")
+            difference = float(np.max(np.abs(np.concatenate(found) - expected)))
+            differences[name] = difference
+            # Not `difference > tolerance`: a NaN must fail.
+            passed = passed and difference <= golden["tolerance"]
+        return {"items": job.stop - job.start, "passed": passed, "differences": differences}
+
+    def _bench(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Blocks of every model in turn. Times count whole or not at all: a restart begins anew."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._timed(request)
+            except ConnectionLost:
+                if attempt == TRIES:
+                    raise
+        raise AssertionError  # pragma: no cover
+
+    def _timed(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        session = self.open(request)
+        answer = session.ready()
+        warmup, stop = request.get("warmup", {}), request.get("stop", {})
+        names = list(answer["models"])
+        for name in names:
+            session.block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
+        blocks: dict[str, list[list[int]]] = {name: [] for name in names}
+        for turn in range(stop.get("blocks", 10)):
+            for name in names if turn % 2 == 0 else names[::-1]:
+                timed = session.block(name, stop.get("seconds", 0.05), stop.get("runs", 5))
+                blocks[name].append(timed)
+        models = {name: {**answer["models"][name], "blocks_ns": blocks[name]} for name in names}
+        return {**answer, "models": models}

@@ -1,0 +1,132 @@
+"""One request's model and items, for a board: as ``python_runner`` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.targets.devices.microcontroller.board import Arrays, Board, Opened, Runs
+from edgekit.targets.runners import python_runner
+from edgekit.types import Json
+
+RUNTIME = "tflm"
+MODES = ("evaluate", "bench", "selftest")
+# What a request may ask for, by field: a board has one core, and an interpreter of one size.
+ONLY: Mapping[str, tuple[object, ...]] = {
+    "batch": (1, "auto"), "threads": (1, 0, "auto"), "processes": (1, "auto"),
+    "delegate": ("none", ""),
+}  # fmt: skip
+WHY = {
+    "batch": "TFLM runs a model at the batch of its file",
+    "threads": "TFLM has one thread",
+    "processes": "a microcontroller has one",
+    "delegate": "TFLM has none",
+}
+
+
+class BoardModel:
+    """The model that is open on a board, as ``python_runner.run_items`` takes it."""
+
+    batch = 1
+
+    def __init__(self, board: Board, opened: Opened, reset: bool) -> None:
+        self.inputs, self.outputs = opened.inputs, opened.outputs
+        self.last: Runs | None = None
+        self._board, self._reset, self._crc = board, reset, 0
+
+    def reset(self) -> None:
+        """The board does it in :meth:`run`, so that it is done as often as that."""
+
+    def stage(self, feeds: Arrays) -> None:
+        """Send one item."""
+        self._crc = self._board.set(feeds)
+
+    def invoke(self) -> None:
+        """Run the item that was sent."""
+        self.last = self.run(1)
+
+    def fetch(self) -> Arrays:
+        """The answers to the last item."""
+        return self._board.get(self.last.outputs) if self.last else {}
+
+    def run(self, runs: int) -> Runs:
+        """Run the item that was sent as often as one command allows, at most."""
+        return self._board.invoke(self._crc, runs, self._reset)
+
+
+class BoardJob(python_runner.Job):
+    """One model of a request, open on a board. Encodes items and decodes answers as a runner does.
+
+    ``opened`` is what the board says of it, ``model`` what takes the items.
+
+    Raises ``ValueError`` where the request does not fit the model, and what :class:`Board` raises.
+    """
+
+    opened: Opened
+    model: BoardModel
+
+    def __init__(
+        self, request: Mapping[str, Json], entry: Mapping[str, Json], board: Board
+    ) -> None:
+        self.request, self.entry, self.id = dict(request), dict(entry), str(entry["id"])
+        self.reset = bool(request.get("reset_state"))
+        self.again(board)
+        self.preprocess = request.get("preprocess", {})
+        self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
+        if set(self.raw) != set(self.model.inputs):
+            named = f"{sorted(self.model.inputs)}, the request has {sorted(self.raw)}"
+            raise ValueError(f"the model's inputs are {named}")
+        index = request.get("index")
+        self.index = np.load(index, mmap_mode="r") if index else None
+        count = len(next(iter(self.raw.values())) if self.index is None else self.index)
+        self.start, self.stop = request.get("items") or (0, count)
+
+    def again(self, board: Board) -> None:
+        """Open the model anew, on a board that restarted or has had another one."""
+        self.opened = board.open(Path(self.entry["path"]))
+        self.model = BoardModel(board, self.opened, self.reset)
+
+
+def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The outputs' files, float32, preallocated for all items; ``sample`` is one item's answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    create: Any = np.lib.format.open_memmap
+    return {
+        name: create(
+            folder / f"{python_runner.file_name(name)}.npy", "w+", np.float32,
+            (job.stop, *value.shape[1:]),
+        )
+        for name, value in sample.items()
+    }  # fmt: skip
+
+
+def check(request: Mapping[str, Json], arena: int) -> None:
+    """Whether a board can do what is asked; ``arena`` is the size of its arena in bytes.
+
+    Raises :class:`DeviceError` for another runtime and :class:`RunnerError` for a mode or an option
+    that a microcontroller does not have.
+    """
+    if request["runtime"] != RUNTIME:
+        message = f"there is no runner for {request['runtime']!r} on a microcontroller"
+        raise DeviceError("EK-DEVICE-001", message, f"its runtime is {RUNTIME}")
+    if request["mode"] == "arena" or request.get("arena_bytes"):
+        raise _refused(
+            request,
+            f"the arena is the firmware's, of {arena:,} bytes; --device tflm finds the smallest",
+        )
+    if request["mode"] not in MODES:
+        raise _refused(request, f"mode {request['mode']!r} is not known there")
+    for name, allowed in ONLY.items():
+        wanted = request.get(name, allowed[0])
+        # True is 1 to Python.
+        if wanted not in allowed or isinstance(wanted, bool):
+            raise _refused(request, f"{name} {wanted!r}: {WHY[name]}")
+
+
+def _refused(request: Mapping[str, Json], why: str) -> RunnerError:
+    models = ", ".join(str(entry["id"]) for entry in request["models"])
+    return RunnerError("EK-RUNNER-002", f"the microcontroller cannot run {models} so", why)

@@ -1,0 +1,654 @@
+"""A microcontroller on a serial port: the firmware's own C protocol, and TFLM, at a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from boards import FIRMWARE, PLANTS, Board, Noise, build_library, compile_c
+from tflite_files import G, N, T, build, int8_dense
+
+from conftest import once
+from edgekit.contracts.device import DeviceContract
+from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, RunnerError
+from edgekit.process import Limits
+from edgekit.targets.devices import Transport, open_device
+from edgekit.targets.devices.microcontroller import board as boards_end
+from edgekit.targets.devices.microcontroller import link as links
+from edgekit.targets.devices.microcontroller.lines import Reader, frame
+from edgekit.targets.devices.proof import prove
+from edgekit.targets.devices.transports.serial import parse
+from edgekit.targets.runners.probe import probe_model
+
+ITEMS = 12
+DESCRIPTION = Path(__file__).resolve().parents[2] / "docs" / "devices" / "serial.md"
+Make = Callable[..., Board]
+
+
+def dense() -> bytes:
+    """An int8 network ``x [1, 4]`` to softmax ``y [1, 3]``, with the options that TFLM needs."""
+    graph = int8_dense()
+    options = [{"kind": "FullyConnectedOptions"}, {"kind": "SoftmaxOptions", "beta": 1.0}]
+    nodes = [replace(n, options=o) for n, o in zip(graph.nodes, options, strict=True)]
+    return build(replace(graph, nodes=nodes))
+
+
+@pytest.fixture(autouse=True)
+def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal answers at once: the clock need not be watched for long."""
+    monkeypatch.setattr(boards_end, "WATCHED", 0.05)
+
+
+@pytest.fixture(scope="session")
+def library(shared: Path) -> Path:
+    return once(shared / "serial-firmware", lambda folder: void(build_library(folder))) / (
+        "firmware.so"
+    )
+
+
+def void(_: object) -> None:
+    """Nothing of it."""
+
+
+@pytest.fixture
+def make(library: Path, tmp_path: Path) -> Iterator[Make]:
+    """Boards that end with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(
+            Board(
+                **{"library": library, "folder": tmp_path / "board", "model": dense(), **settings}
+            )
+        )
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> dict[str, Any]:
+    """A request to evaluate the int8 network on some items."""
+    model = tmp_path / "dense.tflite"
+    model.write_bytes(dense())
+    x = np.random.default_rng(3).uniform(-60, 60, (ITEMS, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    return {
+        "schema": 1, "mode": "evaluate", "runtime": "tflm",
+        "inputs": {"x": str(tmp_path / "x.npy")},
+        "models": [{"id": "dense", "path": str(model), "outputs": str(tmp_path / "outputs")}],
+        "preprocess": {"scale": 1.0, "offset": 0.0},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def expected(shared: Path) -> Path:
+    """What the runner ``tflm`` answers to the items of ``asked``."""
+
+    def run(folder: Path) -> None:
+        (folder / "dense.tflite").write_bytes(dense())
+        x = np.random.default_rng(3).uniform(-60, 60, (ITEMS, 4)).astype(np.float32)
+        np.save(folder / "x.npy", x)
+        request = {
+            "schema": 1, "mode": "evaluate", "runtime": "tflm",
+            "models": [
+                {"id": "dense", "path": str(folder / "dense.tflite"), "outputs": str(folder)}
+            ],
+            "inputs": {"x": str(folder / "x.npy")},
+        }  # fmt: skip
+        open_device("tflm", folder, folder / "log.txt").run(request)
+
+    return once(shared / "serial-expected", run)
+
+
+def answers(asked: Mapping[str, Any]) -> Any:
+    return np.load(Path(asked["models"][0]["outputs"]) / "y.npy")
+
+
+@contextlib.contextmanager
+def opened(board: Board | str, limits: Limits | None = None) -> Iterator[Any]:
+    address = board if isinstance(board, str) else board.address
+    folder = Path(address.removeprefix("serial://").partition("@")[0]).parent
+    device = open_device(address, folder, folder / "log.txt", limits)
+    with contextlib.closing(device):
+        yield device
+
+
+class TestSerial(DeviceContract):
+    """A board that takes models."""
+
+    runtime = "tflm"
+    plants = False
+
+    @pytest.fixture(autouse=True)
+    def _board(self, make: Make) -> None:
+        self.board = make(space=4096)
+
+    def transport(
+        self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
+    ) -> Transport:
+        folder.mkdir(parents=True, exist_ok=True)
+        return open_device(self.board.address, folder, folder / "log.txt", limits).reached
+
+
+# Lines.
+
+
+def test_crc_is_that_of_ethernet_on_both_ends(library: Path) -> None:
+    import ctypes
+
+    crc = ctypes.CDLL(str(library)).edgekit_crc32
+    crc.restype, crc.argtypes = ctypes.c_uint32, (ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t)
+    # The check value of CRC-32/ISO-HDLC in the catalogue of parametrised CRC algorithms.
+    assert crc(0, b"123456789", 9) == 0xCBF43926
+    content = np.random.default_rng(1).bytes(1000)
+    for size in (0, 1, 7, 1000):
+        assert crc(0, content, size) == zlib.crc32(content[:size])
+    assert crc(crc(0, content, 400), content[400:], 600) == zlib.crc32(content)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+@pytest.mark.parametrize("before", [b"", b"boot\n", b"half a <line", b"\x00\xff<", b">00 echo\n"])
+def test_line_is_read_whatever_is_around_it(before: bytes, end: bytes) -> None:
+    line = frame(1, 2, "ok a=b").replace(b">", b"<").replace(b"\n", end)
+    for step in (1, 3, 1000):
+        reader, found = Reader(), []
+        content = before + line + line
+        for at in range(0, len(content), step):
+            found += reader.take(content[at : at + step])
+        assert [(one.token, one.sequence, one.text) for one in found] == [(1, 2, "ok a=b")] * 2
+
+
+def test_line_with_any_one_byte_changed_dropped_or_added_is_not_taken() -> None:
+    line = frame(0x12345678, 9, "ok AACAPwAAAEA=").replace(b">", b"<")
+    for at in range(len(line) - 1):
+        for bad in (
+            *(line[:at] + bytes([line[at] ^ 1 << bit]) + line[at + 1 :] for bit in range(8)),
+            line[:at] + line[at + 1 :],
+            line[:at] + b"A" + line[at:] if at else b"",
+        ):
+            assert all(one.text == "" for one in Reader().take(bad + b"\n")), bad
+
+
+def test_text_besides_the_protocol_is_kept_for_messages() -> None:
+    reader = Reader()
+    reader.take(b"Failed to resize buffer\r\n<not whole\nlast\n")
+    assert reader.stray() == ["Failed to resize buffer", "not whole", "last"]
+    assert reader.damaged == 1
+
+
+def test_lines_in_the_protocol_s_description_are_sound() -> None:
+    """The board's of the example, read as any line is; the host's, made again."""
+    example = DESCRIPTION.read_text().partition("### An example")[2].partition("## ")[0]
+    lines = [line for line in example.splitlines() if line[:1] in ("<", ">")]
+    assert len(lines) == 19
+    for line in lines:
+        token, sequence, text = line[1:].rpartition("*")[0].split(" ", 2)
+        if line[0] == ">":
+            assert frame(int(token, 16), int(sequence, 16), text) == f"{line}\n".encode()
+        else:
+            (found,) = Reader().take(f"{line}\n".encode())
+            assert found.text == text
+
+
+# Evaluations.
+
+
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "a good line": {},
+    "echo": {"echo": True},
+    "CR LF": {"to_host": lambda content: content.replace(b"\n", b"\r\n")},
+    "flipped bits": {"to_host": Noise(flip=8e-4), "to_board": Noise(flip=8e-4, seed=2)},
+    "dropped bytes": {"to_host": Noise(drop=3e-4), "to_board": Noise(drop=3e-4, seed=2)},
+    "inserted bytes": {"to_host": Noise(insert=8e-4), "to_board": Noise(insert=8e-4, seed=2)},
+    "all noise and echo": {
+        "to_host": Noise(2e-4, 2e-4, 2e-4), "to_board": Noise(2e-4, 2e-4, 2e-4, 2), "echo": True,
+    },
+    "messages of TFLM": {"to_host": lambda content: content.replace(b"\n", b"\nMicroPrintf\n")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_answers_equal_the_tflm_runner_to_the_bit(
+    make: Make, asked: dict[str, Any], expected: Path, fault: str
+) -> None:
+    board = make(**FAULTS[fault])
+    with opened(board) as device:
+        result = device.run(asked)
+    assert result["models"]["dense"]["items"] == ITEMS
+    assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
+    noisy = any(isinstance(value, Noise) for value in FAULTS[fault].values())
+    assert (result["link"]["resent"] > 0) == noisy
+    # A command that was sent twice is obeyed once: no item ran more often than it was asked for.
+    assert len(board.backend.items) == ITEMS
+
+
+# The lines of `asked`: hello, ticks three times, open, two tensors, then set, invoke and get.
+@pytest.mark.parametrize("event", ["reset", "unplug"])
+@pytest.mark.parametrize(
+    "at", [2, 5, 9, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4, 7, 8, 10, 24, 43))]
+)
+def test_board_that_goes_in_mid_run_goes_on_at_its_item(
+    make: Make, asked: dict[str, Any], expected: Path, event: str, at: int
+) -> None:
+    board = make(events={at: event})
+    with opened(board) as device:
+        result = device.run(asked)
+    assert board.boots == 2
+    assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
+    # One item may have been computed whose answer was lost.
+    assert ITEMS <= len(board.backend.items) <= ITEMS + 1
+    assert result["models"]["dense"]["restarts"] == (0 if at < 5 else 1)
+
+
+def test_item_that_crashes_the_firmware_is_named(make: Make, asked: dict[str, Any]) -> None:
+    fifth = np.load(asked["inputs"]["x"])[4]
+    board = make(crashes=lambda item: item[0, 0] == np.rint(fifth[0] / 0.5) - 1)
+    with opened(board) as device, pytest.raises(RunnerError) as caught:
+        device.run(asked)
+    assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 4)
+    assert board.boots == 4
+
+
+def test_board_that_restarts_too_often_is_given_up(make: Make, asked: dict[str, Any]) -> None:
+    x = np.random.default_rng(3).uniform(-60, 60, (40, 4)).astype(np.float32)
+    np.save(asked["inputs"]["x"], x)
+    # Every item crashes it once.
+    seen: set[bytes] = set()
+    crash = lambda item: item.tobytes() not in seen and not seen.add(item.tobytes())  # noqa: E731
+    with opened(make(crashes=crash)) as device, pytest.raises(ConnectionLost) as caught:
+        device.run(asked)
+    assert caught.value.code == "EK-DEVICE-086"
+
+
+@pytest.mark.parametrize(
+    ("reset", "expected"),
+    [(False, [100, 210, 321, 432, 543, 654]), (True, [100, 200, 300, 400, 500, 600])],
+)
+def test_state_is_right_on_a_board_that_began_anew(
+    make: Make, asked: dict[str, Any], tmp_path: Path, reset: bool, expected: list[float]
+) -> None:
+    """Where answers depend on those before, what ran since the start is run again."""
+    (tmp_path / "m.tflite").write_bytes(remembering())
+    np.save(tmp_path / "x.npy", np.arange(1, 7, dtype=np.float32).reshape(6, 1))
+    asked["models"][0]["path"] = str(tmp_path / "m.tflite")
+    board = make(model=remembering(), stateful=True, events={18: "reset"})
+    with opened(board) as device:
+        result = device.run({**asked, "reset_state": reset})
+    assert board.boots == 2
+    assert result["models"]["dense"]["restarts"] == 1
+    assert answers(asked)[:, 0].tolist() == expected
+
+
+def remembering() -> bytes:
+    """``y`` weighs the last three ``x``: 1, 10 and 100 for the latest."""
+    tensors = [
+        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
+        T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
+        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
+    ]  # fmt: skip
+    node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
+    return build(G(tensors, [node], ["x"], ["y"]))
+
+
+def test_tensors_of_many_lines_and_several_inputs_arrive_whole(
+    make: Make, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    shape, size = [1, 300], 300 * 4
+    tensors = [T("late", shape), T("early", shape), T("difference", shape)]
+    node = N("SUB", ["early", "late"], ["difference"], options={"kind": "SubOptions"})
+    content = build(G(tensors, [node], ["late", "early"], ["difference"]))
+    (tmp_path / "m.tflite").write_bytes(content)
+    rng = np.random.default_rng(1)
+    x = {name: rng.normal(size=(3, 300)).astype(np.float32) for name in ("early", "late")}
+    for name, value in x.items():
+        np.save(tmp_path / f"{name}.npy", value)
+    asked["inputs"] = {name: str(tmp_path / f"{name}.npy") for name in x}
+    asked["models"][0]["path"] = str(tmp_path / "m.tflite")
+    assert size > 3 * 336
+    board = make(model=content, to_host=Noise(flip=2e-4), to_board=Noise(flip=2e-4, seed=2))
+    with opened(board) as device:
+        device.run(asked)
+    found = np.load(tmp_path / "outputs" / "difference.npy")
+    assert np.array_equal(found, x["early"] - x["late"])
+
+
+@pytest.mark.parametrize("events", [{}, {12: "reset"}], ids=["a good line", "a reset"])
+def test_model_is_sent_where_the_firmware_takes_one(
+    make: Make, asked: dict[str, Any], expected: Path, events: Mapping[int, str]
+) -> None:
+    board = make(model=probe_model(), space=1024, events=events, to_board=Noise(flip=2e-4))
+    with opened(board) as device:
+        device.run(asked)
+    assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
+
+
+def test_index_and_range_choose_the_items(
+    make: Make, asked: dict[str, Any], expected: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "index.npy", np.array([11, 3, 3, 7]))
+    with opened(make()) as device:
+        device.run({**asked, "index": str(tmp_path / "index.npy"), "items": [1, 4]})
+    assert np.array_equal(answers(asked)[1:], np.load(expected / "y.npy")[[3, 3, 7]])
+
+
+# Latency.
+
+
+def test_times_are_the_board_s_own_ticks(make: Make, asked: dict[str, Any]) -> None:
+    board = make(rate=10_000)
+    with opened(board) as device:
+        board.backend.before_invoke = lambda _: time.sleep(0.002)
+        assert device.facts()["clock_resolution_ns"] == 100_000
+        with contextlib.closing(device.open({**asked, "mode": "bench"})) as session:
+            first = session.ready()["models"]["dense"]["first_ns"]
+            timed = [first, *session.block("dense", 0.05, 3)]
+    assert len(timed) >= 4
+    assert all(one % 100_000 == 0 and one >= 1_900_000 for one in timed)
+
+
+def test_restart_ends_a_session_and_the_next_one_begins(make: Make, asked: dict[str, Any]) -> None:
+    asked["mode"] = "bench"
+    board = make()
+    with opened(board) as device:
+        for _ in range(2):
+            session = device.open(asked)
+            session.ready()
+            assert len(session.block("dense", 0.0, 50)) == 50
+            board.crashes = lambda _: True
+            with pytest.raises(ConnectionLost):
+                session.block("dense", 0.0, 1)
+            board.crashes = lambda _: False
+        # One restart while a request is timed: it begins again, whole.
+        once_only = iter([True])
+        board.crashes = lambda _: next(once_only, False)
+        stop, warmup = {"blocks": 2, "seconds": 0.0, "runs": 3}, {"seconds": 0.0, "runs": 1}
+        result = device.run({**asked, "stop": stop, "warmup": warmup})
+    assert [len(block) for block in result["models"]["dense"]["blocks_ns"]] == [3, 3]
+
+
+@pytest.mark.parametrize("stated", [500_000, 2_000_000])
+def test_clock_that_is_not_what_the_firmware_says_is_refused(make: Make, stated: int) -> None:
+    with pytest.raises(DeviceError) as caught, opened(make(stated=stated)):
+        pass
+    assert caught.value.code == "EK-DEVICE-085"
+    assert f"says {stated}" in caught.value.message
+
+
+def test_inference_longer_than_the_counter_is_no_time(make: Make, asked: dict[str, Any]) -> None:
+    """A counter of 4 GHz comes round after 1.07 s."""
+    board = make(rate=4_000_000_000)
+    with opened(board) as device:
+        board.backend.before_invoke = lambda _: time.sleep(1.1)
+        session = device.open({**asked, "mode": "bench"})
+        with pytest.raises(DeviceError) as caught:
+            session.ready()
+    assert caught.value.code == "EK-DEVICE-085"
+    assert "full after 1.07 s" in caught.value.hint
+
+
+@pytest.mark.parametrize("settings", [{}, {"model": b"", "space": 1024}], ids=["own", "sent"])
+def test_board_is_proven_by_the_model_that_it_has_or_takes(
+    make: Make, tmp_path: Path, settings: Mapping[str, Any]
+) -> None:
+    board = make(**settings)
+    with opened(board) as device:
+        assert prove(device.reached, "tflm", tmp_path / "proof") == "tflm-test"
+    assert len(board.backend.items) == 1
+
+
+def test_board_that_cannot_run_its_model_is_not_proven(make: Make, tmp_path: Path) -> None:
+    board = make(model=b"\x1c\x00\x00\x00TFL3" + bytes(60))
+    with opened(board) as device, pytest.raises(RunnerError) as caught:
+        prove(device.reached, "tflm", tmp_path / "proof")
+    assert "the file has no graph" in caught.value.hint
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"batch": 4}, "batch of its file"), ({"threads": 2}, "one thread"),
+        ({"threads": True}, "one thread"), ({"processes": 2}, "processes 2"),
+        ({"delegate": "xnnpack"}, "TFLM has none"), ({"mode": "arena"}, "of 262,144 bytes"),
+        ({"mode": "trace"}, "mode 'trace'"), ({"arena_bytes": 4096}, "of 262,144 bytes"),
+    ],
+)  # fmt: skip
+def test_request_that_a_microcontroller_cannot_do_is_refused_with_the_reason(
+    make: Make, asked: dict[str, Any], changes: Mapping[str, Any], why: str
+) -> None:
+    with opened(make()) as device:
+        for start in device.run, device.open:
+            with pytest.raises(RunnerError) as caught:
+                start({**asked, **changes})
+            assert caught.value.code == "EK-RUNNER-002"
+            assert why in caught.value.hint
+
+
+@pytest.mark.parametrize("space", [0, 100])
+def test_another_model_is_an_error_that_says_how_to_flash(
+    make: Make, asked: dict[str, Any], space: int
+) -> None:
+    model = bytearray(dense())
+    model[-1] ^= 1
+    board = make(model=bytes(model), space=space)
+    with opened(board) as device, pytest.raises(DeviceError) as caught:
+        device.run(asked)
+    assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-084", 3)
+    assert f"CRC-32 {zlib.crc32(model):08x}" in caught.value.message
+    assert "flash" in caught.value.hint
+    assert f"{space:,} bytes" in caught.value.hint
+
+
+def test_input_of_another_name_is_refused(make: Make, asked: dict[str, Any]) -> None:
+    asked["inputs"] = {"other": asked["inputs"]["x"]}
+    with opened(make()) as device, pytest.raises(RunnerError) as caught:
+        device.run(asked)
+    assert "inputs are ['x'], the request has ['other']" in caught.value.hint
+
+
+@pytest.mark.parametrize(("how", "code"), [("hang", "EK-RUNNER-003"), ("limit", "EK-RUNNER-003")])
+def test_inference_that_takes_too_long_is_ended(
+    make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str, code: str
+) -> None:
+    monkeypatch.setattr(links, "PATIENCE", 0.5)
+    board = make()
+    with opened(board, Limits(seconds=0.5) if how == "limit" else None) as device:
+        board.backend.before_invoke = lambda _: time.sleep(1.0)
+        begin = time.monotonic()
+        with pytest.raises(RunnerError) as caught:
+            device.run(asked)
+    assert caught.value.code == code
+    assert time.monotonic() - begin < 0.9
+    assert "[limits]" in caught.value.hint
+
+
+def test_line_that_is_too_bad_is_given_up(
+    make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "ATTEMPTS", 4)
+    with opened(board := make()) as device:
+        board.to_host = Noise(flip=0.05)
+        with pytest.raises(ConnectionLost) as caught:
+            device.run(asked)
+    assert caught.value.code == "EK-DEVICE-086"
+    assert "damaged" in caught.value.hint
+
+
+def test_board_that_stays_away_is_lost(
+    make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "AWAY", 0.3)
+    board = make(events={20: "unplug"}, away=30.0)
+    with opened(board) as device, pytest.raises(ConnectionLost) as caught:
+        device.run(asked)
+    assert caught.value.code in ("EK-DEVICE-083", "EK-DEVICE-086")
+    assert "there is no serial port" in caught.value.hint
+
+
+# Ports.
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    """A terminal with nothing behind it: the end of the board, and its path."""
+    master, slave = os.openpty()
+    yield master, os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def failure(address: str, folder: Path) -> EdgekitError:
+    with pytest.raises(EdgekitError) as caught:
+        open_device(address, folder, folder / "log.txt")
+    return caught.value
+
+
+def test_port_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
+    error = failure("serial:///dev/ttyNONE7", tmp_path)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-080", 3)
+    assert "no serial port /dev/ttyNONE7" in error.message
+    assert "serial ports here: " in error.hint
+
+
+def test_file_that_is_no_port_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    error = failure(f"serial://{tmp_path / 'file'}", tmp_path)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-080", 3)
+
+
+def test_port_in_use_is_an_error(make: Make, tmp_path: Path) -> None:
+    board = make()
+    with opened(board):
+        error = failure(board.address, tmp_path)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-082", 3)
+
+
+def test_port_of_another_group_is_an_error_that_names_it(terminal: tuple[int, str]) -> None:
+    path = terminal[1]
+    script = """
+import grp, os, pwd, sys
+from pathlib import Path
+from edgekit.targets.devices import open_device
+from edgekit.targets.devices.transports import serial
+if os.getuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    open_device("serial://" + sys.argv[1], Path("/tmp"), Path("/dev/null"))
+except Exception as error:
+    print(error)
+"""
+    Path(path).chmod(0o600 if os.getuid() == 0 else 0)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=False
+    )
+    assert "EK-DEVICE-081" in done.stdout, done
+    assert f"usermod -aG {Path(path).group()}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [(b"", "not one byte"), (b"\xff\x00\x9c", "3 bytes"), (b"hello world\n", "hello world")],
+)
+def test_port_where_nothing_of_ours_answers_is_an_error_that_says_what_was_seen(
+    terminal: tuple[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes,
+    seen: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(links, "START", 0.6)
+    master, path = terminal
+    threading.Timer(0.2, os.write, (master, said)).start()
+    error = failure(f"serial://{path}", tmp_path)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-083", 3)
+    assert seen in error.hint
+    assert "115200 baud" in error.message
+
+
+def test_firmware_of_another_protocol_is_an_error(make: Make, tmp_path: Path) -> None:
+    library = build_library(tmp_path, "-DEDGEKIT_PROTOCOL=2")
+    error = failure(make(library=library).address, tmp_path)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-085", 3)
+    assert "speaks protocol 2, edgekit 1" in error.message
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("serial:///dev/ttyACM0", ("/dev/ttyACM0", 115200)),
+        ("serial:///dev/ttyUSB0@921600", ("/dev/ttyUSB0", 921600)),
+        ("serial:///dev/serial/by-id/usb-A@b@9600", ("/dev/serial/by-id/usb-A@b", 9600)),
+    ],
+)  # fmt: skip
+def test_address_is_a_path_and_a_rate(address: str, port: tuple[str, int]) -> None:
+    assert parse(address) == port
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["serial://", "serial://COM3", "serial:///", "serial:///dev/ttyACM0@0", "serial:///dev/a b",
+     "serial:///dev/ttyACM0@99999999999", "serial:///dev/ttyACM0#litert",
+     "serial:///dev/ttyACM0#tflite-micro==1"],
+)  # fmt: skip
+def test_address_that_names_no_port_is_a_mistake_of_the_user_s(
+    address: str, tmp_path: Path
+) -> None:
+    error = failure(address, tmp_path)
+    assert isinstance(error, DeviceNameError)
+    assert (error.code, error.exit_code) == ("EK-DEVICE-012", 2)
+
+
+# The firmware alone.
+
+SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def fuzz(folder: Path, source: Path, rounds: int) -> subprocess.CompletedProcess[str]:
+    program = compile_c(
+        folder / "fuzz", *SANITIZED, PLANTS / "fuzz.c", PLANTS / "doubler.c", source
+    )
+    return subprocess.run([program, "1", str(rounds)], capture_output=True, text=True, check=False)
+
+
+def test_no_bytes_break_the_firmware(tmp_path: Path) -> None:
+    done = fuzz(tmp_path, FIRMWARE / "edgekit_serial.c", 20_000)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("check", "without"),
+    [
+        (" || offset > size - (uint32_t)count) return", ") return"),
+        ("serial->used < EDGEKIT_LINE)", "serial->used < 2 * EDGEKIT_LINE)"),
+    ],
+    ids=["offset", "line"],
+)
+def test_fuzzer_finds_a_check_that_is_missing(tmp_path: Path, check: str, without: str) -> None:
+    source = (FIRMWARE / "edgekit_serial.c").read_text()
+    assert check in source
+    planted = tmp_path / "planted.c"
+    planted.write_text(source.replace(check, without))
+    assert fuzz(tmp_path, planted, 20_000).returncode != 0
+
+
+def test_firmware_as_a_process_is_a_device(tmp_path: Path, asked: dict[str, Any]) -> None:
+    sources = [FIRMWARE / "platform_posix.c", FIRMWARE / "edgekit_serial.c", PLANTS / "doubler.c"]
+    program = compile_c(tmp_path / "firmware", "-O1", *sources)
+    model = tmp_path / "doubler.tflite"
+    model.write_bytes(probe_model())
+    asked["models"][0]["path"] = str(model)
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        path = process.stdout.readline().strip()
+        device = open_device(f"serial://{path}", tmp_path, tmp_path / "log.txt")
+        assert device.facts()["emulated"] == "posix process"
+        device.run(asked)
+        device.close()
+        process.kill()
+    assert np.array_equal(answers(asked), 2 * np.load(asked["inputs"]["x"]))
