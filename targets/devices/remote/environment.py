@@ -239,6 +239,7 @@ def run_probe(agent: Agent, prepared: Prepared, place: Workplace) -> None:
 
     where = f"{prepared.runtime} {prepared.version} of {agent.address}"
     place.progress.stage(f"running a model on {where}")
+    place.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="proof-", dir=place.folder) as folder:
         device = RemoteDevice(agent, prepared, Path(folder) / "requests", Limits(PATIENCE))
         prove(device, prepared.runtime, Path(folder))
