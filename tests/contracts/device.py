@@ -57,10 +57,12 @@ Start = Callable[[Transport, Mapping[str, Any]], object]
 class DeviceContract:
     """Subclass it and define ``transport``; ``runtime`` is one that the device has.
 
-    Override ``doubler`` where that runtime takes another kind of model.
+    Override ``doubler`` where that runtime takes another kind of model, and set ``plants`` to
+    ``False`` where the device runs no runners of Python, so that none can be planted.
     """
 
     runtime = "litert"
+    plants = True
 
     def transport(
         self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
@@ -93,6 +95,8 @@ class DeviceContract:
         self, folder: Path, action: str, limits: Limits | None = None, at: int = 0
     ) -> Transport:
         """The device whose runtime ``planted`` does ``action``."""
+        if not self.plants:
+            pytest.skip("this device runs no runners of Python: none can be planted")
         runner = folder / "planted_runner.py"
         runner.write_text(PLANTED.format(action=action, at=at))
         return self.transport(folder / "work", limits, {"planted": runner})
