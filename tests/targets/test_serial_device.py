@@ -373,8 +373,11 @@ def test_restart_ends_a_session_and_the_next_one_begins(make: Make, asked: dict[
     assert [len(block) for block in result["models"]["dense"]["blocks_ns"]] == [3, 3]
 
 
-@pytest.mark.parametrize("stated", [500_000, 2_000_000])
-def test_clock_that_is_not_what_the_firmware_says_is_refused(make: Make, stated: int) -> None:
+@pytest.mark.parametrize("stated", [300_000, 3_000_000])
+def test_clock_that_is_not_what_the_firmware_says_is_refused(
+    make: Make, stated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards_end, "WATCHED", 0.25)
     with pytest.raises(DeviceError) as caught, opened(make(stated=stated)):
         pass
     assert caught.value.code == "EK-DEVICE-085"
@@ -455,19 +458,19 @@ def test_input_of_another_name_is_refused(make: Make, asked: dict[str, Any]) -> 
     assert "inputs are ['x'], the request has ['other']" in caught.value.hint
 
 
-@pytest.mark.parametrize(("how", "code"), [("hang", "EK-RUNNER-003"), ("limit", "EK-RUNNER-003")])
+@pytest.mark.parametrize("how", ["hang", "limit"])
 def test_inference_that_takes_too_long_is_ended(
-    make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str, code: str
+    make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(links, "PATIENCE", 0.5)
     board = make()
     with opened(board, Limits(seconds=0.5) if how == "limit" else None) as device:
-        board.backend.before_invoke = lambda _: time.sleep(1.0)
+        board.backend.before_invoke = lambda _: time.sleep(2.0)
         begin = time.monotonic()
         with pytest.raises(RunnerError) as caught:
             device.run(asked)
-    assert caught.value.code == code
-    assert time.monotonic() - begin < 0.9
+    assert caught.value.code == "EK-RUNNER-003"
+    assert time.monotonic() - begin < 1.8
     assert "[limits]" in caught.value.hint
 
 
