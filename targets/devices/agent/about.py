@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import platform
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from . import machine
@@ -38,7 +38,7 @@ def hello(call: Call) -> Mapping[str, Json]:
         "bits": 64 if sys.maxsize > 1 << 32 else 32,
         "libc": libc(),
         "packages": installed(sys.path),
-        "home": os.path.expanduser("~"),
+        "home": str(Path.home()),
         "folder": str(call.folder.path),
         "cores": os.cpu_count(),
         "pid": os.getpid(),
@@ -51,8 +51,8 @@ def installed(folders: List[str]) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for folder in folders:
         with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                matched = INSTALLED.fullmatch(name)
+            for path in Path(folder).iterdir():
+                matched = INSTALLED.fullmatch(path.name)
                 if matched:
                     found.setdefault(DISTRIBUTIONS[matched.group(1)], matched.group(2))
     return found
@@ -65,9 +65,9 @@ def libc() -> List[str]:
         told = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
         if len(told) == 2:
             return told
-    if os.path.exists("/system/bin/linker64") or os.path.exists("/system/bin/linker"):
+    if list(Path("/system/bin").glob("linker*")):
         return ["bionic", ""]
-    loaders = glob.glob("/lib/ld-musl-*")
+    loaders = [str(path) for path in Path("/lib").glob("ld-musl-*")]
     if not loaders:
         return ["", ""]
     # The loader without arguments tells its version on stderr, and fails.

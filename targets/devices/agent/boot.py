@@ -12,29 +12,31 @@ if sys.version_info < (3, 9):
 import importlib.util
 import json
 import os
+import types
 import zlib
 
 
 class Sources:
     """Modules from a mapping of their sources by full name: finder and loader (PEP 451)."""
 
-    def __init__(self, sources, package):  # type: ignore[no-untyped-def]
+    def __init__(self, sources: dict, package: str) -> None:  # type: ignore[type-arg]
         self.sources, self.package = sources, package
 
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+    def find_spec(self, name: str, path: object = None, target: object = None) -> object:
         if name not in self.sources:
             return None
-        return importlib.util.spec_from_loader(name, self, is_package=name == self.package)  # type: ignore[arg-type]
+        package = name == self.package
+        return importlib.util.spec_from_loader(name, self, is_package=package)  # type: ignore[arg-type]
 
-    def create_module(self, spec):  # type: ignore[no-untyped-def]
+    def create_module(self, spec: object) -> None:
         return None
 
-    def exec_module(self, module):  # type: ignore[no-untyped-def]
+    def exec_module(self, module: types.ModuleType) -> None:
         name = module.__name__
         exec(compile(self.sources[name], "<%s>" % name, "exec"), module.__dict__)  # noqa: S102
 
 
-def read(count):  # type: ignore[no-untyped-def]
+def read(count: int) -> bytes:
     held = b""
     while len(held) < count:
         got = os.read(0, count - len(held))
@@ -44,7 +46,7 @@ def read(count):  # type: ignore[no-untyped-def]
     return held
 
 
-def main():  # type: ignore[no-untyped-def]
+def main() -> None:
     # With -c the first place to look for modules is the working folder, and that is anyone's.
     sys.path = [folder for folder in sys.path if folder]
     line = b""
@@ -52,7 +54,7 @@ def main():  # type: ignore[no-untyped-def]
         line += read(1)
     options = json.loads(line.decode())
     sources = json.loads(zlib.decompress(read(options["bytes"])).decode())
-    sys.meta_path.insert(0, Sources(sources, options["package"]))
+    sys.meta_path.insert(0, Sources(sources, options["package"]))  # type: ignore[arg-type]
     os.write(1, ("\n%s\n" % sys.argv[1]).encode())
     serving = importlib.import_module(options["package"] + ".serving")
     serving.main(options)

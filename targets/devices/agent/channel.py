@@ -98,14 +98,14 @@ class Channel:
 
     def skip(self, marker: bytes, most: int) -> Tuple[bool, bytes]:
         """Take what comes up to a marker: whether it came within ``most`` bytes, and what did."""
-        noise = b""
+        noise = bytearray()
         while not noise.endswith(marker):
             piece = os.read(self._source, _wanted(noise, marker)) if len(noise) < most else b""
             self.heard = time.monotonic()
             if not piece:
-                return False, noise
+                return False, bytes(noise)
             noise += piece
-        return True, noise
+        return True, bytes(noise)
 
     def close(self) -> None:
         """Close the way in, once nobody receives."""
@@ -127,7 +127,7 @@ class Channel:
         return held
 
 
-def _wanted(noise: bytes, marker: bytes) -> int:
+def _wanted(noise: Union[bytes, bytearray], marker: bytes) -> int:
     """How many bytes can be read without reading past a marker that may have begun."""
     for length in range(len(marker) - 1, 0, -1):
         if noise.endswith(marker[:length]):

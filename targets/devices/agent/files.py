@@ -52,9 +52,20 @@ def _whole(path: Path, digest: str, length: int) -> bool:
     return False
 
 
-def _print(found: os.stat_result) -> List[int]:
-    """What changes when a file does. Its time is compared with itself only."""
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
+def _print(found: os.stat_result) -> List[Any]:
+    """What changes when a file does. Its time is compared with itself only.
+
+    What was not yet on the disk when the machine lost its power is told by the boot.
+    """
+    return [found.st_size, found.st_mtime_ns, found.st_ino, _boot()]
+
+
+def _boot() -> str:
+    """What this start of the machine is known by; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _seal(path: Path, digest: str) -> None:
@@ -104,7 +115,6 @@ def _receive(call: Call, folder: Path, digest: str, length: int, offset: int) ->
         if hashed.hexdigest() != digest:
             part.unlink()
             raise Refused("damaged", "%s came with another content" % digest)
-        os.fsync(file)
         path = folder / digest
         part.replace(path)
         _seal(path, digest)
@@ -148,12 +158,13 @@ def arrange(call: Call, name: str, entries: Mapping[str, str]) -> Mapping[str, A
     stored, wanted = call.folder.path / FILES, call.folder.path / name
     if not all((wanted / entry).is_file() for entry in entries):
         made = call.folder.make(name + ".%d%s" % (os.getpid(), PART))
-        for entry, digest in entries.items():
-            (made / entry).parent.mkdir(parents=True, exist_ok=True)
-            link(stored / digest, made / entry)
-        shutil.rmtree(str(wanted), ignore_errors=True)
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        made.rename(wanted)
+        try:
+            for entry, digest in entries.items():
+                link(stored / digest, made / entry)
+            shutil.rmtree(str(wanted), ignore_errors=True)
+            made.rename(wanted)
+        finally:
+            shutil.rmtree(str(made), ignore_errors=True)
     return {"folder": str(wanted)}
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import shutil
 from pathlib import Path
+
+from . import watchdog
 
 # The file that tells a folder of edgekit's from anyone else's.
 MARK = ".edgekit"
@@ -15,6 +16,7 @@ NOTE = "edgekit keeps files in this folder; `edgekit devices remove` deletes it.
 # Where a folder that is named holds other things already.
 OWN = "edgekit"
 PRIVATE = 0o700
+JOBS = "jobs"
 
 
 class Folder:
@@ -24,7 +26,7 @@ class Folder:
     """
 
     def __init__(self, name: str) -> None:
-        wanted = Path(os.path.expanduser("~")) / name
+        wanted = Path.home() / name
         self.path = wanted if _ours(wanted) else wanted / OWN
         self._jobs: "set[Path]" = set()
 
@@ -38,7 +40,13 @@ class Folder:
             absent = [str(one) for one in (self.path, *self.path.parents) if not one.exists()]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=PRIVATE, exist_ok=True)
-            mark.write_text(NOTE + json.dumps(absent) + "\n")
+            try:
+                mark.write_text(NOTE + json.dumps(absent) + "\n")
+            except OSError as error:
+                # Without its mark it would be taken for anyone's.
+                mark.unlink()
+                error.filename = str(mark)
+                raise
         path = self.path.joinpath(*names)
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -65,7 +73,7 @@ class Folder:
 
     def job(self, name: str) -> Path:
         """A new folder for a job; it goes with :meth:`drop`, or with this process."""
-        path = self.make("jobs") / name
+        path = self.make(JOBS) / name
         path.mkdir()
         self._jobs.add(path)
         return path
@@ -81,9 +89,11 @@ class Folder:
             self.drop(path)
 
     def sweep(self) -> None:
-        """Delete what jobs of processes left that are gone; only for the holder of the lock."""
+        """End and delete what jobs of processes left that are gone; only for the lock's holder."""
+        for pid in watchdog.within(self.path / JOBS):
+            watchdog.kill(pid)
         with contextlib.suppress(OSError):
-            for path in (self.path / "jobs").iterdir():
+            for path in (self.path / JOBS).iterdir():
                 if path not in self._jobs:
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -91,7 +101,7 @@ class Folder:
 def _ours(path: Path) -> bool:
     """Whether a folder is edgekit's, or can become so: absent or empty."""
     try:
-        names = os.listdir(path)
+        names = {one.name for one in path.iterdir()}
     except NotADirectoryError:
         return True
     except OSError:

@@ -20,7 +20,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from . import watchdog
 from .channel import PIECE
 from .outputs import Outputs
-from .serving import Call
+from .serving import Call, Refused
 
 Json = Any
 # Seconds between two looks at what a runner has finished, and at its limits.
@@ -36,6 +36,8 @@ class Runner:
         self, call: Call, command: List[str], environment: Mapping[str, str], unset: List[str],
         limits: Mapping[str, Any],
     ) -> None:  # fmt: skip
+        if call.server.lock is None:
+            raise Refused("unlocked", "the lock was not taken")
         self.call, self.limits = call, limits
         self.folder = call.folder.job(uuid.uuid4().hex[:12])
         self.broken: Optional[str] = None
@@ -134,7 +136,8 @@ def run(
                 for one in outputs:
                     one.tell_finished()
                 runner.tell_log()
-                call.woken.wait(LOOK)
+                # Where nothing is to be sent, nothing runs beside what is timed.
+                call.woken.wait(LOOK if outputs else CHECK)
         finally:
             runner.end()
         return _told(runner, outputs, answered)

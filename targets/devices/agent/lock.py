@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any, Dict, Mapping
 
 from .serving import Call
@@ -74,8 +75,7 @@ def _end(pid: int, force: bool) -> None:
 def uptime() -> float:
     """Seconds since this machine was started, or of another clock that goes forward only."""
     try:
-        with open("/proc/uptime") as file:
-            return float(file.read().split()[0])
+        return float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError):
         return time.monotonic()
 

@@ -25,7 +25,9 @@ from .folder import Folder
 from .watchdog import Groups
 
 # Frames of one call that wait to be taken, before the host has to wait.
-WAITING = 8
+WAITING = 2
+# Seconds between two looks at whether those are wanted still, and that the end of all may take.
+LOOK, ENDING = 0.1, 5.0
 
 
 class Refused(Exception):
@@ -45,6 +47,8 @@ class Call:
         self._frames: "queue.Queue[Optional[Frame]]" = queue.Queue(WAITING)
         # Set where the host has taken the call back; ``woken`` then too.
         self.cancelled, self.woken = threading.Event(), threading.Event()
+        # Set where nothing is taken any more.
+        self.answered = threading.Event()
 
     def event(self, header: Header, payload: Payload = b"") -> None:
         """Tell the host something before the answer."""
@@ -56,13 +60,15 @@ class Call:
 
     def deliver(self, header: Header, payload: bytes) -> None:
         """Take a frame of this call from the host."""
-        if not header.get("cancel"):
-            self._frames.put((header, payload))
-            return
-        self.cancelled.set()
-        self.woken.set()
-        with contextlib.suppress(queue.Full):
-            self._frames.put_nowait(None)
+        frame: Optional[Frame] = (header, payload)
+        if header.get("cancel"):
+            frame = None
+            self.cancelled.set()
+            self.woken.set()
+        while not self.answered.is_set():
+            with contextlib.suppress(queue.Full):
+                self._frames.put(frame, timeout=LOOK)
+                break
 
 
 class Server:
@@ -88,6 +94,7 @@ class Server:
         except (OSError, ChannelError):
             pass
         self.end()
+        time.sleep(ENDING)
 
     def _take(self, header: Header, payload: bytes) -> None:
         number = header.get("id")
@@ -108,12 +115,13 @@ class Server:
         except Refused as error:
             answer["error"] = {"kind": error.kind, "message": str(error), **error.told}
         except OSError as error:
-            told = {"errno": error.errno, "path": str(error.filename or "")}
+            told = {"errno": error.errno, "path": str(error.filename or self.folder.path)}
             answer["error"] = {"kind": "files", "message": error.strerror or str(error), **told}
         except Exception as error:
             last = traceback.format_exc().strip().splitlines()[-3:]
             message = "%s: %s" % (type(error).__name__, error)
             answer["error"] = {"kind": "failed", "message": message, "trace": last}
+        call.answered.set()
         self._calls.pop(call.number, None)
         with contextlib.suppress(OSError):
             self.channel.send(answer)
@@ -137,8 +145,9 @@ class Server:
 
     def end(self) -> None:
         """End all that was started here, and this process."""
-        # Whoever comes second waits for the end.
-        self._ending.acquire()
+        if not self._ending.acquire(blocking=False):
+            # Another thread is at it, or the one that a signal has interrupted here.
+            return
         self.groups.end()
         self.folder.clear()
         os._exit(0)

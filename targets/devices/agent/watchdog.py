@@ -20,12 +20,15 @@ class Groups:
 
     def __init__(self) -> None:
         self._leaders: Set[int] = set()
+        self._over = False
         self._changing = threading.Lock()
 
     def add(self, pid: int) -> None:
         """A group was started."""
         with self._changing:
             self._leaders.add(pid)
+            if self._over:
+                kill(pid)
 
     def drop(self, pid: int) -> None:
         """End what is left of a group."""
@@ -34,8 +37,9 @@ class Groups:
             self._leaders.discard(pid)
 
     def end(self) -> None:
-        """End every group."""
+        """End every group, and any that is still to be added."""
         with self._changing:
+            self._over = True
             for pid in self._leaders:
                 kill(pid)
 
@@ -61,6 +65,17 @@ def tree(pid: int) -> Set[int]:
     return found
 
 
+def within(folder: Path) -> Set[int]:
+    """The processes that work in a folder."""
+    found, folder = set(), folder.resolve()
+    for path in PROC.glob("[0-9]*"):
+        # That of others' processes cannot be read.
+        with contextlib.suppress(OSError):
+            if folder in (path / "cwd").readlink().parents:
+                found.add(int(path.name))
+    return found
+
+
 def resident(pid: int) -> int:
     """Resident bytes of a process and all it started; 0 where the system does not tell."""
     rows = _rows()
@@ -71,11 +86,9 @@ def _rows() -> Dict[int, Tuple[int, int, int]]:
     """Parent, session and resident bytes of every process that can be seen."""
     page = os.sysconf("SC_PAGE_SIZE")
     found = {}
-    for name in os.listdir(str(PROC)) if PROC.is_dir() else ():
-        if not name.isdigit():
-            continue
+    for path in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # The command in brackets may hold anything, blanks and brackets too.
-            fields = (PROC / name / "stat").read_text().rpartition(")")[2].split()
-            found[int(name)] = int(fields[1]), int(fields[3]), int(fields[21]) * page
+            fields = path.read_text(errors="replace").rpartition(")")[2].split()
+            found[int(path.parent.name)] = int(fields[1]), int(fields[3]), int(fields[21]) * page
     return found

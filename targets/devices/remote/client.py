@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from edgekit.types import Json, Progress, Silent
 PAUSES = (0.2, 1.0, 2.0, 4.0, 8.0)
 # How often a file is sent again that came damaged, or that another has changed there.
 SENDINGS = 3
+PACE = Pace()
 # This process, among all that may hold a device's lock.
 KEY = secrets.token_hex(16)
 
@@ -47,11 +49,11 @@ class Agent:
 
     def __init__(
         self, connection: Connection, log: Path, progress: Progress | None = None,
-        pace: Pace = Pace(), pauses: tuple[float, ...] = PAUSES,
+        pace: Pace = PACE, pauses: tuple[float, ...] = PAUSES,
     ) -> None:  # fmt: skip
         self.connection, self.log, self._progress = connection, log, progress or Silent()
         self._pace, self._pauses = pace, pauses
-        self._closed = False
+        self._closed, self._reaching = False, threading.RLock()
         self._owned: Wire | None = None
         self._digests: dict[tuple[str, int, int, int], str] = {}
         self._pushed: dict[str, str] = {}
@@ -66,7 +68,8 @@ class Agent:
     def _connect(self) -> Wire:
         wire = Wire(self.connection, self._pace, {"folder": self.connection.folder})
         try:
-            self.hello = _answer(wire, *wire.call("about.hello", {}), _ignore, self.address)
+            _, reply = wire.call("about.hello", {})
+            self.hello = _answer(wire, reply, _ignore, self.address)
         except BaseException:
             wire.close()
             raise
@@ -74,10 +77,12 @@ class Agent:
 
     def _reached(self) -> Wire:
         """The connection, made again where it ended. Raises :class:`DeviceError`."""
-        if self._closed:
-            raise DeviceError("EK-DEVICE-030", f"the connection to {self.address} was closed")
-        if self._wire.alive:
-            return self._wire
+        with self._reaching:
+            if self._closed:
+                raise DeviceError("EK-DEVICE-030", f"the connection to {self.address} was closed")
+            return self._wire if self._wire.alive else self._reconnected()
+
+    def _reconnected(self) -> Wire:
         error = self._wire.lost()
         self._pushed.clear()
         for pause in self._pauses:
@@ -88,6 +93,8 @@ class Agent:
             except DeviceError as failure:
                 error = failure
             else:
+                if self._closed:
+                    self._wire.close()
                 return self._wire
         raise DeviceError(error.code, error.message, error.hint) from error
 
@@ -105,7 +112,7 @@ class Agent:
         try:
             if feed is not None:
                 feed(wire, number, reply)
-            return _answer(wire, number, reply, event, self.address)
+            return _answer(wire, reply, event, self.address)
         except BaseException:
             cancel(wire, number)
             raise
@@ -196,6 +203,11 @@ class Agent:
             self._digests[key] = hashed.hexdigest()
         return self._digests[key]
 
+    def keep_log(self, said: bytes) -> None:
+        """Keep what a runner there has said."""
+        with self.log.open("ab") as log:
+            log.write(said)
+
     def occupy(self) -> None:
         """Take the device for this process, for as long as the connection lasts."""
         wire = self._reached()
@@ -203,7 +215,7 @@ class Agent:
             self.ask("lock.take", {"owner": owner(), "key": KEY}, self._waits)
             self._owned = wire
 
-    def _waits(self, event: Mapping[str, Json], payload: bytes) -> None:
+    def _waits(self, event: Mapping[str, Json], _: bytes) -> None:
         text = f"waiting for {event['owner']}, who has used {self.address} for"
         self._progress.update(0, 1, f"{text} {event['seconds']:.0f} s")
 
@@ -230,9 +242,7 @@ def cancel(wire: Wire, number: int) -> None:
             wire.send({"id": number, "cancel": True})
 
 
-def _answer(
-    wire: Wire, number: int, reply: Reply, event: Event, address: str
-) -> Mapping[str, Json]:
+def _answer(wire: Wire, reply: Reply, event: Event, address: str) -> Mapping[str, Json]:
     while True:
         frame = reply.get()
         if frame is None:

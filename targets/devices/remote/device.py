@@ -77,8 +77,15 @@ class RemoteDevice:
 
         Raises what :meth:`Transport.run` raises.
         """
-        if request["mode"] != "evaluate":
+        if not _streams(request):
             return self._agent.again(lambda: self._attempt(request, self._limits.seconds))
+        # Each model has items left of its own.
+        taken = [self._answered({**request, "models": [entry]}) for entry in request["models"]]
+        models = {name: facts for result in taken for name, facts in result["models"].items()}
+        return {**taken[-1], "models": models}
+
+    def _answered(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The result of one model on all items; the item at fault where there is one."""
         try:
             return self._evaluate(request)
         except RunnerError as error:
@@ -97,24 +104,37 @@ class RemoteDevice:
 
     def _evaluate(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Answer every item; after a connection that broke, those that are left."""
-        wanted, failed = items_of(request), 0
-        taken: list[Mapping[str, Json]] = []
+        wanted, failed, seconds = items_of(request), 0, 0.0
+        result: Mapping[str, Json] | None = None
         with contextlib.closing(_outputs(request)) as outputs:
             left = [wanted]
             while left:
                 before = len(outputs.finished)
-                asked = {**request, "items": list(left[0])} if left != [wanted] else request
+                # The whole is asked for as it was: it may choose its items otherwise.
+                asked = request if left == [wanted] else {**request, "items": list(left[0])}
+                outputs.begin()
                 try:
-                    taken.append(self._run(asked, outputs, self._limits.seconds))
+                    result = self._run(asked, outputs, self._limits.seconds)
                 except ConnectionLost:
                     # A device that goes away before every first answer will not get any further.
                     failed = failed + 1 if len(outputs.finished) == before else 0
                     if failed == ATTEMPTS:
                         raise
+                    seconds += outputs.seconds()
                     left = outputs.left(wanted)
                 else:
+                    seconds += _seconds(result)
                     left = left[1:]
-        return _merged(taken, wanted)
+            if result is None:
+                # All answers came before the connection broke, and the facts did not.
+                result = self._again_for_facts(request, wanted)
+        return _of_all(result, wanted, seconds)
+
+    def _again_for_facts(self, request: Mapping[str, Json], wanted: Range) -> Mapping[str, Json]:
+        """The result of the last item. Its answers are there already."""
+        asked = {**request, "items": [wanted[1] - 1, wanted[1]]}
+        nowhere = Outputs({}, 0)
+        return self._agent.again(lambda: self._run(asked, nowhere, self._limits.seconds))
 
     def _run(
         self, request: Mapping[str, Json], outputs: Outputs, seconds: float | None
@@ -124,8 +144,7 @@ class RemoteDevice:
 
         def take(event: Mapping[str, Json], payload: bytes) -> None:
             if "log" in event:
-                with self._agent.log.open("ab") as log:
-                    log.write(payload)
+                self._agent.keep_log(payload)
             else:
                 outputs.take(event, payload)
 
@@ -158,9 +177,10 @@ class RemoteDevice:
     def open(self, request: Mapping[str, Json]) -> RemoteSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
-        parameters = self._agent.again(lambda: self._parameters(request, limits))
-        started = Started(request, limits, self._agent.log, self._agent.address)
-        return RemoteSession(self._agent, parameters, started)
+        started = Started(request, limits)
+        return self._agent.again(
+            lambda: RemoteSession(self._agent, self._parameters(request, limits), started)
+        )
 
     def _parameters(self, request: Mapping[str, Json], limits: Limits) -> Mapping[str, Json]:
         """What a job there takes: its files pushed, the device this process's own."""
@@ -181,12 +201,31 @@ class RemoteDevice:
         }
 
 
+def _streams(request: Mapping[str, Json]) -> bool:
+    """Whether a request answers item by item. One without inputs is for the runner to refuse."""
+    files = [*request["inputs"].values(), *([request["index"]] if request.get("index") else [])]
+    there = bool(files) and all(Path(path).is_file() for path in files)
+    return there and request["mode"] == "evaluate"
+
+
 def _outputs(request: Mapping[str, Json]) -> Outputs:
-    folders = [Path(entry["outputs"]) for entry in request["models"] if "outputs" in entry]
-    stop = items_of(request)[1] if request["mode"] == "evaluate" else 0
-    return Outputs(folders, stop)
+    folders = {
+        number: Path(entry["outputs"])
+        for number, entry in enumerate(request["models"])
+        if "outputs" in entry
+    }
+    # Other modes give whole files.
+    return Outputs(folders, items_of(request)[1] if _streams(request) else 0)
 
 
-def _merged(taken: list[Mapping[str, Json]], wanted: Range) -> Mapping[str, Json]:
-    """The result of an evaluation that took several launches: the last one's, on all items."""
-    return taken[-1]
+def _seconds(result: Mapping[str, Json]) -> float:
+    return sum(float(facts.get("seconds", 0.0)) for facts in result["models"].values())
+
+
+def _of_all(result: Mapping[str, Json], wanted: Range, seconds: float) -> Mapping[str, Json]:
+    """The last launch's result, with the items and the seconds of all launches."""
+    models = {
+        name: {**facts, "items": wanted[1] - wanted[0], "seconds": seconds}
+        for name, facts in result["models"].items()
+    }
+    return {**result, "models": models}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,20 +27,32 @@ class _File:
 
 
 class Outputs:
-    """The outputs of one request's models; ``stop`` is the number of rows of every file.
+    """The outputs of one request's models, each with its folder; ``stop`` is the rows of a file.
 
     ``finished`` are the items of which all outputs are here.
     """
 
-    def __init__(self, folders: list[Path], stop: int) -> None:
+    def __init__(self, folders: Mapping[int, Path], stop: int) -> None:
         self._folders, self._stop = folders, stop
         self._files: dict[tuple[int, str], _File] = {}
         self.finished: list[Range] = []
+        self._begun = self._latest = time.monotonic()
+
+    def begin(self) -> None:
+        """A launch begins."""
+        self._begun = self._latest = time.monotonic()
+
+    def seconds(self) -> float:
+        """From the launch's first answers to its latest."""
+        return self._latest - self._begun
 
     def take(self, event: Mapping[str, Json], payload: bytes) -> None:
         """Take an event of a job. Raises :class:`StoreError` where the disk here is full."""
+        if not self._folders:
+            return
         try:
             if "head" in event:
+                self._begun = self._latest = time.monotonic()
                 self._open(event, payload)
             elif "rows" in event:
                 self._write(event, payload)
@@ -47,6 +61,7 @@ class Outputs:
             elif "finished" in event:
                 start, stop = event["finished"]
                 self.finished.append((int(start), int(stop)))
+                self._latest = time.monotonic()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -108,11 +123,9 @@ def _write_all(descriptor: int, payload: bytes, at: int) -> None:
 def _read(head: bytes) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     """Shape and dtype of a head of an ``.npy`` file. Source: ``numpy.lib.format``."""
     file = io.BytesIO(head)
-    version = np.lib.format.read_magic(file)
-    read = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )  # fmt: skip
+    form: Any = np.lib.format
+    version = form.read_magic(file)
+    read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
 
@@ -120,5 +133,6 @@ def _read(head: bytes) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
 def _head(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> bytes:
     file = io.BytesIO()
     described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, described)
+    form: Any = np.lib.format
+    form.write_array_header_1_0(file, described)
     return file.getvalue()

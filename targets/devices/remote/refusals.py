@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 
-from edgekit.errors import DeviceError
+from edgekit.errors import ConnectionLost, DeviceError
 from edgekit.types import Json
 
 ANOTHER = "name a folder on another disk in the address: {address}/FOLDER"
@@ -26,7 +26,7 @@ class Refusal(DeviceError):
         self.kind = kind
 
 
-def refusal(address: str, error: Mapping[str, Json]) -> Refusal:
+def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost:
     """The error of an agent's answer."""
     kind, message = str(error["kind"]), str(error["message"])
     if kind == "files":
@@ -39,5 +39,8 @@ def refusal(address: str, error: Mapping[str, Json]) -> Refusal:
     if kind == "foreign":
         hint = "delete it by hand if it may go"
         return Refusal("EK-DEVICE-036", f"{address}: {message}", hint, kind)
+    if kind == "unlocked":
+        # The device was taken over a connection that ended before the job was sent.
+        return ConnectionLost("EK-DEVICE-030", f"{address} went away: {message}")
     trace = "\n".join(str(line) for line in error.get("trace", ()))
     return Refusal("EK-DEVICE-034", f"{address}: edgekit's agent failed: {message}", trace, kind)

@@ -14,6 +14,8 @@ from edgekit.types import Json
 
 # Files beside the runners that do not run on a device.
 HOST_ONLY = ("__init__.py", "probe.py")
+# Modes that run the first items again and again, and how many those are: as python_runner.py does.
+TIMED, STAGED = ("bench", "profile"), 32
 
 
 class Requests:
@@ -21,7 +23,7 @@ class Requests:
 
     def __init__(self, agent: Agent, folder: Path) -> None:
         self._agent, self._folder = agent, folder
-        self._gathered: dict[tuple[str, str], Path] = {}
+        self._gathered: dict[tuple[str, str, int | None], Path] = {}
 
     def runner(self, file: Path) -> str:
         """The path there of a runner's file, with those beside it that it may import."""
@@ -35,10 +37,11 @@ class Requests:
 
         Positions and answers stay the same. Of a data set with an index only its items go there.
         """
+        rows = _rows(request)
         inputs = {name: Path(path) for name, path in request["inputs"].items()}
         index = request.get("index")
-        if index and all(_shorter(index, path) for path in inputs.values()):
-            inputs = {name: self._gather(path, Path(index)) for name, path in inputs.items()}
+        if inputs and all(_shorter(path, index, rows) for path in inputs.values()):
+            inputs = {name: self._gather(path, index, rows) for name, path in inputs.items()}
             index = None
         golden = request.get("golden", {})
         files = [
@@ -65,14 +68,14 @@ class Requests:
             }
         return changed
 
-    def _gather(self, path: Path, index: Path) -> Path:
-        """A file of the items that an index chooses, in its order."""
-        key = str(path), str(index)
+    def _gather(self, path: Path, index: str | None, rows: int | None) -> Path:
+        """A file of the items that a request takes, in its order."""
+        key = str(path), str(index), rows
         if key not in self._gathered:
             self._folder.mkdir(parents=True, exist_ok=True)
             made = self._folder / f"{os.getpid()}-{len(self._gathered)}-gathered.npy"
-            chosen = np.load(path, mmap_mode="r")[np.load(index)]
-            np.save(made, chosen)
+            data = np.load(path, mmap_mode="r")
+            np.save(made, data[np.load(index)[:rows]] if index else data[:rows])
             self._gathered[key] = made
         return self._gathered[key]
 
@@ -83,5 +86,17 @@ class Requests:
         self._gathered.clear()
 
 
-def _shorter(index: str, path: Path) -> bool:
-    return len(np.load(index, mmap_mode="r")) < len(np.load(path, mmap_mode="r"))
+def _rows(request: Mapping[str, Json]) -> int | None:
+    """How many of the first items a request looks at; ``None`` where it is all of them."""
+    if request["mode"] not in TIMED:
+        return None
+    return int((request.get("items") or [0])[0]) + STAGED + int(request.get("batch", 1))
+
+
+def _shorter(path: Path, index: str | None, rows: int | None) -> bool:
+    """Whether the items that are taken are fewer than those of the file."""
+    if not path.is_file() or (index and not Path(index).is_file()):
+        return False
+    count = len(np.load(path, mmap_mode="r"))
+    taken = len(np.load(index, mmap_mode="r")) if index else count
+    return min(taken, rows or taken) < count

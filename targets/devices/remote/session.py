@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.process import Limits
@@ -17,26 +16,24 @@ from edgekit.types import Json
 
 @dataclass(frozen=True)
 class Started:
-    """What a session was started for: the host's request, limits, the log, the device."""
+    """What a session was started for: the host's request, and the limits of one answer."""
 
     request: Mapping[str, Json]
     limits: Limits
-    log: Path
-    address: str
 
 
 class RemoteSession:
     """One runner over one connection. It ends with either."""
 
     def __init__(self, agent: Agent, parameters: Mapping[str, Json], started: Started) -> None:
-        self._started = started
+        self._agent, self._started = agent, started
         self._wire, self._number, self._reply = agent.begin("jobs.serve", parameters)
         self._error: DeviceError | RunnerError | None = None
 
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         started = self._started
-        return checked(self._receive(), started.request, f"on {started.address}")
+        return checked(self._receive(), started.request, f"on {self._agent.address}")
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
@@ -68,8 +65,7 @@ class RemoteSession:
                 answer: Mapping[str, Json] = json.loads(event["line"])
                 return answer
             if "log" in event:
-                with self._started.log.open("ab") as log:
-                    log.write(payload)
+                self._agent.keep_log(payload)
             if "event" not in header:
                 self._error = self._ended(header)
         raise self._error
@@ -77,10 +73,10 @@ class RemoteSession:
     def _ended(self, header: Mapping[str, Json]) -> DeviceError | RunnerError:
         started = self._started
         if "error" in header:
-            return refusal(started.address, header["error"])
+            return refusal(self._agent.address, header["error"])
         broke = header["result"]["broke"]
         if broke == "seconds":
             return too_slow(started.request, started.limits)
         if broke == "bytes":
             return too_large(started.request, started.limits)
-        return crashed(header["result"]["status"], started.request, started.log)
+        return crashed(header["result"]["status"], started.request, self._agent.log)

@@ -36,11 +36,13 @@ NOISE, SHOWN = 1 << 20, 2000
 # Bytes that a pipe holds, and seconds in which an agent ends by itself.
 PIPE, GRACE = 1 << 20, 2.0
 SCRIPT = """\
+old=
 for python in {pythons}; do
   command -v "$python" >/dev/null 2>&1 || continue
   "$python" -c {boot} {marker}
   status=$?
-  [ "$status" -eq 97 ] || exit "$status"
+  # 126 and 127: what has that name does not run.
+  case "$status" in 97|126|127) ;; *) exit "$status" ;; esac
   old="$old$python is $("$python" -V 2>&1), "
 done
 system=$(. /etc/os-release 2>/dev/null && printf %s "$ID")
@@ -70,7 +72,7 @@ class Wire:
 
     def __init__(self, connection: Connection, pace: Pace, options: Mapping[str, Json]) -> None:
         self._connection, self._pace = connection, pace
-        self._said: IO[bytes] = tempfile.TemporaryFile()
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         marker = secrets.token_hex(16)
         self._process = subprocess.Popen(
             connection.command(script(connection, marker)),
