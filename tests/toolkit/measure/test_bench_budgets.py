@@ -94,6 +94,25 @@ def test_a_slowdown_is_judged_against_the_baseline(
     assert bench_budgets.judge([now], HOST, noise, None, 0.05, baseline).status is status
 
 
+@pytest.mark.parametrize("limit", [0.5e6, 2e6])
+def test_a_latency_limit_is_unavailable_on_an_emulated_device(row: Benched, limit: float) -> None:
+    emulated = dataclasses.replace(row, emulated="qemu-user")
+    verdict = bench_budgets.judge([emulated], HOST, QUIET, limit, None, None)
+    assert (verdict.status, verdict.exit_code) == (Status.UNAVAILABLE, 3)
+    assert "local is emulated (qemu-user)" in verdict.checks[0].message
+
+
+@pytest.mark.parametrize(("before", "now"), [("qemu-user", ""), ("", "qemu-user")])
+def test_a_slowdown_is_unavailable_where_either_device_is_emulated(
+    tmp_path: Path, row: Benched, before: str, now: str
+) -> None:
+    kept = written(tmp_path / "b.json", dataclasses.replace(row, emulated=before))
+    emulated = dataclasses.replace(row, emulated=now)
+    verdict = bench_budgets.judge([emulated], HOST, QUIET, None, 99.0, kept)
+    assert (verdict.status, verdict.exit_code) == (Status.UNAVAILABLE, 3)
+    assert "emulated (qemu-user)" in verdict.checks[0].message
+
+
 def test_noise_of_the_baseline_counts_too(tmp_path: Path, row: Benched) -> None:
     noisy = written(tmp_path / "b.json", row, calibration=dataclasses.asdict(NOISY))
     found = bench_budgets.judge([row], HOST, QUIET, None, 0.05, noisy)
