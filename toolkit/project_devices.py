@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from edgekit.project_table import Table
 from edgekit.project_units import Nanoseconds, Size, parse_unit
-from edgekit.targets.runners import RUNNERS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Devices of every host, which need no book.
+TAKEN = ("local", "tflm")
 MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 
 
@@ -62,7 +63,9 @@ class DeviceTable(Table):
 def check_names(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
     """Raises ValueError where a name is that of another device, or cannot be told from one."""
     for name in tables:
-        if not NAME.fullmatch(name) or name in ("local", *RUNNERS):
+        if name in TAKEN:
+            raise ValueError(f"{name!r} cannot name a device: every host has one of that name")
+        if not NAME.fullmatch(name):
             raise ValueError(f"{name!r} cannot name a device: take letters, digits, . _ -")
     return tables
 

@@ -186,11 +186,16 @@ class Session:
     ) -> None:  # fmt: skip
         self._request, self._log, self._limits = request, log, limits
         with log.open("ab") as stderr:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 env=environment, start_new_session=True, text=True,
             )  # fmt: skip
         self._send(request)
+
+    @property
+    def process(self) -> subprocess.Popen[Any]:
+        """The runner."""
+        return self._process
 
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
@@ -206,14 +211,14 @@ class Session:
 
     def close(self) -> None:
         """End the runner."""
-        end_group(self.process)
-        for pipe in (self.process.stdin, self.process.stdout):
+        end_group(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
     def _send(self, message: Mapping[str, Json]) -> None:
-        pipe: IO[str] | None = self.process.stdin
+        pipe: IO[str] | None = self._process.stdin
         assert pipe is not None  # noqa: S101
         try:
             pipe.write(json.dumps(message) + "\n")
@@ -222,20 +227,20 @@ class Session:
             raise self._ended() from error
 
     def _receive(self) -> Mapping[str, Any]:
-        pipe: IO[str] | None = self.process.stdout
+        pipe: IO[str] | None = self._process.stdout
         assert pipe is not None  # noqa: S101
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         begin = time.monotonic()
         while not select.select([pipe], [], [], 0.5)[0]:
-            _check_limits(self.process, limits, begin, self._request)
+            _check_limits(self._process, limits, begin, self._request)
         line = pipe.readline()
         if not line:
             raise self._ended()
         return json.loads(line)  # type: ignore[no-any-return]
 
     def _ended(self) -> RunnerError:
-        end_group(self.process)
-        return crashed(self.process.returncode, self._request, self._log)
+        end_group(self._process)
+        return crashed(self._process.returncode, self._request, self._log)
 
 
 def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -109,8 +109,8 @@ def measure(
     jobs: Sequence[Job], protocol: Protocol, progress: Callable[[float, float, str], None]
 ) -> Mapping[str, Taken]:
     """Every job's launches, in turns. A job that its device cannot run carries its error."""
-    taken = {job.id: Taken(Watch(job.device.state, job.request.get("core"))) for job in jobs}
-    pending, number = list(jobs), 0
+    taken = {job.id: _begun(job) for job in jobs}
+    pending, number = [job for job in jobs if not taken[job.id].stopped], 0
     while pending:
         number += 1
         total = max(number, protocol.launches)
@@ -122,6 +122,15 @@ def measure(
             one.stopped = one.stopped or _stop(one, protocol)
         pending = [job for job in pending if not taken[job.id].stopped]
     return taken
+
+
+def _begun(job: Job) -> Taken:
+    """No launches yet; an error where the device went away before the first."""
+    try:
+        return Taken(Watch(job.device.state, job.request.get("core")))
+    except DeviceError as error:
+        silent = Watch(lambda _: {"unavailable": {}}, None)
+        return Taken(silent, stopped="error", error=error)
 
 
 def _launch(job: Job, protocol: Protocol, taken: Taken) -> None:

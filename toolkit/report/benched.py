@@ -160,7 +160,8 @@ def tables(done: BenchReport) -> Iterator[object]:
 def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
     where = one.device if "==" in one.device else f"{one.runtime} {one.version}".strip()
     if one.address:
-        where = f"{one.device}: {where or words.shortened(one.address, WIDEST)}"
+        told = f"{one.device}: {where or one.address}"
+        where = told if len(told) <= WIDEST else one.device
     head = ((words.shortened(one.id.partition(" on ")[0], WIDEST), where or one.device),
             (str(one.threads), str(one.batch)))  # fmt: skip
     if one.latency is None or one.phases is None:

@@ -86,8 +86,8 @@ def difference(asked: Mapping[str, Json], recorded: Sequence[Mapping[str, Json]]
 
 def _differs(name: str, asked: Json, recorded: Json) -> str:
     if name == "models":
-        mine, theirs = (", ".join(str(m.get("path", ""))[7:19] for m in r or ())
-                        for r in (asked, recorded))  # fmt: skip
+        sides = [{str(m.get("path", ""))[7:19]: "" for m in one or ()} for one in (asked, recorded)]
+        mine, theirs = (", ".join(one) for one in sides)
         return f"another model: sha256 {mine}…, recorded {theirs}…"
     if name in ("inputs", "index"):
         return f"other {name} than those recorded"

@@ -21,12 +21,12 @@ import shelf
 
 from conftest import answer
 from edgekit import api
-from edgekit.errors import ModelError
+from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure.bench_job import BenchJob, perform
 from edgekit.project import Project
 from edgekit.report import benched
-from edgekit.targets.devices import DeviceBudgets, Listed
+from edgekit.targets.devices import Device, DeviceBudgets, DevicePool, Listed
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import BenchReport, Status
 
@@ -132,6 +132,27 @@ def test_devices_of_one_machine_share_its_place(tmp_path: Path) -> None:
 )
 def test_a_place_is_the_machine(one: str, other: str, alike: bool) -> None:
     assert (Listed("x", one).place == Listed("y", other).place) is alike
+
+
+@pytest.mark.parametrize("after", ["core", "state"])
+def test_a_device_that_dies_before_its_first_launch_is_a_row(
+    tmp_path: Path, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise DeviceError("EK-DEVICE-040", "the cable was pulled")
+
+    reach = DevicePool.open
+
+    def dying(pool: DevicePool, name: str) -> Device:
+        device = reach(pool, name)
+        if name == "shelf://a":
+            monkeypatch.setattr(device.reached, after, gone)
+        return device
+
+    monkeypatch.setattr(DevicePool, "open", dying)
+    done = bench(tmp_path, "shelf://a", "local")
+    assert [row.status for row in done.rows] == [Status.UNAVAILABLE, Status.PASSED]
+    assert "the cable was pulled" in done.rows[0].problem
 
 
 def test_a_dead_device_alone_is_an_error(tmp_path: Path) -> None:

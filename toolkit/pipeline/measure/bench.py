@@ -291,13 +291,22 @@ def _tested(entry: Entry) -> Entry:
 
 
 def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Benched, ...]:
-    jobs = [entry.job() for entry in entries if entry.subject is not None and not entry.by_tool]
+    jobs: list[Job] = []
+    gone: dict[str, DeviceError] = {}
+    for entry in entries:
+        if entry.subject is not None and not entry.by_tool:
+            try:
+                jobs.append(entry.job())
+            except DeviceError as error:
+                gone[entry.row.id] = error
     taken = protocol.measure(jobs, asked.protocol, run.progress.update)
     rows: list[Benched] = []
     for entry in entries:
         found = taken.get(entry.row.id)
         row = entry.row
-        if entry.by_tool:
+        if (lost := gone.get(row.id)) is not None:
+            row = replace(row, **_failed(lost))
+        elif entry.by_tool:
             row = _by_tool(run, entry, asked)
         elif found is not None and found.error is not None:
             row = replace(row, **_failed(found.error))
@@ -335,8 +344,9 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     """The row with its memory, and with the profile and the long runs that were asked for."""
     if entry.subject is None or entry.feed is None or row.memory is None:
         return row
-    job, update = entry.job(), run.progress.update
+    update = run.progress.update
     try:
+        job = entry.job()
         held = row.memory.peak_rss
         row = replace(
             row, memory=bench_memory.measure(entry.subject, entry.feed, job.request, held)
