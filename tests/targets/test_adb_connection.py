@@ -52,7 +52,7 @@ def refused(address: str) -> DeviceError:
         ("adb://R5CT1234ABC", ""),
         ("adb://emulator-5554#litert", "litert"),
         ("adb://192.168.1.5:5555/sdcard/a folder", ""),
-        ("adb://[fe80::1%25]:5555#native", "native"),
+        ("adb://[fe80::1%25]:5555#tflite-runtime", "tflite-runtime"),
         ("adb:///data/local/tmp/x#benchmark_model", "benchmark_model"),
     ],
 )

@@ -16,11 +16,12 @@ from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.process import Limits
 from edgekit.project import Project
+from edgekit.report import benched
 from edgekit.targets.devices import Device, open_device
 from edgekit.targets.devices.remote import benchmark_output
 from edgekit.targets.devices.remote.benchmark_model import VARIABLE
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Benched, Status
+from edgekit.types import Benched, BenchReport, Measurement, Status, Verdict
 from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 from tests.targets.benchmark_outputs import ALIKE, ANCIENT, NEW, OLD, REFUSED, USUAL
 
@@ -216,6 +217,18 @@ def test_bench_shows_what_the_tool_tells_and_nothing_else(phone: AdbDaemon, tmp_
         assert absent.value is None
         assert "prints" in absent.reason
     assert found.path.read_text().count("STARTING!") == 2
+
+
+@needs_adb
+def test_table_of_a_tool_without_a_median_has_its_sums_below(
+    phone: AdbDaemon, tmp_path: Path
+) -> None:
+    row, _ = row_of(phone, tmp_path, USUAL)
+    unasked = Measurement.unavailable("1", "it was not asked for")
+    done = BenchReport("", {}, {}, unasked, (row,), Verdict(row.status, 0))
+    (line,) = [text for text, _ in benched.lines(done) if "no median" in text]
+    assert "min 2.73 s, max 3.19 s, std 110 ms" in line
+    assert ",2950.34,2727.568,3189.954,," in benched.to_csv(done)
 
 
 @needs_adb

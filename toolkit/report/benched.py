@@ -255,6 +255,10 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
             yield f"{one.id}: could tell {smallest}; stopped by {one.latency.stopped}", ""
         else:
             yield f"{one.id}: {told.reason}", "yellow"
+        if one.latency.p50.value is None:
+            sums = {"min": one.latency.min, "max": one.latency.max, "std": one.latency.std}
+            shown = ", ".join(f"{name} {words.duration(m)}" for name, m in sums.items())
+            yield f"{one.id}: {shown}; no median: {one.latency.p50.reason}", ""
     if one.conditions is not None:
         yield from ((f"{one.id}: {note}", "yellow") for note in one.conditions.notes)
         if verbose:

@@ -68,7 +68,7 @@ def _found(connection: Connection) -> str:
     if said.status or not said.out.strip():
         hint = (
             f"name LiteRT's benchmark_model for this device with {VARIABLE}=FILE, or put it in "
-            f"{connection.folder}; #native measures without it"
+            f"{connection.folder}, or on its PATH"
         )
         message = f"benchmark_model is unavailable on {connection.address}"
         raise DeviceError("EK-DEVICE-002", message, hint)
@@ -175,5 +175,5 @@ def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
 
 
 def _unable(why: str) -> DeviceError:
-    hint = "name another runtime of the device: #native, or a Python one where it has Python"
+    hint = "name another runtime of the device: the native one, or Python's where it has Python"
     return DeviceError("EK-DEVICE-074", why, hint)

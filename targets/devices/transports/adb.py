@@ -32,7 +32,7 @@ PYTHONS = ("/data/data/com.termux/files/usr/bin/python3",)
 # Seconds that adb may take over what moves no data: it waits 10 for a device on the network.
 PATIENCE = 30.0
 
-RUNTIMES = ("litert", "tflite-runtime", "native", RUNTIME)
+RUNTIMES = ("litert", "tflite-runtime", RUNTIME)
 ADDRESS = re.compile(r"adb://(?P<serial>[^/\s]*)(?P<folder>/[^\n]*)?")
 ON_NETWORK = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\s]+):[0-9]{1,5}")
 # What adb writes of its own failures; older releases say "error:", newer ones "adb:".

@@ -106,3 +106,21 @@ def test_throttling_is_unavailable_where_nothing_counts_it(
     seen = watch.found([quiet(1)])
     assert seen.throttled.how == "unavailable"
     assert seen.throttled.reason
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_temperature_is_told_before_and_after(tmp_path: Path, told: bool) -> None:
+    zone = tmp_path / "sys/class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+
+    def heat(value: str) -> None:
+        if told:
+            (zone / "type").write_text("cpu-thermal\n")
+            (zone / "temp").write_text(value)
+
+    heat("41000\n")
+    watch = Watch(lambda core: machine.state(core, tmp_path), None)
+    with watch.timed():
+        heat("63500\n")
+    expected = {"temperature_before_c": 41.0, "temperature_after_c": 63.5}
+    assert watch.temperatures() == (expected if told else {})

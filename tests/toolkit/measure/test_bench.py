@@ -137,6 +137,15 @@ def test_operators_are_timed_in_the_order_they_run(report: dict[str, Any]) -> No
     assert sum(one["share"] for one in operators) == pytest.approx(1.0)
 
 
+def test_a_row_has_the_facts_of_its_own_device(report: dict[str, Any]) -> None:
+    for row in report["rows"]:
+        assert row["facts"]["kernel"] == report["device"]["kernel"]
+        assert row["facts"]["cpus"] > 0
+        told = row["conditions"]["temperature"]["value"] is not None
+        for end in ("temperature_before_c", "temperature_after_c"):
+            assert (end in row["facts"]) is told
+
+
 def test_a_sustained_run_keeps_its_seconds(report: dict[str, Any]) -> None:
     sustained = report["rows"][0]["sustained"]
     assert len(sustained["seconds"]) == 2

@@ -136,6 +136,18 @@ def test_what_cannot_be_compared_is_inconclusive(
     assert why in found.checks[0].message
 
 
+@pytest.mark.parametrize("other", [True, False])
+def test_a_row_of_a_device_is_compared_by_the_devices_own_facts(
+    tmp_path: Path, row: Benched, other: bool
+) -> None:
+    board = {"system": "Linux", "cpu": "a board's"}
+    before = dataclasses.replace(row, facts={**board, "cpu": "another"} if other else board)
+    path = written(tmp_path / "b.json", before, device={**HOST, "cpu": "another host"})
+    now = dataclasses.replace(row, facts=board)
+    found = bench_budgets.judge([now], HOST, QUIET, None, 0.05, path)
+    assert found.status is (Status.INCONCLUSIVE if other else Status.PASSED)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_only_a_row_of_the_same_settings_is_the_baseline(
     row: Benched, baseline: Path, threads: int
