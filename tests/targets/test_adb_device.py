@@ -22,6 +22,7 @@ from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Silent
 from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 
+MAIN = 'if __name__ == "__main__":\n'
 pytestmark = [needs_adb, pytest.mark.slow]
 
 
@@ -52,9 +53,15 @@ class TestAdbDevice(DeviceContract):
     def test_evaluation_goes_on_where_the_connection_dropped(
         self, tmp_path: Path, bench: Bench
     ) -> None:
-        device = self.transport(tmp_path / "work", None, RUNNER_FILES)
-        threading.Timer(0.4, self.phone.drop).start()
+        slow = tmp_path / "slow_runner.py"
+        pause = "import time; time.sleep(1.5)\n"
+        slow.write_text(RUNNER_FILES["litert"].read_text().replace(MAIN, f"{MAIN}    {pause}"))
+        device = self.transport(tmp_path / "work", None, {"litert": slow})
+        device.facts()
+        dropping = threading.Timer(1.0, self.phone.drop)
+        dropping.start()
         result = device.run(bench.request("evaluate"))
+        assert not dropping.is_alive()
         device.close()
         assert result["models"]["doubler"]["items"] == 7
         assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
