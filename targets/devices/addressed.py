@@ -17,10 +17,13 @@ from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote import environment as remote_environment
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.environment import CHOICE, Prepared
+from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.scheme import Scheme, scheme_of, schemes
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress, Silent, Status
 
+# What a device without Python is told by.
+NO_PYTHON = "EK-DEVICE-031"
 NOTHING = "no runtime is there: edgekit devices setup {}"
 
 
@@ -33,8 +36,14 @@ def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
     try:
         if scheme.connect is None or not _in_python(name):
             return (_opened(scheme, name, _place(folder, Silent())),)
-        with _agent(scheme.connect(name.address), _place(folder, Silent())) as agent:
-            return survey(agent, name, _place(folder, Silent()))
+        try:
+            with _agent(scheme.connect(name.address), _place(folder, Silent())) as agent:
+                return survey(agent, name, _place(folder, Silent()))
+        except DeviceError as error:
+            if error.code != NO_PYTHON or name.runtime:
+                raise
+            # Such a device may have a runtime that needs none.
+            return (_opened(scheme, name, _place(folder, Silent())),)
     except EdgekitError as error:
         return (Entry(name.text, name.runtime, Status.UNAVAILABLE, "", _why(error)),)
 
@@ -130,9 +139,15 @@ def remove(name: DeviceName, progress: Progress) -> str:
         message = f"edgekit keeps nothing on {name.address}"
         raise DeviceError("EK-DEVICE-055", message, "there is nothing to remove")
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        place = _place(Path(folder), progress)
-        with _agent(scheme.connect(name.address), place) as agent:
-            return clear(agent, name)
+        connection = scheme.connect(name.address)
+        try:
+            with _agent(connection, _place(Path(folder), progress)) as agent:
+                return clear(agent, name)
+        except DeviceError as error:
+            if error.code != NO_PYTHON or name.version:
+                raise
+        ShellFiles(connection, connection.folder).remove()
+        return connection.folder
 
 
 def clear(agent: Agent, name: DeviceName) -> str:

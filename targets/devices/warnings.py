@@ -17,8 +17,6 @@ def spoilers(facts: Mapping[str, Json], state: Mapping[str, Json] | None = None)
     """
     told = {**facts, **(state or {})}
     found = [
-        (bool(told.get("emulated")),
-         f"emulated by {told.get('emulated')}: no latency here is the device's"),
         ("powersave" in str(told.get("governor", "")),
          "the governor is powersave: the processor may stay slow"),
         (told.get("screen") in ("off", "dozing"),

@@ -122,7 +122,6 @@ def test_what_says_nothing_is_no_fact() -> None:
     [
         ({"governor": "powersave"}, "powersave"),
         ({"governor": "powersave, schedutil"}, "powersave"),
-        ({"emulated": "qemu-aarch64"}, "emulated by qemu-aarch64"),
         ({"screen": "off"}, "screen is off"),
         ({"screen": "dozing"}, "screen is dozing"),
         ({"power_save": True}, "saves power"),

@@ -24,6 +24,7 @@ from edgekit.targets.devices.local import PATIENCE, surroundings
 from edgekit.targets.devices.remote.client import ATTEMPTS, Agent
 from edgekit.targets.devices.remote.environment import Prepared
 from edgekit.targets.devices.remote.outputs import Outputs
+from edgekit.targets.devices.remote.refusals import ANOTHER
 from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.remote.session import RemoteSession, Started
 from edgekit.targets.runners import RUNNER_FILES
@@ -159,7 +160,7 @@ class RemoteDevice:
     ) -> DeviceError | RunnerError:
         address = self._agent.address
         if told["full"]:
-            hint = f"free some space, or name a folder on another disk: {address}/FOLDER"
+            hint = f"free some space, or {ANOTHER}"
             message = f"no space left on {address} for what {models_of(request)} answers"
             return DeviceError("EK-DEVICE-033", message, hint)
         if told["broke"] == "seconds":

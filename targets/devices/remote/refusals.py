@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from edgekit.errors import ConnectionLost, DeviceError
 from edgekit.types import Json
 
-ANOTHER = "name a folder on another disk in the address: {address}/FOLDER"
+ANOTHER = "name another folder at the end of the address"
 HINTS = {
     errno.ENOSPC: "the disk there is full: free some space, or " + ANOTHER,
     errno.EDQUOT: "the quota there is used up: free some space, or " + ANOTHER,
@@ -31,7 +31,7 @@ def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost
     kind, message = str(error["kind"]), str(error["message"])
     if kind == "files":
         text = f"{address}: {error['path'] or 'a file'}: {message}"
-        hint = HINTS.get(error["errno"], ANOTHER).format(address=address)
+        hint = HINTS.get(error["errno"], ANOTHER)
         return Refusal("EK-DEVICE-033", text, hint, kind)
     if kind in ("damaged", "part"):
         hint = "the connection or the disk there changes what it carries"

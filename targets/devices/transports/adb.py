@@ -228,4 +228,4 @@ def _has_python(connection: AdbConnection) -> bool:
     return Shell(connection).run(names).status == 0
 
 
-SCHEME = Scheme(FORM, check, RUNTIMES, _open)
+SCHEME = Scheme(FORM, check, RUNTIMES, _open, connect=reached)
