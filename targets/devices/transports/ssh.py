@@ -172,4 +172,7 @@ def _open(name: DeviceName, place: Workplace) -> Device:
     return open_remote(SshConnection(name.address), name, place)
 
 
-SCHEME = Scheme(FORM, _check, ("litert", "tflite-runtime", "compiled-model", "reference"), _open)
+SCHEME = Scheme(
+    FORM, _check, ("litert", "tflite-runtime", "compiled-model", "reference"), _open,
+    connect=SshConnection,
+)  # fmt: skip
