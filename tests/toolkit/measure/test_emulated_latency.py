@@ -30,12 +30,12 @@ BRIEF = api.BenchOptions(
 )
 
 
-def become(monkeypatch: pytest.MonkeyPatch, emulated: object) -> None:
+def become(monkeypatch: pytest.MonkeyPatch, emulated: object, **changes: object) -> None:
     """This host's facts say that it is emulated."""
     true = LocalDevice.facts
 
     def facts(self: LocalDevice) -> Mapping[str, Any]:
-        return {**true(self), "emulated": emulated}
+        return {**true(self), "emulated": emulated, **changes}
 
     monkeypatch.setattr(LocalDevice, "facts", facts)
 
@@ -117,14 +117,33 @@ def test_compared_latency_of_an_emulated_device_is_marked_and_satisfies_no_budge
     assert {one.emulated for one in done.models} == {"qemu-user"}
 
 
-def compare(folder: Path) -> Compared:
+def test_answers_of_one_machine_are_never_taken_for_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    true = LocalDevice.run
+
+    def run(self: LocalDevice, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        ran.append(request["mode"])
+        return true(self, request)
+
+    monkeypatch.setattr(LocalDevice, "run", run)
+    for machine, times in (("", 1), ("", 1), ("aarch64", 2), ("aarch64", 2), ("armv7l", 3)):
+        with monkeypatch.context() as patch:
+            if machine:
+                become(patch, "qemu-user", address="ssh://board", machine=machine)
+            compare(tmp_path, latency=False)
+        assert ran.count("evaluate") == times
+
+
+def compare(folder: Path, latency: bool = True) -> Compared:
     path = folder / "dense.tflite"
     path.write_bytes(build(int8_dense()))
     x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     np.savez(folder / "data.npz", x=x, y=np.zeros(len(x), np.int64))
     data = {"evaluate": str(folder / "data.npz")}
     project = Project.model_validate({"model": {"source": path.name}, "data": data})
-    asked = Asked(latency=True, launches=6, max_slowdown=99.0)
+    asked = Asked(latency=latency, launches=6, max_slowdown=99.0)
     run = api.Options(output=folder)
     return api.compare(project, [str(path), str(path)], asked, run)
 
