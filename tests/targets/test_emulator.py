@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -281,6 +284,31 @@ def test_interrupt_leaves_nothing(
         process.wait()
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
     assert {path.name for path in cache.iterdir()} == {"lock", "debian-12-arm64.log"}
+
+
+class Waiting(Silent):
+    """Tells when it is waited for another process."""
+
+    def __init__(self) -> None:
+        self.waited = threading.Event()
+
+    def stage(self, name: str) -> None:
+        if "waiting for another edgekit that makes an emulated device" in name:
+            self.waited.set()
+
+
+@pytest.mark.usefixtures("emulated", "distribution")
+def test_creators_take_turns_and_the_second_makes_nothing(cache: Path) -> None:
+    progress = Waiting()
+    cache.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, (cache / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = pool.submit(emulator.create, ADDRESS, progress)
+        assert progress.waited.wait(10)
+        (cache / "debian-12-arm64").mkdir()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert second.result(10) == cache / "debian-12-arm64"
+    assert {path.name for path in cache.iterdir()} == {"lock", "debian-12-arm64"}
 
 
 def test_what_was_left_half_made_is_no_root(cache: Path) -> None:

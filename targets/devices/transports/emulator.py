@@ -43,8 +43,8 @@ class EmulatorConnection:
         return self.emulation.command(self.root, script)
 
     def environment(self) -> dict[str, str]:
-        """Nothing of its own: what runs there sees no variable of this host."""
-        return {}
+        """This process's own: unshare is found there. What runs on the device sees none of it."""
+        return dict(os.environ)
 
     def failure(self, status: int, said: str) -> DeviceError | None:
         return user_emulation.failure(self.emulation, status, said)
