@@ -341,6 +341,8 @@ def test_an_interrupted_command_leaves_no_half_record(tmp_path: Path) -> None:
     for line in process.stderr:
         if line.startswith("details"):
             break
+    # Into the sustained run, which is most of what there is to interrupt.
+    time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 130
