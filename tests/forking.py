@@ -1,8 +1,9 @@
-"""A runner whose runtime is imported once: each of its requests runs in a fork of that process."""
+"""Child processes of tests: runners that import their runtime once, and heed what a user does."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,3 +67,8 @@ def forked(runner: Path, package: str, folder: Path) -> Iterator[Path]:
             yield client
         finally:
             process.kill()
+
+
+def heed_interrupts() -> None:
+    """For ``preexec_fn``: where the tests run in the background, their children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

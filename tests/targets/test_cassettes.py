@@ -18,6 +18,7 @@ import flatfiles
 import numpy as np
 import pytest
 import shelf
+from forking import heed_interrupts
 
 from conftest import EDGEKIT, answer, once
 from edgekit.errors import CassetteError, ConnectionLost, DeviceError, RunnerError
@@ -336,6 +337,7 @@ def test_an_interrupted_command_leaves_no_half_record(tmp_path: Path) -> None:
         [EDGEKIT, "bench", "probe.tflite", "--no-calibrate", "--sustain", "60 s", "--record",
          "x.zip", *QUICK[:-2]],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

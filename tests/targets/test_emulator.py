@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from forking import heed_interrupts
 
 from edgekit.errors import DeviceError, DeviceNameError, ExitCode
 from edgekit.targets.devices import parse
@@ -271,7 +272,9 @@ def test_interrupt_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, distribution: str
 ) -> None:
     apt(tmp_path, monkeypatch, distribution, f"echo $$ > {tmp_path}/pid; exec sleep 60", "exit 0")
-    process = subprocess.Popen([sys.executable, "-c", CREATE], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CREATE], stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts
+    )
     try:
         deadline = time.monotonic() + 20
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():

@@ -242,8 +242,12 @@ def test_job_ends_with_the_host(
         threading.Thread(
             target=lambda: (soon(lambda: bool(runners_left(home))), _interrupt()), daemon=True
         ).start()
-        with pytest.raises(KeyboardInterrupt):
-            device.run(asked)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                device.run(asked)
+        finally:
+            signal.signal(signal.SIGINT, before)
     else:
         job.start()
         assert soon(lambda: bool(runners_left(home)))

@@ -70,9 +70,9 @@ def test_slow_models_answer_fewer_items_on_tflm(runtime: str, seconds: float, co
         assert request["items"] == [0, 1]
         return {"models": {"int8": {"first_ns": int(seconds * 1e9)}}}
 
-    run: Any = SimpleNamespace(device=SimpleNamespace(run=first))
-    assert affordable(run, {"runtime": runtime}, 200) == count
-    assert affordable(run, {"runtime": runtime}, 10) == 10
+    device: Any = SimpleNamespace(run=first)
+    assert affordable(device, {"runtime": runtime}, 200) == count
+    assert affordable(device, {"runtime": runtime}, 10) == 10
 
 
 def test_time_by_operator_is_unavailable() -> None:

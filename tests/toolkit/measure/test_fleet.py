@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import shelf
+from forking import heed_interrupts
 
 from conftest import answer
 from edgekit import api
@@ -258,6 +259,7 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-c", STARTED, str(tmp_path / "shelf"), "bench", "probe.tflite", *devices,
          *QUICK],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=heed_interrupts,
         env={**os.environ, "EDGEKIT_TEST_MARK": str(tmp_path)},
     )  # fmt: skip
     yield process
