@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -80,6 +81,8 @@ def test_a_replay_finds_the_same_figures_and_starts_no_runner(
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a replay starts nothing")
 
+    # Its first import asks the processor what it can, in a process of its own.
+    importlib.import_module("numpy.testing")
     words = (*COMMANDS[name], "--replay", f"{name}.zip", "--output", tmp_path, "--json")
     recorded = made(shared, name)
     with pytest.MonkeyPatch.context() as patch:

@@ -20,7 +20,8 @@ from edgekit.targets.devices.transports import emulator
 from edgekit.targets.devices.transports.emulator import EmulatorConnection
 from edgekit.types import Silent
 
-pytestmark = pytest.mark.slow
+# It is asked for before a model is trained: without it all is skipped at once.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("arm64")]
 ADDRESS = "emulator://arm64"
 RUNTIME = "#tflite-runtime"
 # On the device: nothing of a test's stays in the folder that emulator:// uses itself.
@@ -28,12 +29,12 @@ FOLDER = "/root/over-ssh"
 QUICK = ("--min-seconds", "0.1", "--max-seconds", "0.5", "--launches", "2", "--min-runs", "10")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home(shared: Path) -> Path:
     return emulators.cache_home(shared)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def arm64(home: Path) -> Iterator[EmulatorConnection]:
     with emulators.created(home, ADDRESS) as device:
         yield device
