@@ -11,7 +11,7 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices import environment
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.names import NATIVE, DeviceName, parse
 from edgekit.targets.devices.scheme import scheme_of
 from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.targets.runners import RUNNERS
@@ -99,6 +99,11 @@ def open_device(
 
 
 def _open_local(name: DeviceName, place: Workplace) -> Device:
+    if name.runtime == NATIVE:
+        # Which imports this module: it opens devices too.
+        from edgekit.targets.devices.local_native import open_local_native
+
+        return open_local_native(name, place)
     if name.version:
         made = environment.obtain(name, place.folder, place.progress)
         reached = LocalDevice(place.folder, place.log, place.limits, python=made.python)

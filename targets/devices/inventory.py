@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,10 @@ from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets.devices import addressed, environment
 from edgekit.targets.devices.book import DeviceBook
+from edgekit.targets.devices.device import open_device
 from edgekit.targets.devices.entry import Entry, reason
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.names import ALONE, DeviceName, parse
+from edgekit.targets.devices.names import ALONE, NATIVE, DeviceName, parse
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Status
@@ -29,7 +31,7 @@ MISSING = "EK-DEVICE-002"
 def known() -> tuple[DeviceName, ...]:
     """The devices of this host: a runtime each, then the environments that are made."""
     installed = [parse(name if name in ALONE else f"local:{name}") for name in RUNNERS]
-    return (*installed, *(one.name for one in environment.made()))
+    return (*installed, parse(f"local:{NATIVE}"), *(one.name for one in environment.made()))
 
 
 def inventory(names: Sequence[str] = (), book: DeviceBook | None = None) -> tuple[Entry, ...]:
@@ -71,6 +73,8 @@ def _entries(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
 
 def examine(name: DeviceName, folder: Path) -> Entry:
     """Build and run the probe on one device of this host, with files in ``folder``."""
+    if name.runtime == NATIVE:
+        return _native(name, folder)
     made = environment.environment(name) if name.version else None
     where = str(made.folder) if made else ""
     if made and not made.version:
@@ -87,6 +91,21 @@ def examine(name: DeviceName, folder: Path) -> Entry:
         status = Status.UNAVAILABLE if missing else Status.FAILED
         return Entry(name.text, name.runtime, status, found, reason(error), where)
     return Entry(name.text, name.runtime, Status.PASSED, version, "runs a model", where)
+
+
+def _native(name: DeviceName, folder: Path) -> Entry:
+    """The C runner: it works where a compiler and LiteRT's C library are here."""
+    version = ""
+    try:
+        with contextlib.closing(
+            open_device(name.text, folder, folder / "log.txt", Limits(seconds=PATIENCE))
+        ) as device:
+            version = device.version
+            prove(device.reached, NATIVE, folder)
+    except EdgekitError as error:
+        status = Status.FAILED if version else Status.UNAVAILABLE
+        return Entry(name.text, NATIVE, status, version, f"{error.message}: {reason(error)}")
+    return Entry(name.text, NATIVE, Status.PASSED, version, "runs a model")
 
 
 def _installed(distribution: str) -> str:

@@ -13,6 +13,10 @@ from edgekit.targets.runners import RUNNERS
 DEFAULT_RUNTIME = "litert"
 # Runtimes that are so much a device of their own that they are named alone.
 ALONE = ("tflm",)
+# The runtime of the C runner, which is no Python file.
+NATIVE = "native"
+# The runtimes of this host.
+HERE = (*RUNNERS, NATIVE)
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)")
 
 
@@ -45,7 +49,7 @@ def parse(text: str) -> DeviceName:
     if text in ALONE:
         return DeviceName(text, "local", text)
     if transport != "local" or (colon and not rest):
-        known = ["local", *(f"local:{name}" for name in RUNNERS), *ALONE]
+        known = ["local", *(f"local:{name}" for name in HERE), *ALONE]
         addresses = ", ".join(f"{name}://…" for name in schemes())
         hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION, {addresses}"
         message = f"{text!r} is no device{did_you_mean(text, known)}"
@@ -54,7 +58,7 @@ def parse(text: str) -> DeviceName:
         return DeviceName(text, "local", DEFAULT_RUNTIME)
     pinned = PINNED.fullmatch(rest)
     if pinned is None:
-        return DeviceName(text, "local", _runtime(text, rest))
+        return DeviceName(text, "local", _runtime(text, rest, HERE))
     return DeviceName(text, "local", _carried(text, pinned[1]), pinned[1], pinned[2])
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
@@ -14,8 +16,13 @@ from edgekit.targets.devices.connection import Connection
 
 # Seconds in which a script that moves no data answers, a slow connection's making included.
 PATIENCE = 60.0
-# Messages are read, so they have to be in English; a device may not have the locale.
-PLAIN = "LC_ALL=C; export LC_ALL\n"
+# From the home folder, where there is one. Messages are read, so they have to be in English.
+PLAIN = "cd 2>/dev/null; LC_ALL=C; export LC_ALL\n"
+# What a script writes first.
+MARK = b"\nedgekit-begins\n"
+BEGIN = "echo; echo edgekit-begins\n"
+# Seconds between two looks at a process that says nothing.
+LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,22 +41,17 @@ class Shell:
         self.connection = connection
         self._reached = False
 
-    def run(
-        self, script: str, feed: IO[bytes] | bytes | None = None, seconds: float = PATIENCE,
-        into: IO[bytes] | None = None,
-    ) -> Said:  # fmt: skip
+    def run(self, script: str, feed: IO[bytes] | None = None, seconds: float = PATIENCE) -> Said:
         """Run a script to its end; ``feed`` is its stdin, from where a file stands on.
 
-        What it writes to stdout goes ``into`` a file where one is given. Raises
-        :class:`DeviceError` where the device is not reached, and :class:`ConnectionLost` where it
-        was before, or does not answer within ``seconds``.
+        What a login shell writes before is left out. Raises :class:`DeviceError` where the device
+        is not reached, and :class:`ConnectionLost` where it was before, or does not answer within
+        ``seconds``.
         """
-        given = feed if isinstance(feed, bytes) else None
-        stdin = subprocess.PIPE if isinstance(feed, bytes) else feed or subprocess.DEVNULL
-        process = self.start(script, stdin, into or subprocess.PIPE)
+        process = self.start(BEGIN + script, feed or subprocess.DEVNULL, subprocess.PIPE)
         begin = time.monotonic()
         try:
-            out, err = process.communicate(given, timeout=seconds)
+            out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
             waited = time.monotonic() - begin
             message = f"{self.connection.address} did not answer for {waited:.0f} s"
@@ -57,7 +59,7 @@ class Shell:
             raise ConnectionLost("EK-DEVICE-075", message, hint) from error
         finally:
             end_group(process)
-        said = Said(process.returncode, out or b"", err.decode(errors="replace"))
+        said = Said(process.returncode, out.partition(MARK)[2], err.decode(errors="replace"))
         self.judge(said.status, said.err)
         return said
 
@@ -105,3 +107,40 @@ REASONS = {
     "Operation not permitted": ("permission denied", FOLDER),
     "not found": ("a program is missing", "install BusyBox or coreutils there"),
 }
+
+
+class Stream:
+    """What a process writes, as lines and as counted bytes.
+
+    ``idle`` is called twice a second while nothing comes; it raises where that is enough.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._descriptor = pipe.fileno()
+        self.held = b""
+        # When something came last, by the monotonic clock.
+        self.heard = time.monotonic()
+
+    def line(self, idle: Callable[[], None]) -> bytes | None:
+        """The next line without its end; ``None`` where the process wrote its last."""
+        while b"\n" not in self.held:
+            if not self._more(idle):
+                return None
+        line, _, self.held = self.held.partition(b"\n")
+        return line
+
+    def bytes(self, size: int, idle: Callable[[], None]) -> bytes | None:
+        """The next ``size`` bytes; ``None`` where there are fewer, which stay in ``held``."""
+        while len(self.held) < size:
+            if not self._more(idle):
+                return None
+        taken, self.held = self.held[:size], self.held[size:]
+        return taken
+
+    def _more(self, idle: Callable[[], None]) -> bool:
+        while not select.select([self._descriptor], [], [], LOOK)[0]:
+            idle()
+        piece = os.read(self._descriptor, 1 << 20)
+        self.held += piece
+        self.heard = time.monotonic()
+        return bool(piece)

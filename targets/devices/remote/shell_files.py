@@ -104,10 +104,10 @@ class ShellFiles:
             if told.status:
                 raise refusal(self._address, f"reading {remote}", told.err)
             size, digest = int(told.out.split()[0]), told.out.split()[1].decode()
-            with part.open("wb") as file:
-                said = self.shell.run(f"cat {name}", seconds=_patience(size), into=file)
+            said = self.shell.run(f"cat {name}", seconds=_patience(size))
             if said.status:
                 raise refusal(self._address, f"reading {remote}", said.err)
+            part.write_bytes(said.out)
             if sha256(part) != digest:
                 message = f"{self._address}: {remote} arrived damaged"
                 raise ConnectionLost("EK-DEVICE-075", message, "run it again")

@@ -1,0 +1,334 @@
+"""A device without Python: a small C program over LiteRT's C library, reached through a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from edgekit.errors import ConnectionLost, RunnerError
+from edgekit.process import Limits
+from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.culprit import Range, items_of, located
+from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.failures import no_runner
+from edgekit.targets.devices.local import PATIENCE
+from edgekit.targets.devices.names import NATIVE, DeviceName
+from edgekit.targets.devices.remote import native_build, native_library, native_machine
+from edgekit.targets.devices.remote.console import Console
+from edgekit.targets.devices.remote.native_answers import Answering, Loaded, full, phases, refusal
+from edgekit.targets.devices.remote.native_model import Opened, encode_items, opened
+from edgekit.targets.devices.remote.native_process import NativeProcess, Program
+from edgekit.targets.devices.remote.native_session import NativeSession
+from edgekit.targets.devices.remote.shell_files import ShellFiles
+from edgekit.targets.runners.python_runner import BLOCK_SECONDS, chosen_threads
+from edgekit.types import Json
+
+DELEGATES = ("xnnpack", "none")
+MODES = ("evaluate", "bench", "selftest")
+# Attempts without a new answer after which a device counts as gone.
+ATTEMPTS = 3
+Found = TypeVar("Found")
+
+
+class NativeDevice:
+    """The native runner on one device. What is made of the host's files lies in ``folder``.
+
+    With ``passing`` its files there are removed at the end.
+    """
+
+    def __init__(
+        self, files: ShellFiles, console: Console, program: Program, kind: native_machine.Kind,
+        version: str, place: Workplace, passing: bool = False,
+    ) -> None:  # fmt: skip
+        self._files, self._console = files, console
+        self._program, self._kind, self._version = program, kind, version
+        self._place, self._passing = place, passing
+        self._folder = place.folder / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
+        self._encoded: dict[tuple[object, ...], Path] = {}
+        self._live: set[NativeProcess] = set()
+        self._core: tuple[int | None] | None = None
+        self._facts: Mapping[str, Json] | None = None
+        # What the runner that failed last was at.
+        self._at: Range | None = None
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the machine there is, and its address."""
+        if self._facts is None:
+            self._facts = native_machine.facts(self._console, self._kind)
+        return {**self._facts, "address": self._files.shell.connection.address}
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """Temperature, frequency, load and counters there now."""
+        runners = [process.pid for process in self._live if process.pid]
+        return native_machine.state(self._console, core, runners)
+
+    def core(self) -> int | None:
+        """The last of the fastest cores there that runners may use."""
+        if self._core is None:
+            self._core = (native_machine.fast_core(self._console),)
+        return self._core[0]
+
+    def now(self) -> float:
+        """The host's monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """End the runners there and the connection; a second time does nothing."""
+        for process in list(self._live):
+            self.end(process)
+        self._console.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._passing:
+            self._passing = False
+            self._files.remove()
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run one request to its end; an evaluation goes on where a connection broke.
+
+        Raises what :meth:`Transport.run` raises; modes besides evaluate, bench and selftest are
+        refused.
+        """
+        _check(request)
+        if request["mode"] == "bench":
+            return again(lambda: self._benched(request))
+        if request["mode"] == "selftest":
+            return self._selftest(request)
+        try:
+            return self._evaluate(request, self._place.limits.seconds)
+        except RunnerError as error:
+            raise located(
+                error, request, self._at, self._evaluate, lambda _: self._at,
+                self._folder / f"search-{uuid.uuid4().hex[:12]}", self._place.limits.seconds,
+            ) from error  # fmt: skip
+
+    def open(self, request: Mapping[str, Json]) -> NativeSession:
+        """Start a runner that keeps the request's models loaded; await it with ``ready``."""
+        _check(request)
+        limits = Limits(self._place.limits.seconds or PATIENCE, self._place.limits.bytes)
+        return NativeSession(self, request, self.start(request, limits))
+
+    def start(self, request: Mapping[str, Json], limits: Limits) -> NativeProcess:
+        """A runner for a request, without a model yet."""
+        process = NativeProcess(self._files.shell, self._program, request, limits, self._place.log)
+        self._live.add(process)
+        return process
+
+    def end(self, process: NativeProcess) -> None:
+        """End a runner."""
+        self._live.discard(process)
+        process.close()
+
+    def load(
+        self, process: NativeProcess, request: Mapping[str, Json], number: int, most: int | None
+    ) -> Loaded:
+        """Load a request's model by number into a runner, feed it, and infer once.
+
+        With ``most`` there are no more items than that.
+        """
+        items = range(*items_of(request))[:most]
+        loaded = Loaded(self._opened(process, request, number), items)
+        if set(loaded.opened.inputs) != set(request["inputs"]):
+            there, asked = sorted(loaded.opened.inputs), sorted(request["inputs"])
+            raise refusal(request, f"the model's inputs are {there}, the request has {asked}")
+        for at, name in enumerate(loaded.opened.inputs):
+            path = self._items(request, loaded, name)
+            process.ask(f"feed {number} {at} {self._files.push([path])[path]}")
+        first = process.ask(f"first {number} 0")[-1].split()[1:]
+        loaded.first_ns, baseline, peak = (int(word) for word in first)
+        loaded.memory = {"baseline_bytes": baseline, "peak_bytes": peak}
+        return loaded
+
+    def _opened(self, process: NativeProcess, request: Mapping[str, Json], number: int) -> Opened:
+        path = Path(request["models"][number]["path"])
+        if not path.is_file():
+            raise refusal(request, f"there is no file {path}")
+        delegate = request.get("delegate", DELEGATES[0])
+        there = self._files.push([path])[path]
+        threads = chosen_threads(dict(request))
+        lines = process.ask(f"open {number} {threads} {delegate} {there}")
+        try:
+            return opened(lines)
+        except ValueError as error:
+            raise refusal(request, str(error)) from error
+
+    def _items(self, request: Mapping[str, Json], loaded: Loaded, name: str) -> Path:
+        """A file of the items of an input, as the model takes them; made once."""
+        info, source = loaded.opened.inputs[name], request["inputs"][name]
+        index, preprocess = request.get("index"), request.get("preprocess", {})
+        times = tuple(Path(one).stat().st_mtime_ns for one in (source, index) if one)
+        key = (
+            source, index, times, loaded.items, info.dtype.str, info.shape, info.scale, info.zero,
+            tuple(sorted(preprocess.items())),
+        )  # fmt: skip
+        if key not in self._encoded:
+            path = self._folder / f"items-{len(self._encoded)}.npy"
+            chosen = np.load(index, mmap_mode="r") if index else None
+            try:
+                raw = np.load(source, mmap_mode="r")
+                encode_items(raw, chosen, loaded.items, info, preprocess, path)
+            except ValueError as error:
+                raise refusal(request, f"input {name!r}: {error}") from error
+            except OSError as error:
+                raise full(request, error) from error
+            self._encoded[key] = path
+        return self._encoded[key]
+
+    def _evaluate(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
+        self._at = None
+        models = {}
+        for number, entry in enumerate(request["models"]):
+            models[entry["id"]], _ = self._answers(request, number, Path(entry["outputs"]), seconds)
+        return self.result(request, models)
+
+    def _answers(
+        self, request: Mapping[str, Json], number: int, folder: Path, seconds: float | None
+    ) -> tuple[dict[str, Json], Mapping[str, Path]]:
+        """All items through one model, in as many connections as it takes; the outputs' files."""
+        begin = time.monotonic()
+        answering = Answering(folder, *items_of(request))
+        with contextlib.ExitStack() as stack:
+            stack.callback(answering.close)
+            failed = 0
+            while True:
+                left = None if seconds is None else max(0.0, seconds + begin - time.monotonic())
+                process = self.start(request, Limits(left, self._place.limits.bytes))
+                done = answering.done
+                try:
+                    loaded = self._answer(process, request, number, answering)
+                    answering.close()
+                    break
+                except ConnectionLost:
+                    failed = failed + 1 if answering.done == done else 0
+                    if failed == ATTEMPTS:
+                        raise
+                except OSError as error:
+                    raise full(request, error) from error
+                except RunnerError:
+                    self._at = answering.at(process.running)
+                    raise
+                finally:
+                    self.end(process)
+        said = {
+            **phases(loaded), "batch": 1, "threads": chosen_threads(dict(request)),
+            "processes": 1, "block": 1, "items": len(loaded.items),
+            "seconds": time.monotonic() - begin,
+        }  # fmt: skip
+        return said, answering.paths
+
+    def _answer(
+        self, process: NativeProcess, request: Mapping[str, Json], number: int,
+        answering: Answering,
+    ) -> Loaded:  # fmt: skip
+        """The items that are left, through a fresh runner."""
+        process.start()
+        loaded = self.load(process, request, number, None)
+        answering.open(loaded.opened)
+        first, last = answering.done - answering.start, answering.stop - answering.start
+        runs = request.get("block", 0)
+        command = f"evaluate {number} {first} {last} {BLOCK_SECONDS} {runs}"
+        process.ask(command, answering.take)
+        return loaded
+
+    def _benched(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Warm up, then time the request's models in alternating blocks."""
+        ids = [entry["id"] for entry in request["models"]]
+        warmup, stop = request.get("warmup", {}), request.get("stop", {})
+        blocks: dict[str, list[list[int]]] = {name: [] for name in ids}
+        process = self.start(request, self._place.limits)
+        with contextlib.closing(NativeSession(self, request, process)) as session:
+            models = dict(session.ready(limited=False)["models"])
+            for name in ids:
+                session.block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
+            for turn in range(stop.get("blocks", 10)):
+                for name in ids if turn % 2 == 0 else ids[::-1]:
+                    taken = session.block(name, stop.get("seconds", 0.05), stop.get("runs", 5))
+                    blocks[name].append(taken)
+        found = {name: {**models[name], "blocks_ns": blocks[name]} for name in ids}
+        return self.result(request, found)
+
+    def _selftest(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Golden inputs through the model there, its answers against golden outputs here."""
+        models: dict[str, Json] = {}
+        for number, entry in enumerate(request["models"]):
+            folder = self._folder / f"selftest-{uuid.uuid4().hex[:12]}"
+            said, paths = self._answers(request, number, folder, self._place.limits.seconds)
+            if not request["golden"]:
+                raise refusal(request, "there are no golden outputs to compare with")
+            differences, passed = {}, True
+            for name, golden in request["golden"].items():
+                expected = np.load(golden["path"])
+                answer = np.load(paths[name]) if name in paths else None
+                if answer is None or answer.shape != expected.shape:
+                    raise refusal(request, f"output {name!r} is missing or has another shape")
+                differences[name] = float(np.max(np.abs(answer - expected)))
+                # Not `difference > tolerance`: a NaN must fail.
+                passed = passed and differences[name] <= golden["tolerance"]
+            models[entry["id"]] = {
+                "items": said["items"], "passed": passed, "differences": differences,
+            }  # fmt: skip
+        return self.result(request, models)
+
+    def result(self, request: Mapping[str, Json], models: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The result of a request, as runners give it."""
+        return {
+            "schema": 1, "runtime": NATIVE, "version": self._version,
+            "delegate": request.get("delegate", DELEGATES[0]),
+            "threads": chosen_threads(dict(request)), "device": self.facts(), "models": models,
+        }  # fmt: skip
+
+
+def open_native(
+    connection: Connection, name: DeviceName, place: Workplace, passing: bool = False
+) -> Device:
+    """The native runner at the end of a connection, brought there with LiteRT's C library.
+
+    With ``passing`` nothing is left there. Raises :class:`DeviceError` where the device is not
+    reached (EK-DEVICE-075), keeps no files (076), or there is no runner (077) or library (078) for
+    its machine here.
+    """
+    files = ShellFiles(connection, connection.folder, place.progress)
+    console = Console(files.shell)
+    try:
+        kind = native_machine.kind(console)
+        runner, library = native_build.obtain(kind), native_library.obtain(kind, place.progress)
+        there = files.push([runner], executable=True)[runner]
+        program = Program(there, files.push([library.path])[library.path])
+    except BaseException:
+        console.close()
+        raise
+    version = library.version
+    reached = NativeDevice(files, console, program, kind, version, place, passing)
+    return Device(name.text, NATIVE, version, reached)
+
+
+def again(action: Callable[[], Found]) -> Found:
+    """What an action gives, begun again where the device goes away meanwhile."""
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(ConnectionLost):
+            return action()
+    return action()
+
+
+def _check(request: Mapping[str, Json]) -> None:
+    """Raise what a request asks for and this runner has not."""
+    if request["runtime"] != NATIVE:
+        raise no_runner(request["runtime"], "without Python")
+    if request["mode"] not in MODES:
+        raise refusal(request, f"it has no mode {request['mode']!r}, only {', '.join(MODES)}")
+    delegate, batch = request.get("delegate", DELEGATES[0]), request.get("batch", 1)
+    if delegate not in DELEGATES:
+        raise refusal(request, f"it has no delegate {delegate!r}, only {', '.join(DELEGATES)}")
+    if batch not in (1, "auto"):
+        raise refusal(request, f"it takes items one by one, not {batch} at once")
+    try:
+        chosen_threads(dict(request))
+    except ValueError as error:
+        raise refusal(request, str(error)) from error

@@ -1,0 +1,129 @@
+"""A model in a native runner: its tensors, its items as it takes them, its answers as floats."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, file_name
+from edgekit.types import Json
+
+# Element types that a file of items can hold. Source: "litert/c/litert_model_types.h".
+DTYPES = {
+    1: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
+    10: "float16", 11: "float64", 13: "uint64", 16: "uint32", 17: "uint16",
+}  # fmt: skip
+# Items that are encoded at once.
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the runner tells of a loaded model: nanoseconds, tensors by name in the file's order."""
+
+    load_ns: int
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+
+def opened(lines: Sequence[str]) -> Opened:
+    """The runner's answer to ``open``. Raises ValueError for what cannot be fed or answered."""
+    load = 0
+    found: dict[str, dict[str, TensorInfo]] = {"input": {}, "output": {}}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word == "load":
+            load = int(rest)
+            continue
+        element, scale, zero, rank, rest = rest.split(" ", 4)
+        *shape, name = rest.split(" ", int(rank))
+        info = TensorInfo(
+            len(found[word]), tuple(map(int, shape)), np.dtype(DTYPES[int(element)]),
+            float(np.float32(float.fromhex(scale))), int(zero),
+        )  # fmt: skip
+        if info.shape and info.shape[0] != 1:
+            shaped = f"{word} {name!r} is shaped {list(info.shape)}"
+            raise ValueError(f"{shaped}: its first dimension is no batch of 1")
+        found[word][name] = info
+    return Opened(load, found["input"], found["output"])
+
+
+def encode_items(
+    raw: npt.NDArray[Any], index: npt.NDArray[Any] | None, items: range, info: TensorInfo,
+    preprocess: Mapping[str, Json], path: Path,
+) -> None:  # fmt: skip
+    """Write items as an input takes them, to the bit as ``python_runner.encode`` makes them.
+
+    Raises ValueError for items of another size, and OSError.
+    """
+    shape = (len(items), *info.shape[1:])
+    with contextlib.closing(Rows(path, info.dtype, shape)) as rows:
+        for at in range(0, len(items), CHUNK):
+            part = items[at : at + CHUNK]
+            which = slice(part.start, part.stop)
+            chosen = raw[which] if index is None else raw[index[which]]
+            value = encode(np.asarray(chosen), info, dict(preprocess))
+            rows.write(at, value.reshape(len(part), *info.shape[1:]))
+
+
+class Rows:
+    """A ``.npy`` file that is written row by row.
+
+    Not through memory, where a full disk is a SIGBUS.
+    """
+
+    def __init__(self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+        self._dtype = np.dtype(dtype)
+        self._size = self._dtype.itemsize * math.prod(shape[1:])
+        formats: Any = np.lib.format
+        described = formats.dtype_to_descr(self._dtype)
+        head = {"descr": described, "fortran_order": False, "shape": shape}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+        formats.write_array_header_1_0(self._file, head)
+        self._file.flush()
+        self._begin = self._file.tell()
+        self._file.truncate(self._begin + self._size * shape[0])
+
+    def write(self, at: int, rows: npt.NDArray[Any]) -> None:
+        """Write some rows from number ``at`` on. Raises OSError."""
+        self._file.seek(self._begin + at * self._size)
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+
+    def close(self) -> None:
+        """Write what is held. Raises OSError where there is no room for it."""
+        self._file.close()
+
+
+class Outputs:
+    """The outputs of an evaluation in ``folder``, one file each, dequantized."""
+
+    def __init__(self, folder: Path, infos: Mapping[str, TensorInfo], stop: int) -> None:
+        self._infos = infos
+        self.paths = {name: folder / f"{file_name(name)}.npy" for name in infos}
+        self._rows = {
+            name: Rows(self.paths[name], np.float32, (stop, *info.shape[1:]))
+            for name, info in infos.items()
+        }
+
+    def take(self, start: int, stop: int, payload: bytes) -> None:
+        """Keep a block: each output's items, one output after another. Raises OSError."""
+        at = 0
+        for name, info in self._infos.items():
+            shape = (stop - start, *info.shape[1:])
+            size = math.prod(shape) * info.dtype.itemsize
+            value = np.frombuffer(payload[at : at + size], info.dtype).reshape(shape)
+            self._rows[name].write(start, decode(value, info))
+            at += size
+
+    def close(self) -> None:
+        """Write what is held; a second time does nothing. Raises OSError."""
+        for rows in self._rows.values():
+            rows.close()
