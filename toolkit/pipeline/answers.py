@@ -50,10 +50,11 @@ def answers(
     By the run's own device unless another is named. ``options`` (``threads``, ``delegate``) go to
     the runner. Raises :class:`RunnerError` or :class:`DeviceError`.
     """
-    distribution = DISTRIBUTION[subject.runtime]
+    # A runtime that no package carries is known by its device's word alone.
+    distribution = DISTRIBUTION.get(subject.runtime, "")
     other = device is not None and device.version != run.versions.get(distribution)
     key = run.key(
-        distribution,
+        *filter(None, [distribution]),
         model=digest,
         runtime=subject.runtime,
         data=items.digest,

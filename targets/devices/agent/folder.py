@@ -33,7 +33,7 @@ class Folder:
     def make(self, *names: str) -> Path:
         """A folder in it, made where it is not there yet. Raises ``OSError``."""
         mark = self.path / MARK
-        if not mark.exists():
+        if not mark.is_file():
             if self.path.is_dir() and any(self.path.iterdir()):
                 what = "it holds files that are not edgekit's"
                 raise FileExistsError(errno.EEXIST, what, str(self.path))
@@ -107,4 +107,5 @@ def _ours(path: Path) -> bool:
     except OSError:
         # Absent, or closed to us: the first use says which.
         return True
-    return not names or MARK in names
+    # A home folder holds a folder of that name: edgekit's usual place.
+    return not names or (path / MARK).is_file()

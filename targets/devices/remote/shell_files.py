@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.targets.devices.agent.folder import MARK, NOTE, OWN
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.remote.shell import PATIENCE, Shell, refusal
 from edgekit.types import Progress, Silent
@@ -18,11 +19,21 @@ ATTEMPTS = 4
 # Bytes a second of the slowest link that is waited for.
 SLOWEST = 20_000
 # How the scripts below end, where it is not the end of one of their programs.
-SHORT, DAMAGED, NO_SUM = 64, 65, 66
+SHORT, DAMAGED, NO_SUM, FOREIGN, NOTHING = 64, 65, 66, 67, 68
 
+# As ``agent.folder`` has it: a folder that holds other things is not edgekit's, one in it may be.
+CHOOSE = f"""
+ours() {{{{ [ ! -d "$1" ] || [ -f "$1/{MARK}" ] || [ -z "$(ls -A "$1")" ]; }}}}
+folder={{folder}}
+ours "$folder" || folder="$folder/{OWN}"
+ours "$folder" || exit {FOREIGN}
+"""
 PREPARE = f"""
 command -v sha256sum >/dev/null || exit {NO_SUM}
-mkdir -p {{folder}}/files && cd {{folder}} && pwd && cd files || exit 1
+{CHOOSE}
+[ -d "$folder" ] || (umask 077; mkdir -p "$folder") || exit 1
+[ -f "$folder/{MARK}" ] || echo {shlex.quote(NOTE + "[]")} > "$folder/{MARK}" || exit 1
+mkdir -p "$folder/files" && cd "$folder" && pwd && cd files || exit 1
 for name in {{names}}; do
     if [ -f "$name" ]; then echo "$name whole" $(wc -c < "$name")
     elif [ -f "$name.part" ]; then echo "$name part" $(wc -c < "$name.part")
@@ -30,6 +41,11 @@ for name in {{names}}; do
 done
 """
 # The size comes first: a file that was cut off is resumed, one that is whole and wrong is not.
+REMOVE = f"""
+{CHOOSE}
+[ -f "$folder/{MARK}" ] || exit {NOTHING}
+rm -rf "$folder"
+"""
 SEND = f"""
 cd {{folder}}/files && cat >> {{name}}.part || exit 1
 [ $(wc -c < {{name}}.part) -ge {{size}} ] || exit {SHORT}
@@ -63,6 +79,7 @@ class ShellFiles:
         self._progress = progress or Silent()
         # What has been seen there whole, as long as this object lives.
         self._there: set[str] = set()
+        self._made = False
 
     def push(self, paths: Sequence[Path], executable: bool = False) -> Mapping[Path, str]:
         """Where each file lies on the device, absolute; what is there already is not sent.
@@ -87,7 +104,7 @@ class ShellFiles:
 
     def folder(self) -> str:
         """The folder there, made where it is missing, as an absolute path."""
-        if not self._folder.startswith("/"):
+        if not self._made:
             self._prepare(())
         return self._folder
 
@@ -116,9 +133,15 @@ class ShellFiles:
             part.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it. Raises :class:`DeviceError`."""
-        said = self.shell.run(f"rm -rf {shlex.quote(self._folder)}")
+        """Remove the folder with all that is in it, where it is edgekit's.
+
+        Raises :class:`DeviceError`, also where there is none.
+        """
+        said = self.shell.run(REMOVE.format(folder=shlex.quote(self._folder)))
         self._there.clear()
+        if said.status in (NOTHING, FOREIGN):
+            hint = f"{self._folder} is not there, or not edgekit's"
+            raise DeviceError("EK-DEVICE-055", f"edgekit has put nothing on {self._address}", hint)
         if said.status:
             raise refusal(self._address, f"removing {self._folder}", said.err)
 
@@ -129,11 +152,14 @@ class ShellFiles:
         if said.status == NO_SUM:
             hint = "there is no sha256sum to verify files by: install BusyBox or coreutils there"
             raise DeviceError("EK-DEVICE-076", f"{self._address} cannot take files", hint)
+        if said.status == FOREIGN:
+            message = f"{self._address}: {self._folder} holds files that are not edgekit's"
+            raise DeviceError("EK-DEVICE-036", message, "name another folder in the address")
         if said.status:
             raise refusal(self._address, f"making the folder {self._folder}", said.err)
         folder, *lines = said.out.decode().splitlines()
         # A folder below the home folder is told as it is from the root.
-        self._folder = folder
+        self._folder, self._made = folder, True
         rows = [line.split() for line in lines]
         return {name: Held(kind == "whole", int(size)) for name, kind, size in rows}
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
 from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.names import NATIVE, DeviceName
 from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME, open_benchmark_model
 from edgekit.targets.devices.remote.phone import Phone
@@ -32,7 +32,7 @@ PYTHONS = ("/data/data/com.termux/files/usr/bin/python3",)
 # Seconds that adb may take over what moves no data: it waits 10 for a device on the network.
 PATIENCE = 30.0
 
-RUNTIMES = ("litert", "tflite-runtime", RUNTIME)
+RUNTIMES = ("litert", "tflite-runtime", NATIVE, RUNTIME)
 ADDRESS = re.compile(r"adb://(?P<serial>[^/\s]*)(?P<folder>/[^\n]*)?")
 ON_NETWORK = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\s]+):[0-9]{1,5}")
 # What adb writes of its own failures; older releases say "error:", newer ones "adb:".
@@ -220,6 +220,8 @@ def _open(name: DeviceName, place: Workplace) -> Device:
     if runtime == RUNTIME:
         return open_benchmark_model(connection, name, place)
     device = open_remote(connection, name, place)
+    if runtime == NATIVE:
+        return device
     return replace(device, reached=Phone(device.reached, connection))
 
 

@@ -172,7 +172,10 @@ def _open(name: DeviceName, place: Workplace) -> Device:
     return open_remote(SshConnection(name.address), name, place)
 
 
+RUNTIMES = (
+    "litert", "tflite-runtime", "compiled-model", "reference", "native", "benchmark_model",
+)  # fmt: skip
 SCHEME = Scheme(
-    FORM, _check, ("litert", "tflite-runtime", "compiled-model", "reference"), _open,
+    FORM, _check, RUNTIMES, _open,
     connect=SshConnection,
 )  # fmt: skip
