@@ -11,6 +11,7 @@ import pytest
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
 from edgekit.targets.devices import parse
+from edgekit.targets.devices.agent.folder import MARK
 from edgekit.targets.devices.remote.shell import Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles, sha256
 from edgekit.targets.devices.transports import adb
@@ -68,8 +69,16 @@ def test_address_that_names_none_is_refused(text: str) -> None:
     assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-012", 2)
 
 
-def test_bytes_cross_unchanged_both_ways(shell: Shell) -> None:
-    assert shell.run("cat", feed=BYTES).out == BYTES
+def echoed(shell: Shell, folder: Path, content: bytes) -> bytes:
+    """Bytes that went to the phone and came back."""
+    path = folder / "fed"
+    path.write_bytes(content)
+    with path.open("rb") as feed:
+        return shell.run("cat", feed=feed).out
+
+
+def test_bytes_cross_unchanged_both_ways(shell: Shell, tmp_path: Path) -> None:
+    assert echoed(shell, tmp_path, BYTES) == BYTES
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 7, 127, 137, 251])
@@ -122,6 +131,7 @@ def test_full_disk_is_told(phone: AdbDaemon, tmp_path: Path) -> None:
     source.write_bytes(BYTES)
     part = tmp_path / "there" / "files" / f"{sha256(source)}.part"
     part.parent.mkdir(parents=True)
+    (tmp_path / "there" / MARK).touch()
     part.symlink_to("/dev/full")
     with pytest.raises(DeviceError) as caught:
         ShellFiles(connection, connection.folder).push([source])
@@ -148,9 +158,9 @@ def test_device_that_went_and_stays_away_is_told(server: None, tmp_path: Path) -
     assert "network" in caught.value.hint
 
 
-def test_slow_device_is_waited_for(phone: AdbDaemon, shell: Shell) -> None:
+def test_slow_device_is_waited_for(phone: AdbDaemon, shell: Shell, tmp_path: Path) -> None:
     phone.faults.delay = 0.05
-    assert shell.run("cat", feed=BYTES[:100_000]).out == BYTES[:100_000]
+    assert echoed(shell, tmp_path, BYTES[:100_000]) == BYTES[:100_000]
 
 
 def test_program_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, phone: AdbDaemon) -> None:
@@ -243,3 +253,17 @@ def test_words_of_adb_are_told_apart(server: None, words: str, code: str) -> Non
     failure = adb.AdbConnection("adb", "X").failure(255, words)
     assert failure is not None
     assert failure.code == code
+
+
+def test_only_a_folder_of_edgekits_own_is_removed(phone: AdbDaemon, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / ".edgekit").mkdir(parents=True)
+    (theirs / "photo").touch()
+    connection = adb.reached(f"adb://{phone.serial}{theirs}")
+    with pytest.raises(DeviceError) as caught:
+        ShellFiles(connection, connection.folder).remove()
+    assert caught.value.code == "EK-DEVICE-055"
+    (there,) = ShellFiles(connection, connection.folder).push([theirs / "photo"]).values()
+    assert there.startswith(f"{theirs}/edgekit/files/")
+    ShellFiles(connection, connection.folder).remove()
+    assert sorted(path.name for path in theirs.iterdir()) == [".edgekit", "photo"]

@@ -293,7 +293,7 @@ def test_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(
     home.chmod(0o755)
     assert caught.value.code == "EK-DEVICE-033"
     assert str(home) in caught.value.message
-    assert "ssh://tester@here/FOLDER" in caught.value.hint
+    assert "another folder at the end of the address" in caught.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
