@@ -9,6 +9,7 @@ import conversion
 import evaluation
 import latency
 import latency_tool
+import native
 import recovery
 import repeat
 import startup
@@ -22,7 +23,16 @@ def main() -> int:
     lines = [machine(), "", "| what | bar | measured | kept |", "| --- | --- | --- | --- |"]
     kept = True
     print("\n".join(lines), flush=True)
-    for benchmark in (startup, repeat, evaluation, latency, conversion, recovery, latency_tool):
+    for benchmark in (
+        startup,
+        repeat,
+        evaluation,
+        latency,
+        conversion,
+        recovery,
+        latency_tool,
+        native,
+    ):
         for row in benchmark.rows():
             kept = kept and row.kept
             mark = "yes" if row.kept else "**no**"

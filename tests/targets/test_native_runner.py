@@ -1,23 +1,20 @@
-"""The native C runner: the device contract, LiteRT's own answers to the bit, and its faults."""
+"""The native C runner: the device contract, and LiteRT's own answers to the bit."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from flatfiles import convolutional
+from native_devices import COMPILER, answered, asked, made
 from shells import Shell as Connection
 from tflite_files import G, N, T, build
 
@@ -26,22 +23,16 @@ from edgekit.contracts.device import STARTS as STARTS
 from edgekit.contracts.runner import Bench
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.process import Limits
-from edgekit.targets.devices import RunnerSession, Transport, Workplace
-from edgekit.targets.devices.inventory import inventory
+from edgekit.targets.devices import RunnerSession, Transport
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.remote import native, native_build, native_library
-from edgekit.targets.devices.remote.console import Console
 from edgekit.targets.devices.remote.native_machine import Kind
-from edgekit.targets.devices.remote.native_process import Program
-from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import Silent, Status
+from edgekit.targets.runners.probe import probe_model
+from edgekit.types import Silent
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("cc") is None, reason="there is no C compiler: apt-get install gcc libc6-dev"
-)
+pytestmark = COMPILER
 Json = Mapping[str, Any]
-HOST = Kind("Linux", os.uname().machine, "glibc")
 # The runner's protocol without a model; ``action`` is done at the command number ``at`` of those
 # that load (0) or run (1).
 PLANTED = """#!{python}
@@ -69,34 +60,6 @@ for line in sys.stdin:
     if word != "alive":
         print("ok", flush=True)
 """
-
-
-@dataclass(frozen=True)
-class Cut(Connection):
-    """A connection that breaks after so many bytes of answers, the first times."""
-
-    bytes: int = 0
-    left: list[int] = field(default_factory=list)
-
-    def command(self, script: str) -> list[str]:
-        whole = super().command(script)
-        if "edgekit-runner" not in script or not self.left:
-            return whole
-        self.left.pop()
-        return ["sh", "-c", f'"$@" | dd bs=1 count={self.bytes} 2>/dev/null', "sh", *whole]
-
-
-def made(
-    connection: Connection, folder: Path, limits: Limits | None = None, runner: Path | None = None
-) -> native.NativeDevice:
-    """The native device at the end of a connection, with another runner where one is given."""
-    files = ShellFiles(connection, connection.folder)
-    there = files.push([runner or native_build.obtain(HOST)], executable=True)
-    library = native_library.obtain(HOST, Silent()).path
-    program = Program(*there.values(), files.push([library])[library])
-    folder.mkdir(parents=True, exist_ok=True)
-    place = Workplace(folder, folder.parent / "log.txt", limits or Limits(), Silent())
-    return native.NativeDevice(files, Console(files.shell), program, HOST, "2.3", place)
 
 
 @dataclass(frozen=True)
@@ -177,26 +140,6 @@ def device(tmp_path: Path) -> Iterator[native.NativeDevice]:
         yield device
 
 
-def asked(model: Path, folder: Path, inputs: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    """A request to evaluate arrays of items."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, items in inputs.items():
-        np.save(folder / f"{name}.npy", items)
-    entry = {"id": "model", "path": str(model), "outputs": str(folder / "outputs")}
-    return {
-        "schema": 1, "mode": "evaluate", "runtime": "native", "models": [entry],
-        "inputs": {name: str(folder / f"{name}.npy") for name in inputs}, "batch": 1,
-        "processes": 1, **changes,
-    }  # fmt: skip
-
-
-def answered(device: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Every output by its file's name."""
-    device.run(request)
-    folder = Path(request["models"][0]["outputs"])
-    return {path.name: np.load(path) for path in folder.glob("*.npy")}
-
-
 def same_as_litert(
     device: Transport, model: Path, inputs: Mapping[str, Any], folder: Path, **changes: Any
 ) -> None:
@@ -239,9 +182,7 @@ def test_items_of_an_index_are_answered_at_their_positions(
 @pytest.fixture
 def doubler(tmp_path: Path) -> Path:
     path = tmp_path / "doubler.tflite"
-    path.write_bytes(
-        build(G([T("x", (1, 4)), T("y", (1, 4))], [N("ADD", ["x", "x"], ["y"])], ["x"], ["y"]))
-    )
+    path.write_bytes(probe_model())
     return path
 
 
@@ -299,191 +240,6 @@ def test_what_the_runner_has_not_is_refused_by_name(
     assert reason in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "bytes_",
-    [2000, pytest.param(300, marks=pytest.mark.slow), pytest.param(9000, marks=pytest.mark.slow)],
-)
-def test_evaluation_goes_on_where_the_connection_broke(
-    doubler: Path, tmp_path: Path, bytes_: int
-) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    items = np.arange(4000, dtype=np.float32).reshape(1000, 4)
-    connection = Cut(home, bytes=bytes_, left=[1, 1])
-    with contextlib.closing(made(connection, tmp_path / "work")) as device:
-        found = answered(device, asked(doubler, tmp_path / "asked", {"x": items}, block=10))
-    assert connection.left == []
-    assert np.array_equal(found["y.npy"], 2 * items)
-
-
-@pytest.mark.slow
-def test_connection_that_never_holds_is_an_error(doubler: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    connection = Cut(home, bytes=60, left=[1] * 9)
-    request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)})
-    with (
-        contextlib.closing(made(connection, tmp_path / "work")) as device,
-        pytest.raises(DeviceError) as caught,
-    ):
-        device.run(request)
-    assert caught.value.code == "EK-DEVICE-075"
-    assert len(connection.left) == 6
-
-
-def test_killed_runner_is_an_error_and_the_device_goes_on(
-    device: native.NativeDevice, doubler: Path, tmp_path: Path
-) -> None:
-    request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)}, mode="bench")
-    with contextlib.closing(device.open(request)) as session:
-        session.ready()
-        (runner,) = native_children(device)
-        os.kill(runner, signal.SIGKILL)
-        with pytest.raises(RunnerError) as caught:
-            session.block("model", 0.0, 1)
-    assert caught.value.code == "EK-RUNNER-001"
-    assert "SIGKILL" in caught.value.message
-    assert device.run({**request, "stop": {"blocks": 1, "seconds": 0.0, "runs": 1}})["models"]
-
-
-def native_children(device: native.NativeDevice) -> list[int]:
-    """The runners that live, by their shells."""
-    shells = [process.pid for process in device._live]
-    return [child.pid for pid in shells for child in psutil.Process(pid).children()]
-
-
-def test_runner_ends_when_its_connection_is_cut(
-    device: native.NativeDevice, doubler: Path, tmp_path: Path
-) -> None:
-    request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)}, mode="bench")
-    session = device.open(request)
-    session.ready()
-    (runner,) = native_children(device)
-    (process,) = device._live
-    # As a dropped login does: the host's end goes, with no word to what runs there.
-    assert process._process.stdin is not None
-    process._process.stdin.close()
-    end = time.monotonic() + 5
-    while psutil.pid_exists(runner) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not psutil.pid_exists(runner)
-
-
-def test_runner_that_hears_nothing_of_the_host_ends(tmp_path: Path) -> None:
-    runner, library = native_build.obtain(HOST), native_library.obtain(HOST, Silent()).path
-    command = [str(runner), str(library), "1"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.wait(10) == 66
-
-
-@pytest.mark.parametrize(
-    ("library", "reason"), [(b"no library", "cannot be loaded"), (None, "has no LiteRtCreate")]
-)
-def test_library_that_is_none_is_a_device_error(
-    doubler: Path, tmp_path: Path, library: bytes | None, reason: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    path = tmp_path / "libLiteRt.so"
-    if library is None:
-        command = ["cc", "-shared", "-o", str(path), "-xc", "-"]
-        subprocess.run(command, input=b"int other(void) { return 0; }", check=True)
-    else:
-        path.write_bytes(library)
-    monkeypatch.setenv(native_library.VARIABLE, str(path))
-    (tmp_path / "home").mkdir()
-    request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)})
-    with (
-        contextlib.closing(made(Connection(tmp_path / "home"), tmp_path / "work")) as device,
-        pytest.raises(DeviceError) as caught,
-    ):
-        device.run(request)
-    assert caught.value.code == "EK-DEVICE-079"
-    assert reason in caught.value.hint
-
-
-def test_inventory_has_the_native_runner_of_this_host() -> None:
-    (entry,) = inventory(["local:native"])
-    assert (entry.status, entry.message) == (Status.PASSED, "runs a model")
-    assert entry.version
-
-
-def test_native_runner_is_unavailable_without_a_compiler(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("CC", str(tmp_path / "none"))
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("sh", "cat", "chmod", "mkdir", "mv", "rm", "wc", "sha256sum", "dd", "ls", "uname"):
-        (programs / name).symlink_to(str(shutil.which(name)))
-    monkeypatch.setenv("PATH", str(programs))
-    (entry,) = inventory(["local:native"])
-    assert entry.status == Status.UNAVAILABLE
-    assert "no C compiler for" in entry.message
-    assert "apt-get install gcc" in entry.message
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "hint"),
-    [
-        (Kind("Linux", "aarch64", "bionic"), "EK-DEVICE-077", "ANDROID_NDK_HOME"),
-        (Kind("Linux", "riscv64", "glibc"), "EK-DEVICE-077", "gcc-riscv64-linux-gnu"),
-        (Kind("Linux", "mips", "glibc"), "EK-DEVICE-077", "EDGEKIT_NATIVE_RUNNER"),
-    ],
-)
-def test_machine_without_a_compiler_is_unavailable_with_what_helps(
-    kind: Kind, code: str, hint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for name in native_build.NDK:
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(DeviceError) as caught:
-        native_build.obtain(kind)
-    assert caught.value.code == code
-    assert hint in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "kind", [Kind("Linux", "aarch64", "bionic"), Kind("Linux", "armv7l", "glibc")]
-)
-def test_machine_without_a_library_is_unavailable_with_what_helps(kind: Kind) -> None:
-    with pytest.raises(DeviceError) as caught:
-        native_library.obtain(kind, Silent())
-    assert caught.value.code == "EK-DEVICE-078"
-    assert native_library.VARIABLE in caught.value.hint
-
-
-def test_runner_is_built_once_and_again_for_another_compiler(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = native_build.obtain(HOST)
-    built = first.stat().st_mtime_ns
-    assert native_build.obtain(HOST) == first
-    assert first.stat().st_mtime_ns == built
-    other = tmp_path / "other-cc"
-    other.write_text('#!/bin/sh\nexec cc "$@"\n')
-    other.chmod(0o700)
-    monkeypatch.setenv("CC", str(other))
-    assert native_build.obtain(HOST) != first
-
-
-def test_compiler_that_fails_is_an_error_with_its_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    broken = tmp_path / "broken-cc"
-    broken.write_text("#!/bin/sh\necho 'planted.c:1: error: no such thing' >&2\nexit 1\n")
-    broken.chmod(0o700)
-    monkeypatch.setenv("CC", str(broken))
-    with pytest.raises(DeviceError) as caught:
-        native_build.obtain(HOST)
-    assert caught.value.code == "EK-DEVICE-077"
-    assert "planted.c:1: error" in caught.value.hint
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
@@ -505,3 +261,74 @@ def test_real_models_are_answered_as_by_litert(
         for name, info in inputs.items()
     }
     same_as_litert(device, model, items, tmp_path)
+
+
+ARM = Kind("Linux", "aarch64", "glibc")
+EMULATED = '#!/bin/sh\nexec qemu-aarch64-static -cpu cortex-a72 -L "{root}" "{runner}" "$@"\n'
+# With QEMU's own default, every extension there is, XNNPACK's answers are wrong (QEMU 7.2). The
+# library looks for Arm cores in /proc/cpuinfo, and crashes where there are none, as where QEMU
+# shows it those of the host; below its root QEMU shows what is there.
+CORE = """processor\t: {number}
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+"""
+
+
+@pytest.fixture
+def arm(tmp_path: Path) -> Iterator[native.NativeDevice]:
+    """The runner for 64-bit Arm, under QEMU's user emulation of a Cortex-A72."""
+    for program, package in (
+        ("qemu-aarch64-static", "qemu-user-static"),
+        (native_build.CROSS["aarch64"], native_build.PACKAGES["aarch64"]),
+    ):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program}: apt-get install {package}")
+    try:
+        library = native_library.obtain(ARM, Silent()).path
+    except DeviceError as error:
+        pytest.skip(f"{error.message}: {error.hint}")
+    runner, home, root = tmp_path / "emulated", tmp_path / "arm", tmp_path / "root"
+    home.mkdir()
+    (root / "proc").mkdir(parents=True)
+    cores = "".join(CORE.format(number=number) for number in range(os.cpu_count() or 1))
+    (root / "proc" / "cpuinfo").write_text(cores)
+    (root / "lib").symlink_to("/usr/aarch64-linux-gnu/lib")
+    runner.write_text(EMULATED.format(root=root, runner=native_build.obtain(ARM)))
+    made_of = made(Connection(home), tmp_path / "emulated-work", None, runner, library)
+    with contextlib.closing(made_of) as device:
+        yield device
+
+
+@pytest.mark.slow
+def test_int8_answers_on_emulated_arm_are_those_of_this_host(
+    arm: native.NativeDevice, device: native.NativeDevice, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(convolutional())
+    images = np.random.default_rng(1).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+    changes = {"preprocess": {"scale": 1 / 64, "offset": -2.0}}
+    here = answered(device, asked(model, tmp_path / "here", {"image": images}, **changes))
+    there = answered(arm, asked(model, tmp_path / "there", {"image": images}, **changes))
+    assert here.keys() == there.keys()
+    assert all(here[name].tobytes() == there[name].tobytes() for name in here)
+
+
+@pytest.mark.slow
+def test_crash_of_the_runtime_is_an_error_and_the_device_goes_on(
+    arm: native.NativeDevice, doubler: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "root" / "proc" / "cpuinfo"
+    cores = told.read_text()
+    told.write_text("vendor_id\t: GenuineIntel\n")
+    request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)})
+    with pytest.raises(RunnerError) as caught:
+        arm.run(request)
+    assert caught.value.code == "EK-RUNNER-001"
+    assert "SIGSEGV on model" in caught.value.message
+    told.write_text(cores)
+    assert arm.run(request)["models"]

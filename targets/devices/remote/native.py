@@ -195,7 +195,7 @@ class NativeDevice:
         begin = time.monotonic()
         answering = Answering(folder, *items_of(request))
         with contextlib.ExitStack() as stack:
-            stack.callback(answering.close)
+            stack.callback(answering.drop)
             failed = 0
             while True:
                 left = None if seconds is None else max(0.0, seconds + begin - time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,9 +53,14 @@ class Answering:
         return (self.start + running[0], self.start + running[1]) if running else None
 
     def close(self) -> None:
-        """Write what is held; a second time does nothing."""
+        """Write what is held; a second time does nothing. Raises OSError."""
         if self._outputs is not None:
             self._outputs.close()
+
+    def drop(self) -> None:
+        """Let the files go, where an error is on its way already."""
+        with contextlib.suppress(OSError):
+            self.close()
 
 
 def phases(loaded: Loaded) -> dict[str, Json]:

@@ -90,7 +90,6 @@ class Rows:
         formats.write_array_header_1_0(self._file, head)
         self._file.flush()
         self._begin = self._file.tell()
-        self._file.truncate(self._begin + self._size * shape[0])
 
     def write(self, at: int, rows: npt.NDArray[Any]) -> None:
         """Write some rows from number ``at`` on. Raises OSError."""

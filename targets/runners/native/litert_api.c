@@ -23,6 +23,9 @@ const char *litert_load(const char *path) {
     snprintf(reason, sizeof reason, "the library cannot be loaded: %s", dlerror());
     return reason;
   }
+  /* Early releases have functions of the same names that take other arguments. */
+  if (dlsym(library, "LiteRtCreateCpuOptions") != NULL)
+    return "the library is of a release before 2.2: its functions take other arguments";
   for (size_t at = 0; at < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; at++) {
     void *found = dlsym(library, FUNCTIONS[at].name);
     if (found == NULL) {
