@@ -13,6 +13,7 @@ import pytest
 from shells import Shell as Connection
 
 from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.targets.devices.agent.folder import MARK
 from edgekit.targets.devices.remote.shell_files import ShellFiles, sha256
 
 BUSYBOX = pytest.mark.skipif(
@@ -20,7 +21,10 @@ BUSYBOX = pytest.mark.skipif(
 )
 SHELLS = [("sh",), pytest.param(("busybox", "sh"), marks=BUSYBOX)]
 # A disk of its own for what a connection runs: small, and then read-only where wanted.
-SMALL = 'mount -t tmpfs -o size=64k none "$0" && mkdir -p "$0/k/files" && {then} exec "$@"'
+SMALL = (
+    'mount -t tmpfs -o size=64k none "$0" && mkdir -p "$0/k/files" && touch "$0/k/.edgekit"'
+    ' && {then} exec "$@"'
+)
 UNSHARE = ("unshare", "-Urm", "sh", "-c")
 LOCKED = 'mount -o remount,ro none "$0" &&'
 
@@ -83,6 +87,7 @@ def test_file_that_was_cut_off_is_sent_from_there_on(
     connection = Counted(home, shell=shell)
     there = home / connection.folder / "files" / sha256(file)
     there.parent.mkdir(parents=True)
+    (home / connection.folder / MARK).touch()
     there.with_name(f"{there.name}.part").write_bytes(file.read_bytes()[:100_000])
     ShellFiles(connection, connection.folder).push([file])
     assert there.read_bytes() == file.read_bytes()
@@ -101,6 +106,7 @@ def test_file_that_is_damaged_there_is_sent_anew(
     connection = Counted(home)
     there = home / connection.folder / "files" / sha256(file)
     there.parent.mkdir(parents=True)
+    (home / connection.folder / MARK).touch()
     there.with_name(there.name + suffix).write_bytes(content)
     ShellFiles(connection, connection.folder).push([file])
     assert there.read_bytes() == file.read_bytes()
