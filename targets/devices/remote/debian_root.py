@@ -135,7 +135,7 @@ class _Making:
         self.progress.stage(f"unpacking {len(archives)} packages into {self.wanted.folder}")
         for archive in archives:
             self._call("dpkg-deb", "--extract", str(archive), str(self.part / "root"))
-        _finish(self.part / "root")
+        _finish(self.part / "root", self.wanted.processor)
         self.progress.stage(f"running Python on {name}")
         self._prove(emulation)
 
@@ -238,7 +238,7 @@ def _settings(architecture: str, part: Path) -> Iterator[str]:
     yield from (f'{name} "{path}";' for name, path in folders.items())
 
 
-def _finish(root: Path) -> None:
+def _finish(root: Path, processor: str) -> None:
     """What maintainer scripts would have done, as far as Python and numpy need it."""
     for name in ALTERNATIVES:
         for library in root.glob(f"usr/lib/*/{name}/lib{name}.so.3"):
@@ -249,6 +249,8 @@ def _finish(root: Path) -> None:
         (root / name).mkdir(exist_ok=True)
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "etc" / "group").write_text("root:x:0:\n")
+    if told := user_emulation.cpuinfo(processor):
+        (root / user_emulation.CPUINFO).write_text(told)
     for name in UNREAD:
         shutil.rmtree(root / "usr" / "share" / name, ignore_errors=True)
 

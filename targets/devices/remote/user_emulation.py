@@ -24,10 +24,23 @@ OWN_TABLES = (6, 7)
 MARK = "edgekit-emulator:"
 IMPOSSIBLE = "EK-DEVICE-060"
 MISSING = 127
+CPUINFO = "etc/cpuinfo"
 # What a login shell there would find; nothing of this host's variables.
 SURROUNDINGS = "HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+# The processor that is emulated, where it is not QEMU's default, as /proc/cpuinfo of a core of it
+# has it. With `-cpu max` of QEMU 7.2 XNNPACK's answers are wrong, and LiteRT crashes where
+# /proc/cpuinfo names no Arm cores.
+CORES = {
+    "aarch64": ("cortex-a72", (
+        "BogoMIPS\t: 100.00",
+        "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid",
+        "CPU implementer\t: 0x41", "CPU architecture: 8", "CPU variant\t: 0x0",
+        "CPU part\t: 0xd08", "CPU revision\t: 3",
+    )),
+}  # fmt: skip
 # $1: the root, $2: what runs there, $3: a registration, empty where the machine has it already,
-# $4: its name. Mounts end with the last process in their namespace.
+# $4: its name, $5: the emulated processor, $6: a file in the root that stands for /proc/cpuinfo,
+# both empty for QEMU's default. Mounts end with the last process in their namespace.
 ENTER = f"""
 fail() {{ echo "{MARK} $1" >&2; exit 125; }}
 table={FORMATS}
@@ -36,7 +49,8 @@ if [ -n "$3" ]; then
   [ -e "$table/$4" ] || cat "$3" > "$table/register" || fail registration
 fi
 for one in dev proc sys; do mount --rbind "/$one" "$1/$one" || fail "$one"; done
-exec env -i {SURROUNDINGS} "$(command -v chroot || echo /usr/sbin/chroot)" "$1" /bin/sh -c "cd
+[ -z "$6" ] || mount --bind "$1/$6" "$1/proc/cpuinfo" || fail proc/cpuinfo
+exec env -i {SURROUNDINGS} ${{5:+QEMU_CPU="$5"}} "$(command -v chroot || echo /usr/sbin/chroot)" "$1" /bin/sh -c "cd
 $2"
 """
 NAMESPACES = (
@@ -44,6 +58,13 @@ NAMESPACES = (
     " (on Debian also kernel.unprivileged_userns_clone=1, on Ubuntu"
     " kernel.apparmor_restrict_unprivileged_userns=0); a container needs --privileged"
 )
+
+
+def cpuinfo(processor: str) -> str:
+    """``/proc/cpuinfo`` of as many cores of the emulated processor as this host has; or nothing."""
+    lines = CORES.get(processor, ("", ()))[1]
+    cores = range(os.cpu_count() or 1) if lines else ()
+    return "".join("\n".join((f"processor\t: {core}", *lines, "\n")) for core in cores)
 
 
 @dataclass(frozen=True)
@@ -61,10 +82,14 @@ class UserEmulation:
     def command(self, root: Path, script: str) -> list[str]:
         """A local command that is ``sh -c SCRIPT`` in ``root``.
 
-        /dev, /proc and /sys there are the host's.
+        /dev, /proc and /sys there are the host's, but for the processor that is emulated.
         """
         given = str(self.registration or "")
-        inside = ["sh", "-c", ENTER, "sh", str(root), script, given, f"qemu-{self.processor}"]
+        core = CORES.get(self.processor, ("",))[0]
+        told = CPUINFO if core and (root / CPUINFO).is_file() else ""
+        inside = [
+            "sh", "-c", ENTER, "sh", str(root), script, given, f"qemu-{self.processor}", core, told,
+        ]  # fmt: skip
         return ["unshare", self.flags, *inside]
 
 
