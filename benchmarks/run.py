@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import conversion
+import devices
 import evaluation
 import latency
 import latency_tool
@@ -23,16 +24,10 @@ def main() -> int:
     lines = [machine(), "", "| what | bar | measured | kept |", "| --- | --- | --- | --- |"]
     kept = True
     print("\n".join(lines), flush=True)
-    for benchmark in (
-        startup,
-        repeat,
-        evaluation,
-        latency,
-        conversion,
-        recovery,
-        latency_tool,
-        native,
-    ):
+    tables = (
+        startup, repeat, evaluation, latency, conversion, recovery, latency_tool, native, devices,
+    )  # fmt: skip
+    for benchmark in tables:
         for row in benchmark.rows():
             kept = kept and row.kept
             mark = "yes" if row.kept else "**no**"

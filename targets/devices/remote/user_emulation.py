@@ -50,7 +50,8 @@ if [ -n "$3" ]; then
 fi
 for one in dev proc sys; do mount --rbind "/$one" "$1/$one" || fail "$one"; done
 [ -z "$6" ] || mount --bind "$1/$6" "$1/proc/cpuinfo" || fail proc/cpuinfo
-exec env -i {SURROUNDINGS} ${{5:+QEMU_CPU="$5"}} "$(command -v chroot || echo /usr/sbin/chroot)" "$1" /bin/sh -c "cd
+enter=$(command -v chroot || echo /usr/sbin/chroot)
+exec env -i {SURROUNDINGS} ${{5:+QEMU_CPU="$5"}} "$enter" "$1" /bin/sh -c "cd
 $2"
 """
 NAMESPACES = (
