@@ -166,3 +166,14 @@ def int8_dense(**changes: Any) -> G:
     tensors = [replace(one, **changes.get(one.name, {})) for one in tensors]
     nodes = [N("FULLY_CONNECTED", ["x", "w", "b"], ["h"], 4), N("SOFTMAX", ["h"], ["y"], 2)]
     return G(tensors, nodes, ["x"], ["y"])
+
+
+def remembering() -> bytes:
+    """A graph with a state: ``y`` weighs the last three ``x``, 1, 10 and 100 for the latest."""
+    tensors = [
+        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
+        T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
+        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
+    ]  # fmt: skip
+    node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
+    return build(G(tensors, [node], ["x"], ["y"]))

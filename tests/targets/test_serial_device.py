@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from boards import FIRMWARE, PLANTS, Board, Noise, build_library, compile_c
-from tflite_files import G, N, T, build, int8_dense
+from tflite_files import G, N, T, build, int8_dense, remembering
 
 from conftest import once
 from edgekit.contracts.device import DeviceContract
@@ -284,17 +284,6 @@ def test_state_is_right_on_a_board_that_began_anew(
     assert board.boots == 2
     assert result["models"]["dense"]["restarts"] == 1
     assert answers(asked)[:, 0].tolist() == expected
-
-
-def remembering() -> bytes:
-    """``y`` weighs the last three ``x``: 1, 10 and 100 for the latest."""
-    tensors = [
-        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
-        T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
-        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
-    ]  # fmt: skip
-    node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
-    return build(G(tensors, [node], ["x"], ["y"]))
 
 
 def test_tensors_of_many_lines_and_several_inputs_arrive_whole(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from test_runner_contract import foreign_imports
-from tflite_files import G, N, T, build, int8_dense
+from tflite_files import G, N, T, build, int8_dense, remembering
 
 from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.errors import DeviceError, RunnerError
@@ -102,17 +102,6 @@ def test_int8_answers_are_litert_s_but_for_a_step(tmp_path: Path, dense: Path, i
     assert tflm.shape == litert.shape == (16, 3)
     assert np.ptp(litert) > 0.5
     assert np.abs(tflm - litert).max() <= 1 / 256
-
-
-def remembering() -> bytes:
-    """A graph with a state: ``y`` weighs the last three ``x``, 1, 10 and 100 for the latest."""
-    tensors = [
-        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
-        T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
-        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
-    ]  # fmt: skip
-    node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
-    return build(G(tensors, [node], ["x"], ["y"]))
 
 
 @needs_tflm
