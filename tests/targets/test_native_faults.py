@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -122,6 +126,36 @@ def test_full_disk_of_this_host_is_an_error(
     with pytest.raises(StoreError) as caught:
         device.run(request)
     assert caught.value.code == "EK-STORE-001"
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock: util-linux has it")
+def test_two_edgekits_take_turns_and_the_second_is_told_whose_it_is(
+    device: native.NativeDevice, doubler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(device._files.folder())
+    told: list[str] = []
+    monkeypatch.setattr(
+        device._turn, "_progress", SimpleNamespace(update=lambda _, __, text: told.append(text))
+    )
+    with (folder / "lock").open("w+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(json.dumps({"owner": "ada@desk (process 7)", "key": "hers", "since": 0.0}))
+        other.flush()
+        items = np.arange(40, dtype=np.float32).reshape(10, 4)
+        request = asked(doubler, tmp_path / "asked", {"x": items})
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(answered, device, request)
+            end = time.monotonic() + 20
+            while not told and time.monotonic() < end:
+                time.sleep(0.05)
+            assert not found.done()
+            fcntl.flock(other, fcntl.LOCK_UN)
+            assert np.array_equal(found.result(30)["y.npy"], 2 * items)
+    assert told[0].startswith("waiting for ada@desk (process 7), who has used ")
+    # It is held by this process now, and said so.
+    assert "key" in json.loads((folder / "lock").read_text())
+    with (folder / "lock").open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_runner_that_hears_nothing_of_the_host_ends(tmp_path: Path) -> None:

@@ -24,16 +24,19 @@ class Console:
         self._process: subprocess.Popen[bytes] | None = None
         self._stream: Stream | None = None
         self._said: IO[bytes] | None = None
+        #: How many shells there have been: another one holds nothing of what the last one held.
+        self.shells = 0
 
-    def run(self, script: str, seconds: float = PATIENCE) -> bytes:
+    def run(self, script: str, seconds: float = PATIENCE, stays: bool = False) -> bytes:
         """What a script writes to stdout; its status is not looked at.
 
+        What it changes in its shell stays with ``stays``, else it runs in a shell of its own.
         Raises :class:`DeviceError` where the device is not reached, and :class:`ConnectionLost`
         where it went away and stays away.
         """
         for attempt in range(ATTEMPTS):
             try:
-                return self._run(script, seconds)
+                return self._run(script, seconds, stays)
             except ConnectionLost:
                 self.close()
                 if attempt + 1 == ATTEMPTS:
@@ -52,11 +55,12 @@ class Console:
                 pipe.close()
         self._process = None
 
-    def _run(self, script: str, seconds: float) -> bytes:
+    def _run(self, script: str, seconds: float, stays: bool) -> bytes:
         stream = self._opened()
         # What a login shell prints of its own comes before the first mark.
         begin, end = (f"edgekit-{uuid.uuid4().hex}" for _ in range(2))
-        asked = f"echo; echo {begin}; ( {script}\n) </dev/null 2>/dev/null; echo; echo {end}\n"
+        within = f"{{ {script}\n}}" if stays else f"( {script}\n)"
+        asked = f"echo; echo {begin}; {within} </dev/null 2>/dev/null; echo; echo {end}\n"
         limit = time.monotonic() + seconds
 
         def idle() -> None:
@@ -83,6 +87,7 @@ class Console:
     def _opened(self) -> Stream:
         if self._process is None or self._stream is None:
             self._said = tempfile.TemporaryFile()  # noqa: SIM115
+            self.shells += 1
             self._process = self._shell.start(
                 "exec sh", subprocess.PIPE, subprocess.PIPE, self._said
             )

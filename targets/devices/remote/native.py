@@ -28,6 +28,7 @@ from edgekit.targets.devices.remote.native_model import Opened, encode_items, op
 from edgekit.targets.devices.remote.native_process import NativeProcess, Program
 from edgekit.targets.devices.remote.native_session import NativeSession
 from edgekit.targets.devices.remote.shell_files import ShellFiles
+from edgekit.targets.devices.remote.turn import Turn
 from edgekit.targets.runners.python_runner import BLOCK_SECONDS, chosen_threads
 from edgekit.types import Json
 
@@ -51,6 +52,7 @@ class NativeDevice:
         self._files, self._console = files, console
         self._program, self._kind, self._version = program, kind, version
         self._place, self._passing = place, passing
+        self._turn = Turn(console, files.shell.connection.address, place.progress)
         self._folder = place.folder / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
         self._encoded: dict[tuple[object, ...], Path] = {}
         self._live: set[NativeProcess] = set()
@@ -97,6 +99,7 @@ class NativeDevice:
         refused.
         """
         _check(request)
+        self._occupy()
         if request["mode"] == "bench":
             return again(lambda: self._benched(request))
         if request["mode"] == "selftest":
@@ -112,8 +115,14 @@ class NativeDevice:
     def open(self, request: Mapping[str, Json]) -> NativeSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         _check(request)
+        self._occupy()
         limits = Limits(self._place.limits.seconds or PATIENCE, self._place.limits.bytes)
         return NativeSession(self, request, self.start(request, limits))
+
+    def _occupy(self) -> None:
+        """Take the device for this process, where others may use it, too."""
+        if not self._passing:
+            self._turn.take(self._files.folder())
 
     def start(self, request: Mapping[str, Json], limits: Limits) -> NativeProcess:
         """A runner for a request, without a model yet."""
