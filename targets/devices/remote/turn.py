@@ -1,6 +1,6 @@
 """Whose turn it is on a device that has only a shell: the agent's lock, taken by flock(1) there.
 
-Where there is no ``flock``, nobody waits. Sources: flock(1) of util-linux, and the help of BusyBox's
+Where there is no ``flock``, nobody waits. Sources: flock(1) of util-linux and the help of BusyBox's
 and toybox's, on locking an open file descriptor; flock(2).
 """
 
