@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("arm64")]
 ADDRESS = "emulator://arm64"
 RUNTIME = "#tflite-runtime"
 # On the device: nothing of a test's stays in the folder that emulator:// uses itself.
-FOLDER = "/root/over-ssh"
+FOLDER = "/srv/over-ssh"
 QUICK = ("--min-seconds", "0.1", "--max-seconds", "0.5", "--launches", "2", "--min-runs", "10")
 
 

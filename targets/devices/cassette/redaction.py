@@ -91,7 +91,8 @@ class Redactor:
     def text(self, text: str) -> str:
         """A text without secrets."""
         for folder in sorted(self._folders, key=len, reverse=True):
-            text = text.replace(folder, self._folders[folder])
+            # After "ssh:/" it is a user: root's home is named like root.
+            text = re.sub(rf"(?<!:/){re.escape(folder)}", self._folders[folder], text)
         for secret in sorted(self._secrets, key=len, reverse=True):
             found = rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"
             text = re.sub(found, self._secrets[secret], text)

@@ -24,7 +24,7 @@ FORM = "emulator://arm64, emulator://armhf"
 PREFIX = "emulator://"
 # What this machine's uname says where a program of the architecture is its own.
 NATIVE = {"arm64": ("aarch64", "arm64"), "armhf": ("armv7l", "armv8l")}
-FOLDER = "/root/.edgekit"
+FOLDER = ".edgekit"
 RUNTIMES = ("litert", "tflite-runtime", "reference")
 IMPOSSIBLE, NOT_CREATED = "EK-DEVICE-060", "EK-DEVICE-061"
 
