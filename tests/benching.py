@@ -1,15 +1,21 @@
-"""A device that answers from written times, so that what the protocol does with them is exact."""
+"""What tests of benchmarks share: a device that answers from written times, and a small bundle."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgekit.errors import RunnerError
 from edgekit.evaluation.protocol import Job, Protocol
+from edgekit.targets import catalog
+from edgekit.targets.bundles import Contents, Golden, pack
 from edgekit.targets.devices.agent import machine
+from edgekit.types import Preprocess, TensorSpec
 
 #: Nanoseconds of the runs of a launch (numbered from 0), for as long as they are asked for.
 Times = Callable[[int], Iterator[float]]
@@ -81,3 +87,16 @@ def job(name: str, device: Any) -> Job:
 
 def nothing(done: float, total: float, text: str) -> None:
     """Progress that nobody watches."""
+
+
+def probe_bundle(model: Path, target: str) -> Path:
+    """A bundle around the probe in ``model`` with three golden items, beside it."""
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    contents = Contents(
+        name="probe", version="1", model=model, precision="float32",
+        inputs=(TensorSpec("x", (None, 4), "float32"),),
+        outputs=(TensorSpec("y", (1, 4), "float32"),),
+        preprocess=Preprocess(0.5, 1.0), labels=("a", "b", "c", "d"),
+        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}), measurements={}, tools={},
+    )  # fmt: skip
+    return pack(catalog.load(target), contents, model.with_name("probe.tar.gz")).path

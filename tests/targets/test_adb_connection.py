@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from adb_daemon import AdbDaemon, adb_server, attached, needs_adb, said, until
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
 from edgekit.targets.devices import parse
@@ -15,7 +16,6 @@ from edgekit.targets.devices.agent.folder import MARK
 from edgekit.targets.devices.remote.shell import Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles, sha256
 from edgekit.targets.devices.transports import adb
-from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb, said, until
 
 pytestmark = needs_adb
 BYTES = bytes(range(256)) * 20_000

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 
 from edgekit.contracts.device import DeviceContract
 from edgekit.contracts.runner import Bench
@@ -20,7 +21,6 @@ from edgekit.targets.devices.remote.environment import prepare
 from edgekit.targets.devices.transports import adb
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Silent
-from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 
 MAIN = 'if __name__ == "__main__":\n'
 pytestmark = [needs_adb, pytest.mark.slow]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adb_daemon import AdbDaemon, adb_server, attached, needs_adb
+from android_outputs import NOUGAT, TIRAMISU
 
 from edgekit.targets.devices import warnings
 from edgekit.targets.devices.remote import android
 from edgekit.targets.devices.transports import adb
-from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
-from tests.targets.android_outputs import NOUGAT, TIRAMISU
 
 CPU = "/sys/devices/system/cpu/cpu"
 LINES = f"""{CPU}0/cpufreq/cpuinfo_min_freq\t300000

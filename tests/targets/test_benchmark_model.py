@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adb_daemon import AdbDaemon, adb_server, attached, needs_adb
+from benching import probe_bundle
+from benchmark_outputs import ALIKE, ANCIENT, NEW, OLD, REFUSED, USUAL
 
 from edgekit import api
 from edgekit.errors import DeviceError, RunnerError
@@ -22,8 +25,6 @@ from edgekit.targets.devices.remote import benchmark_output
 from edgekit.targets.devices.remote.benchmark_model import VARIABLE
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Benched, BenchReport, Measurement, Status, Verdict
-from tests.adb_daemon import AdbDaemon, adb_server, attached, needs_adb
-from tests.targets.benchmark_outputs import ALIKE, ANCIENT, NEW, OLD, REFUSED, USUAL
 
 Request = Mapping[str, Any]
 REQUEST: Request = {
@@ -186,7 +187,9 @@ def test_what_the_tool_cannot_do_is_told(
         device.open(asking(tmp_path))
 
 
-def row_of(phone: AdbDaemon, tmp_path: Path, text: str, **more: Any) -> tuple[Benched, int]:
+def row_of(
+    phone: AdbDaemon, tmp_path: Path, text: str, source: str = "model.tflite", **more: Any
+) -> tuple[Benched, int]:
     (tmp_path / "on the phone").mkdir()
     (tmp_path / "on the phone/benchmark_model").symlink_to(printing(tmp_path, text))
     (tmp_path / "model.tflite").write_bytes(probe_model())
@@ -194,10 +197,23 @@ def row_of(phone: AdbDaemon, tmp_path: Path, text: str, **more: Any) -> tuple[Be
         devices=(f"adb://{phone.serial}{tmp_path}/on the phone#benchmark_model",),
         protocol=Protocol(launches=2), calibrate=False, **more,
     )  # fmt: skip
-    project = Project.parse({"model": {"source": "model.tflite"}}, tmp_path, None, "")
-    done = api.bench(project, ["model.tflite"], asked)
+    project = Project.parse({"model": {"source": source}}, tmp_path, None, "")
+    done = api.bench(project, [source], asked)
     (row,) = done.rows
     return row, done.verdict.exit_code
+
+
+@needs_adb
+def test_bundle_is_timed_though_the_tool_cannot_self_test_it(
+    phone: AdbDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "model.tflite").write_bytes(probe_model())
+    bundle = probe_bundle(tmp_path / "model.tflite", "linux-aarch64").name
+    row, status = row_of(phone, tmp_path, USUAL, bundle)
+    assert (row.status, status, row.selftest) == (Status.PASSED, 0, None)
+    assert row.latency is not None
+    assert row.conditions is not None
+    assert any("self-test is unavailable" in note for note in row.conditions.notes)
 
 
 @needs_adb

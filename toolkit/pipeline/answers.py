@@ -62,7 +62,7 @@ def answers(
         preprocess=[items.preprocess.scale, items.preprocess.offset],
         **({"options": dict(options)} if options else {}),
         **({"release": device.version} if device and other else {}),
-        **({"device": there} if (there := _elsewhere(device)) else {}),
+        **({"device": there} if (there := elsewhere(device)) else {}),
         # What is recorded must be asked for, and what is played back was never answered here.
         **({"cassette": run.devices.tape.id} if run.devices.tape.id else {}),
     )
@@ -76,7 +76,7 @@ def answers(
     return run.keep(run.store.obtain("answers", key, make))
 
 
-def _elsewhere(device: Device | None) -> Mapping[str, Json]:
+def elsewhere(device: Device | None) -> Mapping[str, Json]:
     """What another machine is; empty for this one, whose answers are no other's."""
     facts = device.facts() if device is not None else {}
     if device is None or not ("address" in facts or "://" in device.name):

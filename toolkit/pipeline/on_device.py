@@ -14,7 +14,7 @@ from edgekit.evaluation import latency as timing
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.launches import Samples
 from edgekit.gate import may_ship, own_device
-from edgekit.pipeline.answers import timed
+from edgekit.pipeline.answers import elsewhere, timed
 from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
@@ -83,7 +83,8 @@ def _tried(
 ) -> RuntimeResult:
     """Whether the device answers the first items as the judging runtime does."""
     key = run.key(
-        device=device.name, runtime=device.runtime, release=device.version, output=output,
+        device=device.name, machine=elsewhere(device), runtime=device.runtime,
+        release=device.version, output=output,
         candidate=candidate.sha256, data=items.digest, index=str(items.index_path.parent.name),
         preprocess=[items.preprocess.scale, items.preprocess.offset],
         metric=metric_key(run, items),

@@ -13,6 +13,7 @@ from typing import Any
 import flatfiles
 import numpy as np
 import pytest
+from benching import probe_bundle
 from tflite_files import G, N, T, build, int8_dense
 
 from conftest import edgekit, once
@@ -23,8 +24,7 @@ from edgekit.pipeline.measure import bench_inputs
 from edgekit.project import Project
 from edgekit.report.benched import to_json
 from edgekit.store import Store
-from edgekit.targets import catalog
-from edgekit.targets.bundles import Contents, Golden, pack
+from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNERS
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import BenchReport, Preprocess, SavedModel, SelfTest, Status, TensorSpec
@@ -252,15 +252,17 @@ def bundle(tmp_path: Path) -> Path:
     """A bundle around the probe with three golden items."""
     model = tmp_path / "probe.tflite"
     model.write_bytes(probe_model())
-    x = np.arange(12, dtype=np.float32).reshape(3, 4)
-    contents = Contents(
-        name="probe", version="1", model=model, precision="float32",
-        inputs=(TensorSpec("x", (None, 4), "float32"),),
-        outputs=(TensorSpec("y", (1, 4), "float32"),),
-        preprocess=Preprocess(0.5, 1.0), labels=("a", "b", "c", "d"),
-        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}), measurements={}, tools={},
-    )  # fmt: skip
-    return pack(catalog.load("linux-x86_64"), contents, tmp_path / "probe.tar.gz").path
+    return probe_bundle(model, "linux-x86_64")
+
+
+def test_as_many_threads_as_processors_are_those_of_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = LocalDevice.facts
+    monkeypatch.setattr(LocalDevice, "facts", lambda self: {**told(self), "cpus": 3})
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    (row,) = bench(tmp_path, tmp_path / "probe.tflite", threads=(0,)).rows
+    assert row.threads == 3
 
 
 def test_a_bundle_brings_its_model_inputs_and_scaling(bundle: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -229,10 +228,12 @@ def _entries(
             continue
         if source not in feeds:
             feeds[source] = _feed(about, subject, unpacked.get(source))
-        rows = [_entry(source, subject, feeds[source], count, asked) for count in asked.threads]
         found += [
-            replace(one, row=replace(one.row, facts=facts), bundle=unpacked.get(source))
-            for one in rows
+            replace(
+                _entry(source, subject, feeds[source], facts, count, asked),
+                bundle=unpacked.get(source),
+            )
+            for count in asked.threads
         ]
     names = named([entry.row for entry in found], asked)
     return tuple(
@@ -246,13 +247,17 @@ def _feed(run: Run, subject: Subject, bundle: Unpacked | None) -> Feed:
     return bundle.feed if bundle is not None else bench_inputs.synthetic(run, subject.model)
 
 
-def _entry(source: str, subject: Subject, feed: Feed, threads: int, asked: BenchOptions) -> Entry:
+def _entry(
+    source: str, subject: Subject, feed: Feed, facts: Mapping[str, Json], threads: int,
+    asked: BenchOptions,
+) -> Entry:  # fmt: skip
     row = Benched(
         id="", source=source, device=subject.device.name, runtime=subject.device.runtime,
-        version=subject.device.version, threads=threads or os.cpu_count() or 1, batch=asked.batch,
-        delegate=asked.delegate or "", bytes=subject.model.bytes, sha256=subject.model.digest,
+        version=subject.device.version, threads=threads or int(facts.get("cpus", 1)),
+        batch=asked.batch, delegate=asked.delegate or "", bytes=subject.model.bytes,
+        sha256=subject.model.digest,
         inputs=feed.source, address=subject.device.address,
-        emulated=emulator_of(subject.device),
+        emulated=emulator_of(subject.device), facts=facts,
     )  # fmt: skip
     return Entry(row, subject, feed, asked.arena)
 
@@ -278,7 +283,7 @@ def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
 
 def _tested(entry: Entry) -> Entry:
     """The entry with its bundle's self-test; one that fails it is not measured."""
-    if entry.subject is None or entry.bundle is None:
+    if entry.subject is None or entry.bundle is None or entry.by_tool:
         return entry
     try:
         found = selftest.selftest(entry.subject, entry.bundle)
@@ -327,9 +332,10 @@ def _by_tool(run: Run, entry: Entry, asked: BenchOptions) -> Benched:
     path = _file(run, "txt")
     device, request = entry.subject.device, entry.job().request
     try:
-        return bench_tool.timed(
+        row = bench_tool.timed(
             entry.row, device, request, asked.protocol, path, run.progress.update
         )
+        return bench_tool.untested(row) if entry.bundle is not None else row
     except (RunnerError, DeviceError) as error:
         return replace(entry.row, **_failed(error))
 

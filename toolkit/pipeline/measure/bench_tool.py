@@ -20,6 +20,7 @@ from edgekit.types import Benched, BenchMemory, Json, Measurement, Phases, Stead
 
 UNIT = "byte"
 NO_TIMES = "benchmark_model prints no single times"
+UNTESTED = "the bundle's self-test is unavailable, because benchmark_model answers no inputs"
 OLD = "this benchmark_model prints only the mean, the least, the most and the deviation"
 
 
@@ -52,6 +53,13 @@ def timed(
         ),
         facts={**row.facts, **watch.temperatures()},
     )
+
+
+def untested(row: Benched) -> Benched:
+    """The row of a bundle, whose golden items the tool cannot take."""
+    assert row.conditions is not None  # noqa: S101  (it was timed)
+    notes = (*row.conditions.notes, UNTESTED)
+    return replace(row, conditions=replace(row.conditions, notes=notes))
 
 
 def _asked(request: Mapping[str, Json], protocol: Protocol) -> Mapping[str, Json]:
