@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edgekit.converters.custom_operators import FLEX, custom_operators, lacking
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
 from edgekit.converters.operator_version import required_version, unversioned_feature
 from edgekit.converters.runtime_table import Distribution, Releases, RuntimeTable, release, table
 from edgekit.types import RuntimeNeed
 
 CLAIM = "min_runtime_version"
-FLEX = "Flex"
 SHOWN = 3
-# Custom operators that the runtimes' own resolver registers beside the builtin ones.
-# Source: LiteRT, ``tflite/core/kernels/register.cc``.
-OWN_CUSTOM = frozenset(
-    {"NumericVerify", "Mfcc", "AudioSpectrogram", "TFLite_Detection_PostProcess"}
-)
 # The runtimes of the catalog whose versions count as TensorFlow's, and LiteRT's.
 AXES = {"tflite-runtime": "tensorflow", "tensorflow": "tensorflow", "litert": "litert"}
 
@@ -63,8 +58,8 @@ class MinimumRuntime:
 
     ``release`` counts as TensorFlow does, ``litert`` as ai-edge-litert does; empty where none runs
     it, which ``reason`` explains. ``understated`` are nodes whose stated version is lower than what
-    they use: an old runtime's guard does not refuse them. ``custom`` are operators that an
-    application has to register, ``flex`` those of TensorFlow itself.
+    they use: an old runtime's guard does not refuse them. ``custom`` are operators that some
+    runtimes carry and others leave to the application, ``flex`` those of TensorFlow itself.
     """
 
     release: str
@@ -111,7 +106,7 @@ def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> M
         _latest([need.releases.tensorflow for need in needs]),
         _latest([need.releases.litert for need in needs]),
     )
-    custom = {node.operator for graph in file.graphs for node in graph.nodes if node.custom}
+    custom = custom_operators(file)
     return MinimumRuntime(
         release=top.tensorflow,
         litert=top.litert,
@@ -120,8 +115,8 @@ def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> M
         claimed=file.metadata.get(CLAIM, b"").rstrip(b"\0").decode(errors="replace"),
         understated=tuple(need for need in needs if need.stated < need.version and not need.uses),
         avoid=_avoid(forced_by, known),
-        custom=tuple(sorted(n for n in custom - OWN_CUSTOM if not n.startswith(FLEX))),
-        flex=tuple(sorted(n for n in custom if n.startswith(FLEX))),
+        custom=tuple(n for n in custom if not n.startswith(FLEX)),
+        flex=tuple(n for n in custom if n.startswith(FLEX)),
         reason=_unknown(needs, known),
     )
 
@@ -195,11 +190,15 @@ def _package(one: Distribution, top: Releases, known: RuntimeTable) -> Package:
     return Package(one.manager, one.name, min(enough, key=release))
 
 
+def _named(count: int) -> str:
+    return "its custom operator" if count == 1 else f"{count} of its custom operators"
+
+
 def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
     """Whether ``version`` of a runtime of the catalog runs a file of this minimum.
 
-    Unknown for a runtime whose kernels have no operator versions, such as TFLM, and where the
-    application must register custom operators.
+    Unknown for a runtime whose kernels have no operator versions, such as TFLM. Custom operators
+    count as the runtime carries them: an application may register more.
     """
     axis = AXES.get(runtime)
     if axis is None:
@@ -215,7 +214,10 @@ def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
     if needed and release(version) < release(needed):
         fix = minimum.avoid or f"a runtime of release {needed} or later"
         return Fit(False, f"{name} is older than {needed}, which {late} needs", fix)
-    if minimum.custom:
-        fix = f"register {', '.join(minimum.custom)} in the application, or do without"
-        return Fit(None, f"{name} does not have the custom operators", fix)
+    missing = lacking(minimum.custom, runtime)
+    if missing:
+        reason = f"{name} does not carry {_named(len(missing))}"
+        return Fit(
+            False, reason, f"register {', '.join(missing)} in the application, or do without"
+        )
     return Fit(True, f"{name} has every operator version" + (f" ({needed})" if needed else ""))

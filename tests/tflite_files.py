@@ -32,13 +32,17 @@ class T:
 
 @dataclass(frozen=True)
 class N:
-    """A node: tensors by name, ``None`` where an input is left out."""
+    """A node: tensors by name, ``None`` where an input is left out.
+
+    ``custom`` are the options of a custom operator.
+    """
 
     operator: str
     inputs: Sequence[str | None]
     outputs: Sequence[str]
     version: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    custom: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def _node(model: Any, node: N, names: list[str], codes: dict[tuple[str, int], in
     row.opcodeIndex = codes[node.operator, node.version]
     row.inputs = [-1 if name is None else names.index(name) for name in node.inputs]
     row.outputs = [names.index(name) for name in node.outputs]
+    if node.custom:
+        row.customOptions = np.frombuffer(node.custom, np.uint8)
     if node.options:
         kind = node.options["kind"]
         row.builtinOptionsType = getattr(schema.BuiltinOptions, kind)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from edgekit.converters.custom_operators import FLEX, carriers
 from edgekit.converters.flatbuffer import FLOATS, Graph, Node, TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.shapes import batch_free, inner_free, node_name, short, shown
 
-FLEX = "Flex"
 # Custom operators that a vendor's compiler puts in place of a whole graph.
 COMPILED = {
     "edgetpu-custom-op": (
@@ -158,14 +158,34 @@ def custom(facts: Facts) -> Iterator[Finding]:
         what, why, fix = COMPILED[name]
         text = f"the custom operator {name} is {what}"
         yield Finding("EK-INSPECT-007", "info", text, (name,), why, fix)
-    unknown = tuple(short(name) for name in names if name not in COMPILED)
-    if unknown:
+    by_runtimes: dict[tuple[str, ...], list[str]] = {}
+    for name in (n for n in names if n not in COMPILED):
+        by_runtimes.setdefault(carriers(name), []).append(short(name))
+    for runtimes, found in sorted(by_runtimes.items()):
+        places, first = tuple(found), ", ".join(found[:6])
+        if not runtimes:
+            yield Finding(
+                "EK-INSPECT-008", "warning", f"{counted(places, 'custom operator')}: {first}",
+                places,
+                "no runtime that edgekit knows has a kernel for it: one runs the file only where"
+                " the application registers a kernel under that name",
+                "ship the kernel with the application, or use builtin operations",
+            )  # fmt: skip
+            continue
         yield Finding(
-            "EK-INSPECT-008", "warning",
-            f"{counted(unknown, 'custom operator')}: {', '.join(unknown[:6])}", unknown,
-            "no runtime has a kernel for it unless the application registers one under that name",
-            "ship the kernel with the application, or use builtin operations",
+            "EK-INSPECT-044", "info",
+            f"{counted(places, 'custom operator')} that {listed(runtimes)}"
+            f" {'carries' if len(runtimes) == 1 else 'carry'}: {first}",
+            places,
+            "other runtimes refuse the file, unless the application registers a kernel under that"
+            " name",
+            "",
         )  # fmt: skip
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _is_flex(node: Node) -> bool:

@@ -178,6 +178,8 @@ PLANTED = {
     "EK-INSPECT-041": ("warning", "y", dynamic_dense(3)),
     "EK-INSPECT-042": ("warning", "SOFTMAX says 1, needs 2 (y)", build(replace(
         int8_dense(), nodes=[int8_dense().nodes[0], N("SOFTMAX", ["h"], ["y"], 1)]))),
+    "EK-INSPECT-044": ("info", "TFLite_Detection_PostProcess", chain(
+        [T("x", [1]), T("y", [1])], N("TFLite_Detection_PostProcess", ["x"], ["y"]))),
     "EK-INSPECT-043": ("info", "FULLY_CONNECTED version 4 (h)",
                        build(int8_dense(), metadata={"min_runtime_version": b"1.5.0"})),
 }  # fmt: skip
@@ -194,8 +196,8 @@ def test_planted_fault_is_found(code: str) -> None:
 
 
 def test_every_finding_has_a_planted_fault() -> None:
-    codes = {"runtimes.per_channel_dense": 2, "structure.custom": 2}
-    assert len(PLANTED) == len(CHECKS) + len(codes)
+    codes = {"runtimes.per_channel_dense": 2, "structure.custom": 3}
+    assert len(PLANTED) == len(CHECKS) + sum(codes.values()) - len(codes)
 
 
 @pytest.mark.parametrize(

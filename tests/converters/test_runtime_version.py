@@ -101,11 +101,11 @@ def test_minimum_counts_int4_by_what_was_measured() -> None:
     assert "with int4 weights under float activations" in str(found.forced_by[0])
 
 
-def test_minimum_leaves_custom_operators_to_the_application() -> None:
+def test_custom_operator_that_no_runtime_carries_is_left_to_the_application() -> None:
     found = minimum(one("Sinh"))
     assert (found.custom, found.flex, found.forced_by) == (("Sinh",), (), ())
     answer = fits(found, "litert", "2.3.0")
-    assert answer.fits is None
+    assert answer.fits is False
     assert "register Sinh in the application" in answer.fix
 
 
@@ -134,3 +134,16 @@ def test_fits_compares_on_the_axis_of_the_runtime(
     if expected is False:
         assert "FULLY_CONNECTED version 12 (y)" in answer.reason
         assert "dense weights with one scale" in answer.fix
+
+
+@pytest.mark.parametrize(
+    ("operator", "runs"),
+    [
+        ("TFLite_Detection_PostProcess", {"litert", "tflite-runtime"}),
+        ("Convolution2DTransposeBias", {"litert"}),
+        ("SignalWindow", set()),
+    ],
+)
+def test_custom_operators_count_as_each_runtime_carries_them(operator: str, runs: set[str]) -> None:
+    found = minimum(one(operator))
+    assert {r for r in ("litert", "tflite-runtime") if fits(found, r, "2.14.0").fits} == runs

@@ -1,0 +1,53 @@
+"""Which runtimes carry which custom operators: the one table of them.
+
+Sources: LiteRT, ``tflite/core/kernels/register.cc`` (beside the builtin ones) and
+``tflite/delegates/xnnpack/xnnpack_delegate.cc`` (which takes MediaPipe's as its own); TFLM's in
+``micro/operators.toml``. What tflite-runtime 2.14 takes of them was tried: its wheels name
+MediaPipe's, and refuse them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.micro import resolver
+
+FLEX = "Flex"
+REGISTERED = frozenset(
+    {"AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess"}
+)
+XNNPACK = frozenset({"Convolution2DTransposeBias", "MaxPoolingWithArgmax2D", "MaxUnpooling2D"})
+CARRIED = {
+    "litert": REGISTERED | XNNPACK,
+    "tflite-runtime": REGISTERED,
+    # LiteRT without its delegate.
+    "reference": REGISTERED,
+}
+# What a vendor's compiler puts in place of a whole graph.
+COMPILED = frozenset({"edgetpu-custom-op", "ethos-u"})
+
+
+def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
+    """The custom operators of a file, TensorFlow's own (Flex) included, sorted."""
+    return tuple(sorted({n.operator for graph in file.graphs for n in graph.nodes if n.custom}))
+
+
+def carriers(operator: str) -> tuple[str, ...]:
+    """The runtimes that carry a custom operator: ``litert``, ``tflite-runtime``, ``tflm``.
+
+    Those whose driver an application adds, such as the Ethos-U's, carry it not.
+    """
+    if operator in COMPILED:
+        return ()
+    found = [name for name in ("litert", "tflite-runtime") if operator in CARRIED[name]]
+    return (*found, "tflm") if operator in resolver.table().custom else tuple(found)
+
+
+def lacking(operators: Iterable[str], runtime: str) -> tuple[str, ...]:
+    """Those of some custom operators that a runtime does not carry."""
+    if runtime == "tflm":
+        known = frozenset(resolver.table().custom) - COMPILED
+    else:
+        known = CARRIED.get(runtime, frozenset())
+    return tuple(sorted(set(operators) - known))
