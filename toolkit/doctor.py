@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit import __version__
+from edgekit import __version__, scratch
 from edgekit.converters.micro import edge_tpu, vela
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
@@ -59,10 +58,10 @@ def examine() -> Iterator[Finding]:
         False,
     )
     yield Finding("edgekit", Status.PASSED, __version__, "", True)
-    with tempfile.TemporaryDirectory(prefix="edgekit-doctor-") as folder:
-        yield _tensorflow(Path(folder))
+    with scratch.held(prefix="edgekit-doctor-") as folder:
+        yield _tensorflow(folder)
         for runtime, needed in (("litert", True), ("tflite-runtime", False), ("tflm", False)):
-            yield _runtime(runtime, needed, Path(folder))
+            yield _runtime(runtime, needed, folder)
     yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
 

@@ -2,7 +2,8 @@
 
 ``<root>/<stage>/<key>/`` holds an artefact's files and ``facts.json``. An artefact is made in a
 temporary folder and renamed into place, so that it is there whole or not at all, whatever kills
-the process and however many processes share the store.
+the process and however many processes share the store. What is found is read against the digests
+that were kept of it: a damaged artefact is made anew, and said.
 """
 
 from __future__ import annotations
@@ -10,24 +11,41 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from edgekit import scratch
 from edgekit.errors import EdgekitError, StoreError
-from edgekit.process import alive
 from edgekit.types import Json
 
 FACTS = "facts.json"
+LOG = logging.getLogger("edgekit")
+# Nanoseconds after which no second change can carry the time of the first.
+SETTLED_NS = 100_000_000
+_seen: dict[tuple[int, ...], str] = {}
 LFS_MARK = b"version https://git-lfs"
-ABANDONED_SECONDS = 24 * 3600
+PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
+
+
+# What the system says where a file, a loop or a right is in the way of a folder of ours.
+REFUSALS = (
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.ELOOP, errno.ENAMETOOLONG,
+)  # fmt: skip
+
+
+class _DamagedError(OSError):
+    """A file of an artefact is not what was made."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,16 @@ class Store:
             if found:
                 return found
             with self._alone(stage, key):
-                return self.find(stage, key) or self._make(stage, key, make)
+                return self._whole(stage, key) or self._make(stage, key, make)
+
+    def _whole(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
+        """What :meth:`find` finds; who holds the key's lock may remove what is damaged."""
+        found, damage = self._read(stage, key)
+        if damage:
+            folder = self._folder(stage, key)
+            _remove(folder)
+            LOG.warning("warning EK-STORE-004: %s is damaged (%s): made anew", folder, damage)
+        return found
 
     def _make(
         self,
@@ -73,41 +100,43 @@ class Store:
         key: Mapping[str, Json],
         make: Callable[[Path], Mapping[str, Json]],
     ) -> Artefact:
-        self._sweep()
-        temporary = self.root / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        temporary.mkdir(parents=True)
         final = self._folder(stage, key)
-        try:
-            facts = dict(make(temporary))
-            record: dict[str, Json] = {"facts": facts, "files": _listing(temporary), "key": key}
-            record["digest"] = digest_of(record["files"])
+        with scratch.held(self._temporary) as temporary:
+            record = _record(stage, key, dict(make(temporary)), _listing(temporary))
             write_text(temporary / FACTS, json.dumps(record, indent=1))
             final.parent.mkdir(parents=True, exist_ok=True)
-            _rename(temporary, final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        made = self.find(stage, key)
-        if made is None:
+            ours = _rename(temporary, final)
+        made = Artefact(final, record["digest"], record["facts"], False)
+        found = made if ours else self.find(stage, key)
+        if found is None:
             raise StoreError("EK-STORE-003", f"{final} was changed while it was written")
         shutil.rmtree(self.partial(stage, key), ignore_errors=True)
-        return Artefact(made.path, made.digest, made.facts, cached=False)
+        return replace(found, cached=False)
 
     def find(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
-        """The artefact of ``key`` if it is there and whole; a damaged one is removed."""
+        """The artefact of ``key`` if it is there and whole: every byte of it as it was made."""
+        return self._read(stage, key)[0]
+
+    def _read(self, stage: str, key: Mapping[str, Json]) -> tuple[Artefact | None, str]:
+        """The artefact of ``key``, or what is wrong with it where it is there."""
         folder = self._folder(stage, key)
+        if not os.path.lexists(folder):
+            return None, ""
         try:
-            record = json.loads((folder / FACTS).read_text())
-            sizes = {name: entry["bytes"] for name, entry in record["files"].items()}
-            if any((folder / name).stat().st_size != size for name, size in sizes.items()):
-                raise ValueError(f"{folder} is damaged")
-            return Artefact(folder, record["digest"], record["facts"], cached=True)
-        except FileNotFoundError:
-            if not folder.exists():
-                return None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pass
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+            record = json.loads((folder / FACTS).read_bytes())
+            sealed = _record(stage, key, record["facts"], record["files"])
+            rest = {name: value for name, value in record.items() if name != "seal"}
+            if not record["seal"] == sealed["seal"] == digest_of(rest):
+                raise ValueError
+            for name, entry in sealed["files"].items():
+                _check(folder, name, entry)
+            return Artefact(folder, sealed["digest"], sealed["facts"], cached=True), ""
+        except _DamagedError as error:
+            return None, str(error)
+        except OSError as error:
+            return None, error.strerror or str(error)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None, f"{FACTS} was changed"
 
     def partial(self, stage: str, key: Mapping[str, Json]) -> Path:
         """Where unfinished work on ``key`` is kept for a later run to go on from."""
@@ -130,27 +159,84 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _sweep(self) -> None:
-        """Remove what killed processes left behind."""
-        for folder in (self.root / "tmp").glob("*-*"):
-            owner = folder.name.split("-")[0]
-            with contextlib.suppress(OSError):
-                old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-                if old or not alive(int(owner)):
-                    shutil.rmtree(folder, ignore_errors=True)
+    def sweep(self) -> None:
+        """Remove what killed processes left half made."""
+        scratch.sweep(self._temporary)
+
+    @property
+    def _temporary(self) -> Path:
+        return self.root / "tmp"
 
 
 def _key_digest(stage: str, key: Mapping[str, Json]) -> str:
     return digest_of({"stage": stage, "key": key})[:32]
 
 
-def _rename(source: Path, final: Path) -> None:
+def _record(
+    stage: str, key: Mapping[str, Json], facts: Json, files: Mapping[str, Json]
+) -> dict[str, Any]:
+    """What is kept of an artefact, as JSON reads it back: its seal covers all the rest."""
+    content = {"stage": stage, "key": key, "facts": facts, "files": files}
+    record = json.loads(json.dumps({**content, "digest": digest_of(files)}))
+    return {**record, "seal": digest_of(record)}
+
+
+def _check(folder: Path, name: str, entry: Mapping[str, Json]) -> None:
+    """Raise OSError, of which one that says what, where a file is not what was made."""
+    path = folder / name
+    if not path.is_file():
+        raise _DamagedError(f"{name} is missing")
+    if path.stat().st_size != entry["bytes"] or _remembered(path) != entry["sha256"]:
+        raise _DamagedError(f"{name} was changed")
+
+
+def _remembered(path: Path) -> str:
+    """The SHA-256 of a file, read once for as long as the file is not touched."""
+    state, now = _state(path), time.time_ns()
+    if state not in _seen:
+        digest = sha256(path)
+        # A change within the clock's step of the last one would not be seen.
+        if _state(path) != state or now - max(state[-2:]) < SETTLED_NS:
+            return digest
+        _seen[state] = digest
+    return _seen[state]
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever lies there. Raises :class:`StoreError` where that cannot be done."""
+    if path.is_dir() and not path.is_symlink():
+        _open_up(path)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    if os.path.lexists(path):
+        hint = "remove it, or choose another folder with --output DIR"
+        raise StoreError("EK-STORE-005", f"{path} is damaged and cannot be removed", hint)
+
+
+def _open_up(folder: Path) -> None:
+    """Let the folders below be listed and emptied, where their permissions do not."""
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+        for entry in tuple(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                _open_up(Path(entry.path))
+
+
+def _rename(source: Path, final: Path) -> bool:
+    """Whether it is ours that lies there now: another process's result is as good."""
     try:
         source.rename(final)
     except OSError as error:
-        # Another process was first: its result is as good.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+        return False
+    return True
 
 
 def _listing(folder: Path) -> dict[str, Json]:
@@ -209,15 +295,22 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place once it is written."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for abandoned in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-            if time.time() - abandoned.stat().st_mtime > ABANDONED_SECONDS:
-                abandoned.unlink(missing_ok=True)
+        sweep_parts(path.parent, path.name)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        try:
+        with scratch.held_file(temporary):
             yield temporary
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+
+def sweep_parts(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half written in a folder, of one file or of all."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        found = [(entry.path, PART.fullmatch(entry.name)) for entry in entries]
+    for path, matched in found:
+        if matched and name in ("", matched[1]):
+            scratch.sweep_file(Path(path))
 
 
 @contextlib.contextmanager
@@ -235,7 +328,7 @@ def writing(path: Path) -> Iterator[None]:
         if short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "free some space, or choose another disk with --output DIR"
             raise StoreError("EK-STORE-001", f"no space left for {where}", hint) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
+        if error.errno in REFUSALS:
             hint = f"{error.strerror}: choose a folder you can write to with --output DIR"
             raise StoreError("EK-STORE-002", f"cannot write {where}", hint) from error
         raise

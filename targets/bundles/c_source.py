@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
+from edgekit import scratch
 from edgekit.converters.micro import c_array, resolver
 from edgekit.converters.micro.names import identifier
 from edgekit.targets.bundles.archive import COMPILED, Contents
@@ -44,8 +43,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """
     source = contents.compiled or contents.model
     prefix = identifier(contents.name)
-    with tempfile.TemporaryDirectory(prefix="edgekit-c-") as made:
-        folder = Path(made)
+    with scratch.held(prefix="edgekit-c-") as folder:
         c_array.write(source, contents.name, folder)
         resolver.write(source, contents.name, folder)
         placed = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

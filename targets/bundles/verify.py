@@ -9,13 +9,13 @@ import gzip
 import hashlib
 import json
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgekit import scratch
 from edgekit.errors import BundleError, DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets import catalog
@@ -58,8 +58,8 @@ def verify(path: Path) -> Verified:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} is damaged: {error}") from error
     _check_files(path, files, listed)
-    with tempfile.TemporaryDirectory(prefix="edgekit-verify-") as folder:
-        unpacked = Path(folder) / "bundle"
+    with scratch.held(prefix="edgekit-verify-") as folder:
+        unpacked = folder / "bundle"
         for name, content in files.items():
             file = unpacked / name
             try:

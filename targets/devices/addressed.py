@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekit import scratch
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
@@ -98,8 +98,8 @@ def set_up(name: DeviceName, progress: Progress, source: Path | None = None) -> 
     :class:`DeviceError` where it cannot be had, or does not work there.
     """
     scheme = scheme_of(name.text)
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        place = _place(Path(folder), progress)
+    with scratch.held(prefix="edgekit-devices-") as folder:
+        place = _place(folder, progress)
         if scheme.connect is None or not _in_python(name):
             return (_opened(scheme, name, place),)
         with _agent(scheme.connect(name.address), place) as agent:
@@ -138,10 +138,10 @@ def remove(name: DeviceName, progress: Progress) -> str:
     if scheme.connect is None:
         message = f"edgekit keeps nothing on {name.address}"
         raise DeviceError("EK-DEVICE-055", message, "there is nothing to remove")
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with scratch.held(prefix="edgekit-devices-") as folder:
         connection = scheme.connect(name.address)
         try:
-            with _agent(connection, _place(Path(folder), progress)) as agent:
+            with _agent(connection, _place(folder, progress)) as agent:
                 return clear(agent, name)
         except DeviceError as error:
             if error.code != NO_PYTHON or name.version:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +10,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from edgekit import scratch
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets.devices import addressed, environment
@@ -47,10 +47,10 @@ def inventory(names: Sequence[str] = (), book: DeviceBook | None = None) -> tupl
         *(one.name for one in book.listed.values() if not one.members),
     )
     with (
-        tempfile.TemporaryDirectory(prefix="edgekit-devices-") as folder,
+        scratch.held(prefix="edgekit-devices-") as folder,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        paths = [Path(folder) / str(number) for number in range(len(named))]
+        paths = [folder / str(number) for number in range(len(named))]
         found = pool.map(partial(_listed, book), named, paths)
         return tuple(entry for entries in found for entry in entries)
 

@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from edgekit import scratch
 from edgekit.errors import RunnerError, StoreError
-from edgekit.process import Limits, alive, end_group, resident
+from edgekit.process import Limits, end_group, resident
 from edgekit.targets.devices.agent import machine
 from edgekit.targets.devices.culprit import Range, hull, located
 from edgekit.targets.devices.failures import (
@@ -106,21 +106,20 @@ class LocalDevice:
                 raise StoreError("EK-STORE-001", message, hint) from error
             if request["mode"] != "evaluate":
                 raise
-            folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
             within, seconds = running(request, began), self._limits.seconds
-            raise located(error, request, within, self._run, running, folder, seconds) from error
+            with scratch.held(self._folder, "search-") as folder:
+                found = located(error, request, within, self._run, running, folder, seconds)
+            raise found from error
 
     def _run(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        stem = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        asked, answered = stem.with_suffix(".json"), stem.with_suffix(".result.json")
-        try:
+        with scratch.held(self._folder) as folder:
+            asked, answered = folder / "request.json", folder / "result.json"
             asked.write_text(json.dumps(request))
+            environment = self._environment(folder)
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     self._command(request, str(asked), str(answered)),
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                     start_new_session=True,
                 )  # fmt: skip
             self._processes.add(process)
@@ -132,30 +131,23 @@ class LocalDevice:
             if not answered.exists():
                 raise crashed(process.returncode, request, self._log)
             return checked(json.loads(answered.read_text()), request)
-        finally:
-            asked.unlink(missing_ok=True)
-            answered.unlink(missing_ok=True)
 
     def open(self, request: Mapping[str, Json]) -> Session:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         command = self._command(request, "--serve")
-        session = Session(command, request, self._log, self._limits, self._environment())
+        temporary = contextlib.ExitStack()
+        environment = self._environment(temporary.enter_context(scratch.held(self._folder)))
+        try:
+            session = Session(command, request, self._log, self._limits, environment, temporary)
+        except BaseException:
+            temporary.close()
+            raise
         self._processes = {p for p in self._processes if p.poll() is None} | {session.process}
         return session
 
-    def _environment(self) -> dict[str, str]:
-        return surroundings(isolated=self._python is not None)
-
-    def _sweep(self) -> None:
-        """Remove the requests of killed processes."""
-        for path in self._folder.glob("[0-9]*-*"):
-            if alive(int(path.name.split("-")[0])):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    def _environment(self, temporary: Path) -> dict[str, str]:
+        found = surroundings(isolated=self._python is not None)
+        return {**found, "TMPDIR": str(temporary)}
 
     def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
         runtime = request["runtime"]
@@ -182,9 +174,10 @@ class Session:
 
     def __init__(
         self, command: list[str], request: Mapping[str, Json], log: Path, limits: Limits,
-        environment: Mapping[str, str],
+        environment: Mapping[str, str], temporary: contextlib.ExitStack,
     ) -> None:  # fmt: skip
         self._request, self._log, self._limits = request, log, limits
+        self._temporary = temporary
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
@@ -216,6 +209,7 @@ class Session:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
+        self._temporary.close()
 
     def _send(self, message: Mapping[str, Json]) -> None:
         pipe: IO[str] | None = self._process.stdin

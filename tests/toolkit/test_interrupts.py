@@ -262,8 +262,11 @@ def test_nothing_is_left_when_interrupted_twice(
 @pytest.mark.parametrize("seconds", [pytest.param(0.0, marks=pytest.mark.slow), 1.5])
 def test_conversion_goes_on_when_killed(
     mark: str, tmp_path: Path, models: Path, digits: Path,
-    started: list[subprocess.Popen[str]], seconds: float,
+    started: list[subprocess.Popen[str]], seconds: float, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    system = tmp_path / "system"
+    system.mkdir()
+    monkeypatch.setenv("TMPDIR", str(system))
     command = (*CONVERT, models / "keras3.keras", "--data", digits / "test.npz")
     process = start(started, *command, cwd=tmp_path)
     wait_for_stage(process, "export")
@@ -275,6 +278,10 @@ def test_conversion_goes_on_when_killed(
     done = edgekit(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_no_halves(tmp_path)
+    runs = list((tmp_path / ".edgekit" / "runs").iterdir())
+    assert [(run / "report.json").exists() for run in runs] == [True], "the killed run is gone"
+    assert not list(runs[0].glob("worker-*"))
+    assert list(system.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +109,112 @@ def _facts(content: str) -> Callable[[Path], None]:
     return lambda folder: (folder / "facts.json").write_text(content) and None
 
 
+def _flip(name: str, at: int = 3) -> Callable[[Path], None]:
+    """Change one bit of a file, and nothing else: neither its size nor its times."""
+
+    def flip(folder: Path) -> None:
+        path = folder / name
+        before, content = path.stat(), bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return flip
+
+
+def _edit(**changes: Any) -> Callable[[Path], None]:
+    """Facts as another hand would write them."""
+
+    def edit(folder: Path) -> None:
+        record = json.loads((folder / "facts.json").read_text())
+        (folder / "facts.json").write_text(json.dumps({**record, **changes}))
+
+    return edit
+
+
+def _instead(name: str, put: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """Something else in the place of a file, or of the folder."""
+
+    def replace(folder: Path) -> None:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        put(path)
+
+    return replace
+
+
+def _locked(folder: Path) -> None:
+    folder.chmod(0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _flip("inner/file.txt"),
+        _edit(facts={"made": 7}),
+        _edit(facts=None),
+        _edit(files={}),
+        _edit(files=None),
+        _edit(digest="0" * 64),
+        _edit(key={"model": "another"}),
+        _facts("[" * 100_000),
+        _facts('{"facts": ' + "9" * 5000 + "}"),
+        _instead("facts.json", lambda path: path.mkdir()),
+        _instead("inner", lambda path: path.touch()),
+        _instead("inner/file.txt", lambda path: path.symlink_to(path)),
+        _instead("", lambda path: path.touch()),
+        _instead("", lambda path: path.symlink_to(path)),
+        _instead("", lambda path: path.symlink_to(path / "nowhere")),
+        pytest.param(_locked, marks=pytest.mark.skipif(not os.geteuid(), reason="root")),
+    ],
+    ids=[
+        "a bit of a file", "a number in the facts", "facts of nothing", "no files", "null files",
+        "digest", "another key", "deep facts", "a huge number", "folder for facts",
+        "file for a folder", "loop for a file", "file for the artefact", "loop for the artefact",
+        "dangling link", "no rights",
+    ],
+)  # fmt: skip
+def test_damage_of_any_kind_is_said_and_the_artefact_made_anew(
+    store: Store, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    make = Maker()
+    path = store.obtain("stage", KEY, make).path
+    damage(path)
+    again = store.obtain("stage", KEY, make)
+    assert (make.calls, again.cached, again.facts) == (2, False, {"made": 2})
+    assert (again.path / "inner" / "file.txt").read_text() == "content"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "EK-STORE-004" in said
+    assert str(path) in said
+    assert store.obtain("stage", KEY, make).cached
+
+
+def test_file_is_read_again_only_when_it_was_touched(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit import store as module
+
+    folder = store.obtain("stage", KEY, Maker()).path
+    long_ago = time.time() - 60
+    os.utime(folder / "inner" / "file.txt", (long_ago, long_ago))
+    monkeypatch.setattr(module, "SETTLED_NS", 0)
+    read: list[Path] = []
+    monkeypatch.setattr(module, "sha256", lambda path: read.append(path) or sha256(path))
+    for _ in range(3):
+        assert store.find("stage", KEY) is not None
+    assert len(read) == 1
+    _flip("inner/file.txt")(folder)
+    assert store.find("stage", KEY) is None
+
+
+def test_facts_that_are_no_plain_json_are_found_again(store: Store) -> None:
+    """Numbers as keys, tuples and NaN come back as JSON has them, and are no damage."""
+    store.obtain("stage", KEY, lambda _: {10: "a", 9: (1, 2), "n": float("nan")})  # type: ignore[dict-item]
+    found = store.find("stage", KEY)
+    assert found is not None
+    assert (found.facts["9"], found.facts["10"]) == ([1, 2], "a")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -183,15 +291,6 @@ def test_no_artefact_is_there_and_its_rest_is_swept_when_the_maker_is_killed(sto
     assert store.find("stage", KEY) is None
     assert len(left(store)) == 1
     assert store.obtain("stage", KEY, Maker()).facts == {"made": 1}
-    assert left(store) == []
-
-
-def test_old_rest_is_swept_when_its_process_number_is_in_use_again(store: Store) -> None:
-    rest = store.root / "tmp" / f"{os.getpid()}-abc"
-    rest.mkdir(parents=True)
-    long_ago = time.time() - 7 * 24 * 3600
-    os.utime(rest, (long_ago, long_ago))
-    store.obtain("stage", KEY, Maker())
     assert left(store) == []
 
 

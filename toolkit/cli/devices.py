@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,16 +79,17 @@ def _chosen(names: tuple[str, ...]) -> list[DeviceName]:
 
 
 def _set_up(names: tuple[str, ...], wheels: Path | None, as_json: bool, quiet: bool) -> int:
+    from edgekit import scratch
     from edgekit.targets.devices import addressed, environment, inventory
 
     found: list[Entry] = []
     for name in _chosen(names):
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, progress(quiet) as to:
+        with scratch.held(prefix="edgekit-devices-") as folder, progress(quiet) as to:
             if name.address:
                 found += addressed.set_up(name, to, wheels)
                 continue
             if name.version:
-                environment.obtain(name, Path(folder), to)
+                environment.obtain(name, folder, to)
             found += inventory.inventory([name.text])
     _show(tuple(found), as_json, quiet)
     works = all(one.status is Status.PASSED for one in found)

@@ -110,7 +110,7 @@ def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
     feeds = dict(zip(work.names.inputs, work.samples, strict=True))
 
     def cost(found: ChannelPlan) -> float:
-        with tempfile.TemporaryDirectory(dir=work.requests.parent) as name:
+        with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             export_keras(shrink(model, found), folder, False, work.names)
             tflite.convert(folder / "saved_model", "int8", feeds, folder)
@@ -130,7 +130,7 @@ def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float
         "index": str(path.with_suffix(".index.npy")),
         "preprocess": {"scale": 1.0, "offset": 0.0}, "reset_state": False,
     }  # fmt: skip
-    session = LocalDevice(requests, requests.parent / "channels.log").open(request)
+    session = LocalDevice(requests, requests / "channels.log").open(request)
     try:
         session.ready()
         session.block("plan", WARMUP_SECONDS, 1)

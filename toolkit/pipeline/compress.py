@@ -139,7 +139,7 @@ class _Job:
         assert table is not None  # noqa: S101  (it is among the schemes)
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelWork(
-            table, model, self._samples, self._names, run.plan.options.trust, run.home / "requests"
+            table, model, self._samples, self._names, run.plan.options.trust, run.requests
         )
         key = self._key(model, table, recovery)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit import data
+from edgekit import data, scratch
 from edgekit.data import lint
 from edgekit.data.lint import Part, Unchecked, quantity
 from edgekit.data.split import SAMPLES
@@ -34,8 +33,8 @@ def lint_files(table: DataTable, options: Options, progress: Progress) -> Linted
     progress.stage("lint")
     with (
         writing(output),
-        tempfile.TemporaryDirectory() as folder,
-        Worker(Path(folder) / "log.txt", progress) as worker,
+        scratch.held(prefix="edgekit-lint-") as folder,
+        Worker(folder / "log.txt", progress) as worker,
     ):
         parts = _parts(table, store, worker)
         findings, unchecked = lint.arrays(parts)

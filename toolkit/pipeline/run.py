@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import platform
+import shutil
 import sys
 import time
 import uuid
@@ -13,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 import edgekit
+from edgekit import scratch
 from edgekit.device_book import device_book
+from edgekit.pipeline.outputs import Outputs
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
@@ -44,6 +47,8 @@ DISTRIBUTIONS = (
 class Run:
     """The context that stages work in. Leaving it ends every process it started.
 
+    Entering it removes what runs left that were killed: work half done, and runs without a report.
+
     ``name`` is that of its folder; ``book`` the devices that the user has named, by default those
     of the project and of the user's own file; ``tape`` records them, or plays them back.
     """
@@ -60,22 +65,29 @@ class Run:
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"
         self.store = Store(self.home / "store")
+        self.outputs = Outputs(self.home / "outputs", plan.output)
         self.versions = _versions()
         self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
         self.worker = Worker(self.log, progress, self.limits)
-        self.device = LocalDevice(self.home / "requests", self.log, self.limits)
+        # What processes are asked and answer, and their temporary files.
+        self.requests = self.home / "requests" / self.id.replace("/", "-")
+        self.device = LocalDevice(self.requests, self.log, self.limits)
         self.devices = DevicePool(
-            Workplace(self.home / "requests", self.log, self.limits, progress),
+            Workplace(self.requests, self.log, self.limits, progress),
             device_book(self.project) if book is None else book,
             tape,
         )
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
+        self._claims: list[scratch.Claim] = []
 
     def __enter__(self) -> Run:
         with writing(self.folder):
-            self.folder.mkdir(parents=True)
+            self._sweep()
+            for folder in (self.folder, self.requests):
+                folder.mkdir(parents=True)
+                self._claims.append(scratch.claim(folder))
             write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
         return self
 
@@ -84,6 +96,16 @@ class Run:
             self.devices.close()
         finally:
             self.worker.stop()
+            shutil.rmtree(self.requests, ignore_errors=True)
+            for claim in self._claims:
+                claim.release()
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left below this output folder."""
+        for folder in (self.home / "runs", self.home / "requests"):
+            scratch.sweep(folder)
+        self.store.sweep()
+        self.outputs.sweep()
 
     def about(self, plan: Plan) -> Run:
         """The same run, with its store, worker and records, concerned with another model."""

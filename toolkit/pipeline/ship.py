@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,12 +10,10 @@ import numpy as np
 
 import edgekit
 from edgekit.converters import flatbuffer
-from edgekit.errors import ProjectError
 from edgekit.evaluation.parity import open_outputs
 from edgekit.pipeline.answers import answers_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
-from edgekit.store import digest_of, sha256, write_text
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
 from edgekit.types import Candidate, Json, SavedModel, TargetResult
@@ -49,24 +46,7 @@ def _place(run: Run, candidate: Candidate) -> Candidate:
 
 def put(run: Run, source: Path, path: Path) -> None:
     """Put a file where the user sees it, unless a file of theirs is there."""
-    # One small file per path: runs at the same time lose nothing of each other's.
-    name = path.relative_to(run.plan.output).as_posix()
-    record = run.home / "outputs" / f"{digest_of(name)[:32]}.json"
-    if path.exists() and not run.plan.options.force:
-        found = sha256(path)
-        if found not in (_recorded(record), sha256(source)):
-            hint = "edgekit did not write it: move it away, or use --force"
-            raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
-    place_file(source, path)
-    write_text(record, json.dumps({"path": name, "sha256": sha256(path)}))
-
-
-def _recorded(record: Path) -> str:
-    """The digest of what an earlier run wrote there."""
-    try:
-        return str(json.loads(record.read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    run.outputs.put(source, path, run.plan.options.force)
 
 
 def bundle(

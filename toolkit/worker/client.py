@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from edgekit import scratch
 from edgekit.errors import WorkerError
 from edgekit.process import Limits, describe_exit, end_group, resident, tail
 from edgekit.types import Progress, Silent
@@ -24,8 +25,8 @@ R = TypeVar("R")
 class Worker:
     """A child process that serves calls in turn; started at the first, and again after a crash.
 
-    Its standard output and error go to ``log``. Use as a context manager: leaving ends the process
-    and whatever it started.
+    Its standard output and error go to ``log``, its temporary files into a folder beside it. Use as
+    a context manager: leaving ends the process and whatever it started, and removes that folder.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._busy = False
+        self._temporary = contextlib.ExitStack()
 
     def __enter__(self) -> Worker:
         return self
@@ -83,6 +85,7 @@ class Worker:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+        self._temporary.close()
 
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -90,7 +93,9 @@ class Worker:
         self.stop()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = multiprocessing.Pipe()
-        environment = dict(os.environ, PYTHONUNBUFFERED="1")
+        # TensorFlow's own temporary files stay where a worker is killed.
+        temporary = self._temporary.enter_context(scratch.held(self._log.parent, "worker-"))
+        environment = dict(os.environ, PYTHONUNBUFFERED="1", TMPDIR=str(temporary))
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         # Keras 3 by its own name, TensorFlow behind it: what converts to TFLite.
         environment.update(KERAS_BACKEND="tensorflow", TF_USE_LEGACY_KERAS="0")

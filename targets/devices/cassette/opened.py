@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edgekit import scratch
 from edgekit.errors import CassetteError
 from edgekit.store import place, writing
 from edgekit.targets.devices.cassette.archive import Spool, read
@@ -37,15 +37,15 @@ def tape_of(record: Path | None, replay: Path | None, folders: Mapping[str, str]
         return
     with writing(record):
         record.resolve().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="edgekit-record-") as spool:
-        recorder = Recorder(Spool(Path(spool)), Redactor(folders).of_this_host())
+    with scratch.held(prefix="edgekit-record-") as spool:
+        recorder = Recorder(Spool(spool), Redactor(folders).of_this_host())
         try:
             yield recorder
         except Exception:
             if not recorder.empty:
-                _save(recorder, Path(spool), record)
+                _save(recorder, spool, record)
             raise
-        _save(recorder, Path(spool), record)
+        _save(recorder, spool, record)
 
 
 def _save(recorder: Recorder, spool: Path, record: Path) -> None:

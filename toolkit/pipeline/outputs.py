@@ -1,0 +1,66 @@
+"""What edgekit wrote where the user sees it: one small record a path, so that runs at the same
+time lose nothing of each other's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.errors import ProjectError
+from edgekit.store import digest_of, place, sha256, sweep_parts, write_text
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files below ``root``, recorded below ``folder``."""
+
+    folder: Path
+    root: Path
+
+    def put(self, source: Path, path: Path, force: bool) -> None:
+        """Copy a file to ``path``, whole or not at all.
+
+        Raises :class:`ProjectError` where a file of the user's is there, unless it is to be forced.
+        """
+        name = path.relative_to(self.root).as_posix()
+        record = self.folder / f"{digest_of(name)[:32]}.json"
+        wanted, before = sha256(source), ""
+        if path.exists():
+            before = sha256(path)
+            if not force and before not in (*_recorded(record), wanted):
+                hint = "edgekit did not write it: move it away, or use --force"
+                raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
+        # Whatever kills this, the next run knows both files as its own.
+        write_text(record, json.dumps({"path": name, "sha256": wanted, "before": before}))
+        place(source, path)
+        write_text(record, json.dumps({"path": name, "sha256": wanted}))
+
+    def sweep(self) -> None:
+        """Remove half-written files of killed runs, and the records of files that are gone."""
+        sweep_parts(self.folder)
+        for record, path in self._written():
+            sweep_parts(path.parent, path.name)
+            if not path.exists():
+                record.unlink(missing_ok=True)
+
+    def _written(self) -> Iterator[tuple[Path, Path]]:
+        for record in tuple(self.folder.glob("*.json")):
+            try:
+                name = str(json.loads(record.read_text())["path"])
+                path = (self.root / name).resolve()
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                record.unlink(missing_ok=True)
+                continue
+            if path.is_relative_to(self.root.resolve()):
+                yield record, path
+
+
+def _recorded(record: Path) -> tuple[str, ...]:
+    """The digests of what an earlier run wrote, or was about to replace."""
+    try:
+        found = json.loads(record.read_text())
+        return tuple(str(found[key]) for key in ("sha256", "before") if found.get(key))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ()
