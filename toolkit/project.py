@@ -109,6 +109,7 @@ class ConvertTable(Table):
 
 
 class EvaluateTable(Table):
+    task: str | None = None
     metric: str | None = None
     output: str | None = None
     postprocess: str | None = None

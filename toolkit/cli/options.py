@@ -61,6 +61,16 @@ class _Metric(click.Option):
         return super().get_help_record(context)
 
 
+class _Task(click.Option):
+    """An option whose help lists the table of tasks, which is read when help is asked for."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from edgekit.evaluation.tasks import TASKS
+
+        self.help = f"{', '.join(TASKS)}. Default: what labels and outputs look like."
+        return super().get_help_record(context)
+
+
 def _pixels(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     """``96x128`` as height and width."""
     if value is None:
@@ -116,6 +126,8 @@ def compression(function: Any) -> Any:
     return applied(options, function)
 
 
+# Keys of [evaluate] that options of the same name state.
+EVALUATE = ("task", "metric", "postprocess", "group", "slices")
 # What options of other commands would add to the project.
 NOTHING: dict[str, Any] = {
     "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
@@ -198,6 +210,7 @@ def data_options() -> tuple[Any, ...]:
                      help="Height and width to bring pictures to. Default: the model's."),
         click.option("--crop", type=click.Choice(["center"]),
                      help="Keep the aspect and take the centre, instead of stretching."),
+        click.option("--task", metavar="NAME", cls=_Task),
         click.option("--metric", metavar="NAME", cls=_Metric),
     )  # fmt: skip
 
@@ -286,7 +299,7 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         if options.get(key) is not None:
             preprocess[key] = options[key]
     table["data"] = {**data, "preprocess": preprocess}
-    evaluate = {key: options.get(key) for key in ("metric", "postprocess", "group", "slices")}
+    evaluate = {key: options.get(key) for key in EVALUATE}
     given = {key: value for key, value in evaluate.items() if value}
     if given:
         table["evaluate"] = {**(table.get("evaluate") or {}), **given}

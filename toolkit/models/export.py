@@ -11,6 +11,7 @@ from typing import Any
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import graph
 from edgekit.models.inputs import Inputs, inputs_of, known_shape
+from edgekit.models.last import last_operators
 from edgekit.models.load import SECONDS, load_with_wrappers
 from edgekit.models.outputs import named, output_names
 from edgekit.models.unroll import fixed_steps, unroll
@@ -177,6 +178,7 @@ def _write(
         "inputs": [[s.name, list(s.shape), s.dtype] for s in inputs.values()],
         "outputs": [[n, outputs[n].shape.as_list(), outputs[n].dtype.name] for n in ordered],
         "batched": "evaluate" in signatures,
+        "last": last_operators(signatures["serving_default"]),
     }
 
 
@@ -227,4 +229,5 @@ def saved_model(artefact: Artefact) -> SavedModel:
         outputs=tuple(TensorSpec(n, tuple(s), d) for n, s, d in facts["outputs"]),
         batched=facts["batched"],
         parameters=facts["parameters"],
+        last=facts.get("last", {}),
     )

@@ -13,6 +13,12 @@ from edgekit.pipeline.run import Run
 from edgekit.types import Json, Model, SavedModel, TensorSpec
 
 FILE = "model.tflite"
+# Operators that move numbers, or write them in another dtype.
+PASSING = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST"})
+ACTIVATIONS = {
+    "SOFTMAX": "softmax", "LOG_SOFTMAX": "log softmax", "LOGISTIC": "sigmoid", "ARG_MAX": "argmax",
+    "TANH": "tanh", "RELU": "relu", "L2_NORMALIZATION": "unit norm",
+}  # fmt: skip
 
 
 def float_reference(run: Run, model: Model) -> SavedModel:
@@ -40,6 +46,7 @@ def float_reference(run: Run, model: Model) -> SavedModel:
         parameters=file.weights.get("FLOAT32", 0) // 4,
         runtime="litert",
         stateful=file.stateful,
+        last=last_operators(file),
     )
 
 
@@ -75,14 +82,7 @@ def ends(
 
     With ``real`` a quantized one counts as float32, for that is how runners take and give it.
     """
-    main = file.graphs[0]
-    if file.signatures:
-        names = file.signatures[0].inputs, file.signatures[0].outputs
-    else:
-        names = (
-            {main.tensors[i].name: i for i in main.inputs},
-            {main.tensors[i].name: i for i in main.outputs},
-        )
+    main, names = file.graphs[0], _names(file)
 
     def specs(rows: Mapping[str, int]) -> tuple[TensorSpec, ...]:
         tensors = {name: main.tensors[index] for name, index in rows.items()}
@@ -96,6 +96,29 @@ def ends(
         )
 
     return specs(names[0]), specs(names[1])
+
+
+def last_operators(file: TFLiteFile) -> Mapping[str, str]:
+    """The activation that each output ends in, by name; empty where it is none."""
+    writers = {index: node for node in file.graphs[0].nodes for index in node.outputs}
+    found = {}
+    for name, index in _names(file)[1].items():
+        node = writers.get(index)
+        while node is not None and node.operator in PASSING:
+            node = writers.get(node.inputs[0])
+        found[name] = ACTIVATIONS.get(node.operator, "") if node else ""
+    return found
+
+
+def _names(file: TFLiteFile) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Inputs and outputs by name, each with the number of its tensor."""
+    if file.signatures:
+        return file.signatures[0].inputs, file.signatures[0].outputs
+    main = file.graphs[0]
+    return (
+        {main.tensors[i].name: i for i in main.inputs},
+        {main.tensors[i].name: i for i in main.outputs},
+    )
 
 
 def _shape(sizes: tuple[int, ...]) -> tuple[int | None, ...]:

@@ -11,6 +11,7 @@ from edgekit.converters.precisions import PRECISIONS
 from edgekit.data import check_data_file
 from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
+from edgekit.evaluation.tasks import TASKS
 from edgekit.gate import Rules
 from edgekit.models.source import identify
 from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
@@ -73,6 +74,7 @@ class Plan:
                 raise project.unknown("precision", target.precision, PRECISIONS)
         precisions = tuple(dict.fromkeys(_precisions(project)))
         _check_recovery(project, options, precisions)
+        _check_task(project)
         _check_metric(project)
         source = project.model.source
         model = None
@@ -174,6 +176,19 @@ def _targets(project: Project) -> Mapping[str, TargetTable]:
             f"name one with --target: {', '.join(catalog.names())}",
         )  # fmt: skip
     return {host: TargetTable()}
+
+
+def _check_task(project: Project) -> None:
+    name, metric = project.evaluate.task, project.evaluate.metric
+    if name is None:
+        return
+    if name not in TASKS:
+        raise project.unknown("task", name, TASKS)
+    found = metrics.find(metric, project.root) if metric and metrics.is_known(metric) else None
+    if found is not None and found.reads not in TASKS[name].reads:
+        message = f"{metric} is no metric of {name}"
+        hint = f"metrics of {name}: {', '.join(TASKS[name].metrics)}"
+        raise ProjectError("EK-PROJECT-043", message, hint)
 
 
 def _check_metric(project: Project) -> None:

@@ -197,6 +197,7 @@ class Run:
     def _settings(self, items: Items) -> Mapping[str, Json]:
         options, project = self.plan.options, self.project
         return {
+            "task": items.task.facts if items.task else None,
             "metric": items.metric.name,
             "direction": items.metric.direction,
             "bounded": items.metric.bounded,

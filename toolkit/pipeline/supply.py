@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from edgekit import data
 from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
-from edgekit.evaluation import metrics
+from edgekit.evaluation import metrics, tasks
 from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Preprocess, SavedModel, TensorSpec
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 Index = npt.NDArray[np.int64]
 FEWEST = 2
+# The metric of a run that judges nothing.
+UNJUDGED = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Items:
     ``inputs`` are raw ``.npy`` files by input name, ``index`` the items of them that are judged
     (also on disk, at ``index_path``), ``labels`` theirs. ``columns`` are the judged items' slices
     by name and ``groups`` the group that each belongs to, where the project names them; ``names``
-    is what the items are called, where they are files. ``representative`` are preprocessed ``.npy``
+    is what the items are called, where they are files, and ``task`` what the model is for, except
+    where a function of the user's judges it. ``representative`` are preprocessed ``.npy``
     files by input name, of the items ``representative_index`` of ``representative_source``.
     """
 
@@ -55,6 +57,7 @@ class Items:
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     groups: npt.NDArray[Any] | None = None
     names: npt.NDArray[Any] | None = None
+    task: tasks.Detected | None = None
 
 
 def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
@@ -71,10 +74,13 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         if judged and plan.options.evaluate:
             if labelled or judged.labels:
                 labels = judged.open_labels()
-                _check_classes(run, judged, labels, reference)
             beside = judged.columns(project.evaluate.slices)
             if project.evaluate.group is not None:
                 groups = judged.columns([project.evaluate.group])[project.evaluate.group]
+        look = _look(run, reference, labels)
+        task = _task(run, labels, look)
+        if judged and task is not None and look is not None:
+            _check_classes(run, judged, task.task, look)
         index, chosen, source = _choose(run, judged, labels, groups, reference.inputs)
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
@@ -83,14 +89,14 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
         preprocess = _as_decoded(preprocess, judged)
-    metric = _metric(run, labels)
     return Items(
         inputs=inputs,
         index=index,
         index_path=index_path,
         labels=labels[index] if labels is not None else None,
         digest=judged.digest if judged else "",
-        metric=metric,
+        metric=_metric(run, task),
+        task=task,
         preprocess=preprocess,
         class_names=_class_names(run) or (judged.class_names if judged else ()),
         representative=files,
@@ -149,19 +155,51 @@ def _class_names(run: Run) -> tuple[str, ...]:
     return data.read_labels(run.project.data.labels, run.project.root)
 
 
-def _check_classes(
-    run: Run, dataset: data.Dataset, labels: npt.NDArray[Any], reference: SavedModel
-) -> None:
-    """Refuse class numbers that are floats, or that may not be the model's. Raises DataError."""
-    sizes = {math.prod(size or 1 for size in spec.shape[1:]) for spec in reference.outputs}
-    outputs = sizes.pop()
-    if sizes or outputs == 1 or not _of_classes(run):
+def _look(run: Run, reference: SavedModel, labels: npt.NDArray[Any] | None) -> tasks.Look | None:
+    """Labels beside the output that the metric is taken on, where that is known beforehand."""
+    table, outputs = run.project.evaluate, {spec.name: spec for spec in reference.outputs}
+    name = table.output or (next(iter(outputs)) if len(outputs) == 1 else None)
+    if table.postprocess is not None or name not in outputs:
+        return None
+    return tasks.Look(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
+
+
+def _task(
+    run: Run, labels: npt.NDArray[Any] | None, look: tasks.Look | None
+) -> tasks.Detected | None:
+    """What the model is for: as named, as the metric says, or as labels and output look.
+
+    Raises :class:`DataError` where they look like no task.
+    """
+    table = run.project.evaluate
+    if table.task is not None:
+        return tasks.Detected(tasks.TASKS[table.task], "it is named so")
+    if table.metric is not None:
+        return tasks.of_metric(_found(run, table.metric), look)
+    if labels is None:
+        return None
+    return tasks.detect(look) if look is not None else tasks.of_labels(labels)
+
+
+def _metric(run: Run, task: tasks.Detected | None) -> metrics.Metric:
+    """The metric that is named, or the task's own; any where nothing is judged."""
+    named = run.project.evaluate.metric
+    if named is not None:
+        return _found(run, named)
+    return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
+
+
+def _found(run: Run, name: str) -> metrics.Metric:
+    metric = metrics.find(name, run.project.root)
+    assert metric is not None  # noqa: S101  (the plan has checked it)
+    return metric
+
+
+def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
+    """Refuse classes that may not be the model's. Raises :class:`DataError`."""
+    outputs = look.width
+    if "classes" not in task.reads or outputs == 1:
         return
-    single = labels.size == len(labels)
-    if single and labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()):
-        message = f"{dataset.source}: the labels are whole numbers of dtype {labels.dtype}"
-        hint = f"the model gives {outputs} values per item: save class numbers as integers"
-        raise DataError("EK-DATA-012", message, hint)
     if dataset.class_names and not _class_names(run) and len(dataset.class_names) != outputs:
         message = (
             f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
@@ -169,13 +207,6 @@ def _check_classes(
         )
         hint = "name all the classes, in the order of the outputs: [data] labels = FILE or a list"
         raise DataError("EK-DATA-018", message, hint)
-
-
-def _of_classes(run: Run) -> bool:
-    """Whether the metric takes the outputs as they are for scores of classes."""
-    table = run.project.evaluate
-    found = metrics.find(table.metric, run.project.root) if table.metric else None
-    return table.postprocess is None and (found is None or found.reads == "classes")
 
 
 def _choose(
@@ -283,12 +314,3 @@ def _keep_index(run: Run, index: Index) -> Path:
 
     key = {"sha256": hashlib.sha256(index.tobytes()).hexdigest()}
     return run.store.obtain("index", key, make).path / "index.npy"
-
-
-def _metric(run: Run, labels: npt.NDArray[Any] | None) -> metrics.Metric:
-    name = run.project.evaluate.metric
-    if name is None:
-        name = metrics.default_for(labels) if labels is not None else "accuracy"
-    metric = metrics.find(name, run.project.root)
-    assert metric is not None  # noqa: S101  (the plan has checked it)
-    return metric

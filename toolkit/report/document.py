@@ -183,6 +183,7 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
         inputs=_specs(document["inputs"]), outputs=_specs(document["outputs"]),
         batched=document["batched"], parameters=document["parameters"],
         runtime=document.get("runtime", "tensorflow"), stateful=document.get("stateful", False),
+        last=document.get("last", {}),
     )  # fmt: skip
 
 

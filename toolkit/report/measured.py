@@ -45,6 +45,7 @@ def evaluated(done: Evaluated) -> Iterator[object]:
     """The models with their metric, each class or slice, what is confused, and the worst items."""
     yield drawn(_headings(done.settings), (Row(_model_cells(one, done.settings), _style(one))
                                            for one in done.models))  # fmt: skip
+    yield words.task(done.settings)
     yield from _sliced(done)
     yield from _lines(done)
 
@@ -118,6 +119,7 @@ def compared(done: Compared) -> Iterator[object]:
         for one in done.models
     )
     yield drawn(headings, rows)
+    yield words.task(done.settings)
     yield "\n".join(_differences(done))
     for contrast in done.contrasts:
         if contrast.layers is not None:

@@ -170,6 +170,8 @@ def device_lines(target: TargetResult) -> Iterator[str]:
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """What to say below the table: lines and their style."""
+    if said := words.task(report.settings):
+        yield said, "dim"
     if report.compression:
         for line in compression_lines(report):
             yield line, ""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.types import Measurement
+from edgekit.types import Json, Measurement
 
 NONE = "–"
 # Before a latency that is an estimate.
 ESTIMATE = "~"
+
+
+def task(settings: Mapping[str, Json]) -> str:
+    """What the model was judged as, and why; empty where a function of the user's judged it."""
+    found = settings.get("task")
+    return f"task: {found['name']}, because {found['reason']}" if found else ""
 
 
 def path(full: Path) -> str:

@@ -42,7 +42,8 @@ class SavedModel:
     """What candidates are made of, and judged by: an exported SavedModel, or a float ``.tflite``.
 
     A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
-    ``runtime`` is what runs it.
+    ``runtime`` is what runs it. ``last`` is the activation that each output ends in, by name:
+    ``softmax``, ``sigmoid``, ``argmax``, ``unit norm`` …, empty where it is none.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class SavedModel:
     parameters: int
     runtime: Literal["tensorflow", "litert"] = "tensorflow"
     stateful: bool = False
+    last: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_tflite(self) -> bool:

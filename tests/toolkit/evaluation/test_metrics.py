@@ -25,7 +25,6 @@ from sklearn.metrics import (
 from edgekit.errors import DataError, RunnerError
 from edgekit.evaluation.metrics import (
     METRICS,
-    default_for,
     drop,
     find,
     is_known,
@@ -458,13 +457,6 @@ def test_calibration_error_is_not_proven_when_the_model_is_calibrated() -> None:
     overconfident = measure(METRICS["calibration_error"], labels, shares**3)
     assert overconfident.low is not None
     assert overconfident.low > 0.05
-
-
-@pytest.mark.parametrize(
-    ("dtype", "expected"), [(np.int64, "accuracy"), (np.uint8, "accuracy"), (np.float32, "mse")]
-)
-def test_default_metric_follows_the_labels(dtype: type, expected: str) -> None:
-    assert default_for(np.zeros(3, dtype)) == expected
 
 
 @pytest.mark.parametrize(

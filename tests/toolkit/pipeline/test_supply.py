@@ -109,11 +109,19 @@ def test_column_that_is_not_there_is_refused_by_name(supplied: Supplied) -> None
     assert "camera" in refused.value.hint
 
 
-def test_class_numbers_are_refused_as_floats(supplied: Supplied, tmp_path: Path) -> None:
+def test_class_numbers_may_be_floats(supplied: Supplied, tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", x=np.ones((6, 4), np.float32), y=np.arange(6.0) % 2)
-    with pytest.raises(DataError, match="whole numbers of dtype float64") as refused:
-        supplied({"evaluate": "f.npz"}, {})
-    assert refused.value.code == "EK-DATA-012"
+    items = supplied({"evaluate": "f.npz"}, {})
+    assert items.metric.name == "accuracy"
+
+
+def test_task_of_a_project_goes_before_what_labels_look_like(supplied: Supplied) -> None:
+    assert supplied().task.facts == {
+        "name": "classification",
+        "reason": "labels are class numbers 0 to 1, and the model gives 4 values per item",
+    }
+    items = supplied(evaluate={"task": "regression", "slices": ["camera", "clip"]})
+    assert items.metric.name == "mse"
 
 
 def test_classes_are_refused_when_fewer_than_the_models_outputs(

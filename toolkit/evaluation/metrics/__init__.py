@@ -5,7 +5,7 @@ from .details import ClassDetail, ConfusedPair, Details, details
 from .measurement import drop, measure, value
 from .metric import Metric
 from .preparation import group_labels, prepared
-from .table import METRICS, default_for, find, is_known
+from .table import METRICS, find, is_known
 
 __all__ = [
     "METRICS",
@@ -13,7 +13,6 @@ __all__ = [
     "ConfusedPair",
     "Details",
     "Metric",
-    "default_for",
     "details",
     "drop",
     "find",

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgekit.usercode import is_reference
 
 from . import classification, ranking, reconstruction, regression
-from .metric import Array, Metric
+from .metric import Metric
 from .user import user_metric
 
 
@@ -80,8 +80,3 @@ def is_known(name: str) -> bool:
 def _top_of_name(name: str) -> Metric | None:
     found = re.fullmatch(r"top_([1-9]\d{0,5})", name)
     return _top(int(found[1])) if found else None
-
-
-def default_for(labels: Array) -> str:
-    """Accuracy for integer labels, mean squared error for float targets."""
-    return "accuracy" if labels.dtype.kind in "iub" else "mse"

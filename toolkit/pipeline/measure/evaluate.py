@@ -146,6 +146,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
     """What the figures depend on besides models and devices."""
     options = run.plan.options
     return {
+        "task": items.task.facts if items.task else None,
         "metric": items.metric.name,
         "direction": items.metric.direction,
         "bounded": items.metric.bounded,

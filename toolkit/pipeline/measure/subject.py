@@ -12,7 +12,7 @@ from typing import Protocol
 from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, ModelError
 from edgekit.models.tflite import content
-from edgekit.pipeline.float_file import FILE, ends
+from edgekit.pipeline.float_file import FILE, ends, last_operators
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
@@ -105,6 +105,7 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
     return SavedModel(
         path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
         outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
+        last=last_operators(file),
     )  # fmt: skip
 
 

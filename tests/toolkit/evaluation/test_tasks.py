@@ -1,0 +1,76 @@
+"""Which task labels and outputs look like, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgekit.errors import DataError
+from edgekit.evaluation.metrics import METRICS
+from edgekit.evaluation.tasks import TASKS, Look, detect, of_metric
+from edgekit.types import TensorSpec
+
+RNG = np.random.default_rng(0)
+CLASSES = RNG.integers(0, 4, 40)
+ONE_HOT = np.eye(4, dtype=np.float32)[CLASSES]
+
+
+def look(
+    labels: npt.NDArray[Any], *sizes: int | None, last: str = "", dtype: str = "float32",
+    inputs: tuple[int, ...] = (8, 8, 1),
+) -> Look:  # fmt: skip
+    taken = (TensorSpec("image", (None, *inputs), "float32"),)
+    return Look(labels, TensorSpec("output_0", (None, *sizes), dtype), last, taken)
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "reason"),
+    [
+        (look(CLASSES, 4, last="softmax"), "classification",
+         "labels are class numbers 0 to 3, and the model gives 4 values per item (softmax)"),
+        (look(CLASSES.astype(np.float32), 1, 1, 4), "classification", "class numbers 0 to 3"),
+        (look(CLASSES % 2, 1, last="sigmoid"), "classification", "labels are 0 or 1"),
+        (look((CLASSES % 2).astype(np.float32)[:, None], 1), "classification", "labels are 0 or 1"),
+        (look(ONE_HOT, 4), "classification", "labels are one-hot rows of 4"),
+        (look(ONE_HOT.astype(np.uint8), 4), "classification", "labels are one-hot rows of 4"),
+        (look(0.9 * ONE_HOT + 0.025, 4), "classification", "one-hot rows, smoothed, of 4"),
+        (look(CLASSES, 1), "regression", "labels are numbers (int64), one for each value"),
+        (look(RNG.random(40), 1), "regression", "labels are numbers (float64)"),
+        (look(RNG.random((40, 1)), 1), "regression", "labels are numbers (float64)"),
+        (look(RNG.random((40, 4)), 4), "regression", "labels are numbers"),
+        (look(RNG.dirichlet(np.ones(4), 40), 4), "regression", "labels are numbers"),
+        (look(CLASSES % 2, 8, 8, 1), "anomaly", "the output has the size of the input 'image'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_task_is_told_by_labels_and_output(given: Look, task: str, reason: str) -> None:
+    found = detect(given)
+    assert found.task is TASKS[task]
+    assert reason in found.reason
+
+
+def test_labels_that_fit_nothing_are_refused_with_what_both_look_like() -> None:
+    with pytest.raises(DataError) as caught:
+        detect(look(RNG.random((40, 5)), 4))
+    assert caught.value.code == "EK-DATA-012"
+    assert "labels are float64 [N, 5] from 0." in caught.value.message
+    assert "the output is float32 [N, 4]" in caught.value.message
+    assert "--task" in caught.value.hint
+
+
+def test_named_metric_says_the_task_unless_labels_do() -> None:
+    found = of_metric(METRICS["mae"], look(RNG.random((40, 5)), 4))
+    assert found is not None
+    assert (found.task.name, found.reason) == ("regression", "the metric is mae")
+    found = of_metric(METRICS["f1"], look(ONE_HOT, 4))
+    assert found is not None
+    assert "one-hot" in found.reason
+
+
+def test_every_task_has_its_metrics() -> None:
+    for task in TASKS.values():
+        assert METRICS[task.metric].reads in task.reads
+        assert all(METRICS[name].reads in task.reads for name in task.beside)

@@ -1,0 +1,88 @@
+"""What a task is told by: the labels, and an output's shape, dtype and last activation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.types import TensorSpec
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Labels ``[n, ...]``, and one output as the model states it: shape ``[batch, ...]``.
+
+    ``last`` is the output's last activation where it is known (``softmax``, ``sigmoid``,
+    ``argmax``, ``unit norm`` …), ``inputs`` are the model's.
+    """
+
+    labels: Array | None
+    output: TensorSpec
+    last: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """The output's shape per item."""
+        return self.output.shape[1:]
+
+    @property
+    def width(self) -> int:
+        """How many values the output has per item; a free dimension counts as one."""
+        return math.prod(size or 1 for size in self.sizes)
+
+    @property
+    def integers(self) -> bool:
+        """Whether the output is of integers that stand for themselves."""
+        return np.dtype(self.output.dtype).kind in "iu" or self.last == "argmax"
+
+    @cached_property
+    def per_item(self) -> Array:
+        """The labels ``[n, values]``."""
+        assert self.labels is not None  # noqa: S101  (asked of labelled items only)
+        return np.asarray(self.labels).reshape(len(self.labels), -1)
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every label is a whole number."""
+        labels = self.per_item
+        return labels.dtype.kind in "iub" or bool((np.rint(labels) == labels).all())
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether there is one label per item."""
+        return self.labels is not None and self.per_item.shape[1] == 1
+
+    @cached_property
+    def binary(self) -> bool:
+        """Whether every label is 0 or 1."""
+        labels = self.per_item
+        return self.whole and bool(((labels == 0) | (labels == 1)).all())
+
+    @property
+    def ends(self) -> str:
+        """The last activation in brackets, for a sentence."""
+        return f" ({self.last})" if self.last else ""
+
+    def __str__(self) -> str:
+        given = "none"
+        if self.labels is not None:
+            low, high = self.per_item.min(), self.per_item.max()
+            given = (
+                f"{self.labels.dtype} {shown(self.labels.shape[1:])} from {low:.4g} to {high:.4g}"
+            )
+        return (
+            f"labels are {given}; the output is {self.output.dtype} {shown(self.sizes)}{self.ends}"
+        )
+
+
+def shown(sizes: tuple[int | None, ...]) -> str:
+    """A shape per item, items first."""
+    return "[" + ", ".join(["N", *("?" if size is None else str(size) for size in sizes)]) + "]"

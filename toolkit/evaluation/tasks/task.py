@@ -1,0 +1,38 @@
+"""What a task is: how it is told, its metric, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgekit.evaluation.metrics import METRICS
+from edgekit.evaluation.metrics.metric import Reads
+
+from .look import Look
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the table.
+
+    ``fits`` gives the reason in words where labels and an output look like the task, else nothing.
+    ``metric`` is the one that is judged by where none is named, ``beside`` those that are shown
+    with it, ``reads`` the kinds of metrics that the task has. ``labels``, ``outputs``, ``worst``
+    and ``golden`` say in words what the labels and outputs look like, which items count as the
+    worst, and how far golden outputs may lie apart: they are the documentation's.
+    """
+
+    name: str
+    labels: str
+    outputs: str
+    metric: str
+    reads: tuple[Reads, ...]
+    worst: str
+    golden: str
+    fits: Callable[[Look], str | None]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics that the task has."""
+        return tuple(name for name, one in METRICS.items() if one.reads in self.reads)

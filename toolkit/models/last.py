@@ -1,0 +1,67 @@
+"""What a traced function computes last for each output: its activation. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Operators that move numbers, and change none.
+PASSING = frozenset(
+    {"Identity", "IdentityN", "Reshape", "Cast", "Squeeze", "ExpandDims", "StopGradient"}
+)
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+ACTIVATIONS = {
+    "Softmax": "softmax", "LogSoftmax": "log softmax", "Sigmoid": "sigmoid", "ArgMax": "argmax",
+    "Tanh": "tanh", "Relu": "relu",
+}  # fmt: skip
+SCALED = frozenset({"Mul", "RealDiv"})
+NORMS = frozenset({"Rsqrt", "Sqrt", "Maximum", "Sum"})
+DEEPEST = 64
+
+
+def last_operators(function: Any) -> dict[str, str]:
+    """The last operator by output of a concrete function; empty for one that is no activation.
+
+    ``unit norm`` is what :func:`tf.math.l2_normalize` computes.
+    """
+    graph = function.graph.as_graph_def()
+    functions = {one.signature.name: one for one in graph.library.function}
+    nodes = {node.name: node for node in graph.node}
+    return {
+        name: _last(nodes, functions, tensor.op.name, tensor.value_index)
+        for name, tensor in function.structured_outputs.items()
+    }
+
+
+def _last(nodes: Mapping[str, Any], functions: Mapping[str, Any], name: str, index: int) -> str:
+    for _ in range(DEEPEST):
+        node = nodes.get(name)
+        if node is None:
+            return ""
+        if node.op in CALLS:
+            called = functions[node.attr["f"].func.name]
+            output = called.signature.output_arg[index].name
+            nodes = {one.name: one for one in called.node_def}
+            name, index = _tensor(called.ret[output])
+        elif node.op in PASSING and node.input:
+            name, index = _tensor(node.input[index if node.op == "IdentityN" else 0])
+        elif node.op in SCALED and _is_norm(nodes, node):
+            return "unit norm"
+        else:
+            return ACTIVATIONS.get(node.op, "")
+    return ""
+
+
+def _is_norm(nodes: Mapping[str, Any], node: Any) -> bool:
+    """Whether a factor of a product is one over a root of a sum of squares."""
+    name, seen = _tensor(node.input[1])[0], set()
+    while (one := nodes.get(name)) is not None and one.op in NORMS and one.input:
+        seen.add(one.op)
+        name = _tensor(one.input[0])[0]
+    return bool(seen & {"Rsqrt", "Sqrt"}) and "Sum" in seen
+
+
+def _tensor(reference: str) -> tuple[str, int]:
+    """A node and the number of its output: ``node:1`` in graphs, ``node:output:1`` in functions."""
+    name, *rest = reference.lstrip("^").split(":")
+    return name, int(rest[-1]) if rest and rest[-1].isdecimal() else 0
