@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,21 @@ from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import Asked, BenchJob, BenchOptions
-from edgekit.project import FILE, DataTable, Project, TargetTable
+from edgekit.project import FILE, DataTable, Goal, Project, TargetTable
 from edgekit.report import benched, read, write
 from edgekit.report.measured import draw_worst
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
-from edgekit.types import BenchReport, Compared, Evaluated, Progress, Report, Silent
+from edgekit.types import (
+    BenchReport,
+    Candidate,
+    Compared,
+    Evaluated,
+    Json,
+    Progress,
+    Report,
+    Silent,
+)
 
 __all__ = [
     "Asked", "BenchJob", "BenchOptions", "BenchReport", "Compared", "Evaluated", "Linted",
@@ -145,47 +154,100 @@ def check(
 ) -> Report:
     """Judge a finished run again: by these limits, else the project's, else the run's own.
 
-    ``precisions`` and ``targets`` narrow. Raises :class:`ProjectError` where the report is none,
-    or holds no such precision or target.
+    ``precisions`` and ``targets`` narrow: they choose among the checks, whose limits stay. What the
+    run did not try is unavailable. Raises :class:`ProjectError` where the report is none, or holds
+    no such precision or target.
     """
     report = read(path)
+    by_project = project is not None and bool(project.targets)
     tables = _tables(report, project)
+    stated = by_project or _stated(report.settings)
     _known("precision", precisions, [c.precision for c in report.candidates])
     _known("target", targets, list(tables))
-    kept = tuple(
-        c for c in report.candidates
-        if not precisions
-        or c.precision in precisions
-        or (c.recovery and c.recovery.stands_for in precisions)
-    )  # fmt: skip
+    kept = tuple(c for c in report.candidates if not precisions or _is_one_of(c, precisions))
     tables = {name: table for name, table in tables.items() if not targets or name in targets}
+    if stated and precisions:
+        tables = _shipping(tables, report.candidates, kept)
+    settings = report.settings
+    if by_project:
+        tables = {name: _with_limits(table, settings) for name, table in tables.items()}
+    else:
+        max_drop = settings["max_drop"] if max_drop is None else max_drop
+        max_size = settings["max_size"] if max_size is None else max_size
     rules = Rules(
-        metric=str(report.settings["metric"]),
-        bounded=bool(report.settings["bounded"]),
-        higher_is_better=report.settings["direction"] == "higher",
-        max_drop=max_drop if max_drop is not None else report.settings["max_drop"],
-        max_size=max_size if max_size is not None else report.settings["max_size"],
+        metric=str(settings["metric"]),
+        bounded=bool(settings["bounded"]),
+        higher_is_better=settings["direction"] == "higher",
+        max_drop=max_drop,
+        max_size=max_size,
     )
-    every = (bool(precisions) or bool(report.settings["all_precisions_count"])) and not targets
+    every = bool(report.settings["all_precisions_count"]) or (bool(precisions) and not targets)
     made = {target.id: target for target in report.targets}
     compiled = {name: target.compiled for name, target in made.items()}
     on_device = {name: target.on_device for name, target in made.items()}
     judged, results, verdict = gate.decide(
-        kept, report.reference_evaluation, tables, rules, every, compiled, on_device
-    )
+        kept, report.reference_evaluation, tables, rules, every and not stated, compiled, on_device,
+        set(made),
+    )  # fmt: skip
     results = tuple(
         replace(r, bundle=made[r.id].bundle, npu=made[r.id].npu)
-        if r.candidate and r.id in made
+        if r.candidate and r.id in made and made[r.id].candidate == r.candidate
         else r
         for r in results
     )
-    return replace(report, candidates=judged, targets=results, verdict=verdict)
+    return replace(report, candidates=judged, targets=results, verdict=gate.as_evidence(verdict))
+
+
+def _is_one_of(candidate: Candidate, precisions: tuple[str, ...]) -> bool:
+    """Whether a candidate has one of these precisions, or stands in for one that has."""
+    recovered = candidate.recovery.stands_for if candidate.recovery else None
+    return candidate.precision in precisions or recovered in precisions
 
 
 def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
     if project is not None and project.targets:
         return dict(project.targets)
     return {name: _table(dumped) for name, dumped in report.settings["targets"].items()}
+
+
+def _stated(settings: Mapping[str, Json]) -> bool:
+    """Whether the run's targets were somebody's choice, not this host by default."""
+    if "targets_stated" in settings:
+        return bool(settings["targets_stated"])
+    return any(table != {"budgets": {}} for table in settings["targets"].values())
+
+
+def _shipping(
+    tables: Mapping[str, TargetTable], every: Sequence[Candidate], kept: Sequence[Candidate]
+) -> dict[str, TargetTable]:
+    """The targets that may ship one of the candidates kept, and those that may ship none at all.
+
+    Raises :class:`ProjectError` where nothing is left to judge.
+    """
+
+    def takes(name: str, among: Sequence[Candidate]) -> bool:
+        return any(gate.may_ship(name, tables[name], one) for one in among)
+
+    found = {n: table for n, table in tables.items() if takes(n, kept) or not takes(n, every)}
+    if not found:
+        wanted = ", ".join(dict.fromkeys(one.id for one in kept))
+        message = f"no target of the report ships {wanted}"
+        ships = "; ".join(f"{name} {table.precision}" for name, table in tables.items())
+        raise ProjectError("EK-REPORT-004", message, f"they ship: {ships}")
+    return found
+
+
+def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTable:
+    """A project's table with the limits that the run was given, where it says no other."""
+    budgets, max_drop, max_size = table.budgets, settings["max_drop"], settings["max_size"]
+    changed: dict[str, object] = {}
+    goal = budgets.goal or Goal()
+    if max_drop is not None and goal.max_degradation is goal.percent_max_degradation is None:
+        name = "accuracy" if budgets.accuracy else "metric"
+        changed[name] = goal.model_copy(update={"max_degradation": max_drop})
+    if max_size is not None and budgets.size is None:
+        changed["size"] = max_size
+    return table.model_copy(update={"budgets": budgets.model_copy(update=changed)})
 
 
 def _table(dumped: dict[str, object]) -> TargetTable:

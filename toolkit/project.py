@@ -15,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from edgekit.errors import ProjectError, did_you_mean
@@ -144,6 +145,12 @@ class Budgets(Table):
     latency: LatencyGoal | None = None
     arena: Size | None = None
 
+    @model_validator(mode="after")
+    def _has_one_goal(self) -> Budgets:
+        if self.accuracy is not None and self.metric is not None:
+            raise ValueError("accuracy and metric are one budget: state one of the two")
+        return self
+
     @property
     def goal(self) -> Goal | None:
         """What the run's metric must reach; ``accuracy`` and ``metric`` are one budget."""
@@ -153,6 +160,7 @@ class Budgets(Table):
 class TargetTable(Table):
     precision: str | None = None
     device: str | None = None
+    any_device: bool = False
     budgets: Budgets = Budgets()
 
 

@@ -45,7 +45,11 @@ class Npu:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of device: what it is, the runtimes it may meet, how files and bundles are made."""
+    """A kind of device: what it is, the runtimes it may meet, how files and bundles are made.
+
+    ``processors`` are those of a microcontroller, as firmware names them. ``boards`` are what the
+    name of its board begins with, where a target is of one kind of board only.
+    """
 
     id: str
     title: str
@@ -56,6 +60,8 @@ class Target:
     notes: tuple[str, ...]
     npu: Npu | None = None
     conversion: Conversion = field(default_factory=Conversion)
+    processors: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -91,6 +97,8 @@ def parse(name: str, table: dict[str, Any]) -> Target:
         notes=tuple(table.get("notes", ())),
         npu=Npu(**table["npu"]) if "npu" in table else None,
         conversion=_conversion(table.get("conversion", {})),
+        processors=tuple(table.get("processors", ())),
+        boards=tuple(table.get("boards", ())),
     )
 
 

@@ -43,6 +43,9 @@ def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet
         here = "  (this host)" if one.id == catalog.host() else ""
         click.echo(f"{one.id:<{width}}  {one.title}; {runtimes}{here}")
         if action == "show":
+            from edgekit.gate.machine import described
+
+            click.echo(f"{'':<{width}}  machine: {described(one)}")
             for runtime in one.runtimes:
                 if runtime.note:
                     click.echo(f"{'':<{width}}  {runtime.name}: {runtime.note}")

@@ -71,6 +71,18 @@ def check_all(
     candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
 ) -> Iterator[CheckResult]:
     """Every check of a candidate for a target (or for none)."""
+    yield from check_file(candidate, reference, budgets, rules, place)
+    if candidate.problem:
+        return
+    yield from _check_latency(candidate, budgets, place)
+    if budgets.arena is not None:
+        yield _check_arena(candidate, budgets.arena, place)
+
+
+def check_file(
+    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+) -> Iterator[CheckResult]:
+    """The checks of what a candidate is wherever it runs: its file, its metric and its size."""
     if candidate.problem:
         yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
         return
@@ -78,9 +90,6 @@ def check_all(
     size = rules.max_size if rules.max_size is not None else budgets.size
     if size is not None:
         yield _check_size(candidate, size, place)
-    yield from _check_latency(candidate, budgets, place)
-    if budgets.arena is not None:
-        yield _check_arena(candidate, budgets.arena, place)
 
 
 def check_goal(
@@ -115,20 +124,21 @@ def check_goal(
 
 
 def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
+    goal, stated = goal or Goal(), False
     if rules.max_drop is not None:
+        stated = True
         yield Limit(rules.max_drop)
-        return
-    stated = False
-    if goal is not None:
+    else:
         if goal.max_degradation is not None:
             stated = True
             yield Limit(goal.max_degradation)
         if goal.percent_max_degradation is not None:
             stated = True
             yield Limit(goal.percent_max_degradation, percent=True)
-        if goal.min_improvement is not None:
-            stated = True
-            yield Limit(-goal.min_improvement)
+    # The command line's drop goes before the file's, not before what the file wants gained.
+    if goal.min_improvement is not None:
+        stated = True
+        yield Limit(-goal.min_improvement)
     if not stated:
         yield rules.default()
 

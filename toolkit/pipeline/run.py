@@ -204,6 +204,7 @@ class Run:
             "max_drop": options.max_drop,
             "max_size": options.max_size,
             "all_precisions_count": self.plan.all_precisions_count,
+            "targets_stated": bool(project.targets),
             "precisions": list(self.plan.precisions),
             "preprocess": items.preprocess.facts,
             "items": {

@@ -216,7 +216,8 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         float_operators=tuple(document["float_operators"]),
         minimum_runtime=_read_runtime_need(document["minimum_runtime"]),
         problem=document["problem"], problem_status=Status(document["problem_status"]),
-        status=Status(document["status"]), evaluation=evaluation_from(document),
+        status=Status(document["status"]), failed=tuple(document.get("failed", ())),
+        evaluation=evaluation_from(document),
         recovery=_read_recovery(document["recovery"]),
     )  # fmt: skip
 

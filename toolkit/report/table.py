@@ -65,7 +65,7 @@ def rows(report: Report) -> Iterator[Row]:
                 ),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
-                (mark, _stand_in(report, candidate.id)),
+                (mark, _stand_in(report, candidate.id) or ", ".join(candidate.failed)),
             ),
             style,
         )
@@ -202,13 +202,21 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         yield f"{advice.severity} {advice.code}: {advice.message}", "dim"
         if advice.fix:
             yield f"  {advice.fix}", "dim"
-    telling = [c for c in report.verdict.checks if c.status is not Status.PASSED or not c.stated]
-    for check in telling:
-        where = f"{check.target} " if check.target else ""
+    yield from result_lines(report)
+
+
+def result_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """The outcome alone: what does not pass, the limits that are kept, and the verdict."""
+    for check in report.verdict.checks:
+        passed = check.status is Status.PASSED
+        # What has no limit of its own, such as that a runtime answers, is said by the target.
+        if passed and not check.limit:
+            continue
+        where = " ".join(part for part in (check.target, check.candidate, check.name) if part)
         limit = f" ({check.limit})" if check.limit else ""
-        _, style = MARKS[check.status]
-        line = f"  {where}{check.candidate} {check.name}{limit}: {check.message}"
-        if check.status is not Status.PASSED or "not proven" in check.message:
-            yield line, "dim" if check.status is Status.PASSED else style
+        mark, style = MARKS[check.status]
+        if passed:
+            style = "dim"
+        yield f"  {mark}: {where}{limit}: {check.message}", style
     mark, style = MARKS[report.verdict.status]
     yield f"verdict: {mark}", f"bold {style}"

@@ -165,7 +165,8 @@ class Candidate:
     """One ``.tflite`` file at one precision, as read back from its bytes.
 
     ``problem`` says why there is no usable file (the converter died, the file is not what its
-    precision claims); then ``status`` is failed or incompatible.
+    precision claims); then ``status`` is failed or incompatible. ``failed`` names the checks that
+    are red.
     """
 
     id: str
@@ -181,5 +182,6 @@ class Candidate:
     problem: str = ""
     problem_status: Status = Status.FAILED
     status: Status = Status.NOT_EVALUATED
+    failed: tuple[str, ...] = ()
     evaluation: Evaluation = field(default_factory=Evaluation)
     recovery: Recovery | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from edgekit import statistics
 from edgekit.gate import Rules, decide, own_device
-from edgekit.project import Budgets, TargetTable
+from edgekit.gate.machine import another_machine
+from edgekit.project import Budgets, Goal, TargetTable
+from edgekit.targets import catalog
 from edgekit.types import (
     Candidate,
     CheckResult,
@@ -22,6 +25,7 @@ from edgekit.types import (
     PairedCounts,
     RuntimeResult,
     Status,
+    TargetResult,
     Verdict,
 )
 
@@ -112,8 +116,10 @@ def test_default_for_unbounded_metrics_is_five_per_cent_of_the_reference() -> No
 
     def status(low: float, high: float) -> Status:
         drop = Measurement((low + high) / 2, "1", n=100, low=low, high=high)
+        ran = (RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),)
         one = Candidate("int8", "int8", Path("m"), evaluation=Evaluation(
-            metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop}))  # fmt: skip
+            metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop},
+            runtimes=ran))  # fmt: skip
         return decide([one], base, {HOST: TargetTable()}, rules, False)[2].status
 
     assert status(0.01, 0.09) is Status.PASSED
@@ -336,16 +342,20 @@ LATENCY = Latency(FAST, FAST, FAST, FAST, FAST)
 ADDRESS = "ssh://pi@board"
 
 
+PI = {"system": "Linux", "machine": "aarch64", "model": "Raspberry Pi 4 Model B Rev 1.4"}
+
+
 def on_device(
-    p50: float | None = 2e6, emulated: str = "", status: Status = Status.PASSED, message: str = ""
-) -> OnDevice:
+    p50: float | None = 2e6, emulated: str = "", status: Status = Status.PASSED, message: str = "",
+    facts: Mapping[str, object] = PI,
+) -> OnDevice:  # fmt: skip
     """What the board gave of the int8 candidate: a median of so many nanoseconds."""
     latency = None
     if p50 is not None:
         one = Measurement(p50, "ns", n=100, low=0.99 * p50, high=1.01 * p50, level=0.95)
         latency = Latency(one, one, one, one, one)
     found = ("tflite-runtime", "2.14.0", status, message, 200, 0.0, latency, emulated)
-    return OnDevice("int8", ADDRESS, *found)
+    return OnDevice("int8", ADDRESS, *found, facts)
 
 
 @pytest.mark.parametrize(
@@ -388,3 +398,115 @@ def test_own_device_is_this_hosts_only_where_this_host_is_the_target(
     target: str, device: str | None, own: str
 ) -> None:
     assert own_device(target, TargetTable(device=device)) == own
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"system": "Linux", "machine": "x86_64", "model": "NUC"}, "Linux x86_64 (NUC)"),
+        ({"system": "Linux", "machine": "armv7l"}, "Linux armv7l"),
+        ({"system": "Darwin", "machine": "arm64"}, "Darwin arm64"),
+        ({"system": "Linux", "machine": "aarch64", "android": "14"}, "Android aarch64"),
+        (PI | {"model": "Raspberry Pi 5 Model B Rev 1.0"}, "Raspberry Pi 5 Model B Rev 1.0"),
+        ({}, "did not say what machine it is"),
+    ],
+)
+def test_another_machine_than_the_target_is_unavailable_unless_any_device(
+    facts: Mapping[str, object], words: str
+) -> None:
+    budgets = Budgets.model_validate({"latency_p50": "5 ms"})
+    given = {BOARD: [on_device(2e6, facts=facts)]}
+
+    def decided(any_device: bool) -> tuple[TargetResult, Verdict]:
+        table = {BOARD: TargetTable(device=ADDRESS, any_device=any_device, budgets=budgets)}
+        _, (result,), verdict = decide([candidate()], REFERENCE, table, RULES, False, None, given)
+        return result, verdict
+
+    result, verdict = decided(any_device=False)
+    assert (result.candidate, verdict.exit_code) == (None, 3)
+    against = {c.name: c.message for c in verdict.checks if c.status is Status.UNAVAILABLE}
+    assert set(against) == {"latency_p50", "machine"}
+    for message in against.values():
+        assert words in message
+        assert "raspberry-pi-4 is Linux aarch64 (Raspberry Pi 4 or" in message
+    assert "any_device = true" in against["machine"]
+
+    result, verdict = decided(any_device=True)
+    assert (result.candidate, verdict.exit_code) == ("int8", 0)
+    (machine,) = [c for c in verdict.checks if c.name == "machine"]
+    assert words in machine.message
+    assert "it counts, because any_device = true" in machine.message
+    assert "another machine, which any_device lets count" in result.fit
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        PI,
+        {"system": "Linux", "machine": "arm64"},
+        PI | {"model": "Raspberry Pi Compute Module 4 Rev 1.0"},
+    ],
+)
+def test_the_targets_machine_counts_by_whatever_name_it_has(facts: Mapping[str, object]) -> None:
+    assert another_machine(catalog.load(BOARD), ADDRESS, facts) == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "another"),
+    [
+        ({"system": "bare-metal", "machine": "cortex-m7"}, False),
+        ({"system": "Zephyr 3.6", "machine": "Cortex-M4F"}, False),
+        ({"system": "bare-metal", "machine": "cortex-m0"}, True),
+        ({"system": "Linux", "machine": "x86_64"}, True),
+    ],
+)
+def test_a_microcontroller_is_known_by_its_processor(
+    facts: Mapping[str, object], another: bool
+) -> None:
+    assert bool(another_machine(catalog.load("cortex-m4"), "serial:///dev/x", facts)) is another
+
+
+def test_figures_of_a_device_that_the_target_does_not_name_are_none_of_its() -> None:
+    budgets = Budgets.model_validate({"latency_p50": "5 ms"})
+    table = {BOARD: TargetTable(device="ssh://pi@other", budgets=budgets)}
+    given = {BOARD: [on_device(2e6)]}
+    _, (result,), verdict = decide([candidate()], REFERENCE, table, RULES, False, None, given)
+    assert (result.candidate, verdict.exit_code) == (None, 3)
+    assert any("nothing was run on ssh://pi@other" in check.message for check in verdict.checks)
+
+
+def test_an_npus_candidate_that_was_not_compiled_is_unavailable() -> None:
+    table = {NPU: TargetTable()}
+    _, (result,), verdict = decide([on_tflm(None)], REFERENCE, table, RULES, False, {})
+    assert (result.candidate, verdict.exit_code) == (None, 3)
+    assert "the run did not compile it" in " ".join(c.message for c in verdict.checks)
+
+
+def test_a_target_that_the_run_was_not_about_is_unavailable() -> None:
+    table = {HOST: TargetTable(), "linux-aarch64": TargetTable()}
+    _, results, verdict = decide([candidate()], REFERENCE, table, RULES, False, tried=[HOST])
+    assert [one.candidate for one in results] == ["int8", None]
+    assert verdict.exit_code == 3
+    (check,) = [c for c in verdict.checks if c.status is Status.UNAVAILABLE]
+    assert check.target == "linux-aarch64"
+    assert "nothing was compiled, run or packed for it" in check.message
+
+
+def test_a_candidates_row_names_the_budgets_that_it_breaks() -> None:
+    table = {HOST: TargetTable(budgets=Budgets.model_validate({"size": "999 B"}))}
+    rows, *_ = decide([candidate(size=1000)], REFERENCE, table, RULES, False)
+    assert [(row.status, row.failed) for row in rows] == [(Status.FAILED, ("size",))]
+    # A target without that budget takes it.
+    rows, *_ = decide(
+        [candidate(size=1000)], REFERENCE, {**table, "linux-aarch64": TargetTable()}, RULES, False
+    )
+    assert [(row.status, row.failed) for row in rows] == [(Status.PASSED, ())]
+
+
+def test_the_command_lines_drop_leaves_what_the_file_wants_gained() -> None:
+    wanted = Budgets(metric=Goal(max_degradation=0.001, min_improvement=0.05))
+    _, verdict = judge(candidate(), budgets=wanted, rules=replace(RULES, max_drop=0.02))
+    assert verdict.exit_code == 1
+    assert {check.limit for check in verdict.checks if check.name == "accuracy drop"} == {
+        "at most 2 points", "at most -5 points",
+    }  # fmt: skip

@@ -1,0 +1,161 @@
+"""A verdict is never better than its evidence: exit code, JUnit and Markdown of `edgekit check`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import answer
+from edgekit.targets import catalog
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What `edgekit check` answered: its exit code, output, JUnit cases by name, and Markdown."""
+
+    code: int
+    text: str
+    cases: dict[str, ET.Element]
+    suite: ET.Element
+    markdown: str
+
+    def kind(self, name: str) -> str:
+        """``failure``, ``error``, ``skipped``, or ``system-out`` where the check passed."""
+        return self.cases[name][0].tag
+
+
+@pytest.fixture
+def report(digits_run: Path, tmp_path: Path) -> Path:
+    """The report of the converted example, alone in a folder."""
+    (path,) = (digits_run / "project" / ".edgekit" / "runs").glob("*/report.json")
+    return Path(shutil.copyfile(path, tmp_path / "report.json"))
+
+
+def edit(path: Path, change: Edit) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def check(path: Path, *arguments: object) -> Judged:
+    done = answer(
+        "check", path.name, "--junit", "j.xml", "--summary", "s.md", *arguments, cwd=path.parent
+    )
+    assert "Traceback" not in done.stderr
+    if not (path.parent / "j.xml").exists():
+        return Judged(done.returncode, done.stderr, {}, ET.Element("none"), "")
+    suite = ET.parse(path.parent / "j.xml").getroot()  # noqa: S314  (ours)
+    cases = {str(case.get("name")): case for case in suite}
+    return Judged(done.returncode, done.stdout, cases, suite, (path.parent / "s.md").read_text())
+
+
+def budgets(document: dict[str, Any]) -> dict[str, Any]:
+    """The budgets of the report's only target, to change."""
+    (table,) = document["settings"]["targets"].values()
+    found: dict[str, Any] = table["budgets"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "narrowed", [(), ("--precision", "int8"), ("--target", catalog.host()),
+                 ("--precision", "int8", "--target", catalog.host())],
+)  # fmt: skip
+def test_narrowing_keeps_the_limit_that_the_run_failed(
+    report: Path, narrowed: tuple[str, ...]
+) -> None:
+    edit(report, lambda document: budgets(document).update(size=5000.0, accuracy=None))
+    done = check(report, *narrowed)
+    assert done.code == 1
+    assert done.kind("size") == "failure"
+    assert int(done.suite.get("failures", 0)) == 1
+    assert len(done.cases) >= 3
+    assert "limit: at most 5,000 bytes" in str(done.cases["size"][0].get("message"))
+    assert "FAILED: " in done.markdown
+    assert "(at most 5,000 bytes)" in done.markdown
+    row = next(line for line in done.markdown.splitlines() if line.startswith("| int8"))
+    assert "FAILED<br>size" in row
+    assert done.text.rstrip().splitlines()[-2] == "verdict: FAILED"
+
+
+def test_limits_that_are_kept_are_listed(report: Path) -> None:
+    done = check(report)
+    assert done.code == 0
+    for text in (done.text, done.markdown):
+        assert " size (at most 100,000 bytes): the file has" in text
+        assert " accuracy drop (at most 2 points): drop" in text
+
+
+def test_narrowing_to_what_no_target_ships_is_an_error(report: Path) -> None:
+    (name,) = json.loads(report.read_text())["settings"]["targets"]
+    edit(report, lambda d: d["settings"]["targets"][name].update(precision="int8"))
+    done = check(report, "--precision", "float32")
+    assert done.code == 2
+    assert "EK-REPORT-004: no target of the report ships float32" in done.text
+    assert f"{name} int8" in done.text
+
+
+def test_limits_of_the_command_line_of_the_run_stay_where_the_project_has_none(
+    report: Path,
+) -> None:
+    edit(report, lambda document: document["settings"].update(max_drop=0.0001, max_size=1))
+    project = report.with_name("p.toml")
+    text = f'[model]\nsource = "m"\n[targets.{catalog.host()}]\n'
+    project.write_text(text)
+    done = check(report, "--project", project.name)
+    assert (done.kind("size"), done.kind("accuracy drop")) == ("failure", "error")
+    project.write_text(text + 'budgets = { size = "1 MB", metric = { max_degradation = 0.1 } }\n')
+    assert check(report, "--project", project.name).code == 0
+
+
+@pytest.mark.parametrize("added", ["coral-edge-tpu", "cortex-m55-ethos-u55-128", "linux-aarch64"])
+def test_a_target_added_after_the_run_is_unavailable(report: Path, added: str) -> None:
+    project = report.with_name("p.toml")
+    project.write_text(f'[model]\nsource = "m"\n[targets.{catalog.host()}]\n[targets.{added}]\n')
+    done = check(report, "--project", project.name)
+    assert done.code == 3
+    case = done.cases["tried"]
+    assert case[0].tag == "error"
+    assert added in str(case.get("classname"))
+    for text in (done.text, done.markdown):
+        assert f"{added}: ships nothing; not tried" in text
+        assert "nothing was compiled, run or packed for it" in text
+
+
+def test_a_run_that_evaluated_nothing_proves_nothing(report: Path) -> None:
+    def forget(document: dict[str, Any]) -> None:
+        budgets(document).clear()
+        for one in document["candidates"]:
+            one.update(metrics={}, drop={}, paired={}, runtimes=[], latency=None)
+
+    edit(report, forget)
+    done = check(report)
+    assert done.code == 3
+    assert done.kind("evaluation") == "error"
+    assert "unavailable: evaluation: unavailable, because the run evaluated nothing" in done.text
+
+
+def test_a_runtime_that_was_not_tried_is_said(report: Path) -> None:
+    def forget(document: dict[str, Any]) -> None:
+        for one in document["candidates"]:
+            one["runtimes"] = []
+
+    edit(report, forget)
+    done = check(report)
+    assert done.code == 3
+    assert {name: done.kind(name) for name in done.cases if name.startswith("runs on")} == {
+        "runs on litert 2.3.0": "error", "runs on tflite-runtime 2.14.0": "error",
+    }  # fmt: skip
+
+
+def test_a_bundle_of_another_candidate_is_not_shown_for_the_one_that_passes(report: Path) -> None:
+    edit(report, lambda d: d["targets"][0].update(candidate="float16"))
+    assert "bundle" not in check(report).text.replace("bundled", "")

@@ -1,0 +1,74 @@
+"""Whether the machine that gave a figure is the one that a target stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgekit.targets.catalog import Target
+from edgekit.types import Json, OnDevice, Status
+
+# One machine under the names that systems give it.
+ALIKE = {"arm64": "aarch64", "amd64": "x86_64", "i386": "i686", "i486": "i686", "i586": "i686"}
+BARE_METAL = "bare metal"
+# Systems that a microcontroller's firmware does not run below.
+HOSTED = ("linux", "darwin", "windows", "android")
+
+
+def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> str:
+    """Why a device is not the target, naming both; empty where nothing it tells speaks against it.
+
+    Its system and machine must be the catalog's, and its board where both are known.
+    """
+    if not facts.get("machine"):
+        return f"{device} did not say what machine it is, and {target.id} is {described(target)}"
+    if _has_system(target, facts) and _has_machine(target, facts) and _has_board(target, facts):
+        return ""
+    return f"{device} is {told(facts)}, and {target.id} is {described(target)}"
+
+
+def judge_machine(target: Target, found: OnDevice, any_device: bool) -> tuple[Status, str]:
+    """Whether what a device gave is the target's own, and why in words."""
+    reason = another_machine(target, found.device, found.facts)
+    if not reason:
+        emulated = f", emulated ({found.emulated})" if found.emulated else ""
+        return Status.PASSED, f"{found.device} is {told(found.facts)}{emulated}"
+    if any_device:
+        return Status.PASSED, f"{reason}: it counts, because any_device = true"
+    way = f"any_device = true in [targets.{target.id}] takes its figures all the same"
+    return Status.UNAVAILABLE, f"unavailable, because {reason}; {way}"
+
+
+def described(target: Target) -> str:
+    """A target's machine in words: system, machine or processors, and boards."""
+    kinds = " or ".join(target.processors) or target.machine
+    boards = f" ({' or '.join(target.boards)})" if target.boards else ""
+    return f"{target.system} {kinds}{boards}"
+
+
+def told(facts: Mapping[str, Json]) -> str:
+    """What a device says of itself, in words."""
+    model = f" ({facts['model']})" if facts.get("model") else ""
+    return f"{_system(facts)} {facts['machine']}{model}"
+
+
+def _system(facts: Mapping[str, Json]) -> str:
+    # Android's kernel calls itself Linux.
+    return "Android" if facts.get("android") else str(facts.get("system", ""))
+
+
+def _has_system(target: Target, facts: Mapping[str, Json]) -> bool:
+    system = _system(facts).lower()
+    return system not in HOSTED if target.system == BARE_METAL else system == target.system.lower()
+
+
+def _has_machine(target: Target, facts: Mapping[str, Json]) -> bool:
+    machine = str(facts["machine"]).lower()
+    if target.processors:
+        # "cortex-m4f" is a Cortex-M4 with a floating-point unit.
+        return any(machine in (one, f"{one}f") for one in target.processors)
+    return ALIKE.get(machine, machine) == target.machine
+
+
+def _has_board(target: Target, facts: Mapping[str, Json]) -> bool:
+    model = facts.get("model")
+    return not target.boards or not model or str(model).startswith(target.boards)
