@@ -151,12 +151,13 @@ def check(
     max_size: int | None = None,
     precisions: tuple[str, ...] = (),
     targets: tuple[str, ...] = (),
+    metric_output: str | None = None,
 ) -> Report:
     """Judge a finished run again: by these limits, else the project's, else the run's own.
 
-    ``precisions`` and ``targets`` narrow: they choose among the checks, whose limits stay. What the
-    run did not try is unavailable. Raises :class:`ProjectError` where the report is none, or holds
-    no such precision or target.
+    ``precisions``, ``targets`` and ``metric_output`` narrow: they choose among the checks, whose
+    limits stay. What the run did not try is unavailable. Raises :class:`ProjectError` where the
+    report is none, or holds no such precision, target or output.
     """
     report = read(path)
     by_project = project is not None and bool(project.targets)
@@ -168,19 +169,14 @@ def check(
     tables = {name: table for name, table in tables.items() if not targets or name in targets}
     if stated and precisions:
         tables = _shipping(tables, report.candidates, kept)
+    report, tables = _of_output(report, tables, metric_output)
     settings = report.settings
     if by_project:
         tables = {name: _with_limits(table, settings) for name, table in tables.items()}
     else:
         max_drop = settings["max_drop"] if max_drop is None else max_drop
         max_size = settings["max_size"] if max_size is None else max_size
-    rules = Rules(
-        metric=str(settings["metric"]),
-        bounded=bool(settings["bounded"]),
-        higher_is_better=settings["direction"] == "higher",
-        max_drop=max_drop,
-        max_size=max_size,
-    )
+    rules = _rules(report, max_drop, max_size)
     every = bool(report.settings["all_precisions_count"]) or (bool(precisions) and not targets)
     made = {target.id: target for target in report.targets}
     compiled = {name: target.compiled for name, target in made.items()}
@@ -202,6 +198,59 @@ def _is_one_of(candidate: Candidate, precisions: tuple[str, ...]) -> bool:
     """Whether a candidate has one of these precisions, or stands in for one that has."""
     recovered = candidate.recovery.stands_for if candidate.recovery else None
     return candidate.precision in precisions or recovered in precisions
+
+
+def _of_output(
+    report: Report, tables: dict[str, TargetTable], output: str | None
+) -> tuple[Report, dict[str, TargetTable]]:
+    """The report with no metric judged but one output's, and the targets with its budgets.
+
+    Raises :class:`ProjectError` where the run judged no such output.
+    """
+    if output is None:
+        return report, tables
+    judged = list(report.settings.get("outputs", ()))
+    _known("output", (output,), [str(one["output"]) for one in judged])
+    one = next(one for one in judged if one["output"] == output)
+    told = {name: one[name] for name in ("direction", "bounded")}
+    settings = {**report.settings, **told, "metric": one["name"], "outputs": [one]}
+    if one is not judged[0]:
+        # The run's own limit was the headline's, in its unit.
+        same = bool(one["bounded"]) and bool(judged[0]["bounded"])
+        settings["max_drop"] = report.settings["max_drop"] if same else None
+        tables = {name: _with_budget_of(table, output) for name, table in tables.items()}
+    return replace(report, settings=settings), tables
+
+
+def _with_budget_of(table: TargetTable, output: str) -> TargetTable:
+    goals = {"accuracy": None, "metric": table.budgets.outputs.get(output)}
+    return table.model_copy(update={"budgets": table.budgets.model_copy(update=goals)})
+
+
+def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rules:
+    """What a report is judged by, output by output, as the run itself was."""
+    settings = report.settings
+    bounded = bool(settings["bounded"])
+    judged = list(settings.get("outputs", ()))
+    others = tuple(
+        Rules(
+            metric=str(one["name"]),
+            bounded=bool(one["bounded"]),
+            higher_is_better=one["direction"] == "higher",
+            max_drop=max_drop if bounded and one["bounded"] else None,
+            output=str(one["output"]),
+        )
+        for one in judged[1:]
+    )
+    return Rules(
+        metric=str(settings["metric"]),
+        bounded=bounded,
+        higher_is_better=settings["direction"] == "higher",
+        max_drop=max_drop,
+        max_size=max_size,
+        output=str(judged[0]["output"]) if judged else "",
+        others=others,
+    )
 
 
 def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:

@@ -109,6 +109,15 @@ class ConvertTable(Table):
     custom_operators: tuple[str, ...] = ()
 
 
+class OutputTable(Table):
+    """How one output is judged; ``labels`` names its array, by default called like the output."""
+
+    task: str | None = None
+    metric: str | None = None
+    postprocess: str | None = None
+    labels: str | None = None
+
+
 class EvaluateTable(Table):
     task: str | None = None
     metric: str | None = None
@@ -116,6 +125,7 @@ class EvaluateTable(Table):
     postprocess: str | None = None
     slices: tuple[str, ...] = ()
     group: str | None = None
+    outputs: dict[str, OutputTable] = Field(default_factory=dict)
 
 
 class LimitsTable(Table):
@@ -144,6 +154,7 @@ class Budgets(Table):
     latency_p95: Nanoseconds | None = None
     latency: LatencyGoal | None = None
     arena: Size | None = None
+    outputs: dict[str, Goal] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_one_goal(self) -> Budgets:

@@ -102,8 +102,6 @@ def _run_options(function: Any) -> Any:
                      help="Run on for so long, e.g. 5m: first minute against plateau."),
         click.option("--mlperf-tiny", is_flag=True,
                      help="Five windows of 10 s: median inferences per second, and accuracy."),
-        click.option("--metric-output", metavar="NAME",
-                     help="The output that the accuracy is taken on, where there are several."),
         *cassette_options(),
         *loading_options(),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from edgekit.cli.options import limits
 
 @click.command("check")
 @click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.option("--metric-output", metavar="NAME", help="Judge the metric of this output alone.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown.")
 @limits
@@ -42,6 +43,7 @@ def command(**options: Any) -> int:
         options["max_size"],
         options["precisions"],
         options["targets"],
+        options["metric_output"],
     )
     if options["junit"]:
         write_bytes(options["junit"], report.junit(done))

@@ -72,6 +72,9 @@ def show(done: Any, as_json: bool, folder: Path, verbose: bool = False) -> None:
     out.print()
     out.print(report.table(done))
     out.print()
+    if (others := report.outputs_table(done)) is not None:
+        out.print(others)
+        out.print()
     for line, style in report.verdict_lines(done):
         out.print(line, style=style, markup=False, soft_wrap=True)
     if verbose:

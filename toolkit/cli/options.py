@@ -154,10 +154,6 @@ def measured_options(function: Any) -> Any:
         click.option("--limit", type=click.IntRange(min=1), metavar="N",
                      help="Judge by so many items, drawn by chance."),
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
-        click.option("--metric-output", metavar="NAME",
-                     help="The output that the metric is taken on, where there are several."),
-        click.option("--postprocess", metavar="FILE:FUNCTION",
-                     help="Your function from the outputs by name to what the metric takes."),
         click.option("--group", metavar="COLUMN",
                      help="Items of one group count as one: windows of a clip."),
         *device_options(),
@@ -212,6 +208,10 @@ def data_options() -> tuple[Any, ...]:
                      help="Keep the aspect and take the centre, instead of stretching."),
         click.option("--task", metavar="NAME", cls=_Task),
         click.option("--metric", metavar="NAME", cls=_Metric),
+        click.option("--metric-output", metavar="NAME",
+                     help="The output that gives the headline, where there are several."),
+        click.option("--postprocess", metavar="FILE:FUNCTION",
+                     help="Your function from the outputs by name to what the metric takes."),
     )  # fmt: skip
 
 
@@ -301,8 +301,10 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
     given = {key: value for key, value in evaluate.items() if value}
+    if options.get("metric_output"):
+        given["output"] = options["metric_output"]
     if given:
-        table["evaluate"] = {**(table.get("evaluate") or {}), **given}
+        table["evaluate"] = _evaluated({**(table.get("evaluate") or {}), **given}, options)
     compress = _schemes(options)
     if compress:
         table["compress"] = {**(table.get("compress") or {}), **compress}
@@ -323,6 +325,17 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     if options["targets"]:
         known = table.get("targets") or {}
         table["targets"] = {name: known.get(name, {}) for name in options["targets"]}
+
+
+def _evaluated(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The table ``[evaluate]``, where options go before what it says of the headline's output."""
+    outputs = dict(table.get("outputs") or {})
+    headline = table.get("output") or next(iter(outputs), None)
+    if headline in outputs:
+        stated = {key for key in ("metric", "postprocess") if options.get(key)}
+        own = {key: value for key, value in outputs[headline].items() if key not in stated}
+        outputs[headline] = own
+    return {**table, "outputs": outputs} if outputs else table
 
 
 def _schemes(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Datasets on disk: read safely, checked against a model's inputs, and split."""
 
 from edgekit.data.class_names import read_labels
-from edgekit.data.dataset import Dataset
+from edgekit.data.dataset import LABELS, Dataset
 from edgekit.data.match import Matched, match
 from edgekit.data.source import check_data_file, from_file, open_source
 from edgekit.data.split import Split, choose, split
 
 __all__ = [
+    "LABELS",
     "Dataset",
     "Matched",
     "Split",

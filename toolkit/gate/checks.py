@@ -39,13 +39,19 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a run is judged by: its metric, and the budgets of the command line, which go first."""
+    """What a run is judged by: its metric, and the budgets of the command line, which go first.
+
+    ``others`` are those of the outputs that are judged beside the headline's; ``output`` is the one
+    that the metric is taken on, where there are several.
+    """
 
     metric: str
     bounded: bool
     higher_is_better: bool
     max_drop: float | None = None
     max_size: int | None = None
+    output: str = ""
+    others: tuple[Rules, ...] = ()
 
     def default(self) -> Limit:
         """The limit where none is stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
@@ -86,10 +92,20 @@ def check_file(
     if candidate.problem:
         yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
         return
-    yield from check_goal(candidate, reference, budgets.goal, rules, place)
+    yield from check_goals(candidate, reference, budgets, rules, place)
     size = rules.max_size if rules.max_size is not None else budgets.size
     if size is not None:
         yield _check_size(candidate, size, place)
+
+
+def check_goals(
+    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+) -> Iterator[CheckResult]:
+    """The checks of a candidate's metrics: the headline's, then those of its other outputs."""
+    yield from check_goal(candidate, reference, budgets.goal, rules, place)
+    for other in rules.others:
+        goal = budgets.outputs.get(other.output)
+        yield from check_goal(candidate, reference, goal, other, place)
 
 
 def check_goal(

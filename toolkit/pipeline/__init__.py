@@ -12,7 +12,7 @@ from edgekit.pipeline.on_device import measure_on_devices
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import takes_labels
+from edgekit.pipeline.scores import rules_of, takes_labels
 from edgekit.pipeline.ship import bundle, place
 from edgekit.pipeline.supply import supply
 from edgekit.project import ConvertTable, Project
@@ -37,7 +37,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         made = candidates(run, smaller, items)
         made = recover(run, smaller, reference, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
-        rules = plan.rules(items.metric)
+        rules = rules_of(run, items)
         judged = explained(judged, rules)
         doubt(run, reference, evaluated, items)
         compilation = compile_candidates(run, judged)

@@ -44,7 +44,7 @@ def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
         author=table.author or "",
         license=table.license or "",
         inputs=tuple(_input(spec, items) for spec in model.inputs),
-        outputs=tuple(_output(run, spec, model, items) for spec in model.outputs),
+        outputs=tuple(_output(spec, model, items) for spec in model.outputs),
     )
 
 
@@ -67,9 +67,9 @@ def _input(spec: TensorSpec, items: Items) -> TensorFacts:
     )  # fmt: skip
 
 
-def _output(run: Run, spec: TensorSpec, model: SavedModel, items: Items) -> TensorFacts:
+def _output(spec: TensorSpec, model: SavedModel, items: Items) -> TensorFacts:
     """An output: with the class names, where the metric is taken on it and they are as many."""
-    judged = run.project.evaluate.output or model.outputs[0].name
+    judged = items.output or model.outputs[0].name
     fits = spec.shape and spec.shape[-1] == len(items.class_names)
     labels = items.class_names if spec.name == judged and fits else ()
     return TensorFacts(spec.name, labels=labels)

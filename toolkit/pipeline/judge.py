@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.errors import ProjectError, RunnerError
+from edgekit.errors import RunnerError
 from edgekit.evaluation import latency as timing
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
+from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import metric_key, taken, truths
@@ -46,12 +47,12 @@ def evaluate(
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, "SavedModel")
         truth = answers(run, subject, reference.digest, items)
-        output = output_of(run, reference)
+        output = output_of(reference, items)
         names = tuple(spec.name for spec in reference.outputs)
         right = open_outputs(truth.path / "outputs", names)
-        base = _reference_evaluation(run, truth, right, output, items)
+        base = _reference_evaluation(run, truth, right, items)
         judged = tuple(
-            _judge(run, candidate, truth, right, output, items, number)
+            _judge(run, candidate, truth, right, items, number)
             for number, candidate in enumerate(candidates, 1)
         )
     with run.stage("runtimes"):
@@ -61,55 +62,61 @@ def evaluate(
         return _time(run, reference, base, judged, items)
 
 
-def output_of(run: Run, reference: SavedModel) -> str:
-    """The output that the metric is taken on. Raises where there are several and none is named."""
+def output_of(reference: SavedModel, items: Items) -> str:
+    """The output that the metric is taken on; the first where a function takes them all.
+
+    Raises :class:`ProjectError` where there are several and nothing says which.
+    """
     names = [spec.name for spec in reference.outputs]
-    wanted = run.project.evaluate.output
-    if wanted is not None and wanted not in names:
-        raise run.project.unknown("output", wanted, names)
-    if wanted is None and len(names) > 1:
-        message = f"the model has {len(names)} outputs: {', '.join(names)}"
-        hint = f'say which one the metric is taken on: [evaluate] output = "{names[0]}"'
-        raise ProjectError("EK-PROJECT-010", message, hint)
-    return wanted or names[0]
+    if not items.output and len(names) > 1 and not items.postprocess:
+        raise unclear(names)
+    return items.output or names[0]
 
 
 def metric_of(
     run: Run, reference: SavedModel, path: Path, digest: str, items: Items
 ) -> Measurement:
     """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
+    return metrics_of(run, reference, path, digest, items)[items.metric.name]
+
+
+def metrics_of(
+    run: Run, reference: SavedModel, path: Path, digest: str, items: Items
+) -> Mapping[str, Measurement]:
+    """All that is judged of a SavedModel with the reference's outputs, the headline first."""
     truth = answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
-    output = output_of(run, reference)
     given = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
-    found = _reference_evaluation(run, truth, given, output, items)
-    return found.metrics[items.metric.name]
+    return _reference_evaluation(run, truth, given, items).metrics
 
 
 def _reference_evaluation(
-    run: Run, truth: Artefact, given: Mapping[str, Floats], output: str, items: Items
+    run: Run, truth: Artefact, given: Mapping[str, Floats], items: Items
 ) -> Evaluation:
-    if len(given[output]) != len(items.index):
+    if any(len(values) != len(items.index) for values in given.values()):
         raise RunnerError("EK-RUNNER-005", "the SavedModel gave another number of answers")
     key = run.key(answers=truth.digest, metric=metric_key(run, items), data=items.digest)
 
     def make(_: Path) -> Mapping[str, Json]:
-        scores = taken(run, items, given, output)
-        return dataclasses.asdict(metrics.measure(items.metric, truths(items), scores))
+        return {
+            name: dataclasses.asdict(
+                metrics.measure(view.metric, truths(view), taken(run, view, given))
+            )
+            for name, view in items.views()
+        }
 
-    found = run.keep(run.store.obtain("metric", key, make))
-    return Evaluation(
-        metrics={items.metric.name: Measurement(**found.facts)}, memory=memory_of(truth)
-    )
+    found = run.keep(run.store.obtain("metric", key, make)).facts
+    measured = {name: Measurement(**one) for name, one in found.items()}
+    return Evaluation(metrics=measured, memory=memory_of(truth))
 
 
 def _judge(
-    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], output: str,
+    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats],
     items: Items, number: int,
 ) -> Candidate:  # fmt: skip
     run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
-    return _judged(run, candidate, truth, reference, output, items)
+    return _judged(run, candidate, truth, reference, items)
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
@@ -117,26 +124,24 @@ def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -
     truth = answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
     names = tuple(spec.name for spec in reference.outputs)
     right = open_outputs(truth.path / "outputs", names)
-    return _judged(run, candidate, truth, right, output_of(run, reference), items)
+    return _judged(run, candidate, truth, right, items)
 
 
 def _judged(
-    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], output: str,
-    items: Items,
-) -> Candidate:  # fmt: skip
+    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], items: Items
+) -> Candidate:
     try:
         answered = answers_of(run, candidate, items)
-        facts = _compared(run, answered, truth, reference, output, items)
+        facts = _compared(run, answered, truth, reference, items)
     except RunnerError as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         return replace(candidate, problem=problem, problem_status=Status.INCOMPATIBLE)
-    name = items.metric.name
-    paired = {name: PairedCounts(**facts["paired"])} if facts["paired"] else {}
+    judged = facts["judged"]
     evaluation = Evaluation(
-        metrics={name: Measurement(**facts["metric"])},
-        drop={name: Measurement(**facts["drop"])},
-        paired=paired,
+        metrics={name: Measurement(**one["metric"]) for name, one in judged.items()},
+        drop={name: Measurement(**one["drop"]) for name, one in judged.items()},
+        paired={n: PairedCounts(**one["paired"]) for n, one in judged.items() if one["paired"]},
         parity={n: {k: Measurement(**m) for k, m in p.items()} for n, p in facts["parity"].items()},
         memory=memory_of(answered),
         runtimes=(
@@ -150,9 +155,8 @@ def _judged(
 
 
 def _compared(
-    run: Run, answered: Artefact, truth: Artefact, reference: Mapping[str, Floats], output: str,
-    items: Items,
-) -> Mapping[str, Json]:  # fmt: skip
+    run: Run, answered: Artefact, truth: Artefact, reference: Mapping[str, Floats], items: Items
+) -> Mapping[str, Json]:
     """The candidate's metric, drop and parity; raises RunnerError where an output is not finite."""
     key = run.key(
         answers=answered.digest, reference=truth.digest, metric=metric_key(run, items),
@@ -161,25 +165,33 @@ def _compared(
 
     def make(_: Path) -> Mapping[str, Json]:
         answers = open_outputs(answered.path / "outputs", tuple(reference))
-        return _compare(run, items, output, reference, answers)
+        return _compare(run, items, reference, answers)
 
     return run.keep(run.store.obtain("metric", key, make)).facts
 
 
 def _compare(
-    run: Run, items: Items, output: str, reference: Mapping[str, Floats],
-    answers: Mapping[str, Floats],
-) -> Mapping[str, Json]:  # fmt: skip
-    labels, ours = truths(items), taken(run, items, answers, output)
-    lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference, output), ours)
+    run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
+) -> Mapping[str, Json]:
     return {
-        "metric": dataclasses.asdict(metrics.measure(items.metric, labels, ours)),
-        "drop": dataclasses.asdict(lost),
-        "paired": dataclasses.asdict(counts) if counts else None,
+        "judged": {name: _lost(run, view, reference, answers) for name, view in items.views()},
         "parity": {
             name: {k: dataclasses.asdict(m) for k, m in parity(reference[name], value).items()}
             for name, value in answers.items()
         },
+    }
+
+
+def _lost(
+    run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
+) -> Mapping[str, Json]:
+    """One metric of the candidate, and what it lost of the reference's."""
+    labels, ours = truths(items), taken(run, items, answers)
+    lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference), ours)
+    return {
+        "metric": dataclasses.asdict(metrics.measure(items.metric, labels, ours)),
+        "drop": dataclasses.asdict(lost),
+        "paired": dataclasses.asdict(counts) if counts else None,
     }
 
 

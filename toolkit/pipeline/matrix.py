@@ -96,7 +96,7 @@ def execute(
     kept = answers_of(run, candidate, items).path / "outputs"
     got = {name: value[:count] for name, value in open_outputs(folder / "outputs", names).items()}
     expected = {name: value[:count] for name, value in open_outputs(kept, names).items()}
-    status, message = _agree(run, items, output, got, expected)
+    status, message = _agree(run, items, got, expected)
     worst = float(np.max(np.abs(got[output] - expected[output])))
     return RuntimeResult(
         runtime, result["version"], status, message, count,
@@ -105,20 +105,21 @@ def execute(
 
 
 def _agree(
-    run: Run, items: Items, output: str, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
+    run: Run, items: Items, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
 ) -> tuple[Status, str]:
     """Whether another runtime's answers do not prove worse than the judging one's."""
     if not all(np.isfinite(value).all() for value in theirs.values()):
         return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
-    count = len(theirs[output])
-    labels = truths(items, count)
-    got, expected = taken(run, items, theirs, output), taken(run, items, ours, output)
-    lost, _ = metrics.drop(items.metric, labels, expected, got)
-    limit = 0.02
-    if not items.metric.bounded:
-        base = metrics.measure(items.metric, labels, expected)
-        limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
-    if lost.low is not None and lost.low > limit:
-        share = f"{lost.value:.3g}"
-        return Status.INCOMPATIBLE, f"its answers are worse: {items.metric.name} drops by {share}"
+    count = len(next(iter(theirs.values())))
+    for name, view in items.views():
+        labels = truths(view, count)
+        got, expected = taken(run, view, theirs), taken(run, view, ours)
+        lost, _ = metrics.drop(view.metric, labels, expected, got)
+        limit = 0.02
+        if not view.metric.bounded:
+            base = metrics.measure(view.metric, labels, expected)
+            limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
+        if lost.low is not None and lost.low > limit:
+            share = f"{lost.value:.3g}"
+            return Status.INCOMPATIBLE, f"its answers are worse: {name} drops by {share}"
     return Status.PASSED, f"answers {count} items as {JUDGE} does"

@@ -42,7 +42,7 @@ def measure_on_devices(
     }
     if not named or not run.plan.options.evaluate:
         return {}
-    output = output_of(run, reference)
+    output = output_of(reference, items)
     found: dict[str, tuple[OnDevice, ...]] = {}
     for name, device in named.items():
         table = run.plan.targets[name]

@@ -179,7 +179,13 @@ def _targets(project: Project) -> Mapping[str, TargetTable]:
 
 
 def _check_task(project: Project) -> None:
-    name, metric = project.evaluate.task, project.evaluate.metric
+    table = project.evaluate
+    _check_task_of(project, table.task, table.metric)
+    for one in table.outputs.values():
+        _check_task_of(project, one.task, one.metric)
+
+
+def _check_task_of(project: Project, name: str | None, metric: str | None) -> None:
     if name is None:
         return
     if name not in TASKS:
@@ -192,9 +198,10 @@ def _check_task(project: Project) -> None:
 
 
 def _check_metric(project: Project) -> None:
-    name = project.evaluate.metric
-    if name is not None and not (is_reference(name) or metrics.is_known(name)):
-        raise project.unknown("metric", name, metrics.METRICS)
+    name, outputs = project.evaluate.metric, project.evaluate.outputs
+    for one in (name, *(table.metric for table in outputs.values())):
+        if one is not None and not (is_reference(one) or metrics.is_known(one)):
+            raise project.unknown("metric", one, metrics.METRICS)
     for target, table in project.targets.items():
         if table.budgets.accuracy is not None and name not in (None, "accuracy"):
             message = f"targets.{target}.budgets.accuracy: the metric of this project is {name}"

@@ -13,14 +13,15 @@ from edgekit.converters.quantization import mixed, post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, verdict
-from edgekit.gate.checks import Place, check_goal, largest_drop, show
-from edgekit.pipeline.judge import judge, metric_of
+from edgekit.gate.checks import Place, check_goals, largest_drop, show
+from edgekit.pipeline.judge import judge, metrics_of
 from edgekit.pipeline.make import read_back
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import rules_of
 from edgekit.pipeline.search import Outcome, Search, Trial
 from edgekit.pipeline.supply import Items
 from edgekit.pipeline.variants import Variant, Workshop
-from edgekit.project import Goal
+from edgekit.project import Budgets
 from edgekit.types import (
     Advice,
     Candidate,
@@ -79,18 +80,19 @@ class _Recovering:
 
     def __post_init__(self) -> None:
         run, reference = self.run, self.reference
-        self.rules = run.plan.rules(self.items.metric)
+        self.rules = rules_of(run, self.items)
         self.workshop = Workshop(run, self.model, self.items)
-        value = metric_of(run, reference, reference.path, reference.digest, self.items)
-        self.base = Evaluation(metrics={self.rules.metric: value})
-        self.limit = min(largest_drop(value, goal, self.rules) for goal in self._goals())
+        found = metrics_of(run, reference, reference.path, reference.digest, self.items)
+        self.base = Evaluation(metrics=found)
+        value = found[self.rules.metric]
+        self.limit = min(largest_drop(value, b.goal, self.rules) for b in self._budgets())
 
-    def _goals(self) -> list[Goal | None]:
-        """What the metric must reach on each target that may ship int8."""
+    def _budgets(self) -> list[Budgets]:
+        """What the metrics must reach on each target that may ship int8."""
         plan = self.run.plan
         tables = () if plan.all_precisions_count else plan.targets.values()
-        goals = [table.budgets.goal for table in tables if table.precision in (None, PLAIN)]
-        return goals or [None]
+        found = [table.budgets for table in tables if table.precision in (None, PLAIN)]
+        return found or [Budgets()]
 
     def result(self) -> Candidate | None:
         """The candidate that was found, but for its id."""
@@ -135,8 +137,8 @@ class _Recovering:
         """The gate's word on the candidate's metric, for the target that wants most."""
         checks = [
             check
-            for goal in self._goals()
-            for check in check_goal(candidate, self.base, goal, self.rules, Place())
+            for budgets in self._budgets()
+            for check in check_goals(candidate, self.base, budgets, self.rules, Place())
         ]
         return verdict.worst(check.status for check in checks)
 

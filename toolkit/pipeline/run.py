@@ -201,6 +201,7 @@ class Run:
             "metric": items.metric.name,
             "direction": items.metric.direction,
             "bounded": items.metric.bounded,
+            "outputs": items.judged,
             "max_drop": options.max_drop,
             "max_size": options.max_size,
             "all_precisions_count": self.plan.all_precisions_count,

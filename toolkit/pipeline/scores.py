@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from edgekit.evaluation import metrics, postprocess
 from edgekit.evaluation.metrics.metric import Array
+from edgekit.gate import Rules
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.types import Json
@@ -16,22 +18,48 @@ from edgekit.usercode import fingerprint, is_reference
 
 def takes_labels(run: Run) -> bool:
     """Whether the metric needs labelled items: one of reconstruction does not."""
-    name = run.project.evaluate.metric
+    table = run.project.evaluate
+    headline = table.output or next(iter(table.outputs), "")
+    own = table.outputs.get(headline)
+    name = own.metric if own and own.metric else table.metric
     found = metrics.find(name, run.project.root) if name else None
     return found is None or found.takes_labels
 
 
-def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str) -> Array:
+def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
+    """What the run is judged by, output by output; by ``max_drop`` where it is given.
+
+    The largest drop of the command line holds for every metric in 0..1 where the headline's is one,
+    else for the headline alone: others have other units.
+    """
+    rules = run.plan.rules(items.metric)
+    if max_drop is not None:
+        rules = replace(rules, max_drop=max_drop)
+    others = tuple(
+        Rules(
+            metric=one.name,
+            bounded=one.metric.bounded,
+            higher_is_better=one.metric.direction == "higher",
+            max_drop=rules.max_drop if one.metric.bounded and rules.bounded else None,
+            output=one.output,
+        )
+        for one in items.others
+    )
+    return replace(rules, others=others, output=items.output)
+
+
+def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = "") -> Array:
     """The answers ``[n, ...]`` to the first n items as the metric takes them, one per group if any.
 
-    Raises :class:`RunnerError` where an output is NaN or infinite and the metric cannot stand it,
-    :class:`ProjectError` where the user's function fails.
+    Of ``output``, by default the one that the items are judged by. Raises :class:`RunnerError`
+    where an output is NaN or infinite and the metric cannot stand it, :class:`ProjectError` where
+    the user's function fails.
     """
-    hook = run.project.evaluate.postprocess
+    hook = items.postprocess
     if hook is not None:
         answers = postprocess.applied(postprocess.resolve(hook, run.project.root), outputs)
     else:
-        answers = np.asarray(outputs[output])
+        answers = np.asarray(outputs[output or items.output or next(iter(outputs))])
     count = len(answers)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
     groups = items.groups[:count] if items.groups is not None else None
@@ -50,7 +78,10 @@ def truths(items: Items, count: int | None = None) -> Array | None:
 def metric_key(run: Run, items: Items) -> Json:
     """What a store key must hold of the metric: all that decides what it gives for answers."""
     table = run.project.evaluate
-    name = table.metric or items.metric.name
-    code = [one for one in (name, table.postprocess or "") if is_reference(one)]
+    named = [one.metric for one in table.outputs.values()]
+    names = [items.metric.name, table.metric or "", *(name or "" for name in named)]
+    judged = [[view.output, name, view.postprocess] for name, view in items.views()]
+    hooks = [view.postprocess or "" for _, view in items.views()]
+    code = [one for one in (*names, *hooks) if is_reference(one)]
     files = {one: dict(fingerprint(one, run.project.root)) for one in code}
-    return [name, table.output, table.postprocess, table.group, files]
+    return [names, judged, table.group, files]

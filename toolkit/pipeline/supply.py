@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
+from edgekit.pipeline import headline
 from edgekit.project import RepresentativeTable
-from edgekit.types import Advice, Preprocess, SavedModel, TensorSpec
+from edgekit.types import Advice, Json, Preprocess, SavedModel, TensorSpec
 
 if TYPE_CHECKING:
     from edgekit.pipeline.run import Run
@@ -36,8 +37,10 @@ class Items:
     (also on disk, at ``index_path``), ``labels`` theirs. ``columns`` are the judged items' slices
     by name and ``groups`` the group that each belongs to, where the project names them; ``names``
     is what the items are called, where they are files, and ``task`` what the model is for, except
-    where a function of the user's judges it. ``representative`` are preprocessed ``.npy``
-    files by input name, of the items ``representative_index`` of ``representative_source``.
+    where a function of the user's judges it. ``output`` is the one that the metric is taken on,
+    empty where nothing says which, ``postprocess`` the user's function for it, and ``others`` what
+    else is judged. ``representative`` are preprocessed ``.npy`` files by input name, of the items
+    ``representative_index`` of ``representative_source``.
     """
 
     inputs: Mapping[str, Path]
@@ -58,6 +61,33 @@ class Items:
     groups: npt.NDArray[Any] | None = None
     names: npt.NDArray[Any] | None = None
     task: tasks.Detected | None = None
+    output: str = ""
+    postprocess: str | None = None
+    others: tuple[headline.Judged, ...] = ()
+
+    @property
+    def judged(self) -> list[Json]:
+        """What is judged, as reports tell it: the headline first."""
+        return [
+            {
+                "name": name,
+                "output": view.output,
+                "metric": view.metric.name,
+                "direction": view.metric.direction,
+                "bounded": view.metric.bounded,
+            }
+            for name, view in self.views()
+        ]
+
+    def views(self) -> Iterator[tuple[str, Items]]:
+        """What is judged, each by the name of its figures: the headline, then other outputs."""
+        yield self.metric.name, self
+        for one in self.others:
+            groups = self.groups if one.metric.grouped else None
+            yield one.name, replace(
+                self, output=one.output, metric=one.metric, labels=one.labels, groups=groups,
+                postprocess=one.postprocess, others=(),
+            )  # fmt: skip
 
 
 def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
@@ -68,20 +98,22 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
     project, plan = run.project, run.plan
     preprocess = project.data.preprocess.spec()
     with run.stage("data"):
-        judged = _open(run, project.data.evaluate, reference.inputs)
+        arrays = headline.array_names(run, reference)
+        judged = _open(run, project.data.evaluate, reference.inputs, arrays)
         labels, groups = None, None
+        picked = headline.Chosen(project.evaluate.output or "", None, {})
         beside: Mapping[str, npt.NDArray[Any]] = {}
         if judged and plan.options.evaluate:
-            if labelled or judged.labels:
-                labels = judged.open_labels()
+            picked = headline.chosen(run, judged, reference, labelled)
+            labels = picked.labels
             beside = judged.columns(project.evaluate.slices)
             if project.evaluate.group is not None:
                 groups = judged.columns([project.evaluate.group])[project.evaluate.group]
-        look = _look(run, reference, labels)
-        task = _task(run, labels, look)
+        look = _look(run, reference, picked.output, labels)
+        task = _task(run, picked.output, labels, look, True)
         if judged and task is not None and look is not None:
             _check_classes(run, judged, task.task, look)
-        index, chosen, source = _choose(run, judged, labels, groups, reference.inputs)
+        index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
         if judged and plan.options.evaluate:
@@ -89,13 +121,22 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
         preprocess = _as_decoded(preprocess, judged)
+    metric = _metric(run, picked.output, task, True)
+    others = tuple(
+        headline.Judged(
+            name, _metric(run, name, _task(run, name, own, _look(run, reference, name, own))),
+            own[index] if own is not None else None, _hook(run, name),
+        )
+        for name, own in picked.others.items()
+    )  # fmt: skip
+    headline.advise(run, reference, picked, metric)
     return Items(
         inputs=inputs,
         index=index,
         index_path=index_path,
         labels=labels[index] if labels is not None else None,
         digest=judged.digest if judged else "",
-        metric=_metric(run, task),
+        metric=metric,
         task=task,
         preprocess=preprocess,
         class_names=_class_names(run) or (judged.class_names if judged else ()),
@@ -107,6 +148,9 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         columns={name: column[index] for name, column in beside.items()},
         groups=groups[index] if groups is not None else None,
         names=names[index] if names is not None else None,
+        output=picked.output,
+        postprocess=_hook(run, picked.output) or project.evaluate.postprocess,
+        others=others,
     )
 
 
@@ -129,13 +173,15 @@ def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
     return {}
 
 
-def _open(run: Run, source: str | None, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
+def _open(
+    run: Run, source: str | None, inputs: tuple[TensorSpec, ...] = (), labels: tuple[str, ...] = ()
+) -> data.Dataset | None:
     if source is None:
         return None
     table, judged = run.project.data, run.project.evaluate
     found, cached = data.open_source(
         source, run.project.root, run.store, run.worker, table.preprocess.spec(), inputs=inputs,
-        columns=(*judged.slices, *([judged.group] if judged.group else [])),
+        columns=(*judged.slices, *([judged.group] if judged.group else []), *labels),
         label=table.label_column, class_names=_class_names(run),
     )  # fmt: skip
     run.note(cached)
@@ -155,35 +201,44 @@ def _class_names(run: Run) -> tuple[str, ...]:
     return data.read_labels(run.project.data.labels, run.project.root)
 
 
-def _look(run: Run, reference: SavedModel, labels: npt.NDArray[Any] | None) -> tasks.Look | None:
-    """Labels beside the output that the metric is taken on, where that is known beforehand."""
-    table, outputs = run.project.evaluate, {spec.name: spec for spec in reference.outputs}
-    name = table.output or (next(iter(outputs)) if len(outputs) == 1 else None)
-    if table.postprocess is not None or name not in outputs:
+def _look(
+    run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
+) -> tasks.Look | None:
+    """Labels beside the output that a metric is taken on, where that is known beforehand."""
+    outputs = {spec.name: spec for spec in reference.outputs}
+    name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
+    if _hook(run, output) or run.project.evaluate.postprocess or name not in outputs:
         return None
     return tasks.Look(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
 
 
 def _task(
-    run: Run, labels: npt.NDArray[Any] | None, look: tasks.Look | None
-) -> tasks.Detected | None:
-    """What the model is for: as named, as the metric says, or as labels and output look.
+    run: Run, output: str, labels: npt.NDArray[Any] | None, look: tasks.Look | None,
+    first: bool = False,
+) -> tasks.Detected | None:  # fmt: skip
+    """What an output is for: as named, as the metric says, or as labels and output look.
 
-    Raises :class:`DataError` where they look like no task.
+    What the project names without an output is the ``first`` one's, the headline's. Raises
+    :class:`DataError` where they look like no task.
     """
-    table = run.project.evaluate
-    if table.task is not None:
-        return tasks.Detected(tasks.TASKS[table.task], "it is named so")
-    if table.metric is not None:
-        return tasks.of_metric(_found(run, table.metric), look)
+    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
+    named = (own.task if own else None) or (table.task if first else None)
+    if named is not None:
+        return tasks.Detected(tasks.TASKS[named], "it is named so")
+    metric = (own.metric if own else None) or (table.metric if first else None)
+    if metric is not None:
+        return tasks.of_metric(_found(run, metric), look)
     if labels is None:
         return None
     return tasks.detect(look) if look is not None else tasks.of_labels(labels)
 
 
-def _metric(run: Run, task: tasks.Detected | None) -> metrics.Metric:
-    """The metric that is named, or the task's own; any where nothing is judged."""
-    named = run.project.evaluate.metric
+def _metric(
+    run: Run, output: str, task: tasks.Detected | None, first: bool = False
+) -> metrics.Metric:
+    """The metric that is named for an output, or its task's own; any where nothing is judged."""
+    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
+    named = (own.metric if own else None) or (table.metric if first else None)
     if named is not None:
         return _found(run, named)
     return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
@@ -211,7 +266,7 @@ def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: task
 
 def _choose(
     run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None,
-    groups: npt.NDArray[Any] | None, inputs: tuple[TensorSpec, ...],
+    groups: npt.NDArray[Any] | None, inputs: tuple[TensorSpec, ...], arrays: tuple[str, ...],
 ) -> tuple[Index, Index, data.Dataset | None]:  # fmt: skip
     """Items to judge, items to calibrate with, and the dataset that the latter are from."""
     everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
@@ -236,7 +291,7 @@ def _choose(
         _enough(judged.source, apart)
         return _limited(run, parts.evaluation, labels, groups), parts.representative, judged
     name = run.project.data.train if wanted.from_ == "train" else wanted.from_
-    source = _open(run, name, inputs)
+    source = _open(run, name, inputs, arrays)
     assert source is not None  # noqa: S101  (the plan has checked it)
     classes = np.load(source.labels) if source.labels else None
     chosen = data.choose(classes, source.count, wanted.samples)
@@ -314,3 +369,9 @@ def _keep_index(run: Run, index: Index) -> Path:
 
     key = {"sha256": hashlib.sha256(index.tobytes()).hexdigest()}
     return run.store.obtain("index", key, make).path / "index.npy"
+
+
+def _hook(run: Run, output: str) -> str | None:
+    """The user's function for one output, where the project has one."""
+    own = run.project.evaluate.outputs.get(output)
+    return own.postprocess if own else None

@@ -64,13 +64,11 @@ def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
     Raises :class:`DataError` where the labels do not fit the outputs.
     """
     outputs = [spec.name for spec in reference.outputs]
-    output = run.project.evaluate.output or outputs[0]
+    output = items.output
     if items.labels is None or not items.inputs:
         return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
-    if run.project.evaluate.output is None and len(outputs) > 1:
-        return _unchecked(f"the model has {len(outputs)} outputs: name one, [evaluate] output")
-    if output not in outputs:
-        raise run.project.unknown("output", output, outputs)
+    if not output:
+        return _unchecked(f"the model has {len(outputs)} outputs: name one, --metric-output")
     places = np.linspace(0, len(items.index), min(ITEMS, len(items.index)), endpoint=False)
     chosen = _fitting(reference, items, places.astype(np.int64))
     given = {

@@ -4,6 +4,7 @@ from edgekit.report.compared import compression_table, layer_table
 from edgekit.report.compression import compression_lines
 from edgekit.report.document import from_json, read, to_json
 from edgekit.report.files import junit, summary, write
+from edgekit.report.outputs import outputs_table
 from edgekit.report.table import table, verdict_lines
 from edgekit.report.words import path
 
@@ -13,6 +14,7 @@ __all__ = [
     "from_json",
     "junit",
     "layer_table",
+    "outputs_table",
     "path",
     "read",
     "summary",

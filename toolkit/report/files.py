@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from edgekit.report.document import to_json
-from edgekit.report.table import headings, rows, verdict_lines
+from edgekit.report.outputs import TITLES, outputs_rows
+from edgekit.report.table import Row, headings, rows, verdict_lines
 from edgekit.store import write_bytes, write_text
 from edgekit.types import CheckResult, Report, Status
 
@@ -29,11 +30,18 @@ def summary(report: Report) -> str:
         "",
     ]
     lines += ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
-    for row in rows(report):
-        cells = [f"{a}<br>{b}" if b else a for a, b in row.cells]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += [_markdown(row) for row in rows(report)]
+    others = list(outputs_rows(report))
+    if others:
+        titles = [f"{a}<br>{b}" if b else a for a, b in TITLES]
+        lines += ["", "| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+        lines += [_markdown(row) for row in others]
     lines += ["", *(f"- {text.strip()}" for text, _ in verdict_lines(report))]
     return "\n".join(lines) + "\n"
+
+
+def _markdown(row: Row) -> str:
+    return "| " + " | ".join(f"{a}<br>{b}" if b else a for a, b in row.cells) + " |"
 
 
 def junit(report: Report) -> bytes:

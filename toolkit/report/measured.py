@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgekit.report import words
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
+from edgekit.report.outputs import outputs_table
 from edgekit.report.table import MARKS, Row, drawn
 from edgekit.types import (
     Compared,
@@ -46,8 +47,15 @@ def evaluated(done: Evaluated) -> Iterator[object]:
     yield drawn(_headings(done.settings), (Row(_model_cells(one, done.settings), _style(one))
                                            for one in done.models))  # fmt: skip
     yield words.task(done.settings)
+    yield from _outputs(done)
     yield from _sliced(done)
     yield from _lines(done)
+
+
+def _outputs(done: Evaluated | Compared) -> Iterator[object]:
+    """What is judged beside the headline."""
+    if (found := outputs_table(done)) is not None:
+        yield found
 
 
 def _sliced(done: Evaluated) -> Iterator[object]:
@@ -120,6 +128,7 @@ def compared(done: Compared) -> Iterator[object]:
     )
     yield drawn(headings, rows)
     yield words.task(done.settings)
+    yield from _outputs(done)
     yield "\n".join(_differences(done))
     for contrast in done.contrasts:
         if contrast.layers is not None:

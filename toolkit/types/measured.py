@@ -19,7 +19,8 @@ class Measured:
     it, unavailable where the device is not there; ``problem`` says why. ``batch`` and
     ``processes`` are how its ``items`` were answered in ``seconds``. ``address`` is what the
     device's name stands for, where it is one of the user's own. ``emulated`` names the emulator
-    where the device is one: its latency satisfies no budget.
+    where the device is one: its latency satisfies no budget. ``outputs`` are the metrics of the
+    outputs that are judged beside the one that gives ``metric``.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Measured:
     status: Status = Status.PASSED
     problem: str = ""
     metric: Measurement | None = None
+    outputs: Mapping[str, Measurement] = field(default_factory=dict)
     memory: Memory | None = None
     items: int = 0
     batch: int = 0
@@ -50,6 +52,7 @@ class Contrast:
     by output. ``steps`` says how far outputs lie apart in steps of their quantization, ``likeness``
     whether the two are one network, ``layers`` where they part: of :mod:`edgekit.evaluation`.
     ``latency_ratio`` below 1 is faster, and no difference smaller than ``noise`` can be told.
+    ``drops`` and ``counts`` are the drops of the other outputs that are judged, and their items.
     """
 
     id: str
@@ -64,6 +67,8 @@ class Contrast:
     layers: Json = None
     latency_ratio: Measurement | None = None
     noise: Measurement | None = None
+    drops: Mapping[str, Measurement] = field(default_factory=dict)
+    counts: Mapping[str, PairedCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

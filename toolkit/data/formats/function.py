@@ -24,9 +24,9 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
     It returns ``(x, y)`` or ``(x, y, columns)``, arrays with items first, a ``tf.data.Dataset`` or
     a generator of such tuples. ``x`` is an array or a dict of arrays by input name, ``y`` may be
-    None, ``columns`` is a dict of arrays by name. The function is called again where its file, or
-    a local file that it imports, has changed. Raises :class:`DataError`, or ProjectError with
-    what the function raised.
+    None or a dict of labels by the outputs' names, ``columns`` is a dict of arrays by name. The
+    function is called again where its file, or a local file that it imports, has changed. Raises
+    :class:`DataError`, or ProjectError with what the function raised.
     """
     key: dict[str, Json] = {
         "source": reading.source,
@@ -86,6 +86,8 @@ def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple
         message = f"{source}: the third of the tuple is {type(columns).__name__}"
         raise DataError("EK-DATA-006", message, "columns are a dict of arrays by name")
     arrays = dict(x) if isinstance(x, Mapping) else {INPUT: x}
+    if isinstance(y, Mapping):
+        return _by_output(source, arrays, y, columns)
     twice = sorted((arrays.keys() | {LABELS}) & columns.keys())
     if twice:
         message = f"{source}: {', '.join(twice)} is an input or the labels, and a column"
@@ -93,6 +95,19 @@ def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple
     labels = {} if y is None else {LABELS: y}
     found = {**arrays, **labels, **columns}
     return {name: _text(value) for name, value in found.items()}, tuple(columns)
+
+
+def _by_output(
+    source: str, arrays: dict[str, Any], labels: Mapping[str, Any], columns: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Labels by output stand beside the inputs, as columns do."""
+    named = [*arrays, *labels, *columns]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        message = f"{source}: {', '.join(twice)} is given twice: as input, labels or column"
+        raise DataError("EK-DATA-006", message, "give one of the two another name")
+    found = {**arrays, **labels, **columns}
+    return {name: _text(value) for name, value in found.items()}, (*labels, *columns)
 
 
 def _text(value: Any) -> Any:

@@ -22,7 +22,7 @@ from edgekit.pipeline.measure.inside import layers, likeness, output_steps
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import takes_labels, truths
+from edgekit.pipeline.scores import rules_of, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (
@@ -31,6 +31,7 @@ from edgekit.types import (
     Contrast,
     Latency,
     Measurement,
+    PairedCounts,
     Progress,
     Status,
     Verdict,
@@ -60,10 +61,7 @@ def compare(
             found = tuple(
                 scored(run, one, items, asked, strict=k == 0) for k, one in enumerate(found)
             )
-        rules = Rules(
-            items.metric.name, items.metric.bounded, items.metric.direction == "higher",
-            asked.max_drop,
-        )  # fmt: skip
+        rules = rules_of(run, items, asked.max_drop)
         with run.stage("compare"):
             contrasts = tuple(
                 _inside(run, found[0], one, items, asked, _contrast(found[0], one, items, rules))
@@ -100,14 +98,21 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
         return Contrast(name)
     drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
     together = pairs(first, other)
+    others = {
+        key: metrics.drop(view.metric, truths(view), first.others[key], other.others[key])
+        for key, view in items.views()
+        if key in first.others and key in other.others
+    }
     return Contrast(
         id=name,
         drop=drop,
         paired=counts,
         flips=_flips(first.answers, other.answers, items.metric),
         changed=_changed(together),
-        needed=items_to_settle(drop, counts, _limit(first, rules)),
+        needed=items_to_settle(drop, counts, _limit(first.measured.metric, rules)),
         parity={name: parity(*both) for name, both in together.items()},
+        drops={key: lost for key, (lost, _) in others.items()},
+        counts={key: counted for key, (_, counted) in others.items() if counted},
     )
 
 
@@ -151,10 +156,9 @@ def _latencies(
     }
 
 
-def _limit(first: Given, rules: Rules) -> float:
-    base = first.measured.metric.value if first.measured.metric else None
+def _limit(base: Measurement | None, rules: Rules) -> float:
     limit = Limit(rules.max_drop) if rules.max_drop is not None else rules.default()
-    return limit.absolute(base or 0.0)
+    return limit.absolute((base.value if base else None) or 0.0)
 
 
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
@@ -196,14 +200,11 @@ def _checks(
     """The budgets of one model against the first; nothing of one that did not run."""
     if contrast.drop is None:
         return
-    limit = _limit(sides[0], rules)
-    status, message = judge_drop(contrast.drop, contrast.paired, limit, rules)
-    stated = rules.max_drop is not None
-    if status is Status.INCONCLUSIVE and not stated:
-        status = Status.PASSED
-    name = f"{rules.metric} drop"
-    shown = f"at most {show(limit, rules)}"
-    yield CheckResult(name, contrast.id, "", status, message, shown, stated)
+    base = sides[0].measured
+    yield _check_drop(contrast.id, contrast.drop, contrast.paired, base.metric, rules)
+    for other in rules.others:
+        drop, counts = contrast.drops.get(other.metric), contrast.counts.get(other.metric)
+        yield _check_drop(contrast.id, drop, counts, base.outputs.get(other.metric), other)
     for name, measured, budget in (
         ("flips", contrast.flips, asked.max_flips),
         ("changed items", contrast.changed, asked.max_changed),
@@ -214,6 +215,22 @@ def _checks(
         yield _check_error(contrast, asked.max_error)
     if asked.max_slowdown is not None:
         yield _check_slowdown(contrast, sides, asked.max_slowdown)
+
+
+def _check_drop(
+    model: str, drop: Measurement | None, counts: PairedCounts | None, base: Measurement | None,
+    rules: Rules,
+) -> CheckResult:  # fmt: skip
+    """The limit of one metric's drop; one that nobody stated fails on a proven loss only."""
+    name, stated = f"{rules.metric} drop", rules.max_drop is not None
+    if drop is None:
+        message = f"unavailable, because one of the two has no output {rules.output!r}"
+        return CheckResult(name, model, "", Status.UNAVAILABLE, message)
+    limit = _limit(base, rules)
+    status, message = judge_drop(drop, counts, limit, rules)
+    if status is Status.INCONCLUSIVE and not stated:
+        status = Status.PASSED
+    return CheckResult(name, model, "", status, message, f"at most {show(limit, rules)}", stated)
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.errors import DataError, RunnerError
 from edgekit.evaluation import metrics
+from edgekit.evaluation.parity import Floats
 from edgekit.evaluation.slices import slices
 from edgekit.evaluation.worst import worst
 from edgekit.gate.verdict import EXIT_CODES
@@ -65,9 +66,10 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
         return given
     advise_clipped(run, given)
     try:
-        output = output_of(given, asked.metric_output or run.project.evaluate.output)
+        output = _output(given, asked.metric_output or items.output, items)
         answers = taken(run, given.items, given.outputs, output)
         found = metrics.measure(items.metric, truths(items), answers)
+        others = _others(run, given, items)
     except RunnerError as error:
         if strict:
             raise
@@ -75,7 +77,35 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
             given.measured, status=Status.INCOMPATIBLE, problem=problem(error), metric=None
         )
         return replace(given, measured=failed, outputs=None)
-    return replace(given, measured=replace(given.measured, metric=found), answers=answers)
+    measured = {
+        name: metrics.measure(view.metric, truths(view), others[name])
+        for name, view in items.views()
+        if name in others
+    }
+    return replace(
+        given,
+        measured=replace(given.measured, metric=found, outputs=measured),
+        answers=answers,
+        others=others,
+    )
+
+
+def _output(given: Given, wanted: str, items: Items) -> str:
+    """The headline's output; any, where a function of the user's takes them all."""
+    if items.postprocess and given.outputs and wanted not in given.outputs:
+        return next(iter(given.outputs))
+    return output_of(given, wanted)
+
+
+def _others(run: Run, given: Given, items: Items) -> Mapping[str, Floats]:
+    """What the metrics of the other outputs are taken of, as far as the model has them."""
+    assert given.outputs is not None and given.items is not None  # noqa: S101, PT018
+    theirs = dict(given.items.views())
+    return {
+        name: taken(run, theirs[name], given.outputs)
+        for name, view in items.views()
+        if view is not items and view.output in given.outputs
+    }
 
 
 def _details(given: Given, items: Items) -> Mapping[str, Json]:
@@ -150,6 +180,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
         "metric": items.metric.name,
         "direction": items.metric.direction,
         "bounded": items.metric.bounded,
+        "outputs": items.judged,
         "items": len(items.index),
         "groups": len(np.unique(items.groups)) if items.groups is not None else None,
         "limit": options.limit,

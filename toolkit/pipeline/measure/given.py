@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError, R
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.pipeline.answers import answers
+from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.judge import memory_of
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import emulator_of
@@ -29,7 +30,8 @@ from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
 class Given:
     """One model on one device: what is known of it and, where it answered, its outputs.
 
-    ``answers`` are the output that the metric is taken on, as the metric takes it.
+    ``answers`` are the output that the metric is taken on, as the metric takes it, and ``others``
+    those of the outputs that are judged beside it, by the name of their figures.
     """
 
     measured: Measured
@@ -37,6 +39,7 @@ class Given:
     items: Items | None = None
     outputs: Mapping[str, Floats] | None = None
     answers: Floats | None = None
+    others: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -139,11 +142,12 @@ def output_of(given: Given, wanted: str | None) -> str:
     names = list(given.outputs)
     if len(names) == 1:
         return names[0]
-    if wanted is not None and wanted in given.outputs:
+    if wanted and wanted in given.outputs:
         return wanted
-    message = f"{given.measured.source} has {len(names)} outputs: {', '.join(names)}"
-    hint = f"say which one the metric is taken on: --metric-output {names[0]}"
-    raise ProjectError("EK-PROJECT-010", message, hint)
+    if wanted:
+        message = f"{given.measured.source} has no output {wanted!r}"
+        raise ProjectError("EK-PROJECT-004", message, f"its outputs are {', '.join(names)}")
+    raise unclear(names, given.measured.source)
 
 
 def pairs(left: Given, right: Given) -> Mapping[str, tuple[Floats, Floats]]:

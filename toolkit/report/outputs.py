@@ -1,0 +1,48 @@
+"""What is judged beside the headline: a row per output and model, with its metric and its drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.report import words
+from edgekit.report.table import Row, drawn
+from edgekit.types import Compared, Evaluated, Evaluation, Measurement, Report
+
+TITLES = (
+    ("also judged", "model"),
+    ("metric", "95 % interval"),
+    ("drop", "95 % interval"),
+    ("", ""),
+)
+
+
+def outputs_table(done: Report | Evaluated | Compared) -> object | None:
+    """The other outputs' figures for a rich console; nothing where the headline is all."""
+    found = list(outputs_rows(done))
+    return drawn(list(TITLES), iter(found)) if found else None
+
+
+def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
+    """A row per output and model, the reference first."""
+    for one in list(done.settings.get("outputs", ()))[1:]:
+        name, bounded = str(one["name"]), bool(one["bounded"])
+        for model, value, drop in _figures(done, name):
+            first = (words.value(value, bounded), words.interval(value, bounded))
+            second = (words.points(drop, bounded), words.interval(drop, bounded))
+            if drop is not None and drop.value is not None and bounded:
+                second = (f"{second[0]} points", second[1])
+            yield Row(((name, model), first, second, ("", "")))
+
+
+def _figures(
+    done: Report | Evaluated | Compared, name: str
+) -> Iterator[tuple[str, Measurement | None, Measurement | None]]:
+    if isinstance(done, Report):
+        sides: list[tuple[str, Evaluation]] = [(done.reference.title, done.reference_evaluation)]
+        sides += [(one.id, one.evaluation) for one in done.candidates if one.path is not None]
+        for model, found in sides:
+            yield model, found.metrics.get(name), found.drop.get(name)
+        return
+    drops = {one.id: one.drops for one in done.contrasts} if isinstance(done, Compared) else {}
+    for side in done.models:
+        yield side.id, side.outputs.get(name), drops.get(side.id, {}).get(name)
