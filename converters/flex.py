@@ -21,6 +21,9 @@ NOWHERE = (
     " app (Maven tensorflow-lite-select-tf-ops, CocoaPod TensorFlowLiteSelectTfOps)"
 )
 
+# How the converter writes an operator on half precision, in its list of those that TFLite lacks.
+HALF = re.compile(r"^\s*tf\.\w+\(.*xb?f16>", re.MULTILINE)
+
 
 def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
     """TensorFlow's own operators in a file, by the name that TensorFlow has for them."""
@@ -39,6 +42,13 @@ def _custom(file: TFLiteFile) -> list[str]:
 def refusal(error: str) -> ConversionError | None:
     """The error for a model that needs such operators, from what TensorFlow's converter said."""
     flex, custom = _named(error, "TF Select ops"), _named(error, "Custom ops")
+    if flex and HALF.search(error):
+        return ConversionError(
+            "EK-CONVERT-007",
+            f"the model computes in half precision, for which TFLite has no kernels: {flex}",
+            "give the .keras or .h5 file that it was made from, which is rebuilt with float32; or"
+            " export it anew under the float32 policy: its weights are float32 already",
+        )
     if flex:
         return ConversionError(
             "EK-CONVERT-007",

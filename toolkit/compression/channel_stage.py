@@ -19,6 +19,7 @@ from edgekit.compression.stage import UNRECOVERED, Recovery, score_of
 from edgekit.converters import tflite
 from edgekit.errors import CompressionError
 from edgekit.models.export import Names, export_keras
+from edgekit.models.float32 import in_float32
 from edgekit.models.load import is_keras3, load
 from edgekit.project_compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
@@ -57,7 +58,7 @@ def cut(
     not there.
     """
     begin = time.monotonic()
-    model = load(work.model, work.trust)
+    model = in_float32(load(work.model, work.trust))
     found = _planned(model, work, recovery)
     smaller = shrink(model, found)
     exported = export_keras(smaller, folder, True, work.names)
@@ -66,7 +67,7 @@ def cut(
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
         aids = Aids(score_of(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
-        teacher = load(recovery.teacher, work.trust) if recovery.teacher else None
+        teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
         finetuned = finetune(
             smaller, recovery.finetuning, recovery.training, teacher, aids, partial,
             recovery.root, progress,

@@ -13,6 +13,7 @@ from edgekit.compression.stage import FILE
 from edgekit.models.bridge import carry_back, prove_equal, to_tf_keras
 from edgekit.models.custom import load_twins
 from edgekit.models.export import Names, export_keras
+from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
 from edgekit.types import Model
 from edgekit.worker import at_most
@@ -32,7 +33,7 @@ def cross(
     ``twins`` names the tf_keras class of each layer class of the user, found from ``root``. Raises
     :class:`CompressionError` where a layer cannot cross, or the twin answers otherwise.
     """
-    original = load(model, trust)
+    original = in_float32(load(model, trust))
     with at_most(SECONDS, "rebuilding the model in tf_keras"):
         crossing = to_tf_keras(original, load_twins(twins, root))
         proof = prove_equal(original, crossing.twin, _open(samples))
@@ -51,7 +52,7 @@ def carry(
     """
     compressed = load(twin, trust)
     paths = {name: tuple(path) for name, path in layers.items()}
-    back = carry_back(compressed, load(original, trust), paths)
+    back = carry_back(compressed, in_float32(load(original, trust)), paths)
     proof = prove_equal(back, compressed, _open(samples))
     back.save(folder / KERAS_FILE)
     return {**export_keras(back, folder, True, names), "proof": asdict(proof)}

@@ -16,6 +16,7 @@ from edgekit.compression.speed import unmet_sparse_conditions
 from edgekit.errors import CompressionError
 from edgekit.evaluation import metrics
 from edgekit.models.export import Names, export_keras
+from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
 from edgekit.training.finetune import Aids, Finetuning, finetune, steps_of
 from edgekit.training.fit import Report, Training, seed_everything
@@ -131,7 +132,7 @@ def _trained(
         callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),
         tensorboard=board,
     )
-    teacher = load(recovery.teacher) if recovery.teacher else None
+    teacher = in_float32(load(recovery.teacher)) if recovery.teacher else None
     facts = finetune(
         wrapped, settings, recovery.training, teacher, aids, partial, recovery.root, progress
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import graph
+from edgekit.models.float32 import BITS, FLOAT32, in_float32, other_floats
 from edgekit.models.inputs import Inputs, inputs_of, known_shape
 from edgekit.models.last import last_operators
 from edgekit.models.load import SECONDS, load_with_wrappers
@@ -35,6 +36,15 @@ class Names:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     sizes: Sizes = field(default_factory=dict)
+
+    @classmethod
+    def in_facts(cls, facts: Mapping[str, Any]) -> Names:
+        """The names that :func:`export_keras` tells of."""
+        return cls(
+            tuple(name for name, _, _ in facts["inputs"]),
+            tuple(name for name, _, _ in facts["outputs"]),
+            {name: tuple(shape[1:]) for name, shape, _ in facts["inputs"]},
+        )
 
     @classmethod
     def of(cls, model: SavedModel) -> Names:
@@ -63,14 +73,32 @@ def export(
                 raise _no_layers(model.path)
             return _export_signature(model, folder, batched, trust, sizes or {})
         loaded = load_with_wrappers(model, trust)
-        with fixed_steps(unroll(loaded.model) if unrolled else ()):
-            facts = export_keras(loaded.model, folder, batched, sizes=sizes)
+        facts = export_both(loaded.model, folder, batched, sizes=sizes, unrolled=unrolled)
         return {**facts, "wrappers": list(loaded.wrappers)}
 
 
 def _no_layers(path: Path) -> ModelError:
     hint = "unroll in the model: LSTM(..., unroll=True), or give its .keras or .h5 file"
     return ModelError("EK-MODEL-020", f"{path} is a SavedModel: it has no layers to unroll", hint)
+
+
+def export_both(
+    model: Any, folder: Path, batched: bool, inputs: Inputs | None = None,
+    sizes: Sizes | None = None, unrolled: bool = False,
+) -> Mapping[str, Any]:  # fmt: skip
+    """As :func:`export_keras`, the model as it is, and beside it the same with float32 layers.
+
+    The second, in the folder ``float32``, is there where layers compute in another float, which
+    ``policies`` names: TFLite has kernels for none of them.
+    """
+    policies = other_floats(model)
+    made = in_float32(model) if policies else None
+    with fixed_steps(unroll(model) if unrolled else ()):
+        facts = export_keras(model, folder, batched, inputs=inputs, sizes=sizes)
+    if made is not None:
+        with fixed_steps(unroll(made) if unrolled else ()):
+            export_keras(made, folder / FLOAT32, False, Names.in_facts(facts), inputs)
+    return {**facts, "policies": list(policies)}
 
 
 def export_keras(
@@ -83,18 +111,24 @@ def export_keras(
     ``inputs`` are for a model that does not define its own, ``sizes`` as in :func:`export`.
     """
     found = inputs or inputs_of(model)
-    names_in = [spec.name for spec in found.specs]
-    called = list(names.inputs) if names else names_in
+    called = list(names.inputs) if names else [spec.name for spec in found.specs]
     names_out = list(names.outputs) if names else output_names(model)
-    renamed = [replace(s, name=name) for name, s in zip(called, found.specs, strict=True)]
+    renamed = [
+        replace(s, name=name, dtype=FLOAT32 if s.dtype in BITS else s.dtype)
+        for name, s in zip(called, found.specs, strict=True)
+    ]
     specs = _settled(renamed, names.sizes if names else sizes or {})
     order: list[str] = []
 
     def call(**tensors: Any) -> dict[str, Any]:
-        own = {name: tensors[other] for name, other in zip(names_in, called, strict=True)}
+        own = {
+            spec.name: _cast(tensors[other], spec.dtype)
+            for spec, other in zip(found.specs, called, strict=True)
+        }
         answers = named(model(found.pack(own), training=False), names_out)
         order[:] = list(answers)
-        return answers
+        return {name: _cast(tensor, FLOAT32) if tensor.dtype.name in BITS else tensor
+                for name, tensor in answers.items()}  # fmt: skip
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
     with at_most(SECONDS, "exporting the model"), _one_by_one(specs):
@@ -102,6 +136,12 @@ def export_keras(
                 for n, s in specs.items()}  # fmt: skip
         written = _write(call, free, order, variables, folder, batched)
     return {**written, "parameters": int(model.count_params())}
+
+
+def _cast(tensor: Any, dtype: str) -> Any:
+    import tensorflow as tf
+
+    return tensor if tensor.dtype.name == dtype else tf.cast(tensor, dtype)
 
 
 def _is_keras3_variable(variable: Any) -> bool:
@@ -230,4 +270,6 @@ def saved_model(artefact: Artefact) -> SavedModel:
         batched=facts["batched"],
         parameters=facts["parameters"],
         last=facts.get("last", {}),
+        twin=artefact.path / FLOAT32 / "saved_model" if facts.get("policies") else None,
+        policies=tuple(facts.get("policies", ())),
     )

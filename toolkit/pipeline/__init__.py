@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgekit.gate import decide
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
+from edgekit.pipeline.float32 import prove_float32
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
@@ -32,6 +33,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         model = obtain(run)
         reference = export(run, model)
         items = supply(run, reference, takes_labels(run))
+        prove_float32(run, reference, items)
         smaller, compression = compress(run, model, reference, items)
         advise(run, reference, smaller, items)
         made = candidates(run, smaller, items)
@@ -68,9 +70,10 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
         model = obtain(run)
         reference = export(run, model)
         items = supply(run, reference, takes_labels(run))
+        prove_float32(run, reference, items)
         smaller, compression = compress(run, model, reference, items)
         made = (
-            *candidates(run, reference, items, UNCOMPRESSED),
+            *candidates(run, reference.in_float32, items, UNCOMPRESSED),
             *candidates(run, smaller, items),
         )
         evaluated, judged = evaluate(run, reference, made, items)

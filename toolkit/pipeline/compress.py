@@ -61,10 +61,10 @@ def compress(
     """The SavedModel to convert, and what was done: the reference where nothing is asked for."""
     schemes = run.project.compress.schemes
     if not schemes:
-        return reference, None
+        return reference.in_float32, None
     _check(run, obtained)
     job = _Job(run, reference, items)
-    model, made, files = obtained.model, reference, {}
+    model, made, files = obtained.model, reference.in_float32, {}
     if "channels" in schemes:
         artefact = job.cut(model)
         model, made = job.keras(artefact, model), saved_model(artefact)

@@ -81,7 +81,7 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
         reference = export(run, obtain(run))
         items = supply(run, reference, labelled=False)
         with run.stage("lint"):
-            found = _lint(run, reference, reference, items, True)
+            found = _lint(run, reference, reference.in_float32, items, True)
         with run.stage("variants"):
             tried = truth(run, reference, items)
     return dataclasses.replace(

@@ -46,6 +46,8 @@ NO_FILE = "there is no file"
 def to_json(report: Report) -> dict[str, Json]:
     """The report as ``report.json`` holds it."""
     reference = _plain(report.reference)
+    # A place in the store, which notes speak of in words.
+    del reference["twin"]
     reference.update(_evaluation(report.reference_evaluation))
     return {
         "schema_version": SCHEMA_VERSION,
@@ -184,6 +186,7 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
         batched=document["batched"], parameters=document["parameters"],
         runtime=document.get("runtime", "tensorflow"), stateful=document.get("stateful", False),
         last=document.get("last", {}),
+        policies=tuple(document.get("policies", ())),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgekit.data import Dataset, match
 from edgekit.data.preprocessing import apply
 from edgekit.errors import ModelError
-from edgekit.models.export import export_keras
+from edgekit.models.export import export_both
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import build, is_keras3
 from edgekit.types import Preprocess, TensorSpec
@@ -56,7 +56,7 @@ def train(
             raise ModelError("EK-MODEL-012", f"{source} returned a model not compiled", hint)
         with user_errors(source):
             history = fit(model, training, training.epochs, [backup(model, partial)], progress)
-    facts = dict(export_keras(model, folder, True, inputs=inputs_of(model, items)))
+    facts = dict(export_both(model, folder, True, inputs=inputs_of(model, items)))
     return {
         **facts,
         "history": history,

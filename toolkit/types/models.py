@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,8 @@ class SavedModel:
     A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
     ``runtime`` is what runs it. ``last`` is the activation that each output ends in, by name:
     ``softmax``, ``sigmoid``, ``argmax``, ``unit norm`` …, empty where it is none.
+    ``runtime`` is what runs it. ``twin`` is the same model with float32 layers, where its own
+    compute in another float, by ``policies``, for which TFLite has no kernels.
     """
 
     path: Path
@@ -56,6 +59,16 @@ class SavedModel:
     runtime: Literal["tensorflow", "litert"] = "tensorflow"
     stateful: bool = False
     last: Mapping[str, str] = field(default_factory=dict)
+    twin: Path | None = None
+    policies: tuple[str, ...] = ()
+
+    @property
+    def in_float32(self) -> SavedModel:
+        """The SavedModel that files are made of: the twin where there is one, else itself."""
+        if self.twin is None:
+            return self
+        digest = hashlib.sha256(f"{self.digest} float32".encode()).hexdigest()
+        return replace(self, path=self.twin, digest=digest, batched=False, twin=None)
 
     @property
     def is_tflite(self) -> bool:

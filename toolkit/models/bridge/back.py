@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.errors import CompressionError
 from edgekit.models.bridge.graph import inner_model, layers_by_path
 from edgekit.models.bridge.weights import transfer
-from edgekit.models.load import is_keras3
+from edgekit.models.float32 import rebuilt
 
 
 def carry_back(twin: Any, original: Any, layers: Mapping[str, tuple[str, ...]]) -> Any:
@@ -42,22 +42,8 @@ def _twin_layers(twin: Any) -> dict[str, Any]:
 
 def _copy(original: Any) -> Any:
     """A model of the original's structure, with fresh weights."""
-    if is_keras3(original):
-        import keras
-
-        scope = keras.saving.custom_object_scope
-    else:
-        import tf_keras
-
-        scope = tf_keras.utils.custom_object_scope
-    classes = {type(layer).__name__: type(layer) for layer in original._flatten_layers()}
-    own = {
-        name: kind for name, kind in classes.items()
-        if not kind.__module__.startswith(("keras.", "tf_keras."))
-    }  # fmt: skip
     try:
-        with scope(own):
-            return type(original).from_config(original.get_config())
+        return rebuilt(original, original.get_config())
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise _refusal(
