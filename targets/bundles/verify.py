@@ -1,5 +1,7 @@
 """Checking a bundle: its paths, its digests, its model against its golden pairs.
 
+The manifest names the digest of every file but its own: who changes it with them is not seen.
+
 Nothing of the bundle runs but its model, in edgekit's own runner.
 """
 
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -15,11 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from edgekit import scratch
-from edgekit.errors import BundleError, DeviceError, RunnerError
+from edgekit.converters import flatbuffer
+from edgekit.errors import BundleError, DeviceError, EdgekitError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets import catalog
-from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
+from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.targets.bundles.manifest import read_manifest
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
@@ -28,6 +33,9 @@ MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 CHUNK = 1 << 20
 SELFTEST_SECONDS = 300.0
+PASSED = "passed"
+# Quantization steps by which a golden output may differ in any case.
+MOST_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,11 @@ class Verified:
     manifest: Mapping[str, Json]
     files: int
     selftests: Mapping[str, str]
+
+    @property
+    def tested(self) -> bool:
+        """Whether the model gave its golden outputs on a runtime here."""
+        return any(outcome.startswith(PASSED) for outcome in self.selftests.values())
 
 
 def verify(path: Path) -> Verified:
@@ -50,14 +63,8 @@ def verify(path: Path) -> Verified:
     files = _read(path)
     if MANIFEST not in files:
         raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")
-    try:
-        manifest = json.loads(files[MANIFEST])
-        if manifest["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema {manifest['schema_version']} is not known to this edgekit")
-        listed = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} is damaged: {error}") from error
-    _check_files(path, files, listed)
+    manifest = read_manifest(path, files[MANIFEST])
+    _check_files(path, files, {name: one["sha256"] for name, one in manifest["files"].items()})
     with scratch.held(prefix="edgekit-verify-") as folder:
         unpacked = folder / "bundle"
         for name, content in files.items():
@@ -140,12 +147,10 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
                 for name, g in golden["outputs"].items()
             },
         }  # fmt: skip
-        names = [runtime["name"] for runtime in manifest["runtimes"]]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} lacks {error}") from error
-    if not names:
-        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no runtime")
-    for name in names:
+    except ValueError as error:
+        raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
+    _check_tolerances(path, request)
+    for name in dict.fromkeys(runtime["name"] for runtime in manifest["runtimes"]):
         try:
             result = device.run({**request, "runtime": name})["models"]["model"]
         except DeviceError as error:
@@ -158,8 +163,31 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
             differences = ", ".join(f"{k} by {v:.3g}" for k, v in result["differences"].items())
             message = f"{path}: the self-test fails on {name}"
             raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
-        outcome[name] = f"passed on {result['items']} golden items"
+        outcome[name] = f"{PASSED} on {result['items']} golden items"
     return outcome
+
+
+def _check_tolerances(path: Path, request: Mapping[str, Any]) -> None:
+    """Refuse a self-test that nothing could fail: a tolerance as large as the outputs, or no items.
+
+    Of a quantized output a few steps are always allowed.
+    """
+    try:
+        steps = flatbuffer.read(Path(request["models"][0]["path"])).signature_outputs
+    except EdgekitError:
+        steps = {}
+    for name, golden in request["golden"].items():
+        try:
+            values = np.load(golden["path"], allow_pickle=False).astype(np.float64)
+            largest = float(np.abs(values).max())
+        except Exception as error:
+            message = f"{path}: the golden output {name!r} cannot be read"
+            raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
+        most = max(largest, MOST_STEPS * (steps[name].scale if name in steps else 0.0))
+        if not golden["tolerance"] <= most:
+            message = f"{path}: the self-test of output {name!r} cannot fail"
+            hint = f"tolerance {golden['tolerance']:.3g} for values of at most {largest:.3g}"
+            raise BundleError("EK-BUNDLE-007", message, hint)
 
 
 def _runners() -> Mapping[str, Path]:
@@ -175,4 +203,7 @@ def _inside(folder: Path, name: str) -> Path:
         raise BundleError(
             "EK-BUNDLE-003", f"the manifest names a file outside the bundle: {name!r}"
         )
+    if not path.is_file():
+        message = f"the manifest names {name[:100]!r}, which is not in the bundle"
+        raise BundleError("EK-BUNDLE-004", message)
     return path

@@ -57,7 +57,7 @@ def check(python: Path, folder: Path, runtime: str, version: str) -> None:
     done = run(python, "app.py", "selftest", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert f"on {runtime} {version}" in done.stdout
-    assert "self-test passed on 8 golden items" in done.stdout
+    assert "self-test passed on 10 golden items" in done.stdout
     done = run(python, "app.py", "bench", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "latency p50 " in done.stdout

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import importlib.util
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -170,7 +171,7 @@ def test_verify_passes_on_every_runtime_that_works_here(bundle: Path) -> None:
     found = verify(bundle)
     assert found.files == len(read(bundle))
     assert set(found.selftests) == {"litert", "tflite-runtime"}
-    assert found.selftests["litert"] == "passed on 8 golden items"
+    assert found.selftests["litert"] == "passed on 10 golden items"
     here = importlib.util.find_spec("tflite_runtime") is not None
     start = "passed" if here else "unavailable, because"
     assert found.selftests["tflite-runtime"].startswith(start)
@@ -395,7 +396,7 @@ def test_verify_goes_red_when_the_selftest_is_emptied_or_bent(
     small: Files, tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     error = refusal(write(tmp_path / "bent.tar.gz", listed(small, change)))
-    assert error.code == "EK-BUNDLE-006"
+    assert error.code in ("EK-BUNDLE-004", "EK-BUNDLE-006")
 
 
 def test_verify_goes_red_when_the_model_is_replaced_with_its_digest(
@@ -427,6 +428,62 @@ def test_verify_runs_no_program_when_the_manifest_names_tensorflow(
     files = listed(small, lambda m: m.update(runtimes=[{"name": "tensorflow"}]))
     outcome = verify(write(tmp_path / "program.tar.gz", files)).selftests
     assert outcome["tensorflow"].startswith("unavailable")
+
+
+def test_verify_is_unavailable_when_no_runtime_ran_the_selftest(
+    small: Files, tmp_path: Path
+) -> None:
+    files = listed(small, lambda m: m.update(runtimes=[{"name": "nosuch"}]))
+    path = write(tmp_path / "untested.tar.gz", files)
+    done = edgekit("verify", path, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "not verified" in done.stderr
+    assert "\nverified" not in done.stdout
+    done = edgekit("verify", path, "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (3, "unavailable")
+
+
+def _manifest(old: str, new: str) -> Callable[[bytes], bytes]:
+    def change(text: bytes) -> bytes:
+        assert old.encode() in text
+        return text.replace(old.encode(), new.encode(), 1)
+
+    return change
+
+
+TOLERANCE = '"tolerance": 1e-06'
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_manifest(TOLERANCE, '"tolerance": 1e300'), "EK-BUNDLE-007"),
+        (_manifest(TOLERANCE, '"tolerance": 23'), "EK-BUNDLE-007"),
+        (_manifest(TOLERANCE, '"tolerance": Infinity'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": NaN'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": 1e400'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": -1'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": true'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": "0.1"'), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": ' + "9" * 4000), "EK-BUNDLE-004"),
+        (_manifest(TOLERANCE, '"tolerance": ' + "9" * 5000), "EK-BUNDLE-004"),
+        (_manifest('"name": "probe"', '"name": "\\ud800"'), "EK-BUNDLE-004"),
+        (_manifest('"name": "probe"', '"name": ' + "[" * 50_000 + "]" * 50_000), "EK-BUNDLE-004"),
+        (_manifest('"name": "probe"', '"name": 3'), "EK-BUNDLE-004"),
+        (_manifest('"version": "1"', '"version": null'), "EK-BUNDLE-004"),
+        (_manifest('"name": "litert"', '"name": ["litert"]'), "EK-BUNDLE-004"),
+        (_manifest('"labels": [', '"labels": [Infinity, '), "EK-BUNDLE-004"),
+        (_manifest('"x": "golden/input_0.npy"', '"x": "golden"'), "EK-BUNDLE-004"),
+    ],
+    ids=lambda value: "" if callable(value) else None,
+)  # fmt: skip
+def test_verify_says_what_is_wrong_with_a_manifest_of_another_hand(
+    small: Files, tmp_path: Path, change: Callable[[bytes], bytes], code: str
+) -> None:
+    text = json.dumps(json.loads(small[MANIFEST])).encode()
+    path = write(tmp_path / "odd.tar.gz", {**small, MANIFEST: change(text)})
+    assert refusal(path).code == code
+    str(refusal(path)).encode()
 
 
 @pytest.mark.parametrize(
@@ -461,7 +518,7 @@ def test_app_passes_its_selftest(unpacked: Path, runtime: str) -> None:
     done = app(unpacked, "selftest", "--runtime", runtime)
     assert done.returncode == 0, done.stderr
     assert f"on {runtime} " in done.stdout
-    assert "self-test passed on 8 golden items" in done.stdout
+    assert "self-test passed on 10 golden items" in done.stdout
 
 
 def test_app_fails_its_selftest_when_a_golden_output_is_changed(
@@ -473,6 +530,23 @@ def test_app_fails_its_selftest_when_a_golden_output_is_changed(
     done = app(folder, "selftest")
     assert done.returncode == 1
     assert "self-test FAILED" in done.stdout
+
+
+def test_selftest_goes_red_when_any_two_classes_change_places(
+    bundle: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    manifest = json.loads((unpacked / MANIFEST).read_text())
+    (golden,) = manifest["golden"]["outputs"].values()
+    values = np.load(unpacked / golden["file"])
+    assert set(values.argmax(axis=1)) == set(range(10)), "a golden item of every class"
+    for pair in itertools.combinations(range(10), 2):
+        swapped = values.copy()
+        swapped[:, pair] = swapped[:, pair[::-1]]
+        assert np.abs(swapped - values).max() > golden["tolerance"], pair
+    content = io.BytesIO()
+    np.save(content, swapped)
+    files = listed({**read(bundle), golden["file"]: content.getvalue()})
+    assert refusal(write(tmp_path / "swapped.tar.gz", files)).code == "EK-BUNDLE-006"
 
 
 def copied(unpacked: Path, tmp_path: Path) -> Path:

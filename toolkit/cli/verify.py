@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from edgekit.cli.console import common
+from edgekit.errors import ExitCode
+from edgekit.types import Status
 
 
 @click.command("verify")
@@ -20,12 +22,18 @@ def command(bundle: Path, as_json: bool, verbose: bool, quiet: bool) -> int:
     found = api.verify(bundle)
     manifest = found.manifest
     if as_json:
-        answer = {"bundle": str(bundle), "status": "passed", "files": found.files}
+        status = Status.PASSED if found.tested else Status.UNAVAILABLE
+        answer = {"bundle": str(bundle), "status": status.value, "files": found.files}
         click.echo(json.dumps({**answer, "selftests": dict(found.selftests), "manifest": manifest}))
     elif not quiet:
         click.echo(f"{manifest['name']} {manifest['version']} for {manifest['target']}")
-        click.echo(f"  {found.files} files, all as the manifest says")
+        click.echo(f"  {found.files} files, all as the manifest says; nothing signs the manifest")
         for runtime, outcome in found.selftests.items():
             click.echo(f"  self-test on {runtime}: {outcome}")
-        click.echo("verified")
-    return 0
+        if found.tested:
+            click.echo("verified")
+    if not found.tested:
+        message = "not verified: the files are whole, but no runtime here ran the self-test"
+        click.echo(message, err=True)
+        click.echo("  edgekit devices says which runtimes work here", err=True)
+    return int(ExitCode.PASSED if found.tested else ExitCode.UNAVAILABLE)

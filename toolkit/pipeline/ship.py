@@ -7,18 +7,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 import edgekit
 from edgekit.converters import flatbuffer
 from edgekit.evaluation.parity import open_outputs
+from edgekit.pipeline import golden
 from edgekit.pipeline.answers import answers_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
-from edgekit.types import Candidate, Json, SavedModel, TargetResult
+from edgekit.types import Advice, Candidate, Json, SavedModel, TargetResult
 
-GOLDEN_ITEMS = 8
 # Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
 # share of the largest output where it is float, or by twice what the runtimes tried here differ.
 STEPS = 2.0
@@ -90,23 +91,39 @@ def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
 
 
 def _golden(run: Run, candidate: Candidate, reference: SavedModel, items: Items) -> bundles.Golden:
-    """The first items and the judging runtime's outputs for them."""
+    """Items spread over classes, or over the outputs' range, and the judging runtime's outputs."""
     names = tuple(spec.name for spec in reference.outputs)
-    folder = answers_of(run, candidate, items).path / "outputs"
-    count = min(GOLDEN_ITEMS, len(items.index))
-    outputs = {n: np.array(v[:count]) for n, v in open_outputs(folder, names).items()}
-    seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
-    inputs = {
-        n: np.array(np.load(path, mmap_mode="r")[items.index[:count]])
-        for n, path in items.inputs.items()
-    }
-    steps = flatbuffer.read(candidate.path).signature_outputs if candidate.path else {}
+    found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
+    inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
+    item_bytes = sum(values[:1].nbytes for values in inputs.values())
+    chosen = golden.choose(found, items.labels, item_bytes)
+    rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
+    for name, values in found.items():
+        chosen = chosen[golden.clear_items(np.array(values[chosen]), rounding[name])]
+    outputs = {name: np.array(values[chosen]) for name, values in found.items()}
     tolerance = {}
+    for name, values in outputs.items():
+        tolerance[name], tells = golden.tolerance(values, rounding[name])
+        if not tells:
+            message = f"output {name!r} of {candidate.id} tells its classes by less than rounding"
+            fix = "the bundle's self-test cannot tell a wrong class there: look at the accuracy"
+            run.advise(Advice("EK-NOTE-041", "warning", message, fix))
+    kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
+    return bundles.Golden(kept, outputs, tolerance)
+
+
+def _rounding(
+    candidate: Candidate, outputs: Mapping[str, npt.NDArray[np.float32]]
+) -> Mapping[str, float]:
+    """By how much the outputs of other runtimes may differ."""
+    seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
+    steps = flatbuffer.read(candidate.path).signature_outputs if candidate.path else {}
+    found = {}
     for name, values in outputs.items():
         scale = steps[name].scale if name in steps else 0.0
         rounding = STEPS * scale if scale else FLOAT_SHARE * max(float(np.abs(values).max()), 1e-6)
-        tolerance[name] = max(rounding, 2 * seen)
-    return bundles.Golden(inputs, outputs, tolerance)
+        found[name] = max(rounding, 2 * seen)
+    return found
 
 
 def _measurements(candidate: Candidate, target: TargetResult) -> Mapping[str, Json]:

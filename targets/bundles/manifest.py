@@ -1,0 +1,87 @@
+"""``manifest.json`` read back: what ``verify`` follows in it is checked before it is followed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekit.errors import BundleError
+from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
+
+CODE = "EK-BUNDLE-004"
+SHOWN = 5
+
+
+class _Table(BaseModel):
+    """A table that later versions may add keys to."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _File(_Table):
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Model(_Table):
+    file: str
+
+
+class _Output(_Table):
+    file: str
+    tolerance: float = Field(ge=0, allow_inf_nan=False)
+
+
+class _Golden(_Table):
+    inputs: dict[str, str] = Field(min_length=1)
+    outputs: dict[str, _Output] = Field(min_length=1)
+
+
+class _Runtime(_Table):
+    name: str
+
+
+class _Manifest(_Table):
+    schema_version: Literal[1]
+    name: str
+    version: str
+    target: str
+    model: _Model
+    preprocess: dict[str, Any]
+    golden: _Golden
+    runtimes: list[_Runtime] = Field(min_length=1)
+    files: dict[str, _File]
+
+
+def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
+    """The manifest of the bundle at ``path``. Raises :class:`BundleError`, which says where."""
+    try:
+        document = json.loads(content, parse_constant=_no_number)
+        # Half of a surrogate pair is no text: nothing could print it.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"{error or 'it is nested too deeply'}") from error
+    if isinstance(document, dict) and document.get("schema_version", 1) != SCHEMA_VERSION:
+        version = str(document["schema_version"])[:20]
+        raise _damaged(path, f"schema {version} is not known to this edgekit")
+    try:
+        _Manifest.model_validate(document)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(str(part)[:60] for part in one['loc']) or MANIFEST}: {one['msg']}"
+            for one in error.errors(include_url=False, include_context=False)
+        ]
+        raise _damaged(path, "\n".join(wrong[:SHOWN])) from error
+    return dict(document)
+
+
+def _damaged(path: Path, why: str) -> BundleError:
+    first, _, rest = why.partition("\n")
+    return BundleError(CODE, f"{path}: {MANIFEST} is damaged: {first[:300]}", rest)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
