@@ -166,6 +166,10 @@ def check(
     _known("precision", precisions, [c.precision for c in report.candidates])
     _known("target", targets, list(tables))
     kept = tuple(c for c in report.candidates if not precisions or _is_one_of(c, precisions))
+    new = tables if by_project else {}
+    gate.check_limits(
+        str(report.settings["metric"]), bool(report.settings["bounded"]), max_drop, new
+    )
     tables = {name: table for name, table in tables.items() if not targets or name in targets}
     if stated and precisions:
         tables = _shipping(tables, report.candidates, kept)

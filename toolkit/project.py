@@ -23,7 +23,9 @@ from edgekit.project_compress import CompressTable, switched
 from edgekit.project_devices import Devices, DeviceTable
 from edgekit.project_table import Table
 from edgekit.project_units import TIMES as TIMES
-from edgekit.project_units import Nanoseconds, Number, Size
+from edgekit.project_units import Drop, Nanoseconds, Number, Size
+from edgekit.project_units import Share as Share
+from edgekit.project_units import parse_drop as parse_drop
 from edgekit.project_units import parse_number as parse_number
 from edgekit.project_units import parse_size as parse_size
 from edgekit.project_units import parse_unit as parse_unit
@@ -136,10 +138,10 @@ class LimitsTable(Table):
 class Goal(Table):
     """What a metric must reach, by itself (``threshold``) or against the reference."""
 
-    threshold: float | None = None
-    max_degradation: float | None = None
+    threshold: Drop | None = None
+    max_degradation: Drop | None = None
     percent_max_degradation: float | None = None
-    min_improvement: float | None = None
+    min_improvement: Drop | None = None
 
 
 class LatencyGoal(Table):

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainValidator
 
 SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -45,6 +45,32 @@ def parse_number(value: Any) -> float:
     return number
 
 
+class Share(float):
+    """A drop or a value that was written with its unit: ``1%`` or ``1pt``, of a metric in 0..1."""
+
+
+def parse_drop(value: Any) -> float:
+    """A metric's drop or value: ``1%`` and ``1pt`` are ``0.01``, and are a :class:`Share`.
+
+    A bare number stays one: whether it may be meant depends on the metric. Raises ValueError.
+    """
+    if isinstance(value, Share):
+        return value
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number")
+    matched = None
+    if isinstance(value, str):
+        matched = re.fullmatch(r"(.*?)\s*(%|pts?|points?)", value.strip())
+    try:
+        if matched:
+            return Share(parse_number(matched[1]) / 100)
+        return parse_number(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{value!r} is not a number such as 0.01, 1% or 1pt") from None
+
+
 Size = Annotated[int, BeforeValidator(parse_size)]
 Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
 Number = Annotated[float, BeforeValidator(parse_number)]
+# Plain, so that the unit that was written is kept.
+Drop = Annotated[float, PlainValidator(parse_drop)]

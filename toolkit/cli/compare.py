@@ -11,6 +11,7 @@ from edgekit.cli.evaluate import absolute, asked_of, options_of, show
 from edgekit.cli.options import (
     NOTHING,
     applied,
+    as_drop,
     as_number,
     as_share,
     measured_options,
@@ -21,8 +22,8 @@ from edgekit.cli.options import (
 def budgets(function: Any) -> Any:
     """What each other model may differ in from the first."""
     options = (
-        click.option("--max-drop", callback=as_number, metavar="NUMBER",
-                     help="Most that the metric may lose against the first, e.g. 0.01."),
+        click.option("--max-drop", callback=as_drop, metavar="DROP",
+                     help="Most that the metric may lose against the first, e.g. 1%."),
         click.option("--max-flips", callback=as_share, metavar="SHARE",
                      help="Most items that may change their class, e.g. 0.5%."),
         click.option("--max-changed", callback=as_share, metavar="SHARE",

@@ -20,6 +20,13 @@ def as_number(context: click.Context, parameter: click.Parameter, value: str | N
     return parsed(parse_number, value)
 
 
+def as_drop(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``1%``, ``1pt`` or ``0.01``."""
+    from edgekit.project import parse_drop
+
+    return parsed(parse_drop, value)
+
+
 def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """``0.5%`` or ``0.005``."""
     if value is None:
@@ -31,6 +38,10 @@ def as_share(context: click.Context, parameter: click.Parameter, value: str | No
     share = number / 100 if percent else number
     if not 0 <= share <= 1:
         raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
+    if not percent and share > 0.5:
+        raise click.BadParameter(
+            f"is {value} {share:.4g} % or {100 * share:.4g} %? Write it with %"
+        )
     return share
 
 
@@ -84,8 +95,8 @@ def _pixels(context: click.Context, parameter: click.Parameter, value: str | Non
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
-        click.option("--max-drop", callback=as_number, metavar="NUMBER",
-                     help="Most that the metric may lose against the SavedModel, e.g. 0.01."),
+        click.option("--max-drop", callback=as_drop, metavar="DROP",
+                     help="Most that the metric may lose: 1%, 1pt and 0.01 are one point."),
         click.option("--max-size", callback=_size, metavar="SIZE",
                      help="Largest file, e.g. '150 kB'."),
         click.option("--precision", "precisions", multiple=True, metavar="NAME", cls=_Precision),

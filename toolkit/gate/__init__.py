@@ -1,8 +1,10 @@
 """The gate: budgets become checks, checks become a verdict; noise becomes neither red nor green."""
 
 from edgekit.gate.checks import Limit, Rules
+from edgekit.gate.limits import check_limits
 from edgekit.gate.verdict import as_evidence, decide, decide_candidates, may_ship, own_device
 
 __all__ = [
-    "Limit", "Rules", "as_evidence", "decide", "decide_candidates", "may_ship", "own_device",
+    "Limit", "Rules", "as_evidence", "check_limits", "decide", "decide_candidates",
+    "may_ship", "own_device",
 ]  # fmt: skip

@@ -33,6 +33,8 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         model = obtain(run)
         reference = export(run, model)
         items = supply(run, reference, takes_labels(run))
+        if options.evaluate:
+            plan.check_limits(items.metric)
         prove_float32(run, reference, items)
         smaller, compression = compress(run, model, reference, items)
         advise(run, reference, smaller, items)

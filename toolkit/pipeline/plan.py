@@ -12,7 +12,7 @@ from edgekit.data import check_data_file
 from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
-from edgekit.gate import Rules
+from edgekit.gate import Rules, check_limits
 from edgekit.models.source import identify
 from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
 from edgekit.project import Project, TargetTable
@@ -76,6 +76,7 @@ class Plan:
         _check_recovery(project, options, precisions)
         _check_task(project)
         _check_metric(project)
+        _check_limits(project, options)
         source = project.model.source
         model = None
         if is_reference(source):
@@ -119,6 +120,10 @@ class Plan:
         budgets = [target.budgets for target in self.targets.values()]
         gated = any(b.latency_p50 is not None or b.latency_p95 is not None for b in budgets)
         return 6 if gated else 3
+
+    def check_limits(self, metric: metrics.Metric) -> None:
+        """Raise :class:`ProjectError` where a limit on the metric cannot be what was meant."""
+        check_limits(metric.name, metric.bounded, self.options.max_drop, self.targets)
 
     def rules(self, metric: metrics.Metric) -> Rules:
         return Rules(
@@ -206,6 +211,17 @@ def _check_metric(project: Project) -> None:
         if table.budgets.accuracy is not None and name not in (None, "accuracy"):
             message = f"targets.{target}.budgets.accuracy: the metric of this project is {name}"
             raise ProjectError("EK-PROJECT-009", message, "call the budget `metric`")
+
+
+def _check_limits(project: Project, options: Options) -> None:
+    """What can be known of the limits before the data says what the metric is."""
+    stated = project.evaluate.metric or ""
+    accuracy = {n: t for n, t in project.targets.items() if t.budgets.accuracy is not None}
+    if stated in metrics.METRICS:
+        metric = metrics.METRICS[stated]
+        check_limits(metric.name, metric.bounded, options.max_drop, project.targets)
+    elif accuracy and not stated:
+        check_limits("accuracy", True, options.max_drop, accuracy)
 
 
 def _check_recovery(project: Project, options: Options, precisions: tuple[str, ...]) -> None:

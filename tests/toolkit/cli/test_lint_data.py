@@ -222,7 +222,7 @@ def test_convert_tells_findings_and_judges_by_the_metric_alone(
     np.savez(tmp_path / "noise.npz", x=x, y=y)
     done = answer(
         "convert", models / "keras3.keras", "--data", digits / "test.npz", "--rescale", "1/4080",
-        "--representative", "noise.npz", "--precision", "int8", "--max-drop", "1", "--json",
+        "--representative", "noise.npz", "--precision", "int8", "--max-drop", "100%", "--json",
         cwd=tmp_path,
     )  # fmt: skip
     report = json.loads(done.stdout)

@@ -159,3 +159,87 @@ def test_a_runtime_that_was_not_tried_is_said(report: Path) -> None:
 def test_a_bundle_of_another_candidate_is_not_shown_for_the_one_that_passes(report: Path) -> None:
     edit(report, lambda d: d["targets"][0].update(candidate="float16"))
     assert "bundle" not in check(report).text.replace("bundled", "")
+
+
+@pytest.mark.parametrize("written", ["1%", "1 %", "0.01", "1pt", "1 point", "1/100"])
+def test_a_drop_is_one_however_it_is_written(report: Path, written: str) -> None:
+    done = check(report, "--max-drop", written)
+    assert done.code == 0
+    assert "accuracy drop (at most 1 points)" in done.text
+    assert "limit: at most 1 points" in str(done.cases["accuracy drop"][0].text)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("1", "is it 100 points or 1 point?"), ("0.6", "is it 60 points or 0.6 points?"),
+        ("5", "is it 5 points?"), ("1e400", "is not a number such as"),
+        ("nan", "is not a number such as"), ("1pc", "is not a number such as"),
+    ],
+)  # fmt: skip
+def test_a_bare_drop_that_may_mean_two_things_is_asked_about(
+    report: Path, written: str, words: str
+) -> None:
+    done = check(report, "--max-drop", written)
+    assert (done.code, done.cases) == (2, {})
+    assert words in done.text
+    if words.startswith("is it"):
+        assert f"write {written}pt, {written}% or" in done.text
+
+
+def test_a_large_drop_is_taken_with_its_unit(report: Path) -> None:
+    assert check(report, "--max-drop", "100%").code == 0
+
+
+@pytest.mark.parametrize(
+    ("goal", "code", "words"),
+    [
+        ('max_degradation = "1pt"', 0, "at most 1 points"),
+        ("max_degradation = 1", 2, "accuracy.max_degradation 1: accuracy lies in 0..1"),
+        ("threshold = 90", 2, "accuracy.threshold 90: accuracy lies in 0..1, is it 90 points?"),
+        ('threshold = "90%"', 0, "at least 90 points"),
+        ("min_improvement = 5", 2, "min_improvement 5"),
+    ],
+)
+def test_goals_of_the_project_are_read_alike(
+    report: Path, goal: str, code: int, words: str
+) -> None:
+    project = report.with_name("p.toml")
+    table = f"[targets.{catalog.host()}]\nbudgets = {{ accuracy = {{ {goal} }} }}\n"
+    project.write_text(f'[model]\nsource = "m"\n{table}')
+    done = check(report, "--project", project.name)
+    assert done.code == code
+    assert words in done.text
+
+
+def test_points_of_a_metric_without_bounds_are_refused(report: Path) -> None:
+    edit(report, lambda document: document["settings"].update(bounded=False))
+    done = check(report, "--max-drop", "1%")
+    assert done.code == 2
+    assert "accuracy does not lie in 0..1" in done.text
+
+
+def test_a_budget_for_another_metric_is_refused(report: Path) -> None:
+    edit(report, lambda document: document["settings"].update(metric="mse", bounded=False))
+    project = report.with_name("p.toml")
+    table = f"[targets.{catalog.host()}.budgets]\naccuracy = {{ max_degradation = 0.01 }}\n"
+    project.write_text(f'[model]\nsource = "m"\n{table}')
+    done = check(report, "--project", project.name)
+    assert done.code == 2
+    assert "EK-PROJECT-009" in done.text
+
+
+def test_two_goals_for_one_metric_are_refused(report: Path) -> None:
+    project = report.with_name("p.toml")
+    both = "accuracy = { threshold = 0.9 }\nmetric = { threshold = 0.1 }\n"
+    project.write_text(f'[model]\nsource = "m"\n[targets.{catalog.host()}.budgets]\n{both}')
+    done = check(report, "--project", project.name)
+    assert done.code == 2
+    assert "accuracy and metric are one budget" in done.text
+
+
+@pytest.mark.parametrize("option", ["--max-flips", "--max-changed", "--max-slowdown"])
+def test_a_bare_share_that_may_mean_two_things_is_asked_about(tmp_path: Path, option: str) -> None:
+    done = answer("compare", "a.tflite", "b.tflite", option, "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is 1 1 % or 100 %?" in done.stderr

@@ -18,7 +18,7 @@ from edgekit.api import Options, convert
 from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
-from edgekit.project import Project
+from edgekit.project import Project, Share
 from edgekit.report.measured import to_json
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Compared, Status
@@ -224,7 +224,7 @@ def test_undecided_budget_says_how_many_items_would_settle_it(folder: Path) -> N
 
 
 def test_budget_of_everything_is_kept(folder: Path) -> None:
-    assert compare(folder, "model", "flipped", max_drop=1.0).verdict.exit_code == 0
+    assert compare(folder, "model", "flipped", max_drop=Share(1)).verdict.exit_code == 0
 
 
 def test_command_prints_json_alone_and_the_table_elsewhere(folder: Path) -> None:

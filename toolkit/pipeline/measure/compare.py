@@ -13,6 +13,7 @@ from edgekit.evaluation.calibration import decide, settle
 from edgekit.evaluation.latency import LatencyComparison
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
+from edgekit.gate.limits import check_limits
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import estimates, no_budget
@@ -53,6 +54,7 @@ def compare(
         subject = found[0].subject
         assert subject is not None  # noqa: S101  (the first is there, or an error)
         items = supply(run, subject.model, labelled=takes_labels(run))
+        check_limits(items.metric.name, items.metric.bounded, asked.max_drop, {})
         with run.stage("evaluate"):
             found = tuple(
                 answered(run, one, items, subject.model, asked, strict=one is found[0])
