@@ -183,3 +183,37 @@ def remembering() -> bytes:
     ]  # fmt: skip
     node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
     return build(G(tensors, [node], ["x"], ["y"]))
+
+
+def counting() -> bytes:
+    """A graph with a state in a resource variable: ``y`` is 5 and the sum of all ``x`` so far."""
+    handle = {"kind": "VarHandleOptions", "container": "", "sharedName": "sum"}
+    tensors = [
+        T("x", [1, 1]), T("handle", [1], "RESOURCE"), T("before", [1, 1]), T("y", [1, 1]),
+    ]  # fmt: skip
+    nodes = [
+        N("CALL_ONCE", [], [], options={"kind": "CallOnceOptions", "initSubgraphIndex": 1}),
+        N("VAR_HANDLE", [], ["handle"], options=handle),
+        N("READ_VARIABLE", ["handle"], ["before"]),
+        N("ADD", ["before", "x"], ["y"], options={"kind": "AddOptions"}),
+        N("ASSIGN_VARIABLE", ["handle", "y"], []),
+    ]
+    five = T("five", [1, 1], data=np.full((1, 1), 5, "f4"))
+    begin = [
+        N("VAR_HANDLE", [], ["handle"], options=handle),
+        N("ASSIGN_VARIABLE", ["handle", "five"], []),
+    ]
+    return build(
+        G(tensors, nodes, ["x"], ["y"]),
+        G([T("handle", [1], "RESOURCE"), five], begin, signature=None),
+    )
+
+
+def doubling(
+    shape: Sequence[int], free: Sequence[int] = (), name: str = "x", answer: str = "y",
+    signature: str | None = "serving_default",
+) -> G:  # fmt: skip
+    """A graph whose output is twice its input, of any shape; -1 in ``free`` where it is open."""
+    tensors = [T(name, shape, free=free), T(answer, shape, free=free)]
+    add = N("ADD", [name, name], [answer], options={"kind": "AddOptions"})
+    return G(tensors, [add], [name], [answer], signature)

@@ -15,6 +15,14 @@ from edgekit.types import Operator
 FLOATS = frozenset({"FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16"})
 # Constants of no interest for a file's precision: shapes, axes, paddings.
 SMALL = 32
+# Operators that keep a state where no tensor is a variable. Source: resource variables in
+# ``schema.fbs``; the signal library of TFLM (``tflite-micro/signal/micro/kernels``).
+KEEPING = frozenset(
+    {
+        "ASSIGN_VARIABLE", "CIRCULAR_BUFFER", "SignalDelay", "SignalFramer", "SignalOverlapAdd",
+        "SignalStacker", "SignalFilterBankSpectralSubtraction",
+    }
+)  # fmt: skip
 NUMPY: Mapping[str, npt.DTypeLike] = {
     "FLOAT64": np.float64, "FLOAT32": np.float32, "FLOAT16": np.float16,
     "INT64": np.int64, "INT32": np.int32, "INT16": np.int16, "INT8": np.int8,
@@ -171,8 +179,26 @@ class TFLiteFile:
 
     @property
     def stateful(self) -> bool:
-        """Whether it holds variables, which stay from one run to the next."""
-        return any(tensor.variable for graph in self.graphs for tensor in graph.tensors)
+        """Whether it keeps a state from one run to the next.
+
+        That is in variable tensors, in resource variables that are written while it runs, and in
+        operators of TFLM that hold some of their own.
+        """
+        begin = {
+            node.options["init_subgraph_index"]
+            for graph in self.graphs
+            for node in graph.nodes
+            if node.operator == "CALL_ONCE" and "init_subgraph_index" in node.options
+        }
+        return any(
+            any(tensor.variable for tensor in graph.tensors)
+            or any(
+                node.operator in KEEPING
+                and not (node.operator == "ASSIGN_VARIABLE" and number in begin)
+                for node in graph.nodes
+            )
+            for number, graph in enumerate(self.graphs)
+        )
 
     @property
     def buffers(self) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 Same command line and requests as ``python_runner.py``, which must lie beside this file. What
 CompiledModel was seen to answer with whatever lay in memory (ai-edge-litert 2.3.0) is refused by
 name: an output that is an input too, and an output whose shape follows the values. So is what its
-buffers cannot hold: 16-bit and 64-bit integers. It keeps no state, and refuses models that do.
+buffers cannot hold: 16-bit and 64-bit integers. It refuses models with variable tensors; where
+resource variables keep state, a reset makes the model anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import numpy as np
 import python_runner
 from python_runner import Arrays, RuntimeMissing, TensorInfo, TFLiteModel
 
@@ -28,20 +30,32 @@ class Refused(Exception):
 class CompiledModel:
     """A ``.tflite`` file in a CompiledModel, its inputs and outputs keyed by signature name."""
 
-    def __init__(self, api: Any, path: str, threads: int, delegate: str, batch: int = 1) -> None:
-        self.batch = batch
-        self._source = (api, path, threads, delegate)
-        self.inputs, self.outputs = examined(path)
+    def __init__(
+        self, api: Any, path: str, threads: int, delegate: str, signature: str | None = None
+    ) -> None:
+        self.batch = 1
+        self._source = (api, path, threads, delegate, signature)
+        self.renews = python_runner.assigns_resources(path)
+        self.inputs, self.outputs = examined(path, signature)
         begin = time.perf_counter_ns()
         self._model = self._compiled()
-        signatures = self._model.get_signature_list()
-        # As TFLiteModel chooses.
-        key = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
-        self._key: str = key
-        if batch > 1:
-            for name, info in self.inputs.items():
-                shape = (batch, *info.shape[1:])
-                self._model.resize_input_tensor_by_name(key, name, shape, strict=False)
+        # The examination above is not the runtime's.
+        self.load_ns = time.perf_counter_ns() - begin
+        names = sorted(self._model.get_signature_list())
+        self._key = python_runner.chosen_signature(names, signature) or ""
+
+    def fit(self, items: dict[str, tuple[int, ...]]) -> None:
+        """Take items of these shapes, by input."""
+        begin = time.perf_counter_ns()
+        self._buffers(*python_runner.fit(self.inputs, items))
+        self.load_ns += time.perf_counter_ns() - begin
+
+    def _buffers(self, infos: dict[str, TensorInfo], batch: int) -> None:
+        key = self._key
+        for name, info in infos.items():
+            if info.shape != self.inputs[name].shape:
+                self._model.resize_input_tensor_by_name(key, name, info.shape, strict=False)
+        self.inputs, self.batch = infos, batch
         create, receive = (
             self._model.create_input_buffer_by_name, self._model.create_output_buffer_by_name,
         )  # fmt: skip
@@ -51,11 +65,9 @@ class CompiledModel:
             name: tuple(row["shape"])
             for name, row in self._model.get_output_tensor_details(key).items()
         }
-        # The examination above is not the runtime's.
-        self.load_ns = time.perf_counter_ns() - begin
 
     def _compiled(self) -> Any:
-        api, path, threads, delegate = self._source
+        api, path, threads, delegate, _ = self._source
         kinds = api.CpuKernelMode
         kind = kinds.BUILTIN if delegate == "none" else kinds.XNNPACK
         cpu = api.CpuOptions(num_threads=threads, kernel_mode=kind)
@@ -67,16 +79,17 @@ class CompiledModel:
             ) from error
 
     def with_batch(self, batch: int) -> CompiledModel:
-        return self if batch == self.batch else CompiledModel(*self._source, batch)
+        if batch == self.batch:
+            return self
+        python_runner.check_batch(self.inputs, self.batch, batch)
+        other = CompiledModel(*self._source)
+        other._buffers({name: info.shaped(batch) for name, info in self.inputs.items()}, batch)
+        return other
 
     def stage(self, feeds: Arrays) -> None:
         for name, value in feeds.items():
-            declared = self.inputs[name].shape
-            shape = (self.batch, *declared[1:]) if self.batch > 1 else declared
-            # A shorter array would leave the rest of the buffer as it was.
-            if value.shape != shape:
-                raise ValueError("input %r is shaped %s, not %s" % (name, value.shape, shape))
-            self._feeds[name].write(value)
+            # A shorter array would leave the rest of the buffer as it was: then this fails.
+            self._feeds[name].write(np.ascontiguousarray(value.reshape(self.inputs[name].shape)))
 
     def invoke(self) -> None:
         self._model.run_by_name(self._key, self._feeds, self._answers)
@@ -90,10 +103,17 @@ class CompiledModel:
         }
 
     def reset(self) -> None:
-        """It keeps no state between calls: models that have some are refused."""
+        """Have the state as it was at the start."""
+        if self.renews:
+            infos = self.inputs
+            self._model = self._compiled()
+            self.inputs, _ = examined(self._source[1], self._source[4])
+            self._buffers(infos, self.batch)
 
 
-def examined(path: str) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
+def examined(
+    path: str, signature: str | None = None
+) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
     """Inputs and outputs as LiteRT's interpreter tells them: CompiledModel tells no quantization.
 
     Raises :class:`Refused` where CompiledModel's answers could not be trusted.
@@ -102,7 +122,9 @@ def examined(path: str) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(path, experimental_op_resolver_type=plain)
-    inputs, outputs = TFLiteModel.tensors(interpreter)
+    inputs, outputs, graph = TFLiteModel.tensors(interpreter, signature)
+    if graph:
+        return inputs, outputs
     for name, info in {**inputs, **outputs}.items():
         if info.dtype.name not in DTYPES:
             raise Refused("CompiledModel: %r is %s, which it cannot hold" % (name, info.dtype.name))

@@ -2,6 +2,7 @@
 
 The file is mapped, and without a delegate no weights are packed: what grows in anonymous memory
 from the opened file to the end of the first inference is the arena and the kernels' own buffers.
+Inputs have the shapes of the request's items, or without any those of the file.
 A model's result has ``activation_bytes``. Source: ``RssAnon`` in proc(5).
 """
 
@@ -10,8 +11,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict
+
+import numpy as np
+import python_runner
 
 STATUS = Path("/proc/self/status")
 
@@ -22,20 +27,19 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         raise ValueError("%s cannot be told to map a file and pack nothing" % request["runtime"])
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    opened = partial(Interpreter, experimental_op_resolver_type=plain)
+    items = {n: np.load(p, mmap_mode="r").shape[1:] for n, p in request.get("inputs", {}).items()}
     kept = []
     for entry in request["models"]:
         result["running"] = {"model": entry["id"], "items": [0, 1]}
-        interpreter = Interpreter(
-            model_path=entry["path"],
-            num_threads=1,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        kept.append(interpreter)
+        model = python_runner.TFLiteModel(opened, entry["path"], 1, request.get("signature"))
+        kept.append(model)
         gc.collect()
         _trim()
         before = anonymous()
-        interpreter.allocate_tensors()
-        interpreter.invoke()
+        model.fit(items or {name: info.item for name, info in model.inputs.items()})
+        model.invoke()
         result["models"][entry["id"]] = {"activation_bytes": max(0, anonymous() - before)}
     result.pop("running", None)
 

@@ -6,13 +6,19 @@
 A request names its ``mode`` (``evaluate``, ``bench``, ``selftest``), the ``runtime``, the
 ``models`` (``id``, ``path`` and, to evaluate, the folder ``outputs``), the ``inputs`` by name (raw
 ``.npy`` files, items first), and ``preprocess`` (``scale``, ``offset``). Optional: ``delegate``
-(one of ``DELEGATES``; its first is the default), ``threads`` (a number; to evaluate also
-``"auto"``), ``index`` (a ``.npy`` of the items to take), ``items`` (``[start, stop]`` of those),
-``batch`` and ``processes`` (a number or ``"auto"``), ``block`` (items between two records of
-progress), ``reset_state``, ``core``. The result names the runtime, its version and delegate, the
-phases in nanoseconds, memory in bytes, and an ``error`` with the items that were ``running``: where
-an exception came of one item, exactly that one. Outputs are float32 ``.npy`` files, dequantized.
-Runs on Python 3.9 and later.
+(one of ``DELEGATES``; its first is the default), ``signature`` (of the file; without it
+``serving_default``, or the only one), ``threads`` (a number; to evaluate also ``"auto"``),
+``index`` (a ``.npy`` of the items to take), ``items`` (``[start, stop]`` of those), ``batch`` and
+``processes`` (a number or ``"auto"``), ``block`` (items between two records of progress),
+``reset_state`` (a model's state is as at the start for every item), ``streams`` (the positions at
+which it is so, in order and the first 0: between them it is carried on), ``core``. The result names
+the runtime, its version and delegate, the phases in nanoseconds, memory in bytes, and an ``error``
+with the items that were ``running``: where an exception came of one item, exactly that one. Outputs
+are float32 ``.npy`` files, dequantized. Runs on Python 3.9 and later.
+
+Inputs take the shape of the items: dimensions that the file leaves free are resized to it. An
+input with as many dimensions as its ``.npy`` has a batch first: where that is fixed, items are run
+in full batches of it, the last one padded and cut. One with a dimension less is an item as a whole.
 
 To evaluate, ``progress-*.json`` in the folder ``outputs`` has the ``items`` that are running. A
 crash leaves it: the same request on those items with ``batch`` 1, ``processes`` 1 and ``block`` 1
@@ -26,13 +32,17 @@ batch, threads and processes; without it, there is one of each.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import mmap
 import os
 import platform
+import struct
 import sys
 import threading
 import time
+from bisect import bisect_right
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -54,6 +64,10 @@ BLOCK_BYTES = 8 << 20
 BLOCK_ITEMS = 8192
 # Items staged for timed blocks.
 STAGED = 32
+# A file's name may have 255 bytes on most systems, and something may be put behind it.
+LONGEST_NAME = 160
+# Source: BuiltinOperator in the TensorFlow Lite schema, version 3 (``schema.fbs``).
+ASSIGN_VARIABLE = 144
 
 
 class RuntimeMissing(Exception):
@@ -61,54 +75,240 @@ class RuntimeMissing(Exception):
 
 
 class TensorInfo:
-    """One input or output: shape, dtype, and quantization (scale 0.0 where there is none)."""
+    """One input or output: shape, dtype, and quantization (scale 0.0 where there is none).
 
-    def __init__(self, index: int, shape: Tuple[int, ...], dtype: Any, scale: float, zero: int):
+    ``free`` are the dimensions that the file leaves open. With ``whole`` the tensor is one item:
+    it has no batch dimension.
+    """
+
+    def __init__(
+        self, index: int, shape: Tuple[int, ...], dtype: Any, scale: float, zero: int,
+        free: Tuple[int, ...] = (), whole: bool = False,
+    ):  # fmt: skip
         self.index, self.shape, self.dtype = index, shape, np.dtype(dtype)
-        self.scale, self.zero = scale, zero
+        self.scale, self.zero, self.free, self.whole = scale, zero, free, whole
+
+    @property
+    def item(self) -> Tuple[int, ...]:
+        """The shape of one item."""
+        return self.shape if self.whole else self.shape[1:]
+
+    def shaped(self, batch: int) -> "TensorInfo":
+        """The same tensor at another batch."""
+        shape = self.shape if self.whole else (batch,) + self.shape[1:]
+        return TensorInfo(
+            self.index, shape, self.dtype, self.scale, self.zero, self.free, self.whole
+        )
+
+
+def fitted(name: str, info: TensorInfo, item: Tuple[int, ...]) -> TensorInfo:
+    """An input as it takes items of a shape; free dimensions get theirs.
+
+    Raises ``ValueError`` where it takes no such items.
+    """
+
+    def takes(axes: range) -> bool:
+        sizes = [info.shape[axis] for axis in axes]
+        return len(axes) == len(item) and all(
+            axis in info.free or size == given
+            for axis, size, given in zip(axes, sizes, item)  # noqa: B905  (Python 3.9 has no strict)
+        )
+
+    rank = len(info.shape)
+    batch = (1 if 0 in info.free else info.shape[0],) if rank else ()
+    shape: Optional[Tuple[int, ...]] = None
+    whole = False
+    if rank and takes(range(1, rank)):
+        shape = batch + item
+    elif takes(range(rank)):
+        shape, whole = item, True
+    elif rank > 1 and info.shape[-1] == 1 and takes(range(1, rank - 1)):
+        shape = batch + item + (1,)
+    elif not [axis for axis in info.free if axis]:
+        count = int(np.prod(item, dtype=np.int64))
+        if rank and count == int(np.prod(info.shape[1:], dtype=np.int64)):
+            shape = batch + info.shape[1:]
+        elif not info.free and count == int(np.prod(info.shape, dtype=np.int64)):
+            shape, whole = info.shape, True
+    if shape is None:
+        said = [None if axis in info.free else size for axis, size in enumerate(info.shape)]
+        raise ValueError(
+            "input %r is shaped %s, which takes no items of %s" % (name, said, list(item))
+        )
+    return TensorInfo(info.index, shape, info.dtype, info.scale, info.zero, info.free, whole)
+
+
+def fit(
+    inputs: Dict[str, TensorInfo], items: Dict[str, Tuple[int, ...]]
+) -> Tuple[Dict[str, TensorInfo], int]:
+    """The inputs as they take items of these shapes, and the smallest batch that they take.
+
+    Raises ``ValueError`` where an input does not take them, or two disagree on the batch.
+    """
+    found = {name: fitted(name, info, items[name]) for name, info in inputs.items()}
+    batches = {info.shape[0] for info in found.values() if not info.whole and info.shape}
+    if len(batches) > 1:
+        raise ValueError(
+            "the inputs have different batches: %s"
+            % ", ".join("%r %s" % (name, list(info.shape)) for name, info in sorted(found.items()))
+        )
+    if batches and any(info.whole for info in found.values()) and batches != {1}:
+        raise ValueError("one input has a batch of %d, another has none" % batches.pop())
+    return found, batches.pop() if batches else 1
+
+
+def check_batch(inputs: Dict[str, TensorInfo], own: int, batch: int) -> None:
+    """Raise ``ValueError`` where inputs that are fitted do not take another batch than their own.
+
+    A batch of 1 in the file is taken for one that is free: what then answers otherwise is seen.
+    """
+    if any(info.whole for info in inputs.values()):
+        raise ValueError("an input has no batch dimension: it takes items one by one")
+    if own > 1:
+        raise ValueError("the file has a fixed batch of %d, not of %d" % (own, batch))
+
+
+def chosen_signature(names: List[str], wanted: Optional[str]) -> Optional[str]:
+    """The signature to run: that wanted, else ``serving_default``, else the only one; None where a
+    file has none. Raises ``ValueError`` with their names where it is not clear which."""
+    listed = ", ".join(repr(name) for name in sorted(names)) or "none"
+    if wanted is not None:
+        if wanted not in names:
+            raise ValueError("there is no signature %r; the file has %s" % (wanted, listed))
+        return wanted
+    if "serving_default" in names:
+        return "serving_default"
+    if len(names) > 1:
+        raise ValueError("the file has several signatures, name one: %s" % listed)
+    return names[0] if names else None
+
+
+def assigns_resources(path: str) -> bool:
+    """Whether a ``.tflite`` file writes resource variables, which a runtime's reset leaves alone.
+
+    Source: ``Model.operator_codes`` and ``OperatorCode.builtin_code`` in ``schema.fbs``; how they
+    are laid out, in the FlatBuffers internals.
+    """
+
+    def field(table: int, number: int) -> int:
+        """Where a field of a table lies; 0 where it is left out."""
+        layout = table - struct.unpack_from("<i", content, table)[0]
+        at = 4 + 2 * number
+        (size,) = struct.unpack_from("<H", content, layout)
+        offset = struct.unpack_from("<H", content, layout + at)[0] if at < size else 0
+        return table + offset if offset else 0
+
+    def followed(at: int) -> int:
+        return at + int(struct.unpack_from("<I", content, at)[0])
+
+    try:
+        with Path(path).open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with content:
+            codes = followed(field(followed(0), 1))
+            for number in range(struct.unpack_from("<I", content, codes)[0]):
+                at = field(followed(codes + 4 + 4 * number), 3)
+                if at and struct.unpack_from("<i", content, at)[0] == ASSIGN_VARIABLE:
+                    return True
+    except (OSError, ValueError, struct.error):
+        # Damaged: for the runtime to refuse, in its own words.
+        pass
+    return False
 
 
 class TFLiteModel:
     """A ``.tflite`` file in an interpreter, its inputs and outputs keyed by signature name."""
 
-    def __init__(self, interpreter: Callable[..., Any], path: str, threads: int, batch: int = 1):
-        self.batch = batch
-        self._source = (interpreter, path, threads)
+    def __init__(
+        self, interpreter: Callable[..., Any], path: str, threads: int,
+        signature: Optional[str] = None,
+    ):  # fmt: skip
+        self._source = (interpreter, path, threads, signature)
+        self.batch = 1
+        # Where a reset of the runtime does not do, the interpreter is made anew.
+        self.renews = assigns_resources(path)
+        self._open()
+
+    def _open(self) -> None:
+        interpreter, path, threads, signature = self._source
         self._interpreter = interpreter(model_path=path, num_threads=threads)
-        self.inputs, self.outputs = self.tensors(self._interpreter)
-        if batch > 1:
-            for info in self.inputs.values():
-                self._interpreter.resize_tensor_input(info.index, (batch,) + info.shape[1:])
-        self._interpreter.allocate_tensors()
+        self.inputs, self.outputs, self._graph = self.tensors(self._interpreter, signature)
 
     @staticmethod
-    def tensors(interpreter: Any) -> Tuple[Dict[str, TensorInfo], Dict[str, TensorInfo]]:
-        """Inputs and outputs of an interpreter, by the names of its signature or its tensors."""
-        signatures = interpreter.get_signature_list()
-        if signatures:
-            key = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
-            runner = interpreter.get_signature_runner(key)
-            inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        else:
+    def tensors(
+        interpreter: Any, wanted: Optional[str] = None
+    ) -> Tuple[Dict[str, TensorInfo], Dict[str, TensorInfo], int]:
+        """Inputs and outputs of an interpreter, by the names of its signature or its tensors; and
+        the number of the graph that they are of."""
+        key = chosen_signature(sorted(interpreter.get_signature_list()), wanted)
+        if key is None:
             inputs = {d["name"]: d for d in interpreter.get_input_details()}
             outputs = {d["name"]: d for d in interpreter.get_output_details()}
-        return _infos(inputs), _infos(outputs)
+            return _infos(inputs), _infos(outputs), 0
+        runner = interpreter.get_signature_runner(key)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        return _infos(inputs), _infos(outputs), int(getattr(runner, "_subgraph_index", 0))
+
+    def fit(self, items: Dict[str, Tuple[int, ...]]) -> None:
+        """Take items of these shapes, by input."""
+        infos, batch = fit(self.inputs, items)
+        self._resize(infos, batch)
 
     def with_batch(self, batch: int) -> "TFLiteModel":
-        return self if batch == self.batch else TFLiteModel(*self._source, batch)
+        if batch == self.batch:
+            return self
+        check_batch(self.inputs, self.batch, batch)
+        other = TFLiteModel(*self._source)
+        other._resize({n: info.shaped(batch) for n, info in self.inputs.items()}, batch)
+        return other
+
+    def _resize(self, infos: Dict[str, TensorInfo], batch: int) -> None:
+        calls = self._interpreter
+        for name, info in infos.items():
+            if info.shape == self.inputs[name].shape:
+                continue
+            if self._graph:
+                shape = np.array(info.shape, np.int32)
+                self._calls().ResizeInputTensor(info.index, shape, False, self._graph)
+            else:
+                calls.resize_tensor_input(info.index, info.shape)
+        if self._graph:
+            self._calls().AllocateTensors(self._graph)
+        else:
+            calls.allocate_tensors()
+        self.inputs, self.batch = infos, batch
+
+    def _calls(self) -> Any:
+        """The calls that take the number of a graph: the interpreter's own are the first's."""
+        return self._interpreter._interpreter
 
     def stage(self, feeds: Arrays) -> None:
         for name, value in feeds.items():
-            self._interpreter.set_tensor(self.inputs[name].index, value)
+            info = self.inputs[name]
+            value = value.reshape(info.shape)
+            if self._graph:
+                self._calls().SetTensor(info.index, value, self._graph)
+            else:
+                self._interpreter.set_tensor(info.index, value)
 
     def invoke(self) -> None:
-        self._interpreter.invoke()
+        if self._graph:
+            self._calls().Invoke(self._graph)
+        else:
+            self._interpreter.invoke()
 
     def fetch(self) -> Arrays:
-        return {n: self._interpreter.get_tensor(info.index) for n, info in self.outputs.items()}
+        graph = (self._graph,) if self._graph else ()
+        return {n: self._interpreter.get_tensor(i.index, *graph) for n, i in self.outputs.items()}
 
     def reset(self) -> None:
-        self._interpreter.reset_all_variables()
+        """Have the state as it was at the start."""
+        if not self.renews:
+            self._interpreter.reset_all_variables()
+            return
+        infos = self.inputs
+        self._open()
+        self._resize(infos, self.batch)
 
 
 def _infos(details: Dict[str, Any]) -> Dict[str, TensorInfo]:
@@ -116,18 +316,21 @@ def _infos(details: Dict[str, Any]) -> Dict[str, TensorInfo]:
     for name, d in details.items():
         scale, zero = d["quantization"]
         shape = tuple(int(s) for s in d["shape"])
-        infos[name] = TensorInfo(int(d["index"]), shape, d["dtype"], float(scale), int(zero))
+        free = tuple(axis for axis, s in enumerate(d["shape_signature"]) if s < 0)
+        infos[name] = TensorInfo(int(d["index"]), shape, d["dtype"], float(scale), int(zero), free)
     return infos
 
 
-# Path and threads; and the delegate, for a runtime of ``DELEGATES``.
+# Path and threads; and the delegate, for a runtime of ``DELEGATES``; by keyword the signature.
 Opener = Callable[..., Any]
 
 
 def tflite_opener(module: Any) -> Opener:
     """How a module with TensorFlow Lite's interpreter opens a file, with a delegate or without."""
 
-    def open_file(path: str, threads: int, delegate: str = "xnnpack") -> TFLiteModel:
+    def open_file(
+        path: str, threads: int, delegate: str = "xnnpack", signature: Optional[str] = None
+    ) -> TFLiteModel:
         interpreter = module.Interpreter
         if delegate == "none":
             kinds: Any = getattr(module, "OpResolverType", None)
@@ -135,7 +338,7 @@ def tflite_opener(module: Any) -> Opener:
                 raise ValueError("this release cannot leave out its delegate: no delegate 'none'")
             kind = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             interpreter = partial(interpreter, experimental_op_resolver_type=kind)
-        return TFLiteModel(interpreter, path, threads)
+        return TFLiteModel(interpreter, path, threads, signature)
 
     return open_file
 
@@ -204,6 +407,22 @@ def chosen_threads(request: Dict[str, Any]) -> int:
     return wanted
 
 
+def chosen_streams(request: Dict[str, Any]) -> List[int]:
+    """The positions at which streams begin; empty where items are apart.
+
+    Raises ``ValueError`` where they are no such positions, or the request cannot keep their order.
+    """
+    streams = request.get("streams")
+    if streams is None:
+        return []
+    numbers = all(type(at) is int for at in streams)
+    if not numbers or streams[:1] != [0] or streams != sorted(set(streams)):
+        raise ValueError("streams %r are no positions in order, the first 0" % (streams,))
+    if request.get("batch", 1) not in (1, "auto") or request.get("processes", 1) not in (1, "auto"):
+        raise ValueError("a stream is run item by item, in one process")
+    return list(streams)
+
+
 def runtime_version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
@@ -245,8 +464,11 @@ class Job:
         delegate = [chosen_delegate(request)] if request["runtime"] in DELEGATES else []
         self.threads = chosen_threads(request)
         options = OPTIONS[request["runtime"]](request) if request["runtime"] in OPTIONS else {}
-        self.open: Callable[[int], Any] = lambda threads: opener(
-            model["path"], threads, *delegate, **options
+        if request.get("signature") is not None:
+            options["signature"] = request["signature"]
+        self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
+        self.open: Callable[[int], Any] = lambda threads: self.fitted(
+            opener(model["path"], threads, *delegate, **options)
         )
         self.baseline = peak_memory()
         begin = time.perf_counter_ns()
@@ -254,19 +476,24 @@ class Job:
         # A runner may do more to open a model than its runtime does.
         self.load_ns = getattr(self.model, "load_ns", time.perf_counter_ns() - begin)
         self.preprocess = request.get("preprocess", {})
-        self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
-        if set(self.raw) != set(self.model.inputs):
-            raise ValueError(
-                "the model's inputs are %s, the request has %s"
-                % (sorted(self.model.inputs), sorted(self.raw))
-            )
         index = request.get("index")
         self.index = np.load(index, mmap_mode="r") if index else None
         count = len(next(iter(self.raw.values())) if self.index is None else self.index)
         items: List[int] = request.get("items") or [0, count]
         self.start, self.stop = items[0], items[1]
+        self.streams = chosen_streams(request)
         # What starting another process of this runner costs.
         self.startup = STARTUP + time.perf_counter() - opening
+
+    def fitted(self, model: Any) -> Any:
+        """The model, taking items as the request has them."""
+        if set(self.raw) != set(model.inputs):
+            raise ValueError(
+                "the model's inputs are %s, the request has %s"
+                % (sorted(model.inputs), sorted(self.raw))
+            )
+        model.fit({name: raw.shape[1:] for name, raw in self.raw.items()})
+        return model
 
     def feeds(self, model: Any, start: int, stop: int) -> Arrays:
         """Items ``start`` to ``stop`` as the model takes them."""
@@ -275,7 +502,7 @@ class Job:
         for name, raw in self.raw.items():
             info = model.inputs[name]
             encoded = encode(np.asarray(raw[chosen]), info, self.preprocess)
-            feeds[name] = np.ascontiguousarray(encoded.reshape((stop - start,) + info.shape[1:]))
+            feeds[name] = np.ascontiguousarray(encoded.reshape((stop - start,) + info.item))
         return feeds
 
     def answers(self, model: Any, start: int, stop: int) -> Arrays:
@@ -301,14 +528,20 @@ class Job:
         """How many items to run between two records of progress, at ``seconds`` an item."""
         if "block" in self.request:
             return max(1, int(self.request["block"]))
-        held = sum(i.dtype.itemsize * int(np.prod(i.shape[1:])) for i in model.inputs.values())
+        held = sum(i.dtype.itemsize * int(np.prod(i.item)) for i in model.inputs.values())
         limits = BLOCK_ITEMS, BLOCK_BYTES // max(held, 1), BLOCK_SECONDS / seconds
         size, batch = int(min(limits)), int(model.batch)
         return max(batch, size - size % batch)
 
 
-def run_items(job: Job, model: Any, feeds: Arrays, count: int) -> Arrays:
-    """Outputs (float32) of ``count`` staged items, in batches of the model's own size."""
+def run_items(
+    job: Job, model: Any, feeds: Arrays, count: int, first: Optional[int] = None
+) -> Arrays:
+    """Outputs (float32) of ``count`` staged items, in batches of the model's own size.
+
+    ``first`` is the position of the first of them where they are a part of a stream: its state is
+    carried on. Otherwise they begin one.
+    """
     parts: Dict[str, List[Any]] = {name: [] for name in model.outputs}
     reset = bool(job.request.get("reset_state"))
     for at in range(0, count, model.batch):
@@ -319,19 +552,41 @@ def run_items(job: Job, model: Any, feeds: Arrays, count: int) -> Arrays:
                 n: np.concatenate([v, np.repeat(v[-1:], model.batch - took, axis=0)])
                 for n, v in batch.items()
             }
-        if reset:
+        begins = at == 0 if first is None else first + at in job.streams
+        if begins if job.streams else reset:
             model.reset()
         model.stage(batch)
         model.invoke()
         for name, value in model.fetch().items():
-            if value.ndim and len(value) != model.batch:
-                # Cut to the items, it would lose values without a word.
-                raise ValueError(
-                    "output %r is shaped %s: its first dimension is not the batch of %d"
-                    % (name, list(value.shape), model.batch)
-                )
-            parts[name].append(value[:took] if value.ndim else value[None])
-    return {n: decode(np.concatenate(p), model.outputs[n]) for n, p in parts.items()}
+            parts[name].append(answer_rows(name, value, model.batch)[:took])
+    return {n: decode(joined(n, p), model.outputs[n]) for n, p in parts.items()}
+
+
+def answer_rows(name: str, value: Any, batch: int) -> Any:
+    """An output with its items first. Of one item it may have no batch dimension of its own.
+
+    Raises ``ValueError`` where a batch cannot be told apart in it.
+    """
+    if value.ndim and len(value) == batch:
+        return value
+    if batch > 1:
+        # Cut to the items, it would lose values without a word.
+        raise ValueError(
+            "output %r is shaped %s: its first dimension is not the batch of %d"
+            % (name, list(value.shape), batch)
+        )
+    return value[None]
+
+
+def joined(name: str, parts: List[Any]) -> Any:
+    """The answers to several items as one array. Raises ``ValueError`` where shapes differ."""
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise ValueError(
+            "output %r has another shape from item to item: %s"
+            % (name, ", ".join(str(list(shape)) for shape in sorted(shapes)))
+        )
+    return np.concatenate(parts)
 
 
 class Progress:
@@ -371,7 +626,8 @@ class Alone:
 
     def __init__(self, job: Job, progress: Progress):
         self.job, self.progress = job, progress
-        self.model, self.threads, self.processes, self.block = job.model, job.threads, 1, 1
+        self.model: Any = job.model
+        self.threads, self.processes, self.block = job.threads, 1, 1
 
     def prepare(self, first: float) -> None:
         """Settle on a model and a block's size; the first inference took ``first`` seconds."""
@@ -417,10 +673,11 @@ def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, 
         files, model, anonymous = _output_files(folder, job), crew.model, anonymous_memory()
         finished = Finished(folder / ("finished-%s" % job.request.get("part", "0").split(".")[0]))
         begin = time.perf_counter()
+        catch_up(job, model)
         crew.start()
         for at, end in crew.blocks():
             progress(at, end)
-            answers = run_items(job, model, job.feeds(model, at, end), end - at)
+            answers = run_items(job, model, job.feeds(model, at, end), end - at, at)
             for name, value in answers.items():
                 files[name][at:end] = value
             finished(at, end)
@@ -447,6 +704,13 @@ def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, 
     }
 
 
+def catch_up(job: Job, model: Any) -> None:
+    """Have the state that a stream has at the first item, where that is in the middle of one."""
+    if job.streams and job.start not in job.streams:
+        for at in range(job.streams[bisect_right(job.streams, job.start) - 1], job.start):
+            run_items(job, model, job.feeds(model, at, at + 1), 1, at)
+
+
 def _output_files(folder: Path, job: Job) -> Dict[str, Any]:
     """Memory-mapped outputs, preallocated once by the process that was started first."""
     paths = {name: folder / ("%s.npy" % file_name(name)) for name in job.model.outputs}
@@ -464,8 +728,12 @@ def _create(path: Path, shape: Tuple[int, ...]) -> Any:
 
 
 def file_name(tensor: str) -> str:
-    """A tensor's name as a file name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in tensor)
+    """A tensor's name as a file name; of a long one a digest stands for the end."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in tensor)
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(tensor.encode()).hexdigest()[:16]
+    return name.encode()[: LONGEST_NAME - 17].decode("utf-8", "ignore") + "-" + digest
 
 
 class Bench:
@@ -477,7 +745,9 @@ class Bench:
         for entry in request["models"]:
             result["running"] = {"model": entry["id"], "items": [0, 1]}
             job = Job(request, entry)
-            job.model = job.model.with_batch(int(request.get("batch", 1)))
+            batch = int(request.get("batch", 1))
+            # 1 asks for as few as the file takes.
+            job.model = job.model if batch == 1 else job.model.with_batch(batch)
             first_ns, memory = job.first()
             staged = [job.batch_at(i) for i in range(job.start, min(job.start + STAGED, job.stop))]
             self._jobs[entry["id"]] = (job, staged, [0])
@@ -485,6 +755,7 @@ class Bench:
                 "load_ns": job.load_ns,
                 "first_ns": first_ns,
                 "memory": memory,
+                "batch": job.model.batch,
             }
         result.pop("running", None)
 
@@ -493,9 +764,16 @@ class Bench:
         job, staged, turn = self._jobs[model]
         target, clock = job.model, time.perf_counter_ns
         samples: List[int] = []
+        reset = bool(job.request.get("reset_state"))
+        if reset and getattr(target, "renews", False):
+            # What was just made anew is slow at first: the state is carried on within the block.
+            reset = False
+            target.reset()
+            target.stage(staged[turn[0] % len(staged)])
+            target.invoke()
         end = clock() + int(seconds * 1e9)
         while len(samples) < runs or clock() < end:
-            if job.request.get("reset_state"):
+            if reset:
                 target.reset()
             target.stage(staged[turn[0] % len(staged)])
             turn[0] += 1
@@ -525,7 +803,8 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     for entry in request["models"]:
         job = Job(request, entry)
         count = job.stop - job.start
-        answers = job.answers(job.model, job.start, job.stop)
+        feeds = job.feeds(job.model, job.start, job.stop)
+        answers = run_items(job, job.model, feeds, count, job.start)
         if not request["golden"]:
             raise ValueError("there are no golden outputs to compare with")
         differences, passed = {}, True

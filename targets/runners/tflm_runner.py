@@ -2,7 +2,8 @@
 
 Same command line and requests as ``python_runner.py``, which must lie beside this file. One more
 field: ``arena_bytes``, the size of the tensor arena; without it, one that is large enough is found.
-The batch is that of the file, and ``threads`` means nothing: TFLM has one. Needs ``tflite-micro``.
+Batch and shapes are those of the file, and ``threads`` means nothing: TFLM has one. Needs
+``tflite-micro``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Set, Tuple
+from typing import IO, Any, Callable, Dict, List, Optional, Set, Tuple
 
 import python_runner
 from python_runner import Arrays, RuntimeMissing, TensorInfo
@@ -39,21 +40,42 @@ Interpreter = Callable[[bytes, int], Any]
 class TFLMModel:
     """A ``.tflite`` file in TFLM's interpreter, its inputs and outputs keyed by signature name."""
 
-    batch = 1
-
-    def __init__(self, interpreter: Interpreter, content: bytes, arena_bytes: int) -> None:
+    def __init__(
+        self, interpreter: Interpreter, content: bytes, arena_bytes: int,
+        signature: Optional[str] = None,
+    ) -> None:  # fmt: skip
         self._source, self._arena_bytes = (interpreter, content), arena_bytes
+        self._signature, self.batch = signature, 1
+        # TFLM's reset sets resource variables to zero, whatever they begin with.
+        self.renews = stays(content)
         begin = time.perf_counter_ns()
         self.interpreter = interpreter(content, arena_bytes)
         # Without the trials that found the arena.
         self.load_ns = time.perf_counter_ns() - begin
-        inputs, outputs = tensor_names(content)
+        inputs, outputs = tensor_names(content, signature)
         self.inputs = _infos(inputs, self.interpreter.get_input_details)
         self.outputs = _infos(outputs, self.interpreter.get_output_details)
 
     def in_arena(self, arena_bytes: int) -> TFLMModel:
         """The same model in an arena of another size."""
-        return TFLMModel(*self._source, arena_bytes)
+        other = TFLMModel(*self._source, arena_bytes, self._signature)
+        other.inputs, other.batch = self.inputs, self.batch
+        return other
+
+    def fit(self, items: Dict[str, Tuple[int, ...]]) -> None:
+        """Take items of these shapes, by input. Raises ``ValueError``: TFLM resizes nothing."""
+        free = free_axes(self._source[1])
+        for name, info in self.inputs.items():
+            info.free = free.get(name, ())
+        found, batch = python_runner.fit(self.inputs, items)
+        for name, info in found.items():
+            if info.shape != self.inputs[name].shape:
+                raise ValueError(
+                    "TFLM runs input %r at the shape of the file, %s, and the items want %s:"
+                    " give the model fixed sizes"
+                    % (name, list(self.inputs[name].shape), list(info.shape))
+                )
+        self.inputs, self.batch = found, batch
 
     def with_batch(self, batch: int) -> TFLMModel:
         if batch != self.batch:
@@ -62,7 +84,8 @@ class TFLMModel:
 
     def stage(self, feeds: Arrays) -> None:
         for name, value in feeds.items():
-            self.interpreter.set_input(value, self.inputs[name].index)
+            info = self.inputs[name]
+            self.interpreter.set_input(value.reshape(info.shape), info.index)
 
     def invoke(self) -> None:
         try:
@@ -79,7 +102,11 @@ class TFLMModel:
         return {n: self.interpreter.get_output(info.index) for n, info in self.outputs.items()}
 
     def reset(self) -> None:
-        self.interpreter.reset()
+        """Have the state as it was at the start."""
+        if self.renews:
+            self.interpreter = self._source[0](self._source[1], self._arena_bytes)
+        else:
+            self.interpreter.reset()
 
 
 def _infos(names: Dict[str, int], details: Callable[[int], Dict[str, Any]]) -> Dict[str, Any]:
@@ -102,7 +129,28 @@ def read(path: Path) -> bytes:
     return content
 
 
-def tensor_names(content: bytes) -> Tuple[Dict[str, int], Dict[str, int]]:
+def stays(content: bytes) -> bool:
+    """Whether a file keeps state where TFLM's reset does not put it back as it was: in resource
+    variables, or in custom operators, as its signal library has them."""
+    model = _schema().Model.GetRootAs(content, 0)
+    written = _schema().BuiltinOperator.ASSIGN_VARIABLE
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    return any(code.CustomCode() or code.BuiltinCode() == written for code in codes)
+
+
+def free_axes(content: bytes) -> Dict[str, Tuple[int, ...]]:
+    """The dimensions that the main graph's tensors leave open, by a tensor's name."""
+    graph = _schema().Model.GetRootAs(content, 0).Subgraphs(0)
+    found = {}
+    for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
+        sizes = [tensor.ShapeSignature(axis) for axis in range(tensor.ShapeSignatureLength())]
+        found[_text(tensor.Name())] = tuple(axis for axis, size in enumerate(sizes) if size < 0)
+    return found
+
+
+def tensor_names(
+    content: bytes, wanted: Optional[str] = None
+) -> Tuple[Dict[str, int], Dict[str, int]]:
     """Places of inputs and of outputs in the main graph, by signature name.
 
     TFLM's interface knows places only, and runs the main graph only. Without a signature the
@@ -120,12 +168,12 @@ def tensor_names(content: bytes) -> Tuple[Dict[str, int], Dict[str, int]]:
         _text(one.SignatureKey()): one
         for one in (model.SignatureDefs(i) for i in range(model.SignatureDefsLength()))
     }
-    if not signatures:
+    key = python_runner.chosen_signature(sorted(signatures), wanted)
+    if key is None:
         return (
             _places([(_text(graph.Tensors(t).Name()), t) for t in inputs], inputs),
             _places([(_text(graph.Tensors(t).Name()), t) for t in outputs], outputs),
         )
-    key = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
     chosen = signatures[key]
     if chosen.SubgraphIndex():
         raise ValueError(
@@ -272,23 +320,26 @@ def interpreter_of() -> Interpreter:
     return lambda content, arena: runtime.Interpreter.from_bytes(content, arena_size=arena)
 
 
-def open_model(interpreter: Interpreter, path: str, arena_bytes: int = 0) -> TFLMModel:
+def open_model(
+    interpreter: Interpreter, path: str, arena_bytes: int = 0, signature: Optional[str] = None
+) -> TFLMModel:
     """A model in an arena of a size, or where none is given in one that is large enough.
 
     Raises ``ValueError`` with TFLM's own reason where it does not take the model.
     """
     content = read(Path(path))
-    tensor_names(content)
+    tensor_names(content, signature)
     if arena_bytes:
         tried = attempt(lambda: interpreter(content, arena_bytes))
         if not tried.passed:
             raise ValueError(explain(tried, content, arena_bytes))
-    return TFLMModel(interpreter, content, arena_bytes or enough(interpreter, content))
+    room = arena_bytes or enough(interpreter, content)
+    return TFLMModel(interpreter, content, room, signature)
 
 
 def import_tflm() -> python_runner.Opener:
     interpreter = interpreter_of()
-    return lambda path, _, arena_bytes=0: open_model(interpreter, path, arena_bytes)
+    return lambda path, _, **options: open_model(interpreter, path, **options)
 
 
 def options(request: Dict[str, Any]) -> Dict[str, Any]:

@@ -42,6 +42,7 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
 
     def __init__(self, job: Any, progress: Any):
         super().__init__(job, progress)
+        self.model: Any = job.model
         self._folder = Path(job.entry["outputs"])
         self._children: List["subprocess.Popen[bytes]"] = []
         self._claims: Optional[Path] = None
@@ -50,6 +51,10 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
         job, request = self.job, self.job.request
         count, wanted = job.stop - job.start, request.get("batch", "auto")
         trial, long = Trial(job, self.progress), first * count > SHORT
+        if job.streams:
+            # One item after the other, on the model that is there.
+            self.block = job.block(self.model, first)
+            return
         # The first inference is slower than those that follow.
         seconds = trial.one() if long else first
         if wanted != "auto":

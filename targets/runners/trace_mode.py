@@ -41,12 +41,17 @@ CHECKED = 4
 class Tracer:
     """A file in an interpreter that keeps every tensor."""
 
-    def __init__(self, request: Dict[str, Any], path: str):
+    def __init__(self, request: Dict[str, Any], path: str, items: Dict[str, Tuple[int, ...]]):
         module, kernels = INTERPRETERS[request["runtime"]]
         if request.get("delegate") == "none" and kernels == "AUTO":
             kernels = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
         self._module, self._kernels = importlib.import_module(module), kernels
-        self.model = python_runner.TFLiteModel(self._open, path, int(request.get("threads", 1)))
+        self.model = python_runner.TFLiteModel(
+            self._open, path, int(request.get("threads", 1)), request.get("signature")
+        )
+        if self.model._graph:
+            raise ValueError("only the main graph is traced, and the signature is of another one")
+        self.model.fit(items)
         self._details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
         self._live = self._computed()
 
@@ -64,6 +69,10 @@ class Tracer:
     def invoke(self, feeds: Dict[str, Any]) -> None:
         """One item, from a state as at the start."""
         self.model.reset()
+        self.go_on(feeds)
+
+    def go_on(self, feeds: Dict[str, Any]) -> None:
+        """One item, from the state that there is."""
         self.model.stage(feeds)
         self.model.invoke()
 
@@ -169,7 +178,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         job = python_runner.Job(request, entry)
         untraced = Untraced(job)
         missing = _missing(job, entry)
-        tracer = Tracer(request, entry["path"])
+        tracer = Tracer(request, entry["path"], _items(job))
         files: Dict[int, Any] = {}
         for at in range(job.start, job.stop):
             result["running"]["items"] = [at, at + 1]
@@ -186,6 +195,11 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
             "difference": untraced.difference,
         }
     result.pop("running", None)
+
+
+def _items(job: Any) -> Dict[str, Tuple[int, ...]]:
+    """The shapes of a request's items, by input."""
+    return {name: raw.shape[1:] for name, raw in job.raw.items()}
 
 
 def _keep(
@@ -210,14 +224,15 @@ def _keep(
 def _missing(job: Any, entry: Dict[str, Any]) -> Dict[int, str]:
     """Tensors of the entry that the runtime does not keep or does not compute, and why."""
     # An interpreter of its own: what is put into its tensors must not stay in those traced.
-    tracer = Tracer(job.request, entry["path"])
+    tracer = Tracer(job.request, entry["path"], _items(job))
     feeds = job.feeds(tracer.model, job.start, job.start + 1)
     missing: Dict[int, str] = {}
     seen: List[Dict[int, bytes]] = []
     for value in (0, 1):
+        tracer.model.reset()
         for index in entry["tensors"]:
             tracer.fill(index, value)
-        tracer.invoke(feeds)
+        tracer.go_on(feeds)
         seen.append({})
         for index in entry["tensors"]:
             try:

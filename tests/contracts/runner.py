@@ -195,6 +195,34 @@ class RunnerContract:
         assert result["models"]["doubler"]["processes"] == 2
         assert (bench.outputs / "y.npy").read_bytes() == alone
 
+    def test_evaluate_takes_items_of_the_whole_input(self, bench: Bench) -> None:
+        # [1, 4] is the input with its batch of 1: an item may as well be all of it.
+        whole = {"x": bench.save("whole", bench.x[:, None])}
+        answers = bench.answers(bench.request("evaluate", inputs=whole))
+        assert np.array_equal(answers, 2 * bench.x)
+
+    def test_evaluate_carries_a_stream_on_item_by_item(self, bench: Bench) -> None:
+        asked = bench.request("evaluate", streams=[0, 3], batch="auto", processes="auto")
+        result = bench.run({**asked, "reset_state": True})["models"]["doubler"]
+        assert (result["batch"], result["processes"]) == (1, 1)
+        assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
+
+    @pytest.mark.parametrize("streams", [[], [1], [0, 3, 3], [0, "3"]], ids=str)
+    def test_streams_that_are_no_positions_in_order_are_an_error(
+        self, bench: Bench, streams: object
+    ) -> None:
+        assert "streams" in bench.error(bench.request("evaluate", streams=streams))["message"]
+
+    def test_a_stream_in_batches_is_an_error(self, bench: Bench) -> None:
+        error = bench.error(bench.request("evaluate", streams=[0], batch=4))
+        assert "item by item" in error["message"]
+
+    def test_a_signature_that_the_model_does_not_have_is_an_error_that_names_it(
+        self, bench: Bench
+    ) -> None:
+        error = bench.error(bench.request("evaluate", signature="nonsense"))
+        assert "'nonsense'" in error["message"]
+
     def test_selftest_passes_on_the_right_golden_outputs(self, bench: Bench) -> None:
         result = bench.run(bench.request("selftest", golden=bench.golden(2 * bench.x)))
         model = result["models"]["doubler"]
@@ -237,6 +265,7 @@ class RunnerContract:
         warmup = {"seconds": 0.0, "runs": 1}
         result = bench.run(bench.request("bench", stop=stop, warmup=warmup))
         blocks = result["models"]["doubler"]["blocks_ns"]
+        assert result["models"]["doubler"]["batch"] == 1
         assert [len(block) for block in blocks] == [4, 4, 4]
         assert all(isinstance(ns, int) and ns > 0 for block in blocks for ns in block)
 

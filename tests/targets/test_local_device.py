@@ -154,7 +154,7 @@ def test_real_runner_killed_in_mid_run_is_a_crash(tmp_path: Path) -> None:
     runner = tmp_path / "dying.py"
     source = RUNNER_FILES["litert"].read_text()
     planted_at = (
-        "            answers = run_items(job, model, job.feeds(model, at, end), end - at)\n"
+        "            answers = run_items(job, model, job.feeds(model, at, end), end - at, at)\n"
     )
     assert source.count(planted_at) == 1
     runner.write_text(source.replace(planted_at, "            os.kill(os.getpid(), 11)\n"))

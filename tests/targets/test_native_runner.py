@@ -16,7 +16,7 @@ import pytest
 from flatfiles import convolutional
 from native_devices import COMPILER, answered, asked, made
 from shells import Shell as Connection
-from tflite_files import G, N, T, build
+from tflite_files import G, N, T, build, counting
 
 from edgekit.contracts.device import HANG, DeviceContract
 from edgekit.contracts.device import STARTS as STARTS
@@ -228,6 +228,8 @@ def test_model_that_cannot_be_answered_for_is_refused(
         ({"delegate": "gpu"}, "no delegate 'gpu'"),
         ({"batch": 8}, "one by one"),
         ({"threads": -1}, "no number of threads"),
+        ({"signature": "learn"}, "no signature 'learn'"),
+        ({"streams": [0]}, "carries no state"),
     ],
 )
 def test_what_the_runner_has_not_is_refused_by_name(
@@ -238,6 +240,17 @@ def test_what_the_runner_has_not_is_refused_by_name(
         device.run(request)
     assert caught.value.code == "EK-RUNNER-002"
     assert reason in caught.value.hint
+
+
+def test_a_state_that_it_cannot_reset_is_refused(
+    device: native.NativeDevice, tmp_path: Path
+) -> None:
+    model = tmp_path / "counting.tflite"
+    model.write_bytes(counting())
+    request = asked(model, tmp_path / "asked", {"x": np.ones((3, 1), np.float32)})
+    with pytest.raises(RunnerError) as caught:
+        device.run({**request, "reset_state": True})
+    assert "resets no resource variables" in caught.value.hint
 
 
 @pytest.mark.slow

@@ -21,7 +21,15 @@ from conftest import once
 from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.sample_apps import FOLDER as APPS
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
-from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, run_items
+from edgekit.targets.runners.python_runner import (
+    TensorInfo,
+    chosen_signature,
+    decode,
+    encode,
+    file_name,
+    fitted,
+    run_items,
+)
 
 RUNTIMES = [
     "litert",
@@ -122,6 +130,31 @@ class TestTensorFlow(RunnerContract):
         return saved_doubler
 
 
+COUNTER = """
+import sys, tensorflow as tf
+module = tf.Module()
+module.sum = tf.Variable([[5.0]])
+def add(x):
+    module.sum.assign_add(x)
+    return {"y": module.sum.read_value()}
+spec = tf.TensorSpec([1, 1], tf.float32, name="x")
+concrete = tf.function(add).get_concrete_function(x=spec)
+tf.saved_model.save(module, sys.argv[1], signatures={"serving_default": concrete})
+"""
+
+
+@pytest.mark.slow
+def test_a_saved_model_begins_with_its_own_state(tensorflow_runner: Path, tmp_path: Path) -> None:
+    model = tmp_path / "counter"
+    subprocess.run([sys.executable, "-c", COUNTER, str(model)], check=True, capture_output=True)
+    bench = Bench(tensorflow_runner, "tensorflow", model, tmp_path)
+    bench.x = np.ones((5, 1), np.float32)
+    apart = bench.answers(bench.request("evaluate", reset_state=True))
+    assert apart[:, 0].tolist() == [6, 6, 6, 6, 6]
+    stream = bench.answers(bench.request("evaluate", reset_state=True, streams=[0, 3]))
+    assert stream[:, 0].tolist() == [6, 7, 8, 6, 7]
+
+
 class Refused(Exception):
     """The runner's result is an error."""
 
@@ -205,9 +238,9 @@ def test_reset_state_keeps_items_apart_when_a_model_has_state(
 
 
 class Planted:
-    """A model whose output has no batch dimension."""
+    """A model of a batch of 2, whose output has no batch dimension."""
 
-    batch = 1
+    batch = 2
     outputs: ClassVar[dict[str, TensorInfo]] = {"y": TensorInfo(1, (4,), np.float32, 0.0, 0)}
 
     def stage(self, feeds: object) -> None:
@@ -220,10 +253,70 @@ class Planted:
         return {"y": np.zeros(4, np.float32)}
 
 
-def test_output_without_a_batch_dimension_is_refused_not_cut() -> None:
-    job = SimpleNamespace(request={})
+def test_output_without_a_batch_dimension_is_refused_not_cut_when_items_are_run_together() -> None:
+    job = SimpleNamespace(request={}, streams=[])
     with pytest.raises(ValueError, match="'y' is shaped"):
-        run_items(job, Planted(), {"x": np.zeros((1, 4), np.float32)}, 1)
+        run_items(job, Planted(), {"x": np.zeros((2, 4), np.float32)}, 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "free", "item", "fitted_to", "whole"),
+    [
+        ((1, 2, 3), (), (2, 3), (1, 2, 3), False),
+        ((8, 2, 3), (), (2, 3), (8, 2, 3), False),
+        ((8, 2, 3), (), (8, 2, 3), (8, 2, 3), True),
+        ((15600,), (), (15600,), (15600,), True),
+        ((1,), (), (), (1,), False),
+        ((), (), (), (), True),
+        ((1, 1, 1, 3), (1, 2), (64, 48, 3), (1, 64, 48, 3), False),
+        ((1, 1, 1, 1), (0, 1, 2), (64, 48), (1, 64, 48, 1), False),
+        ((1, 2, 2, 1), (), (4,), (1, 2, 2, 1), False),
+        ((1, 2, 2, 1), (), (5,), None, False),
+        ((1, 1, 1, 3), (1, 2), (64, 48, 1), None, False),
+    ],
+    ids=str,
+)
+def test_an_input_takes_items_by_their_shape(
+    shape: tuple[int, ...], free: tuple[int, ...], item: tuple[int, ...],
+    fitted_to: tuple[int, ...] | None, whole: bool,
+) -> None:  # fmt: skip
+    tensor = TensorInfo(0, shape, np.float32, 0.0, 0, free)
+    if fitted_to is None:
+        with pytest.raises(ValueError, match=r"'x' is shaped .*, which takes no items of"):
+            fitted("x", tensor, item)
+        return
+    found = fitted("x", tensor, item)
+    assert (found.shape, found.whole) == (fitted_to, whole)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "chosen"),
+    [
+        ([], None, None), (["only"], None, "only"), (["a", "serving_default"], None,
+        "serving_default"), (["a", "b"], "b", "b"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_signature_is_named_or_clear(
+    names: list[str], wanted: str | None, chosen: str | None
+) -> None:
+    assert chosen_signature(names, wanted) == chosen
+
+
+@pytest.mark.parametrize(("names", "wanted"), [(["learn", "infer"], None), (["infer"], "x")])
+def test_a_signature_that_is_not_clear_is_an_error_with_their_names(
+    names: list[str], wanted: str | None
+) -> None:
+    with pytest.raises(ValueError, match="'infer'"):
+        chosen_signature(names, wanted)
+
+
+def test_a_long_name_of_a_tensor_makes_a_short_file_name_of_its_own() -> None:
+    long = "model/" + "block_ä/" * 60
+    names = {file_name(long + end) for end in ("one", "two")}
+    assert len(names) == 2
+    assert max(len(name.encode()) for name in names) <= 160
+    assert file_name("model/out:0") == "model_out_0"
 
 
 def info(dtype: type, scale: float = 0.0, zero: int = 0) -> TensorInfo:

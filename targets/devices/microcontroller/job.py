@@ -31,15 +31,30 @@ WHY = {
 class BoardModel:
     """The model that is open on a board, as ``python_runner.run_items`` takes it."""
 
-    batch = 1
-
-    def __init__(self, board: Board, opened: Opened, reset: bool) -> None:
-        self.inputs, self.outputs = opened.inputs, opened.outputs
+    def __init__(self, board: Board, opened: Opened, reset: bool, path: Path) -> None:
+        self.inputs, self.outputs, self.batch = opened.inputs, opened.outputs, 1
+        self._path, self._fresh = path, False
+        # TFLM's reset sets resource variables to zero, whatever they begin with.
+        self._renews = python_runner.assigns_resources(str(path))
         self.last: Runs | None = None
         self._board, self._reset, self._crc = board, reset, 0
 
+    def fit(self, items: Mapping[str, tuple[int, ...]]) -> None:
+        """Take items of these shapes. Raises ``ValueError``: the shapes are the file's."""
+        found, self.batch = python_runner.fit(dict(self.inputs), dict(items))
+        for name, info in found.items():
+            if info.shape != self.inputs[name].shape:
+                raise ValueError(
+                    f"input {name!r} is shaped {list(self.inputs[name].shape)} there, the items"
+                    f" want {list(info.shape)}"
+                )
+        self.inputs = found
+
     def reset(self) -> None:
-        """The board does it in :meth:`run`, so that it is done as often as that."""
+        """Have the next run begin as at the start; the board does it in :meth:`run`."""
+        self._fresh = True
+        if self._renews:
+            self._board.open(self._path)
 
     def stage(self, feeds: Arrays) -> None:
         """Send one item."""
@@ -55,7 +70,8 @@ class BoardModel:
 
     def run(self, runs: int) -> Runs:
         """Run the item that was sent as often as one command allows, at most."""
-        return self._board.invoke(self._crc, runs, self._reset)
+        fresh, self._fresh = self._fresh and not self._renews, False
+        return self._board.invoke(self._crc, runs, self._reset or fresh)
 
 
 class BoardJob(python_runner.Job):
@@ -73,13 +89,11 @@ class BoardJob(python_runner.Job):
         self, request: Mapping[str, Json], entry: Mapping[str, Json], board: Board
     ) -> None:
         self.request, self.entry, self.id = dict(request), dict(entry), str(entry["id"])
-        self.reset = bool(request.get("reset_state"))
-        self.again(board)
+        self.streams = python_runner.chosen_streams(self.request)
+        self.reset = bool(request.get("reset_state")) and not self.streams
         self.preprocess = request.get("preprocess", {})
         self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
-        if set(self.raw) != set(self.model.inputs):
-            named = f"{sorted(self.model.inputs)}, the request has {sorted(self.raw)}"
-            raise ValueError(f"the model's inputs are {named}")
+        self.again(board)
         index = request.get("index")
         self.index = np.load(index, mmap_mode="r") if index else None
         count = len(next(iter(self.raw.values())) if self.index is None else self.index)
@@ -87,8 +101,9 @@ class BoardJob(python_runner.Job):
 
     def again(self, board: Board) -> None:
         """Open the model anew, on a board that restarted or has had another one."""
-        self.opened = board.open(Path(self.entry["path"]))
-        self.model = BoardModel(board, self.opened, self.reset)
+        path = Path(self.entry["path"])
+        self.opened = board.open(path)
+        self.model = self.fitted(BoardModel(board, self.opened, self.reset, path))
 
 
 def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
 from edgekit.targets.devices.microcontroller.link import OutOfTime, Refused, Restarted
 from edgekit.targets.devices.microcontroller.port import Unplugged
+from edgekit.targets.runners import python_runner
 from edgekit.types import Json
 
 GONE = (Restarted, Unplugged)
@@ -99,10 +100,13 @@ def answered(board: Board, job: BoardJob, restarts: Restarts) -> Iterator[tuple[
         try:
             if board.opened is None:
                 job.again(board)
-            answers = job.answers(job.model, at, at + 1)
+            feeds = job.feeds(job.model, at, at + 1)
+            answers = python_runner.run_items(job, job.model, feeds, 1, at)
         except GONE as error:
             restarts.recover(error, at)
-            if job.opened.stateful and not job.reset:
+            if job.streams:
+                at = max(job.start, *(begin for begin in job.streams if begin <= at))
+            elif job.opened.stateful and not job.reset:
                 at = job.start
             continue
         yield at, answers

@@ -29,7 +29,7 @@ from edgekit.targets.devices.remote.native_process import NativeProcess, Program
 from edgekit.targets.devices.remote.native_session import NativeSession
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.remote.turn import Turn
-from edgekit.targets.runners.python_runner import BLOCK_SECONDS, chosen_threads
+from edgekit.targets.runners.python_runner import BLOCK_SECONDS, assigns_resources, chosen_threads
 from edgekit.types import Json
 
 DELEGATES = ("xnnpack", "none")
@@ -332,6 +332,15 @@ def _check(request: Mapping[str, Json]) -> None:
         raise no_runner(request["runtime"], "without Python")
     if request["mode"] not in MODES:
         raise refusal(request, f"it has no mode {request['mode']!r}, only {', '.join(MODES)}")
+    if request.get("signature") not in (None, "serving_default"):
+        raise refusal(request, f"it runs no signature {request['signature']!r}: local:litert does")
+    if request.get("streams"):
+        raise refusal(request, "it carries no state from item to item on: local:litert does")
+    paths = [str(entry["path"]) for entry in request["models"]]
+    stays = request["mode"] != "bench" and request.get("reset_state")
+    if stays and any(assigns_resources(path) for path in paths):
+        why = "it resets no resource variables, so that items would not be apart: local:litert does"
+        raise refusal(request, why)
     delegate, batch = request.get("delegate", DELEGATES[0]), request.get("batch", 1)
     if delegate not in DELEGATES:
         raise refusal(request, f"it has no delegate {delegate!r}, only {', '.join(DELEGATES)}")

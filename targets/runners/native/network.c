@@ -44,22 +44,19 @@ static const char *compile(Network *network, Environment environment, Model mode
   return NULL;
 }
 
-/* "serving_default" where there is one, else the first by name: as python_runner.py chooses. */
+/* "serving_default" where there is one, else the only one: as python_runner.py chooses. */
 static const char *choose_signature(Model model, Signature *chosen, Param *index) {
   Param count;
-  const char *best = NULL;
   TRY("signatures", LiteRtGetNumModelSignatures(model, &count));
   if (count == 0) return "the model has no signature";
   for (Param at = 0; at < count; at++) {
-    Signature signature;
     const char *key;
-    TRY("signatures", LiteRtGetModelSignature(model, at, &signature));
-    TRY("signatures", LiteRtGetSignatureKey(signature, &key));
-    bool served = best != NULL && strcmp(best, "serving_default") == 0;
-    if (best == NULL || (!served && (strcmp(key, "serving_default") == 0 || strcmp(key, best) < 0)))
-      best = key, *chosen = signature, *index = at;
+    TRY("signatures", LiteRtGetModelSignature(model, at, chosen));
+    TRY("signatures", LiteRtGetSignatureKey(*chosen, &key));
+    *index = at;
+    if (count == 1 || strcmp(key, "serving_default") == 0) return NULL;
   }
-  return NULL;
+  return "the model has several signatures, and none is serving_default: none is guessed";
 }
 
 /* A port as the file tells it, in the shape that the runtime gave it: free dimensions are one. */

@@ -67,7 +67,7 @@ def _activations(subject: Subject, request: Mapping[str, Json]) -> Measurement:
         reason = f"{subject.device.runtime} does not tell activations from packed weights"
         return Measurement.unavailable(UNIT, reason)
     try:
-        answer = subject.device.run({**request, "mode": "memory", "inputs": {}})
+        answer = subject.device.run({**request, "mode": "memory"})
     except (RunnerError, DeviceError) as error:
         reason = f"the model does not run without a delegate: {problem(error)}"
         return Measurement.unavailable(UNIT, reason)
