@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from edgekit import __version__
+from edgekit.cli.streams import guarded
 from edgekit.errors import EdgekitError, ExitCode
 
 # Each command, the module that holds it, and its line of help: none is imported to list them.
@@ -76,11 +76,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command; its exit code, which does not change where only its reader has left."""
     signal.signal(signal.SIGTERM, _terminate)
+    with guarded() as lost:
+        code = _run(arguments)
+        sys.stdout.flush()
+        # A command that was stopped has said why.
+        if lost.reason and code not in (ExitCode.INTERNAL, ExitCode.INTERRUPTED):
+            message = f"standard output cannot be written: {lost.reason}"
+            click.echo(f"error EK-OUTPUT-002: {message}", err=True)
+            click.echo(f"  what the command found is exit code {code}", err=True)
+            code = int(ExitCode.USAGE)
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         answer: Any = group.main(arguments, prog_name="edgekit", standalone_mode=False)
-        sys.stdout.flush()
     except EdgekitError as error:
         click.echo(str(error), err=True)
         return int(error.exit_code)
@@ -95,10 +107,6 @@ def run(arguments: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("interrupted: finished stages are kept, the same command goes on", err=True)
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has left: nothing to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.PASSED)
     except Exception:
         return _internal()
     return int(answer) if isinstance(answer, int) else 0
