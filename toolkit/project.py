@@ -23,10 +23,11 @@ from edgekit.project_compress import CompressTable, switched
 from edgekit.project_devices import Devices, DeviceTable
 from edgekit.project_table import Table
 from edgekit.project_units import TIMES as TIMES
-from edgekit.project_units import Drop, Nanoseconds, Number, Size
+from edgekit.project_units import Drop, Nanoseconds, Numbers, Size
 from edgekit.project_units import Share as Share
 from edgekit.project_units import parse_drop as parse_drop
 from edgekit.project_units import parse_number as parse_number
+from edgekit.project_units import parse_numbers as parse_numbers
 from edgekit.project_units import parse_size as parse_size
 from edgekit.project_units import parse_unit as parse_unit
 from edgekit.targets import catalog
@@ -55,16 +56,40 @@ class ModelTable(Table):
 
 
 class PreprocessTable(Table):
-    scale: Number = 1.0
-    offset: Number = 0.0
+    scale: Numbers = 1.0
+    offset: Numbers = 0.0
+    mean: Numbers = 0.0
+    std: Numbers = 1.0
     resize: tuple[Pixels, Pixels] | None = None
     crop: Literal["center"] | None = None
-    color: Literal["rgb", "grayscale"] | None = None
+    color: Literal["rgb", "bgr", "grayscale"] | None = None
     method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
-    layout: Literal["nhwc", "nchw"] = "nhwc"
+    layout: Literal["nhwc", "nchw"] | None = None
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> PreprocessTable:
+        given = {name: getattr(self, name) for name in ("scale", "offset", "mean", "std")}
+        lists = {name: value for name, value in given.items() if isinstance(value, tuple)}
+        if len({len(value) for value in lists.values()}) > 1:
+            counts = ", ".join(f"{name} has {len(value)}" for name, value in lists.items())
+            raise ValueError(f"lists hold one number per channel, and these differ: {counts}")
+        if self.std == 0 or (isinstance(self.std, tuple) and 0 in self.std):
+            raise ValueError("'std' divides, and is 0")
+        return self
 
     def spec(self) -> Preprocess:
-        return Preprocess(**self.model_dump())
+        """The spec, where ``(x · scale + offset - mean) / std`` is one scale and one offset."""
+        given = self.model_dump(exclude={"mean", "std"})
+        parts = (self.scale, self.offset, self.mean, self.std)
+        count = max(len(one) if isinstance(one, tuple) else 1 for one in parts)
+        rows = zip(
+            *(one if isinstance(one, tuple) else (one,) * count for one in parts), strict=True
+        )
+        made = [(scale / std, (offset - mean) / std) for scale, offset, mean, std in rows]
+        scales, offsets = zip(*made, strict=True)
+        if not any(isinstance(one, tuple) for one in parts):
+            (scales,), (offsets,) = scales, offsets
+        return Preprocess(**{**given, "scale": scales, "offset": offsets})
 
 
 class RepresentativeTable(Table):

@@ -69,8 +69,21 @@ def parse_drop(value: Any) -> float:
         raise ValueError(f"{value!r} is not a number such as 0.01, 1% or 1pt") from None
 
 
+def parse_numbers(value: Any) -> float | tuple[float, ...]:
+    """A number, or one per channel: a list, or ``0.485,0.456,0.406``. Raises ValueError."""
+    if isinstance(value, str) and "," in value:
+        value = value.split(",")
+    if not isinstance(value, list | tuple):
+        return parse_number(value)
+    if not value:
+        raise ValueError("a list of one number per channel is empty")
+    found = tuple(parse_number(one) for one in value)
+    return found if len(found) > 1 else found[0]
+
+
 Size = Annotated[int, BeforeValidator(parse_size)]
 Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
 Number = Annotated[float, BeforeValidator(parse_number)]
 # Plain, so that the unit that was written is kept.
 Drop = Annotated[float, PlainValidator(parse_drop)]
+Numbers = Annotated[float | tuple[float, ...], BeforeValidator(parse_numbers)]

@@ -58,12 +58,18 @@ class ModelFacts:
     min_parser_version: str = MIN_PARSER_VERSION
 
 
-def normalisation(preprocess: Preprocess) -> tuple[float, float]:
-    """Mean and standard deviation of ``x * scale + offset``, written ``(x - mean) / std``.
+def normalisation(preprocess: Preprocess) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Means and standard deviations of ``x * scale + offset``, written ``(x - mean) / std``.
 
-    Raises :class:`ValueError` for a scale of zero.
+    One of each, or one per channel. Raises :class:`ValueError` for a scale of zero.
     """
-    if preprocess.scale == 0:
+    count = preprocess.channels or 1
+    scales, offsets = (
+        one if isinstance(one, tuple) else (one,) * count
+        for one in (preprocess.scale, preprocess.offset)
+    )
+    if 0 in scales:
         raise ValueError("a scale of 0 has no standard deviation")
     # Adding zero turns -0.0 into 0.0.
-    return -preprocess.offset / preprocess.scale + 0.0, 1 / preprocess.scale
+    means = tuple(-offset / scale + 0.0 for scale, offset in zip(scales, offsets, strict=True))
+    return means, tuple(1 / scale for scale in scales)

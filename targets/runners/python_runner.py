@@ -430,16 +430,28 @@ def runtime_version(distribution: str) -> str:
         return ""
 
 
-def encode(raw: Any, info: TensorInfo, preprocess: Dict[str, float]) -> Any:
-    """Raw items to what the input takes: ``x * scale + offset`` in float32, then quantized."""
+def alongside(value: Any, raw: Any) -> Any:
+    """A number, or a list of one per channel: the last axis of its length, else the first."""
+    values: Any = np.asarray(value, np.float32)
+    if values.ndim and raw.ndim > 1 and raw.shape[-1] != len(values):
+        values = values.reshape((len(values),) + (1,) * (raw.ndim - 2))
+    return values
+
+
+def encode(raw: Any, info: TensorInfo, preprocess: Dict[str, Any]) -> Any:
+    """Raw items to what the input takes: ``x * scale + offset`` in float32, then quantized.
+
+    ``scale`` and ``offset`` are numbers, or lists of one per channel.
+    """
     scale, offset = preprocess.get("scale", 1.0), preprocess.get("offset", 0.0)
     # 256 possible values: quantizing each once is twice as fast, and equal to the bit.
-    if raw.dtype == np.uint8 and raw.size > 4096 and info.scale:
+    alike = not isinstance(scale, list) and not isinstance(offset, list)
+    if alike and raw.dtype == np.uint8 and raw.size > 4096 and info.scale:
         table = encode(np.arange(256, dtype=np.int16), info, preprocess)
         return np.take(table, raw)
     if (scale, offset) == (1.0, 0.0) and not info.scale:
         return raw.astype(info.dtype, copy=False)
-    real = raw.astype(np.float32) * np.float32(scale) + np.float32(offset)
+    real = raw.astype(np.float32) * alongside(scale, raw) + alongside(offset, raw)
     if not info.scale:
         return real.astype(info.dtype, copy=False)
     limits = np.iinfo(info.dtype)

@@ -151,10 +151,13 @@ def test_facts_that_do_not_fit_are_an_error(tensor: TensorFacts, message: str) -
 def test_normalisation_is_the_preprocessing_by_other_words(
     scale: float, offset: float, mean: float, std: float
 ) -> None:
-    found = normalisation(Preprocess(scale, offset))
-    assert found == pytest.approx((mean, std))
+    (means, stds) = normalisation(Preprocess(scale, offset))
+    assert (*means, *stds) == pytest.approx((mean, std))
+    many = normalisation(Preprocess((scale, 1.0), (offset, -2.0)))
+    assert many[0] == pytest.approx((mean, 2.0))
+    assert many[1] == pytest.approx((std, 1.0))
     x = np.linspace(0, 255, 7)
-    np.testing.assert_allclose((x - found[0]) / found[1], x * scale + offset, atol=1e-12)
+    np.testing.assert_allclose((x - means[0]) / stds[0], x * scale + offset, atol=1e-12)
 
 
 def test_normalisation_of_nothing_raises() -> None:

@@ -27,6 +27,13 @@ def as_drop(context: click.Context, parameter: click.Parameter, value: str | Non
     return parsed(parse_drop, value)
 
 
+def as_numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """A number, or one per channel: ``0.485,0.456,0.406``."""
+    from edgekit.project import parse_numbers
+
+    return parsed(parse_numbers, value)
+
+
 def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """``0.5%`` or ``0.005``."""
     if value is None:
@@ -209,15 +216,29 @@ def data_options() -> tuple[Any, ...]:
     return (
         click.option("--data", "evaluate_data", metavar="FILE",
                      help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test."),
-        click.option("--rescale", callback=as_number, metavar="NUMBER",
-                     help="Factor for raw items: a number, or a fraction such as 1/255."),
-        click.option("--offset", callback=as_number, metavar="NUMBER",
+        click.option("--labels", "class_names", metavar="FILE|NAMES",
+                     help="Class names in the order of the outputs: a file of one a line, or"
+                          " cat,dog."),
+        click.option("--label-column", metavar="NAME",
+                     help="The labels of a CSV or TFRecord. Default: y or label."),
+        click.option("--rescale", callback=as_numbers, metavar="NUMBER",
+                     help="Factor for raw items: a number, a fraction such as 1/255, or one per"
+                          " channel, with commas."),
+        click.option("--offset", callback=as_numbers, metavar="NUMBER",
                      help="Added after --rescale."),
+        click.option("--mean", callback=as_numbers, metavar="NUMBER",
+                     help="Subtracted then: 0.485,0.456,0.406 is one per channel."),
+        click.option("--std", callback=as_numbers, metavar="NUMBER",
+                     help="Divides then: a number, or one per channel."),
         click.option("--resize", callback=_pixels, metavar="HxW",
                      help="Height and width to bring pictures to. Default: the model's."),
         click.option("--crop", type=click.Choice(["center"]),
                      help="Keep the aspect and take the centre, instead of stretching."),
         click.option("--task", metavar="NAME", cls=_Task),
+        click.option("--color", type=click.Choice(["rgb", "bgr", "grayscale"]),
+                     help="Colours of pictures. Default: the model's, as rgb."),
+        click.option("--layout", type=click.Choice(["nhwc", "nchw"]),
+                     help="How the data's dimensions lie; they are brought to the model's."),
         click.option("--metric", metavar="NAME", cls=_Metric),
         click.option("--metric-output", metavar="NAME",
                      help="The output that gives the headline, where there are several."),
@@ -266,11 +287,16 @@ def project_of(options: dict[str, Any]) -> Any:
 
 def data_of(options: dict[str, Any]) -> Any:
     """The data tables that the options add up to, without a project."""
-    from edgekit.project import DataTable
+    from pydantic import ValidationError
+
+    from edgekit.project import DataTable, explain
 
     table: dict[str, Any] = {}
     _overlay(table, options)
-    return DataTable.model_validate(table["data"])
+    try:
+        return DataTable.model_validate(table["data"])
+    except ValidationError as error:
+        raise explain(error, None, "") from error
 
 
 def _restore_units(table: dict[str, Any]) -> None:
@@ -306,9 +332,13 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     preprocess = dict(data.get("preprocess") or {})
     if options["rescale"] is not None:
         preprocess["scale"] = options["rescale"]
-    for key in ("offset", "resize", "crop"):
+    for key in ("offset", "mean", "std", "resize", "crop", "color", "layout"):
         if options.get(key) is not None:
             preprocess[key] = options[key]
+    if options.get("label_column"):
+        data["label_column"] = options["label_column"]
+    if options.get("class_names"):
+        data["labels"] = _class_names(options["class_names"])
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
     given = {key: value for key, value in evaluate.items() if value}
@@ -363,6 +393,13 @@ def _schemes(options: dict[str, Any]) -> dict[str, Any]:
     if options["distill"]:
         found["finetune"] = {"distill": True}
     return found
+
+
+def _class_names(text: str) -> str | list[str]:
+    """A file of names, which counts from where the user stands; or the names themselves."""
+    if Path(text).exists() or "," not in text:
+        return str(Path(text).resolve())
+    return [name.strip() for name in text.split(",")]
 
 
 def _absolute(source: str) -> str:

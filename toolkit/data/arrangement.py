@@ -19,17 +19,19 @@ from edgekit.types import Json, Preprocess
 
 
 def arranged(
-    dataset: Dataset, preprocess: Preprocess, store: Store, decoded: bool
+    dataset: Dataset, preprocess: Preprocess, model_layout: str, store: Store, decoded: bool
 ) -> tuple[Dataset, bool]:
     """The dataset with its pictures as the spec has them; whether the store had it.
 
-    Arrays ``[N, channels, height, width]`` are transposed where the layout is ``nchw``, and uint8
-    ones of 1 or 3 channels resized, cropped and coloured. Pictures that were ``decoded`` from
-    files are so already. Other arrays stay as they are. Raises :class:`DataError` where no array
-    can be what the spec speaks of.
+    Arrays of rank 4 whose stated layout is not the model's are transposed, and uint8 ones of 1 or 3
+    channels resized, cropped and coloured. Pictures that were ``decoded`` from files are so
+    already. Other arrays stay as they are. Raises :class:`DataError` where no array can be what
+    the spec speaks of.
     """
+    preprocess = replace(preprocess, model_layout=model_layout)
     fitted = bool(preprocess.resize or preprocess.color)
-    if decoded or not (fitted or preprocess.layout == "nchw"):
+    moved = preprocess.layout is not None and preprocess.layout != model_layout
+    if decoded or not (fitted or moved):
         return dataset, True
     chosen = {
         name: path
@@ -41,13 +43,14 @@ def arranged(
         message = f"{dataset.source} has no pictures to arrange: {shapes}"
         hint = "layout, resize, crop and color are for arrays of rank 4"
         raise DataError("EK-DATA-019", message, hint)
-    key: dict[str, Json] = {"data": dataset.digest, **preprocess.facts, "scale": 1, "offset": 0}
+    spec = replace(preprocess, scale=1.0, offset=0.0)
+    key: dict[str, Json] = {"data": dataset.digest, **spec.facts}
 
     def make(folder: Path) -> Mapping[str, Json]:
         files: dict[str, Json] = {}
         for number, (name, path) in enumerate(chosen.items()):
             files[name] = f"{number:03d}.npy"
-            _write(dataset.source, name, path, preprocess, folder / f"{number:03d}.npy")
+            _write(dataset.source, name, path, spec, folder / f"{number:03d}.npy")
         return {"files": files}
 
     artefact = store.obtain("arranged", key, make)
@@ -61,13 +64,18 @@ def _write(source: str, name: str, path: Path, preprocess: Preprocess, to: Path)
     raw = np.load(path, mmap_mode="r")
     writer = ArrayWriter(to, source, name)
     step = max(1, CHUNK // max(1, raw[:1].nbytes))
+    # Arrays of no stated layout are the model's when they are left as they are, else as usual.
+    given = preprocess.layout or "nhwc"
+    fitted = bool(preprocess.resize or preprocess.color)
     for at in range(0, len(raw), step):
         block = np.asarray(raw[at : at + step])
-        if preprocess.layout == "nchw":
+        if given == "nchw":
             block = block.transpose(0, 2, 3, 1)
-        if preprocess.resize or preprocess.color:
+        if fitted:
             _refuse_others(source, name, block)
             block = np.stack([images.fitted(picture, preprocess) for picture in block])
+        elif preprocess.model_layout == "nchw":
+            block = block.transpose(0, 3, 1, 2)
         writer.extend(block)
     writer.close()
 

@@ -17,7 +17,7 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
     path = root / labels
     check_file(path, "labels file")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         hint = f"one class name per line, in UTF-8: {error}"
         raise DataError("EK-DATA-003", f"{path} cannot be read as text", hint) from error

@@ -1,15 +1,16 @@
 """Pictures as arrays: decoded, resized and cropped by Pillow, as the preprocess spec says.
 
 Pillow's filters widen with the reduction (they antialias), as ``tf.image.resize`` does only with
-``antialias=True`` and OpenCV only with ``INTER_AREA``. The orientation noted by a camera is not
-applied, as TensorFlow's decoders do not either; of an animation the first frame counts.
+``antialias=True`` and OpenCV only with ``INTER_AREA``. A picture is turned upright as its camera
+noted (Exif orientation), which TensorFlow's decoders do not do; of an animation the first frame
+counts.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,19 @@ from edgekit.types import Json, Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+# Pictures that Pillow does not decode by itself.
+FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".svg", ".psd")
+# Source: Exif 2.3, "Orientation": the picture is as it is shown.
+UPRIGHT, ORIENTATION = 1, 0x0112
 # The spec's word for each of Pillow's filters. Source: Pillow handbook, "Concepts", "Filters".
 FILTERS = {
     "nearest": "NEAREST", "area": "BOX", "bilinear": "BILINEAR", "hamming": "HAMMING",
     "bicubic": "BICUBIC", "lanczos": "LANCZOS",
 }  # fmt: skip
-MODES = {"rgb": "RGB", "grayscale": "L"}
+MODES = {"rgb": "RGB", "bgr": "RGB", "grayscale": "L"}
 CHANNELS = {1: "grayscale", 3: "rgb"}
-STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF")
+STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 
 def is_image(name: str) -> bool:
@@ -37,11 +42,21 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def model_layout(shape: tuple[int | None, ...]) -> str:
+    """The layout of an image input ``[batch, …]``: channels-first where only that can be."""
+    first, last = shape[1], shape[3]
+    return "nchw" if first in CHANNELS and last not in CHANNELS else "nhwc"
+
+
 def resolved(preprocess: Preprocess, inputs: tuple[TensorSpec, ...]) -> Preprocess:
-    """The spec with its size and colours from the model's only image input, where it has none."""
+    """The spec with its size, colours and layout from the model's only image input."""
     pictures = [spec.shape for spec in inputs if len(spec.shape) == 4]
     if len(pictures) == 1:
+        layout = model_layout(pictures[0])
+        preprocess = replace(preprocess, model_layout=layout)
         _, height, width, channels = pictures[0]
+        if layout == "nchw":
+            _, channels, height, width = pictures[0]
         if preprocess.resize is None and height and width:
             preprocess = replace(preprocess, resize=(height, width))
         if preprocess.color is None and channels in CHANNELS:
@@ -49,12 +64,54 @@ def resolved(preprocess: Preprocess, inputs: tuple[TensorSpec, ...]) -> Preproce
     return preprocess if preprocess.color else replace(preprocess, color="rgb")
 
 
-def read(content: Path | bytes, name: str, preprocess: Preprocess) -> tuple[Array, tuple[int, int]]:
-    """A picture as uint8 ``[height, width, channels]``, and the height and width it had.
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, uint8, as the model takes it; its size was ``had`` (height, width).
+
+    ``turned`` says that it was brought upright as its camera noted.
+    """
+
+    array: Array
+    had: tuple[int, int]
+    turned: bool
+
+    def resized(self, preprocess: Preprocess) -> bool:
+        """Whether it was brought to another size."""
+        return preprocess.resize is not None and self.had != preprocess.resize
+
+
+@dataclass
+class Tally:
+    """What happened to pictures while they were read, for the notices."""
+
+    count: int = 0
+    resized: int = 0
+    turned: int = 0
+
+    def add(self, picture: Picture, preprocess: Preprocess) -> None:
+        self.count += 1
+        self.resized += picture.resized(preprocess)
+        self.turned += picture.turned
+
+    def notices(self, source: str, preprocess: Preprocess, stated: bool) -> list[str]:
+        """What the user should know; ``stated`` says that the size was the user's word."""
+        found = []
+        if self.turned:
+            found.append(
+                f"{source}: {self.turned:,} of {self.count:,} pictures are turned upright as their"
+                " camera noted (Exif orientation); the app must do the same"
+            )
+        if self.resized and not stated:
+            found.append(_fitting(source, self.resized, self.count, preprocess))
+        return found
+
+
+def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
+    """A picture, uint8 ``[height, width, channels]``, or channels first where the model takes so.
 
     Raises :class:`DataError` that names the picture where it is damaged or has 16-bit channels.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
@@ -64,43 +121,60 @@ def read(content: Path | bytes, name: str, preprocess: Preprocess) -> tuple[Arra
                 message = f"{name} has more than 8 bits per channel (mode {opened.mode})"
                 hint = "save it with 8 bits, or give the values as an array: .npz"
                 raise DataError("EK-DATA-009", message, hint)
-            had = (opened.height, opened.width)
-            array = np.asarray(_fitted(opened, preprocess))
+            turned = opened.getexif().get(ORIENTATION, UPRIGHT) in range(2, 9)
+            upright = ImageOps.exif_transpose(opened) if turned else opened
+            had = (upright.height, upright.width)
+            array = _laid_out(_fitted(upright, preprocess), preprocess)
     # Pillow lets its decoders' own errors through.
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         hint = f"truncated, damaged, or no picture: {error}"
         raise DataError("EK-DATA-003", f"{name} cannot be read as a picture", hint) from error
-    return (array[..., None] if array.ndim == 2 else array), had
+    return Picture(array, had, turned)
 
 
 def decoded(picture: Array, preprocess: Preprocess) -> dict[str, Json]:
     """How pictures were decoded, as the store keeps it: all of them are of the size of one."""
+    first = preprocess.model_layout == "nchw"
+    size = picture.shape[1:] if first else picture.shape[:2]
+    return {**key(preprocess), "resize": list(size)}
+
+
+def key(preprocess: Preprocess) -> dict[str, Json]:
+    """What of a spec decides how pictures are decoded."""
     return {
-        "resize": [picture.shape[0], picture.shape[1]], "crop": preprocess.crop,
+        "resize": list(preprocess.resize or ()), "crop": preprocess.crop,
         "color": preprocess.color, "method": preprocess.method,
+        "model_layout": preprocess.model_layout,
     }  # fmt: skip
 
 
-def fitting(source: str, resized: int, count: int, preprocess: Preprocess) -> str:
-    """The notice that pictures were brought to the model's size without being told how."""
+def _fitting(source: str, resized: int, count: int, preprocess: Preprocess) -> str:
     height, width = preprocess.resize or (0, 0)
     how = "cropped" if preprocess.crop else "stretched"
     return (
         f"{source}: {resized:,} of {count:,} pictures are {how} to {height}x{width}, the model's"
         f" size, by Pillow's {preprocess.method} filter; the app must do the same"
-        " ([data.preprocess] resize, crop, method)"
+        " (--resize, --crop; resize, crop, method of [data.preprocess])"
     )
 
 
 def fitted(array: Array, preprocess: Preprocess) -> Array:
-    """A picture uint8 ``[height, width, 1 or 3]`` in the spec's size and colours."""
+    """A picture uint8 ``[height, width, 1 or 3]`` in the spec's size, colours and layout."""
     from PIL import Image
 
     picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     if preprocess.color is None:
         preprocess = replace(preprocess, color=CHANNELS[array.shape[-1]])
-    made = np.asarray(_fitted(picture, preprocess))
-    return made[..., None] if made.ndim == 2 else made
+    return _laid_out(_fitted(picture, preprocess), preprocess)
+
+
+def _laid_out(picture: Any, preprocess: Preprocess) -> Array:
+    """The pixels in the spec's order of colours, and in the model's layout."""
+    array = np.asarray(picture)
+    array = array[..., None] if array.ndim == 2 else array
+    if preprocess.color == "bgr":
+        array = array[..., ::-1]
+    return array.transpose(2, 0, 1) if preprocess.model_layout == "nchw" else array
 
 
 def _fitted(picture: Any, preprocess: Preprocess) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.data.dataset import Dataset, object_error
+from edgekit.data.preprocessing import has_channels
 from edgekit.errors import DataError
 from edgekit.types import Preprocess, TensorSpec
 
@@ -50,6 +51,7 @@ def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preproce
         array = np.load(arrays[spec.name], mmap_mode="r")
         _match_shape(dataset.source, spec, array.shape, notices)
         _match_dtype(dataset.source, spec, array.dtype, preprocess, notices)
+        _match_channels(dataset.source, spec, array.shape, preprocess)
     return Matched(arrays, tuple(notices))
 
 
@@ -87,11 +89,21 @@ def _flat(wanted: tuple[int | None, ...], count: int) -> bool:
 def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
     if len(wanted) == len(got) == 3 and _fits(wanted, (got[1], got[2], got[0])):
         return (
-            "looks like channels-first: transpose to [N, height, width, channels], or set"
-            ' [data.preprocess] layout = "nchw"'
+            "looks like channels-first: --layout nchw (layout of [data.preprocess]) says so, and"
+            " it is transposed to [N, height, width, channels]"
+        )
+    if len(wanted) == len(got) == 3 and _fits(wanted, (got[2], got[0], got[1])):
+        return (
+            "the model takes channels-first and the data looks like channels-last: --layout nhwc"
+            " (layout of [data.preprocess]) says so, and it is transposed"
         )
     if len(wanted) == 3 and _fits(wanted, (*got, 3)):
         return "looks like grey images for a model that takes colour: repeat the channel 3 times"
+    if len(wanted) == len(got) == 3 and wanted[:2] == got[:2] and (wanted[2], got[2]) == (1, 3):
+        return (
+            "the model takes grey pictures, the data is in colour: --color grayscale (color of"
+            " [data.preprocess])"
+        )
     if len(wanted) == 3 and len(got) == 3 and wanted[:2] == got[:2]:
         return f"the model takes {wanted[2]} channels, the data has {got[2]}"
     if len(wanted) == 1 and len(got) > 1 and int(np.prod(got)) == wanted[0]:
@@ -124,6 +136,20 @@ def _match_dtype(
     if not preprocess.identity:
         hint = "scaling is for float inputs: leave out --rescale and --offset"
         raise DataError("EK-DATA-011", message, hint)
+
+
+def _match_channels(
+    source: str, spec: TensorSpec, shape: tuple[int, ...], preprocess: Preprocess
+) -> None:
+    count = preprocess.channels
+    if count is None or has_channels(shape, count):
+        return
+    message = (
+        f"scale, offset, mean or std have {count} numbers, one per channel; items of {source} for"
+        f" input {spec.name!r} are {_show((None, *shape[1:]))}"
+    )
+    hint = f"give one number, or as many as items have channels: {shape[-1]}"
+    raise DataError("EK-DATA-011", message, hint)
 
 
 def _show(shape: tuple[int | None, ...]) -> str:

@@ -9,17 +9,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.types import PerChannel, Preprocess, TensorSpec
 
 
 def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> npt.NDArray[Any]:
     """Items ``[n, ...]`` as input ``spec`` takes them; the runner computes the same."""
     items = np.asarray(raw)
     if not preprocess.identity:
-        scale, offset = np.float32(preprocess.scale), np.float32(preprocess.offset)
-        items = items.astype(np.float32) * scale + offset
+        items = scaled(items, preprocess)
     shape = tuple(raw.shape[k] if s is None else s for k, s in enumerate(spec.shape[1:], 1))
     return items.astype(spec.dtype, copy=False).reshape((len(items), *shape))
+
+
+def scaled(raw: npt.NDArray[Any], preprocess: Preprocess) -> npt.NDArray[np.float32]:
+    """Items ``[n, ...]`` times scale plus offset, float32, in their own shape."""
+    scale, offset = (
+        np.asarray(one, np.float32).reshape(_alongside(one, raw.shape))
+        for one in (preprocess.scale, preprocess.offset)
+    )
+    return np.asarray(raw.astype(np.float32) * scale + offset, np.float32)
+
+
+def has_channels(shape: tuple[int, ...], count: int) -> bool:
+    """Whether items of a shape, ``[n, ...]``, have so many channels, last or first."""
+    return len(shape) > 1 and count in (shape[-1], shape[1])
+
+
+def _alongside(value: PerChannel, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which values per channel meet items: along the last axis, else the first."""
+    if not isinstance(value, tuple):
+        return ()
+    last = len(shape) == 1 or shape[-1] == len(value)
+    return (len(value),) if last else (len(value), *[1] * (len(shape) - 2))
 
 
 def write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgekit.data import images
 from edgekit.data.arrangement import arranged
 from edgekit.data.dataset import Dataset, check_file
 from edgekit.data.formats import FORMATS, Format, function, image_folder, records
@@ -36,7 +37,8 @@ def open_source(
         kind = _format(reading.path)
         found, cached = kind.read(reading)
         decoded = kind.read in (image_folder.read, records.read)
-    found, kept = arranged(found, preprocess, store, decoded)
+    layout = images.resolved(preprocess, inputs).model_layout
+    found, kept = arranged(found, preprocess, layout, store, decoded)
     return found, cached and kept
 
 
@@ -47,7 +49,7 @@ def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
 
 def check_data_file(path: Path) -> None:
     """Refuse what :func:`open_source` cannot read, as far as a glance tells. Raises DataError."""
-    if not path.exists():
+    if not path.exists() and not records.matches(path):
         raise DataError("EK-DATA-001", f"there is no data file {path}")
     _format(path).check(path)
 

@@ -74,7 +74,7 @@ def request(
         "schema": 1, "mode": "arena", "runtime": RUNTIME,
         "models": [{"id": "model", "path": str(path)}],
         "inputs": {name: str(file) for name, file in inputs.items()},
-        "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
+        "preprocess": preprocess.arithmetic,
         **({"index": str(index)} if index else {}),
     }  # fmt: skip
 

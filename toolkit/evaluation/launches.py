@@ -164,7 +164,7 @@ def _open(
             "index": str(index), "reset_state": first.stateful,
             **({"delegate": first.delegate} if first.delegate else {}),
             **({"arena_bytes": first.arena} if first.arena else {}),
-            "preprocess": {"scale": preprocess.scale, "offset": preprocess.offset},
+            "preprocess": preprocess.arithmetic,
         }  # fmt: skip
         where: Transport = first.device or local
         session = where.open(request)

@@ -33,7 +33,7 @@ def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
         "models": [entry],
         "inputs": {name: str(path) for name, path in items.inputs.items()},
         "index": str(items.index_path),
-        "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+        "preprocess": items.preprocess.arithmetic,
         # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the
         # runner starts a second process where that pays.
         "threads": 0 if subject.runtime == "tensorflow" else 1,
@@ -59,7 +59,7 @@ def answers(
         runtime=subject.runtime,
         data=items.digest,
         index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
         **({"options": dict(options)} if options else {}),
         **({"release": device.version} if device and other else {}),
         **({"device": there} if (there := elsewhere(device)) else {}),

@@ -51,7 +51,7 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
     key = run.key(
         DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, data=items.digest,
         index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
     )  # fmt: skip
 
     def make(_: Path) -> Mapping[str, Json]:

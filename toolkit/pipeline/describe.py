@@ -57,12 +57,12 @@ def _input(spec: TensorSpec, items: Items) -> TensorFacts:
     except ValueError as error:
         message = "the preprocessing cannot be written as a mean and a standard deviation"
         raise ConversionError("EK-CONVERT-107", message, str(error)) from error
-    facts = TensorFacts(spec.name, mean=(mean,), std=(std,))
+    facts = TensorFacts(spec.name, mean=mean, std=std)
     if len(spec.shape) != 4 or None in spec.shape[1:] or spec.shape[3] not in COLOUR_SPACES:
         return facts
     _, height, width, channels = spec.shape
     return TensorFacts(
-        spec.name, mean=(mean,), std=(std,), colour_space=COLOUR_SPACES[channels or 0],
+        spec.name, mean=mean, std=std, colour_space=COLOUR_SPACES[channels or 0],
         width=width or 0, height=height or 0,
     )  # fmt: skip
 

@@ -222,7 +222,7 @@ def _time(
         reference=reference.digest,
         candidates=[[c.id, c.sha256] for c in candidates if not c.problem],
         data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
         protocol=timing.protocol(launches), device=dict(run.device.facts()),
     )  # fmt: skip
 

@@ -191,7 +191,7 @@ def _arrays(
         "numpy",
         parts=[_identity(one) for one in parts],
         inputs=[[s.name, list(s.shape), s.dtype] for s in reference.inputs],
-        preprocess=[parts[0].preprocess.scale, parts[0].preprocess.offset],
+        preprocess=parts[0].preprocess.arithmetic,
     )
 
     def make(_: Path) -> Mapping[str, Json]:

@@ -219,5 +219,5 @@ def training_key(data: Training) -> Mapping[str, Json]:
         "epochs": data.epochs,
         "batch_size": data.batch_size,
         "seed": data.seed,
-        "preprocess": [data.preprocess.scale, data.preprocess.offset],
+        "preprocess": data.preprocess.arithmetic,
     }

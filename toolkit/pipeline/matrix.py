@@ -58,7 +58,7 @@ def _try(
         DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
         runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
         index=str(items.index_path.parent.name), metric=metric_key(run, items),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
     )  # fmt: skip
 
     here = run.versions[DISTRIBUTION[runtime]]

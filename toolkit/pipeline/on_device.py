@@ -86,7 +86,7 @@ def _tried(
         device=device.name, machine=elsewhere(device), runtime=device.runtime,
         release=device.version, output=output,
         candidate=candidate.sha256, data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
         metric=metric_key(run, items),
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _timed(
     key = run.key(
         device=dict(device.facts()), candidates=[[c.id, c.sha256] for c in candidates],
         data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
         protocol=timing.protocol(launches),
     )  # fmt: skip
 

@@ -346,7 +346,7 @@ def _representative(
     key = run.key(
         data=source.digest,
         index=hashlib.sha256(chosen.tobytes()).hexdigest(),
-        preprocess=[preprocess.scale, preprocess.offset],
+        preprocess=preprocess.arithmetic,
         inputs=[[s.name, list(s.shape), s.dtype] for s in reference.inputs],
     )
     artefact = run.keep(

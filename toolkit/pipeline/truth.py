@@ -132,7 +132,7 @@ def _answers(
         DISTRIBUTION[reference.runtime],
         model=reference.digest, data=items.digest, count=count, output=output,
         index=str(items.index_path.parent.name), tried=[[n, v.title] for n, v in tried],
-        preprocess=[items.preprocess.scale, items.preprocess.offset],
+        preprocess=items.preprocess.arithmetic,
     )  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, Json]:

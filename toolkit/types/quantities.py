@@ -60,23 +60,30 @@ class TensorSpec:
     dtype: str
 
 
+# One number for all of an item, or one per channel.
+PerChannel = float | tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """What happens to raw data before the model: ``x * scale + offset``, in float32.
 
-    Pictures are made ``color`` (``rgb`` or ``grayscale``) and brought to ``resize`` (height,
-    width) before that, once, when the data is opened: stretched, or with ``crop`` (``center``) the
-    shorter side fitted and the centre taken. ``method`` is Pillow's filter by name, ``layout`` that
-    of raw arrays: ``nhwc`` or ``nchw``.
+    Both are one number, or one per channel: along the last axis where that has as many entries,
+    else along the first after the items. Pictures are made ``color`` (``rgb``, ``bgr`` or
+    ``grayscale``) and brought to ``resize`` (height, width) before that, once, when the data is
+    opened: stretched, or with ``crop`` (``center``) the shorter side fitted and the centre taken.
+    ``method`` is Pillow's filter by name, ``layout`` that of raw arrays where it is stated, and
+    ``model_layout`` the model's: ``nhwc`` or ``nchw``.
     """
 
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: PerChannel = 1.0
+    offset: PerChannel = 0.0
     resize: tuple[int, int] | None = None
     crop: str | None = None
     color: str | None = None
     method: str = "bilinear"
-    layout: str = "nhwc"
+    layout: str | None = None
+    model_layout: str = "nhwc"
 
     @property
     def identity(self) -> bool:
@@ -84,15 +91,32 @@ class Preprocess:
         return self.scale == 1.0 and self.offset == 0.0
 
     @property
+    def channels(self) -> int | None:
+        """For how many channels scale and offset are, where they are per channel."""
+        counts = [len(one) for one in (self.scale, self.offset) if isinstance(one, tuple)]
+        return counts[0] if counts else None
+
+    @property
+    def arithmetic(self) -> dict[str, Json]:
+        """Scale and offset, as a runner's request and a store's key have them."""
+        return {"scale": _plain(self.scale), "offset": _plain(self.offset)}
+
+    @property
     def facts(self) -> dict[str, Json]:
         """Scale and offset, and of the rest what is set."""
-        found: dict[str, Json] = {"scale": self.scale, "offset": self.offset}
+        found = self.arithmetic
         if self.resize is not None:
             found |= {"resize": list(self.resize), "method": self.method}
         if self.crop is not None:
             found["crop"] = self.crop
         if self.color is not None:
             found["color"] = self.color
-        if self.layout != "nhwc":
+        if self.layout is not None:
             found["layout"] = self.layout
+        if self.model_layout != "nhwc":
+            found["model_layout"] = self.model_layout
         return found
+
+
+def _plain(value: PerChannel) -> Json:
+    return list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -175,7 +176,7 @@ class NativeDevice:
         times = tuple(Path(one).stat().st_mtime_ns for one in (source, index) if one)
         key = (
             source, index, times, loaded.items, info.dtype.str, info.shape, info.scale, info.zero,
-            tuple(sorted(preprocess.items())),
+            json.dumps(preprocess, sort_keys=True),
         )  # fmt: skip
         if key not in self._encoded:
             path = self._folder / f"items-{len(self._encoded)}.npy"

@@ -14,11 +14,12 @@ from sources import image, opened, picture
 from conftest import edgekit
 from edgekit import data
 from edgekit.converters import flatbuffer
-from edgekit.data import images
+from edgekit.data import images, preprocessing
 from edgekit.errors import DataError, ProjectError
 from edgekit.project import Project
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.types import Preprocess
+from edgekit.targets.runners import python_runner
+from edgekit.types import Preprocess, TensorSpec
 
 SMALL = Preprocess(resize=(4, 6))
 
@@ -152,6 +153,51 @@ def test_pictures_of_two_sizes_are_refused_when_no_size_is_known(pets: Path) -> 
     assert "--resize HxW" in refused.value.hint
 
 
+def test_picture_is_turned_upright_as_its_camera_noted(tmp_path: Path) -> None:
+    """Orientation 6: the picture was taken with the camera turned to the left."""
+    pixels = picture(tmp_path / "upright.png", 4, 6)
+    noted = Image.Exif()
+    noted[images.ORIENTATION] = 6
+    (tmp_path / "p").mkdir()
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "p" / "turned.png", exif=noted)
+    found = opened("p", tmp_path)
+    assert (found.open("x")[0] == pixels).all()
+    assert "1 of 1 pictures are turned upright" in found.notices[0]
+
+
+def test_bgr_is_rgb_in_the_other_order(tmp_path: Path) -> None:
+    pixels = picture(tmp_path / "p" / "a.png", 4, 6)
+    found = opened("p", tmp_path, Preprocess(color="bgr"))
+    assert (found.open("x")[0] == pixels[..., ::-1]).all()
+    assert found.pictures is not None
+    assert found.pictures.color == "bgr"
+    np.savez(tmp_path / "d.npz", x=pixels[None])
+    assert (
+        opened("d.npz", tmp_path, Preprocess(color="bgr")).open("x")[0] == pixels[..., ::-1]
+    ).all()
+
+
+def test_tiff_is_read_and_what_is_no_picture_is_counted(pets: Path) -> None:
+    with Image.open(pets / "pets" / "cat" / "1.png") as original:
+        original.save(pets / "pets" / "cat" / "2.tiff")
+    for name in ("dog/5.heic", "dog/6.HEIC", "cat/notes.txt"):
+        (pets / "pets" / name).write_bytes(b"ftypheic")
+    found = opened("pets", pets, SMALL)
+    assert (found.open("x")[0] == found.open("x")[1]).all()
+    (notice,) = found.notices
+    assert "5 pictures are read, and left out are 2 .heic, 1 .txt" in notice
+    assert "convert .heic to .png or .jpg" in notice
+
+
+def test_pictures_take_the_size_and_layout_of_a_channels_first_model(pets: Path) -> None:
+    found = opened("pets", pets, inputs=image("photo", 3, 10, 12))
+    last = opened("pets", pets, inputs=image("photo", 10, 12, 3))
+    assert found.open("x").shape == (4, 3, 10, 12)
+    assert (found.open("x") == last.open("x").transpose(0, 3, 1, 2)).all()
+    assert found.pictures is not None
+    assert found.pictures.facts["model_layout"] == "nchw"
+
+
 def test_links_are_followed_once(pets: Path) -> None:
     (pets / "pets" / "cat" / "back").symlink_to(pets / "pets")
     (pets / "pets" / "cow").symlink_to(pets / "more")
@@ -214,8 +260,55 @@ def test_spec_is_what_the_project_file_and_the_bundle_have() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"resize": [96]}, {"resize": [0, 4]}, {"crop": "left"}, {"method": "cubic"}],
-    ids=["one size", "no size", "crop", "method"],
+    ("table", "spec"),
+    [
+        ({"scale": ["1/2", 1, 2], "offset": [0, 1, 0]}, Preprocess((0.5, 1, 2), (0, 1, 0))),
+        ({"mean": 2, "std": "1/2"}, Preprocess(2.0, -4.0)),
+        ({"scale": "1/255", "mean": [0.5, 0.25, 0], "std": [1, 2, 4]},
+         Preprocess((1 / 255, 1 / 510, 1 / 1020), (-0.5, -0.125, 0))),
+    ],
+    ids=["per channel", "mean", "as torchvision"],
+)  # fmt: skip
+def test_mean_and_std_become_scale_and_offset(
+    table: dict[str, object], spec: Preprocess
+) -> None:  # fmt: skip
+    project = {"model": {"source": "m.tflite"}, "data": {"preprocess": table}}
+    found = Project.parse(project, Path()).data.preprocess.spec()
+    assert np.allclose(found.scale, spec.scale, rtol=1e-12)
+    assert np.allclose(found.offset, spec.offset, rtol=1e-12)
+    assert found.channels == spec.channels
+
+
+@pytest.mark.parametrize("layout", ["last", "first"])
+def test_scale_per_channel_is_the_same_here_and_in_the_runner(layout: str) -> None:
+    spec = Preprocess((0.5, 1 / 3, 2.0), (0.0, -1.0, 7.0))
+    raw = np.random.default_rng(0).integers(0, 255, (4, 5, 6, 3), dtype=np.uint8)
+    by_hand = raw.astype(np.float32) * np.float32(spec.scale) + np.float32(spec.offset)
+    if layout == "first":
+        raw, by_hand = raw.transpose(0, 3, 1, 2), by_hand.transpose(0, 3, 1, 2)
+    host = preprocessing.apply(raw, TensorSpec("x", (None, *raw.shape[1:]), "float32"), spec)
+    info = python_runner.TensorInfo(0, raw.shape, np.dtype(np.float32), 0.0, 0)
+    assert (host == by_hand).all()
+    assert (python_runner.encode(raw, info, spec.arithmetic) == by_hand).all()
+    quantized = python_runner.TensorInfo(0, raw.shape, np.dtype(np.int8), 4.0, -10)
+    expected = np.clip(np.rint(by_hand / np.float32(4.0)) - 10, -128, 127)
+    assert (python_runner.encode(raw, quantized, spec.arithmetic) == expected).all()
+
+
+def test_scale_per_channel_is_refused_when_items_have_other_channels(pets: Path) -> None:
+    spec, inputs = Preprocess((1.0, 2.0), (0.0, 0.0)), image("photo", 4, 6, 3)
+    with pytest.raises(DataError, match="have 2 numbers, one per channel") as refused:
+        data.match(opened("pets", pets, SMALL), inputs, spec)
+    assert "3" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": [1, 2], "offset": [1, 2, 3]}, {"std": 0}, {"mean": []}, {"resize": [96]},
+        {"resize": [0, 4]}, {"crop": "left"}, {"method": "cubic"},
+    ],
+    ids=["channels", "std", "no mean", "one size", "no size", "crop", "method"],
 )  # fmt: skip
 def test_spec_is_refused_when_it_cannot_be_meant(wrong: dict[str, object]) -> None:
     project = {"model": {"source": "m.tflite"}, "data": {"preprocess": wrong}}

@@ -198,6 +198,8 @@ pictures = [{"image/encoded": png(k), "image/class/label": k, "image/height": 6,
              "image/class/text": "cat", "image/filename": f"{k}.png"} for k in range(3)]
 write("numbers.tfrecord", numbers)
 write("packed.tfrecord", numbers, options="GZIP")
+write("parts.tfrecord-00000-of-00002", numbers[:2])
+write("parts.tfrecord-00001-of-00002", numbers[2:])
 write("pictures.tfrecord", pictures)
 write("odd.tfrecord", [*numbers, {"x": np.arange(4.0), "y": 1}])
 write("short.tfrecord", [*numbers, {"x": np.arange(3.0), "y": 1, "camera": "a"}])
@@ -225,10 +227,11 @@ def case(name, call):
 
 def read(file, columns=(), label=None, spec=Preprocess(color="rgb")):
     return lambda folder: records.convert(
-        file, HERE / file, spec, False, columns, label, folder)
+        file, tuple(records.shards(HERE / file)), spec, True, columns, label, folder)
 
 for name in ("numbers", "packed"):
     case(name, read(f"{name}.tfrecord", ("camera",)))
+case("shards", read("parts.tfrecord-*", ("camera",)))
 case("pictures", read("pictures.tfrecord"))
 case("resized", read("pictures.tfrecord", spec=Preprocess(color="grayscale", resize=(4, 4))))
 case("relabelled", read("numbers.tfrecord", ("camera",), "quality"))
@@ -267,7 +270,7 @@ def streamed(shared: Path) -> dict[str, Any]:
     return dict(json.loads((once(shared / "streamed", make) / "outcomes.json").read_text()))
 
 
-@pytest.mark.parametrize("name", ["numbers", "packed"])
+@pytest.mark.parametrize("name", ["numbers", "packed", "shards"])
 def test_features_are_arrays_by_name(streamed: dict[str, Any], name: str) -> None:
     assert streamed[name] == {
         "x": [[5, 4], "float32", [0, 1, 2, 3]],
@@ -321,6 +324,19 @@ def test_tf_data_gives_labels_of_several_values_columns_and_none(streamed: dict[
     assert streamed["columns"]["camera"] == [[5], "<U1", ["a", "b", "a", "b"]]
     assert streamed["columns"]["beside"] == ["camera"]
     assert set(streamed["unlabelled"]) == {"x", "beside"}
+
+
+def test_shards_are_one_set_unless_one_is_missing(tmp_path: Path) -> None:
+    for number in (0, 2):
+        (tmp_path / f"test.tfrecord-{number:05d}-of-00003").write_bytes(bytes(16))
+    every = tmp_path / "test.tfrecord-*"
+    with pytest.raises(EdgekitError, match="has 2 of 3 shards") as refused:
+        data.check_data_file(every)
+    assert "name one shard alone" in refused.value.hint
+    (tmp_path / "test.tfrecord-00001-of-00003").write_bytes(bytes(16))
+    data.check_data_file(every)
+    data.check_data_file(tmp_path)
+    data.check_data_file(tmp_path / "test.tfrecord-00001-of-00003")
 
 
 def test_record_file_is_refused_at_a_glance_when_cut_off(tmp_path: Path) -> None:

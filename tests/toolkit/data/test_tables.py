@@ -67,12 +67,15 @@ def test_columns_called_like_the_inputs_are_these_inputs(tmp_path: Path) -> None
         ("a,b,y\n1,2,0\n\n3,4\n", "EK-DATA-017", "line 4: 2 values for 3 columns"),
         ("a,b,y\n1,2,\n", "EK-DATA-017", "line 2, column 'y': '' is not a number"),
         ("1,2,0\n3,4,1\n", "EK-DATA-002", "has no header"),
+        ("1.5,2,cat\n3,4,dog\n", "EK-DATA-002", "has no header"),
+        (",a,y\n7,1,0\n3,2,1\n", "EK-DATA-002", "column 1 has no name, and holds '7'"),
         ("a,a,y\n1,2,0\n", "EK-DATA-002", "two columns called a"),
         ("a,b,y\n", "EK-DATA-003", "has no items"),
         ("y\n1\n", "EK-DATA-003", "holds no inputs"),
         ("a,b\n\udcff,1\n", "EK-DATA-003", "cannot be read as CSV"),
     ],
-    ids=["text", "empty", "nan", "count", "no label", "no header", "twice", "no rows",
+    ids=["text", "empty", "nan", "count", "no label", "no header", "labelled row", "no name",
+         "twice", "no rows",
          "no inputs", "not utf-8"],
 )  # fmt: skip
 def test_table_is_refused_with_its_line_and_column(
@@ -82,6 +85,59 @@ def test_table_is_refused_with_its_line_and_column(
     with pytest.raises(DataError, match=words) as refused:
         opened("items.csv", tmp_path)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",a,b,y\n0,1,2.5,0\n1,3,4,1\n",
+        "Unnamed: 0,a,b,y\n1,1,2.5,0\n2,3,4,1\n",
+        "a,b,y,\n1,2.5,0,\n3,4,1,\n",
+        "a;b;y\n1;2,5;0\n3;4;1\n",
+        "a\tb\tY\n1\t2.5\t0\n3\t4\t1\n",
+    ],
+    ids=["index", "pandas", "trailing", "semicolons", "tabs"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_and_pandas_write_is_the_same_table(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    (tmp_path / "items.csv").write_bytes(text.encode(encoding))
+    found = opened("items.csv", tmp_path)
+    assert found.open("x").tolist() == [[1, 2.5], [3, 4]]
+    assert found.open_labels().tolist() == [0, 1]
+    nameless = ",," in f",{text.splitlines()[0]}," or "Unnamed" in text
+    assert any("which has no name" in notice for notice in found.notices) == nameless
+
+
+def test_another_number_of_columns_names_them_and_the_options_that_mend_it(tmp_path: Path) -> None:
+    inputs = (TensorSpec("features", (1, 2), "float32"),)
+    write(tmp_path, "Id,a,b,y\n7,1,2.5,0\n9,3,4,1\n")
+    with pytest.raises(DataError, match=r"takes 2 values per item, .* has 3 columns.*: Id, a, b"):
+        opened("items.csv", tmp_path, inputs=inputs)
+    found = opened("items.csv", tmp_path, inputs=inputs, columns=("Id",))
+    assert found.open("x").tolist() == [[1, 2.5], [3, 4]]
+    write(tmp_path, "a,b,species\n1,2.5,cat\n3,4,dog\n")
+    with pytest.raises(DataError, match="'cat' is not a number") as refused:
+        opened("items.csv", tmp_path, inputs=inputs)
+    assert "--label-column species" in refused.value.hint
+    found = opened("items.csv", tmp_path, inputs=inputs, label="species")
+    assert found.class_names == ("cat", "dog")
+
+
+def test_channels_last_data_is_brought_to_a_channels_first_model_on_request(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (5, 8, 9, 3), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(5))
+    inputs = image("photo", 3, 8, 9)
+    with pytest.raises(DataError, match=r"\[N, 3, 8, 9\]") as refused:
+        match(opened("d.npz", tmp_path, inputs=inputs), inputs, RAW)
+    assert "--layout nhwc" in refused.value.hint
+    stated = Preprocess(layout="nhwc")
+    found = opened("d.npz", tmp_path, stated, inputs=inputs)
+    assert (found.open("x") == x.transpose(0, 3, 1, 2)).all()
+    match(found, inputs, stated)
+    already = opened("d.npz", tmp_path, Preprocess(layout="nchw"), inputs=image("photo", 8, 9, 3))
+    assert already.open("x").shape == (5, 9, 3, 8)
 
 
 def test_label_column_is_refused_when_it_is_not_there(tmp_path: Path) -> None:
@@ -193,7 +249,7 @@ def test_channels_first_is_noticed_and_transposed_on_request(tmp_path: Path) -> 
     inputs = image("photo", 8, 9, 3)
     with pytest.raises(DataError, match=r"\[N, 8, 9, 3\]") as refused:
         match(opened("d.npz", tmp_path), inputs, RAW)
-    assert 'layout = "nchw"' in refused.value.hint
+    assert "--layout nchw" in refused.value.hint
     turned = opened("d.npz", tmp_path, Preprocess(layout="nchw"))
     assert (turned.open("x") == x.transpose(0, 2, 3, 1)).all()
     assert turned.digest != opened("d.npz", tmp_path).digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -41,15 +42,22 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     names = () if "" in by_class else numbered(reading.source, by_class, reading.class_names)
     spec = images.resolved(reading.preprocess, reading.inputs)
     defaulted = reading.preprocess.resize is None and spec.resize is not None
+    left_out = _left_out(reading.path)
     key: dict[str, Json] = {
         "content": reading.content(files),
-        "pictures": [list(spec.resize or ()), spec.crop, spec.color, spec.method],
+        "pictures": images.key(spec),
         "defaulted": defaulted,
         "class_names": list(names),
+        "left_out": left_out,
     }
 
     def make(folder: Path) -> Mapping[str, Json]:
-        return _decode(reading, spec, by_class, names, folder)
+        facts = _decode(reading, spec, by_class, names, folder)
+        if not left_out:
+            return facts
+        count = len(files)
+        notice = f"{reading.source}: {count:,} pictures are read, and left out are {left_out}"
+        return {**facts, "notices": [*facts["notices"], notice]}
 
     return reading.kept(key, make)
 
@@ -60,16 +68,17 @@ def _decode(
 ) -> Mapping[str, Json]:  # fmt: skip
     source = reading.source
     writer = Writer(folder, source)
-    resized, first = 0, ""
+    tally, first = images.Tally(), ("", (0, 0))
     size: tuple[int, ...] = ()
     for name, files in by_class.items():
         for shown in files:
-            picture, had = images.read(reading.path / shown, f"{source}: {shown}", spec)
-            resized += had != picture.shape[:2]
-            size, first = size or picture.shape[:2], first or shown
-            if picture.shape[:2] != size:
-                raise _sizes(source, shown, picture.shape, first, size)
-            item = {INPUT: picture, NAMES: shown}
+            picture = images.read(reading.path / shown, f"{source}: {shown}", spec)
+            tally.add(picture, spec)
+            if not size:
+                size, first = picture.array.shape, (shown, picture.had)
+            if picture.array.shape != size:
+                raise _sizes(source, (shown, picture.had), first)
+            item = {INPUT: picture.array, NAMES: shown}
             writer.add({**item, LABELS: names.index(name)} if names else item)
     notices = [
         f"{source}: class {name!r} has no pictures" for name in by_class if not by_class[name]
@@ -81,22 +90,19 @@ def _decode(
             f"{source}: the classes count in the order of text, as Keras reads such a folder:"
             f" {listed} …; [data] labels gives another order"
         )
-    if reading.preprocess.resize is None and resized:
-        notices.append(images.fitting(source, resized, writer.count, spec))
+    notices += tally.notices(source, spec, reading.preprocess.resize is not None)
     facts = dict(describe(source, writer.close()))
     return {
         **facts, "beside": [NAMES], "class_names": list(names), "notices": list(notices),
-        "pictures": images.decoded(picture, spec),
+        "pictures": images.decoded(picture.array, spec),
     }  # fmt: skip
 
 
 def _sizes(
-    source: str, name: str, shape: tuple[int, ...], first: str, size: tuple[int, ...]
+    source: str, one: tuple[str, tuple[int, int]], first: tuple[str, tuple[int, int]]
 ) -> DataError:
-    message = (
-        f"{source}: {name} is {shape[0]}x{shape[1]}, {first} is {size[0]}x{size[1]}"
-        " (height x width)"
-    )
+    listed = ", ".join(f"{name} is {had[0]}x{had[1]}" for name, had in (one, first))
+    message = f"{source}: {listed} (height x width)"
     hint = "say to which size: --resize HxW, or [data.preprocess] resize = [height, width]"
     return DataError("EK-DATA-019", message, hint)
 
@@ -131,6 +137,19 @@ def _names(path: Path) -> Iterator[str]:
         for file in sorted(filter(_shown, files)):
             if images.is_image(file):
                 yield file if base == "." else f"{base}/{file}"
+
+
+def _left_out(path: Path) -> str:
+    """How many files of each kind below a folder are no pictures that are read; empty for none."""
+    kinds = Counter(
+        Path(file).suffix.lower() or "without an ending"
+        for _, _, files in os.walk(path)
+        for file in filter(_shown, files)
+        if not images.is_image(file)
+    )
+    foreign = [kind for kind in kinds if kind in images.FOREIGN]
+    hint = f" (convert {' and '.join(foreign)} to .png or .jpg)" if foreign else ""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) + hint
 
 
 def _shown(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from edgekit.types import Json, Preprocess
 
 INPUT = "x"
 SUFFIXES = (".tfrecord", ".tfrecords")
+# One of the files that a set of records is cut into.
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 GZIP = b"\x1f\x8b"
 LABEL_FEATURES = (LABELS, "label", "image/class/label")
 NAME_FEATURES = ("image/filename", "file_name", "filename")
@@ -31,11 +34,38 @@ NOTES = (
 
 
 def matches(path: Path) -> bool:
-    return path.suffix in SUFFIXES and not path.is_dir()
+    return bool(shards(path))
+
+
+def shards(path: Path) -> list[Path]:
+    """The files that a path stands for: itself, a folder's, or those that fit a pattern (``*``).
+
+    A shard is called like ``test.tfrecord-00000-of-00004``.
+    """
+    if any(sign in path.name for sign in "*?") and not path.exists():
+        found = sorted(path.parent.glob(path.name))
+    else:
+        found = sorted(path.iterdir()) if path.is_dir() else [path]
+    named = [one for one in found if one.suffix in SUFFIXES or SHARD.search(one.name)]
+    return [one for one in named if not one.is_dir()]
 
 
 def check(path: Path) -> None:
-    """Refuse a file whose first record is cut off. Raises :class:`DataError`."""
+    """Refuse files whose first record is cut off, and an incomplete set of shards.
+
+    Raises :class:`DataError`.
+    """
+    found = shards(path)
+    for one in found:
+        _check(one)
+    numbered = [match for one in found if (match := SHARD.search(one.name))]
+    whole = {int(match[2]) for match in numbered}
+    if path not in found and len(whole) == 1 and len(numbered) < max(whole):
+        message = f"{path} has {len(numbered)} of {max(whole)} shards"
+        raise DataError("EK-DATA-003", message, "fetch the others, or name one shard alone")
+
+
+def _check(path: Path) -> None:
     check_file(path, "data file")
     with path.open("rb") as file:
         head = file.read(12)
@@ -55,41 +85,51 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     first.
     """
     spec = images.resolved(reading.preprocess, reading.inputs)
+    paths = shards(reading.path)
+    stated = reading.preprocess.resize is not None
     key: dict[str, Json] = {
-        "sha256": sha256(reading.path), "label": reading.label, "beside": list(reading.columns),
-        "pictures": [list(spec.resize or ()), spec.crop, spec.color, spec.method],
-        "defaulted": reading.preprocess.resize is None,
+        "sha256": [sha256(path) for path in paths], "label": reading.label,
+        "beside": list(reading.columns), "pictures": images.key(spec), "defaulted": not stated,
     }  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, Json]:
         return reading.worker.call(  # type: ignore[no-any-return]
-            convert, reading.source, reading.path, spec, reading.preprocess.resize is None,
-            reading.columns, reading.label, folder,
+            convert, reading.source, tuple(paths), spec, stated, reading.columns, reading.label,
+            folder,
         )  # fmt: skip
 
     return reading.kept(key, make)
 
 
 def convert(
-    source: str, path: Path, spec: Preprocess, defaulted: bool, columns: tuple[str, ...],
+    source: str, paths: tuple[Path, ...], spec: Preprocess, stated: bool, columns: tuple[str, ...],
     label: str | None, folder: Path,
 ) -> Mapping[str, Json]:  # fmt: skip
     """Write the records' features as ``.npy`` files (in the worker); facts for the store."""
     writer = Writer(folder, source)
-    resized, decoded = 0, {}
-    for number, features in enumerate(_features(path)):
-        where = f"{source}: record {number}"
-        item, had = _item(where, features, spec, columns, label)
-        for name, size in had.items():
-            resized += size != item[name].shape[:2]
-            decoded = {"pictures": images.decoded(item[name], spec)}
+    tally, decoded = images.Tally(), {}
+    for where, features in _records(source, paths):
+        item, pictures = _item(where, features, spec, columns, label)
+        for picture in pictures:
+            tally.add(picture, spec)
+            decoded = {"pictures": images.decoded(picture.array, spec)}
         writer.add(item)
     beside = [name for name in (NAMES, *columns) if name in writer.names]
     facts = dict(describe(source, writer.close()))
-    notices: list[Json] = []
-    if defaulted and resized:
-        notices.append(images.fitting(source, resized, writer.count, spec))
+    notices: list[Json] = list(tally.notices(source, spec, stated))
+    alone = SHARD.search(paths[0].name) if len(paths) == 1 else None
+    if alone and int(alone[2]) > 1:
+        every = f"{SHARD.sub('', paths[0].name)}-*"
+        notices.append(f"{source} is one of {int(alone[2])} shards; all of them: '{every}'")
     return {**facts, "beside": list(beside), "notices": notices, **decoded}
+
+
+def _records(source: str, paths: tuple[Path, ...]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every record's features, and where it stands."""
+    for path in paths:
+        shown = source if len(paths) == 1 else f"{source}, {path.name}"
+        for number, features in enumerate(_features(path)):
+            yield f"{shown}: record {number}", features
 
 
 def _features(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -118,8 +158,8 @@ def _features(path: Path) -> Iterator[Mapping[str, Any]]:
 def _item(
     where: str, features: Mapping[str, Any], spec: Preprocess, columns: tuple[str, ...],
     label: str | None,
-) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:  # fmt: skip
-    """One record's arrays by name, and the sizes that its pictures had."""
+) -> tuple[dict[str, Any], list[images.Picture]]:  # fmt: skip
+    """One record's arrays by name, and the pictures among them."""
     labelled = label or next((name for name in LABEL_FEATURES if name in features), None)
     if label is not None and label not in features:
         hint = f"it has {', '.join(sorted(features))[:300]}"
@@ -128,7 +168,7 @@ def _item(
         message = f"{where} has {LABELS!r} besides its labels {labelled!r}"
         raise DataError("EK-DATA-016", message, f"give the input {LABELS!r} another name")
     item: dict[str, Any] = {}
-    had: dict[str, tuple[int, int]] = {}
+    pictures: list[images.Picture] = []
     for name in sorted(features):
         feature = features[name]
         kind = feature.WhichOneof("kind")
@@ -140,8 +180,8 @@ def _item(
         elif name in NOTES and name not in columns:
             continue
         elif kind == "bytes_list":
-            called = INPUT
-            value, had[INPUT] = _picture(where, name, feature, spec)
+            pictures.append(_picture(where, name, feature, spec))
+            called, value = INPUT, pictures[-1].array
         else:
             value = _values(where, name, feature, kind)
         if called in item:
@@ -150,10 +190,10 @@ def _item(
                 "EK-DATA-010", message, "records of one picture, or of arrays, are read"
             )
         item[called] = value
-    return item, had
+    return item, pictures
 
 
-def _picture(where: str, name: str, feature: Any, spec: Preprocess) -> tuple[Any, tuple[int, int]]:
+def _picture(where: str, name: str, feature: Any, spec: Preprocess) -> images.Picture:
     content = feature.bytes_list.value[0] if len(feature.bytes_list.value) else b""
     if not content.startswith(images.STARTS):
         message = f"{where}: {name!r} is bytes, and no encoded picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import re
@@ -22,8 +23,12 @@ from edgekit.types import Json
 
 INPUT = "x"
 LABEL_COLUMNS = (LABELS, "label")
+# A column without a name, and what pandas calls it when it reads one.
+UNNAMED = re.compile(r"^(Unnamed: \d+)?$")
+DELIMITERS = ",;\t"
 # ``left[0]``, ``left[1]`` … are the values of one input.
 ELEMENT = re.compile(r"^(.+)\[\d+\]$")
+DECIMAL = re.compile(r"^([+-]?\d*),(\d+)$")
 CELLS = 1 << 16
 INTEGERS = (np.uint8, np.int16, np.int32, np.int64)
 
@@ -57,29 +62,35 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     class numbers. Raises :class:`DataError` with line and column of what is no number.
     """
     path, header = reading.path, _header(reading.path)
+    nameless = _nameless(path, header)
     label = _label(reading, header)
     beside = [name for name in reading.columns if name in header and name != label]
     key: dict[str, Json] = {
         "sha256": sha256(path), "label": label, "beside": list(beside),
         "inputs": [spec.name for spec in reading.inputs],
-        "class_names": list(reading.class_names),
+        "class_names": list(reading.class_names), "nameless": list(nameless.values()),
     }  # fmt: skip
-    return reading.kept(key, lambda folder: _convert(reading, header, label, beside, folder))
+    return reading.kept(
+        key, lambda folder: _convert(reading, header, label, beside, nameless, folder)
+    )
 
 
 def _convert(
-    reading: Reading, header: list[str], label: str | None, beside: list[str], folder: Path
-) -> Mapping[str, Json]:
+    reading: Reading, header: list[str], label: str | None, beside: list[str],
+    nameless: Mapping[str, str], folder: Path,
+) -> Mapping[str, Json]:  # fmt: skip
     path = reading.path
-    columns = _survey(path, header, label, beside)
+    columns = _survey(path, header, label, [*beside, *nameless])
     names: tuple[str, ...] = ()
     if label is not None and columns[label].text:
         found = {row[columns[label].place] for _, row in _rows(path, header)}
         names = numbered(reading.source, found, reading.class_names)
     numbers = {name: number for number, name in enumerate(names)}
-    arrays = _arrays(reading, [name for name in header if name not in (label, *beside)])
+    others = {label, *beside, *nameless}
+    arrays = _arrays(reading, [name for name in header if name not in others])
     if not arrays:
         raise DataError("EK-DATA-003", f"{path} holds no inputs: {', '.join(header)}")
+    _check_width(reading, arrays, label)
     writer = Writer(folder, reading.source)
     for _, rows in _blocks(path, header):
         block: dict[str, Any] = {
@@ -98,7 +109,30 @@ def _convert(
             block[name] = np.array(text) if columns[name].text else np.array(text, np.float64)
         writer.extend(block)
     facts = dict(describe(reading.source, writer.close()))
-    return {**facts, "beside": list(beside), "class_names": list(names)}
+    notices = [f"{reading.source}: {what} is left out" for what in nameless.values()]
+    return {**facts, "beside": list(beside), "class_names": list(names), "notices": notices}
+
+
+def _check_width(reading: Reading, arrays: Mapping[str, list[str]], label: str | None) -> None:
+    """Refuse another number of columns than the model's only input has features.
+
+    A flat row may fill an input of more dimensions. Raises :class:`DataError`.
+    """
+    if len(reading.inputs) != 1 or set(arrays) != {INPUT} or None in reading.inputs[0].shape[1:]:
+        return
+    (spec,), columns = reading.inputs, arrays[INPUT]
+    wanted = math.prod(size or 1 for size in spec.shape[1:])
+    if len(columns) == wanted:
+        return
+    shown = ", ".join(columns[:20]) + (" …" if len(columns) > 20 else "")
+    message = (
+        f"input {spec.name!r} takes {wanted} values per item, {reading.path} has {len(columns)}"
+        f" columns for them: {shown}"
+    )
+    hint = f"one that is no input can be a slice or a group: --slice {columns[0]}"
+    if label is None:
+        hint = f"name the labels: --label-column {columns[-1]}; {hint}"
+    raise DataError("EK-DATA-004", message, hint)
 
 
 def _values(rows: list[list[str]], columns: list[_Column]) -> Any:
@@ -134,10 +168,10 @@ def _survey(
             if not column.text and not _take(column, texts):
                 if name not in free:
                     at = next(k for k, text in enumerate(texts) if not _is_number(text))
-                    raise _no_number(path, lines[at], name, texts[at])
+                    raise _no_number(path, lines[at], name, texts[at], label is None)
                 column.text = True
             if name == label and "" in texts:
-                raise _no_number(path, lines[texts.index("")], name, "")
+                raise _no_number(path, lines[texts.index("")], name, "", False)
     return columns
 
 
@@ -162,10 +196,33 @@ def _take(column: _Column, texts: tuple[str, ...]) -> bool:
         return False
 
 
-def _no_number(path: Path, line: int, name: str, text: str) -> DataError:
+def _no_number(path: Path, line: int, name: str, text: str, unlabelled: bool) -> DataError:
     message = f"{path}, line {line}, column {name!r}: {text[:40]!r} is not a number"
-    hint = "remove the row, or the column; a text column can be a slice or a group, or the labels"
+    hint = f"remove the row, or the column; a text column can be a slice: --slice {name}"
+    if unlabelled:
+        hint += f"; or the labels: --label-column {name}"
     return DataError("EK-DATA-017", message, hint)
+
+
+def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
+    """Columns without a name that hold nothing, or count the rows as pandas writes them.
+
+    What each is, by its name in the header. Raises :class:`DataError` for one that holds more.
+    """
+    found: dict[str, str] = {}
+    for place, name in enumerate(header):
+        if not UNNAMED.match(name):
+            continue
+        cells = [row[place] for _, row in _rows(path, header)]
+        first = int(cells[0]) if cells and cells[0].isdecimal() else 0
+        if not any(cells):
+            found[name] = f"column {place + 1}, which has no name and is empty,"
+        elif cells == [str(first + number) for number in range(len(cells))]:
+            found[name] = f"column {place + 1}, which has no name and counts the rows,"
+        else:
+            message = f"{path}: column {place + 1} has no name, and holds {cells[0][:40]!r} …"
+            raise DataError("EK-DATA-002", message, "name it in the first row, or remove it")
+    return found
 
 
 def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
@@ -192,26 +249,45 @@ def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
         if len(row) != len(header):
             message = f"{path}, line {line}: {len(row)} values for {len(header)} columns"
             raise DataError("EK-DATA-017", message, f"the header is {', '.join(header)[:200]}")
-        yield line, [cell.strip() for cell in row]
+        yield line, row
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it."""
+    with path.open("rb") as file:
+        return (
+            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
-        # What spreadsheets write begins with a byte order mark.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+        with path.open(newline="", encoding=_encoding(path)) as file:
+            head = file.readline()
+            file.seek(0)
+            delimiter = max(DELIMITERS, key=head.count)
+            reader = csv.reader(file, delimiter=delimiter)
             for row in reader:
-                yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        hint = f"it must be text in UTF-8, with commas: {error}"
+                cells = [cell.strip() for cell in row]
+                # Where commas are decimal signs, semicolons are between the cells.
+                if delimiter == ";":
+                    cells = [DECIMAL.sub(r"\1.\2", cell) for cell in cells]
+                yield reader.line_num, cells
+    except (UnicodeError, csv.Error) as error:
+        hint = f"it must be text in UTF-8, with commas, semicolons or tabs: {error}"
         raise DataError("EK-DATA-003", f"{path} cannot be read as CSV", hint) from error
 
 
 def _header(path: Path) -> list[str]:
     """The names of the columns. Raises :class:`DataError` where the first row has none."""
-    header = [cell.strip() for cell in next(_lines(path), (1, []))[1]]
+    cells = next(_lines(path), (1, []))[1]
+    if cells.count("") > 1:
+        cells = [name or f"Unnamed: {place}" for place, name in enumerate(cells)]
+    header = cells
     twice = sorted({name for name in header if header.count(name) > 1})
-    if not header or not all(header) or all(_is_number(cell) for cell in header):
+    numbers = [name for name in header if _is_number(name)]
+    # A row of numbers is no header, and neither is one that ends in a label.
+    if not any(header) or len(numbers) >= max(1, len(header) - 1):
         message = f"{path} has no header: its first row is {', '.join(header)[:100] or 'empty'}"
         raise DataError("EK-DATA-002", message, "name the columns in the first row: x1,x2,y")
     if twice:
@@ -228,7 +304,8 @@ def _is_number(text: str) -> bool:
 
 def _label(reading: Reading, header: list[str]) -> str | None:
     if reading.label is None:
-        return next((name for name in LABEL_COLUMNS if name in header), None)
+        called = {name.lower(): name for name in reversed(header)}
+        return next((called[name] for name in LABEL_COLUMNS if name in called), None)
     if reading.label not in header:
         message = f"{reading.path} has no column {reading.label!r} for labels"
         raise DataError("EK-DATA-016", message, f"its columns are {', '.join(header)[:300]}")

@@ -105,7 +105,8 @@ def _constant(part: Part, spec: TensorSpec, seen: Look) -> Iterator[Advice]:
 
 def _scaled_twice(part: Part, spec: TensorSpec) -> Iterator[Advice]:
     """A scale that shrinks what lies within -1..1 already."""
-    raw, scale = part.raw(spec), part.preprocess.scale
+    raw, factor = part.raw(spec), part.preprocess.scale
+    scale = max(map(abs, factor)) if isinstance(factor, tuple) else factor
     if np.dtype(spec.dtype).kind != "f" or not 0 < abs(scale) < 1 / RANGE_RATIO:
         return
     items = raw[part.index[:: max(1, len(part) // SAMPLE_ITEMS)]]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.data.lint.part import Array
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.types import PerChannel, Preprocess, TensorSpec
 
 COLOURS = 3
 
@@ -69,15 +69,25 @@ def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
 
 def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
     """The options that make ``scale·x + offset`` of what the present options make x."""
-    combined = preprocess.scale * scale
-    moved = preprocess.offset * scale + offset
-    text = f"--rescale={number(combined)}"
-    if abs(moved) > 1e-9:
-        text += f" --offset={number(moved)}"
+    combined = [one * scale for one in _each(preprocess.scale)]
+    moved = [one * scale + offset for one in _each(preprocess.offset)]
+    text = f"--rescale={','.join(map(number, combined))}"
+    if any(abs(one) > 1e-9 for one in moved):
+        text += f" --offset={','.join(map(number, moved))}"
     elif preprocess.offset:
         text += " --offset=0"
-    table = f'scale = "{number(combined)}", offset = {moved:.6g}'
+    table = f"scale = {_listed(combined)}, offset = {_listed(moved)}"
     return f"{text} ([data] preprocess = {{ {table} }})"
+
+
+def _each(value: PerChannel) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _listed(values: list[float]) -> str:
+    """Numbers as the project file has them: one alone, or a list of one per channel."""
+    texts = [f'"{number(one)}"' if "/" in number(one) else number(one) for one in values]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def number(value: float) -> str:

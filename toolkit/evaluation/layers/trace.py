@@ -118,7 +118,7 @@ def _run(
         "mode": "trace", "models": [entry],
         "inputs": {name: str(path) for name, path in names.items()},
         "index": str(feeds.index), "items": span,
-        "preprocess": {"scale": feeds.preprocess.scale, "offset": feeds.preprocess.offset},
+        "preprocess": feeds.preprocess.arithmetic,
     }  # fmt: skip
     if side.delegate:
         request["delegate"] = side.delegate

@@ -46,7 +46,7 @@ class Feed:
         return {
             "inputs": {name: str(path) for name, path in self.inputs.items()},
             "index": str(self.index),
-            "preprocess": {"scale": self.preprocess.scale, "offset": self.preprocess.offset},
+            "preprocess": self.preprocess.arithmetic,
         }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Tensor
+from edgekit.data import preprocessing
 from edgekit.pipeline.measure.given import Given
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice
@@ -32,8 +33,8 @@ def advise_clipped(run: Run, given: Given) -> None:
         if not tensor.scale:
             continue
         low, high = _range(tensor)
-        raw = np.asarray(np.load(path, mmap_mode="r")[items.index[:LOOK]], np.float64)
-        real = raw * items.preprocess.scale + items.preprocess.offset
+        raw = np.load(path, mmap_mode="r")[items.index[:LOOK]]
+        real = preprocessing.scaled(raw, items.preprocess).astype(np.float64)
         share = float(np.mean((real < low - tensor.scale) | (real > high + tensor.scale)))
         if share > MOST:
             message = (

@@ -185,7 +185,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
         "groups": len(np.unique(items.groups)) if items.groups is not None else None,
         "limit": options.limit,
         "seed": options.seed,
-        "preprocess": {"scale": items.preprocess.scale, "offset": items.preprocess.offset},
+        "preprocess": items.preprocess.arithmetic,
         "threads": asked.threads or 1,
         "delegate": asked.delegate,
         "arena": asked.arena,
