@@ -9,6 +9,13 @@ from edgekit.converters.flatbuffer import FLOATS, TFLiteFile
 Check = Callable[[TFLiteFile], str]
 # They move values between precisions, and compute nothing.
 CASTS = ("DEQUANTIZE", "QUANTIZE")
+# What token ids, class numbers and masks are of.
+IDS = ("BOOL", "INT32", "INT64")
+# They hand on what they read as it is: rows of an int8 table are int8, and no arithmetic.
+LOOKUPS = (
+    "EMBEDDING_LOOKUP", "EXPAND_DIMS", "GATHER", "GATHER_ND", "RESHAPE", "SLICE", "SQUEEZE",
+    "STRIDED_SLICE", "TRANSPOSE",
+)  # fmt: skip
 
 
 def is_float32(file: TFLiteFile) -> str:
@@ -27,7 +34,7 @@ def is_float16(file: TFLiteFile) -> str:
 def is_dynamic(file: TFLiteFile) -> str:
     if not _computing_in_float(file):
         return "no operator computes in float: it is quantized throughout"
-    if _integers(_activations(file)):
+    if _integers(_activations(file, (*CASTS, *LOOKUPS))):
         return "some operators compute in integers from end to end: it is mixed"
     if "INT4" in file.weights:
         return "it holds INT4 weights"
@@ -40,10 +47,13 @@ def is_dynamic(file: TFLiteFile) -> str:
 
 
 def is_integer(edges: str, activations: str) -> Check:
-    """Integer throughout, with inputs and outputs of one dtype (schema name)."""
+    """Integer throughout, with inputs and outputs of one dtype (schema name).
+
+    Ids, positions and truth values are what they are: no precision changes them.
+    """
 
     def problem(file: TFLiteFile) -> str:
-        found = _dtypes_at_the_edges(file) - {edges}
+        found = _dtypes_at_the_edges(file) - {edges, *IDS}
         if found:
             return f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
         floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
@@ -108,11 +118,11 @@ def _dtypes_at_the_edges(file: TFLiteFile) -> set[str]:
     return {tensor.dtype for tensor in (*file.inputs, *file.outputs)}
 
 
-def _activations(file: TFLiteFile) -> set[str]:
-    """The dtypes that operators write."""
+def _activations(file: TFLiteFile, passing: tuple[str, ...] = CASTS) -> set[str]:
+    """The dtypes that operators write, but for those that only pass on."""
     return {
         graph.tensors[i].dtype for graph in file.graphs for node in graph.nodes
-        if node.operator not in CASTS for i in node.outputs if i >= 0
+        if node.operator not in passing for i in node.outputs if i >= 0
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.quantization.calibration import FEWEST_ITEMS, reason
+from edgekit.converters.quantization.editing import with_codes
 from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, Operator, Rule, resolve
 from edgekit.converters.version_stamp import stamp_versions
 from edgekit.errors import ConversionError
@@ -39,14 +40,15 @@ def installed() -> bool:
 
 def quantize(
     model: Path, rules: Sequence[Rule], feeds: Mapping[str, Path], folder: Path,
-    per_channel_dense: bool = True,
+    per_channel_dense: bool = True, per_channel: bool = True,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Write ``model.tflite`` into ``folder``: each operator at the precision of its last rule.
 
     ``feeds`` are preprocessed items ``[n, ...]`` as ``.npy`` by input name of the signature, for
     rules that calibrate. Without ``per_channel_dense`` dynamic dense layers have one scale each, as
-    runtimes before TFLite 2.17 need. Inputs and outputs stay float. The facts are ``operators``,
-    ``[kind, name, precision]`` each. Raises :class:`ConversionError`.
+    runtimes before TFLite 2.17 need; without ``per_channel`` every dynamic layer has. Inputs and
+    outputs stay float. The facts are ``operators``, ``[kind, name, precision]`` each. Raises
+    :class:`ConversionError`.
     """
     if not installed():
         raise ConversionError("EK-CONVERT-010", NOT_INSTALLED)
@@ -55,10 +57,10 @@ def quantize(
     file = flatbuffer.read(model)
     chosen = resolve(file, rules, _able)
     _settled(file, chosen)
-    made = quantizer.Quantizer(str(model))
+    made = quantizer.Quantizer(with_codes(model.read_bytes()))
     for operator, precision in chosen:
         if precision != FLOAT:
-            coarse = operator.kind == DENSE and not per_channel_dense
+            coarse = not per_channel or (operator.kind == DENSE and not per_channel_dense)
             made.update_quantization_recipe(
                 _scope(operator), _operation(operator), _config(precision, coarse),
                 algorithm_key=_algorithm(precision),

@@ -45,6 +45,19 @@ def pack(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def with_codes(content: bytes) -> bytes:
+    """The file with each operator in the field that today's readers look at.
+
+    TensorFlow before 2.4 wrote the deprecated byte alone, which leaves that field at 0 (ADD). The
+    same bytes where nothing is to be done.
+    """
+    model = unpack(content)
+    old = [code for code in model.operatorCodes if code.deprecatedBuiltinCode > code.builtinCode]
+    for code in old:
+        code.builtinCode = code.deprecatedBuiltinCode
+    return pack(model) if old else content
+
+
 def steps(model: Any) -> Iterator[Step]:
     """The operators of the main graph in the order in which they run."""
     from ai_edge_litert import schema_py_generated as schema

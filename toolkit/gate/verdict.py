@@ -38,6 +38,8 @@ RUNS_ON = "runs on"
 MACHINE = "machine"
 RED = (Status.FAILED, Status.INCOMPATIBLE)
 LOCAL = "local"
+# Nothing of the model can be of the precision: the file would be the float32 one.
+NO_SUCH_FORM = "EK-CONVERT-015"
 # When several apply, the first of these is the outcome.
 PRECEDENCE = tuple(EXIT_CODES)
 # Where nothing passes, a target reports on the candidate that is nearest to passing.
@@ -90,6 +92,7 @@ def decide(
         replaced = {
             c.recovery.stands_for for c in candidates if c.recovery and c.recovery.succeeded
         }
+        replaced |= _spared(candidates)
         counted = tuple(
             check for checks in judged for check in checks if check.candidate not in replaced
         )
@@ -113,6 +116,15 @@ def as_evidence(verdict: Verdict) -> Verdict:
     check = CheckResult("evaluation", "", "", Status.UNAVAILABLE, message)
     code = int(EXIT_CODES[Status.UNAVAILABLE])
     return Verdict(Status.UNAVAILABLE, code, (*verdict.checks, check))
+
+
+def _spared(candidates: Sequence[Candidate]) -> set[str]:
+    """Precisions that this model cannot have, where others were asked for beside them.
+
+    Who asks for one alone means that one.
+    """
+    lacking = {c.id for c in candidates if c.problem.startswith(NO_SUCH_FORM)}
+    return set() if len(lacking) == len(candidates) else lacking
 
 
 def decide_candidates(

@@ -47,10 +47,11 @@ def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) ->
 def operations(config: Any) -> Mapping[str, type]:
     """Keras 3's classes for the operations that :func:`repaired` named. In the worker."""
     from keras.src import ops
+    from keras.src.activations import activations
     from keras.src.ops.operation import Operation
 
     found = {}
-    spaces = (ops.core, ops.image, ops.linalg, ops.math, ops.nn, ops.numpy)
+    spaces = (ops.core, ops.image, ops.linalg, ops.math, ops.nn, ops.numpy, activations)
     for name in set(_named(config)):
         for space in spaces:
             kind = vars(space).get(name.removeprefix(OPERATION))

@@ -8,14 +8,18 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer, loops, tflite
 from edgekit.converters.quantization import calibration, edge_quantizer, from_float, int8_recipe
+from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.pipeline.profiles import Planned, calibrates, rules_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
-from edgekit.types import Conversion, Json, SavedModel
+from edgekit.types import Advice, Conversion, Json, SavedModel
 
-FLOAT = "float32"
+FLOAT, DYNAMIC = "float32", "dynamic"
+KEPT_FLOAT = (
+    "TensorFlow leaves weights of fewer than 1,024 elements, and fused recurrent layers, in float"
+)
 
 
 def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
@@ -26,7 +30,8 @@ def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefac
     rules = rules_of(planned.precision, run.project)
     try:
         if not rules:
-            return _converted(run, model, items, planned)
+            found = _converted(run, model, items, planned)
+            return _small(run, model, items, planned) if _left_float(found, planned) else found
         return _by_recipe(run, model, items, planned)
     except WorkerError as error:
         if "SIGSEGV" in error.message and calibrates(planned.precision, run.project):
@@ -51,6 +56,46 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
         return run.worker.call(convert, model.path, planned.precision, feeds, folder, conversion)
 
     return run.keep(run.store.obtain("convert", key, make))
+
+
+def _left_float(made: Artefact, planned: Planned) -> bool:
+    """Whether TensorFlow quantized nothing: it leaves small weights, and says no word."""
+    if planned.precision != DYNAMIC:
+        return False
+    return "INT8" not in flatbuffer.read(made.path / tflite.FILE).weights
+
+
+def _small(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+    """A model of small weights by ai-edge-quantizer, which takes those, too.
+
+    Raises :class:`ConversionError`, EK-CONVERT-015, where that cannot either.
+    """
+    base = float_file(run, model, items, planned.conversion)
+    conversion = planned.conversion
+    per_channel = conversion.granularity == "per-channel"
+    key = run.key(
+        "tensorflow", "ai-edge-quantizer", model=base.digest, precision=planned.precision,
+        dense=conversion.per_channel_dense, per_channel=per_channel,
+    )  # fmt: skip
+
+    def make(folder: Path) -> Mapping[str, object]:
+        return run.worker.call(
+            edge_quantizer.quantize, base.path / tflite.FILE, (Rule(DYNAMIC),), {}, folder,
+            conversion.per_channel_dense, per_channel,
+        )  # fmt: skip
+
+    try:
+        artefact = run.keep(run.store.obtain("quantize", key, make))
+    except ConversionError as error:
+        hint = (
+            f"{KEPT_FLOAT}; and ai-edge-quantizer says: {error.message}."
+            " float16 halves the weights of any model; int8 quantizes small ones, too"
+        )
+        message = "no weight of this model can be dynamic"
+        raise ConversionError("EK-CONVERT-015", message, hint) from error
+    message = f"{planned.id} is made by ai-edge-quantizer: {KEPT_FLOAT}"
+    run.advise(Advice("EK-NOTE-041", "info", message))
+    return artefact
 
 
 def _settings(conversion: Conversion) -> dict[str, Json]:

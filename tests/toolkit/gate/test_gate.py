@@ -510,3 +510,17 @@ def test_the_command_lines_drop_leaves_what_the_file_wants_gained() -> None:
     assert {check.limit for check in verdict.checks if check.name == "accuracy drop"} == {
         "at most 2 points", "at most -5 points",
     }  # fmt: skip
+
+
+def test_a_precision_that_the_model_cannot_have_sinks_no_other_and_alone_is_a_must() -> None:
+    problem = "EK-CONVERT-015 no weight of this model can be dynamic"
+    lacking = Candidate("dynamic", "dynamic", problem=problem, problem_status=Status.INCOMPATIBLE)
+    table = {HOST: TargetTable()}
+    rows, _, verdict = decide([candidate(), lacking], REFERENCE, table, RULES, True)
+    assert verdict.exit_code == 0
+    assert rows[1].status is Status.INCOMPATIBLE
+    *_, verdict = decide([lacking], REFERENCE, table, RULES, True)
+    assert verdict.exit_code == 5
+    other = replace(lacking, problem="EK-CONVERT-001 TensorFlow cannot convert this model")
+    *_, verdict = decide([candidate(), other], REFERENCE, table, RULES, True)
+    assert verdict.exit_code == 5

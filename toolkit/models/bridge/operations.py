@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.models.bridge.activations import FUNCTIONS
 from edgekit.models.bridge.refusal import unknown_operation
 
 
@@ -353,6 +354,7 @@ def _operations() -> Mapping[str, Cross]:
 
     activations = ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign", "selu", "relu6")
     return {
+        **FUNCTIONS,
         **{name.capitalize(): _activation(name) for name in activations},
         "Relu": lambda place, _, x: place.layer("ReLU", place.cast(x)),
         "Relu6": lambda place, _, x: place.layer("ReLU", place.cast(x), max_value=6.0),

@@ -28,7 +28,20 @@ def two(build: Callable[[Any, Any], Any]) -> Any:
     return make
 
 
+A = keras.activations
 MODELS = {
+    **{
+        f"activation {name}": of(getattr(A, name))
+        for name in (
+            "celu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "log_softmax", "relu",
+            "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink",
+        )
+    },
+    "activation glu": of(A.glu, (4, 4)),
+    "activation celu with alpha": of(lambda x: A.celu(x, alpha=0.5)),
+    "activation relu with all": of(
+        lambda x: A.relu(x, negative_slope=0.1, max_value=2.0, threshold=0.2)
+    ),
     "scale and shift": of(lambda x: x * 2 + 1),
     "constant first": of(lambda x: 1 - x),
     "constant divided": of(lambda x: 1 / (x * x + 1)),

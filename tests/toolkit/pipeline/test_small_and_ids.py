@@ -1,0 +1,105 @@
+"""Small weights, id inputs and lookups: what a precision can be of them is what counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import once
+from edgekit import Project, convert
+from edgekit.converters import flatbuffer
+from edgekit.converters.quantization.editing import with_codes
+from edgekit.types import Report
+
+MAKE = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np
+from pathlib import Path
+folder = Path(sys.argv[1])
+keras.utils.set_random_seed(0)
+L = keras.layers
+r = np.random.default_rng(0)
+x = r.integers(0, 60, (300, 12)).astype("int32")
+y = (x.mean(1) > 30).astype("int64")
+i = keras.Input((12,), dtype="int32", name="ids")
+h = L.GlobalAveragePooling1D()(L.Embedding(60, 24)(i))
+m = keras.Model(i, L.Dense(2, activation="softmax")(L.Dense(48, activation="relu")(h)))
+m.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+m.fit(x, y, epochs=15, verbose=0)
+m.save(folder / "ids.keras"); np.savez(folder / "ids.npz", ids=x, y=y)
+x = r.normal(size=(300, 16, 2)).astype("float32"); y = (x[..., 0].sum(1) > 0).astype("int64")
+m = keras.Sequential([keras.Input((16, 2)), L.Conv1D(8, 3, padding="causal", dilation_rate=2),
+                      L.ReLU(), L.GlobalAveragePooling1D(), L.Dense(2, activation="softmax")])
+m.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+m.fit(x, y, epochs=20, verbose=0)
+m.save(folder / "small.keras"); np.savez(folder / "small.npz", x=x, y=y)
+"""
+
+pytestmark = pytest.mark.usefixtures("untimed", "lent_worker")
+
+
+@pytest.fixture(scope="session")
+def small(shared: Path) -> Path:
+    """``ids.keras`` (an embedding of 1,440 weights) and ``small.keras``, with their items."""
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-c", MAKE, str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return once(shared / "small-and-ids", make)
+
+
+def run(folder: Path, name: str, output: Path, *precisions: str) -> Report:
+    table: dict[str, Any] = {
+        "model": {"source": str(folder / f"{name}.keras")},
+        "data": {"evaluate": str(folder / f"{name}.npz")},
+        "convert": {"precisions": list(precisions)},
+    }
+    return convert(Project.parse(table, output))
+
+
+def test_ids_stay_integers_and_a_lookup_is_no_arithmetic(small: Path, tmp_path: Path) -> None:
+    report = run(small, "ids", tmp_path, "dynamic", "int8")
+    assert {one.precision: one.problem for one in report.candidates} == {"dynamic": "", "int8": ""}
+    (int8,) = [one for one in report.candidates if one.precision == "int8"]
+    assert int8.path is not None
+    assert [tensor.dtype for tensor in flatbuffer.read(int8.path).inputs] == ["INT32"]
+    assert report.verdict.exit_code == 0
+
+
+def test_weights_under_1024_elements_are_quantized_the_other_way(
+    small: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_quantizer")
+    report = run(small, "small", tmp_path, "dynamic")
+    (one,) = report.candidates
+    assert (one.problem, report.verdict.exit_code) == ("", 0)
+    assert one.path is not None
+    assert "INT8" in flatbuffer.read(one.path).weights
+    # Executed where it goes, so that a kernel that reads it wrongly would be seen.
+    assert all(found.status.value != "incompatible" for found in one.evaluation.runtimes)
+    (said,) = [advice.message for advice in report.advice if advice.code == "EK-NOTE-041"]
+    assert "fewer than 1,024 elements" in said
+
+
+def test_operators_in_the_old_field_alone_are_put_where_readers_look(
+    converted: Path, tmp_path: Path
+) -> None:
+    from edgekit.converters.quantization import from_float
+    from edgekit.converters.quantization.editing import pack, unpack
+
+    model = unpack((converted / "float32.tflite").read_bytes())
+    for code in model.operatorCodes:
+        code.builtinCode = 0
+    old = tmp_path / "old.tflite"
+    old.write_bytes(pack(model))
+    assert with_codes(old.read_bytes()) != old.read_bytes()
+    from_float.convert(old, "dynamic", None, tmp_path)
+    assert "INT8" in flatbuffer.read(tmp_path / "model.tflite").weights
+    new = (tmp_path / "model.tflite").read_bytes()
+    assert with_codes(new) == new
