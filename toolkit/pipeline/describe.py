@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from edgekit.converters import flatbuffer
 from edgekit.converters.metadata import ModelFacts, TensorFacts, add_metadata, normalisation
 from edgekit.converters.metadata.facts import ColourSpace
 from edgekit.errors import ConversionError
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import sha256
-from edgekit.types import Json, SavedModel, TensorSpec
+from edgekit.types import Advice, Json, SavedModel, TensorSpec
+from edgekit.usercode import is_reference
 
 COLOUR_SPACES: Mapping[int, ColourSpace] = {1: "GRAYSCALE", 3: "RGB"}
 
@@ -25,6 +27,7 @@ def described(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
     if not run.project.convert.metadata:
         return path
     facts = _facts(run, model, items)
+    _tell(run, path)
     key = run.key("ai-edge-litert", model=sha256(path), facts=asdict(facts))
 
     def make(folder: Path) -> Mapping[str, Json]:
@@ -32,6 +35,40 @@ def described(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
         return {}
 
     return run.keep(run.store.obtain("metadata", key, make)).path / path.name
+
+
+def _tell(run: Run, path: Path) -> None:
+    """What readers of the metadata make of the file; MediaPipe's and the Task Library's own rules.
+
+    Both take a quantized input and output as uint8, or floats, and refuse int8.
+    """
+    file = flatbuffer.read(path)
+    if any(tensor.dtype == "INT8" for tensor in (*file.inputs, *file.outputs)):
+        message = (
+            "the Task Library and MediaPipe refuse int8 inputs and outputs, with metadata or"
+            " without: they read uint8 and float"
+        )
+        fix = "for them convert with --precision uint8-io, or int8-float-io"
+        run.advise(Advice("EK-NOTE-042", "warning", message, fix))
+    if function := _function(run):
+        message = (
+            f"the metadata states no mean and std: {function} gives items that it may have"
+            " normalised itself, and what it did is not known"
+        )
+        fix = (
+            "let it give raw values, and say how they become the model's: [data.preprocess] scale"
+            " and offset, or mean and std"
+        )
+        run.advise(Advice("EK-NOTE-043", "warning", message, fix))
+
+
+def _function(run: Run) -> str:
+    """The user's function that gives items, where nothing else says how they are normalised."""
+    data = run.project.data
+    if not data.preprocess.spec().identity:
+        return ""
+    other = data.representative.from_ if data.representative else None
+    return next((s for s in (data.evaluate, other, data.train) if s and is_reference(s)), "")
 
 
 def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
@@ -43,17 +80,20 @@ def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
         version=table.version or digest,
         author=table.author or "",
         license=table.license or "",
-        inputs=tuple(_input(spec, items) for spec in model.inputs),
+        inputs=tuple(_input(spec, items, not _function(run)) for spec in model.inputs),
         outputs=tuple(_output(spec, model, items) for spec in model.outputs),
     )
 
 
-def _input(spec: TensorSpec, items: Items) -> TensorFacts:
-    """An input: how raw values become its own; an image where its shape is one's."""
+def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
+    """An input: how raw values become its own; an image where its shape is one's.
+
+    Where it is not ``known`` how, nothing is said of it.
+    """
     if not spec.dtype.startswith("float"):
         return TensorFacts(spec.name)
     try:
-        mean, std = normalisation(items.preprocess)
+        mean, std = normalisation(items.preprocess) if known else ((), ())
     except ValueError as error:
         message = "the preprocessing cannot be written as a mean and a standard deviation"
         raise ConversionError("EK-CONVERT-107", message, str(error)) from error

@@ -38,6 +38,35 @@ def test_candidates_hold_what_the_project_says(project: Path) -> None:
         assert scores.labels == tuple("0123456789")
 
 
+def test_what_readers_refuse_is_said(project: Path) -> None:
+    file = project / "edgekit.toml"
+    file.write_text(file.read_text().replace("[convert]", "[convert]\nmetadata = true"))
+    report = convert(Project.load(file), Options(evaluate=False, force=True))
+    (found,) = [advice for advice in report.advice if advice.code == "EK-NOTE-042"]
+    assert "uint8-io" in found.fix
+    assert "EK-NOTE-043" not in {advice.code for advice in report.advice}
+
+
+def test_a_function_that_may_normalise_leaves_mean_and_std_unsaid(
+    models: Path, tmp_path: Path
+) -> None:
+    code = "import numpy as np\ndef items():\n    return np.ones((4, 8, 8, 1), np.float32) / 16\n"
+    (tmp_path / "data.py").write_text(code)
+    table = {
+        "model": {"source": str(models / "keras3.keras")},
+        "data": {"representative": {"from": "data.py:items"}},
+        "convert": {"precisions": ["float32"], "metadata": True},
+    }
+    report = convert(Project.parse(table, tmp_path), Options(evaluate=False))
+    (candidate,) = report.candidates
+    assert candidate.path is not None
+    (image,) = read_metadata(candidate.path).inputs
+    assert (image.mean, image.std, image.colour_space) == ((), (), "GRAYSCALE")
+    (found,) = [advice for advice in report.advice if advice.code == "EK-NOTE-043"]
+    assert "data.py:items" in found.message
+    assert "[data.preprocess]" in found.fix
+
+
 def test_candidates_hold_no_metadata_when_it_is_not_asked_for(digits_run: Path) -> None:
     for path in (digits_run / "project" / "build").rglob("model.tflite"):
         assert "TFLITE_METADATA" not in flatbuffer.read(path).metadata
