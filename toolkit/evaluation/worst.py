@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.evaluation.metrics import classification, regression
+from edgekit.evaluation.metrics import labels as several
 from edgekit.evaluation.metrics.classes import ClassScores
 from edgekit.evaluation.metrics.classification import TopK, confidences
 from edgekit.evaluation.metrics.measurement import read
@@ -34,8 +35,9 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
     """At most ``count`` items, worst first; equals in the order of the items.
 
     For classes: wrong answers, the most confident first; for ``log_loss`` the largest losses. For
-    errors: the largest. For ``anomaly_auc``: by the share of the other kind on the wrong side of
-    it. Nothing for a function without scores per item. Raises as ``measure`` does.
+    errors: the largest. For several labels and pixels: the largest share that is wrong. For
+    ``anomaly_auc``: by the share of the other kind on the wrong side of it. Nothing for a function
+    without scores per item. Raises as ``measure`` does.
     """
     labels, (scores,) = read(metric, y_true, y_pred)
     badness = _badness(metric, labels, scores)
@@ -43,6 +45,8 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
         return ()
     answers = scores.answered() if isinstance(scores, ClassScores) else scores
     truths = labels if metric.takes_labels else None
+    if metric.reads in ("labels", "masks", "vectors"):
+        answers = truths = None
     # A user's score that is better when higher is shown as it is.
     sign = -1.0 if metric.reads == "anything" and metric.direction == "higher" else 1.0
     order = np.argsort(-badness, kind="stable")[:count]
@@ -57,12 +61,23 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
     """What ranks the items, larger is worse; -inf where nothing is wrong with one."""
     if metric.reads == "classes":
         return _of_classes(metric, labels, scores)
+    if metric.reads == "labels":
+        return _where_wrong(several.right(labels, scores))
+    if metric.reads == "masks":
+        return _where_wrong(scores.accuracy)
+    if metric.reads == "vectors" and metric.per_item:
+        return _where_wrong(metric.per_item(labels, scores))
     if metric.name == "anomaly_auc":
         return _misplaced(labels, scores)
     if metric.reads == "numbers" and metric.per_item is None:
         return regression.squared_error(labels, scores)
     found = metric.per_item(labels, scores) if metric.per_item else None
     return None if found is None else -metric.sign * found
+
+
+def _where_wrong(shares: Floats | None) -> Floats | None:
+    """What is missing to 1, of the items where anything is."""
+    return None if shares is None else np.where(shares < 1, 1 - shares, -np.inf)
 
 
 def _of_classes(metric: Metric, labels: Index, scores: ClassScores) -> Floats:

@@ -60,6 +60,8 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
         answers = postprocess.applied(postprocess.resolve(hook, run.project.root), outputs)
     else:
         answers = np.asarray(outputs[output or items.output or next(iter(outputs))])
+        if items.task is not None and items.task.task.answers is not None:
+            answers = items.task.task.answers(answers)
     count = len(answers)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
     groups = items.groups[:count] if items.groups is not None else None
@@ -84,4 +86,5 @@ def metric_key(run: Run, items: Items) -> Json:
     hooks = [view.postprocess or "" for _, view in items.views()]
     code = [one for one in (*names, *hooks) if is_reference(one)]
     files = {one: dict(fingerprint(one, run.project.root)) for one in code}
-    return [names, judged, table.group, files]
+    tasks = [view.task.task.name if view.task is not None else None for _, view in items.views()]
+    return [names, tasks, judged, table.group, files]

@@ -43,6 +43,13 @@ WIDTH = 7
 CLASSES = RNG.integers(0, WIDTH, 300)
 LOGITS = (np.eye(WIDTH)[CLASSES] * 1.5 + RNG.normal(size=(300, WIDTH))).astype(np.float32)
 TARGETS = RNG.normal(size=(200, 3)).astype(np.float32)
+SEVERAL = (RNG.random((200, 4)) < 0.4).astype(np.int64)
+MASKS = RNG.integers(0, 3, (60, 5, 4))
+EXAMPLES = {
+    "labels": (SEVERAL, (SEVERAL * 0.4 + RNG.random((200, 4)) * 0.6).astype(np.float32)),
+    "masks": (MASKS, (np.eye(3)[MASKS] + 2 * RNG.random((60, 5, 4, 3))).astype(np.float32)),
+    "vectors": (CLASSES, LOGITS),
+}
 ERRORS = (RNG.random(200) + 0.3 * (np.arange(200) % 2)).astype(np.float32)
 
 
@@ -240,6 +247,8 @@ def test_interval_holds_the_value(name: str) -> None:
 
 
 def examples(name: str) -> tuple[Labels, Floats]:
+    if METRICS[name].reads in EXAMPLES:
+        return EXAMPLES[METRICS[name].reads]
     reads = METRICS[name].reads
     if reads == "errors":
         return np.arange(200) % 2, ERRORS
@@ -316,6 +325,9 @@ def refused(action: Callable[[], object]) -> None:
 @pytest.mark.parametrize(
     ("name", "direction"),
     [(n, "lower") for n in ("log_loss", "calibration_error", "mse", "mae", "reconstruction_error")]
+    + [(n, "lower") for n in ("rmse", "relative_error")]
+    + [(n, "higher") for n in ("label_accuracy", "subset_accuracy", "label_f1", "label_map")]
+    + [(n, "higher") for n in ("pixel_accuracy", "mean_iou", "cosine", "recall_at_1")]
     + [(n, "higher") for n in ("accuracy", "top_3", "top_5", "precision", "recall", "f1")]
     + [(n, "higher") for n in ("roc_auc", "pr_auc", "r2", "anomaly_auc")],
 )
@@ -324,7 +336,10 @@ def test_metric_is_best_in_its_direction_when_every_answer_is_right(
 ) -> None:
     """A direction that is flipped in the table is noticed by what the numbers do."""
     y_true, y_pred = examples(name)
-    perfect = {"classes": np.eye(WIDTH)[CLASSES], "numbers": TARGETS, "errors": y_true * 0.5}
+    perfect = {
+        "classes": np.eye(WIDTH)[CLASSES], "numbers": TARGETS, "errors": y_true * 0.5,
+        "labels": SEVERAL, "masks": np.eye(3)[MASKS], "vectors": np.eye(WIDTH)[CLASSES],
+    }  # fmt: skip
     best = value(name, y_true, perfect[METRICS[name].reads])
     usual = value(name, y_true, y_pred)
     assert METRICS[name].direction == direction
@@ -338,7 +353,14 @@ def test_bounded_metric_lies_within_0_and_1_when_all_is_wrong(name: str) -> None
         "classes": np.roll(np.eye(WIDTH, dtype=np.float32), 1, axis=1)[CLASSES],
         "numbers": 100 + TARGETS,
         "errors": 2.0 - y_true,
+        "labels": 1.0 - SEVERAL,
+        "masks": np.eye(3)[(MASKS + 1) % 3],
+        "vectors": np.arange(len(CLASSES))[:, None] ** [0, 1],
     }
+    if name == "cosine":
+        wrong["numbers"] = -TARGETS
+    if name == "relative_error":
+        wrong["numbers"] = 3 * TARGETS
     found = value(name, y_true, wrong[METRICS[name].reads])
     assert (0 <= found <= 1) == METRICS[name].bounded
 
@@ -383,11 +405,11 @@ def test_two_models_are_read_alike() -> None:
     assert drop(METRICS["accuracy"], y_true, reference, candidate)[1] == PairedCounts(4, 1, 0)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.reads != "vectors"])
 def test_one_item_is_measured_where_it_defines_the_metric(name: str) -> None:
     y_true, y_pred = examples(name)
     found = measure(METRICS[name], y_true[:1], y_pred[:1])
-    undefined = name in ("roc_auc", "pr_auc", "r2", "anomaly_auc")
+    undefined = name in ("roc_auc", "pr_auc", "r2", "anomaly_auc", "label_map")
     assert found.how == ("unavailable" if undefined else "measured")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from task_table import written
 
 from edgekit.errors import DataError
 from edgekit.evaluation.metrics import METRICS
@@ -15,6 +17,7 @@ from edgekit.types import TensorSpec
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 4, 40)
+MASKS = RNG.integers(0, 3, (40, 8, 6))
 ONE_HOT = np.eye(4, dtype=np.float32)[CLASSES]
 
 
@@ -42,6 +45,18 @@ def look(
         (look(RNG.random((40, 1)), 1), "regression", "labels are numbers (float64)"),
         (look(RNG.random((40, 4)), 4), "regression", "labels are numbers"),
         (look(RNG.dirichlet(np.ones(4), 40), 4), "regression", "labels are numbers"),
+        (look(CLASSES, dtype="int64"), "class-ids", "the model gives integers (int64)"),
+        (look(CLASSES, 1, last="argmax"), "class-ids", "the model ends in argmax"),
+        (look(np.tile([[1, 1, 0, 0]], (40, 1)), 4, last="sigmoid"), "multi-label",
+         "labels are 0 or 1 for each of 4, any number at once (sigmoid)"),
+        (look(MASKS, 8, 6, 3), "segmentation", "labels are a class per place [N, 8, 6]"),
+        (look(MASKS[..., None], 8, 6, 3), "segmentation", "gives 3 values for each of these"),
+        (look(np.eye(3)[MASKS], 8, 6, 3), "segmentation", "a one-hot row per place"),
+        (look(MASKS % 2, 8, 6, 1), "segmentation", "labels are 0 or 1 per place [N, 8, 6]"),
+        (look(MASKS, 8, 6, dtype="int64"), "segmentation", "a class per place: [N, 8, 6]"),
+        (look(MASKS, None, None, 3), "segmentation", "a class per place"),
+        (look(RNG.random((40, 8, 6, 3)), 8, 6, 3), "regression", "labels are numbers"),
+        (look(CLASSES, 16, last="unit norm"), "embeddings", "16 values of length 1"),
         (look(CLASSES % 2, 8, 8, 1), "anomaly", "the output has the size of the input 'image'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -74,3 +89,10 @@ def test_every_task_has_its_metrics() -> None:
     for task in TASKS.values():
         assert METRICS[task.metric].reads in task.reads
         assert all(METRICS[name].reads in task.reads for name in task.beside)
+
+
+def test_documented_table_is_the_codes_and_every_task_has_a_page() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "tasks.md").read_text(encoding="utf-8")
+    assert page == written(page)
+    assert {one.stem for one in (docs / "tasks").glob("*.md")} >= set(TASKS)

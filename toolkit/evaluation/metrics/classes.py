@@ -20,21 +20,25 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Outputs ``[n, classes]``, or ``[n, 1]`` of one sigmoid: ``logits``, or probabilities."""
+    """Outputs ``[n, classes]``, or ``[n, 1]`` of one sigmoid: ``logits``, or probabilities.
+
+    Integers ``[n, 1]`` are the classes answered themselves, of ``numbers`` classes.
+    """
 
     outputs: Array
     logits: bool
+    numbers: int = 0
 
     def __len__(self) -> int:
         return len(self.outputs)
 
     def __getitem__(self, items: Index) -> ClassScores:
-        return ClassScores(self.outputs[items], self.logits)
+        return ClassScores(self.outputs[items], self.logits, self.numbers)
 
     @property
     def count(self) -> int:
         """How many classes: at least two."""
-        return max(2, self.outputs.shape[1])
+        return max(2, self.numbers or self.outputs.shape[1])
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
         """Outputs in float64, some items at a time."""
@@ -45,6 +49,8 @@ class ClassScores:
 
     def answered(self) -> Index:
         """The class with the largest score; of one sigmoid, class 1 above a probability of 0.5."""
+        if self.numbers:
+            return np.asarray(self.outputs[:, 0], np.int64)
         found = np.empty(len(self), np.int64)
         for block, scores in self.blocks():
             single = scores.shape[1] == 1
@@ -56,8 +62,9 @@ class ClassScores:
         """Probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
 
         Logits go through a softmax, or a sigmoid. Probabilities are divided by their sum, which is
-        not 1 where a softmax was quantized.
+        not 1 where a softmax was quantized. Raises :class:`DataError` of class numbers.
         """
+        self.refuse_numbers()
         for block, scores in self.blocks():
             if scores.shape[1] == 1:
                 yield block, _of_one(scores[:, 0], self.logits)
@@ -75,8 +82,9 @@ class ClassScores:
         """What orders the items by how much they look like a class, ``[n, classes]``.
 
         Of two classes only the second, ``[n, 1]``. Probabilities stay as they are, so that items
-        that a quantized softmax ties stay tied.
+        that a quantized softmax ties stay tied. Raises :class:`DataError` of class numbers.
         """
+        self.refuse_numbers()
         width = self.outputs.shape[1]
         found = np.empty((len(self), width if width > 2 else 1))
         for block, scores in self.blocks():
@@ -88,6 +96,13 @@ class ClassScores:
             else:
                 found[block] = scores
         return found
+
+    def refuse_numbers(self) -> None:
+        """Raise :class:`DataError` where there are class numbers, and no scores."""
+        if self.numbers:
+            message = "the model gives class numbers: it has no score for the other classes"
+            hint = "accuracy, precision, recall and f1 need none; or leave argmax out of the model"
+            raise DataError(CODE, message, hint)
 
 
 def _of_one(column: Floats, logits: bool) -> Floats:
@@ -108,10 +123,19 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
     """
     flat = [_flat(one) for one in outputs]
     labels = true_class(y_true)
+    numbers = [one for one in flat if _are_numbers(one)]
+    count = max(
+        [2, *(int(one.max(initial=0)) + 1 for one in numbers), int(labels.max(initial=0)) + 1]
+    )
     for one in flat:
-        _check(name, labels, max(2, one.shape[1]))
-    logits = any(has_logits(one) for one in flat)
-    return labels, [ClassScores(one, logits) for one in flat]
+        _check(name, labels, count if _are_numbers(one) else max(2, one.shape[1]))
+    logits = any(has_logits(one) for one in flat if not _are_numbers(one))
+    return labels, [ClassScores(one, logits, count if _are_numbers(one) else 0) for one in flat]
+
+
+def _are_numbers(flat: Array) -> bool:
+    """Whether outputs ``[n, values]`` are class numbers themselves."""
+    return flat.shape[1] == 1 and flat.dtype.kind in "iu"
 
 
 def has_logits(outputs: Array) -> bool:
@@ -126,9 +150,12 @@ def predicted_class(y_pred: Array) -> Index:
     """Class numbers ``[n]`` from scores ``[n, classes]``; ``[n]`` or ``[n, 1]`` is one sigmoid.
 
     A single column is cut at 0.5, or at 0 where any value lies outside 0..1 (logits): give it all
-    items. Raises :class:`DataError` where an item has more than one row of scores.
+    items. Integers are class numbers already. Raises :class:`DataError` where an item has more than
+    one row of scores.
     """
     flat = _flat(y_pred)
+    if _are_numbers(flat):
+        return np.asarray(flat[:, 0], np.int64)
     return ClassScores(flat, has_logits(flat)).answered()
 
 

@@ -28,6 +28,7 @@ class TopK:
         if self.k >= scores.count:
             message = f"top_{self.k} of {scores.count} classes is always right"
             raise DataError(CODE, message, "take a smaller k, or accuracy")
+        scores.refuse_numbers()
         if scores.outputs.shape[1] == 1:
             return hit(labels, scores)
         found = np.empty(len(labels))
@@ -89,6 +90,7 @@ def calibration_error(labels: Index, scores: ClassScores) -> Statistic:
     Confidence is the probability of the class answered; bins are equally wide and hold their upper
     edge. Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", eq. 3.
     """
+    scores.refuse_numbers()
     confidence = confidences(scores)
     gap, bins = hit(labels, scores) - confidence, _bins(confidence)
 
@@ -113,7 +115,9 @@ def calibrated_by_chance(labels: Index, scores: ClassScores) -> Floats:
 
 
 def confidences(scores: ClassScores) -> Floats:
-    """The probability of the class answered, per item."""
+    """The probability of the class answered, per item; 1 of class numbers."""
+    if scores.numbers:
+        return np.ones(len(scores))
     found = np.empty(len(scores))
     for block, rows in scores.probabilities():
         found[block] = rows.max(axis=1)

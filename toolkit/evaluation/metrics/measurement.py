@@ -14,7 +14,8 @@ from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.statistics import Interval
 from edgekit.types import Measurement, PairedCounts
 
-from . import classes, reconstruction, regression
+from . import classes, masks, reconstruction, regression, vectors
+from . import labels as several
 from .metric import Array, Floats, Metric, Reads, Statistic, Undefined
 
 UNDEFINED = "it is not a number on these items"
@@ -27,6 +28,9 @@ def _as_they_are(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[
 
 READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[Any]]]] = {
     "classes": classes.read,
+    "labels": several.read,
+    "masks": masks.read,
+    "vectors": vectors.read,
     "numbers": regression.read,
     "errors": reconstruction.read,
     "anything": _as_they_are,

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Statistic = Callable[[Index], float]
-Reads = Literal["classes", "numbers", "errors", "anything"]
+Reads = Literal["classes", "labels", "masks", "vectors", "numbers", "errors", "anything"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ class Metric:
     """A metric over labels and model outputs, both items first.
 
     ``reads`` says as what labels and outputs come to ``per_item`` and ``statistic``: class numbers
-    and :class:`ClassScores`, numbers of one shape, labels 0 or 1 and one error per item, or as they
-    are. Both get all items at once, so that what holds for the whole is decided once:
+    and :class:`ClassScores`, several labels per item and :class:`LabelScores`, pixels per picture
+    and :class:`MaskCounts`, class numbers and vectors of length 1, numbers of one shape, labels 0
+    or 1 and one error per item, or as they are. Both get all items at once, so that what holds for
+    the whole is decided once:
 
     - ``per_item`` gives one score per item, whose mean is the value; nothing where it cannot tell;
     - ``statistic`` gives a function from item numbers, which may repeat, to the metric of those

@@ -43,6 +43,43 @@ def _per_item(targets: Array, outputs: Array, of: Callable[[Floats], Floats]) ->
     return found
 
 
+def cosine(targets: Array, outputs: Array) -> Floats:
+    """The cosine of the angle between an item's target and output; 0 where either is zero."""
+    found = np.empty(len(outputs))
+    rows = rows_at_once(outputs.shape[1:])
+    for at in range(0, len(outputs), rows):
+        left = np.asarray(targets[at : at + rows], np.float64).reshape(
+            len(targets[at : at + rows]), -1
+        )
+        right = np.asarray(outputs[at : at + rows], np.float64).reshape(left.shape)
+        norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        dots = (left * right).sum(axis=1)
+        found[at : at + rows] = np.divide(dots, norms, out=np.zeros(len(dots)), where=norms > 0)
+    return found
+
+
+def rmse(targets: Array, outputs: Array) -> Statistic:
+    """The root of the mean squared error, over items and output values."""
+    squares = squared_error(targets, outputs)
+    return lambda items: float(np.sqrt(squares[items].mean()))
+
+
+def relative_error(targets: Array, outputs: Array) -> Statistic:
+    """``Σ |target - output| / Σ |target|``: the mean absolute error as a share of the targets."""
+    errors, sizes = (
+        absolute_error(targets, outputs),
+        absolute_error(targets, np.zeros_like(outputs)),
+    )
+    if not sizes.any():
+        raise Undefined("every target is 0, and the error is taken relative to them")
+
+    def value(items: Index) -> float:
+        total = sizes[items].sum()
+        return float(errors[items].sum() / total) if total else float("nan")
+
+    return value
+
+
 def r2(targets: Array, outputs: Array) -> Statistic:
     """``1 - Σ (target - output)² / Σ (target - mean target)²``: the mean over output values.
 

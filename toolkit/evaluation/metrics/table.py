@@ -11,13 +11,18 @@ from pathlib import Path
 
 from edgekit.usercode import is_reference
 
-from . import classification, ranking, reconstruction, regression
+from . import classification, labels, masks, ranking, reconstruction, regression, vectors
 from .metric import Metric
 from .user import user_metric
 
 
 def _top(k: int) -> Metric:
     return Metric(f"top_{k}", "higher", reads="classes", per_item=classification.TopK(k))
+
+
+def _recall(k: int) -> Metric:
+    name = f"recall_at_{k}"
+    return Metric(name, "higher", reads="vectors", per_item=vectors.RecallAt(k))
 
 
 METRICS: Mapping[str, Metric] = {
@@ -40,6 +45,17 @@ METRICS: Mapping[str, Metric] = {
             statistic=classification.calibration_error,
             by_chance=classification.calibrated_by_chance,
         ),
+        Metric("label_accuracy", "higher", reads="labels", per_item=labels.right),
+        Metric("subset_accuracy", "higher", reads="labels", per_item=labels.all_right),
+        Metric("label_f1", "higher", reads="labels", statistic=labels.f1),
+        Metric("label_map", "higher", reads="labels", statistic=labels.mean_average_precision),
+        Metric(
+            "pixel_accuracy", "higher", reads="masks", per_item=masks.shares,
+            statistic=masks.pixel_accuracy,
+        ),
+        Metric("mean_iou", "higher", reads="masks", statistic=masks.mean_iou),
+        _recall(1),
+        _recall(5),
         Metric(
             "mse", "lower", bounded=False, unit="target²", reads="numbers",
             per_item=regression.squared_error,
@@ -47,6 +63,13 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             "mae", "lower", bounded=False, unit="target", reads="numbers",
             per_item=regression.absolute_error,
+        ),
+        Metric("rmse", "lower", bounded=False, unit="target", reads="numbers",
+               statistic=regression.rmse),
+        Metric("relative_error", "lower", bounded=False, reads="numbers",
+               statistic=regression.relative_error),
+        Metric(
+            "cosine", "higher", bounded=False, reads="numbers", per_item=regression.cosine,
         ),
         Metric("r2", "higher", bounded=False, reads="numbers", statistic=regression.r2),
         Metric(
@@ -65,18 +88,20 @@ METRICS: Mapping[str, Metric] = {
 def find(name: str, root: Path) -> Metric | None:
     """A metric by name, or the user's ``file.py:function``; nothing where neither is known.
 
-    ``top_<k>`` is known for every k from 1.
+    ``top_<k>`` and ``recall_at_<k>`` are known for every k from 1.
     """
     if is_reference(name):
         return user_metric(name, root)
-    return METRICS.get(name) or _top_of_name(name)
+    return METRICS.get(name) or _of_name(name)
 
 
 def is_known(name: str) -> bool:
     """Whether a name is a metric of ours."""
-    return name in METRICS or _top_of_name(name) is not None
+    return name in METRICS or _of_name(name) is not None
 
 
-def _top_of_name(name: str) -> Metric | None:
-    found = re.fullmatch(r"top_([1-9]\d{0,5})", name)
-    return _top(int(found[1])) if found else None
+def _of_name(name: str) -> Metric | None:
+    found = re.fullmatch(r"(top|recall_at)_([1-9]\d{0,5})", name)
+    if found is None:
+        return None
+    return (_top if found[1] == "top" else _recall)(int(found[2]))

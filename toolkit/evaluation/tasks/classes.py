@@ -28,6 +28,35 @@ def one_of_several(look: Look) -> str | None:
     return None
 
 
+def numbers_out(look: Look) -> str | None:
+    """Class numbers both as labels and as outputs."""
+    if look.labels is None or not look.integers or look.width != 1 or not look.single:
+        return None
+    if not look.whole:
+        return None
+    how = "ends in argmax" if look.last == "argmax" else f"gives integers ({look.output.dtype})"
+    return f"the model {how}: its outputs are the classes answered"
+
+
+def several_at_once(look: Look) -> str | None:
+    """0 or 1 for each of several labels, any number of them at once."""
+    width = look.width
+    if look.labels is None or look.integers or width < 2 or look.per_item.shape[1] != width:
+        return None
+    if not look.binary or sum(size != 1 for size in look.sizes) > 1:
+        return None
+    if (look.per_item.sum(axis=1) == 1).all():
+        return None
+    return f"labels are 0 or 1 for each of {width}, any number at once{look.ends}"
+
+
+def kinds_of_vectors(look: Look) -> str | None:
+    """Class numbers, and outputs of length 1."""
+    if look.labels is None or not look.single or not look.whole or look.last != "unit norm":
+        return None
+    return f"labels are whole numbers, and the outputs {look.width} values of length 1"
+
+
 def _rows(look: Look) -> str:
     """What rows of labels that name one class each are called; empty where they are none."""
     labels = np.asarray(look.per_item, np.float64)

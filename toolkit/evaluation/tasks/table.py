@@ -7,12 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import classes, numbers
+import numpy as np
+
+from . import classes, masks, numbers
+from .look import Array
 from .task import Task
+
+
+def whole(outputs: Array) -> Array:
+    """Class numbers as integers, where a model gives them as floats."""
+    return outputs if outputs.dtype.kind in "iu" else np.rint(outputs).astype(np.int64)
+
 
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
+        Task(
+            "class-ids",
+            labels="a class number",
+            outputs="a class number: the model ends in argmax, or gives integers",
+            metric="accuracy", beside=("f1",), reads=("classes",),
+            worst="wrong answers, in the order of the items",
+            golden="the same class numbers",
+            fits=classes.numbers_out, answers=whole,
+        ),
+        Task(
+            "segmentation",
+            labels="a class number per pixel, or a one-hot row; 255 or below 0 is void",
+            outputs="a score per class and pixel, one sigmoid per pixel, or a class number",
+            metric="pixel_accuracy", beside=("mean_iou",), reads=("masks",),
+            worst="pictures with the most wrong pixels",
+            golden="outputs within rounding",
+            fits=masks.class_per_place,
+        ),
+        Task(
+            "multi-label",
+            labels="0 or 1 for each label, any number of them at once",
+            outputs="a sigmoid, or logit, per label",
+            metric="label_accuracy", beside=("subset_accuracy", "label_f1", "label_map"),
+            reads=("labels",),
+            worst="items with the most wrong labels",
+            golden="outputs within rounding",
+            fits=classes.several_at_once,
+        ),
+        Task(
+            "embeddings",
+            labels="a whole number: whose, or of what, the item is",
+            outputs="a vector of length 1; others by `--task embeddings`",
+            metric="recall_at_1", beside=("recall_at_5",), reads=("vectors",),
+            worst="items whose nearest are of other labels, in the order of the items",
+            golden="outputs within rounding",
+            fits=classes.kinds_of_vectors,
+        ),
         Task(
             "classification",
             labels="a class number, a one-hot row, or a smoothed one",
@@ -35,7 +81,7 @@ TASKS: Mapping[str, Task] = {
             "regression",
             labels="a number per output value",
             outputs="numbers",
-            metric="mse", reads=("numbers",),
+            metric="mse", beside=("mae", "rmse", "r2", "relative_error"), reads=("numbers",),
             worst="the largest errors",
             golden="outputs within rounding",
             fits=numbers.one_each,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgekit.evaluation.metrics import METRICS
 from edgekit.evaluation.metrics.metric import Reads
 
-from .look import Look
+from .look import Array, Look
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Task:
     golden: str
     fits: Callable[[Look], str | None]
     beside: tuple[str, ...] = ()
+    answers: Callable[[Array], Array] | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
