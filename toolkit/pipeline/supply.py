@@ -86,7 +86,7 @@ class Items:
             groups = self.groups if one.metric.grouped else None
             yield one.name, replace(
                 self, output=one.output, metric=one.metric, labels=one.labels, groups=groups,
-                postprocess=one.postprocess, others=(),
+                postprocess=one.postprocess, others=(), task=None,
             )  # fmt: skip
 
 
