@@ -1,40 +1,47 @@
-"""The operators of a SavedModel that would run, by name, before anything loads it. In the worker.
+"""A SavedModel looked at as a whole before anything loads it: its signatures, its operators.
 
-What runs is what its signature computes, and what TensorFlow does while it loads: it creates and
-fills tables, and restores what is saved with functions of its own. Functions that nothing of this
-calls (a Keras model's traced layers, the saver) never run, and are not looked at. A vocabulary file
-is read as a table is filled (InitializeTableFromTextFileV2): that is how SavedModels keep tables.
+Every graph and every function of the file counts, whether or not something is seen to call it:
+signatures, restored objects, initialisers, gradients. The one exception are the functions by which
+TensorFlow saves and restores variables, where only the file's own saver calls them. In the worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ModelError, did_you_mean
-from edgekit.models.safety import OPERATORS
+from edgekit.models.allowed import VOCABULARY, operators
+from edgekit.models.graph_file import MAIN, Bodies, called
 
-LOADING = ("_initialize", "_create_resource", "_destroy_resource", "initializer")
-SAVER = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
-INIT_SIGNATURE = "__saved_model_init_op"
 SERVING = "serving_default"
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+# What reads and what writes variables, for the saver alone.
+RESTORING = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
+SAVING = frozenset({"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"})
 
 
 def check(path: Path, signature: str | None, trust: bool) -> str:
     """The name of the signature to use.
 
-    Raises :class:`ModelError` where the folder cannot be read, has no such signature, or holds
-    operators that touch files or call Python and is not trusted.
+    Raises :class:`ModelError` where the folder cannot be read, has no such signature, reads files
+    of others, or has two tables of signatures that differ; and, unless it is trusted, where it
+    holds an operator that does more than compute.
     """
     graphs = _read(path)
     name = _choose(path, signature, graphs[0].signature_def)
+    _check_files(path, graphs)
+    for graph in graphs:
+        _check_tables(path, graph)
     if not trust:
-        refused = sorted(set(_operators(graphs, name)) & OPERATORS)
+        refused = sorted({op for graph in graphs for op in _refused(graph)})
         if refused:
             hint = (
-                "such operators read or write files, or call Python, wherever the model runs: use"
-                "\n--trust if you know who made it, or export it again without them"
+                "a graph may only compute: these read or write files, call Python, or are not on"
+                " edgekit's list of\noperators that do not; use --trust if you know who made it,"
+                " or export it again without them"
             )
             message = f"{path} holds the operator {', '.join(refused)}"
             raise ModelError("EK-MODEL-014", message, hint)
@@ -69,67 +76,115 @@ def _choose(path: Path, signature: str | None, found: Mapping[str, Any]) -> str:
     raise ModelError("EK-MODEL-011", f"{path} has no signature {wanted!r}{guess}", hint)
 
 
-def _operators(graphs: list[Any], signature: str) -> Iterator[str]:
-    """The operators that run; all but the saver's where TensorFlow 1 wrote the graphs."""
-    if len(graphs) == 1 and graphs[0].HasField("object_graph_def"):
-        yield from _reachable(graphs[0], signature)
+def _check_files(path: Path, graphs: list[Any]) -> None:
+    """Refuse assets and links that lead out of the folder."""
+    root = path.resolve()
+    names = [asset.filename for graph in graphs for asset in graph.asset_file_def]
+    outside = [name for name in names if Path(name).name != name]
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            found = Path(folder, name)
+            if found.is_symlink() and not found.resolve().is_relative_to(root):
+                outside.append(f"{found.relative_to(root)}, a link to {found.resolve()}")
+    if outside:
+        hint = "a model's folder brings all it needs: copy it whole, with cp -rL"
+        message = f"{path} reads other files: {', '.join(sorted(set(outside)))}"
+        raise ModelError("EK-MODEL-014", message, hint)
+
+
+def _check_tables(path: Path, graph: Any) -> None:
+    """Refuse a folder whose graph and whose objects name different functions for a signature.
+
+    Readers of graphs go by the one table, TensorFlow's loader by the other.
+    """
+    objects = graph.object_graph_def.nodes
+    if not objects:
         return
-    for graph in graphs:
-        bodies = [graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function)]
-        yield from (str(node.op) for body in bodies for node in body if node.op not in SAVER)
+    ours = dict(_by_graph(graph))
+    theirs: dict[str, list[str]] = {}
+    for child in objects[0].children:
+        if child.local_name == "signatures":
+            for one in objects[child.node_id].children:
+                function = objects[one.node_id].bare_concrete_function.concrete_function_name
+                theirs.setdefault(one.local_name, []).append(function)
+    # A model saved with no signatures may have the map, or not.
+    differing = [n for n in sorted({*ours, *theirs}) if theirs.get(n) != [ours.get(n)]]
+    if differing:
+        name = differing[0]
+        loads = ", ".join(theirs.get(name, [])) or "none"
+        hint = "such a file shows one function and runs another: do not use it"
+        message = (
+            f"{path} names two functions for the signature {name!r}:"
+            f" {ours.get(name) or 'none'} in its graph, {loads} in its objects"
+        )
+        raise ModelError("EK-MODEL-027", message, hint)
 
 
-def _reachable(graph: Any, signature: str) -> Iterator[str]:
-    """The operators that the signature, and loading the folder, run."""
+def _by_graph(graph: Any) -> Iterator[tuple[str, str]]:
+    """Each signature of the graph, and the one function that its outputs come from."""
     nodes = {node.name: node for node in graph.graph_def.node}
-    functions = {f.signature.name: f for f in graph.graph_def.library.function}
-    wanted = [tensor.name for tensor in graph.signature_def[signature].outputs.values()]
-    if INIT_SIGNATURE in graph.signature_def:
-        wanted += [t.name for t in graph.signature_def[INIT_SIGNATURE].outputs.values()]
-    waiting = list(_run_at_load(graph.object_graph_def))
-    for node in _upstream(nodes, wanted):
-        yield str(node.op)
-        waiting += [node.op, *_called(node)]
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name not in functions:
+    for name, signature in graph.signature_def.items():
+        if name.startswith("__"):
             continue
-        seen.add(name)
-        for node in functions[name].node_def:
+        found = {tensor.name.partition(":")[0] for tensor in signature.outputs.values()}
+        sources = [nodes[one] for one in found if one in nodes]
+        functions = {n.attr["f"].func.name if n.op in CALLS else f"the {n.op}" for n in sources}
+        yield name, ", ".join(sorted(functions))
+
+
+def _refused(graph: Any) -> Iterator[str]:
+    """The operators of one graph that it may not hold."""
+    bodies = Bodies.of(graph)
+    saver = _Saver(bodies, graph.saver_def)
+    assets = frozenset(asset.tensor_info.name for asset in graph.asset_file_def)
+    for body, node in bodies.nodes():
+        if node.op in VOCABULARY:
+            if not bodies.is_given(body, node.input[1], assets):
+                yield f"{node.op} of another file than the model's own"
+        elif node.op in bodies.functions:
+            if _is_registered(node.op):
+                yield f"{node.op}, a function named like an operator"
+        elif node.op not in operators() and not saver.owns(body, node):
             yield str(node.op)
-            waiting += [node.op, *_called(node)]
 
 
-def _upstream(nodes: Mapping[str, Any], wanted: Iterable[str]) -> Iterator[Any]:
-    waiting, seen = list(wanted), set()
-    while waiting:
-        name = waiting.pop().lstrip("^").partition(":")[0]
-        if name in seen or name not in nodes:
-            continue
-        seen.add(name)
-        yield nodes[name]
-        waiting += nodes[name].input
+def _is_registered(name: str) -> bool:
+    from tensorflow.python.framework import op_def_registry
+
+    return op_def_registry.get(name) is not None
 
 
-def _called(node: Any) -> Iterator[str]:
-    """The functions that a node's attributes name."""
-    for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        for one in value.list.func:
-            yield one.name
+class _Saver:
+    """What saves and restores variables: functions of TensorFlow 2, nodes of TensorFlow 1.
+
+    It is the saver only where nothing else calls it, and where it goes by the path it is given.
+    """
+
+    def __init__(self, bodies: Bodies, definition: Any) -> None:
+        self._bodies = bodies
+        self._places: dict[tuple[str, str], frozenset[str]] = {}
+        run = bodies.upstream(_run_by(bodies, definition))
+        for tensor, allowed in (
+            (definition.save_tensor_name, SAVING), (definition.restore_op_name, RESTORING),
+        ):  # fmt: skip
+            for name in bodies.upstream([tensor]) - run:
+                self._places[MAIN, name] = allowed
+            place = (MAIN, tensor.partition(":")[0])
+            node = bodies.node(*place)
+            for function in called(node) if node is not None else ():
+                if bodies.callers(function) == [place]:
+                    for one in bodies.functions[function].node_def:
+                        self._places[function, one.name] = allowed
+
+    def owns(self, body: str, node: Any) -> bool:
+        """Whether a node is the saver's, and goes by no path of its own."""
+        if node.op not in self._places.get((body, node.name), ()):
+            return False
+        paths = self._bodies.texts(body, node.input[0])
+        return not any(b"/" in p[:1] or b".." in p or b":" in p or b"~" in p for p in paths)
 
 
-def _run_at_load(objects: Any) -> Iterator[str]:
-    """The functions that run while the objects of a SavedModel are restored."""
-    for one in objects.nodes:
-        numbers = [child.node_id for child in one.children if child.local_name in LOADING]
-        for saved in one.saveable_objects.values():
-            numbers.append(saved.restore_function)
-        for number in numbers:
-            if 0 <= number < len(objects.nodes):
-                called = objects.nodes[number]
-                yield from called.function.concrete_functions
-                if called.bare_concrete_function.concrete_function_name:
-                    yield called.bare_concrete_function.concrete_function_name
+def _run_by(bodies: Bodies, definition: Any) -> list[str]:
+    """The tensors of the main graph that somebody asks for who is not the saver."""
+    saver = {definition.save_tensor_name, definition.restore_op_name}
+    return [tensor for tensor in bodies.fetched if tensor not in saver]

@@ -16,6 +16,7 @@ from edgekit.models import files, wrappers
 from edgekit.models.custom import custom_objects
 from edgekit.models.files import Content
 from edgekit.models.repair import operations, repaired
+from edgekit.models.resolved import guarded
 from edgekit.models.safety import findings, refuse, unknown_class
 from edgekit.types import Model
 from edgekit.usercode import resolve, user_errors
@@ -116,7 +117,8 @@ def _by_keras3(model: Model, content: Content, trust: bool) -> Any:
         return keras.saving.load_model(path, compile=False, safe_mode=not trust)
 
     known = {**objects, **operations(config)}
-    with SafeModeScope(not trust), keras.saving.custom_object_scope(known):
+    guard = contextlib.nullcontext() if trust else guarded(model.path, known.values())
+    with guard, SafeModeScope(not trust), keras.saving.custom_object_scope(known):
         return _read(model, content, config, keras.models.model_from_json, from_file)
 
 
@@ -133,7 +135,9 @@ def _by_keras2(model: Model, content: Content, trust: bool) -> Any:
 
     # An .h5 and a JSON know no safe_mode argument; the scope is what that argument sets.
     known = tf_keras.utils.custom_object_scope(dict(objects))
-    with SafeModeScope(not trust), known, wrappers.scope(wrappers.wrappers_in(config)):
+    guard = contextlib.nullcontext() if trust else guarded(model.path, objects.values())
+    scope = wrappers.scope(wrappers.wrappers_in(config))
+    with guard, SafeModeScope(not trust), known, scope:
         return _read(model, content, config, tf_keras.models.model_from_json, from_file)
 
 

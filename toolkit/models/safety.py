@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekit.errors import ModelError
+from edgekit.models.allowed import is_call, is_operator
 
 # Layers that carry code, pickled objects, or the path of another model.
 CODE = frozenset(
@@ -29,47 +30,29 @@ NAMESPACES = frozenset(
 FUNCTIONS = NAMESPACES - {"", "engine", "layers", "models"}
 # Names inside a Keras path that say nothing of what is there.
 INNER = frozenset({"src", "legacy", "_legacy", "__internal__"})
-# TensorFlow's, for the calls that Keras 2 keeps as TFOpLambda layers.
-TF_NAMESPACES = frozenset(
+# Functions of those namespaces that make objects of a configuration.
+MAKERS = frozenset({"deserialize", "get", "serialize"})
+# The layers that Keras 2 keeps a call of TensorFlow as.
+OPERATIONS = frozenset(
     {
-        "__operators__", "bitwise", "dtypes", "image", "linalg", "math", "nn", "quantization",
-        "ragged", "random", "signal", "sparse", "strings",
+        "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceProperty", "InstanceMethod",
+        "TensorFlowOpLayer",
     }
 )  # fmt: skip
-TF_REFUSED = frozenset(
+# What such a layer may take of a tensor, and make one by.
+ATTRIBUTES = frozenset(
     {
-        "function", "load_library", "load_op_library", "numpy_function", "print", "py_func",
-        "py_function",
+        "bounding_shape", "dtype", "flat_values", "merge_dims", "nested_row_lengths",
+        "nested_row_splits", "nested_value_rowids", "nrows", "ragged_rank", "row_lengths",
+        "row_limits", "row_splits", "row_starts", "shape", "to_sparse", "to_tensor",
+        "uniform_row_length", "value_rowids", "values", "with_flat_values",
+        "with_row_splits_dtype", "with_values",
     }
 )  # fmt: skip
+CLASS_METHODS = re.compile(r"(compat\.v1\.)?RaggedTensor\.from_[a-z_]+")
+SPECS = ("tensorflow.python.framework.", "tensorflow.python.ops.ragged.")
 TFMOT = "tensorflow_model_optimization."
 VOCABULARY = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"})
-# Operators that read or write files, reach other machines, or call Python.
-OPERATORS = frozenset(
-    {
-        "PyFunc", "PyFuncStateless", "EagerPyFunc",
-        "ReadFile", "WriteFile", "MatchingFiles", "PrintV2",
-        "Save", "SaveSlices", "SaveV2", "Restore", "RestoreSlice", "RestoreV2",
-        "MergeV2Checkpoints", "CheckpointExists", "DistributedSave",
-        "WholeFileReader", "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2",
-        "TFRecordReader", "TFRecordReaderV2", "FixedLengthRecordReader",
-        "FixedLengthRecordReaderV2", "LMDBReader", "ReaderRead", "ReaderReadV2",
-        "ReaderReadUpTo", "ReaderReadUpToV2", "TextLineDataset", "TFRecordDataset",
-        "TFRecordDatasetV2", "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2",
-        "LMDBDataset", "SqlDataset", "CSVDataset", "CSVDatasetV2", "SnapshotDataset",
-        "SnapshotDatasetV2", "SnapshotDatasetReader", "SaveDataset", "SaveDatasetV2",
-        "LoadDataset", "CacheDataset", "CacheDatasetV2", "DatasetToTFRecord",
-        "MatchingFilesDataset", "DataServiceDataset", "DataServiceDatasetV2",
-        "DataServiceDatasetV3", "DataServiceDatasetV4", "RegisterDataset", "RegisterDatasetV2",
-        "CreateSummaryFileWriter", "CreateSummaryDbWriter", "WriteSummary", "WriteScalarSummary",
-        "WriteHistogramSummary", "WriteImageSummary", "WriteAudioSummary", "WriteGraphSummary",
-        "WriteRawProtoSummary", "ImportEvent", "FlushSummaryWriter",
-        "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount",
-        "DebugNumericSummary", "DebugNumericSummaryV2",
-        "DecodeProtoV2", "EncodeProto", "FileSystemSetConfiguration",
-    }
-)  # fmt: skip
-
 Kind = Literal["code", "custom", "files"]
 
 
@@ -161,8 +144,8 @@ def _object(node: Mapping[str, Any]) -> Iterator[Finding]:
     title = f"{class_name.rpartition('>')[2]}{_named(config)}"
     if CODE & {_tail(class_name), _tail(registered)}:
         yield Finding("code", f"the {title.replace(' ', ' layer ', 1)}")
-    elif class_name in ("TFOpLambda", "ClassMethod", "TensorFlowOpLayer"):
-        yield from _operation(class_name, config if isinstance(config, Mapping) else {})
+    elif OPERATIONS & {_tail(class_name), _tail(registered)}:
+        yield from _operation(config if isinstance(config, Mapping) else {}, title)
     elif class_name == "__typespec__":
         yield from _by_path(node, str(node.get("spec_name")), registered, "")
     elif ">" in class_name or (not class_name.startswith("__") and "module" in node):
@@ -175,7 +158,7 @@ def _by_path(node: Mapping[str, Any], name: str, registered: str, named: str) ->
     module = str(node.get("module") or "")
     if (module and _is_keras(f"{module}.{name}")) or module.startswith(TFMOT):
         return
-    if node["class_name"] == "__typespec__" and module.startswith("tensorflow.python."):
+    if node["class_name"] == "__typespec__" and module.startswith(SPECS) and name.endswith("Spec"):
         return
     path = f" ({module}.{name})" if module else ""
     names = frozenset({name, _tail(name), registered, _tail(registered)} - {""})
@@ -203,23 +186,27 @@ def _is_keras(path: str) -> bool:
         rest = rest[1:]
     space = rest[0] if len(rest) > 1 else ""
     known = NAMESPACES if path.split(".")[-1][:1].isupper() else FUNCTIONS
+    known = known if rest[-1:] and rest[-1] not in MAKERS else frozenset()
     return root in ("keras", "tf_keras") and bool(rest) and space in known
 
 
-def _operation(class_name: str, config: Mapping[str, Any]) -> Iterator[Finding]:
-    """A call of TensorFlow that Keras 2 keeps as a layer."""
-    if class_name == "TensorFlowOpLayer":
-        named = re.findall(r'\bop"?\s*:\s*"(\w+)"', str(config.get("node_def")))
-        refused = sorted(OPERATORS & set(named))
-        yield from (Finding("code", f"the operator {name}") for name in refused)
-        return
-    symbol = str(config.get("function" if class_name == "TFOpLambda" else "cls_symbol"))
-    space, _, name = symbol.removeprefix("compat.v1.").rpartition(".")
-    first = space.partition(".")[0]
-    backend = symbol.startswith("keras.backend.")
-    harmless = not space or first in TF_NAMESPACES or backend or _is_keras(symbol)
-    if not harmless or name in TF_REFUSED:
-        yield Finding("code", f"the call tf.{symbol}{_named(config)}")
+def _operation(config: Mapping[str, Any], title: str) -> Iterator[Finding]:
+    """A call of TensorFlow that Keras 2 keeps as a layer: whatever it can name must be allowed."""
+    if "node_def" in config:
+        node = config["node_def"]
+        operator = node.get("op") if isinstance(node, Mapping) else None
+        if not is_operator(operator):
+            yield Finding("code", f"the operator {operator or 'that is no table'}")
+    if "function" in config and not is_call(str(config["function"])):
+        yield Finding("code", f"the call tf.{config['function']}{_named(config)}")
+    if "cls_symbol" in config or "method_name" in config:
+        method = f"{config.get('cls_symbol')}.{config.get('method_name')}"
+        if not CLASS_METHODS.fullmatch(method):
+            yield Finding("code", f"the call tf.{method}{_named(config)}")
+    if "attr_name" in config and config["attr_name"] not in ATTRIBUTES:
+        yield Finding("code", f"the attribute {config['attr_name']}{_named(config)}")
+    if not config.keys() & {"node_def", "function", "cls_symbol", "attr_name"}:
+        yield Finding("code", f"the {title}, which says no call")
 
 
 def _vocabulary(name: str, config: Any) -> Iterator[Finding]:

@@ -1,0 +1,116 @@
+"""The graphs and functions in a SavedModel's file, and how they call each other. In the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What the main graph is called among the functions.
+MAIN = ""
+# Operators that hand a text on as it is; and those whose value comes from outside of the graph.
+PASSING = frozenset({"Identity", "ReadVariableOp"})
+OUTER = frozenset({"Placeholder", "VarHandleOp"})
+
+Place = tuple[str, str]
+
+
+def called(node: Any) -> Iterator[str]:
+    """The functions that a node's attributes name."""
+    for value in node.attr.values():
+        if value.HasField("func"):
+            yield value.func.name
+        for one in value.list.func:
+            yield one.name
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The nodes of a graph and of its functions, by body and name.
+
+    ``fetched`` are the tensors that signatures and initialisers ask of the main graph.
+    """
+
+    all_nodes: tuple[tuple[str, Any], ...]
+    functions: Mapping[str, Any]
+    by_name: Mapping[Place, Any]
+    calls: Mapping[str, list[Place]]
+    fetched: tuple[str, ...]
+
+    @classmethod
+    def of(cls, graph: Any) -> Bodies:
+        """Those of one MetaGraphDef."""
+        functions = {f.signature.name: f for f in graph.graph_def.library.function}
+        nodes = [(MAIN, node) for node in graph.graph_def.node]
+        for function in graph.graph_def.library.function:
+            nodes += [(function.signature.name, node) for node in function.node_def]
+        by_name = {(body, node.name): node for body, node in nodes}
+        calls: dict[str, list[Place]] = {}
+        for place, node in by_name.items():
+            for name in {node.op, *called(node)} & functions.keys():
+                calls.setdefault(name, []).append(place)
+        fetched = [t.name for s in graph.signature_def.values() for t in s.outputs.values()]
+        for collection in graph.collection_def.values():
+            fetched += list(collection.node_list.value)
+        return cls(tuple(nodes), functions, by_name, calls, tuple(fetched))
+
+    def nodes(self) -> Iterator[tuple[str, Any]]:
+        """All nodes, with the name of the body that each stands in."""
+        yield from self.all_nodes
+
+    def node(self, body: str, name: str) -> Any | None:
+        """One node; None where there is none of this name."""
+        return self.by_name.get((body, name))
+
+    def callers(self, function: str) -> list[Place]:
+        """The nodes that call a function."""
+        return self.calls.get(function, [])
+
+    def upstream(self, tensors: Iterable[str], body: str = MAIN) -> set[str]:
+        """The nodes of a body that tensors are computed from, their own included."""
+        waiting, seen = list(tensors), set()
+        while waiting:
+            name = waiting.pop().lstrip("^").partition(":")[0]
+            if name not in seen and (body, name) in self.by_name:
+                seen.add(name)
+                waiting += self.by_name[body, name].input
+        return seen
+
+    def texts(self, body: str, tensor: str) -> list[bytes]:
+        """The constant texts that a tensor is computed from within its body."""
+        found = []
+        for name in self.upstream([tensor], body):
+            node = self.by_name[body, name]
+            if node.op == "Const":
+                found += list(node.attr["value"].tensor.string_val)
+                found.append(node.attr["value"].tensor.tensor_content)
+        return found
+
+    def is_given(self, body: str, tensor: str, assets: frozenset[str]) -> bool:
+        """Whether a text is an asset, or what the loader hands over: none that the graph made."""
+        waiting: list[Place] = [(body, tensor)]
+        seen: set[Place] = set()
+        while waiting:
+            place = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            inside, name = place[0], place[1].partition(":")[0]
+            node = self.node(inside, name)
+            if node is None:
+                waiting += self._handed_over(inside, name)
+            elif node.op in PASSING:
+                waiting.append((inside, node.input[0]))
+            elif node.op not in OUTER and not (inside == MAIN and f"{name}:0" in assets):
+                return False
+        return True
+
+    def _handed_over(self, function: str, name: str) -> Iterator[Place]:
+        """Where a function's argument comes from, at each call."""
+        found = self.functions.get(function)
+        names = [one.name for one in found.signature.input_arg] if found is not None else []
+        if name in names:
+            for caller, node in self.callers(function):
+                inputs = self.by_name[caller, node].input
+                if names.index(name) < len(inputs):
+                    yield caller, inputs[names.index(name)]
