@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 class T:
     """A tensor: with ``data`` a constant, -1 in ``free`` where a dimension is.
 
-    ``buffer`` names a constant whose buffer it shares.
+    ``buffer`` names a constant whose buffer it shares; ``ranked`` is written where it is given.
     """
 
     name: str
@@ -28,6 +28,7 @@ class T:
     free: Sequence[int] = ()
     variable: bool = False
     buffer: str = ""
+    ranked: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def _tensor(tensor: T, buffer: int) -> Any:
     row.name, row.type = tensor.name, getattr(schema.TensorType, tensor.dtype)
     row.shape, row.buffer = np.array(tensor.shape, np.int32), buffer
     row.isVariable = tensor.variable
+    row.hasRank = bool(tensor.ranked)
     if tensor.free:
         row.shapeSignature = np.array(tensor.free, np.int32)
     if tensor.scale:

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from edgekit.errors import ModelError
 from edgekit.types import Operator
 
-FLOATS = frozenset({"FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16"})
+FLOATS = frozenset({
+    "FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16", "COMPLEX64", "COMPLEX128",
+})  # fmt: skip
 # Constants of no interest for a file's precision: shapes, axes, paddings.
 SMALL = 32
 # Operators that keep a state where no tensor is a variable. Source: resource variables in
@@ -55,7 +57,8 @@ class Tensor:
     """A tensor of a graph: its name, dtype (schema name) and shape.
 
     ``signature_shape`` has -1 where a dimension is free, and is empty where the file gives none.
-    ``bytes`` are those of its constant content in ``buffer``, 0 where it is computed.
+    ``bytes`` are those of its constant content in ``buffer``, 0 where it is computed. Without
+    ``ranked`` the number of its dimensions is free, and its shape is empty.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Tensor:
     variable: bool = False
     sparse: bool = False
     quantization: Quantization | None = None
+    ranked: bool = True
 
     @property
     def scale(self) -> float:

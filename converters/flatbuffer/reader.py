@@ -6,6 +6,7 @@ import functools
 import re
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def _file(content: Content) -> TFLiteFile:
     model = content.root()
     spans = tuple(_buffer(table) for table in model.tables(4))
     codes = [operator_code(table) for table in model.tables(1)]
-    graphs = tuple(_graph(table, codes, spans) for table in model.tables(2))
+    graphs = _ranked(tuple(_graph(table, codes, spans) for table in model.tables(2)))
     if not graphs:
         raise Damaged("it holds no graph")
     signatures = tuple(_signature(table, graphs) for table in model.tables(7))
@@ -116,6 +117,25 @@ def _tensor(table: Table, index: int, spans: tuple[Span, ...]) -> Tensor:
         variable=bool(table.scalar(5, "<B")),
         sparse=table.table(6) is not None,
         quantization=_quantization(table.table(4)),
+        ranked=bool(table.scalar(8, "<B")),
+    )
+
+
+def _ranked(graphs: tuple[Graph, ...]) -> tuple[Graph, ...]:
+    """The graphs, a shape that is not given as a scalar's where the file never says otherwise.
+
+    Older converters do not write whether a tensor has a rank.
+    """
+    said = any(tensor.ranked for graph in graphs for tensor in graph.tensors)
+    return tuple(
+        replace(
+            graph,
+            tensors=tuple(
+                replace(t, ranked=not said or t.ranked or bool(t.shape) or t.bytes > 0)
+                for t in graph.tensors
+            ),
+        )
+        for graph in graphs
     )
 
 

@@ -16,6 +16,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     contents.overlapping,
     contents.bad_numbers,
     scales.invalid_scales,
+    scales.misplaced_scales,
     scales.zero_points,
     scales.asymmetric,
     scales.bias_scales,

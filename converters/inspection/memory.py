@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
+from edgekit.converters.inspection.resources import resources
 from edgekit.converters.inspection.shapes import bodies, node_name, short, size
 from edgekit.types import Measurement
 
@@ -49,10 +50,11 @@ Span = tuple[Tensor, int, int]
 def plan(file: TFLiteFile, index: int) -> Memory:
     """The plan of one graph; a free batch counts as one item."""
     graph = file.graphs[index]
-    state = sum(size(t) or 0 for t in graph.tensors if t.variable)
+    resident = sum(resources(file).values())
+    state = resident + sum(size(t) or 0 for t in graph.tensors if t.variable)
     unpacked = sum(size(graph.tensors[i]) or 0 for i in _unpacked(graph))
     try:
-        levels = _levels(file, index, {}, 0)
+        levels = [resident + level for level in _levels(file, index, {}, 0)]
     except _Unknown as unknown:
         peak = Measurement.unavailable(UNIT, str(unknown))
         return Memory(peak, None, "", (), state, unpacked)

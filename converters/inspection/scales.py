@@ -55,6 +55,41 @@ def invalid_scales(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def misplaced_scales(facts: Facts) -> Iterator[Finding]:
+    """Scales along a dimension that is not there, or of another number than its slices.
+
+    Source: LiteRT, ``tflite/core/interpreter_builder.cc``, ParseQuantization.
+    """
+    places = [
+        f"{short(t.name)} {list(t.shape)} ({what})"
+        for t in _quantized(facts)
+        if (what := _misplaced(t))
+    ]
+    if places:
+        yield Finding(
+            "EK-INSPECT-029", "error",
+            f"{counted(places, 'tensor has', 'tensors have')} scales along a dimension that it does"
+            " not have, or of another number",
+            tuple(places),
+            "LiteRT and tflite-runtime refuse the file: invalid quantization parameters; TFLM looks"
+            " at some of them only, and may run it",
+            "convert again with a current converter, or set quantized_dimension in the file",
+        )  # fmt: skip
+
+
+def _misplaced(tensor: Tensor) -> str:
+    """What is wrong with where a tensor's scales lie; empty where nothing is."""
+    found = tensor.quantization
+    if found is None or found.block_size or not tensor.shape:
+        return ""
+    count = len(found.scales)
+    if not 0 <= found.axis < len(tensor.shape):
+        return f"dimension {found.axis}"
+    if count != 1 and count != tensor.shape[found.axis]:
+        return f"{count:,} scales along dimension {found.axis}"
+    return ""
+
+
 def odd_scales(facts: Facts) -> Iterator[Finding]:
     places = [
         f"{short(t.name)} (scale {odd:g})"

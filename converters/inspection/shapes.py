@@ -32,7 +32,9 @@ def elements(shape: Sequence[int]) -> int | None:
 def size(tensor: Tensor) -> int | None:
     """The bytes a tensor takes in memory, a free batch as 1; None where they are not known."""
     count = elements(tensor.shape)
-    if count is None or tensor.dtype not in BITS or inner_free(tensor):
+    if tensor.dtype == "RESOURCE":
+        return 0
+    if count is None or tensor.dtype not in BITS or inner_free(tensor) or not tensor.ranked:
         return None
     return (count * BITS[tensor.dtype] + 7) // 8
 
@@ -43,8 +45,8 @@ def batch_free(tensor: Tensor) -> bool:
 
 
 def inner_free(tensor: Tensor) -> bool:
-    """Whether a dimension other than the first is free."""
-    return any(_free(tensor)[1:])
+    """Whether a dimension other than the first is free, or their number."""
+    return any(_free(tensor)[1:]) or not tensor.ranked
 
 
 def _free(tensor: Tensor) -> list[bool]:
@@ -52,7 +54,9 @@ def _free(tensor: Tensor) -> list[bool]:
 
 
 def shown(tensor: Tensor) -> str:
-    """A shape as text, ``?`` where it is free."""
+    """A shape as text, ``?`` where it is free, ``[...]`` where its rank is."""
+    if not tensor.ranked:
+        return "[...]"
     whole = tensor.signature_shape or tensor.shape
     return f"[{', '.join('?' if size < 0 else str(size) for size in whole)}]"
 

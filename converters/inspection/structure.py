@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekit.converters.custom_operators import FLEX, carriers
-from edgekit.converters.flatbuffer import FLOATS, Graph, Node, TFLiteFile
+from edgekit.converters.flatbuffer import FLOATS, Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.resources import resources
 from edgekit.converters.inspection.shapes import batch_free, inner_free, node_name, short, shown
 
 # Custom operators that a vendor's compiler puts in place of a whole graph.
@@ -194,7 +195,7 @@ def _is_flex(node: Node) -> bool:
 
 def stateful(facts: Facts) -> Iterator[Finding]:
     places = [short(t.name) for graph in facts.file.graphs for t in graph.tensors if t.variable]
-    places += [node_name(g, n) for g, n, _ in facts.nodes() if n.operator == "VAR_HANDLE"]
+    places += [short(name) for name in resources(facts.file)]
     if places:
         yield Finding(
             "EK-INSPECT-009", "warning",
@@ -252,9 +253,10 @@ def unwritten(facts: Facts) -> Iterator[Finding]:
     for graph in facts.file.graphs:
         written = {-1, *graph.inputs}
         for node in graph.nodes:
-            for i in node.inputs:
+            # A compiled program reads no content in its scratch memory.
+            for i in () if node.operator in COMPILED else node.inputs:
                 tensor = graph.tensors[i]
-                if i not in written and not (tensor.bytes or tensor.variable):
+                if i not in written and not (tensor.bytes or tensor.variable or _is_empty(tensor)):
                     places.append(f"{short(tensor.name)} (read by {short(node.operator)})")
                     written.add(i)
             written.update(node.outputs)
@@ -267,6 +269,11 @@ def unwritten(facts: Facts) -> Iterator[Finding]:
             " crash, or compute with what lies there",
             "convert again, or fetch the file again",
         )  # fmt: skip
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Whether a constant has no elements, as the shape of a scalar has none."""
+    return tensor.ranked and 0 in tensor.shape and not any(s < 0 for s in tensor.signature_shape)
 
 
 def overwritten(facts: Facts) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.micro.operations import macs, nodes
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
@@ -26,6 +27,36 @@ SECONDS = 600.0
 LOG = "edge_tpu.log"
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 NOT_ESTIMATED = "the Edge TPU compiler estimates no cycles and no latency"
+
+
+def refusal(file: TFLiteFile) -> tuple[str, str] | None:
+    """Why the compiler maps nothing of a file, as far as its documentation tells; and the fix.
+
+    Source: "TensorFlow models on the Edge TPU", model requirements.
+    """
+    free = [t.name for t in (*file.inputs, *file.outputs) if -1 in (*t.shape, *t.signature_shape)]
+    if free:
+        reason = f"the Edge TPU takes no free sizes, and {free[0]!r} has one"
+        return reason, "convert with every size fixed, and a batch of 1"
+    rows = [
+        (node.operator, graph.tensors[i])
+        for graph, node in nodes(file)
+        if node.operator not in ("QUANTIZE", "DEQUANTIZE")
+        for i in node.outputs
+        if i >= 0
+    ]
+    wide = [(name, t) for name, t in rows if t.dtype == "INT16"]
+    if wide and not any(t.dtype in ("INT8", "UINT8") for _, t in rows):
+        reason = f"the Edge TPU takes 8-bit tensors, and {wide[0][0]} computes in int16"
+        return reason, "convert with --precision int8"
+    deep = [t for _, t in rows if len(t.shape) > 3 and any(size > 1 for size in t.shape[:-3])]
+    if deep and deep[0] is rows[0][1]:
+        reason = (
+            "of more than three dimensions the Edge TPU takes those whose outer ones are 1, and"
+            f" {deep[0].name.split(';')[0]!r} is {list(deep[0].shape)}"
+        )
+        return reason, "convert with a batch of 1"
+    return None
 
 
 def version() -> str:

@@ -73,12 +73,12 @@ def methods(file: TFLiteFile) -> tuple[str, ...]:
     Raises :class:`ConversionError` for an operator that TFLM does not have, with its tensor.
     """
     found: set[str] = set()
-    lacking = []
+    lacking: dict[str, list[str]] = {}
     for graph, node in nodes(file):
         known = table().custom if node.custom else table().builtin
         method = known.get(node.operator)
         if method is None:
-            lacking.append(place(graph, node))
+            lacking.setdefault(node.operator, []).append(place(graph, node))
         else:
             found.add(method)
     if lacking:
@@ -86,9 +86,14 @@ def methods(file: TFLiteFile) -> tuple[str, ...]:
             "rebuild the layers behind it of other operators, or write the kernel and add it with"
             f" AddCustom; known are those of {table().source}, {table().date}"
         )
-        message = f"TFLM does not have {', '.join(lacking)}"
+        named = (f"{rows[0]}{_more(len(rows) - 1)}" for rows in lacking.values())
+        message = f"TFLM does not have {', '.join(named)}"
         raise ConversionError("EK-CONVERT-104", message, hint)
     return tuple(sorted(found))
+
+
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count else ""
 
 
 def check(file: TFLiteFile) -> None:
@@ -108,8 +113,8 @@ def check(file: TFLiteFile) -> None:
         if node.operator == "DEQUANTIZE" and _is_per_channel(graph.tensors[node.inputs[0]])
     ]
     if channels:
-        # It runs, and takes the first channel's scale for all.
-        message = f"TFLM's DEQUANTIZE knows one scale a tensor, not one a channel: {channels[0]}"
+        # It runs, and answers wrongly.
+        message = f"TFLM's DEQUANTIZE takes the first channel's scale for all: {channels[0]}"
         raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
     half = [
         graph.tensors[i].name

@@ -163,6 +163,7 @@ PLANTED = {
                                                      b={"scale": [5e-5, 0.01, 0.1]})),
     "EK-INSPECT-027": ("error", "FULLY_CONNECTED (h)", changed(b={"scale": [0.1]})),
     "EK-INSPECT-028": ("warning", "x", changed(x={"scale": []})),
+    "EK-INSPECT-029": ("error", "b [3] (dimension 3)", changed(b={"axis": 3})),
     "EK-INSPECT-030": ("warning", "big (8,192 B)", island(T("big", [32, 64], data=BIG))),
     "EK-INSPECT-031": ("error", "w", constant(np.full((3, 4), np.nan, "float32"))),
     "EK-INSPECT-032": ("error", "w [3, 4] FLOAT32: 8 B", constant(np.zeros(2, "float32"))),
@@ -237,3 +238,70 @@ def test_explicit_dequantize_allows_asymmetric_weights() -> None:
         chain(tensors, N("DEQUANTIZE", ["w"], ["f"], 2), N("FULLY_CONNECTED", ["x", "f"], ["y"]))
     )
     assert "EK-INSPECT-023" not in told
+
+
+def test_scalar_shape_operand_is_no_missing_constant() -> None:
+    shape = T("shape", [0], "INT32", np.zeros(0, "int32"))
+    content = chain([T("x", [1]), shape, T("y", [])], N("RESHAPE", ["x", "shape"], ["y"]))
+    assert found(content) == {}
+
+
+def test_scratch_memory_of_a_compiled_program_is_no_missing_constant() -> None:
+    stream = T("stream", [4], "UINT8", np.frombuffer(b"COP1", "uint8"))
+    content = chain(
+        [T("x", [1, 4], "INT8", scale=[0.5]), stream, T("scratch", [64], "UINT8"),
+         T("y", [1, 4], "INT8", scale=[0.5])],
+        N("ethos-u", ["stream", "scratch", "x"], ["y"]),
+    )  # fmt: skip
+    assert set(found(content)) == {"EK-INSPECT-007"}
+
+
+def test_complex_numbers_are_float() -> None:
+    tensors = [T("x", [1, 8]), T("n", [1], "INT32", np.array([8], "int32")),
+               T("c", [1, 5], "COMPLEX64"), T("r", [1, 5], "COMPLEX64"),
+               T("y", [1, 5])]  # fmt: skip
+    told = explained(chain(
+        tensors, N("RFFT2D", ["x", "n"], ["c"]), N("RESHAPE", ["c"], ["r"]), N("REAL", ["r"], ["y"])
+    ))  # fmt: skip
+    assert {layer.precision.kind for layer in told.layers} == {"float"}
+    assert "EK-INSPECT-001" not in {one.code for one in told.findings}
+
+
+def variables() -> bytes:
+    """One resource variable of 12 bytes, with a handle in each of two graphs."""
+    named = {"kind": "VarHandleOptions", "sharedName": "state"}
+    value = T("v", [1, 3], ranked=True)
+    main = G(
+        [T("x", [1, 3]), T("h", [], "RESOURCE", ranked=False), value, T("y", [1, 3])],
+        [N("CALL_ONCE", [], [], options={"kind": "CallOnceOptions", "initSubgraphIndex": 1}),
+         N("VAR_HANDLE", [], ["h"], options=named), N("READ_VARIABLE", ["h"], ["v"]),
+         N("ADD", ["x", "v"], ["y"]), N("ASSIGN_VARIABLE", ["h", "y"], [])],
+        ["x"], ["y"],
+    )  # fmt: skip
+    first = T("z", [1, 3], data=np.zeros((1, 3), "f4"))
+    nodes = [N("VAR_HANDLE", [], ["h"], options=named), N("ASSIGN_VARIABLE", ["h", "z"], [])]
+    return build(main, G([T("h", [], "RESOURCE"), first], nodes, signature=None))
+
+
+def test_resource_variable_is_counted_once_and_in_memory() -> None:
+    told = explained(variables())
+    (finding,) = [one for one in told.findings if one.code == "EK-INSPECT-009"]
+    assert finding.places == ("state",)
+    memory = told.entries[0].memory
+    # x, v and y of 12 bytes each at ADD, and the variable.
+    assert (memory.state, memory.peak.value) == (12, 48)
+
+
+def test_unknown_rank_is_no_scalar() -> None:
+    tensors = [T("x", [1, 4], ranked=True), T("y", [], ranked=False), T("s", [], ranked=True)]
+    told = explained(build(G(tensors, [N("RELU", ["x"], ["y"]), N("SUM", ["x"], ["s"])],
+                             ["x"], ["y", "s"])))  # fmt: skip
+    assert [edge.shape for edge in told.entries[0].outputs] == ["[...]", "[]"]
+    peak = told.entries[0].memory.peak
+    assert peak.value is None
+    assert "'y' is only known once the model runs" in str(peak.reason)
+
+
+def test_file_that_never_says_its_ranks_has_scalars() -> None:
+    told = explained(chain([T("x", [4]), T("y", [])], N("SUM", ["x"], ["y"])))
+    assert told.entries[0].outputs[0].shape == "[]"

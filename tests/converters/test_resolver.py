@@ -99,7 +99,7 @@ def test_check_refuses_to_dequantize_by_channel(tmp_path: Path, channels: int) -
     if channels == 1:
         resolver.check(file)
         return
-    with pytest.raises(ConversionError, match=r"EK-CONVERT-108.*one a channel: w"):
+    with pytest.raises(ConversionError, match=r"EK-CONVERT-108.*first channel's scale for all: w"):
         resolver.check(file)
 
 

@@ -15,11 +15,20 @@ from edgekit.targets import catalog
 @click.command("targets")
 @click.argument("action", type=click.Choice(["list", "show", "fit"]), default="list")
 @click.argument("target", required=False)
+@click.option("--no-run", is_flag=True, help="fit: judge by the tables alone, and run nothing.")
 @common
-def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet: bool) -> int:
-    """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite."""
+def command(
+    action: str, target: str | None, no_run: bool, as_json: bool, verbose: bool, quiet: bool
+) -> int:
+    """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite.
+
+    To fit, the file is loaded and run once on zeros by every runtime that is installed here, and
+    compiled for the NPUs whose compiler is.
+    """
     if action == "fit":
-        return _fit(target, as_json, quiet)
+        return _fit(target, no_run, as_json, quiet)
+    if no_run:
+        raise click.UsageError(f"--no-run goes with fit, and {action} runs nothing")
     if action == "show" and target is None:
         raise click.UsageError("show needs a target: edgekit targets show ID")
     chosen = [target] if target else list(catalog.names())
@@ -57,7 +66,7 @@ def command(action: str, target: str | None, as_json: bool, verbose: bool, quiet
     return 0
 
 
-def _fit(model: str | None, as_json: bool, quiet: bool) -> int:
+def _fit(model: str | None, no_run: bool, as_json: bool, quiet: bool) -> int:
     """Say which targets a ``.tflite`` file fits."""
     if model is None:
         raise click.UsageError("fit needs a model: edgekit targets fit MODEL.tflite")
@@ -66,9 +75,12 @@ def _fit(model: str | None, as_json: bool, quiet: bool) -> int:
     from edgekit.cli.inspect import say
     from edgekit.report import inspected
 
-    rows = inspection.fits(inspection.inspect(model))
+    found = inspection.inspect(model)
+    targets = map(catalog.load, catalog.names())
+    trials = inspection.NOTHING if no_run else inspection.try_everywhere(found.path, targets)
+    rows = inspection.fits(found, trials)
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
     elif not quiet:
-        say(console(False), inspected.target_lines(rows))
+        say(console(False), inspected.target_lines(rows, is_tried=not no_run))
     return 0

@@ -31,6 +31,11 @@ LABEL = 17
 
 
 Line = tuple[str, str]
+TRIED = (
+    "measured: loaded and run once on zeros by that runtime on such a machine; estimated: run on"
+    " this machine in place of the target's, compiled for its NPU, or judged by tables"
+)
+NOT_TRIED = "judged by tables, nothing was run: edgekit targets fit FILE tries it"
 
 
 def macs(found: Measurement) -> str:
@@ -196,14 +201,17 @@ def _wrapped_label(label: str, text: str) -> Iterator[Line]:
         yield _labelled("" if at else label, line), ""
 
 
-def target_lines(rows: Sequence[TargetFit]) -> Iterator[Line]:
-    """Which targets of the catalog the file fits; runtimes that do not, why, and the fix."""
+def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[Line]:
+    """Which targets of the catalog the file fits and how that is known; runtimes that do not, why,
+    and the fix."""
     width = max((len(row.target) for row in rows), default=0)
     for row in rows:
         runtimes = ", ".join(f"{one.runtime} {one.version}" for one in row.runtimes if one.fits)
         style = {"fits": "green", "does not fit": "red"}.get(row.verdict, "yellow")
         on = f" on {runtimes}" if runtimes else ""
-        yield f"{row.target:<{width}}  {row.verdict}{on}", style
+        known = "" if row.verdict == "not known" else f" ({row.how})"
+        yield f"{row.target:<{width}}  {row.verdict}{on}{known}", style
+    yield from wrapped(TRIED if is_tried else NOT_TRIED, "  ", "dim")
     told: dict[tuple[str, str], None] = {}
     for one in (one for row in rows for one in row.runtimes if not one.fits):
         told[one.reason, one.fix] = None

@@ -50,7 +50,7 @@ def is_mobilenet(found: Inspection) -> bool:
 
 def is_edge_tpu(found: Inspection) -> bool:
     (only,) = (one for one in found.findings if one.code == "EK-INSPECT-007")
-    return "Coral Edge TPU" in only.message and verdicts(found) == {"not known"}
+    return "Coral Edge TPU" in only.message and verdicts(found) == {"does not fit"}
 
 
 def is_lstm(found: Inspection) -> bool:

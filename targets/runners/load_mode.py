@@ -1,0 +1,85 @@
+"""Mode ``load``: whether a runtime takes a model: loads it, allocates, and runs it once on zeros.
+
+A request has the ``models``, and needs no inputs. A model's result has ``allocated``, ``ran``, and
+``problem``: what the runtime said where it did not. It is the file's main graph that is run. Sizes
+that are free, besides the batch, are taken as ``FREE``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import numpy as np
+import python_runner
+
+FREE = 64
+
+
+def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
+    """Try every model of a request."""
+    runtime = request["runtime"]
+    # Says what is missing, where the runtime is.
+    python_runner.RUNTIMES[runtime][0]()
+    if runtime not in OPENERS:
+        raise ValueError("%s cannot be asked whether it loads a file" % runtime)
+    for entry in request["models"]:
+        told = {"allocated": False, "ran": False, "problem": ""}
+        result["models"][entry["id"]] = told
+        try:
+            invoke = OPENERS[runtime](entry["path"])
+            told["allocated"] = True
+            invoke()
+            told["ran"] = True
+        except Exception as error:
+            told["problem"] = python_runner.describe(error)
+
+
+def _tflite(module: Any, path: str) -> Any:
+    interpreter = module.Interpreter(model_path=path, num_threads=1)
+    for found in interpreter.get_input_details():
+        sizes = [int(size) for size in found["shape_signature"]]
+        if any(size < 0 for size in sizes[1:]):
+            batch, rest = abs(sizes[0]), [FREE if size < 0 else size for size in sizes[1:]]
+            interpreter.resize_tensor_input(found["index"], [batch, *rest])
+    interpreter.allocate_tensors()
+
+    def invoke() -> None:
+        for found in interpreter.get_input_details():
+            # Strings are empty as they are.
+            if np.issubdtype(found["dtype"], np.number) or found["dtype"] is np.bool_:
+                interpreter.set_tensor(found["index"], np.zeros(found["shape"], found["dtype"]))
+        interpreter.invoke()
+
+    return invoke
+
+
+def _litert(path: str) -> Any:
+    from ai_edge_litert import interpreter
+
+    return _tflite(interpreter, path)
+
+
+def _tflite_runtime(path: str) -> Any:
+    from tflite_runtime import interpreter
+
+    return _tflite(interpreter, path)
+
+
+def _tflm(path: str) -> Any:
+    import tflm_runner
+
+    make = tflm_runner.interpreter_of()
+    content = tflm_runner.read(Path(path))
+    opened = make(content, tflm_runner.enough(make, content))
+
+    def invoke() -> None:
+        # Its memory is zeroed already.
+        tried = tflm_runner.attempt(opened.invoke)
+        if not tried.passed:
+            raise ValueError(tflm_runner.explain(tried, content, tflm_runner.START))
+
+    return invoke
+
+
+OPENERS = {"litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm}

@@ -1,0 +1,216 @@
+"""Which targets a ``.tflite`` file fits: by tables, and by what was tried of it here."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edgekit.converters import runtime_version
+from edgekit.converters.inspection import Inspection
+from edgekit.converters.inspection.structure import COMPILED
+from edgekit.converters.inspection.summary import jsonable
+from edgekit.converters.micro import compiled, edge_tpu, resolver
+from edgekit.converters.micro.vela import ETHOS_U
+from edgekit.errors import ConversionError
+from edgekit.inspection.trial import FREE, NOTHING, Trial, Trials
+from edgekit.targets import catalog
+from edgekit.types import Json
+
+# Flex, and strings: TFLM has neither. Free sizes it takes as they are stated, which is as 1.
+NOT_BARE = frozenset({"EK-INSPECT-006", "EK-INSPECT-010"})
+FREE_SIZES = "EK-INSPECT-005"
+# Quantization that LiteRT and tflite-runtime check as they open a file, and TFLM does not.
+MISPLACED = "EK-INSPECT-029"
+Verdict = Literal["fits", "fits in part", "does not fit", "not known"]
+How = Literal["measured", "estimated", "unavailable"]
+ORDER: tuple[How, ...] = ("measured", "estimated", "unavailable")
+
+
+@dataclass(frozen=True)
+class RuntimeFit:
+    """Whether a runtime of a target runs a file: yes, no, or unknown (None).
+
+    It is *measured* where it was tried in that version on such a machine, *estimated* where it was
+    tried on another machine, compiled, or judged by tables, and *unavailable* where neither tells.
+    """
+
+    runtime: str
+    version: str
+    fits: bool | None
+    reason: str
+    fix: str
+    how: How = "estimated"
+
+
+@dataclass(frozen=True)
+class TargetFit:
+    """Whether a target of the catalog runs a file, on each runtime that it may meet.
+
+    ``how`` is that of the runtime of which least is known.
+    """
+
+    target: str
+    title: str
+    verdict: Verdict
+    runtimes: tuple[RuntimeFit, ...]
+    how: How = "estimated"
+
+
+def fits(found: Inspection, trials: Trials = NOTHING) -> tuple[TargetFit, ...]:
+    """Every target of the catalog, and whether it runs the file.
+
+    By operator versions and the like, and by the trials where there are any: what a runtime
+    refused does not fit, whatever the tables say. A file with errors is not known to run anywhere.
+    """
+    return tuple(_target(found, catalog.load(name), trials) for name in catalog.names())
+
+
+def _target(found: Inspection, target: catalog.Target, trials: Trials) -> TargetFit:
+    program = compiled.compiled_for(found.file)
+    if program is not None:
+        rows = tuple(_compiled(found, one, target, program) for one in target.runtimes)
+    elif target.npu is not None:
+        rows = tuple(_for_npu(found, one, target, trials) for one in target.runtimes)
+    else:
+        rows = tuple(_runtime(found, one, target, trials) for one in target.runtimes)
+    answers = {row.fits for row in rows}
+    verdict: Verdict = "fits in part"
+    if answers == {True}:
+        verdict = "fits"
+    elif answers == {False}:
+        verdict = "does not fit"
+    elif True not in answers:
+        verdict = "not known"
+    how = max((row.how for row in rows), key=ORDER.index)
+    return TargetFit(target.id, target.title, verdict, rows, how)
+
+
+def _compiled(
+    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, program: str
+) -> RuntimeFit:
+    """A compiled file fits what it was compiled for, and nothing else."""
+    row = RuntimeFit(runtime.name, runtime.version, False, "", "")
+    what, why, fix = COMPILED[edge_tpu.EDGE_TPU if program == edge_tpu.ACCELERATOR else ETHOS_U]
+    if program == ETHOS_U and target.npu is not None and target.npu.accelerator.startswith(ETHOS_U):
+        reason = f"it holds {what}, which does not say for which"
+        return replace(row, fits=None, reason=reason, fix=fix, how="unavailable")
+    if target.npu is None or target.npu.accelerator != program:
+        named = what if program in (ETHOS_U, edge_tpu.ACCELERATOR) else f"{what} ({program})"
+        return replace(row, reason=f"it holds {named}: {why}", fix=fix)
+    try:
+        if runtime.name == "tflm":
+            resolver.check(found.file)
+    except ConversionError as error:
+        return replace(row, reason=error.message, fix=error.hint)
+    rest = runtime_version.fits(replace(found.runtime, custom=()), runtime.name, runtime.version)
+    if rest.fits is False:
+        return replace(row, reason=rest.reason, fix=rest.fix)
+    return replace(row, fits=True, reason=f"it was compiled for {program}")
+
+
+def _for_npu(
+    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: Trials
+) -> RuntimeFit:
+    """A file that is still to be compiled: by the compiler where it was asked, else by rules."""
+    npu = target.npu
+    assert npu is not None  # noqa: S101
+    row = RuntimeFit(runtime.name, runtime.version, False, "", "")
+    kinds = {layer.precision.kind for layer in found.layers}
+    if kinds & {"float", "dynamic"} and "integer" not in kinds:
+        reason = "the NPU computes in integers only, and no operator here does"
+        return replace(row, reason=reason, fix="convert with --precision int8")
+    if npu.accelerator == edge_tpu.ACCELERATOR:
+        refusal = edge_tpu.refusal(found.file)
+        if refusal:
+            return replace(row, reason=refusal[0], fix=refusal[1])
+        # What is not mapped runs in the runtime, as the whole file does before it is compiled.
+        return _runtime(found, runtime, target, trials)
+    if trials.accelerators.get(npu.accelerator, Trial("unavailable", "")).outcome == "unavailable":
+        told = trials.accelerators.get(npu.accelerator)
+        reason = told.reason if told else "what the NPU takes, only its compiler says"
+        fix = "edgekit targets fit compiles it, where edgekit[micro] is installed"
+        return replace(row, fits=None, reason=reason, fix=fix, how="unavailable")
+    told = trials.accelerators[npu.accelerator]
+    compiler = f"{npu.compiler} {told.version}"
+    if told.outcome == "refused":
+        reason = told.reason.replace(npu.accelerator, "the NPU")
+        return replace(row, reason=reason, fix=told.fix)
+    return replace(row, fits=True, reason=f"{compiler} compiles it: {told.reason}")
+
+
+def _runtime(
+    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: Trials
+) -> RuntimeFit:
+    row = _by_tables(found, runtime)
+    tried = trials.runtimes.get(runtime.name)
+    if tried is None or tried.outcome == "unavailable" or tried.version != runtime.version:
+        return row
+    here = (target.system, target.machine) == (platform.system(), platform.machine())
+    row = replace(row, how="measured" if here else "estimated")
+    name = f"{runtime.name} {runtime.version}"
+    free = row.fits and any(one.code == FREE_SIZES for one in found.findings)
+    if free and tried.outcome != "ran":
+        reason = f"{name} does not take its free sizes as {FREE}: {tried.reason}"
+        return replace(row, fits=None, reason=reason, fix="try it on real items: edgekit evaluate")
+    if tried.outcome == "refused":
+        reason = row.reason if row.fits is False else f"{name} refuses it: {tried.reason}"
+        return replace(row, fits=False, reason=reason, fix=row.fix if row.fits is False else "")
+    if tried.outcome == "loaded":
+        reason = f"{name} loads it, and an inference on zeros ended: {tried.reason}"
+        fix = "try it on real items: edgekit evaluate, or edgekit bench"
+        return replace(row, fits=None, reason=reason, fix=fix)
+    return _ran(found, row, name)
+
+
+def _ran(found: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
+    """A file that a runtime ran once: whether its answers are to be believed is another matter."""
+    if row.runtime == "tflm" and row.fits is False:
+        return replace(row, reason=f"{name} runs it, but wrongly: {row.reason}")
+    if row.fits is False:
+        reason = f"{name} runs it, but what it answers is in doubt: {row.reason}"
+        return replace(row, fits=None, reason=reason)
+    errors = _errors(found)
+    if errors:
+        reason = f"{name} runs it, but the file has errors: {', '.join(errors)}"
+        return replace(row, fits=None, reason=reason, fix="mend the file first")
+    if row.runtime == "tflm" and any(one.code == FREE_SIZES for one in found.findings):
+        return row
+    return replace(row, fits=True, reason=f"{name} loaded it, and ran it once on zeros", fix="")
+
+
+def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
+    row = RuntimeFit(runtime.name, runtime.version, False, "", "")
+    codes = {one.code: one for one in found.findings}
+    if runtime.name == "tflm":
+        bare = next((codes[code] for code in sorted(NOT_BARE & codes.keys())), None)
+        if bare is not None:
+            reason = f"microcontrollers do not take this: {bare.message}"
+            return replace(row, reason=reason, fix=bare.fix)
+        try:
+            resolver.check(found.file)
+        except ConversionError as error:
+            return replace(row, reason=error.message, fix=error.hint)
+        if FREE_SIZES in codes:
+            reason = f"TFLM takes free sizes as the file states them: {codes[FREE_SIZES].message}"
+            return replace(row, fits=None, reason=reason, fix=codes[FREE_SIZES].fix)
+        reason = f"{runtime.name} has no operator versions to compare: it has to be tried"
+        return replace(row, fits=None, reason=reason, how="unavailable")
+    if MISPLACED in codes:
+        one = codes[MISPLACED]
+        return replace(row, reason=f"{runtime.name} refuses it: {one.message}", fix=one.fix)
+    fit = runtime_version.fits(found.runtime, runtime.name, runtime.version)
+    errors = _errors(found)
+    if fit.fits and errors:
+        reason = f"the file has errors: {', '.join(errors)}"
+        return replace(row, fits=None, reason=reason, fix="mend the file first")
+    return replace(row, fits=fit.fits, reason=fit.reason, fix=fit.fix)
+
+
+def _errors(found: Inspection) -> list[str]:
+    return [one.code for one in found.findings if one.severity == "error"]
+
+
+def fits_json(rows: tuple[TargetFit, ...]) -> Json:
+    """The targets as JSON types."""
+    return jsonable(rows)

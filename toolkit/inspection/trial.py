@@ -1,0 +1,129 @@
+"""Whether the runtimes and the NPU compilers that are installed here take a file: tried."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from edgekit.converters.micro import vela
+from edgekit.errors import ConversionError, DeviceError, EdgekitError, RunnerError
+from edgekit.process import Limits
+from edgekit.targets import catalog
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners import DISTRIBUTION
+
+# What one runtime or compiler may take for one file.
+LIMITS = Limits(60.0, 4 << 30)
+RUNTIMES = ("litert", "tflite-runtime", "tflm")
+REASON = 300
+# What free sizes are taken as, besides the batch; as ``load_mode.py`` has it.
+FREE = 64
+# Beyond a limit nothing is known of the file.
+NOT_TOLD = frozenset({"EK-RUNNER-003", "EK-RUNNER-004"})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a file on a runtime here, or in a compiler.
+
+    It *ran* once on zeros (a compiler: compiled it), *loaded* only, was *refused*, or is
+    *unavailable*: not there, or out of its limits. ``reason`` says why it did not run.
+    """
+
+    outcome: Literal["ran", "loaded", "refused", "unavailable"]
+    version: str
+    reason: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The trials of one file, by runtime and by accelerator."""
+
+    runtimes: Mapping[str, Trial] = field(default_factory=dict)
+    accelerators: Mapping[str, Trial] = field(default_factory=dict)
+
+
+NOTHING = Trials()
+
+
+def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> Trials:
+    """Load and run a file on every runtime of the targets that is installed here, and compile it
+    for their NPUs where the compiler is."""
+    chosen = tuple(targets)
+    npus = {t.npu.accelerator: t.npu for t in chosen if t.npu and t.npu.compiler == vela.PACKAGE}
+    runtimes = [r for r in RUNTIMES if any(row.name == r for t in chosen for row in t.runtimes)]
+    with ThreadPoolExecutor(2) as pool:
+        loaded = [pool.submit(load, model, runtime) for runtime in runtimes]
+        compiled = [pool.submit(compile_for, model, npu) for npu in npus.values()]
+    return Trials(
+        {name: one.result() for name, one in zip(runtimes, loaded, strict=True)},
+        {name: one.result() for name, one in zip(npus, compiled, strict=True)},
+    )
+
+
+def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
+    """Load a file in a runner, allocate, and run it once on zeros."""
+    version = _version(DISTRIBUTION[runtime])
+    request = {
+        "mode": "load", "runtime": runtime, "inputs": {},
+        "models": [{"id": model.name, "path": str(model.resolve())}],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        device = LocalDevice(Path(folder) / "requests", Path(folder) / "log", limits)
+        try:
+            told = device.run(request)["models"][model.name]
+        except DeviceError as error:
+            return Trial("unavailable", version, _line(error))
+        except RunnerError as error:
+            outcome = "unavailable" if error.code in NOT_TOLD else "refused"
+            return Trial(outcome, version, _line(error))  # type: ignore[arg-type]
+    problem = _clean(told["problem"])
+    if told["ran"]:
+        return Trial("ran", version)
+    return Trial("loaded" if told["allocated"] else "refused", version, problem)
+
+
+def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> Trial:
+    """Compile a file for an Ethos-U."""
+    version = ""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            version = vela.version()
+            found = vela.compile_model(
+                model, npu.accelerator, Path(folder), npu.system_config, npu.memory_mode,
+                limits.seconds or 0.0,
+            )  # fmt: skip
+        except ConversionError as error:
+            slow = "took longer" in error.message
+            # The hint of a compiler that failed is its log.
+            fix = "" if error.code == "EK-CONVERT-103" else error.hint
+            return Trial("unavailable" if slow else "refused", version, error.message, fix)
+        except EdgekitError as error:
+            return Trial("unavailable", version, _line(error))
+    share = found.operators_on_npu.value or 0.0
+    return Trial("ran", version, f"{share:.0%} of its operators run on the NPU")
+
+
+def _version(distribution: str) -> str:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution)
+    return ""
+
+
+def _line(error: EdgekitError) -> str:
+    first = next(iter(error.hint.splitlines()), "")
+    return _clean(f"{error.message}: {first}" if first else error.message)
+
+
+def _clean(text: str) -> str:
+    """A runtime's words in one line, each sentence once: delegates repeat what they say."""
+    lines = dict.fromkeys(one.strip() for one in text.splitlines() if one.strip())
+    kept = [one for one in lines if not one.startswith("See instructions:")]
+    return "; ".join(kept or lines)[:REASON]
