@@ -253,15 +253,40 @@ def _found(run: Run, name: str) -> metrics.Metric:
 def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
     """Refuse classes that may not be the model's. Raises :class:`DataError`."""
     outputs = look.width
+    names = _class_names(run)
     if "classes" not in task.reads or outputs == 1:
         return
-    if dataset.class_names and not _class_names(run) and len(dataset.class_names) != outputs:
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        message = f"[data] labels name {len(names):,} classes, of which {twins[0]!r} several times"
+        raise DataError("EK-DATA-018", message, "each class has its own name: one per output")
+    if names and len(names) != outputs:
+        message = f"[data] labels name {len(names):,} classes, the model gives {outputs:,} outputs"
+        hint = "give one name per output, in the order of the outputs"
+        if outputs == len(names) + 1:
+            hint += "; is the first output 'background'? then it is the name missing at the top"
+        raise DataError("EK-DATA-018", message, hint)
+    if dataset.class_names and not names and len(dataset.class_names) != outputs:
         message = (
             f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
             " values per item: which class is which output is not known"
         )
         hint = "name all the classes, in the order of the outputs: [data] labels = FILE or a list"
         raise DataError("EK-DATA-018", message, hint)
+    _check_numbers(dataset.source, look)
+
+
+def _check_numbers(source: str, look: tasks.Look) -> None:
+    """Refuse class numbers that the model has no output for. Raises :class:`DataError`."""
+    if not look.single or not look.whole:
+        return
+    low, high, outputs = int(look.per_item.min()), int(look.per_item.max()), look.width
+    if low >= 0 and high < outputs:
+        return
+    message = f"{source}: labels are {low} to {high}, the model has {outputs} classes"
+    hint = "labels count from 0: is this the data that the model was made for?"
+    if low == 1 and high == outputs:
+        hint = f"they count from 1, the outputs from 0 to {outputs - 1}: subtract 1 from the labels"
+    raise DataError("EK-DATA-012", message, hint)
 
 
 def _choose(

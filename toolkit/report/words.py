@@ -52,7 +52,13 @@ def value(measured: Measurement | None, bounded: bool) -> str:
     """A metric: per cent where it lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
-    return f"{measured.value * 100:.2f} %" if bounded else f"{measured.value:.4g}"
+    return f"{measured.value * 100:.2f} %" if bounded else number(measured.value, 4)
+
+
+def number(value: float, digits: int) -> str:
+    """A number of so many digits; whole up to ten million rather than with an exponent."""
+    shown = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in shown and abs(value) < 1e7 else shown
 
 
 def share(part: float) -> str:
@@ -64,7 +70,7 @@ def points(measured: Measurement | None, bounded: bool) -> str:
     """A drop: points where the metric lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
-    shown = f"{measured.value * 100:.2f}" if bounded else f"{measured.value:.3g}"
+    shown = f"{measured.value * 100:.2f}" if bounded else number(measured.value, 3)
     return "0.00" if shown == "-0.00" else shown
 
 
@@ -76,7 +82,7 @@ def interval(measured: Measurement | None, bounded: bool) -> str:
     def bound(one: float | None, unbounded: str) -> str:
         if one is None:
             return unbounded
-        return f"{one * 100:.2f}" if bounded else f"{one:.3g}"
+        return f"{one * 100:.2f}" if bounded else number(one, 3)
 
     return f"[{bound(measured.low, '-∞')}, {bound(measured.high, '∞')}]"
 

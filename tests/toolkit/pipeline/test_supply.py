@@ -135,3 +135,24 @@ def test_classes_are_refused_when_fewer_than_the_models_outputs(
     items = supplied(table, {})
     assert items.labels is not None
     assert items.labels.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "words", "hint"),
+    [
+        ([1, 2, 3, 4, 1, 2], None, "labels are 1 to 4, the model has 4", "subtract 1"),
+        ([0, 7, 1, 2, 3, 0], None, "labels are 0 to 7, the model has 4", "count from 0"),
+        ([0, 1, 2, 3, 0, 1], ["a", "b", "c"], "3 classes, the model gives 4", "'background'"),
+        ([0, 1, 2, 3, 0, 1], ["a", "b", "a", "c"], "'a' several times", "its own name"),
+        ([0, 1, 2, 3, 0, 1], ["a", "b", "c", "d", "e"], "5 classes", "one name per output"),
+    ],
+)
+def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted(
+    supplied: Supplied, tmp_path: Path, labels: list[int], names: list[str] | None,
+    words: str, hint: str,
+) -> None:  # fmt: skip
+    np.savez(tmp_path / "l.npz", x=np.ones((6, 4), np.float32), y=np.array(labels))
+    table: dict[str, Any] = {"evaluate": "l.npz"}
+    with pytest.raises(DataError, match=words) as refused:
+        supplied({**table, "labels": names} if names else table, {})
+    assert hint in refused.value.hint
