@@ -50,5 +50,6 @@ def crash(layers: tuple[str, ...], precision: str, how: str) -> ConversionError:
         f"at {precision} TensorFlow's converter {how}, on the recurrent layer {named}",
         "it cannot quantize the activations of a recurrent layer that runs as a loop:\n"
         "use dynamic or float16, whose activations stay float;\n"
-        "or have its steps one by one, with --unroll; or a tf_keras LSTM, which is one operator",
+        "or have its steps one by one, with --unroll; or a tf_keras LSTM with activation tanh and"
+        "\nrecurrent_activation sigmoid (Keras before 2.3 had hard_sigmoid), which is one operator",
     )

@@ -182,6 +182,13 @@ class TFLiteFile:
         return dict(counts)
 
     @property
+    def scale_bytes(self) -> int:
+        """Bytes of scales (4 each) and zero points (8) of tensors that have one per channel."""
+        found = (t.quantization for graph in self.graphs for t in graph.tensors)
+        several = [one for one in found if one is not None and len(one.scales) > 1]
+        return sum(4 * len(one.scales) + 8 * len(one.zero_points) for one in several)
+
+    @property
     def stateful(self) -> bool:
         """Whether it keeps a state from one run to the next.
 

@@ -31,6 +31,8 @@ from edgekit.usercode import file_of, fingerprint
 
 # What package managers and update services use where size matters more than time.
 ZSTD_LEVEL = 19
+# The share of a file, and the bytes, that scales may take before a user hears of it.
+SCALES_MATTER, SCALES_AT_LEAST = 0.2, 8192
 KERAS = ("tensorflow", "keras", "tf_keras")
 
 
@@ -147,10 +149,29 @@ def candidates(
                 _candidate(run, model, items, planned, number, profile, reader)
                 for number, planned in enumerate(run.plan.planned_files)
             ]
-            return tuple(one.result() for one in found)
+            done = tuple(one.result() for one in found)
         except BaseException:
             reader.shutdown(wait=False, cancel_futures=True)
             raise
+    for one in done:
+        _weigh_scales(run, one)
+    return done
+
+
+def _weigh_scales(run: Run, candidate: Candidate) -> None:
+    """Tell the user where much of a file says what its integers mean, and not the integers."""
+    if candidate.path is None or not candidate.bytes:
+        return
+    scales = flatbuffer.read(candidate.path).scale_bytes
+    if scales < max(SCALES_MATTER * candidate.bytes, SCALES_AT_LEAST):
+        return
+    message = (
+        f"{scales:,} of the {candidate.bytes:,} bytes of {candidate.id} are scales and zero points:"
+        " a layer of many outputs and few inputs has one of each for every output, of its weights"
+        " and of its bias"
+    )
+    fix = "dynamic has none for biases, and may be smaller; so may a model of narrower layers"
+    run.advise(Advice("EK-NOTE-044", "info", message, fix))
 
 
 def _candidate(

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import once
 from edgekit import Project, convert
+from edgekit.api import Options
 from edgekit.converters import flatbuffer
 from edgekit.converters.quantization.editing import with_codes
 from edgekit.types import Report
@@ -37,6 +38,8 @@ m = keras.Sequential([keras.Input((16, 2)), L.Conv1D(8, 3, padding="causal", dil
                       L.ReLU(), L.GlobalAveragePooling1D(), L.Dense(2, activation="softmax")])
 m.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
 m.fit(x, y, epochs=20, verbose=0)
+wide = keras.Sequential([keras.Input((4,)), L.Dense(1500, activation="relu"), L.Dense(2)])
+wide.save(folder / "wide.keras"); np.savez(folder / "wide.npz", x=x[:, :2].reshape(300, 4))
 m.save(folder / "small.keras"); np.savez(folder / "small.npz", x=x, y=y)
 """
 
@@ -85,6 +88,22 @@ def test_weights_under_1024_elements_are_quantized_the_other_way(
     assert all(found.status.value != "incompatible" for found in one.evaluation.runtimes)
     (said,) = [advice.message for advice in report.advice if advice.code == "EK-NOTE-041"]
     assert "fewer than 1,024 elements" in said
+
+
+def test_a_file_of_scales_is_said_to_be_one(small: Path, tmp_path: Path) -> None:
+    table = {
+        "model": {"source": str(small / "wide.keras")},
+        "data": {"representative": {"from": str(small / "wide.npz")}},
+        "convert": {"precisions": ["int8"]},
+    }
+    report = convert(Project.parse(table, tmp_path), Options(evaluate=False))
+    (candidate,) = report.candidates
+    assert candidate.path is not None
+    # 1,500 outputs and 2: a scale and a zero point each, of weights and of biases.
+    wanted = flatbuffer.read(candidate.path).scale_bytes
+    assert 1500 * 12 <= wanted <= 2 * 1502 * 12
+    (found,) = [advice for advice in report.advice if advice.code == "EK-NOTE-044"]
+    assert f"{wanted:,} of the {candidate.bytes:,} bytes of int8" in found.message
 
 
 def test_operators_in_the_old_field_alone_are_put_where_readers_look(
