@@ -105,7 +105,7 @@ def _read_h5(path: Path) -> Content:
         with h5py.File(path, "r") as file:
             config = file.attrs.get(CONFIG)
             version = file.attrs.get("keras_version", "")
-            if not version and "model_weights" in file:
+            if not version and _is_inside(file, "model_weights"):
                 version = file["model_weights"].attrs.get("keras_version", "")
             found = tuple(_links(file))
         parsed = json.loads(_text(config)) if config is not None else None
@@ -133,24 +133,37 @@ def _read_json(path: Path) -> Content:
     return Content(config, _generation(config.get("keras_version", "")))
 
 
-def _links(group: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
+def _links(file: Any) -> Iterator[str]:
+    """The links that leave a file. None is followed, and every object is looked at once."""
     import h5py
 
-    for name in group:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            yield f"{name} in {link.filename}"
-            continue
-        if isinstance(link, h5py.SoftLink):
-            continue
-        item = group[name]
-        if isinstance(item, h5py.Dataset):
-            sources = [row[0] for row in item.external or ()]
-            if item.is_virtual:
-                sources += [row.file_name for row in item.virtual_sources()]
-            yield from (f"{name} in {source}" for source in sources if source != ".")
-        elif isinstance(item, h5py.Group) and item.id not in seen:
-            yield from _links(item, seen | {item.id})
+    waiting, seen = [file], {file.id}
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                yield f"{name} in {link.filename}"
+            if not isinstance(link, h5py.HardLink):
+                continue
+            item = group[name]
+            if item.id in seen:
+                continue
+            seen.add(item.id)
+            if isinstance(item, h5py.Dataset):
+                sources = [row[0] for row in item.external or ()]
+                if item.is_virtual:
+                    sources += [row.file_name for row in item.virtual_sources()]
+                yield from (f"{name} in {source}" for source in sources if source != ".")
+            elif isinstance(item, h5py.Group):
+                waiting.append(item)
+
+
+def _is_inside(file: Any, name: str) -> bool:
+    """Whether an object is in the file itself, not behind a link."""
+    import h5py
+
+    return name in file.keys() and isinstance(file.get(name, getlink=True), h5py.HardLink)  # noqa: SIM118
 
 
 def _rewrite_keras(path: Path, copy: Path, config: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.errors import ModelError, ProjectError
-from edgekit.models import files
+from edgekit.models import apart
 from edgekit.models.safety import findings, refuse
 from edgekit.store import digest_of, is_lfs_pointer, sha256
 from edgekit.types import Model
@@ -72,7 +72,7 @@ def with_weights(model: Model, weights: Path | None) -> Model:
     if head(weights)[:8] != HDF5:
         hint = "it is truncated, damaged, or no HDF5 file: save it with model.save_weights"
         raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
-    linked = files.links(weights)
+    linked = apart.links(weights)
     if linked:
         raise _linked(weights, linked)
     digest = digest_of([model.digest, sha256(weights)])
@@ -89,7 +89,7 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
     kind = _kind(path)
     if kind == "tflite":
         return Model(path, kind, "tflite", sha256(path))
-    content = files.read(path, kind)
+    content = apart.read(path, kind)
     if not trust:
         found = findings(content.config)
         refuse(path, found, None if has_custom_objects else ())

@@ -1,0 +1,86 @@
+"""Files that crash, hang or mislead their parser end a process of their own, not edgekit's."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from conftest import answer
+from edgekit.errors import ModelError
+from edgekit.models import apart, files
+from edgekit.models.source import identify
+
+CONFIG = json.dumps({"class_name": "Sequential", "config": {"name": "model", "layers": []}})
+
+
+def test_groups_that_are_linked_twice_are_visited_once(tmp_path: Path) -> None:
+    path = tmp_path / "diamond.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = CONFIG
+        group: h5py.Group = file
+        for _ in range(26):
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+        group["kernel"] = h5py.ExternalLink("other.h5", "kernel")
+    # 2^26 paths lead to it; it is found once.
+    assert files.links(path) == ("kernel in other.h5",)
+
+
+def test_link_to_a_pipe_is_refused_without_being_opened(tmp_path: Path) -> None:
+    pipe, path = tmp_path / "pipe", tmp_path / "m.h5"
+    os.mkfifo(pipe)
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = CONFIG
+        file["model_weights"] = h5py.ExternalLink(str(pipe), "/")
+    with pytest.raises(ModelError, match="EK-MODEL-014") as caught:
+        identify(path)
+    assert str(pipe) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
+        ("import time; time.sleep(60)", "not read after 1 s"),
+        ("raise MemoryError", "MemoryError"),
+    ],
+)
+def test_parser_that_ends_badly_is_an_error_that_names_the_file(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    path = tmp_path / "m.h5"
+    with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
+        apart.run([sys.executable, "-c", code], path, 1.0)
+    assert str(path) in caught.value.message
+    assert words in caught.value.hint
+
+
+def test_own_process_opens_no_hdf5_file_of_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = CONFIG
+        file.attrs["keras_version"] = "2.15.0"
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("opened here")
+
+    monkeypatch.setattr(h5py, "File", opened)
+    assert identify(path).generation == "keras2"
+
+
+def test_modules_beside_the_user_are_not_imported_to_read_a_file(tmp_path: Path) -> None:
+    (tmp_path / "h5py.py").write_text("open('marker', 'w')")
+    path = tmp_path / "m.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    done = answer("convert", path, "--no-evaluate", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "EK-MODEL-003" in done.stderr
+    assert not (tmp_path / "marker").exists()
