@@ -1,7 +1,9 @@
 """Datasets on disk: read safely, checked against a model's inputs, and split."""
 
+from edgekit.data import images as images
 from edgekit.data.class_names import read_labels
 from edgekit.data.dataset import LABELS, Dataset
+from edgekit.data.match import UNSCALED as UNSCALED
 from edgekit.data.match import Matched, match
 from edgekit.data.source import check_data_file, from_file, open_source
 from edgekit.data.split import Split, choose, split

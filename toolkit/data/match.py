@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.data.dataset import Dataset, object_error
 from edgekit.data.preprocessing import has_channels
@@ -15,6 +17,8 @@ from edgekit.errors import DataError
 from edgekit.types import Preprocess, TensorSpec
 
 SINGLE = "x"
+# What a notice of bytes for a float input says.
+UNSCALED = "are fed unscaled"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preproce
     for spec in inputs:
         array = np.load(arrays[spec.name], mmap_mode="r")
         _match_shape(dataset.source, spec, array.shape, notices)
-        _match_dtype(dataset.source, spec, array.dtype, preprocess, notices)
+        _match_dtype(dataset.source, spec, array, preprocess, notices)
         _match_channels(dataset.source, spec, array.shape, preprocess)
     return Matched(arrays, tuple(notices))
 
@@ -116,16 +120,17 @@ def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
 
 
 def _match_dtype(
-    source: str, spec: TensorSpec, dtype: np.dtype[np.generic], preprocess: Preprocess,
+    source: str, spec: TensorSpec, array: npt.NDArray[Any], preprocess: Preprocess,
     notices: list[str],
 ) -> None:  # fmt: skip
-    wanted = np.dtype(spec.dtype)
+    wanted, dtype = np.dtype(spec.dtype), array.dtype
     if dtype.kind == "U":
         raise object_error(source, spec.name, str(dtype))
     if wanted.kind == "f":
-        if dtype.kind in "iub" and preprocess.identity:
+        # Bytes of two dimensions and more are most likely pixels.
+        if dtype == np.uint8 and array.ndim > 2 and preprocess.identity:
             notices.append(
-                f"{source}: {dtype} values are fed unscaled; a model trained on 0..1 needs"
+                f"{source}: {dtype} values {UNSCALED}; a model trained on 0..1 needs"
                 " --rescale 1/255"
             )
         return

@@ -139,6 +139,10 @@ class Run:
         if advice not in self._advice:
             self._advice.append(advice)
 
+    def withdraw(self, code: str, words: str) -> None:
+        """Take back what is known better now: advices of a code that say these words."""
+        self._advice = [a for a in self._advice if a.code != code or words not in a.message]
+
     @property
     def advices(self) -> tuple[Advice, ...]:
         """What the user should be told, so far."""

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit import data
+from edgekit.converters import flatbuffer
+from edgekit.converters.rescaling import rescales
 from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
@@ -120,7 +122,7 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
             inputs = _matched(run, judged, reference, preprocess)
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
-        preprocess = _as_decoded(preprocess, judged)
+        preprocess = _as_decoded(preprocess, judged, reference.inputs)
     metric = _metric(run, picked.output, task, True)
     others = tuple(
         headline.Judged(
@@ -190,10 +192,14 @@ def _open(
     return found
 
 
-def _as_decoded(preprocess: Preprocess, dataset: data.Dataset | None) -> Preprocess:
-    """The spec with the size and colours that pictures were really brought to."""
+def _as_decoded(
+    preprocess: Preprocess, dataset: data.Dataset | None, inputs: tuple[TensorSpec, ...]
+) -> Preprocess:
+    """The spec with the size, colours and layout that pictures were really brought to."""
     if dataset is None or dataset.pictures is None:
-        return preprocess
+        stated = preprocess.layout is not None
+        layout = data.images.resolved(preprocess, inputs).model_layout if stated else "nhwc"
+        return replace(preprocess, model_layout=layout)
     return replace(dataset.pictures, scale=preprocess.scale, offset=preprocess.offset)
 
 
@@ -358,6 +364,8 @@ def _matched(
     found = data.match(dataset, reference.inputs, preprocess)
     for notice in found.notices:
         run.advise(Advice("EK-NOTE-002", "info", notice))
+    if reference.is_tflite and rescales(flatbuffer.read(reference.path)):
+        run.withdraw("EK-NOTE-002", data.UNSCALED)
     return found.inputs
 
 

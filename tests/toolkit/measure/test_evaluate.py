@@ -182,6 +182,49 @@ def test_items_beyond_what_a_quantized_input_takes_are_told(folder: Path) -> Non
     assert not [one for one in run(folder, "int8", "sound_range").advice if "NOTE-027" in one.code]
 
 
+def picker(rescaling: bool = False) -> bytes:
+    """Two bytes ``x`` [1, 1, 2], which stand for -1..1, to themselves; or half of float ones."""
+    step = {"scale": [1 / 128], "zero": [128]}
+    if rescaling:
+        tensors = [T("x", [1, 1, 2]), T("h", [1], data=np.array([0.5], np.float32)),
+                   T("y", [1, 1, 2])]  # fmt: skip
+        return build(G(tensors, [N("MUL", ["x", "h"], ["y"])], ["x"], ["y"]))
+    tensors = [
+        T("x", [1, 1, 2], "UINT8", **step), T("y", [1, 2], "UINT8", **step),
+        T("shape", [2], "INT32", np.array([1, 2], np.int32)),
+    ]  # fmt: skip
+    return build(G(tensors, [N("RESHAPE", ["x", "shape"], ["y"])], ["x"], ["y"]))
+
+
+def test_raw_bytes_are_fed_as_they_are_to_a_quantized_input_of_bytes(folder: Path) -> None:
+    """Read as reals, all of 1..255 lay beyond the input's range: both answers were the same."""
+    (folder / "picker.tflite").write_bytes(picker())
+    (folder / "half.tflite").write_bytes(picker(rescaling=True))
+    x = np.random.default_rng(0).integers(3, 256, (ITEMS, 1, 2), dtype=np.uint8)
+    np.savez(folder / "bytes.npz", x=x, y=np.argmax(x.reshape(-1, 2), axis=1))
+    done = run(folder, "picker", "bytes")
+    assert done.models[0].metric is not None
+    assert done.models[0].metric.value == 1.0
+    codes = [one.code for one in done.advice]
+    assert "EK-NOTE-070" in codes
+    # Neither of the notes that would have the bytes scaled.
+    assert not {"EK-NOTE-027", "EK-NOTE-002"} & set(codes)
+    np.savez(folder / "reals.npz", x=(x.astype(np.float32) - 128) / 128,
+             y=np.argmax(x.reshape(-1, 2), axis=1))  # fmt: skip
+    same = run(folder, "picker", "reals")
+    assert same.models[0].metric is not None
+    assert same.models[0].metric.value == 1.0
+    assert "EK-NOTE-070" not in [one.code for one in same.advice]
+
+
+def test_nobody_is_told_to_scale_for_a_model_that_rescales_by_itself(folder: Path) -> None:
+    (folder / "half.tflite").write_bytes(picker(rescaling=True))
+    x = np.random.default_rng(0).integers(3, 256, (ITEMS, 1, 2), dtype=np.uint8)
+    np.savez(folder / "bytes.npz", x=x, y=np.argmax(x.reshape(-1, 2), axis=1))
+    done = run(folder, "half", "bytes", Asked(metric_output=None))
+    assert not [one for one in done.advice if "unscaled" in one.message]
+
+
 @pytest.mark.parametrize(
     ("model", "code"),
     [("missing", "EK-MODEL-001"), ("data", "EK-MODEL")],

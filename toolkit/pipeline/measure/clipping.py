@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import data
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Tensor
 from edgekit.data import preprocessing
-from edgekit.pipeline.measure.given import Given
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
 from edgekit.types import Advice
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.measure.given import Given
 
 LOOK = 100
 # Calibration clips outliers on purpose; a tenth of the values is no outlier.
 MOST = 0.1
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """The share of items' values beyond an input's range ``low`` to ``high``, and their own."""
+
+    share: float
+    low: float
+    high: float
+    smallest: float
+    largest: float
+
+
+def input_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The input tensors of a .tflite file, by the names that items have."""
+    file = flatbuffer.read(path)
+    main = file.graphs[0]
+    names = (
+        file.signatures[0].inputs
+        if file.signatures
+        else {main.tensors[i].name: i for i in main.inputs}
+    )
+    return {name: main.tensors[index] for name, index in names.items()}
+
+
+def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
+    """How much of some items ``[n, ...]`` a quantized input cannot take."""
+    low, high = _range(tensor)
+    real = preprocessing.scaled(raw[items.index[:LOOK]], items.preprocess).astype(np.float64)
+    beyond = (real < low - tensor.scale) | (real > high + tensor.scale)
+    return Clipped(float(np.mean(beyond)), low, high, float(real.min()), float(real.max()))
 
 
 def advise_clipped(run: Run, given: Given) -> None:
@@ -21,26 +62,18 @@ def advise_clipped(run: Run, given: Given) -> None:
     subject, items = given.subject, given.items
     if subject is None or items is None or not subject.model.is_tflite:
         return
-    file = flatbuffer.read(subject.path)
-    main = file.graphs[0]
-    names = (
-        file.signatures[0].inputs
-        if file.signatures
-        else {main.tensors[i].name: i for i in main.inputs}
-    )
+    tensors = input_tensors(subject.path)
     for name, path in items.inputs.items():
-        tensor = main.tensors[names[name]]
+        tensor = tensors[name]
         if not tensor.scale:
             continue
-        low, high = _range(tensor)
-        raw = np.load(path, mmap_mode="r")[items.index[:LOOK]]
-        real = preprocessing.scaled(raw, items.preprocess).astype(np.float64)
-        share = float(np.mean((real < low - tensor.scale) | (real > high + tensor.scale)))
-        if share > MOST:
+        found = clipped(tensor, np.load(path, mmap_mode="r"), items)
+        if found.share > MOST:
+            low, high = found.low, found.high
             message = (
                 f"{subject.source}: input {name!r} takes {low:.4g} to {high:.4g}, the items are"
-                f" {real.min():.4g} to {real.max():.4g}: {100 * share:.0f} % of their values are"
-                " clipped"
+                f" {found.smallest:.4g} to {found.largest:.4g}: {100 * found.share:.0f} % of their"
+                " values are clipped"
             )
             rescale, offset = (high - low) / 255, low
             fix = (
@@ -48,6 +81,7 @@ def advise_clipped(run: Run, given: Given) -> None:
                 f" 0..255: --rescale {rescale:.6g} --offset {offset:.6g})"
             )
             run.advise(Advice("EK-NOTE-027", "warning", message, fix))
+            run.withdraw("EK-NOTE-002", data.UNSCALED)
 
 
 def _range(tensor: Tensor) -> tuple[float, float]:
