@@ -260,7 +260,11 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
 def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
     if project is not None and project.targets:
         return dict(project.targets)
-    return {name: _table(dumped) for name, dumped in report.settings["targets"].items()}
+    try:
+        return {name: _table(dumped) for name, dumped in report.settings["targets"].items()}
+    except (ValueError, TypeError) as error:
+        hint = f"settings.targets holds no target's table: {str(error)[:500]}"
+        raise ProjectError("EK-REPORT-002", "the report cannot be read", hint) from error
 
 
 def _stated(settings: Mapping[str, Json]) -> bool:
@@ -305,8 +309,10 @@ def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTabl
 
 def _table(dumped: dict[str, object]) -> TargetTable:
     """A target's table from a report, where sizes and times are numbers again."""
-    budgets = dumped.get("budgets")
-    texts = dict(budgets) if isinstance(budgets, dict) else {}
+    budgets = dumped.get("budgets", {})
+    if not isinstance(budgets, dict):
+        raise TypeError("budgets is no table")
+    texts = dict(budgets)
     for name, unit in {"size": "B", "arena": "B", "latency_p50": "ns", "latency_p95": "ns"}.items():
         if name in texts:
             texts[name] = f"{texts[name]:.0f} {unit}"

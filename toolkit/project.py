@@ -22,8 +22,8 @@ from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project_compress import CompressTable, switched
 from edgekit.project_devices import Devices, DeviceTable
 from edgekit.project_table import Table
+from edgekit.project_units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
 from edgekit.project_units import TIMES as TIMES
-from edgekit.project_units import Drop, Nanoseconds, Numbers, Size
 from edgekit.project_units import Share as Share
 from edgekit.project_units import parse_drop as parse_drop
 from edgekit.project_units import parse_number as parse_number
@@ -107,8 +107,8 @@ class DataTable(Table):
 
 
 class TrainTable(Table):
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=64, ge=1)
+    epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, strict=True)
+    batch_size: int = Field(default=64, ge=1, le=MOST_ITEMS, strict=True)
     seed: int = Field(default=0, ge=0)
 
 
@@ -242,8 +242,10 @@ class Project(Table):
         try:
             text = file.read_text(encoding="utf-8")
             table = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {error}") from error
+        # ValueError: no TOML, no text, or an integer of thousands of digits.
+        except (ValueError, RecursionError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {why}") from error
         if file.name == "pyproject.toml":
             table = table.get("tool", {}).get("edgekit", {})
         return cls.parse(table, file.resolve().parent, file, text)

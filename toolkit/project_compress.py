@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edgekit.project_table import Table
+from edgekit.project_units import MOST_EPOCHS
 
 
 def _share_or_false(value: Any) -> Any:
@@ -126,7 +127,7 @@ class CompressTable(Table):
     prune: PruneTable | None = None
     cluster: ClusterTable | None = None
     quantization_aware: QuantizationAwareTable | None = None
-    finetune_epochs: int = Field(default=2, ge=0)
+    finetune_epochs: int = Field(default=2, ge=0, le=MOST_EPOCHS, strict=True)
     finetune: FinetuneTable = FinetuneTable()
 
     @field_validator("quantization_aware", mode="before")

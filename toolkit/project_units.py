@@ -13,6 +13,10 @@ SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
 
+# More than anybody trains for, or a computer holds: a number such as 10^12 is a slip.
+MOST_EPOCHS = 1_000_000
+MOST_ITEMS = 1_000_000_000
+
 
 def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
     """A number with its unit, in the smallest unit. Raises :class:`ValueError`."""
@@ -37,9 +41,14 @@ def parse_number(value: Any) -> float:
     if isinstance(value, str):
         try:
             return float(fractions.Fraction(value.replace(" ", "")))
+        except OverflowError:
+            raise ValueError(f"{value!r} is not a finite number") from None
         except (ValueError, ZeroDivisionError):
             raise ValueError(f"{value!r} is not a number or a fraction such as 1/255") from None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number

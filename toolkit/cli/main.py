@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -33,6 +34,11 @@ COMMANDS = {
     "doctor": "what works here, with versions, and what is missing",
     "completion": "the line that turns on shell completion",
 }
+
+
+# What the system says of a path of the user's, wherever it was first looked at.
+PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EISDIR, errno.ENOTDIR)
+LONGEST = 200
 
 
 class Lazy(click.Group):
@@ -107,6 +113,14 @@ def _run(arguments: list[str] | None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("interrupted: finished stages are kept, the same command goes on", err=True)
         return int(ExitCode.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in PATHS:
+            return _internal()
+        path = str(error.filename)
+        shown = path if len(path) < LONGEST else f"{path[:LONGEST]}..."
+        click.echo(f"error EK-USAGE-002: {shown!r} cannot be used: {error.strerror}", err=True)
+        click.echo("  name another file or folder", err=True)
+        return int(ExitCode.USAGE)
     except Exception:
         return _internal()
     return int(answer) if isinstance(answer, int) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import lzma
 import shutil
 import tempfile
 import zipfile
@@ -83,8 +84,8 @@ def _read_keras(path: Path) -> Content:
                     found += _links_inside(archive, name)
     # RuntimeError: a member is encrypted.
     except (
-        zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, ValueError, TypeError, EOFError,
-        OSError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, KeyError, ValueError,
+        TypeError, EOFError, OSError, NotImplementedError,
     ) as error:  # fmt: skip
         hint = f"it is truncated, damaged, or no Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
@@ -124,7 +125,7 @@ def _read_json(path: Path) -> Content:
         if isinstance(config, str):
             # model.to_json() written with json.dump: a text inside a text.
             config = json.loads(config)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         hint = f"it is truncated, damaged, or no JSON: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .json", hint) from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ProjectError
+from edgekit.report import validated
 from edgekit.types import (
     Advice,
     Bundle,
@@ -39,7 +39,7 @@ from edgekit.types import (
 )
 
 SCHEMA_VERSION = 1
-SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
+SCHEMA = validated.SCHEMA
 NO_FILE = "there is no file"
 
 
@@ -73,9 +73,9 @@ def read(path: Path) -> Report:
     if not path.is_file():
         raise ProjectError("EK-REPORT-001", f"there is no report {path}")
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = f"it is damaged or not an edgekit report: {type(error).__name__} {error}"
+        return from_json(validated.parse(path.read_bytes(), SCHEMA_VERSION))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = f"it is damaged or not an edgekit report: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
 
 

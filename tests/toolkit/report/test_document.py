@@ -10,6 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from edgekit import api
+from edgekit.errors import ProjectError
 from edgekit.report import document
 
 SCHEMA = json.loads(document.SCHEMA.read_text())
@@ -41,6 +43,45 @@ def test_schema_goes_red_when_a_field_is_wrong(
     at[where[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(broken, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "says"),
+    [
+        (("candidates", 0, "bytes"), float("nan"), "NaN"),
+        (("candidates", 0, "bytes"), float("inf"), "Infinity"),
+        (("candidates", 0, "bytes"), 10**400, "candidates[0].bytes"),
+        (("candidates", 0, "bytes"), "many", "candidates[0].bytes"),
+        (("candidates", 0), [], "candidates[0]"),
+        (("model", "name"), "\ud800", "model.name"),
+        (("run",), None, "run"),
+        (("settings", "targets"), {"linux-x86_64": {"budgets": 3}}, "settings.targets"),
+        (("settings", "targets"), {"linux-x86_64": {"budgets": {"size": []}}}, "settings.targets"),
+        (("advice",), [[[]]], "advice[0]"),
+        (("reference", "metrics", "accuracy", "high"), -1.0, "reference.metrics.accuracy"),
+        (("schema_version",), 7, "schema_version"),
+    ],
+)
+def test_report_of_another_hand_is_refused_with_the_place(
+    digits_report: Any, tmp_path: Path, where: tuple[Any, ...], value: Any, says: str
+) -> None:
+    broken = copy.deepcopy(digits_report)
+    at = broken
+    for part in where[:-1]:
+        at = at[part]
+    at[where[-1]] = value
+    (tmp_path / "report.json").write_text(json.dumps(broken))
+    with pytest.raises(ProjectError) as caught:
+        api.check(tmp_path / "report.json")
+    assert caught.value.code == "EK-REPORT-002"
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff", b"3", b'{"run": ' + b"9" * 5000])
+def test_what_is_no_report_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(ProjectError, match="EK-REPORT-002"):
+        api.check(tmp_path)
 
 
 def test_report_survives_the_way_to_json_and_back(digits_report: Any) -> None:

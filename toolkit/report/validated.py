@@ -1,0 +1,57 @@
+"""A report of another hand: held against the shipped schema before anything is made of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit import strict_json
+
+SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
+
+
+def parse(content: bytes, version: int) -> Mapping[str, Any]:
+    """The report document in ``content``. Raises ValueError, which says where it is wrong."""
+    document = strict_json.loads(content)
+    if not isinstance(document, dict):
+        raise ValueError("it is no table")
+    found = document.get("schema_version")
+    if found != version:
+        raise ValueError(f"schema_version {str(found)[:20]} is not known")
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator().iter_errors(document))
+    if error is not None:
+        raise ValueError(f"{_place(error.absolute_path)}: {error.message[:200]}")
+    for place, interval in _intervals(document, ""):
+        if interval["low"] > interval["high"]:
+            raise ValueError(f"{place}: low {interval['low']} lies above high {interval['high']}")
+    return document
+
+
+@functools.cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def _intervals(value: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every table with both ends of an interval, and where it is."""
+    if isinstance(value, dict):
+        ends = (value.get("low"), value.get("high"))
+        if all(isinstance(end, (int, float)) for end in ends):
+            yield where, value
+        for key, one in value.items():
+            yield from _intervals(one, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _intervals(one, f"{where}[{number}]")
+
+
+def _place(path: Any) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".")[:200] or "the report"
