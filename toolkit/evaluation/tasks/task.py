@@ -16,10 +16,11 @@ class Task:
     """One row of the table.
 
     ``fits`` gives the reason in words where labels and an output look like the task, else nothing.
-    ``metric`` is the one that is judged by where none is named, ``beside`` others that
-    say more of it, ``reads`` the kinds of metrics that the task has. ``labels``, ``outputs``, ``worst``
-    and ``golden`` say in words what the labels and outputs look like, which items count as the
-    worst, and how far golden outputs may lie apart: they are the documentation's.
+    ``metric`` is the one that is judged by where none is named, ``beside`` others that say more of
+    it, ``reads`` the kinds of metrics that the task has. ``labels``, ``outputs``, ``worst`` and
+    ``golden`` say in words what the labels and outputs look like, which items count as the worst,
+    and how far golden outputs may lie apart: they are the documentation's. ``answers`` makes of
+    outputs what the task's metrics take.
     """
 
     name: str
