@@ -11,7 +11,7 @@ from edgekit.targets.runners import RUNNER_FILES
 
 README = """# {name} {version} for {title}
 
-Python 3.9 or later. Choose one runtime:
+The app needs Python 3.9 or later, and a runtime the Python of its wheels. Choose one runtime:
 
 {installs}
     python app.py selftest

@@ -27,7 +27,11 @@ START = 16 << 20
 LIMIT = 1 << 30
 # Seconds after which opening a model is given up.
 PATIENCE = 60
+# TFLM aligns what it allocates to this many bytes.
+GRID = 16
 SHORT = re.compile(r"missing: (\d+)")
+# The memory planner has as many buffers as the arena has room for.
+CROWDED = re.compile(r"Too many buffers \(max is \d+\)")
 LACKING = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 UNSIGNED = re.compile(r"Hybrid models are not supported|UINT8")
 HYBRID = re.compile(r"Hybrid models are not supported|with filter type: U?INT\d+ not supp")
@@ -218,7 +222,7 @@ class Attempt:
     @property
     def short(self) -> bool:
         """Whether TFLM said that the arena is too small."""
-        return bool(SHORT.search(self.log))
+        return bool(SHORT.search(self.log) or CROWDED.search(self.log))
 
 
 def attempt(action: Callable[[], Any], seconds: int = PATIENCE) -> Attempt:
@@ -262,6 +266,27 @@ def enough(interpreter: Interpreter, content: bytes) -> int:
         size *= 2
 
 
+def needed(interpreter: Interpreter, content: bytes) -> int:
+    """Bytes of the smallest arena that the model allocates and invokes in; 0 where none is found.
+
+    Each size is tried in a process of its own, in steps of 16 bytes.
+    """
+
+    def passes(size: int) -> bool:
+        return attempt(lambda: interpreter(content, size).invoke()).passed
+
+    above = 1 << 10
+    while not passes(above):
+        above *= 2
+        if above > LIMIT:
+            return 0
+    below = above // 2 if above > 1 << 10 else 0
+    while above - below > GRID:
+        middle = (above + below) // 2 // GRID * GRID
+        below, above = (below, middle) if passes(middle) else (middle, above)
+    return above
+
+
 def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     """Why TFLM did not take a model, in words; what it printed stands at the end."""
     lines = [line.strip().replace(KERNELS, "") for line in tried.log.splitlines()]
@@ -269,10 +294,9 @@ def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     if tried.signal == signal.SIGALRM:
         return "TFLM was not ready in time: %s" % printed
     if tried.short:
-        missing = max(int(count) for count in SHORT.findall(tried.log))
-        return "an arena of %d bytes is too small, by %d bytes or more: %s" % (
-            arena_bytes, missing, printed,
-        )  # fmt: skip
+        missing = max((int(count) for count in SHORT.findall(tried.log)), default=0)
+        by = ", by %d bytes or more" % missing if missing else ""
+        return "an arena of %d bytes is too small%s: %s" % (arena_bytes, by, printed)
     if tried.signal:
         name = signal.Signals(tried.signal).name
         return "TFLM crashed (%s) on it with an arena of %d bytes: %s" % (
@@ -332,7 +356,11 @@ def open_model(
     if arena_bytes:
         tried = attempt(lambda: interpreter(content, arena_bytes))
         if not tried.passed:
-            raise ValueError(explain(tried, content, arena_bytes))
+            why = explain(tried, content, arena_bytes)
+            need = needed(interpreter, content) if tried.short or tried.signal else 0
+            # First: what TFLM prints may be long.
+            more = "the model runs in %d bytes, and in no less: " % need if need else ""
+            raise ValueError(more + why)
     room = arena_bytes or enough(interpreter, content)
     return TFLMModel(interpreter, content, room, signature)
 

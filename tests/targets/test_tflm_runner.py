@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -193,6 +194,27 @@ def test_arena_that_is_too_small_is_an_error_even_where_tflm_crashes(
         answer(device(tmp_path), tmp_path, dense, np.ones((1, 4), np.float32), arena_bytes=size)
     assert caught.value.code == "EK-RUNNER-002"
     assert said in caught.value.hint
+
+
+@needs_tflm
+def test_arena_that_is_too_small_says_the_one_that_will_do(runner: Any, dense: Path) -> None:
+    make, said = runner.interpreter_of(), set()
+    for size in range(1024, 4096, 64):
+        try:
+            runner.open_model(make, str(dense), size).invoke()
+        except ValueError as error:
+            found = re.search(r"the model runs in (\d+) bytes, and in no less", str(error))
+            said.add(int(found[1]) if found else str(error))
+        else:
+            break
+    assert len(said) == 1
+    assert size - 64 < said.pop() <= size
+
+
+@needs_tflm
+def test_too_many_buffers_means_a_small_arena(runner: Any) -> None:
+    tried = runner.Attempt(256, "Too many buffers (max is 4)\n")
+    assert "an arena of 4096 bytes is too small" in runner.explain(tried, b"", 4096)
 
 
 @needs_tflm

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
 from edgekit.errors import ModelError
 from edgekit.models.source import HDF5, head
 
+# What xxd, and edgekit, write of a model for a microcontroller.
+C_ARRAY = re.compile(rb"#include|\bunsigned\s+char\b|\buint8_t\b|\balignas\b")
 CONVERT = "convert it first: edgekit convert {path} --precision float32"
 
 
@@ -31,6 +34,13 @@ def content(path: Path) -> bytes:
             raise _other(path, "a zip archive, as .keras files are")
         if path.name == "saved_model.pb":
             raise _other(path.parent, "a SavedModel folder")
+        array = C_ARRAY.search(begin) if b"\0" not in begin else None
+        if array is not None:
+            raise ModelError(
+                "EK-MODEL-025", f"{path} is C source, an array of bytes, not a .tflite file",
+                "give the .tflite file that it was made from; of an array alone, its bytes written"
+                " to a file are that",
+            )  # fmt: skip
         hint = "it is truncated, damaged, or no model: a .tflite file has TFL3 at byte 4"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
     try:

@@ -195,6 +195,11 @@ def spread(found: Measurement) -> str:
     return f"[{found.low / unit:.4g}, {found.high / unit:.4g}]"
 
 
+def _exact(found: Measurement) -> str:
+    """Bytes one by one: a size that is copied must not be rounded down."""
+    return words.NONE if found.value is None else f"{found.value:.0f} B"
+
+
 def _size(found: Measurement | None) -> str:
     return words.NONE if found is None or found.value is None else words.size(found.value)
 
@@ -282,7 +287,7 @@ def _memory_lines(name: str, held: BenchMemory, verbose: bool) -> Iterator[Line]
     if held.arena.value is not None:
         beside = {"recorded": held.recorded, "on 32 bits": held.estimated_32bit}
         told = [f"{what} {_size(m)} ({m.how})" for what, m in beside.items() if m is not None]
-        yield f"{name}: smallest arena {_size(held.arena)}; {', '.join(told)}", ""
+        yield f"{name}: smallest arena {_exact(held.arena)}; {', '.join(told)}", ""
     if verbose:
         parts = {"planned": held.planned, "seen": held.activations, "arena": held.arena}
         for what, found in parts.items():

@@ -109,6 +109,8 @@ KINDS: dict[str, tuple[Callable[[Path], object], str, str]] = {
            "HDF5 file"),
     "zip": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "EK-MODEL-025", ".keras"),
     "noise": (lambda path: path.write_bytes(bytes(range(256))), "EK-MODEL-003", "cannot be read"),
+    "c array": (lambda path: path.write_text("const unsigned char model[] = {0x1c, 0x00};\n"),
+                "EK-MODEL-025", "C source"),
     "header": (lambda path: path.write_bytes(b"\x08\x00\x00\x00TFL3"), "EK-MODEL-003", ""),
 }  # fmt: skip
 
