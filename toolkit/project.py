@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from edgekit.errors import ProjectError, did_you_mean
+from edgekit.project_boxes import BoxesTable
 from edgekit.project_compress import CompressTable, switched
 from edgekit.project_devices import Devices, DeviceTable
 from edgekit.project_table import Table
@@ -104,6 +105,7 @@ class DataTable(Table):
     preprocess: PreprocessTable = PreprocessTable()
     labels: tuple[str, ...] | str | None = None
     label_column: str | None = None
+    annotations: str | None = None
 
 
 class TrainTable(Table):
@@ -153,6 +155,7 @@ class EvaluateTable(Table):
     slices: tuple[str, ...] = ()
     group: str | None = None
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
+    boxes: BoxesTable = BoxesTable()
 
 
 class LimitsTable(Table):

@@ -234,6 +234,8 @@ def data_options() -> tuple[Any, ...]:
                      help="Height and width to bring pictures to. Default: the model's."),
         click.option("--crop", type=click.Choice(["center"]),
                      help="Keep the aspect and take the centre, instead of stretching."),
+        click.option("--annotations", metavar="FILE|FOLDER",
+                     help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files."),
         click.option("--task", metavar="NAME", cls=_Task),
         click.option("--color", type=click.Choice(["rgb", "bgr", "grayscale"]),
                      help="Colours of pictures. Default: the model's, as rgb."),
@@ -339,6 +341,8 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         data["label_column"] = options["label_column"]
     if options.get("class_names"):
         data["labels"] = _class_names(options["class_names"])
+    if options.get("annotations"):
+        data["annotations"] = str(Path(options["annotations"]).resolve())
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
     given = {key: value for key, value in evaluate.items() if value}

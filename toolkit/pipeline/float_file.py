@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
+from edgekit.converters.custom_operators import custom_operators, lacking
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import ModelError
 from edgekit.pipeline.run import Run
 from edgekit.types import Json, Model, SavedModel, TensorSpec
 
 FILE = "model.tflite"
+# The runtime that candidates are judged on.
+JUDGE = "litert"
 # Operators that move numbers, or write them in another dtype.
 PASSING = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST"})
 ACTIVATIONS = {
@@ -52,9 +55,9 @@ def float_reference(run: Run, model: Model) -> SavedModel:
 
 def check(path: Path, file: TFLiteFile) -> None:
     """Raise :class:`ModelError` where a file is no float model that candidates can be made of."""
-    custom = sorted({n.operator for graph in file.graphs for n in graph.nodes if n.custom})
+    custom = lacking(custom_operators(file), JUDGE)
     if custom:
-        hint = "no runtime here can run it, so nothing can be judged by it"
+        hint = f"{JUDGE} has no kernel for it, so nothing can be judged by it"
         message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
         raise ModelError("EK-MODEL-021", message, hint)
     held = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})

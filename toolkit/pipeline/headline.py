@@ -97,7 +97,8 @@ def advise(run: Run, reference: SavedModel, picked: Chosen, metric: metrics.Metr
     message = f"the headline is {metric.name} of output {picked.output!r} ({picked.why}){also}"
     run.advise(Advice("EK-NOTE-060", "info", message, "--metric-output NAME takes another one"))
     left = [name for name in names if name != picked.output and name not in picked.others]
-    if left and metric.takes_labels and not run.project.evaluate.postprocess:
+    every = run.project.evaluate.postprocess or metric.reads == "boxes"
+    if left and metric.takes_labels and not every:
         listed = ", ".join(repr(name) for name in left)
         message = f"no metric is taken on {listed}: the data has no labels for it"
         fix = f"add an array called {left[0]!r} to the data"

@@ -68,7 +68,7 @@ def output_of(reference: SavedModel, items: Items) -> str:
     Raises :class:`ProjectError` where there are several and nothing says which.
     """
     names = [spec.name for spec in reference.outputs]
-    if not items.output and len(names) > 1 and not items.postprocess:
+    if not items.output and len(names) > 1 and not items.takes_all:
         raise unclear(names)
     return items.output or names[0]
 

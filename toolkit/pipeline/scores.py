@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekit.evaluation import metrics, postprocess
+from edgekit.evaluation import boxes, metrics, postprocess
 from edgekit.evaluation.metrics.metric import Array
+from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.gate import Rules
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
+from edgekit.store import sha256
 from edgekit.types import Json
 from edgekit.usercode import fingerprint, is_reference
 
@@ -58,6 +60,8 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
     hook = items.postprocess
     if hook is not None:
         answers = postprocess.applied(postprocess.resolve(hook, run.project.root), outputs)
+    elif items.metric.reads == "boxes":
+        answers = _boxes(run, items, outputs)
     else:
         answers = np.asarray(outputs[output or items.output or next(iter(outputs))])
         if items.task is not None and items.task.task.answers is not None:
@@ -67,6 +71,22 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
     groups = items.groups[:count] if items.groups is not None else None
     index, spec = items.index[:count], items.preprocess
     return np.asarray(metrics.prepared(items.metric, inputs, index, spec, answers, groups))
+
+
+def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
+    """The boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
+    for values in outputs.values():
+        refuse_non_finite(values, "the model's")
+    table, root = run.project.evaluate.boxes, run.project.root
+    anchors = np.load(root / table.anchors) if table.anchors else None
+    spec = boxes.Spec(**{**table.model_dump(), "anchors": anchors})
+    shapes = [np.load(path, mmap_mode="r").shape for path in items.inputs.values()]
+    pictures = [
+        shape[2:4] if shape[1] in (1, 3) and shape[3] not in (1, 3) else shape[1:3]
+        for shape in shapes
+        if len(shape) == 4
+    ]
+    return boxes.decoded(outputs, spec, pictures[0] if pictures else (1, 1))
 
 
 def truths(items: Items, count: int | None = None) -> Array | None:
@@ -87,4 +107,6 @@ def metric_key(run: Run, items: Items) -> Json:
     code = [one for one in (*names, *hooks) if is_reference(one)]
     files = {one: dict(fingerprint(one, run.project.root)) for one in code}
     tasks = [view.task.task.name if view.task is not None else None for _, view in items.views()]
-    return [names, tasks, judged, table.group, files]
+    anchors = sha256(run.project.root / table.boxes.anchors) if table.boxes.anchors else ""
+    told = [table.boxes.model_dump(mode="json"), anchors]
+    return [names, tasks, judged, table.group, files, told]

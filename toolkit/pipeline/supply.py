@@ -19,6 +19,7 @@ from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
 from edgekit.pipeline import headline
+from edgekit.pipeline.annotated import annotated
 from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Json, Preprocess, SavedModel, TensorSpec
 
@@ -81,6 +82,11 @@ class Items:
             for name, view in self.views()
         ]
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether the metric is taken on what is made of all outputs, not on one of them."""
+        return bool(self.postprocess) or self.metric.reads == "boxes"
+
     def views(self) -> Iterator[tuple[str, Items]]:
         """What is judged, each by the name of its figures: the headline, then other outputs."""
         yield self.metric.name, self
@@ -101,7 +107,7 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
     preprocess = project.data.preprocess.spec()
     with run.stage("data"):
         arrays = headline.array_names(run, reference)
-        judged = _open(run, project.data.evaluate, reference.inputs, arrays)
+        judged = annotated(run, _open(run, project.data.evaluate, reference.inputs, arrays))
         labels, groups = None, None
         picked = headline.Chosen(project.evaluate.output or "", None, {})
         beside: Mapping[str, npt.NDArray[Any]] = {}

@@ -67,6 +67,8 @@ def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
     output = items.output
     if items.labels is None or not items.inputs:
         return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
+    if items.takes_all:
+        return _unchecked("the metric is not taken on an output as it is")
     if not output:
         return _unchecked(f"the model has {len(outputs)} outputs: name one, --metric-output")
     places = np.linspace(0, len(items.index), min(ITEMS, len(items.index)), endpoint=False)

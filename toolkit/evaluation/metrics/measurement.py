@@ -14,7 +14,7 @@ from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.statistics import Interval
 from edgekit.types import Measurement, PairedCounts
 
-from . import classes, masks, reconstruction, regression, vectors
+from . import classes, detection, masks, reconstruction, regression, vectors
 from . import labels as several
 from .metric import Array, Floats, Metric, Reads, Statistic, Undefined
 
@@ -33,6 +33,7 @@ READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[A
     "vectors": vectors.read,
     "numbers": regression.read,
     "errors": reconstruction.read,
+    "boxes": detection.read,
     "anything": _as_they_are,
 }
 

@@ -15,7 +15,9 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Statistic = Callable[[Index], float]
-Reads = Literal["classes", "labels", "masks", "vectors", "numbers", "errors", "anything"]
+Reads = Literal[
+    "classes", "labels", "masks", "vectors", "numbers", "errors", "boxes", "anything"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

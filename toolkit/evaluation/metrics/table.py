@@ -11,7 +11,16 @@ from pathlib import Path
 
 from edgekit.usercode import is_reference
 
-from . import classification, labels, masks, ranking, reconstruction, regression, vectors
+from . import (
+    classification,
+    detection,
+    labels,
+    masks,
+    ranking,
+    reconstruction,
+    regression,
+    vectors,
+)
 from .metric import Metric
 from .user import user_metric
 
@@ -81,6 +90,8 @@ METRICS: Mapping[str, Metric] = {
             "anomaly_auc", "higher", reads="errors", statistic=ranking.error_auc,
             prepare=reconstruction.squared, grouped=True,
         ),
+        Metric("coco_map", "higher", reads="boxes", statistic=detection.mean_average_precision),
+        Metric("coco_map_50", "higher", reads="boxes", statistic=detection.at_half),
     )
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgekit.errors import DataError
 from edgekit.evaluation.metrics import Metric
 
+from . import boxes
 from .look import Array, Look
 from .table import TASKS
 from .task import Task
@@ -46,6 +47,8 @@ def detect(look: Look) -> Detected:
 
 def of_labels(labels: Array) -> Detected:
     """The task by the labels alone, where the output is not known before it is made."""
+    if boxes.are(labels):
+        return Detected(TASKS["detection"], boxes.REASON)
     if labels.dtype.kind in "iub":
         return Detected(TASKS["classification"], "labels are whole numbers")
     return Detected(TASKS["regression"], f"labels are of dtype {labels.dtype}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from . import classes, masks, numbers
+from . import boxes, classes, masks, numbers
 from .look import Array
 from .task import Task
 
@@ -22,6 +22,15 @@ def whole(outputs: Array) -> Array:
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
+        Task(
+            "detection",
+            labels="boxes: class and corners",
+            outputs="boxes, classes and scores; an SSD or a YOLO head",
+            metric="coco_map", reads=("boxes",),
+            worst="none",
+            golden="outputs within rounding",
+            fits=boxes.of_pictures,
+        ),
         Task(
             "class-ids",
             labels="a class number",

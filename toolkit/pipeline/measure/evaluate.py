@@ -92,7 +92,7 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
 
 def _output(given: Given, wanted: str, items: Items) -> str:
     """The headline's output; any, where a function of the user's takes them all."""
-    if items.postprocess and given.outputs and wanted not in given.outputs:
+    if items.takes_all and given.outputs and wanted not in given.outputs:
         return next(iter(given.outputs))
     return output_of(given, wanted)
 

@@ -1,0 +1,170 @@
+"""Boxes of pictures from COCO JSON, VOC XML or YOLO text, matched by the pictures' file names."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import DataError
+
+CODE = "EK-DATA-066"
+MOST_BYTES = 1 << 30
+# Class, left, top, right, bottom, crowd.
+Box = tuple[int, float, float, float, float, float]
+Boxes = npt.NDArray[np.float32]
+
+
+def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> Boxes:
+    """Boxes ``[n, most, 6]`` of pictures by file name: class, corners as shares, crowd or not.
+
+    Rows of class -1 are empty. A ``.json`` file is COCO's, a folder holds ``.xml`` (VOC) or
+    ``.txt`` (YOLO) files named like the pictures. Classes are numbered as in ``class_names``; in
+    COCO's file else by the order of its ids. A picture that the annotations do not name has no
+    boxes. Raises :class:`DataError` where a file is damaged, a class unknown, or no picture named.
+    """
+    if not path.exists():
+        raise DataError(CODE, f"there are no annotations {path}")
+    stems = [Path(name).stem for name in names]
+    if path.is_dir():
+        found = _of_folder(path, stems, class_names)
+    else:
+        found = _of_coco(path, names, class_names)
+    if not any(found):
+        hint = f"pictures are matched by file name, such as {names[0]!r}"
+        raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)
+    rows = np.zeros((len(names), max(map(len, found)), 6), np.float32)
+    rows[..., 0] = -1
+    for row, boxes in zip(rows, found, strict=True):
+        if boxes:
+            row[: len(boxes)] = boxes
+    return rows
+
+
+def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
+    """COCO's ``instances_*.json``: boxes as left, top, width and height in pixels."""
+    document = _json(path)
+    try:
+        images = {one["id"]: one for one in document["images"]}
+        kinds = {one["id"]: str(one["name"]) for one in document["categories"]}
+        numbers = _numbers(path, kinds, class_names)
+        by_name = {str(one["file_name"]): one["id"] for one in images.values()}
+        by_base = {Path(name).name: number for name, number in by_name.items()}
+        found: dict[Any, list[Box]] = {}
+        for one in document["annotations"]:
+            image = images[one["image_id"]]
+            left, top, width, height = map(float, one["bbox"])
+            wide, high = float(image["width"]), float(image["height"])
+            corners = (left / wide, top / high, (left + width) / wide, (top + height) / high)
+            crowd = float(bool(one.get("iscrowd", 0)))
+            box = _checked(path, (numbers[one["category_id"]], *corners, crowd))
+            found.setdefault(one["image_id"], []).append(box)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
+        hint = f"{type(error).__name__}: {error}"
+        raise DataError(CODE, f"{path} is no COCO file of instances", hint) from error
+    chosen = (by_name.get(name, by_base.get(Path(name).name)) for name in names)
+    return [found.get(number, []) for number in chosen]
+
+
+def _json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(CODE, f"{path} is larger than 1 GiB")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(CODE, f"{path} cannot be read as JSON", str(error)[:200]) from error
+    if not isinstance(document, dict):
+        raise DataError(CODE, f"{path} is no COCO file of instances", "it holds no table")
+    return document
+
+
+def _numbers(path: Path, kinds: Mapping[Any, str], class_names: Sequence[str]) -> Mapping[Any, int]:
+    """The model's class number of each category: by name where names are given, else in order."""
+    if not class_names:
+        ids = sorted(kinds)
+        gaps = ids != list(range(ids[0], ids[0] + len(ids))) if ids else False
+        if gaps:
+            message = f"{path}: category ids {ids[0]} to {ids[-1]} leave numbers out"
+            hint = "say which class is which output: [data] labels = FILE or a list of names"
+            raise DataError(CODE, message, hint)
+        return {number: at for at, number in enumerate(ids)}
+    return {number: _number(path, name, class_names) for number, name in kinds.items()}
+
+
+def _number(path: Path, name: str, class_names: Sequence[str]) -> int:
+    if name not in class_names:
+        hint = f"the classes are {', '.join(class_names)[:200]}"
+        raise DataError(CODE, f"{path}: class {name!r} is none of the model's", hint)
+    return list(class_names).index(name)
+
+
+def _of_folder(path: Path, stems: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
+    files = {file.stem: file for file in sorted(path.rglob("*")) if file.suffix in (".xml", ".txt")}
+    if any(file.suffix == ".xml" for file in files.values()) and not class_names:
+        hint = "VOC names its classes: give them in the order of the outputs, [data] labels"
+        raise DataError(CODE, f"{path}: which class is which output is not known", hint)
+    found: list[list[Box]] = []
+    for stem in stems:
+        file = files.get(stem)
+        if file is None:
+            found.append([])
+        else:
+            found.append(_voc(file, class_names) if file.suffix == ".xml" else _yolo(file))
+    return found
+
+
+def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
+    """One picture's objects: corners in pixels from 1; a difficult one counts as a crowd."""
+    import xml.etree.ElementTree as ET
+
+    text = path.read_bytes()
+    if b"<!ENTITY" in text or b"<!DOCTYPE" in text:
+        raise DataError(CODE, f"{path} declares entities, which no VOC file does")
+    try:
+        root = ET.fromstring(text)  # noqa: S314  (entities are refused above)
+        wide, high = (float(root.findtext(f"size/{name}") or "") for name in ("width", "height"))
+        boxes = []
+        for one in root.iter("object"):
+            left, top, right, bottom = (
+                float(one.findtext(f"bndbox/{name}") or "")
+                for name in ("xmin", "ymin", "xmax", "ymax")
+            )
+            number = _number(path, one.findtext("name") or "", class_names)
+            corners = ((left - 1) / wide, (top - 1) / high, right / wide, bottom / high)
+            crowd = float(one.findtext("difficult") == "1")
+            boxes.append(_checked(path, (number, *corners, crowd)))
+    except (ET.ParseError, ValueError, ZeroDivisionError) as error:
+        raise DataError(CODE, f"{path} is no VOC annotation", str(error)) from error
+    return boxes
+
+
+def _yolo(path: Path) -> list[Box]:
+    """One picture's boxes, a line each: class, centre x and y, width and height as shares."""
+    boxes = []
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                number, x, y, width, height = map(float, line.split()[:5])
+                corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+                boxes.append(_checked(path, (int(number), *corners, 0.0)))
+    except (ValueError, OverflowError) as error:
+        hint = f"a line is: class, centre x, centre y, width, height; {error}"
+        raise DataError(CODE, f"{path} is no YOLO annotation", hint) from error
+    return boxes
+
+
+def _checked(path: Path, box: Box) -> Box:
+    number, left, top, right, bottom, _ = box
+    finite = all(map(math.isfinite, box))
+    if not finite or number < 0 or right < left or bottom < top or min(box[1:5]) < -0.5:
+        raise DataError(CODE, f"{path}: {box[:5]} is no box", "left < right and top < bottom")
+    if max(box[1:5]) > 1.5:
+        raise DataError(
+            CODE, f"{path}: {box[:5]} lies outside of its picture", "is its size right?"
+        )
+    return box

@@ -1,0 +1,167 @@
+"""COCO's mean average precision: boxes are matched by pycocotools, pictures are the items."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import ProjectError
+from edgekit.evaluation.boxes import refuse_others
+
+from .metric import Array, Floats, Index, Statistic, Undefined
+
+# Boxes are shares of the picture; pycocotools counts the areas of pixels.
+SIDE = 1000.0
+RECALLS = np.linspace(0, 1, 101)
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """One class: its answers over all pictures, best first, and its boxes per picture.
+
+    ``hits`` and ``ignored`` are ``[thresholds, answers]``, ``pictures`` ``[answers]``, ``boxes``
+    ``[pictures]``.
+    """
+
+    hits: Array
+    ignored: Array
+    pictures: Index
+    boxes: Floats
+
+
+def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+    """Boxes of the labels and of the answers. Raises :class:`DataError` where either is none."""
+    del name
+    refuse_others(y_true)
+    return y_true, [np.asarray(one) for one in outputs]
+
+
+def mean_average_precision(labels: Array, answers: Array) -> Statistic:
+    """The mean over classes, and over overlaps of 0.5 to 0.95, of the average precision."""
+    return _averaged(matched(labels, answers, THRESHOLDS))
+
+
+def at_half(labels: Array, answers: Array) -> Statistic:
+    """The mean over classes of the average precision at an overlap of 0.5."""
+    return _averaged(matched(labels, answers, THRESHOLDS[:1]))
+
+
+def matched(labels: Array, answers: Array, thresholds: Floats) -> list[Matched]:
+    """The answers of each class that has boxes, matched to these by pycocotools.
+
+    Raises :class:`Undefined` where there is no box at all.
+    """
+    truth, given = _documents(labels, answers)
+    if not truth["annotations"]:
+        raise Undefined("no picture has a box")
+    evaluation = _evaluated(truth, given, thresholds)
+    pictures, found = evaluation.params.imgIds, []
+    for number, _ in enumerate(evaluation.params.catIds):
+        rows = evaluation.evalImgs[number * len(pictures) : (number + 1) * len(pictures)]
+        rows = [row for row in rows if row is not None]
+        boxes = np.zeros(len(labels))
+        for row in rows:
+            boxes[row["image_id"]] += int(np.sum(np.asarray(row["gtIgnore"]) == 0))
+        if not boxes.any():
+            continue
+        scores = np.concatenate([np.asarray(row["dtScores"]) for row in rows])
+        order = np.argsort(-scores, kind="mergesort")
+        places = np.concatenate([np.full(len(r["dtScores"]), r["image_id"], int) for r in rows])
+        hits = np.concatenate([np.asarray(row["dtMatches"]) for row in rows], axis=1)
+        ignored = np.concatenate([np.asarray(row["dtIgnore"]) for row in rows], axis=1)
+        found.append(
+            Matched(hits[:, order] > 0, ignored[:, order] > 0, places[order].astype(int), boxes)
+        )
+    return found
+
+
+def _averaged(classes: list[Matched]) -> Statistic:
+    """COCO's average over pictures that may repeat: each counts as often as it is drawn.
+
+    Not pycocotools' own sum: the bootstrap asks for it a thousand times.
+    """
+
+    def value(items: Index) -> float:
+        means = []
+        for one in classes:
+            times = np.bincount(items, minlength=len(one.boxes)).astype(np.float64)
+            total = float(times @ one.boxes)
+            if total == 0:
+                continue
+            counted = np.where(one.ignored, 0.0, times[one.pictures])
+            right = np.cumsum(counted * one.hits, axis=1)
+            wrong = np.cumsum(counted * ~one.hits, axis=1)
+            precision = right / np.maximum(right + wrong, np.spacing(1.0))
+            best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+            for recall, envelope in zip(right / total, best, strict=True):
+                at = np.searchsorted(recall, RECALLS, side="left")
+                inside = at < len(envelope)
+                means.append(float(envelope[at[inside]].sum() / len(RECALLS)))
+        return float(np.mean(means)) if means else float("nan")
+
+    return value
+
+
+def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Labels and answers as COCO's JSON has them."""
+    crowds = labels[..., 5] if labels.shape[2] == 6 else np.zeros(labels.shape[:2])
+    annotations: list[dict[str, Any]] = []
+    given: list[dict[str, Any]] = []
+    for image, rows in enumerate(labels):
+        for row, crowd in zip(rows, crowds[image], strict=True):
+            if row[0] >= 0:
+                box = _box(row[1:5])
+                annotations.append({
+                    "id": len(annotations) + 1, "image_id": image, "category_id": int(row[0]),
+                    "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd),
+                })  # fmt: skip
+    for image, rows in enumerate(answers):
+        given += [
+            {"image_id": image, "category_id": int(row[1]), "bbox": _box(row[2:6]),
+             "score": float(row[0])}
+            for row in rows
+            if row[0] >= 0
+        ]  # fmt: skip
+    kinds = sorted({one["category_id"] for one in annotations})
+    truth = {
+        "info": {}, "images": [{"id": image} for image in range(len(labels))],
+        "categories": [{"id": kind} for kind in kinds], "annotations": annotations,
+    }  # fmt: skip
+    return truth, [one for one in given if one["category_id"] in kinds]
+
+
+def _box(corners: Array) -> list[float]:
+    left, top, right, bottom = (float(value) * SIDE for value in corners)
+    return [left, top, right - left, bottom - top]
+
+
+def _evaluated(truth: dict[str, Any], given: list[dict[str, Any]], thresholds: Floats) -> Any:
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        hint = "install it: pip install 'edgekit[detection]'"
+        message = "COCO's mean average precision needs pycocotools, which is not installed"
+        raise ProjectError("EK-PROJECT-045", message, hint) from error
+    # It prints as it goes, and the standard output is the user's.
+    with contextlib.redirect_stdout(io.StringIO()):
+        ours, theirs = COCO(), COCO()
+        ours.dataset = truth
+        ours.createIndex()
+        rows = [
+            {**one, "id": k, "area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0}
+            for k, one in enumerate(given, 1)
+        ]
+        theirs.dataset = {**truth, "annotations": rows}
+        theirs.createIndex()
+        found = COCOeval(ours, theirs, "bbox")
+        found.params.iouThrs = np.asarray(thresholds)
+        found.params.areaRng, found.params.areaRngLbl = [[0, 1e10]], ["all"]
+        found.params.maxDets = [100]
+        found.evaluate()
+    return found

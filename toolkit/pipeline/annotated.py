@@ -1,0 +1,47 @@
+"""Pictures with the boxes that annotations give them, as labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgekit import data
+from edgekit.data import annotations
+from edgekit.errors import DataError
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.run import Run
+
+
+def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
+    """The dataset with the boxes of its pictures as labels, where the project names any.
+
+    Raises :class:`DataError` where they cannot be matched to the items.
+    """
+    table = run.project.data
+    if table.annotations is None or dataset is None:
+        return dataset
+    names = dataset.names()
+    if names is None:
+        hint = "give --data FOLDER of pictures, or boxes as an array y beside the items"
+        raise DataError("EK-DATA-066", f"{dataset.source} does not name its pictures", hint)
+    if table.preprocess.crop is not None:
+        hint = "leave out --crop: pictures are stretched, and boxes with them"
+        raise DataError("EK-DATA-066", "a crop moves the boxes of the annotations", hint)
+    path = run.project.root / table.annotations
+    rows = annotations.read(
+        path, [str(name) for name in names], data.read_labels(table.labels, run.project.root)
+    )
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        np.save(folder / "y.npy", rows)
+        return {}
+
+    digest = hashlib.sha256(dataset.digest.encode() + rows.tobytes()).hexdigest()
+    kept = run.keep(run.store.obtain("annotations", {"boxes": digest}, make))
+    return replace(dataset, labels=kept.path / "y.npy", digest=digest)
