@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edgekit.converters.custom_operators import lacking
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import ConversionError
 
@@ -31,8 +32,9 @@ def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
 
 
 def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """Operators of a file that are neither TFLite's nor TensorFlow's."""
-    return tuple(name for name in _custom(file) if not name.startswith(PREFIX))
+    """Operators of a file that are neither TFLite's nor TensorFlow's, and not LiteRT's own."""
+    found = (name for name in _custom(file) if not name.startswith(PREFIX))
+    return lacking(found, "litert")
 
 
 def _custom(file: TFLiteFile) -> list[str]:

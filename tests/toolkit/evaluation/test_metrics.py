@@ -246,10 +246,23 @@ def test_interval_holds_the_value(name: str) -> None:
     assert (found.n, found.level) == (len(y_true), 0.95)
 
 
+def boxes() -> tuple[Labels, Floats]:
+    """One box a picture, and an answer near it."""
+    rng = np.random.default_rng(4)
+    low = rng.random((40, 1, 2)) * 0.5
+    corners = np.concatenate([low, low + 0.3], axis=2)
+    near = corners + rng.normal(0, 0.03, corners.shape)
+    scores = rng.random((40, 1, 1))
+    truth = np.concatenate([np.zeros((40, 1, 1)), corners], axis=2)
+    return truth, np.concatenate([scores, np.zeros((40, 1, 1)), near], axis=2).astype(np.float32)
+
+
 def examples(name: str) -> tuple[Labels, Floats]:
     if METRICS[name].reads in EXAMPLES:
         return EXAMPLES[METRICS[name].reads]
     reads = METRICS[name].reads
+    if reads == "boxes":
+        return boxes()
     if reads == "errors":
         return np.arange(200) % 2, ERRORS
     if reads == "numbers":
@@ -353,6 +366,7 @@ def test_bounded_metric_lies_within_0_and_1_when_all_is_wrong(name: str) -> None
         "classes": np.roll(np.eye(WIDTH, dtype=np.float32), 1, axis=1)[CLASSES],
         "numbers": 100 + TARGETS,
         "errors": 2.0 - y_true,
+        "boxes": boxes()[1] + np.array([0, 0, 2, 2, 2, 2], np.float32),
         "labels": 1.0 - SEVERAL,
         "masks": np.eye(3)[(MASKS + 1) % 3],
         "vectors": np.arange(len(CLASSES))[:, None] ** [0, 1],

@@ -13,7 +13,7 @@ from PIL import Image
 from tflite_files import G, N, T, build
 
 from conftest import answer
-from edgekit.converters import flatbuffer
+from edgekit.converters import flatbuffer, flex
 from edgekit.errors import ModelError
 from edgekit.pipeline.float_file import check
 
@@ -139,3 +139,5 @@ def test_a_model_with_an_operator_that_the_judge_carries_is_taken(folder: Path) 
     other.write_bytes(build(G(tensors, [N("Sinh", ["x"], ["y"])], ["x"], ["y"])))
     with pytest.raises(ModelError, match="Sinh"):
         check(other, flatbuffer.read(other))
+    assert flex.problem(flatbuffer.read(folder / "ssd.tflite")) == ""
+    assert "Sinh" in flex.problem(flatbuffer.read(other))
