@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit import data
-from edgekit.data import annotations
+from edgekit.data.annotations import read
 from edgekit.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
         hint = "leave out --crop: pictures are stretched, and boxes with them"
         raise DataError("EK-DATA-066", "a crop moves the boxes of the annotations", hint)
     path = run.project.root / table.annotations
-    rows = annotations.read(
+    rows = read(
         path, [str(name) for name in names], data.read_labels(table.labels, run.project.root)
     )
 
