@@ -58,6 +58,12 @@ class BundleError(EdgekitError):
     exit_code = ExitCode.FAILED
 
 
+class NoBundleError(BundleError):
+    """There is no bundle of that name: a mistake in what was asked, not in a bundle."""
+
+    exit_code = ExitCode.USAGE
+
+
 class StoreError(EdgekitError):
     """Files cannot be written or read where they must be."""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgekit import scratch
 from edgekit.converters import flatbuffer
-from edgekit.errors import BundleError, DeviceError, EdgekitError, RunnerError
+from edgekit.errors import BundleError, DeviceError, EdgekitError, NoBundleError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.bundles.archive import MANIFEST
@@ -59,7 +59,7 @@ def verify(path: Path) -> Verified:
     changed file, or a self-test that fails on a runtime that works here.
     """
     if not path.is_file():
-        raise BundleError("EK-BUNDLE-001", f"there is no bundle {path}")
+        raise NoBundleError("EK-BUNDLE-001", f"there is no bundle {path}")
     files = _read(path)
     if MANIFEST not in files:
         raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")

@@ -49,8 +49,8 @@ def command(**options: Any) -> int:
         write_bytes(options["junit"], report.junit(done))
     if options["summary"]:
         write_text(options["summary"], report.summary(done))
-    if not options["quiet"]:
-        show(done, options["as_json"], path if path.is_dir() else path.parent)
+    folder = path if path.is_dir() else path.parent
+    show(done, options["as_json"], folder, quiet=options["quiet"])
     if options["as_json"]:
         click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
     return done.verdict.exit_code

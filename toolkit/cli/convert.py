@@ -58,17 +58,32 @@ def command(**options: Any) -> int:
     with progress(options["quiet"]) as shown:
         done = api.convert(project, asked, shown)
     root = (asked.output or project.root).resolve()
-    show(done, options["as_json"], root / ".edgekit" / "runs" / done.run, options["verbose"])
+    show(
+        done,
+        options["as_json"],
+        root / ".edgekit" / "runs" / done.run,
+        options["verbose"],
+        options["quiet"],
+    )
     if options["as_json"]:
         click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
     return done.verdict.exit_code
 
 
-def show(done: Any, as_json: bool, folder: Path, verbose: bool = False) -> None:
-    """Print the table, what ships, the verdict, and the folder that holds the report."""
+def show(
+    done: Any, as_json: bool, folder: Path, verbose: bool = False, quiet: bool = False
+) -> None:
+    """Print the table, what ships, the verdict, and the folder that holds the report.
+
+    Only what does not pass, the limits that are kept and the verdict where it is to be quiet.
+    """
     from edgekit import report
 
     out = console(as_json)
+    if quiet:
+        for line, style in report.result_lines(done):
+            out.print(line.strip(), style=style, markup=False, soft_wrap=True)
+        return
     out.print()
     out.print(report.table(done))
     out.print()

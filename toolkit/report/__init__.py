@@ -5,7 +5,7 @@ from edgekit.report.compression import compression_lines
 from edgekit.report.document import from_json, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.outputs import outputs_table
-from edgekit.report.table import table, verdict_lines
+from edgekit.report.table import result_lines, table, verdict_lines
 from edgekit.report.words import path
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "outputs_table",
     "path",
     "read",
+    "result_lines",
     "summary",
     "table",
     "to_json",

@@ -243,3 +243,20 @@ def test_a_bare_share_that_may_mean_two_things_is_asked_about(tmp_path: Path, op
     done = answer("compare", "a.tflite", "b.tflite", option, "1", cwd=tmp_path)
     assert done.returncode == 2
     assert "is 1 1 % or 100 %?" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "bench"])
+def test_a_bundle_that_is_not_there_is_a_mistake_of_the_command_line(
+    tmp_path: Path, command: str
+) -> None:
+    done = answer(command, "none.tar.gz", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+
+
+def test_quiet_says_the_result_and_only_it(report: Path) -> None:
+    done = check(report, "-q", "--max-size", "1 kB")
+    assert done.code == 1
+    lines = done.text.splitlines()
+    assert lines[-1] == "verdict: FAILED"
+    assert any(line.startswith("FAILED: ") and "size (at most 1,000" in line for line in lines)
+    assert "SavedModel" not in done.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def evaluate(
             strict = len(found) == 1
             found = tuple(answered(run, one, items, first.model, asked, strict) for one in found)
             found = tuple(scored(run, one, items, asked, strict) for one in found)
-        checks = tuple(runs(one) for one in found)
+        checks = (*(runs(one) for one in found), *_unscored(found, items))
         status = worst_status(check.status for check in checks)
         looked = next((one for one in found if one.ready), None)
         return Evaluated(
@@ -163,6 +163,15 @@ def _images(items: Items) -> Path:
             return path
     hint = "leave out --pictures"
     raise DataError("EK-DATA-044", "the model takes no pictures that could be drawn", hint)
+
+
+def _unscored(found: Sequence[Given], items: Items) -> Iterator[CheckResult]:
+    """A check for each metric that could not be had of answers, with its reason."""
+    for one in (given.measured for given in found if given.ready):
+        for name, metric in {items.metric.name: one.metric, **one.outputs}.items():
+            if metric is not None and metric.how == "unavailable":
+                message = f"unavailable, because {metric.reason}"
+                yield CheckResult(name, one.id, one.device, Status.UNAVAILABLE, message)
 
 
 def runs(given: Given) -> CheckResult:
