@@ -33,8 +33,13 @@ class Limit:
     percent: bool = False
     stated: bool = True
 
-    def absolute(self, reference: float) -> float:
-        return self.value / 100 * abs(reference) if self.percent else self.value
+    def absolute(self, reference: float, floor: float = 0.0) -> float:
+        """The limit in the metric's unit; a share of it is no less than ``floor``."""
+        return max(self.value / 100 * abs(reference), floor) if self.percent else self.value
+
+    def stands_on_floor(self, reference: float, floor: float) -> bool:
+        """Whether the floor decides: the share alone is finer than float32 arithmetic."""
+        return self.percent and floor > self.value / 100 * abs(reference)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Rules:
     """What a run is judged by: its metric, and the budgets of the command line, which go first.
 
     ``others`` are those of the outputs that are judged beside the headline's; ``output`` is the one
-    that the metric is taken on, where there are several.
+    that the metric is taken on, where there are several. ``floor`` is the smallest difference that
+    float32 can tell of the metric, where the reference's evaluation does not say it.
     """
 
     metric: str
@@ -50,6 +56,7 @@ class Rules:
     higher_is_better: bool
     max_drop: float | None = None
     max_size: int | None = None
+    floor: float = 0.0
     output: str = ""
     others: tuple[Rules, ...] = ()
 
@@ -124,18 +131,19 @@ def check_goal(
         return
     counts = candidate.evaluation.paired.get(rules.metric)
     for limit in limits:
-        absolute = limit.absolute(base.value or 0.0)
+        floor = reference.floor.get(rules.metric, rules.floor)
+        absolute = limit.absolute(base.value or 0.0, floor)
         status, message = judge_drop(drop, counts, absolute, rules)
         if status is Status.INCONCLUSIVE and not limit.stated:
             status = Status.PASSED
         name = f"{rules.metric} drop"
-        shown = show(absolute, rules)
-        yield _result(name, candidate, place, status, message, f"at most {shown}", limit.stated)
+        shown = in_words(limit, base.value or 0.0, floor, rules)
+        yield _result(name, candidate, place, status, message, shown, limit.stated)
     if threshold is not None:
         status = _judge_threshold(value, threshold, rules.higher_is_better)
-        bound = "at least" if rules.higher_is_better else "at most"
+        side = "at least" if rules.higher_is_better else "at most"
         message = f"{rules.metric} is {_interval(value, rules)}"
-        shown = f"{bound} {show(threshold, rules)}"
+        shown = f"{side} {show(threshold, rules)}"
         yield _result(rules.metric, candidate, place, status, message, shown)
 
 
@@ -277,6 +285,14 @@ def _judge_latency(measured: Measurement, limit: float) -> tuple[Status, str]:
     if measured.low > limit:
         return Status.FAILED, shown
     return Status.INCONCLUSIVE, f"{shown} is too noisy to decide: measure on a quiet device"
+
+
+def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
+    """A limit in words, and where it is what float32 arithmetic can tell instead of a share."""
+    shown = f"at most {show(limit.absolute(reference, floor), rules)}"
+    if limit.stands_on_floor(reference, floor):
+        shown += f", what float32 can tell: {limit.value:g} % of {show(reference, rules)} is less"
+    return shown
 
 
 def show(value: float, rules: Rules) -> str:

@@ -17,7 +17,7 @@ from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import metric_key, taken, truths
+from edgekit.pipeline.scores import floor, metric_key, taken, truths
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.types import (
@@ -94,19 +94,25 @@ def _reference_evaluation(
 ) -> Evaluation:
     if any(len(values) != len(items.index) for values in given.values()):
         raise RunnerError("EK-RUNNER-005", "the SavedModel gave another number of answers")
-    key = run.key(answers=truth.digest, metric=metric_key(run, items), data=items.digest)
+    key = run.key(
+        answers=truth.digest, metric=metric_key(run, items), data=items.digest, floor=metrics.ULPS
+    )
 
     def make(_: Path) -> Mapping[str, Json]:
-        return {
-            name: dataclasses.asdict(
-                metrics.measure(view.metric, truths(view), taken(run, view, given))
-            )
-            for name, view in items.views()
-        }
+        facts = {}
+        for name, view in items.views():
+            scores = taken(run, view, given)
+            measured = metrics.measure(view.metric, truths(view), scores)
+            least = floor(view, given, scores)
+            facts[name] = {"metric": dataclasses.asdict(measured), "floor": least}
+        return facts
 
     found = run.keep(run.store.obtain("metric", key, make)).facts
-    measured = {name: Measurement(**one) for name, one in found.items()}
-    return Evaluation(metrics=measured, memory=memory_of(truth))
+    return Evaluation(
+        metrics={name: Measurement(**one["metric"]) for name, one in found.items()},
+        floor={name: float(one["floor"]) for name, one in found.items() if one["floor"]},
+        memory=memory_of(truth),
+    )
 
 
 def _judge(

@@ -18,7 +18,7 @@ from edgekit.pipeline.answers import JUDGE, answers_of, request, timed
 from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.float_file import ends
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import metric_key, taken, truths
+from edgekit.pipeline.scores import floor, metric_key, taken, truths
 from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
@@ -118,7 +118,9 @@ def _agree(
         limit = 0.02
         if not view.metric.bounded:
             base = metrics.measure(view.metric, labels, expected)
-            limit = Limit(DEFAULT_PERCENT, percent=True).absolute(base.value or 0.0)
+            limit = Limit(DEFAULT_PERCENT, percent=True).absolute(
+                base.value or 0.0, floor(view, ours, expected)
+            )
         if lost.low is not None and lost.low > limit:
             share = f"{lost.value:.3g}"
             return Status.INCOMPATIBLE, f"its answers are worse: {name} drops by {share}"

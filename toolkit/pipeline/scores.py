@@ -89,6 +89,17 @@ def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
     return boxes.decoded(outputs, spec, pictures[0] if pictures else (1, 1))
 
 
+def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
+    """The smallest difference of the metric that float32 can tell; ``answers`` as :func:`taken`."""
+    if items.metric.bounded:
+        return 0.0
+    first = next(iter(outputs))
+    named = items.output if items.output in outputs else first
+    raw = answers if items.postprocess else outputs[named]
+    labels = truths(items, len(outputs[first]))
+    return metrics.floor(items.metric, labels, answers, float(np.max(np.abs(raw))))
+
+
 def truths(items: Items, count: int | None = None) -> Array | None:
     """The labels of the first ``count`` items as the metric takes them, one per group if any."""
     labels = items.labels[:count] if items.labels is not None else None

@@ -163,6 +163,7 @@ def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
     return Evaluation(
         metrics=_measurements(document["metrics"]),
         drop=_measurements(document["drop"]),
+        floor=dict(document.get("floor", {})),
         paired={name: PairedCounts(**p) for name, p in document["paired"].items()},
         parity={name: _measurements(p) for name, p in document["parity"].items()},
         latency=Latency(**_measurements(latency)) if latency else None,

@@ -103,11 +103,13 @@ class Evaluation:
     """What was measured of a model: the reference has no drop, parity or ratio.
 
     ``latency_ratio`` is to the reference, ``uncompressed_ratio`` to the same precision made of the
-    uncompressed model, where that was timed beside it; below 1 is faster.
+    uncompressed model, where that was timed beside it; below 1 is faster. ``floor`` is the smallest
+    difference of a metric that float32 arithmetic can tell at the outputs' scale, of the reference.
     """
 
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     drop: Mapping[str, Measurement] = field(default_factory=dict)
+    floor: Mapping[str, float] = field(default_factory=dict)
     paired: Mapping[str, PairedCounts] = field(default_factory=dict)
     parity: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
     latency: Latency | None = None

@@ -23,6 +23,7 @@ from sklearn.metrics import (
 )
 
 from edgekit.errors import DataError, RunnerError
+from edgekit.evaluation import metrics
 from edgekit.evaluation.metrics import (
     METRICS,
     drop,
@@ -514,3 +515,27 @@ def test_accuracy_is_refused_when_labels_or_outputs_do_not_fit(
 def test_accuracy_takes_outputs_with_dimensions_of_one() -> None:
     outputs = np.eye(3)[[0, 1, 2]].reshape(3, 1, 1, 3)
     assert measure(METRICS["accuracy"], np.arange(3), outputs).value == 1.0
+
+
+@pytest.mark.parametrize("name", ["f1", "roc_auc", "accuracy", "log_loss", "mse", "mae", "r2"])
+def test_equal_outputs_are_no_drop_proven(name: str) -> None:
+    rng = np.random.default_rng(0)
+    metric = metrics.METRICS[name]
+    if metric.reads == "numbers":
+        labels = rng.normal(size=20)
+        outputs = rng.normal(size=(20, 1)).astype(np.float32)
+    else:
+        labels = np.arange(20) % 3
+        outputs = rng.dirichlet(np.ones(3), 20).astype(np.float32)
+    lost, _ = metrics.drop(metric, labels, outputs, outputs.copy())
+    assert (lost.value, lost.low, lost.high) == (0.0, 0.0, 0.0)
+    assert lost.tool == "the outputs are equal"
+
+
+def test_floor_is_what_float32_tells_at_the_outputs_scale() -> None:
+    targets = np.arange(1.0, 21.0)
+    outputs = targets.astype(np.float32)[:, None]
+    off = metrics.ULPS * float(np.finfo(np.float32).eps) * 20
+    assert metrics.floor(metrics.METRICS["mse"], targets, outputs, 20) == pytest.approx(off**2)
+    assert metrics.floor(metrics.METRICS["mae"], targets, outputs, 20) == pytest.approx(off)
+    assert metrics.floor(metrics.METRICS["accuracy"], targets, outputs, 20) == 0.0

@@ -524,3 +524,19 @@ def test_a_precision_that_the_model_cannot_have_sinks_no_other_and_alone_is_a_mu
     other = replace(lacking, problem="EK-CONVERT-001 TensorFlow cannot convert this model")
     *_, verdict = decide([candidate(), other], REFERENCE, table, RULES, True)
     assert verdict.exit_code == 5
+
+
+@pytest.mark.parametrize(("floor", "code"), [({}, 1), ({"mse": 1e-12}, 0)])
+def test_a_share_of_an_error_near_zero_is_no_less_than_float32_can_tell(
+    floor: Mapping[str, float], code: int
+) -> None:
+    rules = Rules(metric="mse", bounded=False, higher_is_better=False)
+    base = Evaluation(metrics={"mse": Measurement(1e-17, "1", n=100)}, floor=floor)
+    drop = Measurement(1e-13, "1", n=100, low=0.9e-13, high=1.1e-13)
+    one = Candidate("float32", "float32", Path("m"), evaluation=Evaluation(
+        metrics={"mse": Measurement(1e-13, "1", n=100)}, drop={"mse": drop},
+        runtimes=(RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),)))  # fmt: skip
+    verdict = decide([one], base, {HOST: TargetTable()}, rules, False)[2]
+    assert verdict.exit_code == code
+    limit = "at most 1e-12, what float32 can tell: 5 % of 1e-17 is less"
+    assert (verdict.checks[0].limit == limit) is (code == 0)

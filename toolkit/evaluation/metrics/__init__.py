@@ -2,13 +2,14 @@
 
 from .classes import predicted_class, true_class
 from .details import ClassDetail, ConfusedPair, Details, details
-from .measurement import drop, measure, value
+from .measurement import ULPS, drop, floor, measure, value
 from .metric import Metric
 from .preparation import group_labels, prepared
 from .table import METRICS, find, is_known
 
 __all__ = [
     "METRICS",
+    "ULPS",
     "ClassDetail",
     "ConfusedPair",
     "Details",
@@ -16,6 +17,7 @@ __all__ = [
     "details",
     "drop",
     "find",
+    "floor",
     "group_labels",
     "is_known",
     "measure",

@@ -18,6 +18,8 @@ from . import classes, detection, masks, reconstruction, regression, vectors
 from . import labels as several
 from .metric import Array, Floats, Metric, Reads, Statistic, Undefined
 
+# A sum of a thousand float32 products is off by the square root of their number in roundings.
+ULPS = 32
 UNDEFINED = "it is not a number on these items"
 
 
@@ -104,9 +106,12 @@ def drop(
     """How much worse the candidate is on the same items: positive is worse, 95 % interval.
 
     Shares of items: Tango's paired score interval; other per-item scores: BCa on the differences;
-    otherwise the bootstrap over items, paired. Raises as :func:`measure` does.
+    otherwise the bootstrap over items, paired. Equal outputs are no drop, whatever the items.
+    Raises as :func:`measure` does.
     """
     labels, (left, right) = read(metric, y_true, reference, candidate)
+    if np.array_equal(reference, candidate):
+        return _no_drop(metric, labels, left)
     ours, theirs = _per_item(metric, labels, left), _per_item(metric, labels, right)
     if ours is None or theirs is None:
 
@@ -121,6 +126,47 @@ def drop(
         tango = statistics.tango(counts.lost, counts.gained, counts.n)
         return _measurement(tango, metric, "Tango paired score"), counts
     return _measurement(statistics.bca_mean(lost), metric, "paired BCa"), None
+
+
+def _no_drop(metric: Metric, labels: Any, scores: Any) -> tuple[Measurement, PairedCounts | None]:
+    """The drop from outputs to the same outputs: none, where the metric is defined on them."""
+    per_item, n = _per_item(metric, labels, scores), len(labels)
+    if per_item is None:
+        try:
+            defined = bool(np.isfinite(_statistic(metric, labels, scores)(np.arange(n))))
+        except Undefined as reason:
+            return Measurement.unavailable(metric.unit, str(reason)), None
+        if not defined:
+            return Measurement.unavailable(metric.unit, UNDEFINED), None
+    counts = None
+    if per_item is not None and _counted(metric, per_item):
+        counts = PairedCounts(n, 0, 0)
+    same = Measurement(
+        0.0, metric.unit, n=n, low=0.0, high=0.0, level=0.95, tool="the outputs are equal"
+    )
+    return same, counts
+
+
+def floor(metric: Metric, y_true: Array | None, reference: Array, scale: float) -> float:
+    """The smallest difference of an unbounded metric that float32 arithmetic can tell, in its unit.
+
+    By how much the metric changes where every output is off by ``ULPS`` roundings of float32 at
+    ``scale``, the largest absolute output. Near zero a share of the metric is less than that.
+    """
+    if metric.bounded or not np.isfinite(scale):
+        return 0.0
+    off = ULPS * float(np.finfo(np.float32).eps) * scale
+    if metric.reads == "errors":
+        return off**2
+    base = value(metric, y_true, reference)
+    if base is None:
+        return 0.0
+    raised = np.asarray(reference, np.float64) + off
+    moved = [raised, raised - 2 * off]
+    if np.min(reference) >= 0:
+        moved = [np.maximum(one, 0) for one in moved]
+    found = [value(metric, y_true, one) for one in moved]
+    return max((abs(one - base) for one in found if one is not None), default=0.0)
 
 
 def _per_item(metric: Metric, labels: Any, scores: Any) -> Floats | None:

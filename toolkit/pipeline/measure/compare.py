@@ -12,7 +12,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.calibration import decide, settle
 from edgekit.evaluation.latency import LatencyComparison
 from edgekit.evaluation.parity import Floats, parity
-from edgekit.gate.checks import Limit, Rules, items_to_settle, judge_drop, show
+from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
 from edgekit.gate.limits import check_limits
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
@@ -23,7 +23,7 @@ from edgekit.pipeline.measure.inside import layers, likeness, output_steps
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import rules_of, takes_labels, truths
+from edgekit.pipeline.scores import floor, rules_of, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (
@@ -63,7 +63,7 @@ def compare(
             found = tuple(
                 scored(run, one, items, asked, strict=k == 0) for k, one in enumerate(found)
             )
-        rules = rules_of(run, items, asked.max_drop)
+        rules = _with_floors(rules_of(run, items, asked.max_drop), found[0], items)
         with run.stage("compare"):
             contrasts = tuple(
                 _inside(run, found[0], one, items, asked, _contrast(found[0], one, items, rules))
@@ -159,8 +159,25 @@ def _latencies(
 
 
 def _limit(base: Measurement | None, rules: Rules) -> float:
-    limit = Limit(rules.max_drop) if rules.max_drop is not None else rules.default()
-    return limit.absolute((base.value if base else None) or 0.0)
+    return _stated(rules).absolute((base.value if base else None) or 0.0, rules.floor)
+
+
+def _stated(rules: Rules) -> Limit:
+    return Limit(rules.max_drop) if rules.max_drop is not None else rules.default()
+
+
+def _with_floors(rules: Rules, first: Given, items: Items) -> Rules:
+    """The rules with what float32 can tell of each metric at the scale of the first's outputs."""
+    if first.outputs is None or first.answers is None:
+        return rules
+    answers = {items.metric.name: first.answers, **first.others}
+    floors = {
+        name: floor(view, first.outputs, answers[name])
+        for name, view in items.views()
+        if name in answers
+    }
+    others = tuple(replace(one, floor=floors.get(one.metric, 0.0)) for one in rules.others)
+    return replace(rules, floor=floors.get(rules.metric, 0.0), others=others)
 
 
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
@@ -232,7 +249,9 @@ def _check_drop(
     status, message = judge_drop(drop, counts, limit, rules)
     if status is Status.INCONCLUSIVE and not stated:
         status = Status.PASSED
-    return CheckResult(name, model, "", status, message, f"at most {show(limit, rules)}", stated)
+    value = (base.value if base else None) or 0.0
+    shown = in_words(_stated(rules), value, rules.floor, rules)
+    return CheckResult(name, model, "", status, message, shown, stated)
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
