@@ -154,6 +154,7 @@ class EvaluateTable(Table):
     postprocess: str | None = None
     slices: tuple[str, ...] = ()
     group: str | None = None
+    stream: bool | str = False
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
     boxes: BoxesTable = BoxesTable()
 

@@ -61,6 +61,20 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     return None if found is None else found / 1000
 
 
+def _shapes(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[int, ...]]:
+    """``image=1,96,96,3`` as the input's name and its sizes."""
+    found = {}
+    for value in values:
+        name, _, sizes = value.rpartition("=")
+        parts = sizes.replace("x", ",").split(",")
+        if not name or not all(part.strip().isdecimal() and int(part) for part in parts):
+            raise click.BadParameter(f"{value!r} is not NAME=SIZES, such as image=1,96,96,3")
+        found[name] = tuple(int(part) for part in parts)
+    return found
+
+
 def _protocol_options(function: Any) -> Any:
     """How long to measure: a floor and a ceiling of runs and seconds, and the goal between."""
     options = (
@@ -92,6 +106,8 @@ def _run_options(function: Any) -> Any:
                      help="Threads of the runtime, e.g. 1,n: one after the other."),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True,
                      metavar="N", help="Items per run."),
+        click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=SIZES",
+                     help="Of an input of any size without --data: image=1,96,96,3; repeatable."),
         click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
                      help="XNNPACK kernels, or the runtime's own. Default: the runtime's."),
         arena_option(),
@@ -165,7 +181,7 @@ def _asked(options: dict[str, Any]) -> Any:
     )
     passed = (
         "devices", "threads", "batch", "delegate", "arena", "profile", "mlperf_tiny",
-        "metric_output",
+        "metric_output", "shapes",
         "max_latency", "max_slowdown", "baseline",
     )  # fmt: skip
     return api.BenchOptions(

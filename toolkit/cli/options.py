@@ -145,7 +145,7 @@ def compression(function: Any) -> Any:
 
 
 # Keys of [evaluate] that options of the same name state.
-EVALUATE = ("task", "metric", "postprocess", "group", "slices")
+EVALUATE = ("task", "metric", "postprocess", "group", "slices", "stream")
 # What options of other commands would add to the project.
 NOTHING: dict[str, Any] = {
     "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
@@ -174,6 +174,10 @@ def measured_options(function: Any) -> Any:
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
         click.option("--group", metavar="COLUMN",
                      help="Items of one group count as one: windows of a clip."),
+        click.option("--stream", is_flag=True,
+                     help="Carry the model's state from item to item, in the data's order."),
+        click.option("--stream-by", metavar="COLUMN",
+                     help="Likewise, anew where the column has another value: a clip's number."),
         *device_options(),
         *cassette_options(),
         *loading_options(),
@@ -256,7 +260,7 @@ def loading_options() -> tuple[Any, ...]:
         click.option("--weights", metavar="FILE",
                      help="The weights of an architecture MODEL.json."),
         click.option("--signature", metavar="NAME",
-                     help="Of a SavedModel. Default: serving_default."),
+                     help="Of a SavedModel or .tflite. Default: serving_default, or the only one."),
         click.option("--custom-objects", metavar="FILE",
                      help="Python file of your own layers."),
         click.option("--trust", is_flag=True,
@@ -345,6 +349,7 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         data["annotations"] = str(Path(options["annotations"]).resolve())
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
+    evaluate["stream"] = options.get("stream_by") or evaluate["stream"]
     given = {key: value for key, value in evaluate.items() if value}
     if options.get("metric_output"):
         given["output"] = options["metric_output"]

@@ -61,7 +61,8 @@ def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preproce
 
 def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:
     wanted, got = spec.shape[1:], shape[1:]
-    if _fits(wanted, got):
+    # An item may be all of an input that has no batch dimension.
+    if _fits(wanted, got) or _fits(spec.shape, got):
         return
     if wanted[-1:] == (1,) and _fits(wanted[:-1], got):
         shown = _show((None, *got))
@@ -77,7 +78,8 @@ def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices:
         f"input {spec.name!r} expects {spec.dtype} {_show(spec.shape)};"
         f" {source} has {_show((shape[0], *got))}"
     )
-    raise DataError("EK-DATA-004", message, _likely(wanted, got))
+    whole = len(spec.shape) == 1 and spec.shape[0] not in (None, 1)
+    raise DataError("EK-DATA-004", message, _likely(spec.shape if whole else wanted, got))
 
 
 def _fits(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> bool:

@@ -17,7 +17,11 @@ def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> np
     items = np.asarray(raw)
     if not preprocess.identity:
         items = scaled(items, preprocess)
-    shape = tuple(raw.shape[k] if s is None else s for k, s in enumerate(spec.shape[1:], 1))
+    inner = spec.shape[1:]
+    if len(spec.shape) == raw.ndim - 1:
+        # An item is all of an input that has no batch dimension.
+        inner = spec.shape
+    shape = tuple(raw.shape[k] if s is None else s for k, s in enumerate(inner, 1))
     return items.astype(spec.dtype, copy=False).reshape((len(items), *shape))
 
 

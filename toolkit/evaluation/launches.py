@@ -51,13 +51,17 @@ class Timed:
     delegate: str = ""
     arena: int | None = None
     inputs: Mapping[str, Path] | None = None
+    signature: str | None = None
 
     @property
     def process(self) -> tuple[object, ...]:
         """What sides must share to be held by one process."""
         feeds = tuple(sorted(self.inputs.items())) if self.inputs is not None else None
         place = self.device.name if self.device else ""
-        return (place, self.runtime, self.stateful, self.threads, self.delegate, self.arena, feeds)
+        return (
+            place, self.runtime, self.stateful, self.threads, self.delegate, self.arena, feeds,
+            self.signature,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ def _open(
             "index": str(index), "reset_state": first.stateful,
             **({"delegate": first.delegate} if first.delegate else {}),
             **({"arena_bytes": first.arena} if first.arena else {}),
+            **({"signature": first.signature} if first.signature else {}),
             "preprocess": preprocess.arithmetic,
         }  # fmt: skip
         where: Transport = first.device or local

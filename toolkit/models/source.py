@@ -43,8 +43,8 @@ def identify(
     elif weights is not None:
         hint = "a .keras, .h5 or SavedModel brings its own; in a function use model.load_weights"
         raise ModelError("EK-MODEL-016", f"weights are for an architecture JSON, not {path}", hint)
-    if signature is not None and model.kind != "saved_model":
-        hint = "a signature is one of a SavedModel folder; leave it out"
+    if signature is not None and model.kind not in ("saved_model", "tflite"):
+        hint = "a signature is one of a SavedModel folder or a .tflite file; leave it out"
         raise ModelError("EK-MODEL-011", f"{path} has no signatures", hint)
     return with_custom_objects(replace(model, signature=signature), custom_objects, root)
 

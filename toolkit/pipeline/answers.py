@@ -38,6 +38,8 @@ def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
         # runner starts a second process where that pays.
         "threads": 0 if subject.runtime == "tensorflow" else 1,
         "reset_state": subject.stateful,
+        **({"streams": list(items.streams)} if items.streams else {}),
+        **({"signature": subject.signature} if subject.signature else {}),
     }
 
 
@@ -61,6 +63,8 @@ def answers(
         index=str(items.index_path.parent.name),
         preprocess=items.preprocess.arithmetic,
         **({"options": dict(options)} if options else {}),
+        **({"streams": list(items.streams)} if items.streams else {}),
+        **({"signature": subject.signature} if subject.signature else {}),
         **({"release": device.version} if device and other else {}),
         **({"device": there} if (there := elsewhere(device)) else {}),
         # What is recorded must be asked for, and what is played back was never answered here.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.custom_operators import custom_operators, lacking
-from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.flatbuffer import Graph, TFLiteFile
 from edgekit.errors import ModelError
 from edgekit.pipeline.run import Run
 from edgekit.types import Json, Model, SavedModel, TensorSpec
@@ -32,6 +32,7 @@ def float_reference(run: Run, model: Model) -> SavedModel:
     """
     file = flatbuffer.read(model.path)
     check(model.path, file)
+    chosen_signature(model.path, file, model.signature)
 
     def make(folder: Path) -> Mapping[str, Json]:
         shutil.copyfile(model.path, folder / FILE)
@@ -78,14 +79,34 @@ def check(path: Path, file: TFLiteFile) -> None:
             raise ModelError("EK-MODEL-010", message, hint)
 
 
+def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
+    """The signature to run, as runners choose it; None where a file has none.
+
+    Raises :class:`ModelError` where there is none of that name, or it is not clear which.
+    """
+    keys = [signature.key for signature in file.signatures]
+    listed = ", ".join(repr(key) for key in sorted(keys)) or "none at all"
+    if wanted is not None and wanted not in keys:
+        hint = "leave out --signature" if len(keys) < 2 else f"name one of them: {listed}"
+        message = f"{path} has no signature {wanted!r}; it has {listed}"
+        raise ModelError("EK-MODEL-011", message, hint)
+    if wanted is None and len(keys) > 1 and "serving_default" not in keys:
+        hint = f"say which one runs: --signature {sorted(keys)[0]!r}"
+        raise ModelError("EK-MODEL-011", f"{path} has several signatures: {listed}", hint)
+    if wanted is not None or not keys:
+        return wanted
+    return "serving_default" if "serving_default" in keys else keys[0]
+
+
 def ends(
-    file: TFLiteFile, real: bool = False
+    file: TFLiteFile, real: bool = False, signature: str | None = None
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The inputs and outputs, called as the signature calls them, else as their tensors are.
 
-    With ``real`` a quantized one counts as float32, for that is how runners take and give it.
+    With ``real`` a quantized one counts as float32, for that is how runners take and give it. Of
+    several signatures the one that is named counts.
     """
-    main, names = file.graphs[0], _names(file)
+    main, names = _entry(file, signature)
 
     def specs(rows: Mapping[str, int]) -> tuple[TensorSpec, ...]:
         tensors = {name: main.tensors[index] for name, index in rows.items()}
@@ -101,11 +122,12 @@ def ends(
     return specs(names[0]), specs(names[1])
 
 
-def last_operators(file: TFLiteFile) -> Mapping[str, str]:
+def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:
     """The activation that each output ends in, by name; empty where it is none."""
-    writers = {index: node for node in file.graphs[0].nodes for index in node.outputs}
+    main, names = _entry(file, signature)
+    writers = {index: node for node in main.nodes for index in node.outputs}
     found = {}
-    for name, index in _names(file)[1].items():
+    for name, index in names[1].items():
         node = writers.get(index)
         while node is not None and node.operator in PASSING:
             node = writers.get(node.inputs[0])
@@ -113,12 +135,17 @@ def last_operators(file: TFLiteFile) -> Mapping[str, str]:
     return found
 
 
-def _names(file: TFLiteFile) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Inputs and outputs by name, each with the number of its tensor."""
+def _entry(
+    file: TFLiteFile, signature: str | None
+) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
+    """The graph that runs; its inputs and outputs by name, each with the number of its tensor."""
     if file.signatures:
-        return file.signatures[0].inputs, file.signatures[0].outputs
+        named = {one.key: one for one in file.signatures}
+        default = named.get("serving_default", file.signatures[0])
+        chosen = named.get(signature or "", default)
+        return file.graphs[chosen.graph], (chosen.inputs, chosen.outputs)
     main = file.graphs[0]
-    return (
+    return main, (
         {main.tensors[i].name: i for i in main.inputs},
         {main.tensors[i].name: i for i in main.outputs},
     )

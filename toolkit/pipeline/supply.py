@@ -67,6 +67,7 @@ class Items:
     output: str = ""
     postprocess: str | None = None
     others: tuple[headline.Judged, ...] = ()
+    streams: tuple[int, ...] = ()
 
     @property
     def judged(self) -> list[Json]:
@@ -98,10 +99,13 @@ class Items:
             )  # fmt: skip
 
 
-def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
+def supply(
+    run: Run, reference: SavedModel, labelled: bool = True, streaming: bool = False
+) -> Items:
     """Open the evaluation and representative data, and set the two apart where they are one file.
 
-    ``labelled`` says that items to judge by need labels. Raises :class:`DataError`.
+    ``labelled`` says that items to judge by need labels, ``streaming`` that the model's state is
+    carried on where the project asks for it. Raises :class:`DataError`.
     """
     project, plan = run.project, run.plan
     preprocess = project.data.preprocess.spec()
@@ -122,6 +126,9 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         if judged and task is not None and look is not None:
             _check_classes(run, judged, task.task, look)
         index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
+        streams: tuple[int, ...] = ()
+        if judged and plan.options.evaluate and project.evaluate.stream:
+            index, streams = _streamed(run, judged, index, streaming)
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
         if judged and plan.options.evaluate:
@@ -159,7 +166,36 @@ def supply(run: Run, reference: SavedModel, labelled: bool = True) -> Items:
         output=picked.output,
         postprocess=_hook(run, picked.output) or project.evaluate.postprocess,
         others=others,
+        streams=streams,
     )
+
+
+def _streamed(
+    run: Run, judged: data.Dataset, index: Index, streaming: bool
+) -> tuple[Index, tuple[int, ...]]:
+    """The items stream by stream, each in the data's order, and the places at which they begin.
+
+    A limit takes the first items of the only stream, or whole streams.
+    """
+    wanted, limit = run.project.evaluate.stream, run.plan.options.limit
+    if not streaming:
+        message = "items are judged apart here, each from the state that the model begins with"
+        fix = "[evaluate] stream is for edgekit evaluate and compare"
+        run.advise(Advice("EK-NOTE-070", "warning", message, fix))
+        return index, ()
+    if not isinstance(wanted, str):
+        order, starts = np.arange(judged.count)[:limit], [0]
+    else:
+        column = judged.columns([wanted])[wanted]
+        order = _limited(run, np.arange(judged.count), None, column)
+        _, first, number = np.unique(column[order], return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))[number]
+        order = order[np.argsort(rank, kind="stable")]
+        starts = [0, *(np.flatnonzero(np.diff(np.sort(rank))) + 1).tolist()]
+    count = f"{len(starts)} streams" if len(starts) > 1 else "one stream"
+    message = f"the model's state is carried on through {count} of {len(order):,} items in all"
+    run.advise(Advice("EK-NOTE-071", "info", message))
+    return order, tuple(int(at) for at in starts)
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
@@ -189,7 +225,10 @@ def _open(
     table, judged = run.project.data, run.project.evaluate
     found, cached = data.open_source(
         source, run.project.root, run.store, run.worker, table.preprocess.spec(), inputs=inputs,
-        columns=(*judged.slices, *([judged.group] if judged.group else []), *labels),
+        columns=(
+            *judged.slices, *([judged.group] if judged.group else []), *labels,
+            *([judged.stream] if isinstance(judged.stream, str) else []),
+        ),
         label=table.label_column, class_names=_class_names(run),
     )  # fmt: skip
     run.note(cached)

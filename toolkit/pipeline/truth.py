@@ -65,6 +65,8 @@ def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
     """
     outputs = [spec.name for spec in reference.outputs]
     output = items.output
+    if items.streams:
+        return _unchecked("the items are streams: one item alone says nothing")
     if items.labels is None or not items.inputs:
         return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
     if items.takes_all:

@@ -47,7 +47,7 @@ def to_json(report: Report) -> dict[str, Json]:
     """The report as ``report.json`` holds it."""
     reference = _plain(report.reference)
     # A place in the store, which notes speak of in words.
-    del reference["twin"]
+    del reference["twin"], reference["signature"]
     reference.update(_evaluation(report.reference_evaluation))
     return {
         "schema_version": SCHEMA_VERSION,

@@ -43,10 +43,11 @@ class SavedModel:
     """What candidates are made of, and judged by: an exported SavedModel, or a float ``.tflite``.
 
     A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
-    ``runtime`` is what runs it. ``last`` is the activation that each output ends in, by name:
-    ``softmax``, ``sigmoid``, ``argmax``, ``unit norm`` …, empty where it is none.
-    ``runtime`` is what runs it. ``twin`` is the same model with float32 layers, where its own
-    compute in another float, by ``policies``, for which TFLite has no kernels.
+    ``runtime`` is what runs it, ``signature`` which one of a ``.tflite`` file's several is meant.
+    ``last`` is the activation that each output ends in, by name: ``softmax``, ``sigmoid``,
+    ``argmax``, ``unit norm`` …, empty where it is none. ``twin`` is the same model with float32
+    layers, where its own compute in another float, by ``policies``, for which TFLite has no
+    kernels.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class SavedModel:
     last: Mapping[str, str] = field(default_factory=dict)
     twin: Path | None = None
     policies: tuple[str, ...] = ()
+    signature: str | None = None
 
     @property
     def in_float32(self) -> SavedModel:

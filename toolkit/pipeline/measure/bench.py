@@ -65,6 +65,7 @@ class BenchOptions:
     mlperf_tiny: bool = False
     window: float = SECONDS
     metric_output: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     max_latency: float | None = None
     max_slowdown: float | None = None
     baseline: Path | None = None
@@ -94,6 +95,7 @@ class Entry:
             "core": subject.device.core() if row.threads == 1 else None,
             "models": [{"id": row.id, "path": str(subject.path)}],
             "reset_state": subject.model.stateful, **self.feed.request,
+            **({"signature": subject.model.signature} if subject.model.signature else {}),
         }  # fmt: skip
         if row.delegate:
             request["delegate"] = row.delegate
@@ -227,7 +229,7 @@ def _entries(
             found.append(Entry(absent(run.devices.book, source, device or "", error)))
             continue
         if source not in feeds:
-            feeds[source] = _feed(about, subject, unpacked.get(source))
+            feeds[source] = _feed(about, subject, unpacked.get(source), asked)
         found += [
             replace(
                 _entry(source, subject, feeds[source], facts, count, asked),
@@ -241,10 +243,12 @@ def _entries(
     )
 
 
-def _feed(run: Run, subject: Subject, bundle: Unpacked | None) -> Feed:
+def _feed(run: Run, subject: Subject, bundle: Unpacked | None, asked: BenchOptions) -> Feed:
     if run.project.data.evaluate is not None:
         return bench_inputs.given(run, subject.model)
-    return bundle.feed if bundle is not None else bench_inputs.synthetic(run, subject.model)
+    if bundle is not None:
+        return bundle.feed
+    return bench_inputs.synthetic(run, subject.model, asked.shapes)
 
 
 def _entry(
@@ -254,7 +258,8 @@ def _entry(
     row = Benched(
         id="", source=source, device=subject.device.name, runtime=subject.device.runtime,
         version=subject.device.version, threads=threads or int(facts.get("cpus", 1)),
-        batch=asked.batch, delegate=asked.delegate or "", bytes=subject.model.bytes,
+        batch=asked.batch if asked.batch > 1 else bench_inputs.batch_of(subject.model, feed),
+        delegate=asked.delegate or "", bytes=subject.model.bytes,
         sha256=subject.model.digest,
         inputs=feed.source, address=subject.device.address,
         emulated=emulator_of(subject.device), facts=facts,

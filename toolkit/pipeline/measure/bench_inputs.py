@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
 from edgekit.errors import BundleError, DataError
+from edgekit.pipeline.float_file import chosen_signature
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
@@ -24,6 +25,8 @@ from edgekit.types import InputSource, Json, Preprocess, SavedModel, TensorSpec
 ENDINGS = (".tar.gz", ".tgz", ".zip")
 DRAWN = 32
 SEED = 0
+# The shapes of inputs by name, batch included.
+Shapes = Mapping[str, tuple[int, ...]]
 BYTE_SIZED = ("int8", "uint8")
 
 
@@ -71,6 +74,16 @@ class Unpacked:
     @property
     def feed(self) -> Feed:
         return Feed("bundle", self.inputs, self.index, self.preprocess)
+
+
+def batch_of(model: SavedModel, feed: Feed) -> int:
+    """How many items a run takes at the least: the file's own batch, where that is fixed."""
+    found = 1
+    for spec in model.inputs:
+        batched = np.load(feed.inputs[spec.name], mmap_mode="r").ndim == len(spec.shape)
+        if model.is_tflite and batched and spec.shape and spec.shape[0]:
+            found = max(found, spec.shape[0])
+    return found
 
 
 def is_bundle(source: str) -> bool:
@@ -134,30 +147,79 @@ def given(run: Run, model: SavedModel) -> Feed:
     return Feed("data", items.inputs, items.index_path, items.preprocess, items)
 
 
-def synthetic(run: Run, model: SavedModel) -> Feed:
+def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed:
     """Items drawn for the model, as :func:`drawn` does."""
+    given = shapes or {}
 
     def make(folder: Path) -> Mapping[str, Json]:
-        for k, values in enumerate(drawn(model).values()):
+        for k, values in enumerate(drawn(model, given).values()):
             np.save(folder / f"input-{k}.npy", values)
         np.save(folder / "index.npy", np.arange(DRAWN))
         return {}
 
-    key = run.key(model=model.digest, count=DRAWN, seed=SEED)
+    named = {name: list(shape) for name, shape in given.items()}
+    more = {"signature": model.signature} if model.signature else {}
+    key = run.key(
+        model=model.digest, count=DRAWN, seed=SEED, **({"shapes": named} if named else {}), **more
+    )
     kept = run.keep(run.store.obtain("synthetic", key, make))
     inputs = {spec.name: kept.path / f"input-{k}.npy" for k, spec in enumerate(model.inputs)}
     return Feed("synthetic", inputs, kept.path / "index.npy", Preprocess())
 
 
-def drawn(model: SavedModel) -> Mapping[str, npt.NDArray[Any]]:
+def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.NDArray[Any]]:
     """Items by input name, 32 first: in the range of a quantized input, else by its dtype.
 
     A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
     integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
-    Raises :class:`DataError` where a dimension besides the batch is free.
+    ``shapes`` are those of inputs, batch included, where the model leaves dimensions free. Raises
+    :class:`DataError` where one besides the batch is free all the same, or a shape does not fit.
     """
     rng, ranges = np.random.default_rng(SEED), _ranges(model)
-    return {spec.name: _drawn(rng, spec, ranges.get(spec.name), model) for spec in model.inputs}
+    given = dict(shapes or {})
+    if unknown := sorted(given.keys() - {spec.name for spec in model.inputs}):
+        names = ", ".join(repr(spec.name) for spec in model.inputs)
+        message = f"--shape names {unknown[0]!r}; the model's inputs are {names}"
+        raise DataError("EK-DATA-060", message, f"give the shape of one of these: {names}")
+    batches = {spec.shape[:1] for spec in (*model.inputs, *model.outputs)}
+    return {
+        spec.name: _drawn(
+            rng, spec, ranges.get(spec.name), _item(spec, given.get(spec.name), len(batches) == 1)
+        )
+        for spec in model.inputs
+    }
+
+
+def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple[int, ...]:
+    """The shape of one item; ``alike`` where all inputs and outputs have one first dimension.
+
+    Without that, a first dimension that is neither 1 nor free is no batch.
+    """
+    said = f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
+    if given is not None:
+        fits = len(given) == len(spec.shape) and all(
+            own in (None, size) for own, size in zip(spec.shape, given, strict=True)
+        )
+        if not fits:
+            message = f"--shape gives input {spec.name!r} {list(given)}; the model has {said}"
+            hint = "give as many sizes as it has, and others only where it takes any"
+            raise DataError("EK-DATA-060", message, hint)
+        if spec.shape[:1] == (None,) and given[0] != 1:
+            message = f"--shape gives input {spec.name!r} a batch of {given[0]}"
+            raise DataError("EK-DATA-060", message, f"--batch {given[0]} does that; write 1 here")
+    shape = given or spec.shape
+    if None in shape[1:]:
+        sizes = ",".join("1" if at == 0 else "96" if s is None else str(s)
+                         for at, s in enumerate(spec.shape))  # fmt: skip
+        hint = (
+            f"give their size, which decides how long it takes: --shape {spec.name}={sizes}\n"
+            "or real items with --data FILE.npz: their shape is then the input's"
+        )
+        message = f"input {spec.name!r} takes items of any size: {said}"
+        raise DataError("EK-DATA-060", message, hint)
+    sizes_of = tuple(int(size or 1) for size in shape)
+    whole = not sizes_of or (sizes_of[0] != 1 and not (alike and len(sizes_of) > 1))
+    return sizes_of if whole and spec.shape[:1] != (None,) else sizes_of[1:]
 
 
 def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
@@ -167,8 +229,11 @@ def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
     file = flatbuffer.read(model.path)
     tensors = {tensor.name: tensor for tensor in file.inputs}
     if file.signatures:
-        graph = file.graphs[file.signatures[0].graph]
-        tensors = {name: graph.tensors[i] for name, i in file.signatures[0].inputs.items()}
+        named = {one.key: one for one in file.signatures}
+        key = chosen_signature(model.path, file, model.signature)
+        chosen = named[key or file.signatures[0].key]
+        graph = file.graphs[chosen.graph]
+        tensors = {name: graph.tensors[i] for name, i in chosen.inputs.items()}
     found = {}
     for name, tensor in tensors.items():
         if tensor.scale and tensor.quantization is not None:
@@ -180,13 +245,10 @@ def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
 
 
 def _drawn(
-    rng: np.random.Generator, spec: TensorSpec, reals: tuple[float, float] | None, model: SavedModel
-) -> npt.NDArray[Any]:
-    shape = (DRAWN, *(size if size is not None else 1 for size in spec.shape[1:]))
-    if None in spec.shape[1:] and not model.is_tflite:
-        hint = "give real items with --data FILE.npz: their shape is then the input's"
-        message = f"input {spec.name!r} takes items of any size: {list(spec.shape)}"
-        raise DataError("EK-DATA-060", message, hint)
+    rng: np.random.Generator, spec: TensorSpec, reals: tuple[float, float] | None,
+    item: tuple[int, ...],
+) -> npt.NDArray[Any]:  # fmt: skip
+    shape = (DRAWN, *item)
     if reals is not None:
         return rng.uniform(*reals, shape).astype(np.float32)
     kind = np.dtype(spec.dtype)

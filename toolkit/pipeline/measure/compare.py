@@ -17,7 +17,7 @@ from edgekit.gate.limits import check_limits
 from edgekit.gate.verdict import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import estimates, no_budget
-from edgekit.pipeline.measure.evaluate import runs, scored, settings
+from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
 from edgekit.pipeline.measure.inside import layers, likeness, output_steps
 from edgekit.pipeline.measure.timing import timed
@@ -27,6 +27,7 @@ from edgekit.pipeline.scores import floor, rules_of, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (
+    Advice,
     CheckResult,
     Compared,
     Contrast,
@@ -53,7 +54,14 @@ def compare(
         found = obtained(run, sources, asked.devices)
         subject = found[0].subject
         assert subject is not None  # noqa: S101  (the first is there, or an error)
-        items = supply(run, subject.model, labelled=takes_labels(run))
+        # Parity and latency need no labels: only a metric that somebody names does.
+        judged = project.evaluate.metric is not None or asked.max_drop is not None
+        labelled = judged and takes_labels(run)
+        items = supply(run, subject.model, labelled=labelled, streaming=True)
+        unlabelled = items.metric.takes_labels and items.labels is None
+        if unlabelled:
+            message = "the items have no labels: no metric is taken, parity and latency need none"
+            run.advise(Advice("EK-NOTE-072", "info", message))
         check_limits(items.metric.name, items.metric.bounded, asked.max_drop, {})
         with run.stage("evaluate"):
             found = tuple(
@@ -79,7 +87,7 @@ def compare(
             *(
                 check
                 for one, other in zip(contrasts, found[1:], strict=True)
-                for check in _checks(one, (found[0], other), rules, asked)
+                for check in _checks(one, (found[0], other), None if unlabelled else rules, asked)
             ),
         )
         status = worst(check.status for check in checks if _counts(check))
@@ -98,8 +106,16 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
     name = other.measured.id
     if not other.ready or first.answers is None or other.answers is None:
         return Contrast(name)
-    drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
     together = pairs(first, other)
+    if items.metric.takes_labels and items.labels is None:
+        return Contrast(
+            id=name,
+            drop=Measurement.unavailable(items.metric.unit, UNLABELLED),
+            flips=_flips(first.answers, other.answers, items.metric),
+            changed=_changed(together),
+            parity={name: parity(*both) for name, both in together.items()},
+        )
+    drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
     others = {
         key: metrics.drop(view.metric, truths(view), first.others[key], other.others[key])
         for key, view in items.views()
@@ -182,6 +198,8 @@ def _with_floors(rules: Rules, first: Given, items: Items) -> Rules:
 
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
     """The share of items that the two put into different classes, with Wilson's interval."""
+    if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < 2:
+        return Measurement.unavailable("1", "the outputs are no scores of classes")
     if metric.reads != "classes":
         return Measurement.unavailable("1", f"{metric.name} does not put items into classes")
     differ = metrics.predicted_class(mine) != metrics.predicted_class(theirs)
@@ -214,14 +232,18 @@ def _counts(check: CheckResult) -> bool:
 
 
 def _checks(
-    contrast: Contrast, sides: tuple[Given, Given], rules: Rules, asked: Asked
+    contrast: Contrast, sides: tuple[Given, Given], rules: Rules | None, asked: Asked
 ) -> Iterator[CheckResult]:
-    """The budgets of one model against the first; nothing of one that did not run."""
+    """The budgets of one model against the first; nothing of one that did not run.
+
+    Without ``rules`` there is no metric to judge by.
+    """
     if contrast.drop is None:
         return
     base = sides[0].measured
-    yield _check_drop(contrast.id, contrast.drop, contrast.paired, base.metric, rules)
-    for other in rules.others:
+    if rules is not None:
+        yield _check_drop(contrast.id, contrast.drop, contrast.paired, base.metric, rules)
+    for other in rules.others if rules is not None else ():
         drop, counts = contrast.drops.get(other.metric), contrast.counts.get(other.metric)
         yield _check_drop(contrast.id, drop, counts, base.outputs.get(other.metric), other)
     for name, measured, budget in (

@@ -24,9 +24,10 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import taken, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
-from edgekit.types import CheckResult, Evaluated, Json, Progress, Status, Verdict
+from edgekit.types import CheckResult, Evaluated, Json, Measurement, Progress, Status, Verdict
 
 WORST = 5
+UNLABELLED = "the items have no labels"
 
 
 def evaluate(
@@ -39,7 +40,7 @@ def evaluate(
     with measuring(project, options, source, progress) as run:
         found = obtained(run, (source,), asked.devices, strict=False)
         first = next(one.subject for one in found if one.subject is not None)
-        items = supply(run, first.model, labelled=takes_labels(run))
+        items = supply(run, first.model, labelled=takes_labels(run), streaming=True)
         with run.stage("evaluate"):
             strict = len(found) == 1
             found = tuple(answered(run, one, items, first.model, asked, strict) for one in found)
@@ -65,6 +66,8 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
     if given.outputs is None or given.items is None:
         return given
     advise_clipped(run, given)
+    if items.metric.takes_labels and items.labels is None:
+        return _unlabelled(given, items)
     try:
         output = _output(given, asked.metric_output or items.output, items)
         answers = taken(run, given.items, given.outputs, output)
@@ -88,6 +91,15 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
         answers=answers,
         others=others,
     )
+
+
+def _unlabelled(given: Given, items: Items) -> Given:
+    """The answers of a model without a metric: there is nothing to take it against."""
+    assert given.outputs is not None  # noqa: S101  (it has answered)
+    output = items.output if items.output in given.outputs else next(iter(given.outputs))
+    absent = Measurement.unavailable(items.metric.unit, UNLABELLED)
+    answers = np.asarray(given.outputs[output])
+    return replace(given, measured=replace(given.measured, metric=absent), answers=answers)
 
 
 def _output(given: Given, wanted: str, items: Items) -> str:

@@ -115,7 +115,10 @@ def answered(
         return given
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
     theirs = with_raw_bytes(run, subject, theirs)
-    timed = Timed(subject.id, subject.path, subject.device.runtime, subject.model.stateful)
+    timed = Timed(
+        subject.id, subject.path, subject.device.runtime, subject.model.stateful,
+        signature=subject.model.signature,
+    )  # fmt: skip
     device, options = subject.device, asked.runner_options(subject.device.runtime)
     try:
         kept = answers(run, timed, subject.model.digest, theirs, device, options)
@@ -211,7 +214,11 @@ def _inputs(
 def _check_size(file: Path, spec: TensorSpec, subject: Subject) -> None:
     shape = np.load(file, mmap_mode="r").shape[1:]
     wanted = spec.shape[1:]
-    if None in wanted or int(np.prod(shape)) == int(np.prod([int(s or 1) for s in wanted])):
+    if (
+        shape == spec.shape
+        or None in wanted
+        or int(np.prod(shape)) == int(np.prod([int(s or 1) for s in wanted]))
+    ):
         return
     message = (
         f"{subject.source}: input {spec.name!r} expects {list(wanted)}, items are {list(shape)}"

@@ -12,7 +12,7 @@ from typing import Protocol
 from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, ModelError
 from edgekit.models.tflite import content
-from edgekit.pipeline.float_file import FILE, ends, last_operators
+from edgekit.pipeline.float_file import FILE, chosen_signature, ends, last_operators
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
@@ -101,11 +101,13 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
     kept = run.keep(run.store.obtain("measured", {"sha256": digest}, make))
     if not file.graphs:
         raise ModelError("EK-MODEL-026", f"{path} holds no graph to run")
-    inputs, outputs = ends(file, real=True)
+    signature = chosen_signature(path, file, run.project.model.signature)
+    inputs, outputs = ends(file, real=True, signature=signature)
     return SavedModel(
         path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
         outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
-        last=last_operators(file),
+        last=last_operators(file, signature),
+        signature=run.project.model.signature if len(file.signatures) > 1 else None,
     )  # fmt: skip
 
 
