@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import edgekit
 from edgekit.errors import EdgekitError, ExitCode, ModelError, StoreError
 from edgekit.store import Store, place, sha256, write_bytes, write_text, writing
 
@@ -508,3 +510,34 @@ def test_digest_of_a_folder_changes_with_names_and_contents(tmp_path: Path) -> N
     second = sha256(tmp_path / "f")
     write_text(tmp_path / "f" / "b", "two")
     assert len({first, second, sha256(tmp_path / "f")}) == 3
+
+
+# --- from the command line -----------------------------------------------------------------------
+
+
+def test_flipped_bit_in_any_artefact_changes_no_figure(
+    digits_run: Path, digits: Path, tmp_path: Path
+) -> None:
+    """Every file of the store, changed at once: all is made anew, and said."""
+    model = shutil.copy(digits_run / "project/build/digits/int8/model.tflite", tmp_path)
+    command = ("evaluate", model, "--data", digits / "test.npz", "--json")
+    first = edgekit(*command, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    root = tmp_path / ".edgekit" / "store"
+    stages = {path.parent.parent.name for path in root.glob("*/*/facts.json")}
+    assert {"measured", "data", "index", "answers"} <= stages
+    for record in root.glob("*/*/facts.json"):
+        for path in record.parent.rglob("*"):
+            if path.is_file() and path != record:
+                _flip(path.name, path.stat().st_size // 2)(path.parent)
+    second = edgekit(*command, cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert figures(second.stdout) == figures(first.stdout) != "[]"
+    for stage in stages:
+        assert f"/{stage}/" in second.stderr
+    assert "EK-STORE-004" not in edgekit(*command, cwd=tmp_path).stderr
+
+
+def figures(text: str) -> str:
+    """The accuracy of an evaluation, with its interval."""
+    return str(re.findall(r'"(?:value|low|high)": [0-9.]+', text.partition('"accuracy"')[2])[:3])
