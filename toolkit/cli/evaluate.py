@@ -15,13 +15,6 @@ from edgekit.cli.options import NOTHING, measured_options, project_of
 @click.command("evaluate")
 @click.argument("model", required=False)
 @measured_options
-@click.option(
-    "--slice",
-    "slices",
-    multiple=True,
-    metavar="COLUMN",
-    help="The metric for each value of a column of the data; repeatable.",
-)
 @click.option("--by-class", is_flag=True, help="The metric for each class.")
 @click.option(
     "--worst",

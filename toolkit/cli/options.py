@@ -172,8 +172,6 @@ def measured_options(function: Any) -> Any:
         click.option("--limit", type=click.IntRange(min=1), metavar="N",
                      help="Judge by so many items, drawn by chance."),
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
-        click.option("--group", metavar="COLUMN",
-                     help="Items of one group count as one: windows of a clip."),
         click.option("--stream", is_flag=True,
                      help="Carry the model's state from item to item, in the data's order."),
         click.option("--stream-by", metavar="COLUMN",
@@ -225,6 +223,11 @@ def data_options() -> tuple[Any, ...]:
                           " cat,dog."),
         click.option("--label-column", metavar="NAME",
                      help="The labels of a CSV or TFRecord. Default: y or label."),
+        click.option("--slice", "slices", multiple=True, metavar="COLUMN",
+                     help="A column beside the inputs, by whose values the metric is taken apart"
+                          " too; repeatable."),
+        click.option("--group", metavar="COLUMN",
+                     help="Items of one group count as one: windows of a clip."),
         click.option("--rescale", callback=as_numbers, metavar="NUMBER",
                      help="Factor for raw items: a number, a fraction such as 1/255, or one per"
                           " channel, with commas."),

@@ -36,7 +36,7 @@ def numbered(source: str, found: Iterable[str], known: tuple[str, ...]) -> tuple
     if strangers:
         near = difflib.get_close_matches(strangers[0], known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        hint += "classes are found by their name in [data] labels, which has the model's order"
+        hint += "--labels ([data] labels) has the classes' names, in the model's order"
         message = f"{source}: no class is called {', '.join(map(repr, strangers[:5]))}"
         raise DataError("EK-DATA-018", message, hint)
     return known

@@ -308,10 +308,10 @@ def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: task
     if "classes" not in task.reads or outputs == 1:
         return
     if twins := sorted({name for name in names if names.count(name) > 1}):
-        message = f"[data] labels name {len(names):,} classes, of which {twins[0]!r} several times"
+        message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
         raise DataError("EK-DATA-018", message, "each class has its own name: one per output")
     if names and len(names) != outputs:
-        message = f"[data] labels name {len(names):,} classes, the model gives {outputs:,} outputs"
+        message = f"there are {len(names):,} class names, the model gives {outputs:,} outputs"
         hint = "give one name per output, in the order of the outputs"
         if outputs == len(names) + 1:
             hint += "; is the first output 'background'? then it is the name missing at the top"
@@ -321,7 +321,7 @@ def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: task
             f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
             " values per item: which class is which output is not known"
         )
-        hint = "name all the classes, in the order of the outputs: [data] labels = FILE or a list"
+        hint = "name all the classes, in the order of the outputs: --labels FILE ([data] labels)"
         raise DataError("EK-DATA-018", message, hint)
     _check_numbers(dataset.source, look)
 

@@ -142,9 +142,19 @@ def test_classes_are_refused_when_fewer_than_the_models_outputs(
     [
         ([1, 2, 3, 4, 1, 2], None, "labels are 1 to 4, the model has 4", "subtract 1"),
         ([0, 7, 1, 2, 3, 0], None, "labels are 0 to 7, the model has 4", "count from 0"),
-        ([0, 1, 2, 3, 0, 1], ["a", "b", "c"], "3 classes, the model gives 4", "'background'"),
-        ([0, 1, 2, 3, 0, 1], ["a", "b", "a", "c"], "'a' several times", "its own name"),
-        ([0, 1, 2, 3, 0, 1], ["a", "b", "c", "d", "e"], "5 classes", "one name per output"),
+        (
+            [0, 1, 2, 3, 0, 1],
+            ["a", "b", "c"],
+            "there are 3 class names, the model gives 4 outputs",
+            "'background'",
+        ),
+        (
+            [0, 1, 2, 3, 0, 1],
+            ["a", "b", "a", "c"],
+            "'a' stands there several times",
+            "its own name",
+        ),
+        ([0, 1, 2, 3, 0, 1], ["a", "b", "c", "d", "e"], "5 class names", "one name per output"),
     ],
 )
 def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted(

@@ -88,7 +88,7 @@ def _decode(
         listed = ", ".join(names[:5])
         notices.append(
             f"{source}: the classes count in the order of text, as Keras reads such a folder:"
-            f" {listed} …; [data] labels gives another order"
+            f" {listed} …; --labels ([data] labels) gives another order"
         )
     notices += tally.notices(source, spec, reading.preprocess.resize is not None)
     facts = dict(describe(source, writer.close()))

@@ -24,7 +24,7 @@ def squared(inputs: Mapping[str, Array], outputs: Array) -> Floats:
         shapes = ", ".join(f"{name} {list(array.shape[1:])}" for name, array in inputs.items())
         shape = list(outputs.shape[1:])
         message = f"outputs of {shape} per item give back none, or not one, of the inputs: {shapes}"
-        hint = "name the output that reconstructs: [evaluate] output; or write file.py:function"
+        hint = "name the output that reconstructs: --metric-output NAME; or write file.py:function"
         raise DataError("EK-DATA-041", message, hint)
     given = np.asarray(inputs[fitting[0]], np.float64).reshape(outputs.shape)
     error = (given - np.asarray(outputs, np.float64)) ** 2
