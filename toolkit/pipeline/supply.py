@@ -20,6 +20,7 @@ from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
 from edgekit.pipeline import headline
 from edgekit.pipeline.annotated import annotated
+from edgekit.pipeline.purpose import check_classes, look_of, metric_of, postprocess_of, task_of
 from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Json, Preprocess, SavedModel, TensorSpec
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 Index = npt.NDArray[np.int64]
 FEWEST = 2
-# The metric of a run that judges nothing.
-UNJUDGED = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,10 @@ def supply(
             beside = judged.columns(project.evaluate.slices)
             if project.evaluate.group is not None:
                 groups = judged.columns([project.evaluate.group])[project.evaluate.group]
-        look = _look(run, reference, picked.output, labels)
-        task = _task(run, picked.output, labels, look, True)
+        look = look_of(run, reference, picked.output, labels)
+        task = task_of(run, picked.output, labels, look, True)
         if judged and task is not None and look is not None:
-            _check_classes(run, judged, task.task, look)
+            check_classes(run, judged, task.task, look)
         index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
         streams: tuple[int, ...] = ()
         if judged and plan.options.evaluate and project.evaluate.stream:
@@ -136,11 +135,11 @@ def supply(
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
         preprocess = _as_decoded(preprocess, judged, reference.inputs)
-    metric = _metric(run, picked.output, task, True)
+    metric = metric_of(run, picked.output, task, True)
     others = tuple(
         headline.Judged(
-            name, _metric(run, name, _task(run, name, own, _look(run, reference, name, own))),
-            own[index] if own is not None else None, _hook(run, name),
+            name, metric_of(run, name, task_of(run, name, own, look_of(run, reference, name, own))),
+            own[index] if own is not None else None, postprocess_of(run, name),
         )
         for name, own in picked.others.items()
     )  # fmt: skip
@@ -164,7 +163,7 @@ def supply(
         groups=groups[index] if groups is not None else None,
         names=names[index] if names is not None else None,
         output=picked.output,
-        postprocess=_hook(run, picked.output) or project.evaluate.postprocess,
+        postprocess=postprocess_of(run, picked.output) or project.evaluate.postprocess,
         others=others,
         streams=streams,
     )
@@ -250,94 +249,6 @@ def _as_decoded(
 
 def _class_names(run: Run) -> tuple[str, ...]:
     return data.read_labels(run.project.data.labels, run.project.root)
-
-
-def _look(
-    run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
-) -> tasks.Look | None:
-    """Labels beside the output that a metric is taken on, where that is known beforehand."""
-    outputs = {spec.name: spec for spec in reference.outputs}
-    name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
-    if _hook(run, output) or run.project.evaluate.postprocess or name not in outputs:
-        return None
-    return tasks.Look(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
-
-
-def _task(
-    run: Run, output: str, labels: npt.NDArray[Any] | None, look: tasks.Look | None,
-    first: bool = False,
-) -> tasks.Detected | None:  # fmt: skip
-    """What an output is for: as named, as the metric says, or as labels and output look.
-
-    What the project names without an output is the ``first`` one's, the headline's. Raises
-    :class:`DataError` where they look like no task.
-    """
-    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
-    named = (own.task if own else None) or (table.task if first else None)
-    if named is not None:
-        return tasks.Detected(tasks.TASKS[named], "it is named so")
-    metric = (own.metric if own else None) or (table.metric if first else None)
-    if metric is not None:
-        return tasks.of_metric(_found(run, metric), look)
-    if labels is None:
-        return None
-    return tasks.detect(look) if look is not None else tasks.of_labels(labels)
-
-
-def _metric(
-    run: Run, output: str, task: tasks.Detected | None, first: bool = False
-) -> metrics.Metric:
-    """The metric that is named for an output, or its task's own; any where nothing is judged."""
-    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
-    named = (own.metric if own else None) or (table.metric if first else None)
-    if named is not None:
-        return _found(run, named)
-    return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
-
-
-def _found(run: Run, name: str) -> metrics.Metric:
-    metric = metrics.find(name, run.project.root)
-    assert metric is not None  # noqa: S101  (the plan has checked it)
-    return metric
-
-
-def _check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
-    """Refuse classes that may not be the model's. Raises :class:`DataError`."""
-    outputs = look.width
-    names = _class_names(run)
-    if "classes" not in task.reads or outputs == 1:
-        return
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
-        raise DataError("EK-DATA-018", message, "each class has its own name: one per output")
-    if names and len(names) != outputs:
-        message = f"there are {len(names):,} class names, the model gives {outputs:,} outputs"
-        hint = "give one name per output, in the order of the outputs"
-        if outputs == len(names) + 1:
-            hint += "; is the first output 'background'? then it is the name missing at the top"
-        raise DataError("EK-DATA-018", message, hint)
-    if dataset.class_names and not names and len(dataset.class_names) != outputs:
-        message = (
-            f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
-            " values per item: which class is which output is not known"
-        )
-        hint = "name all the classes, in the order of the outputs: --labels FILE ([data] labels)"
-        raise DataError("EK-DATA-018", message, hint)
-    _check_numbers(dataset.source, look)
-
-
-def _check_numbers(source: str, look: tasks.Look) -> None:
-    """Refuse class numbers that the model has no output for. Raises :class:`DataError`."""
-    if not look.single or not look.whole:
-        return
-    low, high, outputs = int(look.per_item.min()), int(look.per_item.max()), look.width
-    if low >= 0 and high < outputs:
-        return
-    message = f"{source}: labels are {low} to {high}, the model has {outputs} classes"
-    hint = "labels count from 0: is this the data that the model was made for?"
-    if low == 1 and high == outputs:
-        hint = f"they count from 1, the outputs from 0 to {outputs - 1}: subtract 1 from the labels"
-    raise DataError("EK-DATA-012", message, hint)
 
 
 def _choose(
@@ -447,9 +358,3 @@ def _keep_index(run: Run, index: Index) -> Path:
 
     key = {"sha256": hashlib.sha256(index.tobytes()).hexdigest()}
     return run.store.obtain("index", key, make).path / "index.npy"
-
-
-def _hook(run: Run, output: str) -> str | None:
-    """The user's function for one output, where the project has one."""
-    own = run.project.evaluate.outputs.get(output)
-    return own.postprocess if own else None

@@ -1,0 +1,112 @@
+"""What a run's outputs are for: the task, its metric, and whether labels can be the model's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from edgekit import data
+from edgekit.errors import DataError
+from edgekit.evaluation import metrics, tasks
+from edgekit.types import SavedModel
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.run import Run
+
+# The metric of a run that judges nothing.
+UNJUDGED = "accuracy"
+
+
+def look_of(
+    run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
+) -> tasks.Look | None:
+    """Labels beside the output that a metric is taken on, where that is known beforehand."""
+    outputs = {spec.name: spec for spec in reference.outputs}
+    name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
+    if postprocess_of(run, output) or run.project.evaluate.postprocess or name not in outputs:
+        return None
+    return tasks.Look(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
+
+
+def task_of(
+    run: Run, output: str, labels: npt.NDArray[Any] | None, look: tasks.Look | None,
+    first: bool = False,
+) -> tasks.Detected | None:  # fmt: skip
+    """What an output is for: as named, as the metric says, or as labels and output look.
+
+    What the project names without an output is the ``first`` one's, the headline's. Raises
+    :class:`DataError` where they look like no task.
+    """
+    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
+    named = (own.task if own else None) or (table.task if first else None)
+    if named is not None:
+        return tasks.Detected(tasks.TASKS[named], "it is named so")
+    metric = (own.metric if own else None) or (table.metric if first else None)
+    if metric is not None:
+        return tasks.of_metric(_found(run, metric), look)
+    if labels is None:
+        return None
+    return tasks.detect(look) if look is not None else tasks.of_labels(labels)
+
+
+def metric_of(
+    run: Run, output: str, task: tasks.Detected | None, first: bool = False
+) -> metrics.Metric:
+    """The metric that is named for an output, or its task's own; any where nothing is judged."""
+    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
+    named = (own.metric if own else None) or (table.metric if first else None)
+    if named is not None:
+        return _found(run, named)
+    return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
+
+
+def _found(run: Run, name: str) -> metrics.Metric:
+    metric = metrics.find(name, run.project.root)
+    assert metric is not None  # noqa: S101  (the plan has checked it)
+    return metric
+
+
+def check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
+    """Refuse classes that may not be the model's. Raises :class:`DataError`."""
+    outputs = look.width
+    names = data.read_labels(run.project.data.labels, run.project.root)
+    if "classes" not in task.reads or outputs == 1:
+        return
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
+        raise DataError("EK-DATA-018", message, "each class has its own name: one per output")
+    if names and len(names) != outputs:
+        message = f"there are {len(names):,} class names, the model gives {outputs:,} outputs"
+        hint = "give one name per output, in the order of the outputs"
+        if outputs == len(names) + 1:
+            hint += "; is the first output 'background'? then it is the name missing at the top"
+        raise DataError("EK-DATA-018", message, hint)
+    if dataset.class_names and not names and len(dataset.class_names) != outputs:
+        message = (
+            f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"
+            " values per item: which class is which output is not known"
+        )
+        hint = "name all the classes, in the order of the outputs: --labels FILE ([data] labels)"
+        raise DataError("EK-DATA-018", message, hint)
+    _check_numbers(dataset.source, look)
+
+
+def _check_numbers(source: str, look: tasks.Look) -> None:
+    """Refuse class numbers that the model has no output for. Raises :class:`DataError`."""
+    if not look.single or not look.whole:
+        return
+    low, high, outputs = int(look.per_item.min()), int(look.per_item.max()), look.width
+    if low >= 0 and high < outputs:
+        return
+    message = f"{source}: labels are {low} to {high}, the model has {outputs} classes"
+    hint = "labels count from 0: is this the data that the model was made for?"
+    if low == 1 and high == outputs:
+        hint = f"they count from 1, the outputs from 0 to {outputs - 1}: subtract 1 from the labels"
+    raise DataError("EK-DATA-012", message, hint)
+
+
+def postprocess_of(run: Run, output: str) -> str | None:
+    """The user's function for one output, where the project has one."""
+    own = run.project.evaluate.outputs.get(output)
+    return own.postprocess if own else None
