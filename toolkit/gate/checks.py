@@ -134,7 +134,9 @@ def check_goal(
         floor = reference.floor.get(rules.metric, rules.floor)
         absolute = limit.absolute(base.value or 0.0, floor)
         status, message = judge_drop(drop, counts, absolute, rules)
-        if status is Status.INCONCLUSIVE and not limit.stated:
+        # What was seen is worse than the limit, and nothing bounds what it may be: no green.
+        blind = drop.high is None and (drop.value or 0.0) > absolute
+        if status is Status.INCONCLUSIVE and not limit.stated and not blind:
             status = Status.PASSED
         name = f"{rules.metric} drop"
         shown = in_words(limit, base.value or 0.0, floor, rules)
@@ -190,7 +192,13 @@ def judge_drop(
         return Status.FAILED, f"drop {shown} is over {show(limit, rules)}"
     needed = items_to_settle(drop, counts, limit)
     settle = f"about {needed:,} items would settle it" if needed else "no number would settle it"
-    worst = show(drop.high, rules) if drop.high is not None else "any loss"
+    if drop.high is None:
+        message = (
+            f"not proven: {show(drop.value or 0.0, rules)} lost, and any loss is possible on"
+            f" {drop.n:,} items that are all alike; {settle}"
+        )
+        return Status.INCONCLUSIVE, message
+    worst = show(drop.high, rules)
     return (
         Status.INCONCLUSIVE,
         f"not proven: up to {worst} possible on {drop.n:,} items; {settle}",

@@ -172,8 +172,8 @@ def _budget_checks(
 
 
 def _counts(check: CheckResult) -> bool:
-    """Whether a check bears on the outcome: one nobody stated does only when it is red."""
-    return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE, Status.PASSED)
+    """Whether a check bears on the outcome: one nobody stated does not where it is unavailable."""
+    return check.stated or check.status is not Status.UNAVAILABLE
 
 
 def _decide_target(

@@ -105,6 +105,17 @@ def test_default_drop_passes_with_a_notice_when_it_is_not_proven() -> None:
     assert "not proven" in verdict.checks[0].message
 
 
+@pytest.mark.parametrize(("lost", "code"), [(0.0, 0), (0.01, 0), (1.0, 4)])
+def test_loss_beyond_the_default_that_nothing_bounds_is_never_green(lost: float, code: int) -> None:
+    """Every item right before, every item wrong after: no resample differs, so nothing is known."""
+    fallen = candidate()
+    drop = Measurement(lost, "1", n=40, level=0.95)
+    fallen = replace(fallen, evaluation=replace(fallen.evaluation, drop={"accuracy": drop},
+                                                paired={}))  # fmt: skip
+    _, verdict = judge(fallen)
+    assert verdict.exit_code == code
+
+
 def test_default_drop_fails_when_the_loss_is_proven() -> None:
     shipped, verdict = judge(candidate(lost=60))
     assert (shipped, verdict.exit_code) == (None, 1)
