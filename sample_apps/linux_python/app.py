@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -116,12 +117,12 @@ def classify(runtime: str, path: str, top: int) -> int:
         raise RuntimeError("classify takes models of one input; this one has %d" % len(inputs))
     shape = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
     items = read_items(path, shape[1:])
-    asked = request("classify", runtime, {inputs[0]: path})
-    job = python_runner.Job(asked, asked["models"][0])
-    job.raw[inputs[0]] = items
-    job.index = np.arange(len(items))
-    feeds = job.feeds(job.model, 0, len(items))
-    answers = python_runner.run_items(job, job.model, feeds, len(items))
+    with tempfile.TemporaryDirectory() as folder:
+        shaped = str(Path(folder) / "items.npy")
+        np.save(shaped, items)
+        asked = request("classify", runtime, {inputs[0]: shaped})
+        job = python_runner.Job(asked, asked["models"][0])
+        answers = job.answers(job.model, 0, len(items))
     scores = next(iter(answers.values())).reshape(len(items), -1)
     labels: List[str] = MANIFEST["labels"]
     for number, row in enumerate(scores):
