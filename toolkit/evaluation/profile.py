@@ -40,13 +40,15 @@ def read(found: Mapping[str, Json]) -> Profile:
     total = sum(time.value or 0.0 for time in times)
     if not times:
         return _absent("the profiler saw no operator")
+    if not total:
+        return _absent("no operator takes as long as the profiler's clock can tell, a microsecond")
     operators = tuple(
         OperatorTime(
             name=str(event["name"]),
             node=int(event["node"]),
             delegate=bool(event["delegate"]),
             time=time,
-            share=(time.value or 0.0) / total if total else 0.0,
+            share=(time.value or 0.0) / total,
         )
         for event, time in zip(found["events"], times, strict=True)
     )
