@@ -1,6 +1,6 @@
 """Interval estimates as pure functions: proportions, bootstrap, latency, series of times."""
 
-from .bootstrap import bca_mean, bootstrap_statistic, items_to_settle_scaled
+from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, items_to_settle_scaled
 from .interval import Interval
 from .latency import launch_ratio, paired_ratio, percentile_interval
 from .order import least_independent, median_of_independent
@@ -13,6 +13,7 @@ __all__ = [
     "bca_mean",
     "bimodal",
     "bootstrap_statistic",
+    "constant_mean",
     "drift",
     "items_to_settle",
     "items_to_settle_scaled",

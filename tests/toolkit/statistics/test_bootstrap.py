@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pytest
 import scipy.stats
 
-from edgekit.statistics import Interval, bca_mean, bootstrap_statistic, items_to_settle_scaled
+from edgekit.statistics import (
+    Interval,
+    bca_mean,
+    bootstrap_statistic,
+    constant_mean,
+    items_to_settle_scaled,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -170,3 +176,15 @@ def test_items_to_settle_scaled_is_none_when_no_number_would(
 def test_items_to_settle_scaled_raises_when_limit_is_not_finite() -> None:
     with pytest.raises(ValueError, match="limit"):
         items_to_settle_scaled(Interval(0.0, -1.0, 1.0, 0.95, 10), math.nan)
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 0.975), (50, 0.0711), (558, 0.00659)])
+def test_equal_scores_bound_what_others_may_score(n: int, share: float) -> None:
+    """With so large a share of others, n items without one come up in 2.5 % of samples."""
+    assert (1 - share) ** n == pytest.approx(0.025, rel=0.02)
+    alike = constant_mean(0.0, n, low=-1.0, high=1.0)
+    assert (alike.low, alike.high) == pytest.approx((-share, share), rel=0.01)
+    right = constant_mean(1.0, n, low=0.0, high=1.0)
+    assert (right.low, right.high) == (pytest.approx(1 - share, abs=1e-4), 1.0)
+    with pytest.raises(ValueError, match="does not lie within"):
+        constant_mean(1.5, n, low=0.0, high=1.0)

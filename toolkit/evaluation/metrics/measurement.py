@@ -97,7 +97,7 @@ def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
     if _counted(metric, per_item):
         wilson = statistics.wilson(int(per_item.sum()), len(per_item))
         return _measurement(wilson, metric, "Wilson")
-    return _measurement(statistics.bca_mean(per_item), metric, "BCa bootstrap")
+    return _mean(metric, per_item, "BCa bootstrap", lowest=0.0)
 
 
 def drop(
@@ -125,7 +125,16 @@ def drop(
         counts = PairedCounts(len(lost), int(np.sum(lost > 0)), int(np.sum(lost < 0)))
         tango = statistics.tango(counts.lost, counts.gained, counts.n)
         return _measurement(tango, metric, "Tango paired score"), counts
-    return _measurement(statistics.bca_mean(lost), metric, "paired BCa"), None
+    return _mean(metric, lost, "paired BCa", lowest=-1.0), None
+
+
+def _mean(metric: Metric, scores: Floats, tool: str, lowest: float) -> Measurement:
+    """The mean of scores per item; of a metric in 0..1 they lie within ``lowest`` to 1."""
+    value, n = float(scores[0]), len(scores)
+    if metric.bounded and np.ptp(scores) == 0 and lowest <= value <= 1:
+        interval = statistics.constant_mean(value, n, low=lowest, high=1.0)
+        return _measurement(interval, metric, "Clopper-Pearson, of items that differ")
+    return _measurement(statistics.bca_mean(scores), metric, tool)
 
 
 def _no_drop(metric: Metric, labels: Any, scores: Any) -> tuple[Measurement, PairedCounts | None]:
