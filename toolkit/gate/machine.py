@@ -38,6 +38,12 @@ def judge_machine(target: Target, found: OnDevice, any_device: bool) -> tuple[St
     return Status.UNAVAILABLE, f"unavailable, because {reason}; {way}"
 
 
+def own_device_key(target: Target, device: str) -> str:
+    """Where a target's own device is named: the key of the project file, and what it holds."""
+    scheme = "serial:///dev/…" if target.system == BARE_METAL else "ssh://…"
+    return f'device = "{device or scheme}" in [targets.{target.id}]'
+
+
 def described(target: Target) -> str:
     """A target's machine in words: system, machine or processors, and boards."""
     kinds = " or ".join(target.processors) or target.machine

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgekit.converters.precisions import profile_of, refusal
 from edgekit.errors import ExitCode
 from edgekit.gate.checks import Place, Rules, check_all, check_compiled, check_file
-from edgekit.gate.machine import another_machine, described, judge_machine
+from edgekit.gate.machine import another_machine, described, judge_machine, own_device_key
 from edgekit.project import Budgets, TargetTable
 from edgekit.targets import catalog
 from edgekit.targets.catalog import Target
@@ -271,7 +271,10 @@ def _on_its_device(place: Place, found: OnDevice, target: Target, table: TargetT
     if found.emulated:
         reason = f"{found.device} is emulated ({found.emulated}): its times are no device's"
     elif found.latency is None:
-        reason = found.message
+        reason = found.message or "it was not timed"
+        if found.status is Status.UNAVAILABLE:
+            key = own_device_key(target, found.device)
+            reason = f"{reason}; the device is the one of {key}"
     elif not table.any_device:
         reason = another_machine(target, found.device, found.facts)
     return replace(place, latency=found.latency, no_latency=reason)
@@ -395,5 +398,6 @@ def _why_no_latency(name: str, table: TargetTable) -> str:
     if device := own_device(name, table):
         return f"nothing was measured on {device}"
     if name != catalog.host():
-        return f"this host is not {name}: a target's latency is measured on its own device"
+        key = own_device_key(catalog.load(name), "")
+        return f"this host is not {name}: name its own device, {key} of the project file"
     return ""

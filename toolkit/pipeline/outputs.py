@@ -11,6 +11,8 @@ from pathlib import Path
 from edgekit.errors import ProjectError
 from edgekit.store import digest_of, place, sha256, sweep_parts, write_text
 
+SUPERSEDED = ".superseded"
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -25,7 +27,7 @@ class Outputs:
         Raises :class:`ProjectError` where a file of the user's is there, unless it is to be forced.
         """
         name = path.relative_to(self.root).as_posix()
-        record = self.folder / f"{digest_of(name)[:32]}.json"
+        record = self._record(path)
         wanted, before = sha256(source), ""
         if path.exists():
             before = sha256(path)
@@ -36,6 +38,25 @@ class Outputs:
         write_text(record, json.dumps({"path": name, "sha256": wanted, "before": before}))
         place(source, path)
         write_text(record, json.dumps({"path": name, "sha256": wanted}))
+
+    def set_aside(self, path: Path, force: bool) -> Path | None:
+        """Give a file of edgekit's the suffix ``.superseded``; its path then, or none to move.
+
+        A file that edgekit did not write stays. Raises :class:`ProjectError` where a file of the
+        user's has that name, unless it is to be forced.
+        """
+        record = self._record(path)
+        if not path.is_file() or sha256(path) not in _recorded(record):
+            return None
+        aside = path.with_name(path.name + SUPERSEDED)
+        self.put(path, aside, force)
+        path.unlink()
+        record.unlink(missing_ok=True)
+        return aside
+
+    def _record(self, path: Path) -> Path:
+        name = path.relative_to(self.root).as_posix()
+        return self.folder / f"{digest_of(name)[:32]}.json"
 
     def sweep(self) -> None:
         """Remove half-written files of killed runs, and the records of files that are gone."""

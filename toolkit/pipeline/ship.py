@@ -54,13 +54,19 @@ def bundle(
     run: Run, target: TargetResult, candidates: tuple[Candidate, ...], reference: SavedModel,
     items: Items,
 ) -> TargetResult:  # fmt: skip
-    """The target with its bundle packed, where it ships a candidate."""
+    """The target with its bundle packed, where it ships a candidate.
+
+    Where it ships none, the bundle that an earlier run left under the same name is moved aside.
+    """
+    version = run.version(reference)
+    name = f"{run.plan.name}-{version}-{target.id}.tar.gz"
+    path = run.plan.output / "dist" / name
     chosen = next((c for c in candidates if c.id == target.candidate), None)
     if chosen is None or chosen.path is None or items.labels is None:
+        if run.plan.options.evaluate:
+            _supersede(run, target, path)
         return target
     with run.stage(f"bundle {target.id}"):
-        version = run.version(reference)
-        name = f"{run.plan.name}-{version}-{target.id}.tar.gz"
         contents = bundles.Contents(
             name=run.plan.name,
             version=version,
@@ -77,10 +83,23 @@ def bundle(
         )
         inside = run.folder / "dist" / name
         packed = bundles.pack(catalog.load(target.id), contents, inside)
-        path = run.plan.output / "dist" / name
         put(run, inside, path)
         run.note(False)
         return replace(target, bundle=replace(packed, path=path))
+
+
+def _supersede(run: Run, target: TargetResult, path: Path) -> None:
+    """Move a bundle aside that this run, which ships none, does not bear out."""
+    aside = run.outputs.set_aside(path, run.plan.options.force)
+    if aside is None:
+        return
+    below = aside.relative_to(run.plan.output)
+    message = (
+        f"{target.id} ships nothing now, and an earlier run's bundle of this version was there:"
+        f" dist/{path.name} is {below} from now on"
+    )
+    fix = "its verdict is the earlier run's, by that run's limits: do not deliver it by this one"
+    run.advise(Advice("EK-NOTE-080", "warning", message, fix))
 
 
 def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:

@@ -378,9 +378,10 @@ def on_device(
         (on_device(2e6, "qemu-user"), Status.UNAVAILABLE, 3, "emulated (qemu-user)"),
         (on_device(None, "", Status.UNAVAILABLE, "no route"), Status.UNAVAILABLE, 3, "no route"),
         (on_device(None, "", Status.INCOMPATIBLE, "refused"), Status.INCOMPATIBLE, 5, "refused"),
+        (on_device(None), Status.UNAVAILABLE, 3, "it was not timed"),
         (None, Status.UNAVAILABLE, 3, f"nothing was measured on {ADDRESS}"),
     ],
-    ids=["fast", "slow", "at the limit", "emulated", "away", "refuses", "not measured"],
+    ids=["fast", "slow", "at the limit", "emulated", "away", "refuses", "untimed", "not measured"],
 )
 def test_latency_budget_is_judged_by_the_targets_own_device(
     found: OnDevice | None, status: Status, code: int, words: str

@@ -63,3 +63,32 @@ def test_device_that_is_away_is_unavailable_and_nothing_ships(
     assert target["candidate"] is None
     assert {one["status"] for one in target["on_device"]} == {"unavailable"}
     assert any("EK" in c["message"] or "refused" in c["message"] for c in target["checks"])
+    (latency,) = [c["message"] for c in target["checks"] if c["name"] == "latency_p50"]
+    assert 'device = "ssh://127.0.0.1:1" in [targets.raspberry-pi-4]' in latency
+
+
+def test_latency_budget_without_a_device_names_the_key_and_moves_the_older_bundle_aside(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(digits_run / "project", project)
+    (bundle,) = (project / "dist").iterdir()
+    before = bundle.read_bytes()
+    theirs = bundle.with_name(bundle.name.replace(catalog.host(), "raspberry-pi-4"))
+    theirs.write_bytes(b"theirs")
+    path = project / "edgekit.toml"
+    text = path.read_text().partition("[targets.")[0].rstrip().rpartition("\n#")[0]
+    limit = 'budgets = { latency_p50 = "1 ns" }\n'
+    path.write_text(f"{text}\n[targets.{catalog.host()}]\n{limit}[targets.raspberry-pi-4]\n{limit}")
+    done = brief("convert", cwd=project)
+    assert done.returncode == 1
+    assert 'name its own device, device = "ssh://…" in [targets.raspberry-pi-4]' in done.stdout
+    assert "EK-NOTE-080" in done.stdout
+    aside = bundle.with_name(f"{bundle.name}.superseded")
+    assert f"dist/{bundle.name} is dist/{aside.name} from now on" in done.stdout
+    assert {one.name for one in aside.parent.iterdir()} == {aside.name, theirs.name}
+    assert aside.read_bytes() == before
+    assert theirs.read_bytes() == b"theirs"
+    again = brief("convert", cwd=project)
+    assert "EK-NOTE-080" not in again.stdout
+    assert aside.read_bytes() == before
