@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgekit.cli.beside import tell_of_unread
+
 
 def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     from edgekit.project import parse_size
@@ -290,6 +292,8 @@ def project_of(options: dict[str, Any]) -> Any:
         _restore_units(table)
         root, origin = base.root, base.origin
         text = origin.read_text(encoding="utf-8") if origin else ""
+    elif not options.get("quiet"):
+        tell_of_unread(FILE)
     _overlay(table, options)
     return Project.parse(table, root, origin, text)
 
