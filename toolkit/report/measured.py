@@ -173,7 +173,9 @@ def _model_cells(one: Measured, settings: Json) -> tuple[tuple[str, str], ...]:
     name = one.id.partition(" on ")[0]
     ran = f"{one.runtime} {one.version}".strip()
     where = ran if one.device.startswith("local") and "==" not in one.device else one.device
-    mark = "" if one.status is Status.PASSED else MARKS[one.status][0]
+    absent = one.metric is not None and one.metric.how == "unavailable"
+    status = Status.UNAVAILABLE if absent and one.status is Status.PASSED else one.status
+    mark = "" if status is Status.PASSED else MARKS[status][0]
     return (
         (words.shortened(name, WIDEST), where or one.device),
         (words.size(one.bytes) if one.bytes else words.NONE, ""),

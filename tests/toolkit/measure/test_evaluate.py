@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tflite_files import G, N, T, build
 
+from conftest import answer
 from edgekit.api import Options, evaluate
 from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import Asked
@@ -235,3 +236,28 @@ def test_mistaken_model_is_an_error_in_words(folder: Path, model: str, code: str
     with pytest.raises(EdgekitError) as caught:
         run(folder, model, slices=["camera"])
     assert caught.value.code.startswith(code)
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "metric", "reason"),
+    [
+        ("model", np.ones(ITEMS, np.int64), "roc_auc", "the labels hold no item of class 0"),
+        ("halver", np.ones((ITEMS, 2), np.float32), "r2", "the targets do not vary"),
+    ],
+)
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_a_metric_that_cannot_be_had_says_why_and_is_unavailable(
+    folder: Path, tmp_path: Path, model: str, labels: Any, metric: str, reason: str,
+    quiet: tuple[str, ...],
+) -> None:  # fmt: skip
+    x = np.load(folder / ("data.npz" if model == "model" else "sound.npz"))["x"]
+    np.savez(tmp_path / "items.npz", x=x, y=labels)
+    path = folder / f"{model}.tflite"
+    words = ["evaluate", path, "--data", "items.npz", "--metric", metric, *quiet]
+    done = answer(*words, cwd=tmp_path)
+    assert done.returncode == 3
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("litert ")]
+    assert row.split()[-1] == "unavailable"
+    assert f"{model}.tflite: unavailable: {metric}: unavailable, because {reason}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "unavailable (exit code 3)"
+    assert "passed" not in done.stdout
