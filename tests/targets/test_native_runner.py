@@ -257,7 +257,7 @@ def test_a_state_that_it_cannot_reset_is_refused(
 @pytest.mark.parametrize(
     "name",
     ["hello_world_int8", "mnist_quantized", "conv_fc_mnist", "conv_fc_mnist_srq_a8w8",
-     "partly_quantized_mnist", "two_signatures", "weight_sharing_fcs"],
+     "partly_quantized_mnist"],
 )  # fmt: skip
 def test_real_models_are_answered_as_by_litert(
     test_data: Path, device: native.NativeDevice, tmp_path: Path, name: str
@@ -267,13 +267,23 @@ def test_real_models_are_answered_as_by_litert(
     from edgekit.targets.runners.python_runner import TFLiteModel
 
     model = test_data / "misc_tflite" / f"{name}.tflite"
-    inputs, _ = TFLiteModel.tensors(Interpreter(str(model)))
+    inputs, _, _ = TFLiteModel.tensors(Interpreter(str(model)))
     random = np.random.default_rng(2)
     items = {
         name: random.normal(size=(20, *info.shape[1:])).astype(np.float32)
         for name, info in inputs.items()
     }
     same_as_litert(device, model, items, tmp_path)
+
+
+@pytest.mark.slow
+def test_of_several_signatures_none_is_guessed(
+    test_data: Path, device: native.NativeDevice, tmp_path: Path
+) -> None:
+    model = test_data / "misc_tflite" / "two_signatures.tflite"
+    items = {"x": np.ones((2, 1), np.float32)}
+    with pytest.raises(RunnerError, match="none is guessed"):
+        device.run(asked(model, tmp_path / "native", items))
 
 
 ARM = Kind("Linux", "aarch64", "glibc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import inspect
@@ -33,11 +34,17 @@ def serve(pipe: Connection) -> None:
                 kwargs["progress"] = lambda *event: pipe.send(("progress", *event))
             pipe.send(("result", function(*args, **kwargs)))
         except EdgekitError as error:
-            traceback.print_exc()
+            _log_traceback()
             pipe.send(("error", error))
         except BaseException as error:
-            traceback.print_exc()
+            _log_traceback()
             pipe.send(("error", _translate(name, error)))
+
+
+def _log_traceback() -> None:
+    """Print the error that is handled, where the log's disk has room for it."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
 
 
 def _find(module: str, name: str) -> Any:

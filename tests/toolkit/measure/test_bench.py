@@ -172,18 +172,22 @@ def bench(folder: Path, source: object, **changes: Any) -> BenchReport:
     return api.bench(project, [str(source)], replace(BRIEF, **changes))
 
 
+# Two launches of a model of a microsecond bound nothing where the second is half as fast.
+SURE = Protocol(min_runs=10, min_seconds=0.02, max_seconds=0.5, launches=8, max_launches=8)
+
+
 @pytest.mark.slow
 def test_a_limit_that_is_broken_is_exit_code_1(done: Path, tmp_path: Path) -> None:
-    found = bench(tmp_path, done / "conv.tflite", max_latency=1.0)
+    found = bench(tmp_path, done / "conv.tflite", max_latency=1.0, protocol=SURE)
     assert found.verdict.exit_code == 1
 
 
 @pytest.mark.slow
 def test_an_earlier_run_is_the_baseline(done: Path, tmp_path: Path) -> None:
-    first = bench(tmp_path, done / "conv.tflite")
+    first = bench(tmp_path, done / "conv.tflite", protocol=SURE)
     kept = tmp_path / ".edgekit" / "runs" / first.run / "bench.json"
     # A hundred times as slow is never noise, nor is it ever so.
-    found = bench(tmp_path, done / "conv.tflite", baseline=kept, max_slowdown=99.0)
+    found = bench(tmp_path, done / "conv.tflite", baseline=kept, max_slowdown=99.0, protocol=SURE)
     (check,) = found.verdict.checks
     assert (check.name, check.status) == ("slowdown", Status.PASSED)
 
