@@ -24,6 +24,8 @@ from edgekit.types import (
 SCHEMA_VERSION = 1
 WIDEST = 30
 CONFUSED = 3
+# What bears on every figure of a comparison stands above them.
+DIFFERENT = "EK-NOTE-024"
 
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
@@ -113,6 +115,9 @@ def draw_worst(done: Evaluated, path: Path) -> None:
 
 def compared(done: Compared) -> Iterator[object]:
     """The models with their metric, then what each other differs in from the first."""
+    for advice in done.advice:
+        if advice.code == DIFFERENT:
+            yield f"{advice.code} {advice.message}"
     by_id = {contrast.id: contrast for contrast in done.contrasts}
     unit = " (pts)" if done.settings["bounded"] else ""
     headings = [

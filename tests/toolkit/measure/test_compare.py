@@ -19,6 +19,7 @@ from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project, Share
+from edgekit.report.measured import compared as compared_lines
 from edgekit.report.measured import to_json
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Compared, Status
@@ -35,8 +36,8 @@ def weights(seed: int = 0) -> npt.NDArray[np.float32]:
 def classifier(w: npt.NDArray[np.float32], scale: float = 1.0) -> bytes:
     """``w · scale · x`` of ``x`` [1, 6], two pixels of three channels."""
     tensors = [
-        T("x", [1, 6]), T("w", [CLASSES, 6], data=w), T("z", [1, 6]),
-        T("s", [1], data=np.array([scale], np.float32)), T("y", [1, CLASSES]),
+        T("x", [1, 6]), T("w", [len(w), 6], data=w), T("z", [1, 6]),
+        T("s", [1], data=np.array([scale], np.float32)), T("y", [1, len(w)]),
     ]  # fmt: skip
     nodes = [
         N("MUL", ["x", "s"], ["z"]), N("FULLY_CONNECTED", ["z", "w", None], ["y"]),
@@ -287,6 +288,46 @@ def test_two_networks_are_called_that(folder: Path) -> None:
     done = compare(folder, "one", "other")
     assert [advice.code for advice in done.advice] == ["EK-NOTE-024"]
     assert done.contrasts[0].likeness.verdict == "different weights"
+    assert "share" in done.advice[0].message
+
+
+def first_line(done: Compared) -> str:
+    return str(next(compared_lines(done)))
+
+
+def test_float_models_that_part_are_said_to_in_the_first_line(folder: Path) -> None:
+    done = compare(folder, "model", "flipped")
+    # Of 18 weights the constants tell nothing: the outputs alone do.
+    assert "may be two different networks: their outputs share" in first_line(done)
+    assert "neither file has an operator with 64 weights" in first_line(done)
+    assert "EK-NOTE" not in first_line(compare(folder, "model", "small"))
+
+
+def test_network_fed_otherwise_is_told_from_another_network(folder: Path) -> None:
+    w = np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32)
+    for name, scale in (("fed", 1.0), ("fed-otherwise", 1 / 255)):
+        (folder / f"{name}.tflite").write_bytes(classifier(w, scale))
+    done = compare(folder, "fed", "fed-otherwise")
+    assert "hold the same weights, but their outputs share 0.0 dB" in first_line(done)
+
+
+def test_networks_that_tensorflow_runs_are_told_apart_too(folder: Path, models: Path) -> None:
+    source = models / "untrained.keras"
+    w = np.random.default_rng(1).normal(size=(10, 64)).astype(np.float32)
+    tensors = [T("x", [1, 8, 8, 1]), T("s", [2], "INT32", np.array([1, 64], "i4")),
+               T("f", [1, 64]), T("w", [10, 64], data=w), T("y", [1, 10])]  # fmt: skip
+    nodes = [N("RESHAPE", ["x", "s"], ["f"]), N("FULLY_CONNECTED", ["f", "w", None], ["y"])]
+    (folder / "linear.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    x = np.random.default_rng(2).normal(size=(40, 8, 8, 1)).astype(np.float32)
+    np.savez(folder / "pictures.npz", x=x, y=np.arange(40) % 10)
+    project = Project.model_validate(
+        {"model": {"source": str(source)}, "data": {"evaluate": "pictures.npz"}}
+    )
+    project._root = folder
+    sources = [str(source), str(folder / "linear.tflite")]
+    done = compare_models(project, sources, QUICK, Options(output=folder / "out"))
+    assert "are two different networks (their outputs share" in first_line(done)
+    assert done.contrasts[0].likeness.verdict == "different structure"
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def _inside(
     return replace(
         contrast,
         steps=output_steps(first, other),
-        likeness=likeness(run, first, other, items, asked),
+        likeness=likeness(run, first, other, items, asked, contrast),
         layers=layers(run, first, other, items, asked),
     )
 

@@ -25,29 +25,84 @@ from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.targets.devices import Device
-from edgekit.types import Advice
+from edgekit.types import Advice, Contrast
+
+# Conversion keeps float32 weights and only orders sums anew: some 100 dB. Kernels that calculate in
+# half precision (eleven bits) leave some 66 dB, before what depth adds. 40 dB is 1 % of amplitude.
+EXPLAINED = 40.0
+UNEXPLAINED = f"less than the {EXPLAINED:.0f} dB that conversion of float32 keeps at least"
 
 
-def likeness(run: Run, first: Given, other: Given, items: Items, asked: Asked) -> Likeness | None:
-    """Whether two files are one network; of what TensorFlow runs only where layers are asked for.
+def likeness(
+    run: Run, first: Given, other: Given, items: Items, asked: Asked, contrast: Contrast
+) -> Likeness | None:
+    """Whether two models are one network, by their files; None where it is one file.
 
-    Nothing where it is one file. The user is told where they are not one network.
+    What TensorFlow runs is made a file for it only where layers are asked for, or where two float
+    models share less than conversion explains. The user is told of both.
     """
     assert first.subject and other.subject  # noqa: S101, PT018  (both have answered)
     if first.subject.model.digest == other.subject.model.digest:
         return None
-    both = [_path(run, one, items, asked) for one in (first, other)]
-    if None in both:
-        return None
-    left, right = (flatbuffer.read(path) for path in both if path is not None)
-    found = same_network(left, right)
-    if found.verdict in ("different weights", "different structure"):
-        message = (
-            f"{first.measured.id} and {other.measured.id} are two different networks"
-            f" ({found.reason}): parity between them means nothing"
-        )
-        run.advise(Advice("EK-NOTE-024", "warning", message, "compare files of one model"))
+    apart = _apart(first, other, contrast)
+    found, reason = _likeness(run, (first, other), items, asked.layers or apart is not None)
+    _tell(run, f"{first.measured.id} and {other.measured.id}", found, apart, reason)
     return found
+
+
+def _likeness(
+    run: Run, both: tuple[Given, Given], items: Items, converting: bool
+) -> tuple[Likeness | None, str]:
+    """What the constants tell, or the reason that they could not be read; none without a file."""
+    try:
+        paths = [_path(run, one, items, converting) for one in both]
+    except EdgekitError as error:
+        return None, problem(error)
+    if None in paths:
+        return None, ""
+    left, right = (flatbuffer.read(path) for path in paths if path is not None)
+    return same_network(left, right), ""
+
+
+def _apart(first: Given, other: Given, contrast: Contrast) -> float | None:
+    """The SQNR in dB of two float models' outputs, where conversion does not explain it."""
+    if not (_is_float(first) and _is_float(other)):
+        return None
+    shared = [
+        contrast.parity[name]["sqnr"].value
+        for name, both in pairs(first, other).items()
+        if name in contrast.parity and all(one.dtype.kind == "f" for one in both)
+    ]
+    lowest = min((value for value in shared if value is not None), default=EXPLAINED)
+    return lowest if lowest < EXPLAINED else None
+
+
+def _is_float(given: Given) -> bool:
+    """Whether a model calculates with float32 weights: nothing in its file is quantized."""
+    assert given.subject is not None  # noqa: S101  (it has answered)
+    if not given.subject.model.is_tflite:
+        return True
+    tensors = [t for one in flatbuffer.read(given.subject.model.path).graphs for t in one.tensors]
+    return not any(tensor.scale > 0 or tensor.dtype == "FLOAT16" for tensor in tensors)
+
+
+def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reason: str) -> None:
+    """Tell of two networks, and of outputs further apart than conversion puts them."""
+    share = f"their outputs share {apart:.1f} dB" if apart is not None else ""
+    verdict = found.verdict if found is not None else ""
+    fix = "compare files of one model"
+    if found is not None and verdict in ("different weights", "different structure"):
+        why = f"{share}; {found.reason}" if share else found.reason
+        message = f"{both} are two different networks ({why}): parity between them means nothing"
+    elif not share:
+        return
+    elif verdict == "same weights":
+        message = f"{both} hold the same weights, but {share}, {UNEXPLAINED}"
+        fix = "look at how each is fed, and at operators: `--layers` says where they part"
+    else:
+        why = found.reason if found is not None else f"only the outputs were compared: {reason}"
+        message = f"{both} may be two different networks: {share}, {UNEXPLAINED} ({why})"
+    run.advise(Advice("EK-NOTE-024", "warning", message, fix))
 
 
 def layers(run: Run, first: Given, other: Given, items: Items, asked: Asked) -> LayerParity | None:
@@ -87,18 +142,18 @@ def _side(run: Run, given: Given, items: Items, asked: Asked) -> LayerSide:
     device: Device = given.subject.device
     if device.runtime == "tensorflow":
         device = run.devices.open(DEFAULT_DEVICE)
-    path = _path(run, given, items, asked)
+    path = _path(run, given, items, converting=True)
     assert path is not None  # noqa: S101  (layers are asked for)
     return LayerSide(path, device, asked.delegate or "")
 
 
-def _path(run: Run, given: Given, items: Items, asked: Asked) -> Path | None:
-    """The file itself, or the float32 file of a SavedModel where layers are asked for."""
+def _path(run: Run, given: Given, items: Items, converting: bool) -> Path | None:
+    """The file itself, or the float32 file of a SavedModel where one may be made."""
     assert given.subject is not None  # noqa: S101  (it has answered)
     model = given.subject.model
     if model.is_tflite:
         return model.path
-    if not asked.layers:
+    if not converting:
         return None
     return float_file(run, model, items).path / tflite.FILE
 
