@@ -2,10 +2,12 @@
 
     python app.py selftest
     python app.py classify items.npy [--top 3]
+    python app.py classify photo.jpg another.png
     python app.py bench
 
 Needs numpy and one runtime: pip install -r requirements-litert.txt (or
-requirements-tflite-runtime.txt). Works on Python 3.9 and later.
+requirements-tflite-runtime.txt); pictures need Pillow too: pip install pillow. Works on Python 3.9
+and later.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import numpy as np
+import pictures
 import python_runner
 
 HERE = Path(__file__).resolve().parent
@@ -111,12 +114,46 @@ def read_items(path: str, shape: List[int]) -> Any:
     return items
 
 
-def classify(runtime: str, path: str, top: int) -> int:
+def read_pictures(paths: List[str], shape: List[int]) -> Any:
+    """Items ``[n, ...]``, uint8, one from every picture."""
+    preprocess = MANIFEST["preprocess"]
+    spec = pictures.resolved(preprocess, shape)
+    if "color" not in preprocess:
+        print(
+            "note: this model was measured on arrays, not on pictures: pixels are 0 to 255 before"
+            " the manifest's scale (%s) and offset (%s)"
+            % (preprocess.get("scale", 1.0), preprocess.get("offset", 0.0)),
+            file=sys.stderr,
+        )
+    items = []
+    for path in paths:
+        item = pictures.read(path, spec)
+        if item.size != np.prod(shape):
+            raise RuntimeError(
+                "%s becomes %s, the model takes items of %s" % (path, list(item.shape), shape)
+            )
+        items.append(item.reshape(shape))
+    return np.stack(items)
+
+
+def read_files(paths: List[str], shape: List[int]) -> Any:
+    """The items of one ``.npy`` file, or of pictures."""
+    if all(pictures.is_picture(path) for path in paths):
+        return read_pictures(paths, shape)
+    if len(paths) > 1:
+        raise RuntimeError("classify takes one .npy file, or pictures alone")
+    if Path(paths[0]).suffix.lower() not in ("", ".npy", ".npz"):
+        known = ", ".join(pictures.SUFFIXES)
+        raise RuntimeError("%s is no .npy file, and no picture (%s)" % (paths[0], known))
+    return read_items(paths[0], shape)
+
+
+def classify(runtime: str, paths: List[str], top: int) -> int:
     inputs = list(MANIFEST["model"]["inputs"])
     if len(inputs) != 1:
         raise RuntimeError("classify takes models of one input; this one has %d" % len(inputs))
     shape = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
-    items = read_items(path, shape[1:])
+    items = read_files(paths, shape[1:])
     with tempfile.TemporaryDirectory() as folder:
         shaped = str(Path(folder) / "items.npy")
         np.save(shaped, items)
@@ -135,7 +172,7 @@ def classify(runtime: str, path: str, top: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("command", choices=["selftest", "classify", "bench"])
-    parser.add_argument("items", nargs="?", help="an .npy file, to classify")
+    parser.add_argument("items", nargs="*", help="an .npy file or pictures, to classify")
     names = [runtime["name"] for runtime in MANIFEST["runtimes"]]
     parser.add_argument("--runtime", default="", choices=names, help="default: what works here")
     parser.add_argument("--top", type=int, default=3, help="how many classes to print")
@@ -144,7 +181,7 @@ def main() -> int:
         runtime = choose_runtime(arguments.runtime)
         if arguments.command == "classify":
             if not arguments.items:
-                parser.error("classify needs an .npy file")
+                parser.error("classify needs an .npy file or pictures")
             return classify(runtime, arguments.items, arguments.top)
         return {"selftest": selftest, "bench": bench}[arguments.command](runtime)
     except (RuntimeError, OSError, ValueError, python_runner.RuntimeMissing) as error:

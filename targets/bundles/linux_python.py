@@ -17,6 +17,7 @@ The app needs Python 3.9 or later, and a runtime the Python of its wheels. Choos
     python app.py selftest
     python app.py bench
     python app.py classify items.npy
+    python app.py classify photo.jpg    # pictures need Pillow: pip install pillow
 
 `manifest.json` says what the model takes and gives, how raw items are scaled (the app does it),
 and what was measured when this bundle was made.
@@ -27,6 +28,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """The platform's files by their path in the bundle."""
     placed = {
         "app.py": (FOLDER / "linux_python" / "app.py").read_bytes(),
+        "pictures.py": (FOLDER / "linux_python" / "pictures.py").read_bytes(),
         "python_runner.py": RUNNER_FILES["litert"].read_bytes(),
     }
     installs = ""

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import edgekit, once
 from edgekit.errors import BundleError
@@ -191,7 +192,7 @@ def test_verify_passes_when_only_the_root_has_another_name(small: Files, tmp_pat
 def names_in_a_bundle() -> list[str]:
     return [
         "README.md", "app.py", "golden/input_0.npy", "golden/output_0.npy", "labels.txt",
-        "model.tflite", "python_runner.py", "requirements-litert.txt",
+        "model.tflite", "pictures.py", "python_runner.py", "requirements-litert.txt",
         "requirements-tflite-runtime.txt",
     ]  # fmt: skip
 
@@ -625,6 +626,56 @@ def test_app_says_in_one_line_what_is_wrong_with_the_items(
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp"])
+def test_app_classifies_pictures_as_it_does_their_pixels(
+    unpacked: Path, digits: Path, tmp_path: Path, suffix: str
+) -> None:
+    items = np.load(digits / "test.npz")["x"][:3].reshape(3, 8, 8)
+    np.save(tmp_path / "items.npy", items)
+    paths = [tmp_path / f"{number}.{suffix}" for number in range(3)]
+    for path, item in zip(paths, items, strict=True):
+        Image.fromarray(item.astype(np.uint8)).save(path)
+    done = app(unpacked, "classify", *paths)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == app(unpacked, "classify", tmp_path / "items.npy").stdout
+    assert "measured on arrays, not on pictures" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["cut.png"], "cannot be read as a picture"),
+        (["deep.png"], "more than 8 bits"),
+        (["missing.jpg"], "missing.jpg"),
+        (["photo.heic"], "no picture (.png"),
+        (["fine.png", "items.npy"], "one .npy file, or pictures alone"),
+    ],
+)
+def test_app_says_which_picture_it_cannot_take(
+    unpacked: Path, tmp_path: Path, names: list[str], said: str
+) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "fine.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "fine.png").read_bytes()[:40])
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "photo.heic").write_bytes(b"ftypheic")
+    done = app(unpacked, "classify", *(tmp_path / name for name in names))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_app_names_pillow_where_it_is_missing(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules.update(PIL=None)\n")
+    bare = {"PYTHONPATH": str(tmp_path), "PATH": ""}
+    done = app(unpacked, "classify", tmp_path / "photo.jpg", env=bare)
+    assert done.returncode == 1
+    assert "pip install pillow" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert app(unpacked, "selftest", env=bare).returncode == 0
 
 
 def test_app_refuses_a_runtime_that_the_target_does_not_name(unpacked: Path) -> None:

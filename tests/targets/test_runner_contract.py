@@ -408,9 +408,10 @@ def test_decode_gives_float32(tensor: TensorInfo, values: list[float], expected:
         (RUNNER_FILES["reference"], {"python_runner"}),
         (RUNNER_FILES["compiled-model"], {"python_runner"}),
         (FOLDER / "throughput.py", {"python_runner"}),
-        (APPS / "linux_python" / "app.py", {"python_runner"}),
+        (APPS / "linux_python" / "app.py", {"pictures", "python_runner"}),
+        (APPS / "linux_python" / "pictures.py", {"PIL"}),
     ],
-    ids=["python_runner", "reference", "compiled_model", "throughput", "app"],
+    ids=["python_runner", "reference", "compiled_model", "throughput", "app", "pictures"],
 )
 def test_what_runs_on_a_device_is_python_39_and_imports_nothing_else(
     path: Path, beside: set[str]

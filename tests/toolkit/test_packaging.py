@@ -60,6 +60,7 @@ def test_wheel_works_outside_the_tree(tmp_path: Path) -> None:
         "edgekit/targets/catalog/raspberry-pi-4.toml",
         "edgekit/targets/runners/python_runner.py",
         "edgekit/sample_apps/linux_python/app.py",
+        "edgekit/sample_apps/linux_python/pictures.py",
         "edgekit/example/digits/edgekit.toml",
         "edgekit/contracts/runner.py",
     ):
