@@ -126,7 +126,7 @@ def _golden(run: Run, candidate: Candidate, reference: SavedModel, items: Items)
         if not tells:
             message = f"output {name!r} of {candidate.id} tells its classes by less than rounding"
             fix = "the bundle's self-test cannot tell a wrong class there: look at the accuracy"
-            run.advise(Advice("EK-NOTE-041", "warning", message, fix))
+            run.advise(Advice("EK-NOTE-045", "warning", message, fix))
     kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
     return bundles.Golden(kept, outputs, tolerance)
 

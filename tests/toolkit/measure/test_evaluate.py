@@ -207,7 +207,7 @@ def test_raw_bytes_are_fed_as_they_are_to_a_quantized_input_of_bytes(folder: Pat
     assert done.models[0].metric is not None
     assert done.models[0].metric.value == 1.0
     codes = [one.code for one in done.advice]
-    assert "EK-NOTE-070" in codes
+    assert "EK-NOTE-073" in codes
     # Neither of the notes that would have the bytes scaled.
     assert not {"EK-NOTE-027", "EK-NOTE-002"} & set(codes)
     np.savez(folder / "reals.npz", x=(x.astype(np.float32) - 128) / 128,
@@ -215,7 +215,7 @@ def test_raw_bytes_are_fed_as_they_are_to_a_quantized_input_of_bytes(folder: Pat
     same = run(folder, "picker", "reals")
     assert same.models[0].metric is not None
     assert same.models[0].metric.value == 1.0
-    assert "EK-NOTE-070" not in [one.code for one in same.advice]
+    assert "EK-NOTE-073" not in [one.code for one in same.advice]
 
 
 def test_nobody_is_told_to_scale_for_a_model_that_rescales_by_itself(folder: Path) -> None:

@@ -41,7 +41,7 @@ def with_raw_bytes(run: Run, subject: Subject, items: Items) -> Items:
             f"{subject.source}: {raw.dtype} items are fed to input {name!r} as they are, which is"
             f" {tensor.dtype.lower()} too: as reals most of them lay outside of what it can take"
         )
-        run.advise(Advice("EK-NOTE-070", "info", message, "to scale them, say --rescale"))
+        run.advise(Advice("EK-NOTE-073", "info", message, "to scale them, say --rescale"))
         run.withdraw("EK-NOTE-002", data.UNSCALED)
     return replace(items, inputs=inputs, digest=digest)
 
