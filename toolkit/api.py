@@ -14,7 +14,7 @@ from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import Asked, BenchJob, BenchOptions
-from edgekit.project import FILE, DataTable, Goal, Project, TargetTable
+from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable
 from edgekit.report import benched, read, write
 from edgekit.report.measured import draw_worst
 from edgekit.targets import bundles
@@ -261,8 +261,9 @@ def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
     if project is not None and project.targets:
         return dict(project.targets)
     try:
-        return {name: _table(dumped) for name, dumped in report.settings["targets"].items()}
-    except (ValueError, TypeError) as error:
+        written = report.settings["targets"]
+        return {n: TargetTable.model_validate(t, context=WRITTEN) for n, t in written.items()}
+    except ValueError as error:
         hint = f"settings.targets holds no target's table: {str(error)[:500]}"
         raise ProjectError("EK-REPORT-002", "the report cannot be read", hint) from error
 
@@ -305,18 +306,6 @@ def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTabl
     if max_size is not None and budgets.size is None:
         changed["size"] = max_size
     return table.model_copy(update={"budgets": budgets.model_copy(update=changed)})
-
-
-def _table(dumped: dict[str, object]) -> TargetTable:
-    """A target's table from a report, where sizes and times are numbers again."""
-    budgets = dumped.get("budgets", {})
-    if not isinstance(budgets, dict):
-        raise TypeError("budgets is no table")
-    texts = dict(budgets)
-    for name, unit in {"size": "B", "arena": "B", "latency_p50": "ns", "latency_p95": "ns"}.items():
-        if name in texts:
-            texts[name] = f"{texts[name]:.0f} {unit}"
-    return TargetTable.model_validate({**dumped, "budgets": texts})
 
 
 def _known(what: str, wanted: tuple[str, ...], found: list[str]) -> None:

@@ -9,9 +9,9 @@ import pytest
 import shelf
 
 from conftest import answer
-from edgekit.device_book import device_book
 from edgekit.errors import DeviceNameError, ProjectError
 from edgekit.project import Project
+from edgekit.project.book import device_book
 from edgekit.targets.devices import DeviceBook, Listed
 
 MODEL = '[model]\nsource = "model.keras"\n'

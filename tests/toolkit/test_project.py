@@ -30,7 +30,9 @@ def test_size_is_refused_without_a_known_unit(text: object) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize(("value", "number"), [("1/255", 1 / 255), (0.5, 0.5), ("2", 2.0)])
+@pytest.mark.parametrize(
+    ("value", "number"), [("1/255", 1 / 255), ("1/127.5", 1 / 127.5), (0.5, 0.5), ("2", 2.0)]
+)
 def test_number_may_be_a_fraction(value: object, number: float) -> None:
     assert parse_number(value) == number
 

@@ -1,9 +1,9 @@
-"""The project file beside the user, which a command that is given MODEL does not read."""
+"""The project file beside the user, of which a command that is given MODEL reads the devices."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,49 @@ else:
 NAMED = ("targets", "devices")
 
 
-def tell_of_unread(file: str) -> None:
-    """Say on standard error what a project file of this folder would have given, if there is one.
+def devices_beside(file: str, names: Sequence[str], quiet: bool) -> dict[str, Any]:
+    """Return ``[devices]`` of this folder's project file where one of ``names`` is in it.
 
-    One that holds no more than a model's source would have given nothing, and is not spoken of.
+    What else the file would have given is said on standard error. Raises :class:`ProjectError`
+    where the table is wrong and one of its devices is asked for.
     """
     try:
-        table = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        text = Path(file).read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except OSError:
-        return
+        return {}
     except (ValueError, RecursionError):
-        held = "something that is not valid TOML"
-    else:
-        held = "; ".join(_held(table))
-    if held:
-        message = f"{file} of this folder is not read, because MODEL is given; it holds {held}"
-        click.echo(f"info EK-NOTE-081: {message}", err=True)
-        click.echo(f"  to take what it says, for this model: --project {file}", err=True)
+        if not quiet:
+            _tell(file, "something that is not valid TOML")
+        return {}
+    devices = table.get("devices")
+    taken = isinstance(devices, dict) and any(name in devices for name in names)
+    held = "; ".join(_held({k: v for k, v in table.items() if k != "devices" or not taken}))
+    if held and not quiet:
+        _tell(file, held, taken)
+    if not taken:
+        return {}
+    _check(devices, file, text)
+    return {"devices": devices}
+
+
+def _check(devices: object, file: str, text: str) -> None:
+    from pydantic import ValidationError
+
+    from edgekit.project import explain
+    from edgekit.project.devices import DeviceFile
+
+    try:
+        DeviceFile.model_validate({"devices": devices})
+    except ValidationError as error:
+        raise explain(error, Path(file), text) from error
+
+
+def _tell(file: str, held: str, taken: bool = False) -> None:
+    read = "read for its [devices] alone" if taken else "not read"
+    message = f"{file} of this folder is {read}, because MODEL is given; it holds {held}"
+    click.echo(f"info EK-NOTE-081: {message}", err=True)
+    click.echo(f"  to take what it says, for this model: --project {file}", err=True)
 
 
 def _held(table: Mapping[str, Any]) -> Iterator[str]:

@@ -66,8 +66,8 @@ def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
 
 def _book() -> DeviceBook:
     """The user's own devices, with those of a project file that lies here."""
-    from edgekit.device_book import device_book
     from edgekit.project import FILE, Project
+    from edgekit.project.book import device_book
 
     return device_book(Project.load(FILE) if Path(FILE).is_file() else None)
 

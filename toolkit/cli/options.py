@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.beside import tell_of_unread
+from edgekit.cli.beside import devices_beside
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -280,7 +280,10 @@ def applied(options: tuple[Any, ...], function: Any) -> Any:
 
 
 def project_of(options: dict[str, Any]) -> Any:
-    """The project file with the options over it, or a project around a model."""
+    """Return the project file with the options over it, or a project around a model.
+
+    Devices that ``--device`` names may be those of this folder's project file in either case.
+    """
     from edgekit.project import FILE, Project
 
     file = options["project_file"]
@@ -288,12 +291,11 @@ def project_of(options: dict[str, Any]) -> Any:
     root, origin, text = Path.cwd(), None, ""
     if options["model"] is None or file is not None:
         base = Project.load(file or FILE)
-        table = base.model_dump(by_alias=True, exclude_unset=True, mode="python")
-        _restore_units(table)
+        table = base.table
         root, origin = base.root, base.origin
         text = origin.read_text(encoding="utf-8") if origin else ""
-    elif not options.get("quiet"):
-        tell_of_unread(FILE)
+    else:
+        table = devices_beside(FILE, options.get("devices") or (), bool(options.get("quiet")))
     _overlay(table, options)
     return Project.parse(table, root, origin, text)
 
@@ -310,23 +312,6 @@ def data_of(options: dict[str, Any]) -> Any:
         return DataTable.model_validate(table["data"])
     except ValidationError as error:
         raise explain(error, None, "") from error
-
-
-def _restore_units(table: dict[str, Any]) -> None:
-    """Parsed sizes and times as the text that the schema reads."""
-    budgets = [target.get("budgets", {}) for target in table.get("targets", {}).values()]
-    for one in budgets:
-        for name, unit in {
-            "size": "B",
-            "arena": "B",
-            "latency_p50": "ns",
-            "latency_p95": "ns",
-        }.items():
-            if one.get(name) is not None:
-                one[name] = f"{one[name]:.0f} {unit}"
-    limit = table.get("limits", {}).get("memory")
-    if limit is not None:
-        table["limits"]["memory"] = f"{limit} B"
 
 
 def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from edgekit.errors import CompressionError
 from edgekit.models.export import Names, export_keras
 from edgekit.models.float32 import in_float32
 from edgekit.models.load import is_keras3, load
-from edgekit.project_compress import ChannelsTable
+from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.training.finetune import Aids, finetune, loss_of, take
 from edgekit.training.fit import Report, items

@@ -15,11 +15,11 @@ from importlib import metadata
 
 import edgekit
 from edgekit import scratch
-from edgekit.device_book import device_book
 from edgekit.pipeline.outputs import Outputs
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
+from edgekit.project.book import device_book
 from edgekit.store import Artefact, Store, write_text, writing
 from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
 from edgekit.targets.devices.local import LocalDevice

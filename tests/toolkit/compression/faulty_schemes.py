@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit.compression.scheme import Context, LayerPlan
 from edgekit.compression.schemes.prune import Prune
-from edgekit.project_compress import PruneTable
+from edgekit.project.compress import PruneTable
 
 
 class ForgetsToPrune(Prune):

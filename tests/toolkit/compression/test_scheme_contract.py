@@ -18,7 +18,7 @@ import pytest
 from conftest import once
 from edgekit.compression.schemes import SCHEMES
 from edgekit.contracts.scheme import SchemeContract
-from edgekit.project_compress import ClusterTable, PruneTable, QuantizationAwareTable
+from edgekit.project.compress import ClusterTable, PruneTable, QuantizationAwareTable
 
 NOBODY, CLASSES = {"nobody": False}, {"classes": False}
 

@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.compression.scheme import Context, LayerPlan, kernels, workable
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.models.wrappers import import_tfmot
-from edgekit.project_compress import ClusterTable
+from edgekit.project.compress import ClusterTable
 
 INITIALIZATIONS = {
     "kmeans++": "KMEANS_PLUS_PLUS",

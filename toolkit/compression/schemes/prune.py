@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.compression.scheme import Context, LayerPlan, kernels, workable
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.models.wrappers import import_tfmot
-from edgekit.project_compress import PruneTable
+from edgekit.project.compress import PruneTable
 
 # With fewer steps a schedule has nothing to spread over.
 FEWEST_STEPS = 4

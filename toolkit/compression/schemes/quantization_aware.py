@@ -16,7 +16,7 @@ from edgekit.compression.scheme import Context, Floats, LayerPlan, copy, kernels
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.errors import CompressionError
 from edgekit.models.wrappers import import_tfmot
-from edgekit.project_compress import QuantizationAwareTable
+from edgekit.project.compress import QuantizationAwareTable
 
 # What TFMOT folds a batch normalization into.
 FOLDS = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "SeparableConv1D", "Reshape")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from edgekit.pipeline.measure.bench import (
 )
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
-from edgekit.project import Project
+from edgekit.project import WRITTEN, Project
 from edgekit.targets.devices import DeviceBook, DeviceBudgets, Listed, Tape
 from edgekit.types import Json, Progress, Silent
 
@@ -31,8 +30,9 @@ TABLES = {"schema_", "model", "data", "evaluate", "limits"}
 class BenchJob:
     """Models or bundles on the ``devices`` of one ``place``, which take turns.
 
-    ``project`` is tables of a project file, whose paths count from ``root``; what is left goes
-    below ``output``, into the folder of ``run``. A job is complete: it needs no book of devices.
+    ``project`` is what :func:`tables_of` takes of one, whose paths count from ``root``; what is
+    left goes below ``output``, into the folder of ``run``. A job is complete: it needs no book of
+    devices.
     """
 
     place: str
@@ -76,13 +76,8 @@ class BenchJob:
 
 
 def tables_of(project: Project) -> dict[str, Json]:
-    """What a job takes of a project, as its file would have it."""
-    found: dict[str, Any] = project.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, include=TABLES
-    )
-    if (held := found.get("limits", {}).get("memory")) is not None:
-        found["limits"]["memory"] = f"{held} B"
-    return found
+    """What a job takes of a project; sizes and times are plain numbers."""
+    return project.model_dump(mode="json", by_alias=True, exclude_unset=True, include=TABLES)
 
 
 def perform(
@@ -94,7 +89,7 @@ def perform(
     ``began`` is given the run, whose devices may be closed from another thread. A device that
     fails is a row. Raises :class:`EdgekitError` where a model or the data cannot be read.
     """
-    project = Project.parse(dict(job.project), Path(job.root))
+    project = Project.parse(dict(job.project), Path(job.root), context=WRITTEN)
     options = Options(
         output=Path(job.output), trust=job.trust, evaluate=project.data.evaluate is not None
     )

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.device_book import device_book
 from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.bench import (
@@ -42,6 +41,7 @@ from edgekit.pipeline.measure.given import recording
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
+from edgekit.project.book import device_book
 from edgekit.targets.devices import DeviceBook, Listed
 from edgekit.types import (
     Benched,

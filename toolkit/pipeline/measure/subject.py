@@ -17,7 +17,7 @@ from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import ConvertTable, Project
-from edgekit.project_compress import CompressTable
+from edgekit.project.compress import CompressTable
 from edgekit.store import sha256
 from edgekit.targets.devices import Device
 from edgekit.types import Json, SavedModel

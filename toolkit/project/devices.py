@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from edgekit.project_table import Table
-from edgekit.project_units import Nanoseconds, Size, parse_unit
+from edgekit.project.table import Table
+from edgekit.project.units import Nanoseconds, Seconds, Size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Devices of every host, which need no book.
 TAKEN = ("local", "tflm")
-MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
-
-
-def parse_seconds(text: Any) -> float:
-    """A duration such as ``10 min``, in seconds. Raises ValueError."""
-    return parse_unit(text, MILLISECONDS, "duration") / 1000
-
-
-Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 
 
 class DeviceBudgetsTable(Table):

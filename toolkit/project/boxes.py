@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgekit.project_table import Table
+from edgekit.project.table import Table
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

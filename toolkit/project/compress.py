@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from edgekit.project_table import Table
-from edgekit.project_units import MOST_EPOCHS
+from edgekit.project.table import Table
+from edgekit.project.units import MOST_EPOCHS
 
 
 def _share_or_false(value: Any) -> Any:

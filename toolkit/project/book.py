@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edgekit.errors import ProjectError
 from edgekit.project import Project, explain
-from edgekit.project_devices import DeviceFile, DeviceTable
+from edgekit.project.devices import DeviceFile, DeviceTable
 from edgekit.targets.devices.book import DeviceBook, DeviceBudgets, Listed
 
 if sys.version_info >= (3, 11):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fractions
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainValidator
+from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
 SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
 
 # More than anybody trains for, or a computer holds: a number such as 10^12 is a slip.
@@ -36,11 +38,19 @@ def parse_size(text: Any) -> int:
     return round(parse_unit(text, SIZES, "size"))
 
 
+def parse_seconds(text: Any) -> float:
+    """A duration such as ``10 min``, in seconds. Raises ValueError."""
+    return parse_unit(text, MILLISECONDS, "duration") / 1000
+
+
 def parse_number(value: Any) -> float:
-    """A number, or a fraction such as ``1/255``. Raises ValueError."""
+    """A number, or a fraction such as ``1/255`` or ``1/127.5``. Raises ValueError."""
     if isinstance(value, str):
         try:
-            return float(fractions.Fraction(value.replace(" ", "")))
+            above, *below = map(fractions.Fraction, value.replace(" ", "").split("/"))
+            if len(below) > 1:
+                raise ValueError
+            return float(above / below[0] if below else above)
         except OverflowError:
             raise ValueError(f"{value!r} is not a finite number") from None
         except (ValueError, ZeroDivisionError):
@@ -90,8 +100,28 @@ def parse_numbers(value: Any) -> float | tuple[float, ...]:
     return found if len(found) > 1 else found[0]
 
 
-Size = Annotated[int, BeforeValidator(parse_size)]
-Nanoseconds = Annotated[float, BeforeValidator(lambda text: parse_unit(text, TIMES, "time"))]
+# The context in which tables that edgekit wrote itself are read, where bytes, nanoseconds and
+# seconds are plain numbers.
+WRITTEN = "written by edgekit"
+
+
+def _read(parse: Callable[[Any], float]) -> BeforeValidator:
+    """A quantity with its unit, or, in what edgekit wrote, a number of at least 0."""
+
+    def read(value: Any, info: ValidationInfo) -> float:
+        if info.context != WRITTEN or isinstance(value, str | bool):
+            return parse(value)
+        number = parse_number(value)
+        if number < 0:
+            raise ValueError(f"{value!r} is less than 0")
+        return number
+
+    return BeforeValidator(read)
+
+
+Size = Annotated[int, _read(parse_size)]
+Nanoseconds = Annotated[float, _read(lambda text: parse_unit(text, TIMES, "time"))]
+Seconds = Annotated[float, _read(parse_seconds)]
 Number = Annotated[float, BeforeValidator(parse_number)]
 # Plain, so that the unit that was written is kept.
 Drop = Annotated[float, PlainValidator(parse_drop)]

@@ -1,0 +1,183 @@
+"""``edgekit.toml``: how it is read, and what is said where it is wrong."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
+
+from edgekit.errors import ProjectError, did_you_mean
+from edgekit.project.compress import CompressTable
+from edgekit.project.devices import Devices, DeviceTable
+from edgekit.project.table import Table
+from edgekit.project.tables import (
+    ConvertTable,
+    DataTable,
+    EvaluateTable,
+    LimitsTable,
+    ModelTable,
+    TargetTable,
+    TrainTable,
+)
+from edgekit.targets import catalog
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "edgekit.toml"
+
+
+class Project(Table):
+    """A project: what ``edgekit.toml`` says, with defaults for what it does not.
+
+    Relative paths in it count from ``root``.
+    """
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model: ModelTable
+    data: DataTable = DataTable()
+    train: TrainTable = TrainTable()
+    compress: CompressTable = CompressTable()
+    convert: ConvertTable = ConvertTable()
+    evaluate: EvaluateTable = EvaluateTable()
+    limits: LimitsTable = LimitsTable()
+    targets: dict[str, TargetTable] = Field(default_factory=dict)
+    devices: Devices = Field(default_factory=dict)
+    _root: Path = PrivateAttr(default_factory=Path.cwd)
+    _origin: Path | None = PrivateAttr(default=None)
+    _table: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_are_known(cls, tables: dict[str, TargetTable]) -> dict[str, TargetTable]:
+        for name in tables:
+            if name not in catalog.names():
+                raise ValueError(f"unknown target {name!r}{did_you_mean(name, catalog.names())}")
+        return tables
+
+    @classmethod
+    def load(cls, path: str | Path = FILE) -> Project:
+        """Read a project file (``edgekit.toml``, or ``[tool.edgekit]`` of a ``pyproject.toml``).
+
+        Raises :class:`ProjectError` where it is missing, is no TOML, or has a wrong key or value.
+        """
+        file = Path(path)
+        if not file.is_file():
+            hint = "make one with `edgekit init`, or: edgekit convert MODEL --data FILE.npz"
+            raise ProjectError("EK-PROJECT-001", f"there is no project file {file}", hint)
+        try:
+            text = file.read_text(encoding="utf-8")
+            table = tomllib.loads(text)
+        # ValueError: no TOML, no text, or an integer of thousands of digits.
+        except (ValueError, RecursionError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {why}") from error
+        if file.name == "pyproject.toml":
+            table = table.get("tool", {}).get("edgekit", {})
+        return cls.parse(table, file.resolve().parent, file, text)
+
+    @classmethod
+    def parse(
+        cls,
+        table: dict[str, Any],
+        root: Path,
+        origin: Path | None = None,
+        text: str = "",
+        context: str | None = None,
+    ) -> Project:
+        """Read a project from a table such as the file holds, or such as edgekit wrote.
+
+        ``context`` is ``WRITTEN`` for the latter. Raises :class:`ProjectError`.
+        """
+        try:
+            project = cls.model_validate(table, context=context)
+        except ValidationError as error:
+            raise explain(error, origin, text) from error
+        project._root, project._origin, project._table = root, origin, table
+        return project
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """A copy of the table that it was read from, to lay options over."""
+        return copy.deepcopy(self._table)
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def origin(self) -> Path | None:
+        """The file it was read from, if any."""
+        return self._origin
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> ProjectError:
+        """The error for a name that is not in a table of ours, with its line in the file."""
+        where = ""
+        if self._origin:
+            where = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
+        known = sorted(known)
+        hint = f"known: {', '.join(known)}"
+        message = f"{where}unknown {what} {name!r}{did_you_mean(name, known)}"
+        return ProjectError("EK-PROJECT-004", message, hint)
+
+
+def _place(origin: Path, text: str, word: str) -> str:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line.split("#")[0]):
+            return f"{origin.name}, line {number}: "
+    return f"{origin.name}: "
+
+
+def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
+    """What pydantic found wrong in a file of these tables, with the line and a did-you-mean."""
+    lines = []
+    for detail in error.errors():
+        path = [str(part) for part in detail["loc"]]
+        where = _place(origin, text, path[-1] if path else "") if origin else ""
+        name = ".".join(path)
+        if detail["type"] == "extra_forbidden":
+            known = _fields(path[:-1])
+            lines.append(f"{where}unknown key {name!r}{did_you_mean(path[-1], known)}")
+        else:
+            said = detail["msg"].removeprefix("Value error, ")
+            if origin and (quoted := re.search(r"'([^']+)'", said)) and quoted[1] in text:
+                where = _place(origin, text, quoted[1])
+            lines.append(f"{where}{name}: {said}")
+    return ProjectError("EK-PROJECT-003", lines[0], "\n".join(lines[1:]))
+
+
+# Tables whose keys are names of the user's.
+NAMED: dict[str, type[Table]] = {"targets": TargetTable, "devices": DeviceTable}
+
+
+def _fields(path: list[str]) -> list[str]:
+    """The keys that the table at ``path`` may have."""
+    table: Any = Project
+    named: Any = None
+    for part in path:
+        if table is Project and part in NAMED:
+            table, named = dict, NAMED[part]
+        elif table is dict:
+            table = named
+        else:
+            field = next((f for n, f in table.model_fields.items() if part in (n, f.alias)), None)
+            options = getattr(field.annotation, "__args__", (field.annotation,)) if field else ()
+            table = next(
+                (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), Table
+            )
+    if table is dict:
+        return list(catalog.names())
+    return [field.alias or name for name, field in table.model_fields.items()]

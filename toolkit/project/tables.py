@@ -1,0 +1,178 @@
+"""The tables of ``edgekit.toml``, with defaults for what it does not say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from edgekit.project.boxes import BoxesTable
+from edgekit.project.compress import switched
+from edgekit.project.table import Table
+from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
+from edgekit.types import Preprocess
+
+Pixels = Annotated[int, Field(ge=1)]
+
+
+class ModelTable(Table):
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    source: str
+    weights: str | None = None
+    signature: str | None = None
+    custom_objects: str | None = None
+    twins: dict[str, str] = Field(default_factory=dict)
+    description: str | None = None
+    author: str | None = None
+    license: str | None = None
+
+
+class PreprocessTable(Table):
+    scale: Numbers = 1.0
+    offset: Numbers = 0.0
+    mean: Numbers = 0.0
+    std: Numbers = 1.0
+    resize: tuple[Pixels, Pixels] | None = None
+    crop: Literal["center"] | None = None
+    color: Literal["rgb", "bgr", "grayscale"] | None = None
+    method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
+    layout: Literal["nhwc", "nchw"] | None = None
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> PreprocessTable:
+        given = {name: getattr(self, name) for name in ("scale", "offset", "mean", "std")}
+        lists = {name: value for name, value in given.items() if isinstance(value, tuple)}
+        if len({len(value) for value in lists.values()}) > 1:
+            counts = ", ".join(f"{name} has {len(value)}" for name, value in lists.items())
+            raise ValueError(f"lists hold one number per channel, and these differ: {counts}")
+        if self.std == 0 or (isinstance(self.std, tuple) and 0 in self.std):
+            raise ValueError("'std' divides, and is 0")
+        return self
+
+    def spec(self) -> Preprocess:
+        """The spec, where ``(x · scale + offset - mean) / std`` is one scale and one offset."""
+        given = self.model_dump(exclude={"mean", "std"})
+        parts = (self.scale, self.offset, self.mean, self.std)
+        count = max(len(one) if isinstance(one, tuple) else 1 for one in parts)
+        rows = zip(
+            *(one if isinstance(one, tuple) else (one,) * count for one in parts), strict=True
+        )
+        made = [(scale / std, (offset - mean) / std) for scale, offset, mean, std in rows]
+        scales, offsets = zip(*made, strict=True)
+        if not any(isinstance(one, tuple) for one in parts):
+            (scales,), (offsets,) = scales, offsets
+        return Preprocess(**{**given, "scale": scales, "offset": offsets})
+
+
+class RepresentativeTable(Table):
+    from_: str = Field(alias="from")
+    samples: int = Field(default=200, ge=2)
+
+
+class DataTable(Table):
+    train: str | None = None
+    evaluate: str | None = None
+    representative: RepresentativeTable | None = None
+    preprocess: PreprocessTable = PreprocessTable()
+    labels: tuple[str, ...] | str | None = None
+    label_column: str | None = None
+    annotations: str | None = None
+
+
+class TrainTable(Table):
+    epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, strict=True)
+    batch_size: int = Field(default=64, ge=1, le=MOST_ITEMS, strict=True)
+    seed: int = Field(default=0, ge=0)
+
+
+class RecoverTable(Table):
+    evaluations: int = Field(default=24, ge=1)
+
+
+class MixedTable(Table):
+    """One rule of a recipe; of the rules that fit an operator the last decides."""
+
+    precision: str
+    operator: str = ""
+    name: str = ""
+
+
+class ConvertTable(Table):
+    precisions: tuple[str, ...] = Field(
+        default=("float32", "float16", "dynamic", "int8"), min_length=1
+    )
+    unroll: bool = False
+    recover: Annotated[RecoverTable | None, BeforeValidator(switched)] = None
+    metadata: bool = False
+    mixed: tuple[MixedTable, ...] = ()
+    flex: bool = False
+    custom_operators: tuple[str, ...] = ()
+
+
+class OutputTable(Table):
+    """How one output is judged; ``labels`` names its array, by default called like the output."""
+
+    task: str | None = None
+    metric: str | None = None
+    postprocess: str | None = None
+    labels: str | None = None
+
+
+class EvaluateTable(Table):
+    task: str | None = None
+    metric: str | None = None
+    output: str | None = None
+    postprocess: str | None = None
+    slices: tuple[str, ...] = ()
+    group: str | None = None
+    stream: bool | str = False
+    outputs: dict[str, OutputTable] = Field(default_factory=dict)
+    boxes: BoxesTable = BoxesTable()
+
+
+class LimitsTable(Table):
+    seconds: float | None = Field(default=None, gt=0)
+    memory: Size | None = None
+
+
+class Goal(Table):
+    """What a metric must reach, by itself (``threshold``) or against the reference."""
+
+    threshold: Drop | None = None
+    max_degradation: Drop | None = None
+    percent_max_degradation: float | None = None
+    min_improvement: Drop | None = None
+
+
+class LatencyGoal(Table):
+    percent_max_degradation: float = Field(ge=0)
+
+
+class Budgets(Table):
+    size: Size | None = None
+    accuracy: Goal | None = None
+    metric: Goal | None = None
+    latency_p50: Nanoseconds | None = None
+    latency_p95: Nanoseconds | None = None
+    latency: LatencyGoal | None = None
+    arena: Size | None = None
+    outputs: dict[str, Goal] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_one_goal(self) -> Budgets:
+        if self.accuracy is not None and self.metric is not None:
+            raise ValueError("accuracy and metric are one budget: state one of the two")
+        return self
+
+    @property
+    def goal(self) -> Goal | None:
+        """What the run's metric must reach; ``accuracy`` and ``metric`` are one budget."""
+        return self.accuracy or self.metric
+
+
+class TargetTable(Table):
+    precision: str | None = None
+    device: str | None = None
+    any_device: bool = False
+    budgets: Budgets = Budgets()
