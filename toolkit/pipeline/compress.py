@@ -307,7 +307,7 @@ class _Job:
         """The metric once the scheme is applied, and after recovery."""
         run, items = self._run, self._items
         final = artefact.path / "saved_model"
-        if items.labels is None or not final.is_dir():
+        if not items.evaluated or not final.is_dir():
             reason = DRY if run.plan.options.dry_run else NO_ITEMS
             nothing = Measurement.unavailable("1", reason)
             return nothing, nothing

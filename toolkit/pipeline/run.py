@@ -213,7 +213,7 @@ class Run:
             "precisions": list(self.plan.precisions),
             "preprocess": items.preprocess.facts,
             "items": {
-                "evaluated": len(items.index) if items.labels is not None else 0,
+                "evaluated": items.evaluated,
                 "representative": items.representative_count,
             },
             "seeds": {"training": project.train.seed, "split": items.seed},

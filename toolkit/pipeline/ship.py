@@ -62,7 +62,7 @@ def bundle(
     name = f"{run.plan.name}-{version}-{target.id}.tar.gz"
     path = run.plan.output / "dist" / name
     chosen = next((c for c in candidates if c.id == target.candidate), None)
-    if chosen is None or chosen.path is None or items.labels is None:
+    if chosen is None or chosen.path is None or not items.evaluated:
         if run.plan.options.evaluate:
             _supersede(run, target, path)
         return target

@@ -36,7 +36,8 @@ class Items:
     """What a run judges by, and what it calibrates with.
 
     ``inputs`` are raw ``.npy`` files by input name, ``index`` the items of them that are judged
-    (also on disk, at ``index_path``), ``labels`` theirs. ``columns`` are the judged items' slices
+    (also on disk, at ``index_path``), ``labels`` theirs, and ``evaluated`` how many of them the
+    metric is taken on: 0 where nothing is evaluated. ``columns`` are the judged items' slices
     by name and ``groups`` the group that each belongs to, where the project names them; ``names``
     is what the items are called, where they are files, and ``task`` what the model is for, except
     where a function of the user's judges it. ``output`` is the one that the metric is taken on,
@@ -49,6 +50,7 @@ class Items:
     index: Index
     index_path: Path
     labels: npt.NDArray[Any] | None
+    evaluated: int
     digest: str
     metric: metrics.Metric
     preprocess: Preprocess
@@ -149,6 +151,7 @@ def supply(
         index=index,
         index_path=index_path,
         labels=labels[index] if labels is not None else None,
+        evaluated=len(index) if inputs and (labels is not None or not metric.takes_labels) else 0,
         digest=judged.digest if judged else "",
         metric=metric,
         task=task,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tflite_files import build, doubling
 
+from conftest import answer
 from edgekit.pipeline import golden
 
 
@@ -80,3 +84,15 @@ def test_large_items_are_few_and_small_sets_whole() -> None:
         3,
         4,
     ]
+
+
+def test_items_without_labels_that_are_judged_make_a_bundle_too(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(build(doubling([1, 2])))
+    np.savez(tmp_path / "items.npz", x=np.random.default_rng(0).random((40, 2), np.float32))
+    words = ("convert", "model.tflite", "--data", "items.npz", "--precision", "float32")
+    more = ("--metric", "reconstruction_error", "--target", "linux-x86_64", "--json")
+    done = answer(*words, *more, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["settings"]["items"]["evaluated"] == 40
+    assert Path(report["targets"][0]["bundle"]["path"]).is_file()
