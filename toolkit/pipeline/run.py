@@ -20,6 +20,7 @@ from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
 from edgekit.project.book import device_book
+from edgekit.sources import code_version
 from edgekit.store import Artefact, Store, write_text, writing
 from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
 from edgekit.targets.devices.local import LocalDevice
@@ -149,9 +150,9 @@ class Run:
         return tuple(self._advice)
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
-        """A store key: its parts, and the versions of what does the work."""
+        """Return a store key: its parts, and the versions of edgekit and of what does the work."""
         versions = {name: self.versions[name] for name in distributions}
-        return {**parts, "versions": {"edgekit": edgekit.__version__, **versions}}
+        return {**parts, "versions": {"edgekit": code_version(), **versions}}
 
     def report(
         self, reference: SavedModel, evaluated: Evaluation, compression: Compression | None,

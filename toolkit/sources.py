@@ -1,0 +1,40 @@
+"""Which code this is: the version of an installed wheel, or a digest of sources that may change."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import edgekit
+
+# Where installers put what nobody edits.
+INSTALLED = {"site-packages", "dist-packages"}
+COMPILED = "__pycache__"
+
+
+@functools.cache
+def code_version(package: Path = Path(edgekit.__file__).parent) -> str:
+    """Return the version, followed by a digest of the package's files where they are a checkout.
+
+    Whoever edits edgekit in a checkout is never served what the code before the edit made.
+    """
+    if INSTALLED & set((package / "__init__.py").resolve().parts):
+        return edgekit.__version__
+    found = hashlib.sha256()
+    for name, content in _files(package):
+        for part in (name.encode(), content):
+            found.update(len(part).to_bytes(8, "big") + part)
+    return f"{edgekit.__version__}+{found.hexdigest()[:16]}"
+
+
+def _files(package: Path) -> Iterator[tuple[str, bytes]]:
+    """The files below a folder in a fixed order, through the links of an editable install."""
+    for folder, folders, names in os.walk(package, followlinks=True):
+        folders[:] = sorted(one for one in folders if one != COMPILED)
+        for name in sorted(names):
+            path = Path(folder) / name
+            if path.is_file():
+                yield path.relative_to(package).as_posix(), path.read_bytes()
