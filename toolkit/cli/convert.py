@@ -22,6 +22,12 @@ from edgekit.cli.options import compression, limits, model_options, project_of
 @click.option(
     "--recover", is_flag=True, help="Where int8 loses too much, keep the fewest operators in float."
 )
+@click.option(
+    "--as-is", is_flag=True, help="Convert nothing: check and pack a .tflite of any precision."
+)
+@click.option(
+    "--reference", metavar="MODEL", help="With --as-is: the model that the file is judged by."
+)
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
 @click.option(
     "--metadata",
@@ -40,7 +46,8 @@ def command(**options: Any) -> int:
     """Convert MODEL, check every candidate against its SavedModel, and pack what passes.
 
     MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
-    file.py:function or module:function. Without MODEL the project file says what to do.
+    file.py:function or module:function; with --as-is a .tflite of any precision. Without MODEL the
+    project file says what to do.
     """  # fmt: skip
     from edgekit import api, report
 

@@ -357,9 +357,11 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     convert = dict(table.get("convert") or {})
     if options["precisions"]:
         convert["precisions"] = list(options["precisions"])
-    for flag in ("unroll", "metadata", "flex"):
+    for flag in ("unroll", "metadata", "flex", "as_is"):
         if options.get(flag):
             convert[flag] = True
+    if options.get("reference"):
+        convert["reference"] = _absolute(options["reference"])
     if options.get("recover"):
         convert["recover"] = convert.get("recover") or True
     if convert:

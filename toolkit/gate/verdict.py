@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from edgekit.converters.precisions import profile_of, refusal
+from edgekit.converters.precision_checks import CASTS
+from edgekit.converters.precisions import RECIPE, profile_of, refusal
 from edgekit.errors import ExitCode
 from edgekit.gate.checks import Place, Rules, check_all, check_compiled, check_file
 from edgekit.gate.machine import another_machine, described, judge_machine, own_device_key
@@ -306,14 +307,21 @@ def _stands_for(candidate: Candidate) -> str | None:
 
 
 def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
-    """Whether a candidate is the one of its precision that the target's profile asks for."""
+    """Whether a candidate is the one of its precision that the target's profile asks for.
+
+    One that is as it is is the only one there is: whether it runs there is tried.
+    """
+    if candidate.as_is or candidate.recovery is not None:
+        return True
     made = candidate.id.partition("@")[2]
-    return candidate.recovery is not None or made == profile_of(candidate.precision, conversion)
+    return made == profile_of(candidate.precision, conversion)
 
 
 def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
     reason = refusal(candidate.precision, conversion)
-    if reason:
+    floats = [one for one in candidate.float_operators if one.split()[0] not in CASTS]
+    # Of a file that was given the precision says less than its operators.
+    if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
         yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)
 
 

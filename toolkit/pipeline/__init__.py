@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekit.gate import decide
+from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.float32 import prove_float32
@@ -11,6 +12,7 @@ from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.on_device import measure_on_devices
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.raw_bytes import as_given
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import rules_of, takes_labels
@@ -31,19 +33,21 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     plan = Plan.of(project, options)
     with Run(plan, progress) as run:
         model = obtain(run)
-        reference = export(run, model)
-        items = supply(run, reference, takes_labels(run))
+        given = export(run, model)
+        reference = reference_of(run, given)
+        items = as_given(run, given, supply(run, given, takes_labels(run)))
         if options.evaluate:
             plan.check_limits(items.metric)
-        prove_float32(run, reference, items)
-        smaller, compression = compress(run, model, reference, items)
-        advise(run, reference, smaller, items)
+        prove_float32(run, given, items)
+        smaller, compression = compress(run, model, given, items)
+        advise(run, given, smaller, items)
         made = candidates(run, smaller, items)
-        made = recover(run, smaller, reference, made, items)
+        made = recover(run, smaller, given, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
         rules = rules_of(run, items)
         judged = explained(judged, rules)
-        doubt(run, reference, evaluated, items)
+        doubt(run, given, evaluated, items)
+        doubt_reference(run, given, reference, items)
         compilation = compile_candidates(run, judged)
         on_device = measure_on_devices(run, reference, judged, items)
         settled, targets, verdict = decide(
@@ -57,7 +61,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)
-        shipped = tuple(bundle(run, target, placed, reference, items) for target in targets)
+        shipped = tuple(bundle(run, target, placed, given, items) for target in targets)
         return run.report(reference, evaluated, compression, placed, shipped, verdict, items)
 
 

@@ -31,7 +31,7 @@ def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
         "mode": "evaluate",
         "runtime": subject.runtime,
         "models": [entry],
-        "inputs": {name: str(path) for name, path in items.inputs.items()},
+        "inputs": {name: str(path) for name, path in (subject.inputs or items.inputs).items()},
         "index": str(items.index_path),
         "preprocess": items.preprocess.arithmetic,
         # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the

@@ -49,6 +49,8 @@ def _tell(run: Run, path: Path) -> None:
             " without: they read uint8 and float"
         )
         fix = "for them convert with --precision uint8-io, or int8-float-io"
+        if run.project.convert.as_is:
+            fix = f"{fix}, the float model that this was made from"
         run.advise(Advice("EK-NOTE-042", "warning", message, fix))
     if function := _function(run):
         message = (

@@ -1,16 +1,19 @@
-"""A float ``.tflite`` file as the model: what it must be, and the reference that it then is."""
+"""A ``.tflite`` file as the model: what a float one must be, and the reference that it then is."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.custom_operators import custom_operators, lacking
-from edgekit.converters.flatbuffer import Graph, TFLiteFile
+from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
 from edgekit.errors import ModelError
+from edgekit.models.tflite import content
 from edgekit.pipeline.run import Run
+from edgekit.store import sha256
 from edgekit.types import Json, Model, SavedModel, TensorSpec
 
 FILE = "model.tflite"
@@ -54,19 +57,34 @@ def float_reference(run: Run, model: Model) -> SavedModel:
     )
 
 
+def as_it_is(run: Run, model: Model) -> SavedModel:
+    """The file itself, whatever its precision. Raises :class:`ModelError` as it cannot be judged.
+
+    Its digest is the file's own, as a candidate's is: what it answered is its answer there, too.
+    """
+    if run.plan.options.evaluate:
+        check_operators(model.path, flatbuffer.read(model.path))
+    found = tflite_model(run, model.path)
+    for spec in found.inputs:
+        if spec.dtype == "string":
+            message = f"{model.path}: input {spec.name!r} is {spec.dtype}"
+            hint = "items are fed as numbers: let the app do the step from text to numbers"
+            raise ModelError("EK-MODEL-010", message, hint)
+    return replace(found, digest=model.digest, named="the file itself")
+
+
 def check(path: Path, file: TFLiteFile) -> None:
     """Raise :class:`ModelError` where a file is no float model that candidates can be made of."""
-    custom = lacking(custom_operators(file), JUDGE)
-    if custom:
-        hint = f"{JUDGE} has no kernel for it, so nothing can be judged by it"
-        message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
-        raise ModelError("EK-MODEL-021", message, hint)
+    check_operators(path, file)
     held = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
     tensors = [t for graph in file.graphs for t in graph.tensors]
     quantized = [t for t in tensors if t.quantization is not None and t.dtype != "FLOAT32"]
     if held or quantized:
         what = f"it holds {', '.join(held)} weights" if held else f"{quantized[0].name!r} is int8"
-        hint = f"{what}: `edgekit inspect` shows all; give the float model that it was made from"
+        hint = (
+            f"{what}: `edgekit inspect` shows all; give the float model that it was made from, or"
+            " take this file as it is, for metadata, C source, an NPU or a bundle: --as-is"
+        )
         raise ModelError("EK-MODEL-006", f"{path} is quantized already", hint)
     keys = [signature.key for signature in file.signatures]
     if len(keys) > 1:
@@ -77,6 +95,44 @@ def check(path: Path, file: TFLiteFile) -> None:
             hint = "items are fed one by one, as numbers: the first dimension must be 1, or free"
             message = f"{path}: input {spec.name!r} is {spec.dtype} {list(spec.shape)}"
             raise ModelError("EK-MODEL-010", message, hint)
+
+
+def check_operators(path: Path, file: TFLiteFile) -> None:
+    """Raise :class:`ModelError` for operators that the judging runtime does not have."""
+    custom = lacking(custom_operators(file), JUDGE)
+    if custom:
+        hint = f"{JUDGE} has no kernel for it, so nothing can be judged by it"
+        message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
+        raise ModelError("EK-MODEL-021", message, hint)
+
+
+def quantized(file: TFLiteFile) -> bool:
+    """Whether a tensor of a file is quantized: without that it computes in float, or in ids."""
+    tensors = (t for graph in file.graphs for t in graph.tensors)
+    return any(t.quantization is not None and t.dtype != "FLOAT32" for t in tensors)
+
+
+def tflite_model(run: Run, path: Path) -> SavedModel:
+    """A ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
+    content(path)
+    file = flatbuffer.read(path)
+    digest = sha256(path)
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        shutil.copyfile(path, folder / FILE)
+        return {}
+
+    kept = run.keep(run.store.obtain("measured", {"sha256": digest}, make))
+    if not file.graphs:
+        raise ModelError("EK-MODEL-026", f"{path} holds no graph to run")
+    signature = chosen_signature(path, file, run.project.model.signature)
+    inputs, outputs = ends(file, real=True, signature=signature)
+    return SavedModel(
+        path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
+        outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
+        last=last_operators(file, signature),
+        signature=run.project.model.signature if len(file.signatures) > 1 else None,
+    )  # fmt: skip
 
 
 def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
@@ -120,6 +176,12 @@ def ends(
         )
 
     return specs(names[0]), specs(names[1])
+
+
+def input_tensors(path: Path, signature: str | None = None) -> Mapping[str, Tensor]:
+    """The input tensors of a ``.tflite`` file, by the names that items have."""
+    main, (inputs, _) = _entry(flatbuffer.read(path), signature)
+    return {name: main.tensors[index] for name, index in inputs.items()}
 
 
 def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:

@@ -43,13 +43,10 @@ def evaluate(
     """Judge the reference and every candidate on the same items; nothing where not asked to."""
     if not run.plan.options.evaluate:
         return Evaluation(), candidates
-    subject = _reference(reference)
     with run.stage("evaluate"):
-        run.progress.update(0, len(candidates) + 1, "SavedModel")
-        truth = answers(run, subject, reference.digest, items)
+        run.progress.update(0, len(candidates) + 1, reference.title)
+        truth, right = _right(run, reference, items)
         output = output_of(reference, items)
-        names = tuple(spec.name for spec in reference.outputs)
-        right = open_outputs(truth.path / "outputs", names)
         base = _reference_evaluation(run, truth, right, items)
         judged = tuple(
             _judge(run, candidate, truth, right, items, number)
@@ -77,23 +74,28 @@ def metric_of(
     run: Run, reference: SavedModel, path: Path, digest: str, items: Items
 ) -> Measurement:
     """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
-    return metrics_of(run, reference, path, digest, items)[items.metric.name]
+    return metrics_of(run, replace(reference, path=path, digest=digest), items)[items.metric.name]
 
 
-def metrics_of(
-    run: Run, reference: SavedModel, path: Path, digest: str, items: Items
-) -> Mapping[str, Measurement]:
-    """All that is judged of a SavedModel with the reference's outputs, the headline first."""
-    truth = answers(run, Timed("SavedModel", path, "tensorflow"), digest, items)
-    given = open_outputs(truth.path / "outputs", tuple(spec.name for spec in reference.outputs))
+def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Measurement]:
+    """All that is judged of a model that others are judged by, the headline first."""
+    truth, given = _right(run, reference, items)
     return _reference_evaluation(run, truth, given, items).metrics
+
+
+def _right(run: Run, reference: SavedModel, items: Items) -> tuple[Artefact, Mapping[str, Floats]]:
+    """What the reference answers, by the names of its outputs."""
+    truth = answers(run, _reference(reference, items), reference.digest, items)
+    own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
+    found = open_outputs(truth.path / "outputs", tuple(own.values()))
+    return truth, {name: found[called] for name, called in own.items()}
 
 
 def _reference_evaluation(
     run: Run, truth: Artefact, given: Mapping[str, Floats], items: Items
 ) -> Evaluation:
     if any(len(values) != len(items.index) for values in given.values()):
-        raise RunnerError("EK-RUNNER-005", "the SavedModel gave another number of answers")
+        raise RunnerError("EK-RUNNER-005", "the reference gave another number of answers")
     key = run.key(
         answers=truth.digest, metric=metric_key(run, items), data=items.digest, floor=metrics.ULPS
     )
@@ -127,9 +129,7 @@ def _judge(
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
     """A candidate that has a file with its metric, drop and parity on every judged item."""
-    truth = answers(run, Timed(REFERENCE, reference.path, "tensorflow"), reference.digest, items)
-    names = tuple(spec.name for spec in reference.outputs)
-    right = open_outputs(truth.path / "outputs", names)
+    truth, right = _right(run, reference, items)
     return _judged(run, candidate, truth, right, items)
 
 
@@ -201,8 +201,13 @@ def _lost(
     }
 
 
-def _reference(model: SavedModel) -> Timed:
-    return Timed(REFERENCE, model.path, model.runtime, model.stateful)
+def _reference(model: SavedModel, items: Items) -> Timed:
+    own = model.own_inputs
+    inputs = {own[name]: path for name, path in items.inputs.items()} if own else None
+    return Timed(
+        REFERENCE, model.path, model.runtime, model.stateful, inputs=inputs,
+        signature=model.signature,
+    )  # fmt: skip
 
 
 def memory_of(artefact: Artefact) -> Memory:
@@ -221,7 +226,7 @@ def _time(
     items: Items,
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
     sides = [timed(c) for c in candidates if not c.problem and c.path is not None]
-    models = [_reference(reference), *sides]
+    models = [_reference(reference, items), *sides]
     launches = run.plan.timed_launches
     key = run.key(
         "tensorflow", "ai-edge-litert",

@@ -73,10 +73,10 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
     """Lint the data of a project against its model. Raises :class:`EdgekitError`.
 
     The representative items are those that int8 would be calibrated with, whatever precisions the
-    project asks for.
+    project asks for; none where it takes a file as it is.
     """
     table = project.convert.model_copy(update={"precisions": ("int8",)})
-    wanted = project.model_copy(update={"convert": table})
+    wanted = project if project.convert.as_is else project.model_copy(update={"convert": table})
     with Run(Plan.of(wanted, options), progress) as run:
         reference = export(run, obtain(run))
         items = supply(run, reference, labelled=False)
@@ -94,7 +94,8 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
 
 def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> None:
     """Lint what is about to calibrate a model, and tell the user what is worse than a note."""
-    if not any(PRECISIONS[precision].calibrated for precision in run.plan.precisions):
+    calibrated = any(PRECISIONS[precision].calibrated for precision in run.plan.precisions)
+    if run.project.convert.as_is or not calibrated:
         return
     with run.stage("lint"):
         # Training data that the run has no other use for is not opened for this.

@@ -19,7 +19,7 @@ from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.describe import described
-from edgekit.pipeline.float_file import float_reference
+from edgekit.pipeline.float_file import as_it_is, float_reference
 from edgekit.pipeline.profiles import Planned
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
@@ -83,7 +83,8 @@ def export(run: Run, obtained: Obtained) -> SavedModel:
     """
     if obtained.model.kind == "tflite":
         with run.stage("read"):
-            return float_reference(run, obtained.model)
+            whole = run.project.convert.as_is
+            return (as_it_is if whole else float_reference)(run, obtained.model)
     trained = saved_model(obtained.trained) if obtained.trained else None
     if run.project.convert.unroll:
         trained = None
@@ -183,18 +184,23 @@ def _candidate(
     try:
         artefact = made(run, model, items, planned)
         path = described(run, artefact.path / tflite.FILE, model, items)
+        given = run.project.convert.as_is
     except (ConversionError, WorkerError) as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         status = Status.INCOMPATIBLE
         return reader.submit(Candidate, name, precision, problem=problem, problem_status=status)
-    return reader.submit(lambda: replace(read_back(path, precision), id=name))
+    return reader.submit(lambda: replace(read_back(path, precision, given), id=name))
 
 
-def read_back(path: Path, precision: str) -> Candidate:
-    """A candidate from its file: what it really holds, and whether that is its precision."""
+def read_back(path: Path, precision: str, given: bool = False) -> Candidate:
+    """A candidate from its file: what it really holds, and whether that is its precision.
+
+    Of a file that was ``given`` the precision is what its bytes hold, and no promise.
+    """
     file = flatbuffer.read(path)
     wrong, unproven = PRECISIONS[precision].problem(file), flex.problem(file)
+    wrong = "" if given else wrong
     return Candidate(
         id=precision,
         precision=precision,
@@ -208,6 +214,7 @@ def read_back(path: Path, precision: str) -> Candidate:
         minimum_runtime=runtime_need(file),
         problem=f"the file is not {precision}: {wrong}" if wrong else unproven,
         problem_status=Status.UNAVAILABLE if unproven and not wrong else Status.FAILED,
+        as_is=given,
     )
 
 

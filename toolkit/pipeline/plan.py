@@ -14,6 +14,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
 from edgekit.gate import Rules, check_limits
 from edgekit.models.source import identify
+from edgekit.pipeline import as_is
 from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
 from edgekit.project import Project, TargetTable
 from edgekit.targets import catalog
@@ -72,8 +73,7 @@ class Plan:
         for target in project.targets.values():
             if target.precision is not None and target.precision not in PRECISIONS:
                 raise project.unknown("precision", target.precision, PRECISIONS)
-        precisions = tuple(dict.fromkeys(_precisions(project)))
-        _check_recovery(project, options, precisions)
+        as_is.check_keys(project)
         _check_task(project)
         _check_metric(project)
         _check_limits(project, options)
@@ -83,6 +83,8 @@ class Plan:
             fingerprint(source, project.root)
         else:
             model = _identify(project, options.trust)
+        precisions = tuple(dict.fromkeys(_precisions(project, model)))
+        _check_recovery(project, options, precisions)
         _check_unroll(project, model)
         check_recipes(precisions, project)
         _check_data(project, options, precisions)
@@ -147,8 +149,13 @@ def _identify(project: Project, trust: bool) -> Model:
     )
 
 
-def _precisions(project: Project) -> tuple[str, ...]:
-    """The precisions asked for; where none is, what the compressed model is made for."""
+def _precisions(project: Project, model: Model | None) -> tuple[str, ...]:
+    """The precisions asked for; where none is, what the compressed model is made for.
+
+    A file that is taken as it is has its own.
+    """
+    if project.convert.as_is:
+        return (as_is.precision_of(project, model),)
     stated = "precisions" in project.convert.model_fields_set
     if project.compress.quantization_aware is not None and not stated:
         return ("int8",)

@@ -31,7 +31,12 @@ class Planned:
 def planned_files(
     precisions: Iterable[str], targets: Iterable[str], project: Project
 ) -> tuple[Planned, ...]:
-    """What to make for the targets: a file that several of them take alike is made once."""
+    """What to make for the targets: a file that several of them take alike is made once.
+
+    One that is taken as it is is the same for all.
+    """
+    if project.convert.as_is:
+        return tuple(Planned(precision) for precision in precisions)
     found = {one.id: one for one in _each(tuple(precisions), tuple(targets), project)}
     return tuple(found.values())
 
@@ -56,14 +61,21 @@ def _allowed(conversion: Conversion, project: Project) -> Conversion:
 
 
 def rules_of(precision: str, project: Project) -> tuple[Rule, ...]:
-    """The recipe that a precision is made by; empty for TensorFlow's own."""
+    """The recipe that a precision is made by; empty for TensorFlow's own, and as it is."""
+    if project.convert.as_is:
+        return ()
     if precision == RECIPE:
         return tuple(Rule(r.precision, r.operator, r.name) for r in project.convert.mixed)
     return PRECISIONS[precision].rules
 
 
 def calibrates(precision: str, project: Project) -> bool:
-    """Whether a precision takes representative items: a recipe does where one of its rules does."""
+    """Whether a precision takes representative items: a recipe does where one of its rules does.
+
+    A file that is taken as it is takes none.
+    """
+    if project.convert.as_is:
+        return False
     if precision == RECIPE:
         return any(rule.precision in CALIBRATED for rule in rules_of(precision, project))
     return PRECISIONS[precision].calibrated
@@ -73,6 +85,8 @@ def check_recipes(precisions: Iterable[str], project: Project) -> None:
     """Raise :class:`ProjectError` for a recipe that is missing or wrong, and DeviceError where
     what it needs is not installed."""
     check_rules(rules_of(RECIPE, project))
+    if project.convert.as_is:
+        return
     for precision in precisions:
         if precision == RECIPE and not project.convert.mixed:
             message = "the precision mixed needs a recipe: [[convert.mixed]] in edgekit.toml"

@@ -10,6 +10,7 @@ from edgekit.converters import flatbuffer, loops, tflite
 from edgekit.converters.quantization import calibration, edge_quantizer, from_float, int8_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
+from edgekit.pipeline import as_is
 from edgekit.pipeline.profiles import Planned, calibrates, rules_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
@@ -27,6 +28,8 @@ def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefac
 
     Raises :class:`ConversionError` or WorkerError.
     """
+    if run.project.convert.as_is:
+        return as_is.copied(run, model)
     rules = rules_of(planned.precision, run.project)
     try:
         if not rules:

@@ -82,7 +82,7 @@ class _Recovering:
         run, reference = self.run, self.reference
         self.rules = rules_of(run, self.items)
         self.workshop = Workshop(run, self.model, self.items)
-        found = metrics_of(run, reference, reference.path, reference.digest, self.items)
+        found = metrics_of(run, reference, self.items)
         self.base = Evaluation(metrics=found)
         value = found[self.rules.metric]
         self.limit = min(largest_drop(value, b.goal, self.rules) for b in self._budgets())

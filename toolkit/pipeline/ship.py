@@ -77,7 +77,7 @@ def bundle(
             preprocess=items.preprocess,
             labels=items.class_names or _class_numbers(reference, items),
             golden=_golden(run, chosen, reference, items),
-            measurements=_measurements(chosen, target),
+            measurements=_measurements(chosen, target, run.project.convert.judged_by_itself),
             compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
         )
@@ -145,10 +145,14 @@ def _rounding(
     return found
 
 
-def _measurements(candidate: Candidate, target: TargetResult) -> Mapping[str, Json]:
+def _measurements(
+    candidate: Candidate, target: TargetResult, by_itself: bool
+) -> Mapping[str, Json]:
+    """What the manifest tells; no drop where the file was judged by itself."""
     evaluation = candidate.evaluation
     measured: dict[str, Json] = {n: asdict(m) for n, m in evaluation.metrics.items()}
-    measured |= {f"{n}_drop": asdict(m) for n, m in evaluation.drop.items()}
+    if not by_itself:
+        measured |= {f"{n}_drop": asdict(m) for n, m in evaluation.drop.items()}
     if evaluation.latency is not None:
         measured["latency_p50_on_build_host"] = asdict(evaluation.latency.p50)
     if target.npu is not None:

@@ -108,6 +108,13 @@ class ConvertTable(Table):
     mixed: tuple[MixedTable, ...] = ()
     flex: bool = False
     custom_operators: tuple[str, ...] = ()
+    as_is: bool = False
+    reference: str | None = None
+
+    @property
+    def judged_by_itself(self) -> bool:
+        """Whether the file is its own reference, so that nothing can be lost."""
+        return self.as_is and self.reference is None
 
 
 class OutputTable(Table):

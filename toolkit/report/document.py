@@ -46,8 +46,9 @@ NO_FILE = "there is no file"
 def to_json(report: Report) -> dict[str, Json]:
     """The report as ``report.json`` holds it."""
     reference = _plain(report.reference)
-    # A place in the store, which notes speak of in words.
-    del reference["twin"], reference["signature"]
+    # A place in the store, which notes speak of in words; and names for this run alone.
+    for key in ("twin", "signature", "own_inputs", "own_outputs"):
+        del reference[key]
     reference.update(_evaluation(report.reference_evaluation))
     return {
         "schema_version": SCHEMA_VERSION,
@@ -187,7 +188,7 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
         batched=document["batched"], parameters=document["parameters"],
         runtime=document.get("runtime", "tensorflow"), stateful=document.get("stateful", False),
         last=document.get("last", {}),
-        policies=tuple(document.get("policies", ())),
+        policies=tuple(document.get("policies", ())), named=document.get("named", ""),
     )  # fmt: skip
 
 
@@ -222,7 +223,7 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         problem=document["problem"], problem_status=Status(document["problem_status"]),
         status=Status(document["status"]), failed=tuple(document.get("failed", ())),
         evaluation=evaluation_from(document),
-        recovery=_read_recovery(document["recovery"]),
+        recovery=_read_recovery(document["recovery"]), as_is=document.get("as_is", False),
     )  # fmt: skip
 
 

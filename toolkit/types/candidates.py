@@ -168,7 +168,7 @@ class Candidate:
 
     ``problem`` says why there is no usable file (the converter died, the file is not what its
     precision claims); then ``status`` is failed or incompatible. ``failed`` names the checks that
-    are red.
+    are red. One that is ``as_is`` was made by nobody here: its precision is what its bytes hold.
     """
 
     id: str
@@ -187,3 +187,4 @@ class Candidate:
     failed: tuple[str, ...] = ()
     evaluation: Evaluation = field(default_factory=Evaluation)
     recovery: Recovery | None = None
+    as_is: bool = False

@@ -13,7 +13,7 @@ from edgekit.types.quantities import Json, Measurement, TensorSpec
 
 @dataclass(frozen=True)
 class Model:
-    """A model file, SavedModel folder or float ``.tflite``, and what is known before it is loaded.
+    """A model file, SavedModel folder or ``.tflite``, and what is known before it is loaded.
 
     ``digest`` is of the file, with ``weights`` of both. ``custom_objects`` is the user's module of
     layers, which imports from ``root``, and ``code`` the digests of the files behind it.
@@ -40,14 +40,16 @@ class Model:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What candidates are made of, and judged by: an exported SavedModel, or a float ``.tflite``.
+    """What candidates are made of, and judged by: an exported SavedModel, or a ``.tflite`` file.
 
     A SavedModel has a batch-1 signature ``serving_default``, and a free batch in ``evaluate``.
     ``runtime`` is what runs it, ``signature`` which one of a ``.tflite`` file's several is meant.
     ``last`` is the activation that each output ends in, by name: ``softmax``, ``sigmoid``,
     ``argmax``, ``unit norm`` …, empty where it is none. ``twin`` is the same model with float32
     layers, where its own compute in another float, by ``policies``, for which TFLite has no
-    kernels.
+    kernels. ``named`` is what tables call it, where it is neither of the two. Where a file taken as
+    it is is judged by another model, that one's ``inputs`` and ``outputs`` are called as the file
+    calls them, and ``own_inputs`` and ``own_outputs`` say by which names it knows them itself.
     """
 
     path: Path
@@ -63,6 +65,9 @@ class SavedModel:
     twin: Path | None = None
     policies: tuple[str, ...] = ()
     signature: str | None = None
+    named: str = ""
+    own_inputs: Mapping[str, str] = field(default_factory=dict)
+    own_outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_float32(self) -> SavedModel:
@@ -80,7 +85,7 @@ class SavedModel:
     @property
     def title(self) -> str:
         """What tables call it."""
-        return "float .tflite" if self.is_tflite else "SavedModel"
+        return self.named or ("float .tflite" if self.is_tflite else "SavedModel")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import edgekit, once
+from edgekit import Project, convert
 from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
 from edgekit.pipeline import float_file
@@ -133,3 +134,17 @@ def test_a_stateful_float_file_is_reset_between_items(test_data: Path, tmp_path:
     # An item's answer that hung on those before it would differ between runs in blocks.
     (candidate,) = report["candidates"]
     assert all(p["max_abs_error"]["value"] == 0.0 for p in candidate["parity"].values())
+
+
+@pytest.mark.usefixtures("untimed", "lent_worker")
+def test_recovery_judges_int8_of_a_tflite_by_the_file_itself(
+    digits_run: Path, digits: Path, tmp_path: Path
+) -> None:
+    table = {
+        "model": {"source": str(digits_run / "project/build/digits/float32/model.tflite")},
+        "data": {"evaluate": str(digits / "test.npz"), "preprocess": {"scale": 1 / 16}},
+        "convert": {"precisions": ["int8"], "recover": True},
+    }
+    report = convert(Project.parse(table, tmp_path))
+    assert report.verdict.exit_code == 0
+    assert "EK-NOTE-021" in [advice.code for advice in report.advice]

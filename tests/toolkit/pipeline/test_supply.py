@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import DataError
-from edgekit.pipeline.measure.subject import tflite_model
+from edgekit.pipeline.float_file import tflite_model
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply

@@ -16,8 +16,8 @@ from edgekit.evaluation.slices import slices
 from edgekit.evaluation.worst import worst
 from edgekit.gate.verdict import EXIT_CODES
 from edgekit.gate.verdict import worst as worst_status
+from edgekit.pipeline.clipping import advise_clipped
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.clipping import advise_clipped
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
@@ -65,7 +65,8 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
     if given.outputs is None or given.items is None:
         return given
-    advise_clipped(run, given)
+    if given.subject is not None:
+        advise_clipped(run, given.subject.source, given.subject.model, given.items)
     if items.metric.takes_labels and items.labels is None:
         return _unlabelled(given, items)
     try:

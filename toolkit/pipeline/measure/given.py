@@ -17,9 +17,9 @@ from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.judge import memory_of
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import emulator_of
-from edgekit.pipeline.measure.raw_bytes import with_raw_bytes
 from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.raw_bytes import with_raw_bytes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.project import Project
@@ -114,7 +114,7 @@ def answered(
     if subject is None:
         return given
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
-    theirs = with_raw_bytes(run, subject, theirs)
+    theirs = with_raw_bytes(run, subject.source, subject.model, theirs)
     timed = Timed(
         subject.id, subject.path, subject.device.runtime, subject.model.stateful,
         signature=subject.model.signature,

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgekit.converters import flatbuffer
-from edgekit.errors import DeviceError, ModelError
-from edgekit.models.tflite import content
-from edgekit.pipeline.float_file import FILE, chosen_signature, ends, last_operators
+from edgekit.errors import DeviceError
+from edgekit.pipeline.float_file import tflite_model
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import ConvertTable, Project
 from edgekit.project.compress import CompressTable
-from edgekit.store import sha256
 from edgekit.targets.devices import Device
-from edgekit.types import Json, SavedModel
+from edgekit.types import SavedModel
 from edgekit.usercode import is_reference
 
 SAVED_MODEL_DEVICE = "local:tensorflow"
@@ -86,29 +82,6 @@ def _exported(run: Run, source: str) -> SavedModel:
     plan = Plan.of(run.project.model_copy(update={"model": table}), run.plan.options)
     about = run.about(plan)
     return export(about, obtain(about))
-
-
-def tflite_model(run: Run, path: Path) -> SavedModel:
-    """A ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
-    content(path)
-    file = flatbuffer.read(path)
-    digest = sha256(path)
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        shutil.copyfile(path, folder / FILE)
-        return {}
-
-    kept = run.keep(run.store.obtain("measured", {"sha256": digest}, make))
-    if not file.graphs:
-        raise ModelError("EK-MODEL-026", f"{path} holds no graph to run")
-    signature = chosen_signature(path, file, run.project.model.signature)
-    inputs, outputs = ends(file, real=True, signature=signature)
-    return SavedModel(
-        path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
-        outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
-        last=last_operators(file, signature),
-        signature=run.project.model.signature if len(file.signatures) > 1 else None,
-    )  # fmt: skip
 
 
 class Named(Protocol):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit import data
-from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Tensor
 from edgekit.data import preprocessing
+from edgekit.pipeline.float_file import input_tensors
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
-from edgekit.types import Advice
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.measure.given import Given
+from edgekit.types import Advice, SavedModel
 
 LOOK = 100
 # Calibration clips outliers on purpose; a tenth of the values is no outlier.
@@ -37,18 +32,6 @@ class Clipped:
     largest: float
 
 
-def input_tensors(path: Path) -> Mapping[str, Tensor]:
-    """The input tensors of a .tflite file, by the names that items have."""
-    file = flatbuffer.read(path)
-    main = file.graphs[0]
-    names = (
-        file.signatures[0].inputs
-        if file.signatures
-        else {main.tensors[i].name: i for i in main.inputs}
-    )
-    return {name: main.tensors[index] for name, index in names.items()}
-
-
 def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
     """How much of some items ``[n, ...]`` a quantized input cannot take."""
     low, high = _range(tensor)
@@ -57,12 +40,11 @@ def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
     return Clipped(float(np.mean(beyond)), low, high, float(real.min()), float(real.max()))
 
 
-def advise_clipped(run: Run, given: Given) -> None:
+def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> None:
     """Tell the user where much of the items is beyond what an input's quantization can take."""
-    subject, items = given.subject, given.items
-    if subject is None or items is None or not subject.model.is_tflite:
+    if not model.is_tflite:
         return
-    tensors = input_tensors(subject.path)
+    tensors = input_tensors(model.path, model.signature)
     for name, path in items.inputs.items():
         tensor = tensors[name]
         if not tensor.scale:
@@ -71,7 +53,7 @@ def advise_clipped(run: Run, given: Given) -> None:
         if found.share > MOST:
             low, high = found.low, found.high
             message = (
-                f"{subject.source}: input {name!r} takes {low:.4g} to {high:.4g}, the items are"
+                f"{source}: input {name!r} takes {low:.4g} to {high:.4g}, the items are"
                 f" {found.smallest:.4g} to {found.largest:.4g}: {100 * found.share:.0f} % of their"
                 " values are clipped"
             )

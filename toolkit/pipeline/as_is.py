@@ -1,0 +1,212 @@
+"""A ``.tflite`` file of any precision, taken as it is: nothing is converted.
+
+It is judged by itself, or by the model that it was made from, whose inputs and outputs are found by
+name.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgekit.converters import flatbuffer, tflite
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.precisions import PRECISIONS, RECIPE
+from edgekit.errors import EdgekitError, ModelError, ProjectError
+from edgekit.evaluation.layers import same_network
+from edgekit.project import ConvertTable
+from edgekit.project.compress import CompressTable
+from edgekit.types import Advice, Json, Model, SavedModel, TensorSpec
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.run import Run
+    from edgekit.pipeline.supply import Items
+    from edgekit.project import Project
+    from edgekit.store import Artefact
+
+FLOAT = "float32"
+# Keys of [convert] that say how a file is made, with the options that state them.
+MAKING = {
+    "precisions": "--precision", "recover": "--recover", "unroll": "--unroll", "flex": "--flex",
+    "mixed": "[[convert.mixed]]", "custom_operators": "[convert] custom_operators",
+}  # fmt: skip
+CONTRADICTS, NO_FILE, ANOTHER = "EK-PROJECT-046", "EK-MODEL-042", "EK-MODEL-043"
+
+
+def check_keys(project: Project) -> None:
+    """Raise :class:`ProjectError` where a project wants a file as it is and made otherwise."""
+    table = project.convert
+    if not table.as_is:
+        if table.reference is not None:
+            message = "--reference names a model to judge by, and here the model itself is that"
+            hint = "it goes with --as-is ([convert] as_is), which converts nothing; or leave it out"
+            raise ProjectError(CONTRADICTS, message, hint)
+        return
+    defaults = ConvertTable()
+    stated = [
+        option for key, option in MAKING.items()
+        if key in table.model_fields_set and getattr(table, key) != getattr(defaults, key)
+    ]  # fmt: skip
+    if "precisions" in table.model_fields_set and MAKING["precisions"] not in stated:
+        stated.insert(0, MAKING["precisions"])
+    if project.compress.schemes:
+        stated.append(f"[compress] ({', '.join(project.compress.schemes)})")
+    if stated:
+        hint = "leave them out to take the file as it is; or leave out --as-is ([convert] as_is)"
+        message = f"--as-is converts nothing, and {', '.join(stated)} asks for another file"
+        raise ProjectError(CONTRADICTS, message, hint)
+
+
+def precision_of(project: Project, model: Model | None) -> str:
+    """The precision of the file that a project takes as it is.
+
+    Raises :class:`ModelError` where it is no ``.tflite``, :class:`ProjectError` where a target
+    wants another precision.
+    """
+    if model is None or model.kind != "tflite":
+        message = f"--as-is takes a .tflite file, and {project.model.source} is none"
+        hint = "leave out --as-is: then .tflite files are made of it"
+        raise ModelError(NO_FILE, message, hint)
+    found = precision(flatbuffer.read(model.path))
+    for name, target in project.targets.items():
+        if target.precision not in (None, found):
+            message = (
+                f"--as-is converts nothing: {model.path} is {found}, and [targets.{name}] asks for"
+                f" {target.precision}"
+            )
+            hint = "leave that precision out, or give the float model and leave out --as-is"
+            raise ProjectError(CONTRADICTS, message, hint)
+    return found
+
+
+def precision(file: TFLiteFile) -> str:
+    """The first precision whose check a file passes; ``mixed`` for what is none of them."""
+    tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
+    real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
+    names = (name for name in PRECISIONS if real or name != FLOAT)
+    return next((name for name in names if not PRECISIONS[name].problem(file)), RECIPE)
+
+
+def copied(run: Run, model: SavedModel) -> Artefact:
+    """The artefact that holds the same bytes as ``model.tflite``."""
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        shutil.copyfile(model.path, folder / tflite.FILE)
+        return {}
+
+    return run.keep(run.store.obtain("as-is", run.key(model=model.digest), make))
+
+
+def reference_of(run: Run, given: SavedModel) -> SavedModel:
+    """What candidates are judged by: what they are made of, or the model that the project names.
+
+    Raises :class:`ModelError` where that takes or gives something else than the file.
+    """
+    table, options = run.project.convert, run.plan.options
+    if table.judged_by_itself and options.evaluate:
+        message = (
+            f"{Path(run.project.model.source).name} is taken as it is and judged by itself: its"
+            " accuracy is its own, what quantization cost it is not known, and a limit on the drop"
+            " says nothing"
+        )
+        fix = "--reference MODEL judges it by the model that it was made from"
+        run.advise(Advice("EK-NOTE-046", "info", message, fix))
+    if table.reference is None or not options.evaluate:
+        return given
+    source = table.reference
+    with run.stage("reference"):
+        found = _opened(run, source)
+    inputs = _paired(given.inputs, found.inputs, "inputs", source)
+    outputs = _paired(given.outputs, found.outputs, "outputs", source)
+    return replace(
+        found,
+        inputs=tuple(replace(inputs[spec.name], name=spec.name) for spec in given.inputs),
+        outputs=tuple(replace(outputs[spec.name], name=spec.name) for spec in given.outputs),
+        own_inputs={name: spec.name for name, spec in inputs.items()},
+        own_outputs={name: spec.name for name, spec in outputs.items()},
+    )
+
+
+def doubt_reference(run: Run, given: SavedModel, reference: SavedModel, items: Items) -> None:
+    """Tell the user where a file and the model that it is judged by have other weights."""
+    from edgekit.pipeline.quantize import float_file
+
+    if reference is given:
+        return
+    path = reference.path
+    try:
+        if not reference.is_tflite:
+            path = float_file(run, reference.in_float32, items).path / tflite.FILE
+        found = same_network(flatbuffer.read(given.path), flatbuffer.read(path))
+    except EdgekitError:
+        # What cannot be read as constants is judged by its answers alone.
+        run.note(False)
+        return
+    if found.verdict in ("different weights", "different structure"):
+        both = f"{Path(run.project.model.source).name} and {run.project.convert.reference}"
+        message = (
+            f"{both} are two different networks ({found.reason}): the drop between them is not what"
+            " quantization cost"
+        )
+        fix = "name the model that the file was made from: --reference MODEL"
+        run.advise(Advice("EK-NOTE-024", "warning", message, fix))
+
+
+def _opened(run: Run, source: str) -> SavedModel:
+    """Another model than the run's, as the reference that it would be itself."""
+    from edgekit.pipeline.float_file import quantized, tflite_model
+    from edgekit.pipeline.make import export, obtain
+    from edgekit.pipeline.plan import Plan
+
+    table = run.project.model.model_copy(update={"source": source, "signature": None})
+    alone = {
+        "model": table, "convert": ConvertTable(precisions=(FLOAT,)), "compress": CompressTable(),
+        "targets": {},
+    }  # fmt: skip
+    about = run.about(Plan.of(run.project.model_copy(update=alone), run.plan.options))
+    model = about.plan.model
+    if model is None or model.kind != "tflite":
+        return export(about, obtain(about))
+    file = flatbuffer.read(model.path)
+    named = f"{precision(file)} .tflite" if quantized(file) else ""
+    return replace(tflite_model(about, model.path), named=named)
+
+
+def _paired(
+    ours: tuple[TensorSpec, ...], theirs: tuple[TensorSpec, ...], what: str, source: str
+) -> Mapping[str, TensorSpec]:
+    """The reference's inputs or outputs by the file's names: called alike, or the only ones."""
+    named = {spec.name: spec for spec in theirs}
+    if len(ours) == len(theirs) == 1:
+        named = {ours[0].name: theirs[0]}
+    listed = [", ".join(f"{s.name!r} {_shown(s)}" for s in specs) for specs in (ours, theirs)]
+    if {spec.name for spec in ours} != set(named):
+        message = f"the {what} of {source} are not called as the file's are"
+        hint = f"the file has {listed[0]}; the reference {listed[1]}: they are matched by name"
+        raise ModelError(ANOTHER, message, hint)
+    if not all(_alike(spec, named[spec.name]) for spec in ours):
+        message = f"{source} is another network: its {what} are not the file's"
+        hint = f"the file has {listed[0]}; the reference {listed[1]}"
+        raise ModelError(ANOTHER, message, hint)
+    return named
+
+
+def _shown(spec: TensorSpec) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
+
+
+def _alike(one: TensorSpec, other: TensorSpec) -> bool:
+    """Whether two tensors hold as much an item, as far as their sizes are known."""
+    shapes = one.shape[1:], other.shape[1:]
+    if any(None in shape for shape in shapes):
+        return len(shapes[0]) == len(shapes[1]) and all(
+            left is None or right is None or left == right
+            for left, right in zip(*shapes, strict=True)
+        )
+    left, right = ([int(size or 1) for size in shape] for shape in shapes)
+    return int(np.prod(left)) == int(np.prod(right))
