@@ -84,6 +84,10 @@ class WorkerError(EdgekitError):
     exit_code = ExitCode.INCOMPATIBLE
 
 
+class WorkerDied(WorkerError):
+    """The worker is gone: it crashed, or held more memory than it may."""
+
+
 class RunnerError(EdgekitError):
     """A runner could not run the model: refused, crashed, hung, or ran out of memory.
 

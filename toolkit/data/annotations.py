@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.apart import Refusal, call, note
 from edgekit.errors import DataError
 
 CODE = "EK-DATA-066"
@@ -30,11 +31,8 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
     """
     if not path.exists():
         raise DataError(CODE, f"there are no annotations {path}")
-    stems = [Path(name).stem for name in names]
-    if path.is_dir():
-        found = _of_folder(path, stems, class_names)
-    else:
-        found = _of_coco(path, names, class_names)
+    refusal = Refusal(DataError, CODE, str(path), "annotations")
+    found = call(refusal, listed, path, list(names), list(class_names))
     if not any(found):
         hint = f"pictures are matched by file name, such as {names[0]!r}"
         raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)
@@ -44,6 +42,13 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
         if boxes:
             row[: len(boxes)] = boxes
     return rows
+
+
+def listed(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
+    """The boxes of each picture, in the process that reads: XML has a native parser."""
+    if path.is_dir():
+        return _of_folder(path, [Path(name).stem for name in names], class_names)
+    return _of_coco(path, names, class_names)
 
 
 def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
@@ -111,6 +116,7 @@ def _of_folder(path: Path, stems: Sequence[str], class_names: Sequence[str]) -> 
     found: list[list[Box]] = []
     for stem in stems:
         file = files.get(stem)
+        note(str(file or path))
         if file is None:
             found.append([])
         else:
@@ -123,8 +129,9 @@ def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
     import xml.etree.ElementTree as ET
 
     text = path.read_bytes()
-    if b"<!ENTITY" in text or b"<!DOCTYPE" in text:
-        raise DataError(CODE, f"{path} declares entities, which no VOC file does")
+    # In UTF-16 they would stand there with zeros between.
+    if b"<!ENTITY" in text or b"<!DOCTYPE" in text or b"\0" in text:
+        raise DataError(CODE, f"{path} declares entities, or is UTF-16: no VOC file does")
     try:
         root = ET.fromstring(text)  # noqa: S314  (entities are refused above)
         wide, high = (float(root.findtext(f"size/{name}") or "") for name in ("width", "height"))

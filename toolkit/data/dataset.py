@@ -184,6 +184,7 @@ def check_file(path: Path, what: str) -> None:
         raise DataError("EK-DATA-001", f"there is no {what} {path}")
     if path.is_dir():
         raise DataError("EK-DATA-002", f"{path} is a folder, not a {what}")
+    check_regular(path)
     if path.stat().st_size == 0:
         raise DataError("EK-DATA-003", f"{path} is empty (0 bytes)")
     if not os.access(path, os.R_OK):
@@ -191,3 +192,10 @@ def check_file(path: Path, what: str) -> None:
     if is_lfs_pointer(path):
         hint = "the content was never fetched: run `git lfs pull`"
         raise DataError("EK-DATA-003", f"{path} is a Git LFS pointer, not the {what}", hint)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse a pipe, a socket or a device, which may never end. Raises :class:`DataError`."""
+    if path.exists() and not path.is_file():
+        hint = "it is a pipe, a socket or a device: write what it gives to a file"
+        raise DataError("EK-DATA-003", f"{path} is no regular file", hint)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.data.dataset import Dataset, dataset_of
+from edgekit.data.dataset import Dataset, check_regular, dataset_of
 from edgekit.errors import DataError
 from edgekit.store import Store, sha256
 from edgekit.types import Json, Preprocess, TensorSpec
@@ -56,6 +56,7 @@ class Reading:
         def digest(start: str, of: Callable[[Path], str]) -> str:
             found = hashlib.sha256(start.encode())
             for name in names:
+                check_regular(self.path / name)
                 try:
                     found.update(f"{name}\0{of(self.path / name)}\n".encode())
                 except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from edgekit import scratch
-from edgekit.errors import WorkerError
+from edgekit.errors import WorkerDied, WorkerError
 from edgekit.process import Limits, describe_exit, end_group, resident, tail
 from edgekit.types import Progress, Silent
 
@@ -141,21 +141,24 @@ class Worker:
             now = time.monotonic()
             if limit is not None and now - begin > limit:
                 raise self._overrun(
-                    "EK-WORKER-002", f"{what} took longer than its limit of {limit:.0f} s"
+                    WorkerError,
+                    "EK-WORKER-002",
+                    f"{what} took longer than its limit of {limit:.0f} s",
                 )
             if self._limits.bytes is not None and now - checked > 0.5:
                 checked, held = now, resident(self._process.pid)
                 if held > self._limits.bytes:
                     raise self._overrun(
+                        WorkerDied,
                         "EK-WORKER-003",
                         f"{name} held {held / 1e9:.1f} GB of memory,"
                         f" over its limit of {self._limits.bytes / 1e9:.1f} GB",
                     )
 
-    def _overrun(self, code: str, message: str) -> WorkerError:
+    def _overrun(self, kind: type[WorkerError], code: str, message: str) -> WorkerError:
         self.stop()
         hint = "raise it under [limits] in edgekit.toml; the log is " + str(self._log)
-        return WorkerError(code, message, hint)
+        return kind(code, message, hint)
 
     def _await_end(self) -> None:
         """Give a process whose pipe has closed the time to end."""
@@ -169,4 +172,4 @@ class Worker:
         how, cause = describe_exit(self._process.returncode)
         self.stop()
         hint = f"{cause}\n{tail(self._log)}\nthe whole log is {self._log}"
-        return WorkerError("EK-WORKER-001", f"the TensorFlow worker {how} during {name}", hint)
+        return WorkerDied("EK-WORKER-001", f"the TensorFlow worker {how} during {name}", hint)

@@ -98,3 +98,11 @@ def test_damage_is_an_error_in_words(tmp_path: Path, text: str) -> None:
         (folder / name).write_text(text)
         with pytest.raises(DataError):
             annotations.read(folder / name if name == "two.json" else folder, NAMES, CLASSES)
+
+
+def test_entities_are_refused_in_any_encoding(tmp_path: Path) -> None:
+    laughs = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><annotation>&c;</annotation>'
+    for encoding in ("utf-8", "utf-16"):
+        (tmp_path / "two.xml").write_bytes(laughs.encode(encoding))
+        with pytest.raises(DataError, match="declares entities"):
+            annotations.read(tmp_path, NAMES, CLASSES)

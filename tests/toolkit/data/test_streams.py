@@ -394,3 +394,43 @@ def test_anonymous_memory_does_not_grow_with_the_items(tmp_path: Path) -> None:
     assert max(grown) < 50 << 20
     assert grown[1] - grown[0] < 10 << 20
     assert np.load(tmp_path / "3200" / "000.npy", mmap_mode="r")[-1, 0] == 3199 % 251
+
+
+# In the worker, where the second picture of the records is decoded.
+FAULT = """
+import ctypes, time
+from edgekit import apart
+from edgekit.data import images
+real, calls = images.read, []
+def planted(*args):
+    calls.append(args)
+    if len(calls) == 2:
+        {action}
+    return real(*args)
+images.read = planted
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("ctypes.string_at(0)", "SIGSEGV"),
+        ("apart.SECONDS = 1; apart.note(args[1]); time.sleep(9)", "SIGALRM"),
+        ("held = bytearray(64 << 30)", "GiB of memory"),
+    ],
+    ids=["crash", "hang", "memory"],
+)
+def test_record_that_the_worker_does_not_survive_is_refused_by_its_number(
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, streamed: dict[str, Any],
+    action: str, words: str,
+) -> None:  # fmt: skip
+    (tmp_path / "sitecustomize.py").write_text(FAULT.format(action=action))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    source = shared / "streamed" / "pictures.tfrecord"
+    with Worker(tmp_path / "log.txt") as worker, pytest.raises(DataError) as caught:
+        opened(source, tmp_path, worker=worker)
+    assert caught.value.code == "EK-DATA-003"
+    assert f"{source}: record 1" in caught.value.message
+    assert words in caught.value.hint
+    assert not list((tmp_path / "store" / "data").glob("*"))

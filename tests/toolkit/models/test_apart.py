@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import h5py
@@ -15,6 +14,7 @@ from edgekit.errors import ModelError
 from edgekit.models import apart, files
 from edgekit.models.source import identify
 
+CRASHING = Path(__file__).parent / "hdf5_cve"
 CONFIG = json.dumps({"class_name": "Sequential", "config": {"name": "model", "layers": []}})
 
 
@@ -47,18 +47,22 @@ def test_link_to_a_pipe_is_refused_without_being_opened(tmp_path: Path) -> None:
     ("code", "words"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
-        ("import time; time.sleep(60)", "not read after 1 s"),
-        ("raise MemoryError", "MemoryError"),
+        ("import time; from edgekit import apart\napart.SECONDS = 1; apart.note('')\ntime.sleep(9)",
+         "not read after"),
+        ("raise MemoryError", "GiB of memory"),
     ],
-)
+)  # fmt: skip
 def test_parser_that_ends_badly_is_an_error_that_names_the_file(
-    tmp_path: Path, code: str, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
 ) -> None:
+    (tmp_path / "h5py.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = tmp_path / "m.h5"
-    with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
-        apart.run([sys.executable, "-c", code], path, 1.0)
-    assert str(path) in caught.value.message
-    assert words in caught.value.hint
+    for read in (lambda: apart.read(path, "h5"), lambda: apart.links(path)):
+        with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
+            read()
+        assert str(path) in caught.value.message
+        assert words in caught.value.hint
 
 
 def test_own_process_opens_no_hdf5_file_of_a_user(
@@ -84,3 +88,21 @@ def test_modules_beside_the_user_are_not_imported_to_read_a_file(tmp_path: Path)
     assert done.returncode == 2
     assert "EK-MODEL-003" in done.stderr
     assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CRASHING.glob("*.h5")))
+def test_published_file_that_crashes_the_hdf5_library_is_refused_by_name(name: str) -> None:
+    for read in (identify, apart.links):
+        with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
+            read(CRASHING / name)
+        assert name in caught.value.message
+
+
+def test_published_file_that_crashes_the_hdf5_library_gives_exit_code_2(tmp_path: Path) -> None:
+    path = CRASHING / "cve-2025-6858.h5"
+    (tmp_path / "m.json").write_text(CONFIG)
+    for arguments in ([path], ["m.json", "--weights", path]):
+        done = answer("convert", *arguments, "--no-evaluate", cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert "EK-MODEL-003" in done.stderr
+        assert path.name in done.stderr

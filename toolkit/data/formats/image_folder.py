@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from edgekit.apart import Refusal, call, note
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.class_names import numbered
@@ -52,7 +55,12 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     }
 
     def make(folder: Path) -> Mapping[str, Json]:
-        facts = _decode(reading, spec, by_class, names, folder)
+        refusal = Refusal(DataError, "EK-DATA-003", reading.source, "a picture")
+        stated = reading.preprocess.resize is not None
+        facts: Mapping[str, Any] = call(
+            refusal, decode, Pictures(reading.source, reading.path, by_class), spec, stated, names,
+            bool(reading.class_names), folder,
+        )  # fmt: skip
         if not left_out:
             return facts
         count = len(files)
@@ -62,17 +70,31 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     return reading.kept(key, make)
 
 
-def _decode(
-    reading: Reading, spec: Preprocess, by_class: Mapping[str, list[str]],
-    names: tuple[str, ...], folder: Path,
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures below a folder, by class; ``source`` is what the user called it."""
+
+    source: str
+    path: Path
+    by_class: Mapping[str, list[str]]
+
+
+def decode(
+    pictures: Pictures, spec: Preprocess, stated: bool, names: tuple[str, ...], ordered: bool,
+    folder: Path,
 ) -> Mapping[str, Json]:  # fmt: skip
-    source = reading.source
+    """Write pictures as ``.npy`` files, in a process that may die of them; facts for the store.
+
+    ``stated`` says that the size was the user's word, ``ordered`` that the order of the classes is.
+    """
+    source = pictures.source
     writer = Writer(folder, source)
     tally, first = images.Tally(), ("", (0, 0))
     size: tuple[int, ...] = ()
-    for name, files in by_class.items():
+    for name, files in pictures.by_class.items():
         for shown in files:
-            picture = images.read(reading.path / shown, f"{source}: {shown}", spec)
+            note(f"{source}: {shown}")
+            picture = images.read(pictures.path / shown, f"{source}: {shown}", spec)
             tally.add(picture, spec)
             if not size:
                 size, first = picture.array.shape, (shown, picture.had)
@@ -81,16 +103,18 @@ def _decode(
             item = {INPUT: picture.array, NAMES: shown}
             writer.add({**item, LABELS: names.index(name)} if names else item)
     notices = [
-        f"{source}: class {name!r} has no pictures" for name in by_class if not by_class[name]
+        f"{source}: class {name!r} has no pictures"
+        for name, files in pictures.by_class.items()
+        if not files
     ]
     numbers = all(name.isdecimal() for name in names)
-    if numbers and not reading.class_names and list(names) != sorted(names, key=int):
+    if numbers and not ordered and list(names) != sorted(names, key=int):
         listed = ", ".join(names[:5])
         notices.append(
             f"{source}: the classes count in the order of text, as Keras reads such a folder:"
             f" {listed} …; --labels ([data] labels) gives another order"
         )
-    notices += tally.notices(source, spec, reading.preprocess.resize is not None)
+    notices += tally.notices(source, spec, stated)
     facts = dict(describe(source, writer.close()))
     return {
         **facts, "beside": [NAMES], "class_names": list(names), "notices": list(notices),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.data.dataset import CHUNK, Dataset, check_file, describe
+from edgekit.apart import Refusal, call
+from edgekit.data.dataset import Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.store import sha256
 from edgekit.types import Json
+from edgekit.unzip import unzip
 
 
 def matches(path: Path) -> bool:
@@ -30,15 +29,6 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Json]:
-    files = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for number, member in enumerate(archive.infolist()):
-                file = files[member.filename.removesuffix(".npy")] = folder / f"{number:03d}.npy"
-                with archive.open(member) as source, file.open("wb") as to:
-                    shutil.copyfileobj(source, to, CHUNK)
-    # RuntimeError: a member is encrypted, or packed in a way that zipfile does not know.
-    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
-        hint = f"it is truncated or damaged: {error}"
-        raise DataError("EK-DATA-003", f"{path} cannot be read as .npz", hint) from error
-    return describe(str(path), files)
+    refusal = Refusal(DataError, "EK-DATA-003", str(path), ".npz")
+    files = call(refusal, unzip, path, str(path), folder)
+    return describe(str(path), {name: folder / file for name, file in files.items()})

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.apart import Refusal, last_noted, note, watched_file
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
-from edgekit.errors import DataError
+from edgekit.errors import DataError, WorkerDied
 from edgekit.store import sha256
 from edgekit.types import Json, Preprocess
 
@@ -22,6 +23,8 @@ INPUT = "x"
 SUFFIXES = (".tfrecord", ".tfrecords")
 # One of the files that a set of records is cut into.
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
+# Where the worker says which record it reads.
+NOTED = ".reading"
 GZIP = b"\x1f\x8b"
 LABEL_FEATURES = (LABELS, "label", "image/class/label")
 NAME_FEATURES = ("image/filename", "file_name", "filename")
@@ -92,11 +95,19 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "beside": list(reading.columns), "pictures": images.key(spec), "defaulted": not stated,
     }  # fmt: skip
 
+    refusal = Refusal(DataError, "EK-DATA-003", reading.source, "TFRecord")
+
     def make(folder: Path) -> Mapping[str, Json]:
-        return reading.worker.call(  # type: ignore[no-any-return]
-            convert, reading.source, tuple(paths), spec, stated, reading.columns, reading.label,
-            folder,
-        )  # fmt: skip
+        try:
+            return reading.worker.call(  # type: ignore[no-any-return]
+                convert, reading.source, tuple(paths), spec, stated, reading.columns,
+                reading.label, folder,
+            )  # fmt: skip
+        except WorkerDied as error:
+            place = last_noted(folder / NOTED)
+            refused = refusal.of(place, "the TensorFlow worker did not come back from it")
+            refused.hint += f"\n{error.message}\n{error.hint}"
+            raise refused from error
 
     return reading.kept(key, make)
 
@@ -106,14 +117,19 @@ def convert(
     label: str | None, folder: Path,
 ) -> Mapping[str, Json]:  # fmt: skip
     """Write the records' features as ``.npy`` files (in the worker); facts for the store."""
+    # Importing it takes its time, which is not the file's.
+    import tensorflow  # noqa: F401
+
     writer = Writer(folder, source)
     tally, decoded = images.Tally(), {}
-    for where, features in _records(source, paths):
-        item, pictures = _item(where, features, spec, columns, label)
-        for picture in pictures:
-            tally.add(picture, spec)
-            decoded = {"pictures": images.decoded(picture.array, spec)}
-        writer.add(item)
+    refusal = Refusal(DataError, "EK-DATA-003", source, "TFRecord")
+    with watched_file(folder / NOTED, refusal):
+        for where, features in _records(source, paths):
+            item, pictures = _item(where, features, spec, columns, label)
+            for picture in pictures:
+                tally.add(picture, spec)
+                decoded = {"pictures": images.decoded(picture.array, spec)}
+            writer.add(item)
     beside = [name for name in (NAMES, *columns) if name in writer.names]
     facts = dict(describe(source, writer.close()))
     notices: list[Json] = list(tally.notices(source, spec, stated))
@@ -128,8 +144,10 @@ def _records(source: str, paths: tuple[Path, ...]) -> Iterator[tuple[str, Mappin
     """Every record's features, and where it stands."""
     for path in paths:
         shown = source if len(paths) == 1 else f"{source}, {path.name}"
+        note(f"{shown}: record 0")
         for number, features in enumerate(_features(path)):
             yield f"{shown}: record {number}", features
+            note(f"{shown}: record {number + 1}")
 
 
 def _features(path: Path) -> Iterator[Mapping[str, Any]]:
