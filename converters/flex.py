@@ -21,6 +21,10 @@ NOWHERE = (
     "the wheels of ai-edge-litert and tflite-runtime have no Flex delegate: it is linked into an"
     " app (Maven tensorflow-lite-select-tf-ops, CocoaPod TensorFlowLiteSelectTfOps)"
 )
+SIGN_OF_ZERO = (
+    "Keras 3's argmax and argmin need BitwiseAnd in a SavedModel: give the .keras or .h5 file that"
+    " it was made from, which is exported without; else"
+)
 
 # How the converter writes an operator on half precision, in its list of those that TFLite lacks.
 HALF = re.compile(r"^\s*tf\.\w+\(.*xb?f16>", re.MULTILINE)
@@ -52,10 +56,11 @@ def refusal(error: str) -> ConversionError | None:
             " export it anew under the float32 policy: its weights are float32 already",
         )
     if flex:
+        argmax = f"{SIGN_OF_ZERO}\n" if "BitwiseAnd" in flex else ""
         return ConversionError(
             "EK-CONVERT-007",
             f"the model needs TensorFlow operators that TFLite lacks: {flex}",
-            "write that layer with operators that TFLite has, or move it into the app;\n"
+            f"{argmax}write that layer with operators that TFLite has, or move it into the app;\n"
             f"or allow them with --flex ([convert] flex = true): {COST};\n{NOWHERE}",
         )
     return _lacking(custom) if custom else None

@@ -58,7 +58,13 @@ def is_integer(edges: str, activations: str) -> Check:
             return f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
         floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
         if floats:
-            return "operators stayed float: " + ", ".join(floats)
+            kinds = sorted({one.split()[0] for one in floats} - {*CASTS})
+            return (
+                f"operators stayed float: {', '.join(floats)}; TensorFlow's quantizer has no"
+                f" integer form of {' and '.join(kinds) or 'what lies between'}: dynamic and"
+                " float16 leave them as they are, mixed ([[convert.mixed]]) makes the others int8,"
+                " and an app can compute the first or the last of them itself"
+            )
         computed = _integers(_activations(file))
         if computed != [activations]:
             return f"its operators compute in {' and '.join(computed) or 'no integers'}"

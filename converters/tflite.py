@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.quantization.integer_forms import in_integers
 from edgekit.errors import ConversionError, EdgekitError
 from edgekit.types import Conversion
 
@@ -52,6 +53,8 @@ def convert(
         raise
     except Exception as error:
         raise _refusal(error, precision) from error
+    if wanted.integer:
+        content = in_integers(content)
     flex.check_allowed(
         flatbuffer.parse(content, FILE), (conversion or Conversion()).custom_operators
     )

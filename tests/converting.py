@@ -12,7 +12,9 @@ from pathlib import Path
 import keras, numpy as np, tf_keras
 from edgekit.converters import flatbuffer
 from edgekit.converters.precisions import PRECISIONS
-from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
+from edgekit.converters.quantization import (
+    calibration, edge_quantizer, editing, int8_recipe, post_training,
+)
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.converters.tflite import FILE, convert
 from edgekit.errors import EdgekitError
@@ -102,6 +104,19 @@ i = keras.Input((8, 8, 1), name="image")
 h = keras.layers.ELU()(keras.layers.Conv2D(16, 3)(i))
 elu = keras.Model(i, keras.layers.Dense(10)(keras.layers.Flatten()(h)))
 converted("elu-int8", exported("elu", elu), "int8", {"image": "representative.npy"})
+
+h = keras.layers.LayerNormalization()(keras.layers.Dense(8)(i))
+h = keras.layers.Dense(8, activation="gelu")(keras.layers.GroupNormalization(2)(h))
+squared = keras.layers.Dense(4)(keras.ops.square(keras.layers.Dense(4)(h)))
+norms = keras.Model(i, {"squared": squared, "largest": keras.ops.argmax(squared, -1)})
+norms = exported("norms", norms)
+for precision in ("float32", "int8", "int8-float-io"):
+    converted(f"norms-{precision}", norms, precision, {"image": "representative.npy"})
+calibration.calibrate(folder / "norms-float32.tflite", IMAGE, folder / "norms")
+ranges = folder / "norms" / calibration.FILE
+negative = [step.name for step in editing.steps(editing.unpack(ranges.read_bytes()))
+            if step.kind == "NEG"]
+outcome("norms-kept", lambda place: post_training.quantize(ranges, place, keep_float=negative[:1]))
 
 i = keras.Input((8,), name="x")
 sinh = exported("odd", keras.Model(i, keras.layers.Dense(2)(keras.ops.sinh(i))))

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekit.converters.quantization.calibration import feed, reason
 from edgekit.converters.quantization.editing import steps, unpack
+from edgekit.converters.quantization.integer_forms import in_integers
 from edgekit.errors import ConversionError
 
 FILE = "model.tflite"
@@ -56,7 +57,8 @@ def quantize(
     except (ConverterError, ValueError, RuntimeError) as error:
         message = "TensorFlow cannot quantize this model"
         raise ConversionError("EK-CONVERT-032", message, reason(error)) from error
-    (folder / FILE).write_bytes(deduplicate_readonly_buffers(quantized))
+    whole = in_integers(quantized, keep_float)
+    (folder / FILE).write_bytes(deduplicate_readonly_buffers(whole))
     return {}
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
@@ -90,6 +93,48 @@ def test_prelu_is_int8_throughout(converted: Path, outcomes: dict[str, str]) -> 
     file = flatbuffer.read(converted / "prelu-int8.tflite")
     assert "PRELU" in {operator.name for operator in file.operators}
     assert PRECISIONS["int8"].problem(file) == ""
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8-float-io"])
+def test_normalization_and_squares_are_integer_throughout(
+    converted: Path, outcomes: dict[str, str], digits: Path, precision: str
+) -> None:
+    """TensorFlow's quantizer leaves NEG and SQUARE in float, which are products as well."""
+    assert {outcomes[f"norms-{name}"] for name in ("float32", precision)} == {""}
+    file = flatbuffer.read(converted / f"norms-{precision}.tflite")
+    assert PRECISIONS[precision].problem(file) == ""
+    assert not {"NEG", "SQUARE"} & {operator.name for operator in file.operators}
+    items = np.load(digits / "test.npz")["x"][:64].astype(np.float32) / 16
+    right = _answers(converted / "norms-float32.tflite", items)
+    found = _answers(converted / f"norms-{precision}.tflite", items)
+    assert np.corrcoef(right["squared"].ravel(), found["squared"].ravel())[0, 1] > 0.9
+    # Of equal integers any may be named.
+    named = np.take_along_axis(found["squared"], found["largest"][..., None], -1)[..., 0]
+    assert (named == found["squared"].max(-1)).all()
+
+
+def test_a_negation_that_is_to_stay_float_stays(converted: Path, outcomes: dict[str, str]) -> None:
+    assert outcomes["norms-kept"] == ""
+    kept = [
+        name.split()[0] for name in flatbuffer.read(converted / "norms-kept.tflite").float_operators
+    ]
+    assert kept.count("NEG") == 1
+    assert "SQUARE" not in kept
+
+
+def _answers(path: Path, items: Any) -> dict[str, Any]:
+    interpreter = Interpreter(model_path=str(path))
+    runner = interpreter.get_signature_runner()
+    (given,) = runner.get_input_details().values()
+    told = runner.get_output_details()
+    scale, zero = given["quantization"]
+    found: dict[str, list[Any]] = {name: [] for name in told}
+    for item in items:
+        fed = np.clip(np.round(item[None] / scale) + zero, -128, 127) if scale else item[None]
+        for name, array in runner(image=fed.astype(given["dtype"])).items():
+            size, at = told[name]["quantization"]
+            found[name].append((array - at) * size if size else array.copy())
+    return {name: np.concatenate(rows) for name, rows in found.items()}
 
 
 def test_every_precision_has_a_title() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import graph
+from edgekit.models.argmax import plain
 from edgekit.models.float32 import BITS, FLOAT32, in_float32, other_floats
 from edgekit.models.inputs import Inputs, inputs_of, known_shape
 from edgekit.models.last import last_operators
@@ -86,15 +87,17 @@ def export_both(
     model: Any, folder: Path, batched: bool, inputs: Inputs | None = None,
     sizes: Sizes | None = None, unrolled: bool = False,
 ) -> Mapping[str, Any]:  # fmt: skip
-    """As :func:`export_keras`, the model as it is, and beside it the same with float32 layers.
+    """As :func:`export_keras`, the model as it is, and beside it the same as TFLite can have it.
 
     The second, in the folder ``float32``, is there where layers compute in another float, which
-    ``policies`` names: TFLite has kernels for none of them.
+    ``policies`` names, or call what ``rewritten`` names: TFLite has kernels for none of them.
     """
     policies = other_floats(model)
     made = in_float32(model) if policies else None
     with fixed_steps(unroll(model) if unrolled else ()):
-        facts = export_keras(model, folder, batched, inputs=inputs, sizes=sizes)
+        facts = export_keras(model, folder, batched, inputs=inputs, sizes=sizes, as_trained=True)
+    if made is None and facts["rewritten"]:
+        made = model
     if made is not None:
         with fixed_steps(unroll(made) if unrolled else ()):
             export_keras(made, folder / FLOAT32, False, Names.in_facts(facts), inputs)
@@ -103,12 +106,14 @@ def export_both(
 
 def export_keras(
     model: Any, folder: Path, batched: bool, names: Names | None = None,
-    inputs: Inputs | None = None, sizes: Sizes | None = None,
+    inputs: Inputs | None = None, sizes: Sizes | None = None, as_trained: bool = False,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Write the SavedModel of a Keras model object into ``folder``; its facts.
 
     ``names`` are the inputs and outputs as another SavedModel calls them, in the model's order.
     ``inputs`` are for a model that does not define its own, ``sizes`` as in :func:`export`.
+    What Keras computes in a way that TFLite lacks is written in one that it has, unless the model
+    is to be ``as_trained``: then ``rewritten`` names it.
     """
     found = inputs or inputs_of(model)
     called = list(names.inputs) if names else [spec.name for spec in found.specs]
@@ -131,11 +136,13 @@ def export_keras(
                 for name, tensor in answers.items()}  # fmt: skip
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
-    with at_most(SECONDS, "exporting the model"), _one_by_one(specs):
+    limit, rewrite = at_most(SECONDS, "exporting the model"), plain(not as_trained)
+    with limit, _one_by_one(specs), rewrite as called_by_it:
         free = {n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s
                 for n, s in specs.items()}  # fmt: skip
         written = _write(call, free, order, variables, folder, batched)
-    return {**written, "parameters": int(model.count_params())}
+    rewritten = sorted(called_by_it) if as_trained else []
+    return {**written, "parameters": int(model.count_params()), "rewritten": rewritten}
 
 
 def _cast(tensor: Any, dtype: str) -> Any:
@@ -261,6 +268,7 @@ def _refuse_strings(what: str, tensors: list[tuple[str, str]]) -> None:
 def saved_model(artefact: Artefact) -> SavedModel:
     """What :func:`export` left in the store."""
     path, facts = artefact.path / "saved_model", artefact.facts
+    policies, rewritten = (tuple(facts.get(key, ())) for key in ("policies", "rewritten"))
     return SavedModel(
         path=path,
         digest=artefact.digest,
@@ -270,6 +278,7 @@ def saved_model(artefact: Artefact) -> SavedModel:
         batched=facts["batched"],
         parameters=facts["parameters"],
         last=facts.get("last", {}),
-        twin=artefact.path / FLOAT32 / "saved_model" if facts.get("policies") else None,
-        policies=tuple(facts.get("policies", ())),
+        twin=artefact.path / FLOAT32 / "saved_model" if policies or rewritten else None,
+        policies=policies,
+        rewritten=rewritten,
     )

@@ -1,4 +1,4 @@
-"""The proving stage: a model that computed in half precision, rebuilt with float32, is the same."""
+"""The proving stage: a model rebuilt as TFLite can have it, in float32, is the same."""
 
 from __future__ import annotations
 
@@ -34,10 +34,20 @@ def prove_float32(run: Run, reference: SavedModel, items: Items) -> None:
     shares = [f"{facts['random']:.2%} on random items"]
     if facts["real"] is not None:
         shares.append(f"{facts['real']:.2%} on {facts['items']} real ones")
-    message = (
-        f"the model computes in {' and '.join(reference.policies)}, for which TFLite has no"
-        " kernels: files are made of its weights under the float32 policy, and judged by the model"
-        f" as trained. The two differ by {' and '.join(shares)}; rounding explains up to"
-        f" {facts['tolerance']:.1%}"
-    )
-    run.advise(Advice("EK-NOTE-040", "info", message))
+    shown = " and ".join(shares)
+    if reference.policies:
+        message = (
+            f"the model computes in {' and '.join(reference.policies)}, for which TFLite has no"
+            " kernels: files are made of its weights under the float32 policy, and judged by the"
+            f" model as trained. The two differ by {shown}; rounding explains up to"
+            f" {facts['tolerance']:.1%}"
+        )
+        run.advise(Advice("EK-NOTE-040", "info", message))
+    if reference.rewritten:
+        names = " and ".join(reference.rewritten)
+        message = (
+            f"Keras 3 tells -0.0 from 0.0 in {names}, for which TFLite has no operators: files have"
+            f" TensorFlow's {names}, and are judged by the model as trained. The two differ by"
+            f" {shown}"
+        )
+        run.advise(Advice("EK-NOTE-090", "info", message))

@@ -47,7 +47,7 @@ def to_json(report: Report) -> dict[str, Json]:
     """The report as ``report.json`` holds it."""
     reference = _plain(report.reference)
     # A place in the store, which notes speak of in words; and names for this run alone.
-    for key in ("twin", "signature", "own_inputs", "own_outputs"):
+    for key in ("twin", "signature", "rewritten", "own_inputs", "own_outputs"):
         del reference[key]
     reference.update(_evaluation(report.reference_evaluation))
     return {

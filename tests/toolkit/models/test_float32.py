@@ -49,8 +49,16 @@ def network(library, name, last="float32"):
 mixed = network(keras, "mixed_float16")
 mixed.save(folder / "mixed.keras")
 export_both(mixed, folder / "mixed", False)
+answered = keras.Model(mixed.input, {"answer": keras.ops.argmax(mixed.output, -1)})
+export_both(answered, folder / "answered", False)
+ids = network(keras, "float32")
+order = {"digit": keras.ops.argmax(ids.output, axis=1, keepdims=True),
+         "least": keras.ops.argmin(ids.output, -1)}
+keras.Model(ids.input, order).save(folder / "ids.keras")
 mixed.layers[1].set_weights([w * 1.1 for w in mixed.layers[1].get_weights()])
 export_both(mixed, folder / "other", False)
+strange = keras.Model(mixed.input, {"answer": keras.ops.argmin(mixed.output, -1)})
+export_both(strange, folder / "strange", False)
 network(tf_keras, "mixed_bfloat16", last=None).save(folder / "brain.h5")
 L = keras.layers
 half = L.Dense(16, dtype="float16")
@@ -61,7 +69,10 @@ keras.Sequential([keras.Input((8, 8, 1), dtype="float16"), L.Flatten(), half,
 
 @pytest.fixture(scope="session")
 def halves(shared: Path, digits: Path) -> Path:
-    """``mixed.keras``, ``brain.h5`` (bfloat16), ``single.keras``, and SavedModels of the first."""
+    """``mixed.keras``, ``brain.h5`` (bfloat16), ``single.keras``, and SavedModels of the first.
+
+    ``ids.keras`` is a float32 model that gives the place of the largest, and of the least.
+    """
 
     def make(folder: Path) -> None:
         arguments = [sys.executable, "-c", MAKE, str(folder), str(digits / "train.npz")]
@@ -70,11 +81,12 @@ def halves(shared: Path, digits: Path) -> Path:
     return once(shared / "halves", make)
 
 
-def run(model: Path, items: Path, output: Path, *precisions: str) -> Report:
+def run(model: Path, items: Path, output: Path, *precisions: str, judged: str = "") -> Report:
     table: dict[str, Any] = {
         "model": {"source": str(model)},
         "data": {"evaluate": str(items), "preprocess": {"scale": "1/16"}},
         "convert": {"precisions": list(precisions)},
+        "evaluate": {"output": judged} if judged else {},
     }
     return convert(Project.parse(table, output))
 
@@ -119,6 +131,40 @@ def test_the_twin_is_proven_on_random_and_real_items(
     assert found.items == 16
     assert found.real is not None
     assert 0 < found.real < found.tolerance
+
+
+def test_classes_that_half_precision_answers_are_proven_by_their_share(
+    halves: Path, started_worker: Any
+) -> None:
+    policies = ("mixed_float16",)
+    original, twin = (halves / "answered" / place for place in ("saved_model", "float32"))
+    found = started_worker.call(prove, original, twin / "saved_model", policies, {})
+    assert 0 <= found.random <= 0.25
+    with pytest.raises(ModelError) as raised:
+        started_worker.call(prove, original, halves / "strange/float32/saved_model", policies, {})
+    assert raised.value.code == "EK-MODEL-041"
+
+
+@pytest.mark.usefixtures("untimed", "lent_worker")
+def test_a_model_that_ends_in_argmax_of_keras_3_converts(
+    halves: Path, digits: Path, tmp_path: Path
+) -> None:
+    items = digits / "test.npz"
+    report = run(halves / "ids.keras", items, tmp_path, "float32", "int8", judged="digit")
+    assert [one.problem for one in report.candidates] == ["", ""]
+    assert report.verdict.exit_code == 0
+    assert report.candidates[0].evaluation.drop["accuracy"].value == 0
+    (said,) = [advice.message for advice in report.advice if advice.code == "EK-NOTE-090"]
+    assert "argmax and argmin" in said
+
+
+def test_a_saved_model_with_argmax_of_keras_3_names_the_way_on() -> None:
+    from edgekit.converters import flex
+
+    found = flex.refusal("TF Select ops: BitwiseAnd\nDetails:\n\ttf.BitwiseAnd(tensor<i32>)")
+    assert found is not None
+    assert "argmax" in found.hint
+    assert ".keras or .h5" in found.hint
 
 
 def test_a_twin_with_other_weights_is_refused(halves: Path, started_worker: Any) -> None:

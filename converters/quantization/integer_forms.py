@@ -1,0 +1,137 @@
+"""Integer forms of operators that TensorFlow's quantizer leaves in float. In the worker.
+
+Source: ``tflite/tools/optimize/operator_property.cc``: its table of what can be quantized lacks NEG
+and SQUARE, though both are products, and MUL has an integer kernel wherever one runs. Where a model
+gives values and the place of the largest, the quantizer lets ARG_MAX read their float form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from edgekit.converters.quantization import editing
+
+SQUARE = "SQUARE"
+PRODUCTS = ("NEG", SQUARE)
+# The place of the largest is the same in integers.
+ORDERING = ("ARG_MAX", "ARG_MIN")
+MINUS_ONE = b"minus_one"
+# Of MUL, ARG_MAX and ARG_MIN alike: the first that takes int8.
+INTEGER_VERSION = 2
+
+
+def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
+    """The file with integer products where a float NEG or SQUARE stands between two casts.
+
+    The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers. Operators that
+    are to ``keep_float`` stay, by the name of their output. The same bytes where nothing is to be
+    done.
+    """
+    model = editing.unpack(content)
+    graph = model.subgraphs[0]
+    found = [one for one in editing.steps(model) if one.name not in keep_float]
+    made = [one for step in found if step.kind in PRODUCTS and (one := _product(model, step))]
+    ordered = [_read_integers(model, step) for step in found if step.kind in ORDERING]
+    if not made and not any(ordered):
+        return content
+    for operator, replacing in made:
+        at = next(n for n, one in enumerate(graph.operators) if one is replacing)
+        graph.operators[at] = operator
+    _sweep(graph)
+    return editing.pack(model)
+
+
+def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:
+    """The product that stands for an operator, and the QUANTIZE whose place it takes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, (written,) = model.subgraphs[0], step.operator.outputs
+    source = _dequantized(model, step)
+    after = [one for one in editing.steps(model) if written in one.operator.inputs]
+    if source is None or [one.kind for one in after] != ["QUANTIZE"] or written in graph.outputs:
+        return None
+    result = int(after[0].operator.outputs[0])
+    if {graph.tensors[at].type for at in (source, result)} != {schema.TensorType.INT8}:
+        return None
+    other = source if step.kind == SQUARE else _minus_one(model, graph.tensors[source])
+    return _multiply(model, [source, other], result), after[0].operator
+
+
+def _read_integers(model: Any, step: editing.Step) -> bool:
+    """Let an operator read what is now dequantized for it; whether it was."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    source = _dequantized(model, step)
+    if source is None or model.subgraphs[0].tensors[source].type != schema.TensorType.INT8:
+        return False
+    step.operator.opcodeIndex = _code(model, getattr(schema.BuiltinOperator, step.kind))
+    step.operator.inputs = [source, *(int(one) for one in step.operator.inputs[1:])]
+    return True
+
+
+def _dequantized(model: Any, step: editing.Step) -> int | None:
+    """The integers that an operator's first input is the float form of."""
+    read = step.operator.inputs[0]
+    for one in editing.steps(model):
+        if one.kind == "DEQUANTIZE" and read in one.operator.outputs:
+            return int(one.operator.inputs[0])
+    return None
+
+
+def _multiply(model: Any, inputs: list[int], output: int) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _code(model, schema.BuiltinOperator.MUL)
+    operator.inputs, operator.outputs = inputs, [output]
+    operator.builtinOptionsType = schema.BuiltinOptions.MulOptions
+    operator.builtinOptions = schema.MulOptionsT()
+    return operator
+
+
+def _code(model: Any, number: int) -> int:
+    """The place of an operator's code for int8, its version 2, made where there is none."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    for at, code in enumerate(model.operatorCodes):
+        if code.builtinCode == number and code.version == INTEGER_VERSION:
+            return at
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = number
+    code.version = INTEGER_VERSION
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _minus_one(model: Any, like: Any) -> int:
+    """The tensor of -1, exactly, in the integers of another."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = model.subgraphs[0]
+    for at, tensor in enumerate(graph.tensors):
+        if tensor.name == MINUS_ONE and tensor.type == like.type:
+            return at
+    buffer, tensor = schema.BufferT(), schema.TensorT()
+    buffer.data = np.frombuffer(np.array(-1, np.int8).tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.name, tensor.shape, tensor.type = MINUS_ONE, [], like.type
+    tensor.buffer = len(model.buffers) - 1
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [1.0], [0]
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _sweep(graph: Any) -> None:
+    """Leave out operators whose results nobody reads any more."""
+    while True:
+        read = {int(i) for one in graph.operators for i in one.inputs} | set(
+            map(int, graph.outputs)
+        )
+        kept = [one for one in graph.operators if read & set(map(int, one.outputs))]
+        if len(kept) == len(graph.operators):
+            return
+        graph.operators = kept
