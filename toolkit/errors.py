@@ -101,10 +101,44 @@ class RunnerError(EdgekitError):
         self.item = item
 
 
+class RunnerCrashed(RunnerError):
+    """The runner died."""
+
+
+class RuntimeCannotRun(RunnerError):
+    """The runtime refused the model, or an item."""
+
+
+class RunnerHung(RunnerError):
+    """The runner took longer than its limit of time."""
+
+
+class RunnerTooLarge(RunnerError):
+    """The runner held more memory than its limit."""
+
+
 class DeviceError(EdgekitError):
     """A device or a runtime is not there."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class NotInstalled(DeviceError):
+    """A runtime is not installed where it is asked for."""
+
+
+class NoWheels(DeviceError):
+    """A package has no wheels for a device."""
+
+
+class NoPython(DeviceError):
+    """A device has no Python that can run edgekit's agent."""
+
+
+class ModelDoesNotSuit(DeviceError):
+    """A device does not take models of this kind."""
+
+    exit_code = ExitCode.INCOMPATIBLE
 
 
 class DeviceNameError(DeviceError):

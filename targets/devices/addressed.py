@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekit import scratch
-from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError
+from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, NoPython
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, Workplace
@@ -23,7 +23,6 @@ from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress, Silent, Status
 
 # What a device without Python is told by.
-NO_PYTHON = "EK-DEVICE-031"
 NOTHING = "no runtime is there: edgekit devices setup {}"
 
 
@@ -40,7 +39,7 @@ def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
             with _agent(scheme.connect(name.address), _place(folder, Silent())) as agent:
                 return survey(agent, name, _place(folder, Silent()))
         except DeviceError as error:
-            if error.code != NO_PYTHON or name.runtime:
+            if not isinstance(error, NoPython) or name.runtime:
                 raise
             # Such a device may have a runtime that needs none.
             return (_opened(scheme, name, _place(folder, Silent())),)
@@ -144,7 +143,7 @@ def remove(name: DeviceName, progress: Progress) -> str:
             with _agent(connection, _place(folder, progress)) as agent:
                 return clear(agent, name)
         except DeviceError as error:
-            if error.code != NO_PYTHON or name.version:
+            if not isinstance(error, NoPython) or name.version:
                 raise
         ShellFiles(connection, connection.folder).remove()
         return connection.folder

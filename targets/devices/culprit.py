@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.errors import RunnerError
+from edgekit.errors import RunnerCrashed, RunnerError, RunnerHung, RuntimeCannotRun
 from edgekit.types import Json
 
 # Seconds that the search may take in all, and launches of a runner.
@@ -19,8 +19,7 @@ LAUNCHES = 24
 START = 10.0
 # An item hangs that takes this many times as long as the first, and this many seconds more.
 TIMES, SLACK = 2.0, 1.5
-REFUSED, HUNG = "EK-RUNNER-002", "EK-RUNNER-003"
-SEARCHED = ("EK-RUNNER-001", REFUSED, HUNG)
+SEARCHED = (RunnerCrashed, RuntimeCannotRun, RunnerHung)
 
 Range = tuple[int, int]
 # Runs a request within seconds; raises RunnerError where it fails.
@@ -71,7 +70,7 @@ class Search:
 
     def _first_fails(self, start: int) -> bool:
         """Whether the first item fails alone. Of a hang it is the control: what items take."""
-        if self._failure.code != HUNG:
+        if not isinstance(self._failure, RunnerHung):
             return self._fails((start, start + 1)) is not None
         limit, begin = self._most, time.monotonic()
         self._most = min(limit, START)
@@ -113,7 +112,8 @@ class Search:
         try:
             self._attempt(request, min(left, self._most))
         except RunnerError as error:
-            if error.code not in SEARCHED or (error.code == HUNG) != (self._failure.code == HUNG):
+            hung = isinstance(error, RunnerHung)
+            if not isinstance(error, SEARCHED) or hung != isinstance(self._failure, RunnerHung):
                 raise OutOfPatience from error
             self.error = error
             start, stop = self._running(request) or items
@@ -132,20 +132,20 @@ def located(
     """
     where = f" at items {within[0]} to {within[1] - 1}" if within else ""
     # A model that is refused before any item is, is refused as a whole.
-    refused = error.code == REFUSED and within is None
-    if error.code not in SEARCHED or refused or len(request["models"]) != 1:
-        return RunnerError(error.code, f"{error.message}{where}", error.hint)
+    refused = isinstance(error, RuntimeCannotRun) and within is None
+    if not isinstance(error, SEARCHED) or refused or len(request["models"]) != 1:
+        return type(error)(error.code, f"{error.message}{where}", error.hint)
     search = Search(request, error, attempt, running, folder, limit)
     try:
         item = search.item(within)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if item is None:
-        return RunnerError(error.code, f"{error.message}{where}", error.hint)
+        return type(error)(error.code, f"{error.message}{where}", error.hint)
     # A hang is told by the limit that it broke, not by the shorter one of the search.
-    shown = error if error.code == HUNG else search.error
+    shown = error if isinstance(error, RunnerHung) else search.error
     message = f"{shown.message}{_at(request, item, before=within is None)}"
-    return RunnerError(shown.code, message, shown.hint, item)
+    return type(shown)(shown.code, message, shown.hint, item)
 
 
 def _at(request: Mapping[str, Json], item: int, before: bool) -> str:

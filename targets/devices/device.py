@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from edgekit.errors import DeviceError
+from edgekit.errors import NotInstalled
 from edgekit.process import Limits
 from edgekit.targets.devices import environment
 from edgekit.targets.devices.local import LocalDevice
@@ -113,6 +113,6 @@ def _open_local(name: DeviceName, place: Workplace) -> Device:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError as error:
         hint = f"{distribution} is not installed: pip install {distribution}"
-        raise DeviceError("EK-DEVICE-002", f"{name.text} is unavailable", hint) from error
+        raise NotInstalled("EK-DEVICE-002", f"{name.text} is unavailable", hint) from error
     reached = LocalDevice(place.folder, place.log, place.limits)
     return Device(name.text, name.runtime, version, reached)

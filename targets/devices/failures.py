@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import (
+    DeviceError,
+    NotInstalled,
+    RunnerCrashed,
+    RunnerError,
+    RunnerHung,
+    RunnerTooLarge,
+    RuntimeCannotRun,
+)
 from edgekit.process import Limits, describe_exit, tail
 from edgekit.types import Json
 
@@ -21,29 +29,29 @@ def checked(
     error = result["error"]
     if error["kind"] == "runtime-missing":
         message = f"{request['runtime']} is unavailable {where}"
-        raise DeviceError("EK-DEVICE-002", message, error["message"])
+        raise NotInstalled("EK-DEVICE-002", message, error["message"])
     message = f"{request['runtime']} cannot run {models_of(request)}"
-    raise RunnerError("EK-RUNNER-002", message, error["message"][:500])
+    raise RuntimeCannotRun("EK-RUNNER-002", message, error["message"][:500])
 
 
 def crashed(status: int | None, request: Mapping[str, Json], log: Path) -> RunnerError:
     """The error of a runner that ended without a result."""
     how, cause = describe_exit(status)
     message = f"the {request['runtime']} runner {how} on {models_of(request)}"
-    return RunnerError("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
+    return RunnerCrashed("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
 
 
 def too_slow(request: Mapping[str, Json], limits: Limits) -> RunnerError:
     """The error of a runner that broke its limit of time."""
     message = f"{_runner(request)} took longer than its limit of {limits.seconds:g} s"
-    return RunnerError("EK-RUNNER-003", message, LIMITS)
+    return RunnerHung("EK-RUNNER-003", message, LIMITS)
 
 
 def too_large(request: Mapping[str, Json], limits: Limits) -> RunnerError:
     """The error of a runner that broke its limit of memory."""
     megabytes = (limits.bytes or 0) / 1e6
     message = f"{_runner(request)} held more memory than its limit of {megabytes:.0f} MB"
-    return RunnerError("EK-RUNNER-004", message, LIMITS)
+    return RunnerTooLarge("EK-RUNNER-004", message, LIMITS)
 
 
 def no_runner(runtime: str, where: str = "here") -> DeviceError:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgekit import scratch
-from edgekit.errors import DeviceError, EdgekitError
+from edgekit.errors import DeviceError, EdgekitError, NotInstalled
 from edgekit.process import Limits
 from edgekit.targets.devices import addressed, environment
 from edgekit.targets.devices.book import DeviceBook
@@ -25,7 +25,6 @@ from edgekit.types import Status
 
 # Runtimes tried at once: more would wait for each other on a small board.
 AT_ONCE = 2
-MISSING = "EK-DEVICE-002"
 
 
 def known() -> tuple[DeviceName, ...]:
@@ -87,7 +86,7 @@ def examine(name: DeviceName, folder: Path) -> Entry:
         version = prove(device, name.runtime, folder)
     except EdgekitError as error:
         found = made.version if made else _installed(RUNNERS[name.runtime].distribution)
-        missing = error.code == MISSING
+        missing = isinstance(error, NotInstalled)
         status = Status.UNAVAILABLE if missing else Status.FAILED
         return Entry(name.text, name.runtime, status, found, reason(error), where)
     return Entry(name.text, name.runtime, Status.PASSED, version, "runs a model", where)

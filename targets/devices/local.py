@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgekit import scratch
-from edgekit.errors import RunnerError, StoreError
+from edgekit.errors import RunnerError, RuntimeCannotRun, StoreError
 from edgekit.process import Limits, end_group, resident
 from edgekit.targets.devices.agent import machine
 from edgekit.targets.devices.culprit import Range, hull, located
@@ -199,7 +199,7 @@ class Session:
         self._send({"model": model, "seconds": seconds, "runs": runs})
         reply = self._receive()
         if "error" in reply:
-            raise RunnerError("EK-RUNNER-002", str(reply["error"]["message"]))
+            raise RuntimeCannotRun("EK-RUNNER-002", str(reply["error"]["message"]))
         return list(reply["ns"])
 
     def close(self) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.converters.micro import vela
-from edgekit.errors import ConversionError, DeviceError, EdgekitError, RunnerError
+from edgekit.errors import (
+    ConversionError,
+    DeviceError,
+    EdgekitError,
+    RunnerError,
+    RunnerHung,
+    RunnerTooLarge,
+)
 from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.devices.local import LocalDevice
@@ -25,7 +32,7 @@ REASON = 300
 # What free sizes are taken as, besides the batch; as ``load_mode.py`` has it.
 FREE = 64
 # Beyond a limit nothing is known of the file.
-NOT_TOLD = frozenset({"EK-RUNNER-003", "EK-RUNNER-004"})
+NOT_TOLD = (RunnerHung, RunnerTooLarge)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
         except DeviceError as error:
             return Trial("unavailable", version, _line(error))
         except RunnerError as error:
-            outcome = "unavailable" if error.code in NOT_TOLD else "refused"
+            outcome = "unavailable" if isinstance(error, NOT_TOLD) else "refused"
             return Trial(outcome, version, _line(error))  # type: ignore[arg-type]
     problem = _clean(told["problem"])
     if told["ran"]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.errors import RunnerError
+from edgekit.errors import RunnerCrashed, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
@@ -16,7 +16,6 @@ from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import Candidate, Json
 
-CRASHED = "EK-RUNNER-001"
 # The runtime that candidates are judged on.
 JUDGE = "litert"
 # Facts of a device that its answers depend on, besides the runtime.
@@ -92,7 +91,7 @@ def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mappi
     try:
         return device.run(asked)
     except RunnerError as error:
-        if error.code != CRASHED or error.item is not None:
+        if not isinstance(error, RunnerCrashed) or error.item is not None:
             raise
         # With no item at fault, resizing the batch is the likeliest: once more without.
         return device.run({**asked, "batch": 1, "processes": 1})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import DeviceError, RunnerError, RuntimeCannotRun
 from edgekit.targets.devices.microcontroller.board import Arrays, Board, Opened, Runs
 from edgekit.targets.runners import python_runner
 from edgekit.types import Json
@@ -144,4 +144,4 @@ def check(request: Mapping[str, Json], arena: int) -> None:
 
 def _refused(request: Mapping[str, Json], why: str) -> RunnerError:
     models = ", ".join(str(entry["id"]) for entry in request["models"])
-    return RunnerError("EK-RUNNER-002", f"the microcontroller cannot run {models} so", why)
+    return RuntimeCannotRun("EK-RUNNER-002", f"the microcontroller cannot run {models} so", why)

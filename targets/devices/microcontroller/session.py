@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from edgekit.errors import RunnerError
+from edgekit.errors import RuntimeCannotRun
 from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
@@ -48,7 +48,9 @@ class BoardSession:
         """Nanoseconds of consecutive inferences of one item; the next block takes the next one."""
         job = self._jobs.get(model)
         if job is None:
-            raise RunnerError("EK-RUNNER-002", f"{model!r} is not open on {self._board.link.path}")
+            raise RuntimeCannotRun(
+                "EK-RUNNER-002", f"{model!r} is not open on {self._board.link.path}"
+            )
         board = self._board
         with using(board, self._request, self._limits):
             if board.begun != self._begun:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgekit.errors import ConnectionLost, RunnerError
+from edgekit.errors import ConnectionLost, RunnerCrashed, RunnerHung, RuntimeCannotRun
 from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
@@ -35,12 +35,12 @@ def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator
         except (Refused, ValueError) as error:
             why = error.why if isinstance(error, Refused) else str(error)
             hint = "\n".join(part for part in (why, board.link.said()) if part)
-            raise RunnerError("EK-RUNNER-002", f"{who} cannot run {models}", hint) from error
+            raise RuntimeCannotRun("EK-RUNNER-002", f"{who} cannot run {models}", hint) from error
         except OutOfTime as error:
             limit = f"than its limit of {seconds:g} s" if seconds else "than anyone waits"
             message = f"{who} took longer on {models} {limit}"
             hint = "raise it under [limits] in edgekit.toml; reset the board if it hangs"
-            raise RunnerError("EK-RUNNER-003", message, hint) from error
+            raise RunnerHung("EK-RUNNER-003", message, hint) from error
         except GONE as error:
             raise board.link.lost(_how(error)) from error
         finally:
@@ -70,7 +70,7 @@ class Restarts:
             where = "while it was opened" if item is None else f"at item {item}"
             message = f"{path}: the board began anew {TRIES} times on {self._model} {where}"
             hint = "its firmware crashes there: a stack or an arena that is too small\n"
-            raise RunnerError("EK-RUNNER-001", message, hint + self._board.link.said(), item)
+            raise RunnerCrashed("EK-RUNNER-001", message, hint + self._board.link.said(), item)
         if self.count > RESTARTS:
             hint = "look at its power supply, its cable, and a watchdog in its firmware"
             message = f"{path}: the board began anew {self.count} times; {_how(error)} at last"

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgekit.errors import DeviceError
+from edgekit.errors import DeviceError, NotInstalled
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, Workplace
@@ -54,7 +54,7 @@ def open_benchmark_model(connection: Connection, name: DeviceName, place: Workpl
         path = Path(given).expanduser()
         if not path.is_file():
             message = f"there is no benchmark_model {path}"
-            raise DeviceError("EK-DEVICE-002", message, f"{VARIABLE} names it")
+            raise NotInstalled("EK-DEVICE-002", message, f"{VARIABLE} names it")
         (tool,) = files.push([path], executable=True).values()
         version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     else:
@@ -71,7 +71,7 @@ def _found(connection: Connection) -> str:
             f"{connection.folder}, or on its PATH"
         )
         message = f"benchmark_model is unavailable on {connection.address}"
-        raise DeviceError("EK-DEVICE-002", message, hint)
+        raise NotInstalled("EK-DEVICE-002", message, hint)
     return said.out.decode().splitlines()[0]
 
 
@@ -150,7 +150,7 @@ class BenchmarkModel:
         if said.status in NOT_STARTED:
             message = f"benchmark_model does not start on {self.connection.address}"
             hint = f"{benchmark_output.complaint(text)}\nis it built for this machine?"
-            raise DeviceError("EK-DEVICE-002", message, hint)
+            raise NotInstalled("EK-DEVICE-002", message, hint)
         asked = {**request, "runtime": RUNTIME}
         if said.status == TIME_UP:
             raise too_slow(asked, self._limits)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgekit.errors import EdgekitError, RunnerError
+from edgekit.errors import EdgekitError, RunnerError, RuntimeCannotRun
 
 NUMBER = r"([0-9.]+(?:e[+-]?[0-9]+)?)"
 # A log's mark may stand before: "INFO: ", or logcat's "I tflite  : ".
@@ -118,4 +118,4 @@ def complaint(text: str) -> str:
 def refused(model: str, text: str) -> RunnerError:
     """The error of a tool that ended without figures."""
     message = f"benchmark_model cannot run {model}"
-    return RunnerError("EK-RUNNER-002", message, complaint(text))
+    return RuntimeCannotRun("EK-RUNNER-002", message, complaint(text))

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.errors import ConnectionLost, DeviceError, EdgekitError
+from edgekit.errors import ConnectionLost, DeviceError, EdgekitError, NoWheels
 from edgekit.process import Limits
 from edgekit.targets.devices.environment import order
 from edgekit.targets.devices.names import DeviceName
@@ -254,13 +254,13 @@ def _none(
         hint = "\n".join(_line(error) for error in reasons)
         return DeviceError("EK-DEVICE-050", f"no {wanted} works on {agent.address}", hint)
     (error,) = reasons
-    if error.code == "EK-DEVICE-051" and name.runtime in CHOICE:
+    if isinstance(error, NoWheels) and name.runtime in CHOICE:
         (other,) = (one for one in CHOICE if one != name.runtime)
         platform = platform_of(agent.call("interpreter.interpreter"))
         with tempfile.TemporaryDirectory(prefix="wheels-", dir=place.folder) as folder:
             if release := fitting(other, platform, Path(folder)):
                 works = f"{agent.address}#{other} can have {release}"
-                return DeviceError(error.code, error.message, f"{error.hint}\n{works}")
+                return NoWheels(error.code, error.message, f"{error.hint}\n{works}")
     return error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.errors import EdgekitError, RunnerError, StoreError
+from edgekit.errors import EdgekitError, RunnerError, RuntimeCannotRun, StoreError
 from edgekit.targets.devices.culprit import Range
 from edgekit.targets.devices.failures import models_of
 from edgekit.targets.devices.remote.native_model import Opened, Outputs
@@ -73,7 +73,7 @@ def phases(loaded: Loaded) -> dict[str, Json]:
 
 def refusal(request: Mapping[str, Json], why: str) -> RunnerError:
     """The error of what the native runner does not take."""
-    return RunnerError("EK-RUNNER-002", f"native cannot run {models_of(request)}", why)
+    return RuntimeCannotRun("EK-RUNNER-002", f"native cannot run {models_of(request)}", why)
 
 
 def full(request: Mapping[str, Json], error: OSError) -> EdgekitError:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgekit.errors import ConnectionLost, DeviceError, RunnerError
+from edgekit.errors import ConnectionLost, DeviceError, RunnerError, RuntimeCannotRun
 from edgekit.process import Limits
 from edgekit.targets.devices.failures import checked, crashed, too_large, too_slow
 from edgekit.targets.devices.remote.client import Agent, cancel
@@ -43,7 +43,7 @@ class RemoteSession:
         self._wire.send({"id": self._number, "line": line})
         answer = self._receive()
         if "error" in answer:
-            raise RunnerError("EK-RUNNER-002", str(answer["error"]["message"]))
+            raise RuntimeCannotRun("EK-RUNNER-002", str(answer["error"]["message"]))
         return list(answer["ns"])
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.errors import DeviceError
+from edgekit.errors import DeviceError, NoWheels
 from edgekit.targets.devices import installer
 from edgekit.targets.devices.environment import numpy_for
 from edgekit.targets.runners import RUNNERS
@@ -255,7 +255,7 @@ def _failed(
         hint = (
             f"{_error(lines)}\nit takes wheels tagged {platform.tags[0]} or older, {platform.abi}"
         )
-        return DeviceError("EK-DEVICE-051", f"{source} holds no {package} for {platform}", hint)
+        return NoWheels("EK-DEVICE-051", f"{source} holds no {package} for {platform}", hint)
     listed = installer.VERSIONS.search(said)
     if listed and f"requirement {package}" in _error(lines):
         others = "" if listed[1] == "none" else f"releases of it that fit: {listed[1]}"
@@ -266,7 +266,7 @@ def _failed(
             f"{package} {release} fits, but not what it requires: {_error(lines)}\n"
             f"install that there with the system's own packages (apt install python3-numpy)"
         )
-        return DeviceError("EK-DEVICE-051", f"{package} has no wheels for {platform}", hint)
+        return NoWheels("EK-DEVICE-051", f"{package} has no wheels for {platform}", hint)
     hint = f"{_error(lines)}\nor {by_hand}"
     return DeviceError("EK-DEVICE-052", f"{package} cannot be fetched for {platform}", hint)
 
@@ -287,7 +287,7 @@ def _misfit(package: str, platform: Platform, nearest: str = "", others: str = "
     else:
         absent = "" if others else f"no release of it has a wheel for {platform.machine}"
         reason = "\n".join(filter(None, (nearest or absent, others)))
-    return DeviceError("EK-DEVICE-051", f"{package} has no wheel for {platform}", reason)
+    return NoWheels("EK-DEVICE-051", f"{package} has no wheel for {platform}", reason)
 
 
 def _nearest(package: str, version: str, platform: Platform, folder: Path) -> str:

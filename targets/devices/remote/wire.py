@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.errors import ConnectionLost, DeviceError, NoPython
 from edgekit.process import end_group
 from edgekit.targets.devices.agent.channel import Channel, ChannelError, Frame, Header, Payload
 from edgekit.targets.devices.connection import Connection
@@ -269,4 +269,4 @@ def no_python(address: str, said: str) -> DeviceError:
         HOW[""] if not system else "install it there: apt-get install python3"
     )
     message = f"{address} has no Python {OLDEST} or newer ({machine}, {system or 'unknown'}{found})"
-    return DeviceError("EK-DEVICE-031", message, how)
+    return NoPython("EK-DEVICE-031", message, how)

@@ -209,6 +209,10 @@ def test_a_runtime_that_cannot_run_the_model_is_a_row(done: Path, tmp_path: Path
     assert bad.status is Status.INCOMPATIBLE
     assert "EK-DEVICE-014" in bad.problem
     assert found.verdict.exit_code == 5
+    # It is the same verdict where that device is the only one.
+    with pytest.raises(DeviceError, match="EK-DEVICE-014") as caught:
+        bench(tmp_path, done / "conv.tflite", devices=("local:tensorflow",))
+    assert caught.value.exit_code == 5
 
 
 def test_a_batch_is_timed_as_a_whole(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from edgekit.pipeline.measure.bench_summary import summarized
 from edgekit.pipeline.measure.calibrated import calibrated
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
-from edgekit.pipeline.measure.given import Given, answered, problem
+from edgekit.pipeline.measure.given import Given, answered, problem, status_of
 from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
@@ -269,7 +269,7 @@ def _entry(
 
 def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
     """The row of a device that is not there."""
-    status = Status.INCOMPATIBLE if error.code == "EK-DEVICE-014" else Status.UNAVAILABLE
+    status = status_of(error)
     listed = book.listed.get(device)
     where = listed.address if listed else ""
     return Benched("", source, device, status=status, problem=problem(error), address=where)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError, RunnerError
+from edgekit.errors import DataError, DeviceError, EdgekitError, ExitCode, ProjectError, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.pipeline.answers import answers
@@ -175,15 +175,19 @@ def problem(error: EdgekitError) -> str:
     return f"{error.code} {error.message}" + (f": {hint}" if hint else "")
 
 
+def status_of(error: EdgekitError) -> Status:
+    """What a device's or a runtime's error makes of the model's row."""
+    missing = error.exit_code is ExitCode.UNAVAILABLE
+    return Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
+
+
 def _absent(source: str, device: str, error: DeviceError) -> Measured:
-    status = Status.INCOMPATIBLE if error.code == "EK-DEVICE-014" else Status.UNAVAILABLE
+    status = status_of(error)
     return Measured(Path(source).name, source, device, status=status, problem=problem(error))
 
 
 def _failed(measured: Measured, error: EdgekitError) -> Measured:
-    missing = isinstance(error, DeviceError)
-    status = Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
-    return replace(measured, status=status, problem=problem(error))
+    return replace(measured, status=status_of(error), problem=problem(error))
 
 
 def _inputs(

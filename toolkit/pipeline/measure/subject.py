@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgekit.errors import DeviceError
+from edgekit.errors import ModelDoesNotSuit
 from edgekit.pipeline.float_file import tflite_model
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
@@ -60,12 +60,14 @@ def subject_of(run: Run, source: str, device: str | None) -> Subject:
         opened = _open(run, device or DEFAULT_DEVICE)
         if opened.runtime == "tensorflow":
             hint = "a .tflite file runs on local:litert, local:tflite-runtime, tflm …"
-            raise DeviceError("EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint)
+            raise ModelDoesNotSuit(
+                "EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint
+            )
         return Subject(path.name, source, tflite_model(run, path), opened)
     opened = _open(run, device or SAVED_MODEL_DEVICE)
     if opened.runtime != "tensorflow":
         hint = f"convert it first: edgekit convert {source}; then name the .tflite file"
-        raise DeviceError("EK-DEVICE-014", f"{opened.name} takes no {source}", hint)
+        raise ModelDoesNotSuit("EK-DEVICE-014", f"{opened.name} takes no {source}", hint)
     return Subject(Path(source).name, source, _exported(run, source), opened)
 
 
