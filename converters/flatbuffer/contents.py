@@ -156,11 +156,18 @@ class TFLiteFile:
 
     @property
     def signature_outputs(self) -> Mapping[str, Tensor]:
-        """The outputs by the name that the first signature gives them."""
-        if not self.signatures:
+        """The outputs by the name that the signature which runs by itself gives them."""
+        return self.outputs_of(None)
+
+    def outputs_of(self, key: str | None) -> Mapping[str, Tensor]:
+        """The outputs by their names in a signature; without ``key`` in ``serving_default``, else
+        in the first. Nothing where the file has none of that name."""
+        named = {one.key: one for one in self.signatures}
+        first = self.signatures[0].key if self.signatures else ""
+        found = named.get(key or ("serving_default" if "serving_default" in named else first))
+        if found is None:
             return {}
-        first = self.signatures[0]
-        return {n: self.graphs[first.graph].tensors[i] for n, i in first.outputs.items()}
+        return {n: self.graphs[found.graph].tensors[i] for n, i in found.outputs.items()}
 
     @property
     def operators(self) -> tuple[Operator, ...]:

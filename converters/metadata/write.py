@@ -24,11 +24,10 @@ from edgekit.converters.metadata.facts import (
     ModelFacts,
     TensorFacts,
 )
+from edgekit.converters.quantization.editing import AlignedBuffer
 from edgekit.errors import ConversionError
 
 MODEL_IDENTIFIER = b"TFL3"
-# The schema aligns constants so; Python's generated writer does not.
-BUFFER_ALIGNMENT = 16
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -110,36 +109,11 @@ def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
         kept.name, kept.buffer = ENTRY, len(tree.buffers)
         tree.buffers.append(schema.BufferT())
         tree.metadata = [*entries, kept]
-    contents = [None if b.data is None else np.asarray(b.data, np.uint8).tobytes()
-                for b in tree.buffers]  # fmt: skip
-    contents[kept.buffer] = metadata
-    tree.buffers = [_Buffer(content) for content in contents]
+    tree.buffers = [AlignedBuffer.of(buffer) for buffer in tree.buffers]
+    tree.buffers[kept.buffer] = AlignedBuffer(metadata)
     builder = flatbuffers.Builder(file.size + len(metadata))
     builder.Finish(tree.Pack(builder), MODEL_IDENTIFIER)
     return bytes(builder.Output())
-
-
-class _Buffer:
-    """A buffer of the model that packs itself as the schema wants it aligned."""
-
-    def __init__(self, content: bytes | None) -> None:
-        self._content = content
-
-    def Pack(self, builder: Any) -> int:
-        """Write it, and give its offset."""
-        from ai_edge_litert import schema_py_generated as schema
-
-        vector = None
-        if self._content is not None:
-            size = len(self._content)
-            builder.StartVector(1, size, BUFFER_ALIGNMENT)
-            builder.head = builder.Head() - size
-            builder.Bytes[builder.head : builder.head + size] = self._content
-            vector = builder.EndVector()
-        schema.BufferStart(builder)
-        if vector is not None:
-            schema.BufferAddData(builder, vector)
-        return int(schema.BufferEnd(builder))
 
 
 def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 IDENTIFIER = b"TFL3"
+BUFFER_ALIGNMENT = 16
 # Dtypes of constants that quantization reads or changes, by number in the schema's TensorType.
 DTYPES = {0: np.float32, 2: np.int32, 4: np.int64, 9: np.int8}
 # They move values between precisions, and compute nothing.
@@ -69,15 +70,47 @@ def steps(model: Any) -> Iterator[Step]:
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         kind = names.get(number, str(number))
         if kind == "CUSTOM":
-            kind = _text(code.customCode)
+            kind = text_of(code.customCode)
         yield Step(kind, tensor_name(graph.tensors[operator.outputs[0]]), operator)
 
 
 def tensor_name(tensor: Any) -> str:
-    return _text(tensor.name)
+    return text_of(tensor.name)
 
 
-def _text(value: bytes | str | None) -> str:
+class AlignedBuffer:
+    """A buffer of the model that packs itself as the schema wants it aligned.
+
+    Python's generated writer does not.
+    """
+
+    def __init__(self, content: bytes | None) -> None:
+        self._content = content
+
+    @classmethod
+    def of(cls, buffer: Any) -> AlignedBuffer:
+        """The same content as a ``BufferT`` has."""
+        data = buffer.data
+        return cls(None if data is None else np.asarray(data, np.uint8).tobytes())
+
+    def Pack(self, builder: Any) -> int:
+        """Write it, and give its offset."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        vector = None
+        if self._content is not None:
+            size = len(self._content)
+            builder.StartVector(1, size, BUFFER_ALIGNMENT)
+            builder.head = builder.Head() - size
+            builder.Bytes[builder.head : builder.head + size] = self._content
+            vector = builder.EndVector()
+        schema.BufferStart(builder)
+        if vector is not None:
+            schema.BufferAddData(builder, vector)
+        return int(schema.BufferEnd(builder))
+
+
+def text_of(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else (value or "")
 
 

@@ -31,7 +31,9 @@ BLOCKS = {"blocks": 20, "seconds": 0.1, "runs": 20}
 
 def request(mode: str, runtime: str, inputs: Dict[str, str]) -> Dict[str, Any]:
     model = {"id": MANIFEST["name"], "path": str(HERE / MANIFEST["model"]["file"])}
+    signature = MANIFEST["model"].get("signature")
     return {
+        **({"signature": signature} if signature else {}),
         "schema": 1,
         "mode": mode,
         "runtime": runtime,

@@ -39,7 +39,8 @@ class Golden:
 class Contents:
     """What goes into a bundle, whatever its layout.
 
-    ``compiled`` is the model as its NPU takes it; golden outputs are those of ``model``.
+    ``compiled`` is the model as its NPU takes it; golden outputs are those of ``model``, by
+    ``signature`` where it has several and one is named.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Contents:
     measurements: Mapping[str, Json]
     tools: Mapping[str, str]
     compiled: Path | None = None
+    signature: str | None = None
 
 
 def pack(target: Target, contents: Contents, path: Path) -> Bundle:
@@ -94,6 +96,7 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
             "precision": contents.precision,
             "inputs": _specs(contents.inputs),
             "outputs": _specs(contents.outputs),
+            **({"signature": contents.signature} if contents.signature else {}),
             **_compiled(target, contents),
         },
         "preprocess": contents.preprocess.facts,

@@ -28,6 +28,7 @@ class _File(_Table):
 
 class _Model(_Table):
     file: str
+    signature: str | None = None
 
 
 class _Output(_Table):

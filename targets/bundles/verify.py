@@ -146,6 +146,7 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
                 name: {"path": str(_inside(folder, g["file"])), "tolerance": g["tolerance"]}
                 for name, g in golden["outputs"].items()
             },
+            **_signature(manifest),
         }  # fmt: skip
     except ValueError as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
@@ -167,13 +168,20 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     return outcome
 
 
+def _signature(manifest: Mapping[str, Any]) -> Mapping[str, Json]:
+    """The field of a request that says which one of several signatures runs."""
+    named = manifest["model"].get("signature")
+    return {"signature": named} if named else {}
+
+
 def _check_tolerances(path: Path, request: Mapping[str, Any]) -> None:
     """Refuse a self-test that nothing could fail: a tolerance as large as the outputs, or no items.
 
     Of a quantized output a few steps are always allowed.
     """
     try:
-        steps = flatbuffer.read(Path(request["models"][0]["path"])).signature_outputs
+        file = flatbuffer.read(Path(request["models"][0]["path"]))
+        steps = file.outputs_of(request.get("signature"))
     except EdgekitError:
         steps = {}
     for name, golden in request["golden"].items():

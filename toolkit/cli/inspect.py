@@ -34,18 +34,30 @@ def layers_option(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
+def signature_option(function: Any) -> Any:
+    """``--signature NAME``."""
+    return click.option(
+        "--signature", metavar="NAME",
+        help="Of a file's several one alone, as it converts. Default: the whole file.",
+    )(function)  # fmt: skip
+
+
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("other", required=False, type=click.Path(path_type=Path))
 @layers_option
+@signature_option
 @common
 def command(
-    model: Path, other: Path | None, layers: int | None, as_json: bool, verbose: bool, quiet: bool
-) -> int:
+    model: Path, other: Path | None, layers: int | None, signature: str | None, as_json: bool,
+    verbose: bool, quiet: bool,
+) -> int:  # fmt: skip
     """Explain MODEL.tflite; with OTHER, say what changed from MODEL to OTHER.
 
     What is found never changes the exit code: 2 is for a file that cannot be read.
     """
+    if other is not None and signature is not None:
+        raise click.UsageError("--signature goes with one file, and two are compared whole")
     if other is not None:
         from edgekit.cli.diff import show
 
@@ -53,7 +65,7 @@ def command(
     from edgekit import inspection
     from edgekit.converters.inspection import to_json
 
-    found = inspection.inspect(model)
+    found = inspection.inspect(model, signature)
     targets = inspection.fits(found)
     if as_json:
         answer = {**to_json(found), "targets": inspection.fits_json(targets)}

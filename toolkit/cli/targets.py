@@ -8,6 +8,7 @@ import json
 import click
 
 from edgekit.cli.console import common
+from edgekit.cli.inspect import signature_option
 from edgekit.errors import ProjectError
 from edgekit.targets import catalog
 
@@ -16,17 +17,21 @@ from edgekit.targets import catalog
 @click.argument("action", type=click.Choice(["list", "show", "fit"]), default="list")
 @click.argument("target", required=False)
 @click.option("--no-run", is_flag=True, help="fit: judge by the tables alone, and run nothing.")
+@signature_option
 @common
 def command(
-    action: str, target: str | None, no_run: bool, as_json: bool, verbose: bool, quiet: bool
-) -> int:
+    action: str, target: str | None, no_run: bool, signature: str | None, as_json: bool,
+    verbose: bool, quiet: bool,
+) -> int:  # fmt: skip
     """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite.
 
     To fit, the file is loaded and run once on zeros by every runtime that is installed here, and
     compiled for the NPUs whose compiler is.
     """
     if action == "fit":
-        return _fit(target, no_run, as_json, quiet)
+        return _fit(target, no_run, signature, as_json, quiet)
+    if signature is not None:
+        raise click.UsageError(f"--signature goes with fit, and {action} looks at no file")
     if no_run:
         raise click.UsageError(f"--no-run goes with fit, and {action} runs nothing")
     if action == "show" and target is None:
@@ -66,18 +71,25 @@ def command(
     return 0
 
 
-def _fit(model: str | None, no_run: bool, as_json: bool, quiet: bool) -> int:
+def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, quiet: bool) -> int:
     """Say which targets a ``.tflite`` file fits."""
     if model is None:
         raise click.UsageError("fit needs a model: edgekit targets fit MODEL.tflite")
-    from edgekit import inspection
+    from edgekit import inspection, scratch
     from edgekit.cli.console import console
     from edgekit.cli.inspect import say
     from edgekit.report import inspected
 
-    found = inspection.inspect(model)
+    found = inspection.inspect(model, signature)
     targets = map(catalog.load, catalog.names())
-    trials = inspection.NOTHING if no_run else inspection.try_everywhere(found.path, targets)
+    trials = inspection.NOTHING
+    if not no_run:
+        with scratch.held(prefix="edgekit-fit-") as folder:
+            path = found.path
+            if signature is not None:
+                path = folder / path.name
+                path.write_bytes(inspection.of_signature(found.path, signature))
+            trials = inspection.try_everywhere(path, targets)
     rows = inspection.fits(found, trials)
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))

@@ -54,20 +54,24 @@ class Arena:
 
 def arena(
     device: LocalDevice | Device, path: Path, inputs: Mapping[str, Path],
-    index: Path | None = None, preprocess: Preprocess | None = None,
+    index: Path | None = None, preprocess: Preprocess | None = None, signature: str | None = None,
 ) -> Arena:  # fmt: skip
     """The smallest arena of a ``.tflite`` file, on the first of the items.
 
     ``inputs`` are raw ``.npy`` files by input name, items first; ``index`` a ``.npy`` of the items
-    to take. Raises :class:`DeviceError` where TFLM is not installed, and :class:`RunnerError` where
-    it does not run the file.
+    to take, ``signature`` which one of the file's several runs. Raises :class:`DeviceError` where
+    TFLM is not installed, and :class:`RunnerError` where it does not run the file.
     """
-    result = device.run(request(path, inputs, index, preprocess or Preprocess()))
+    result = device.run(request(path, inputs, index, preprocess or Preprocess(), signature))
     return read(result["models"]["model"], str(result["version"]))
 
 
 def request(
-    path: Path, inputs: Mapping[str, Path], index: Path | None, preprocess: Preprocess
+    path: Path,
+    inputs: Mapping[str, Path],
+    index: Path | None,
+    preprocess: Preprocess,
+    signature: str | None = None,
 ) -> Mapping[str, Json]:
     """What the runner is asked."""
     return {
@@ -76,6 +80,7 @@ def request(
         "inputs": {name: str(file) for name, file in inputs.items()},
         "preprocess": preprocess.arithmetic,
         **({"index": str(index)} if index else {}),
+        **({"signature": signature} if signature else {}),
     }  # fmt: skip
 
 

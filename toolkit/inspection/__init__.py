@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import Inspection, explain
+from edgekit.converters.signature import alone, chosen_signature
 from edgekit.inspection.fit import RuntimeFit, TargetFit, fits, fits_json
 from edgekit.inspection.trial import NOTHING, Trials, try_everywhere
 from edgekit.models import tflite
@@ -22,12 +23,29 @@ __all__ = [
     "fits",
     "fits_json",
     "inspect",
+    "of_signature",
     "try_everywhere",
 ]
 
 
-def inspect(path: str | Path) -> Inspection:
-    """Explain a ``.tflite`` file. Raises :class:`ModelError` where it is none, or damaged."""
+def inspect(path: str | Path, signature: str | None = None) -> Inspection:
+    """Explain a ``.tflite`` file; of several signatures one alone, as a file of it would be.
+
+    Raises :class:`ModelError` where it is none, or damaged, or has no such signature.
+    """
     path = Path(path)
+    whole, content = tflite.content(path), of_signature(path, signature)
+    return explain(path, flatbuffer.parse(content, str(path)), hashlib.sha256(whole).hexdigest())
+
+
+def of_signature(path: Path, signature: str | None) -> bytes:
+    """The bytes of a file, or those of the file that one of its signatures makes alone.
+
+    Raises :class:`ModelError`.
+    """
     content = tflite.content(path)
-    return explain(path, flatbuffer.parse(content, str(path)), hashlib.sha256(content).hexdigest())
+    if signature is None:
+        return content
+    file = flatbuffer.parse(content, str(path))
+    key = chosen_signature(path, file, signature)
+    return alone(content, key) if key is not None and len(file.signatures) > 1 else content

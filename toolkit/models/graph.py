@@ -64,7 +64,7 @@ def _read(path: Path) -> list[Any]:
 
 def _choose(path: Path, signature: str | None, found: Mapping[str, Any]) -> str:
     names = sorted(name for name in found if not name.startswith("__"))
-    wanted = signature or SERVING
+    wanted = signature or (names[0] if len(names) == 1 else SERVING)
     if wanted in names:
         return wanted
     hint = f"its signatures: {', '.join(names) or 'none'}"

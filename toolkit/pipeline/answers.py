@@ -106,4 +106,4 @@ def timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
     """A candidate that has a file, as a side to time or to ask."""
     assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
     stateful = flatbuffer.read(candidate.path).stateful
-    return Timed(candidate.id, candidate.path, runtime, stateful)
+    return Timed(candidate.id, candidate.path, runtime, stateful, signature=candidate.signature)

@@ -52,10 +52,13 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
         DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, data=items.digest,
         index=str(items.index_path.parent.name),
         preprocess=items.preprocess.arithmetic,
+        **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
 
     def make(_: Path) -> Mapping[str, Json]:
-        found = arena(run.device, path, items.inputs, items.index_path, items.preprocess)
+        found = arena(
+            run.device, path, items.inputs, items.index_path, items.preprocess, candidate.signature
+        )  # fmt: skip
         return asdict(found.smallest)
 
     try:

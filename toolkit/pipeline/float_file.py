@@ -10,11 +10,12 @@ from pathlib import Path
 from edgekit.converters import flatbuffer
 from edgekit.converters.custom_operators import custom_operators, lacking
 from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
+from edgekit.converters.signature import alone, chosen_signature
 from edgekit.errors import ModelError
 from edgekit.models.tflite import content
 from edgekit.pipeline.run import Run
 from edgekit.store import sha256
-from edgekit.types import Json, Model, SavedModel, TensorSpec
+from edgekit.types import Advice, Json, Model, SavedModel, TensorSpec
 
 FILE = "model.tflite"
 # The runtime that candidates are judged on.
@@ -30,15 +31,20 @@ ACTIVATIONS = {
 def float_reference(run: Run, model: Model) -> SavedModel:
     """The file itself, kept in the store: LiteRT runs it, and every candidate is judged by it.
 
-    Raises :class:`ModelError` where it is quantized already, has several signatures, needs
-    operators that no runtime here has, or takes items otherwise than one by one.
+    Of several signatures it is a file of the one that is meant. Raises :class:`ModelError` where
+    that is not clear, where it is quantized already, needs operators that no runtime here has, or
+    takes items otherwise than one by one.
     """
-    file = flatbuffer.read(model.path)
+    file, content = flatbuffer.read(model.path), model.path.read_bytes()
+    key = chosen_signature(model.path, file, model.signature)
+    if key is not None and (len(file.signatures) > 1 or file.signatures[0].graph):
+        _tell(run, file, key)
+        content = alone(content, key)
+        file = flatbuffer.parse(content, f"{model.path}, signature {key!r}")
     check(model.path, file)
-    chosen_signature(model.path, file, model.signature)
 
     def make(folder: Path) -> Mapping[str, Json]:
-        shutil.copyfile(model.path, folder / FILE)
+        (folder / FILE).write_bytes(content)
         return {}
 
     kept = run.keep(run.store.obtain("float", run.key(model=model.key), make))
@@ -55,6 +61,15 @@ def float_reference(run: Run, model: Model) -> SavedModel:
         stateful=file.stateful,
         last=last_operators(file),
     )
+
+
+def _tell(run: Run, file: TFLiteFile, key: str) -> None:
+    """Say which one of several signatures is converted."""
+    others = ", ".join(repr(one.key) for one in file.signatures if one.key != key)
+    if not others:
+        return
+    message = f"files are made of the signature {key!r} alone; the file also has {others}"
+    run.advise(Advice("EK-NOTE-047", "info", message, "--signature NAME takes another one"))
 
 
 def as_it_is(run: Run, model: Model) -> SavedModel:
@@ -86,10 +101,6 @@ def check(path: Path, file: TFLiteFile) -> None:
             " take this file as it is, for metadata, C source, an NPU or a bundle: --as-is"
         )
         raise ModelError("EK-MODEL-006", f"{path} is quantized already", hint)
-    keys = [signature.key for signature in file.signatures]
-    if len(keys) > 1:
-        hint = "convert the SavedModel that it was made from, with --signature NAME"
-        raise ModelError("EK-MODEL-011", f"{path} has several signatures: {', '.join(keys)}", hint)
     for spec in ends(file)[0]:
         if spec.dtype == "string" or spec.shape[:1] not in ((1,), (None,)):
             hint = "items are fed one by one, as numbers: the first dimension must be 1, or free"
@@ -131,27 +142,25 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
         path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
         outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
         last=last_operators(file, signature),
-        signature=run.project.model.signature if len(file.signatures) > 1 else None,
+        signature=signature if len(file.signatures) > 1 else None,
     )  # fmt: skip
 
 
-def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
-    """The signature to run, as runners choose it; None where a file has none.
+def main_file(run: Run, model: SavedModel) -> Path:
+    """The file of a ``.tflite`` model; of a signature that is named, a file of that alone.
 
-    Raises :class:`ModelError` where there is none of that name, or it is not clear which.
+    What looks inside a model sees the main graph only.
     """
-    keys = [signature.key for signature in file.signatures]
-    listed = ", ".join(repr(key) for key in sorted(keys)) or "none at all"
-    if wanted is not None and wanted not in keys:
-        hint = "leave out --signature" if len(keys) < 2 else f"name one of them: {listed}"
-        message = f"{path} has no signature {wanted!r}; it has {listed}"
-        raise ModelError("EK-MODEL-011", message, hint)
-    if wanted is None and len(keys) > 1 and "serving_default" not in keys:
-        hint = f"say which one runs: --signature {sorted(keys)[0]!r}"
-        raise ModelError("EK-MODEL-011", f"{path} has several signatures: {listed}", hint)
-    if wanted is not None or not keys:
-        return wanted
-    return "serving_default" if "serving_default" in keys else keys[0]
+    key = model.signature
+    if key is None:
+        return model.path
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        (folder / FILE).write_bytes(alone(model.path.read_bytes(), key))
+        return {}
+
+    kept = run.keep(run.store.obtain("signature", run.key(model=model.digest, signature=key), make))
+    return kept.path / FILE
 
 
 def ends(

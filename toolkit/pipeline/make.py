@@ -190,7 +190,8 @@ def _candidate(
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         status = Status.INCOMPATIBLE
         return reader.submit(Candidate, name, precision, problem=problem, problem_status=status)
-    return reader.submit(lambda: replace(read_back(path, precision, given), id=name))
+    key = model.signature
+    return reader.submit(lambda: replace(read_back(path, precision, given), id=name, signature=key))
 
 
 def read_back(path: Path, precision: str, given: bool = False) -> Candidate:

@@ -23,7 +23,7 @@ from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
 from edgekit.targets.runners import DISTRIBUTION, RUNNER_FILES
-from edgekit.types import Advice, Candidate, Json, RuntimeResult, Status
+from edgekit.types import Advice, Candidate, Json, RuntimeResult, Status, TensorSpec
 
 # How many items another runtime must answer as the judging one does.
 MATRIX_ITEMS = 200
@@ -59,6 +59,7 @@ def _try(
         runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
         index=str(items.index_path.parent.name), metric=metric_key(run, items),
         preprocess=items.preprocess.arithmetic,
+        **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
 
     here = run.versions[DISTRIBUTION[runtime]]
@@ -91,8 +92,7 @@ def execute(
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)
-    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
-    names = tuple(spec.name for spec in ends(flatbuffer.read(candidate.path))[1])
+    names = tuple(spec.name for spec in _outputs(candidate))
     kept = answers_of(run, candidate, items).path / "outputs"
     got = {name: value[:count] for name, value in open_outputs(folder / "outputs", names).items()}
     expected = {name: value[:count] for name, value in open_outputs(kept, names).items()}
@@ -102,6 +102,11 @@ def execute(
         runtime, result["version"], status, message, count,
         worst if np.isfinite(worst) else None,
     )  # fmt: skip
+
+
+def _outputs(candidate: Candidate) -> tuple[TensorSpec, ...]:
+    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
+    return ends(flatbuffer.read(candidate.path), signature=candidate.signature)[1]
 
 
 def _agree(

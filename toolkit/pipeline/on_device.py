@@ -88,6 +88,7 @@ def _tried(
         candidate=candidate.sha256, data=items.digest, index=str(items.index_path.parent.name),
         preprocess=items.preprocess.arithmetic,
         metric=metric_key(run, items),
+        **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, Json]:
@@ -106,7 +107,7 @@ def _timed(
     sides = [dataclasses.replace(timed(c, device.runtime), device=device) for c in candidates]
     launches = run.plan.timed_launches
     key = run.key(
-        device=dict(device.facts()), candidates=[[c.id, c.sha256] for c in candidates],
+        device=dict(device.facts()), candidates=[[c.id, c.sha256, c.signature] for c in candidates],
         data=items.digest, index=str(items.index_path.parent.name),
         preprocess=items.preprocess.arithmetic,
         protocol=timing.protocol(launches),

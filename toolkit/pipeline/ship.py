@@ -80,6 +80,7 @@ def bundle(
             measurements=_measurements(chosen, target, run.project.convert.judged_by_itself),
             compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
+            signature=chosen.signature,
         )
         inside = run.folder / "dist" / name
         packed = bundles.pack(catalog.load(target.id), contents, inside)
@@ -136,7 +137,8 @@ def _rounding(
 ) -> Mapping[str, float]:
     """By how much the outputs of other runtimes may differ."""
     seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
-    steps = flatbuffer.read(candidate.path).signature_outputs if candidate.path else {}
+    file = flatbuffer.read(candidate.path) if candidate.path else None
+    steps = file.outputs_of(candidate.signature) if file else {}
     found = {}
     for name, values in outputs.items():
         scale = steps[name].scale if name in steps else 0.0

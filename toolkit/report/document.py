@@ -224,6 +224,7 @@ def _read_candidate(document: Mapping[str, Any]) -> Candidate:
         status=Status(document["status"]), failed=tuple(document.get("failed", ())),
         evaluation=evaluation_from(document),
         recovery=_read_recovery(document["recovery"]), as_is=document.get("as_is", False),
+        signature=document.get("signature"),
     )  # fmt: skip
 
 

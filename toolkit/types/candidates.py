@@ -169,6 +169,7 @@ class Candidate:
     ``problem`` says why there is no usable file (the converter died, the file is not what its
     precision claims); then ``status`` is failed or incompatible. ``failed`` names the checks that
     are red. One that is ``as_is`` was made by nobody here: its precision is what its bytes hold.
+    ``signature`` is the one of the file's several that runs, where one is named.
     """
 
     id: str
@@ -188,3 +189,4 @@ class Candidate:
     evaluation: Evaluation = field(default_factory=Evaluation)
     recovery: Recovery | None = None
     as_is: bool = False
+    signature: str | None = None

@@ -373,7 +373,10 @@ end_to_end("default signature", "two")
 end_to_end("another signature", "two", signature="chances")
 end_to_end("unknown signature", "two", signature="chance")
 tf.saved_model.save(module, "other", signatures={"chances": module.chances})
-end_to_end("no default signature", "other")
+end_to_end("the only signature", "other")
+tf.saved_model.save(module, "neither", signatures={
+    "chances": module.chances, "logits": module.logits})
+end_to_end("no default signature", "neither")
 end_to_end("signature named", "other", ("float32", "int8"), signature="chances")
 tf.saved_model.save(module, "none")
 end_to_end("no signature", "none")
@@ -563,8 +566,8 @@ def test_outputs_keep_the_model_s_order_and_names(found: Found) -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        "default signature", "another signature", "signature named", "keras 3 export",
-        "keras 2 saved model", "first called on eight",
+        "default signature", "another signature", "signature named", "the only signature",
+        "keras 3 export", "keras 2 saved model", "first called on eight",
     ],
 )  # fmt: skip
 def test_saved_model_of_every_maker_converts(found: Found, label: str) -> None:

@@ -15,6 +15,7 @@ from edgekit.evaluation.mlperf_tiny import SECONDS, perform
 from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import Job, Protocol
 from edgekit.evaluation.sustained import sustain
+from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure import bench_inputs, bench_memory, bench_tool, selftest
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
@@ -35,6 +36,7 @@ from edgekit.types import (
     Json,
     Measured,
     Measurement,
+    Profile,
     Status,
 )
 
@@ -193,8 +195,10 @@ def _facts(entries: Sequence[Entry]) -> Mapping[str, Json]:
     return {}
 
 
-def about_source(project: Project, source: str) -> Project:
-    table = project.model.model_copy(update={"source": source})
+def about_source(project: Project, source: str, signature: str | None = None) -> Project:
+    """The project around a model; a bundle says itself which ``signature`` runs."""
+    own = {"signature": signature} if signature else {}
+    table = project.model.model_copy(update={"source": source, **own})
     return measured(project).model_copy(update={"model": table})
 
 
@@ -219,7 +223,8 @@ def _entries(
     feeds: dict[str, Feed] = {}
     for source, device in pairs:
         path = str(unpacked[source].model) if source in unpacked else source
-        about = run.about(Plan.of(about_source(run.project, path), run.plan.options))
+        own = unpacked[source].signature if source in unpacked else None
+        about = run.about(Plan.of(about_source(run.project, path, own), run.plan.options))
         try:
             subject = subject_of(about, path, device)
             facts = subject.device.facts()
@@ -363,7 +368,7 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
             row, memory=bench_memory.measure(entry.subject, entry.feed, job.request, held)
         )
         if asked.profile:
-            row = replace(row, profile=profile(entry.subject.device, job.request))
+            row = replace(row, profile=_profile(run, entry, job.request))
         if asked.sustain:
             row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
         if asked.mlperf_tiny:
@@ -376,6 +381,14 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     except (RunnerError, DeviceError) as error:
         row = replace(row, **_failed(error))
     return row
+
+
+def _profile(run: Run, entry: Entry, request: Mapping[str, Json]) -> Profile:
+    """The time of every operator; the profiler sees the first signature of a file only."""
+    assert entry.subject is not None  # noqa: S101  (it was timed)
+    path = main_file(run, entry.subject.model)
+    models = [{**one, "path": str(path)} for one in request["models"]]
+    return profile(entry.subject.device, {**request, "models": models})
 
 
 def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> Measurement:

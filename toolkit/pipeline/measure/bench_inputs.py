@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
+from edgekit.converters.signature import chosen_signature
 from edgekit.errors import BundleError, DataError
-from edgekit.pipeline.float_file import chosen_signature
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
@@ -70,6 +70,7 @@ class Unpacked:
     golden: Mapping[str, GoldenOutput]
     index: Path
     preprocess: Preprocess
+    signature: str | None = None
 
     @property
     def feed(self) -> Feed:
@@ -122,6 +123,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
         },
         index=kept.path / "index.npy",
         preprocess=Preprocess(**manifest["preprocess"]),
+        signature=manifest["model"].get("signature"),
     )
 
 

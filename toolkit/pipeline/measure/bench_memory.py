@@ -45,7 +45,8 @@ def measure(
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
         return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
     try:
-        found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess)
+        found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess,
+                      subject.model.signature)  # fmt: skip
     except (RunnerError, DeviceError) as error:
         absent = Measurement.unavailable(UNIT, problem(error))
         return BenchMemory(peak, planned, activations, absent)
@@ -58,7 +59,9 @@ def measure(
 def _planned(subject: Subject) -> Measurement:
     if not subject.model.is_tflite:
         return Measurement.unavailable(UNIT, "a SavedModel has no plan of its memory")
-    return inspection.plan(flatbuffer.read(subject.path), 0).peak
+    file, key = flatbuffer.read(subject.path), subject.model.signature
+    graph = next((one.graph for one in file.signatures if one.key == key), 0)
+    return inspection.plan(file, graph).peak
 
 
 def _activations(subject: Subject, request: Mapping[str, Json]) -> Measurement:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer, tflite
-from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import EdgekitError
 from edgekit.evaluation.layers import (
     LayerParity,
@@ -18,6 +17,7 @@ from edgekit.evaluation.layers import (
     same_network,
 )
 from edgekit.evaluation.parity import Steps, steps
+from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, pairs, problem
 from edgekit.pipeline.measure.subject import DEFAULT_DEVICE
@@ -152,7 +152,7 @@ def _path(run: Run, given: Given, items: Items, converting: bool) -> Path | None
     assert given.subject is not None  # noqa: S101  (it has answered)
     model = given.subject.model
     if model.is_tflite:
-        return model.path
+        return main_file(run, model)
     if not converting:
         return None
     return float_file(run, model, items).path / tflite.FILE
@@ -163,8 +163,6 @@ def _scales(given: Given) -> Mapping[str, float]:
     assert given.subject is not None  # noqa: S101  (it has answered)
     if not given.subject.model.is_tflite:
         return {}
-    file: TFLiteFile = flatbuffer.read(given.subject.model.path)
-    main = file.graphs[0]
-    if file.signatures:
-        return {name: main.tensors[i].scale for name, i in file.signatures[0].outputs.items()}
-    return {main.tensors[i].name: main.tensors[i].scale for i in main.outputs}
+    file = flatbuffer.read(given.subject.model.path)
+    named = file.outputs_of(given.subject.model.signature)
+    return {n: t.scale for n, t in (named or {t.name: t for t in file.outputs}).items()}

@@ -19,6 +19,7 @@ def selftest(subject: Subject, bundle: Unpacked) -> SelfTest:
             for name, golden in bundle.golden.items()
         },
         "reset_state": subject.model.stateful, **bundle.feed.request,
+        **({"signature": bundle.signature} if bundle.signature else {}),
     }  # fmt: skip
     result = subject.device.run(request)
     found = result["models"][subject.id]
