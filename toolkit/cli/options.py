@@ -147,6 +147,8 @@ def compression(function: Any) -> Any:
 
 
 # Keys of [evaluate] that options of the same name state.
+# A longer one is no file's name.
+LONGEST_NAME = 200
 EVALUATE = ("task", "metric", "postprocess", "group", "slices", "stream")
 # What options of other commands would add to the project.
 NOTHING: dict[str, Any] = {
@@ -244,8 +246,14 @@ def data_options() -> tuple[Any, ...]:
         click.option("--crop", type=click.Choice(["center"]),
                      help="Keep the aspect and take the centre, instead of stretching."),
         click.option("--annotations", metavar="FILE|FOLDER",
-                     help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files."),
+                     help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files; with"
+                          " --task text their texts: a folder of .txt files."),
         click.option("--task", metavar="NAME", cls=_Task),
+        click.option("--alphabet", metavar="TOKENS|FILE.txt",
+                     help="The tokens of texts in the order of the outputs: 'abc ', or a file of"
+                          " one a line."),
+        click.option("--blank", type=click.Choice(["first", "last"]),
+                     help="Where CTC's blank is among the outputs."),
         click.option("--color", type=click.Choice(["rgb", "bgr", "grayscale"]),
                      help="Colours of pictures. Default: the model's, as rgb."),
         click.option("--layout", type=click.Choice(["nhwc", "nchw"]),
@@ -343,6 +351,8 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     evaluate = {key: options.get(key) for key in EVALUATE}
     evaluate["stream"] = options.get("stream_by") or evaluate["stream"]
     given = {key: value for key, value in evaluate.items() if value}
+    if text := {key: options[key] for key in ("alphabet", "blank") if options.get(key)}:
+        given["text"] = {**((table.get("evaluate") or {}).get("text") or {}), **_alphabet(text)}
     if options.get("metric_output"):
         given["output"] = options["metric_output"]
     if given:
@@ -396,6 +406,14 @@ def _schemes(options: dict[str, Any]) -> dict[str, Any]:
     if options["distill"]:
         found["finetune"] = {"distill": True}
     return found
+
+
+def _alphabet(text: dict[str, Any]) -> dict[str, Any]:
+    """The table ``[evaluate.text]``; a file counts from where the user stands."""
+    given = text.get("alphabet")
+    if given and len(given) < LONGEST_NAME and Path(given).is_file():
+        return {**text, "alphabet": str(Path(given).resolve())}
+    return text
 
 
 def _class_names(text: str) -> str | list[str]:

@@ -46,8 +46,11 @@ class Dataset:
         """One array, memory-mapped, items first."""
         return np.load(self.arrays[name], mmap_mode="r")  # type: ignore[no-any-return]
 
-    def open_labels(self) -> npt.NDArray[Any]:
-        """The labels, in memory. Raises :class:`DataError` where there are none."""
+    def open_labels(self, texts: bool = False) -> npt.NDArray[Any]:
+        """The labels, in memory. Raises :class:`DataError` where there are none.
+
+        Strings are refused unless ``texts`` are what the caller can take.
+        """
         if self.labels is None:
             names = ", ".join(sorted(self.arrays))
             hint = (
@@ -55,7 +58,10 @@ class Dataset:
                 " one folder of pictures per class"
             )
             raise DataError("EK-DATA-005", f"{self.source} has no labels", hint)
-        return np.load(self.labels)  # type: ignore[no-any-return]
+        labels = np.load(self.labels)
+        if labels.dtype.kind == "U" and not texts:
+            raise object_error(self.source, LABELS, str(labels.dtype))
+        return labels  # type: ignore[no-any-return]
 
     def columns(self, names: Sequence[str]) -> Mapping[str, npt.NDArray[Any]]:
         """Arrays ``[N]`` by name, in memory: numbers or strings; ``y`` are the labels.
@@ -80,7 +86,7 @@ class Dataset:
     def _column(self, name: str) -> npt.NDArray[Any]:
         files = {**self.arrays, **(self.beside or {})}
         if name == LABELS and self.labels is not None:
-            labels = self.open_labels()
+            labels = self.open_labels(texts=True)
             return np.asarray(self.class_names)[labels] if self.class_names else labels
         if name not in files:
             held = ", ".join(sorted(files)) or "no other arrays"
@@ -164,8 +170,8 @@ def check_array(source: str, name: str, path: Path) -> int:
 
 
 def refuse_objects(source: str, name: str, dtype: np.dtype[Any]) -> None:
-    """Refuse all but numbers, and strings that may be a column. Raises :class:`DataError`."""
-    if dtype.kind not in ("iufb" if name == LABELS else "iufbU"):
+    """Refuse all but numbers and strings. Raises :class:`DataError`."""
+    if dtype.kind not in "iufbU":
         raise object_error(source, name, str(dtype))
 
 

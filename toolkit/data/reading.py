@@ -20,8 +20,9 @@ class Reading:
 
     ``inputs`` are the model's where it is known: pictures take their size from it, columns their
     names. ``columns`` are wanted beside the inputs, ``label`` names the labels where they are not
-    called ``y`` or ``label``, ``class_names`` are in the order of the model's outputs. ``source``
-    is what the user called the data, ``path`` where it is.
+    called ``y`` or ``label``, ``class_names`` are in the order of the model's outputs, ``texts``
+    says that labels are texts, digits too. ``source`` is what the user called the data, ``path``
+    where it is.
     """
 
     source: str
@@ -33,6 +34,7 @@ class Reading:
     columns: tuple[str, ...] = ()
     label: str | None = None
     class_names: tuple[str, ...] = ()
+    texts: bool = False
 
     @property
     def path(self) -> Path:

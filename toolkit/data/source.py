@@ -19,7 +19,7 @@ from edgekit.usercode import is_reference
 def open_source(
     source: str, root: Path, store: Store, worker: Any, preprocess: Preprocess, *,
     inputs: tuple[TensorSpec, ...] = (), columns: tuple[str, ...] = (), label: str | None = None,
-    class_names: tuple[str, ...] = (),
+    class_names: tuple[str, ...] = (), texts: bool = False,
 ) -> tuple[Dataset, bool]:  # fmt: skip
     """The items of a source, below ``root``, as ``.npy`` files; whether the store had them.
 
@@ -27,7 +27,7 @@ def open_source(
     spec are not applied: that is the runner's. Raises :class:`DataError`.
     """
     reading = Reading(
-        source, root, store, worker, preprocess, inputs, columns, label, class_names
+        source, root, store, worker, preprocess, inputs, columns, label, class_names, texts
     )  # fmt: skip
     if is_reference(source):
         found, cached = function.read(reading)

@@ -18,12 +18,13 @@ Hook = Callable[[Outputs], Array]
 CODE = "EK-PROJECT-042"
 BLOCK = 256
 HINT = "return numbers, one answer per item, items first"
+TEXTS = "return strings, one per item"
 
 
-def resolve(name: str, root: Path) -> Hook:
+def resolve(name: str, root: Path, texts: bool = False) -> Hook:
     """The function that ``name`` is; it gets a block of items, outputs by name, items first.
 
-    What it returns is checked: numbers, one answer ``[...]`` per item. Raises
+    What it returns is checked: numbers, or ``texts``, one answer ``[...]`` per item. Raises
     :class:`ProjectError` where there is no such function, it raises, or returns anything else.
     """
     function = usercode.resolve(name, root)
@@ -37,10 +38,11 @@ def resolve(name: str, root: Path) -> Hook:
         except ValueError as error:
             message = f"{name} returned no array ({usercode.place(function)}): {error}"
             raise ProjectError(CODE, message, HINT) from error
-        if answer.dtype.kind not in "iubf" or answer.ndim == 0 or len(answer) != n:
+        kinds = "U" if texts else "iubf"
+        if answer.dtype.kind not in kinds or answer.ndim == 0 or len(answer) != n:
             what = f"{answer.dtype} {list(answer.shape)} for {n} items"
             message = f"{name} returned {what} ({usercode.place(function)})"
-            raise ProjectError(CODE, message, HINT)
+            raise ProjectError(CODE, message, TEXTS if texts else HINT)
         return answer
 
     return call

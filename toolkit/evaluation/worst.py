@@ -13,8 +13,10 @@ from edgekit.evaluation.metrics.classes import ClassScores
 from edgekit.evaluation.metrics.classification import TopK, confidences
 from edgekit.evaluation.metrics.measurement import read
 from edgekit.evaluation.metrics.metric import Array, Floats, Index, Metric
+from edgekit.evaluation.metrics.texts import Edits
+from edgekit.evaluation.texts import shown
 
-Number = int | float | None
+Number = int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class WorstItem:
     """An item by its number among those judged, and by what it is ranked.
 
     ``score`` is the confidence of a wrong class, or the item's own part of the metric. ``label``
-    and ``answer`` are class numbers or single numbers; nothing where an item has several.
+    and ``answer`` are class numbers, single numbers or texts; nothing where an item has several.
     """
 
     item: int
@@ -36,6 +38,7 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
 
     For classes: wrong answers, the most confident first; for ``log_loss`` the largest losses. For
     errors: the largest. For several labels and pixels: the largest share that is wrong. For
+    texts: the most edits for their length. For
     ``anomaly_auc``: by the share of the other kind on the wrong side of it. Nothing for a function
     without scores per item. Raises as ``measure`` does.
     """
@@ -44,6 +47,8 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
     if badness is None:
         return ()
     answers = scores.answered() if isinstance(scores, ClassScores) else scores
+    if isinstance(scores, Edits):
+        answers = scores.answers
     truths = labels if metric.takes_labels else None
     if metric.reads in ("labels", "masks", "vectors"):
         answers = truths = None
@@ -67,6 +72,9 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
         return _where_wrong(scores.accuracy)
     if metric.reads == "vectors" and metric.per_item:
         return _where_wrong(metric.per_item(labels, scores))
+    if isinstance(scores, Edits):
+        rate = scores.edits / np.maximum(scores.sizes, 1)
+        return np.where(scores.edits > 0, rate, -np.inf)
     if metric.name == "anomaly_auc":
         return _misplaced(labels, scores)
     if metric.reads == "numbers" and metric.per_item is None:
@@ -109,6 +117,8 @@ def _single(values: Array | None, at: int) -> Number:
     if values is None:
         return None
     one = np.asarray(values[at])
+    if one.dtype.kind == "U":
+        return shown(str(one))
     if one.size != 1 or one.dtype.kind not in "iubf":
         return None
     return float(one.reshape(())) if one.dtype.kind == "f" else int(one.reshape(()))

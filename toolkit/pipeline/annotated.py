@@ -1,25 +1,28 @@
-"""Pictures with the boxes that annotations give them, as labels."""
+"""Pictures with the boxes, or texts, that annotations give them, as labels."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit import data
 from edgekit.data.annotations import read
 from edgekit.errors import DataError
+from edgekit.evaluation.texts import transcripts
+from edgekit.pipeline import texts
 
 if TYPE_CHECKING:
     from edgekit.pipeline.run import Run
 
 
 def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
-    """The dataset with the boxes of its pictures as labels, where the project names any.
+    """The dataset with the boxes or texts of its pictures as labels, where the project names any.
 
     Raises :class:`DataError` where they cannot be matched to the items.
     """
@@ -33,10 +36,7 @@ def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
     if table.preprocess.crop is not None:
         hint = "leave out --crop: pictures are stretched, and boxes with them"
         raise DataError("EK-DATA-066", "a crop moves the boxes of the annotations", hint)
-    path = run.project.root / table.annotations
-    rows = read(
-        path, [str(name) for name in names], data.read_labels(table.labels, run.project.root)
-    )
+    rows = _rows(run, run.project.root / table.annotations, [str(name) for name in names])
 
     def make(folder: Path) -> Mapping[str, Any]:
         np.save(folder / "y.npy", rows)
@@ -45,3 +45,10 @@ def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
     digest = hashlib.sha256(dataset.digest.encode() + rows.tobytes()).hexdigest()
     kept = run.keep(run.store.obtain("annotations", {"boxes": digest}, make))
     return replace(dataset, labels=kept.path / "y.npy", digest=digest)
+
+
+def _rows(run: Run, path: Path, names: Sequence[str]) -> npt.NDArray[Any]:
+    """The text of each picture where the project says that labels are texts, else its boxes."""
+    if texts.asked(run):
+        return transcripts(path, names)
+    return read(path, names, data.read_labels(run.project.data.labels, run.project.root))

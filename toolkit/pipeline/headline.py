@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgekit import data
 from edgekit.errors import DataError, ProjectError
-from edgekit.evaluation import metrics
+from edgekit.evaluation import metrics, texts
 from edgekit.project import OutputTable
 from edgekit.types import Advice, SavedModel, TensorSpec
 
@@ -24,12 +24,16 @@ CODE = "EK-PROJECT-010"
 
 @dataclass(frozen=True)
 class Judged:
-    """An output that is judged beside the headline's: its metric, its labels, its function."""
+    """An output that is judged beside the headline's: its metric, its labels, its function.
+
+    ``reader`` makes texts of it.
+    """
 
     output: str
     metric: metrics.Metric
     labels: Array | None
     postprocess: str | None = None
+    reader: texts.Reader | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +78,7 @@ def chosen(run: Run, dataset: data.Dataset, reference: SavedModel, labelled: boo
     output, why = _headline(dataset, reference, table.output, tuple(table.outputs), found)
     labels = found.pop(output, None)
     if labels is None and (dataset.labels is not None or _needs(run, output, labelled)):
-        labels = dataset.open_labels()
+        labels = dataset.open_labels(texts=True)
     others: dict[str, Array | None] = {}
     for name in names:
         if name == output:
@@ -124,7 +128,7 @@ def _named(
     for name in names:
         stated = tables[name].labels if name in tables else None
         if stated == data.LABELS:
-            found[name] = dataset.open_labels()
+            found[name] = dataset.open_labels(texts=True)
         elif (stated or name) in beside:
             found[name] = np.load(beside[stated or name])
         elif stated is not None:

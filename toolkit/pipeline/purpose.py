@@ -9,6 +9,7 @@ import numpy.typing as npt
 from edgekit import data
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
+from edgekit.evaluation.texts import Reader
 from edgekit.types import SavedModel
 
 if TYPE_CHECKING:
@@ -47,17 +48,25 @@ def task_of(
         return tasks.of_metric(_found(run, metric), look)
     if labels is None:
         return None
+    if table.text.alphabet is not None and first:
+        return tasks.Detected(tasks.TASKS["text"], "[evaluate.text] names its alphabet")
     return tasks.detect(look) if look is not None else tasks.of_labels(labels)
 
 
 def metric_of(
-    run: Run, output: str, task: tasks.Detected | None, first: bool = False
-) -> metrics.Metric:
-    """The metric that is named for an output, or its task's own; any where nothing is judged."""
+    run: Run, output: str, task: tasks.Detected | None, first: bool = False,
+    reader: Reader | None = None,
+) -> metrics.Metric:  # fmt: skip
+    """The metric that is named for an output, or its task's own; any where nothing is judged.
+
+    Texts without an alphabet have no words: what counts is tokens.
+    """
     table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
     named = (own.metric if own else None) or (table.metric if first else None)
     if named is not None:
         return _found(run, named)
+    if reader is not None and not reader.spoken:
+        return metrics.METRICS["cer"]
     return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
 
 

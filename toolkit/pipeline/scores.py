@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -59,12 +59,16 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
     """
     hook = items.postprocess
     if hook is not None:
-        answers = postprocess.applied(postprocess.resolve(hook, run.project.root), outputs)
+        function = postprocess.resolve(hook, run.project.root, items.metric.reads == "texts")
+        answers = postprocess.applied(function, outputs)
     elif items.metric.reads == "boxes":
         answers = _boxes(run, items, outputs)
     else:
         answers = np.asarray(outputs[output or items.output or next(iter(outputs))])
-        if items.task is not None and items.task.task.answers is not None:
+        if items.reader is not None:
+            refuse_non_finite(answers, "the model's")
+            answers = items.reader.outputs(answers)
+        elif items.task is not None and items.task.task.answers is not None:
             answers = items.task.task.answers(answers)
     count = len(answers)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
@@ -119,5 +123,7 @@ def metric_key(run: Run, items: Items) -> Json:
     files = {one: dict(fingerprint(one, run.project.root)) for one in code}
     tasks = [view.task.task.name if view.task is not None else None for _, view in items.views()]
     anchors = sha256(run.project.root / table.boxes.anchors) if table.boxes.anchors else ""
-    told = [table.boxes.model_dump(mode="json"), anchors]
+    # Of an alphabet the tokens, not the name of its file.
+    readers = [asdict(view.reader) if view.reader else None for _, view in items.views()]
+    told = [table.boxes.model_dump(mode="json"), anchors, readers]
     return [names, tasks, judged, table.group, files, told]

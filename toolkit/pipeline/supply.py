@@ -18,7 +18,8 @@ from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
-from edgekit.pipeline import headline
+from edgekit.evaluation.texts import Reader
+from edgekit.pipeline import headline, texts
 from edgekit.pipeline.annotated import annotated
 from edgekit.pipeline.purpose import check_classes, look_of, metric_of, postprocess_of, task_of
 from edgekit.project import RepresentativeTable
@@ -42,8 +43,9 @@ class Items:
     is what the items are called, where they are files, and ``task`` what the model is for, except
     where a function of the user's judges it. ``output`` is the one that the metric is taken on,
     empty where nothing says which, ``postprocess`` the user's function for it, and ``others`` what
-    else is judged. ``representative`` are preprocessed ``.npy`` files by input name, of the items
-    ``representative_index`` of ``representative_source``.
+    else is judged. ``reader`` makes texts of the output, where labels are texts. ``representative``
+    are preprocessed ``.npy`` files by input name, of the items ``representative_index`` of
+    ``representative_source``.
     """
 
     inputs: Mapping[str, Path]
@@ -69,6 +71,7 @@ class Items:
     postprocess: str | None = None
     others: tuple[headline.Judged, ...] = ()
     streams: tuple[int, ...] = ()
+    reader: Reader | None = None
 
     @property
     def judged(self) -> list[Json]:
@@ -96,7 +99,7 @@ class Items:
             groups = self.groups if one.metric.grouped else None
             yield one.name, replace(
                 self, output=one.output, metric=one.metric, labels=one.labels, groups=groups,
-                postprocess=one.postprocess, others=(), task=None,
+                postprocess=one.postprocess, others=(), task=None, reader=one.reader,
             )  # fmt: skip
 
 
@@ -118,7 +121,7 @@ def supply(
         beside: Mapping[str, npt.NDArray[Any]] = {}
         if judged and plan.options.evaluate:
             picked = headline.chosen(run, judged, reference, labelled)
-            labels = picked.labels
+            labels = texts.spelled(run, judged, picked.labels, reference, picked.output)
             beside = judged.columns(project.evaluate.slices)
             if project.evaluate.group is not None:
                 groups = judged.columns([project.evaluate.group])[project.evaluate.group]
@@ -126,6 +129,10 @@ def supply(
         task = task_of(run, picked.output, labels, look, True)
         if judged and task is not None and look is not None:
             check_classes(run, judged, task.task, look)
+        name = judged.source if judged else ""
+        reader = texts.reader_of(run, reference, picked.output, labels, task, name)
+        if reader is not None and labels is not None:
+            labels = reader.labels(labels)
         index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
         streams: tuple[int, ...] = ()
         if judged and plan.options.evaluate and project.evaluate.stream:
@@ -137,14 +144,8 @@ def supply(
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
         preprocess = _as_decoded(preprocess, judged, reference.inputs)
-    metric = metric_of(run, picked.output, task, True)
-    others = tuple(
-        headline.Judged(
-            name, metric_of(run, name, task_of(run, name, own, look_of(run, reference, name, own))),
-            own[index] if own is not None else None, postprocess_of(run, name),
-        )
-        for name, own in picked.others.items()
-    )  # fmt: skip
+    metric = metric_of(run, picked.output, task, True, reader)
+    others = tuple(_other(run, reference, name, own, index) for name, own in picked.others.items())
     headline.advise(run, reference, picked, metric)
     return Items(
         inputs=inputs,
@@ -156,7 +157,7 @@ def supply(
         metric=metric,
         task=task,
         preprocess=preprocess,
-        class_names=_class_names(run) or (judged.class_names if judged else ()),
+        class_names=_names_of(run, judged, task),
         representative=files,
         representative_digest=digest,
         representative_count=len(chosen),
@@ -169,7 +170,31 @@ def supply(
         postprocess=postprocess_of(run, picked.output) or project.evaluate.postprocess,
         others=others,
         streams=streams,
+        reader=reader,
     )
+
+
+def _names_of(
+    run: Run, judged: data.Dataset | None, task: tasks.Detected | None
+) -> tuple[str, ...]:
+    """What classes are called; texts are none."""
+    if task is not None and task.task.name == texts.TASK:
+        return ()
+    return _class_names(run) or (judged.class_names if judged else ())
+
+
+def _other(
+    run: Run, reference: SavedModel, name: str, labels: npt.NDArray[Any] | None, index: Index
+) -> headline.Judged:
+    """An output that is judged beside the headline's."""
+    task = task_of(run, name, labels, look_of(run, reference, name, labels))
+    reader = texts.reader_of(run, reference, name, labels, task, name)
+    if reader is not None and labels is not None:
+        labels = reader.labels(labels)
+    return headline.Judged(
+        name, metric_of(run, name, task, reader=reader),
+        labels[index] if labels is not None else None, postprocess_of(run, name), reader,
+    )  # fmt: skip
 
 
 def _streamed(
@@ -231,7 +256,7 @@ def _open(
             *judged.slices, *([judged.group] if judged.group else []), *labels,
             *([judged.stream] if isinstance(judged.stream, str) else []),
         ),
-        label=table.label_column, class_names=_class_names(run),
+        label=table.label_column, class_names=_class_names(run), texts=texts.asked(run),
     )  # fmt: skip
     run.note(cached)
     for notice in found.notices:

@@ -69,7 +69,7 @@ def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
         return _unchecked("the items are streams: one item alone says nothing")
     if items.labels is None or not items.inputs:
         return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
-    if items.takes_all:
+    if items.takes_all or items.reader is not None:
         return _unchecked("the metric is not taken on an output as it is")
     if not output:
         return _unchecked(f"the model has {len(outputs)} outputs: name one, --metric-output")

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from edgekit.project.boxes import BoxesTable
 from edgekit.project.compress import switched
 from edgekit.project.table import Table
+from edgekit.project.text import TextTable
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
 from edgekit.types import Preprocess
 
@@ -136,6 +137,7 @@ class EvaluateTable(Table):
     stream: bool | str = False
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
     boxes: BoxesTable = BoxesTable()
+    text: TextTable = TextTable()
 
 
 class LimitsTable(Table):

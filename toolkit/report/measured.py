@@ -89,14 +89,16 @@ def _lines(done: Evaluated) -> Iterator[str]:
         )
         yield f"confused most: {listed}"
     if done.worst:
-        yield "worst items: " + "; ".join(_worst(one) for one in done.worst)
+        quoted = (done.settings.get("task") or {}).get("name") == "text"
+        yield "worst items: " + "; ".join(_worst(one, quoted) for one in done.worst)
 
 
-def _worst(one: Mapping[str, Json]) -> str:
+def _worst(one: Mapping[str, Json], quoted: bool) -> str:
     name = one["name"] or one["item"]
     if one["label"] is None or one["answer"] is None:
         return f"{name} ({one['score']:.3g})"
-    return f"{name} is {one['label']}, answered {one['answer']} ({one['score']:.3g})"
+    label, answer = (f"{v!r}" if quoted else str(v) for v in (one["label"], one["answer"]))
+    return f"{name} is {label}, answered {answer} ({one['score']:.3g})"
 
 
 def draw_worst(done: Evaluated, path: Path) -> None:

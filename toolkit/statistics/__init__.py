@@ -1,6 +1,12 @@
 """Interval estimates as pure functions: proportions, bootstrap, latency, series of times."""
 
-from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, items_to_settle_scaled
+from .bootstrap import (
+    bca_mean,
+    bootstrap_statistic,
+    constant_mean,
+    items_to_settle_scaled,
+    unseen_share,
+)
 from .interval import Interval
 from .latency import launch_ratio, paired_ratio, percentile_interval
 from .order import least_independent, median_of_independent
@@ -24,5 +30,6 @@ __all__ = [
     "paired_ratio",
     "percentile_interval",
     "tango",
+    "unseen_share",
     "wilson",
 ]

@@ -64,21 +64,32 @@ def bca_mean(
     return Interval(mean, float(low), float(high), level, n)
 
 
-def constant_mean(
-    value: float, n: int, *, low: float, high: float, level: float = 0.95
-) -> Interval:
-    """The interval of a mean of n equal scores that lie within low to high.
+def unseen_share(n: int, level: float = 0.95) -> float:
+    """What share of all items may differ from n that are alike: the upper bound, one-sided.
 
-    What share of other items may score otherwise, none of n having done so, is bounded by
-    ``1 - ((1 - level) / 2) ** (1 / n)``, and such an item moves the mean to an end at most.
-    Raises ValueError where n < 1 or the value lies outside the bounds.
+    Raises ValueError where n < 1.
     Source: Clopper & Pearson (1934), "The use of confidence or fiducial limits illustrated in the
     case of the binomial", Biometrika 26:404-413, for no successes.
     """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    two_sided_z(level)
+    return float(1 - ((1 - level) / 2) ** (1 / n))
+
+
+def constant_mean(
+    value: float, n: int, *, low: float, high: float, level: float = 0.95,
+    others: float | None = None,
+) -> Interval:  # fmt: skip
+    """The interval of a mean of n equal scores that lie within low to high.
+
+    What share of other items may score otherwise is bounded by :func:`unseen_share`, unless it is
+    given as ``others``, and such an item moves the mean to an end at most. Raises ValueError where
+    n < 1 or the value lies outside the bounds.
+    """
     if n < 1 or not low <= value <= high:
         raise ValueError(f"{value} of {n} items does not lie within {low} to {high}")
-    two_sided_z(level)
-    others = 1 - ((1 - level) / 2) ** (1 / n)
+    others = unseen_share(n, level) if others is None else others
     return Interval(
         value, value - others * (value - low), value + others * (high - value), level, n
     )

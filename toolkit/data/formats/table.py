@@ -69,6 +69,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "sha256": sha256(path), "label": label, "beside": list(beside),
         "inputs": [spec.name for spec in reading.inputs],
         "class_names": list(reading.class_names), "nameless": list(nameless.values()),
+        **({"texts": True} if reading.texts else {}),
     }  # fmt: skip
     return reading.kept(
         key, lambda folder: _convert(reading, header, label, beside, nameless, folder)
@@ -82,9 +83,11 @@ def _convert(
     path = reading.path
     columns = _survey(path, header, label, [*beside, *nameless])
     names: tuple[str, ...] = ()
+    if label is not None and reading.texts:
+        columns[label].text = True
     if label is not None and columns[label].text:
         found = {row[columns[label].place] for _, row in _rows(path, header)}
-        names = numbered(reading.source, found, reading.class_names)
+        names = numbered(reading.source, found, () if reading.texts else reading.class_names)
     numbers = {name: number for number, name in enumerate(names)}
     others = {label, *beside, *nameless}
     arrays = _arrays(reading, [name for name in header if name not in others])

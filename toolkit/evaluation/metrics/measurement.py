@@ -14,12 +14,15 @@ from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.statistics import Interval
 from edgekit.types import Measurement, PairedCounts
 
-from . import classes, detection, masks, reconstruction, regression, vectors
+from . import classes, detection, masks, reconstruction, regression, texts, vectors
 from . import labels as several
-from .metric import Array, Floats, Metric, Reads, Statistic, Undefined
+from .metric import Array, Floats, Index, Metric, Reads, Statistic, Undefined
 
 # A sum of a thousand float32 products is off by the square root of their number in roundings.
 ULPS = 32
+# Sums of averages are off by so much at most.
+ROUNDING = 1e-9
+ALIKE = "Clopper-Pearson, of items that differ"
 UNDEFINED = "it is not a number on these items"
 
 
@@ -36,6 +39,7 @@ READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[A
     "numbers": regression.read,
     "errors": reconstruction.read,
     "boxes": detection.read,
+    "texts": texts.read,
     "anything": _as_they_are,
 }
 
@@ -48,7 +52,8 @@ def read(metric: Metric, y_true: Array | None, *outputs: Array) -> tuple[Any, li
     """
     whose = ("the model's",) if len(outputs) == 1 else ("the reference's", "the candidate's")
     for one, name in zip(outputs, whose, strict=True):
-        refuse_non_finite(one, name)
+        if one.dtype.kind != "U":
+            refuse_non_finite(one, name)
     n = len(outputs[0])
     if not metric.takes_labels:
         y_true = np.zeros(n, np.int64)
@@ -92,7 +97,7 @@ def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
     """:func:`measure` of what :func:`read` gave, or of some items of it."""
     per_item = _per_item(metric, labels, scores)
     if per_item is None:
-        found = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), len(labels))
+        found = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), labels, (scores,))
         return _unbiased(found, metric.by_chance(labels, scores)) if metric.by_chance else found
     if _counted(metric, per_item):
         wilson = statistics.wilson(int(per_item.sum()), len(per_item))
@@ -119,7 +124,7 @@ def drop(
             of_left, of_right = (_statistic(metric, labels, one) for one in (left, right))
             return lambda items: metric.sign * (of_left(items) - of_right(items))
 
-        return _bootstrapped(metric, difference, len(labels), paired=True), None
+        return _bootstrapped(metric, difference, labels, (left, right)), None
     lost = metric.sign * (ours - theirs)
     if _counted(metric, ours, theirs):
         counts = PairedCounts(len(lost), int(np.sum(lost > 0)), int(np.sum(lost < 0)))
@@ -133,7 +138,7 @@ def _mean(metric: Metric, scores: Floats, tool: str, lowest: float) -> Measureme
     value, n = float(scores[0]), len(scores)
     if metric.bounded and np.ptp(scores) == 0 and lowest <= value <= 1:
         interval = statistics.constant_mean(value, n, low=lowest, high=1.0)
-        return _measurement(interval, metric, "Clopper-Pearson, of items that differ")
+        return _measurement(interval, metric, ALIKE)
     return _measurement(statistics.bca_mean(scores), metric, tool)
 
 
@@ -193,17 +198,45 @@ def _counted(metric: Metric, *scores: Floats) -> bool:
 
 
 def _bootstrapped(
-    metric: Metric, make: Callable[[], Statistic], n: int, paired: bool = False
+    metric: Metric, make: Callable[[], Statistic], labels: Any, scores: tuple[Any, ...]
 ) -> Measurement:
+    """The bootstrap's interval of a statistic of one model's scores, or of two models' drop."""
     try:
         statistic = make()
     except Undefined as reason:
         return Measurement.unavailable(metric.unit, str(reason))
+    n = len(labels)
     if not np.isfinite(statistic(np.arange(n))):
         return Measurement.unavailable(metric.unit, UNDEFINED)
-    interval = statistics.bootstrap_statistic(statistic, n)
-    tool = "bootstrap over items"
+    drawn: list[float] = []
+
+    def recorded(items: Index) -> float:
+        drawn.append(statistic(items))
+        return drawn[-1]
+
+    interval = statistics.bootstrap_statistic(recorded, n)
+    paired, tool = len(scores) == 2, "bootstrap over items"
+    ends = (0.0,) if paired else (0.0, 1.0)
+    if (
+        metric.unseen is not None
+        and _alike(drawn)
+        and (end := _end(interval.value, ends)) is not None
+    ):
+        kept = min(metric.unseen(labels, one) for one in scores)
+        lowest = -1.0 if paired else 0.0
+        interval = statistics.constant_mean(end, n, low=lowest, high=1.0, others=1 - kept)
+        return _measurement(interval, metric, ALIKE)
     return _measurement(interval, metric, f"paired {tool}" if paired else tool)
+
+
+def _alike(drawn: list[float]) -> bool:
+    """Whether no resample differs from another."""
+    finite = np.asarray(drawn)[np.isfinite(drawn)]
+    return bool(np.ptp(finite) < ROUNDING)
+
+
+def _end(value: float, ends: tuple[float, ...]) -> float | None:
+    return next((end for end in ends if abs(value - end) < ROUNDING), None)
 
 
 def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:

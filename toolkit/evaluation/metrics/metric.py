@@ -16,7 +16,8 @@ Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Statistic = Callable[[Index], float]
 Reads = Literal[
-    "classes", "labels", "masks", "vectors", "numbers", "errors", "boxes", "anything"
+    "classes", "labels", "masks", "vectors", "numbers", "errors", "boxes", "texts",
+    "anything",
 ]  # fmt: skip
 
 
@@ -27,17 +28,20 @@ class Metric:
     ``reads`` says as what labels and outputs come to ``per_item`` and ``statistic``: class numbers
     and :class:`ClassScores`, several labels per item and :class:`LabelScores`, pixels per picture
     and :class:`MaskCounts`, class numbers and vectors of length 1, numbers of one shape, labels 0
-    or 1 and one error per item, or as they are. Both get all items at once, so that what holds for
-    the whole is decided once:
+    or 1 and one error per item, texts and :class:`Edits`, or as they are. Both get all items at
+    once, so that what holds for the whole is decided once:
 
     - ``per_item`` gives one score per item, whose mean is the value; nothing where it cannot tell;
     - ``statistic`` gives a function from item numbers, which may repeat, to the metric of those
       items: NaN where it is not defined on them. It raises :class:`Undefined` where it is not
       defined on all.
 
-    A metric with scores per item needs no statistic. ``bounded`` says that the value lies in 0..1.
+    A metric with scores per item needs no statistic. ``bounded`` says that the value lies in 0..1,
+    or is a share that counts in points: insertions may bring an error rate beyond 1.
     ``by_chance`` is of a metric that resampling enlarges: the values it takes on such items where
     it is really 0.
+    ``unseen`` gives the share of a metric in 0..1 that is surely kept where all items
+    are alike, which resamples do not tell.
     ``prepare`` makes ``[n, ...]`` of a block's inputs and outputs, where the metric needs inputs;
     ``grouped`` says that the scores of a group of items may be averaged to one.
     """
@@ -53,6 +57,7 @@ class Metric:
     takes_labels: bool = True
     by_chance: Callable[[Any, Any], Floats] | None = None
     grouped: bool = False
+    unseen: Callable[[Any, Any], float] | None = None
 
     @property
     def sign(self) -> float:

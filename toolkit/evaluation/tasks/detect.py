@@ -49,6 +49,8 @@ def of_labels(labels: Array) -> Detected:
     """The task by the labels alone, where the output is not known before it is made."""
     if boxes.are(labels):
         return Detected(TASKS["detection"], boxes.REASON)
+    if labels.dtype.kind == "U":
+        return Detected(TASKS["text"], "labels are texts")
     if labels.dtype.kind in "iub":
         return Detected(TASKS["classification"], "labels are whole numbers")
     return Detected(TASKS["regression"], f"labels are of dtype {labels.dtype}")

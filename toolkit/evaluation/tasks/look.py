@@ -53,6 +53,8 @@ class Look:
     def whole(self) -> bool:
         """Whether every label is a whole number."""
         labels = self.per_item
+        if labels.dtype.kind == "U":
+            return False
         return labels.dtype.kind in "iub" or bool((np.rint(labels) == labels).all())
 
     @cached_property
@@ -73,7 +75,9 @@ class Look:
 
     def __str__(self) -> str:
         given = "none"
-        if self.labels is not None:
+        if self.labels is not None and self.labels.dtype.kind == "U":
+            given = "texts"
+        elif self.labels is not None:
             low, high = self.per_item.min(), self.per_item.max()
             given = (
                 f"{self.labels.dtype} {shown(self.labels.shape[1:])} from {low:.4g} to {high:.4g}"

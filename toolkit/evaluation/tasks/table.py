@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from . import boxes, classes, masks, numbers
+from . import boxes, classes, masks, numbers, texts
 from .look import Array
 from .task import Task
 
@@ -30,6 +30,15 @@ TASKS: Mapping[str, Task] = {
             worst="none",
             golden="outputs within rounding",
             fits=boxes.of_pictures,
+        ),
+        Task(
+            "text",
+            labels="strings, or rows of token numbers, padded",
+            outputs="a score per token and step for CTC, or token numbers",
+            metric="wer", beside=("cer",), reads=("texts",),
+            worst="utterances with the most edits for their length",
+            golden="outputs within rounding",
+            fits=texts.of_tokens,
         ),
         Task(
             "class-ids",

@@ -163,7 +163,7 @@ def items_shown(given: Given) -> int:
     return min(WORST, given.measured.items)
 
 
-def _called(value: int | float | None, items: Items) -> Json:
+def _called(value: int | float | str | None, items: Items) -> Json:
     """A class by its name, where classes have names."""
     known = isinstance(value, int) and 0 <= value < len(items.class_names)
     return items.class_names[int(value or 0)] if known else value

@@ -1,0 +1,80 @@
+"""Metrics of texts: the edits that make an answer of its label, counted by jiwer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import DataError, ProjectError
+from edgekit.evaluation.texts import is_private
+
+from .classes import CODE
+from .metric import Array, Index, Statistic, Undefined
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Of each utterance the edits, how many words or characters its label has, and both texts."""
+
+    edits: Index
+    sizes: Index
+    answers: Array
+
+    def __len__(self) -> int:
+        return len(self.edits)
+
+    def __getitem__(self, items: Index) -> Edits:
+        return Edits(self.edits[items], self.sizes[items], self.answers[items])
+
+
+def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
+    """The label of each item ``[n]``, and every model's edits: of words for ``wer``, else letters.
+
+    Raises :class:`DataError` where labels or answers are no texts, or have no words.
+    """
+    for one, whose in ((y_true, "labels"), *((one, "answers") for one in outputs)):
+        if one.dtype.kind != "U" or one.shape != (len(one),):
+            message = f"{name}: {whose} are {one.dtype} {list(one.shape)}, not one text per item"
+            raise DataError(CODE, message, "say that they are texts: --task text")
+    if name == "wer" and is_private(y_true):
+        hint = "name the tokens: --alphabet 'abc ' or FILE; or take cer, which counts tokens"
+        raise DataError(CODE, "wer: without an alphabet there are no words", hint)
+    return y_true, [_counted(name, y_true, one) for one in outputs]
+
+
+def _counted(name: str, labels: Array, answers: Array) -> Edits:
+    try:
+        import jiwer
+    except ImportError as error:
+        hint = "install it: pip install 'edgekit[text]'"
+        message = f"{name} needs jiwer, which is not installed"
+        raise ProjectError("EK-PROJECT-045", message, hint) from error
+    of = jiwer.process_words if name == "wer" else jiwer.process_characters
+    found: Any = of([str(one) for one in labels], [str(one) for one in answers])
+    edits = [sum(_length(chunk) for chunk in row) for row in found.alignments]
+    return Edits(np.array(edits, np.int64), np.array([len(one) for one in found.references]),
+                 np.asarray(answers))  # fmt: skip
+
+
+def _length(chunk: Any) -> int:
+    """How many edits a chunk of an alignment is."""
+    if chunk.type == "equal":
+        return 0
+    return int(
+        max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+    )
+
+
+def error_rate(labels: Array, edits: Edits) -> Statistic:
+    """``Σ edits / Σ words`` (or characters) over utterances, which are the items."""
+    del labels
+    if not edits.sizes.any():
+        raise Undefined("every label is empty, and errors are counted per word of the labels")
+
+    def value(items: Index) -> float:
+        total = edits.sizes[items].sum()
+        return float(edits.edits[items].sum() / total) if total else float("nan")
+
+    return value

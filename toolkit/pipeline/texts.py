@@ -1,0 +1,78 @@
+"""How a run's labels and outputs become texts, where the task is one of texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import data
+from edgekit.data.dataset import LABELS, object_error
+from edgekit.evaluation import metrics, tasks
+from edgekit.evaluation.texts import Reader, Spec, read_alphabet, reader
+from edgekit.types import Advice, SavedModel
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.run import Run
+
+Labels = npt.NDArray[Any]
+TASK = "text"
+
+
+def asked(run: Run, output: str = "") -> bool:
+    """Whether the project says that labels are texts: by task, metric or alphabet."""
+    table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
+    named = (own.task if own else None) or table.task
+    name = (own.metric if own else None) or table.metric
+    metric = metrics.find(name, run.project.root) if name and metrics.is_known(name) else None
+    if named is not None or metric is not None:
+        return named == TASK or (metric is not None and metric.reads == "texts")
+    return table.text.alphabet is not None
+
+
+def spelled(
+    run: Run, dataset: data.Dataset | None, labels: Labels | None, reference: SavedModel,
+    output: str,
+) -> Labels | None:  # fmt: skip
+    """Labels as strings where a table held them so, and the output is a sequence of tokens."""
+    if dataset is None or labels is None or not dataset.class_names or labels.ndim != 1:
+        return labels
+    if labels.dtype.kind not in "iu" or dataset.pictures is not None:
+        return labels
+    sizes = [size for size in _sizes(reference, output) if size != 1]
+    if not asked(run, output) and len(sizes) < 2:
+        return labels
+    return np.asarray(dataset.class_names)[labels]
+
+
+def reader_of(
+    run: Run, reference: SavedModel, output: str, labels: Labels | None,
+    task: tasks.Detected | None, source: str,
+) -> Reader | None:  # fmt: skip
+    """What makes texts of an output; nothing for other tasks, and where a function does.
+
+    Raises :class:`DataError` where labels are strings and the task is another.
+    """
+    if task is None or task.task.name != TASK:
+        if task is not None and labels is not None and labels.dtype.kind == "U":
+            raise object_error(source, LABELS, str(labels.dtype))
+        return None
+    table, own = run.project.evaluate.text, run.project.evaluate.outputs.get(output)
+    if (own.postprocess if own else None) or run.project.evaluate.postprocess:
+        return None
+    spec = Spec(
+        read_alphabet(table.alphabet, run.project.root), table.blank, table.merge, table.padding,
+        table.space,
+    )  # fmt: skip
+    last = reference.last.get(output, "")
+    found = reader(spec, _sizes(reference, output), last, labels)
+    if found.why:
+        run.advise(Advice("EK-NOTE-074", "info", f"CTC: {found.why}"))
+    return found
+
+
+def _sizes(reference: SavedModel, output: str) -> tuple[int | None, ...]:
+    outputs = {spec.name: spec for spec in reference.outputs}
+    spec = outputs.get(output, reference.outputs[0])
+    return tuple(spec.shape[1:])
