@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,15 @@ Kind = Literal["keras", "h5", "json"]
 HDF5 = b"\x89HDF\r\n\x1a\n"
 # Protocol 2 and later begin with this byte and their number.
 PICKLES = tuple(bytes([0x80, number]) for number in range(2, 6))
+
+# What xxd, and edgekit, write of a model for a microcontroller, and where it stands.
+C_SOURCE = re.compile(rb"\bunsigned\s+char\b|\buint8_t\b|\balignas\b|#include")
+C_SOURCE_HEAD = 4096
+FROM_C = (
+    "give the .tflite file that it was made from; of an array alone, this writes it:\n"
+    'python -c "import re,sys; sys.stdout.buffer.write(bytes(int(x,16) for x in'
+    " re.findall(r'\\b0x[0-9a-fA-F]{1,2}\\b', sys.stdin.read())))\" < model.cc > model.tflite"
+)
 
 
 def identify(
@@ -102,9 +112,10 @@ def _kind(path: Path) -> Kind | Literal["tflite"]:
     begin = head(path)
     if begin[4:8] == b"TFL3":
         return "tflite"
+    if is_c_source(path):
+        raise ModelError("EK-MODEL-025", f"{path} is C source, an array of bytes", FROM_C)
     if path.suffix == ".tflite":
-        hint = "it is truncated or damaged: a .tflite file has TFL3 at byte 4"
-        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
+        raise no_tflite(path, begin)
     if zipfile.is_zipfile(path):
         return "keras"
     if begin[:8] == HDF5:
@@ -119,6 +130,32 @@ def _kind(path: Path) -> Kind | Literal["tflite"]:
         raise ModelError("EK-MODEL-004", f"{path} is one file of a SavedModel", hint)
     hint = "it is truncated, damaged, or no Keras model at all: save it again"
     raise ModelError("EK-MODEL-003", f"{path} cannot be read as {path.suffix or 'a model'}", hint)
+
+
+def is_c_source(path: Path) -> bool:
+    """Whether a file is a model as C source, behind whatever comment it begins with."""
+    with path.open("rb") as file:
+        begin = file.read(C_SOURCE_HEAD)
+    is_text = b"\0" not in begin and begin.lstrip()[:1] != b"{"
+    return is_text and C_SOURCE.search(begin) is not None
+
+
+def no_tflite(path: Path, begin: bytes) -> ModelError:
+    """What a file is instead of the ``.tflite`` that its name or its place says, and what to do."""
+    kinds: dict[str, str] = {}
+    if begin[:8] == HDF5:
+        kinds = {"what": "an HDF5 file, as Keras writes .h5", "suffix": ".h5"}
+    elif zipfile.is_zipfile(path):
+        kinds = {"what": "a zip archive, as .keras files are", "suffix": ".keras"}
+    if not kinds:
+        hint = "it is truncated, damaged, or no model: a .tflite file has TFL3 at byte 4"
+        return ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
+    message = f"{path} is {kinds['what']}, not a .tflite file"
+    named = path.with_suffix(kinds["suffix"]) if path.suffix == ".tflite" else path
+    convert = f"edgekit convert {named} --precision float32"
+    if named == path:
+        return ModelError("EK-MODEL-025", message, f"convert it first: {convert}")
+    return ModelError("EK-MODEL-025", message, f"rename it to {named.name}, then: {convert}")
 
 
 def head(path: Path) -> bytes:

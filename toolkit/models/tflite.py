@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from pathlib import Path
 
 from edgekit.errors import ModelError
-from edgekit.models.source import HDF5, head
+from edgekit.models.source import FROM_C, head, is_c_source, no_tflite
 
-# What xxd, and edgekit, write of a model for a microcontroller.
-C_ARRAY = re.compile(rb"#include|\bunsigned\s+char\b|\buint8_t\b|\balignas\b")
 CONVERT = "convert it first: edgekit convert {path} --precision float32"
 
 
@@ -28,21 +24,12 @@ def content(path: Path) -> bytes:
         raise ModelError("EK-MODEL-025", f"{path} is a folder", "name a .tflite file in it")
     begin = head(path)
     if begin[4:8] != b"TFL3":
-        if begin[:8] == HDF5:
-            raise _other(path, "an HDF5 file, as Keras writes .h5")
-        if zipfile.is_zipfile(path):
-            raise _other(path, "a zip archive, as .keras files are")
         if path.name == "saved_model.pb":
             raise _other(path.parent, "a SavedModel folder")
-        array = C_ARRAY.search(begin) if b"\0" not in begin else None
-        if array is not None:
-            raise ModelError(
-                "EK-MODEL-025", f"{path} is C source, an array of bytes, not a .tflite file",
-                "give the .tflite file that it was made from; of an array alone, its bytes written"
-                " to a file are that",
-            )  # fmt: skip
-        hint = "it is truncated, damaged, or no model: a .tflite file has TFL3 at byte 4"
-        raise ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
+        if is_c_source(path):
+            message = f"{path} is C source, an array of bytes, not a .tflite file"
+            raise ModelError("EK-MODEL-025", message, FROM_C)
+        raise no_tflite(path, begin)
     try:
         return path.read_bytes()
     except OSError as error:
