@@ -2,7 +2,8 @@
 
 from edgekit.gate.checks import Limit, Rules
 from edgekit.gate.limits import check_limits
-from edgekit.gate.verdict import as_evidence, decide, decide_candidates, may_ship, own_device
+from edgekit.gate.shipping import may_ship, own_device
+from edgekit.gate.verdict import as_evidence, decide, decide_candidates
 
 __all__ = [
     "Limit", "Rules", "as_evidence", "check_limits", "decide", "decide_candidates",

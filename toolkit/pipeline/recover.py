@@ -12,7 +12,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.quantization import mixed, post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.gate import Rules, verdict
+from edgekit.gate import Rules, statuses
 from edgekit.gate.checks import Place, check_goals, largest_drop, show
 from edgekit.pipeline.judge import judge, metrics_of
 from edgekit.pipeline.make import read_back
@@ -140,7 +140,7 @@ class _Recovering:
             for budgets in self._budgets()
             for check in check_goals(candidate, self.base, budgets, self.rules, Place())
         ]
-        return verdict.worst(check.status for check in checks)
+        return statuses.worst(check.status for check in checks)
 
     def _judge(self, variant: Variant) -> Trial:
         count = len(self._search.trials) + 1

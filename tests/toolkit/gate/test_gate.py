@@ -339,7 +339,7 @@ def test_candidate_without_a_usable_file_decides_when_it_was_asked_for(
 
 
 def test_failure_outranks_incompatible_unavailable_and_inconclusive() -> None:
-    from edgekit.gate.verdict import worst
+    from edgekit.gate.statuses import worst
 
     order = [Status.FAILED, Status.INCOMPATIBLE, Status.UNAVAILABLE, Status.INCONCLUSIVE]
     for number, first in enumerate(order):

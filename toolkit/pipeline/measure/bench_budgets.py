@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
-from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.measure.emulated import no_budget
 from edgekit.statistics import Interval
 from edgekit.targets.devices import DeviceBudgets

@@ -14,7 +14,7 @@ from edgekit.evaluation.latency import LatencyComparison
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
 from edgekit.gate.limits import check_limits
-from edgekit.gate.verdict import EXIT_CODES, worst
+from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import estimates, no_budget
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings

@@ -14,8 +14,8 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats
 from edgekit.evaluation.slices import slices
 from edgekit.evaluation.worst import worst
-from edgekit.gate.verdict import EXIT_CODES
-from edgekit.gate.verdict import worst as worst_status
+from edgekit.gate.statuses import EXIT_CODES
+from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem

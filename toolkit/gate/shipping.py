@@ -1,0 +1,270 @@
+"""What one target ships of the candidates, and what stands against each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from edgekit.converters.precision_checks import CASTS
+from edgekit.converters.precisions import RECIPE, profile_of, refusal
+from edgekit.gate.checks import Place, Rules, check_all, check_compiled
+from edgekit.gate.machine import another_machine, described, judge_machine, own_device_key
+from edgekit.gate.statuses import counts, worst
+from edgekit.project import TargetTable
+from edgekit.targets import catalog
+from edgekit.targets.catalog import Target
+from edgekit.targets.runners import RUNNERS
+from edgekit.types import (
+    Candidate,
+    CheckResult,
+    Compiled,
+    Conversion,
+    Evaluation,
+    OnDevice,
+    RuntimeResult,
+    Status,
+    TargetResult,
+)
+
+RUNS_ON = "runs on"
+MACHINE = "machine"
+LOCAL = "local"
+# Where nothing passes, a target reports on the candidate that is nearest to passing.
+NEAREST = (
+    Status.PASSED, Status.NOT_EVALUATED, Status.INCONCLUSIVE, Status.UNAVAILABLE,
+    Status.INCOMPATIBLE, Status.FAILED,
+)  # fmt: skip
+
+
+def decide_target(
+    name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
+    rules: Rules, compiled: Sequence[Compiled], on_device: Sequence[OnDevice], tried: bool,
+) -> TargetResult:  # fmt: skip
+    everywhere = Place(name, _why_no_latency(name, table), _why_no_arena(name))
+    target = catalog.load(name)
+    wanted = [c for c in candidates if may_ship(name, table, c)]
+    own = own_device(name, table)
+    found = {one.candidate: one for one in on_device if one.device == own}
+    judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
+    for candidate in wanted:
+        there = found.get(candidate.id)
+        place = _on_its_device(everywhere, there, target, table) if there else everywhere
+        checks = tuple(_untried(candidate.id, name)) if not tried else ()
+        checks += tuple(_refusals(candidate, target.conversion, name))
+        checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
+        for one in compiled:
+            if one.candidate == candidate.id:
+                checks += (*one.checks, *check_compiled(one, table.budgets, rules, place))
+        if tried:
+            checks += tuple(_uncompiled(candidate, target, compiled))
+        checks += tuple(_runtime_checks(candidate, name))
+        checks += tuple(_device_checks(candidate, own, there, target, table))
+        status = worst(check.status for check in checks if counts(check))
+        if status is Status.PASSED and not candidate.evaluation.metrics:
+            status = Status.NOT_EVALUATED
+        judged.append((status, candidate.bytes, candidate, checks))
+    if not judged:
+        check = _no_candidate(name, table, tried)
+        return TargetResult(
+            name,
+            None,
+            "no candidate",
+            check.status,
+            (check,),
+            compiled=tuple(compiled),
+            on_device=tuple(on_device),
+        )
+    status, _, candidate, checks = min(judged, key=_nearness)
+    ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
+    fit = _fit(candidate, target, table, found.get(candidate.id)) if tried else "not tried"
+    return TargetResult(
+        name, ships, fit, status, checks, compiled=tuple(compiled), on_device=tuple(on_device)
+    )
+
+
+def may_ship(target: str, table: TargetTable, candidate: Candidate) -> bool:
+    """Whether a candidate is one of those that a target may ship, before it is judged."""
+    wanted = table.precision in (None, candidate.precision, _stands_for(candidate))
+    return wanted and _made_for(candidate, catalog.load(target).conversion)
+
+
+def own_device(target: str, table: TargetTable) -> str:
+    """The device that a target's latency is measured on, beside the host's own; empty for none.
+
+    A device of this host is the target's own only where this host is the target.
+    """
+    name = table.device or LOCAL
+    here = name == LOCAL or name.startswith(f"{LOCAL}:") or name in RUNNERS
+    return "" if name == LOCAL or (here and target != catalog.host()) else name
+
+
+def _untried(candidate: str, target: str) -> Iterable[CheckResult]:
+    message = (
+        f"unavailable, because the run was not about {target}: nothing was compiled, run or packed"
+        f" for it; `edgekit convert` with [targets.{target}] or --target {target} does that"
+    )
+    yield CheckResult("tried", candidate, target, Status.UNAVAILABLE, message)
+
+
+def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
+    what = f"of precision {table.precision} " if table.precision else ""
+    if not tried:
+        return replace(next(iter(_untried("", name))), name="candidate")
+    message = f"no candidate {what}was made for {name}: add it to [convert] precisions"
+    return CheckResult("candidate", "", name, Status.FAILED, message)
+
+
+def _uncompiled(
+    candidate: Candidate, target: Target, compiled: Sequence[Compiled]
+) -> Iterable[CheckResult]:
+    """What an NPU takes, only its compiler says: without its word nothing is known."""
+    known = any(one.candidate == candidate.id for one in compiled)
+    if target.npu is None or known or candidate.problem:
+        return
+    name = f"compiles for {target.npu.accelerator}"
+    message = "unavailable, because the run did not compile it"
+    yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
+
+
+def _on_its_device(place: Place, found: OnDevice, target: Target, table: TargetTable) -> Place:
+    reason = ""
+    if found.emulated:
+        reason = f"{found.device} is emulated ({found.emulated}): its times are no device's"
+    elif found.latency is None:
+        reason = found.message or "it was not timed"
+        if found.status is Status.UNAVAILABLE:
+            key = own_device_key(target, found.device)
+            reason = f"{reason}; the device is the one of {key}"
+    elif not table.any_device:
+        reason = another_machine(target, found.device, found.facts)
+    return replace(place, latency=found.latency, no_latency=reason)
+
+
+def _device_checks(
+    candidate: Candidate, device: str, found: OnDevice | None, target: Target, table: TargetTable
+) -> Iterable[CheckResult]:
+    """Whether the target's device runs the candidate, and whether that device is the target."""
+    if found is None:
+        if device and candidate.evaluation.metrics and not candidate.problem:
+            message = f"unavailable, because nothing was run on {device}"
+            name = f"{RUNS_ON} {device}"
+            yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
+        return
+    name = f"{RUNS_ON} {found.device} ({found.runtime} {found.version})".replace(" ( )", "")
+    message = found.message
+    if found.status is Status.UNAVAILABLE:
+        message = f"unavailable, because {message}"
+    yield CheckResult(name, found.candidate, target.id, found.status, message)
+    if found.status is not Status.UNAVAILABLE:
+        status, said = judge_machine(target, found, table.any_device)
+        yield CheckResult(MACHINE, found.candidate, target.id, status, said, described(target))
+
+
+def _stands_for(candidate: Candidate) -> str | None:
+    """The precision that a recovered candidate may be shipped for."""
+    return candidate.recovery.stands_for if candidate.recovery else None
+
+
+def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
+    """Whether a candidate is the one of its precision that the target's profile asks for.
+
+    One that is as it is is the only one there is: whether it runs there is tried.
+    """
+    if candidate.as_is or candidate.recovery is not None:
+        return True
+    made = candidate.id.partition("@")[2]
+    return made == profile_of(candidate.precision, conversion)
+
+
+def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
+    reason = refusal(candidate.precision, conversion)
+    floats = [one for one in candidate.float_operators if one.split()[0] not in CASTS]
+    # Of a file that was given the precision says less than its operators.
+    if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
+        yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)
+
+
+def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:
+    """Passing first, then the fewest checks that do not pass, then the smallest file."""
+    status, size, _, checks = judged
+    short = sum(check.status is not Status.PASSED for check in checks if counts(check))
+    return NEAREST.index(status), short, size
+
+
+def _is_only_untried(checks: tuple[CheckResult, ...]) -> bool:
+    """Whether all that stands against a candidate is that no runtime of the target is here."""
+    against = [c for c in checks if counts(c) and c.status is not Status.PASSED]
+    return bool(against) and all(
+        (c.name.startswith(RUNS_ON) or c.name == MACHINE) and c.status is Status.UNAVAILABLE
+        for c in against
+    )
+
+
+def _runtime_results(candidate: Candidate, target: Target) -> list[RuntimeResult]:
+    """How the candidate fared on each runtime that the target names, in the run's order."""
+    versions = {runtime.name: runtime.version for runtime in target.runtimes}
+    known = [r for r in candidate.evaluation.runtimes if r.runtime in versions]
+    if not candidate.evaluation.metrics:
+        return known
+    seen = {result.runtime for result in known}
+    return [
+        *known,
+        *(
+            RuntimeResult(name, version, Status.UNAVAILABLE, "the run did not try it")
+            for name, version in versions.items()
+            if name not in seen
+        ),
+    ]
+
+
+def _runtime_checks(candidate: Candidate, name: str) -> Iterable[CheckResult]:
+    """One check a runtime; one that is not here counts where no other of the target is either."""
+    if candidate.problem:
+        return
+    tried = _runtime_results(candidate, catalog.load(name))
+    nothing = all(result.status is Status.UNAVAILABLE for result in tried)
+    for result in tried:
+        stated = nothing or result.status is not Status.UNAVAILABLE
+        title = f"{RUNS_ON} {result.runtime} {result.version}".rstrip()
+        message = result.message
+        if result.status is Status.UNAVAILABLE:
+            message = f"unavailable, because {message}"
+        yield CheckResult(title, candidate.id, name, result.status, message, stated=stated)
+
+
+def _fit(candidate: Candidate, target: Target, table: TargetTable, there: OnDevice | None) -> str:
+    tried = _runtime_results(candidate, target)
+    parts = []
+    for result in tried:
+        verb = {Status.PASSED: "runs on", Status.UNAVAILABLE: "not tried on"}
+        phrase = verb.get(result.status, "does not run on")
+        parts.append(f"{phrase} {result.runtime} {result.version}".rstrip())
+    if there is not None and there.status is Status.PASSED:
+        another = another_machine(target, there.device, there.facts)
+        taken = ", which any_device lets count" if table.any_device else ""
+        mark = f", another machine{taken}" if another else ""
+        parts.append(f"runs on {there.device} ({there.runtime} {there.version}){mark}")
+        return "; ".join(parts)
+    executed = any(result.status is not Status.UNAVAILABLE for result in tried)
+    if executed and target.id != catalog.host():
+        uncompiled = " uncompiled" if target.npu else ""
+        parts.append(f"tried{uncompiled} on this host, not on the device")
+    return "; ".join(parts) or "not executed"
+
+
+def _why_no_arena(name: str) -> str:
+    target = catalog.load(name)
+    if all(runtime.name != "tflm" for runtime in target.runtimes):
+        return f"{name} has no TFLM, which alone has an arena"
+    if target.npu is not None:
+        return f"what ships is compiled for {target.npu.accelerator}, and only that runs it"
+    return ""
+
+
+def _why_no_latency(name: str, table: TargetTable) -> str:
+    if device := own_device(name, table):
+        return f"nothing was measured on {device}"
+    if name != catalog.host():
+        key = own_device_key(catalog.load(name), "")
+        return f"this host is not {name}: name its own device, {key} of the project file"
+    return ""

@@ -1,0 +1,31 @@
+"""Which status decides among several, and the exit code of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from edgekit.errors import ExitCode
+from edgekit.types import CheckResult, Status
+
+EXIT_CODES: Mapping[Status, ExitCode] = {
+    Status.FAILED: ExitCode.FAILED,
+    Status.INCOMPATIBLE: ExitCode.INCOMPATIBLE,
+    Status.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Status.PASSED: ExitCode.PASSED,
+    Status.NOT_EVALUATED: ExitCode.PASSED,
+}
+RED = (Status.FAILED, Status.INCOMPATIBLE)
+# When several apply, the first of these is the outcome.
+PRECEDENCE = tuple(EXIT_CODES)
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The status that decides among several."""
+    found = set(statuses)
+    return next((s for s in PRECEDENCE if s in found), Status.PASSED)
+
+
+def counts(check: CheckResult) -> bool:
+    """Whether a check bears on the outcome: one nobody stated does not where it is unavailable."""
+    return check.stated or check.status is not Status.UNAVAILABLE
