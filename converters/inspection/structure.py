@@ -23,6 +23,16 @@ COMPILED = {
         "keep the .tflite that vela was given: it runs everywhere else",
     ),
 }
+# How state goes back to its start: in variable tensors, and in resource variables.
+RESET_TENSORS = (
+    "call reset_all_variables() before each sequence (TFLM: Reset()), or convert the layer with"
+    " unroll=True, which keeps no state"
+)
+RESET_HANDLES = (
+    "make a new interpreter for each sequence, for these are resource variables:"
+    " reset_all_variables() of LiteRT and tflite-runtime leaves them as they are, and TFLM's Reset()"
+    " sets them to zero, whatever they begin with"
+)
 
 
 def float_islands(facts: Facts) -> Iterator[Finding]:
@@ -194,17 +204,19 @@ def _is_flex(node: Node) -> bool:
 
 
 def stateful(facts: Facts) -> Iterator[Finding]:
-    places = [short(t.name) for graph in facts.file.graphs for t in graph.tensors if t.variable]
-    places += [short(name) for name in resources(facts.file)]
+    tensors = [short(t.name) for graph in facts.file.graphs for t in graph.tensors if t.variable]
+    handles = [short(name) for name in resources(facts.file)]
+    places = tensors + handles
     if places:
+        fixes = [RESET_TENSORS] if tensors else []
+        fixes += [RESET_HANDLES] if handles else []
         yield Finding(
             "EK-INSPECT-009", "warning",
             f"{counted(places, 'variable')} that stay from one inference to the next",
             tuple(places),
             "without a reset, the answer for an item depends on the items before it, on every"
             " runtime and without a word",
-            "call reset_all_variables() before each sequence (TFLM: Reset()), or convert the layer"
-            " with unroll=True, which keeps no state",
+            "; ".join(fixes),
         )  # fmt: skip
 
 

@@ -287,6 +287,8 @@ def test_resource_variable_is_counted_once_and_in_memory() -> None:
     told = explained(variables())
     (finding,) = [one for one in told.findings if one.code == "EK-INSPECT-009"]
     assert finding.places == ("state",)
+    assert finding.fix.startswith("make a new interpreter")
+    assert "call reset_all_variables" not in finding.fix
     memory = told.entries[0].memory
     # x, v and y of 12 bytes each at ADD, and the variable.
     assert (memory.state, memory.peak.value) == (12, 48)
