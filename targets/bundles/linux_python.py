@@ -34,7 +34,9 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     installs = ""
     for runtime in target.runtimes:
         requirements = f"requirements-{runtime.name}.txt"
-        lines = [f"{runtime.package}=={runtime.version}", *runtime.requires]
+        # Whoever has this file alone reads here why a Python finds no wheel.
+        lines = [f"# {runtime.note}"] if runtime.note else []
+        lines += [f"{runtime.package}=={runtime.version}", *runtime.requires]
         placed[requirements] = ("\n".join(lines) + "\n").encode()
         note = f"    # {runtime.note}" if runtime.note else ""
         installs += f"    pip install -r {requirements}{note}\n"
