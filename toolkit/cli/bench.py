@@ -201,6 +201,6 @@ def _show(done: Any, options: dict[str, Any]) -> None:
     for one in report.tables(done):
         out.print(one, markup=False)
     out.print()
-    said = [] if options["quiet"] else list(report.lines(done, options["verbose"]))
+    said = report.lines(done, options["verbose"], options["quiet"])
     for line, style in [*said, *verdict_lines(done.verdict)]:
         out.print(line, style=style or None, markup=False, soft_wrap=True)

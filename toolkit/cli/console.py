@@ -33,18 +33,36 @@ def project_option(function: F) -> F:
     """``--project FILE``."""
     return click.option(
         "--project", "project_file", type=click.Path(path_type=Path), default=None,
-        help="The project file; default ./edgekit.toml.",
+        cls=_Project,
     )(function)  # fmt: skip
+
+
+class _Project(click.Option):
+    """The project file, which a command that is given MODEL reads only where it is named."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        names = {parameter.name for parameter in context.command.params}
+        if "models" in names:
+            self.help = "The project file; none is read unless it is named."
+        else:
+            alone = ", unless MODEL is given" if "model" in names else ""
+            self.help = f"The project file. Default: ./edgekit.toml{alone}."
+        return super().get_help_record(context)
 
 
 def console(as_json: bool) -> Any:
     """A rich console: stdout, or stderr where JSON goes to stdout."""
     from rich.console import Console
 
+    class Whole(Console):
+        """A console that cuts no line: a table through a pipe may be wider than a screen."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            super().print(*objects, **{"crop": False, **options})
+
     file = sys.stderr if as_json else sys.stdout
-    # On a narrower terminal the table wraps: cut figures would be worse.
-    width = max(WIDTH, shutil.get_terminal_size().columns) if file.isatty() else WIDTH
-    return Console(file=file, width=width, highlight=False)
+    width = shutil.get_terminal_size().columns if file.isatty() else WIDTH
+    return Whole(file=file, width=width, highlight=False)
 
 
 class Shown:

@@ -77,13 +77,12 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
         out.print()
         out.print(table, soft_wrap=isinstance(table, str), markup=False)
     out.print()
-    for advice in done.advice:
+    for advice in report.told_below(done):
         if quiet and advice.severity == "info":
             continue
         style = "yellow" if advice.severity == "warning" else "dim"
-        for line in (f"{advice.severity} {advice.code}: {advice.message}", f"  {advice.fix}"):
-            if line.strip():
-                out.print(line, style=style, markup=False, soft_wrap=True)
+        for line in report.advice_lines(advice):
+            out.print(line, style=style, markup=False, soft_wrap=True)
     for line, style in report.verdict_lines(done.verdict):
         out.print(line, style=style, markup=False, soft_wrap=True)
     if as_json:

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekit.report import words
+from edgekit.report.grid import Row, drawn
 from edgekit.report.measured import plain
-from edgekit.report.table import MARKS, Row, drawn
+from edgekit.report.table import MARKS
 from edgekit.store import write_text
 from edgekit.types import (
     Benched,
@@ -196,8 +197,7 @@ def spread(found: Measurement) -> str:
 
 
 def _exact(found: Measurement) -> str:
-    """Bytes one by one: a size that is copied must not be rounded down."""
-    return words.NONE if found.value is None else f"{found.value:.0f} B"
+    return words.NONE if found.value is None else words.exact(found.value)
 
 
 def _size(found: Measurement | None) -> str:
@@ -222,15 +222,19 @@ def _operators(one: Benched) -> Iterator[Row]:
         yield Row(((f"{len(rest)} more", ""), ("", ""), ("", ""), (share, "")))
 
 
-def lines(done: BenchReport, verbose: bool = False) -> Iterator[Line]:
-    """What to say below the table: what each row can tell, what disturbed it, the details."""
-    for name, place in done.places.items():
-        own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""
-        yield _calibration(place.calibration, own)
-    if any(one.inputs == "synthetic" and one.latency is not None for one in done.rows):
-        yield "synthetic inputs were drawn: give real ones with --data", "dim"
+def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
+    """What to say below the table: results that no column has, and where it is not to be quiet what
+    each row can tell and what disturbed it."""
+    if not quiet:
+        for name, place in done.places.items():
+            own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""
+            yield _calibration(place.calibration, own)
+        if any(one.inputs == "synthetic" and one.latency is not None for one in done.rows):
+            yield "synthetic inputs were drawn: give real ones with --data", "dim"
     for one in done.rows:
-        yield from _row_lines(one, verbose)
+        if not quiet:
+            yield from _note_lines(one, verbose)
+        yield from _result_lines(one, verbose)
 
 
 def _calibration(found: Measurement, devices: str) -> Line:
@@ -241,18 +245,11 @@ def _calibration(found: Measurement, devices: str) -> Line:
     return f"A/A calibration{where}: unavailable, because {found.reason}", "dim"
 
 
-def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
-    if one.selftest is not None and one.selftest.passed:
-        worst = max((d or 0.0 for d in one.selftest.differences.values()), default=0.0)
-        shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
-        yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
+def _note_lines(one: Benched, verbose: bool) -> Iterator[Line]:
     if one.address:
         yield f"{one.id}: {one.device} is {one.address}", "dim"
     for number, problem in enumerate(one.attempts, 1):
         yield f"{one.id}: attempt {number} failed: {problem}", "yellow"
-    if one.emulated and one.latency is not None:
-        why = "its times are no device's, and satisfy no budget"
-        yield f"{one.id}: emulated ({one.emulated}): {why}", "yellow"
     if one.latency is not None and not one.emulated:
         told = one.latency.power
         if told.value is not None:
@@ -260,14 +257,24 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
             yield f"{one.id}: could tell {smallest}; stopped by {one.latency.stopped}", ""
         else:
             yield f"{one.id}: {told.reason}", "yellow"
-        if one.latency.p50.value is None:
-            sums = {"min": one.latency.min, "max": one.latency.max, "std": one.latency.std}
-            shown = ", ".join(f"{name} {words.duration(m)}" for name, m in sums.items())
-            yield f"{one.id}: {shown}; no median: {one.latency.p50.reason}", ""
     if one.conditions is not None:
         yield from ((f"{one.id}: {note}", "yellow") for note in one.conditions.notes)
         if verbose:
             yield from _condition_lines(one.id, one.conditions)
+
+
+def _result_lines(one: Benched, verbose: bool) -> Iterator[Line]:
+    if one.selftest is not None and one.selftest.passed:
+        worst = max((d or 0.0 for d in one.selftest.differences.values()), default=0.0)
+        shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
+        yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
+    if one.emulated and one.latency is not None:
+        why = "its times are no device's, and satisfy no budget"
+        yield f"{one.id}: emulated ({one.emulated}): {why}", "yellow"
+    elif one.latency is not None and one.latency.p50.value is None:
+        sums = {"min": one.latency.min, "max": one.latency.max, "std": one.latency.std}
+        shown = ", ".join(f"{name} {words.duration(m)}" for name, m in sums.items())
+        yield f"{one.id}: {shown}; no median: {one.latency.p50.reason}", ""
     if one.memory is not None:
         yield from _memory_lines(one.id, one.memory, verbose)
     if one.profile is not None and not one.profile.operators:
@@ -286,7 +293,7 @@ def _row_lines(one: Benched, verbose: bool) -> Iterator[Line]:
 def _memory_lines(name: str, held: BenchMemory, verbose: bool) -> Iterator[Line]:
     if held.arena.value is not None:
         beside = {"recorded": held.recorded, "on 32 bits": held.estimated_32bit}
-        told = [f"{what} {_size(m)} ({m.how})" for what, m in beside.items() if m is not None]
+        told = [f"{what} {_exact(m)} ({m.how})" for what, m in beside.items() if m is not None]
         yield f"{name}: smallest arena {_exact(held.arena)}; {', '.join(told)}", ""
     if verbose:
         parts = {"planned": held.planned, "seen": held.activations, "arena": held.arena}
@@ -304,4 +311,4 @@ def _condition_lines(name: str, found: Conditions) -> Iterator[Line]:
 def _told(found: Measurement) -> str:
     if found.value is None:
         return f"unavailable, because {found.reason}"
-    return f"{words.size(found.value)} ({found.how}: {found.tool})"
+    return f"{words.exact(found.value)} ({found.how}: {found.tool})"

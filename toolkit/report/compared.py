@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edgekit.report import words
 from edgekit.report.compression import layer_headings, layer_rows
-from edgekit.report.table import Row, drawn
+from edgekit.report.grid import Row, drawn
 from edgekit.types import Candidate, Evaluation, Report, SchemeResult
 
 HEADINGS = (

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from edgekit.report.document import to_json
+from edgekit.report.grid import Row
 from edgekit.report.outputs import TITLES, outputs_rows
-from edgekit.report.table import Row, headings, rows, verdict_lines
+from edgekit.report.table import headings, rows, verdict_lines
 from edgekit.store import write_bytes, write_text
 from edgekit.types import CheckResult, Report, Status
 

@@ -14,7 +14,7 @@ from edgekit.converters.inspection.weights import Weight
 from edgekit.converters.runtime_version import MinimumRuntime
 from edgekit.inspection import TargetFit
 from edgekit.report import words
-from edgekit.report.table import Row, drawn
+from edgekit.report.grid import Row, drawn
 from edgekit.types import Measurement
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}

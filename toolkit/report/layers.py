@@ -8,8 +8,8 @@ from edgekit.evaluation.layers.parity import FALL, Layer, LayerParity
 from edgekit.evaluation.layers.same import Likeness
 from edgekit.evaluation.layers.sums import EQUAL
 from edgekit.report import words
+from edgekit.report.grid import Row, drawn
 from edgekit.report.inspected import Line, cut
-from edgekit.report.table import Row, drawn
 from edgekit.types import Measurement
 
 NAME = 34

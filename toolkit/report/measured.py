@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.report import words
+from edgekit.report.grid import Row, drawn
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.outputs import outputs_table
-from edgekit.report.table import MARKS, Row, drawn
+from edgekit.report.table import MARKS, said
 from edgekit.types import (
+    Advice,
     Compared,
     Contrast,
     Evaluated,
@@ -119,7 +121,7 @@ def compared(done: Compared) -> Iterator[object]:
     """The models with their metric, then what each other differs in from the first."""
     for advice in done.advice:
         if advice.code == DIFFERENT:
-            yield f"{advice.code} {advice.message}"
+            yield "\n".join(advice_lines(advice))
     by_id = {contrast.id: contrast for contrast in done.contrasts}
     unit = " (pts)" if done.settings["bounded"] else ""
     headings = [
@@ -143,12 +145,26 @@ def compared(done: Compared) -> Iterator[object]:
             yield "\n".join(line for line, _ in layer_lines(contrast.layers))
 
 
+def advice_lines(advice: Advice) -> Iterator[str]:
+    """What the user should know, and how to mend it."""
+    yield f"{advice.severity} {advice.code}: {advice.message}"
+    if advice.fix:
+        yield f"  {advice.fix}"
+
+
+def told_below(done: Evaluated | Compared) -> tuple[Advice, ...]:
+    """The advice that is not above the tables already."""
+    above = DIFFERENT if isinstance(done, Compared) else ""
+    return tuple(advice for advice in done.advice if advice.code != above)
+
+
 def _differences(done: Compared) -> Iterator[str]:
     """What the files tell: one network or two, steps and latencies apart."""
     said = set()
+    above = " ".join(advice.message for advice in done.advice if advice.code == DIFFERENT)
     for contrast in done.contrasts:
         name = contrast.id
-        if contrast.likeness is not None:
+        if contrast.likeness is not None and contrast.likeness.reason not in above:
             source = name.partition(" on ")[0]
             line = f"{source}: {likeness_line(contrast.likeness)[0]}"
             if line not in said:
@@ -236,6 +252,6 @@ def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
             continue
         limit = f" ({check.limit})" if check.limit else ""
         mark, style = MARKS[check.status]
-        yield f"{check.candidate}: {mark}: {check.name}{limit}: {check.message}", style
+        yield f"{check.candidate}: {mark}: {check.name}{limit}: {said(check)}", style
     mark, style = MARKS[verdict.status]
     yield f"{mark} (exit code {verdict.exit_code})", f"bold {style}"

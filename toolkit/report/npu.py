@@ -19,7 +19,7 @@ def npu_lines(npu: NpuEstimate) -> Iterator[str]:
     operators, macs = npu.operators_on_npu.value or 0.0, npu.macs_on_npu.value or 0.0
     shares = f"{words.share(operators)} of the operators and {words.share(macs)}"
     yield f"  on the NPU: {shares} of the multiply-accumulates{_rest(npu)}"
-    yield f"  compiled {words.path(npu.path)} ({words.size(npu.bytes)})"
+    yield f"  compiled {words.path(npu.path)} ({words.exact(npu.bytes)})"
 
 
 def _latency(npu: NpuEstimate) -> str:

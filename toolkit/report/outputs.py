@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report import words
-from edgekit.report.table import Row, drawn
+from edgekit.report.grid import Row, drawn
 from edgekit.types import Compared, Evaluated, Evaluation, Measurement, Report
 
 TITLES = (

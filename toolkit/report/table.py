@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from edgekit.report import words
 from edgekit.report.compression import compression_lines
+from edgekit.report.grid import Row, drawn
 from edgekit.report.npu import npu_lines
 from edgekit.report.recovery import recovery_lines
-from edgekit.types import Evaluation, Report, SchemeResult, Status, TargetResult
+from edgekit.types import (
+    Candidate,
+    CheckResult,
+    Evaluation,
+    Report,
+    SchemeResult,
+    Status,
+    TargetResult,
+)
 
+# Checks that hold a file's bytes against a limit.
+SIZES = ("size", "compiled size")
 MARKS = {
     Status.PASSED: ("passed", "green"),
     Status.FAILED: ("FAILED", "red"),
@@ -32,18 +42,11 @@ HEADINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the table: each cell has a first line and a second, smaller one."""
-
-    cells: tuple[tuple[str, str], ...]
-    style: str = ""
-
-
 def rows(report: Report) -> Iterator[Row]:
     """The table's rows, reference first."""
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
+    limited = set(_limited(report))
     yield Row(
         (
             (report.reference.title, ""),
@@ -59,16 +62,24 @@ def rows(report: Report) -> Iterator[Row]:
         yield Row(
             (
                 (candidate.id, ""),
-                (
-                    words.size(candidate.bytes) if has_file else words.NONE,
-                    words.size(candidate.compressed_bytes) if has_file else "",
-                ),
+                _sizes(candidate, candidate.id in limited) if has_file else (words.NONE, ""),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
                 (mark, _stand_in(report, candidate.id) or ", ".join(candidate.failed)),
             ),
             style,
         )
+
+
+def _limited(report: Report) -> Iterator[str]:
+    """The candidates whose size has a limit: shown in kB, both could look alike."""
+    for checks in (report.verdict.checks, *(target.checks for target in report.targets)):
+        yield from (check.candidate for check in checks if check.name in SIZES)
+
+
+def _sizes(candidate: Candidate, limited: bool) -> tuple[str, str]:
+    shown = words.exact if limited else words.size
+    return shown(candidate.bytes), words.size(candidate.compressed_bytes)
 
 
 def _stand_in(report: Report, candidate: str) -> str:
@@ -122,33 +133,6 @@ def headings(report: Report) -> list[tuple[str, str]]:
 def table(report: Report) -> object:
     """The table for a rich console."""
     return drawn(headings(report), rows(report))
-
-
-def drawn(titles: list[tuple[str, str]], rows: Iterable[Row]) -> object:
-    """A table of two-line cells for a rich console: words left, figures right."""
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    # A title of one line stands level with the first line of the others.
-    lines = any(second for _, second in titles)
-    for number, (first, second) in enumerate(titles):
-        justify = "left" if number in (0, len(titles) - 1) else "right"
-        below = f"{second} " if lines and not second else second
-        title = _cell(first, below, "bold", "dim not bold")
-        # Reasons have no title, and may be long.
-        shown.add_column(title, justify=justify, no_wrap=bool(first))  # type: ignore[arg-type]
-    for row in rows:
-        styles = ["" for _ in row.cells[1:]] + [row.style]
-        cells = [_cell(*cell, style, "dim") for cell, style in zip(row.cells, styles, strict=True)]
-        shown.add_row(*cells)  # type: ignore[arg-type]
-    return shown
-
-
-def _cell(first: str, second: str, style: str, below: str) -> object:
-    from rich.text import Text
-
-    text = Text(first, style)
-    return text.append(f"\n{second}", below) if second else text
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
@@ -205,6 +189,11 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     yield from result_lines(report)
 
 
+def said(check: CheckResult) -> str:
+    """What a check found, behind its status: that it is unavailable is not said twice."""
+    return check.message.removeprefix(f"{Status.UNAVAILABLE.value}, because ")
+
+
 def result_lines(report: Report) -> Iterator[tuple[str, str]]:
     """The outcome alone: what does not pass, the limits that are kept, and the verdict."""
     for check in report.verdict.checks:
@@ -217,6 +206,6 @@ def result_lines(report: Report) -> Iterator[tuple[str, str]]:
         mark, style = MARKS[check.status]
         if passed:
             style = "dim"
-        yield f"  {mark}: {where}{limit}: {check.message}", style
+        yield f"  {mark}: {where}{limit}: {said(check)}", style
     mark, style = MARKS[report.verdict.status]
     yield f"verdict: {mark}", f"bold {style}"

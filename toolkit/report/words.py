@@ -30,12 +30,17 @@ def shortened(name: str, width: int) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as kB or MB (1000)."""
-    if count < 1000:
-        return f"{count:.0f} B"
+    """Bytes as kB or MB (1000); small ones, which arenas and limits are copied from, one by one."""
+    if count < 10_000:
+        return exact(count)
     if count < 1e6:
         return f"{count / 1e3:.1f} kB"
     return f"{count / 1e6:.2f} MB"
+
+
+def exact(count: float) -> str:
+    """Bytes one by one: a size that is copied, or held against a limit, must not be rounded."""
+    return f"{count:,.0f} B"
 
 
 def duration(measured: Measurement | None) -> str:

@@ -23,6 +23,7 @@ from edgekit.evaluation import profile
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure import bench_inputs
 from edgekit.project import Project
+from edgekit.report import benched
 from edgekit.report.benched import to_json
 from edgekit.store import Store
 from edgekit.targets.devices.local import LocalDevice
@@ -234,7 +235,8 @@ def test_the_host_is_calibrated_before_it_compares(done: Path, tmp_path: Path) -
 
 def test_tflm_has_the_smallest_arena_in_its_row(done: Path, tmp_path: Path) -> None:
     pytest.importorskip("tflite_micro")
-    (row,) = bench(tmp_path, done / "conv.tflite", devices=("tflm",)).rows
+    found = bench(tmp_path, done / "conv.tflite", devices=("tflm",))
+    (row,) = found.rows
     assert row.status is Status.PASSED
     assert row.memory is not None
     arena, recorded = row.memory.arena, row.memory.recorded
@@ -244,6 +246,11 @@ def test_tflm_has_the_smallest_arena_in_its_row(done: Path, tmp_path: Path) -> N
     assert arena.value >= recorded.value > 0
     assert row.memory.estimated_32bit is not None
     assert row.memory.estimated_32bit.how == "estimated"
+    # It is the result: to be quiet leaves it, to the byte, and drops the notes.
+    ((quiet, _),) = benched.lines(found, quiet=True)
+    assert f"smallest arena {arena.value:,.0f} B; recorded {recorded.value:,.0f} B" in quiet
+    assert f"on 32 bits {row.memory.estimated_32bit.value:,.0f} B (estimated)" in quiet
+    assert len(list(benched.lines(found))) > 1
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project, Share
 from edgekit.report.measured import compared as compared_lines
-from edgekit.report.measured import to_json
+from edgekit.report.measured import to_json, told_below
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Compared, Status
 
@@ -289,6 +289,12 @@ def test_two_networks_are_called_that(folder: Path) -> None:
     assert [advice.code for advice in done.advice] == ["EK-NOTE-024"]
     assert done.contrasts[0].likeness.verdict == "different weights"
     assert "share" in done.advice[0].message
+    assert "1 constant correlates by" in done.advice[0].message
+    # Said once, above the tables, with what to do.
+    lines = [line for block in compared_lines(done) for line in str(block).splitlines()]
+    assert sum("two different networks" in line for line in lines) == 1
+    assert lines[1] == f"  {done.advice[0].fix}"
+    assert told_below(done) == ()
 
 
 def first_line(done: Compared) -> str:

@@ -144,16 +144,18 @@ def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
     compared = sum(one.values for one in layers)
     unlike = sum(one.values for one in layers if one.unlike)
     count = f"{len(layers)} constant{'s' if len(layers) != 1 else ''}"
+    verb = "correlate" if len(layers) != 1 else "correlates"
     drifted = [one for one in layers if not one.alike]
     if not drifted:
-        return "same weights", f"{count} correlate as copies do; {worst}"
+        return "same weights", f"{count} {verb} as copies do; {worst}"
     turned = [f"{one.operator} {one.name}" for one in drifted if one.reordered]
     if turned:
         return "not known", f"channels are in another order in {', '.join(turned[:3])}; {worst}"
     if unlike > compared / 2:
         typical = float(np.median([one.correlation for one in layers]))
-        return "different weights", f"{count} correlate by {typical:.2f} (median); {worst}"
-    return "not known", f"{len(drifted)} of {count} are no plain copies; {worst}"
+        return "different weights", f"{count} {verb} by {typical:.2f} (median); {worst}"
+    copies = "are no plain copies" if len(drifted) != 1 else "is no plain copy"
+    return "not known", f"{len(drifted)} of {count} {copies}; {worst}"
 
 
 def _values(one: Flow, steps: Sequence[Step]) -> int:
