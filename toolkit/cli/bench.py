@@ -14,13 +14,12 @@ from edgekit.cli.options import (
     NOTHING,
     applied,
     arena_option,
-    as_share,
     cassette_options,
     data_options,
     loading_options,
-    parsed,
     project_of,
 )
+from edgekit.cli.values import as_share, parsed
 
 SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
 

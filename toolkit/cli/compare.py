@@ -8,15 +8,8 @@ import click
 
 from edgekit.cli.console import common, progress, project_option
 from edgekit.cli.evaluate import absolute, asked_of, options_of, show
-from edgekit.cli.options import (
-    NOTHING,
-    applied,
-    as_drop,
-    as_number,
-    as_share,
-    measured_options,
-    project_of,
-)
+from edgekit.cli.options import NOTHING, applied, measured_options, project_of
+from edgekit.cli.values import as_drop, as_number, as_share
 
 
 def budgets(function: Any) -> Any:

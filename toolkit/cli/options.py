@@ -8,57 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.beside import devices_beside
-
-
-def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from edgekit.project import parse_size
-
-    return parsed(parse_size, value)  # type: ignore[no-any-return]
-
-
-def as_number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from edgekit.project import parse_number
-
-    return parsed(parse_number, value)
-
-
-def as_drop(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``1%``, ``1pt`` or ``0.01``."""
-    from edgekit.project import parse_drop
-
-    return parsed(parse_drop, value)
-
-
-def as_numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """A number, or one per channel: ``0.485,0.456,0.406``."""
-    from edgekit.project import parse_numbers
-
-    return parsed(parse_numbers, value)
-
-
-def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """``0.5%`` or ``0.005``."""
-    if value is None:
-        return None
-    text, percent, rest = value.partition("%")
-    if rest.strip():
-        raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
-    number: float = as_number(context, parameter, text.strip())
-    share = number / 100 if percent else number
-    if not 0 <= share <= 1:
-        raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
-    if not percent and share > 0.5:
-        raise click.BadParameter(
-            f"is {value} {share:.4g} % or {100 * share:.4g} %? Write it with %"
-        )
-    return share
-
-
-def parsed(parse: Any, value: str | None) -> Any:
-    try:
-        return None if value is None else parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+from edgekit.cli.values import as_drop, as_numbers, as_pixels, as_pruning, as_size
 
 
 class _Precision(click.Option):
@@ -91,22 +41,12 @@ class _Task(click.Option):
         return super().get_help_record(context)
 
 
-def _pixels(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``96x128`` as height and width."""
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise click.BadParameter(f"{value!r} is not HEIGHTxWIDTH, such as 96x96")
-    return [int(part) for part in parts]
-
-
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
         click.option("--max-drop", callback=as_drop, metavar="DROP",
                      help="Most that the metric may lose: 1%, 1pt and 0.01 are one point."),
-        click.option("--max-size", callback=_size, metavar="SIZE",
+        click.option("--max-size", callback=as_size, metavar="SIZE",
                      help="Largest file, e.g. '150 kB'."),
         click.option("--precision", "precisions", multiple=True, metavar="NAME", cls=_Precision),
         click.option("--target", "targets", multiple=True, metavar="ID",
@@ -115,23 +55,13 @@ def limits(function: Any) -> Any:
     return applied(options, function)
 
 
-def _pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``0.5`` as a sparsity, ``2:4`` as a pattern."""
-    if value is None or ":" in value:
-        return None if value is None else {"pattern": value}
-    share = as_number(context, parameter, value)
-    if not 0 < share < 1:
-        raise click.BadParameter(f"{value} is not in the range 0<x<1")
-    return {"sparsity": share}
-
-
 def compression(function: Any) -> Any:
     """The schemes, and how accuracy is won back after them."""
     options = (
         click.option("--channels", type=click.FloatRange(0, 1, min_open=True, max_open=True),
                      metavar="SHARE",
                      help="Share of the multiply-accumulates to remove with whole channels."),
-        click.option("--prune", callback=_pruning, metavar="SPARSITY",
+        click.option("--prune", callback=as_pruning, metavar="SPARSITY",
                      help="Share of the weights to make zero, e.g. 0.5; or 2:4."),
         click.option("--cluster", type=click.IntRange(min=2), metavar="N",
                      help="How many different weights each layer keeps, e.g. 16."),
@@ -215,7 +145,7 @@ def cassette_options() -> tuple[Any, ...]:
 def arena_option() -> Any:
     """``--arena``."""
     text = "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as it takes."
-    return click.option("--arena", callback=_size, metavar="SIZE", help=text)
+    return click.option("--arena", callback=as_size, metavar="SIZE", help=text)
 
 
 def data_options() -> tuple[Any, ...]:
@@ -241,7 +171,7 @@ def data_options() -> tuple[Any, ...]:
                      help="Subtracted then: 0.485,0.456,0.406 is one per channel."),
         click.option("--std", callback=as_numbers, metavar="NUMBER",
                      help="Divides then: a number, or one per channel."),
-        click.option("--resize", callback=_pixels, metavar="HxW",
+        click.option("--resize", callback=as_pixels, metavar="HxW",
                      help="Height and width to bring pictures to. Default: the model's."),
         click.option("--crop", type=click.Choice(["center"]),
                      help="Keep the aspect and take the centre, instead of stretching."),

@@ -1,0 +1,78 @@
+"""What is written after an option, as its value: sizes, numbers, drops, shares, pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+def as_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from edgekit.project import parse_size
+
+    return parsed(parse_size, value)  # type: ignore[no-any-return]
+
+
+def as_number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from edgekit.project import parse_number
+
+    return parsed(parse_number, value)
+
+
+def as_drop(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``1%``, ``1pt`` or ``0.01``."""
+    from edgekit.project import parse_drop
+
+    return parsed(parse_drop, value)
+
+
+def as_numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """A number, or one per channel: ``0.485,0.456,0.406``."""
+    from edgekit.project import parse_numbers
+
+    return parsed(parse_numbers, value)
+
+
+def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """``0.5%`` or ``0.005``."""
+    if value is None:
+        return None
+    text, percent, rest = value.partition("%")
+    if rest.strip():
+        raise click.BadParameter(f"{value!r} is not a share such as 0.5%")
+    number: float = as_number(context, parameter, text.strip())
+    share = number / 100 if percent else number
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
+    if not percent and share > 0.5:
+        raise click.BadParameter(
+            f"is {value} {share:.4g} % or {100 * share:.4g} %? Write it with %"
+        )
+    return share
+
+
+def parsed(parse: Any, value: str | None) -> Any:
+    try:
+        return None if value is None else parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def as_pixels(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``96x128`` as height and width."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise click.BadParameter(f"{value!r} is not HEIGHTxWIDTH, such as 96x96")
+    return [int(part) for part in parts]
+
+
+def as_pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """``0.5`` as a sparsity, ``2:4`` as a pattern."""
+    if value is None or ":" in value:
+        return None if value is None else {"pattern": value}
+    share = as_number(context, parameter, value)
+    if not 0 < share < 1:
+        raise click.BadParameter(f"{value} is not in the range 0<x<1")
+    return {"sparsity": share}
