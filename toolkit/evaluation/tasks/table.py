@@ -28,7 +28,6 @@ TASKS: Mapping[str, Task] = {
             outputs="boxes, classes and scores; an SSD or a YOLO head",
             metric="coco_map", reads=("boxes",),
             worst="none",
-            golden="outputs within rounding",
             fits=boxes.of_pictures,
         ),
         Task(
@@ -55,7 +54,6 @@ TASKS: Mapping[str, Task] = {
             outputs="a score per class and pixel, one sigmoid per pixel, or a class number",
             metric="pixel_accuracy", beside=("mean_iou",), reads=("masks",),
             worst="pictures with the most wrong pixels",
-            golden="outputs within rounding",
             fits=masks.class_per_place,
         ),
         Task(
@@ -65,7 +63,6 @@ TASKS: Mapping[str, Task] = {
             metric="label_accuracy", beside=("subset_accuracy", "label_f1", "label_map"),
             reads=("labels",),
             worst="items with the most wrong labels",
-            golden="outputs within rounding",
             fits=classes.several_at_once,
         ),
         Task(
@@ -74,7 +71,6 @@ TASKS: Mapping[str, Task] = {
             outputs="a vector of length 1; others by `--task embeddings`",
             metric="recall_at_1", beside=("recall_at_5",), reads=("vectors",),
             worst="items whose nearest are of other labels, in the order of the items",
-            golden="outputs within rounding",
             fits=classes.kinds_of_vectors,
         ),
         Task(
@@ -83,7 +79,6 @@ TASKS: Mapping[str, Task] = {
             outputs="a score per class; one sigmoid for two classes",
             metric="accuracy", reads=("classes",),
             worst="wrong answers, the most confident first",
-            golden="outputs within rounding",
             fits=classes.one_of_several,
         ),
         Task(
@@ -92,7 +87,6 @@ TASKS: Mapping[str, Task] = {
             outputs="an input given back",
             metric="anomaly_auc", reads=("errors",),
             worst="items on the wrong side of the most others",
-            golden="outputs within rounding",
             fits=numbers.gives_back,
         ),
         Task(
@@ -101,7 +95,6 @@ TASKS: Mapping[str, Task] = {
             outputs="numbers",
             metric="mse", beside=("mae", "rmse", "r2", "relative_error"), reads=("numbers",),
             worst="the largest errors",
-            golden="outputs within rounding",
             fits=numbers.one_each,
         ),
     )

@@ -24,6 +24,7 @@ from edgekit.pipeline.measure.calibrated import calibrated
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
 from edgekit.pipeline.measure.given import Given, answered, problem, status_of
+from edgekit.pipeline.measure.kernels import noted
 from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
@@ -173,7 +174,8 @@ def _attempt(
         rows = _timed(run, entries, asked)
     with run.stage("details"):
         rows = tuple(
-            marked(_detailed(run, one, row, asked)) for one, row in zip(entries, rows, strict=True)
+            noted(marked(_detailed(run, one, row, asked)), one.subject)
+            for one, row in zip(entries, rows, strict=True)
         )
     return replace(told, facts=facts, calibration=calibration), rows
 

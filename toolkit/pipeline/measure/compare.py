@@ -20,6 +20,7 @@ from edgekit.pipeline.measure.emulated import estimates, no_budget
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
 from edgekit.pipeline.measure.inside import layers, likeness, output_steps
+from edgekit.pipeline.measure.kernels import advise
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
@@ -78,6 +79,8 @@ def compare(
                 for one in found[1:]
             )
         seconds = timed(run, found, items, asked)
+        if seconds:
+            advise(run, [one.subject for one in found if one.ready and one.subject])
         contrasts = tuple(
             _with_latency(one, seconds.get(one.id), _emulators(found[0], other))
             for one, other in zip(contrasts, found[1:], strict=True)

@@ -1,0 +1,55 @@
+"""Kernels that a runtime's wheel lacks for a host's processor: its times there are no device's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.inspection.precision import precisions
+from edgekit.pipeline.measure.subject import Subject
+from edgekit.pipeline.run import Run
+from edgekit.types import Advice, Benched, Json
+
+RUNTIME, RELEASE = "tflite-runtime", "2.14"
+X86 = ("x86_64", "amd64", "i686", "i386")
+NOTE = "EK-NOTE-083"
+# Measured on x86-64 with AVX-512: the example's int8 CNN in turns with LiteRT, 12 launches, twice
+# (3.53 [3.43, 3.58] and 3.58 [3.51, 3.68] times LiteRT's median), its float file 1.03 [0.95, 1.27].
+LACKS = (
+    "x86 wheels of tflite-runtime 2.14 lack XNNPACK's int8 kernels: {} is not the device's speed"
+    " (a small int8 CNN took 3.5 times as long as on LiteRT here, its float file as long)"
+)
+FIX = "time it on the device itself, or by the runtime that will run there"
+
+
+def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Path) -> bool:
+    """Whether integers are computed there by kernels that a device's wheel does better than."""
+    machine = str(facts.get("machine", "")).lower()
+    if runtime != RUNTIME or not version.startswith(RELEASE) or machine not in X86:
+        return False
+    file = flatbuffer.read(model)
+    return any(one.kind == "integer" for graph in file.graphs for one in precisions(file, graph))
+
+
+def noted(row: Benched, subject: Subject | None) -> Benched:
+    """The row with what spoils its times, where its runtime lacks the kernels."""
+    if subject is None or row.latency is None or row.conditions is None:
+        return row
+    if not lacks_int8(row.runtime, row.version, row.facts, subject.path):
+        return row
+    notes = (*row.conditions.notes, f"{LACKS.format('this time')}; {FIX}")
+    return replace(row, conditions=replace(row.conditions, notes=notes))
+
+
+def advise(run: Run, timed: Iterable[Subject]) -> None:
+    """Tell the user which of the times are no device's."""
+    lacking = [
+        one.id
+        for one in timed
+        if lacks_int8(one.device.runtime, one.device.version, one.device.facts(), one.path)
+    ]
+    if lacking:
+        message = LACKS.format(f"the latency of {', '.join(lacking)}")
+        run.advise(Advice(NOTE, "warning", message, FIX))
