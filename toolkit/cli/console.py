@@ -13,7 +13,6 @@ import click
 
 from edgekit.types import Progress, Silent
 
-WIDTH = 100
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -54,6 +53,8 @@ def console(as_json: bool) -> Any:
     """A rich console: stdout, or stderr where JSON goes to stdout."""
     from rich.console import Console
 
+    from edgekit.report import words
+
     class Whole(Console):
         """A console that cuts no line: a table through a pipe may be wider than a screen."""
 
@@ -61,7 +62,7 @@ def console(as_json: bool) -> Any:
             super().print(*objects, **{"crop": False, **options})
 
     file = sys.stderr if as_json else sys.stdout
-    width = shutil.get_terminal_size().columns if file.isatty() else WIDTH
+    width = shutil.get_terminal_size().columns if file.isatty() else words.WIDTH
     return Whole(file=file, width=width, highlight=False)
 
 

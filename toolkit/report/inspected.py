@@ -24,7 +24,6 @@ HEADINGS = (
 )  # fmt: skip
 OPERATOR_HEADINGS = (("operator", ""), ("version", ""), ("count", ""), ("precision", ""))
 NAME = 44
-WIDTH = 100
 # How many places of a finding are named on the terminal.
 PLACES = 3
 LABEL = 17
@@ -196,7 +195,8 @@ def runtime_lines(found: MinimumRuntime) -> Iterator[Line]:
 
 
 def _wrapped_label(label: str, text: str) -> Iterator[Line]:
-    lines = textwrap.wrap(text, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)
+    room = words.columns() - LABEL
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     for at, line in enumerate(lines):
         yield _labelled("" if at else label, line), ""
 
@@ -246,9 +246,9 @@ def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
 
 
 def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
-    """A text in lines of at most :data:`WIDTH` columns, names never broken."""
+    """A text in lines that fit, names never broken."""
     for line in textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ",
+        text, words.columns(), initial_indent=indent, subsequent_indent=f"{indent}  ",
         break_long_words=False, break_on_hyphens=False,
     ):  # fmt: skip
         yield line, style

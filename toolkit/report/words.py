@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from edgekit.types import Json, Measurement
 NONE = "–"
 # Before a latency that is an estimate.
 ESTIMATE = "~"
+WIDTH = 100
 
 
 def task(settings: Mapping[str, Json]) -> str:
@@ -22,6 +25,13 @@ def path(full: Path) -> str:
     """A path as the user would type it from where they stand, where that is shorter."""
     here = Path.cwd()
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
+
+
+def columns() -> int:
+    """How wide a line of text may be: 100, or what a narrower terminal has."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return min(WIDTH, shutil.get_terminal_size().columns)
 
 
 def shortened(name: str, width: int) -> str:

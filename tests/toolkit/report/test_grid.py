@@ -32,7 +32,7 @@ def _shown(
 ) -> list[str]:
     file = io.StringIO()
     monkeypatch.setattr("sys.stdout", file)
-    monkeypatch.setattr("edgekit.cli.console.WIDTH", width)
+    monkeypatch.setattr("edgekit.report.words.WIDTH", width)
     out = console(False)
     out._force_terminal = terminal
     rows = [Row(row.cells[:columns], row.style) for row in ROWS]
