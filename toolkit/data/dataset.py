@@ -55,7 +55,7 @@ class Dataset:
             names = ", ".join(sorted(self.arrays))
             hint = (
                 f"it holds {names}: add the labels as an array or column called {LABELS!r}, or as"
-                " one folder of pictures per class"
+                " one folder of pictures per class; `edgekit compare` and `edgekit bench` need none"
             )
             raise DataError("EK-DATA-005", f"{self.source} has no labels", hint)
         labels = np.load(self.labels)

@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.data import images
 from edgekit.data.arrangement import arranged
 from edgekit.data.dataset import Dataset, check_file
-from edgekit.data.formats import FORMATS, Format, function, image_folder, records
+from edgekit.data.formats import FORMATS, Format, function, image_folder, picture, records
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.store import Store
@@ -36,7 +36,7 @@ def open_source(
         check_data_file(reading.path)
         kind = _format(reading.path)
         found, cached = kind.read(reading)
-        decoded = kind.read in (image_folder.read, records.read)
+        decoded = kind.read in (image_folder.read, picture.read, records.read)
     layout = images.resolved(preprocess, inputs).model_layout
     found, kept = arranged(found, preprocess, layout, store, decoded)
     return found, cached and kept

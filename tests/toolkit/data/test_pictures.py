@@ -357,3 +357,26 @@ def test_real_photos_are_classified_by_the_model_that_they_are_for(
     assert [label in best for label, best in zip(found.open_labels(), top, strict=True)] == [
         True
     ] * 3
+
+
+def test_one_picture_is_an_item_labelled_by_its_folder_where_that_is_a_class(pets: Path) -> None:
+    alone = opened("pets/cat/3.bmp", pets, SMALL)
+    assert alone.count == 1
+    assert alone.labels is None
+    assert alone.names().tolist() == ["3.bmp"]
+    of_folder = opened("pets", pets, SMALL)
+    assert (alone.open("x")[0] == of_folder.open("x")[1]).all()
+    labelled = opened("pets/cat/3.bmp", pets, SMALL, class_names=("dog", "cat"))
+    assert labelled.open_labels().tolist() == [1]
+    assert labelled.columns(["y"])["y"].tolist() == ["cat"]
+    # A folder that is called otherwise says nothing of the class.
+    assert opened("pets/cat/3.bmp", pets, SMALL, class_names=("dog", "bird")).labels is None
+    with pytest.raises(DataError, match="has no labels") as refused:
+        alone.open_labels()
+    assert "`edgekit compare` and `edgekit bench` need none" in refused.value.hint
+
+
+def test_one_broken_picture_is_refused_by_name(pets: Path) -> None:
+    (pets / "pets/cat/1.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"1\.png cannot be read as a picture"):
+        opened("pets/cat/1.png", pets, SMALL)
