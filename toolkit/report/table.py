@@ -46,7 +46,7 @@ def rows(report: Report) -> Iterator[Row]:
     """The table's rows, reference first."""
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
-    limited = set(_limited(report))
+    limited = _is_limited(report)
     yield Row(
         (
             (report.reference.title, ""),
@@ -62,7 +62,7 @@ def rows(report: Report) -> Iterator[Row]:
         yield Row(
             (
                 (candidate.id, ""),
-                _sizes(candidate, candidate.id in limited) if has_file else (words.NONE, ""),
+                _sizes(candidate, limited) if has_file else (words.NONE, ""),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
                 (mark, _stand_in(report, candidate.id) or ", ".join(candidate.failed)),
@@ -71,10 +71,10 @@ def rows(report: Report) -> Iterator[Row]:
         )
 
 
-def _limited(report: Report) -> Iterator[str]:
-    """The candidates whose size has a limit: shown in kB, both could look alike."""
-    for checks in (report.verdict.checks, *(target.checks for target in report.targets)):
-        yield from (check.candidate for check in checks if check.name in SIZES)
+def _is_limited(report: Report) -> bool:
+    """Whether sizes have a limit: shown in kB, both could look alike."""
+    judged = (report.verdict.checks, *(target.checks for target in report.targets))
+    return any(check.name in SIZES for checks in judged for check in checks)
 
 
 def _sizes(candidate: Candidate, limited: bool) -> tuple[str, str]:
