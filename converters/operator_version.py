@@ -22,6 +22,7 @@ INT32 = 2
 BASIC_LSTM = 1
 HYBRID_INT4 = "int4 weights under float activations"
 BLOCKWISE = "a scale per block of weights"
+INTEGER_LSTM = "integer activations"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def required_version(graph: Graph, node: Node) -> int:
 def unversioned_feature(graph: Graph, node: Node) -> str:
     """What the node uses that no operator version stands for; empty where there is nothing."""
     operands = Operands(_tensors(graph, node.inputs), _tensors(graph, node.outputs), node.options)
+    if node.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM" and operands.kind(0) in ("INT8", "INT16"):
+        return INTEGER_LSTM
     if node.custom or operands.kind(0) != "FLOAT32" or operands.kind(1) != "INT4":
         return ""
     if node.operator == "FULLY_CONNECTED" and blockwise(operands.input(1)):

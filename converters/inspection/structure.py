@@ -30,8 +30,8 @@ RESET_TENSORS = (
 )
 RESET_HANDLES = (
     "make a new interpreter for each sequence, for these are resource variables:"
-    " reset_all_variables() of LiteRT and tflite-runtime leaves them as they are, and TFLM's Reset()"
-    " sets them to zero, whatever they begin with"
+    " reset_all_variables() of LiteRT and tflite-runtime leaves them as they are, and TFLM's"
+    " Reset() sets them to zero, whatever they begin with"
 )
 
 

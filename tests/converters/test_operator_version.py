@@ -173,6 +173,19 @@ def test_a_feature_without_a_version_is_named(
         assert (operator, expected) in runtime_table.table().features
 
 
+@pytest.mark.parametrize(("dtype", "expected"), [(INT8, "integer activations"), (FLOAT, "")])
+def test_an_integer_lstm_needs_a_kernel_that_its_version_does_not_tell(
+    dtype: str, expected: str
+) -> None:
+    operator = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    operands = [tensor(dtype), tensor(INT8), tensor(INT8)]
+    graph, node = placed(operator, operands, tensor(dtype), 1, {})
+    assert unversioned_feature(graph, node) == expected
+    if expected:
+        # TensorFlow 2.3.4 refuses to prepare it, 2.4.4 runs it.
+        assert runtime_table.table().features[operator, expected].tensorflow == "2.4.0"
+
+
 def test_the_table_has_every_version_that_a_rule_asks_for() -> None:
     operators = runtime_table.table().operators
     assert BY_DTYPE.keys() | BY_FEATURE.keys() <= {name for name, _ in operators}
