@@ -59,6 +59,8 @@ def parse_number(value: Any) -> float:
         number = float(value)
     except OverflowError:
         number = math.inf
+    except TypeError:
+        raise ValueError(f"{value!r} is not a number") from None
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
