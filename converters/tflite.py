@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS
+from edgekit.converters.quantization.batches import in_batches
 from edgekit.converters.quantization.integer_forms import in_integers
 from edgekit.errors import ConversionError, EdgekitError
 from edgekit.types import Conversion
@@ -28,11 +29,13 @@ def convert(
     representative: Mapping[str, Path] | None,
     folder: Path,
     conversion: Conversion | None = None,
+    batch: int = 1,
 ) -> Mapping[str, Any]:
     """Write ``model.tflite`` at a precision into ``folder``.
 
     ``representative`` holds preprocessed items ``[n, ...]`` by input name, as ``.npy``; the
-    ``conversion`` is the target's, with what the project allows. Raises :class:`ConversionError`
+    ``conversion`` is the target's, with what the project allows, ``batch`` what the model takes at
+    once. Raises :class:`ConversionError`
     with the converter's own reason.
     """
     import tensorflow as tf
@@ -46,7 +49,7 @@ def convert(
     wanted.configure(converter)
     _profile(converter, conversion or Conversion(), wanted.hybrid)
     if wanted.calibrated:
-        converter.representative_dataset = _feeds(precision, representative)
+        converter.representative_dataset = _feeds(precision, representative, batch)
     try:
         content = converter.convert()
     except EdgekitError:
@@ -93,7 +96,7 @@ def _refusal(error: Exception, precision: str) -> ConversionError:
     return ConversionError("EK-CONVERT-001", message, _reason(error))
 
 
-def _feeds(precision: str, representative: Mapping[str, Path] | None) -> Any:
+def _feeds(precision: str, representative: Mapping[str, Path] | None, batch: int) -> Any:
     arrays = {name: np.load(path) for name, path in (representative or {}).items()}
     count = min((len(array) for array in arrays.values()), default=0)
     # TensorFlow takes an empty set without a word, and writes a float file.
@@ -102,11 +105,8 @@ def _feeds(precision: str, representative: Mapping[str, Path] | None) -> Any:
         message = f"{precision} needs a representative dataset; {count} items are not enough"
         raise ConversionError("EK-CONVERT-002", message, hint)
 
-    def generate() -> Iterator[dict[str, Any]]:
-        for at in range(count):
-            yield {name: array[at : at + 1] for name, array in arrays.items()}
-
-    return generate
+    shapes = {name: (batch, *array.shape[1:]) for name, array in arrays.items()}
+    return lambda: in_batches(arrays, shapes)
 
 
 def _reason(error: Exception) -> str:

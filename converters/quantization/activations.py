@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
+from edgekit.converters.quantization.batches import alone
 from edgekit.errors import ConversionError
 
 # Minimum and maximum of each item's tensors, all that min-max calibration looks at.
@@ -75,10 +76,13 @@ def _run(
     held = min(len(array) for array in feeds.values())
     items = np.linspace(0, held, min(count, held), endpoint=False).astype(np.int64)
     found = np.zeros((len(items), len(places), 2), np.float32)
+    named = {str(at): array for at, array in feeds.items()}
+    details = interpreter.get_input_details()
+    shapes = {str(one["index"]): [int(size) for size in one["shape"]] for one in details}
     for row, item in enumerate(items):
         interpreter.reset_all_variables()
-        for at, array in feeds.items():
-            interpreter.set_tensor(at, np.ascontiguousarray(array[item : item + 1]))
+        for key, value in alone(named, shapes, int(item)).items():
+            interpreter.set_tensor(int(key), value)
         interpreter.invoke()
         for number, at in enumerate(places):
             values = interpreter.get_tensor(at)

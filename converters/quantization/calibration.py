@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.converters.quantization.batches import in_batches
 from edgekit.converters.quantization.editing import steps, tensor_name, unpack
 from edgekit.errors import ConversionError
 
@@ -61,19 +62,17 @@ def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
         hint = "give real items with --representative FILE.npz or --data; 100 to 500 are usual"
         message = f"quantizing needs a representative dataset; {count} items are not enough"
         raise ConversionError("EK-CONVERT-002", message, hint)
-    batch = _batch(graph)
+    named = dict(zip(names, arrays, strict=True))
+    shapes = {
+        name: [int(size) for size in graph.tensors[at].shape]
+        for name, at in zip(names, graph.inputs, strict=True)
+    }
 
     def generate() -> Iterator[list[npt.NDArray[Any]]]:
-        for at in range(0, count - batch + 1, batch):
-            yield [np.asarray(array[at : at + batch]) for array in arrays]
+        for taken in in_batches(named, shapes):
+            yield [taken[name] for name in names]
 
     return count, generate
-
-
-def _batch(graph: Any) -> int:
-    """How many items one inference takes; 1 where that is free."""
-    shape = graph.tensors[graph.inputs[0]].shape
-    return max(int(shape[0]), 1) if shape is not None and len(shape) else 1
 
 
 def input_names(model: Any) -> list[str]:

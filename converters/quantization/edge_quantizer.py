@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.quantization.batches import in_batches
 from edgekit.converters.quantization.calibration import FEWEST_ITEMS, reason
 from edgekit.converters.quantization.editing import with_codes
 from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, Operator, Rule, resolve
@@ -166,7 +167,7 @@ def _config(precision: str, coarse: bool = False) -> Any:
 def _items(
     file: TFLiteFile, feeds: Mapping[str, Path]
 ) -> Mapping[str, list[dict[str, npt.NDArray[Any]]]]:
-    """Single items by input name, by signature."""
+    """Items by input name as an inference takes them, by signature."""
     if not file.signatures:
         message = "a file without a signature has no input names to calibrate by"
         raise ConversionError("EK-CONVERT-014", message, "convert from the SavedModel")
@@ -181,11 +182,6 @@ def _items(
         hint = "give real items with --representative FILE.npz or --data; 100 to 500 are usual"
         message = f"quantizing needs a representative dataset; {count} items are not enough"
         raise ConversionError("EK-CONVERT-002", message, hint)
-    return {signature.key: list(_single(arrays, count))}
-
-
-def _single(
-    arrays: Mapping[str, npt.NDArray[Any]], count: int
-) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    for at in range(count):
-        yield {name: np.asarray(array[at : at + 1]) for name, array in arrays.items()}
+    tensors = file.graphs[signature.graph].tensors
+    shapes = {name: tensors[at].shape for name, at in signature.inputs.items()}
+    return {signature.key: list(in_batches(arrays, shapes))}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.converters.quantization.batches import alone
 from edgekit.converters.quantization.calibration import input_names
 from edgekit.converters.quantization.editing import tensor_name, unpack
 
@@ -41,10 +42,13 @@ class Observer:
 
     def run(self, feeds: Mapping[str, Path], items: int) -> Iterator[None]:
         """Run the first items, one at a time; tensors are read between two."""
-        arrays = [np.load(feeds[name], mmap_mode="r") for name in self._names]
-        for at in range(min(items, *(len(array) for array in arrays))):
-            for detail, array in zip(self._inputs, arrays, strict=True):
-                value = quantized(array[at : at + 1], detail)
+        arrays = {name: np.load(feeds[name], mmap_mode="r") for name in self._names}
+        details = dict(zip(self._names, self._inputs, strict=True))
+        shapes = {n: [int(size) for size in d["shape"]] for n, d in details.items()}
+        for at in range(min(items, *(len(array) for array in arrays.values()))):
+            for name, taken in alone(arrays, shapes, at).items():
+                detail = details[name]
+                value = quantized(taken, detail)
                 self._interpreter.set_tensor(detail["index"], value)
             self._interpreter.reset_all_variables()
             self._interpreter.invoke()

@@ -94,8 +94,8 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
         "model": {
             "file": "model.tflite",
             "precision": contents.precision,
-            "inputs": _specs(contents.inputs),
-            "outputs": _specs(contents.outputs),
+            "inputs": _specs(contents.inputs, golden.inputs),
+            "outputs": _specs(contents.outputs, golden.outputs),
             **({"signature": contents.signature} if contents.signature else {}),
             **_compiled(target, contents),
         },
@@ -128,8 +128,21 @@ def _compiled(target: Target, contents: Contents) -> Mapping[str, Json]:
     return {"compiled": {"file": COMPILED, "accelerator": target.npu.accelerator}}
 
 
-def _specs(specs: tuple[TensorSpec, ...]) -> dict[str, Json]:
-    return {s.name: {"shape": [1, *s.shape[1:]], "dtype": s.dtype} for s in specs}
+def _specs(
+    specs: tuple[TensorSpec, ...], golden: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, Json]:
+    """One item of each, whatever the file's batch; free sizes are those of the golden items."""
+    return {
+        s.name: {"shape": [1, *_item(s, golden[s.name].shape[1:])], "dtype": s.dtype} for s in specs
+    }
+
+
+def _item(spec: TensorSpec, held: tuple[int, ...]) -> tuple[int | None, ...]:
+    whole = len(spec.shape) == len(held)
+    sizes = spec.shape if whole else spec.shape[1:]
+    if len(sizes) != len(held):
+        return sizes
+    return tuple(own or given for own, given in zip(sizes, held, strict=True))
 
 
 def _archive(root: str, files: Mapping[str, bytes]) -> bytes:

@@ -59,7 +59,7 @@ def _feeds(job: Any) -> List[Arrays]:
     first_ns, _ = job.first()
     affordable = int(PER_TRIAL * 1e9 / max(first_ns, 1))
     count = max(1, min(ITEMS, affordable, job.stop - job.start))
-    return [job.feeds(job.model, job.start + i, job.start + i + 1) for i in range(count)]
+    return [job.item(job.model, job.start + i) for i in range(count)]
 
 
 def _answers(model: Any, feeds: List[Arrays]) -> List[bytes]:

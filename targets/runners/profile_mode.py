@@ -119,7 +119,7 @@ class CompiledModel:
             raise RuntimeError("this ai-edge-litert gives no profiler")
         signature = library.make("GetModelSignature", self._model, Size(0))
         # Item by item, as the interpreter takes them.
-        feeds = job.feeds(job.model, job.start, job.start + 1)
+        feeds = job.item(job.model, job.start)
         self._inputs = [
             self._buffer("Input", at, feeds[name])
             for at, name in enumerate(self._names(signature, "Input"))

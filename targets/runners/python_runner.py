@@ -527,6 +527,11 @@ class Job:
         feeds = self.feeds(self.model, item, min(item + size, self.stop))
         return {n: np.resize(v, (size,) + v.shape[1:]) for n, v in feeds.items()}
 
+    def item(self, model: Any, at: int) -> Arrays:
+        """One item as the model takes it: a fixed batch is full of that one."""
+        feeds = self.feeds(model, at, at + 1)
+        return {n: np.repeat(v, model.batch, axis=0) for n, v in feeds.items()}
+
     def first(self) -> Tuple[int, Dict[str, int]]:
         """The first inference's nanoseconds, and memory over the baseline once it has run."""
         self.model.stage(self.batch_at(self.start))

@@ -50,11 +50,12 @@ class SavedModel:
 
     def fit(self, items: dict[str, tuple[int, ...]]) -> None:
         """Take items of these shapes, by input."""
-        self.inputs, _ = python_runner.fit(self.inputs, items)
+        self.inputs, self.batch = python_runner.fit(self.inputs, items)
 
     def with_batch(self, batch: int) -> SavedModel:
         if batch == self.batch:
             return self
+        python_runner.check_batch(self.inputs, self.batch, batch)
         other = SavedModel(self._loaded, self._tf, self._start, batch)
         other.inputs = {name: info.shaped(batch) for name, info in self.inputs.items()}
         return other

@@ -150,7 +150,7 @@ class Untraced:
         self._answers: List[Dict[str, Any]] = []
         for at in range(job.start, min(job.stop, job.start + CHECKED)):
             job.model.reset()
-            job.model.stage(job.feeds(job.model, at, at + 1))
+            job.model.stage(job.item(job.model, at))
             job.model.invoke()
             self._answers.append(job.model.fetch())
 
@@ -182,7 +182,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         files: Dict[int, Any] = {}
         for at in range(job.start, job.stop):
             result["running"]["items"] = [at, at + 1]
-            tracer.invoke(job.feeds(tracer.model, at, at + 1))
+            tracer.invoke(job.item(tracer.model, at))
             untraced.compare(tracer.model)
             for index in entry["tensors"]:
                 if index not in missing:
@@ -225,7 +225,7 @@ def _missing(job: Any, entry: Dict[str, Any]) -> Dict[int, str]:
     """Tensors of the entry that the runtime does not keep or does not compute, and why."""
     # An interpreter of its own: what is put into its tensors must not stay in those traced.
     tracer = Tracer(job.request, entry["path"], _items(job))
-    feeds = job.feeds(tracer.model, job.start, job.start + 1)
+    feeds = job.item(tracer.model, job.start)
     missing: Dict[int, str] = {}
     seen: List[Dict[int, bytes]] = []
     for value in (0, 1):

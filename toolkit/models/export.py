@@ -202,10 +202,10 @@ def _write(
     import tensorflow as tf
 
     _refuse_strings("input", [(spec.name, spec.dtype) for spec in inputs.values()])
-    for spec in inputs.values():
-        _check_batch(spec)
     module = tf.Module()
     module.tracked = tracked
+
+    fixed = _fixed_batch(inputs)
 
     def trace(batch: int | None) -> Any:
         specs = {
@@ -214,7 +214,7 @@ def _write(
         }
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
-    signatures = {"serving_default": trace(1)}
+    signatures = {"serving_default": trace(fixed)}
     if batched and all(spec.shape[:1] == (None,) for spec in inputs.values()):
         signatures["evaluate"] = trace(None)
     outputs = signatures["serving_default"].structured_outputs
@@ -243,6 +243,17 @@ def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
             except ModelError as refusal:
                 raise refusal from error
         raise
+
+
+def _fixed_batch(inputs: Mapping[str, TensorSpec]) -> int:
+    """The batch to trace with: 1, or what all inputs of a SavedModel are fixed to.
+
+    Raises :class:`ModelError` where an input cannot be fed items, or they disagree.
+    """
+    for spec in inputs.values():
+        if not spec.shape or len({one.shape[:1] for one in inputs.values()} - {(None,)}) > 1:
+            _check_batch(spec)
+    return next((one.shape[0] for one in inputs.values() if one.shape[0]), 1)
 
 
 def _check_batch(spec: TensorSpec) -> None:

@@ -33,7 +33,7 @@ def float_reference(run: Run, model: Model) -> SavedModel:
 
     Of several signatures it is a file of the one that is meant. Raises :class:`ModelError` where
     that is not clear, where it is quantized already, needs operators that no runtime here has, or
-    takes items otherwise than one by one.
+    takes what cannot be fed.
     """
     file, content = flatbuffer.read(model.path), model.path.read_bytes()
     key = chosen_signature(model.path, file, model.signature)
@@ -102,8 +102,8 @@ def check(path: Path, file: TFLiteFile) -> None:
         )
         raise ModelError("EK-MODEL-006", f"{path} is quantized already", hint)
     for spec in ends(file)[0]:
-        if spec.dtype == "string" or spec.shape[:1] not in ((1,), (None,)):
-            hint = "items are fed one by one, as numbers: the first dimension must be 1, or free"
+        if spec.dtype == "string" or not spec.shape:
+            hint = "items are fed as numbers, along a first dimension or each as a whole input"
             message = f"{path}: input {spec.name!r} is {spec.dtype} {list(spec.shape)}"
             raise ModelError("EK-MODEL-010", message, hint)
 

@@ -55,8 +55,10 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
     feeds = items.representative if calibrated else None
 
     def make(folder: Path) -> Mapping[str, object]:
-        convert = from_float.convert if model.is_tflite else tflite.convert
-        return run.worker.call(convert, model.path, planned.precision, feeds, folder, conversion)
+        asked = (model.path, planned.precision, feeds, folder, conversion)
+        if model.is_tflite:
+            return run.worker.call(from_float.convert, *asked)
+        return run.worker.call(tflite.convert, *asked, model.batch)
 
     return run.keep(run.store.obtain("convert", key, make))
 

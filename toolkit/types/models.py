@@ -80,6 +80,11 @@ class SavedModel:
         return replace(self, path=self.twin, digest=digest, batched=False, twin=None)
 
     @property
+    def batch(self) -> int:
+        """How many items it takes at once; 1 where it may be fed one by one."""
+        return max((spec.shape[0] or 1 for spec in self.inputs if spec.shape), default=1)
+
+    @property
     def is_tflite(self) -> bool:
         """Whether the model that was given is a ``.tflite`` file, so that it is its own judge."""
         return self.runtime == "litert"

@@ -1,0 +1,53 @@
+"""Items as a file takes them: along a free batch, in full batches, or each as a whole input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def batch_of(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]) -> int:
+    """How many items one inference takes; 1 where that is free, or an input has no batch."""
+    sizes = (shapes[name][0] for name in arrays if not _is_whole(arrays[name], shapes[name]))
+    return max((int(size or 1) for size in sizes), default=1)
+
+
+def in_batches(
+    arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]
+) -> Iterator[dict[str, Array]]:
+    """Items ``[n, ...]`` by input as one inference after the other takes them.
+
+    A fixed batch is always full: the last one is filled up with its last item, which changes no
+    range of values. ``shapes`` are the file's, where a free size is None, 1 or below.
+    """
+    count = min((len(array) for array in arrays.values()), default=0)
+    batch = batch_of(arrays, shapes)
+    for at in range(0, count, batch):
+        places = np.minimum(np.arange(at, at + batch), count - 1)
+        yield {
+            name: np.asarray(array[at] if _is_whole(array, shapes[name]) else array[places])
+            for name, array in arrays.items()
+        }
+
+
+def alone(
+    arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]], item: int
+) -> dict[str, Array]:
+    """One item as an inference takes it: a fixed batch is full of that one."""
+    batch = batch_of(arrays, shapes)
+    return {
+        name: np.ascontiguousarray(
+            array[item] if _is_whole(array, shapes[name]) else np.repeat(array[[item]], batch, 0)
+        )
+        for name, array in arrays.items()
+    }
+
+
+def _is_whole(array: Array, shape: Sequence[int | None]) -> bool:
+    """Whether an item is all of an input that has no batch dimension."""
+    return len(shape) == array.ndim - 1 or not len(shape)
