@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgekit.errors import RunnerError
@@ -17,7 +18,7 @@ from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import floor, metric_key, taken, truths
+from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
 from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.types import (
@@ -29,6 +30,7 @@ from edgekit.types import (
     Measurement,
     Memory,
     PairedCounts,
+    Part,
     RuntimeResult,
     SavedModel,
     Status,
@@ -102,15 +104,17 @@ def _reference_evaluation(
 
     def make(_: Path) -> Mapping[str, Json]:
         facts = {}
-        for name, view in items.views():
+        for name, view in items.figures():
             scores = taken(run, view, given)
-            measured = metrics.measure(view.metric, truths(view), scores)
+            measured = figure(view, partial(metrics.measure, view.metric, truths(view), scores))
             least = floor(view, given, scores)
             facts[name] = {"metric": dataclasses.asdict(measured), "floor": least}
-        return facts
+        return {"figures": facts, "parts": _parts(run, items, given)}
 
-    found = run.keep(run.store.obtain("metric", key, make)).facts
+    kept = run.keep(run.store.obtain("metric", key, make)).facts
+    found = kept["figures"]
     return Evaluation(
+        parts=parts_of(kept["parts"]),
         metrics={name: Measurement(**one["metric"]) for name, one in found.items()},
         floor={name: float(one["floor"]) for name, one in found.items() if one["floor"]},
         memory=memory_of(truth),
@@ -145,6 +149,7 @@ def _judged(
         return replace(candidate, problem=problem, problem_status=Status.INCOMPATIBLE)
     judged = facts["judged"]
     evaluation = Evaluation(
+        parts=parts_of(facts["parts"]),
         metrics={name: Measurement(**one["metric"]) for name, one in judged.items()},
         drop={name: Measurement(**one["drop"]) for name, one in judged.items()},
         paired={n: PairedCounts(**one["paired"]) for n, one in judged.items() if one["paired"]},
@@ -180,7 +185,8 @@ def _compare(
     run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
 ) -> Mapping[str, Json]:
     return {
-        "judged": {name: _lost(run, view, reference, answers) for name, view in items.views()},
+        "parts": _parts(run, items, answers),
+        "judged": {name: _lost(run, view, reference, answers) for name, view in items.figures()},
         "parity": {
             name: {k: dataclasses.asdict(m) for k, m in parity(reference[name], value).items()}
             for name, value in answers.items()
@@ -188,14 +194,36 @@ def _compare(
     }
 
 
+def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> list[Json]:
+    """The headline's metric class by class, as the store keeps it."""
+    answers = taken(run, items, outputs)
+    found = metrics.parts(items.metric, truths(items), answers, items.class_names)
+    return [dataclasses.asdict(one) for one in found]
+
+
+def parts_of(kept: list[Json]) -> tuple[Part, ...]:
+    """The parts that the store kept."""
+    return tuple(
+        Part(
+            one["number"], one["name"], one["count"],
+            {name: Measurement(**figure) for name, figure in one["figures"].items()},
+        )
+        for one in kept
+    )  # fmt: skip
+
+
 def _lost(
     run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
 ) -> Mapping[str, Json]:
     """One metric of the candidate, and what it lost of the reference's."""
     labels, ours = truths(items), taken(run, items, answers)
-    lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference), ours)
+    metric = figure(items, partial(metrics.measure, items.metric, labels, ours))
+    lost, counts = metric, None
+    # What is only shown, and cannot be had, has no drop for the same reason.
+    if not (items.shown_only and metric.how == "unavailable"):
+        lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference), ours)
     return {
-        "metric": dataclasses.asdict(metrics.measure(items.metric, labels, ours)),
+        "metric": dataclasses.asdict(metric),
         "drop": dataclasses.asdict(lost),
         "paired": dataclasses.asdict(counts) if counts else None,
     }

@@ -70,6 +70,18 @@ def metric_of(
     return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
 
 
+def beside_of(
+    task: tasks.Detected | None, metric: metrics.Metric, reader: Reader | None
+) -> tuple[metrics.Metric, ...]:
+    """The task's other metrics, which are shown beside the one that judges."""
+    if task is None or metric.reads not in task.task.reads:
+        return ()
+    names = [one for one in (task.task.metric, *task.task.beside) if one != metric.name]
+    if reader is not None and not reader.spoken:
+        names.remove("wer")
+    return tuple(metrics.METRICS[one] for one in names)
+
+
 def _found(run: Run, name: str) -> metrics.Metric:
     metric = metrics.find(name, run.project.root)
     assert metric is not None  # noqa: S101  (the plan has checked it)
@@ -78,9 +90,11 @@ def _found(run: Run, name: str) -> metrics.Metric:
 
 def check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
     """Refuse classes that may not be the model's. Raises :class:`DataError`."""
-    outputs = look.width
+    outputs = look.sizes[-1] if "masks" in task.reads and look.sizes else look.width
     names = data.read_labels(run.project.data.labels, run.project.root)
-    if "classes" not in task.reads or outputs == 1:
+    known = {"classes", "labels", "masks"} & set(task.reads)
+    # One sigmoid is two classes, and integers name their classes themselves.
+    if not known or outputs in (None, 1) or ("masks" in known and look.integers):
         return
     if twins := sorted({name for name in names if names.count(name) > 1}):
         message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
@@ -91,6 +105,8 @@ def check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks
         if outputs == len(names) + 1:
             hint += "; is the first output 'background'? then it is the name missing at the top"
         raise DataError("EK-DATA-018", message, hint)
+    if "classes" not in known:
+        return
     if dataset.class_names and not names and len(dataset.class_names) != outputs:
         message = (
             f"{dataset.source} has {len(dataset.class_names)} classes, the model gives {outputs}"

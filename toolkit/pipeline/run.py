@@ -207,6 +207,7 @@ class Run:
             "direction": items.metric.direction,
             "bounded": items.metric.bounded,
             "outputs": items.judged,
+            "beside": items.also_shown,
             "max_drop": options.max_drop,
             "max_size": options.max_size,
             "all_precisions_count": self.plan.all_precisions_count,

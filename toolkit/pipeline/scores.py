@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 import numpy as np
 
+from edgekit.errors import DataError
 from edgekit.evaluation import boxes, metrics, postprocess
 from edgekit.evaluation.metrics.metric import Array
 from edgekit.evaluation.parity import refuse_non_finite
@@ -14,7 +15,7 @@ from edgekit.gate import Rules
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.store import sha256
-from edgekit.types import Json
+from edgekit.types import Json, Measurement
 from edgekit.usercode import fingerprint, is_reference
 
 
@@ -93,9 +94,19 @@ def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
     return boxes.decoded(outputs, spec, pictures[0] if pictures else (1, 1))
 
 
+def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:
+    """A metric of a view; where it is only shown, what the items do not allow is unavailable."""
+    try:
+        return make()
+    except DataError as error:
+        if not view.shown_only:
+            raise
+        return Measurement.unavailable(view.metric.unit, error.message)
+
+
 def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
     """The smallest difference of the metric that float32 can tell; ``answers`` as :func:`taken`."""
-    if items.metric.bounded:
+    if items.metric.bounded or items.shown_only:
         return 0.0
     first = next(iter(outputs))
     named = items.output if items.output in outputs else first
@@ -126,4 +137,5 @@ def metric_key(run: Run, items: Items) -> Json:
     # Of an alphabet the tokens, not the name of its file.
     readers = [asdict(view.reader) if view.reader else None for _, view in items.views()]
     told = [table.boxes.model_dump(mode="json"), anchors, readers]
-    return [names, tasks, judged, table.group, files, told]
+    shown = [metric.name for metric in items.beside]
+    return [names, tasks, judged, table.group, files, told, shown]

@@ -21,7 +21,14 @@ from edgekit.evaluation import metrics, tasks
 from edgekit.evaluation.texts import Reader
 from edgekit.pipeline import headline, texts
 from edgekit.pipeline.annotated import annotated
-from edgekit.pipeline.purpose import check_classes, look_of, metric_of, postprocess_of, task_of
+from edgekit.pipeline.purpose import (
+    beside_of,
+    check_classes,
+    look_of,
+    metric_of,
+    postprocess_of,
+    task_of,
+)
 from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Json, Preprocess, SavedModel, TensorSpec
 
@@ -72,6 +79,8 @@ class Items:
     others: tuple[headline.Judged, ...] = ()
     streams: tuple[int, ...] = ()
     reader: Reader | None = None
+    beside: tuple[metrics.Metric, ...] = ()
+    shown_only: bool = False
 
     @property
     def judged(self) -> list[Json]:
@@ -88,9 +97,23 @@ class Items:
         ]
 
     @property
+    def also_shown(self) -> list[Json]:
+        """What else is taken of the headline's output, and judges nothing."""
+        return [
+            {"name": one.name, "direction": one.direction, "bounded": one.bounded}
+            for one in self.beside
+        ]
+
+    @property
     def takes_all(self) -> bool:
         """Whether the metric is taken on what is made of all outputs, not on one of them."""
         return bool(self.postprocess) or self.metric.reads == "boxes"
+
+    def figures(self) -> Iterator[tuple[str, Items]]:
+        """What is measured: what is judged, and what else says something of the headline's."""
+        yield from self.views()
+        for metric in self.beside:
+            yield metric.name, replace(self, metric=metric, others=(), beside=(), shown_only=True)
 
     def views(self) -> Iterator[tuple[str, Items]]:
         """What is judged, each by the name of its figures: the headline, then other outputs."""
@@ -99,7 +122,7 @@ class Items:
             groups = self.groups if one.metric.grouped else None
             yield one.name, replace(
                 self, output=one.output, metric=one.metric, labels=one.labels, groups=groups,
-                postprocess=one.postprocess, others=(), task=None, reader=one.reader,
+                postprocess=one.postprocess, others=(), beside=(), task=None, reader=one.reader,
             )  # fmt: skip
 
 
@@ -171,6 +194,7 @@ def supply(
         others=others,
         streams=streams,
         reader=reader,
+        beside=beside_of(task, metric, reader) if groups is None else (),
     )
 
 

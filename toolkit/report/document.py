@@ -26,6 +26,7 @@ from edgekit.types import (
     OnDevice,
     Operator,
     PairedCounts,
+    Part,
     Recovery,
     Report,
     RuntimeNeed,
@@ -173,6 +174,10 @@ def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
         memory=Memory(**_measurements(memory)) if memory else None,
         runtimes=tuple(
             RuntimeResult(**{**r, "status": Status(r["status"])}) for r in document["runtimes"]
+        ),
+        parts=tuple(
+            Part(**{**one, "figures": _measurements(one["figures"])})
+            for one in document.get("parts", ())
         ),
     )
 

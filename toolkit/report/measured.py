@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgekit.report import words
+from edgekit.report import parts, words
 from edgekit.report.grid import Row, drawn
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.outputs import outputs_table
@@ -52,6 +52,8 @@ def evaluated(done: Evaluated) -> Iterator[object]:
                                            for one in done.models))  # fmt: skip
     yield words.task(done.settings)
     yield from _outputs(done)
+    if found := parts.worst(parts.of_json(done.details)):
+        yield drawn(parts.titles(found), map(Row, parts.rows(found)))
     yield from _sliced(done)
     yield from _lines(done)
 

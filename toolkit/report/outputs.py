@@ -1,4 +1,7 @@
-"""What is judged beside the headline: a row per output and model, with its metric and its drop."""
+"""What is measured beside the headline: a row per metric or output, and model.
+
+The metrics of other outputs are judged too, the task's other metrics are not.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from edgekit.report.grid import Row, drawn
 from edgekit.types import Compared, Evaluated, Evaluation, Measurement, Report
 
 TITLES = (
-    ("also judged", "model"),
+    ("also measured", "model"),
     ("metric", "95 % interval"),
     ("drop", "95 % interval"),
     ("", ""),
@@ -17,14 +20,15 @@ TITLES = (
 
 
 def outputs_table(done: Report | Evaluated | Compared) -> object | None:
-    """The other outputs' figures for a rich console; nothing where the headline is all."""
+    """The figures beside the headline for a rich console; nothing where that is all."""
     found = list(outputs_rows(done))
     return drawn(list(TITLES), iter(found)) if found else None
 
 
 def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
-    """A row per output and model, the reference first."""
-    for one in list(done.settings.get("outputs", ()))[1:]:
+    """A row per metric and model, the reference first."""
+    judged = list(done.settings.get("outputs", ()))[1:]
+    for one in (*list(done.settings.get("beside", ())), *judged):
         name, bounded = str(one["name"]), bool(one["bounded"])
         for model, value, drop in _figures(done, name):
             first = (words.value(value, bounded), words.interval(value, bounded))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekit.report import words
+from edgekit.report import parts, words
 from edgekit.report.compression import compression_lines
 from edgekit.report.grid import Row, drawn
 from edgekit.report.npu import npu_lines
@@ -168,6 +168,8 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
             if result.status is Status.INCOMPATIBLE:
                 where = f"{result.runtime} {result.version}"
                 yield f"{candidate.id} does not run on {where}: {result.message}", "yellow"
+    for line in parts.lines(report):
+        yield line, "dim"
     for target in report.targets:
         if target.candidate:
             yield f"{target.id}: ships {target.candidate}; {target.fit}", ""

@@ -99,12 +99,23 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One class or label: its number and name, how many items have it, and its figures by name."""
+
+    number: int
+    name: str
+    count: int
+    figures: Mapping[str, Measurement]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured of a model: the reference has no drop, parity or ratio.
 
     ``latency_ratio`` is to the reference, ``uncompressed_ratio`` to the same precision made of the
     uncompressed model, where that was timed beside it; below 1 is faster. ``floor`` is the smallest
     difference of a metric that float32 arithmetic can tell at the outputs' scale, of the reference.
+    ``parts`` are the headline's metric class by class.
     """
 
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
@@ -117,6 +128,7 @@ class Evaluation:
     uncompressed_ratio: Measurement | None = None
     memory: Memory | None = None
     runtimes: tuple[RuntimeResult, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from .classes import predicted_class, true_class
 from .details import ClassDetail, ConfusedPair, Details, details
 from .measurement import ULPS, drop, floor, measure, value
 from .metric import Metric
+from .parts import parts
 from .preparation import group_labels, prepared
 from .table import METRICS, find, is_known
 
@@ -21,6 +22,7 @@ __all__ = [
     "group_labels",
     "is_known",
     "measure",
+    "parts",
     "predicted_class",
     "prepared",
     "true_class",

@@ -121,8 +121,8 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
     drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
     others = {
         key: metrics.drop(view.metric, truths(view), first.others[key], other.others[key])
-        for key, view in items.views()
-        if key in first.others and key in other.others
+        for key, view in items.figures()
+        if _had(first, key) and _had(other, key)
     }
     return Contrast(
         id=name,
@@ -135,6 +135,12 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
         drops={key: lost for key, (lost, _) in others.items()},
         counts={key: counted for key, (_, counted) in others.items() if counted},
     )
+
+
+def _had(given: Given, name: str) -> bool:
+    """Whether a model has a figure beside the headline's."""
+    found = given.measured.outputs.get(name)
+    return name in given.others and found is not None and found.how != "unavailable"
 
 
 def _inside(

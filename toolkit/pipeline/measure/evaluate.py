@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import taken, takes_labels, truths
+from edgekit.pipeline.scores import figure, taken, takes_labels, truths
 from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import CheckResult, Evaluated, Json, Measurement, Progress, Status, Verdict
@@ -73,7 +74,7 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
         output = _output(given, asked.metric_output or items.output, items)
         answers = taken(run, given.items, given.outputs, output)
         found = metrics.measure(items.metric, truths(items), answers)
-        others = _others(run, given, items)
+        others = _others(run, given, items, output)
     except RunnerError as error:
         if strict:
             raise
@@ -82,8 +83,8 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
         )
         return replace(given, measured=failed, outputs=None)
     measured = {
-        name: metrics.measure(view.metric, truths(view), others[name])
-        for name, view in items.views()
+        name: figure(view, partial(metrics.measure, view.metric, truths(view), others[name]))
+        for name, view in items.figures()
         if name in others
     }
     return replace(
@@ -110,21 +111,25 @@ def _output(given: Given, wanted: str, items: Items) -> str:
     return output_of(given, wanted)
 
 
-def _others(run: Run, given: Given, items: Items) -> Mapping[str, Floats]:
-    """What the metrics of the other outputs are taken of, as far as the model has them."""
+def _others(run: Run, given: Given, items: Items, output: str) -> Mapping[str, Floats]:
+    """What the headline's other metrics are taken of, and those of other outputs that are there."""
     assert given.outputs is not None and given.items is not None  # noqa: S101, PT018
-    theirs = dict(given.items.views())
+    theirs = dict(given.items.figures())
     return {
-        name: taken(run, theirs[name], given.outputs)
-        for name, view in items.views()
-        if view is not items and view.output in given.outputs
+        name: taken(run, theirs[name], given.outputs, output if view.shown_only else "")
+        for name, view in items.figures()
+        if view is not items and (view.output in given.outputs or view.shown_only)
     }
 
 
 def _details(given: Given, items: Items) -> Mapping[str, Json]:
     assert given.answers is not None  # noqa: S101  (it has answered)
     found = metrics.details(items.metric, truths(items), given.answers, items.class_names)
-    return {} if found is None else {"model": given.measured.id, **found.to_json()}
+    if found is not None:
+        return {"model": given.measured.id, **found.to_json()}
+    parts = metrics.parts(items.metric, truths(items), given.answers, items.class_names)
+    listed = [dataclasses.asdict(one) for one in parts]
+    return {"model": given.measured.id, "parts": listed} if parts else {}
 
 
 def _slices(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
@@ -181,7 +186,9 @@ def _images(items: Items) -> Path:
 def _unscored(found: Sequence[Given], items: Items) -> Iterator[CheckResult]:
     """A check for each metric that could not be had of answers, with its reason."""
     for one in (given.measured for given in found if given.ready):
-        for name, metric in {items.metric.name: one.metric, **one.outputs}.items():
+        judged = {items.metric.name: one.metric}
+        judged |= {name: one.outputs[name] for name, _ in items.views() if name in one.outputs}
+        for name, metric in judged.items():
             if metric is not None and metric.how == "unavailable":
                 message = f"unavailable, because {metric.reason}"
                 yield CheckResult(name, one.id, one.device, Status.UNAVAILABLE, message)
@@ -203,6 +210,7 @@ def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
         "direction": items.metric.direction,
         "bounded": items.metric.bounded,
         "outputs": items.judged,
+        "beside": items.also_shown,
         "items": len(items.index),
         "groups": len(np.unique(items.groups)) if items.groups is not None else None,
         "limit": options.limit,

@@ -1,0 +1,76 @@
+"""A metric class by class in a report: the worst few in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgekit.report import words
+from edgekit.types import Json, Measurement, Part, Report
+
+WORST = 5
+# Which figure of a class is what its metric is the mean of; the first that is there.
+LEADING = ("iou", "f1")
+CALLED = {"iou": "IoU", "f1": "F1", "average_precision": "average precision"}
+
+
+def leading(figures: Mapping[str, Measurement]) -> str:
+    """The name of the figure that classes are ordered by."""
+    return next((name for name in LEADING if name in figures), next(iter(figures), ""))
+
+
+def worst(parts: Sequence[Part], count: int = WORST) -> list[Part]:
+    """The classes with the lowest figures, lowest first."""
+
+    def value(one: Part) -> float:
+        found = one.figures[leading(one.figures)].value
+        return 2.0 if found is None else found
+
+    return sorted((one for one in parts if value(one) <= 1), key=value)[:count]
+
+
+def of_json(details: Mapping[str, Json]) -> tuple[Part, ...]:
+    """The parts that an evaluation's details hold."""
+    return tuple(
+        Part(one["number"], one["name"], one["count"],
+             {name: Measurement(**figure) for name, figure in one["figures"].items()})
+        for one in details.get("parts", ())
+    )  # fmt: skip
+
+
+def rows(parts: Sequence[Part]) -> Iterator[tuple[tuple[str, str], ...]]:
+    """The cells of a class: how many items have it, and each figure with its interval."""
+    for one in parts:
+        figures = [(words.value(f, True), words.interval(f, True)) for f in one.figures.values()]
+        yield ((one.name, ""), (f"{one.count:,}", ""), *figures, ("", ""))
+
+
+def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
+    """The columns of such rows."""
+    names = [CALLED.get(name, name) for name in parts[0].figures]
+    what = "labels" if "average_precision" in parts[0].figures else "classes"
+    return [(f"worst {what}", ""), ("items", ""), *((name, "95 % interval") for name in names),
+            ("", "")]  # fmt: skip
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The classes that a candidate answers worst, and by how much worse than the reference."""
+    before = {one.number: one for one in report.reference_evaluation.parts}
+    for candidate in report.candidates:
+        found = worst(candidate.evaluation.parts, 3)
+        if candidate.path is None or len(candidate.evaluation.parts) < 2 or not found:
+            continue
+        name = leading(found[0].figures)
+        # Classes of single answers are told by what is confused.
+        if "precision" in found[0].figures:
+            continue
+        listed = ", ".join(_shown(one, before.get(one.number), name) for one in found)
+        yield f"{candidate.id}: lowest {CALLED.get(name, name)}: {listed}"
+
+
+def _shown(one: Part, before: Part | None, name: str) -> str:
+    figure, base = one.figures[name], before.figures.get(name) if before else None
+    shown = f"{one.name} {words.value(figure, True)}"
+    if base is None or base.value is None or figure.value is None:
+        return shown
+    lost = 100 * (base.value - figure.value)
+    return f"{shown} ({-lost:+.2f})" if abs(lost) >= 0.005 else shown
