@@ -58,13 +58,7 @@ def is_integer(edges: str, activations: str) -> Check:
             return f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
         floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
         if floats:
-            kinds = sorted({one.split()[0] for one in floats} - {*CASTS})
-            return (
-                f"operators stayed float: {', '.join(floats)}; TensorFlow's quantizer has no"
-                f" integer form of {' and '.join(kinds) or 'what lies between'}: dynamic and"
-                " float16 leave them as they are, mixed ([[convert.mixed]]) makes the others int8,"
-                " and an app can compute the first or the last of them itself"
-            )
+            return f"operators stayed float: {', '.join(floats)}; {_way_on(floats)}"
         computed = _integers(_activations(file))
         if computed != [activations]:
             return f"its operators compute in {' and '.join(computed) or 'no integers'}"
@@ -109,6 +103,22 @@ def is_mixed(file: TFLiteFile) -> str:
     if len(computed) == 1 and not _computing_in_float(file):
         return f"every operator computes in {computed[0].lower()}: nothing is mixed"
     return ""
+
+
+def _way_on(floats: Iterable[str]) -> str:
+    kinds = sorted({one.split()[0] for one in floats} - {*CASTS})
+    if "READ_VARIABLE" in kinds:
+        return (
+            "its weights are variables, which a model has that trains, or whose wrappers of"
+            " pruning and clustering were left on: save what strip_pruning or strip_clustering"
+            " returns, or give the .keras or .h5 file"
+        )
+    return (
+        "TensorFlow's quantizer has no integer form of"
+        f" {' and '.join(kinds) or 'what lies between'}: dynamic and float16 leave them as they"
+        " are, mixed ([[convert.mixed]]) makes the others int8, and an app can compute the first"
+        " or the last of them itself"
+    )
 
 
 def _computing_in_float(file: TFLiteFile) -> list[str]:

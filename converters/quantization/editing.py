@@ -23,7 +23,10 @@ CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 @dataclass(frozen=True)
 class Step:
-    """One operator of the main graph: its schema name, first output's name, and the objects."""
+    """One operator of the main graph: its schema name, first output's name, and the object.
+
+    What only keeps a state has no output, and no name.
+    """
 
     kind: str
     name: str
@@ -71,7 +74,8 @@ def steps(model: Any) -> Iterator[Step]:
         kind = names.get(number, str(number))
         if kind == "CUSTOM":
             kind = text_of(code.customCode)
-        yield Step(kind, tensor_name(graph.tensors[operator.outputs[0]]), operator)
+        outputs = [] if operator.outputs is None else list(operator.outputs)
+        yield Step(kind, tensor_name(graph.tensors[outputs[0]]) if outputs else "", operator)
 
 
 def tensor_name(tensor: Any) -> str:

@@ -18,6 +18,7 @@ SQUARE = "SQUARE"
 PRODUCTS = ("NEG", SQUARE)
 # The place of the largest is the same in integers.
 ORDERING = ("ARG_MAX", "ARG_MIN")
+REPLACED = ("DEQUANTIZE", *PRODUCTS)
 MINUS_ONE = b"minus_one"
 # Of MUL, ARG_MAX and ARG_MIN alike: the first that takes int8.
 INTEGER_VERSION = 2
@@ -40,7 +41,7 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     for operator, replacing in made:
         at = next(n for n, one in enumerate(graph.operators) if one is replacing)
         graph.operators[at] = operator
-    _sweep(graph)
+    _sweep(model)
     return editing.pack(model)
 
 
@@ -48,9 +49,9 @@ def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:
     """The product that stands for an operator, and the QUANTIZE whose place it takes."""
     from ai_edge_litert import schema_py_generated as schema
 
-    graph, (written,) = model.subgraphs[0], step.operator.outputs
+    graph, (written,) = model.subgraphs[0], _tensors(step.operator.outputs)
     source = _dequantized(model, step)
-    after = [one for one in editing.steps(model) if written in one.operator.inputs]
+    after = [one for one in editing.steps(model) if written in _tensors(one.operator.inputs)]
     if source is None or [one.kind for one in after] != ["QUANTIZE"] or written in graph.outputs:
         return None
     result = int(after[0].operator.outputs[0])
@@ -76,7 +77,7 @@ def _dequantized(model: Any, step: editing.Step) -> int | None:
     """The integers that an operator's first input is the float form of."""
     read = step.operator.inputs[0]
     for one in editing.steps(model):
-        if one.kind == "DEQUANTIZE" and read in one.operator.outputs:
+        if one.kind == "DEQUANTIZE" and read in _tensors(one.operator.outputs):
             return int(one.operator.inputs[0])
     return None
 
@@ -125,13 +126,21 @@ def _minus_one(model: Any, like: Any) -> int:
     return len(graph.tensors) - 1
 
 
-def _sweep(graph: Any) -> None:
-    """Leave out operators whose results nobody reads any more."""
+def _sweep(model: Any) -> None:
+    """Leave out what was read by the replaced operators alone, and those."""
+    graph = model.subgraphs[0]
     while True:
-        read = {int(i) for one in graph.operators for i in one.inputs} | set(
-            map(int, graph.outputs)
-        )
-        kept = [one for one in graph.operators if read & set(map(int, one.outputs))]
+        read = {at for one in graph.operators for at in _tensors(one.inputs)}
+        read |= set(_tensors(graph.outputs))
+        kept = [
+            one.operator for one in editing.steps(model)
+            if one.kind not in REPLACED or read & set(_tensors(one.operator.outputs))
+        ]  # fmt: skip
         if len(kept) == len(graph.operators):
             return
         graph.operators = kept
+
+
+def _tensors(indices: Any) -> list[int]:
+    """The tensors of an operator; the schema's objects have None for none."""
+    return [] if indices is None else [int(at) for at in indices]

@@ -17,6 +17,7 @@ from edgekit.models.last import last_operators
 from edgekit.models.load import SECONDS, load_with_wrappers
 from edgekit.models.outputs import named, output_names
 from edgekit.models.unroll import fixed_steps, unroll
+from edgekit.models.wrappers import wrappers_in_saved_model
 from edgekit.store import Artefact
 from edgekit.types import Model, SavedModel, TensorSpec
 from edgekit.worker import at_most
@@ -191,7 +192,8 @@ def _export_signature(
     parameters = sum(int(v.shape.num_elements()) for v in variables)
     order = list(serve.structured_outputs)
     written = _write(lambda **t: serve(**t), specs, order, [loaded, *variables], folder, batched)
-    return {**written, "parameters": parameters, "wrappers": []}
+    wrappers = sorted(wrappers_in_saved_model(model.path))
+    return {**written, "parameters": parameters, "wrappers": wrappers}
 
 
 def _write(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 PRUNING = frozenset({"PruneLowMagnitude"})
@@ -19,6 +21,7 @@ QUANTIZATION = frozenset(
 )
 WRAPPERS = PRUNING | CLUSTERING | QUANTIZATION
 
+KERAS_METADATA = "keras_metadata.pb"
 COLLABORATIVE = "tensorflow_model_optimization.python.core.quantization.keras.collab_opts"
 
 
@@ -30,6 +33,19 @@ def wrappers_in(config: Any) -> frozenset[str]:
         return frozenset()
     name = str(config.get("class_name")).rpartition(">")[2]
     return frozenset().union({name} & WRAPPERS, *map(wrappers_in, config.values()))
+
+
+def wrappers_in_saved_model(folder: Path) -> frozenset[str]:
+    """The same of a SavedModel, by what Keras 2 has written of its layers beside the graph."""
+    from google.protobuf.message import DecodeError
+    from tf_keras.protobuf import saved_metadata_pb2
+
+    try:
+        content = (folder / KERAS_METADATA).read_bytes()
+        nodes = saved_metadata_pb2.SavedMetadata.FromString(content).nodes
+        return frozenset().union(*(wrappers_in(json.loads(node.metadata)) for node in nodes))
+    except (OSError, DecodeError, ValueError, RecursionError):
+        return frozenset()
 
 
 def import_tfmot() -> Any:

@@ -130,7 +130,17 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
         )
     )
     stripped = [name for name in artefact.facts["wrappers"] if not name.startswith("Quantize")]
-    if stripped:
+    if stripped and model.kind == "saved_model":
+        message = (
+            f"{model.path} still computes with {', '.join(stripped)}: its files hold every weight"
+            " and its mask, and no integers"
+        )
+        fix = (
+            "give the .keras or .h5 file, whose wrappers edgekit takes off; or save the model that"
+            " tfmot.sparsity.keras.strip_pruning or tfmot.clustering.keras.strip_clustering returns"
+        )
+        run.advise(Advice("EK-NOTE-091", "warning", message, fix))
+    elif stripped:
         message = f"{model.path} still held {', '.join(stripped)}: the model is taken without"
         run.advise(Advice("EK-NOTE-008", "info", message))
     return saved_model(artefact)

@@ -313,8 +313,30 @@ WRAPPED = """
 import sys
 import tensorflow_model_optimization as tfmot, tf_keras
 model = tf_keras.models.load_model(sys.argv[1], compile=False)
-tfmot.sparsity.keras.prune_low_magnitude(model).save(sys.argv[2])
+pruned = tfmot.sparsity.keras.prune_low_magnitude(model)
+pruned.save(sys.argv[2], save_format="h5" if sys.argv[2].endswith(".h5") else "tf")
 """
+
+
+def wrapped(models: Path, path: Path) -> Path:
+    """A model with pruning wrappers, saved as the path's suffix says."""
+    command = [sys.executable, "-c", WRAPPED, str(models / "keras2.h5"), str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lent_worker", "untimed")
+def test_wrappers_left_in_a_saved_model_are_named_with_the_way_on(
+    models: Path, digits: Path, tmp_path: Path
+) -> None:
+    path = wrapped(models, tmp_path / "wrapped")
+    report = convert(project(path, digits, tmp_path, convert={"precisions": ["int8"]}))
+    (told,) = [one for one in report.advice if one.code == "EK-NOTE-091"]
+    assert "still computes with PruneLowMagnitude" in told.message
+    assert "strip_pruning" in told.fix
+    assert "strip_pruning" in report.candidates[0].problem
+    assert report.verdict.exit_code == 1
 
 
 @pytest.mark.slow
@@ -322,9 +344,7 @@ tfmot.sparsity.keras.prune_low_magnitude(model).save(sys.argv[2])
 def test_wrappers_left_in_a_file_are_stripped_and_told(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "wrapped.h5"
-    command = [sys.executable, "-c", WRAPPED, str(models / "keras2.h5"), str(path)]
-    subprocess.run(command, check=True, capture_output=True)
+    path = wrapped(models, tmp_path / "wrapped.h5")
     report = convert(project(path, digits, tmp_path, convert={"precisions": ["float32"]}))
     (told,) = [one.message for one in report.advice if one.code == "EK-NOTE-008"]
     assert "PruneLowMagnitude" in told
