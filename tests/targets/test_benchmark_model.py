@@ -22,7 +22,7 @@ from edgekit.project import Project
 from edgekit.report import benched
 from edgekit.targets.devices import Device, open_device
 from edgekit.targets.devices.remote import benchmark_output
-from edgekit.targets.devices.remote.benchmark_model import VARIABLE
+from edgekit.targets.devices.remote.benchmark_model import VARIABLE, _arguments
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Benched, BenchReport, Measurement, Status, Verdict
 
@@ -98,6 +98,12 @@ def asking(tmp_path: Path, **more: Any) -> Request:
     model = tmp_path / "model.tflite"
     model.write_bytes(probe_model())
     return {**REQUEST, "models": [{"id": "probe", "path": str(model)}], **more}
+
+
+def test_tool_is_told_which_of_several_signatures_runs() -> None:
+    for more in ({}, {"signature": "infer"}):
+        flags = _arguments("tool", "model.tflite", {**REQUEST, **more})
+        assert ("--signature_to_run_for=infer" in flags) == bool(more)
 
 
 @needs_adb

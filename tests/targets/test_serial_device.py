@@ -410,6 +410,7 @@ def test_board_that_cannot_run_its_model_is_not_proven(make: Make, tmp_path: Pat
     [
         ({"batch": 4}, "batch of its file"), ({"threads": 2}, "one thread"),
         ({"threads": True}, "one thread"), ({"processes": 2}, "processes 2"),
+        ({"signature": "infer"}, "TFLM runs the first graph"),
         ({"delegate": "xnnpack"}, "TFLM has none"), ({"mode": "arena"}, "of 262,144 bytes"),
         ({"mode": "trace"}, "mode 'trace'"), ({"arena_bytes": 4096}, "of 262,144 bytes"),
     ],

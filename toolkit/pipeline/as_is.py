@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from edgekit.store import Artefact
 
 FLOAT = "float32"
-# Keys of [convert] that say how a file is made, with the options that state them.
+# Keys of [convert] that say how a file is made, as a user states them.
 MAKING = {
-    "precisions": "--precision", "recover": "--recover", "unroll": "--unroll", "flex": "--flex",
-    "mixed": "[[convert.mixed]]", "custom_operators": "[convert] custom_operators",
+    "precisions": "--precision ([convert] precisions)", "recover": "--recover",
+    "unroll": "--unroll", "flex": "--flex", "mixed": "[[convert.mixed]]",
+    "custom_operators": "[convert] custom_operators",
 }  # fmt: skip
 CONTRADICTS, NO_FILE, ANOTHER = "EK-PROJECT-046", "EK-MODEL-042", "EK-MODEL-043"
 
@@ -111,8 +112,8 @@ def reference_of(run: Run, given: SavedModel) -> SavedModel:
     if table.judged_by_itself and options.evaluate:
         message = (
             f"{Path(run.project.model.source).name} is taken as it is and judged by itself: its"
-            " accuracy is its own, what quantization cost it is not known, and a limit on the drop"
-            " says nothing"
+            " accuracy is its own, what it lost when it was made is not known, and a limit on the"
+            " drop says nothing"
         )
         fix = "--reference MODEL judges it by the model that it was made from"
         run.advise(Advice("EK-NOTE-046", "info", message, fix))

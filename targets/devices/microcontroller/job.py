@@ -18,13 +18,14 @@ MODES = ("evaluate", "bench", "selftest")
 # What a request may ask for, by field: a board has one core, and an interpreter of one size.
 ONLY: Mapping[str, tuple[object, ...]] = {
     "batch": (1, "auto"), "threads": (1, 0, "auto"), "processes": (1, "auto"),
-    "delegate": ("none", ""),
+    "delegate": ("none", ""), "signature": ("serving_default", "", None),
 }  # fmt: skip
 WHY = {
     "batch": "TFLM runs a model at the batch of its file",
     "threads": "TFLM has one thread",
     "processes": "a microcontroller has one",
     "delegate": "TFLM has none",
+    "signature": "TFLM runs the first graph of a file; edgekit convert --signature makes one of it",
 }
 
 

@@ -171,6 +171,8 @@ def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
         flags["max_secs"] = stop["most_seconds"]
     if delegate := request.get("delegate"):
         flags["use_xnnpack"] = XNNPACK[delegate]
+    if signature := request.get("signature"):
+        flags["signature_to_run_for"] = signature
     return [tool, *(f"--{name}={value}" for name, value in flags.items())]
 
 

@@ -152,14 +152,17 @@ def test_microcontrollers_get_c_source_and_an_estimate_of_the_file(
 def test_metadata_is_all_that_changes_the_bytes(
     int8: Path, test_items: Path, tmp_path: Path
 ) -> None:
-    table = project(int8, test_items, tmp_path, convert={"metadata": True})
+    labels = [f"digit {k}" for k in range(10)]
+    data = {"evaluate": str(test_items), "preprocess": SCALED, "labels": labels}
+    table = project(int8, test_items, tmp_path, convert={"metadata": True}, data=data)
     report = convert(table)
     (candidate,) = report.candidates
     assert candidate.path is not None
     assert candidate.sha256 != digest(int8)
     assert candidate.evaluation.drop["accuracy"].value == 0.0
-    read = read_metadata(candidate.path.read_bytes())
-    assert read is not None
+    described = read_metadata(candidate.path.read_bytes())
+    assert described.outputs[0].labels == tuple(labels)
+    assert described.inputs[0].std == pytest.approx((16.0,))
     (note,) = (one for one in report.advice if one.code == "EK-NOTE-042")
     assert "the float model that this was made from" in note.fix
 
@@ -192,6 +195,24 @@ def test_reference_of_another_network_fails_and_is_called_so(
     assert red.name == "accuracy drop"
 
 
+def test_reference_of_other_names_is_matched_where_there_is_one_of_each(tmp_path: Path) -> None:
+    from tflite_files import build, doubling
+
+    (tmp_path / "file.tflite").write_bytes(build(doubling([1, 3], name="a", answer="b")))
+    (tmp_path / "right.tflite").write_bytes(build(doubling([1, 3])))
+    x = np.random.default_rng(0).random((12, 3)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x, y=2 * x)
+    table = {
+        "model": {"source": "file.tflite"}, "data": {"evaluate": "data.npz"},
+        "evaluate": {"metric": "mae"}, "convert": {"as_is": True, "reference": "right.tflite"},
+    }  # fmt: skip
+    report = convert(Project.parse(table, tmp_path))
+    assert report.verdict.exit_code == 0
+    assert report.candidates[0].evaluation.parity["b"]["max_abs_error"].value == 0.0
+    assert report.reference_evaluation.metrics["mae"].value == 0.0
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("lent_worker")
 def test_reference_in_keras_is_exported_and_matched_by_its_own_names(
     test_items: Path, converted: Path, models: Path, tmp_path: Path
@@ -233,7 +254,7 @@ def test_lint_looks_at_the_items_of_a_file_as_it_is(
 @pytest.mark.parametrize(
     ("tables", "code", "words"),
     [
-        ({"convert": {"precisions": ["int8"]}}, "EK-PROJECT-046", "--precision asks"),
+        ({"convert": {"precisions": ["int8"]}}, "EK-PROJECT-046", "[convert] precisions"),
         ({"convert": {"recover": True}}, "EK-PROJECT-046", "--recover"),
         ({"convert": {"unroll": True}}, "EK-PROJECT-046", "--unroll"),
         ({"convert": {"flex": True}}, "EK-PROJECT-046", "--flex"),

@@ -127,7 +127,10 @@ def _sizes(
 ) -> DataError:
     listed = ", ".join(f"{name} is {had[0]}x{had[1]}" for name, had in (one, first))
     message = f"{source}: {listed} (height x width)"
-    hint = "say to which size: --resize HxW, or [data.preprocess] resize = [height, width]"
+    hint = (
+        "the items of one run have one size, even where a model takes any: say which, --resize HxW"
+        " ([data.preprocess] resize = [height, width]); or judge each size by itself, a folder each"
+    )
     return DataError("EK-DATA-019", message, hint)
 
 
