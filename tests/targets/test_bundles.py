@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from conftest import edgekit, once
+from edgekit.converters.quantization import editing
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack, verify
@@ -549,6 +550,63 @@ def test_selftest_goes_red_when_any_two_classes_change_places(
     np.save(content, swapped)
     files = listed({**read(bundle), golden["file"]: content.getvalue()})
     assert refusal(write(tmp_path / "swapped.tar.gz", files)).code == "EK-BUNDLE-006"
+
+
+def swapped_classes(content: bytes) -> bytes:
+    """The model with the first two rows of its last dense layer, and of its bias, exchanged."""
+    model = editing.unpack(content)
+    last = [step.operator for step in editing.steps(model) if step.kind == "FULLY_CONNECTED"][-1]
+    for position in (1, 2):
+        tensor = model.subgraphs[0].tensors[last.inputs[position]]
+        rows = editing.constant(model, tensor)
+        assert rows is not None
+        rows[[0, 1]] = rows[[1, 0]]
+        editing.set_input(model, last, position, rows)
+        found = tensor.quantization
+        if found is not None and found.scale is not None and len(found.scale) > 1:
+            found.scale[[0, 1]] = found.scale[[1, 0]]
+    return editing.pack(model)
+
+
+def test_verify_and_the_app_go_red_when_the_model_exchanges_two_classes(
+    bundle: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    files = read(bundle)
+    model = swapped_classes(files["model.tflite"])
+    found = edgekit(
+        "verify", write(tmp_path / "swapped.tar.gz", listed({**files, "model.tflite": model})),
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert found.returncode == 1
+    assert "EK-BUNDLE-006" in found.stderr
+    folder = copied(unpacked, tmp_path)
+    (folder / "model.tflite").write_bytes(model)
+    done = app(folder, "selftest")
+    assert done.returncode == 1
+    assert "self-test FAILED" in done.stdout
+
+
+EXCHANGING = """
+def decode(value, info):
+    numbers = plain_decode(value, info)
+    numbers[..., [0, 1]] = numbers[..., [1, 0]]
+    return numbers
+
+
+"""
+
+
+def test_the_app_goes_red_when_its_code_exchanges_two_classes(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    folder = copied(unpacked, tmp_path)
+    code = (folder / "python_runner.py").read_text()
+    planted = code.replace("def decode(", f"{EXCHANGING}def plain_decode(", 1)
+    assert planted != code
+    (folder / "python_runner.py").write_text(planted)
+    done = app(folder, "selftest")
+    assert done.returncode == 1
+    assert "self-test FAILED" in done.stdout
 
 
 def copied(unpacked: Path, tmp_path: Path) -> Path:

@@ -137,11 +137,12 @@ def export_keras(
                 for name, tensor in answers.items()}  # fmt: skip
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
+    tables = [one for layer in model._flatten_layers() for one in _tables(layer)]
     limit, rewrite = at_most(SECONDS, "exporting the model"), plain(not as_trained)
     with limit, _one_by_one(specs), rewrite as called_by_it:
         free = {n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s
                 for n, s in specs.items()}  # fmt: skip
-        written = _write(call, free, order, variables, folder, batched)
+        written = _write(call, free, order, [*variables, *tables], folder, batched)
     rewritten = sorted(called_by_it) if as_trained else []
     return {**written, "parameters": int(model.count_params()), "rewritten": rewritten}
 
@@ -150,6 +151,13 @@ def _cast(tensor: Any, dtype: str) -> Any:
     import tensorflow as tf
 
     return tensor if tensor.dtype.name == dtype else tf.cast(tensor, dtype)
+
+
+def _tables(layer: Any) -> Iterator[Any]:
+    """The tables that a layer looks words or numbers up in: Keras 3 keeps them as attributes."""
+    from tensorflow.python.trackable.resource import TrackableResource
+
+    yield from (one for one in vars(layer).values() if isinstance(one, TrackableResource))
 
 
 def _is_keras3_variable(variable: Any) -> bool:

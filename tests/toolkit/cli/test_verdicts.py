@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from tflite_files import build, doubling
 
 from conftest import answer
 from edgekit.targets import catalog
@@ -264,3 +266,36 @@ def test_quiet_says_the_result_and_only_it(report: Path) -> None:
     assert lines[-1] == "verdict: FAILED"
     assert any(line.startswith("FAILED: ") and "size (at most 1,000" in line for line in lines)
     assert "SavedModel" not in done.text
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float file whose answers are the labels of ``numbers.npz``, and classes of others."""
+    folder = tmp_path_factory.mktemp("exact")
+    (folder / "model.tflite").write_bytes(build(doubling([1, 2])))
+    x = np.random.default_rng(0).random((120, 2), np.float32)
+    np.savez(folder / "numbers.npz", x=x, y=2 * x)
+    np.savez(folder / "classes.npz", x=x, y=(x[:, 1] > x[:, 0]).astype(np.int64))
+    return folder
+
+
+@pytest.mark.usefixtures("lent_worker", "untimed")
+@pytest.mark.parametrize(
+    ("items", "metric", "stated"),
+    [("numbers", "mse", ()), ("numbers", "r2", ("--max-drop", "0.0001")), ("classes", "f1", ())],
+)
+def test_a_file_equal_to_its_reference_passes_by_any_metric(
+    exact: Path, tmp_path: Path, items: str, metric: str, stated: tuple[str, ...]
+) -> None:
+    words = ("--data", exact / f"{items}.npz", "--metric", metric, "--precision", "float32")
+    done = answer("convert", exact / "model.tflite", *words, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / ".edgekit" / "runs").glob("*/report.json")
+    found = check(path, *stated)
+    assert found.code == 0
+    (name,) = [one for one in found.cases if one.endswith(" drop")]
+    assert found.kind(name) == "system-out"
+    assert "drop 0 " in str(found.cases[name][0].text)
+    for text in (found.text, found.markdown):
+        assert "inf" not in text.replace("info", "")
+        assert f"{metric} drop (at most" in text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ssh_server import SshServer, needs_sshd
 
-from conftest import brief
+from conftest import answer, brief
 from edgekit.targets import catalog
 
 TABLE = """
@@ -65,6 +68,41 @@ def test_device_that_is_away_is_unavailable_and_nothing_ships(
     assert any("EK" in c["message"] or "refused" in c["message"] for c in target["checks"])
     (latency,) = [c["message"] for c in target["checks"] if c["name"] == "latency_p50"]
     assert 'device = "ssh://127.0.0.1:1" in [targets.raspberry-pi-4]' in latency
+
+
+def test_another_machine_than_the_target_is_unavailable_until_any_device_says_so(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_sshd()
+    if catalog.host() == "raspberry-pi-4":
+        pytest.skip("this host is the target's machine")
+    with SshServer(tmp_path / "ssh") as server:
+        monkeypatch.setenv("EDGEKIT_SSH_COMMAND", server.environment["EDGEKIT_SSH_COMMAND"])
+        values = {"target": "raspberry-pi-4", "device": server.address(), "limit": "1 s"}
+        found, target = converted(digits_run, tmp_path, **values)
+    assert (found, target["candidate"]) == (3, None)
+    project = tmp_path / "project"
+    (machine,) = [check for check in target["checks"] if check["name"] == "machine"]
+    assert machine["status"] == "unavailable"
+    named = f"{server.address()} is Linux {platform.machine()}"
+    assert named in machine["message"]
+    assert "raspberry-pi-4 is Linux aarch64" in machine["message"]
+
+    def gate(code: int) -> tuple[dict[str, ET.Element], str]:
+        done = answer("check", "--junit", "j.xml", "--summary", "s.md", cwd=project)
+        assert done.returncode == code, done.stdout
+        suite = ET.parse(project / "j.xml").getroot()  # noqa: S314  (ours)
+        return {str(case.get("name")): case for case in suite}, (project / "s.md").read_text()
+
+    cases, summary = gate(3)
+    assert {cases[name][0].tag for name in ("machine", "latency_p50")} == {"error"}
+    assert named in str(cases["machine"][0].get("message"))
+    assert named in summary
+    path = project / "edgekit.toml"
+    path.write_text(path.read_text().replace("device = ", "any_device = true\ndevice = "))
+    cases, summary = gate(0)
+    assert "it counts, because any_device = true" in str(cases["machine"][0].text)
+    assert "another machine, which any_device lets count" in summary
 
 
 def test_latency_budget_without_a_device_names_the_key_and_moves_the_older_bundle_aside(
