@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import shutil
 import zipfile
@@ -12,6 +13,7 @@ from edgekit.apart import note
 from edgekit.errors import DataError, StoreError
 
 CHUNK = 1 << 22
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # RuntimeError: a member is encrypted, or packed in a way that zipfile does not know.
 DAMAGED = (
     zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError,
@@ -38,7 +40,8 @@ def unzip(path: Path, shown: str, folder: Path) -> dict[str, str]:
                         note(f"{shown}: {member.filename[:200]}")
                 files[member.filename.removesuffix(".npy")] = file.name
     except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # Of a damaged archive the system is asked for places that no file has.
+        if isinstance(error, OSError) and error.errno in FULL:
             raise
         hint = f"it is truncated or damaged: {error}"
         raise DataError("EK-DATA-003", f"{shown} cannot be read as .npz", hint) from error

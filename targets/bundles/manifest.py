@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit import strict_json
 from edgekit.errors import BundleError
 from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
+from edgekit.types import Preprocess
 
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Numbers = _Finite | Annotated[list[_Finite], Field(min_length=1)]
+_Pixels = Annotated[int, Field(ge=1)]
 CODE = "EK-BUNDLE-004"
 SHOWN = 5
 
@@ -41,6 +45,30 @@ class _Golden(_Table):
     outputs: dict[str, _Output] = Field(min_length=1)
 
 
+class _Preprocess(_Table):
+    """What is done to raw items. What is not known here would be left out without a word."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    scale: _Numbers = 1.0
+    offset: _Numbers = 0.0
+    resize: Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None
+    crop: Literal["center"] | None = None
+    color: Literal["rgb", "bgr", "grayscale"] | None = None
+    method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
+    layout: Literal["nhwc", "nchw"] | None = None
+    model_layout: Literal["nhwc", "nchw"] = "nhwc"
+
+    @property
+    def spec(self) -> Preprocess:
+        """The spec as the rest of edgekit has it."""
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.model_dump().items()
+        }
+        return Preprocess(**given)
+
+
 class _Runtime(_Table):
     name: str
 
@@ -51,7 +79,7 @@ class _Manifest(_Table):
     version: str
     target: str
     model: _Model
-    preprocess: dict[str, Any]
+    preprocess: _Preprocess
     golden: _Golden
     runtimes: list[_Runtime] = Field(min_length=1)
     files: dict[str, _File]
@@ -75,6 +103,11 @@ def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
         ]
         raise _damaged(path, "\n".join(wrong[:SHOWN])) from error
     return dict(document)
+
+
+def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
+    """How a manifest that was read says that items are prepared."""
+    return _Preprocess.model_validate(manifest["preprocess"]).spec
 
 
 def _damaged(path: Path, why: str) -> BundleError:

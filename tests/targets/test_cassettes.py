@@ -81,12 +81,20 @@ def test_a_replay_finds_the_same_figures_and_starts_no_runner(
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a replay starts nothing")
 
+    started = subprocess.Popen
+
+    def reading(command: list[str], *given: Any, **more: Any) -> Any:
+        """The user's items are read in a process of their own."""
+        if "edgekit.apart" not in str(command):
+            forbidden()
+        return started(command, *given, **more)
+
     # Its first import asks the processor what it can, in a process of its own.
     importlib.import_module("numpy.testing")
     words = (*COMMANDS[name], "--replay", f"{name}.zip", "--output", tmp_path, "--json")
     recorded = made(shared, name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgekit.targets.devices.local.subprocess.Popen", forbidden)
+        patch.setattr("edgekit.targets.devices.local.subprocess.Popen", reading)
         patch.setattr(socket.socket, "connect", forbidden)
         done = answer(*words, cwd=recorded)
     assert done.returncode == 0, done.stderr

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import random
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import SEED, bent, changed, honest
 
 from conftest import answer
 from edgekit import api, report
@@ -21,13 +20,6 @@ from edgekit.data.dataset import check_array
 from edgekit.errors import DataError, ModelError, ProjectError
 from edgekit.models import files
 from edgekit.project import Project
-
-T = TypeVar("T")
-SEED = 11
-VALUES = (
-    None, True, -1, 0, 10**30, 10**400, 1e308, -0.5, float("nan"), float("inf"), "", "x", "1e400",
-    "\ud800", "../..", [], {}, [[]], {"a": 1}, "passed", "int8",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -122,57 +114,7 @@ def test_archive_with_a_damaged_member_is_refused(tmp_path: Path, method: int) -
         files.read(path, "keras")
 
 
-# --- fuzzers: seeded and bounded -----------------------------------------------------------------
-
-
-def honest(call: Callable[[], T]) -> T | None:
-    """What a call gives; nothing where it refuses its input with exit code 2."""
-    with contextlib.suppress(ProjectError, DataError, ModelError):
-        return call()
-    return None
-
-
-def bent(content: bytes, rng: random.Random) -> bytes:
-    """The content with some bytes changed, cut out, or doubled."""
-    found = bytearray(content)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(found) or 1)
-        how = rng.random()
-        if how < 0.6 and found:
-            found[at] = rng.choice((rng.randrange(256), 0x28, 0x5B, 0x7B, 0x22, 0x39, 0x2D))
-        elif how < 0.8:
-            del found[at : at + rng.randint(1, 40)]
-        else:
-            found[at:at] = found[at : at + rng.randint(1, 40)] * rng.randint(1, 5)
-    return bytes(found)
-
-
-def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where each value of a document is."""
-    if isinstance(value, dict):
-        pairs: Any = value.items()
-    else:
-        pairs = enumerate(value) if isinstance(value, list) else ()
-    for key, one in pairs:
-        yield (*place, key)
-        yield from places(one, (*place, key))
-
-
-def changed(document: Any, rng: random.Random) -> Any:
-    """A copy of a document with one value removed, replaced, or added."""
-    copied = json.loads(json.dumps(document))
-    *where, last = rng.choice(list(places(document)))
-    at = copied
-    for part in where:
-        at = at[part]
-    how = rng.random()
-    if how < 0.2:
-        del at[last]
-    elif how < 0.3 and isinstance(at, dict):
-        at["odd"] = rng.choice(VALUES)
-    else:
-        at[last] = rng.choice(VALUES)
-    return copied
+# --- fuzzers: seeded and bounded; of other readers in test_fuzzed_readers.py ---------------------
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import npy
 from edgekit.errors import DataError
 from edgekit.store import Artefact, is_lfs_pointer
 from edgekit.types import Json, Preprocess
@@ -143,12 +144,9 @@ def describe(source: str, files: Mapping[str, Path]) -> Mapping[str, Json]:
 
 def check_array(source: str, name: str, path: Path) -> int:
     """How many items an array file holds, once it is known to be safe and finite."""
-    # Not np.load, which also takes archives and pickles for arrays.
-    open_array: Any = np.lib.format.open_memmap
     try:
-        array = open_array(path, mode="r")
-    # The header is text of another hand: numpy raises whatever Python's own parser does.
-    except Exception as error:
+        array = npy.opened(path)
+    except ValueError as error:
         if "Python objects" in str(error):
             raise object_error(source, name, "object") from error
         hint = f"truncated, or no array: {error}"

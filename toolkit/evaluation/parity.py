@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import npy
 from edgekit.errors import RunnerError
 from edgekit.types import Measurement
 
@@ -134,7 +135,17 @@ def refuse_non_finite(outputs: Floats, whose: str) -> None:
 
 
 def open_outputs(folder: Path, names: tuple[str, ...]) -> Mapping[str, Floats]:
-    """A runner's outputs by name, memory-mapped, items first."""
+    """A runner's outputs by name, memory-mapped, items first.
+
+    Raises :class:`RunnerError` where one is not there.
+    """
     from edgekit.targets.runners.python_runner import file_name
 
-    return {name: np.load(folder / f"{file_name(name)}.npy", mmap_mode="r") for name in names}
+    found = {}
+    for name in names:
+        try:
+            found[name] = npy.opened(folder / f"{file_name(name)}.npy")
+        except ValueError as error:
+            message = f"the runner left no output {name!r} that can be read"
+            raise RunnerError("EK-RUNNER-007", message, str(error)[:300]) from error
+    return found

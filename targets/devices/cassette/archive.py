@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -16,13 +17,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import npy
 from edgekit.errors import CassetteError
 from edgekit.store import sha256
+from edgekit.targets.devices.cassette.schema import FORMAT, NewerFormat, parse
 from edgekit.types import Json
 
-FORMAT = 1
 DOCUMENT = "cassette.json"
 ARRAYS = "arrays"
+# Outputs of some hundred thousand items; what claims more is not unpacked.
+MOST_BYTES = 4 << 30
+# RuntimeError: a member is encrypted.
+DAMAGED = (
+    OSError, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
 # The earliest that a zip can say: the same record gives the same bytes.
 STAMP = (1980, 1, 1, 0, 0, 0)
 Array = npt.NDArray[Any]
@@ -81,8 +90,8 @@ class Cassette:
         """The ``.npy`` file of a digest. Raises :class:`CassetteError` where it is damaged."""
         try:
             with zipfile.ZipFile(self.path) as archive:
-                found = archive.read(f"{ARRAYS}/{digest}.npy")
-        except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+                found = _member(archive, f"{ARRAYS}/{digest}.npy")
+        except DAMAGED as error:
             raise damaged(self.path, str(error)) from error
         if hashlib.sha256(found).hexdigest() != digest:
             raise damaged(self.path, f"{digest[:12]} is not what was recorded")
@@ -90,25 +99,32 @@ class Cassette:
 
     def array(self, digest: str) -> Array:
         """The array of a digest. Raises :class:`CassetteError` where it is damaged."""
-        found: Array = np.load(io.BytesIO(self.content(digest)), allow_pickle=False)
-        return found
+        try:
+            return npy.parsed(self.content(digest))
+        except ValueError as error:
+            raise damaged(self.path, f"{digest[:12]} is no array: {error}") from error
 
 
 def read(path: Path) -> Cassette:
     """A cassette. Raises :class:`CassetteError` where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            document = json.loads(archive.read(DOCUMENT))
-        made = int(document["format"])
-        _ = document["devices"], document["listed"], document["asked"], document["expanded"]
+            document = parse(_member(archive, DOCUMENT))
     except FileNotFoundError as error:
         raise CassetteError("EK-DEVICE-091", f"there is no cassette {path}") from error
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except NewerFormat as error:
+        hint = f"its format is {error}, this edgekit reads up to {FORMAT}: install a newer one"
+        raise CassetteError("EK-DEVICE-091", f"{path} is of a newer edgekit", hint) from error
+    except DAMAGED as error:
         raise damaged(path, str(error)) from error
-    if made > FORMAT:
-        hint = f"its format is {made}, this edgekit reads up to {FORMAT}: install a newer one"
-        raise CassetteError("EK-DEVICE-091", f"{path} is of a newer edgekit", hint)
     return Cassette(path, document)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member's bytes. Raises ValueError where it claims to be larger than any."""
+    if archive.getinfo(name).file_size > MOST_BYTES:
+        raise ValueError(f"{name} claims to be larger than {MOST_BYTES >> 20} MiB")
+    return archive.read(name)
 
 
 def damaged(path: Path, why: str) -> CassetteError:

@@ -17,10 +17,15 @@ def fault(error: EdgekitError) -> dict[str, Json]:
 
 def raised(found: Mapping[str, Json]) -> EdgekitError:
     """The error of :func:`fault`."""
-    kind = {one.__name__: one for one in _kinds(EdgekitError)}[str(found["kind"])]
+    kind = kinds()[str(found["kind"])]
     if issubclass(kind, RunnerError):
-        return kind(found["code"], found["message"], found["hint"], found["item"])
+        return kind(found["code"], found["message"], found["hint"], found.get("item"))
     return kind(found["code"], found["message"], found["hint"])
+
+
+def kinds() -> Mapping[str, type[EdgekitError]]:
+    """Every error by its name."""
+    return {one.__name__: one for one in _kinds(EdgekitError)}
 
 
 def _kinds(kind: type[EdgekitError]) -> Iterator[type[EdgekitError]]:

@@ -122,6 +122,7 @@ class Played:
             # The name is a stranger's: it must not lead out of the folder.
             path = Path(request["models"][int(number)]["outputs"]) / Path(file).name
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._player.cassette.array(digest)
             path.write_bytes(self._player.cassette.content(digest))
         return _given(event["result"], request)
 

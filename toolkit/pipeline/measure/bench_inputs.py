@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit import npy
 from edgekit.converters import flatbuffer
 from edgekit.converters.signature import chosen_signature
 from edgekit.errors import BundleError, DataError
@@ -20,6 +21,7 @@ from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.targets.bundles.manifest import preprocess_of
 from edgekit.types import InputSource, Json, Preprocess, SavedModel, TensorSpec
 
 ENDINGS = (".tar.gz", ".tgz", ".zip")
@@ -109,7 +111,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
         for name, content in _members(path, manifest, set(wanted)).items():
             (folder / wanted[name]).write_bytes(content)
         for k in range(len(golden)):
-            counts.add(len(np.load(folder / f"input-{k}.npy", mmap_mode="r")))
+            counts.add(_items(path, folder / f"input-{k}.npy"))
         np.save(folder / "index.npy", np.arange(min(counts)))
         return {}
 
@@ -122,9 +124,19 @@ def unpack(path: Path, store: Store) -> Unpacked:
             for k, (name, one) in enumerate(outputs.items())
         },
         index=kept.path / "index.npy",
-        preprocess=Preprocess(**manifest["preprocess"]),
+        preprocess=preprocess_of(manifest),
         signature=manifest["model"].get("signature"),
     )
+
+
+def _items(path: Path, file: Path) -> int:
+    """How many golden items an array of a bundle holds. Raises :class:`BundleError`."""
+    try:
+        return len(npy.opened(file))
+    # A number has no length.
+    except (ValueError, TypeError) as error:
+        message = f"{path}: its golden inputs cannot be read"
+        raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
 
 
 def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict[str, bytes]:
