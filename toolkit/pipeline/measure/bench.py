@@ -374,9 +374,9 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
         if asked.sustain:
             row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
         if asked.mlperf_tiny:
-            about = run.about(
-                Plan.of(about_source(run.project, entry.subject.source), run.plan.options)
-            )
+            signature = entry.bundle.signature if entry.bundle else None
+            project = about_source(run.project, entry.subject.source, signature)
+            about = run.about(Plan.of(project, run.plan.options))
             accuracy = accuracy_of(about, entry.subject, entry.feed, asked.metric_output)
             found = perform(job, asked.protocol, accuracy, update, asked.window)
             row = replace(row, mlperf_tiny=found)
