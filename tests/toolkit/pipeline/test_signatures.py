@@ -193,6 +193,18 @@ def test_inspection_and_fit_look_at_one_signature(folder: Path) -> None:
     assert both.returncode == 2
 
 
+def test_a_file_of_one_signature_is_compared_with_a_named_one(folder: Path) -> None:
+    (folder / "one.tflite").write_bytes(build(square("serving_default")))
+    asked = ("--data", "square.npz", "--metric", "mae", "--no-latency", "--json")
+    named = ("--signature", "square")
+    done = answer("compare", "two.tflite", "one.tflite", *named, *asked, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [one["metric"]["value"] for one in json.loads(done.stdout)["models"]] == [0.0, 0.0]
+    # Alone it has none of that name.
+    alone = answer("evaluate", "one.tflite", *named, *asked[:4], cwd=folder)
+    assert (alone.returncode, "EK-MODEL-011" in alone.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("file", "named"), [("two.tflite", ("--signature", "square")), ("default.tflite", ())]
 )

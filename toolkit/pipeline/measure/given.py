@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekit.converters import flatbuffer
 from edgekit.errors import DataError, DeviceError, EdgekitError, ExitCode, ProjectError, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
@@ -17,7 +18,13 @@ from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.judge import memory_of
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import emulator_of
-from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
+from edgekit.pipeline.measure.subject import (
+    Subject,
+    is_tflite,
+    measured,
+    subject_of,
+    told_apart,
+)
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.raw_bytes import with_raw_bytes
 from edgekit.pipeline.run import Run
@@ -25,6 +32,7 @@ from edgekit.pipeline.supply import Items
 from edgekit.project import Project
 from edgekit.targets.devices import Tape, tape_of
 from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
+from edgekit.usercode import is_reference
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,13 @@ def obtained(
     ``strict``, where none is.
     """
     devices = run.devices.expand(devices)
+    abouts = {source: _about(run, source, len(sources) > 1) for source in sources}
     found: list[Given] = []
     missing: DeviceError | None = None
     for source in sources:
         for name in devices or (None,):
             try:
-                subject = subject_of(run, source, name)
+                subject = subject_of(abouts[source], source, name)
             except DeviceError as error:
                 if strict and not found:
                     raise
@@ -104,6 +113,24 @@ def obtained(
         )
         for one, name in zip(found, names, strict=True)
     )
+
+
+def _about(run: Run, source: str, several: bool) -> Run:
+    """The run about one of several models: a file of one signature needs no other's name for it.
+
+    What is made of a SavedModel's signature has only one, called as TensorFlow calls it.
+    """
+    table, path = run.project.model, run.project.root / source
+    if table.signature is None or not several or is_reference(source):
+        return run
+    if not (path.is_file() and is_tflite(path)):
+        return run
+    keys = [one.key for one in flatbuffer.read(path).signatures]
+    if len(keys) > 1 or table.signature in keys:
+        return run
+    own = table.model_copy(update={"signature": None})
+    project = run.project.model_copy(update={"model": own})
+    return run.about(replace(run.plan, project=project))
 
 
 def answered(

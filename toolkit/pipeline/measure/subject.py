@@ -56,7 +56,7 @@ def subject_of(run: Run, source: str, device: str | None) -> Subject:
     Raises :class:`ModelError` or :class:`DeviceError` where either cannot be had.
     """
     path = run.project.root / source
-    if not is_reference(source) and _is_tflite(path):
+    if not is_reference(source) and is_tflite(path):
         opened = _open(run, device or DEFAULT_DEVICE)
         if opened.runtime == "tensorflow":
             hint = "a .tflite file runs on local:litert, local:tflite-runtime, tflm …"
@@ -71,7 +71,8 @@ def subject_of(run: Run, source: str, device: str | None) -> Subject:
     return Subject(Path(source).name, source, _exported(run, source), opened)
 
 
-def _is_tflite(path: Path) -> bool:
+def is_tflite(path: Path) -> bool:
+    """Whether a file is named, or begins, as a ``.tflite`` file does."""
     return path.suffix == ".tflite" or (path.is_file() and path.open("rb").read(8)[4:] == b"TFL3")
 
 
