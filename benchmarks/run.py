@@ -14,6 +14,7 @@ import native
 import recovery
 import repeat
 import startup
+import walls
 from rows import machine, replace_block
 
 README = Path(__file__).resolve().with_name("README.md")
@@ -26,6 +27,7 @@ def main() -> int:
     print("\n".join(lines), flush=True)
     tables = (
         startup, repeat, evaluation, latency, conversion, recovery, latency_tool, native, devices,
+        walls,
     )  # fmt: skip
     for benchmark in tables:
         for row in benchmark.rows():

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, ParamSpec
 from edgekit import errors
 from edgekit.errors import EdgekitError
 from edgekit.process import describe_exit
+from edgekit.walls import Walls, landlock
 
 P = ParamSpec("P")
 
@@ -67,11 +68,20 @@ def call(
     :class:`EdgekitError` or an OSError, and ``refusal`` where the process died, took a minute over
     one place, or wanted more memory than there is for it.
     """
+    return shut_in(None, refusal, function, *args, **kwargs)
+
+
+def shut_in(
+    walls: Walls | None, refusal: Refusal, function: Callable[P, Any], *args: P.args,
+    **kwargs: P.kwargs,
+) -> Any:  # fmt: skip
+    """As :func:`call`, behind walls."""
+    rules = json.dumps(walls.rules() if walls else None)
     command = [sys.executable, "-c", START, function.__module__, function.__qualname__]
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
     with tempfile.TemporaryFile() as place, tempfile.TemporaryFile() as said:
         done = subprocess.run(
-            [*command, str(place.fileno())], input=pickle.dumps((args, kwargs)),
+            [*command, str(place.fileno()), rules], input=pickle.dumps((args, kwargs)),
             stdout=subprocess.PIPE, stderr=said, pass_fds=(place.fileno(),), env=environment,
             check=False,
         )  # fmt: skip
@@ -187,11 +197,13 @@ def serve() -> None:
     # Where memory runs out, the system should end this process before all others.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    module, name, noted = sys.argv[1:]
+    module, name, noted, rules = sys.argv[1:]
     found: dict[str, Any]
     try:
         function = getattr(importlib.import_module(module), name)
         args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (written by edgekit itself)
+        if (allowed := json.loads(rules)) is not None:
+            landlock.restrict(allowed)
         with watched(int(noted)):
             found = {"content": function(*args, **kwargs)}
     except EdgekitError as error:

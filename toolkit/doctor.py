@@ -15,6 +15,7 @@ from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.devices import inventory, parse
 from edgekit.types import Status
+from edgekit.walls import state
 from edgekit.worker import Worker
 
 PATIENCE = 120.0
@@ -44,7 +45,7 @@ def tensorflow_version() -> str:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at Python, the host, TensorFlow, every runtime and NPU compiler, one after the other."""
+    """Look at Python, the host, its walls, TensorFlow, every runtime and NPU compiler, in turn."""
     version = sys.version_info
     supported = (3, 10) <= version[:2] < (3, 14)
     status = Status.PASSED if supported else Status.FAILED
@@ -58,12 +59,22 @@ def examine() -> Iterator[Finding]:
         False,
     )
     yield Finding("edgekit", Status.PASSED, __version__, "", True)
+    yield _walls()
     with scratch.held(prefix="edgekit-doctor-") as folder:
         yield _tensorflow(folder)
         for runtime, needed in (("litert", True), ("tflite-runtime", False), ("tflm", False)):
             yield _runtime(runtime, needed, folder)
     yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
+
+
+def _walls() -> Finding:
+    """Landlock: without it nothing of edgekit's fails, but a hostile model's file has no walls."""
+    found = state()
+    if not found.open:
+        return Finding("walls", Status.PASSED, found.title, "around all that opens a model", False)
+    message = f"{found.reason}: {found.open}; {found.fix}"
+    return Finding("walls", Status.UNAVAILABLE, found.title, message, False)
 
 
 def _compiler(name: str, version: Callable[[], str], what: str) -> Finding:

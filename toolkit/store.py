@@ -101,7 +101,7 @@ class Store:
         make: Callable[[Path], Mapping[str, Json]],
     ) -> Artefact:
         final = self._folder(stage, key)
-        with scratch.held(self._temporary) as temporary:
+        with scratch.held(self.temporary) as temporary:
             record = _record(stage, key, dict(make(temporary)), _listing(temporary))
             write_text(temporary / FACTS, json.dumps(record, indent=1))
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class Store:
 
     def partial(self, stage: str, key: Mapping[str, Json]) -> Path:
         """Where unfinished work on ``key`` is kept for a later run to go on from."""
-        return self.root / "partial" / f"{stage}-{_key_digest(stage, key)}"
+        return self.unfinished / f"{stage}-{_key_digest(stage, key)}"
 
     def _folder(self, stage: str, key: Mapping[str, Json]) -> Path:
         return self.root / stage / _key_digest(stage, key)
@@ -161,11 +161,17 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes left half made."""
-        scratch.sweep(self._temporary)
+        scratch.sweep(self.temporary)
 
     @property
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
+        """Where artefacts are made, before they have their place."""
         return self.root / "tmp"
+
+    @property
+    def unfinished(self) -> Path:
+        """Where work is kept that a later run goes on with."""
+        return self.root / "partial"
 
 
 def _key_digest(stage: str, key: Mapping[str, Json]) -> str:

@@ -18,6 +18,7 @@ from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
+from edgekit.walls import Walls
 
 COMMAND = "edgetpu_compiler"
 ACCELERATOR = "edge-tpu"
@@ -78,9 +79,12 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
         message = f"the model computes in float, and the Edge TPU only in integers: {floats[0]}"
         raise ConversionError("EK-CONVERT-101", message, "convert to int8: --precision int8")
     log = folder / LOG
+    # The vendor's program brings its libraries along, beside itself or beside what it links to.
+    programs = (Path(command).absolute().parent, Path(command).resolve().parent)
+    walls = Walls((model.absolute(),), (folder.absolute(),), programs)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [command, "--out_dir", str(folder), "--show_operations", str(model)],
+            walls.command([command, "--out_dir", str(folder), "--show_operations", str(model)]),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         try:

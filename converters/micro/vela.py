@@ -22,6 +22,7 @@ from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
+from edgekit.walls import Walls
 
 PACKAGE = "ethos-u-vela"
 CONFIG = "Arm/vela.ini"
@@ -166,9 +167,10 @@ def _run(model: Path, accelerator: str, memories: Memories, folder: Path, second
         "--system-config", memories.system_config, "--memory-mode", memories.memory_mode,
         "--output-dir", str(folder.resolve()),
     ]  # fmt: skip
+    walls = Walls((model.absolute(),), (folder.absolute(),))
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+            walls.command(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
             start_new_session=True,
         )  # fmt: skip
         try:

@@ -30,6 +30,7 @@ from edgekit.targets.devices.failures import (
 )
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
+from edgekit.walls import EVERYWHERE, Walls, environment
 
 NAME = "local"
 # Seconds without an answer after which a timed block is given up, where no limit is set.
@@ -41,7 +42,10 @@ LEAST_SPACE = 1 << 14
 
 
 class LocalDevice:
-    """The machine that edgekit runs on. Runners write to ``log``; requests lie in ``folder``."""
+    """The machine that edgekit runs on. Runners write to ``log``; requests lie in ``folder``.
+
+    A runner is behind walls: it reads what its request names, and writes to its outputs.
+    """
 
     name = NAME
 
@@ -115,10 +119,11 @@ class LocalDevice:
         with scratch.held(self._folder) as folder:
             asked, answered = folder / "request.json", folder / "result.json"
             asked.write_text(json.dumps(request))
-            environment = self._environment(folder)
+            command = self._command(request, str(asked), str(answered))
+            environment, walls = self._environment(folder), self._walls(request, folder)
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
-                    self._command(request, str(asked), str(answered)),
+                    walls.command(command),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                     start_new_session=True,
                 )  # fmt: skip
@@ -130,15 +135,18 @@ class LocalDevice:
                 self._processes.discard(process)
             if not answered.exists():
                 raise crashed(process.returncode, request, self._log)
-            return checked(json.loads(answered.read_text()), request)
+            return _checked(json.loads(answered.read_text()), request, walls)
 
     def open(self, request: Mapping[str, Json]) -> Session:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         command = self._command(request, "--serve")
         temporary = contextlib.ExitStack()
-        environment = self._environment(temporary.enter_context(scratch.held(self._folder)))
+        folder = temporary.enter_context(scratch.held(self._folder))
+        environment, walls = self._environment(folder), self._walls(request, folder)
         try:
-            session = Session(command, request, self._log, self._limits, environment, temporary)
+            session = Session(
+                command, request, self._log, self._limits, environment, temporary, walls
+            )
         except BaseException:
             temporary.close()
             raise
@@ -154,6 +162,22 @@ class LocalDevice:
         if runtime not in self._runners:
             raise no_runner(runtime)
         return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
+
+    def _walls(self, request: Mapping[str, Json], temporary: Path) -> Walls:
+        """What a runner may reach: ``temporary``, its own file, and what the request names."""
+        models = request["models"]
+        golden = [one["path"] for one in request.get("golden", {}).values()]
+        named = [*(one["path"] for one in models), *request.get("inputs", {}).values(), *golden]
+        index = request.get("index")
+        outputs = [Path(one["outputs"]) for one in models if "outputs" in one]
+        for folder in outputs:
+            # A wall has no door to what is not there yet.
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+        read = [Path(one).absolute() for one in (*named, *([index] if index else []))]
+        runner = Path(self._runners[request["runtime"]]).absolute().parent
+        own = environment(self._python) if self._python else ()
+        return Walls((runner, *read), (temporary, *outputs), own)
 
     def _wait(
         self, process: subprocess.Popen[bytes], request: Mapping[str, Json], limits: Limits
@@ -174,14 +198,14 @@ class Session:
 
     def __init__(
         self, command: list[str], request: Mapping[str, Json], log: Path, limits: Limits,
-        environment: Mapping[str, str], temporary: contextlib.ExitStack,
+        environment: Mapping[str, str], temporary: contextlib.ExitStack, walls: Walls,
     ) -> None:  # fmt: skip
         self._request, self._log, self._limits = request, log, limits
-        self._temporary = temporary
+        self._temporary, self._walls = temporary, walls
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                env=environment, start_new_session=True, text=True,
+                walls.command(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=stderr, env=environment, start_new_session=True, text=True,
             )  # fmt: skip
         self._send(request)
 
@@ -192,7 +216,7 @@ class Session:
 
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
-        return checked(self._receive(), self._request)
+        return _checked(self._receive(), self._request, self._walls)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
@@ -249,6 +273,20 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
         found = {k: v for k, v in found.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         found["PYTHONNOUSERSITE"] = "1"
     return found
+
+
+def _checked(
+    result: Mapping[str, Json], request: Mapping[str, Json], walls: Walls
+) -> Mapping[str, Json]:
+    """A runner's result. Raises what an error in it says, or that the walls refused something."""
+    try:
+        return checked(result, request)
+    except RuntimeCannotRun as error:
+        denied = walls.denied(f"{error.message}\n{error.hint}")
+        if not denied:
+            raise
+        hint = f"{error.message}\n{error.hint}\n{EVERYWHERE}"
+        raise RuntimeCannotRun("EK-RUNNER-008", f"a runner {denied}", hint) from error
 
 
 def _check_limits(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgekit.errors import DeviceError
 from edgekit.targets.devices.device import Device, Workplace
 from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.remote.native import open_native
+from edgekit.walls import Walls
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,13 @@ class LocalShell:
     pythons: tuple[str, ...] = ()
 
     def command(self, script: str) -> list[str]:
-        """The shell itself."""
-        return ["sh", "-c", script]
+        """The shell itself, behind walls: it works on copies, below its folder's parent alone."""
+        place = Path(self.folder).parent
+        return Walls(write=(place,)).command([shutil.which("sh") or "/bin/sh", "-c", script])
 
     def environment(self) -> dict[str, str]:
-        """None beyond this process's own."""
-        return {}
+        """Where a shell may keep what it is fed meanwhile."""
+        return {"TMPDIR": str(Path(self.folder).parent)}
 
     def failure(self, status: int, said: str) -> DeviceError | None:  # noqa: ARG002
         """There is nothing between: the script itself ended so."""
@@ -35,5 +39,6 @@ class LocalShell:
 
 def open_local_native(name: DeviceName, place: Workplace) -> Device:
     """This host's native runner, built now where it is not yet. Raises :class:`DeviceError`."""
-    folder = place.folder / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
-    return open_native(LocalShell(str(folder.absolute())), name, place, passing=True)
+    folder = place.folder.absolute() / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
+    folder.mkdir(parents=True)
+    return open_native(LocalShell(str(folder / "files")), name, place, passing=True)

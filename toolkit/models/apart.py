@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit.apart import Refusal, call
+from edgekit.apart import Refusal, shut_in
 from edgekit.errors import ModelError
 from edgekit.models import files
 from edgekit.models.files import Content
+from edgekit.walls import Walls
 
 Kind = Literal["keras", "h5", "json"]
 
@@ -18,13 +19,14 @@ def read(path: Path, kind: Kind) -> Content:
 
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
-    config, generation, links = call(refusal(path), contents, path, kind)
+    walls = Walls((path.absolute(),))
+    config, generation, links = shut_in(walls, refusal(path), contents, path, kind)
     return Content(config, generation, tuple(links))
 
 
 def links(path: Path) -> tuple[str, ...]:
     """What a file of weights reads from other files, as :func:`edgekit.models.files.links`."""
-    return tuple(call(refusal(path), files.links, path))
+    return tuple(shut_in(Walls((path.absolute(),)), refusal(path), files.links, path))
 
 
 def refusal(path: Path) -> Refusal:

@@ -66,7 +66,7 @@ def obtain(run: Run) -> Obtained:
             run.store.obtain(
                 "train",
                 key,
-                lambda folder: run.worker.call(train, source, project.root, data, partial, folder),
+                lambda folder: run.free.call(train, source, project.root, data, partial, folder),
             )
         )
     path, facts = artefact.path / "model.keras", artefact.facts

@@ -37,6 +37,8 @@ from edgekit.types import (
     TargetResult,
     Verdict,
 )
+from edgekit.usercode import is_reference
+from edgekit.walls import Walls, state
 from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
@@ -69,9 +71,11 @@ class Run:
         self.outputs = Outputs(self.home / "outputs", plan.output)
         self.versions = _versions()
         self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
-        self.worker = Worker(self.log, progress, self.limits)
         # What processes are asked and answer, and their temporary files.
         self.requests = self.home / "requests" / self.id.replace("/", "-")
+        # The user's own code is as free as the user; the file of a model is opened behind walls.
+        self.free = Worker(self.log, progress, self.limits)
+        self._walled = Worker(self.log, progress, self.limits, self._walls())
         self.device = LocalDevice(self.requests, self.log, self.limits)
         self.devices = DevicePool(
             Workplace(self.requests, self.log, self.limits, progress),
@@ -89,17 +93,46 @@ class Run:
             for folder in (self.folder, self.requests):
                 folder.mkdir(parents=True)
                 self._claims.append(scratch.claim(folder))
+            # A wall has no door to what is not there yet.
+            for folder in (self.store.temporary, self.store.unfinished):
+                folder.mkdir(parents=True, exist_ok=True)
             write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
+        walls = state()
+        if walls.open:
+            how = "with a gap in the walls" if walls.abi else "without walls"
+            message = f"models are opened {how}: {walls.reason}; {walls.open}"
+            self.advise(Advice("EK-NOTE-095", "warning", message, walls.fix))
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             self.devices.close()
         finally:
-            self.worker.stop()
+            self.stop()
             shutil.rmtree(self.requests, ignore_errors=True)
             for claim in self._claims:
                 claim.release()
+
+    @property
+    def worker(self) -> Worker:
+        """The worker of this run's model: a function of the user's is the user's own code."""
+        return self.free if self.plan.model is None else self._walled
+
+    def stop(self) -> None:
+        """End the workers."""
+        self.free.stop()
+        self._walled.stop()
+
+    def _walls(self) -> Walls:
+        """What the worker that opens a model's file may reach: this run's model, data and store."""
+        model, named = self.plan.model, self.project.data
+        representative = named.representative.from_ if named.representative else None
+        given = [model.path, model.weights, model.root] if model else []
+        sources = (named.train, named.evaluate, representative)
+        files = [self.project.root / one for one in sources if one and not is_reference(one)]
+        read = [path for path in (*given, *files) if path is not None]
+        written = [self.store.temporary, self.store.unfinished, self.requests]
+        return Walls((self.store.root, *(path.absolute() for path in read)), tuple(written))
 
     def _sweep(self) -> None:
         """Remove what killed runs left below this output folder."""

@@ -275,7 +275,7 @@ def _open(
         return None
     table, judged = run.project.data, run.project.evaluate
     found, cached = data.open_source(
-        source, run.project.root, run.store, run.worker, table.preprocess.spec(), inputs=inputs,
+        source, run.project.root, run.store, run.free, table.preprocess.spec(), inputs=inputs,
         columns=(
             *judged.slices, *([judged.group] if judged.group else []), *labels,
             *([judged.stream] if isinstance(judged.stream, str) else []),

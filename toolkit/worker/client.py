@@ -1,25 +1,31 @@
-"""Call functions in a child process that has imported TensorFlow, and survive its death."""
+"""Call functions in a child process that imports TensorFlow, and survive its death."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib.util
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from edgekit import scratch
-from edgekit.errors import WorkerDied, WorkerError
+from edgekit.errors import EdgekitError, WorkerDied, WorkerError
 from edgekit.process import Limits, describe_exit, end_group, resident, tail
 from edgekit.types import Progress, Silent
+from edgekit.walls import EVERYWHERE, Walls
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# What the worker imports of others: behind walls it can keep no bytecode of it.
+LIBRARIES = ("tensorflow", "keras", "tf_keras")
 
 
 class Worker:
@@ -27,14 +33,19 @@ class Worker:
 
     Its standard output and error go to ``log``, its temporary files into a folder beside it. Use as
     a context manager: leaving ends the process and whatever it started, and removes that folder.
+
+    With ``walls`` it reaches nothing but what they allow, its temporary folder, and to read the
+    paths among the arguments of calls; without, it is as free as who called it.
     """
 
     def __init__(
-        self, log: Path, progress: Progress | None = None, limits: Limits | None = None
-    ) -> None:
+        self, log: Path, progress: Progress | None = None, limits: Limits | None = None,
+        walls: Walls | None = None,
+    ) -> None:  # fmt: skip
         self._log = log
         self._progress = progress or Silent()
         self._limits = limits or Limits()
+        self._walls = walls
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._busy = False
@@ -54,6 +65,7 @@ class Worker:
         function raised where that is an :class:`EdgekitError`, else :class:`WorkerError`.
         """
         message = (function.__module__, function.__qualname__, args, kwargs)
+        self._give([*_paths(args), *_paths(kwargs)])
         try:
             # One that was dying when it was called has not failed on this call.
             if not self._begins(message) and not self._begins(message):
@@ -87,6 +99,15 @@ class Worker:
         self._process = self._pipe = None
         self._temporary.close()
 
+    def _give(self, paths: list[Path]) -> None:
+        """Let the worker read these: walls cannot be widened, so it starts again where it must."""
+        if self._walls is None:
+            return
+        missing = [path for path in paths if not self._walls.allow(path)]
+        if missing:
+            self.stop()
+            self._walls = self._walls.wider(missing)
+
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
@@ -99,6 +120,11 @@ class Worker:
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         # Keras 3 by its own name, TensorFlow behind it: what converts to TFLite.
         environment.update(KERAS_BACKEND="tensorflow", TF_USE_LEGACY_KERAS="0")
+        rules = None
+        if self._walls is not None:
+            _compile(environment)
+            walls = self._walls
+            rules = dataclasses.replace(walls, write=(*walls.write, temporary)).rules()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -107,6 +133,7 @@ class Worker:
                     "edgekit.worker.server",
                     str(theirs.fileno()),
                     str(os.getpid()),
+                    json.dumps(rules),
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -137,7 +164,7 @@ class Worker:
                 self._busy = False
                 if kind == "result":
                     return content[0]
-                raise content[0]
+                raise self._walled(content[0])
             now = time.monotonic()
             if limit is not None and now - begin > limit:
                 raise self._overrun(
@@ -154,6 +181,14 @@ class Worker:
                         f"{name} held {held / 1e9:.1f} GB of memory,"
                         f" over its limit of {self._limits.bytes / 1e9:.1f} GB",
                     )
+
+    def _walled(self, error: EdgekitError) -> EdgekitError:
+        """An error, or what it comes of where the walls refused something."""
+        text = f"{error.message}\n{error.hint}"
+        denied = self._walls.denied(text) if self._walls else ""
+        if not denied:
+            return error
+        return WorkerError("EK-WORKER-005", f"the worker {denied}", f"{text}\n{EVERYWHERE}")
 
     def _overrun(self, kind: type[WorkerError], code: str, message: str) -> WorkerError:
         self.stop()
@@ -173,3 +208,29 @@ class Worker:
         self.stop()
         hint = f"{cause}\n{tail(self._log)}\nthe whole log is {self._log}"
         return WorkerDied("EK-WORKER-001", f"the TensorFlow worker {how} during {name}", hint)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """The paths that an argument holds, however deep."""
+    if isinstance(value, Path):
+        yield value.absolute()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _paths(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _paths(one)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for one in value:
+            yield from _paths(one)
+
+
+def _compile(environment: Mapping[str, str]) -> None:
+    """Import the libraries once where no bytecode of them is kept, as installers leave some."""
+    found = importlib.util.find_spec(LIBRARIES[0])
+    if found is None or found.origin is None:
+        return
+    kept = importlib.util.cache_from_source(found.origin)
+    if not Path(kept).exists() and os.access(Path(found.origin).parent, os.W_OK):
+        command = [sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]
+        subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False)

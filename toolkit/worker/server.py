@@ -6,6 +6,7 @@ import contextlib
 import errno
 import importlib
 import inspect
+import json
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from edgekit.errors import EdgekitError, StoreError, WorkerError
+from edgekit.walls import landlock
 from edgekit.worker import bounds
 
 
@@ -78,5 +80,8 @@ def _end_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    # First of all: only the thread that asks is shut in, with what it then starts.
+    if (rules := json.loads(sys.argv[3])) is not None:
+        landlock.restrict(rules)
     _end_with_parent(int(sys.argv[2]))
     serve(Connection(int(sys.argv[1])))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import loading
+import numpy as np
 import pytest
 
 from conftest import once
+from edgekit.errors import EdgekitError, RunnerError
+from edgekit.models.export import export
+from edgekit.models.source import identify
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.walls import Walls, landlock, state
+from edgekit.worker import Worker
 
 SCRIPT = '''
 from tensorflow.core.framework import op_def_pb2
@@ -231,6 +240,24 @@ def evil_call(config):
 edit_config("calls.h5", "evil.h5", evil_call)
 load_case("evil call", "evil.h5")
 outcomes["evil call"]["marker"] = MARKER.exists()
+
+# The same, for the walls to hold: within a folder of one's own, and native code.
+import _ctypes
+shutil.copy(_ctypes.__file__, "library.so")
+(HERE / "own").mkdir()
+for name, function, *node in (
+    ("outside", "compat.v1.write_file", str(MARKER), {"contents": "x"}),
+    ("inside", "compat.v1.write_file", str(HERE / "own" / "marker"), {"contents": "x"}),
+    ("secret", "compat.v1.read_file", str(HERE / "secret.bin"), {}),
+    ("library", "compat.v1.load_file_system_library", str(HERE / "library.so"), {}),
+):
+    def edit(config):
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "TFOpLambda":
+                layer["config"]["function"] = function
+                layer["inbound_nodes"] = [["_CONSTANT_VALUE", -1, *node]]
+        return config
+    edit_config("calls.h5", name + ".h5", edit)
 from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
 from tf_keras.src.saving import serialization_lib
 for label, action in {
@@ -334,3 +361,99 @@ def test_loader_uses_nothing_that_is_no_building_block_whatever_its_name(
     found: dict[str, Any], name: str
 ) -> None:
     assert found[name].get("error") == "EK-MODEL-005", found[name]
+
+
+# With --trust: the list is lifted, the walls stand.
+walled = pytest.mark.skipif(state().abi < landlock.NETWORK_SINCE, reason="no Landlock here")
+
+
+@pytest.fixture(scope="module")
+def hostile(found: dict[str, Any], shared: Path) -> Path:
+    """The folder of the hostile models, by the name that it had when they were made."""
+    with contextlib.suppress(FileExistsError):
+        (shared / "hostile.part").symlink_to("hostile")
+    return shared / "hostile.part"
+
+
+@pytest.fixture(scope="module")
+def behind_walls(
+    hostile: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Worker, Path]]:
+    """A worker as a run starts one, and a folder that it may write to."""
+    folder = tmp_path_factory.mktemp("walled")
+    walls = Walls(tuple(hostile.glob("*.h5")), (hostile / "own", folder))
+    with Worker(folder / "log.txt", walls=walls) as worker:
+        yield worker, folder
+
+
+def trusted(worker: Any, path: Path, folder: Path) -> str:
+    """What loading a trusted file in a worker ends with."""
+    folder.mkdir()
+    try:
+        worker.call(export, identify(path, True), folder, False, True)
+    except EdgekitError as error:
+        return f"{error}"
+    return ""
+
+
+@walled
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("outside.h5", "marker"), ("secret.h5", "secret.bin"), ("library.h5", "library.so")],
+)
+def test_trusted_h5_is_held_by_the_walls(
+    hostile: Path, behind_walls: tuple[Worker, Path], started_worker: Worker, tmp_path: Path,
+    name: str, file: str,
+) -> None:  # fmt: skip
+    worker, folder = behind_walls
+    told = trusted(worker, hostile / name, folder / name)
+    assert "EK-WORKER-005" in told, told
+    assert f"the worker may not read or write {hostile / file}" in told.splitlines()[0]
+    assert not (hostile / "marker").exists()
+    # Without walls it would have been done.
+    told = trusted(started_worker, hostile / name, tmp_path / "free")
+    assert "ermission denied" not in told
+    assert file != "marker" or (hostile / "marker").exists()
+    (hostile / "marker").unlink(missing_ok=True)
+
+
+@walled
+def test_trusted_h5_may_write_to_a_folder_of_the_run(
+    hostile: Path, behind_walls: tuple[Worker, Path]
+) -> None:
+    worker, folder = behind_walls
+    trusted(worker, hostile / "inside.h5", folder / "inside")
+    assert (hostile / "own" / "marker").read_text() == "x"
+
+
+@walled
+def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((1, 4), np.float32))
+    entries = {
+        name: {"id": name, "path": str(hostile / name)}
+        for name in ("harmless", "loop", "immutable constant", "dataset", "matching files")
+    }
+    asked = {
+        "mode": "bench", "runtime": "tensorflow", "inputs": {"x": str(tmp_path / "x.npy")},
+        "models": list(entries.values()),
+    }  # fmt: skip
+    # One runner with the walls of all of them: each is asked for by itself, and fails by itself.
+    session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(asked)
+    said = {}
+    try:
+        with pytest.raises(RunnerError):
+            session.ready()
+        for name, entry in entries.items():
+            session._send({**asked, "models": [entry]})
+            try:
+                session.ready()
+            except RunnerError as error:
+                said[name] = f"{error.code} {error.message}"
+    finally:
+        session.close()
+    assert "harmless" not in said
+    assert str(hostile / "marker") in said["loop"]
+    for name in ("immutable constant", "dataset"):
+        assert str(hostile / "secret.bin") in said[name], said
+    assert all("EK-RUNNER-008" in one for one in said.values()), said
+    assert not (hostile / "marker").exists()

@@ -175,7 +175,7 @@ class _Ours:
             runs = tuple(self._runs)
         for run in runs:
             run.devices.close()
-            run.worker.stop()
+            run.stop()
 
 
 def _await(futures: Sequence[Future[PlaceBench]], seconds: float | None, elsewhere: bool) -> None:
