@@ -4,7 +4,7 @@ A layout module has ``files(target, contents) -> {path: bytes}``: what the platf
 the model, the manifest and the golden pairs.
 """
 
-from edgekit.targets.bundles.archive import Contents, Golden, pack
+from edgekit.targets.bundles.archive import Answers, Contents, Golden, pack
 from edgekit.targets.bundles.verify import Verified, verify
 
-__all__ = ["Contents", "Golden", "Verified", "pack", "verify"]
+__all__ = ["Answers", "Contents", "Golden", "Verified", "pack", "verify"]

@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,25 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What the best class of each golden item is called; ``output`` scores the classes."""
+
+    output: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Golden:
-    """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output."""
+    """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output.
+
+    ``answers`` are the classes by name, where they have any: a label that stands in another place
+    is seen.
+    """
 
     inputs: Mapping[str, npt.NDArray[Any]]
     outputs: Mapping[str, npt.NDArray[np.float32]]
     tolerance: Mapping[str, float]
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,7 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
                 n: {"file": f"golden/output_{k}.npy", "tolerance": golden.tolerance[n]}
                 for k, n in enumerate(golden.outputs)
             },
+            **({"answers": asdict(golden.answers)} if golden.answers else {}),
         },
         "runtimes": [
             {"name": r.name, "package": r.package, "version": r.version, "requires": r.requires}

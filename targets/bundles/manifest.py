@@ -40,9 +40,15 @@ class _Output(_Table):
     tolerance: float = Field(ge=0, allow_inf_nan=False)
 
 
+class _Answers(_Table):
+    output: str
+    labels: list[str]
+
+
 class _Golden(_Table):
     inputs: dict[str, str] = Field(min_length=1)
     outputs: dict[str, _Output] = Field(min_length=1)
+    answers: _Answers | None = None
 
 
 class _Preprocess(_Table):
@@ -80,6 +86,7 @@ class _Manifest(_Table):
     target: str
     model: _Model
     preprocess: _Preprocess
+    labels: list[str] = Field(default_factory=list)
     golden: _Golden
     runtimes: list[_Runtime] = Field(min_length=1)
     files: dict[str, _File]

@@ -151,6 +151,7 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     except ValueError as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
     _check_tolerances(path, request)
+    _check_answers(path, manifest, request)
     for name in dict.fromkeys(runtime["name"] for runtime in manifest["runtimes"]):
         try:
             result = device.run({**request, "runtime": name})["models"]["model"]
@@ -196,6 +197,27 @@ def _check_tolerances(path: Path, request: Mapping[str, Any]) -> None:
             message = f"{path}: the self-test of output {name!r} cannot fail"
             hint = f"tolerance {golden['tolerance']:.3g} for values of at most {largest:.3g}"
             raise BundleError("EK-BUNDLE-007", message, hint)
+
+
+def _check_answers(path: Path, manifest: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """Refuse labels in another order than the golden items' answers have them."""
+    told = manifest["golden"].get("answers")
+    if told is None:
+        return
+    labels = manifest.get("labels", [])
+    try:
+        scores = np.load(request["golden"][told["output"]]["path"], allow_pickle=False)
+        best = scores.reshape(len(scores), -1).argmax(axis=1)
+    except Exception as error:
+        message = f"{path}: the answers of output {str(told['output'])[:60]!r} cannot be read"
+        raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
+    named = [str(labels[k]) if k < len(labels) else str(k) for k in best]
+    wrong = [k for k, name in enumerate(told["labels"][: len(named)]) if name != named[k]]
+    if wrong or len(named) != len(told["labels"]):
+        item = wrong[0] if wrong else 0
+        message = f"{path}: the labels do not give the golden items' answers"
+        hint = f"item {item} is called {named[item][:60]!r} by them: are they in the model's order?"
+        raise BundleError("EK-BUNDLE-006", message, hint)
 
 
 def _runners() -> Mapping[str, Path]:

@@ -24,7 +24,7 @@ from conftest import edgekit, once
 from edgekit.converters.quantization import editing
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
-from edgekit.targets.bundles import Contents, Golden, pack, verify
+from edgekit.targets.bundles import Answers, Contents, Golden, pack, verify
 from edgekit.targets.bundles.archive import MANIFEST
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, TensorSpec
@@ -144,6 +144,7 @@ def test_pack_gives_the_same_bytes_from_the_same_contents(
             {n: np.load(unpacked / f) for n, f in golden["inputs"].items()},
             {n: np.load(unpacked / g["file"]) for n, g in golden["outputs"].items()},
             {n: g["tolerance"] for n, g in golden["outputs"].items()},
+            Answers(golden["answers"]["output"], tuple(golden["answers"]["labels"])),
         ),
         measurements=manifest["measurements"], tools=manifest["tools"],
     )  # fmt: skip
@@ -606,6 +607,25 @@ def test_the_app_goes_red_when_its_code_exchanges_two_classes(
     (folder / "python_runner.py").write_text(planted)
     done = app(folder, "selftest")
     assert done.returncode == 1
+    assert "self-test FAILED" in done.stdout
+
+
+def test_selftest_goes_red_when_two_labels_change_places(
+    bundle: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    def swap(manifest: dict[str, Any]) -> None:
+        labels = manifest["labels"]
+        labels[3], labels[7] = labels[7], labels[3]
+
+    files = listed(read(bundle), swap)
+    caught = refusal(write(tmp_path / "swapped.tar.gz", files))
+    assert caught.code == "EK-BUNDLE-006"
+    assert "the labels do not give the golden items' answers" in caught.message
+    folder = copied(unpacked, tmp_path)
+    (folder / MANIFEST).write_bytes(files[MANIFEST])
+    done = app(folder, "selftest")
+    assert done.returncode == 1
+    assert "is 3, and would be called 7" in done.stdout
     assert "self-test FAILED" in done.stdout
 
 

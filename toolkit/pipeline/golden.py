@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.evaluation.tasks import told
+from edgekit.evaluation.tasks.told import Told
+
 Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 FEWEST, MOST = 8, 32
@@ -15,76 +18,99 @@ FEWEST, MOST = 8, 32
 MOST_BYTES = 8_000_000
 # Items looked at, evenly spread: enough to find every class, quick where outputs are pictures.
 LOOKED_AT = 4096
+# Values looked at of outputs that are pictures themselves.
+MOST_VALUES = 1 << 24
 # Below half of the distance between the best class and the next, no other class comes first.
 SHARE_OF_MARGIN = 0.49
 
 
+def told_by(values: Floats) -> Told:
+    """What tells the answers of an output whose task is not known: classes where it scores any."""
+    if scores_classes(values):
+        return told.CLASSES
+    return told.WHOLE_NUMBERS if values.dtype.kind in "iu" else told.NUMBERS
+
+
 def choose(
-    outputs: Mapping[str, Floats], labels: npt.NDArray[Any] | None, item_bytes: int
-) -> Index:
+    outputs: Mapping[str, Floats], labels: npt.NDArray[Any] | None, item_bytes: int,
+    known: Mapping[str, Told] | None = None,
+) -> Index:  # fmt: skip
     """Positions of the items to keep, in order.
 
-    Where an output ``[n, k]`` scores classes, they are spread over the classes that are answered,
-    and over those of the labels, each time the clearest answers: any two classes that change
-    places are seen. Else they are spread over the outputs' range, both ends with them.
+    They are spread over what the first output with answers of its own gives (``known`` says what
+    tells them), and over the classes of the labels, each time the clearest first: any two classes
+    that change places are seen. Without answers they are spread over the outputs' range, both ends
+    with them.
     """
     count = min((len(values) for values in outputs.values()), default=0)
-    looked = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64))
-    scored = next((v for v in outputs.values() if scores_classes(v)), None)
-    if scored is None:
-        size = _values(next(iter(outputs.values())), looked)
+    size = max(int(np.prod(values.shape[1:])) for values in outputs.values())
+    most = min(count, LOOKED_AT, max(FEWEST, MOST_VALUES // max(size, 1)))
+    looked = np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+    groups: list[list[int]] = []
+    for name, values in outputs.items():
+        by = (known or {}).get(name) or told_by(values)
+        rows = np.asarray(values[looked])
+        margin = by.margins(rows)
+        groups = by.groups(rows, margin)
+        if groups:
+            break
+    if not groups:
+        values = next(iter(outputs.values()))
         wanted = _most(FEWEST, item_bytes)
         ranks = np.linspace(0, len(looked) - 1, min(wanted, len(looked))).round().astype(np.int64)
-        return np.sort(looked[np.argsort(size, kind="stable")[np.unique(ranks)]])
-    rows = np.asarray(scored[looked])
-    margin = margins(rows)
-    groups = _by_class(rows.argmax(axis=1), margin)
+        order = np.argsort(_values(values, looked), kind="stable")
+        return np.sort(looked[order[np.unique(ranks)]])
+    answers = len(groups)
     if labels is not None and labels.shape == (count,):
-        groups += _by_class(labels[looked], margin)
-    wanted = _most(max(FEWEST, rows.shape[1]), item_bytes)
+        of_labels = labels[looked]
+        order = np.argsort(-margin, kind="stable")
+        groups += [[int(i) for i in order if of_labels[i] == k] for k in np.unique(of_labels)]
+    width = outputs[name].shape[-1] if scores_classes(outputs[name]) else answers
+    wanted = _most(max(FEWEST, width), item_bytes)
     return np.sort(looked[_in_turn(groups, min(wanted, len(looked)))])
 
 
 def scores_classes(values: Floats) -> bool:
     """Whether an output holds a score per class of each item."""
-    return values.ndim == 2 and values.shape[1] > 1
+    return values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
 
 
-def margins(rows: Floats) -> Floats:
-    """Of each row, by how much the largest value is above the next."""
-    top = np.partition(rows, -2, axis=1)[:, -2:]
-    return np.asarray(top[:, 1] - top[:, 0], np.float32)
+def tolerance(values: Floats, rounding: float, by: Told | None = None) -> tuple[float, bool]:
+    """How far golden outputs may lie apart, and whether that tells one answer from another.
 
-
-def tolerance(values: Floats, rounding: float) -> tuple[float, bool]:
-    """How far golden outputs may lie apart, and whether that tells one class from another.
-
-    ``rounding`` is what runtimes may differ by; where the classes lie further apart than that, no
-    wrong class passes.
+    ``rounding`` is what runtimes may differ by; where the answers lie further apart than that, no
+    wrong one passes.
     """
-    if not scores_classes(values):
+    by = by or told_by(values)
+    clear = SHARE_OF_MARGIN * _clearness(values, by)
+    if not np.isfinite(clear):
         return rounding, True
-    clear = SHARE_OF_MARGIN * float(margins(values).min())
     return min(rounding, clear) if clear > 0 else rounding, clear >= rounding
 
 
-def clear_items(values: Floats, rounding: float) -> Index:
-    """Positions of the golden items whose classes lie further apart than rounding; else of all."""
-    if not scores_classes(values):
+def _clearness(values: Floats, by: Told) -> float:
+    """How far the least clear answer is from the next."""
+    margin = by.margins(values)
+    if not by.whole:
+        return float(margin.min())
+    if by is told.PLACES and values.dtype.kind == "f":
+        clear, answers = told.clearest(values)
+        return float(min(clear[:, k].max() for k in answers))
+    return float(margin.max())
+
+
+def clear_items(values: Floats, rounding: float, by: Told | None = None) -> Index:
+    """Positions of the golden items whose answers lie further apart than rounding; else of all."""
+    by = by or told_by(values)
+    if by.whole:
         return np.arange(len(values))
-    found = np.flatnonzero(SHARE_OF_MARGIN * margins(values) >= rounding)
+    found = np.flatnonzero(SHARE_OF_MARGIN * by.margins(values) >= rounding)
     return found if len(found) else np.arange(len(values))
 
 
 def _most(count: int, item_bytes: int) -> int:
     """As many items as there may be, by their number and their bytes."""
     return max(FEWEST, min(count, MOST, MOST_BYTES // max(item_bytes, 1)))
-
-
-def _by_class(classes: npt.NDArray[Any], margin: Floats) -> list[list[int]]:
-    """Positions by class, the clearest answers first."""
-    order = np.argsort(-margin, kind="stable")
-    return [[int(i) for i in order if classes[i] == one] for one in np.unique(classes)]
 
 
 def _in_turn(groups: list[list[int]], count: int) -> Index:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import edgekit
 from edgekit.converters import flatbuffer
 from edgekit.evaluation.parity import open_outputs
+from edgekit.evaluation.tasks.told import Told
 from edgekit.pipeline import golden
 from edgekit.pipeline.answers import answers_of
 from edgekit.pipeline.run import Run
@@ -67,6 +68,7 @@ def bundle(
             _supersede(run, target, path)
         return target
     with run.stage(f"bundle {target.id}"):
+        labels = items.class_names or _class_numbers(reference, items)
         contents = bundles.Contents(
             name=run.plan.name,
             version=version,
@@ -75,8 +77,8 @@ def bundle(
             inputs=reference.inputs,
             outputs=reference.outputs,
             preprocess=items.preprocess,
-            labels=items.class_names or _class_numbers(reference, items),
-            golden=_golden(run, chosen, reference, items),
+            labels=labels,
+            golden=_golden(run, chosen, reference, items, labels),
             measurements=_measurements(chosen, target, run.project.convert.judged_by_itself),
             compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
@@ -110,26 +112,53 @@ def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
     return tuple(str(k) for k in range(reference.outputs[0].shape[-1] or 0))
 
 
-def _golden(run: Run, candidate: Candidate, reference: SavedModel, items: Items) -> bundles.Golden:
+def _golden(
+    run: Run, candidate: Candidate, reference: SavedModel, items: Items, labels: tuple[str, ...]
+) -> bundles.Golden:
     """Items spread over classes, or over the outputs' range, and the judging runtime's outputs."""
     names = tuple(spec.name for spec in reference.outputs)
     found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
     item_bytes = sum(values[:1].nbytes for values in inputs.values())
-    chosen = golden.choose(found, items.labels, item_bytes)
+    known = _told(items, names)
+    chosen = golden.choose(found, items.labels, item_bytes, known)
     rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
     for name, values in found.items():
-        chosen = chosen[golden.clear_items(np.array(values[chosen]), rounding[name])]
+        chosen = chosen[
+            golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
+        ]
     outputs = {name: np.array(values[chosen]) for name, values in found.items()}
     tolerance = {}
     for name, values in outputs.items():
-        tolerance[name], tells = golden.tolerance(values, rounding[name])
+        tolerance[name], tells = golden.tolerance(values, rounding[name], known.get(name))
         if not tells:
-            message = f"output {name!r} of {candidate.id} tells its classes by less than rounding"
-            fix = "the bundle's self-test cannot tell a wrong class there: look at the accuracy"
+            message = f"output {name!r} of {candidate.id} tells its answers by less than rounding"
+            fix = "the bundle's self-test cannot tell a wrong answer there: look at the accuracy"
             run.advise(Advice("EK-NOTE-045", "warning", message, fix))
     kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
-    return bundles.Golden(kept, outputs, tolerance)
+    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels))
+
+
+def _told(items: Items, names: tuple[str, ...]) -> Mapping[str, Told]:
+    """What tells the answers of the output that the task is of; of boxes, of every output."""
+    if items.task is None:
+        return {}
+    found = items.task.task.told
+    if items.metric.reads == "boxes":
+        return dict.fromkeys(names, found)
+    return {items.output or names[0]: found}
+
+
+def _answers(
+    items: Items, outputs: Mapping[str, npt.NDArray[np.float32]], labels: tuple[str, ...]
+) -> bundles.Answers | None:
+    """What the golden items' classes are called, where they have names."""
+    name = items.output or next(iter(outputs))
+    if items.metric.reads != "classes" or items.postprocess or outputs[name].ndim != 2:
+        return None
+    if outputs[name].shape[1] < 2 or outputs[name].shape[1] != len(labels):
+        return None
+    return bundles.Answers(name, tuple(labels[k] for k in outputs[name].argmax(axis=1)))
 
 
 def _rounding(

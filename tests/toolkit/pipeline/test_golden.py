@@ -11,6 +11,8 @@ import pytest
 from tflite_files import build, doubling
 
 from conftest import answer
+from edgekit.evaluation.tasks import TASKS
+from edgekit.evaluation.tasks.told import Told
 from edgekit.pipeline import golden
 
 
@@ -96,3 +98,84 @@ def test_items_without_labels_that_are_judged_make_a_bundle_too(tmp_path: Path) 
     report = json.loads(done.stdout)
     assert report["settings"]["items"]["evaluated"] == 40
     assert Path(report["targets"][0]["bundle"]["path"]).is_file()
+
+
+RNG = np.random.default_rng(5)
+
+
+def shares(*shape: int) -> golden.Floats:
+    """Softmax rows over the last axis, some of them hardly decided, all classes answered."""
+    rows = RNG.normal(size=shape) * RNG.choice([1.0, 6.0], (*shape[:-1], 1))
+    grown = np.exp(rows)
+    return (grown / grown.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def kept_as(task: str, values: golden.Floats, rounding: float) -> tuple[golden.Floats, float]:
+    """The golden outputs of a task, and their tolerance."""
+    by: Told = TASKS[task].told
+    chosen = golden.choose({"y": values}, None, 1, {"y": by})
+    chosen = chosen[golden.clear_items(values[chosen], rounding, by)]
+    return values[chosen], golden.tolerance(values[chosen], rounding, by)[0]
+
+
+@pytest.mark.parametrize("rounding", [1e-4, 0.02, 0.9])
+def test_any_two_classes_of_pixels_that_change_places_are_seen(rounding: float) -> None:
+    masks = shares(300, 5, 5, 6)
+    # The last class is answered in one picture of three hundred.
+    masks[..., 5] = 0
+    masks[137, 2, 2] = np.eye(6)[5]
+    values, tolerance = kept_as("segmentation", masks, rounding)
+    for a, b in itertools.combinations(range(6), 2):
+        swapped = values.copy()
+        swapped[..., [a, b]] = swapped[..., [b, a]]
+        assert np.abs(swapped - values).max() > tolerance, (a, b)
+
+
+@pytest.mark.parametrize("rounding", [1e-4, 0.02, 0.9])
+def test_no_other_text_is_within_the_tolerance(rounding: float) -> None:
+    values, tolerance = kept_as("text", shares(200, 6, 5), rounding)
+    best = values.argmax(axis=-1)
+    assert set(best.ravel()) == set(range(5))
+    # The most that the tolerance lets every step's best token lose, and the others gain.
+    own = np.arange(5) == best[..., None]
+    worst = np.where(own, values - tolerance, values + tolerance)
+    assert (worst.argmax(axis=-1) == best).all()
+    for a, b in itertools.combinations(range(5), 2):
+        swapped = values.copy()
+        swapped[..., [a, b]] = swapped[..., [b, a]]
+        assert np.abs(swapped - values).max() > tolerance, (a, b)
+
+
+@pytest.mark.parametrize("rounding", [1e-4, 0.1, 0.9])
+def test_no_other_labels_are_within_the_tolerance(rounding: float) -> None:
+    scores = RNG.random((200, 4)).astype(np.float32)
+    values, tolerance = kept_as("multi-label", scores, rounding)
+    said = values > 0.5
+    assert said.any(axis=0).all()
+    assert not said.all(axis=0).any()
+    worst = np.where(said, values - tolerance, values + tolerance)
+    assert ((worst > 0.5) == said).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+@pytest.mark.parametrize("shape", [(90,), (90, 1), (90, 12)])
+def test_no_other_number_is_within_the_tolerance(dtype: type, shape: tuple[int, ...]) -> None:
+    numbers = RNG.integers(0, 7, shape).astype(dtype)
+    task = "text" if shape[-1] == 12 else "class-ids"
+    values, tolerance = kept_as(task, numbers, rounding=3.0)
+    assert set(values.ravel()) == set(range(7))
+    assert tolerance < 0.5
+
+
+def test_no_other_side_of_one_sigmoid_is_within_the_tolerance() -> None:
+    scores = RNG.random((100, 1)).astype(np.float32)
+    values, tolerance = kept_as("classification", scores, rounding=0.3)
+    assert set((values > 0.5).ravel()) == {True, False}
+    assert (np.abs(values - 0.5) > tolerance).all()
+
+
+def test_classes_and_order_of_boxes_are_told_however_far_runtimes_differ() -> None:
+    boxes = np.sort(RNG.random((40, 3, 4)), axis=-1).astype(np.float32)
+    assert kept_as("detection", boxes, 9.0)[1] < np.abs(boxes[:, 0] - boxes[:, 1]).max()
+    classes = RNG.integers(0, 5, (40, 3)).astype(np.float32)
+    assert kept_as("detection", classes, 9.0)[1] < 0.5

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from . import boxes, classes, masks, numbers, texts
+from . import boxes, classes, masks, numbers, texts, told
 from .look import Array
 from .task import Task
 
@@ -28,6 +28,8 @@ TASKS: Mapping[str, Task] = {
             outputs="boxes, classes and scores; an SSD or a YOLO head",
             metric="coco_map", reads=("boxes",),
             worst="none",
+            golden="within rounding, classes and counts equal, boxes in their order",
+            told=told.BOXES,
             fits=boxes.of_pictures,
         ),
         Task(
@@ -36,7 +38,8 @@ TASKS: Mapping[str, Task] = {
             outputs="a score per token and step for CTC, or token numbers",
             metric="wer", beside=("cer",), reads=("texts",),
             worst="utterances with the most edits for their length",
-            golden="outputs within rounding",
+            golden="the same text: every step's token, of items that tell it",
+            told=told.STEPS,
             fits=texts.of_tokens,
         ),
         Task(
@@ -46,6 +49,7 @@ TASKS: Mapping[str, Task] = {
             metric="accuracy", beside=("f1",), reads=("classes",),
             worst="wrong answers, in the order of the items",
             golden="the same class numbers",
+            told=told.WHOLE_NUMBERS,
             fits=classes.numbers_out, answers=whole,
         ),
         Task(
@@ -54,6 +58,8 @@ TASKS: Mapping[str, Task] = {
             outputs="a score per class and pixel, one sigmoid per pixel, or a class number",
             metric="pixel_accuracy", beside=("mean_iou",), reads=("masks",),
             worst="pictures with the most wrong pixels",
+            golden="no class that is answered may change places with another",
+            told=told.PLACES,
             fits=masks.class_per_place,
         ),
         Task(
@@ -63,6 +69,8 @@ TASKS: Mapping[str, Task] = {
             metric="label_accuracy", beside=("subset_accuracy", "label_f1", "label_map"),
             reads=("labels",),
             worst="items with the most wrong labels",
+            golden="the same labels, of items that tell them",
+            told=told.LABELS,
             fits=classes.several_at_once,
         ),
         Task(
@@ -79,6 +87,8 @@ TASKS: Mapping[str, Task] = {
             outputs="a score per class; one sigmoid for two classes",
             metric="accuracy", reads=("classes",),
             worst="wrong answers, the most confident first",
+            golden="the same class, of items that tell it",
+            told=told.CLASSES,
             fits=classes.one_of_several,
         ),
         Task(

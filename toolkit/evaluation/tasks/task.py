@@ -9,6 +9,7 @@ from edgekit.evaluation.metrics import METRICS
 from edgekit.evaluation.metrics.metric import Reads
 
 from .look import Array, Look
+from .told import NUMBERS, Told
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Task:
     ``metric`` is the one that is judged by where none is named, ``beside`` others that say more of
     it, ``reads`` the kinds of metrics that the task has. ``labels``, ``outputs``, ``worst`` and
     ``golden`` say in words what the labels and outputs look like, which items count as the worst,
-    and how far golden outputs may lie apart: they are the documentation's. ``answers`` makes of
-    outputs what the task's metrics take.
+    and what no golden output may differ by: they are the documentation's. ``told`` is the latter as
+    code. ``answers`` makes of outputs what the task's metrics take.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Task:
     golden: str = "outputs within rounding"
     beside: tuple[str, ...] = ()
     answers: Callable[[Array], Array] | None = None
+    told: Told = NUMBERS
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -1,0 +1,167 @@
+"""How clearly golden outputs tell the task's answers: what no tolerance may blur.
+
+An answer is told by numbers that lie some way apart: the best class from the next, a label from the
+cut, whole numbers from each other. A tolerance below half of that lets no other answer pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.evaluation.metrics.classes import has_logits
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Groups = list[list[int]]
+# Whole numbers lie this far apart.
+WHOLE = 1.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What tells answers apart in outputs ``[n, ...]``.
+
+    ``margins`` says of each item how far its answer is from the next, ``groups`` which items give
+    each answer, the clearest first, so that every answer is among those that are kept. ``whole``
+    says that an answer shows in some of the kept items, not in each: what counts is the clearest
+    of each group.
+    """
+
+    margins: Callable[[Array], Floats]
+    groups: Callable[[Array, Floats], Groups]
+    whole: bool = False
+
+
+def of_classes(values: Array) -> Floats:
+    """By how much the best class is above the next; of one score, how far it is from its cut."""
+    rows = values.reshape(len(values), -1)
+    if rows.shape[1] == 1:
+        return of_labels(values)
+    top = np.partition(rows, -2, axis=1)[:, -2:]
+    return np.asarray(top[:, 1] - top[:, 0], np.float64)
+
+
+def of_labels(values: Array) -> Floats:
+    """How far the least clear of several labels is from the cut."""
+    cut = 0.0 if has_logits(values) else 0.5
+    return np.asarray(np.abs(values.reshape(len(values), -1) - cut).min(axis=1), np.float64)
+
+
+def of_steps(values: Array) -> Floats:
+    """By how much the best token is above the next, at the least clear step."""
+    if values.ndim < 3 or values.dtype.kind != "f":
+        return of_numbers(values)
+    return np.asarray(_places(values).reshape(len(values), -1).min(axis=1), np.float64)
+
+
+def of_places(values: Array) -> Floats:
+    """The same at the clearest place."""
+    if values.dtype.kind != "f":
+        return of_numbers(values)
+    return np.asarray(_places(values).reshape(len(values), -1).max(axis=1), np.float64)
+
+
+def of_numbers(values: Array) -> Floats:
+    """How far whole numbers lie apart; all else is told by nothing."""
+    apart = WHOLE if values.size and bool((np.rint(values) == values).all()) else np.inf
+    return np.full(len(values), apart)
+
+
+def of_boxes(values: Array) -> Floats:
+    """How far the first two boxes or scores of a picture lie apart, where there are several."""
+    if bool((np.rint(values) == values).all()):
+        return of_numbers(values)
+    if values.ndim < 3 or values.shape[1] < 2:
+        return np.full(len(values), np.inf)
+    return np.asarray(np.abs(values[:, 0] - values[:, 1]).max(axis=-1), np.float64)
+
+
+def by_class(values: Array, margins: Floats) -> Groups:
+    """The items that answer each class."""
+    rows = values.reshape(len(values), -1)
+    single = rows[:, 0] > (0.0 if has_logits(values) else 0.5)
+    return _grouped(single if rows.shape[1] == 1 else rows.argmax(axis=1), margins)
+
+
+def by_label(values: Array, margins: Floats) -> Groups:
+    """The items that answer each label, and those that do not."""
+    said = values.reshape(len(values), -1) > (0.0 if has_logits(values) else 0.5)
+    return [group for column in said.T for group in _grouped(column, margins)]
+
+
+def by_number(values: Array, margins: Floats) -> Groups:
+    """The items that give each whole number; of other numbers none."""
+    rows = values.reshape(len(values), -1)
+    if not bool((np.rint(rows) == rows).all()):
+        return []
+    order = np.argsort(-margins, kind="stable")
+    return [[int(i) for i in order if (rows[i] == one).any()] for one in np.unique(rows)]
+
+
+def by_place(values: Array, margins: Floats) -> Groups:
+    """The items that answer each class at some place, where it is clearest first."""
+    if values.dtype.kind != "f":
+        return by_number(values, margins)
+    clear, answers = clearest(values)
+    return [
+        [int(i) for i in np.argsort(-clear[:, k], kind="stable") if clear[i, k] >= 0]
+        for k in answers
+    ]
+
+
+def by_step(values: Array, margins: Floats) -> Groups:
+    """The items that answer each token at some step, those first whose least clear step is so."""
+    if values.ndim < 3 or values.dtype.kind != "f":
+        return by_number(values, margins)
+    clear, answers = clearest(values)
+    order = np.argsort(-margins, kind="stable")
+    return [[int(i) for i in order if clear[i, k] >= 0] for k in answers]
+
+
+def by_nothing(values: Array, margins: Floats) -> Groups:
+    """No groups: items are spread over the outputs' range."""
+    del values, margins
+    return []
+
+
+def clearest(values: Array) -> tuple[Floats, list[int]]:
+    """Of each item and class the largest margin at a place that answers it, -1 for none.
+
+    And the classes that any item answers.
+    """
+    margins = _places(values).reshape(len(values), -1)
+    single = values.shape[-1] == 1
+    flat = values.reshape(len(values), margins.shape[1], -1)
+    cut = 0.0 if has_logits(values) else 0.5
+    answers = (flat[..., 0] > cut).astype(np.int64) if single else flat.argmax(axis=-1)
+    found = np.full((len(values), 2 if single else values.shape[-1]), -1.0)
+    for k in np.unique(answers):
+        found[:, k] = np.where(answers == k, margins, -1.0).max(axis=1)
+    return found, [int(k) for k in np.unique(answers)]
+
+
+def _places(values: Array) -> Array:
+    """By how much the best is above the next at each place; of one score, how far from its cut."""
+    if values.shape[-1] == 1:
+        return np.asarray(np.abs(values[..., 0] - (0.0 if has_logits(values) else 0.5)))
+    top = np.partition(values, -2, axis=-1)[..., -2:]
+    return np.asarray(top[..., 1] - top[..., 0])
+
+
+def _grouped(answers: Array, margins: Floats) -> Groups:
+    order = np.argsort(-margins, kind="stable")
+    return [[int(i) for i in order if answers[i] == one] for one in np.unique(answers)]
+
+
+CLASSES = Told(of_classes, by_class)
+LABELS = Told(of_labels, by_label)
+STEPS = Told(of_steps, by_step)
+PLACES = Told(of_places, by_place, whole=True)
+WHOLE_NUMBERS = Told(of_numbers, by_number)
+BOXES = Told(of_boxes, by_nothing, whole=True)
+NUMBERS = Told(of_numbers, by_nothing)
