@@ -84,7 +84,7 @@ def batch_of(model: SavedModel, feed: Feed) -> int:
     found = 1
     for spec in model.inputs:
         batched = np.load(feed.inputs[spec.name], mmap_mode="r").ndim == len(spec.shape)
-        if model.is_tflite and batched and spec.shape and spec.shape[0]:
+        if batched and spec.shape and spec.shape[0]:
             found = max(found, spec.shape[0])
     return found
 
