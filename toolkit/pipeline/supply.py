@@ -153,9 +153,7 @@ def supply(
         if judged and task is not None and look is not None:
             check_classes(run, judged, task.task, look)
         name = judged.source if judged else ""
-        reader = texts.reader_of(run, reference, picked.output, labels, task, name)
-        if reader is not None and labels is not None:
-            labels = reader.labels(labels)
+        reader, labels = texts.read(run, reference, picked.output, labels, task, name, labelled)
         index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
         streams: tuple[int, ...] = ()
         if judged and plan.options.evaluate and project.evaluate.stream:
@@ -212,9 +210,7 @@ def _other(
 ) -> headline.Judged:
     """An output that is judged beside the headline's."""
     task = task_of(run, name, labels, look_of(run, reference, name, labels))
-    reader = texts.reader_of(run, reference, name, labels, task, name)
-    if reader is not None and labels is not None:
-        labels = reader.labels(labels)
+    reader, labels = texts.read(run, reference, name, labels, task, name)
     return headline.Judged(
         name, metric_of(run, name, task, reader=reader),
         labels[index] if labels is not None else None, postprocess_of(run, name), reader,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from edgekit import data
 from edgekit.data.dataset import LABELS, object_error
+from edgekit.errors import EdgekitError
 from edgekit.evaluation import metrics, tasks
 from edgekit.evaluation.texts import Reader, Spec, read_alphabet, reader
 from edgekit.types import Advice, SavedModel
@@ -44,6 +45,28 @@ def spelled(
     if not asked(run, output) and len(sizes) < 2:
         return labels
     return np.asarray(dataset.class_names)[labels]
+
+
+def read(
+    run: Run, reference: SavedModel, output: str, labels: Labels | None,
+    task: tasks.Detected | None, source: str, needed: bool = True,
+) -> tuple[Reader | None, Labels | None]:  # fmt: skip
+    """What makes texts of an output, and its labels as texts, where the task is one of texts.
+
+    Labels that cannot be read as texts are none where they are not ``needed``, with a word. Raises
+    as :func:`reader_of` does.
+    """
+    if labels is None:
+        return None, None
+    try:
+        reader = reader_of(run, reference, output, labels, task, source)
+    except EdgekitError as error:
+        if needed:
+            raise
+        message = f"the labels are not read: {error.message}"
+        run.advise(Advice("EK-NOTE-075", "warning", message, error.hint))
+        return None, None
+    return reader, labels if reader is None else reader.labels(labels)
 
 
 def reader_of(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tflite_files import G, N, T, build
 
 from conftest import answer, once
@@ -138,6 +139,52 @@ def test_the_texts_of_a_table_are_texts_even_where_they_are_digits(
     found = json.loads(done.stdout)
     assert found["models"][0]["metric"]["value"] < 0.1
     assert found["settings"]["metric"] == "wer"
+
+
+def test_files_are_compared_without_a_word_on_their_texts(texts: Path, tmp_path: Path) -> None:
+    words = [texts / "scores.tflite", texts / "scores.tflite", "--data", texts / "texts.npz"]
+    done = answer("compare", *words, "--no-latency", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["contrasts"][0]["parity"]["y"]["max_abs_error"]["value"] == 0
+    assert "EK-NOTE-075" in [one["code"] for one in found["advice"]]
+
+
+def test_pictures_have_their_texts_in_files_beside_them(tmp_path: Path) -> None:
+    """A file that reads the brightest of four places at each of eight columns."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "words").mkdir()
+    words = ["abc", "ca", "b b", "cab"]
+    for number, word in enumerate(words):
+        pixels = np.zeros((4, 8), np.uint8)
+        pixels[3] = 100
+        for at, letter in enumerate(word):
+            pixels["abc".find(letter) if letter != " " else 3, 2 * at] = 255
+        Image.fromarray(pixels).save(tmp_path / f"pictures/p{number}.png")
+        (tmp_path / f"words/p{number}.txt").write_text(f"{word.replace(' ', '')}\n")
+    tensors = [
+        T("x", [1, 4, 8, 1]), T("order", [4], "INT32", np.array([0, 3, 2, 1], np.int32)),
+        T("columns", [1, 1, 8, 4]), T("shape", [4], "INT32", np.array([0, 2, 1, 3], np.int32)),
+        T("turned", [1, 8, 1, 4]), T("sizes", [3], "INT32", np.array([1, 8, 4], np.int32)),
+        T("y", [1, 8, 4]),
+    ]  # fmt: skip
+    nodes = [
+        N("TRANSPOSE", ["x", "order"], ["columns"]), N("TRANSPOSE", ["columns", "shape"],
+          ["turned"]), N("RESHAPE", ["turned", "sizes"], ["y"]),
+    ]  # fmt: skip
+    (tmp_path / "ocr.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
+    asked = ["ocr.tflite", "--data", "pictures", "--annotations", "words", "--task", "text"]
+    how = ["--alphabet", "abc", "--blank", "last"]
+    done = answer("evaluate", *asked, *how, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["models"][0]["outputs"]["cer"]["value"] == 0
+    (tmp_path / "words/p1.txt").write_text("cb")
+    done = answer("evaluate", *asked, *how, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["models"][0]["outputs"]["cer"]["value"] == pytest.approx(1 / 10)
+    (tmp_path / "words/p1.txt").unlink()
+    done = answer("evaluate", *asked, *how, cwd=tmp_path)
+    assert (done.returncode, "has no p1.txt" in done.stderr) == (2, True)
 
 
 def test_strings_are_no_labels_of_another_task(texts: Path, tmp_path: Path) -> None:
