@@ -55,7 +55,9 @@ def is_integer(edges: str, activations: str) -> Check:
     def problem(file: TFLiteFile) -> str:
         found = _dtypes_at_the_edges(file) - {edges, *IDS}
         if found:
-            return f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
+            told = f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
+            own = found == {"UINT8"} and edges == "INT8"
+            return f"{told}: the model itself takes bytes, which uint8-io keeps" if own else told
         floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
         if floats:
             return f"operators stayed float: {', '.join(floats)}; {_way_on(floats)}"

@@ -118,6 +118,14 @@ negative = [step.name for step in editing.steps(editing.unpack(ranges.read_bytes
             if step.kind == "NEG"]
 outcome("norms-kept", lambda place: post_training.quantize(ranges, place, keep_float=negative[:1]))
 
+i = keras.Input((8, 8, 1), name="image", dtype="uint8")
+h = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.Rescaling(1 / 255)(i))
+odds = keras.layers.Dense(3, name="odds")(keras.layers.Flatten()(h))
+picture = exported("bytes", keras.Model(i, odds))
+np.save(folder / "bytes.npy", (x[:100] * 255).astype("uint8"))
+for precision in ("float32", "int8", "uint8-io"):
+    converted(f"bytes-{precision}", picture, precision, {"image": "bytes.npy"})
+
 i = keras.Input((8,), name="x")
 sinh = exported("odd", keras.Model(i, keras.layers.Dense(2)(keras.ops.sinh(i))))
 converted("custom-refused", sinh, "float32")

@@ -18,7 +18,8 @@ SQUARE = "SQUARE"
 PRODUCTS = ("NEG", SQUARE)
 # The place of the largest is the same in integers.
 ORDERING = ("ARG_MAX", "ARG_MIN")
-REPLACED = ("DEQUANTIZE", *PRODUCTS)
+CAST = "CAST"
+REPLACED = ("DEQUANTIZE", CAST, *PRODUCTS)
 MINUS_ONE = b"minus_one"
 # Of MUL, ARG_MAX and ARG_MIN alike: the first that takes int8.
 INTEGER_VERSION = 2
@@ -27,7 +28,8 @@ INTEGER_VERSION = 2
 def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     """The file with integer products where a float NEG or SQUARE stands between two casts.
 
-    The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers. Operators that
+    The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers, and
+    QUANTIZE an input of pixels as it is, where a model casts it to float first. Operators that
     are to ``keep_float`` stay, by the name of their output. The same bytes where nothing is to be
     done.
     """
@@ -35,8 +37,9 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     graph = model.subgraphs[0]
     found = [one for one in editing.steps(model) if one.name not in keep_float]
     made = [one for step in found if step.kind in PRODUCTS and (one := _product(model, step))]
+    bytes_in = [_read_bytes(model, step) for step in found if step.kind == CAST]
     ordered = [_read_integers(model, step) for step in found if step.kind in ORDERING]
-    if not made and not any(ordered):
+    if not made and not any(ordered) and not any(bytes_in):
         return content
     for operator, replacing in made:
         at = next(n for n, one in enumerate(graph.operators) if one is replacing)
@@ -70,6 +73,25 @@ def _read_integers(model: Any, step: editing.Step) -> bool:
         return False
     step.operator.opcodeIndex = _code(model, getattr(schema.BuiltinOperator, step.kind))
     step.operator.inputs = [source, *(int(one) for one in step.operator.inputs[1:])]
+    return True
+
+
+def _read_bytes(model: Any, step: editing.Step) -> bool:
+    """Let what quantizes a cast uint8 input read that input: a byte is worth itself."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, (source,) = model.subgraphs[0], _tensors(step.operator.inputs)
+    (written,), tensor = _tensors(step.operator.outputs), graph.tensors[source]
+    readers = [one for one in editing.steps(model) if written in _tensors(one.operator.inputs)]
+    plain = tensor.quantization is None or tensor.quantization.scale is None
+    if tensor.type != schema.TensorType.UINT8 or source not in graph.inputs or not plain:
+        return False
+    if {one.kind for one in readers} != {"QUANTIZE"} or written in graph.outputs:
+        return False
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [1.0], [0]
+    for one in readers:
+        one.operator.inputs = [source]
     return True
 
 

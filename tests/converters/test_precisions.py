@@ -124,6 +124,20 @@ def test_normalization_and_squares_are_integer_throughout(
     assert (named == found["squared"].max(-1)).all()
 
 
+def test_a_model_that_takes_bytes_is_integer_throughout(
+    converted: Path, outcomes: dict[str, str], digits: Path
+) -> None:
+    assert {outcomes[f"bytes-{name}"] for name in ("float32", "int8", "uint8-io")} == {""}
+    whole = converted / "bytes-uint8-io.tflite"
+    assert PRECISIONS["uint8-io"].problem(flatbuffer.read(whole)) == ""
+    problem = PRECISIONS["int8"].problem(flatbuffer.read(converted / "bytes-int8.tflite"))
+    assert "the model itself takes bytes, which uint8-io keeps" in problem
+    items = np.load(digits / "test.npz")["x"][:64] * 15
+    right = _answers(converted / "bytes-float32.tflite", items)["odds"]
+    found = _answers(whole, items)["odds"]
+    assert np.corrcoef(right.ravel(), found.ravel())[0, 1] > 0.98
+
+
 def test_what_keeps_a_state_stays_beside_a_square_made_integer() -> None:
     like = {"dtype": "INT8", "scale": [0.5], "zero": [0]}
     tensors = [T("x", [4], **like), T("real", [4]), T("squared", [4]), T("y", [4], **like),
@@ -156,7 +170,10 @@ def _answers(path: Path, items: Any) -> dict[str, Any]:
     scale, zero = given["quantization"]
     found: dict[str, list[Any]] = {name: [] for name in told}
     for item in items:
-        fed = np.clip(np.round(item[None] / scale) + zero, -128, 127) if scale else item[None]
+        limits = np.iinfo(given["dtype"]) if scale else None
+        fed = item[None]
+        if limits is not None:
+            fed = np.clip(np.round(fed / scale) + zero, limits.min, limits.max)
         for name, array in runner(image=fed.astype(given["dtype"])).items():
             size, at = told[name]["quantization"]
             found[name].append((array.astype(float) - at) * size if size else array.copy())
