@@ -74,6 +74,11 @@ def build(*graphs: G, metadata: Mapping[str, bytes] | None = None, spare: bytes 
         model.metadata.append(row)
     if spare:
         _buffer(model, np.frombuffer(spare, np.uint8))
+    return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """A file of the schema's objects."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

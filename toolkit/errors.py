@@ -6,6 +6,8 @@ import difflib
 import enum
 from collections.abc import Iterable
 
+LONGEST_LINE = 2000
+
 
 class ExitCode(enum.IntEnum):
     """What the shell sees. Order of precedence: see :func:`worst`."""
@@ -36,8 +38,13 @@ class EdgekitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        text = f"error {self.code}: {self.message}"
-        return text + "".join(f"\n  {line}" for line in self.hint.splitlines())
+        text = _cut(f"error {self.code}: {self.message}")
+        return text + "".join(f"\n  {_cut(line)}" for line in self.hint.splitlines())
+
+
+def _cut(line: str) -> str:
+    """A line that can be read: names in a file of another hand may have any length."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} …"
 
 
 class ProjectError(EdgekitError):

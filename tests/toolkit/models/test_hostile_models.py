@@ -19,6 +19,7 @@ from edgekit.targets.devices.local import LocalDevice
 from edgekit.walls import Walls, landlock, state
 from edgekit.worker import Worker
 
+CRASHING = Path(__file__).parent / "hdf5_cve" / "cve-2025-6858.h5"
 SCRIPT = '''
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
@@ -29,6 +30,7 @@ from edgekit.models.resolved import _allowed_calls, guarded
 from edgekit.models.safety import findings
 
 MARKER = HERE / "marker"
+CRASHING = "@CRASHING@"
 (HERE / "secret.bin").write_bytes(b"0123456789abcdef")
 
 def write(x):
@@ -226,6 +228,67 @@ outcomes["calls"] = {
     "gone": sorted(allowed.calls() - exported.keys()),
 }
 
+# Archives of Keras 3: what lies beside the configuration.
+import io, pickle
+class Springs:
+    def __reduce__(self):
+        return (os.system, (f"touch {MARKER}",))
+K = keras.layers
+keras.Sequential([keras.Input((4,)), K.Dense(2, name="d")]).save("good.keras")
+with zipfile.ZipFile("good.keras") as archive:
+    good = [(name, archive.read(name)) for name in archive.namelist()]
+code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA="}}
+layer = {"module": "keras.layers", "class_name": "Lambda",
+         "config": {"name": "l", "function": code}}
+evil = json.dumps({"module": "keras", "class_name": "Sequential",
+                   "config": {"name": "m", "layers": [layer]}}).encode()
+weights = dict(good)["model.weights.h5"]
+def without(*names):
+    return [(name, content) for name, content in good if name not in names]
+def packed(weights):
+    content = io.BytesIO()
+    np.savez(content, weights)
+    return content.getvalue()
+def linked(edit):
+    with h5py.File("edited.h5", "w") as file:
+        edit(file)
+    return Path("edited.h5").read_bytes()
+def link(file):
+    file["layers/d/vars/0"] = h5py.ExternalLink(str(HERE / "other.h5"), "x")
+def outside(file):
+    elsewhere = [(str(HERE / "secret.bin"), 0, 32)]
+    file.create_dataset("layers/d/vars/0", (4, 2), "f4", external=elsewhere)
+deep = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
+with_marker = ("assets/../../../" + str(MARKER).lstrip("/"), b"x")
+ARCHIVES = {
+    "name that leads out": [*good, with_marker, ("../marker", b"x")],
+    "name from the root": [*good, (str(MARKER), b"x"), ("assets/" + str(MARKER), b"x")],
+    "weights that are pickled": [*without("model.weights.h5"),
+        ("model.weights.npz", packed(np.array([Springs()], dtype=object)))],
+    "weights that are a pickle": [*without("model.weights.h5"),
+        ("model.weights.h5", pickle.dumps(Springs()))],
+    "weights behind a link": [*without("model.weights.h5"), ("model.weights.h5", linked(link))],
+    "weights of another file": [*without("model.weights.h5"),
+        ("model.weights.h5", linked(outside))],
+    "weights that crash": [*without("model.weights.h5"),
+        ("model.weights.h5", Path(CRASHING).read_bytes())],
+    "two configurations, the first evil": [("config.json", evil), *good],
+    "two configurations, the last evil": [*good, ("config.json", evil)],
+    "configuration nested deeply": [*without("config.json"), ("config.json", deep)],
+    "configuration that is a list": [*without("config.json"), ("config.json", b"[" + evil + b"]")],
+    "configuration without a class": [*without("config.json"), ("config.json", b"{}")],
+    "metadata that is a list": [*without("metadata.json"), ("metadata.json", b"[1]")],
+    "another module of the same name": [*good, ("keras.py", b"import os; os.abort()")],
+}
+for label, members in ARCHIVES.items():
+    MARKER.unlink(missing_ok=True)
+    name = label.replace(" ", "-").replace(",", "") + ".keras"
+    with zipfile.ZipFile(name, "w") as archive:
+        for member, content in members:
+            archive.writestr(member, content)
+    load_case("archive " + label, name)
+    outcomes["archive " + label]["marker"] = MARKER.exists() or Path("../marker").exists()
+
 # A Keras 2 file whose layer calls TensorFlow, past the first look.
 L = tf_keras.layers
 i = tf_keras.Input((4,))
@@ -281,7 +344,12 @@ for label, action in {
 @pytest.fixture(scope="session")
 def found(shared: Path) -> dict[str, Any]:
     """What came of each hostile model, by label: one process for all of them."""
-    return loading.outcomes(once(shared / "hostile", lambda folder: loading.run(folder, SCRIPT)))
+    return loading.outcomes(
+        once(
+            shared / "hostile",
+            lambda folder: loading.run(folder, SCRIPT.replace("@CRASHING@", str(CRASHING))),
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -457,3 +525,30 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
         assert str(hostile / "secret.bin") in said[name], said
     assert all("EK-RUNNER-008" in one for one in said.values()), said
     assert not (hostile / "marker").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("name that leads out", ("",)), ("name from the root", ("",)),
+        ("weights that are pickled", ("EK-MODEL-008",)),
+        ("weights that are a pickle", ("EK-MODEL-003",)),
+        ("weights behind a link", ("EK-MODEL-014",)),
+        ("weights of another file", ("EK-MODEL-014",)),
+        ("weights that crash", ("EK-MODEL-003",)),
+        ("two configurations, the first evil", ("",)),
+        ("two configurations, the last evil", ("EK-MODEL-005",)),
+        ("configuration nested deeply", ("EK-MODEL-003",)),
+        ("configuration that is a list", ("EK-MODEL-005",)),
+        ("configuration without a class", ("EK-MODEL-008",)),
+        ("metadata that is a list", ("EK-MODEL-003",)),
+        ("another module of the same name", ("",)),
+    ],
+)  # fmt: skip
+def test_archive_that_holds_more_than_a_model_does_no_harm(
+    found: dict[str, Any], name: str, codes: tuple[str, ...]
+) -> None:
+    """It is refused, or loaded as the model that it also holds."""
+    outcome = found[f"archive {name}"]
+    assert outcome.get("error", "") in codes, outcome
+    assert not outcome["marker"]
