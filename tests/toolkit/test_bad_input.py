@@ -353,7 +353,6 @@ def test_data_is_refused_when_not_finite(work: Path, models: Path, bad: float, n
 @pytest.mark.parametrize(
     "y",
     [
-        np.array(["a", "b"]),
         np.array([b"a", b"b"]),
         np.array([1, 2], np.complex64),
         np.array(["2026-01-01", "2026-01-02"], "datetime64[D]"),
@@ -364,6 +363,16 @@ def test_data_is_refused_when_not_finite(work: Path, models: Path, bad: float, n
 def test_data_is_refused_when_not_numeric(work: Path, models: Path, y: Any) -> None:
     file = save(work / "d.npz", x=_images(2), y=y)
     said = assert_refused(convert_data(file, models, work), "EK-DATA-009", work)
+    assert "'y'" in said
+
+
+@pytest.mark.parametrize("words", [("--metric", "accuracy"), ("--precision", "float32")])
+def test_names_of_classes_as_labels_are_refused_where_they_are_judged(
+    work: Path, models: Path, words: tuple[str, str]
+) -> None:
+    file = save(work / "d.npz", x=_images(12), y=np.array(["cat", "dog"] * 6))
+    done = convert_data(file, models, work, *words)
+    said = assert_refused(done, "EK-DATA-009", work)
     assert "'y'" in said
 
 

@@ -38,6 +38,12 @@ def detect(look: Look) -> Detected:
         reason = task.fits(look)
         if reason is not None:
             return Detected(task, reason)
+    if look.labels is not None and look.labels.dtype.kind == "U":
+        hint = "save class numbers, or texts beside an output [N, steps, tokens]"
+        message = (
+            f"the labels 'y' are strings ({look.labels.dtype}), and no task takes them: {look}"
+        )
+        raise DataError("EK-DATA-009", message, hint)
     hint = (
         f"name the task with --task ([evaluate] task): {', '.join(TASKS)}; or write the metric you"
         " need: --metric file.py:function"

@@ -10,6 +10,9 @@ def of_tokens(look: Look) -> str | None:
     if look.labels is None:
         return None
     if look.labels.dtype.kind == "U":
+        # Strings beside one row of scores are names of classes.
+        if sum(size != 1 for size in look.sizes) < 2 and not look.integers:
+            return None
         return f"labels are texts, and the output is {shown(look.sizes)}{look.ends}"
     steps, labels = look.sizes[:1], look.labels
     scored = len(look.sizes) == 2 and not look.integers and (look.sizes[1] or 0) > 1
