@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator
 
+from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.structure import entries
@@ -16,6 +17,14 @@ FEWEST_ELEMENTS = 1024
 DUPLICATE_BYTES = 1024
 USELESS_SHARE = 0.1
 USELESS_BYTES = 4096
+# A file of which so much says what its integers mean: it may be larger than its dynamic twin.
+SCALES_SHARE = 0.2
+SCALES_BYTES = 8192
+
+
+def is_mostly_scales(file: TFLiteFile) -> bool:
+    """Whether scales and zero points matter for the file's size."""
+    return file.scale_bytes >= max(SCALES_SHARE * file.size, SCALES_BYTES)
 
 
 def float_weights(facts: Facts) -> Iterator[Finding]:
@@ -165,3 +174,25 @@ def useless(facts: Facts) -> Iterator[Finding]:
             "they are downloaded and held in memory, and no inference needs them",
             "strip them for the device, and keep the file that has them",
         )  # fmt: skip
+
+
+def scales(facts: Facts) -> Iterator[Finding]:
+    """Much of a file is scales and zero points: wide layers of few inputs have one per output."""
+    if not is_mostly_scales(facts.file):
+        return
+    held = facts.file.scale_bytes
+    each = {
+        f"{short(tensor.name)} {list(tensor.shape)}: {len(found.scales):,}": len(found.scales)
+        for graph in facts.file.graphs
+        for tensor in graph.tensors
+        if (found := tensor.quantization) is not None and len(found.scales) > 1
+    }
+    yield Finding(
+        "EK-INSPECT-045", "warning",
+        f"{held:,} bytes ({held / facts.file.size:.0%} of the file) are scales and zero points",
+        tuple(sorted(each, key=lambda place: -each[place])),
+        "a layer of many outputs and few inputs has one of each for every output, of its weights"
+        " and of its bias, 12 bytes each time: more than the integers that they are of",
+        "compare with the dynamic file, which has none for biases and may be smaller; or make the"
+        " layer narrower",
+    )  # fmt: skip

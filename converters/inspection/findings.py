@@ -45,6 +45,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     contents.unused,
     contents.twins,
     contents.useless,
+    contents.scales,
 )
 ORDER = {"error": 0, "warning": 1, "info": 2}
 

@@ -131,6 +131,18 @@ def overlapping() -> bytes:
     return bytes(content)
 
 
+def wide() -> bytes:
+    """A dense layer of 1,500 outputs and 4 inputs: 6,000 bytes of weights, 36,000 of scales."""
+    steps = [0.01] * 1500
+    tensors = [
+        T("x", [1, 4], "INT8", scale=[0.1]),
+        T("w", [1500, 4], "INT8", np.arange(6000, dtype="int32").astype("int8") | 1, scale=steps),
+        T("b", [1500], "INT32", np.ones(1500, "int32"), scale=[0.001] * 1500),
+        T("y", [1, 1500], "INT8", scale=[0.1]),
+    ]  # fmt: skip
+    return chain(tensors, N("FULLY_CONNECTED", ["x", "w", "b"], ["y"], 4))
+
+
 # By code: severity, a place that must be named, and the file.
 PLANTED = {
     "EK-INSPECT-001": ("warning", "ELU inside (g)", island()),
@@ -181,6 +193,7 @@ PLANTED = {
         int8_dense(), nodes=[int8_dense().nodes[0], N("SOFTMAX", ["h"], ["y"], 1)]))),
     "EK-INSPECT-044": ("info", "TFLite_Detection_PostProcess", chain(
         [T("x", [1]), T("y", [1])], N("TFLite_Detection_PostProcess", ["x"], ["y"]))),
+    "EK-INSPECT-045": ("warning", "w [1500, 4]: 1,500", wide()),
     "EK-INSPECT-043": ("info", "FULLY_CONNECTED version 4 (h)",
                        build(int8_dense(), metadata={"min_runtime_version": b"1.5.0"})),
 }  # fmt: skip

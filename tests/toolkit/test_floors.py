@@ -45,7 +45,9 @@ def lint_imports(package: Path) -> subprocess.CompletedProcess[str]:
 
 def mypy(package: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [BIN / "mypy", "-m", "edgekit.converters.planted", "--cache-dir", str(package / "cache")],
+        # What it imports is not looked at: `make lint` does that.
+        [BIN / "mypy", "-m", "edgekit.converters.planted", "--follow-imports", "skip",
+         "--cache-dir", str(package / "cache")],
         cwd=package, capture_output=True, text=True, check=False, env={"MYPYPATH": str(package)},
     )  # fmt: skip
 

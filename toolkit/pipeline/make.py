@@ -12,6 +12,7 @@ from pathlib import Path
 import zstandard
 
 from edgekit.converters import flatbuffer, flex, tflite
+from edgekit.converters.inspection.contents import is_mostly_scales
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.runtime_version import runtime_need
 from edgekit.errors import ConversionError, WorkerError
@@ -31,8 +32,6 @@ from edgekit.usercode import file_of, fingerprint
 
 # What package managers and update services use where size matters more than time.
 ZSTD_LEVEL = 19
-# The share of a file, and the bytes, that scales may take before a user hears of it.
-SCALES_MATTER, SCALES_AT_LEAST = 0.2, 8192
 KERAS = ("tensorflow", "keras", "tf_keras")
 
 
@@ -165,24 +164,23 @@ def candidates(
             reader.shutdown(wait=False, cancel_futures=True)
             raise
     for one in done:
-        _weigh_scales(run, one)
+        _weigh_scales(run, one, done)
     return done
 
 
-def _weigh_scales(run: Run, candidate: Candidate) -> None:
+def _weigh_scales(run: Run, candidate: Candidate, others: tuple[Candidate, ...]) -> None:
     """Tell the user where much of a file says what its integers mean, and not the integers."""
-    if candidate.path is None or not candidate.bytes:
+    if candidate.path is None or not is_mostly_scales(file := flatbuffer.read(candidate.path)):
         return
-    scales = flatbuffer.read(candidate.path).scale_bytes
-    if scales < max(SCALES_MATTER * candidate.bytes, SCALES_AT_LEAST):
-        return
+    smaller = [f"{one.id} has {one.bytes:,}" for one in others if 0 < one.bytes < candidate.bytes]
+    beside = f" ({', '.join(smaller)})" if smaller else ""
     message = (
-        f"{scales:,} of the {candidate.bytes:,} bytes of {candidate.id} are scales and zero points:"
-        " a layer of many outputs and few inputs has one of each for every output, of its weights"
-        " and of its bias"
+        f"{file.scale_bytes:,} of the {candidate.bytes:,} bytes of {candidate.id}{beside} are"
+        " scales and zero points: a layer of many outputs and few inputs has one of each for every"
+        " output, of its weights and of its bias"
     )
     fix = "dynamic has none for biases, and may be smaller; so may a model of narrower layers"
-    run.advise(Advice("EK-NOTE-044", "info", message, fix))
+    run.advise(Advice("EK-NOTE-044", "warning" if smaller else "info", message, fix))
 
 
 def _candidate(
