@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization.batches import in_batches
+from edgekit.converters.quantization.editing import in_order
 from edgekit.converters.quantization.integer_forms import in_integers
 from edgekit.errors import ConversionError, EdgekitError
 from edgekit.types import Conversion
@@ -30,13 +31,15 @@ def convert(
     folder: Path,
     conversion: Conversion | None = None,
     batch: int = 1,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> Mapping[str, Any]:
     """Write ``model.tflite`` at a precision into ``folder``.
 
     ``representative`` holds preprocessed items ``[n, ...]`` by input name, as ``.npy``; the
     ``conversion`` is the target's, with what the project allows, ``batch`` what the model takes at
-    once. Raises :class:`ConversionError`
-    with the converter's own reason.
+    once, ``inputs`` and ``outputs`` their names in the model's own order, which the file keeps.
+    Raises :class:`ConversionError` with the converter's own reason.
     """
     import tensorflow as tf
 
@@ -58,6 +61,7 @@ def convert(
         raise _refusal(error, precision) from error
     if wanted.integer:
         content = in_integers(content)
+    content = in_order(content, inputs, outputs)
     flex.check_allowed(
         flatbuffer.parse(content, FILE), (conversion or Conversion()).custom_operators
     )

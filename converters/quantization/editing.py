@@ -6,7 +6,7 @@ Source: the TensorFlow Lite schema, version 3 (``schema.fbs``), by its generated
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,30 @@ def with_codes(content: bytes) -> bytes:
     for code in old:
         code.builtinCode = code.deprecatedBuiltinCode
     return pack(model) if old else content
+
+
+def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """The file with its inputs and outputs in the order of the signature's names that are given.
+
+    TensorFlow sorts them in its own ways, and readers that go by position meet another output. The
+    same bytes where nothing is to be done.
+    """
+    model = unpack(content)
+    if len(model.signatureDefs or []) != 1 or len(inputs) + len(outputs) <= 2:
+        return content
+    (signature,), graph = model.signatureDefs, model.subgraphs[0]
+    changed = False
+    for edge, names in (("inputs", inputs), ("outputs", outputs)):
+        rows = {text_of(row.name): row for row in getattr(signature, edge)}
+        before = [int(at) for at in getattr(graph, edge)]
+        if sorted(rows) != sorted(names):
+            continue
+        after = [int(rows[name].tensorIndex) for name in names]
+        if sorted(after) == sorted(before) and after != before:
+            setattr(graph, edge, after)
+            setattr(signature, edge, [rows[name] for name in names])
+            changed = True
+    return pack(model) if changed else content
 
 
 def steps(model: Any) -> Iterator[Step]:

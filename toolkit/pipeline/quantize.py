@@ -58,7 +58,8 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
         asked = (model.path, planned.precision, feeds, folder, conversion)
         if model.is_tflite:
             return run.worker.call(from_float.convert, *asked)
-        return run.worker.call(tflite.convert, *asked, model.batch)
+        names = [[spec.name for spec in specs] for specs in (model.inputs, model.outputs)]
+        return run.worker.call(tflite.convert, *asked, model.batch, *names)
 
     return run.keep(run.store.obtain("convert", key, make))
 

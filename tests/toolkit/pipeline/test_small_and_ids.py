@@ -51,6 +51,12 @@ m = keras.Sequential([keras.Input((16, 2)), L.Conv1D(8, 3, padding="causal", dil
 y = solved(m, x)
 wide = keras.Sequential([keras.Input((4,)), L.Dense(1500, activation="relu"), L.Dense(2)])
 wide.save(folder / "wide.keras"); np.savez(folder / "wide.npz", x=x[:, :2].reshape(300, 4))
+z, a = keras.Input((4,), name="z_left"), keras.Input((4,), name="a_right")
+h, g = L.Dense(32, activation="relu")(z), L.Dense(32, activation="relu")(a)
+outputs = [L.Dense(32, name=n)(one) for n, one in (("zeta", h), ("alpha", g), ("mid", h - g))]
+keras.Model([z, a], outputs).save(folder / "order.keras")
+np.savez(folder / "order.npz", **{n: r.normal(size=(40, 4)).astype("float32")
+                                  for n in ("z_left", "a_right")})
 m.save(folder / "small.keras"); np.savez(folder / "small.npz", x=x, y=y)
 """
 
@@ -137,3 +143,23 @@ def test_operators_in_the_old_field_alone_are_put_where_readers_look(
     assert "INT8" in flatbuffer.read(tmp_path / "model.tflite").weights
     new = (tmp_path / "model.tflite").read_bytes()
     assert with_codes(new) == new
+
+
+def test_inputs_and_outputs_come_in_the_models_own_order(small: Path, tmp_path: Path) -> None:
+    """Whoever reads by position, as much code does, meets the output that Keras gives there."""
+    table: dict[str, Any] = {
+        "model": {"source": str(small / "order.keras")},
+        "data": {"representative": {"from": str(small / "order.npz"), "samples": 40}},
+        "convert": {"precisions": ["float32", "float16", "dynamic", "int8"]},
+    }
+    report = convert(Project.parse(table, tmp_path), Options(evaluate=False))
+    for candidate in report.candidates:
+        assert candidate.path is not None, candidate.problem
+        file = flatbuffer.read(candidate.path)
+        (signature,) = file.signatures
+        for names, found in (
+            (["z_left", "a_right"], [tensor.index for tensor in file.inputs]),
+            (["zeta", "alpha", "mid"], [tensor.index for tensor in file.outputs]),
+        ):
+            known = signature.inputs if "z_left" in names else signature.outputs
+            assert [known[name] for name in names] == found, candidate.id
