@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.apart import Refusal, call, note
+from edgekit.apart import Refusal, note, shut_in
 from edgekit.errors import DataError
+from edgekit.walls import Walls
 
 CODE = "EK-DATA-066"
 MOST_BYTES = 1 << 30
@@ -32,7 +33,8 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
     if not path.exists():
         raise DataError(CODE, f"there are no annotations {path}")
     refusal = Refusal(DataError, CODE, str(path), "annotations")
-    found = call(refusal, listed, path, list(names), list(class_names))
+    walls = Walls((path.absolute(),))
+    found = shut_in(walls, refusal, listed, path, list(names), list(class_names))
     if not any(found):
         hint = f"pictures are matched by file name, such as {names[0]!r}"
         raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)
@@ -69,7 +71,7 @@ def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> li
             crowd = float(bool(one.get("iscrowd", 0)))
             box = _checked(path, (numbers[one["category_id"]], *corners, crowd))
             found.setdefault(one["image_id"], []).append(box)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         hint = f"{type(error).__name__}: {error}"
         raise DataError(CODE, f"{path} is no COCO file of instances", hint) from error
     chosen = (by_name.get(name, by_base.get(Path(name).name)) for name in names)
@@ -145,7 +147,7 @@ def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
             corners = ((left - 1) / wide, (top - 1) / high, right / wide, bottom / high)
             crowd = float(one.findtext("difficult") == "1")
             boxes.append(_checked(path, (number, *corners, crowd)))
-    except (ET.ParseError, ValueError, ZeroDivisionError) as error:
+    except (ET.ParseError, ValueError, ArithmeticError) as error:
         raise DataError(CODE, f"{path} is no VOC annotation", str(error)) from error
     return boxes
 
@@ -159,7 +161,7 @@ def _yolo(path: Path) -> list[Box]:
                 number, x, y, width, height = map(float, line.split()[:5])
                 corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
                 boxes.append(_checked(path, (int(number), *corners, 0.0)))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, ArithmeticError) as error:
         hint = f"a line is: class, centre x, centre y, width, height; {error}"
         raise DataError(CODE, f"{path} is no YOLO annotation", hint) from error
     return boxes

@@ -17,6 +17,7 @@ from conftest import answer
 from edgekit import apart
 from edgekit.errors import DataError, ModelError, StoreError
 from edgekit.types import Preprocess
+from edgekit.walls import state
 
 SMALL = Preprocess(resize=(4, 6))
 REFUSAL = apart.Refusal(DataError, "EK-DATA-003", "the file", "a picture")
@@ -107,6 +108,15 @@ Image.open = planted
 """
 
 
+def planted(folder: Path, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    """Three pictures, and a decoder with a fault for the second of them."""
+    for name, width in (("a", 12), ("b", 13), ("c", 12)):
+        picture(folder / "pets" / "cat" / f"{name}.png", 8, width)
+    (folder / "hook").mkdir(exist_ok=True)
+    (folder / "hook" / "sitecustomize.py").write_text(DECODER.format(action=action))
+    monkeypatch.setenv("PYTHONPATH", str(folder / "hook"))
+
+
 @pytest.mark.parametrize(
     ("action", "words"),
     [
@@ -119,11 +129,7 @@ Image.open = planted
 def test_picture_that_its_decoder_does_not_survive_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, words: str
 ) -> None:
-    for name, width in (("a", 12), ("b", 13), ("c", 12)):
-        picture(tmp_path / "pets" / "cat" / f"{name}.png", 8, width)
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(DECODER.format(action=action))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"))
+    planted(tmp_path, monkeypatch, action)
     with pytest.raises(DataError, match="EK-DATA-003") as caught:
         opened("pets", tmp_path, SMALL)
     assert caught.value.message == "pets: cat/b.png cannot be read as a picture"
@@ -193,3 +199,22 @@ def test_hostile_picture_gives_exit_code_2_from_the_command_line(tmp_path: Path)
     done = answer("lint-data", "--data", "p", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "bomb.png" in done.stderr
+
+
+@pytest.mark.skipif(not state().abi, reason="no Landlock here")
+def test_decoder_that_was_taken_over_reaches_no_other_file(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    for action in (f"open({str(secret)!r})", f"open({str(tmp_path / 'marker')!r}, 'w')"):
+        with pytest.MonkeyPatch.context() as patch:
+            planted(tmp_path, patch, action)
+            with pytest.raises(DataError, match="ermission denied"):
+                opened("pets", tmp_path, SMALL)
+    assert not (tmp_path / "marker").exists()
+    # What is denied is what it was not given: a link to a picture elsewhere is followed.
+    picture(tmp_path / "elsewhere" / "deep" / "d.png", 8, 12)
+    (tmp_path / "pets" / "cat" / "b.png").unlink()
+    (tmp_path / "pets" / "cat" / "d.png").symlink_to(tmp_path / "elsewhere" / "deep" / "d.png")
+    assert opened("pets", tmp_path, SMALL).count == 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.apart import Refusal, call, note
+from edgekit.apart import Refusal, note, shut_in
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.class_names import numbered
@@ -17,8 +17,10 @@ from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.types import Json, Preprocess
+from edgekit.walls import Walls
 
 INPUT = "x"
+MOST_FOLDERS = 64
 
 
 def matches(path: Path) -> bool:
@@ -57,9 +59,10 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     def make(folder: Path) -> Mapping[str, Json]:
         refusal = Refusal(DataError, "EK-DATA-003", reading.source, "a picture")
         stated = reading.preprocess.resize is not None
-        facts: Mapping[str, Any] = call(
-            refusal, decode, Pictures(reading.source, reading.path, by_class), spec, stated, names,
-            bool(reading.class_names), folder,
+        walls = Walls(_folders(reading.path, files), (folder.absolute(),))
+        facts: Mapping[str, Any] = shut_in(
+            walls, refusal, decode, Pictures(reading.source, reading.path, by_class), spec, stated,
+            names, bool(reading.class_names), folder,
         )  # fmt: skip
         if not left_out:
             return facts
@@ -148,6 +151,14 @@ def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
         hint = "one folder per class, or all pictures in one folder and no classes"
         raise DataError("EK-DATA-002", message, hint)
     return found
+
+
+def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
+    """The folders that pictures lie in: some are links to elsewhere."""
+    real = {Path(os.path.realpath(path / file)).parent for file in files}
+    # Each is a rule of its own for the process that reads.
+    found = sorted(real) if len(real) <= MOST_FOLDERS else [Path(os.path.commonpath(real))]
+    return (path.absolute(), *found)
 
 
 def _names(path: Path) -> Iterator[str]:

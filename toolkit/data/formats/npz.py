@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.apart import Refusal, call
+from edgekit.apart import Refusal, shut_in
 from edgekit.data.dataset import Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.store import sha256
 from edgekit.types import Json
 from edgekit.unzip import unzip
+from edgekit.walls import Walls
 
 
 def matches(path: Path) -> bool:
@@ -30,5 +31,6 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Json]:
     refusal = Refusal(DataError, "EK-DATA-003", str(path), ".npz")
-    files = call(refusal, unzip, path, str(path), folder)
+    walls = Walls((path.absolute(),), (folder.absolute(),))
+    files = shut_in(walls, refusal, unzip, path, str(path), folder)
     return describe(str(path), {name: folder / file for name, file in files.items()})
