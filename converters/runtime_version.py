@@ -150,7 +150,7 @@ def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]
     if node.custom:
         return
     made = next((i for i in node.outputs if i >= 0), -1)
-    tensor = graph.tensors[made].name if made >= 0 else "no output"
+    tensor = graph.tensors[made].name or "no name" if made >= 0 else "no output"
     version = max(node.version, required_version(graph, node))
     nowhere = Releases("", "")
     releases = known.operators.get((node.operator, version), nowhere)

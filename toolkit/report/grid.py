@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 # What a column of names keeps at least, before the columns are laid out below each other.
 NAME = 24
@@ -35,14 +36,16 @@ class Grid:
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
+    ) -> Iterator[RenderableType | Segment]:
         available = options.max_width
         for number, columns in enumerate(self._folds(available, console.is_terminal)):
             if number:
                 yield ""
             widths = self._widths(columns, available)
             whole = options.update(width=max(available, _total(widths)))
-            yield from console.render(self._table(columns, widths), whole)  # type: ignore[misc]
+            table = self._table(columns, widths)
+            for line in console.render_lines(table, whole, pad=False):
+                yield from _trimmed(line)
 
     def _folds(self, available: int, is_terminal: bool) -> Iterator[list[int]]:
         """The columns of each table: one, where they fit or nothing bounds them."""
@@ -119,6 +122,18 @@ def _cell(first: str, second: str, style: str, below: str) -> RenderableType:
 
     text = Text(first, style)
     return text.append(f"\n{second}", below) if second else text
+
+
+def _trimmed(line: list[Segment]) -> Iterator[Segment]:
+    """A line without the blanks at its end, which a paste would carry along."""
+    from rich.segment import Segment
+
+    *before, last = [one for one in line if not one.control] or [Segment("")]
+    while before and not last.text.strip():
+        last = before.pop()
+    yield from before
+    yield Segment(last.text.rstrip(), last.style)
+    yield Segment.line()
 
 
 def _width(text: str) -> int:

@@ -48,6 +48,7 @@ def test_no_figure_is_cut_at_any_width(
     lines = _shown(width, terminal, monkeypatch)
     text = "\n".join(f" {line} " for line in lines)
     assert "…" not in text
+    assert lines == [line.rstrip() for line in lines]
     for figure in FIGURES:
         assert f" {figure} " in text
     if terminal:
