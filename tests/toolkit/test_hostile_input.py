@@ -114,6 +114,23 @@ def test_archive_with_a_damaged_member_is_refused(tmp_path: Path, method: int) -
         files.read(path, "keras")
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("config.json", files.CONFIGURATION), ("model.weights.h5", 1 << 22)]
+)
+def test_archive_that_unpacks_to_much_more_is_refused_before_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
+) -> None:
+    """As keras-team/keras 23010: a file of kilobytes took minutes and gigabytes."""
+    monkeypatch.setattr(files, "ROOM", 1 << 20)
+    monkeypatch.setattr(files, "EXPANSION", 100)
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, b" " * (size + 1))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ModelError, match=f"{name} would unpack to"):
+        files.read(path, "keras")
+
+
 # --- fuzzers: seeded and bounded; of other readers in test_fuzzed_readers.py ---------------------
 
 

@@ -18,6 +18,9 @@ from edgekit.errors import ModelError
 
 Generation = Literal["keras3", "keras2", "unknown"]
 CONFIG = "model_config"
+# The largest configuration, and what a member may unpack to: this much, or so many times its size.
+CONFIGURATION = 64 << 20
+ROOM, EXPANSION = 1 << 30, 1000
 WEIGHTS_ONLY = (
     "give the architecture too: `edgekit convert model.json --weights FILE` (model.to_json()), or a"
     "\nfunction that builds the model and calls model.load_weights; or save it whole: model.save"
@@ -71,6 +74,7 @@ def with_config(path: Path, kind: Literal["keras", "h5"], config: Any) -> Iterat
 def _read_keras(path: Path) -> Content:
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive)
             broken = archive.testzip()
             if broken:
                 raise zipfile.BadZipFile(f"{broken} is damaged")
@@ -90,6 +94,15 @@ def _read_keras(path: Path) -> Content:
         hint = f"it is truncated, damaged, or no Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
     return Content(config, _generation(metadata.get("keras_version", "")), tuple(found))
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse what would fill memory or disk from a small file."""
+    for item in archive.infolist():
+        expanded = max(ROOM, EXPANSION * item.compress_size)
+        if item.file_size > (CONFIGURATION if item.filename.endswith(".json") else expanded):
+            told = f"{item.file_size:,} bytes from {item.compress_size:,}"
+            raise zipfile.BadZipFile(f"{item.filename} would unpack to {told}")
 
 
 def _links_inside(archive: zipfile.ZipFile, name: str) -> list[str]:
