@@ -141,19 +141,21 @@ def test_temporary_files_of_a_runner_go_with_it(
     (tmp_path / "runner.py").write_text(
         "import json, os, sys, tempfile, time\n"
         "made = tempfile.NamedTemporaryFile(delete=False).name\n"
-        f"open({str(tmp_path / 'where')!r}, 'w').write(made)\n"
+        f"open({str(tmp_path / 'told' / 'where')!r}, 'w').write(made)\n"
         "answer = json.dumps({'schema': 1, 'models': {}})\n"
         "if sys.argv[1] == '--serve': print(answer, flush=True); time.sleep(60)\n"
         "else: open(sys.argv[2], 'w').write(answer)\n"
     )
     runners = {"planted": tmp_path / "runner.py"}
     device = LocalDevice(tmp_path / "requests", tmp_path / "log.txt", Limits(60), runners)
+    entry = {"id": "m", "path": str(tmp_path / "m.tflite"), "outputs": str(tmp_path / "told")}
+    request = {**SESSION, "models": [entry]}
     if how == "run":
-        device.run(SESSION)
+        device.run(request)
     else:
-        session = device.open(SESSION)
+        session = device.open(request)
         session.ready()
         session.close()
-    assert (tmp_path / "where").read_text().startswith(str(tmp_path / "requests"))
+    assert (tmp_path / "told" / "where").read_text().startswith(str(tmp_path / "requests"))
     assert list((tmp_path / "requests").iterdir()) == []
     assert list((tmp_path / "system").iterdir()) == []
