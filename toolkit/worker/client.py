@@ -26,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # What the worker imports of others: behind walls it can keep no bytecode of it.
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
+OWN = "what a layer of yours reads, keep below the project's folder"
 
 
 class Worker:
@@ -188,7 +189,8 @@ class Worker:
         denied = self._walls.denied(text) if self._walls else ""
         if not denied:
             return error
-        return WorkerError("EK-WORKER-005", f"the worker {denied}", f"{text}\n{EVERYWHERE}")
+        hint = f"{text}\n{EVERYWHERE}\n{OWN}"
+        return WorkerError("EK-WORKER-005", f"the worker {denied}", hint)
 
     def _overrun(self, kind: type[WorkerError], code: str, message: str) -> WorkerError:
         self.stop()
