@@ -208,6 +208,7 @@ Path(sys.argv[2]).write_text(json.dumps(result))
         ("open({secret!r}).read()", "a runner may not read or write {secret}"),
         ("open({new!r}, 'w')", "a runner may not read or write {new}"),
         ("open(request['models'][0]['path'], 'a')", "a runner may not write to {model}"),
+        ("open({code!r}, 'w')", "a runner may not write to {code}"),
     ],
 )
 def test_error_names_what_a_runner_may_not_reach(
@@ -216,7 +217,7 @@ def test_error_names_what_a_runner_may_not_reach(
     private = place / "private"
     words = {
         "secret": str(private / "secret"), "new": str(private / "new"),
-        "model": str(tmp_path / "probe.tflite"),
+        "model": str(tmp_path / "probe.tflite"), "code": str(tmp_path / "code" / "new.py"),
     }  # fmt: skip
     runner = tmp_path / "code" / "planted_runner.py"
     runner.parent.mkdir()

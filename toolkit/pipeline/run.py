@@ -131,7 +131,7 @@ class Run:
         sources = (named.train, named.evaluate, representative)
         files = [self.project.root / one for one in sources if one and not is_reference(one)]
         read = [path for path in (*given, *files) if path is not None]
-        written = [self.store.temporary, self.store.unfinished, self.requests]
+        written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]
         return Walls((self.store.root, *(path.absolute() for path in read)), tuple(written))
 
     def _sweep(self) -> None:
