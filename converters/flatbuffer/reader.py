@@ -26,6 +26,8 @@ from edgekit.errors import ModelError
 IDENTIFIER = b"TFL3"
 # Of the union QuantizationDetails.
 BLOCKWISE = 2
+# The bytes of most vectors' entries in options.
+ENTRY = 4
 Span = tuple[int, int]
 
 
@@ -68,7 +70,10 @@ def _file(content: Content) -> TFLiteFile:
 def _buffer(table: Table) -> Span:
     """Where a buffer's bytes lie: inside it, or behind the flatbuffer where that is too small."""
     offset, size = table.scalar(1, "<Q"), table.scalar(2, "<Q")
-    return table.content.span(offset, size) if offset > 1 else table.span(0, 1)
+    found = table.content.span(offset, size) if offset > 1 else table.span(0, 1)
+    # Each is written again where the file is.
+    table.content.spend(size=found[1])
+    return found
 
 
 def _metadata(table: Table, spans: tuple[Span, ...], data: bytes) -> tuple[str, bytes]:
@@ -175,6 +180,9 @@ def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
     options = getattr(schema, kind)()
     options.Init(found.content.data, found.at)
     rows = vars(getattr(schema, f"{kind}T").InitFromObj(options))
+    # Vectors of numbers are views until they are taken over; operators may share them.
+    vectors = [one for one in rows.values() if isinstance(one, np.ndarray | list | bytes)]
+    table.content.spend(size=sum(len(one) * ENTRY for one in vectors))
     return {_snake(name): value for name, raw in rows.items() if (value := _plain(raw)) is not None}
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import flatfiles
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from tflite_files import G, N, T, build
 
 from conftest import EDGEKIT
 from edgekit.converters import flatbuffer
@@ -157,6 +159,46 @@ def test_shared_tables_are_refused_before_they_cost_much(tmp_path: Path) -> None
     assert (found["read"], found["refused"]) == (1, 1)
     assert float(str(found["slowest"])) < 5
     assert int(str(found["peak"])) < MOST_BYTES
+
+
+def shared_options(operators: int, entries: int) -> bytes:
+    """A file whose operators all have the options of the first, which hold a long vector."""
+    shape = np.ones(entries, np.int32)
+    options = [{"kind": "ReshapeOptions", "newShape": shape if k == 0 else shape[:1]}
+               for k in range(operators)]  # fmt: skip
+    nodes = [N("RESHAPE", ["x"], ["y"], options=one) for one in options]
+    content = bytearray(build(G([T("x", [1, 4]), T("y", [1, 4])], nodes, ["x"], ["y"])))
+    graph = schema.Model.GetRootAs(bytes(content), 0).Subgraphs(0)
+    target = graph.Operators(0).BuiltinOptions().Pos
+    for number in range(1, operators):
+        table = graph.Operators(number)._tab
+        place = table.Pos + table.Offset(12)
+        content[place : place + 4] = (target - place).to_bytes(4, "little")
+    return bytes(content)
+
+
+def shared_buffers(count: int, size: int) -> bytes:
+    """A file whose constants all lie in the same bytes."""
+    tensors = [T(f"k{k}", [size if k == 0 else 1], "UINT8",
+                 np.zeros(size if k == 0 else 1, np.uint8)) for k in range(count)]  # fmt: skip
+    content = bytearray(build(G([T("x", [1, 4]), *tensors], [], ["x"], ["x"])))
+    model = schema.Model.GetRootAs(bytes(content), 0)
+    first = model.Buffers(1)._tab
+    target = first.Vector(first.Offset(4)) - 4
+    for number in range(2, count + 1):
+        table = model.Buffers(number)._tab
+        place = table.Pos + table.Offset(4)
+        content[place : place + 4] = (target - place).to_bytes(4, "little")
+    return bytes(content)
+
+
+def test_shared_vectors_are_refused_before_they_cost_much(tmp_path: Path) -> None:
+    small = [shared_options(2, 4), shared_buffers(2, 100)]
+    large = [shared_options(200, 100_000), shared_buffers(200, 1_000_000)]
+    found = read_all(tmp_path, iter([*small, *large]))
+    assert found["odd"] == []
+    assert (found["read"], found["refused"]) == (2, 2)
+    assert float(str(found["slowest"])) < 5
 
 
 def test_a_fault_in_the_reader_would_be_seen(

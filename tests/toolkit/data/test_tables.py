@@ -288,3 +288,16 @@ def test_unknown_kinds_are_refused_with_what_is_read(tmp_path: Path, name: str) 
     assert refused.value.code == "EK-DATA-002"
     for kind in (".npz", ".npy", "pictures by class", ".tfrecord", ".csv", "data.py:test"):
         assert kind in refused.value.hint
+
+
+def test_table_with_a_line_beyond_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n1," + "2" * (1 << 24) + "\n")
+    with pytest.raises(DataError, match="a line has 16,777,216 characters or more"):
+        opened("t.csv", tmp_path)
+
+
+def test_table_with_very_many_columns_is_looked_at_once(tmp_path: Path) -> None:
+    columns = [f"c{k}" for k in range(50_000)]
+    (tmp_path / "t.csv").write_text(",".join([*columns, "c7"]) + "\n")
+    with pytest.raises(DataError, match="two columns called c7"):
+        opened("t.csv", tmp_path)

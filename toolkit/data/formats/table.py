@@ -6,10 +6,11 @@ import codecs
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -30,6 +31,7 @@ DELIMITERS = ",;\t"
 ELEMENT = re.compile(r"^(.+)\[\d+\]$")
 DECIMAL = re.compile(r"^([+-]?\d*),(\d+)$")
 CELLS = 1 << 16
+LONGEST_LINE = 1 << 24
 INTEGERS = (np.uint8, np.int16, np.int32, np.int64)
 
 
@@ -266,10 +268,10 @@ def _encoding(path: Path) -> str:
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(newline="", encoding=_encoding(path)) as file:
-            head = file.readline()
+            head = file.readline(LONGEST_LINE)
             file.seek(0)
             delimiter = max(DELIMITERS, key=head.count)
-            reader = csv.reader(file, delimiter=delimiter)
+            reader = csv.reader(_bounded(path, file), delimiter=delimiter)
             for row in reader:
                 cells = [cell.strip() for cell in row]
                 # Where commas are decimal signs, semicolons are between the cells.
@@ -281,13 +283,22 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError("EK-DATA-003", f"{path} cannot be read as CSV", hint) from error
 
 
+def _bounded(path: Path, file: TextIO) -> Iterator[str]:
+    """Lines of a length that is fit for memory. Raises :class:`DataError`."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            message = f"{path}: a line has {LONGEST_LINE:,} characters or more"
+            raise DataError("EK-DATA-003", message, "a table has a line per item")
+        yield line
+
+
 def _header(path: Path) -> list[str]:
     """The names of the columns. Raises :class:`DataError` where the first row has none."""
     cells = next(_lines(path), (1, []))[1]
     if cells.count("") > 1:
         cells = [name or f"Unnamed: {place}" for place, name in enumerate(cells)]
     header = cells
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     numbers = [name for name in header if _is_number(name)]
     # A row of numbers is no header, and neither is one that ends in a label.
     if not any(header) or len(numbers) >= max(1, len(header) - 1):
