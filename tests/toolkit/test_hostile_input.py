@@ -33,6 +33,7 @@ from edgekit.project import Project
         ("[compress]\nfinetune_epochs = true", "EK-PROJECT-003"),
         ('[data]\npreprocess = { scale = "1e400" }', "EK-PROJECT-003"),
         ("[data]\npreprocess = { scale = inf }", "EK-PROJECT-003"),
+        ("[data]\npreprocess = { scale = true }", "EK-PROJECT-003"),
         ("[targets.linux-x86_64.budgets]\nsize = inf", "EK-PROJECT-003"),
         ('[targets.linux-x86_64.budgets]\nsize = "1e400 B"', "EK-PROJECT-003"),
         ("[targets.linux-x86_64.budgets]\naccuracy = { max_degradation = nan }", "EK-PROJECT-003"),

@@ -45,6 +45,8 @@ def parse_seconds(text: Any) -> float:
 
 def parse_number(value: Any) -> float:
     """A number, or a fraction such as ``1/255`` or ``1/127.5``. Raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number")
     if isinstance(value, str):
         try:
             above, *below = map(fractions.Fraction, value.replace(" ", "").split("/"))
