@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgekit import npy
 from edgekit.errors import CassetteError
 from edgekit.store import sha256
-from edgekit.targets.devices.cassette.schema import FORMAT, NewerFormat, parse
+from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat
 from edgekit.types import Json
 
 DOCUMENT = "cassette.json"
@@ -107,6 +107,9 @@ class Cassette:
 
 def read(path: Path) -> Cassette:
     """A cassette. Raises :class:`CassetteError` where it is none."""
+    # Its form takes a library that is slow to import, and most commands read no cassette.
+    from edgekit.targets.devices.cassette.schema import parse
+
     try:
         with zipfile.ZipFile(path) as archive:
             document = parse(_member(archive, DOCUMENT))

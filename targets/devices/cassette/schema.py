@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgekit import strict_json
 from edgekit.targets.devices.cassette.faults import kinds
+from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat
 from edgekit.types import Json
 
-FORMAT = 1
 SHOWN = 3
 # What machines and runners give as a number, by its name or the end of it.
 NUMBERS = frozenset(
@@ -24,10 +24,6 @@ NUMBERS = frozenset(
 ALL_ANSWERED = ("evaluate", "memory", "selftest")
 UNITS = ("_ns", "_bytes", "_hz", "_c", "_mhz", "_percent", "_seconds")
 TABLES = frozenset({"device", "differences", "memory", "models", "unavailable"})
-
-
-class NewerFormat(Exception):
-    """A cassette was written by a newer edgekit, in the format that this is."""
 
 
 class _Table(BaseModel):
