@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.converters.quantization import editing
+from edgekit.converters.version_stamp import stamp_versions
 
 SQUARE = "SQUARE"
 PRODUCTS = ("NEG", SQUARE)
@@ -30,8 +31,8 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
 
     The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers, and
     QUANTIZE an input of pixels as it is, where a model casts it to float first. Operators that
-    are to ``keep_float`` stay, by the name of their output. The same bytes where nothing is to be
-    done.
+    are to ``keep_float`` stay, by the name of their output. What they are now may need a later
+    version of the runtime, which the file then states. The same bytes where nothing is to be done.
     """
     model = editing.unpack(content)
     graph = model.subgraphs[0]
@@ -45,7 +46,7 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
         at = next(n for n, one in enumerate(graph.operators) if one is replacing)
         graph.operators[at] = operator
     _sweep(model)
-    return editing.pack(model)
+    return stamp_versions(editing.pack(model))
 
 
 def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:

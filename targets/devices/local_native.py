@@ -26,7 +26,9 @@ class LocalShell:
     def command(self, script: str) -> list[str]:
         """The shell itself, behind walls: it works on copies, below its folder's parent alone."""
         place = Path(self.folder).parent
-        return Walls(write=(place,)).command([shutil.which("sh") or "/bin/sh", "-c", script])
+        # The runner itself is one of the copies.
+        walls = Walls(write=(place,), run=(place,))
+        return walls.command([shutil.which("sh") or "/bin/sh", "-c", script])
 
     def environment(self) -> dict[str, str]:
         """Where a shell may keep what it is fed meanwhile."""

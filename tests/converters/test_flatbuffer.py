@@ -76,7 +76,7 @@ def test_read_survives_truncated_and_mutated_files(
     converted: Path, tmp_path: Path, name: str
 ) -> None:
     whole = (converted / f"{name}.tflite").read_bytes()
-    path, rng, begin = tmp_path / "damaged.tflite", np.random.default_rng(11), time.monotonic()
+    path, rng, begin = tmp_path / "damaged.tflite", np.random.default_rng(11), time.process_time()
     cut = []
     for length in rng.integers(0, len(whole), 200):
         path.write_bytes(whole[:length])
@@ -89,7 +89,7 @@ def test_read_survives_truncated_and_mutated_files(
         path.write_bytes(bytes(content))
         readable(path)
     assert sum(cut) < 20
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_read_survives_published_files(test_data: Path) -> None:

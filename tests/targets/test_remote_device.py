@@ -160,7 +160,7 @@ def test_run_that_is_killed_three_times_counts_every_item_once(
     how: str, processes: int,
 ) -> None:  # fmt: skip
     # All three together are shorter than the work; the fourth connection lasts.
-    plan = [f"time {random.uniform(0.2, 0.6):.3f} {how}" for _ in range(3)] + ["never 0 kill"]
+    plan = [f"time {random.uniform(0.45, 0.6):.3f} {how}" for _ in range(3)] + ["never 0 kill"]
     device = opened(faulty(home, *plan), None, slow)
     result = device.run(request(tmp_path, 500, block=4, processes=processes))
     assert (tmp_path / "plan.txt").read_text() == "", plan

@@ -84,13 +84,13 @@ def work(progress):
         progress(done, 3, f"step {done}")
     return "worked"
 
-def convert(saved_model, precision, representative, folder, conversion):
+def convert(saved_model, precision, representative, folder, *others):
     import os
     from edgekit.converters import tflite
     if precision == "int8":
         (folder / "half.bin").write_bytes(b"half")
         fault(os.environ["PLANTED_FAULT"])
-    return tflite.convert(saved_model, precision, representative, folder, conversion)
+    return tflite.convert(saved_model, precision, representative, folder, *others)
 """
 RUNNER = f"""
 import os, sys
