@@ -16,6 +16,9 @@ from edgekit.converters.quantization import mixed
 from edgekit.converters.quantization.editing import constant, steps, unpack
 from edgekit.converters.quantization.sensitivity import LOSSLESS, sqnr
 
+# It trains or converts many models first.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def made(shared: Path) -> Path:

@@ -12,6 +12,9 @@ import pytest
 
 from conftest import once
 
+# It trains or converts many models first.
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 GENERATIONS = ("keras", "tf_keras")
 FAMILIES = (
@@ -95,7 +98,6 @@ def published(shared: Path) -> dict[str, Any]:
     return outcomes(shared / "channels-published", "mobilenet_v2", "tf_keras:mobilenet_v3")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["keras mobilenet_v2", "tf_keras mobilenet_v2", "tf_keras mobilenet_v3"]
 )

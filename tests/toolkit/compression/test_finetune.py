@@ -12,6 +12,9 @@ import pytest
 
 from conftest import once
 
+# It trains or converts many models first.
+pytestmark = pytest.mark.slow
+
 FINETUNE = """
 import json, os, shutil, sys
 from pathlib import Path

@@ -20,6 +20,9 @@ from edgekit.compression.schemes import SCHEMES
 from edgekit.contracts.scheme import SchemeContract
 from edgekit.project.compress import ClusterTable, PruneTable, QuantizationAwareTable
 
+# It trains or converts many models first.
+pytestmark = pytest.mark.slow
+
 NOBODY, CLASSES = {"nobody": False}, {"classes": False}
 
 
@@ -37,7 +40,6 @@ class TestPrune(SchemeContract):
         return pruned(layer)
 
 
-@pytest.mark.slow
 class TestPrunePattern(SchemeContract):
     scheme = SCHEMES["prune"]
     table = PruneTable(pattern="2:4")
@@ -108,7 +110,6 @@ def faulty(shared: Path) -> Path:
     return once(shared / "faulty-schemes", make)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", SEEN, ids=lambda fault: fault.__name__)
 def test_contract_goes_red_when_a_scheme_is_faulty(faulty: Path, fault: Any) -> None:
     check = getattr(TestPrune(), SEEN[fault])

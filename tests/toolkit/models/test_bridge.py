@@ -12,6 +12,9 @@ import pytest
 
 from conftest import once
 
+# It trains or converts many models first.
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).with_name("bridge_cases")
 Outcomes = dict[str, dict[str, Any]]
 
@@ -181,7 +184,6 @@ def test_operations_become_layers_that_tfmot_knows_where_one_does_the_same(fast:
         assert kind in fast[name]["kinds"].values(), name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["slow_layers", "families"])
 def test_recurrent_layers_and_application_families_cross(shared: Path, selection: str) -> None:
     outcomes = tried(shared, selection)
@@ -189,7 +191,6 @@ def test_recurrent_layers_and_application_families_cross(shared: Path, selection
     assert all(outcome["seconds"] < 60 for outcome in outcomes.values())
 
 
-@pytest.mark.slow
 def test_recurrent_and_transfer_learning_models_go_back(shared: Path) -> None:
     outcomes = tried(shared, "slow_graphs")
     assert {"keras3 transfer", "keras2 transfer", "keras3 recurrent", "keras3 video"} <= set(

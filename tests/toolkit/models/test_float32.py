@@ -96,7 +96,7 @@ def run(model: Path, items: Path, output: Path, *precisions: str, judged: str = 
     ("name", "policies", "precisions"),
     [
         ("mixed.keras", ("mixed_float16",), ("float32", "dynamic", "int8")),
-        ("brain.h5", ("mixed_bfloat16",), ("int8",)),
+        pytest.param("brain.h5", ("mixed_bfloat16",), ("int8",), marks=pytest.mark.slow),
         pytest.param("single.keras", ("float16",), ("float32",), marks=pytest.mark.slow),
     ],
 )

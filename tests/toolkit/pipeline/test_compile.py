@@ -22,7 +22,8 @@ from edgekit.targets.bundles import verify
 from edgekit.types import Report
 
 NPU = "cortex-m55-ethos-u55-128"
-pytestmark = pytest.mark.usefixtures("untimed", "lent_worker")
+# vela compiles in every one of them.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untimed", "lent_worker")]
 needs_vela = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("ethosu", "tflite_micro"))),
     reason="ethos-u-vela or tflite-micro is not installed: edgekit[micro]",
@@ -151,7 +152,6 @@ def test_float_candidate_of_an_npu_target_is_incompatible(digits_run: Path, tmp_
     assert not (project / "dist").exists()
 
 
-@pytest.mark.slow
 @needs_vela
 def test_float_model_on_an_npu_is_incompatible_in_words(digits_run: Path, tmp_path: Path) -> None:
     project = copy(digits_run, tmp_path)
