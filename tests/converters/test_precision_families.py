@@ -20,7 +20,6 @@ LOOPS, INTEGER = ("lstm", "gru"), ("int8", "int8-float-io", "uint8-io", "int16x8
 # Everything else is made, runs on both runtimes, and answers as Keras does.
 NOT_MADE = {
     **{(family, precision): "EK-CONVERT-006" for family in LOOPS for precision in INTEGER},
-    **{("attention", precision): f"not {precision}" for precision in INTEGER[:3]},
     **{("fused", name): f"not {name}" for name in ("dynamic", "int4", "int4-block32")},
     ("attention", "int16x8"): "EK-CONVERT-005",
     ("fused", "int16x8"): "EK-CONVERT-005",

@@ -155,6 +155,15 @@ def test_a_damaged_cassette_is_refused(recorded: Path, tmp_path: Path, fault: st
     assert "EK-DEVICE-091" in done.stderr
 
 
+def test_a_model_that_a_session_never_loaded_is_refused(recorded: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(recorded / "bench.zip") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"load_ns"', b'"lost_ns"'))
+    done = answer(*COMMANDS["bench"], "--replay", path, "--output", tmp_path, cwd=recorded)
+    assert (done.returncode, "EK-DEVICE-091" in done.stderr) == (2, True), done.stderr
+
+
 def test_record_and_replay_exclude_each_other(recorded: Path, tmp_path: Path) -> None:
     words = (*COMMANDS["evaluate"], "--replay", "evaluate.zip", "--record", tmp_path / "x.zip")
     done = answer(*words, "--output", tmp_path, cwd=recorded)

@@ -178,10 +178,27 @@ class _Step(_Event):
         return self
 
 
+class _Loaded(_Table):
+    """What a session says of a model that it has loaded and run once."""
+
+    load_ns: int
+    first_ns: int
+    memory: dict[str, Any] = Field(default_factory=dict)
+
+
 class _Session(_Event):
     request: _Request
     events: list[_Step]
     ns: str | None = None
+
+    @model_validator(mode="after")
+    def _ready(self) -> _Session:
+        asked = [str(one.get("id")) for one in self.request.models]
+        for step in self.events:
+            if step.call == "ready" and step.result is not None:
+                for name in asked:
+                    _Loaded.model_validate(step.result.models.get(name, {}))
+        return self
 
 
 class _Track(_Table):
