@@ -104,7 +104,6 @@ def test_compress_refuses_a_tflite(digits_run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "code", "words"),
     [
-        ("misc_tflite/two_signatures.tflite", "EK-MODEL-011", "add, multiply"),
         ("misc_tflite/partly_quantized_mnist.tflite", "EK-MODEL-006", "INT8"),
         ("misc_tflite/trained_lstm_int8.tflite", "EK-MODEL-006", "INT8"),
         ("bad_tflite/double_flex.tflite", "EK-MODEL-021", "FlexDouble"),
