@@ -127,7 +127,9 @@ class Project(Table):
         """The error for a name that is not in a table of ours, with its line in the file."""
         where = ""
         if self._origin:
-            where = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
+            place = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
+            # What the file does not hold was said by an option.
+            where = place if ", line " in place else ""
         known = sorted(known)
         hint = f"known: {', '.join(known)}"
         message = f"{where}unknown {what} {name!r}{did_you_mean(name, known)}"

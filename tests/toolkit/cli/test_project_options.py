@@ -111,3 +111,10 @@ def test_a_device_of_the_folder_that_is_wrong_is_said_with_its_line(tmp_path: Pa
     said = "edgekit.toml, line 10: unknown key 'devices.pi4.timelimit'; did you mean 'time_limit'?"
     assert said in done.stderr
     assert "timelimit" not in answer("bench", "other", "--device", "local", cwd=tmp_path).stderr
+
+
+def test_an_unknown_name_of_an_option_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    (tmp_path / "edgekit.toml").write_text(FLEET)
+    done = answer("convert", "--precision", "int9", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error EK-PROJECT-004: unknown precision 'int9'; did you mean 'int8'?" in done.stderr
