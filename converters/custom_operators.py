@@ -29,12 +29,12 @@ COMPILED = frozenset({"edgetpu-custom-op", "ethos-u"})
 
 
 def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """The custom operators of a file, TensorFlow's own (Flex) included, sorted."""
+    """Return the custom operators of a file, TensorFlow's own (Flex) included, sorted."""
     return tuple(sorted({n.operator for graph in file.graphs for n in graph.nodes if n.custom}))
 
 
 def carriers(operator: str) -> tuple[str, ...]:
-    """The runtimes that carry a custom operator: ``litert``, ``tflite-runtime``, ``tflm``.
+    """Return the runtimes that carry a custom operator: ``litert``, ``tflite-runtime``, ``tflm``.
 
     Those whose driver an application adds, such as the Ethos-U's, carry it not.
     """
@@ -45,7 +45,7 @@ def carriers(operator: str) -> tuple[str, ...]:
 
 
 def lacking(operators: Iterable[str], runtime: str) -> tuple[str, ...]:
-    """Those of some custom operators that a runtime does not carry."""
+    """Return those of some custom operators that a runtime does not carry."""
     if runtime == "tflm":
         known = frozenset(resolver.table().custom) - COMPILED
     else:

@@ -36,7 +36,9 @@ def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
 
 
 def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """Operators of a file that are neither TFLite's nor TensorFlow's, and not LiteRT's own."""
+    """Return operators of a file that are neither TFLite's nor TensorFlow's, and not LiteRT's
+    own.
+    """
     found = (name for name in _custom(file) if not name.startswith(PREFIX))
     return lacking(found, "litert")
 
@@ -46,7 +48,9 @@ def _custom(file: TFLiteFile) -> list[str]:
 
 
 def refusal(error: str) -> ConversionError | None:
-    """The error for a model that needs such operators, from what TensorFlow's converter said."""
+    """Return the error for a model that needs such operators, from what TensorFlow's converter
+    said.
+    """
     flex, custom = _named(error, "TF Select ops"), _named(error, "Custom ops")
     if flex and HALF.search(error):
         return ConversionError(
@@ -86,7 +90,9 @@ def _lacking(custom: str) -> ConversionError:
 
 
 def _named(error: str, what: str) -> str:
-    """The operators that the converter lists after ``TF Select ops: `` or ``Custom ops: ``."""
+    """Return the operators that the converter lists after ``TF Select ops: `` or ``Custom ops:
+    ``.
+    """
     found = re.search(rf"^{what}: (.+)$", error, re.MULTILINE)
     return found[1].strip() if found else ""
 
@@ -96,7 +102,7 @@ def _quoted(names: str) -> str:
 
 
 def problem(file: TFLiteFile) -> str:
-    """Why a file with Flex or custom operators cannot be proven here, or nothing."""
+    """Tell why a file with Flex or custom operators cannot be proven here, or nothing."""
     found, custom = flex_operators(file), custom_operators(file)
     if found:
         named = f"TensorFlow's operators {', '.join(found)}"

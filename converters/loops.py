@@ -13,7 +13,7 @@ CELL = re.compile(r"(gru|lstm|rnn)", re.IGNORECASE)
 
 
 def recurrent_layers(file: TFLiteFile) -> tuple[str, ...]:
-    """The layers of a float file that run as a loop, as ``'name' (GRU)``.
+    """Return the layers of a float file that run as a loop, as ``'name' (GRU)``.
 
     Names are those of the tensors' scopes: the layer's path in the model.
     """
@@ -36,14 +36,14 @@ def _names(file: TFLiteFile) -> Iterator[str]:
 
 
 def _suffix(names: list[str]) -> str:
-    """What tracing appended to the name of every layer (``_1``), or nothing."""
+    """Return what tracing appended to the name of every layer (``_1``), or nothing."""
     scopes = {name.split("/")[1] for name in names if name.count("/") > 1}
     ends = {found[0] if (found := re.search(r"_\d+$", scope)) else "" for scope in scopes}
     return ends.pop() if len(ends) == 1 else ""
 
 
 def crash(layers: tuple[str, ...], precision: str, how: str) -> ConversionError:
-    """The error for a converter that died on a model with such layers."""
+    """Return the error for a converter that died on a model with such layers."""
     named = ", ".join(layers)
     return ConversionError(
         "EK-CONVERT-006",

@@ -28,12 +28,14 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "BATCH_TO_SPACE_ND": (0, {"INT16": 4, "INT8": 2}),
     "BROADCAST_TO": (0, {**_eights(4), "INT8": 3, "INT16": 3}),
     "CONCATENATION": (
-        0, {**_eights(7), "FLOAT16": 6, "INT4": 5, "UINT32": 4, "INT16": 3, "INT8": 2},
+        0,
+        {**_eights(7), "FLOAT16": 6, "INT4": 5, "UINT32": 4, "INT16": 3, "INT8": 2},
     ),
     "COS": (0, {"FLOAT16": 2}),
     "DEPTH_TO_SPACE": (0, INT8),
     "DEQUANTIZE": (
-        0, {**_eights(9), "UINT4": 8, "INT2": 7, "INT4": 6, "INT16": 3, "FLOAT16": 3, "INT8": 2},
+        0,
+        {**_eights(9), "UINT4": 8, "INT2": 7, "INT4": 6, "INT16": 3, "FLOAT16": 3, "INT8": 2},
     ),
     "DYNAMIC_UPDATE_SLICE": (0, {"BFLOAT16": 6, "INT4": 5, "INT16": 4, "FLOAT16": 3}),
     "EQUAL": (0, {"INT16": 5, "STRING": 3, "INT8": 2}),
@@ -58,7 +60,8 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "MINIMUM": (0, {"INT16": 4, "INT8": 2}),
     "MIRROR_PAD": (0, INTEGERS),
     "MUL": (
-        0, {"FLOAT16": 8, "UINT32": 7, "COMPLEX64": 6, "INT64": 5, "INT16": 4, "INT8": 2},
+        0,
+        {"FLOAT16": 8, "UINT32": 7, "COMPLEX64": 6, "INT64": 5, "INT16": 4, "INT8": 2},
     ),
     "NOT_EQUAL": (0, {"INT16": 4, "STRING": 3, "INT8": 2}),
     "PACK": (0, {**_eights(5), "UINT32": 4, "INT16": 3, "INT8": 2}),
@@ -95,10 +98,11 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "TILE": (0, {"INT8": 3, "STRING": 2}),
     "TOPK_V2": (0, INTEGERS),
     "TRANSPOSE": (
-        0, {"FLOAT16": 9, "BFLOAT16": 8, "INT4": 7, "INT16": 5, "BOOL": 3, "INT8": 2},
+        0,
+        {"FLOAT16": 9, "BFLOAT16": 8, "INT4": 7, "INT16": 5, "BOOL": 3, "INT8": 2},
     ),
     "UNPACK": (
         0,
         {**_eights(6), "FLOAT16": 5, "BFLOAT16": 5, "INT16": 4, "BOOL": 3, "INT8": 2, "UINT8": 2},
     ),
-}  # fmt: skip
+}

@@ -40,7 +40,7 @@ class Operands:
         return self.outputs[at] if at < len(self.outputs) else None
 
     def kind(self, at: int) -> str:
-        """The dtype of an input; empty where it is left out."""
+        """Return the dtype of an input; empty where it is left out."""
         tensor = self.input(at)
         return tensor.dtype if tensor is not None else ""
 
@@ -68,7 +68,7 @@ class Operands:
 
 
 def required_version(graph: Graph, node: Node) -> int:
-    """The lowest version of the operator that knows all that the node uses.
+    """Return the lowest version of the operator that knows all that the node uses.
 
     The stated version where this module has no rule for the operator, as for custom ones.
     """
@@ -82,7 +82,9 @@ def required_version(graph: Graph, node: Node) -> int:
 
 
 def unversioned_feature(graph: Graph, node: Node) -> str:
-    """What the node uses that no operator version stands for; empty where there is nothing."""
+    """Return what the node uses that no operator version stands for; empty where there is
+    nothing.
+    """
     operands = Operands(_tensors(graph, node.inputs), _tensors(graph, node.outputs), node.options)
     if node.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM" and operands.kind(0) in ("INT8", "INT16"):
         return INTEGER_LSTM
@@ -102,13 +104,13 @@ def _none(_: Operands) -> Iterator[int]:
 
 
 def per_channel(tensor: Tensor | None) -> bool:
-    """Whether the tensor has a scale per channel, more than one."""
+    """Tell whether the tensor has a scale per channel, more than one."""
     found = tensor.quantization if tensor is not None else None
     return found is not None and found.per_channel
 
 
 def blockwise(tensor: Tensor | None) -> bool:
-    """Whether the tensor has a scale per block."""
+    """Tell whether the tensor has a scale per block."""
     found = tensor.quantization if tensor is not None else None
     return found is not None and found.block_size > 0
 
@@ -255,7 +257,7 @@ def _mul(o: Operands) -> Iterator[int]:
 
 
 def _wide(version: int) -> Callable[[Operands], Iterator[int]]:
-    """Inputs of different shapes with more than four dimensions."""
+    """Return inputs of different shapes with more than four dimensions."""
 
     def feature(o: Operands) -> Iterator[int]:
         if o.broadcasts and o.ranks > 4:
@@ -265,7 +267,7 @@ def _wide(version: int) -> Callable[[Operands], Iterator[int]]:
 
 
 def _deep(*limits: tuple[int, int]) -> Callable[[Operands], Iterator[int]]:
-    """A first input of more dimensions than a limit: ``(limit, version)``."""
+    """Return a first input of more dimensions than a limit: ``(limit, version)``."""
 
     def feature(o: Operands) -> Iterator[int]:
         yield from (version for limit, version in limits if o.rank() > limit)
@@ -342,9 +344,17 @@ def _cast(o: Operands) -> Iterator[int]:
     made = o.output()
     kinds = {o.kind(0), made.dtype if made is not None else ""}
     versions = {
-        **dict.fromkeys(FLOAT8, 9), "INT2": 8, "UINT4": 8, "BFLOAT16": 7, "INT4": 6,
-        "FLOAT64": 5, "FLOAT16": 5, "UINT16": 4, "INT8": 3, "UINT32": 2,
-    }  # fmt: skip
+        **dict.fromkeys(FLOAT8, 9),
+        "INT2": 8,
+        "UINT4": 8,
+        "BFLOAT16": 7,
+        "INT4": 6,
+        "FLOAT64": 5,
+        "FLOAT16": 5,
+        "UINT16": 4,
+        "INT8": 3,
+        "UINT32": 2,
+    }
     yield from (versions[kind] for kind in kinds if kind in versions)
 
 
@@ -387,19 +397,47 @@ def _fake_quant(o: Operands) -> Iterator[int]:
 
 
 BY_FEATURE: Mapping[str, Callable[[Operands], Iterator[int]]] = {
-    "ABS": _abs, "ADD": _add, "BATCH_MATMUL": _batch_matmul,
-    "BATCH_TO_SPACE_ND": _not_flat, "BIDIRECTIONAL_SEQUENCE_LSTM": _recurrent,
-    "BIDIRECTIONAL_SEQUENCE_RNN": _recurrent, "BROADCAST_TO": _broadcast_to, "CAST": _cast,
-    "CONV_2D": _conv_2d, "DEPTHWISE_CONV_2D": _depthwise_conv_2d, "DEQUANTIZE": _dequantize,
-    "DIV": _wide(2), "DYNAMIC_UPDATE_SLICE": _update_slice,
-    "EMBEDDING_LOOKUP": _embedding_lookup, "FAKE_QUANT": _fake_quant,
-    "FULLY_CONNECTED": _fully_connected, "GATHER": _gather, "GATHER_ND": _gather_nd,
-    "L2_NORMALIZATION": _normalized, "LSTM": _lstm, "MAXIMUM": _wide(3), "MINIMUM": _wide(3),
-    "MUL": _mul, "PAD": _deep((4, 4)), "PADV2": _deep((4, 4)), "QUANTIZE": _quantize,
-    "RESHAPE": _none, "RESIZE_BILINEAR": _resize, "RESIZE_NEAREST_NEIGHBOR": _resize_nearest,
-    "RNN": _recurrent, "SELECT": _select, "SELECT_V2": _select_v2, "SLICE": _deep((4, 5)),
-    "SPACE_TO_BATCH_ND": _not_flat, "STRIDED_SLICE": _strided_slice, "SUB": _sub, "SVDF": _svdf,
-    "TOPK_V2": _top_k, "TRANSPOSE": _deep((4, 4), (5, 6), (6, 8)),
-    "TRANSPOSE_CONV": _transpose_conv, "UNIDIRECTIONAL_SEQUENCE_LSTM": _sequence_lstm,
-    "UNIDIRECTIONAL_SEQUENCE_RNN": _recurrent, "WHERE": _where,
-}  # fmt: skip
+    "ABS": _abs,
+    "ADD": _add,
+    "BATCH_MATMUL": _batch_matmul,
+    "BATCH_TO_SPACE_ND": _not_flat,
+    "BIDIRECTIONAL_SEQUENCE_LSTM": _recurrent,
+    "BIDIRECTIONAL_SEQUENCE_RNN": _recurrent,
+    "BROADCAST_TO": _broadcast_to,
+    "CAST": _cast,
+    "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "DEQUANTIZE": _dequantize,
+    "DIV": _wide(2),
+    "DYNAMIC_UPDATE_SLICE": _update_slice,
+    "EMBEDDING_LOOKUP": _embedding_lookup,
+    "FAKE_QUANT": _fake_quant,
+    "FULLY_CONNECTED": _fully_connected,
+    "GATHER": _gather,
+    "GATHER_ND": _gather_nd,
+    "L2_NORMALIZATION": _normalized,
+    "LSTM": _lstm,
+    "MAXIMUM": _wide(3),
+    "MINIMUM": _wide(3),
+    "MUL": _mul,
+    "PAD": _deep((4, 4)),
+    "PADV2": _deep((4, 4)),
+    "QUANTIZE": _quantize,
+    "RESHAPE": _none,
+    "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize_nearest,
+    "RNN": _recurrent,
+    "SELECT": _select,
+    "SELECT_V2": _select_v2,
+    "SLICE": _deep((4, 5)),
+    "SPACE_TO_BATCH_ND": _not_flat,
+    "STRIDED_SLICE": _strided_slice,
+    "SUB": _sub,
+    "SVDF": _svdf,
+    "TOPK_V2": _top_k,
+    "TRANSPOSE": _deep((4, 4), (5, 6), (6, 8)),
+    "TRANSPOSE_CONV": _transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _sequence_lstm,
+    "UNIDIRECTIONAL_SEQUENCE_RNN": _recurrent,
+    "WHERE": _where,
+}

@@ -13,9 +13,16 @@ CASTS = ("DEQUANTIZE", "QUANTIZE")
 IDS = ("BOOL", "INT32", "INT64")
 # They hand on what they read as it is: rows of an int8 table are int8, and no arithmetic.
 LOOKUPS = (
-    "EMBEDDING_LOOKUP", "EXPAND_DIMS", "GATHER", "GATHER_ND", "RESHAPE", "SLICE", "SQUEEZE",
-    "STRIDED_SLICE", "TRANSPOSE",
-)  # fmt: skip
+    "EMBEDDING_LOOKUP",
+    "EXPAND_DIMS",
+    "GATHER",
+    "GATHER_ND",
+    "RESHAPE",
+    "SLICE",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+    "TRANSPOSE",
+)
 
 
 def is_float32(file: TFLiteFile) -> str:
@@ -128,7 +135,7 @@ def _computing_in_float(file: TFLiteFile) -> list[str]:
 
 
 def _integers(dtypes: Iterable[str]) -> list[str]:
-    """Those of the dtypes that quantized values have."""
+    """Return those of the dtypes that quantized values have."""
     return sorted({"INT4", "INT8", "INT16"} & set(dtypes))
 
 
@@ -137,11 +144,15 @@ def _dtypes_at_the_edges(file: TFLiteFile) -> set[str]:
 
 
 def _activations(file: TFLiteFile, passing: tuple[str, ...] = CASTS) -> set[str]:
-    """The dtypes that operators write, but for those that only pass on."""
+    """Return the dtypes that operators write, but for those that only pass on."""
     return {
-        graph.tensors[i].dtype for graph in file.graphs for node in graph.nodes
-        if node.operator not in passing for i in node.outputs if i >= 0
-    }  # fmt: skip
+        graph.tensors[i].dtype
+        for graph in file.graphs
+        for node in graph.nodes
+        if node.operator not in passing
+        for i in node.outputs
+        if i >= 0
+    }
 
 
 def _block_sizes(file: TFLiteFile) -> set[int]:
@@ -150,7 +161,7 @@ def _block_sizes(file: TFLiteFile) -> set[int]:
 
 
 def _with_float_weights(file: TFLiteFile) -> list[str]:
-    """The kinds of operators that read a float constant of some size, most bytes first."""
+    """Return the kinds of operators that read a float constant of some size, most bytes first."""
     counts: dict[str, int] = {}
     for graph in file.graphs:
         constants = {t.index: t.bytes for t in graph.constants() if t.dtype in FLOATS}

@@ -81,30 +81,42 @@ PRECISIONS: Mapping[str, Precision] = {
     ),
     "int8": Precision(
         "int8 throughout, in and out",
-        True, check.is_integer("INT8", "INT8"), _integer("int8", INT8), integer=True,
+        True,
+        check.is_integer("INT8", "INT8"),
+        _integer("int8", INT8),
+        integer=True,
     ),
     "int8-float-io": Precision(
         "int8 throughout, float in and out",
-        True, check.is_integer("FLOAT32", "INT8"), _integer("float32", INT8), integer=True,
+        True,
+        check.is_integer("FLOAT32", "INT8"),
+        _integer("float32", INT8),
+        integer=True,
     ),
     "uint8-io": Precision(
         "int8 throughout, uint8 in and out",
-        True, check.is_integer("UINT8", "INT8"), _integer("uint8", INT8), integer=True,
+        True,
+        check.is_integer("UINT8", "INT8"),
+        _integer("uint8", INT8),
+        integer=True,
     ),
     "int16x8": Precision(
         "int16 activations, int8 weights, int16 in and out",
-        True, check.is_integer("INT16", "INT16"), _integer("int16", INT16), integer=True,
+        True,
+        check.is_integer("INT16", "INT16"),
+        _integer("int16", INT16),
+        integer=True,
     ),
     "int4": Precision("4-bit weights, computed in float", False, check.is_int4_alone, rules=INT4),
     "int4-block32": Precision(
         "4-bit weights with a scale for every 32", False, check.is_int4_block32, rules=BLOCK32
     ),
     RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.is_mixed),
-}  # fmt: skip
+}
 
 
 def profile_of(precision: str, conversion: Conversion) -> str:
-    """The profile's name where it changes how this precision is made, else nothing."""
+    """Return the profile's name where it changes how this precision is made, else nothing."""
     row = PRECISIONS[precision]
     coarser = conversion.granularity == "per-tensor" and (row.hybrid or row.integer)
     dense = row.hybrid and not conversion.per_channel_dense
@@ -112,7 +124,7 @@ def profile_of(precision: str, conversion: Conversion) -> str:
 
 
 def refusal(precision: str, conversion: Conversion) -> str:
-    """Why a target takes no file of this precision, or nothing."""
+    """Tell why a target takes no file of this precision, or nothing."""
     if precision in conversion.refuses:
         return conversion.refuses[precision]
     if conversion.operator_set == "int8" and not PRECISIONS[precision].integer:

@@ -12,7 +12,7 @@ MOST_VALUES = 4
 
 
 def rescales(file: TFLiteFile) -> bool:
-    """Whether an input of the main graph is first scaled or shifted by constants."""
+    """Tell whether an input of the main graph is first scaled or shifted by constants."""
     main = file.graphs[0]
     return any(_rescaled(main, index) for index in main.inputs)
 

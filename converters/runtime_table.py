@@ -59,7 +59,9 @@ class RuntimeTable:
 
 
 def release(text: str) -> tuple[int, ...]:
-    """A release's numbers, without a suffix. Raises :class:`ValueError` where there are none."""
+    """Return a release's numbers, without a suffix. Raises :class:`ValueError` where there are
+    none.
+    """
     found = re.match(r"\d+(\.\d+){0,2}", text)
     if found is None:
         raise ValueError(f"{text!r} is no release")
@@ -71,7 +73,7 @@ def _order(text: str) -> tuple[int, ...]:
 
 
 def parse(document: Mapping[str, Any]) -> RuntimeTable:
-    """The table from its document. Raises :class:`KeyError` where a field is missing."""
+    """Return the table from its document. Raises :class:`KeyError` where a field is missing."""
     later = {key: first for first, keys in document["litert"].items() for key in keys}
     operators = {
         (name, version): _releases(name, version, first, later, document["litert_first"])
@@ -107,5 +109,5 @@ def _releases(
 
 @functools.cache
 def table() -> RuntimeTable:
-    """The table that edgekit ships."""
+    """Return the table that edgekit ships."""
     return parse(tomllib.loads(FILE.read_text(encoding="utf-8")))

@@ -94,7 +94,7 @@ class Fit:
 
 
 def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> MinimumRuntime:
-    """The minimum runtime of a file by the operators of all its graphs.
+    """Return the minimum runtime of a file by the operators of all its graphs.
 
     ``versions`` is the table, edgekit's own where none is given.
     """
@@ -122,7 +122,7 @@ def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> M
 
 
 def runtime_need(file: TFLiteFile) -> RuntimeNeed:
-    """The minimum runtime of a file in short, as a report carries it."""
+    """Return the minimum runtime of a file in short, as a report carries it."""
     found = minimum_runtime(file)
     reason = found.reason or ("" if found.release else found.title)
     forced_by = ", ".join(str(need) for need in found.forced_by[:SHOWN])
@@ -130,7 +130,7 @@ def runtime_need(file: TFLiteFile) -> RuntimeNeed:
 
 
 def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
-    """What the nodes need, alike ones together."""
+    """Return what the nodes need, alike ones together."""
     found: dict[tuple[str, int, int, str], Need] = {}
     for need in (one for g in file.graphs for n in g.nodes for one in _node_needs(g, n, known)):
         key = (need.operator, need.version, need.stated, need.uses)
@@ -141,9 +141,14 @@ def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
 
 def _counted(need: Need) -> Need:
     return Need(
-        need.operator, need.version, need.stated, need.tensor, need.count + 1, need.releases,
+        need.operator,
+        need.version,
+        need.stated,
+        need.tensor,
+        need.count + 1,
+        need.releases,
         need.uses,
-    )  # fmt: skip
+    )
 
 
 def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]:
@@ -162,7 +167,9 @@ def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]
 
 
 def _latest(releases: list[str]) -> str:
-    """The latest of releases; empty where one is not there. What needs nothing runs anywhere."""
+    """Return the latest of releases; empty where one is not there. What needs nothing runs
+    anywhere.
+    """
     return max(releases, key=release) if all(releases) and releases else ""
 
 
@@ -195,7 +202,7 @@ def _named(count: int) -> str:
 
 
 def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
-    """Whether ``version`` of a runtime of the catalog runs a file of this minimum.
+    """Tell whether ``version`` of a runtime of the catalog runs a file of this minimum.
 
     Unknown for a runtime whose kernels have no operator versions, such as TFLM. Custom operators
     count as the runtime carries them: an application may register more.

@@ -17,7 +17,7 @@ BY_GRAPH = "TFLITE_METADATA"
 
 
 def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
-    """The signature to run, as runners choose it; None where a file has none.
+    """Return the signature to run, as runners choose it; None where a file has none.
 
     Raises :class:`ModelError` where there is none of that name, or it is not clear which.
     """
@@ -36,7 +36,8 @@ def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | 
 
 
 def alone(content: bytes, key: str) -> bytes:
-    """A file that holds one signature: its graph, which becomes the main one, and what that calls.
+    """Return a file that holds one signature: its graph, which becomes the main one, and what that
+    calls.
 
     TFLM, NPU compilers and quantizers see the main graph only. Raises :class:`ModelError` for a
     file of over 2 GB, whose constants lie behind the flatbuffer.
@@ -60,7 +61,7 @@ def alone(content: bytes, key: str) -> bytes:
 
 
 def _reached(model: Any, first: int) -> list[int]:
-    """A graph and those that it calls, itself first."""
+    """Return a graph and those that it calls, itself first."""
     found = [first]
     for at in found:
         called = (int(getattr(options, name)) for options, name in _calls(model.subgraphs[at]))
@@ -69,7 +70,9 @@ def _reached(model: Any, first: int) -> list[int]:
 
 
 def _calls(graph: Any) -> Iterator[tuple[Any, str]]:
-    """The options of a graph's operators that are the number of another graph, and their names."""
+    """Return the options of a graph's operators that are the number of another graph, and their
+    names.
+    """
     for operator in graph.operators or []:
         for options in (operator.builtinOptions, operator.builtinOptions2):
             for name, value in vars(options).items() if options is not None else ():

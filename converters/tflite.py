@@ -70,7 +70,7 @@ def convert(
 
 
 def _profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
-    """What a target's profile asks of the converter, besides the precision."""
+    """Return what a target's profile asks of the converter, besides the precision."""
     import tensorflow as tf
 
     if hybrid and not conversion.per_channel_dense:
@@ -84,7 +84,7 @@ def _profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
 
 
 def _refusal(error: Exception, precision: str) -> ConversionError:
-    """The converter's error as ours; those that many models meet say what to do."""
+    """Return the converter's error as ours; those that many models meet say what to do."""
     text = str(error)
     lacking = flex.refusal(text)
     if lacking is not None:
@@ -114,7 +114,7 @@ def _feeds(precision: str, representative: Mapping[str, Path] | None, batch: int
 
 
 def _reason(error: Exception) -> str:
-    """The lines of the converter's error that say something."""
+    """Return the lines of the converter's error that say something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [n for n in lines if "error:" in n or "not supported" in n or "failed" in n.lower()]
     return "\n".join(line[:300] for line in (telling or lines)[:3])

@@ -23,7 +23,7 @@ VTABLE_BYTES, TABLE_BYTES = 12, 20
 
 
 def stamp_versions(content: bytes) -> bytes:
-    """The same file, each operator code at the highest version that a node of it needs.
+    """Return the same file, each operator code at the highest version that a node of it needs.
 
     Only the operator codes are written anew, behind the rest, so that constants stay where they
     are aligned; what the file claims as its minimum runtime is set right in its place. The same
@@ -53,7 +53,7 @@ def _stamped(content: bytes, needed: dict[tuple[str, int], int]) -> bytes:
 
 
 def _needed(file: TFLiteFile) -> dict[tuple[str, int], int]:
-    """The version needed, by operator and stated version, where it is higher."""
+    """Return the version needed, by operator and stated version, where it is higher."""
     needed: dict[tuple[str, int], int] = {}
     for graph in file.graphs:
         for node in graph.nodes:
@@ -65,7 +65,7 @@ def _needed(file: TFLiteFile) -> dict[tuple[str, int], int]:
 
 
 def _codes(codes: list[Table], needed: dict[tuple[str, int], int]) -> bytes:
-    """A vector of operator codes; its offsets count from where each of them lies."""
+    """Return a vector of operator codes; its offsets count from where each of them lies."""
     offsets, body = [], b""
     head = 4 + 4 * len(codes)
     for number, code in enumerate(codes):
@@ -76,7 +76,7 @@ def _codes(codes: list[Table], needed: dict[tuple[str, int], int]) -> bytes:
 
 
 def _code(code: Table, needed: dict[tuple[str, int], int]) -> bytes:
-    """One operator code: its vtable, itself, and the name of a custom one."""
+    """Return one operator code: its vtable, itself, and the name of a custom one."""
     operator, stated, custom = flatbuffer.operator_code(code)
     version = needed.get((operator, stated), stated)
     name = code.text(CUSTOM).encode() if custom else b""
@@ -84,15 +84,19 @@ def _code(code: Table, needed: dict[tuple[str, int], int]) -> bytes:
     # The name lies behind the table: 8 bytes from the field that points at it.
     table = struct.pack(
         "<iiiIb3x",
-        VTABLE_BYTES, version, code.scalar(BUILTIN, "<i"), 8 if name else 0,
+        VTABLE_BYTES,
+        version,
+        code.scalar(BUILTIN, "<i"),
+        8 if name else 0,
         code.scalar(DEPRECATED, "<b"),
-    )  # fmt: skip
+    )
     text = struct.pack("<I", len(name)) + name + b"\0" if name else b""
     return vtable + table + text.ljust(-(-len(text) // 4) * 4, b"\0")
 
 
 def _claimed(content: bytes) -> bytes:
-    """The same with the minimum runtime that it claims set to the computed one, if it claims any.
+    """Return the same with the minimum runtime that it claims set to the computed one, if it claims
+    any.
 
     Left as it is where the computed one does not fit into the place.
     """

@@ -75,66 +75,155 @@ def _shapes(
 
 
 def _protocol_options(function: Any) -> Any:
-    """How long to measure: a floor and a ceiling of runs and seconds, and the goal between."""
+    """Tell how long to measure: a floor and a ceiling of runs and seconds, and the goal between."""
     options = (
-        click.option("--min-runs", type=click.IntRange(min=1), default=50, show_default=True,
-                     metavar="N", help="Fewest timed runs, over all launches."),
-        click.option("--max-runs", type=click.IntRange(min=1), default=200_000, show_default=True,
-                     metavar="N", help="Most timed runs."),
-        click.option("--min-seconds", callback=_seconds, default="2", show_default=True,
-                     metavar="TIME", help="Shortest time measured."),
-        click.option("--max-seconds", callback=_seconds, default="30", show_default=True,
-                     metavar="TIME", help="Longest time measured."),
-        click.option("--precision-goal", callback=as_share, default="1%", show_default=True,
-                     metavar="SHARE", help="Measure until the median is known this well."),
-        click.option("--launches", type=click.IntRange(min=2), default=5, show_default=True,
-                     metavar="N", help="Fewest fresh launches; up to three times as many."),
-        click.option("--warmup-runs", type=click.IntRange(min=1), default=10, show_default=True,
-                     metavar="N", help="Fewest runs before timing; it lasts until drift stops."),
-    )  # fmt: skip
+        click.option(
+            "--min-runs",
+            type=click.IntRange(min=1),
+            default=50,
+            show_default=True,
+            metavar="N",
+            help="Fewest timed runs, over all launches.",
+        ),
+        click.option(
+            "--max-runs",
+            type=click.IntRange(min=1),
+            default=200_000,
+            show_default=True,
+            metavar="N",
+            help="Most timed runs.",
+        ),
+        click.option(
+            "--min-seconds",
+            callback=_seconds,
+            default="2",
+            show_default=True,
+            metavar="TIME",
+            help="Shortest time measured.",
+        ),
+        click.option(
+            "--max-seconds",
+            callback=_seconds,
+            default="30",
+            show_default=True,
+            metavar="TIME",
+            help="Longest time measured.",
+        ),
+        click.option(
+            "--precision-goal",
+            callback=as_share,
+            default="1%",
+            show_default=True,
+            metavar="SHARE",
+            help="Measure until the median is known this well.",
+        ),
+        click.option(
+            "--launches",
+            type=click.IntRange(min=2),
+            default=5,
+            show_default=True,
+            metavar="N",
+            help="Fewest fresh launches; up to three times as many.",
+        ),
+        click.option(
+            "--warmup-runs",
+            type=click.IntRange(min=1),
+            default=10,
+            show_default=True,
+            metavar="N",
+            help="Fewest runs before timing; it lasts until drift stops.",
+        ),
+    )
     return applied(options, function)
 
 
 def _run_options(function: Any) -> Any:
-    """Where and how the model runs, and what is measured besides."""
+    """Tell where and how the model runs, and what is measured besides."""
     options = (
         *data_options(),
-        click.option("--device", "devices", multiple=True, metavar="NAME",
-                     help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."),
-        click.option("--threads", type=Threads(), default="1", show_default=True,
-                     help="Threads of the runtime, e.g. 1,n: one after the other."),
-        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True,
-                     metavar="N", help="Items per run."),
-        click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=SIZES",
-                     help="Of an input of any size without --data: image=1,96,96,3; repeatable."),
-        click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
-                     help="XNNPACK kernels, or the runtime's own. Default: the runtime's."),
+        click.option(
+            "--device",
+            "devices",
+            multiple=True,
+            metavar="NAME",
+            help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable.",
+        ),
+        click.option(
+            "--threads",
+            type=Threads(),
+            default="1",
+            show_default=True,
+            help="Threads of the runtime, e.g. 1,n: one after the other.",
+        ),
+        click.option(
+            "--batch",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Items per run.",
+        ),
+        click.option(
+            "--shape",
+            "shapes",
+            multiple=True,
+            callback=_shapes,
+            metavar="NAME=SIZES",
+            help="Of an input of any size without --data: image=1,96,96,3; repeatable.",
+        ),
+        click.option(
+            "--delegate",
+            type=click.Choice(["xnnpack", "none"]),
+            help="XNNPACK kernels, or the runtime's own. Default: the runtime's.",
+        ),
         arena_option(),
-        click.option("--no-calibrate", is_flag=True,
-                     help="Leave out the A/A calibration of this host."),
+        click.option(
+            "--no-calibrate", is_flag=True, help="Leave out the A/A calibration of this host."
+        ),
         click.option("--profile", is_flag=True, help="The time of every operator (LiteRT)."),
-        click.option("--sustain", callback=_seconds, metavar="TIME",
-                     help="Run on for so long, e.g. 5m: first minute against plateau."),
-        click.option("--mlperf-tiny", is_flag=True,
-                     help="Five windows of 10 s: median inferences per second, and accuracy."),
+        click.option(
+            "--sustain",
+            callback=_seconds,
+            metavar="TIME",
+            help="Run on for so long, e.g. 5m: first minute against plateau.",
+        ),
+        click.option(
+            "--mlperf-tiny",
+            is_flag=True,
+            help="Five windows of 10 s: median inferences per second, and accuracy.",
+        ),
         *cassette_options(),
         *loading_options(),
-    )  # fmt: skip
+    )
     return applied(options, function)
 
 
 def _budget_options(function: Any) -> Any:
-    """What the median is judged by."""
+    """Return what the median is judged by."""
     options = (
-        click.option("--max-latency", callback=_time, metavar="TIME",
-                     help="Longest median, e.g. '5 ms'."),
-        click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
-                     help="An earlier bench.json to compare with."),
-        click.option("--max-slowdown", callback=as_share, metavar="SHARE",
-                     help="Most that the median may grow against --baseline, e.g. 5%."),
-        click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
-                     metavar="FILE", help="Write the rows as CSV too."),
-    )  # fmt: skip
+        click.option(
+            "--max-latency", callback=_time, metavar="TIME", help="Longest median, e.g. '5 ms'."
+        ),
+        click.option(
+            "--baseline",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="An earlier bench.json to compare with.",
+        ),
+        click.option(
+            "--max-slowdown",
+            callback=as_share,
+            metavar="SHARE",
+            help="Most that the median may grow against --baseline, e.g. 5%.",
+        ),
+        click.option(
+            "--csv",
+            "table",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Write the rows as CSV too.",
+        ),
+    )
     return applied(options, function)
 
 
@@ -179,10 +268,19 @@ def _asked(options: dict[str, Any]) -> Any:
         max_launches=3 * options["launches"],
     )
     passed = (
-        "devices", "threads", "batch", "delegate", "arena", "profile", "mlperf_tiny",
-        "metric_output", "shapes",
-        "max_latency", "max_slowdown", "baseline",
-    )  # fmt: skip
+        "devices",
+        "threads",
+        "batch",
+        "delegate",
+        "arena",
+        "profile",
+        "mlperf_tiny",
+        "metric_output",
+        "shapes",
+        "max_latency",
+        "max_slowdown",
+        "baseline",
+    )
     return api.BenchOptions(
         **{name: options[name] for name in passed},
         protocol=protocol,
@@ -192,7 +290,7 @@ def _asked(options: dict[str, Any]) -> Any:
 
 
 def _show(done: Any, options: dict[str, Any]) -> None:
-    """The table and the lines below it."""
+    """Return the table and the lines below it."""
     from edgekit.report import benched as report
     from edgekit.report.measured import verdict_lines
 

@@ -75,5 +75,5 @@ def _held(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(key: str) -> str:
-    """A key of somebody's file, on one line and of bounded length."""
+    """Return a key of somebody's file, on one line and of bounded length."""
     return repr(key[:60])[1:-1]

@@ -13,19 +13,39 @@ from edgekit.cli.values import as_drop, as_number, as_share
 
 
 def budgets(function: Any) -> Any:
-    """What each other model may differ in from the first."""
+    """Return what each other model may differ in from the first."""
     options = (
-        click.option("--max-drop", callback=as_drop, metavar="DROP",
-                     help="Most that the metric may lose against the first, e.g. 1%."),
-        click.option("--max-flips", callback=as_share, metavar="SHARE",
-                     help="Most items that may change their class, e.g. 0.5%."),
-        click.option("--max-changed", callback=as_share, metavar="SHARE",
-                     help="Most items of which any output may differ; 0% for equal to the bit."),
-        click.option("--max-error", callback=as_number, metavar="NUMBER",
-                     help="Largest difference of any output value."),
-        click.option("--max-slowdown", callback=as_share, metavar="SHARE",
-                     help="Most that the median latency may grow against the first, e.g. 5%."),
-    )  # fmt: skip
+        click.option(
+            "--max-drop",
+            callback=as_drop,
+            metavar="DROP",
+            help="Most that the metric may lose against the first, e.g. 1%.",
+        ),
+        click.option(
+            "--max-flips",
+            callback=as_share,
+            metavar="SHARE",
+            help="Most items that may change their class, e.g. 0.5%.",
+        ),
+        click.option(
+            "--max-changed",
+            callback=as_share,
+            metavar="SHARE",
+            help="Most items of which any output may differ; 0% for equal to the bit.",
+        ),
+        click.option(
+            "--max-error",
+            callback=as_number,
+            metavar="NUMBER",
+            help="Largest difference of any output value.",
+        ),
+        click.option(
+            "--max-slowdown",
+            callback=as_share,
+            metavar="SHARE",
+            help="Most that the median latency may grow against the first, e.g. 5%.",
+        ),
+    )
     return applied(options, function)
 
 
@@ -49,7 +69,7 @@ def budgets(function: Any) -> Any:
 )
 @project_option
 @common
-def command(**options: Any) -> int:  # fmt: skip
+def command(**options: Any) -> int:
     """Set MODELS on every --device beside the first: accuracy, parity, latency, size.
 
     The first model on the first device is what the others are compared with. One model and
@@ -64,9 +84,12 @@ def command(**options: Any) -> int:  # fmt: skip
     project = project_of({**NOTHING, **options, "model": models[0]})
     named = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
     asked = asked_of(
-        options, layers=options["layers"], latency=options["latency"],
-        launches=options["launches"], **{name: options[name] for name in named},
-    )  # fmt: skip
+        options,
+        layers=options["layers"],
+        latency=options["latency"],
+        launches=options["launches"],
+        **{name: options[name] for name in named},
+    )
     with progress(options["quiet"]) as shown:
         done = api.compare(project, models, asked, api.Options(**options_of(options)), shown)
     show(report.compared(done), done, options["as_json"], options["quiet"])

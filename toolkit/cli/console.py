@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def common(function: F) -> F:
-    """The options that every command takes."""
+    """Return the options that every command takes."""
     options = (
         click.option("--json", "as_json", is_flag=True, help="JSON on stdout, nothing else there."),
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
@@ -31,9 +31,12 @@ def common(function: F) -> F:
 def project_option(function: F) -> F:
     """``--project FILE``."""
     return click.option(
-        "--project", "project_file", type=click.Path(path_type=Path), default=None,
+        "--project",
+        "project_file",
+        type=click.Path(path_type=Path),
+        default=None,
         cls=_Project,
-    )(function)  # fmt: skip
+    )(function)
 
 
 class _Project(click.Option):
@@ -50,7 +53,7 @@ class _Project(click.Option):
 
 
 def console(as_json: bool) -> Any:
-    """A rich console: stdout, or stderr where JSON goes to stdout."""
+    """Return a rich console: stdout, or stderr where JSON goes to stdout."""
     from rich.console import Console
 
     from edgekit.report import words
@@ -83,10 +86,14 @@ class Shown:
 
             self._bar = self._stack.enter_context(
                 Progress(
-                    TextColumn("{task.description:<12}"), BarColumn(24), TimeElapsedColumn(),
-                    TextColumn("{task.fields[text]}"), console=self._console, transient=True,
+                    TextColumn("{task.description:<12}"),
+                    BarColumn(24),
+                    TimeElapsedColumn(),
+                    TextColumn("{task.fields[text]}"),
+                    console=self._console,
+                    transient=True,
                 )
-            )  # fmt: skip
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +113,7 @@ class Shown:
 
 
 def progress(quiet: bool) -> Any:
-    """A context manager that gives where progress goes."""
+    """Return a context manager that gives where progress goes."""
     from contextlib import nullcontext
 
     silent: Progress = Silent()

@@ -48,7 +48,7 @@ def command(**options: Any) -> int:
     MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
     file.py:function or module:function; with --as-is a .tflite of any precision. Without MODEL the
     project file says what to do.
-    """  # fmt: skip
+    """
     from edgekit import api, report
 
     project = project_of(options)

@@ -31,9 +31,13 @@ ABSENT = "absent"
 )
 @common
 def command(
-    action: str, names: tuple[str, ...], wheels: Path | None, as_json: bool, verbose: bool,
+    action: str,
+    names: tuple[str, ...],
+    wheels: Path | None,
+    as_json: bool,
+    verbose: bool,
     quiet: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Say which devices work now: every runtime runs a model.
 
     \b
@@ -65,7 +69,7 @@ def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
 
 
 def _book() -> DeviceBook:
-    """The user's own devices, with those of a project file that lies here."""
+    """Return the user's own devices, with those of a project file that lies here."""
     from edgekit.project import FILE, Project
     from edgekit.project.book import device_book
 
@@ -73,7 +77,9 @@ def _book() -> DeviceBook:
 
 
 def _chosen(names: tuple[str, ...]) -> list[DeviceName]:
-    """The devices that names stand for, the user's own too. Raises :class:`DeviceNameError`."""
+    """Return the devices that names stand for, the user's own too. Raises
+    :class:`DeviceNameError`.
+    """
     book = _book()
     return [book.find(name).device for name in book.expand(names)]
 

@@ -30,7 +30,7 @@ from edgekit.cli.options import NOTHING, measured_options, project_of
 )
 @project_option
 @common
-def command(**options: Any) -> int:  # fmt: skip
+def command(**options: Any) -> int:
     """Score MODEL on every --device, with 95 % intervals.
 
     MODEL is a .tflite of any precision, or what `edgekit convert` takes: that runs in TensorFlow.
@@ -52,7 +52,7 @@ def command(**options: Any) -> int:  # fmt: skip
 
 
 def asked_of(options: dict[str, Any], **more: Any) -> Any:
-    """What the command line asks of a measurement."""
+    """Return what the command line asks of a measurement."""
     from edgekit import api
 
     named = {
@@ -62,7 +62,7 @@ def asked_of(options: dict[str, Any], **more: Any) -> Any:
 
 
 def options_of(options: dict[str, Any]) -> dict[str, Any]:
-    """The run's options of the command line."""
+    """Return the run's options of the command line."""
     return {key: options[key] for key in ("output", "trust", "limit", "seed", "record", "replay")}
 
 
@@ -90,5 +90,5 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
 
 
 def absolute(source: str) -> str:
-    """A model named on the command line, from where the user stands."""
+    """Return a model named on the command line, from where the user stands."""
     return source if ":" in source else str(Path(source).resolve())

@@ -29,17 +29,21 @@ class Rows(click.ParamType):  # type: ignore[type-arg]
 def layers_option(function: Any) -> Any:
     """``--layers N|all``."""
     return click.option(
-        "--layers", type=Rows(), default="10", show_default=True,
+        "--layers",
+        type=Rows(),
+        default="10",
+        show_default=True,
         help="How many layers to list, largest first; 'all' in execution order.",
-    )(function)  # fmt: skip
+    )(function)
 
 
 def signature_option(function: Any) -> Any:
     """``--signature NAME``."""
     return click.option(
-        "--signature", metavar="NAME",
+        "--signature",
+        metavar="NAME",
         help="Of a file's several one alone, as it converts. Default: the whole file.",
-    )(function)  # fmt: skip
+    )(function)
 
 
 @click.command("inspect")
@@ -49,9 +53,14 @@ def signature_option(function: Any) -> Any:
 @signature_option
 @common
 def command(
-    model: Path, other: Path | None, layers: int | None, signature: str | None, as_json: bool,
-    verbose: bool, quiet: bool,
-) -> int:  # fmt: skip
+    model: Path,
+    other: Path | None,
+    layers: int | None,
+    signature: str | None,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
     """Explain MODEL.tflite; with OTHER, say what changed from MODEL to OTHER.
 
     What is found never changes the exit code: 2 is for a file that cannot be read.

@@ -66,7 +66,7 @@ def show(done: Any, as_json: bool, quiet: bool = False) -> None:
 
 
 def details(done: Any) -> list[str]:
-    """The curve, the scores of other preparations, and what was not checked, as lines."""
+    """Return the curve, the scores of other preparations, and what was not checked, as lines."""
     lines = []
     if curve := done.saturation:
         points = ", ".join(

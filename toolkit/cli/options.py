@@ -44,35 +44,64 @@ class _Task(click.Option):
 def limits(function: Any) -> Any:
     """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
-        click.option("--max-drop", callback=as_drop, metavar="DROP",
-                     help="Most that the metric may lose: 1%, 1pt and 0.01 are one point."),
-        click.option("--max-size", callback=as_size, metavar="SIZE",
-                     help="Largest file, e.g. '150 kB'."),
+        click.option(
+            "--max-drop",
+            callback=as_drop,
+            metavar="DROP",
+            help="Most that the metric may lose: 1%, 1pt and 0.01 are one point.",
+        ),
+        click.option(
+            "--max-size", callback=as_size, metavar="SIZE", help="Largest file, e.g. '150 kB'."
+        ),
         click.option("--precision", "precisions", multiple=True, metavar="NAME", cls=_Precision),
-        click.option("--target", "targets", multiple=True, metavar="ID",
-                     help="A target of `edgekit targets`; repeatable. Default: this host."),
-    )  # fmt: skip
+        click.option(
+            "--target",
+            "targets",
+            multiple=True,
+            metavar="ID",
+            help="A target of `edgekit targets`; repeatable. Default: this host.",
+        ),
+    )
     return applied(options, function)
 
 
 def compression(function: Any) -> Any:
-    """The schemes, and how accuracy is won back after them."""
+    """Return the schemes, and how accuracy is won back after them."""
     options = (
-        click.option("--channels", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-                     metavar="SHARE",
-                     help="Share of the multiply-accumulates to remove with whole channels."),
-        click.option("--prune", callback=as_pruning, metavar="SPARSITY",
-                     help="Share of the weights to make zero, e.g. 0.5; or 2:4."),
-        click.option("--cluster", type=click.IntRange(min=2), metavar="N",
-                     help="How many different weights each layer keeps, e.g. 16."),
+        click.option(
+            "--channels",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            metavar="SHARE",
+            help="Share of the multiply-accumulates to remove with whole channels.",
+        ),
+        click.option(
+            "--prune",
+            callback=as_pruning,
+            metavar="SPARSITY",
+            help="Share of the weights to make zero, e.g. 0.5; or 2:4.",
+        ),
+        click.option(
+            "--cluster",
+            type=click.IntRange(min=2),
+            metavar="N",
+            help="How many different weights each layer keeps, e.g. 16.",
+        ),
         click.option("--qat", is_flag=True, help="Quantization-aware training, for int8."),
-        click.option("--distill", is_flag=True,
-                     help="Learn from the uncompressed model's answers too."),
-        click.option("--train-data", metavar="FILE",
-                     help="Labelled items to train on, or to fine-tune on after compression."),
-        click.option("--epochs", type=click.IntRange(min=1), metavar="N",
-                     help="Epochs of training, or of fine-tuning after each scheme."),
-    )  # fmt: skip
+        click.option(
+            "--distill", is_flag=True, help="Learn from the uncompressed model's answers too."
+        ),
+        click.option(
+            "--train-data",
+            metavar="FILE",
+            help="Labelled items to train on, or to fine-tune on after compression.",
+        ),
+        click.option(
+            "--epochs",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Epochs of training, or of fine-tuning after each scheme.",
+        ),
+    )
     return applied(options, function)
 
 
@@ -82,64 +111,103 @@ LONGEST_NAME = 200
 EVALUATE = ("task", "metric", "postprocess", "group", "slices", "stream")
 # What options of other commands would add to the project.
 NOTHING: dict[str, Any] = {
-    "channels": None, "prune": None, "cluster": None, "qat": False, "distill": False,
-    "epochs": None, "precisions": (), "targets": (), "representative": None, "train_data": None,
-}  # fmt: skip
+    "channels": None,
+    "prune": None,
+    "cluster": None,
+    "qat": False,
+    "distill": False,
+    "epochs": None,
+    "precisions": (),
+    "targets": (),
+    "representative": None,
+    "train_data": None,
+}
 
 
 def model_options(function: Any) -> Any:
-    """What a command that takes a model and its data is told about both, and where it writes."""
+    """Return what a command that takes a model and its data is told about both, and where it
+    writes.
+    """
     options = (
         *data_options(),
         click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
         *loading_options(),
-        click.option("--force", is_flag=True,
-                     help="Overwrite files that edgekit did not write."),
-    )  # fmt: skip
+        click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write."),
+    )
     return applied(options, function)
 
 
 def measured_options(function: Any) -> Any:
-    """What a command that measures models as they are is told about them and their data."""
+    """Return what a command that measures models as they are is told about them and their data."""
     options = (
         *data_options(),
-        click.option("--limit", type=click.IntRange(min=1), metavar="N",
-                     help="Judge by so many items, drawn by chance."),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Judge by so many items, drawn by chance.",
+        ),
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
-        click.option("--stream", is_flag=True,
-                     help="Carry the model's state from item to item, in the data's order."),
-        click.option("--stream-by", metavar="COLUMN",
-                     help="Likewise, anew where the column has another value: a clip's number."),
+        click.option(
+            "--stream",
+            is_flag=True,
+            help="Carry the model's state from item to item, in the data's order.",
+        ),
+        click.option(
+            "--stream-by",
+            metavar="COLUMN",
+            help="Likewise, anew where the column has another value: a clip's number.",
+        ),
         *device_options(),
         *cassette_options(),
         *loading_options(),
-    )  # fmt: skip
+    )
     return applied(options, function)
 
 
 def device_options() -> tuple[Any, ...]:
-    """Where to measure, and how the runtime is set there."""
+    """Tell where to measure, and how the runtime is set there."""
     return (
-        click.option("--device", "devices", multiple=True, metavar="NAME",
-                     help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."
-                          " `edgekit devices` lists them."),
-        click.option("--threads", type=click.IntRange(min=1), metavar="N",
-                     help="Threads of the runtime. Default: 1."),
-        click.option("--delegate", type=click.Choice(["xnnpack", "none"]),
-                     help="XNNPACK kernels, or the runtime's own. Default: xnnpack."),
+        click.option(
+            "--device",
+            "devices",
+            multiple=True,
+            metavar="NAME",
+            help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."
+            " `edgekit devices` lists them.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Threads of the runtime. Default: 1.",
+        ),
+        click.option(
+            "--delegate",
+            type=click.Choice(["xnnpack", "none"]),
+            help="XNNPACK kernels, or the runtime's own. Default: xnnpack.",
+        ),
         arena_option(),
-    )  # fmt: skip
+    )
 
 
 def cassette_options() -> tuple[Any, ...]:
     """``--record`` and ``--replay``."""
     path = click.Path(path_type=Path, dir_okay=False)
     return (
-        click.option("--record", type=path, metavar="FILE",
-                     help="Keep all that devices are asked and answer, without secrets."),
-        click.option("--replay", type=path, metavar="FILE",
-                     help="Take a record's answers instead of asking devices."),
-    )  # fmt: skip
+        click.option(
+            "--record",
+            type=path,
+            metavar="FILE",
+            help="Keep all that devices are asked and answer, without secrets.",
+        ),
+        click.option(
+            "--replay",
+            type=path,
+            metavar="FILE",
+            help="Take a record's answers instead of asking devices.",
+        ),
+    )
 
 
 def arena_option() -> Any:
@@ -150,65 +218,129 @@ def arena_option() -> Any:
 
 def data_options() -> tuple[Any, ...]:
     return (
-        click.option("--data", "evaluate_data", metavar="FILE",
-                     help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test."),
-        click.option("--labels", "class_names", metavar="FILE|NAMES",
-                     help="Class names in the order of the outputs: a file of one a line, or"
-                          " cat,dog."),
-        click.option("--label-column", metavar="NAME",
-                     help="The labels of a CSV or TFRecord. Default: y or label."),
-        click.option("--slice", "slices", multiple=True, metavar="COLUMN",
-                     help="A column beside the inputs, by whose values the metric is taken apart"
-                          " too; repeatable."),
-        click.option("--group", metavar="COLUMN",
-                     help="Items of one group count as one: windows of a clip."),
-        click.option("--rescale", callback=as_numbers, metavar="NUMBER",
-                     help="Factor for raw items: a number, a fraction such as 1/255, or one per"
-                          " channel, with commas."),
-        click.option("--offset", callback=as_numbers, metavar="NUMBER",
-                     help="Added after --rescale."),
-        click.option("--mean", callback=as_numbers, metavar="NUMBER",
-                     help="Subtracted then: 0.485,0.456,0.406 is one per channel."),
-        click.option("--std", callback=as_numbers, metavar="NUMBER",
-                     help="Divides then: a number, or one per channel."),
-        click.option("--resize", callback=as_pixels, metavar="HxW",
-                     help="Height and width to bring pictures to. Default: the model's."),
-        click.option("--crop", type=click.Choice(["center"]),
-                     help="Keep the aspect and take the centre, instead of stretching."),
-        click.option("--annotations", metavar="FILE|FOLDER",
-                     help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files; with"
-                          " --task text their texts: a folder of .txt files."),
+        click.option(
+            "--data",
+            "evaluate_data",
+            metavar="FILE",
+            help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test.",
+        ),
+        click.option(
+            "--labels",
+            "class_names",
+            metavar="FILE|NAMES",
+            help="Class names in the order of the outputs: a file of one a line, or cat,dog.",
+        ),
+        click.option(
+            "--label-column",
+            metavar="NAME",
+            help="The labels of a CSV or TFRecord. Default: y or label.",
+        ),
+        click.option(
+            "--slice",
+            "slices",
+            multiple=True,
+            metavar="COLUMN",
+            help="A column beside the inputs, by whose values the metric is taken apart"
+            " too; repeatable.",
+        ),
+        click.option(
+            "--group", metavar="COLUMN", help="Items of one group count as one: windows of a clip."
+        ),
+        click.option(
+            "--rescale",
+            callback=as_numbers,
+            metavar="NUMBER",
+            help="Factor for raw items: a number, a fraction such as 1/255, or one per"
+            " channel, with commas.",
+        ),
+        click.option(
+            "--offset", callback=as_numbers, metavar="NUMBER", help="Added after --rescale."
+        ),
+        click.option(
+            "--mean",
+            callback=as_numbers,
+            metavar="NUMBER",
+            help="Subtracted then: 0.485,0.456,0.406 is one per channel.",
+        ),
+        click.option(
+            "--std",
+            callback=as_numbers,
+            metavar="NUMBER",
+            help="Divides then: a number, or one per channel.",
+        ),
+        click.option(
+            "--resize",
+            callback=as_pixels,
+            metavar="HxW",
+            help="Height and width to bring pictures to. Default: the model's.",
+        ),
+        click.option(
+            "--crop",
+            type=click.Choice(["center"]),
+            help="Keep the aspect and take the centre, instead of stretching.",
+        ),
+        click.option(
+            "--annotations",
+            metavar="FILE|FOLDER",
+            help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files; with"
+            " --task text their texts: a folder of .txt files.",
+        ),
         click.option("--task", metavar="NAME", cls=_Task),
-        click.option("--alphabet", metavar="TOKENS|FILE.txt",
-                     help="The tokens of texts in the order of the outputs: 'abc ', or a file of"
-                          " one a line."),
-        click.option("--blank", type=click.Choice(["first", "last"]),
-                     help="Where CTC's blank is among the outputs."),
-        click.option("--color", type=click.Choice(["rgb", "bgr", "grayscale"]),
-                     help="Colours of pictures. Default: the model's, as rgb."),
-        click.option("--layout", type=click.Choice(["nhwc", "nchw"]),
-                     help="How the data's dimensions lie; they are brought to the model's."),
+        click.option(
+            "--alphabet",
+            metavar="TOKENS|FILE.txt",
+            help="The tokens of texts in the order of the outputs: 'abc ', or a file of"
+            " one a line.",
+        ),
+        click.option(
+            "--blank",
+            type=click.Choice(["first", "last"]),
+            help="Where CTC's blank is among the outputs.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(["rgb", "bgr", "grayscale"]),
+            help="Colours of pictures. Default: the model's, as rgb.",
+        ),
+        click.option(
+            "--layout",
+            type=click.Choice(["nhwc", "nchw"]),
+            help="How the data's dimensions lie; they are brought to the model's.",
+        ),
         click.option("--metric", metavar="NAME", cls=_Metric),
-        click.option("--metric-output", metavar="NAME",
-                     help="The output that gives the headline, where there are several."),
-        click.option("--postprocess", metavar="FILE:FUNCTION",
-                     help="Your function from the outputs by name to what the metric takes."),
-    )  # fmt: skip
+        click.option(
+            "--metric-output",
+            metavar="NAME",
+            help="The output that gives the headline, where there are several.",
+        ),
+        click.option(
+            "--postprocess",
+            metavar="FILE:FUNCTION",
+            help="Your function from the outputs by name to what the metric takes.",
+        ),
+    )
 
 
 def loading_options() -> tuple[Any, ...]:
     return (
-        click.option("--output", type=click.Path(path_type=Path, file_okay=False),
-                     help="Where build/, dist/ and .edgekit/ go."),
-        click.option("--weights", metavar="FILE",
-                     help="The weights of an architecture MODEL.json."),
-        click.option("--signature", metavar="NAME",
-                     help="Of a SavedModel or .tflite. Default: serving_default, or the only one."),
-        click.option("--custom-objects", metavar="FILE",
-                     help="Python file of your own layers."),
-        click.option("--trust", is_flag=True,
-                     help="Load a file that runs code of its own: Lambda layers."),
-    )  # fmt: skip
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Where build/, dist/ and .edgekit/ go.",
+        ),
+        click.option(
+            "--weights", metavar="FILE", help="The weights of an architecture MODEL.json."
+        ),
+        click.option(
+            "--signature",
+            metavar="NAME",
+            help="Of a SavedModel or .tflite. Default: serving_default, or the only one.",
+        ),
+        click.option("--custom-objects", metavar="FILE", help="Python file of your own layers."),
+        click.option(
+            "--trust", is_flag=True, help="Load a file that runs code of its own: Lambda layers."
+        ),
+    )
 
 
 def applied(options: tuple[Any, ...], function: Any) -> Any:
@@ -239,7 +371,7 @@ def project_of(options: dict[str, Any]) -> Any:
 
 
 def data_of(options: dict[str, Any]) -> Any:
-    """The data tables that the options add up to, without a project."""
+    """Return the data tables that the options add up to, without a project."""
     from pydantic import ValidationError
 
     from edgekit.project import DataTable, explain
@@ -312,7 +444,9 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
 
 
 def _evaluated(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """The table ``[evaluate]``, where options go before what it says of the headline's output."""
+    """Return the table ``[evaluate]``, where options go before what it says of the headline's
+    output.
+    """
     outputs = dict(table.get("outputs") or {})
     headline = table.get("output") or next(iter(outputs), None)
     if headline in outputs:
@@ -323,7 +457,7 @@ def _evaluated(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
 
 
 def _schemes(options: dict[str, Any]) -> dict[str, Any]:
-    """The table ``[compress]`` that the options state."""
+    """Return the table ``[compress]`` that the options state."""
     found: dict[str, Any] = {}
     if options["channels"]:
         found["channels"] = {"macs": options["channels"]}
@@ -339,7 +473,7 @@ def _schemes(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alphabet(text: dict[str, Any]) -> dict[str, Any]:
-    """The table ``[evaluate.text]``; a file counts from where the user stands."""
+    """Return the table ``[evaluate.text]``; a file counts from where the user stands."""
     given = text.get("alphabet")
     if given and len(given) < LONGEST_NAME and Path(given).is_file():
         return {**text, "alphabet": str(Path(given).resolve())}
@@ -347,14 +481,14 @@ def _alphabet(text: dict[str, Any]) -> dict[str, Any]:
 
 
 def _class_names(text: str) -> str | list[str]:
-    """A file of names, which counts from where the user stands; or the names themselves."""
+    """Return a file of names, which counts from where the user stands; or the names themselves."""
     if Path(text).exists() or "," not in text:
         return str(Path(text).resolve())
     return [name.strip() for name in text.split(",")]
 
 
 def _absolute(source: str) -> str:
-    """A path of the command line, which counts from where the user stands."""
+    """Return a path of the command line, which counts from where the user stands."""
     path, colon, function = source.rpartition(":")
     if colon and path.endswith(".py"):
         return f"{Path(path).resolve()}:{function}"

@@ -18,9 +18,25 @@ from dataclasses import dataclass
 from typing import Any
 
 PLAIN = {
-    "–": "-", "—": "-", "−": "-", "µ": "u", "μ": "u", "×": "x", "…": "...", "→": "->", "≤": "<=",
-    "≥": ">=", "±": "+-", "·": ".", "°": " deg ", "‘": "'", "’": "'", "“": '"', "”": '"', "•": "*",
-}  # fmt: skip
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "µ": "u",
+    "μ": "u",
+    "×": "x",
+    "…": "...",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+-",
+    "·": ".",
+    "°": " deg ",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "•": "*",
+}
 ERRORS = "edgekit-plain"
 # Marks that a letter loses.
 COMBINING = "Mn"
@@ -101,7 +117,9 @@ def guarded() -> Iterator[Lost]:
 
 
 def _fill_gaps() -> tuple[int, ...]:
-    """The standard descriptors that are closed; nothing else may be opened in their place."""
+    """Return the standard descriptors that are closed; nothing else may be opened in their
+    place.
+    """
     found = []
     for number in range(3):
         try:
@@ -124,7 +142,7 @@ def _stream(stream: Any, number: int, lost: Lost, closed: bool) -> io.TextIOWrap
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding does not have."""
+    """Return what stands for characters that an encoding does not have."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

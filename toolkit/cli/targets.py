@@ -20,9 +20,14 @@ from edgekit.targets import catalog
 @signature_option
 @common
 def command(
-    action: str, target: str | None, no_run: bool, signature: str | None, as_json: bool,
-    verbose: bool, quiet: bool,
-) -> int:  # fmt: skip
+    action: str,
+    target: str | None,
+    no_run: bool,
+    signature: str | None,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
     """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite.
 
     To fit, the file is loaded and run once on zeros by every runtime that is installed here, and

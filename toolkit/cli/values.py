@@ -27,7 +27,7 @@ def as_drop(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 def as_numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """A number, or one per channel: ``0.485,0.456,0.406``."""
+    """Return a number, or one per channel: ``0.485,0.456,0.406``."""
     from edgekit.project import parse_numbers
 
     return parsed(parse_numbers, value)

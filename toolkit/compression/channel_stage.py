@@ -49,9 +49,12 @@ class ChannelWork:
 
 
 def cut(
-    work: ChannelWork, recovery: Recovery | None, partial: Path, folder: Path,
+    work: ChannelWork,
+    recovery: Recovery | None,
+    partial: Path,
+    folder: Path,
     progress: Report | None = None,
-) -> Mapping[str, Any]:  # fmt: skip
+) -> Mapping[str, Any]:
     """Write ``model.keras`` and its SavedModel, and the SavedModel before recovery; the facts.
 
     Raises :class:`CompressionError` where the channels cannot be cut, or what the planner needs is
@@ -69,9 +72,15 @@ def cut(
         aids = Aids(score_of(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
         teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
         finetuned = finetune(
-            smaller, recovery.finetuning, recovery.training, teacher, aids, partial,
-            recovery.root, progress,
-        )  # fmt: skip
+            smaller,
+            recovery.finetuning,
+            recovery.training,
+            teacher,
+            aids,
+            partial,
+            recovery.root,
+            progress,
+        )
         exported = export_keras(smaller, folder, True, work.names)
     smaller.save(folder / KERAS_FILE)
     return {
@@ -103,7 +112,9 @@ def _planned(model: Any, work: ChannelWork, recovery: Recovery | None) -> Channe
 
 
 def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
-    """Nanoseconds of a plan's model on the judging runtime of this host: int8, in one thread."""
+    """Return nanoseconds of a plan's model on the judging runtime of this host: int8, in one
+    thread.
+    """
     if not work.samples:
         message = "[compress] channels: objective = 'latency' needs items to run the model on"
         hint = "give some with --train-data, --data or --representative"
@@ -121,16 +132,20 @@ def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
 
 
 def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float:
-    """The median of block medians of one model, in a process of its own."""
+    """Return the median of block medians of one model, in a process of its own."""
     count = min(len(np.load(file, mmap_mode="r")) for file in feeds.values())
     np.save(path.with_suffix(".index.npy"), np.arange(count))
     request = {
-        "schema": 1, "mode": "bench", "runtime": "litert", "threads": 1,
+        "schema": 1,
+        "mode": "bench",
+        "runtime": "litert",
+        "threads": 1,
         "models": [{"id": "plan", "path": str(path)}],
         "inputs": {name: str(file) for name, file in feeds.items()},
         "index": str(path.with_suffix(".index.npy")),
-        "preprocess": {"scale": 1.0, "offset": 0.0}, "reset_state": False,
-    }  # fmt: skip
+        "preprocess": {"scale": 1.0, "offset": 0.0},
+        "reset_state": False,
+    }
     session = LocalDevice(requests, requests / "channels.log").open(request)
     try:
         session.ready()

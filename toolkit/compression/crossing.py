@@ -24,9 +24,13 @@ SECONDS = 600
 
 
 def cross(
-    model: Model, samples: tuple[Path, ...], twins: Mapping[str, str], root: Path, folder: Path,
+    model: Model,
+    samples: tuple[Path, ...],
+    twins: Mapping[str, str],
+    root: Path,
+    folder: Path,
     trust: bool,
-) -> Mapping[str, Any]:  # fmt: skip
+) -> Mapping[str, Any]:
     """Write the flat tf_keras twin of a model file as ``model.h5``; how it was proven.
 
     ``samples`` are ``.npy`` files of preprocessed items, one per input in the model's order;
@@ -43,9 +47,14 @@ def cross(
 
 
 def carry(
-    original: Model, twin: Model, layers: Mapping[str, list[str]], samples: tuple[Path, ...],
-    names: Names, folder: Path, trust: bool,
-) -> Mapping[str, Any]:  # fmt: skip
+    original: Model,
+    twin: Model,
+    layers: Mapping[str, list[str]],
+    samples: tuple[Path, ...],
+    names: Names,
+    folder: Path,
+    trust: bool,
+) -> Mapping[str, Any]:
     """Write the original with the twin's weights as ``model.keras``, and its SavedModel; facts.
 
     Raises :class:`CompressionError` where the two answer differently.

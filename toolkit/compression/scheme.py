@@ -55,29 +55,30 @@ class Scheme(Protocol):
     needs_items: bool
 
     def plan(self, model: Any, table: Any) -> tuple[LayerPlan, ...]:
-        """What happens to each layer that holds kernels, and to those only it concerns.
+        """Return what happens to each layer that holds kernels, and to those only it concerns.
 
         Raises :class:`CompressionError` where no layer can be worked on.
         """
 
     def wrap(self, model: Any, table: Any, plan: tuple[LayerPlan, ...], context: Context) -> Any:
-        """The model to train: as the scheme leaves it where it is not trained at all."""
+        """Return the model to train: as the scheme leaves it where it is not trained at all."""
 
     def callbacks(self, folder: str | None) -> list[Any]:
-        """What training needs; ``folder`` is where TensorBoard reads."""
+        """Return what training needs; ``folder`` is where TensorBoard reads."""
 
     def settled(self, table: Any, steps: int) -> int:
-        """The training step after which the scheme takes nothing more away."""
+        """Return the training step after which the scheme takes nothing more away."""
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
-        """The compressed model without what only training needs.
+        """Return the compressed model without what only training needs.
 
         ``model`` is as it was before :meth:`wrap`, and may be used up.
         """
 
 
 def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:
-    """The rows of a plan, where any layer can be worked on; ``done`` says what cannot be done else.
+    """Return the rows of a plan, where any layer can be worked on; ``done`` says what cannot be
+    done else.
 
     Raises :class:`CompressionError` with every layer's reason.
     """
@@ -89,7 +90,7 @@ def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:
 
 
 def kernels(layer: Any) -> Mapping[str, npt.NDArray[Any]]:
-    """The weights of a layer that schemes work on, by name: kernels and embeddings."""
+    """Return the weights of a layer that schemes work on, by name: kernels and embeddings."""
     found = {}
     for weight in layer.weights:
         name = weight.name.split(":")[0].split("/")[-1]
@@ -100,7 +101,7 @@ def kernels(layer: Any) -> Mapping[str, npt.NDArray[Any]]:
 
 
 def copy(model: Any) -> Any:
-    """A tf_keras model of its own layers, with the same weights."""
+    """Return a tf_keras model of its own layers, with the same weights."""
     import tf_keras
 
     twin = tf_keras.models.clone_model(model)

@@ -14,7 +14,7 @@ V = TypeVar("V")
 def setting(
     name: str, kind: str, everywhere: V, types: Mapping[str, V], layers: Mapping[str, V]
 ) -> V:
-    """The setting of one layer.
+    """Return the setting of one layer.
 
     ``types`` is keyed by class name, ``layers`` by a shell pattern of the layer's name
     (``block_1_*``); the last pattern that matches wins, over its class, over ``everywhere``.

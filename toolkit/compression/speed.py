@@ -12,14 +12,26 @@ import numpy as np
 FEWEST_ZEROS = 2 / 3
 ELEMENTWISE = frozenset(
     {
-        "Activation", "Add", "BatchNormalization", "Dropout", "ELU", "InputLayer", "LeakyReLU",
-        "Multiply", "ReLU", "ZeroPadding2D", "GlobalAveragePooling2D", "Dense", "Softmax",
+        "Activation",
+        "Add",
+        "BatchNormalization",
+        "Dropout",
+        "ELU",
+        "InputLayer",
+        "LeakyReLU",
+        "Multiply",
+        "ReLU",
+        "ZeroPadding2D",
+        "GlobalAveragePooling2D",
+        "Dense",
+        "Softmax",
     }
-)  # fmt: skip
+)
 
 
 def unmet_sparse_conditions(model: Any) -> list[str]:
-    """What keeps XNNPACK from sparse inference on a pruned tf_keras model, condition by condition.
+    """Return what keeps XNNPACK from sparse inference on a pruned tf_keras model, condition by
+    condition.
 
     Never empty: edgekit's files store weights dense, because the sparse storage of TensorFlow's
     converter made int8 files larger, and no file measured faster.
@@ -67,7 +79,7 @@ def _takes_part(layer: Any) -> bool:
 def forecast(
     scheme: str, runtimes: tuple[str, ...], unmet: list[str], before: tuple[str, ...] = ()
 ) -> str:
-    """What a scheme does for speed on the runtimes of a run's targets, in words.
+    """Return what a scheme does for speed on the runtimes of a run's targets, in words.
 
     ``before`` names the schemes that were applied first.
     """

@@ -61,9 +61,12 @@ class Work:
 
 
 def apply(
-    work: Work, recovery: Recovery | None, partial: Path, folder: Path,
+    work: Work,
+    recovery: Recovery | None,
+    partial: Path,
+    folder: Path,
     progress: Report | None = None,
-) -> Mapping[str, Any]:  # fmt: skip
+) -> Mapping[str, Any]:
     """Write ``model.h5``, its SavedModel, and the SavedModel before recovery; the facts.
 
     Without ``recovery`` the scheme acts in one shot. Raises :class:`CompressionError` where it can
@@ -93,7 +96,7 @@ def apply(
 
 
 def foresee(work: Work) -> Mapping[str, Any]:
-    """What :func:`apply` would do to each layer, where it cannot be tried; the facts."""
+    """Return what :func:`apply` would do to each layer, where it cannot be tried; the facts."""
     begin = time.monotonic()
     model = load(work.model)
     plan = SCHEMES[work.scheme].plan(model, work.table)
@@ -118,9 +121,14 @@ def _one_shot(scheme: Scheme, work: Work, plan: tuple[LayerPlan, ...], samples: 
 
 
 def _trained(
-    scheme: Scheme, work: Work, plan: tuple[LayerPlan, ...], samples: Any, recovery: Recovery,
-    partial: Path, progress: Report | None,
-) -> tuple[Any, Mapping[str, Any]]:  # fmt: skip
+    scheme: Scheme,
+    work: Work,
+    plan: tuple[LayerPlan, ...],
+    samples: Any,
+    recovery: Recovery,
+    partial: Path,
+    progress: Report | None,
+) -> tuple[Any, Mapping[str, Any]]:
     settings = recovery.finetuning
     seed_everything(recovery.training.seed)
     steps = steps_of(recovery.training, settings.epochs)
@@ -152,7 +160,7 @@ def score_of(name: str, root: Path) -> Any:
 
 
 def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
-    """What each layer of a compressed model really holds, beside what was asked of it."""
+    """Return what each layer of a compressed model really holds, beside what was asked of it."""
     rows = {row.layer: row for row in plan}
     found = []
     for layer in model.layers:

@@ -23,7 +23,8 @@ Boxes = npt.NDArray[np.float32]
 
 
 def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> Boxes:
-    """Boxes ``[n, most, 6]`` of pictures by file name: class, corners as shares, crowd or not.
+    """Return boxes ``[n, most, 6]`` of pictures by file name: class, corners as shares, crowd or
+    not.
 
     Rows of class -1 are empty. A ``.json`` file is COCO's, a folder holds ``.xml`` (VOC) or
     ``.txt`` (YOLO) files named like the pictures. Classes are numbered as in ``class_names``; in
@@ -47,7 +48,7 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
 
 
 def listed(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
-    """The boxes of each picture, in the process that reads: XML has a native parser."""
+    """Return the boxes of each picture, in the process that reads: XML has a native parser."""
     if path.is_dir():
         return _of_folder(path, [Path(name).stem for name in names], class_names)
     return _of_coco(path, names, class_names)
@@ -91,7 +92,9 @@ def _json(path: Path) -> Any:
 
 
 def _numbers(path: Path, kinds: Mapping[Any, str], class_names: Sequence[str]) -> Mapping[Any, int]:
-    """The model's class number of each category: by name where names are given, else in order."""
+    """Return the model's class number of each category: by name where names are given, else in
+    order.
+    """
     if not class_names:
         ids = sorted(kinds)
         gaps = ids != list(range(ids[0], ids[0] + len(ids))) if ids else False
@@ -127,7 +130,7 @@ def _of_folder(path: Path, stems: Sequence[str], class_names: Sequence[str]) -> 
 
 
 def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
-    """One picture's objects: corners in pixels from 1; a difficult one counts as a crowd."""
+    """Return one picture's objects: corners in pixels from 1; a difficult one counts as a crowd."""
     import xml.etree.ElementTree as ET
 
     text = path.read_bytes()
@@ -153,7 +156,9 @@ def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
 
 
 def _yolo(path: Path) -> list[Box]:
-    """One picture's boxes, a line each: class, centre x and y, width and height as shares."""
+    """Return one picture's boxes, a line each: class, centre x and y, width and height as
+    shares.
+    """
     boxes = []
     try:
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -21,7 +21,7 @@ from edgekit.types import Json, Preprocess
 def arranged(
     dataset: Dataset, preprocess: Preprocess, model_layout: str, store: Store, decoded: bool
 ) -> tuple[Dataset, bool]:
-    """The dataset with its pictures as the spec has them; whether the store had it.
+    """Return the dataset with its pictures as the spec has them; whether the store had it.
 
     Arrays of rank 4 whose stated layout is not the model's are transposed, and uint8 ones of 1 or 3
     channels resized, cropped and coloured. Pictures that were ``decoded`` from files are so
@@ -37,7 +37,7 @@ def arranged(
         name: path
         for name, path in dataset.arrays.items()
         if np.load(path, mmap_mode="r").ndim == 4
-    }  # fmt: skip
+    }
     if not chosen:
         shapes = ", ".join(f"{n} {list(dataset.open(n).shape)}" for n in sorted(dataset.arrays))
         message = f"{dataset.source} has no pictures to arrange: {shapes}"

@@ -118,9 +118,10 @@ class ArrayWriter:
         # Numpy pads the header so that the first dimension may grow: its length stays the same.
         assert self._file is not None  # noqa: S101
         header = {
-            "descr": FORMAT.dtype_to_descr(self._dtype), "fortran_order": False,
+            "descr": FORMAT.dtype_to_descr(self._dtype),
+            "fortran_order": False,
             "shape": (self.count, *self._shape),
-        }  # fmt: skip
+        }
         FORMAT.write_array_header_1_0(self._file, header)
 
 

@@ -25,7 +25,8 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
 
 
 def numbered(source: str, found: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The class names in the order of their numbers: ``known``, or sorted where none are known.
+    """Return the class names in the order of their numbers: ``known``, or sorted where none are
+    known.
 
     Raises :class:`DataError` where a class that was found is not among the known ones.
     """

@@ -44,11 +44,11 @@ class Dataset:
     pictures: Preprocess | None = None
 
     def open(self, name: str) -> npt.NDArray[Any]:
-        """One array, memory-mapped, items first."""
+        """Return one array, memory-mapped, items first."""
         return np.load(self.arrays[name], mmap_mode="r")  # type: ignore[no-any-return]
 
     def open_labels(self, texts: bool = False) -> npt.NDArray[Any]:
-        """The labels, in memory. Raises :class:`DataError` where there are none.
+        """Return the labels, in memory. Raises :class:`DataError` where there are none.
 
         Strings are refused unless ``texts`` are what the caller can take.
         """
@@ -65,7 +65,7 @@ class Dataset:
         return labels  # type: ignore[no-any-return]
 
     def columns(self, names: Sequence[str]) -> Mapping[str, npt.NDArray[Any]]:
-        """Arrays ``[N]`` by name, in memory: numbers or strings; ``y`` are the labels.
+        """Return arrays ``[N]`` by name, in memory: numbers or strings; ``y`` are the labels.
 
         Labels with class names are given as these names. Raises :class:`DataError` where there is
         no such array, or where it has more than one value per item.
@@ -81,7 +81,7 @@ class Dataset:
         return found
 
     def names(self) -> npt.NDArray[Any] | None:
-        """What the items are called, where they are files of their own."""
+        """Return what the items are called, where they are files of their own."""
         return None if NAMES not in (self.beside or {}) else self._column(NAMES)
 
     def _column(self, name: str) -> npt.NDArray[Any]:
@@ -97,7 +97,9 @@ class Dataset:
 
 
 def dataset_of(source: str, artefact: Artefact, columns: Sequence[str] = ()) -> Dataset:
-    """The dataset that an artefact of :func:`describe` holds; arrays in ``columns`` are beside."""
+    """Return the dataset that an artefact of :func:`describe` holds; arrays in ``columns`` are
+    beside.
+    """
     facts: Any = artefact.facts
     paths = {name: artefact.path / entry["file"] for name, entry in facts["arrays"].items()}
     return dataset_from(source, paths, facts, artefact.digest, columns)
@@ -106,14 +108,12 @@ def dataset_of(source: str, artefact: Artefact, columns: Sequence[str] = ()) -> 
 def dataset_from(
     source: str, paths: Mapping[str, Path], facts: Any, digest: str, columns: Sequence[str]
 ) -> Dataset:
-    """A dataset of the arrays in ``paths``, from what :func:`describe` said of them."""
+    """Return a dataset of the arrays in ``paths``, from what :func:`describe` said of them."""
     arrays = dict(paths)
     labels = arrays.pop(LABELS, None)
     beside = {
-        name: arrays.pop(name)
-        for name in [*facts.get("beside", []), *columns]
-        if name in arrays
-    }  # fmt: skip
+        name: arrays.pop(name) for name in [*facts.get("beside", []), *columns] if name in arrays
+    }
     count = next(iter(facts["arrays"].values()))["count"]
     names = tuple(facts.get("class_names", []))
     notices = tuple(facts.get("notices", []))
@@ -143,7 +143,7 @@ def describe(source: str, files: Mapping[str, Path]) -> Mapping[str, Json]:
 
 
 def check_array(source: str, name: str, path: Path) -> int:
-    """How many items an array file holds, once it is known to be safe and finite."""
+    """Tell how many items an array file holds, once it is known to be safe and finite."""
     try:
         array = npy.opened(path)
     except ValueError as error:
@@ -174,7 +174,7 @@ def refuse_objects(source: str, name: str, dtype: np.dtype[Any]) -> None:
 
 
 def object_error(source: str, name: str, dtype: str) -> DataError:
-    """The error for an array that holds no numbers."""
+    """Return the error for an array that holds no numbers."""
     hint = "edgekit never unpickles data: save it as a numeric array"
     return DataError("EK-DATA-009", f"{source}: array {name!r} is of dtype {dtype}", hint)
 

@@ -29,27 +29,31 @@ FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".
 UPRIGHT, ORIENTATION = 1, 0x0112
 # The spec's word for each of Pillow's filters. Source: Pillow handbook, "Concepts", "Filters".
 FILTERS = {
-    "nearest": "NEAREST", "area": "BOX", "bilinear": "BILINEAR", "hamming": "HAMMING",
-    "bicubic": "BICUBIC", "lanczos": "LANCZOS",
-}  # fmt: skip
+    "nearest": "NEAREST",
+    "area": "BOX",
+    "bilinear": "BILINEAR",
+    "hamming": "HAMMING",
+    "bicubic": "BICUBIC",
+    "lanczos": "LANCZOS",
+}
 MODES = {"rgb": "RGB", "bgr": "RGB", "grayscale": "L"}
 CHANNELS = {1: "grayscale", 3: "rgb"}
 STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is called like a picture."""
+    """Tell whether a file is called like a picture."""
     return name.lower().endswith(SUFFIXES)
 
 
 def model_layout(shape: tuple[int | None, ...]) -> str:
-    """The layout of an image input ``[batch, …]``: channels-first where only that can be."""
+    """Return the layout of an image input ``[batch, …]``: channels-first where only that can be."""
     first, last = shape[1], shape[3]
     return "nchw" if first in CHANNELS and last not in CHANNELS else "nhwc"
 
 
 def resolved(preprocess: Preprocess, inputs: tuple[TensorSpec, ...]) -> Preprocess:
-    """The spec with its size, colours and layout from the model's only image input."""
+    """Return the spec with its size, colours and layout from the model's only image input."""
     pictures = [spec.shape for spec in inputs if len(spec.shape) == 4]
     if len(pictures) == 1:
         layout = model_layout(pictures[0])
@@ -76,7 +80,7 @@ class Picture:
     turned: bool
 
     def resized(self, preprocess: Preprocess) -> bool:
-        """Whether it was brought to another size."""
+        """Tell whether it was brought to another size."""
         return preprocess.resize is not None and self.had != preprocess.resize
 
 
@@ -94,7 +98,7 @@ class Tally:
         self.turned += picture.turned
 
     def notices(self, source: str, preprocess: Preprocess, stated: bool) -> list[str]:
-        """What the user should know; ``stated`` says that the size was the user's word."""
+        """Return what the user should know; ``stated`` says that the size was the user's word."""
         found = []
         if self.turned:
             found.append(
@@ -107,7 +111,8 @@ class Tally:
 
 
 def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
-    """A picture, uint8 ``[height, width, channels]``, or channels first where the model takes so.
+    """Return a picture, uint8 ``[height, width, channels]``, or channels first where the model
+    takes so.
 
     Raises :class:`DataError` that names the picture where it is damaged or has 16-bit channels.
     """
@@ -133,19 +138,21 @@ def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
 
 
 def decoded(picture: Array, preprocess: Preprocess) -> dict[str, Json]:
-    """How pictures were decoded, as the store keeps it: all of them are of the size of one."""
+    """Tell how pictures were decoded, as the store keeps it: all of them are of the size of one."""
     first = preprocess.model_layout == "nchw"
     size = picture.shape[1:] if first else picture.shape[:2]
     return {**key(preprocess), "resize": list(size)}
 
 
 def key(preprocess: Preprocess) -> dict[str, Json]:
-    """What of a spec decides how pictures are decoded."""
+    """Return what of a spec decides how pictures are decoded."""
     return {
-        "resize": list(preprocess.resize or ()), "crop": preprocess.crop,
-        "color": preprocess.color, "method": preprocess.method,
+        "resize": list(preprocess.resize or ()),
+        "crop": preprocess.crop,
+        "color": preprocess.color,
+        "method": preprocess.method,
         "model_layout": preprocess.model_layout,
-    }  # fmt: skip
+    }
 
 
 def _fitting(source: str, resized: int, count: int, preprocess: Preprocess) -> str:
@@ -159,7 +166,7 @@ def _fitting(source: str, resized: int, count: int, preprocess: Preprocess) -> s
 
 
 def fitted(array: Array, preprocess: Preprocess) -> Array:
-    """A picture uint8 ``[height, width, 1 or 3]`` in the spec's size, colours and layout."""
+    """Return a picture uint8 ``[height, width, 1 or 3]`` in the spec's size, colours and layout."""
     from PIL import Image
 
     picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
@@ -169,7 +176,7 @@ def fitted(array: Array, preprocess: Preprocess) -> Array:
 
 
 def _laid_out(picture: Any, preprocess: Preprocess) -> Array:
-    """The pixels in the spec's order of colours, and in the model's layout."""
+    """Return the pixels in the spec's order of colours, and in the model's layout."""
     array = np.asarray(picture)
     array = array[..., None] if array.ndim == 2 else array
     if preprocess.color == "bgr":

@@ -87,7 +87,9 @@ def _fits(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
 
 
 def _flat(wanted: tuple[int | None, ...], count: int) -> bool:
-    """Whether a flat item fills the input in the only order that there is: one channel, or none."""
+    """Tell whether a flat item fills the input in the only order that there is: one channel, or
+    none.
+    """
     sizes = [size or 0 for size in wanted]
     return int(np.prod(sizes)) == count and (len(sizes) < 3 or sizes[-1] == 1)
 
@@ -122,9 +124,12 @@ def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
 
 
 def _match_dtype(
-    source: str, spec: TensorSpec, array: npt.NDArray[Any], preprocess: Preprocess,
+    source: str,
+    spec: TensorSpec,
+    array: npt.NDArray[Any],
+    preprocess: Preprocess,
     notices: list[str],
-) -> None:  # fmt: skip
+) -> None:
     wanted, dtype = np.dtype(spec.dtype), array.dtype
     if dtype.kind == "U":
         raise object_error(source, spec.name, str(dtype))

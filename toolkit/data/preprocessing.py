@@ -13,7 +13,7 @@ from edgekit.types import PerChannel, Preprocess, TensorSpec
 
 
 def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> npt.NDArray[Any]:
-    """Items ``[n, ...]`` as input ``spec`` takes them; the runner computes the same."""
+    """Return items ``[n, ...]`` as input ``spec`` takes them; the runner computes the same."""
     items = np.asarray(raw)
     if not preprocess.identity:
         items = scaled(items, preprocess)
@@ -26,7 +26,7 @@ def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> np
 
 
 def scaled(raw: npt.NDArray[Any], preprocess: Preprocess) -> npt.NDArray[np.float32]:
-    """Items ``[n, ...]`` times scale plus offset, float32, in their own shape."""
+    """Return items ``[n, ...]`` times scale plus offset, float32, in their own shape."""
     scale, offset = (
         np.asarray(one, np.float32).reshape(_alongside(one, raw.shape))
         for one in (preprocess.scale, preprocess.offset)
@@ -35,12 +35,14 @@ def scaled(raw: npt.NDArray[Any], preprocess: Preprocess) -> npt.NDArray[np.floa
 
 
 def has_channels(shape: tuple[int, ...], count: int) -> bool:
-    """Whether items of a shape, ``[n, ...]``, have so many channels, last or first."""
+    """Tell whether items of a shape, ``[n, ...]``, have so many channels, last or first."""
     return len(shape) > 1 and count in (shape[-1], shape[1])
 
 
 def _alongside(value: PerChannel, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape in which values per channel meet items: along the last axis, else the first."""
+    """Return the shape in which values per channel meet items: along the last axis, else the
+    first.
+    """
     if not isinstance(value, tuple):
         return ()
     last = len(shape) == 1 or shape[-1] == len(value)

@@ -43,12 +43,14 @@ class Reading:
     def kept(
         self, key: Mapping[str, Json], make: Callable[[Path], Mapping[str, Json]]
     ) -> tuple[Dataset, bool]:
-        """The dataset that ``make(folder)`` describes, made once; whether the store had it."""
+        """Return the dataset that ``make(folder)`` describes, made once; whether the store had
+        it.
+        """
         artefact = self.store.obtain("data", key, make)
         return dataset_of(self.source, artefact, self.columns), artefact.cached
 
     def content(self, names: Iterable[str]) -> str:
-        """A digest of files below :attr:`path` and their names, in this order.
+        """Return a digest of files below :attr:`path` and their names, in this order.
 
         They are read once, and again where a name, a size or a time of change differs. Raises
         :class:`DataError` where one cannot be read.

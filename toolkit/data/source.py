@@ -17,18 +17,26 @@ from edgekit.usercode import is_reference
 
 
 def open_source(
-    source: str, root: Path, store: Store, worker: Any, preprocess: Preprocess, *,
-    inputs: tuple[TensorSpec, ...] = (), columns: tuple[str, ...] = (), label: str | None = None,
-    class_names: tuple[str, ...] = (), texts: bool = False,
-) -> tuple[Dataset, bool]:  # fmt: skip
-    """The items of a source, below ``root``, as ``.npy`` files; whether the store had them.
+    source: str,
+    root: Path,
+    store: Store,
+    worker: Any,
+    preprocess: Preprocess,
+    *,
+    inputs: tuple[TensorSpec, ...] = (),
+    columns: tuple[str, ...] = (),
+    label: str | None = None,
+    class_names: tuple[str, ...] = (),
+    texts: bool = False,
+) -> tuple[Dataset, bool]:
+    """Return the items of a source, below ``root``, as ``.npy`` files; whether the store had them.
 
     :class:`edgekit.data.reading.Reading` says what the arguments mean. Scale and offset of the
     spec are not applied: that is the runner's. Raises :class:`DataError`.
     """
     reading = Reading(
         source, root, store, worker, preprocess, inputs, columns, label, class_names, texts
-    )  # fmt: skip
+    )
     if is_reference(source):
         found, cached = function.read(reading)
         decoded = False
@@ -43,7 +51,7 @@ def open_source(
 
 
 def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:
-    """The dataset in a file or folder as it is, where reading it needs no TensorFlow."""
+    """Return the dataset in a file or folder as it is, where reading it needs no TensorFlow."""
     return open_source(str(path), Path(), store, None, Preprocess())
 
 

@@ -39,7 +39,7 @@ def inspect(path: str | Path, signature: str | None = None) -> Inspection:
 
 
 def of_signature(path: Path, signature: str | None) -> bytes:
-    """The bytes of a file, or those of the file that one of its signatures makes alone.
+    """Return the bytes of a file, or those of the file that one of its signatures makes alone.
 
     Raises :class:`ModelError`.
     """

@@ -89,7 +89,7 @@ def _target(found: Inspection, target: catalog.Target, trials: Trials) -> Target
 def _compiled(
     found: Inspection, runtime: catalog.Runtime, target: catalog.Target, program: str
 ) -> RuntimeFit:
-    """A compiled file fits what it was compiled for, and nothing else."""
+    """Return a compiled file fits what it was compiled for, and nothing else."""
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     what, why, fix = COMPILED[edge_tpu.EDGE_TPU if program == edge_tpu.ACCELERATOR else ETHOS_U]
     if program == ETHOS_U and target.npu is not None and target.npu.accelerator.startswith(ETHOS_U):
@@ -112,7 +112,9 @@ def _compiled(
 def _for_npu(
     found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: Trials
 ) -> RuntimeFit:
-    """A file that is still to be compiled: by the compiler where it was asked, else by rules."""
+    """Return a file that is still to be compiled: by the compiler where it was asked, else by
+    rules.
+    """
     npu = target.npu
     assert npu is not None  # noqa: S101
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
@@ -164,7 +166,9 @@ def _runtime(
 
 
 def _ran(found: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
-    """A file that a runtime ran once: whether its answers are to be believed is another matter."""
+    """Return a file that a runtime ran once: whether its answers are to be believed is another
+    matter.
+    """
     if row.runtime == "tflm" and row.fits is False:
         return replace(row, reason=f"{name} runs it, but wrongly: {row.reason}")
     if row.fits is False:
@@ -212,5 +216,5 @@ def _errors(found: Inspection) -> list[str]:
 
 
 def fits_json(rows: tuple[TargetFit, ...]) -> Json:
-    """The targets as JSON types."""
+    """Return the targets as JSON types."""
     return jsonable(rows)

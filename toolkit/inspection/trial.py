@@ -79,9 +79,11 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
     """Load a file in a runner, allocate, and run it once on zeros."""
     version = _version(DISTRIBUTION[runtime])
     request = {
-        "mode": "load", "runtime": runtime, "inputs": {},
+        "mode": "load",
+        "runtime": runtime,
+        "inputs": {},
         "models": [{"id": model.name, "path": str(model.resolve())}],
-    }  # fmt: skip
+    }
     with tempfile.TemporaryDirectory() as folder:
         device = LocalDevice(Path(folder) / "requests", Path(folder) / "log", limits)
         try:
@@ -104,9 +106,13 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> Trial
         try:
             version = vela.version()
             found = vela.compile_model(
-                model, npu.accelerator, Path(folder), npu.system_config, npu.memory_mode,
+                model,
+                npu.accelerator,
+                Path(folder),
+                npu.system_config,
+                npu.memory_mode,
                 limits.seconds or 0.0,
-            )  # fmt: skip
+            )
         except ConversionError as error:
             slow = "took longer" in error.message
             # The hint of a compiler that failed is its log.
@@ -130,7 +136,7 @@ def _line(error: EdgekitError) -> str:
 
 
 def _clean(text: str) -> str:
-    """A runtime's words in one line, each sentence once: delegates repeat what they say."""
+    """Return a runtime's words in one line, each sentence once: delegates repeat what they say."""
     lines = dict.fromkeys(one.strip() for one in text.splitlines() if one.strip())
     kept = [one for one in lines if not one.startswith("See instructions:")]
     return "; ".join(kept or lines)[:REASON]

@@ -17,23 +17,25 @@ VOCABULARY = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextF
 
 @cache
 def operators() -> frozenset[str]:
-    """The operators of TensorFlow that a graph may hold."""
+    """Return the operators of TensorFlow that a graph may hold."""
     return _lines("operators.txt")
 
 
 @cache
 def calls() -> frozenset[str]:
-    """The functions that a TFOpLambda layer may call, by all names that TensorFlow exports."""
+    """Return the functions that a TFOpLambda layer may call, by all names that TensorFlow
+    exports.
+    """
     return _lines("calls.txt")
 
 
 def is_operator(name: object) -> bool:
-    """Whether a single operator may be called with whatever a file says."""
+    """Tell whether a single operator may be called with whatever a file says."""
     return name in operators() - VOCABULARY
 
 
 def is_call(symbol: str) -> bool:
-    """Whether a layer may call what TensorFlow exports as ``symbol``."""
+    """Tell whether a layer may call what TensorFlow exports as ``symbol``."""
     plain = symbol.removeprefix("compat.v1.")
     if plain.startswith(RAW):
         return is_operator(plain.removeprefix(RAW))

@@ -15,7 +15,7 @@ Kind = Literal["keras", "h5", "json"]
 
 
 def read(path: Path, kind: Kind) -> Content:
-    """What a model file says of itself, as :func:`edgekit.models.files.read` has it.
+    """Return what a model file says of itself, as :func:`edgekit.models.files.read` has it.
 
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
@@ -25,17 +25,19 @@ def read(path: Path, kind: Kind) -> Content:
 
 
 def links(path: Path) -> tuple[str, ...]:
-    """What a file of weights reads from other files, as :func:`edgekit.models.files.links`."""
+    """Return what a file of weights reads from other files, as
+    :func:`edgekit.models.files.links`.
+    """
     return tuple(shut_in(Walls((path.absolute(),)), refusal(path), files.links, path))
 
 
 def refusal(path: Path) -> Refusal:
-    """How a model file is refused whose parser does not come back."""
+    """Tell how a model file is refused whose parser does not come back."""
     hint = "it is damaged, or made to do so: save the model again"
     return Refusal(ModelError, "EK-MODEL-003", str(path), hint=hint)
 
 
 def contents(path: Path, kind: Kind) -> list[Any]:
-    """What a model file says of itself. In the process of its own."""
+    """Return what a model file says of itself. In the process of its own."""
     found = files.read(path, kind)
     return [found.config, found.generation, found.links]

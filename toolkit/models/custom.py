@@ -15,13 +15,16 @@ from edgekit.usercode import import_file, resolve
 KINDS = ("Layer", "Initializer", "Regularizer", "Constraint")
 # Where each Keras keeps them.
 PLACES = {
-    "Layer": "layers", "Initializer": "initializers", "Regularizer": "regularizers",
+    "Layer": "layers",
+    "Initializer": "initializers",
+    "Regularizer": "regularizers",
     "Constraint": "constraints",
-}  # fmt: skip
+}
 
 
 def custom_objects(model: Model, library: Any) -> Mapping[str, Any]:
-    """What the user's module gives to the loader of one Keras, by class name and registered name.
+    """Return what the user's module gives to the loader of one Keras, by class name and registered
+    name.
 
     ``library`` is ``keras`` or ``tf_keras``. Every layer class of the module, every class and
     function it registers, and its functions whose names are not Keras's own.
@@ -40,7 +43,7 @@ def custom_objects(model: Model, library: Any) -> Mapping[str, Any]:
 
 
 def load_twins(table: Mapping[str, str], root: Path) -> dict[str, type]:
-    """The tf_keras twin of each custom layer, by the name of the layer's class.
+    """Return the tf_keras twin of each custom layer, by the name of the layer's class.
 
     ``table`` maps names to references such as ``layers.py:MyLayerKeras2``. Raises
     :class:`ModelError` where one is no tf_keras layer class, :class:`ProjectError` where it is not
@@ -71,14 +74,14 @@ def _offered(module: ModuleType, library: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _layers(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """The module's own classes, of either Keras, that a configuration may name."""
+    """Return the module's own classes, of either Keras, that a configuration may name."""
     for name, one in vars(module).items():
         if inspect.isclass(one) and _library(one) and not _is_keras(one.__module__):
             yield name, one
 
 
 def _library(one: Any) -> str | None:
-    """Which Keras a class derives from."""
+    """Tell which Keras a class derives from."""
     import keras
     import tf_keras
 

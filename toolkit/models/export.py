@@ -41,7 +41,7 @@ class Names:
 
     @classmethod
     def in_facts(cls, facts: Mapping[str, Any]) -> Names:
-        """The names that :func:`export_keras` tells of."""
+        """Return the names that :func:`export_keras` tells of."""
         return cls(
             tuple(name for name, _, _ in facts["inputs"]),
             tuple(name for name, _, _ in facts["outputs"]),
@@ -50,7 +50,7 @@ class Names:
 
     @classmethod
     def of(cls, model: SavedModel) -> Names:
-        """The names that an exported model has."""
+        """Return the names that an exported model has."""
         return cls(
             tuple(spec.name for spec in model.inputs),
             tuple(spec.name for spec in model.outputs),
@@ -59,9 +59,13 @@ class Names:
 
 
 def export(
-    model: Model, folder: Path, batched: bool, trust: bool = False, sizes: Sizes | None = None,
+    model: Model,
+    folder: Path,
+    batched: bool,
+    trust: bool = False,
+    sizes: Sizes | None = None,
     unrolled: bool = False,
-) -> Mapping[str, Any]:  # fmt: skip
+) -> Mapping[str, Any]:
     """Write the SavedModel of a model file into ``folder``; its facts.
 
     Signature ``serving_default`` has batch 1; with ``batched``, ``evaluate`` has a free batch.
@@ -85,9 +89,13 @@ def _no_layers(path: Path) -> ModelError:
 
 
 def export_both(
-    model: Any, folder: Path, batched: bool, inputs: Inputs | None = None,
-    sizes: Sizes | None = None, unrolled: bool = False,
-) -> Mapping[str, Any]:  # fmt: skip
+    model: Any,
+    folder: Path,
+    batched: bool,
+    inputs: Inputs | None = None,
+    sizes: Sizes | None = None,
+    unrolled: bool = False,
+) -> Mapping[str, Any]:
     """As :func:`export_keras`, the model as it is, and beside it the same as TFLite can have it.
 
     The second, in the folder ``float32``, is there where layers compute in another float, which
@@ -106,9 +114,14 @@ def export_both(
 
 
 def export_keras(
-    model: Any, folder: Path, batched: bool, names: Names | None = None,
-    inputs: Inputs | None = None, sizes: Sizes | None = None, as_trained: bool = False,
-) -> Mapping[str, Any]:  # fmt: skip
+    model: Any,
+    folder: Path,
+    batched: bool,
+    names: Names | None = None,
+    inputs: Inputs | None = None,
+    sizes: Sizes | None = None,
+    as_trained: bool = False,
+) -> Mapping[str, Any]:
     """Write the SavedModel of a Keras model object into ``folder``; its facts.
 
     ``names`` are the inputs and outputs as another SavedModel calls them, in the model's order.
@@ -133,15 +146,18 @@ def export_keras(
         }
         answers = named(model(found.pack(own), training=False), names_out)
         order[:] = list(answers)
-        return {name: _cast(tensor, FLOAT32) if tensor.dtype.name in BITS else tensor
-                for name, tensor in answers.items()}  # fmt: skip
+        return {
+            name: _cast(tensor, FLOAT32) if tensor.dtype.name in BITS else tensor
+            for name, tensor in answers.items()
+        }
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
     tables = [one for layer in model._flatten_layers() for one in _tables(layer)]
     limit, rewrite = at_most(SECONDS, "exporting the model"), plain(not as_trained)
     with limit, _one_by_one(specs), rewrite as called_by_it:
-        free = {n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s
-                for n, s in specs.items()}  # fmt: skip
+        free = {
+            n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s for n, s in specs.items()
+        }
         written = _write(call, free, order, [*variables, *tables], folder, batched)
     rewritten = sorted(called_by_it) if as_trained else []
     return {**written, "parameters": int(model.count_params()), "rewritten": rewritten}
@@ -154,7 +170,9 @@ def _cast(tensor: Any, dtype: str) -> Any:
 
 
 def _tables(layer: Any) -> Iterator[Any]:
-    """The tables that a layer looks words or numbers up in: Keras 3 keeps them as attributes."""
+    """Return the tables that a layer looks words or numbers up in: Keras 3 keeps them as
+    attributes.
+    """
     from tensorflow.python.trackable.resource import TrackableResource
 
     yield from (one for one in vars(layer).values() if isinstance(one, TrackableResource))
@@ -205,9 +223,13 @@ def _export_signature(
 
 
 def _write(
-    call: Any, inputs: Mapping[str, TensorSpec], order: list[str], tracked: list[Any],
-    folder: Path, batched: bool,
-) -> Mapping[str, Any]:  # fmt: skip
+    call: Any,
+    inputs: Mapping[str, TensorSpec],
+    order: list[str],
+    tracked: list[Any],
+    folder: Path,
+    batched: bool,
+) -> Mapping[str, Any]:
     """Trace and save; ``order`` is that of the model's outputs, which TensorFlow sorts by name."""
     import tensorflow as tf
 
@@ -241,7 +263,9 @@ def _write(
 
 @contextlib.contextmanager
 def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
-    """A Keras model that was first called on a batch of 8 may well take 1; else the refusal."""
+    """Yield a Keras model that was first called on a batch of 8 may well take 1; else the
+    refusal.
+    """
     try:
         yield
     except EdgekitError:
@@ -256,7 +280,7 @@ def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
 
 
 def _fixed_batch(inputs: Mapping[str, TensorSpec]) -> int:
-    """The batch to trace with: 1, or what all inputs of a SavedModel are fixed to.
+    """Return the batch to trace with: 1, or what all inputs of a SavedModel are fixed to.
 
     Raises :class:`ModelError` where an input cannot be fed items, or they disagree.
     """
@@ -287,7 +311,7 @@ def _refuse_strings(what: str, tensors: list[tuple[str, str]]) -> None:
 
 
 def saved_model(artefact: Artefact) -> SavedModel:
-    """What :func:`export` left in the store."""
+    """Return what :func:`export` left in the store."""
     path, facts = artefact.path / "saved_model", artefact.facts
     policies, rewritten = (tuple(facts.get(key, ())) for key in ("policies", "rewritten"))
     return SavedModel(

@@ -37,7 +37,7 @@ class Content:
 
 
 def read(path: Path, kind: Literal["keras", "h5", "json"]) -> Content:
-    """What a model file says of itself.
+    """Return what a model file says of itself.
 
     Raises :class:`ModelError` where it is damaged, or holds weights alone.
     """
@@ -45,7 +45,7 @@ def read(path: Path, kind: Literal["keras", "h5", "json"]) -> Content:
 
 
 def links(path: Path) -> tuple[str, ...]:
-    """What an HDF5 file reads from other files: external links and externally stored arrays.
+    """Return what an HDF5 file reads from other files: external links and externally stored arrays.
 
     Raises :class:`ModelError` where it is damaged.
     """
@@ -61,7 +61,7 @@ def links(path: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def with_config(path: Path, kind: Literal["keras", "h5"], config: Any) -> Iterator[Path]:
-    """A copy of a model file with another configuration, for as long as the context lasts."""
+    """Yield a copy of a model file with another configuration, for as long as the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"model.{kind}"
         if kind == "keras":
@@ -88,9 +88,17 @@ def _read_keras(path: Path) -> Content:
                     found += _links_inside(archive, name)
     # RuntimeError: a member is encrypted.
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, KeyError, ValueError,
-        TypeError, EOFError, OSError, NotImplementedError,
-    ) as error:  # fmt: skip
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+    ) as error:
         hint = f"it is truncated, damaged, or no Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
     return Content(config, _generation(metadata.get("keras_version", "")), tuple(found))
@@ -148,7 +156,7 @@ def _read_json(path: Path) -> Content:
 
 
 def _links(file: Any) -> Iterator[str]:
-    """The links that leave a file. None is followed, and every object is looked at once."""
+    """Return the links that leave a file. None is followed, and every object is looked at once."""
     import h5py
 
     waiting, seen = [file], {file.id}
@@ -174,7 +182,7 @@ def _links(file: Any) -> Iterator[str]:
 
 
 def _is_inside(file: Any, name: str) -> bool:
-    """Whether an object is in the file itself, not behind a link."""
+    """Tell whether an object is in the file itself, not behind a link."""
     import h5py
 
     return name in file.keys() and isinstance(file.get(name, getlink=True), h5py.HardLink)  # noqa: SIM118
@@ -211,7 +219,9 @@ def _generation(version: Any) -> Generation:
 
 
 def is_legacy_weights(path: Path) -> bool:
-    """Whether an HDF5 file of weights lists layers by name, as Keras did before ``.weights.h5``."""
+    """Tell whether an HDF5 file of weights lists layers by name, as Keras did before
+    ``.weights.h5``.
+    """
     import h5py
 
     with h5py.File(path, "r") as file:

@@ -50,7 +50,9 @@ class Equality:
 
 
 def other_floats(model: Any) -> tuple[str, ...]:
-    """The policies or dtypes of a model's layers that are other floats than float32, by name."""
+    """Return the policies or dtypes of a model's layers that are other floats than float32, by
+    name.
+    """
     found = {name for layer in model._flatten_layers() if (name := _policy(layer)) in POLICIES}
     with contextlib.suppress(NotImplementedError, ValueError, TypeError):
         found |= set(_named(model.get_config()))
@@ -59,7 +61,8 @@ def other_floats(model: Any) -> tuple[str, ...]:
 
 
 def in_float32(model: Any) -> Any:
-    """The same model with float32 layers and its own weights; itself where they are so already.
+    """Return the same model with float32 layers and its own weights; itself where they are so
+    already.
 
     Raises :class:`ModelError`: EK-MODEL-040 where it cannot be rebuilt from its configuration, or a
     layer makes others of a half precision of its own.
@@ -85,7 +88,9 @@ def in_float32(model: Any) -> Any:
 
 
 def rebuilt(model: Any, config: Any) -> Any:
-    """A model of the same class and classes of layers, from a configuration, with fresh weights."""
+    """Return a model of the same class and classes of layers, from a configuration, with fresh
+    weights.
+    """
     if is_keras3(model):
         import keras
 
@@ -96,9 +101,10 @@ def rebuilt(model: Any, config: Any) -> Any:
         scope = tf_keras.utils.custom_object_scope
     classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     own = {
-        name: kind for name, kind in classes.items()
+        name: kind
+        for name, kind in classes.items()
         if not kind.__module__.startswith(("keras.", "tf_keras."))
-    }  # fmt: skip
+    }
     with scope(own):
         return type(model).from_config(config)
 
@@ -209,7 +215,7 @@ def _policy(layer: Any) -> str:
 
 
 def _named(config: Any) -> Iterator[str]:
-    """The names of other floats in a configuration, wherever a dtype stands."""
+    """Return the names of other floats in a configuration, wherever a dtype stands."""
     if isinstance(config, Mapping):
         if config.get("class_name") in POLICY_CLASSES:
             name = config.get("config", {}).get("name")
@@ -227,7 +233,7 @@ def _named(config: Any) -> Iterator[str]:
 
 
 def _in_float32(config: Any) -> Any:
-    """A configuration with float32 in every place where another float stands."""
+    """Return a configuration with float32 in every place where another float stands."""
     if isinstance(config, Mapping):
         if config.get("class_name") in POLICY_CLASSES:
             named = config.get("config", {}).get("name") in POLICIES
@@ -248,7 +254,7 @@ def _in_float32(config: Any) -> Any:
 
 
 def _is_dtype(value: Any) -> bool:
-    """Whether a value is one of TensorFlow's dtypes, another float than float32."""
+    """Tell whether a value is one of TensorFlow's dtypes, another float than float32."""
     return type(value).__name__ == "DType" and getattr(value, "name", "") in POLICIES
 
 

@@ -24,7 +24,7 @@ SAVING = frozenset({"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"})
 
 
 def check(path: Path, signature: str | None, trust: bool) -> str:
-    """The name of the signature to use.
+    """Return the name of the signature to use.
 
     Raises :class:`ModelError` where the folder cannot be read, has no such signature, reads files
     of others, or has two tables of signatures that differ; and, unless it is trusted, where it
@@ -133,7 +133,7 @@ def _by_graph(graph: Any) -> Iterator[tuple[str, str]]:
 
 
 def _refused(graph: Any) -> Iterator[str]:
-    """The operators of one graph that it may not hold."""
+    """Return the operators of one graph that it may not hold."""
     bodies = Bodies.of(graph)
     saver = _Saver(bodies, graph.saver_def)
     assets = frozenset(asset.tensor_info.name for asset in graph.asset_file_def)
@@ -165,8 +165,9 @@ class _Saver:
         self._places: dict[tuple[str, str], frozenset[str]] = {}
         run = bodies.upstream(_run_by(bodies, definition))
         for tensor, allowed in (
-            (definition.save_tensor_name, SAVING), (definition.restore_op_name, RESTORING),
-        ):  # fmt: skip
+            (definition.save_tensor_name, SAVING),
+            (definition.restore_op_name, RESTORING),
+        ):
             for name in bodies.upstream([tensor]) - run:
                 self._places[MAIN, name] = allowed
             place = (MAIN, tensor.partition(":")[0])
@@ -177,7 +178,7 @@ class _Saver:
                         self._places[function, one.name] = allowed
 
     def owns(self, body: str, node: Any) -> bool:
-        """Whether a node is the saver's, and goes by no path of its own."""
+        """Tell whether a node is the saver's, and goes by no path of its own."""
         if node.op not in self._places.get((body, node.name), ()):
             return False
         paths = self._bodies.texts(body, node.input[0])
@@ -185,6 +186,6 @@ class _Saver:
 
 
 def _run_by(bodies: Bodies, definition: Any) -> list[str]:
-    """The tensors of the main graph that somebody asks for who is not the saver."""
+    """Return the tensors of the main graph that somebody asks for who is not the saver."""
     saver = {definition.save_tensor_name, definition.restore_op_name}
     return [tensor for tensor in bodies.fetched if tensor not in saver]

@@ -16,7 +16,7 @@ Place = tuple[str, str]
 
 
 def called(node: Any) -> Iterator[str]:
-    """The functions that a node's attributes name."""
+    """Return the functions that a node's attributes name."""
     for value in node.attr.values():
         if value.HasField("func"):
             yield value.func.name
@@ -39,7 +39,7 @@ class Bodies:
 
     @classmethod
     def of(cls, graph: Any) -> Bodies:
-        """Those of one MetaGraphDef."""
+        """Return those of one MetaGraphDef."""
         functions = {f.signature.name: f for f in graph.graph_def.library.function}
         nodes = [(MAIN, node) for node in graph.graph_def.node]
         for function in graph.graph_def.library.function:
@@ -55,19 +55,19 @@ class Bodies:
         return cls(tuple(nodes), functions, by_name, calls, tuple(fetched))
 
     def nodes(self) -> Iterator[tuple[str, Any]]:
-        """All nodes, with the name of the body that each stands in."""
+        """Return all nodes, with the name of the body that each stands in."""
         yield from self.all_nodes
 
     def node(self, body: str, name: str) -> Any | None:
-        """One node; None where there is none of this name."""
+        """Return one node; None where there is none of this name."""
         return self.by_name.get((body, name))
 
     def callers(self, function: str) -> list[Place]:
-        """The nodes that call a function."""
+        """Return the nodes that call a function."""
         return self.calls.get(function, [])
 
     def upstream(self, tensors: Iterable[str], body: str = MAIN) -> set[str]:
-        """The nodes of a body that tensors are computed from, their own included."""
+        """Return the nodes of a body that tensors are computed from, their own included."""
         waiting, seen = list(tensors), set()
         while waiting:
             name = waiting.pop().lstrip("^").partition(":")[0]
@@ -77,7 +77,7 @@ class Bodies:
         return seen
 
     def texts(self, body: str, tensor: str) -> list[bytes]:
-        """The constant texts that a tensor is computed from within its body."""
+        """Return the constant texts that a tensor is computed from within its body."""
         found = []
         for name in self.upstream([tensor], body):
             node = self.by_name[body, name]
@@ -87,7 +87,9 @@ class Bodies:
         return found
 
     def is_given(self, body: str, tensor: str, assets: frozenset[str]) -> bool:
-        """Whether a text is an asset, or what the loader hands over: none that the graph made."""
+        """Tell whether a text is an asset, or what the loader hands over: none that the graph
+        made.
+        """
         waiting: list[Place] = [(body, tensor)]
         seen: set[Place] = set()
         while waiting:
@@ -106,7 +108,7 @@ class Bodies:
         return True
 
     def _handed_over(self, function: str, name: str) -> Iterator[Place]:
-        """Where a function's argument comes from, at each call."""
+        """Tell where a function's argument comes from, at each call."""
         found = self.functions.get(function)
         names = [one.name for one in found.signature.input_arg] if found is not None else []
         if name in names:

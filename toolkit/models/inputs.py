@@ -23,7 +23,8 @@ class Inputs:
 
 
 def inputs_of(model: Any, items: Mapping[str, TensorSpec] | None = None) -> Inputs:
-    """The inputs as the model defines them, or as it was called, or as ``items`` of data are.
+    """Return the inputs as the model defines them, or as it was called, or as ``items`` of data
+    are.
 
     A Keras 3 model without Input layers remembers the shapes it was called on, not their dtypes:
     those are float32, unless the items hold integers. Raises :class:`ModelError` where nothing says
@@ -47,7 +48,7 @@ def inputs_of(model: Any, items: Mapping[str, TensorSpec] | None = None) -> Inpu
 
 
 def dtype_name(tensor: Any) -> str:
-    """A tensor's dtype as numpy calls it."""
+    """Return a tensor's dtype as numpy calls it."""
     return str(getattr(tensor.dtype, "name", tensor.dtype))
 
 
@@ -89,7 +90,7 @@ def _called(model: Any, items: Mapping[str, TensorSpec]) -> Inputs | None:
 
 
 def _remembered(model: Any) -> Any:
-    """The shapes or specs of the first argument of a call, in its structure."""
+    """Return the shapes or specs of the first argument of a call, in its structure."""
     if hasattr(model, "save_spec"):
         spec = model.save_spec()
         return spec[0][0] if spec and spec[0] else None
@@ -131,7 +132,7 @@ def _from_items(model: Any, items: Mapping[str, TensorSpec]) -> Inputs:
 
 
 def _argument(model: Any) -> str:
-    """What the model's call names its first argument."""
+    """Return what the model's call names its first argument."""
     names = list(inspect.signature(model.call).parameters)
     return _clean(names[0]) if names and names[0] not in ("args", "kwargs") else "inputs"
 
@@ -145,7 +146,7 @@ def _clean(name: Any) -> str:
 
 
 def known_shape(shape: Any, name: str) -> tuple[int | None, ...]:
-    """A shape of known rank. Raises :class:`ModelError` where its rank is not known."""
+    """Return a shape of known rank. Raises :class:`ModelError` where its rank is not known."""
     try:
         return tuple(shape)
     except (TypeError, ValueError) as error:

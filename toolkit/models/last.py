@@ -11,16 +11,21 @@ PASSING = frozenset(
 )
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 ACTIVATIONS = {
-    "Softmax": "softmax", "LogSoftmax": "log softmax", "Sigmoid": "sigmoid", "ArgMax": "argmax",
-    "Tanh": "tanh", "Relu": "relu",
-}  # fmt: skip
+    "Softmax": "softmax",
+    "LogSoftmax": "log softmax",
+    "Sigmoid": "sigmoid",
+    "ArgMax": "argmax",
+    "Tanh": "tanh",
+    "Relu": "relu",
+}
 SCALED = frozenset({"Mul", "RealDiv"})
 NORMS = frozenset({"Rsqrt", "Sqrt", "Maximum", "Sum"})
 DEEPEST = 64
 
 
 def last_operators(function: Any) -> dict[str, str]:
-    """The last operator by output of a concrete function; empty for one that is no activation.
+    """Return the last operator by output of a concrete function; empty for one that is no
+    activation.
 
     ``unit norm`` is what :func:`tf.math.l2_normalize` computes.
     """
@@ -53,7 +58,7 @@ def _last(nodes: Mapping[str, Any], functions: Mapping[str, Any], name: str, ind
 
 
 def _is_norm(nodes: Mapping[str, Any], node: Any) -> bool:
-    """Whether a factor of a product is one over a root of a sum of squares."""
+    """Tell whether a factor of a product is one over a root of a sum of squares."""
     name, seen = _tensor(node.input[1])[0], set()
     while (one := nodes.get(name)) is not None and one.op in NORMS and one.input:
         seen.add(one.op)
@@ -62,6 +67,8 @@ def _is_norm(nodes: Mapping[str, Any], node: Any) -> bool:
 
 
 def _tensor(reference: str) -> tuple[str, int]:
-    """A node and the number of its output: ``node:1`` in graphs, ``node:output:1`` in functions."""
+    """Return a node and the number of its output: ``node:1`` in graphs, ``node:output:1`` in
+    functions.
+    """
     name, *rest = reference.lstrip("^").split(":")
     return name, int(rest[-1]) if rest and rest[-1].isdecimal() else 0

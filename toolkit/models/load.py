@@ -42,7 +42,7 @@ class Loaded:
 
 
 def load(model: Model, trust: bool = False) -> Any:
-    """The Keras model in a file, by the loader of its own generation, without compiling it.
+    """Return the Keras model in a file, by the loader of its own generation, without compiling it.
 
     Raises :class:`ModelError` with the loader's own reason, or the name of what is refused.
     """
@@ -62,7 +62,7 @@ def load_with_wrappers(model: Model, trust: bool = False) -> Loaded:
 
 
 def build(source: str, root: Path) -> Any:
-    """The Keras model that the user's function returns.
+    """Return the Keras model that the user's function returns.
 
     Raises :class:`ModelError` where it returns something else.
     """
@@ -81,7 +81,7 @@ def build(source: str, root: Path) -> Any:
 
 
 def is_keras3(model: Any) -> bool:
-    """Whether a model object is Keras 3's (else tf_keras's)."""
+    """Tell whether a model object is Keras 3's (else tf_keras's)."""
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
 
 
@@ -142,9 +142,12 @@ def _by_keras2(model: Model, content: Content, trust: bool) -> Any:
 
 
 def _read(
-    model: Model, content: Content, config: Any, from_json: Callable[[str], Any],
+    model: Model,
+    content: Content,
+    config: Any,
+    from_json: Callable[[str], Any],
     from_file: Callable[[Path], Any],
-) -> Any:  # fmt: skip
+) -> Any:
     """By the loaders of one Keras, which see the configuration as repaired."""
     if model.kind == "json":
         built = from_json(json.dumps(config))
@@ -162,7 +165,7 @@ def _check(model: Model, content: Content, objects: Any, trust: bool) -> None:
 
 @contextlib.contextmanager
 def _mended(model: Model, content: Content, config: Any) -> Iterator[Path]:
-    """The file, or a copy of it where its configuration was repaired.
+    """Yield the file, or a copy of it where its configuration was repaired.
 
     Loaders go by a file's suffix, edgekit by its content; both must see the same in it.
     """
@@ -182,7 +185,7 @@ def _mended(model: Model, content: Content, config: Any) -> Iterator[Path]:
 
 
 def _load_weights(built: Any, model: Model) -> None:
-    """Weights by the name that the loader tells their format from."""
+    """Return weights by the name that the loader tells their format from."""
     assert model.weights is not None  # noqa: S101  (identify sees to it)
     name = "w.h5" if files.is_legacy_weights(model.weights) else "w.weights.h5"
     with tempfile.TemporaryDirectory() as folder:
@@ -219,7 +222,9 @@ def _refused(
 
 
 def _short(error: Exception) -> str:
-    """An error's text; of a long one the ends, for Keras puts the configuration in the middle."""
+    """Return an error's text; of a long one the ends, for Keras puts the configuration in the
+    middle.
+    """
     text = " ".join(str(error).split())
     return text if len(text) <= 600 else f"{text[:250]} … {text[-350:]}"
 

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def output_names(model: Any) -> list[str]:
-    """The names of a model's outputs; ``output_0`` and so on where two are called the same."""
+    """Return the names of a model's outputs; ``output_0`` and so on where two are called the
+    same.
+    """
     outputs = getattr(model, "outputs", None) or []
     names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or []]
     if len(names) != len(outputs) or len(set(names)) != len(names):
@@ -16,7 +18,7 @@ def output_names(model: Any) -> list[str]:
 
 
 def named(answers: Any, names: list[str]) -> dict[str, Any]:
-    """A model's answers by name: those of a dict by its keys, others by ``names``.
+    """Return a model's answers by name: those of a dict by its keys, others by ``names``.
 
     What is nested in either gets its place as a suffix.
     """

@@ -12,7 +12,7 @@ LAYERS = frozenset({"trainable", "batch_shape", "batch_input_shape", "layers"})
 
 
 def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) -> Any:
-    """The configuration as today's loader of a generation takes it; an equal one if it does.
+    """Return the configuration as today's loader of a generation takes it; an equal one if it does.
 
     What models were compiled with is taken out: it names losses and metrics that may be gone, or
     the user's own, and nothing here trains with them. A Keras 2 GRU that says nothing of

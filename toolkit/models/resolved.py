@@ -53,7 +53,9 @@ def guarded(path: Path, offered: Iterable[Any]) -> Iterator[None]:
 
 
 def is_building_block(found: Any) -> bool:
-    """Whether a class or function is one that models are made of, and runs no code of a file."""
+    """Tell whether a class or function is one that models are made of, and runs no code of a
+    file.
+    """
     module, name = str(getattr(found, "__module__", "")), str(getattr(found, "__name__", ""))
     if name in CODE | MAKERS:
         return False
@@ -74,7 +76,9 @@ def is_building_block(found: Any) -> bool:
 
 @cache
 def _allowed_calls() -> frozenset[int]:
-    """The functions that a layer may call, each by what it is: TensorFlow keeps them for ever."""
+    """Return the functions that a layer may call, each by what it is: TensorFlow keeps them for
+    ever.
+    """
     from tensorflow.python.util import tf_export
 
     exported = tf_export._NAME_TO_SYMBOL_MAPPING

@@ -22,11 +22,24 @@ CODE = frozenset(
 # Keras's namespaces of layers and of what layers are made of; its others load, save and download.
 NAMESPACES = frozenset(
     {
-        "", "activations", "constraints", "dtype_policies", "engine", "initializers", "layers",
-        "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "quantizers",
-        "random", "regularizers",
+        "",
+        "activations",
+        "constraints",
+        "dtype_policies",
+        "engine",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "mixed_precision",
+        "models",
+        "ops",
+        "optimizers",
+        "quantizers",
+        "random",
+        "regularizers",
     }
-)  # fmt: skip
+)
 FUNCTIONS = NAMESPACES - {"", "engine", "layers", "models"}
 # Names inside a Keras path that say nothing of what is there.
 INNER = frozenset({"src", "legacy", "_legacy", "__internal__"})
@@ -35,20 +48,41 @@ MAKERS = frozenset({"deserialize", "get", "serialize"})
 # The layers that Keras 2 keeps a call of TensorFlow as.
 OPERATIONS = frozenset(
     {
-        "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceProperty", "InstanceMethod",
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "ClassMethod",
+        "InstanceProperty",
+        "InstanceMethod",
         "TensorFlowOpLayer",
     }
-)  # fmt: skip
+)
 # What such a layer may take of a tensor, and make one by.
 ATTRIBUTES = frozenset(
     {
-        "bounding_shape", "dtype", "flat_values", "merge_dims", "nested_row_lengths",
-        "nested_row_splits", "nested_value_rowids", "nrows", "ragged_rank", "row_lengths",
-        "row_limits", "row_splits", "row_starts", "shape", "to_sparse", "to_tensor",
-        "uniform_row_length", "value_rowids", "values", "with_flat_values",
-        "with_row_splits_dtype", "with_values",
+        "bounding_shape",
+        "dtype",
+        "flat_values",
+        "merge_dims",
+        "nested_row_lengths",
+        "nested_row_splits",
+        "nested_value_rowids",
+        "nrows",
+        "ragged_rank",
+        "row_lengths",
+        "row_limits",
+        "row_splits",
+        "row_starts",
+        "shape",
+        "to_sparse",
+        "to_tensor",
+        "uniform_row_length",
+        "value_rowids",
+        "values",
+        "with_flat_values",
+        "with_row_splits_dtype",
+        "with_values",
     }
-)  # fmt: skip
+)
 CLASS_METHODS = re.compile(r"(compat\.v1\.)?RaggedTensor\.from_[a-z_]+")
 SPECS = ("tensorflow.python.framework.", "tensorflow.python.ops.ragged.")
 TFMOT = "tensorflow_model_optimization."
@@ -69,7 +103,7 @@ class Finding:
 
 
 def findings(config: Any) -> tuple[Finding, ...]:
-    """What is unsafe or custom in a configuration, each once, in the order it stands there.
+    """Return what is unsafe or custom in a configuration, each once, in the order it stands there.
 
     What a nested model was compiled with is left out: no loader gets to see it.
     """
@@ -102,7 +136,7 @@ def refuse(path: Path, found: Iterable[Finding], offered: Iterable[str] | None =
 
 
 def unknown_class(path: Path, names: list[str], given: Iterable[str]) -> ModelError:
-    """The error for custom classes that nobody has given."""
+    """Return the error for custom classes that nobody has given."""
     hint = (
         'name the file of its class: [model] custom_objects = "layers.py", or --custom-objects FILE'
         "\n(--trust lets the loader import it by its path, where it is installed)"
@@ -154,7 +188,7 @@ def _object(node: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _by_path(node: Mapping[str, Any], name: str, registered: str, named: str) -> Iterator[Finding]:
-    """A class that is found by its import path, or by the name it was registered under."""
+    """Return a class that is found by its import path, or by the name it was registered under."""
     module = str(node.get("module") or "")
     if (module and _is_keras(f"{module}.{name}")) or module.startswith(TFMOT):
         return
@@ -177,7 +211,7 @@ def _function(node: Mapping[str, Any], name: str, registered: str) -> Iterator[F
 
 
 def _is_keras(path: str) -> bool:
-    """Whether a dotted path is one of Keras's own layers or of what layers are made of.
+    """Tell whether a dotted path is one of Keras's own layers or of what layers are made of.
 
     Beside the classes of layers and models stand functions that load and save.
     """
@@ -191,7 +225,9 @@ def _is_keras(path: str) -> bool:
 
 
 def _operation(config: Mapping[str, Any], title: str) -> Iterator[Finding]:
-    """A call of TensorFlow that Keras 2 keeps as a layer: whatever it can name must be allowed."""
+    """Return a call of TensorFlow that Keras 2 keeps as a layer: whatever it can name must be
+    allowed.
+    """
     if "node_def" in config:
         node = config["node_def"]
         operator = node.get("op") if isinstance(node, Mapping) else None

@@ -32,10 +32,16 @@ FROM_C = (
 
 
 def identify(
-    path: Path, trust: bool = False, *, custom_objects: Path | None = None,
-    root: Path | None = None, weights: Path | None = None, signature: str | None = None,
-) -> Model:  # fmt: skip
-    """The model at ``path``: ``.keras``, ``.h5``, architecture JSON, SavedModel or ``.tflite``.
+    path: Path,
+    trust: bool = False,
+    *,
+    custom_objects: Path | None = None,
+    root: Path | None = None,
+    weights: Path | None = None,
+    signature: str | None = None,
+) -> Model:
+    """Return the model at ``path``: ``.keras``, ``.h5``, architecture JSON, SavedModel or
+    ``.tflite``.
 
     ``weights`` belong to a JSON, ``signature`` to a SavedModel. Raises :class:`ModelError` where
     the model is missing, damaged, of another kind, or holds what an untrusted file may not.
@@ -60,7 +66,7 @@ def identify(
 
 
 def with_custom_objects(model: Model, module: Path | None, root: Path | None) -> Model:
-    """The model with the user's module of layers, if any, and the digests of its code."""
+    """Return the model with the user's module of layers, if any, and the digests of its code."""
     if module is None:
         return model
     if not module.is_file():
@@ -72,7 +78,7 @@ def with_custom_objects(model: Model, module: Path | None, root: Path | None) ->
 
 
 def with_weights(model: Model, weights: Path | None) -> Model:
-    """An architecture with its weights; the digest is of both."""
+    """Return an architecture with its weights; the digest is of both."""
     if weights is None:
         name = model.path.with_suffix(".weights.h5").name
         hint = f"name them with --weights FILE ([model] weights), or put them beside it as {name}"
@@ -90,7 +96,7 @@ def with_weights(model: Model, weights: Path | None) -> Model:
 
 
 def weights_beside(path: Path) -> Path | None:
-    """The weights that lie beside an architecture: ``model.weights.h5``, or ``model.h5``."""
+    """Return the weights that lie beside an architecture: ``model.weights.h5``, or ``model.h5``."""
     places = [path.with_suffix(suffix) for suffix in (".weights.h5", ".h5")]
     return next((place for place in places if place.is_file()), None)
 
@@ -133,7 +139,7 @@ def _kind(path: Path) -> Kind | Literal["tflite"]:
 
 
 def is_c_source(path: Path) -> bool:
-    """Whether a file is a model as C source, behind whatever comment it begins with."""
+    """Tell whether a file is a model as C source, behind whatever comment it begins with."""
     with path.open("rb") as file:
         begin = file.read(C_SOURCE_HEAD)
     is_text = b"\0" not in begin and begin.lstrip()[:1] != b"{"
@@ -141,7 +147,9 @@ def is_c_source(path: Path) -> bool:
 
 
 def no_tflite(path: Path, begin: bytes) -> ModelError:
-    """What a file is instead of the ``.tflite`` that its name or its place says, and what to do."""
+    """Return what a file is instead of the ``.tflite`` that its name or its place says, and what
+    to do.
+    """
     kinds: dict[str, str] = {}
     if begin[:8] == HDF5:
         kinds = {"what": "an HDF5 file, as Keras writes .h5", "suffix": ".h5"}
@@ -159,7 +167,7 @@ def no_tflite(path: Path, begin: bytes) -> ModelError:
 
 
 def head(path: Path) -> bytes:
-    """The first bytes of a model file. Raises :class:`ModelError` where none can be read."""
+    """Return the first bytes of a model file. Raises :class:`ModelError` where none can be read."""
     if path.stat().st_size == 0:
         raise ModelError("EK-MODEL-002", f"{path} is empty (0 bytes)")
     if not os.access(path, os.R_OK):

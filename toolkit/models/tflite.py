@@ -11,7 +11,7 @@ CONVERT = "convert it first: edgekit convert {path} --precision float32"
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a ``.tflite`` file.
+    """Return the bytes of a ``.tflite`` file.
 
     Raises :class:`ModelError` where there is none, where it is empty, a folder, a Git LFS pointer
     or cannot be read, and where it is a model of another kind, which it names.

@@ -26,7 +26,7 @@ COLLABORATIVE = "tensorflow_model_optimization.python.core.quantization.keras.co
 
 
 def wrappers_in(config: Any) -> frozenset[str]:
-    """The names of TFMOT's wrappers in a configuration."""
+    """Return the names of TFMOT's wrappers in a configuration."""
     if isinstance(config, list):
         return frozenset().union(*map(wrappers_in, config))
     if not isinstance(config, Mapping):
@@ -36,7 +36,9 @@ def wrappers_in(config: Any) -> frozenset[str]:
 
 
 def wrappers_in_saved_model(folder: Path) -> frozenset[str]:
-    """The same of a SavedModel, by what Keras 2 has written of its layers beside the graph."""
+    """Return the same of a SavedModel, by what Keras 2 has written of its layers beside the
+    graph.
+    """
     from google.protobuf.message import DecodeError
     from tf_keras.protobuf import saved_metadata_pb2
 
@@ -66,7 +68,7 @@ def import_tfmot() -> Any:
 
 @contextlib.contextmanager
 def scope(wrappers: frozenset[str]) -> Iterator[None]:
-    """What the tf_keras loader needs to know of TFMOT's classes."""
+    """Yield what the tf_keras loader needs to know of TFMOT's classes."""
     with contextlib.ExitStack() as stack:
         if wrappers:
             tfmot = import_tfmot()
@@ -80,7 +82,7 @@ def scope(wrappers: frozenset[str]) -> Iterator[None]:
 
 
 def strip(model: Any, wrappers: frozenset[str]) -> Any:
-    """The model without the wrappers of pruning and clustering."""
+    """Return the model without the wrappers of pruning and clustering."""
     if wrappers & PRUNING:
         model = import_tfmot().sparsity.keras.strip_pruning(model)
     if wrappers & CLUSTERING:
@@ -89,7 +91,7 @@ def strip(model: Any, wrappers: frozenset[str]) -> Any:
 
 
 def _collaborative() -> Mapping[str, Any]:
-    """The classes of the schemes that keep sparsity or clusters while quantizing."""
+    """Return the classes of the schemes that keep sparsity or clusters while quantizing."""
     found: dict[str, Any] = {}
     for scheme in ("cluster_preserve", "prune_preserve"):
         module = importlib.import_module(f"{COLLABORATIVE}.{scheme}.{scheme}_quantize_registry")

@@ -31,7 +31,7 @@ def user_file() -> Path:
 
 
 def device_book(project: Project | None = None) -> DeviceBook:
-    """The devices of the project and of the user's own file; the project's win.
+    """Return the devices of the project and of the user's own file; the project's win.
 
     Raises :class:`ProjectError` where the user's file is wrong.
     """
@@ -61,8 +61,13 @@ def _listed(tables: Mapping[str, DeviceTable], root: Path) -> dict[str, Listed]:
 def _one(name: str, table: DeviceTable, root: Path) -> Listed:
     path = table.benchmark_model
     return Listed(
-        name=name, address=table.address or "", runtime=table.runtime or "",
-        members=table.members, budgets=DeviceBudgets(**table.budgets.model_dump()),
-        emulated=table.emulated, attempts=table.attempts, time_limit=table.time_limit,
+        name=name,
+        address=table.address or "",
+        runtime=table.runtime or "",
+        members=table.members,
+        budgets=DeviceBudgets(**table.budgets.model_dump()),
+        emulated=table.emulated,
+        attempts=table.attempts,
+        time_limit=table.time_limit,
         benchmark_model=str(root / path.expanduser()) if path else "",
-    )  # fmt: skip
+    )

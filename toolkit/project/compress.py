@@ -143,5 +143,5 @@ class CompressTable(Table):
 
 
 def switched(value: Any) -> Any:
-    """A table that may also be said as ``true`` or ``false``."""
+    """Return a table that may also be said as ``true`` or ``false``."""
     return {} if value is True else None if value is False else value

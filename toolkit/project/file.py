@@ -124,7 +124,7 @@ class Project(Table):
         return self._origin
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> ProjectError:
-        """The error for a name that is not in a table of ours, with its line in the file."""
+        """Return the error for a name that is not in a table of ours, with its line in the file."""
         where = ""
         if self._origin:
             place = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
@@ -144,7 +144,9 @@ def _place(origin: Path, text: str, word: str) -> str:
 
 
 def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
-    """What pydantic found wrong in a file of these tables, with the line and a did-you-mean."""
+    """Return what pydantic found wrong in a file of these tables, with the line and a
+    did-you-mean.
+    """
     lines = []
     for detail in error.errors():
         path = [str(part) for part in detail["loc"]]
@@ -166,7 +168,7 @@ NAMED: dict[str, type[Table]] = {"targets": TargetTable, "devices": DeviceTable}
 
 
 def _fields(path: list[str]) -> list[str]:
-    """The keys that the table at ``path`` may have."""
+    """Return the keys that the table at ``path`` may have."""
     table: Any = Project
     named: Any = None
     for part in path:

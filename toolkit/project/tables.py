@@ -52,7 +52,9 @@ class PreprocessTable(Table):
         return self
 
     def spec(self) -> Preprocess:
-        """The spec, where ``(x · scale + offset - mean) / std`` is one scale and one offset."""
+        """Return the spec, where ``(x · scale + offset - mean) / std`` is one scale and one
+        offset.
+        """
         given = self.model_dump(exclude={"mean", "std"})
         parts = (self.scale, self.offset, self.mean, self.std)
         count = max(len(one) if isinstance(one, tuple) else 1 for one in parts)

@@ -21,7 +21,7 @@ MOST_ITEMS = 1_000_000_000
 
 
 def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
-    """A number with its unit, in the smallest unit. Raises :class:`ValueError`."""
+    """Return a number with its unit, in the smallest unit. Raises :class:`ValueError`."""
     match = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
         if isinstance(text, str)
@@ -34,17 +34,17 @@ def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
 
 
 def parse_size(text: Any) -> int:
-    """A size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
+    """Return a size such as ``150 kB`` (1000) or ``64 KiB`` (1024), in bytes. Raises ValueError."""
     return round(parse_unit(text, SIZES, "size"))
 
 
 def parse_seconds(text: Any) -> float:
-    """A duration such as ``10 min``, in seconds. Raises ValueError."""
+    """Return a duration such as ``10 min``, in seconds. Raises ValueError."""
     return parse_unit(text, MILLISECONDS, "duration") / 1000
 
 
 def parse_number(value: Any) -> float:
-    """A number, or a fraction such as ``1/255`` or ``1/127.5``. Raises ValueError."""
+    """Return a number, or a fraction such as ``1/255`` or ``1/127.5``. Raises ValueError."""
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is not a number")
     if isinstance(value, str):
@@ -73,7 +73,7 @@ class Share(float):
 
 
 def parse_drop(value: Any) -> float:
-    """A metric's drop or value: ``1%`` and ``1pt`` are ``0.01``, and are a :class:`Share`.
+    """Return a metric's drop or value: ``1%`` and ``1pt`` are ``0.01``, and are a :class:`Share`.
 
     A bare number stays one: whether it may be meant depends on the metric. Raises ValueError.
     """
@@ -93,7 +93,7 @@ def parse_drop(value: Any) -> float:
 
 
 def parse_numbers(value: Any) -> float | tuple[float, ...]:
-    """A number, or one per channel: a list, or ``0.485,0.456,0.406``. Raises ValueError."""
+    """Return a number, or one per channel: a list, or ``0.485,0.456,0.406``. Raises ValueError."""
     if isinstance(value, str) and "," in value:
         value = value.split(",")
     if not isinstance(value, list | tuple):
@@ -110,7 +110,7 @@ WRITTEN = "written by edgekit"
 
 
 def _read(parse: Callable[[Any], float]) -> BeforeValidator:
-    """A quantity with its unit, or, in what edgekit wrote, a number of at least 0."""
+    """Return a quantity with its unit, or, in what edgekit wrote, a number of at least 0."""
 
     def read(value: Any, info: ValidationInfo) -> float:
         if info.context != WRITTEN or isinstance(value, str | bool):

@@ -35,22 +35,56 @@ WIDEST = 26
 HERE = "local"
 OPERATORS = 10
 HEADINGS = (
-    ("model", "device"), ("threads", "batch"), ("load", "first"), ("p50", "95 % interval"),
-    ("p90", "p99"), ("mean", "MAD"), ("memory", "planned"), ("runs", "launches"), ("inputs", ""),
-)  # fmt: skip
+    ("model", "device"),
+    ("threads", "batch"),
+    ("load", "first"),
+    ("p50", "95 % interval"),
+    ("p90", "p99"),
+    ("mean", "MAD"),
+    ("memory", "planned"),
+    ("runs", "launches"),
+    ("inputs", ""),
+)
 CSV = (
-    "model", "device", "runtime", "version", "accelerators", "num_threads", "batch", "delegate",
-    "inputs", "status", "init_ms", "warmup_first_ms", "warmup_avg_ms", "num_warmup_runs", "avg_ms",
-    "min_ms", "max_ms", "median_ms", "median_low_ms", "median_high_ms", "std_ms", "p5_ms", "p90_ms",
-    "p95_ms", "p99_ms", "mad_ms", "num_runs", "peak_rss_bytes", "arena_bytes", "address",
-    "emulated", "problem",
-)  # fmt: skip
+    "model",
+    "device",
+    "runtime",
+    "version",
+    "accelerators",
+    "num_threads",
+    "batch",
+    "delegate",
+    "inputs",
+    "status",
+    "init_ms",
+    "warmup_first_ms",
+    "warmup_avg_ms",
+    "num_warmup_runs",
+    "avg_ms",
+    "min_ms",
+    "max_ms",
+    "median_ms",
+    "median_low_ms",
+    "median_high_ms",
+    "std_ms",
+    "p5_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "mad_ms",
+    "num_runs",
+    "peak_rss_bytes",
+    "arena_bytes",
+    "address",
+    "emulated",
+    "problem",
+)
 
 Line = tuple[str, str]
 
 
 def to_json(done: BenchReport) -> dict[str, Json]:
-    """Everything that was found, each row with the fields of the platform's tools.
+    """Return everything that was found, each row with the fields of the platform's tools.
 
     The path of the timed runs counts from the run's folder, so that the folder may move.
     """
@@ -63,7 +97,7 @@ def to_json(done: BenchReport) -> dict[str, Json]:
 
 
 def platform(one: Benched) -> dict[str, Json] | None:
-    """A row in the field names of the platform's tools; None where nothing was measured."""
+    """Return a row in the field names of the platform's tools; None where nothing was measured."""
     if one.latency is None or one.phases is None:
         return None
     phases, latency = one.phases, one.latency
@@ -110,7 +144,7 @@ def _in(found: Measurement, unit: float) -> float | None:
 
 
 def to_csv(done: BenchReport) -> str:
-    """A line per row, with the names that the platform's tool gives to its figures."""
+    """Return a line per row, with the names that the platform's tool gives to its figures."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV, restval="", lineterminator="\n")
     writer.writeheader()
@@ -121,12 +155,21 @@ def to_csv(done: BenchReport) -> str:
 
 def _fields(one: Benched) -> dict[str, Json]:
     fields: dict[str, Json] = {
-        "model": one.source, "device": one.device, "runtime": one.runtime,
-        "version": one.version, "accelerators": "CPU", "num_threads": one.threads,
-        "batch": one.batch, "delegate": one.delegate, "inputs": one.inputs,
-        "status": one.status.value, **_milliseconds(one), "address": one.address,
-        "emulated": one.emulated, "problem": one.problem,
-    }  # fmt: skip
+        "model": one.source,
+        "device": one.device,
+        "runtime": one.runtime,
+        "version": one.version,
+        "accelerators": "CPU",
+        "num_threads": one.threads,
+        "batch": one.batch,
+        "delegate": one.delegate,
+        "inputs": one.inputs,
+        "status": one.status.value,
+        **_milliseconds(one),
+        "address": one.address,
+        "emulated": one.emulated,
+        "problem": one.problem,
+    }
     if one.latency is not None:
         middle, latency = one.latency.p50, one.latency
         bounds = {"median_low_ms": middle.low, "median_high_ms": middle.high}
@@ -149,13 +192,14 @@ def write(done: BenchReport, folder: Path, table: Path | None = None) -> Path:
 
 
 def tables(done: BenchReport) -> Iterator[object]:
-    """The rows, then where the time of each goes, where that was asked for."""
+    """Return the rows, then where the time of each goes, where that was asked for."""
     yield drawn(list(HEADINGS), (Row(_cells(one), _style(one)) for one in done.rows))
     for one in done.rows:
         if one.profile is not None and one.profile.operators:
             yield f"{one.id}: operators by time"
-            yield drawn([("operator", ""), ("ran by", ""), ("time", ""), ("share", "")],
-                        _operators(one))  # fmt: skip
+            yield drawn(
+                [("operator", ""), ("ran by", ""), ("time", ""), ("share", "")], _operators(one)
+            )
 
 
 def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
@@ -163,8 +207,10 @@ def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
     if one.address:
         told = f"{one.device}: {where or one.address}"
         where = told if len(told) <= WIDEST else one.device
-    head = ((words.shortened(one.id.partition(" on ")[0], WIDEST), where or one.device),
-            (str(one.threads), str(one.batch)))  # fmt: skip
+    head = (
+        (words.shortened(one.id.partition(" on ")[0], WIDEST), where or one.device),
+        (str(one.threads), str(one.batch)),
+    )
     if one.latency is None or one.phases is None:
         return (*head, *(((words.NONE, ""),) * 6), (MARKS[one.status][0], ""))
     latency, memory = one.latency, one.memory
@@ -181,13 +227,13 @@ def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
 
 
 def _time(found: Measurement) -> str:
-    """A duration, with a mark where it is an estimate."""
+    """Return a duration, with a mark where it is an estimate."""
     mark = words.ESTIMATE if found.how == "estimated" else ""
     return f"{mark}{words.duration(found)}"
 
 
 def spread(found: Measurement) -> str:
-    """The bounds of a latency, in the unit of its value."""
+    """Return the bounds of a latency, in the unit of its value."""
     if found.value is None:
         return words.NONE
     if found.low is None or found.high is None:
@@ -223,8 +269,9 @@ def _operators(one: Benched) -> Iterator[Row]:
 
 
 def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
-    """What to say below the table: results that no column has, and where it is not to be quiet what
-    each row can tell and what disturbed it."""
+    """Return what to say below the table: results that no column has, and where it is not to be
+    quiet what each row can tell and what disturbed it.
+    """
     if not quiet:
         for name, place in done.places.items():
             own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""

@@ -21,13 +21,13 @@ HEADINGS = (
 
 
 def layer_table(scheme: SchemeResult) -> object:
-    """What a scheme did to each layer, for a rich console."""
+    """Return what a scheme did to each layer, for a rich console."""
     titles = [(name, "") for name in layer_headings(scheme)]
     return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in layer_rows(scheme)))
 
 
 def compression_table(report: Report) -> object:
-    """The uncompressed and the compressed model at every precision, for a rich console."""
+    """Return the uncompressed and the compressed model at every precision, for a rich console."""
     metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
     titles = [(first.format(metric=metric, unit=unit), second) for first, second in HEADINGS]
@@ -53,9 +53,13 @@ def _in_pairs(candidates: tuple[Candidate, ...]) -> list[Candidate]:
 
 
 def _row(
-    name: tuple[str, str], size: tuple[str, str], zipped: tuple[str, str],
-    evaluation: Evaluation, metric: str, bounded: bool,
-) -> Row:  # fmt: skip
+    name: tuple[str, str],
+    size: tuple[str, str],
+    zipped: tuple[str, str],
+    evaluation: Evaluation,
+    metric: str,
+    bounded: bool,
+) -> Row:
     value, drop = evaluation.metrics.get(metric), evaluation.drop.get(metric)
     latency, ratio = evaluation.latency, evaluation.uncompressed_ratio
     shown = f"x{ratio.value:.2f}" if ratio and ratio.value is not None else words.NONE

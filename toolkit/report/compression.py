@@ -18,7 +18,7 @@ CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
 
 
 def compression_lines(report: Report) -> Iterator[str]:
-    """A line per scheme, and one for the layers it left alone."""
+    """Return a line per scheme, and one for the layers it left alone."""
     if report.compression is None:
         return
     bounded = bool(report.settings["bounded"])
@@ -62,7 +62,7 @@ def _layers(layers: list[LayerCompression]) -> str:
 
 
 def _path(scheme: SchemeResult, bounded: bool) -> str:
-    """The metric once the scheme is applied, and after recovery."""
+    """Return the metric once the scheme is applied, and after recovery."""
     applied = words.value(scheme.metric, bounded)
     if scheme.metric.value is None:
         return f"is unavailable, because {scheme.metric.reason}"
@@ -82,13 +82,13 @@ def _left_alone(scheme: SchemeResult) -> dict[str, list[str]]:
 
 
 def layer_headings(scheme: SchemeResult) -> tuple[str, ...]:
-    """The titles of :func:`layer_rows`, the layer's first."""
+    """Return the titles of :func:`layer_rows`, the layer's first."""
     rest = CHANNEL_HEADINGS if scheme.scheme == "channels" else LAYER_HEADINGS
     return (TITLES[scheme.scheme] if scheme.scheme != "channels" else "layer", *rest)
 
 
 def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
-    """A scheme's layers as rows under :func:`layer_headings`."""
+    """Return a scheme's layers as rows under :func:`layer_headings`."""
     for layer in scheme.layers:
         name = f"{layer.layer} ({layer.kind})"
         if layer.channels is not None and layer.macs is not None:

@@ -30,7 +30,7 @@ def summary_table(found: Difference) -> object:
         ("runtime", *(one.runtime.release or words.NONE for one in (before, after)), ""),
         ("MACs", *map(macs, found.macs), _measured(found.macs)),
         ("activations", *map(_bytes, found.memory), _measured(found.memory)),
-    ]  # fmt: skip
+    ]
     titles = [("", ""), ("before", ""), ("after", ""), ("", "")]
     return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in rows))
 
@@ -67,7 +67,7 @@ def change_lines(found: Difference) -> Iterator[Line]:
 
 
 def layer_table(found: Difference, most: int | None) -> object:
-    """The layers that changed, by how many bytes they changed, or all in execution order."""
+    """Return the layers that changed, by how many bytes they changed, or all in execution order."""
     rows = list(found.layers)
     if most is not None:
         rows = sorted(rows, key=lambda one: -abs(_moved(one)))[:most]
@@ -82,8 +82,11 @@ def _moved(change: LayerChange) -> int:
 def _row(change: LayerChange) -> Row:
     sides = [words.size(one.bytes) if one else words.NONE for one in (change.before, change.after)]
     first, *rest = change.changes
-    return Row((
-        (cut(change.name, NAME), change.operator),
-        (sides[0], ""), (sides[1], ""),
-        (first, "; ".join(rest)),
-    ))  # fmt: skip
+    return Row(
+        (
+            (cut(change.name, NAME), change.operator),
+            (sides[0], ""),
+            (sides[1], ""),
+            (first, "; ".join(rest)),
+        )
+    )

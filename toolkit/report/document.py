@@ -45,7 +45,7 @@ NO_FILE = "there is no file"
 
 
 def to_json(report: Report) -> dict[str, Json]:
-    """The report as ``report.json`` holds it."""
+    """Return the report as ``report.json`` holds it."""
     reference = _plain(report.reference)
     # A place in the store, which notes speak of in words; and names for this run alone.
     for key in ("twin", "signature", "rewritten", "own_inputs", "own_outputs"):
@@ -69,7 +69,7 @@ def to_json(report: Report) -> dict[str, Json]:
 
 
 def read(path: Path) -> Report:
-    """The report in a file. Raises :class:`ProjectError` where it is none of ours."""
+    """Return the report in a file. Raises :class:`ProjectError` where it is none of ours."""
     if path.is_dir():
         path = path / "report.json"
     if not path.is_file():
@@ -82,7 +82,7 @@ def read(path: Path) -> Report:
 
 
 def from_json(document: Mapping[str, Any]) -> Report:
-    """The report that a document holds. Raises KeyError, TypeError or ValueError."""
+    """Return the report that a document holds. Raises KeyError, TypeError or ValueError."""
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {document['schema_version']} is not known")
     return Report(
@@ -137,18 +137,25 @@ def _runtime_need(need: RuntimeNeed | None) -> dict[str, Json]:
         need = RuntimeNeed("", "", "", "", NO_FILE)
     how = "estimated" if need.release or need.litert else "unavailable"
     return {
-        "value": need.release or None, "how": how, "litert": need.litert or None,
-        "forced_by": need.forced_by, "claimed": need.claimed, "reason": need.reason,
-    }  # fmt: skip
+        "value": need.release or None,
+        "how": how,
+        "litert": need.litert or None,
+        "forced_by": need.forced_by,
+        "claimed": need.claimed,
+        "reason": need.reason,
+    }
 
 
 def _read_runtime_need(document: Mapping[str, Any]) -> RuntimeNeed | None:
     if document["reason"] == NO_FILE:
         return None
     return RuntimeNeed(
-        document["value"] or "", document["litert"] or "", document["forced_by"],
-        document["claimed"], document["reason"],
-    )  # fmt: skip
+        document["value"] or "",
+        document["litert"] or "",
+        document["forced_by"],
+        document["claimed"],
+        document["reason"],
+    )
 
 
 def _measurement(document: Mapping[str, Any] | None) -> Measurement | None:
@@ -160,7 +167,7 @@ def _measurements(document: Mapping[str, Any]) -> dict[str, Measurement]:
 
 
 def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
-    """The evaluation part of a candidate or of the reference."""
+    """Return the evaluation part of a candidate or of the reference."""
     latency, memory = document["latency"], document["memory"]
     return Evaluation(
         metrics=_measurements(document["metrics"]),
@@ -188,13 +195,19 @@ def _specs(rows: list[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
 
 def _read_reference(document: Mapping[str, Any]) -> SavedModel:
     return SavedModel(
-        path=Path(document["path"]), digest=document["digest"], bytes=document["bytes"],
-        inputs=_specs(document["inputs"]), outputs=_specs(document["outputs"]),
-        batched=document["batched"], parameters=document["parameters"],
-        runtime=document.get("runtime", "tensorflow"), stateful=document.get("stateful", False),
+        path=Path(document["path"]),
+        digest=document["digest"],
+        bytes=document["bytes"],
+        inputs=_specs(document["inputs"]),
+        outputs=_specs(document["outputs"]),
+        batched=document["batched"],
+        parameters=document["parameters"],
+        runtime=document.get("runtime", "tensorflow"),
+        stateful=document.get("stateful", False),
         last=document.get("last", {}),
-        policies=tuple(document.get("policies", ())), named=document.get("named", ""),
-    )  # fmt: skip
+        policies=tuple(document.get("policies", ())),
+        named=document.get("named", ""),
+    )
 
 
 def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
@@ -217,20 +230,25 @@ def _read_on_device(document: list[Any]) -> tuple[OnDevice, ...]:
 
 def _read_candidate(document: Mapping[str, Any]) -> Candidate:
     return Candidate(
-        id=document["id"], precision=document["precision"],
+        id=document["id"],
+        precision=document["precision"],
         path=Path(document["path"]) if document["path"] else None,
-        sha256=document["sha256"], bytes=document["bytes"],
+        sha256=document["sha256"],
+        bytes=document["bytes"],
         compressed_bytes=document["compressed_bytes"],
         zstd_bytes=document["zstd_bytes"],
         operators=tuple(Operator(**o) for o in document["operators"]),
         float_operators=tuple(document["float_operators"]),
         minimum_runtime=_read_runtime_need(document["minimum_runtime"]),
-        problem=document["problem"], problem_status=Status(document["problem_status"]),
-        status=Status(document["status"]), failed=tuple(document.get("failed", ())),
+        problem=document["problem"],
+        problem_status=Status(document["problem_status"]),
+        status=Status(document["status"]),
+        failed=tuple(document.get("failed", ())),
         evaluation=evaluation_from(document),
-        recovery=_read_recovery(document["recovery"]), as_is=document.get("as_is", False),
+        recovery=_read_recovery(document["recovery"]),
+        as_is=document.get("as_is", False),
         signature=document.get("signature"),
-    )  # fmt: skip
+    )
 
 
 def _read_recovery(document: Mapping[str, Any] | None) -> Recovery | None:
@@ -246,8 +264,11 @@ def _read_check(document: Mapping[str, Any]) -> CheckResult:
 def _read_target(document: Mapping[str, Any]) -> TargetResult:
     bundle = document["bundle"]
     return TargetResult(
-        id=document["id"], candidate=document["candidate"], fit=document["fit"],
-        status=Status(document["status"]), checks=tuple(_read_check(c) for c in document["checks"]),
+        id=document["id"],
+        candidate=document["candidate"],
+        fit=document["fit"],
+        status=Status(document["status"]),
+        checks=tuple(_read_check(c) for c in document["checks"]),
         bundle=Bundle(Path(bundle["path"]), bundle["sha256"], bundle["bytes"]) if bundle else None,
         npu=_read_npu(document.get("npu")),
         compiled=tuple(
@@ -255,4 +276,4 @@ def _read_target(document: Mapping[str, Any]) -> TargetResult:
             for c in document.get("compiled", ())
         ),
         on_device=_read_on_device(document.get("on_device", [])),
-    )  # fmt: skip
+    )

@@ -24,7 +24,7 @@ def write(report: Report, folder: Path) -> None:
 
 
 def summary(report: Report) -> str:
-    """The run in Markdown, for a pull request."""
+    """Return the run in Markdown, for a pull request."""
     titles = [f"{a}<br>{b}" if b else a for a, b in headings(report)]
     lines = [
         f"# {report.model['name']} {report.model['version']}: {report.verdict.status.value}",
@@ -46,7 +46,9 @@ def _markdown(row: Row) -> str:
 
 
 def junit(report: Report) -> bytes:
-    """The verdict's checks as JUnit test cases: failures are red, the undecided are errors."""
+    """Return the verdict's checks as JUnit test cases: failures are red, the undecided are
+    errors.
+    """
     checks = report.verdict.checks
     red = (Status.FAILED, Status.INCOMPATIBLE)
     undecided = (Status.UNAVAILABLE, Status.INCONCLUSIVE)

@@ -48,7 +48,7 @@ class Grid:
                 yield from _trimmed(line)
 
     def _folds(self, available: int, is_terminal: bool) -> Iterator[list[int]]:
-        """The columns of each table: one, where they fit or nothing bounds them."""
+        """Return the columns of each table: one, where they fit or nothing bounds them."""
         columns = list(range(len(self.titles)))
         least = [self._least(at) for at in columns]
         if _total(least) <= available or not is_terminal:
@@ -63,7 +63,9 @@ class Grid:
         yield taken
 
     def _widths(self, columns: Sequence[int], available: int) -> list[int]:
-        """What each column needs, and of what is left to names and words as much as they take."""
+        """Return what each column needs, and of what is left to names and words as much as they
+        take.
+        """
         widths = [self._least(at) for at in columns]
         for place in (0, len(columns) - 1):
             spare = max(0, available - _total(widths))
@@ -74,7 +76,7 @@ class Grid:
         return max((_width(line) for cell in self._column(at) for line in cell), default=0)
 
     def _least(self, at: int) -> int:
-        """The width below which a column would cut what it shows."""
+        """Return the width below which a column would cut what it shows."""
         natural = self._natural(at)
         if at == 0:
             return min(natural, NAME)
@@ -113,7 +115,7 @@ class Grid:
 
 
 def drawn(titles: Sequence[tuple[str, str]], rows: Iterable[Row]) -> Grid:
-    """A table of two-line cells for a rich console: words left, figures right."""
+    """Return a table of two-line cells for a rich console: words left, figures right."""
     return Grid(tuple(titles), tuple(rows))
 
 
@@ -125,7 +127,7 @@ def _cell(first: str, second: str, style: str, below: str) -> RenderableType:
 
 
 def _trimmed(line: list[Segment]) -> Iterator[Segment]:
-    """A line without the blanks at its end, which a paste would carry along."""
+    """Return a line without the blanks at its end, which a paste would carry along."""
     from rich.segment import Segment
 
     *before, last = [one for one in line if not one.control] or [Segment("")]
@@ -143,5 +145,5 @@ def _width(text: str) -> int:
 
 
 def _total(widths: Sequence[int]) -> int:
-    """The columns with a space between each two."""
+    """Return the columns with a space between each two."""
     return sum(widths) + len(widths) - 1

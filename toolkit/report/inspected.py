@@ -19,9 +19,13 @@ from edgekit.types import Measurement
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 HEADINGS = (
-    ("layer", "operator, precision"), ("MACs", ""), ("bytes", "share"),
-    ("zeros", "unique"), ("zip", ""), ("output", ""),
-)  # fmt: skip
+    ("layer", "operator, precision"),
+    ("MACs", ""),
+    ("bytes", "share"),
+    ("zeros", "unique"),
+    ("zip", ""),
+    ("output", ""),
+)
 OPERATOR_HEADINGS = (("operator", ""), ("version", ""), ("count", ""), ("precision", ""))
 NAME = 44
 # How many places of a finding are named on the terminal.
@@ -49,12 +53,12 @@ def macs(found: Measurement) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """The end of a text, which tells layers apart."""
+    """Return the end of a text, which tells layers apart."""
     return text if len(text) <= width else f"..{text[2 - width :]}"
 
 
 def head_lines(found: Inspection) -> Iterator[Line]:
-    """The file, and what can be called in it."""
+    """Return the file, and what can be called in it."""
     yield f"{words.path(found.path)}  {words.size(found.bytes)}", "bold"
     if found.description.strip():
         yield _labelled("description", short(found.description)), ""
@@ -102,7 +106,7 @@ def _labelled(label: str, text: str) -> str:
 
 
 def weight_lines(found: Inspection) -> Iterator[Line]:
-    """What the file's bytes are."""
+    """Return what the file's bytes are."""
     held = sum(row.bytes for row in found.weights)
     zipped = sum(row.zip_bytes for row in found.weights)
     dtypes: dict[str, int] = {}
@@ -111,8 +115,12 @@ def weight_lines(found: Inspection) -> Iterator[Line]:
     each = ", ".join(
         f"{name} {words.size(count)}" for name, count in sorted(dtypes.items(), key=lambda o: -o[1])
     )
-    yield _labelled("constants", f"{words.size(held)} ({each or 'none'}); zipped"
-                                 f" {words.size(zipped)}"), ""  # fmt: skip
+    yield (
+        _labelled(
+            "constants", f"{words.size(held)} ({each or 'none'}); zipped {words.size(zipped)}"
+        ),
+        "",
+    )
     rest = {name: words.size(held) for name, held in found.remainder.items()}
     yield (
         _labelled(
@@ -128,15 +136,18 @@ def weight_lines(found: Inspection) -> Iterator[Line]:
 
 
 def operator_table(found: Inspection) -> object:
-    """Operators with version, count and the precisions that they compute in."""
+    """Return operators with version, count and the precisions that they compute in."""
     rows: dict[tuple[str, int], dict[str, int]] = {}
     for layer in found.layers:
         labels = rows.setdefault((layer.operator, layer.version), {})
         labels[layer.precision.label] = labels.get(layer.precision.label, 0) + 1
-    return drawn(list(OPERATOR_HEADINGS), (
-        _plain(name, str(version), str(sum(labels.values())), _shared(labels))
-        for (name, version), labels in sorted(rows.items())
-    ))  # fmt: skip
+    return drawn(
+        list(OPERATOR_HEADINGS),
+        (
+            _plain(name, str(version), str(sum(labels.values())), _shared(labels))
+            for (name, version), labels in sorted(rows.items())
+        ),
+    )
 
 
 def _plain(*cells: str) -> Row:
@@ -150,17 +161,20 @@ def _shared(labels: dict[str, int]) -> str:
 
 
 def layer_table(found: Inspection, most: int | None) -> object:
-    """A row per operator: the largest by constants first, or all in execution order."""
+    """Return a row per operator: the largest by constants first, or all in execution order."""
     rows: dict[tuple[int, str, str], list[Weight]] = {}
     for row in found.weights:
         rows.setdefault((row.graph, row.layer, row.operator), []).append(row)
     layers = list(found.layers)
     if most is not None:
         layers = sorted((one for one in layers if one.bytes), key=lambda one: -one.bytes)[:most]
-    return drawn(list(HEADINGS), (
-        _layer_row(one, rows.get((one.graph, one.name, one.operator), []), found.bytes)
-        for one in layers
-    ))  # fmt: skip
+    return drawn(
+        list(HEADINGS),
+        (
+            _layer_row(one, rows.get((one.graph, one.name, one.operator), []), found.bytes)
+            for one in layers
+        ),
+    )
 
 
 def _layer_row(layer: Layer, weights: Sequence[Weight], whole: int) -> Row:
@@ -169,18 +183,20 @@ def _layer_row(layer: Layer, weights: Sequence[Weight], whole: int) -> Row:
     main = max(held, key=lambda row: row.bytes, default=None)
     zeros = main.sparsity if main else None
     unique = main.unique if main else None
-    return Row((
-        (cut(layer.name, NAME), f"{layer.operator} v{layer.version}, {layer.precision.label}"),
-        (macs(layer.macs), ""),
-        (words.size(layer.bytes), words.share(layer.bytes / whole)) if held else ("", ""),
-        (words.share(zeros) if zeros is not None else "", f"{unique:,}" if unique else ""),
-        (words.size(sum(row.zip_bytes for row in held)) if held else "", ""),
-        (layer.output, ""),
-    ))  # fmt: skip
+    return Row(
+        (
+            (cut(layer.name, NAME), f"{layer.operator} v{layer.version}, {layer.precision.label}"),
+            (macs(layer.macs), ""),
+            (words.size(layer.bytes), words.share(layer.bytes / whole)) if held else ("", ""),
+            (words.share(zeros) if zeros is not None else "", f"{unique:,}" if unique else ""),
+            (words.size(sum(row.zip_bytes for row in held)) if held else "", ""),
+            (layer.output, ""),
+        )
+    )
 
 
 def runtime_lines(found: MinimumRuntime) -> Iterator[Line]:
-    """The minimum runtime: what forces it, who has it, and what the file claims."""
+    """Return the minimum runtime: what forces it, who has it, and what the file claims."""
     if found.reason:
         yield _labelled("minimum runtime", f"unavailable, because {found.reason}"), ""
     else:
@@ -202,8 +218,9 @@ def _wrapped_label(label: str, text: str) -> Iterator[Line]:
 
 
 def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[Line]:
-    """Which targets of the catalog the file fits and how that is known; runtimes that do not, why,
-    and the fix."""
+    """Tell which targets of the catalog the file fits and how that is known; runtimes that do
+    not, why, and the fix.
+    """
     width = max((len(row.target) for row in rows), default=0)
     for row in rows:
         runtimes = ", ".join(f"{one.runtime} {one.version}" for one in row.runtimes if one.fits)
@@ -222,7 +239,7 @@ def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[
 
 
 def precision_lines(found: Inspection) -> Iterator[Line]:
-    """How many operators compute in each precision, and which share of the arithmetic."""
+    """Tell how many operators compute in each precision, and which share of the arithmetic."""
     total = sum(layer.macs.value or 0 for layer in found.layers)
     for label, count in found.precisions.items():
         same = [layer.macs.value or 0 for layer in found.layers if layer.precision.label == label]
@@ -246,9 +263,13 @@ def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
 
 
 def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
-    """A text in lines that fit, names never broken."""
+    """Return a text in lines that fit, names never broken."""
     for line in textwrap.wrap(
-        text, words.columns(), initial_indent=indent, subsequent_indent=f"{indent}  ",
-        break_long_words=False, break_on_hyphens=False,
-    ):  # fmt: skip
+        text,
+        words.columns(),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
         yield line, style

@@ -14,14 +14,18 @@ from edgekit.types import Measurement
 
 NAME = 34
 HEADINGS = (
-    ("layer", ""), ("SQNR (dB)", "channel"), ("max error", "mean"), ("cosine", ""),
-    ("adds", "fall (dB)"), ("", ""),
-)  # fmt: skip
+    ("layer", ""),
+    ("SQNR (dB)", "channel"),
+    ("max error", "mean"),
+    ("cosine", ""),
+    ("adds", "fall (dB)"),
+    ("", ""),
+)
 STYLES = {"same weights": "", "different weights": "red", "different structure": "red"}
 
 
 def layer_table(found: LayerParity, most: int | None = None) -> object:
-    """The layers in execution order with the first fall marked, or those that add most."""
+    """Return the layers in execution order with the first fall marked, or those that add most."""
     layers = found.layers if most is None else found.ranked[:most]
     return drawn(list(HEADINGS), (_row(layer, found.first_fall) for layer in layers))
 
@@ -31,14 +35,17 @@ def _row(layer: Layer, first: Layer | None) -> Row:
     below = "without effect" if mark and layer.absorbed else ""
     if not mark and layer.sqnr.value is None and layer.sqnr.reason != EQUAL:
         mark = layer.sqnr.reason
-    return Row((
-        (cut(layer.name, NAME), layer.operator),
-        (_ratio(layer.sqnr), _ratio(layer.channel_sqnr)),
-        (_figure(layer.max_abs_error, "{:.3g}"), _figure(layer.mean_abs_error, "{:.3g}")),
-        (_figure(layer.cosine, "{:.5f}"), ""),
-        (_added(layer.added), _figure(layer.fall, "{:+.1f}")),
-        (mark, below),
-    ), "red" if layer is first else "yellow" if layer.falls else "")  # fmt: skip
+    return Row(
+        (
+            (cut(layer.name, NAME), layer.operator),
+            (_ratio(layer.sqnr), _ratio(layer.channel_sqnr)),
+            (_figure(layer.max_abs_error, "{:.3g}"), _figure(layer.mean_abs_error, "{:.3g}")),
+            (_figure(layer.cosine, "{:.5f}"), ""),
+            (_added(layer.added), _figure(layer.fall, "{:+.1f}")),
+            (mark, below),
+        ),
+        "red" if layer is first else "yellow" if layer.falls else "",
+    )
 
 
 def _ratio(measured: Measurement) -> str:
@@ -50,14 +57,16 @@ def _figure(measured: Measurement, form: str) -> str:
 
 
 def _added(measured: Measurement) -> str:
-    """What an operator adds, in per cent of the signal; nothing where it adds nothing."""
+    """Return what an operator adds, in per cent of the signal; nothing where it adds nothing."""
     if measured.value is None:
         return words.NONE
     return f"{measured.value * 100:.2g} %" if measured.value > 0 else "0 %"
 
 
 def layer_lines(found: LayerParity) -> Iterator[Line]:
-    """What to say below the table: the first fall, what adds most, and what was not compared."""
+    """Return what to say below the table: the first fall, what adds most, and what was not
+    compared.
+    """
     yield f"{found.left} against {found.right}: {len(found.layers)} tensors, {found.n} items", ""
     first = found.first_fall
     if first is None:
@@ -80,7 +89,7 @@ def layer_lines(found: LayerParity) -> Iterator[Line]:
 
 
 def likeness_line(found: Likeness) -> Line:
-    """Whether the two are one network."""
+    """Tell whether the two are one network."""
     said = {
         "same weights": "the same weights",
         "different weights": "these are two different networks: other weights",

@@ -31,12 +31,12 @@ DIFFERENT = "EK-NOTE-024"
 
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
-    """Everything that was found, as ``--json`` prints it."""
+    """Return everything that was found, as ``--json`` prints it."""
     return {"schema_version": SCHEMA_VERSION, **plain(dataclasses.asdict(done))}
 
 
 def plain(value: Json) -> Json:
-    """What a dataclass holds, by ``asdict``, as JSON can carry it."""
+    """Return what a dataclass holds, by ``asdict``, as JSON can carry it."""
     if isinstance(value, dict):
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -47,9 +47,13 @@ def plain(value: Json) -> Json:
 
 
 def evaluated(done: Evaluated) -> Iterator[object]:
-    """The models with their metric, each class or slice, what is confused, and the worst items."""
-    yield drawn(_headings(done.settings), (Row(_model_cells(one, done.settings), _style(one))
-                                           for one in done.models))  # fmt: skip
+    """Return the models with their metric, each class or slice, what is confused, and the worst
+    items.
+    """
+    yield drawn(
+        _headings(done.settings),
+        (Row(_model_cells(one, done.settings), _style(one)) for one in done.models),
+    )
     yield words.task(done.settings)
     yield from _outputs(done)
     if found := parts.worst(parts.of_json(done.details)):
@@ -59,7 +63,7 @@ def evaluated(done: Evaluated) -> Iterator[object]:
 
 
 def _outputs(done: Evaluated | Compared) -> Iterator[object]:
-    """What is judged beside the headline."""
+    """Return what is judged beside the headline."""
     if (found := outputs_table(done)) is not None:
         yield found
 
@@ -74,17 +78,23 @@ def _sliced(done: Evaluated) -> Iterator[object]:
                 continue
             found = Measurement(**one["metric"])
             value = words.value(found, bounded)
-            rows.append(Row((
-                (str(one["value"]), ""), (f"{one['count']:,}", ""),
-                (value, ""), (words.interval(found, bounded), ""),
-                (str(one["note"] or found.reason), ""),
-            )))  # fmt: skip
+            rows.append(
+                Row(
+                    (
+                        (str(one["value"]), ""),
+                        (f"{one['count']:,}", ""),
+                        (value, ""),
+                        (words.interval(found, bounded), ""),
+                        (str(one["note"] or found.reason), ""),
+                    )
+                )
+            )
         titles = [(str(name), ""), ("items", ""), (metric, ""), ("95 % interval", ""), ("", "")]
         yield drawn(titles, rows)
 
 
 def _lines(done: Evaluated) -> Iterator[str]:
-    """What is confused most, and the worst items, in words."""
+    """Return what is confused most, and the worst items, in words."""
     pairs = done.details.get("confused") or ()
     if pairs:
         listed = ", ".join(
@@ -120,16 +130,19 @@ def draw_worst(done: Evaluated, path: Path) -> None:
 
 
 def compared(done: Compared) -> Iterator[object]:
-    """The models with their metric, then what each other differs in from the first."""
+    """Return the models with their metric, then what each other differs in from the first."""
     for advice in done.advice:
         if advice.code == DIFFERENT:
             yield "\n".join(advice_lines(advice))
     by_id = {contrast.id: contrast for contrast in done.contrasts}
     unit = " (pts)" if done.settings["bounded"] else ""
     headings = [
-        *_headings(done.settings), (f"drop{unit}", "95 % interval"), ("flips", "changed"),
-        ("max error", "SQNR"), ("p50", "ratio"),
-    ]  # fmt: skip
+        *_headings(done.settings),
+        (f"drop{unit}", "95 % interval"),
+        ("flips", "changed"),
+        ("max error", "SQNR"),
+        ("p50", "ratio"),
+    ]
     rows = (
         Row(
             (*_model_cells(one, done.settings), *_contrast_cells(one, by_id.get(one.id), done)),
@@ -148,20 +161,20 @@ def compared(done: Compared) -> Iterator[object]:
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:
-    """What the user should know, and how to mend it."""
+    """Return what the user should know, and how to mend it."""
     yield f"{advice.severity} {advice.code}: {advice.message}"
     if advice.fix:
         yield f"  {advice.fix}"
 
 
 def told_below(done: Evaluated | Compared) -> tuple[Advice, ...]:
-    """The advice that is not above the tables already."""
+    """Return the advice that is not above the tables already."""
     above = DIFFERENT if isinstance(done, Compared) else ""
     return tuple(advice for advice in done.advice if advice.code != above)
 
 
 def _differences(done: Compared) -> Iterator[str]:
-    """What the files tell: one network or two, steps and latencies apart."""
+    """Return what the files tell: one network or two, steps and latencies apart."""
     said = set()
     above = " ".join(advice.message for advice in done.advice if advice.code == DIFFERENT)
     for contrast in done.contrasts:
@@ -227,10 +240,12 @@ def _contrast_cells(
     return (
         (words.points(contrast.drop, bounded), words.interval(contrast.drop, bounded)),
         (_percent(contrast.flips), _percent(contrast.changed)),
-        (words.NONE if largest is None else f"{largest:.3g}",
-         "" if lowest is None else f"{lowest:.1f} dB"),
+        (
+            words.NONE if largest is None else f"{largest:.3g}",
+            "" if lowest is None else f"{lowest:.1f} dB",
+        ),
         (p50, _times(contrast.latency_ratio)),
-    )  # fmt: skip
+    )
 
 
 def _times(measured: Measurement | None) -> str:
@@ -244,7 +259,7 @@ def _percent(measured: Measurement | None) -> str:
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """What does not pass, a line each with its style, then the outcome."""
+    """Return what does not pass, a line each with its style, then the outcome."""
     for check in verdict.checks:
         if check.status is Status.PASSED and not check.limit:
             continue

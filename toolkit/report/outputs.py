@@ -20,13 +20,13 @@ TITLES = (
 
 
 def outputs_table(done: Report | Evaluated | Compared) -> object | None:
-    """The figures beside the headline for a rich console; nothing where that is all."""
+    """Return the figures beside the headline for a rich console; nothing where that is all."""
     found = list(outputs_rows(done))
     return drawn(list(TITLES), iter(found)) if found else None
 
 
 def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
-    """A row per metric and model, the reference first."""
+    """Return a row per metric and model, the reference first."""
     judged = list(done.settings.get("outputs", ()))[1:]
     for one in (*list(done.settings.get("beside", ())), *judged):
         name, bounded = str(one["name"]), bool(one["bounded"])

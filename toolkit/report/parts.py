@@ -14,12 +14,12 @@ CALLED = {"iou": "IoU", "f1": "F1", "average_precision": "average precision"}
 
 
 def leading(figures: Mapping[str, Measurement]) -> str:
-    """The name of the figure that classes are ordered by."""
+    """Return the name of the figure that classes are ordered by."""
     return next((name for name in LEADING if name in figures), next(iter(figures), ""))
 
 
 def worst(parts: Sequence[Part], count: int = WORST) -> list[Part]:
-    """The classes with the lowest figures, lowest first."""
+    """Return the classes with the lowest figures, lowest first."""
 
     def value(one: Part) -> float:
         found = one.figures[leading(one.figures)].value
@@ -29,31 +29,41 @@ def worst(parts: Sequence[Part], count: int = WORST) -> list[Part]:
 
 
 def of_json(details: Mapping[str, Json]) -> tuple[Part, ...]:
-    """The parts that an evaluation's details hold."""
+    """Return the parts that an evaluation's details hold."""
     return tuple(
-        Part(one["number"], one["name"], one["count"],
-             {name: Measurement(**figure) for name, figure in one["figures"].items()})
+        Part(
+            one["number"],
+            one["name"],
+            one["count"],
+            {name: Measurement(**figure) for name, figure in one["figures"].items()},
+        )
         for one in details.get("parts", ())
-    )  # fmt: skip
+    )
 
 
 def rows(parts: Sequence[Part]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """The cells of a class: how many items have it, and each figure with its interval."""
+    """Return the cells of a class: how many items have it, and each figure with its interval."""
     for one in parts:
         figures = [(words.value(f, True), words.interval(f, True)) for f in one.figures.values()]
         yield ((one.name, ""), (f"{one.count:,}", ""), *figures, ("", ""))
 
 
 def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
-    """The columns of such rows."""
+    """Return the columns of such rows."""
     names = [CALLED.get(name, name) for name in parts[0].figures]
     what = "labels" if "average_precision" in parts[0].figures else "classes"
-    return [(f"worst {what}", ""), ("items", ""), *((name, "95 % interval") for name in names),
-            ("", "")]  # fmt: skip
+    return [
+        (f"worst {what}", ""),
+        ("items", ""),
+        *((name, "95 % interval") for name in names),
+        ("", ""),
+    ]
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The classes that a candidate answers worst, and by how much worse than the reference."""
+    """Return the classes that a candidate answers worst, and by how much worse than the
+    reference.
+    """
     before = {one.number: one for one in report.reference_evaluation.parts}
     for candidate in report.candidates:
         found = worst(candidate.evaluation.parts, 3)

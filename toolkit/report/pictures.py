@@ -71,7 +71,9 @@ def _cut(text: str, length: Callable[[str], float]) -> str:
 
 
 def pixels(image: Array) -> npt.NDArray[np.uint8]:
-    """An image as uint8 ``[h, w]`` or ``[h, w, 3]``. Raises :class:`DataError` for no image."""
+    """Return an image as uint8 ``[h, w]`` or ``[h, w, 3]``. Raises :class:`DataError` for no
+    image.
+    """
     array = np.asarray(image)
     shaped = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     colour = shaped.ndim == 3 and shaped.shape[2] == 3

@@ -43,7 +43,7 @@ HEADINGS = (
 
 
 def rows(report: Report) -> Iterator[Row]:
-    """The table's rows, reference first."""
+    """Return the table's rows, reference first."""
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
     limited = _is_limited(report)
@@ -72,7 +72,7 @@ def rows(report: Report) -> Iterator[Row]:
 
 
 def _is_limited(report: Report) -> bool:
-    """Whether sizes have a limit: shown in kB, both could look alike."""
+    """Tell whether sizes have a limit: shown in kB, both could look alike."""
     judged = (report.verdict.checks, *(target.checks for target in report.targets))
     return any(check.name in SIZES for checks in judged for check in checks)
 
@@ -83,7 +83,7 @@ def _sizes(candidate: Candidate, limited: bool) -> tuple[str, str]:
 
 
 def _stand_in(report: Report, candidate: str) -> str:
-    """Which candidate, if any, brings back what this one lost."""
+    """Tell which candidate, if any, brings back what this one lost."""
     for one in report.candidates:
         if one.recovery and one.recovery.succeeded and one.recovery.stands_for == candidate:
             return f"see {one.id}"
@@ -97,11 +97,13 @@ def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[
     return (
         (words.value(value, bounded), words.interval(value, bounded)),
         (words.points(drop, bounded), words.interval(drop, bounded)),
-        (words.duration(latency.p50 if latency else None),
-         words.duration(latency.p95) if latency else ""),
+        (
+            words.duration(latency.p50 if latency else None),
+            words.duration(latency.p95) if latency else "",
+        ),
         (f"x{ratio.value:.2g}" if ratio and ratio.value is not None else words.NONE, ""),
         (words.size(memory.value) if memory and memory.value is not None else words.NONE, ""),
-    )  # fmt: skip
+    )
 
 
 def _pruning(report: Report) -> SchemeResult | None:
@@ -110,7 +112,7 @@ def _pruning(report: Report) -> SchemeResult | None:
 
 
 def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
-    """The cell for achieved and requested sparsity, in runs that prune."""
+    """Return the cell for achieved and requested sparsity, in runs that prune."""
     pruned = _pruning(report)
     if pruned is None:
         return ()
@@ -120,7 +122,7 @@ def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
 
 
 def headings(report: Report) -> list[tuple[str, str]]:
-    """The table's column titles, two lines each."""
+    """Return the table's column titles, two lines each."""
     metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
     return [
@@ -131,12 +133,14 @@ def headings(report: Report) -> list[tuple[str, str]]:
 
 
 def table(report: Report) -> object:
-    """The table for a rich console."""
+    """Return the table for a rich console."""
     return drawn(headings(report), rows(report))
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
-    """The tensor arena of what a target ships, where it was measured and is the target's own."""
+    """Return the tensor arena of what a target ships, where it was measured and is the target's
+    own.
+    """
     for candidate in report.candidates:
         memory = candidate.evaluation.memory
         if candidate.id == target.candidate and memory and memory.arena.value and not target.npu:
@@ -144,7 +148,7 @@ def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
 
 
 def device_lines(target: TargetResult) -> Iterator[str]:
-    """What a target's own device gave of the candidate that it ships."""
+    """Return what a target's own device gave of the candidate that it ships."""
     for found in target.on_device:
         if found.candidate == target.candidate and found.latency is not None:
             p50, p95 = words.duration(found.latency.p50), words.duration(found.latency.p95)
@@ -153,7 +157,7 @@ def device_lines(target: TargetResult) -> Iterator[str]:
 
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """What to say below the table: lines and their style."""
+    """Return what to say below the table: lines and their style."""
     if said := words.task(report.settings):
         yield said, "dim"
     if report.compression:
@@ -192,12 +196,12 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def said(check: CheckResult) -> str:
-    """What a check found, behind its status: that it is unavailable is not said twice."""
+    """Return what a check found, behind its status: that it is unavailable is not said twice."""
     return check.message.removeprefix(f"{Status.UNAVAILABLE.value}, because ")
 
 
 def result_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """The outcome alone: what does not pass, the limits that are kept, and the verdict."""
+    """Return the outcome alone: what does not pass, the limits that are kept, and the verdict."""
     for check in report.verdict.checks:
         passed = check.status is Status.PASSED
         # What has no limit of its own, such as that a runtime answers, is said by the target.

@@ -14,7 +14,9 @@ SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
 
 
 def parse(content: bytes, version: int) -> Mapping[str, Any]:
-    """The report document in ``content``. Raises ValueError, which says where it is wrong."""
+    """Return the report document in ``content``. Raises ValueError, which says where it is
+    wrong.
+    """
     document = strict_json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("it is no table")

@@ -16,31 +16,35 @@ WIDTH = 100
 
 
 def task(settings: Mapping[str, Json]) -> str:
-    """What the model was judged as, and why; empty where a function of the user's judged it."""
+    """Return what the model was judged as, and why; empty where a function of the user's judged
+    it.
+    """
     found = settings.get("task")
     return f"task: {found['name']}, because {found['reason']}" if found else ""
 
 
 def path(full: Path) -> str:
-    """A path as the user would type it from where they stand, where that is shorter."""
+    """Return a path as the user would type it from where they stand, where that is shorter."""
     here = Path.cwd()
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
 def columns() -> int:
-    """How wide a line of text may be: 100, or what a narrower terminal has."""
+    """Tell how wide a line of text may be: 100, or what a narrower terminal has."""
     if not sys.stdout.isatty():
         return WIDTH
     return min(WIDTH, shutil.get_terminal_size().columns)
 
 
 def shortened(name: str, width: int) -> str:
-    """The end of a long name: paths differ there."""
+    """Return the end of a long name: paths differ there."""
     return name if len(name) <= width else f"…{name[1 - width :]}"
 
 
 def size(count: float) -> str:
-    """Bytes as kB or MB (1000); small ones, which arenas and limits are copied from, one by one."""
+    """Return bytes as kB or MB (1000); small ones, which arenas and limits are copied from, one
+    by one.
+    """
     if count < 10_000:
         return exact(count)
     if count < 1e6:
@@ -49,12 +53,14 @@ def size(count: float) -> str:
 
 
 def exact(count: float) -> str:
-    """Bytes one by one: a size that is copied, or held against a limit, must not be rounded."""
+    """Return bytes one by one: a size that is copied, or held against a limit, must not be
+    rounded.
+    """
     return f"{count:,.0f} B"
 
 
 def duration(measured: Measurement | None) -> str:
-    """Nanoseconds as µs or ms."""
+    """Return nanoseconds as µs or ms."""
     if measured is None or measured.value is None:
         return NONE
     value = measured.value
@@ -64,25 +70,25 @@ def duration(measured: Measurement | None) -> str:
 
 
 def value(measured: Measurement | None, bounded: bool) -> str:
-    """A metric: per cent where it lies in 0..1."""
+    """Return a metric: per cent where it lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
     return f"{measured.value * 100:.2f} %" if bounded else number(measured.value, 4)
 
 
 def number(value: float, digits: int) -> str:
-    """A number of so many digits; whole up to ten million rather than with an exponent."""
+    """Return a number of so many digits; whole up to ten million rather than with an exponent."""
     shown = f"{value:.{digits}g}"
     return f"{value:.0f}" if "e+" in shown and abs(value) < 1e7 else shown
 
 
 def share(part: float) -> str:
-    """A share of a whole, in per cent."""
+    """Return a share of a whole, in per cent."""
     return f"{part * 100:.1f} %"
 
 
 def points(measured: Measurement | None, bounded: bool) -> str:
-    """A drop: points where the metric lies in 0..1."""
+    """Return a drop: points where the metric lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
     shown = f"{measured.value * 100:.2f}" if bounded else number(measured.value, 3)
@@ -90,7 +96,7 @@ def points(measured: Measurement | None, bounded: bool) -> str:
 
 
 def interval(measured: Measurement | None, bounded: bool) -> str:
-    """The bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
+    """Return the bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
     if measured is None or measured.value is None or measured.level is None:
         return ""
 
@@ -103,7 +109,7 @@ def interval(measured: Measurement | None, bounded: bool) -> str:
 
 
 def ratio(measured: Measurement | None) -> str:
-    """A ratio with its interval."""
+    """Return a ratio with its interval."""
     if measured is None or measured.value is None:
         return ""
     return f"x{measured.value:.3g} {interval(measured, False)}".strip()

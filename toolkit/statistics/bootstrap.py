@@ -22,7 +22,7 @@ _MAX_NAN_SHARE = 0.10
 def bca_mean(
     per_item: FloatArray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """The BCa bootstrap interval of the mean of per-item scores, shape [n], in their unit.
+    """Return the BCa bootstrap interval of the mean of per-item scores, shape [n], in their unit.
 
     For a paired comparison pass the n per-item differences. No spread: the resamples say nothing;
     the interval is unbounded, so that a gate is inconclusive. That includes n = 1.
@@ -65,7 +65,7 @@ def bca_mean(
 
 
 def unseen_share(n: int, level: float = 0.95) -> float:
-    """What share of all items may differ from n that are alike: the upper bound, one-sided.
+    """Return what share of all items may differ from n that are alike: the upper bound, one-sided.
 
     Raises ValueError where n < 1.
     Source: Clopper & Pearson (1934), "The use of confidence or fiducial limits illustrated in the
@@ -78,10 +78,15 @@ def unseen_share(n: int, level: float = 0.95) -> float:
 
 
 def constant_mean(
-    value: float, n: int, *, low: float, high: float, level: float = 0.95,
+    value: float,
+    n: int,
+    *,
+    low: float,
+    high: float,
+    level: float = 0.95,
     others: float | None = None,
-) -> Interval:  # fmt: skip
-    """The interval of a mean of n equal scores that lie within low to high.
+) -> Interval:
+    """Return the interval of a mean of n equal scores that lie within low to high.
 
     What share of other items may score otherwise is bounded by :func:`unseen_share`, unless it is
     given as ``others``, and such an item moves the mean to an end at most. Raises ValueError where
@@ -103,7 +108,7 @@ def bootstrap_statistic(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """The percentile bootstrap interval of a statistic of n items that is no mean (AUC, F1).
+    """Return the percentile bootstrap interval of a statistic of n items that is no mean (AUC, F1).
 
     `statistic` gets an int64 array [n] of item indices and may return NaN where a resample does
     not define it (one class missing). Such resamples are dropped; where they are more than 10 %,
@@ -131,7 +136,8 @@ def bootstrap_statistic(
 
 
 def items_to_settle_scaled(interval: Interval, limit: float) -> int | None:
-    """The smallest n >= interval.n at which the interval decides, its half widths ~ 1/sqrt(n).
+    """Return the smallest n >= interval.n at which the interval decides, its half widths ~
+    1/sqrt(n).
 
     It decides where high <= limit or low > limit. interval.n where it already does; None where
     the value equals the limit, a bound needed is infinite or the number exceeds 10^9.
@@ -158,7 +164,7 @@ def _check_resamples(resamples: int) -> None:
 
 
 def _resampled_means(scores: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
-    """The means [resamples] of samples drawn with replacement, some rows at a time."""
+    """Return the means [resamples] of samples drawn with replacement, some rows at a time."""
     n = scores.size
     rows = max(1, _CHUNK_ITEMS // n)
     means = np.empty(resamples, dtype=np.float64)

@@ -27,12 +27,12 @@ class Interval:
 
 
 def unbounded(value: float, level: float, n: int) -> Interval:
-    """The interval of an estimate whose uncertainty the data do not show."""
+    """Return the interval of an estimate whose uncertainty the data do not show."""
     return Interval(value, -math.inf, math.inf, level, n)
 
 
 def two_sided_z(level: float) -> float:
-    """The standard normal quantile z with P(|Z| <= z) = level; ValueError outside (0, 1)."""
+    """Return the standard normal quantile z with P(|Z| <= z) = level; ValueError outside (0, 1)."""
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     # Not scipy: importing it costs more than everything else a caller of this may do.

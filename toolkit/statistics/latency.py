@@ -32,7 +32,8 @@ Launches = Sequence[Sequence[FloatArray]]
 def percentile_interval(
     launches: Launches, q: float, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """The q-th percentile (nearest rank, q in 0..100) of all samples, by hierarchical bootstrap.
+    """Return the q-th percentile (nearest rank, q in 0..100) of all samples, by hierarchical
+    bootstrap.
 
     Unit of the samples; blocks and launches may differ in size. With one launch the interval
     covers noise within that launch only; with one block in all it is unbounded. Bounds equal to
@@ -64,7 +65,8 @@ def paired_ratio(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """The median over blocks of median(candidate block) / median(reference block), below 1 faster.
+    """Return the median over blocks of median(candidate block) / median(reference block), below 1
+    faster.
 
     Block i of launch j was measured next to its namesake, so drift common to both cancels. n is
     the number of block pairs. The interval is by hierarchical bootstrap as in
@@ -87,7 +89,7 @@ def paired_ratio(
 
 
 def launch_ratio(candidate: Launches, reference: Launches, *, level: float = 0.95) -> Interval:
-    """The median over launches of each launch's median ratio of paired block medians.
+    """Return the median over launches of each launch's median ratio of paired block medians.
 
     n is the number of launches. A launch counts once, because one loaded copy of a model keeps its
     speed for as long as it lives (memory layout), which further blocks do not average out; the
@@ -126,7 +128,7 @@ def _check(level: float, resamples: int) -> None:
 
 
 def _flatten(launches: Launches) -> list[FloatArray]:
-    """All blocks, launch by launch."""
+    """Return all blocks, launch by launch."""
     if not launches or not all(len(launch) for launch in launches):
         raise ValueError("there must be a launch, and a block in each")
     blocks = [np.asarray(block, dtype=np.float64) for launch in launches for block in launch]
@@ -137,7 +139,7 @@ def _flatten(launches: Launches) -> list[FloatArray]:
 
 
 def _medians(blocks: Sequence[FloatArray]) -> FloatArray:
-    """The median of each block, all at once: a call per block takes many times as long."""
+    """Return the median of each block, all at once: a call per block takes many times as long."""
     sizes = np.array([block.size for block in blocks])
     samples = np.concatenate(blocks)
     ordered = samples[np.lexsort((samples, np.repeat(np.arange(sizes.size), sizes)))]
@@ -147,7 +149,7 @@ def _medians(blocks: Sequence[FloatArray]) -> FloatArray:
 
 
 def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:
-    """How often each resample draws each block, [resamples, blocks]."""
+    """Tell how often each resample draws each block, [resamples, blocks]."""
     rng = np.random.default_rng(seed)
     launches = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
     # A launch drawn k times has its blocks redrawn k times, and k draws of m are one draw of k m.
@@ -161,7 +163,7 @@ def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:
 
 
 def _rank(q: float, totals: IntArray) -> IntArray:
-    """The 1-based nearest rank of the q-th percentile among so many samples."""
+    """Return the 1-based nearest rank of the q-th percentile among so many samples."""
     # The subtraction undoes rounding upwards: 99.9 % of 1000 is rank 999.
     ranks = np.ceil(q / 100 * totals - 1e-9).astype(np.int64)
     return np.asarray(np.clip(ranks, 1, totals), dtype=np.int64)
@@ -170,7 +172,7 @@ def _rank(q: float, totals: IntArray) -> IntArray:
 def _resampled_percentiles(
     blocks: Sequence[FloatArray], pooled: FloatArray, counts: IntArray, q: float
 ) -> FloatArray:
-    """The q-th percentile of each resample, exactly, without building any resample.
+    """Return the q-th percentile of each resample, exactly, without building any resample.
 
     How many of a resample's samples are <= x follows from the sorted blocks and how often each was
     drawn; bisection over the pooled samples finds the x that has the rank wanted.
@@ -191,7 +193,7 @@ def _resampled_percentiles(
 
 
 def _resampled_medians(values: FloatArray, counts: IntArray) -> FloatArray:
-    """The median of each resample of the values [blocks]."""
+    """Return the median of each resample of the values [blocks]."""
     order = np.argsort(values)
     ordered = values[order]
     reached = np.cumsum(counts[:, order], axis=1)
@@ -210,7 +212,9 @@ def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tup
 
 
 def _small_sample_factor(launches: int, level: float) -> float:
-    """How much wider a t interval over so many launches is; 1 where launches cannot be compared."""
+    """Tell how much wider a t interval over so many launches is; 1 where launches cannot be
+    compared.
+    """
     if launches < 2:
         return 1.0
     from scipy.special import stdtrit

@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def median_of_independent(values: FloatArray, level: float = 0.95) -> Interval:
-    """The median of independent values, shape [n], with the interval of the sign test.
+    """Return the median of independent values, shape [n], with the interval of the sign test.
 
     The bounds are the k-th smallest and the k-th largest value, with the largest k at which
     2 P(Binomial(n, 1/2) < k) <= 1 - level: they cover the population's median at least that often,
@@ -34,13 +34,13 @@ def median_of_independent(values: FloatArray, level: float = 0.95) -> Interval:
 
 
 def least_independent(level: float = 0.95) -> int:
-    """The fewest values whose extremes bound their median at this level."""
+    """Return the fewest values whose extremes bound their median at this level."""
     two_sided_z(level)
     return math.ceil(1 - math.log2(1 - level))
 
 
 def _rank(n: int, level: float) -> int:
-    """The largest k with 2 P(Binomial(n, 1/2) < k) <= 1 - level, 0 where there is none."""
+    """Return the largest k with 2 P(Binomial(n, 1/2) < k) <= 1 - level, 0 where there is none."""
     outside, k = 0.0, 0
     while k <= n // 2:
         outside += 2 * math.comb(n, k) / 2**n

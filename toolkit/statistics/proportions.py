@@ -46,7 +46,8 @@ def tango(lost: int, gained: int, n: int, level: float = 0.95) -> Interval:
 def items_to_settle(
     lost: int, gained: int, n: int, limit: float, level: float = 0.95
 ) -> int | None:
-    """The smallest number of items >= n at which Tango's interval decides, were the rates to stay.
+    """Return the smallest number of items >= n at which Tango's interval decides, were the rates to
+    stay.
 
     It decides where high <= limit or low > limit, limit being the drop allowed, as a fraction. n
     itself where it already does; None where the observed drop equals the limit or the number
@@ -78,7 +79,7 @@ def _check_counts(lost: int, gained: int, n: int) -> None:
 
 
 def _tango_bounds(lost: float, gained: float, n: float, z: float) -> tuple[float, float]:
-    """The (low, high) of Tango's interval, for real-valued counts."""
+    """Return the (low, high) of Tango's interval, for real-valued counts."""
     if gained > lost:
         low, high = _tango_bounds(gained, lost, n, z)
         return -high, -low
@@ -114,7 +115,7 @@ def _variance(delta: float, p_lost: float, p_gained: float) -> float:
 
 
 def _bisect(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
-    """The point between an accepted and a rejected value where acceptance ends."""
+    """Return the point between an accepted and a rejected value where acceptance ends."""
     while True:
         middle = (inside + outside) / 2
         if middle in (inside, outside):

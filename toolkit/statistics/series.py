@@ -43,7 +43,7 @@ class Drift:
 
 
 def drift(samples: FloatArray) -> Drift:
-    """The trend of a series of times, shape [n], any unit; positive when it gets slower.
+    """Return the trend of a series of times, shape [n], any unit; positive when it gets slower.
 
     p is Mann-Kendall's, of the medians of up to 20 consecutive batches; 1 where there are fewer
     than eight samples. A disturbance longer than a batch counts as a trend, as it should.
@@ -67,7 +67,7 @@ def drift(samples: FloatArray) -> Drift:
 
 
 def bimodal(samples: FloatArray) -> bool:
-    """Whether times, shape [n], positive, any unit, fall into two modes.
+    """Tell whether times, shape [n], positive, any unit, fall into two modes.
 
     So where the kernel density of their logarithms (the central 98 %) has two modes that hold a
     tenth of the samples each, and falls between them to half of the lower one. A tail of slow
@@ -95,7 +95,8 @@ def bimodal(samples: FloatArray) -> bool:
 
 
 def median_interval(samples: FloatArray, level: float = 0.95) -> Interval:
-    """The median of a series, shape [n], in its unit, with an interval that allows for its order.
+    """Return the median of a series, shape [n], in its unit, with an interval that allows for its
+    order.
 
     Student's t over the medians of up to 20 consecutive batches; where neighbouring batches are
     correlated (r > 0) the variance counts (1 + r) / (1 - r) times. Unbounded below eight samples.
@@ -134,13 +135,13 @@ def _checked(samples: FloatArray) -> FloatArray:
 
 
 def _batch_medians(series: FloatArray) -> FloatArray:
-    """The medians of consecutive batches of equal length, give or take a sample."""
+    """Return the medians of consecutive batches of equal length, give or take a sample."""
     batches = np.array_split(series, min(BATCHES, series.size))
     return np.array([np.median(batch) for batch in batches])
 
 
 def _density(logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A grid over sorted values and their kernel density on it, unscaled."""
+    """Return a grid over sorted values and their kernel density on it, unscaled."""
     first, third = np.quantile(logs, [0.25, 0.75])
     spread = min(float(logs.std()), float(third - first) / 1.34)
     bandwidth = max(0.9 * spread * logs.size**-0.2, _LEAST_BANDWIDTH)

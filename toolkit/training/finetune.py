@@ -76,16 +76,22 @@ class Aids:
 
 
 def steps_of(training: Training, epochs: int) -> int:
-    """How many optimizer steps :func:`finetune` takes at the most."""
+    """Tell how many optimizer steps :func:`finetune` takes at the most."""
     count = len(training.dataset.open_labels())
     kept = count - _held_out(count, epochs)
     return -(-kept // training.batch_size) * epochs
 
 
 def finetune(
-    model: Any, settings: Finetuning, training: Training, teacher: Any | None, aids: Aids,
-    partial: Path, root: Path, progress: Report | None,
-) -> dict[str, Any]:  # fmt: skip
+    model: Any,
+    settings: Finetuning,
+    training: Training,
+    teacher: Any | None,
+    aids: Aids,
+    partial: Path,
+    root: Path,
+    progress: Report | None,
+) -> dict[str, Any]:
     """Train a model, and leave it with the best epoch's weights; what happened.
 
     Finished epochs and the best weights are kept in ``partial``: the same call goes on after them.
@@ -111,14 +117,19 @@ def finetune(
     ]
     with user_errors(settings.loss or "fine-tuning"):
         model.fit(
-            take(x, kept), targets[kept], epochs=settings.epochs, verbose=0, shuffle=True,
-            batch_size=training.batch_size, callbacks=callbacks,
-        )  # fmt: skip
+            take(x, kept),
+            targets[kept],
+            epochs=settings.epochs,
+            verbose=0,
+            shuffle=True,
+            batch_size=training.batch_size,
+            callbacks=callbacks,
+        )
     return {"epochs": settings.epochs, **(best.restore() if held else {})}
 
 
 def _held_out(count: int, epochs: int) -> int:
-    """How many items choose the best epoch: none where there is only one to choose."""
+    """Tell how many items choose the best epoch: none where there is only one to choose."""
     return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
 
 
@@ -146,7 +157,7 @@ def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
 
 
 def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
-    """The loss that is stated, else the usual one for labels ``y`` and the model's outputs.
+    """Return the loss that is stated, else the usual one for labels ``y`` and the model's outputs.
 
     Raises :class:`CompressionError` where a name is none of Keras's, or outputs are several.
     """
@@ -168,7 +179,7 @@ def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> A
 
 
 def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
-    """The usual loss for the labels and what the model's outputs look like."""
+    """Return the usual loss for the labels and what the model's outputs look like."""
     if y.dtype.kind not in "iub":
         return keras.losses.MeanSquaredError()
     answers = _predict(model, take(x, np.arange(min(len(y), 64))))
@@ -191,7 +202,7 @@ def _predict(model: Any, x: Any) -> Array:
 def _distilled(
     settings: Distillation, teacher: Any, model: Any, x: Any, y: Array, hard: Any
 ) -> tuple[Array, Any]:
-    """Labels with the teacher's answers beside them, and the loss that reads both."""
+    """Return labels with the teacher's answers beside them, and the loss that reads both."""
     import tensorflow as tf
 
     if teacher is None or len(model.outputs) > 1:

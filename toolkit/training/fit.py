@@ -35,9 +35,13 @@ class Training:
 
 
 def train(
-    source: str, root: Path, training: Training | None, partial: Path, folder: Path,
+    source: str,
+    root: Path,
+    training: Training | None,
+    partial: Path,
+    folder: Path,
     progress: Report | None = None,
-) -> Mapping[str, Any]:  # fmt: skip
+) -> Mapping[str, Any]:
     """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
 
     Without ``training`` the model is taken as the user's function returns it. Finished epochs are
@@ -76,7 +80,7 @@ def _save(model: Any, path: Path) -> str:
 
 
 def _described(training: Training | None) -> Mapping[str, TensorSpec] | None:
-    """The arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
+    """Return the arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
     if training is None:
         return None
     found = {}
@@ -94,14 +98,19 @@ def fit(
     x, y = items(model, training)
     shown = [progress_callback(model, epochs, progress)] if progress else []
     history = model.fit(
-        x, y, epochs=epochs, batch_size=training.batch_size, verbose=0, shuffle=True,
+        x,
+        y,
+        epochs=epochs,
+        batch_size=training.batch_size,
+        verbose=0,
+        shuffle=True,
         callbacks=[*callbacks, *shown],
-    )  # fmt: skip
+    )
     return {name: float(values[-1]) for name, values in history.history.items() if values}
 
 
 def backup(model: Any, folder: Path) -> Any:
-    """A callback that keeps finished epochs in ``folder`` until training has ended.
+    """Return a callback that keeps finished epochs in ``folder`` until training has ended.
 
     What a killed process left half-written there is removed: training then starts over.
     """
@@ -112,7 +121,7 @@ def backup(model: Any, folder: Path) -> Any:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether the files that Keras keeps of an epoch can be read."""
+    """Tell whether the files that Keras keeps of an epoch can be read."""
     import h5py
 
     try:
@@ -126,7 +135,7 @@ def _whole(folder: Path) -> bool:
 
 
 def library(model: Any) -> Any:
-    """The Keras that a model belongs to: ``keras`` or ``tf_keras``."""
+    """Return the Keras that a model belongs to: ``keras`` or ``tf_keras``."""
     if is_keras3(model):
         import keras
 
@@ -144,7 +153,7 @@ def seed_everything(seed: int) -> None:
 
 
 def items(model: Any, training: Training) -> tuple[Any, Any]:
-    """The preprocessed inputs as the model is called with them, and the labels."""
+    """Return the preprocessed inputs as the model is called with them, and the labels."""
     inputs = inputs_of(model, _described(training))
     dataset, preprocess = training.dataset, training.preprocess
     arrays = match(dataset, inputs.specs, preprocess).inputs
@@ -160,7 +169,7 @@ def items(model: Any, training: Training) -> tuple[Any, Any]:
 
 
 def progress_callback(model: Any, epochs: int, progress: Report) -> Any:
-    """A callback that reports batches as they pass."""
+    """Return a callback that reports batches as they pass."""
 
     class Shown(library(model).callbacks.Callback):  # type: ignore[misc]
         """Report batches as they pass."""

@@ -13,14 +13,29 @@ import edgekit
 
 # Programs and libraries, wherever a distribution keeps them.
 SYSTEM = (
-    "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/nix/store", "/gnu/store",
-)  # fmt: skip
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/bin",
+    "/sbin",
+    "/nix/store",
+    "/gnu/store",
+)
 # What the dynamic linker, the C library and OpenSSL look up. Not /etc: much there is nobody's.
 SETTINGS = (
-    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload",
-    "/etc/localtime", "/etc/timezone", "/etc/os-release", "/etc/mime.types",
-    "/etc/ssl/openssl.cnf", "/etc/ssl/certs",
-)  # fmt: skip
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/os-release",
+    "/etc/mime.types",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ssl/certs",
+)
 # Of other processes Landlock gives the names alone: neither their memory nor their environment.
 KERNEL = ("/proc", "/sys")
 DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -29,7 +44,7 @@ ACCELERATORS = ("nvidia*", "kfd", "dri/*")
 
 
 def libraries() -> dict[str, list[str]]:
-    """The rules that every program needs."""
+    """Return the rules that every program needs."""
     found = [Path("/dev") / name for name in DEVICES]
     found += [path for pattern in ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
     return {
@@ -40,38 +55,40 @@ def libraries() -> dict[str, list[str]]:
 
 
 def _named(variable: str) -> list[str]:
-    """The folders of a search path in the environment."""
+    """Return the folders of a search path in the environment."""
     found = os.environ.get(variable, "").split(os.pathsep)
     return [one for one in found if Path(one).is_absolute()]
 
 
 def environment(python: Path) -> tuple[Path, ...]:
-    """The folders of a virtual environment, and of the installation that it is of."""
+    """Return the folders of a virtual environment, and of the installation that it is of."""
     folder = python.parent.parent
     return (folder.absolute(), folder.resolve(), _home(python))
 
 
 def settings() -> list[str]:
-    """Files in the user's home that libraries read at their import."""
+    """Return files in the user's home that libraries read at their import."""
     keras = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
     return [str(Path(keras) / "keras.json")]
 
 
 @cache
 def interpreter() -> tuple[str, ...]:
-    """The folders of this Python and of all that it imports from."""
+    """Return the folders of this Python and of all that it imports from."""
     prefixes = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
     home = str(_home(Path(sys.executable)))
     return tuple(dict.fromkeys([*prefixes, home, *_PATHS, *_editable(), *_sources()]))
 
 
 def _home(python: Path) -> Path:
-    """The folder of the installation that a Python, or an environment's link to one, is of."""
+    """Return the folder of the installation that a Python, or an environment's link to one, is
+    of.
+    """
     return python.resolve().parent.parent
 
 
 def _search_path() -> tuple[str, ...]:
-    """Where modules come from; not the folder that edgekit was called in, nor a script's."""
+    """Tell where modules come from; not the folder that edgekit was called in, nor a script's."""
     here = {Path(sys.argv[0]).parent.resolve() if sys.argv else None}
     # Called in a folder that is gone.
     with contextlib.suppress(OSError):
@@ -81,14 +98,14 @@ def _search_path() -> tuple[str, ...]:
 
 
 def _sources() -> Iterator[str]:
-    """Where edgekit's own files are: an editable install is a tree of links to them."""
+    """Tell where edgekit's own files are: an editable install is a tree of links to them."""
     for folder in edgekit.__path__:
         for found in sorted(Path(folder).rglob("__init__.py")):
             yield str(found.resolve().parent)
 
 
 def _editable() -> Iterator[str]:
-    """Packages that setuptools' finders, not the search path, lead to."""
+    """Return packages that setuptools' finders, not the search path, lead to."""
     for finder in sys.meta_path:
         module = sys.modules.get(getattr(finder, "__module__", ""))
         places = getattr(module, "MAPPING", {})

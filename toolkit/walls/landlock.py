@@ -52,7 +52,7 @@ CAPABILITY_VERSION = 0x20080522
 
 
 def abi() -> int:
-    """The version of the kernel's interface. Raises :class:`OSError` where there is none."""
+    """Return the version of the kernel's interface. Raises :class:`OSError` where there is none."""
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "Landlock is Linux's")
     return _call(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION))
@@ -118,7 +118,7 @@ def _lay_down_powers() -> None:
 
 
 def _known(rights: int, version: int) -> int:
-    """The rights that this version of the interface has."""
+    """Return the rights that this version of the interface has."""
     return rights & ~sum(right for right, since in SINCE.items() if version < since)
 
 

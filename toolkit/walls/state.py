@@ -38,7 +38,7 @@ class State:
 
 
 def state() -> State:
-    """Whether this machine has walls."""
+    """Tell whether this machine has walls."""
     if os.environ.get(SWITCH) == "off":
         return State(0, f"{SWITCH}=off", FILES, f"unset {SWITCH}")
     try:

@@ -31,15 +31,17 @@ class Walls:
     run: tuple[Path, ...] = ()
 
     def wider(self, read: Iterable[Path]) -> Walls:
-        """The same with these paths to read, too."""
+        """Return the same with these paths to read, too."""
         return replace(self, read=tuple(dict.fromkeys((*self.read, *read))))
 
     def rules(self) -> Mapping[str, list[str]] | None:
-        """What :func:`edgekit.walls.landlock.restrict` takes; None where there are no walls."""
+        """Return what :func:`edgekit.walls.landlock.restrict` takes; None where there are no
+        walls.
+        """
         return self._rules() if state().abi else None
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command that runs another behind these walls."""
+        """Return the command that runs another behind these walls."""
         rules = self.rules()
         if rules is None:
             return list(command)
@@ -48,19 +50,21 @@ class Walls:
         return [sys.executable, "-I", "-S", LAUNCHER, *words, "--", *command]
 
     def allow(self, path: str | Path) -> bool:
-        """Whether the process may read a path."""
+        """Tell whether the process may read a path."""
         real = os.path.realpath(path)
         every = [one for paths in self._rules().values() for one in paths]
         return any(_holds(os.path.realpath(one), real) for one in every)
 
     def allow_writing(self, path: str | Path) -> bool:
-        """Whether the process may write to a path."""
+        """Tell whether the process may write to a path."""
         real, rules = os.path.realpath(path), self._rules()
         places = [*rules["write"], *rules["devices"]]
         return any(_holds(os.path.realpath(one), real) for one in places)
 
     def denied(self, text: str) -> str:
-        """What an error's text says that these walls refused, in words; empty where nothing."""
+        """Return what an error's text says that these walls refused, in words; empty where
+        nothing.
+        """
         lines = [line for line in text.splitlines() if DENIED.search(line)]
         if not lines or not state().abi:
             return ""

@@ -40,9 +40,12 @@ class Worker:
     """
 
     def __init__(
-        self, log: Path, progress: Progress | None = None, limits: Limits | None = None,
+        self,
+        log: Path,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
         walls: Walls | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._log = log
         self._progress = progress or Silent()
         self._limits = limits or Limits()
@@ -184,7 +187,7 @@ class Worker:
                     )
 
     def _walled(self, error: EdgekitError) -> EdgekitError:
-        """An error, or what it comes of where the walls refused something."""
+        """Return an error, or what it comes of where the walls refused something."""
         text = f"{error.message}\n{error.hint}"
         denied = self._walls.denied(text) if self._walls else ""
         if not denied:
@@ -213,7 +216,7 @@ class Worker:
 
 
 def _paths(value: Any) -> Iterator[Path]:
-    """The paths that an argument holds, however deep."""
+    """Return the paths that an argument holds, however deep."""
     if isinstance(value, Path):
         yield value.absolute()
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -12,15 +12,30 @@ SKIPPED = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST", "RESHAPE", "SQUEEZE", "EX
 # By number in the schema's ActivationFunctionType.
 ACTIVATIONS = {1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH"}
 # Their fused activation comes last; that of an LSTM is of its gates.
-FUSING = frozenset({
-    "ADD", "SUB", "MUL", "DIV", "CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV",
-    "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D", "CONCATENATION",
-    "L2_NORMALIZATION",
-})  # fmt: skip
+FUSING = frozenset(
+    {
+        "ADD",
+        "SUB",
+        "MUL",
+        "DIV",
+        "CONV_2D",
+        "CONV_3D",
+        "DEPTHWISE_CONV_2D",
+        "TRANSPOSE_CONV",
+        "FULLY_CONNECTED",
+        "AVERAGE_POOL_2D",
+        "MAX_POOL_2D",
+        "L2_POOL_2D",
+        "CONCATENATION",
+        "L2_NORMALIZATION",
+    }
+)
 
 
 def hidden(tensor: int) -> int:
-    """The value before the activation that is fused into the operator that writes ``tensor``."""
+    """Return the value before the activation that is fused into the operator that writes
+    ``tensor``.
+    """
     return -2 - tensor
 
 
@@ -54,7 +69,7 @@ class Flow:
     readers: Mapping[int, tuple[int, ...]]
 
     def weights(self, tensor: int) -> Mapping[int, int]:
-        """Constants of two dimensions and more, by position, of what writes a tensor."""
+        """Return constants of two dimensions and more, by position, of what writes a tensor."""
         found: dict[int, int] = {}
         for step in self.steps:
             if tensor in step.outputs or hidden(tensor) in step.outputs:
@@ -68,24 +83,24 @@ class Flow:
         return self.graph.tensors[value if value >= 0 else -2 - value].name
 
     def short(self, step: Step) -> str:
-        """The first of the names that a converter joined with semicolons."""
+        """Return the first of the names that a converter joined with semicolons."""
         return self.name(step.outputs[0]).split(";")[0] if step.outputs else ""
 
     def described(self, step: Step) -> str:
-        """A step in words: its kind, and the name of what it computes."""
+        """Return a step in words: its kind, and the name of what it computes."""
         kind = step.kind
         if step.fused:
             kind = f"{kind} fused into {self.graph.nodes[step.node].operator}"
         return f"{kind} ({self.short(step)})"
 
     def constant_shapes(self, step: Step) -> list[tuple[int, ...]]:
-        """Shapes of its weights: constants of two dimensions and more."""
+        """Return shapes of its weights: constants of two dimensions and more."""
         shapes = (self.graph.tensors[at].shape for at in step.constants.values())
         return [shape for shape in shapes if len(shape) > 1]
 
 
 def flow(file: TFLiteFile, number: int = 0) -> Flow:
-    """The steps of one of a file's graphs; loops and branches are one step each."""
+    """Return the steps of one of a file's graphs; loops and branches are one step each."""
     graph = file.graphs[number]
     roots = {index: index for index in graph.inputs}
     # Constants that DEQUANTIZE and the like only prepare, by the tensor that holds the result.

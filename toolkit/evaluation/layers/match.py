@@ -15,9 +15,18 @@ from edgekit.evaluation.layers.flow import Flow, Step, flow
 How = Literal["identity", "graph", "order"]
 
 # With a constant, or none: converters compute these into the layer before, or leave them out.
-FOLDED = frozenset({
-    "ADD", "SUB", "MUL", "DIV", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1",
-})  # fmt: skip
+FOLDED = frozenset(
+    {
+        "ADD",
+        "SUB",
+        "MUL",
+        "DIV",
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "RELU_0_TO_1",
+    }
+)
 # Others put into a layer's own padding, or around it.
 PASSED = frozenset({"PAD", "PADV2", "TRANSPOSE"})
 COMMUTATIVE = frozenset({"ADD", "MUL", "MAXIMUM", "MINIMUM"})
@@ -164,7 +173,7 @@ class _Walk:
         return found
 
     def _candidate(self, step: Step) -> int | None:
-        """The left step that fits best, if any."""
+        """Return the left step that fits best, if any."""
         reaches = [self._reach(self.value[v]) if v in self.value else None for v in step.inputs]
         near = [v for reach in reaches if reach is not None for v in reach]
         scored = []
@@ -182,7 +191,7 @@ class _Walk:
     def _score(
         self, left: Step, right: Step, reaches: list[Mapping[int, _Reach] | None]
     ) -> tuple[int, ...] | None:
-        """How badly a left step fits, least first; None where it reads something else."""
+        """Tell how badly a left step fits, least first; None where it reads something else."""
         if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
             return None
         ordered = all(r is None or v in r for v, r in zip(left.inputs, reaches, strict=True))
@@ -205,7 +214,9 @@ class _Walk:
         return int(self.ours.constant_shapes(left) != self.theirs.constant_shapes(right))
 
     def _untied(self, numbers: list[int], step: Step) -> int:
-        """One of several steps that fit equally: by weights, then by name, then the first."""
+        """Return one of several steps that fit equally: by weights, then by name, then the
+        first.
+        """
         if len(numbers) == 1:
             return numbers[0]
         alike = {n: self._likeness(self.ours.steps[n], step) for n in numbers}
@@ -217,7 +228,7 @@ class _Walk:
         return (same or numbers)[0]
 
     def _likeness(self, left: Step, right: Step) -> float:
-        """The lowest correlation of the constants of two steps; -1 where there are none."""
+        """Return the lowest correlation of the constants of two steps; -1 where there are none."""
         found = [
             weights.correlation(*values)
             for values in constants(self.files, (self.ours, self.theirs), (left, right))
@@ -243,7 +254,9 @@ class _Walk:
 def constants(
     files: tuple[TFLiteFile, TFLiteFile], flows: tuple[Flow, Flow], steps: tuple[Step, Step]
 ) -> Iterator[tuple[weights.Doubles, weights.Doubles]]:
-    """Constants of two paired steps at the same position and of the same size, as real numbers."""
+    """Return constants of two paired steps at the same position and of the same size, as real
+    numbers.
+    """
     for position in steps[0].constants.keys() & steps[1].constants.keys():
         values = [
             weights.real(file, one.graph, one.graph.tensors[step.constants[position]])
@@ -267,10 +280,13 @@ def _key(one: Flow, step: Step) -> str:
 
 
 def _rows(
-    right: Flow, left: Flow, value: Mapping[int, int], how: Mapping[int, How],
+    right: Flow,
+    left: Flow,
+    value: Mapping[int, int],
+    how: Mapping[int, How],
     everything: bool = False,
-) -> Iterator[Match]:  # fmt: skip
-    """The tensors to compare, and what each is computed from."""
+) -> Iterator[Match]:
+    """Return the tensors to compare, and what each is computed from."""
     places: dict[int, tuple[int, ...]] = {}
     final = _final(right, left, value)
     count = 0
@@ -314,7 +330,7 @@ def _final(right: Flow, left: Flow, value: Mapping[int, int]) -> set[int]:
 
 
 def _requantized(left: Flow) -> dict[int, list[int]]:
-    """Outputs of QUANTIZE operators by the value that they hold."""
+    """Return outputs of QUANTIZE operators by the value that they hold."""
     found: dict[int, list[int]] = {}
     for node in left.graph.nodes:
         index = node.outputs[0] if node.outputs else -1

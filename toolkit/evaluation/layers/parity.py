@@ -111,7 +111,9 @@ class LayerParity:
         return tuple(sorted(adding, key=key))
 
     def to_json(self) -> Mapping[str, Json]:
-        """Everything as JSON types; ``first_fall`` and ``ranked`` are positions in ``layers``."""
+        """Return everything as JSON types; ``first_fall`` and ``ranked`` are positions in
+        ``layers``.
+        """
         places = {id(layer): at for at, layer in enumerate(self.layers)}
         found = {at.name: getattr(self, at.name) for at in dataclasses.fields(self)}
         first = self.first_fall
@@ -124,9 +126,15 @@ class LayerParity:
 
 
 def layer_parity(
-    left: LayerSide, right: LayerSide, inputs: Mapping[str, Path], index: Path,
-    preprocess: Preprocess, *, folder: Path, items: int = ITEMS,
-) -> LayerParity:  # fmt: skip
+    left: LayerSide,
+    right: LayerSide,
+    inputs: Mapping[str, Path],
+    index: Path,
+    preprocess: Preprocess,
+    *,
+    folder: Path,
+    items: int = ITEMS,
+) -> LayerParity:
     """Compare the layers of two ``.tflite`` files, the reference on the left.
 
     ``inputs`` are raw ``.npy`` files by name, ``index`` a ``.npy`` of the items to take, of which
@@ -153,9 +161,13 @@ def layer_parity(
 
 
 def _result(
-    left: LayerSide, right: LayerSide, found: tuple[Traced, Traced], matching: Matching,
-    sums: list[Sums], count: int,
-) -> LayerParity:  # fmt: skip
+    left: LayerSide,
+    right: LayerSide,
+    found: tuple[Traced, Traced],
+    matching: Matching,
+    sums: list[Sums],
+    count: int,
+) -> LayerParity:
     layers = tuple(_layers(matching.tensors, sums, found))
     # The last part that tells them apart: build/ holds a model.tflite for each precision.
     parts = 2 if left.path.name == right.path.name else 1
@@ -191,18 +203,28 @@ def _layers(
     for at, (one, total) in enumerate(zip(pairs, sums, strict=True)):
         added, fall = _judged(total, shares[at], _handed(one.inputs, shares), rounding[at])
         yield Layer(
-            one.operator, one.name, one.left, one.right, one.inputs, one.how,
-            sqnr=total.sqnr(), channel_sqnr=total.channel_sqnr(),
-            max_abs_error=total.max_abs_error(), mean_abs_error=total.mean_abs_error(),
-            cosine=total.mean_cosine(), added=added, fall=fall, broken=total.broken,
+            one.operator,
+            one.name,
+            one.left,
+            one.right,
+            one.inputs,
+            one.how,
+            sqnr=total.sqnr(),
+            channel_sqnr=total.channel_sqnr(),
+            max_abs_error=total.max_abs_error(),
+            mean_abs_error=total.mean_abs_error(),
+            cosine=total.mean_cosine(),
+            added=added,
+            fall=fall,
+            broken=total.broken,
             absorbed=at in absorbed,
-        )  # fmt: skip
+        )
 
 
 def _absorbed(
     pairs: tuple[Match, ...], shares: list[float | None], rounding: list[float]
 ) -> set[int]:
-    """Positions of tensors whose readers' noise is explained by what else they read."""
+    """Return positions of tensors whose readers' noise is explained by what else they read."""
     readers: dict[int, list[int]] = {}
     for at, one in enumerate(pairs):
         for source in one.inputs:
@@ -226,14 +248,14 @@ def _absorbed(
 
 
 def _share(measured: Measurement) -> float | None:
-    """Noise over signal, at least that of :data:`EXACT`; None where it is not to be had."""
+    """Return noise over signal, at least that of :data:`EXACT`; None where it is not to be had."""
     if measured.value is None:
         return LEAST if measured.reason == EQUAL else None
     return max(LEAST, float(10 ** (-measured.value / 10)))
 
 
 def _handed(inputs: tuple[int, ...], shares: list[float | None]) -> float | None:
-    """The largest share of what an operator reads; None where nothing is known of it."""
+    """Return the largest share of what an operator reads; None where nothing is known of it."""
     if not inputs:
         return LEAST
     return max((share for share in (shares[at] for at in inputs) if share), default=None)
@@ -242,7 +264,7 @@ def _handed(inputs: tuple[int, ...], shares: list[float | None]) -> float | None
 def _judged(
     total: Sums, share: float | None, handed: float | None, rounding: float
 ) -> tuple[Measurement, Measurement]:
-    """What an operator adds, and its fall."""
+    """Return what an operator adds, and its fall."""
     if share is None or handed is None:
         reason = total.sqnr().reason or "nothing is known of what the operator reads"
         return Measurement.unavailable("1", reason), Measurement.unavailable("dB", reason)
@@ -253,7 +275,7 @@ def _judged(
 def _rounding(
     one: Match, total: Sums, found: tuple[Traced, Traced], flows: tuple[Flow, Flow]
 ) -> float:
-    """Noise over signal that sound rounding of the weights and the output accounts for."""
+    """Return noise over signal that sound rounding of the weights and the output accounts for."""
     sound = 10 ** (-SOUND / 10)
     if one.operator in BODIES:
         return sound

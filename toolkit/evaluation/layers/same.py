@@ -112,7 +112,7 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
 
 
 def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
-    """How many matched weights one of the files stores sparsely: they cannot be read here."""
+    """Tell how many matched weights one of the files stores sparsely: they cannot be read here."""
     count = 0
     for a, b in matching.operators:
         for position in a.constants.keys() & b.constants.keys():
@@ -126,7 +126,7 @@ def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
 
 
 def _others(flows: tuple[Flow, Flow], matching: Matching) -> Iterator[str]:
-    """Operators with weights that one file lacks, or that differ in shape, in words."""
+    """Return operators with weights that one file lacks, or that differ in shape, in words."""
     for side, (word, one) in enumerate(zip(("left", "right"), flows, strict=True)):
         paired = {(pair[side].node, pair[side].fused) for pair in matching.operators}
         for step in one.steps:
@@ -159,7 +159,7 @@ def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
 
 
 def _values(one: Flow, steps: Sequence[Step]) -> int:
-    """How many weights steps have, in constants that are large enough to tell."""
+    """Tell how many weights steps have, in constants that are large enough to tell."""
     return sum(
         math.prod(one.graph.tensors[at].shape)
         for step in steps
@@ -184,9 +184,11 @@ def _layers(
 
 
 def _compared(
-    files: tuple[TFLiteFile, TFLiteFile], flows: tuple[Flow, Flow], steps: tuple[Step, Step],
+    files: tuple[TFLiteFile, TFLiteFile],
+    flows: tuple[Flow, Flow],
+    steps: tuple[Step, Step],
     position: int,
-) -> WeightLikeness | None:  # fmt: skip
+) -> WeightLikeness | None:
     tensors = [
         one.graph.tensors[step.constants[position]] for one, step in zip(flows, steps, strict=True)
     ]
@@ -213,32 +215,38 @@ def _compared(
             _reordered(*rows, expected) or _reordered(_columns(a), _columns(b), expected)
         )
     return WeightLikeness(
-        operator=steps[1].kind, name=flows[1].short(steps[1]), values=a.size,
-        correlation=best, expected=expected, scaled=scaled, reordered=reordered,
-    )  # fmt: skip
+        operator=steps[1].kind,
+        name=flows[1].short(steps[1]),
+        values=a.size,
+        correlation=best,
+        expected=expected,
+        scaled=scaled,
+        reordered=reordered,
+    )
 
 
 def _rounded(values: Doubles, tensor: Tensor) -> float:
-    """The share of a constant's variance that is not rounding, at least a tenth."""
+    """Return the share of a constant's variance that is not rounding, at least a tenth."""
     variance = float(values.var()) * values.size
     noise = weights.rounding(values, tensor) * float(np.sum(np.square(values)))
     return max(0.1, 1 - noise / variance) if variance > 0 else 1.0
 
 
 def _rows(kind: str, values: Doubles) -> Doubles:
-    """Weights as a matrix of output channels by all else, or of all else where depthwise."""
+    """Return weights as a matrix of output channels by all else, or of all else where depthwise."""
     if kind == "DEPTHWISE_CONV_2D":
         return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
     return values.reshape(values.shape[0], -1)
 
 
 def _columns(values: Doubles) -> Doubles:
-    """Weights as a matrix of input channels by all else."""
+    """Return weights as a matrix of input channels by all else."""
     return np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1)
 
 
 def _scaled(left: Doubles, right: Doubles) -> float | None:
-    """The correlation with rows and columns of the same power; None where too little is left.
+    """Return the correlation with rows and columns of the same power; None where too little is
+    left.
 
     Each row and column takes a value away: of a matrix with few more, anything would agree.
     """
@@ -257,7 +265,7 @@ def _balanced(values: Doubles) -> Doubles:
 
 
 def _reordered(left: Doubles, right: Doubles, expected: float) -> bool:
-    """Whether the rows agree in another order."""
+    """Tell whether the rows agree in another order."""
     lengths = [np.linalg.norm(one, axis=1, keepdims=True) for one in (left, right)]
     units = [one / np.where(n > 0, n, 1) for one, n in zip((left, right), lengths, strict=True)]
     order = np.argmax(units[1] @ units[0].T, axis=1)

@@ -56,7 +56,7 @@ class Sums:
         return self._ratio(float(self.signal.sum()), float(self.noise.sum()))
 
     def channel_sqnr(self) -> Measurement:
-        """The median over the channels that are not all zero of their own ratios, dB."""
+        """Return the median over the channels that are not all zero of their own ratios, dB."""
         live = self.signal > 0
         if self.flaw or not live.any() or not self.noise.any():
             return self.sqnr()
@@ -76,7 +76,7 @@ class Sums:
         return Measurement(float(10 * np.log10(signal / noise)), "dB", n=self.n)
 
     def rounding(self, step: float) -> float:
-        """Noise over signal that rounding to a step makes: ``step² / 12`` for each value.
+        """Return noise over signal that rounding to a step makes: ``step² / 12`` for each value.
 
         Source: B. Widrow and I. Kollar, "Quantization Noise", 2008, chapter 1.
         """
@@ -90,7 +90,7 @@ class Sums:
         return self._plain(self.total / max(self.values, 1), "tensor")
 
     def mean_cosine(self) -> Measurement:
-        """The mean over the items where neither tensor is all zero."""
+        """Return the mean over the items where neither tensor is all zero."""
         if not self.flaw and not self.angles:
             return Measurement.unavailable("1", "of every item one of the two is all zero")
         return self._plain(self.cosine / max(self.angles, 1), "1")

@@ -77,10 +77,14 @@ def opened(side: LayerSide) -> Traced:
 
 
 def traced(
-    sides: tuple[LayerSide, LayerSide], found: tuple[Traced, Traced],
-    wanted: tuple[list[int], list[int]], feeds: Feeds, items: int, folder: Path,
-) -> Iterator[tuple[int, tuple[Mapping[int, Floats], Mapping[int, Floats]]]]:  # fmt: skip
-    """Tensors ``[items, *shape]`` by index of both sides, a share of the items at a time.
+    sides: tuple[LayerSide, LayerSide],
+    found: tuple[Traced, Traced],
+    wanted: tuple[list[int], list[int]],
+    feeds: Feeds,
+    items: int,
+    folder: Path,
+) -> Iterator[tuple[int, tuple[Mapping[int, Floats], Mapping[int, Floats]]]]:
+    """Return tensors ``[items, *shape]`` by index of both sides, a share of the items at a time.
 
     With each share comes the number of its first item. Its files in ``folder`` are gone when the
     next one is asked for.
@@ -112,14 +116,19 @@ def _run(
 ) -> Mapping[int, Floats]:
     names = _named(found.file, feeds.inputs)
     entry = {
-        "id": side.path.name, "path": str(side.path), "outputs": str(folder), "tensors": wanted,
-    }  # fmt: skip
+        "id": side.path.name,
+        "path": str(side.path),
+        "outputs": str(folder),
+        "tensors": wanted,
+    }
     request: dict[str, Any] = {
-        "mode": "trace", "models": [entry],
+        "mode": "trace",
+        "models": [entry],
         "inputs": {name: str(path) for name, path in names.items()},
-        "index": str(feeds.index), "items": span,
+        "index": str(feeds.index),
+        "items": span,
         "preprocess": feeds.preprocess.arithmetic,
-    }  # fmt: skip
+    }
     if side.delegate:
         request["delegate"] = side.delegate
     facts = side.device.run(request)["models"][entry["id"]]
@@ -134,7 +143,7 @@ def _run(
 
 
 def _named(file: TFLiteFile, inputs: Mapping[str, Path]) -> Mapping[str, Path]:
-    """The inputs by the names that a file's runner gives them."""
+    """Return the inputs by the names that a file's runner gives them."""
     own = {tensor.name for tensor in file.inputs}
     keys = sorted((s.key != "serving_default", s.key) for s in file.signatures)
     if keys:

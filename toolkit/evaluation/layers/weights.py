@@ -14,7 +14,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 def real(file: TFLiteFile, graph: Graph, tensor: Tensor) -> Doubles | None:
-    """A constant's values, ``scale · (q - zero_point)``; None where they cannot be had.
+    """Return a constant's values, ``scale · (q - zero_point)``; None where they cannot be had.
 
     That is: where it is sparse, holds no real numbers, or is an integer without a scale (a shape,
     an axis, a padding).
@@ -40,7 +40,7 @@ def real(file: TFLiteFile, graph: Graph, tensor: Tensor) -> Doubles | None:
 
 
 def rounding(values: Doubles, tensor: Tensor) -> float:
-    """Noise over signal that rounding made in a constant: ``step² / 12`` for each value.
+    """Return noise over signal that rounding made in a constant: ``step² / 12`` for each value.
 
     Of half-precision floats, whose steps grow with them, it is at most ``2⁻²² / 3`` (11 bits), or
     ``2⁻¹⁶ / 3`` (8 bits). 0 of other floats and of blocks. Source: B. Widrow and I. Kollar,

@@ -41,14 +41,16 @@ class ClassScores:
         return max(2, self.numbers or self.outputs.shape[1])
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Outputs in float64, some items at a time."""
+        """Return outputs in float64, some items at a time."""
         rows = rows_at_once(self.outputs.shape[1:])
         for at in range(0, len(self.outputs), rows):
             block = slice(at, at + rows)
             yield block, np.asarray(self.outputs[block], np.float64)
 
     def answered(self) -> Index:
-        """The class with the largest score; of one sigmoid, class 1 above a probability of 0.5."""
+        """Return the class with the largest score; of one sigmoid, class 1 above a probability
+        of 0.5.
+        """
         if self.numbers:
             return np.asarray(self.outputs[:, 0], np.int64)
         found = np.empty(len(self), np.int64)
@@ -59,7 +61,7 @@ class ClassScores:
         return found
 
     def probabilities(self) -> Iterator[tuple[slice, Floats]]:
-        """Probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
+        """Return probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
 
         Logits go through a softmax, or a sigmoid. Probabilities are divided by their sum, which is
         not 1 where a softmax was quantized. Raises :class:`DataError` of class numbers.
@@ -79,7 +81,7 @@ class ClassScores:
                 yield block, np.divide(shares, total, out=even, where=total > 0)
 
     def ranked_by(self) -> Floats:
-        """What orders the items by how much they look like a class, ``[n, classes]``.
+        """Return what orders the items by how much they look like a class, ``[n, classes]``.
 
         Of two classes only the second, ``[n, 1]``. Probabilities stay as they are, so that items
         that a quantized softmax ties stay tied. Raises :class:`DataError` of class numbers.
@@ -134,12 +136,12 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
 
 
 def _are_numbers(flat: Array) -> bool:
-    """Whether outputs ``[n, values]`` are class numbers themselves."""
+    """Tell whether outputs ``[n, values]`` are class numbers themselves."""
     return flat.shape[1] == 1 and flat.dtype.kind in "iu"
 
 
 def has_logits(outputs: Array) -> bool:
-    """Whether any value lies outside 0..1, by more than rounding."""
+    """Tell whether any value lies outside 0..1, by more than rounding."""
     rows = rows_at_once(outputs.shape[1:])
     blocks = (np.asarray(outputs[at : at + rows]) for at in range(0, len(outputs), rows))
     ends = [(block.min(), block.max()) for block in blocks if block.size]

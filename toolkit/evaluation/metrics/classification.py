@@ -51,7 +51,7 @@ def log_loss(labels: Index, scores: ClassScores) -> Floats:
 
 
 def _counted(labels: Index, scores: ClassScores, mean: str) -> Statistic:
-    """The mean over the classes seen, as label or as answer, of ``hits / (...)``."""
+    """Return the mean over the classes seen, as label or as answer, of ``hits / (...)``."""
     answers, count = scores.answered(), scores.count
     right = labels == answers
     # Not scikit-learn's: the bootstrap calls this a thousand times, that takes 4 ms each.
@@ -70,22 +70,23 @@ def _counted(labels: Index, scores: ClassScores, mean: str) -> Statistic:
 
 
 def precision(labels: Index, scores: ClassScores) -> Statistic:
-    """The mean over classes of ``hits / times answered``; 0 for a class never answered."""
+    """Return the mean over classes of ``hits / times answered``; 0 for a class never answered."""
     return _counted(labels, scores, "precision")
 
 
 def recall(labels: Index, scores: ClassScores) -> Statistic:
-    """The mean over classes of ``hits / times labelled``; 0 for a class only answered."""
+    """Return the mean over classes of ``hits / times labelled``; 0 for a class only answered."""
     return _counted(labels, scores, "recall")
 
 
 def f1(labels: Index, scores: ClassScores) -> Statistic:
-    """The mean over classes of ``2·hits / (times labelled + times answered)``."""
+    """Return the mean over classes of ``2·hits / (times labelled + times answered)``."""
     return _counted(labels, scores, "f1")
 
 
 def calibration_error(labels: Index, scores: ClassScores) -> Statistic:
-    """The expected calibration error: ``Σ |hits - confidence| / n`` over 15 bins of confidence.
+    """Return the expected calibration error: ``Σ |hits - confidence| / n`` over 15 bins of
+    confidence.
 
     Confidence is the probability of the class answered; bins are equally wide and hold their upper
     edge. Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", eq. 3.
@@ -115,7 +116,7 @@ def calibrated_by_chance(labels: Index, scores: ClassScores) -> Floats:
 
 
 def confidences(scores: ClassScores) -> Floats:
-    """The probability of the class answered, per item; 1 of class numbers."""
+    """Return the probability of the class answered, per item; 1 of class numbers."""
     if scores.numbers:
         return np.ones(len(scores))
     found = np.empty(len(scores))

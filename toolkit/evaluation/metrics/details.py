@@ -76,7 +76,7 @@ def details(
 
 
 def confusion(labels: Index, scores: ClassScores) -> Index:
-    """How many items of each label got each answer, ``[label, answer]``."""
+    """Tell how many items of each label got each answer, ``[label, answer]``."""
     count = scores.count
     pairs = np.bincount(labels * count + scores.answered(), minlength=count**2)
     return np.asarray(pairs.reshape(count, count), np.int64)
@@ -123,9 +123,11 @@ def _confused(matrix: Index, names: tuple[str, ...]) -> tuple[ConfusedPair, ...]
     pairs = [divmod(int(at), len(matrix)) for at in order]
     return tuple(
         ConfusedPair(
-            names[label], names[answer], int(wrong[label, answer]),
+            names[label],
+            names[answer],
+            int(wrong[label, answer]),
             float(wrong[label, answer] / matrix[label].sum()),
         )
         for label, answer in pairs
         if wrong[label, answer]
-    )  # fmt: skip
+    )

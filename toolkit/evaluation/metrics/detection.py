@@ -35,24 +35,26 @@ class Matched:
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
-    """Boxes of the labels and of the answers. Raises :class:`DataError` where either is none."""
+    """Return boxes of the labels and of the answers. Raises :class:`DataError` where either is
+    none.
+    """
     del name
     refuse_others(y_true)
     return y_true, [np.asarray(one) for one in outputs]
 
 
 def mean_average_precision(labels: Array, answers: Array) -> Statistic:
-    """The mean over classes, and over overlaps of 0.5 to 0.95, of the average precision."""
+    """Return the mean over classes, and over overlaps of 0.5 to 0.95, of the average precision."""
     return _averaged(matched(labels, answers, THRESHOLDS))
 
 
 def at_half(labels: Array, answers: Array) -> Statistic:
-    """The mean over classes of the average precision at an overlap of 0.5."""
+    """Return the mean over classes of the average precision at an overlap of 0.5."""
     return _averaged(matched(labels, answers, THRESHOLDS[:1]))
 
 
 def matched(labels: Array, answers: Array, thresholds: Floats) -> list[Matched]:
-    """The answers of each class that has boxes, matched to these by pycocotools.
+    """Return the answers of each class that has boxes, matched to these by pycocotools.
 
     Raises :class:`Undefined` where there is no box at all.
     """
@@ -108,7 +110,7 @@ def _averaged(classes: list[Matched]) -> Statistic:
 
 
 def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Labels and answers as COCO's JSON has them."""
+    """Return labels and answers as COCO's JSON has them."""
     crowds = labels[..., 5] if labels.shape[2] == 6 else np.zeros(labels.shape[:2])
     annotations: list[dict[str, Any]] = []
     given: list[dict[str, Any]] = []
@@ -116,22 +118,34 @@ def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict
         for row, crowd in zip(rows, crowds[image], strict=True):
             if row[0] >= 0:
                 box = _box(row[1:5])
-                annotations.append({
-                    "id": len(annotations) + 1, "image_id": image, "category_id": int(row[0]),
-                    "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd),
-                })  # fmt: skip
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": image,
+                        "category_id": int(row[0]),
+                        "bbox": box,
+                        "area": box[2] * box[3],
+                        "iscrowd": int(crowd),
+                    }
+                )
     for image, rows in enumerate(answers):
         given += [
-            {"image_id": image, "category_id": int(row[1]), "bbox": _box(row[2:6]),
-             "score": float(row[0])}
+            {
+                "image_id": image,
+                "category_id": int(row[1]),
+                "bbox": _box(row[2:6]),
+                "score": float(row[0]),
+            }
             for row in rows
             if row[0] >= 0
-        ]  # fmt: skip
+        ]
     kinds = sorted({one["category_id"] for one in annotations})
     truth = {
-        "info": {}, "images": [{"id": image} for image in range(len(labels))],
-        "categories": [{"id": kind} for kind in kinds], "annotations": annotations,
-    }  # fmt: skip
+        "info": {},
+        "images": [{"id": image} for image in range(len(labels))],
+        "categories": [{"id": kind} for kind in kinds],
+        "annotations": annotations,
+    }
     return truth, [one for one in given if one["category_id"] in kinds]
 
 

@@ -27,12 +27,12 @@ class LabelScores:
         return LabelScores(self.outputs[items], self.logits)
 
     def answered(self) -> Array:
-        """Which labels are answered ``[n, labels]``: above 0.5, of logits above 0."""
+        """Tell which labels are answered ``[n, labels]``: above 0.5, of logits above 0."""
         return np.asarray(self.outputs > (0.0 if self.logits else 0.5))
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[LabelScores]]:
-    """Labels ``[n, labels]`` of 0 and 1, and every model's scores.
+    """Return labels ``[n, labels]`` of 0 and 1, and every model's scores.
 
     The scores are logits where any of any model's lies outside 0..1. Raises :class:`DataError`
     where labels are others, or do not fit the outputs.
@@ -51,7 +51,7 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, l
 
 
 def right(labels: Array, scores: LabelScores) -> Floats:
-    """The share of an item's labels that are answered rightly, there or not."""
+    """Return the share of an item's labels that are answered rightly, there or not."""
     return np.asarray((labels == scores.answered()).mean(axis=1), np.float64)
 
 
@@ -61,7 +61,7 @@ def all_right(labels: Array, scores: LabelScores) -> Floats:
 
 
 def f1(labels: Array, scores: LabelScores) -> Statistic:
-    """The mean over labels of ``2·hits / (times labelled + times answered)``.
+    """Return the mean over labels of ``2·hits / (times labelled + times answered)``.
 
     Over the labels that some item has or is answered.
     """
@@ -80,7 +80,7 @@ def f1(labels: Array, scores: LabelScores) -> Statistic:
 
 
 def mean_average_precision(labels: Array, scores: LabelScores) -> Statistic:
-    """The mean over labels of the average precision. Raises where no item has a label."""
+    """Return the mean over labels of the average precision. Raises where no item has a label."""
     missing = np.flatnonzero(~labels.any(axis=0))
     if len(missing):
         first = ", ".join(map(str, missing[:10]))

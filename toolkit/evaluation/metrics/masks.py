@@ -39,7 +39,7 @@ class MaskCounts:
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, list[MaskCounts]]:
-    """The number of labelled pixels per picture ``[n]``, and every model's counts.
+    """Return the number of labelled pixels per picture ``[n]``, and every model's counts.
 
     Labels are ``[n, *places]`` or ``[n, *places, 1]`` of class numbers, or one-hot; outputs scores
     ``[n, *places, classes]``, one sigmoid per place, or class numbers. Raises :class:`DataError`
@@ -83,14 +83,14 @@ def _truth(name: str, y_true: Array, output: Array) -> Index:
 
 
 def _classes(output: Array, shape: tuple[int, ...]) -> int:
-    """How many classes an output has scores for; 0 where it gives class numbers."""
+    """Tell how many classes an output has scores for; 0 where it gives class numbers."""
     if output.dtype.kind != "f":
         return 0
     return max(2, output.size // math.prod(shape)) if output.size else 2
 
 
 def _answers(output: Array, shape: tuple[int, ...], logits: bool) -> Index:
-    """The class of each place ``[n, places]``."""
+    """Return the class of each place ``[n, places]``."""
     if output.dtype.kind != "f":
         return np.asarray(output).reshape(shape).astype(np.int64)
     found = np.empty(shape, np.int64)
@@ -122,7 +122,7 @@ def shares(labels: Index, counts: MaskCounts) -> Floats | None:
 
 
 def pixel_accuracy(labels: Index, counts: MaskCounts) -> Statistic:
-    """The share of all labelled pixels that are hit."""
+    """Return the share of all labelled pixels that are hit."""
     if not labels.any():
         raise Undefined("every pixel is labelled void")
     hits = counts.hits.sum(axis=1)
@@ -135,7 +135,7 @@ def pixel_accuracy(labels: Index, counts: MaskCounts) -> Statistic:
 
 
 def mean_iou(labels: Index, counts: MaskCounts) -> Statistic:
-    """The mean over classes of intersection / union, over the pixels of all pictures.
+    """Return the mean over classes of intersection / union, over the pixels of all pictures.
 
     Over the classes that some pixel has as label or as answer. Source: the PASCAL VOC challenge
     (Everingham et al. 2010), section 4.3.

@@ -45,7 +45,7 @@ READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[A
 
 
 def read(metric: Metric, y_true: Array | None, *outputs: Array) -> tuple[Any, list[Any]]:
-    """Labels and outputs as the metric reads them, decided on all of them at once.
+    """Return labels and outputs as the metric reads them, decided on all of them at once.
 
     Of two outputs the first is the reference's. Raises :class:`RunnerError` where an output is NaN
     or infinite, :class:`DataError` where labels and outputs do not fit the metric or each other.
@@ -70,7 +70,7 @@ def read(metric: Metric, y_true: Array | None, *outputs: Array) -> tuple[Any, li
 
 
 def value(metric: Metric, y_true: Array | None, y_pred: Array) -> float | None:
-    """The metric alone, without an interval; nothing where these items do not define it."""
+    """Return the metric alone, without an interval; nothing where these items do not define it."""
     labels, (scores,) = read(metric, y_true, y_pred)
     per_item = _per_item(metric, labels, scores)
     if per_item is not None:
@@ -83,7 +83,7 @@ def value(metric: Metric, y_true: Array | None, y_pred: Array) -> float | None:
 
 
 def measure(metric: Metric, y_true: Array | None, y_pred: Array) -> Measurement:
-    """The metric of one model, with its 95 % interval.
+    """Return the metric of one model, with its 95 % interval.
 
     Shares of items: Wilson's; other per-item scores: BCa; metrics that do not decompose: bootstrap
     over items. Raises :class:`RunnerError` where an output is NaN or infinite, and
@@ -108,7 +108,7 @@ def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
 def drop(
     metric: Metric, y_true: Array | None, reference: Array, candidate: Array
 ) -> tuple[Measurement, PairedCounts | None]:
-    """How much worse the candidate is on the same items: positive is worse, 95 % interval.
+    """Tell how much worse the candidate is on the same items: positive is worse, 95 % interval.
 
     Shares of items: Tango's paired score interval; other per-item scores: BCa on the differences;
     otherwise the bootstrap over items, paired. Equal outputs are no drop, whatever the items.
@@ -134,7 +134,7 @@ def drop(
 
 
 def _mean(metric: Metric, scores: Floats, tool: str, lowest: float) -> Measurement:
-    """The mean of scores per item; of a metric in 0..1 they lie within ``lowest`` to 1."""
+    """Return the mean of scores per item; of a metric in 0..1 they lie within ``lowest`` to 1."""
     value, n = float(scores[0]), len(scores)
     if metric.bounded and np.ptp(scores) == 0 and lowest <= value <= 1:
         interval = statistics.constant_mean(value, n, low=lowest, high=1.0)
@@ -143,7 +143,9 @@ def _mean(metric: Metric, scores: Floats, tool: str, lowest: float) -> Measureme
 
 
 def _no_drop(metric: Metric, labels: Any, scores: Any) -> tuple[Measurement, PairedCounts | None]:
-    """The drop from outputs to the same outputs: none, where the metric is defined on them."""
+    """Return the drop from outputs to the same outputs: none, where the metric is defined on
+    them.
+    """
     per_item, n = _per_item(metric, labels, scores), len(labels)
     if per_item is None:
         try:
@@ -162,7 +164,8 @@ def _no_drop(metric: Metric, labels: Any, scores: Any) -> tuple[Measurement, Pai
 
 
 def floor(metric: Metric, y_true: Array | None, reference: Array, scale: float) -> float:
-    """The smallest difference of an unbounded metric that float32 arithmetic can tell, in its unit.
+    """Return the smallest difference of an unbounded metric that float32 arithmetic can tell, in
+    its unit.
 
     By how much the metric changes where every output is off by ``ULPS`` roundings of float32 at
     ``scale``, the largest absolute output. Near zero a share of the metric is less than that.
@@ -193,14 +196,16 @@ def _statistic(metric: Metric, labels: Any, scores: Any) -> Statistic:
 
 
 def _counted(metric: Metric, *scores: Floats) -> bool:
-    """Whether the scores say right or wrong: a metric in 0..1, and every score at an end."""
+    """Tell whether the scores say right or wrong: a metric in 0..1, and every score at an end."""
     return metric.bounded and all(bool(((one == 0) | (one == 1)).all()) for one in scores)
 
 
 def _bootstrapped(
     metric: Metric, make: Callable[[], Statistic], labels: Any, scores: tuple[Any, ...]
 ) -> Measurement:
-    """The bootstrap's interval of a statistic of one model's scores, or of two models' drop."""
+    """Return the bootstrap's interval of a statistic of one model's scores, or of two models'
+    drop.
+    """
     try:
         statistic = make()
     except Undefined as reason:
@@ -230,7 +235,7 @@ def _bootstrapped(
 
 
 def _alike(drawn: list[float]) -> bool:
-    """Whether no resample differs from another."""
+    """Tell whether no resample differs from another."""
     finite = np.asarray(drawn)[np.isfinite(drawn)]
     return bool(np.ptp(finite) < ROUNDING)
 
@@ -240,7 +245,8 @@ def _end(value: float, ends: tuple[float, ...]) -> float | None:
 
 
 def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:
-    """The basic bootstrap interval of a metric that resampling enlarges, from its percentiles.
+    """Return the basic bootstrap interval of a metric that resampling enlarges, from its
+    percentiles.
 
     What resampling adds to the metric of the items, the items have added to that of all there are:
     the percentiles are mirrored at the value. The interval is widened to hold the value, and to 0
@@ -258,11 +264,16 @@ def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:
 
 def _measurement(interval: Interval, metric: Metric, tool: str) -> Measurement:
     return Measurement(
-        value=interval.value, unit=metric.unit, n=interval.n, level=interval.level, tool=tool,
-        low=_finite(interval.low), high=_finite(interval.high),
-    )  # fmt: skip
+        value=interval.value,
+        unit=metric.unit,
+        n=interval.n,
+        level=interval.level,
+        tool=tool,
+        low=_finite(interval.low),
+        high=_finite(interval.high),
+    )
 
 
 def _finite(bound: float) -> float | None:
-    """A bound as JSON can carry it: an unbounded side is absent."""
+    """Return a bound as JSON can carry it: an unbounded side is absent."""
     return bound if np.isfinite(bound) else None

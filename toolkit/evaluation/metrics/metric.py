@@ -16,9 +16,16 @@ Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Statistic = Callable[[Index], float]
 Reads = Literal[
-    "classes", "labels", "masks", "vectors", "numbers", "errors", "boxes", "texts",
+    "classes",
+    "labels",
+    "masks",
+    "vectors",
+    "numbers",
+    "errors",
+    "boxes",
+    "texts",
     "anything",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)
@@ -70,5 +77,5 @@ class Undefined(Exception):
 
 
 def rows_at_once(shape: tuple[int, ...]) -> int:
-    """How many items ``[...]`` of this shape make a block of some 16 MiB of float64."""
+    """Tell how many items ``[...]`` of this shape make a block of some 16 MiB of float64."""
     return max(1, 2**21 // max(1, int(np.prod(shape))))

@@ -55,20 +55,24 @@ def _of_classes(
 ) -> tuple[Part, ...]:
     found = details(metric, y_true, y_pred, names)
     return tuple(
-        Part(one.number, one.name, one.labelled,
-             {"precision": one.precision, "recall": one.recall, "f1": one.f1})
+        Part(
+            one.number,
+            one.name,
+            one.labelled,
+            {"precision": one.precision, "recall": one.recall, "f1": one.f1},
+        )
         for one in (found.classes if found else ())
-    )  # fmt: skip
+    )
 
 
 def _of_masks(counts: MaskCounts) -> tuple[Index, Mapping[str, list[Measurement]]]:
-    """How many pictures have each class, and its intersection over union."""
+    """Tell how many pictures have each class, and its intersection over union."""
     pictures = np.asarray((counts.labelled > 0).sum(axis=0), np.int64)
     return pictures, {"iou": _drawn(lambda items: ious(counts, items), len(counts), pictures)}
 
 
 def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, list[Measurement]]]:
-    """How many items have each label, and its figures."""
+    """Tell how many items have each label, and its figures."""
     n, times = len(labels), np.asarray(labels.sum(axis=0), np.int64)
     said = scores.answered()
     right = (labels == said).sum(axis=0)
@@ -88,7 +92,7 @@ def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, 
 
 
 def _precisions(labels: Array, scores: LabelScores, times: Index) -> list[Measurement]:
-    """The average precision of each label that some item has."""
+    """Return the average precision of each label that some item has."""
     absent = Measurement.unavailable("1", "no item has this label")
     found, had = [absent] * len(times), np.flatnonzero(times)
     if len(had):

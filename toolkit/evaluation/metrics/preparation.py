@@ -22,7 +22,7 @@ def prepared(
     outputs: Array,
     groups: Array | None = None,
 ) -> Array:
-    """What the metric takes as ``y_pred``: for most the outputs as they are.
+    """Return what the metric takes as ``y_pred``: for most the outputs as they are.
 
     ``inputs`` are raw items by name, ``index`` the items of them that ``outputs`` ``[n, ...]`` are
     of. A metric that needs inputs gets them preprocessed, some items at a time. With ``groups``
@@ -52,7 +52,7 @@ def prepared(
 
 
 def group_labels(metric: Metric, y_true: Array | None, groups: Array) -> Array | None:
-    """The label of each group, sorted by the groups' values; nothing without labels.
+    """Return the label of each group, sorted by the groups' values; nothing without labels.
 
     Raises :class:`DataError` where the items of a group are labelled differently.
     """

@@ -14,17 +14,19 @@ Areas = Callable[["Ranking", Index], Floats]
 
 
 def roc_auc(labels: Index, scores: ClassScores) -> Statistic:
-    """The area under the ROC curve; for more than two classes the mean of one against the rest."""
+    """Return the area under the ROC curve; for more than two classes the mean of one against the
+    rest.
+    """
     return _mean_area(labels, scores, roc_areas, "roc_auc")
 
 
 def pr_auc(labels: Index, scores: ClassScores) -> Statistic:
-    """The average precision; for more than two classes the mean of one against the rest."""
+    """Return the average precision; for more than two classes the mean of one against the rest."""
     return _mean_area(labels, scores, average_precisions, "pr_auc")
 
 
 def error_auc(labels: Index, errors: Floats) -> Statistic:
-    """The area under the ROC curve of one error per item, larger where the label is 1."""
+    """Return the area under the ROC curve of one error per item, larger where the label is 1."""
     missing = [kind for kind in (0, 1) if not (labels == kind).any()]
     if missing:
         word = "normal (0)" if missing[0] == 0 else "anomalous (1)"
@@ -70,7 +72,7 @@ class Ranking:
         self._running = np.zeros(order.size + 1, self._dtype)
 
     def drawn(self, items: Index) -> tuple[Floats, Array]:
-        """The weight of every positive, and the running total of all items' in order."""
+        """Return the weight of every positive, and the running total of all items' in order."""
         weight = np.bincount(items, minlength=self.n).astype(self._dtype)
         drawn = np.take(weight, self._order, mode="clip")
         np.cumsum(drawn, out=self._running[1:], dtype=self._dtype)
@@ -82,7 +84,9 @@ class Ranking:
 
 
 def _ties(ranked: Floats) -> tuple[Index, Index]:
-    """The first and the last place with the same score, for every place; ``[classes, n]``."""
+    """Return the first and the last place with the same score, for every place; ``[classes,
+    n]``.
+    """
     classes, n = ranked.shape
     places = np.broadcast_to(np.arange(n), (classes, n))
     changes = ranked[:, 1:] != ranked[:, :-1]
@@ -94,7 +98,7 @@ def _ties(ranked: Floats) -> tuple[Index, Index]:
 
 
 def roc_areas(ranking: Ranking, items: Index) -> Floats:
-    """The area under the ROC curve of each class, from its ranks; ties count half.
+    """Return the area under the ROC curve of each class, from its ranks; ties count half.
 
     NaN where the items lack a class, or hold nothing else. Source: Mann & Whitney (1947); it equals
     scikit-learn's roc_auc_score, many times faster.
@@ -111,7 +115,7 @@ def roc_areas(ranking: Ranking, items: Index) -> Floats:
 
 
 def average_precisions(ranking: Ranking, items: Index) -> Floats:
-    """The average precision of each class: the precision at each positive's score, its mean.
+    """Return the average precision of each class: the precision at each positive's score, its mean.
 
     NaN where the items lack a class. It equals scikit-learn's average_precision_score.
     """

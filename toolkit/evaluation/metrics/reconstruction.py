@@ -13,7 +13,7 @@ from .metric import Array, Floats, Index
 
 
 def squared(inputs: Mapping[str, Array], outputs: Array) -> Floats:
-    """The mean squared error ``[n]`` of outputs against the input of their size.
+    """Return the mean squared error ``[n]`` of outputs against the input of their size.
 
     The input is as the model takes it: preprocessed. Source of the score: the baseline of DCASE
     2020 task 2, which MLPerf Tiny's anomaly detection follows. Raises :class:`DataError` where not
@@ -32,7 +32,7 @@ def squared(inputs: Mapping[str, Array], outputs: Array) -> Floats:
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, list[Floats]]:
-    """Labels 0 or 1, and one error per item.
+    """Return labels 0 or 1, and one error per item.
 
     Raises :class:`DataError` where outputs are still the model's, or labels are others.
     """
@@ -49,6 +49,6 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
 
 
 def error(labels: Index, errors: Floats) -> Floats:
-    """The reconstruction error itself, per item or group of items."""
+    """Return the reconstruction error itself, per item or group of items."""
     del labels
     return errors

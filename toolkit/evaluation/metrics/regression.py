@@ -24,12 +24,12 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, l
 
 
 def squared_error(targets: Array, outputs: Array) -> Floats:
-    """The mean over an item's output values of the squared error."""
+    """Return the mean over an item's output values of the squared error."""
     return _per_item(targets, outputs, np.square)
 
 
 def absolute_error(targets: Array, outputs: Array) -> Floats:
-    """The mean over an item's output values of the absolute error."""
+    """Return the mean over an item's output values of the absolute error."""
     return _per_item(targets, outputs, np.abs)
 
 
@@ -44,7 +44,9 @@ def _per_item(targets: Array, outputs: Array, of: Callable[[Floats], Floats]) ->
 
 
 def cosine(targets: Array, outputs: Array) -> Floats:
-    """The cosine of the angle between an item's target and output; 0 where either is zero."""
+    """Return the cosine of the angle between an item's target and output; 0 where either is
+    zero.
+    """
     found = np.empty(len(outputs))
     rows = rows_at_once(outputs.shape[1:])
     for at in range(0, len(outputs), rows):
@@ -59,7 +61,7 @@ def cosine(targets: Array, outputs: Array) -> Floats:
 
 
 def rmse(targets: Array, outputs: Array) -> Statistic:
-    """The root of the mean squared error, over items and output values."""
+    """Return the root of the mean squared error, over items and output values."""
     squares = squared_error(targets, outputs)
     return lambda items: float(np.sqrt(squares[items].mean()))
 

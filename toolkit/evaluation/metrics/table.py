@@ -42,76 +42,152 @@ METRICS: Mapping[str, Metric] = {
         Metric("accuracy", "higher", reads="classes", per_item=classification.hit),
         _top(3),
         _top(5),
-        Metric("precision", "higher", reads="classes", statistic=classification.precision,
-               unseen=unseen.of_classes),
-        Metric("recall", "higher", reads="classes", statistic=classification.recall,
-               unseen=unseen.of_classes),
-        Metric("f1", "higher", reads="classes", statistic=classification.f1,
-               unseen=unseen.of_classes),
-        Metric("roc_auc", "higher", reads="classes", statistic=ranking.roc_auc,
-               unseen=unseen.of_areas),
-        Metric("pr_auc", "higher", reads="classes", statistic=ranking.pr_auc,
-               unseen=unseen.of_precisions),
         Metric(
-            "log_loss", "lower", bounded=False, unit="nat", reads="classes",
+            "precision",
+            "higher",
+            reads="classes",
+            statistic=classification.precision,
+            unseen=unseen.of_classes,
+        ),
+        Metric(
+            "recall",
+            "higher",
+            reads="classes",
+            statistic=classification.recall,
+            unseen=unseen.of_classes,
+        ),
+        Metric(
+            "f1", "higher", reads="classes", statistic=classification.f1, unseen=unseen.of_classes
+        ),
+        Metric(
+            "roc_auc", "higher", reads="classes", statistic=ranking.roc_auc, unseen=unseen.of_areas
+        ),
+        Metric(
+            "pr_auc",
+            "higher",
+            reads="classes",
+            statistic=ranking.pr_auc,
+            unseen=unseen.of_precisions,
+        ),
+        Metric(
+            "log_loss",
+            "lower",
+            bounded=False,
+            unit="nat",
+            reads="classes",
             per_item=classification.log_loss,
         ),
         Metric(
-            "calibration_error", "lower", reads="classes",
+            "calibration_error",
+            "lower",
+            reads="classes",
             statistic=classification.calibration_error,
             by_chance=classification.calibrated_by_chance,
         ),
         Metric("label_accuracy", "higher", reads="labels", per_item=labels.right),
         Metric("subset_accuracy", "higher", reads="labels", per_item=labels.all_right),
-        Metric("label_f1", "higher", reads="labels", statistic=labels.f1,
-               unseen=unseen.of_labels),
-        Metric("label_map", "higher", reads="labels", statistic=labels.mean_average_precision,
-               unseen=unseen.of_label_precisions),
+        Metric("label_f1", "higher", reads="labels", statistic=labels.f1, unseen=unseen.of_labels),
         Metric(
-            "pixel_accuracy", "higher", reads="masks", per_item=masks.shares,
-            statistic=masks.pixel_accuracy, unseen=unseen.of_items,
+            "label_map",
+            "higher",
+            reads="labels",
+            statistic=labels.mean_average_precision,
+            unseen=unseen.of_label_precisions,
         ),
-        Metric("mean_iou", "higher", reads="masks", statistic=masks.mean_iou,
-               unseen=unseen.of_masks),
+        Metric(
+            "pixel_accuracy",
+            "higher",
+            reads="masks",
+            per_item=masks.shares,
+            statistic=masks.pixel_accuracy,
+            unseen=unseen.of_items,
+        ),
+        Metric(
+            "mean_iou", "higher", reads="masks", statistic=masks.mean_iou, unseen=unseen.of_masks
+        ),
         _recall(1),
         _recall(5),
         Metric(
-            "mse", "lower", bounded=False, unit="target²", reads="numbers",
+            "mse",
+            "lower",
+            bounded=False,
+            unit="target²",
+            reads="numbers",
             per_item=regression.squared_error,
         ),
         Metric(
-            "mae", "lower", bounded=False, unit="target", reads="numbers",
+            "mae",
+            "lower",
+            bounded=False,
+            unit="target",
+            reads="numbers",
             per_item=regression.absolute_error,
         ),
-        Metric("rmse", "lower", bounded=False, unit="target", reads="numbers",
-               statistic=regression.rmse),
-        Metric("relative_error", "lower", bounded=False, reads="numbers",
-               statistic=regression.relative_error),
         Metric(
-            "cosine", "higher", bounded=False, reads="numbers", per_item=regression.cosine,
+            "rmse",
+            "lower",
+            bounded=False,
+            unit="target",
+            reads="numbers",
+            statistic=regression.rmse,
+        ),
+        Metric(
+            "relative_error",
+            "lower",
+            bounded=False,
+            reads="numbers",
+            statistic=regression.relative_error,
+        ),
+        Metric(
+            "cosine",
+            "higher",
+            bounded=False,
+            reads="numbers",
+            per_item=regression.cosine,
         ),
         Metric("r2", "higher", bounded=False, reads="numbers", statistic=regression.r2),
         Metric(
-            "reconstruction_error", "lower", bounded=False, unit="input²", reads="errors",
-            per_item=reconstruction.error, prepare=reconstruction.squared,
-            takes_labels=False, grouped=True,
+            "reconstruction_error",
+            "lower",
+            bounded=False,
+            unit="input²",
+            reads="errors",
+            per_item=reconstruction.error,
+            prepare=reconstruction.squared,
+            takes_labels=False,
+            grouped=True,
         ),
         Metric(
-            "anomaly_auc", "higher", reads="errors", statistic=ranking.error_auc,
-            prepare=reconstruction.squared, grouped=True, unseen=unseen.of_error_area,
+            "anomaly_auc",
+            "higher",
+            reads="errors",
+            statistic=ranking.error_auc,
+            prepare=reconstruction.squared,
+            grouped=True,
+            unseen=unseen.of_error_area,
         ),
-        Metric("coco_map", "higher", reads="boxes", statistic=detection.mean_average_precision,
-               unseen=unseen.of_boxes),
-        Metric("coco_map_50", "higher", reads="boxes", statistic=detection.at_half,
-               unseen=unseen.of_boxes),
+        Metric(
+            "coco_map",
+            "higher",
+            reads="boxes",
+            statistic=detection.mean_average_precision,
+            unseen=unseen.of_boxes,
+        ),
+        Metric(
+            "coco_map_50",
+            "higher",
+            reads="boxes",
+            statistic=detection.at_half,
+            unseen=unseen.of_boxes,
+        ),
         Metric("wer", "lower", reads="texts", statistic=texts.error_rate, unseen=unseen.of_items),
         Metric("cer", "lower", reads="texts", statistic=texts.error_rate, unseen=unseen.of_items),
     )
-}  # fmt: skip
+}
 
 
 def find(name: str, root: Path) -> Metric | None:
-    """A metric by name, or the user's ``file.py:function``; nothing where neither is known.
+    """Return a metric by name, or the user's ``file.py:function``; nothing where neither is known.
 
     ``top_<k>`` and ``recall_at_<k>`` are known for every k from 1.
     """
@@ -121,7 +197,7 @@ def find(name: str, root: Path) -> Metric | None:
 
 
 def is_known(name: str) -> bool:
-    """Whether a name is a metric of ours."""
+    """Tell whether a name is a metric of ours."""
     return name in METRICS or _of_name(name) is not None
 
 

@@ -30,7 +30,8 @@ class Edits:
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
-    """The label of each item ``[n]``, and every model's edits: of words for ``wer``, else letters.
+    """Return the label of each item ``[n]``, and every model's edits: of words for ``wer``, else
+    letters.
 
     Raises :class:`DataError` where labels or answers are no texts, or have no words.
     """
@@ -54,12 +55,15 @@ def _counted(name: str, labels: Array, answers: Array) -> Edits:
     of = jiwer.process_words if name == "wer" else jiwer.process_characters
     found: Any = of([str(one) for one in labels], [str(one) for one in answers])
     edits = [sum(_length(chunk) for chunk in row) for row in found.alignments]
-    return Edits(np.array(edits, np.int64), np.array([len(one) for one in found.references]),
-                 np.asarray(answers))  # fmt: skip
+    return Edits(
+        np.array(edits, np.int64),
+        np.array([len(one) for one in found.references]),
+        np.asarray(answers),
+    )
 
 
 def _length(chunk: Any) -> int:
-    """How many edits a chunk of an alignment is."""
+    """Tell how many edits a chunk of an alignment is."""
     if chunk.type == "equal":
         return 0
     return int(

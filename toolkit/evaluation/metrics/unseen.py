@@ -32,19 +32,20 @@ def of_classes(labels: Index, scores: ClassScores) -> float:
 
 
 def of_labels(labels: Array, scores: LabelScores) -> float:
-    """The same over several labels of each item."""
+    """Return the same over several labels of each item."""
     del scores
     return _mean(labels.sum(axis=0))
 
 
 def of_masks(labels: Index, counts: MaskCounts) -> float:
-    """The same over the classes of pixels, which stand and fall with their picture."""
+    """Return the same over the classes of pixels, which stand and fall with their picture."""
     del labels
     return _mean((counts.labelled > 0).sum(axis=0))
 
 
 def of_boxes(labels: Array, answers: Array) -> float:
-    """The same over the classes of boxes: a wrong picture has as many wrong boxes, which go first.
+    """Return the same over the classes of boxes: a wrong picture has as many wrong boxes, which go
+    first.
 
     With a share p of a class's boxes missed, and as many wrong ones before all others, recall ends
     at 1 - p, and no precision is above 1 - p.
@@ -63,7 +64,7 @@ def of_areas(labels: Index, scores: ClassScores) -> float:
 
 
 def of_error_area(labels: Index, errors: Floats) -> float:
-    """The same of one error per item."""
+    """Return the same of one error per item."""
     del errors
     positive = int((labels == 1).sum())
     return _kept(positive) * _kept(len(labels) - positive)
@@ -76,7 +77,7 @@ def of_precisions(labels: Index, scores: ClassScores) -> float:
 
 
 def of_label_precisions(labels: Array, scores: LabelScores) -> float:
-    """The same over several labels of each item."""
+    """Return the same over several labels of each item."""
     del scores
     counts = labels.sum(axis=0)
     return float(np.mean([_precision(int(one), len(labels) - int(one)) for one in counts]))
@@ -91,7 +92,9 @@ def _mean(counts: Index) -> float:
 
 
 def _precision(positive: int, rest: int) -> float:
-    """The average precision where wrong items of the rest go first, and wrong positives last."""
+    """Return the average precision where wrong items of the rest go first, and wrong positives
+    last.
+    """
     if not positive:
         return 0.0
     found = np.arange(1, int(_kept(positive) * positive) + 1)

@@ -18,7 +18,7 @@ CODE = "EK-PROJECT-041"
 
 
 def user_metric(name: str, root: Path) -> Metric:
-    """The metric that a function is, with what its attributes say.
+    """Return the metric that a function is, with what its attributes say.
 
     ``direction`` is "higher" unless it says "lower", ``bounded`` false, ``unit`` "1". Raises
     :class:`ProjectError` where there is no such function, or an attribute is none of these.
@@ -46,7 +46,7 @@ class _Call:
         self.name, self.function = name, function
 
     def per_item(self, y_true: Array, y_pred: Array) -> Floats | None:
-        """The scores per item, where the function gives any and their mean is its value."""
+        """Return the scores per item, where the function gives any and their mean is its value."""
         value, scores = self._answer(y_true, y_pred)
         if scores is None or not np.isclose(scores.mean(), value, rtol=1e-5, atol=1e-9):
             return None

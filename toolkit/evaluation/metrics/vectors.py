@@ -14,7 +14,7 @@ VALUES = 1 << 21
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, list[Floats]]:
-    """The kind of each item ``[n]``, and every model's embeddings ``[n, size]`` of length 1.
+    """Return the kind of each item ``[n]``, and every model's embeddings ``[n, size]`` of length 1.
 
     Raises :class:`DataError` where an item has several labels, or no kind has two items.
     """

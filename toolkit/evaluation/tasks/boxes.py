@@ -10,10 +10,10 @@ REASON = "labels are boxes: a class and four corners each"
 
 
 def of_pictures(look: Look) -> str | None:
-    """Boxes as labels; the outputs are read as the project says, or by their shapes."""
+    """Return boxes as labels; the outputs are read as the project says, or by their shapes."""
     return REASON if look.labels is not None and are(look.labels) else None
 
 
 def are(labels: Array) -> bool:
-    """Whether labels are boxes."""
+    """Tell whether labels are boxes."""
     return are_labels(labels)

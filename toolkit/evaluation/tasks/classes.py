@@ -58,7 +58,7 @@ def kinds_of_vectors(look: Look) -> str | None:
 
 
 def _rows(look: Look) -> str:
-    """What rows of labels that name one class each are called; empty where they are none."""
+    """Return what rows of labels that name one class each are called; empty where they are none."""
     labels = np.asarray(look.per_item, np.float64)
     if labels.min() < 0 or (np.abs(labels.sum(axis=1) - 1) > SUM).any():
         return ""

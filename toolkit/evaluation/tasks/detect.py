@@ -30,7 +30,7 @@ class Detected:
 
 
 def detect(look: Look) -> Detected:
-    """The first task of the table that labels and output look like.
+    """Return the first task of the table that labels and output look like.
 
     Raises :class:`DataError` that says what both look like where none fits.
     """
@@ -52,7 +52,7 @@ def detect(look: Look) -> Detected:
 
 
 def of_labels(labels: Array) -> Detected:
-    """The task by the labels alone, where the output is not known before it is made."""
+    """Return the task by the labels alone, where the output is not known before it is made."""
     if boxes.are(labels):
         return Detected(TASKS["detection"], boxes.REASON)
     if labels.dtype.kind == "U":
@@ -63,7 +63,8 @@ def of_labels(labels: Array) -> Detected:
 
 
 def of_metric(metric: Metric, look: Look | None) -> Detected | None:
-    """The task that a named metric belongs to: the one that it looks like, where that has it.
+    """Return the task that a named metric belongs to: the one that it looks like, where that has
+    it.
 
     Nothing for a function of the user's.
     """

@@ -88,5 +88,5 @@ class Look:
 
 
 def shown(sizes: tuple[int | None, ...]) -> str:
-    """A shape per item, items first."""
+    """Return a shape per item, items first."""
     return "[" + ", ".join(["N", *("?" if size is None else str(size) for size in sizes)]) + "]"

@@ -33,7 +33,7 @@ def class_per_place(look: Look) -> str | None:
 
 
 def _fits(sizes: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    """Whether labels have the output's places, with or without a last dimension of 1."""
+    """Tell whether labels have the output's places, with or without a last dimension of 1."""
     return any(
         len(sizes) == len(one)
         and all(size in (None, own) for size, own in zip(sizes, one, strict=True))

@@ -8,7 +8,7 @@ from .look import Look, shown
 
 
 def one_each(look: Look) -> str | None:
-    """One target per output value."""
+    """Return one target per output value."""
     if look.labels is None or look.per_item.shape[1] != look.width:
         return None
     kind = look.labels.dtype
@@ -16,7 +16,7 @@ def one_each(look: Look) -> str | None:
 
 
 def gives_back(look: Look) -> str | None:
-    """Labels 0 or 1, and an output of the size of an input that is no pair of scores."""
+    """Return labels 0 or 1, and an output of the size of an input that is no pair of scores."""
     if look.labels is None or not look.single or not look.binary or look.width <= 2:
         return None
     for spec in look.inputs:

@@ -47,7 +47,7 @@ def of_classes(values: Array) -> Floats:
 
 
 def of_labels(values: Array) -> Floats:
-    """How far the least clear of several labels is from the cut."""
+    """Tell how far the least clear of several labels is from the cut."""
     cut = 0.0 if has_logits(values) else 0.5
     return np.asarray(np.abs(values.reshape(len(values), -1) - cut).min(axis=1), np.float64)
 
@@ -60,20 +60,22 @@ def of_steps(values: Array) -> Floats:
 
 
 def of_places(values: Array) -> Floats:
-    """The same at the clearest place."""
+    """Return the same at the clearest place."""
     if values.dtype.kind != "f":
         return of_numbers(values)
     return np.asarray(_places(values).reshape(len(values), -1).max(axis=1), np.float64)
 
 
 def of_numbers(values: Array) -> Floats:
-    """How far whole numbers lie apart; all else is told by nothing."""
+    """Tell how far whole numbers lie apart; all else is told by nothing."""
     apart = WHOLE if values.size and bool((np.rint(values) == values).all()) else np.inf
     return np.full(len(values), apart)
 
 
 def of_boxes(values: Array) -> Floats:
-    """How far the first two boxes or scores of a picture lie apart, where there are several."""
+    """Tell how far the first two boxes or scores of a picture lie apart, where there are
+    several.
+    """
     if bool((np.rint(values) == values).all()):
         return of_numbers(values)
     if values.ndim < 3 or values.shape[1] < 2:
@@ -82,20 +84,20 @@ def of_boxes(values: Array) -> Floats:
 
 
 def by_class(values: Array, margins: Floats) -> Groups:
-    """The items that answer each class."""
+    """Return the items that answer each class."""
     rows = values.reshape(len(values), -1)
     single = rows[:, 0] > (0.0 if has_logits(values) else 0.5)
     return _grouped(single if rows.shape[1] == 1 else rows.argmax(axis=1), margins)
 
 
 def by_label(values: Array, margins: Floats) -> Groups:
-    """The items that answer each label, and those that do not."""
+    """Return the items that answer each label, and those that do not."""
     said = values.reshape(len(values), -1) > (0.0 if has_logits(values) else 0.5)
     return [group for column in said.T for group in _grouped(column, margins)]
 
 
 def by_number(values: Array, margins: Floats) -> Groups:
-    """The items that give each whole number; of other numbers none."""
+    """Return the items that give each whole number; of other numbers none."""
     rows = values.reshape(len(values), -1)
     if not bool((np.rint(rows) == rows).all()):
         return []
@@ -104,7 +106,7 @@ def by_number(values: Array, margins: Floats) -> Groups:
 
 
 def by_place(values: Array, margins: Floats) -> Groups:
-    """The items that answer each class at some place, where it is clearest first."""
+    """Return the items that answer each class at some place, where it is clearest first."""
     if values.dtype.kind != "f":
         return by_number(values, margins)
     clear, answers = clearest(values)
@@ -115,7 +117,9 @@ def by_place(values: Array, margins: Floats) -> Groups:
 
 
 def by_step(values: Array, margins: Floats) -> Groups:
-    """The items that answer each token at some step, those first whose least clear step is so."""
+    """Return the items that answer each token at some step, those first whose least clear step
+    is so.
+    """
     if values.ndim < 3 or values.dtype.kind != "f":
         return by_number(values, margins)
     clear, answers = clearest(values)
