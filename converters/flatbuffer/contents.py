@@ -12,25 +12,47 @@ import numpy.typing as npt
 from edgekit.errors import ModelError
 from edgekit.types import Operator
 
-FLOATS = frozenset({
-    "FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16", "COMPLEX64", "COMPLEX128",
-})  # fmt: skip
+FLOATS = frozenset(
+    {
+        "FLOAT32",
+        "FLOAT16",
+        "FLOAT64",
+        "BFLOAT16",
+        "COMPLEX64",
+        "COMPLEX128",
+    }
+)
 # Constants of no interest for a file's precision: shapes, axes, paddings.
 SMALL = 32
 # Operators that keep a state where no tensor is a variable. Source: resource variables in
 # ``schema.fbs``; the signal library of TFLM (``tflite-micro/signal/micro/kernels``).
 KEEPING = frozenset(
     {
-        "ASSIGN_VARIABLE", "CIRCULAR_BUFFER", "SignalDelay", "SignalFramer", "SignalOverlapAdd",
-        "SignalStacker", "SignalFilterBankSpectralSubtraction",
+        "ASSIGN_VARIABLE",
+        "CIRCULAR_BUFFER",
+        "SignalDelay",
+        "SignalFramer",
+        "SignalOverlapAdd",
+        "SignalStacker",
+        "SignalFilterBankSpectralSubtraction",
     }
-)  # fmt: skip
+)
 NUMPY: Mapping[str, npt.DTypeLike] = {
-    "FLOAT64": np.float64, "FLOAT32": np.float32, "FLOAT16": np.float16,
-    "INT64": np.int64, "INT32": np.int32, "INT16": np.int16, "INT8": np.int8,
-    "UINT64": np.uint64, "UINT32": np.uint32, "UINT16": np.uint16, "UINT8": np.uint8,
-    "BOOL": np.bool_, "COMPLEX64": np.complex64, "COMPLEX128": np.complex128,
-}  # fmt: skip
+    "FLOAT64": np.float64,
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "INT64": np.int64,
+    "INT32": np.int32,
+    "INT16": np.int16,
+    "INT8": np.int8,
+    "UINT64": np.uint64,
+    "UINT32": np.uint32,
+    "UINT16": np.uint16,
+    "UINT8": np.uint8,
+    "BOOL": np.bool_,
+    "COMPLEX64": np.complex64,
+    "COMPLEX128": np.complex128,
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +130,7 @@ class Graph:
     nodes: tuple[Node, ...]
 
     def float_operators(self) -> list[str]:
-        """Operators that compute in float, as ``NAME (output tensor)``."""
+        """Return operators that compute in float, as ``NAME (output tensor)``."""
         return [
             f"{node.operator} ({self.tensors[node.outputs[0]].name})"
             for node in self.nodes
@@ -116,7 +138,7 @@ class Graph:
         ]
 
     def constants(self) -> list[Tensor]:
-        """Tensors with content that no operator and no input writes."""
+        """Return tensors with content that no operator and no input writes."""
         written = {*self.inputs, *(i for node in self.nodes for i in node.outputs)}
         return [t for t in self.tensors if t.bytes and t.index not in written]
 
@@ -160,8 +182,9 @@ class TFLiteFile:
         return self.outputs_of(None)
 
     def outputs_of(self, key: str | None) -> Mapping[str, Tensor]:
-        """The outputs by their names in a signature; without ``key`` in ``serving_default``, else
-        in the first. Nothing where the file has none of that name."""
+        """Return the outputs by their names in a signature; without ``key`` in
+        ``serving_default``, else in the first. Nothing where the file has none of that name.
+        """
         named = {one.key: one for one in self.signatures}
         first = self.signatures[0].key if self.signatures else ""
         found = named.get(key or ("serving_default" if "serving_default" in named else first))
@@ -224,18 +247,18 @@ class TFLiteFile:
         return tuple(size for _, size in self._spans)
 
     def span(self, buffer: int) -> tuple[int, int]:
-        """Where a buffer lies in the file, and its size in bytes."""
+        """Tell where a buffer lies in the file, and its size in bytes."""
         return self._spans[buffer]
 
     def data(self, tensor: Tensor) -> bytes:
-        """A tensor's constant content; empty where it is computed."""
+        """Return a tensor's constant content; empty where it is computed."""
         if not tensor.bytes:
             return b""
         at, size = self._spans[tensor.buffer]
         return self._content[at : at + size]
 
     def array(self, tensor: Tensor) -> npt.NDArray[np.generic] | None:
-        """A tensor's constant content in its dtype and shape; int4 as int8.
+        """Return a tensor's constant content in its dtype and shape; int4 as int8.
 
         None where it is computed, sparse, or of a dtype that numpy does not have. Raises
         :class:`ModelError` where the content does not fill the shape.
@@ -260,7 +283,7 @@ class TFLiteFile:
 
 
 def _nibbles(content: bytes, dtype: str) -> npt.NDArray[np.generic]:
-    """Two 4-bit integers of each byte, the lower half first."""
+    """Return two 4-bit integers of each byte, the lower half first."""
     packed = np.frombuffer(content, np.uint8)
     halves = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1).astype(np.int8)
     return np.where(halves > 7, halves - 16, halves).astype(np.int8) if dtype == "INT4" else halves

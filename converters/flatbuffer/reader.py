@@ -68,7 +68,9 @@ def _file(content: Content) -> TFLiteFile:
 
 
 def _buffer(table: Table) -> Span:
-    """Where a buffer's bytes lie: inside it, or behind the flatbuffer where that is too small."""
+    """Tell where a buffer's bytes lie: inside it, or behind the flatbuffer where that is too
+    small.
+    """
     offset, size = table.scalar(1, "<Q"), table.scalar(2, "<Q")
     found = table.content.span(offset, size) if offset > 1 else table.span(0, 1)
     # Each is written again where the file is.
@@ -83,7 +85,7 @@ def _metadata(table: Table, spans: tuple[Span, ...], data: bytes) -> tuple[str, 
 
 
 def operator_code(table: Table) -> tuple[str, int, bool]:
-    """An operator's name and version, and whether it is custom."""
+    """Return an operator's name and version, and whether it is custom."""
     # Files before schema 3a keep the operator in the deprecated byte.
     number = max(table.scalar(3, "<i"), table.scalar(0, "<b"))
     known = _names("BuiltinOperator")
@@ -127,7 +129,8 @@ def _tensor(table: Table, index: int, spans: tuple[Span, ...]) -> Tensor:
 
 
 def _ranked(graphs: tuple[Graph, ...]) -> tuple[Graph, ...]:
-    """The graphs, a shape that is not given as a scalar's where the file never says otherwise.
+    """Return the graphs, a shape that is not given as a scalar's where the file never says
+    otherwise.
 
     Older converters do not write whether a tensor has a rank.
     """
@@ -171,7 +174,7 @@ def _node(table: Table, codes: list[tuple[str, int, bool]], tensors: int) -> Nod
 
 
 def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
-    """The options of an operator, from the schema's own classes."""
+    """Return the options of an operator, from the schema's own classes."""
     kind = _names(f"BuiltinOptions{union}").get(table.scalar(field, "<B"))
     found = table.table(field + 1) if kind else None
     if kind is None or kind == "NONE" or found is None:
@@ -231,7 +234,7 @@ def _snake(name: str) -> str:
 
 @functools.cache
 def _names(enumeration: str) -> Mapping[int, str]:
-    """The names of an enumeration of the schema, by number."""
+    """Return the names of an enumeration of the schema, by number."""
     rows = vars(getattr(_schema(), enumeration))
     return {value: name for name, value in rows.items() if isinstance(value, int)}
 

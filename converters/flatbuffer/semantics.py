@@ -34,9 +34,12 @@ def _graph(file: TFLiteFile, graph: Graph) -> Any:
 
 def _node(node: Node, number: Any) -> Any:
     return [
-        node.operator, node.version, [number(i) for i in node.inputs],
-        [number(i) for i in node.outputs], sorted((k, repr(v)) for k, v in node.options.items()),
-    ]  # fmt: skip
+        node.operator,
+        node.version,
+        [number(i) for i in node.inputs],
+        [number(i) for i in node.outputs],
+        sorted((k, repr(v)) for k, v in node.options.items()),
+    ]
 
 
 def _tensor(file: TFLiteFile, tensor: Tensor) -> Any:

@@ -31,17 +31,17 @@ class Content:
         self._bytes = MOST_BYTES_PER_BYTE * len(data) + SPARE_BYTES
 
     def root(self) -> Table:
-        """The root table. Raises :class:`Damaged`."""
+        """Return the root table. Raises :class:`Damaged`."""
         return Table(self, self.number("<I", 0))
 
     def number(self, form: str, at: int) -> int:
-        """The number at a byte offset, in a format of :mod:`struct`."""
+        """Return the number at a byte offset, in a format of :mod:`struct`."""
         if not 0 <= at <= len(self.data) - struct.calcsize(form):
             raise Damaged(f"it ends before byte {at + struct.calcsize(form):,}")
         return int(struct.unpack_from(form, self.data, at)[0])
 
     def span(self, at: int, size: int) -> tuple[int, int]:
-        """The same span, checked to lie inside the file."""
+        """Return the same span, checked to lie inside the file."""
         if not 0 <= at <= at + size <= len(self.data):
             raise Damaged(f"{size:,} bytes from byte {at:,} do not lie inside it")
         return at, size
@@ -65,7 +65,7 @@ class Table:
         content.span(self._vtable, max(self._size, 4))
 
     def place(self, field: int) -> int | None:
-        """The byte where a field lies; None where it is absent."""
+        """Return the byte where a field lies; None where it is absent."""
         entry = 4 + 2 * field
         if entry + 2 > self._size:
             return None
@@ -81,7 +81,9 @@ class Table:
         return None if place is None else Table(self.content, self._follow(place))
 
     def span(self, field: int, item: int) -> tuple[int, int]:
-        """Where a vector's elements lie, and how many bytes they are; ``(0, 0)`` where absent."""
+        """Tell where a vector's elements lie, and how many bytes they are; ``(0, 0)`` where
+        absent.
+        """
         place = self.place(field)
         if place is None:
             return 0, 0
@@ -89,7 +91,7 @@ class Table:
         return self.content.span(begin + 4, item * self.content.number("<I", begin))
 
     def array(self, field: int, dtype: Any) -> npt.NDArray[Any]:
-        """A vector of numbers."""
+        """Return a vector of numbers."""
         kind = np.dtype(dtype)
         at, size = self.span(field, kind.itemsize)
         self.content.spend(size=size)
@@ -101,7 +103,7 @@ class Table:
         return self.content.data[at : at + size].decode(errors="replace")
 
     def tables(self, field: int) -> list[Table]:
-        """A vector of tables."""
+        """Return a vector of tables."""
         at, size = self.span(field, 4)
         self.content.spend(tables=size // 4)
         return [Table(self.content, self._follow(place)) for place in range(at, at + size, 4)]

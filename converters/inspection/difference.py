@@ -66,7 +66,7 @@ class Difference:
 
 
 def compare(before: Inspection, after: Inspection) -> Difference:
-    """Two files side by side: operators are matched by name first, then by position."""
+    """Return two files side by side: operators are matched by name first, then by position."""
     pairs = _matched(before.layers, after.layers)
     digests = _digests(before), _digests(after)
     changes = [_layer(a, b, digests) for a, b in pairs]
@@ -109,7 +109,7 @@ def _operators(before: Inspection, after: Inspection) -> tuple[OperatorChange, .
 def _matched(
     before: tuple[Layer, ...], after: tuple[Layer, ...]
 ) -> list[tuple[Layer | None, Layer | None]]:
-    """Pairs in the order of the second file, where it has them."""
+    """Return pairs in the order of the second file, where it has them."""
     names: dict[tuple[str, str], deque[Layer]] = {}
     for one in before:
         names.setdefault((one.name, one.operator), deque()).append(one)
@@ -131,7 +131,7 @@ def _matched(
 
 
 def aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
-    """Positions of the same operator in two lists."""
+    """Return positions of the same operator in two lists."""
     if len(left) + len(right) <= MOST_ALIGNED:
         matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
         for i, j, size in matcher.get_matching_blocks():
@@ -149,7 +149,7 @@ Digests = Mapping[tuple[int, str, str], tuple[str, ...]]
 
 
 def _digests(one: Inspection) -> Digests:
-    """The contents of the weights of each layer."""
+    """Return the contents of the weights of each layer."""
     found: dict[tuple[int, str, str], list[str]] = {}
     for row in one.weights:
         found.setdefault((row.graph, row.layer, row.operator), []).append(row.digest)
@@ -171,9 +171,14 @@ def _layer(
     is_moved = rows[0] != rows[1]
     ratio = _ratio(before.quantization, after.quantization)
     return LayerChange(
-        one.name, one.operator, before, after, ratio, is_moved,
+        one.name,
+        one.operator,
+        before,
+        after,
+        ratio,
+        is_moved,
         tuple(_words(before, after, ratio, is_moved)),
-    )  # fmt: skip
+    )
 
 
 def _words(before: Layer, after: Layer, ratio: float | None, is_moved: bool) -> list[str]:
@@ -246,7 +251,7 @@ def _edge_lines(what: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) ->
 
 
 def described(edge: Edge) -> str:
-    """An input or output in words: dtype, shape, scale and zero point."""
+    """Return an input or output in words: dtype, shape, scale and zero point."""
     text = f"{edge.dtype.lower()} {edge.shape}"
     found = edge.quantization
     if found is None or not found.scales:
@@ -277,7 +282,7 @@ def _findings(before: Inspection, after: Inspection) -> list[str]:
 
 
 def difference_json(found: Difference) -> Json:
-    """A difference as JSON types: of the files, path and size; of layers, what changed."""
+    """Return a difference as JSON types: of the files, path and size; of layers, what changed."""
     sides = [
         {"path": str(one.path), "bytes": one.bytes, "sha256": one.sha256}
         for one in (found.before, found.after)
@@ -296,8 +301,16 @@ def difference_json(found: Difference) -> Json:
         for one in found.layers
     ]
     plain = (
-        "identical", "equal", "operators", "edges", "tensors", "same", "macs", "memory", "metadata",
+        "identical",
+        "equal",
+        "operators",
+        "edges",
+        "tensors",
+        "same",
+        "macs",
+        "memory",
+        "metadata",
         "findings",
-    )  # fmt: skip
+    )
     rest = {name: jsonable(getattr(found, name)) for name in plain}
     return {"before": sides[0], "after": sides[1], **rest, "layers": layers}

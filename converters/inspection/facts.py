@@ -48,5 +48,5 @@ class Facts:
 
 
 def counted(places: Sequence[object], one: str, many: str = "") -> str:
-    """A number with its noun: ``1 tensor``, ``3 tensors``."""
+    """Return a number with its noun: ``1 tensor``, ``3 tensors``."""
     return f"{len(places):,} {one if len(places) == 1 else many or one + 's'}"

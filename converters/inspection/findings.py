@@ -51,6 +51,6 @@ ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
-    """All there is to know about a file: errors first."""
+    """Return all there is to know about a file: errors first."""
     found = [one for check in CHECKS for one in check(facts)]
     return tuple(sorted(found, key=lambda one: ORDER[one.severity]))

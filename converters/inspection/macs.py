@@ -92,7 +92,7 @@ def _tensor(graph: Graph, indices: tuple[int, ...], at: int) -> Tensor:
 
 
 def _shape(tensor: Tensor, rank: int | None = None) -> tuple[int, ...]:
-    """A known shape of this rank. Raises :class:`Unknown`."""
+    """Return a known shape of this rank. Raises :class:`Unknown`."""
     if inner_free(tensor) or elements(tensor.shape) is None:
         raise Unknown(f"the shape of {short(tensor.name)!r} is free")
     if rank is not None and len(tensor.shape) != rank:
@@ -113,7 +113,7 @@ def _depthwise(graph: Graph, node: Node) -> int:
 
 
 def _dense(graph: Graph, node: Node) -> int:
-    """Weights ``[out, in]`` for each item, of which there are output elements / out."""
+    """Return weights ``[out, in]`` for each item, of which there are output elements / out."""
     _, features = _shape(_tensor(graph, node.inputs, 1), 2)
     output = _tensor(graph, node.outputs, 0)
     if not output.shape:
@@ -128,13 +128,13 @@ def _transpose_conv(graph: Graph, node: Node) -> int:
 
 
 def _conv_3d(graph: Graph, node: Node) -> int:
-    """Weights ``[depth, h, w, in, out]``."""
+    """Return weights ``[depth, h, w, in, out]``."""
     *window, _ = _shape(_tensor(graph, node.inputs, 1), 5)
     return math.prod(_shape(_tensor(graph, node.outputs, 0), 5)) * math.prod(window)
 
 
 def _conv_3d_transpose(graph: Graph, node: Node) -> int:
-    """Inputs are output shape, weights ``[depth, h, w, out, in]``, activations."""
+    """Return inputs are output shape, weights ``[depth, h, w, out, in]``, activations."""
     *window, _ = _shape(_tensor(graph, node.inputs, 1), 5)
     return math.prod(_shape(_tensor(graph, node.inputs, 2), 5)) * math.prod(window)
 

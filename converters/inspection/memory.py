@@ -48,7 +48,7 @@ Span = tuple[Tensor, int, int]
 
 
 def plan(file: TFLiteFile, index: int) -> Memory:
-    """The plan of one graph; a free batch counts as one item."""
+    """Return the plan of one graph; a free batch counts as one item."""
     graph = file.graphs[index]
     resident = sum(resources(file).values())
     state = resident + sum(size(t) or 0 for t in graph.tensors if t.variable)
@@ -71,7 +71,7 @@ def plan(file: TFLiteFile, index: int) -> Memory:
 def _levels(
     file: TFLiteFile, index: int, known: dict[int, int | _Unknown], depth: int
 ) -> list[int]:
-    """Bytes that live at each operator, with what the graphs it runs need."""
+    """Return bytes that live at each operator, with what the graphs it runs need."""
     graph = file.graphs[index]
     steps = max(len(graph.nodes), 1)
     changes = [0] * (steps + 1)
@@ -90,7 +90,7 @@ def _levels(
 
 
 def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _Unknown], depth: int) -> int:
-    """The graphs of a loop or a branch run one after another: the larger counts."""
+    """Return the graphs of a loop or a branch run one after another: the larger counts."""
     peaks = [_peak(file, one, known, depth + 1) for one in bodies(node, len(file.graphs))]
     return max(peaks, default=0)
 
@@ -136,7 +136,7 @@ def _spans(graph: Graph) -> list[Span]:
 
 
 def _unpacked(graph: Graph) -> set[int]:
-    """Tensors that an operator makes of a constant, and nothing else."""
+    """Return tensors that an operator makes of a constant, and nothing else."""
     constants = {tensor.index for tensor in graph.constants()}
     made: set[int] = set()
     for node in graph.nodes:

@@ -46,7 +46,7 @@ class Island:
 
 
 def precisions(file: TFLiteFile, graph: Graph) -> tuple[NodePrecision, ...]:
-    """The precision of each node of a graph, in execution order."""
+    """Return the precision of each node of a graph, in execution order."""
     constants = {tensor.index for tensor in graph.constants()}
     unpacked: dict[int, int] = {}
     for node in graph.nodes:
@@ -88,10 +88,14 @@ def _precision(
 
 
 def _float(
-    data: tuple[str, ...], heavy: tuple[str, ...], packed: tuple[str, ...], is_unpacked: bool,
-    moved: tuple[str, ...], weights: tuple[str, ...],
-) -> NodePrecision:  # fmt: skip
-    """A node with float activations: its weights say what kind."""
+    data: tuple[str, ...],
+    heavy: tuple[str, ...],
+    packed: tuple[str, ...],
+    is_unpacked: bool,
+    moved: tuple[str, ...],
+    weights: tuple[str, ...],
+) -> NodePrecision:
+    """Return a node with float activations: its weights say what kind."""
     if packed and not is_unpacked:
         return NodePrecision(f"dynamic {_words(packed)}", "dynamic", moved, weights)
     label = _words(data) + (f" ({_words(heavy)} weights)" if heavy else "")
@@ -107,7 +111,7 @@ def _words(dtypes: tuple[str, ...]) -> str:
 
 
 def is_quantized(found: tuple[NodePrecision, ...]) -> bool:
-    """Whether a graph computes in integers, at least in part."""
+    """Tell whether a graph computes in integers, at least in part."""
     return any(one.kind == "integer" for one in found)
 
 
@@ -128,7 +132,7 @@ def islands(index: int, graph: Graph, found: tuple[NodePrecision, ...]) -> tuple
 
 
 def _components(graph: Graph, chosen: list[int]) -> list[tuple[int, ...]]:
-    """Nodes that share a computed tensor, grouped (union-find over tensors)."""
+    """Return nodes that share a computed tensor, grouped (union-find over tensors)."""
     constants = {tensor.index for tensor in graph.constants()}
     parent = {at: at for at in chosen}
 
@@ -156,7 +160,7 @@ def _touched(node: Node) -> Iterator[int]:
 def _place(
     graph: Graph, group: tuple[int, ...], made: set[int], read: set[int]
 ) -> Literal["at the start", "inside", "at the end", "beside"]:
-    """Where an island lies, by what conversions of activations have made and read."""
+    """Tell where an island lies, by what conversions of activations have made and read."""
     before = any(i in made for at in group for i in graph.nodes[at].inputs)
     after = any(i in read for at in group for i in graph.nodes[at].outputs)
     if before and after:

@@ -13,7 +13,9 @@ from edgekit.converters.inspection.shapes import node_name, size
 
 
 def resources(file: TFLiteFile) -> Mapping[str, int]:
-    """The bytes of each resource variable, by its name; 0 where no graph says what it holds."""
+    """Return the bytes of each resource variable, by its name; 0 where no graph says what it
+    holds.
+    """
     names: dict[tuple[str, str], str] = {}
     held: dict[tuple[str, str], int] = {}
     for graph in file.graphs:
@@ -38,7 +40,7 @@ def _key(graph: Graph, node: Node) -> tuple[str, str]:
 
 
 def _value(graph: Graph, node: Node) -> Tensor | None:
-    """What is read from a variable, or assigned to it."""
+    """Return what is read from a variable, or assigned to it."""
     at = node.outputs[:1] if node.operator == "READ_VARIABLE" else node.inputs[1:2]
     return graph.tensors[at[0]] if at and at[0] >= 0 else None
 

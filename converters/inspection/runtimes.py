@@ -28,28 +28,30 @@ def per_channel_dense(facts: Facts) -> Iterator[Finding]:
             into.append(node_name(graph, node))
     if stated:
         yield Finding(
-            "EK-INSPECT-040", "warning",
+            "EK-INSPECT-040",
+            "warning",
             f"{counted(stated, 'dynamic dense layer has', 'dynamic dense layers have')} a scale per"
             " channel, which 2.17 brought",
             tuple(stated),
             "tflite-runtime 2.14 refuses it: Didn't find op for builtin opcode 'FULLY_CONNECTED'"
             " version '12'",
             TO_OLD,
-        )  # fmt: skip
+        )
     if hidden:
         yield Finding(
-            "EK-INSPECT-041", "warning",
+            "EK-INSPECT-041",
+            "warning",
             f"{counted(hidden, 'dynamic dense layer has', 'dynamic dense layers have')} a scale per"
             " channel, under a version of the operator that has none",
             tuple(hidden),
             "a runtime before 2.17 may load it, take the first scale for all channels, and answer"
             " garbage without a word",
             TO_OLD,
-        )  # fmt: skip
+        )
 
 
 def understated(facts: Facts) -> Iterator[Finding]:
-    """Operators whose stated version is lower than what they use."""
+    """Return operators whose stated version is lower than what they use."""
     needs = [
         need
         for need in facts.runtime.understated
@@ -61,7 +63,8 @@ def understated(facts: Facts) -> Iterator[Finding]:
             for need in needs
         )
         yield Finding(
-            "EK-INSPECT-042", "warning",
+            "EK-INSPECT-042",
+            "warning",
             f"{counted(needs, 'kind of operator states', 'kinds of operators state')} a lower"
             " version than what is used",
             places,
@@ -69,11 +72,11 @@ def understated(facts: Facts) -> Iterator[Finding]:
             " the file and may compute something else",
             "run it on every runtime that it will meet; edgekit states the versions itself in what"
             " ai-edge-quantizer makes for it",
-        )  # fmt: skip
+        )
 
 
 def low_claim(facts: Facts) -> Iterator[Finding]:
-    """A minimum runtime in the metadata that is lower than what the operators need."""
+    """Return a minimum runtime in the metadata that is lower than what the operators need."""
     claimed, needed = facts.runtime.claimed, facts.runtime.release
     try:
         is_low = bool(claimed and needed) and release(claimed) < release(needed)
@@ -81,9 +84,10 @@ def low_claim(facts: Facts) -> Iterator[Finding]:
         is_low = True
     if is_low:
         yield Finding(
-            "EK-INSPECT-043", "info",
+            "EK-INSPECT-043",
+            "info",
             f"the file claims runtime {short(claimed)} is enough, and needs {needed}",
             tuple(map(str, facts.runtime.forced_by)),
             "converters write min_runtime_version by a table of their own: do not gate on it",
             "",
-        )  # fmt: skip
+        )

@@ -10,27 +10,51 @@ from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.shapes import node_name, short
 
 LIMITS = {
-    "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "INT4": (-8, 7),
-    "UINT4": (0, 15), "INT2": (-2, 1), "INT32": (-(2**31), 2**31 - 1),
-}  # fmt: skip
+    "INT8": (-128, 127),
+    "UINT8": (0, 255),
+    "INT16": (-32768, 32767),
+    "INT4": (-8, 7),
+    "UINT4": (0, 15),
+    "INT2": (-2, 1),
+    "INT32": (-(2**31), 2**31 - 1),
+}
 SMALLEST_NORMAL = 2.0**-126
 LARGEST = 1e6
 SPAN = 1e3
 # Output quantization that these kernels prescribe: scale, zero point.
 # Source: "TensorFlow Lite 8-bit quantization specification", and kernels/activations.cc.
 FIXED = {
-    ("SOFTMAX", "INT8"): (1 / 256, -128), ("SOFTMAX", "UINT8"): (1 / 256, 0),
-    ("SOFTMAX", "INT16"): (1 / 32768, 0), ("LOGISTIC", "INT8"): (1 / 256, -128),
-    ("LOGISTIC", "UINT8"): (1 / 256, 0), ("LOGISTIC", "INT16"): (1 / 32768, 0),
-    ("TANH", "INT8"): (1 / 128, 0), ("TANH", "UINT8"): (1 / 128, 128),
-    ("TANH", "INT16"): (1 / 32768, 0), ("L2_NORMALIZATION", "INT8"): (1 / 128, 0),
+    ("SOFTMAX", "INT8"): (1 / 256, -128),
+    ("SOFTMAX", "UINT8"): (1 / 256, 0),
+    ("SOFTMAX", "INT16"): (1 / 32768, 0),
+    ("LOGISTIC", "INT8"): (1 / 256, -128),
+    ("LOGISTIC", "UINT8"): (1 / 256, 0),
+    ("LOGISTIC", "INT16"): (1 / 32768, 0),
+    ("TANH", "INT8"): (1 / 128, 0),
+    ("TANH", "UINT8"): (1 / 128, 128),
+    ("TANH", "INT16"): (1 / 32768, 0),
+    ("L2_NORMALIZATION", "INT8"): (1 / 128, 0),
     ("LOG_SOFTMAX", "INT8"): (16 / 256, 127),
-}  # fmt: skip
+}
 # Operators that hand values on: what they write must hold all that they read.
-PASSING = frozenset({
-    "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "MAX_POOL_2D", "CONCATENATION", "PACK",
-    "SPLIT", "SPLIT_V", "STRIDED_SLICE", "SLICE", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "TILE",
-})  # fmt: skip
+PASSING = frozenset(
+    {
+        "RESHAPE",
+        "SQUEEZE",
+        "EXPAND_DIMS",
+        "TRANSPOSE",
+        "MAX_POOL_2D",
+        "CONCATENATION",
+        "PACK",
+        "SPLIT",
+        "SPLIT_V",
+        "STRIDED_SLICE",
+        "SLICE",
+        "SPACE_TO_DEPTH",
+        "DEPTH_TO_SPACE",
+        "TILE",
+    }
+)
 CLIPPED = 0.05
 # The kernels refuse a larger difference. Source: kernels/kernel_util.cc,
 # GetQuantizedConvolutionMultipler.
@@ -48,15 +72,18 @@ def invalid_scales(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-020", "error",
+            "EK-INSPECT-020",
+            "error",
             f"{counted(places, 'tensor has a scale', 'tensors have scales')} that no kernel can"
             " use: zero, negative, NaN or infinite",
-            tuple(places), "every value becomes 0, or the runtime refuses or crashes", AGAIN,
-        )  # fmt: skip
+            tuple(places),
+            "every value becomes 0, or the runtime refuses or crashes",
+            AGAIN,
+        )
 
 
 def misplaced_scales(facts: Facts) -> Iterator[Finding]:
-    """Scales along a dimension that is not there, or of another number than its slices.
+    """Return scales along a dimension that is not there, or of another number than its slices.
 
     Source: LiteRT, ``tflite/core/interpreter_builder.cc``, ParseQuantization.
     """
@@ -67,18 +94,19 @@ def misplaced_scales(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-029", "error",
+            "EK-INSPECT-029",
+            "error",
             f"{counted(places, 'tensor has', 'tensors have')} scales along a dimension that it does"
             " not have, or of another number",
             tuple(places),
             "LiteRT and tflite-runtime refuse the file: invalid quantization parameters; TFLM looks"
             " at some of them only, and may run it",
             "convert again with a current converter, or set quantized_dimension in the file",
-        )  # fmt: skip
+        )
 
 
 def _misplaced(tensor: Tensor) -> str:
-    """What is wrong with where a tensor's scales lie; empty where nothing is."""
+    """Return what is wrong with where a tensor's scales lie; empty where nothing is."""
     found = tensor.quantization
     if found is None or found.block_size or not tensor.shape:
         return ""
@@ -98,13 +126,14 @@ def odd_scales(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-021", "warning",
+            "EK-INSPECT-021",
+            "warning",
             f"{counted(places, 'tensor has a scale', 'tensors have scales')} that are denormal or"
             f" above {LARGEST:,.0f}",
             tuple(places),
             "it stands for no range a network has: the calibration saw all zeros, or an outlier",
             AGAIN,
-        )  # fmt: skip
+        )
 
 
 def _is_odd(scale: float) -> bool:
@@ -121,15 +150,17 @@ def zero_points(facts: Facts) -> Iterator[Finding]:
             places.append(f"{short(tensor.name)} (zero point {bad}, {tensor.dtype.lower()})")
     if places:
         yield Finding(
-            "EK-INSPECT-022", "error",
+            "EK-INSPECT-022",
+            "error",
             f"{counted(places, 'zero point lies', 'zero points lie')} outside the dtype",
-            tuple(places), "the real value 0 cannot be represented: paddings and ReLU go wrong",
+            tuple(places),
+            "the real value 0 cannot be represented: paddings and ReLU go wrong",
             AGAIN,
-        )  # fmt: skip
+        )
 
 
 def asymmetric(facts: Facts) -> Iterator[Finding]:
-    """Weights of integer kernels, and int16 activations, must be symmetric."""
+    """Return weights of integer kernels, and int16 activations, must be symmetric."""
     places = []
     for graph, node, _ in facts.nodes():
         reads = node.inputs[1:2] if node.operator in WITH_BIAS else ()
@@ -142,12 +173,14 @@ def asymmetric(facts: Facts) -> Iterator[Finding]:
             places.append(f"{short(tensor.name)} (int16)")
     if places:
         yield Finding(
-            "EK-INSPECT-023", "error",
+            "EK-INSPECT-023",
+            "error",
             f"{counted(places, 'tensor has', 'tensors have')} a zero point that is not 0, where"
             " kernels take it for 0",
-            tuple(places), "the quantization specification makes int8 weights and int16 symmetric",
+            tuple(places),
+            "the quantization specification makes int8 weights and int16 symmetric",
             AGAIN,
-        )  # fmt: skip
+        )
 
 
 def _has_zero_point(tensor: Tensor) -> bool:
@@ -166,16 +199,18 @@ def fixed_outputs(facts: Facts) -> Iterator[Finding]:
             places.append(f"{node.operator} ({node_name(graph, node)}): scale {output.scale:g}")
     if places:
         yield Finding(
-            "EK-INSPECT-024", "warning",
+            "EK-INSPECT-024",
+            "warning",
             f"{counted(places, 'output is', 'outputs are')} not quantized as the operator"
             " prescribes (softmax and logistic: scale 1/256)",
             tuple(places),
-            "kernels assume that scale: they refuse the file, or answers are scaled wrongly", AGAIN,
-        )  # fmt: skip
+            "kernels assume that scale: they refuse the file, or answers are scaled wrongly",
+            AGAIN,
+        )
 
 
 def clipped(facts: Facts) -> Iterator[Finding]:
-    """Outputs whose range does not hold that of an input that is only handed on."""
+    """Return outputs whose range does not hold that of an input that is only handed on."""
     places = []
     for graph, node, _ in facts.nodes():
         output = _output(graph, node)
@@ -190,11 +225,14 @@ def clipped(facts: Facts) -> Iterator[Finding]:
                 break
     if places:
         yield Finding(
-            "EK-INSPECT-025", "warning",
+            "EK-INSPECT-025",
+            "warning",
             f"{counted(places, 'output saturates', 'outputs saturate')}: the range is narrower than"
             " that of an input handed on",
-            tuple(places), "values past the end of the range are cut off without a word", AGAIN,
-        )  # fmt: skip
+            tuple(places),
+            "values past the end of the range are cut off without a word",
+            AGAIN,
+        )
 
 
 def wide_channels(facts: Facts) -> Iterator[Finding]:
@@ -206,16 +244,17 @@ def wide_channels(facts: Facts) -> Iterator[Finding]:
             places.append(f"{short(tensor.name)} (x{max(scales) / min(scales):.2g})")
     if places:
         yield Finding(
-            "EK-INSPECT-026", "info",
+            "EK-INSPECT-026",
+            "info",
             f"{counted(places, 'weight')} whose channels' scales span more than {SPAN:,.0f} times",
             tuple(places),
             "channels of near-zero weights are dead; the wide ones set the activation's scale",
             "remove dead channels (edgekit compress --channels), or equalise across layers",
-        )  # fmt: skip
+        )
 
 
 def bias_scales(facts: Facts) -> Iterator[Finding]:
-    """A bias is added to the accumulator, so its scale is that of input times weight."""
+    """Return a bias is added to the accumulator, so its scale is that of input times weight."""
     places = [
         f"{node.operator} ({node_name(graph, node)})"
         for graph, node, _ in facts.nodes()
@@ -223,11 +262,13 @@ def bias_scales(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-027", "error",
+            "EK-INSPECT-027",
+            "error",
             f"{counted(places, 'bias has', 'biases have')} another scale than input times weight",
             tuple(places),
-            "kernels refuse it, or add a bias of the wrong size to the accumulator", AGAIN,
-        )  # fmt: skip
+            "kernels refuse it, or add a bias of the wrong size to the accumulator",
+            AGAIN,
+        )
 
 
 def _is_bias_off(graph: Graph, node: Node) -> bool:
@@ -239,8 +280,11 @@ def _is_bias_off(graph: Graph, node: Node) -> bool:
         return False
     weights, biases = _scales(weight), _scales(bias)
     # Channels may share one scale on either side.
-    pairs = zip(weights * (len(biases) if len(weights) == 1 else 1),
-                biases * (len(weights) if len(biases) == 1 else 1), strict=False)  # fmt: skip
+    pairs = zip(
+        weights * (len(biases) if len(weights) == 1 else 1),
+        biases * (len(weights) if len(biases) == 1 else 1),
+        strict=False,
+    )
     return any(abs(data.scale * w - b) / output.scale > BIAS_TOLERANCE for w, b in pairs)
 
 
@@ -255,12 +299,14 @@ def bare_integers(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-028", "warning",
+            "EK-INSPECT-028",
+            "warning",
             f"{counted(places, 'integer input or output has', 'integer inputs or outputs have')}"
             " no scale",
-            tuple(places), "an application cannot tell which integers to feed, or what they mean",
+            tuple(places),
+            "an application cannot tell which integers to feed, or what they mean",
             AGAIN,
-        )  # fmt: skip
+        )
 
 
 def _quantized(facts: Facts) -> Iterator[Tensor]:
@@ -278,7 +324,7 @@ def _output(graph: Graph, node: Node) -> Tensor | None:
 
 
 def _range(tensor: Tensor) -> tuple[float, float] | None:
-    """The reals that a tensor of one scale can hold."""
+    """Return the reals that a tensor of one scale can hold."""
     if tensor.dtype not in LIMITS or not tensor.scale or not math.isfinite(tensor.scale):
         return None
     zero = next(iter(tensor.quantization.zero_points), 0) if tensor.quantization else 0

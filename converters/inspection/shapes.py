@@ -9,20 +9,36 @@ from edgekit.converters.flatbuffer import Graph, Node, Tensor
 
 # Bits an element takes in memory. Source: the TensorFlow Lite schema, ``TensorType``.
 BITS = {
-    "INT2": 2, "INT4": 4, "UINT4": 4, "INT8": 8, "UINT8": 8, "BOOL": 8,
-    "FLOAT8_E4M3FN": 8, "FLOAT8_E5M2": 8, "INT16": 16, "UINT16": 16, "FLOAT16": 16, "BFLOAT16": 16,
-    "INT32": 32, "UINT32": 32, "FLOAT32": 32, "INT64": 64, "UINT64": 64, "FLOAT64": 64,
-    "COMPLEX64": 64, "COMPLEX128": 128,
+    "INT2": 2,
+    "INT4": 4,
+    "UINT4": 4,
+    "INT8": 8,
+    "UINT8": 8,
+    "BOOL": 8,
+    "FLOAT8_E4M3FN": 8,
+    "FLOAT8_E5M2": 8,
+    "INT16": 16,
+    "UINT16": 16,
+    "FLOAT16": 16,
+    "BFLOAT16": 16,
+    "INT32": 32,
+    "UINT32": 32,
+    "FLOAT32": 32,
+    "INT64": 64,
+    "UINT64": 64,
+    "FLOAT64": 64,
+    "COMPLEX64": 64,
+    "COMPLEX128": 128,
     # A handle; what it leads to is the runtime's.
     "RESOURCE": 0,
-}  # fmt: skip
+}
 # No device holds more; a damaged shape may claim it.
 MOST_ELEMENTS = 1 << 48
 NAME_LENGTH = 44
 
 
 def elements(shape: Sequence[int]) -> int | None:
-    """How many elements a shape holds; None where it is free or impossible."""
+    """Tell how many elements a shape holds; None where it is free or impossible."""
     if any(size < 0 for size in shape) or len(shape) > 32:
         return None
     count = math.prod(shape)
@@ -30,7 +46,9 @@ def elements(shape: Sequence[int]) -> int | None:
 
 
 def size(tensor: Tensor) -> int | None:
-    """The bytes a tensor takes in memory, a free batch as 1; None where they are not known."""
+    """Return the bytes a tensor takes in memory, a free batch as 1; None where they are not
+    known.
+    """
     count = elements(tensor.shape)
     if tensor.dtype == "RESOURCE":
         return 0
@@ -40,12 +58,12 @@ def size(tensor: Tensor) -> int | None:
 
 
 def batch_free(tensor: Tensor) -> bool:
-    """Whether the first dimension is free."""
+    """Tell whether the first dimension is free."""
     return _free(tensor)[:1] == [True]
 
 
 def inner_free(tensor: Tensor) -> bool:
-    """Whether a dimension other than the first is free, or their number."""
+    """Tell whether a dimension other than the first is free, or their number."""
     return any(_free(tensor)[1:]) or not tensor.ranked
 
 
@@ -54,7 +72,7 @@ def _free(tensor: Tensor) -> list[bool]:
 
 
 def shown(tensor: Tensor) -> str:
-    """A shape as text, ``?`` where it is free, ``[...]`` where its rank is."""
+    """Return a shape as text, ``?`` where it is free, ``[...]`` where its rank is."""
     if not tensor.ranked:
         return "[...]"
     whole = tensor.signature_shape or tensor.shape
@@ -62,19 +80,21 @@ def shown(tensor: Tensor) -> str:
 
 
 def short(name: str) -> str:
-    """A tensor's name without the operators fused into it, its end where it is long."""
+    """Return a tensor's name without the operators fused into it, its end where it is long."""
     first = name.split(";")[0] or "(no name)"
     text = "".join(one if one.isprintable() else "?" for one in first[-NAME_LENGTH:])
     return text if len(first) <= NAME_LENGTH else f"..{text[2:]}"
 
 
 def node_name(graph: Graph, node: Node) -> str:
-    """What a node is called: its first output, as operators have no names in a ``.tflite``."""
+    """Return what a node is called: its first output, as operators have no names in a
+    ``.tflite``.
+    """
     first = next((i for i in node.outputs if i >= 0), None)
     return short(graph.tensors[first].name) if first is not None else node.operator
 
 
 def bodies(node: Node, count: int) -> tuple[int, ...]:
-    """The graphs that a node runs: loops, branches, composites; of ``count`` graphs."""
+    """Return the graphs that a node runs: loops, branches, composites; of ``count`` graphs."""
     named = (v for name, v in node.options.items() if name.endswith("subgraph_index"))
     return tuple(v for v in named if isinstance(v, int) and 0 <= v < count)

@@ -46,7 +46,8 @@ def float_islands(facts: Facts) -> Iterator[Finding]:
     if places:
         count = sum(len(island.nodes) for island in facts.islands)
         yield Finding(
-            "EK-INSPECT-001", "warning",
+            "EK-INSPECT-001",
+            "warning",
             f"{counted(range(count), 'operator')} of an otherwise integer file"
             f" {'computes' if count == 1 else 'compute'} in float, in"
             f" {counted(places, 'island')}",
@@ -55,7 +56,7 @@ def float_islands(facts: Facts) -> Iterator[Finding]:
             " microcontrollers; each border costs a DEQUANTIZE or a QUANTIZE",
             "use an operation that has an integer kernel (ReLU for ELU or PReLU), or move it to the"
             " end of the model, where the application can do it",
-        )  # fmt: skip
+        )
 
 
 def requantized(facts: Facts) -> Iterator[Finding]:
@@ -63,12 +64,13 @@ def requantized(facts: Facts) -> Iterator[Finding]:
     places = list(_pairs(facts, "DEQUANTIZE", "QUANTIZE"))
     if places:
         yield Finding(
-            "EK-INSPECT-002", "warning",
+            "EK-INSPECT-002",
+            "warning",
             f"{counted(places, 'DEQUANTIZE goes', 'DEQUANTIZE go')} straight into a QUANTIZE",
             tuple(places),
             "two passes over the tensor that change its scale at most: time and a rounding each",
             "convert again from the source: one QUANTIZE, or equal scales on both sides, will do",
-        )  # fmt: skip
+        )
 
 
 def round_trips(facts: Facts) -> Iterator[Finding]:
@@ -76,14 +78,15 @@ def round_trips(facts: Facts) -> Iterator[Finding]:
     places = list(_pairs(facts, "QUANTIZE", "DEQUANTIZE"))
     if places:
         yield Finding(
-            "EK-INSPECT-003", "warning",
+            "EK-INSPECT-003",
+            "warning",
             f"{counted(places, 'QUANTIZE goes', 'QUANTIZE go')} straight back through a DEQUANTIZE",
             tuple(places),
             "the tensor is rounded and then computed with in float: it costs accuracy and time, and"
             " nothing runs in integers",
             "a model trained quantization-aware must be converted with"
             " optimizations = [tf.lite.Optimize.DEFAULT], which turns such pairs into int8 kernels",
-        )  # fmt: skip
+        )
 
 
 def _pairs(facts: Facts, first: str, second: str) -> Iterator[str]:
@@ -107,25 +110,28 @@ def free_batch(facts: Facts) -> Iterator[Finding]:
     places = [_place(g, i) for g, i in _edges(facts.file) if _is_batch_free(g, i)]
     if places:
         yield Finding(
-            "EK-INSPECT-004", "warning", f"the batch of {counted(places, 'input')} is free",
+            "EK-INSPECT-004",
+            "warning",
+            f"the batch of {counted(places, 'input')} is free",
             tuple(places),
             "compilers for NPUs, and LiteRT.js, may refuse it; elsewhere memory is planned anew"
             " when the batch changes",
             "convert with a static batch of 1",
-        )  # fmt: skip
+        )
 
 
 def free_shapes(facts: Facts) -> Iterator[Finding]:
     places = [_place(graph, i) for graph, i in _edges(facts.file) if inner_free(graph.tensors[i])]
     if places:
         yield Finding(
-            "EK-INSPECT-005", "warning",
+            "EK-INSPECT-005",
+            "warning",
             f"{counted(places, 'input has', 'inputs have')} free dimensions besides the batch",
             tuple(places),
             "memory, multiply-accumulates and latency depend on the size that is fed; NPUs and"
             " microcontrollers refuse the file",
             "convert with the sizes that the application will use, one file for each",
-        )  # fmt: skip
+        )
 
 
 def _is_batch_free(graph: Graph, index: int) -> bool:
@@ -133,7 +139,7 @@ def _is_batch_free(graph: Graph, index: int) -> bool:
 
 
 def _edges(file: TFLiteFile) -> Iterator[tuple[Graph, int]]:
-    """The inputs of the graphs that a user calls."""
+    """Return the inputs of the graphs that a user calls."""
     for number in entries(file):
         for i in file.graphs[number].inputs:
             if i >= 0:
@@ -141,7 +147,7 @@ def _edges(file: TFLiteFile) -> Iterator[tuple[Graph, int]]:
 
 
 def entries(file: TFLiteFile) -> tuple[int, ...]:
-    """The graphs that a user calls: the main one, and those of signatures."""
+    """Return the graphs that a user calls: the main one, and those of signatures."""
     return tuple(sorted({0, *(one.graph for one in file.signatures)}))
 
 
@@ -153,14 +159,15 @@ def flex(facts: Facts) -> Iterator[Finding]:
     names = sorted({n.operator for _, n, _ in facts.nodes() if n.custom and _is_flex(n)})
     if names:
         yield Finding(
-            "EK-INSPECT-006", "warning",
+            "EK-INSPECT-006",
+            "warning",
             f"{counted(names, 'operator')} of TensorFlow (Flex):"
             f" {', '.join(short(n.removeprefix(FLEX)) for n in names[:6])}",
             tuple(map(short, names)),
             "they need the Flex delegate, tens of MB of TensorFlow beside the runtime; the pip"
             " packages tflite-runtime and ai-edge-litert, TFLM and NPUs cannot run them",
             "use an operation with a builtin kernel, and convert without SELECT_TF_OPS",
-        )  # fmt: skip
+        )
 
 
 def custom(facts: Facts) -> Iterator[Finding]:
@@ -176,26 +183,29 @@ def custom(facts: Facts) -> Iterator[Finding]:
         places, first = tuple(found), ", ".join(found[:6])
         if not runtimes:
             yield Finding(
-                "EK-INSPECT-008", "warning", f"{counted(places, 'custom operator')}: {first}",
+                "EK-INSPECT-008",
+                "warning",
+                f"{counted(places, 'custom operator')}: {first}",
                 places,
                 "no runtime that edgekit knows has a kernel for it: one runs the file only where"
                 " the application registers a kernel under that name",
                 "ship the kernel with the application, or use builtin operations",
-            )  # fmt: skip
+            )
             continue
         yield Finding(
-            "EK-INSPECT-044", "info",
+            "EK-INSPECT-044",
+            "info",
             f"{counted(places, 'custom operator')} that {listed(runtimes)}"
             f" {'carries' if len(runtimes) == 1 else 'carry'}: {first}",
             places,
             "other runtimes refuse the file, unless the application registers a kernel under that"
             " name",
             "",
-        )  # fmt: skip
+        )
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    """Return names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
@@ -211,13 +221,14 @@ def stateful(facts: Facts) -> Iterator[Finding]:
         fixes = [RESET_TENSORS] if tensors else []
         fixes += [RESET_HANDLES] if handles else []
         yield Finding(
-            "EK-INSPECT-009", "warning",
+            "EK-INSPECT-009",
+            "warning",
             f"{counted(places, 'variable')} that stay from one inference to the next",
             tuple(places),
             "without a reset, the answer for an item depends on the items before it, on every"
             " runtime and without a word",
             "; ".join(fixes),
-        )  # fmt: skip
+        )
 
 
 def strings(facts: Facts) -> Iterator[Finding]:
@@ -230,13 +241,14 @@ def strings(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-010", "warning",
+            "EK-INSPECT-010",
+            "warning",
             f"{counted(places, 'input or output is a string', 'inputs or outputs are strings')}",
             tuple(places),
             "TFLM, NPUs and most accelerators have no strings, and their size is known only when"
             " they are fed",
             "split or look up text in the application, and feed integers",
-        )  # fmt: skip
+        )
 
 
 def unsigned(facts: Facts) -> Iterator[Finding]:
@@ -245,22 +257,29 @@ def unsigned(facts: Facts) -> Iterator[Finding]:
     if not file.signatures and len(file.inputs) + len(file.outputs) > 2:
         names = tuple(short(t.name) for t in (*file.inputs, *file.outputs))
         yield Finding(
-            "EK-INSPECT-011", "warning", "several inputs or outputs, and no signature", names,
+            "EK-INSPECT-011",
+            "warning",
+            "several inputs or outputs, and no signature",
+            names,
             "runtimes tell them apart by position, which converting again may change",
             "convert from a SavedModel, whose signature names them",
-        )  # fmt: skip
+        )
 
 
 def empty(facts: Facts) -> Iterator[Finding]:
     if not any(graph.nodes for graph in facts.file.graphs):
         yield Finding(
-            "EK-INSPECT-012", "error", "the file holds no operator", (),
-            "it computes nothing", "convert the model again, and look at the converter's log",
-        )  # fmt: skip
+            "EK-INSPECT-012",
+            "error",
+            "the file holds no operator",
+            (),
+            "it computes nothing",
+            "convert the model again, and look at the converter's log",
+        )
 
 
 def unwritten(facts: Facts) -> Iterator[Finding]:
-    """Tensors that are read, but have no content and are written by nothing."""
+    """Return tensors that are read, but have no content and are written by nothing."""
     places = []
     for graph in facts.file.graphs:
         written = {-1, *graph.inputs}
@@ -274,22 +293,23 @@ def unwritten(facts: Facts) -> Iterator[Finding]:
             written.update(node.outputs)
     if places:
         yield Finding(
-            "EK-INSPECT-013", "error",
+            "EK-INSPECT-013",
+            "error",
             f"{counted(places, 'tensor is', 'tensors are')} read before anything is written there",
             tuple(places),
             "a constant lost its content, or operators are out of order: runtimes refuse the file,"
             " crash, or compute with what lies there",
             "convert again, or fetch the file again",
-        )  # fmt: skip
+        )
 
 
 def _is_empty(tensor: Tensor) -> bool:
-    """Whether a constant has no elements, as the shape of a scalar has none."""
+    """Tell whether a constant has no elements, as the shape of a scalar has none."""
     return tensor.ranked and 0 in tensor.shape and not any(s < 0 for s in tensor.signature_shape)
 
 
 def overwritten(facts: Facts) -> Iterator[Finding]:
-    """Tensors that are written twice, or that are inputs and written."""
+    """Return tensors that are written twice, or that are inputs and written."""
     places = []
     for graph in facts.file.graphs:
         written = set(graph.inputs)
@@ -299,15 +319,17 @@ def overwritten(facts: Facts) -> Iterator[Finding]:
             written.update(node.outputs)
     if places:
         yield Finding(
-            "EK-INSPECT-014", "error",
-            f"{counted(places, 'tensor is', 'tensors are')} written over", tuple(places),
+            "EK-INSPECT-014",
+            "error",
+            f"{counted(places, 'tensor is', 'tensors are')} written over",
+            tuple(places),
             "memory planners give each tensor one writer: what is read later may be either value",
             "convert again",
-        )  # fmt: skip
+        )
 
 
 def mixed(facts: Facts) -> Iterator[Finding]:
-    """Operators that take float and integer values at once."""
+    """Return operators that take float and integer values at once."""
     places = [
         f"{node.operator} ({node_name(graph, node)}): {found.label}"
         for graph, node, found in facts.nodes()
@@ -315,12 +337,14 @@ def mixed(facts: Facts) -> Iterator[Finding]:
     ]
     if places:
         yield Finding(
-            "EK-INSPECT-015", "error",
+            "EK-INSPECT-015",
+            "error",
             f"{counted(places, 'operator reads or writes', 'operators read or write')} float and"
             " quantized values at once",
-            tuple(places), "no kernel does: the runtime refuses the file or misreads the bytes",
+            tuple(places),
+            "no kernel does: the runtime refuses the file or misreads the bytes",
             "convert again: a QUANTIZE or DEQUANTIZE is missing there",
-        )  # fmt: skip
+        )
 
 
 def _is_mixed(dtypes: tuple[str, ...]) -> bool:

@@ -108,7 +108,7 @@ class Inspection:
 
 
 def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
-    """What a file that was read holds; ``digest`` is its SHA-256."""
+    """Return what a file that was read holds; ``digest`` is its SHA-256."""
     found = tuple(precision.precisions(file, graph) for graph in file.graphs)
     parts = tuple(
         island
@@ -160,10 +160,15 @@ def _edges(
     names = {index: name for name, index in named.items()}
     indices = dict.fromkeys([*(i for i in order if i >= 0), *names])
     return tuple(
-        Edge(short(names.get(i, tensors[i].name)), short(tensors[i].name), tensors[i].dtype,
-             shown(tensors[i]), tensors[i].quantization)
+        Edge(
+            short(names.get(i, tensors[i].name)),
+            short(tensors[i].name),
+            tensors[i].dtype,
+            shown(tensors[i]),
+            tensors[i].quantization,
+        )
         for i in indices
-    )  # fmt: skip
+    )
 
 
 def _layers(facts: Facts, macs: Macs) -> tuple[Layer, ...]:
@@ -177,13 +182,21 @@ def _layers(facts: Facts, macs: Macs) -> tuple[Layer, ...]:
             name = node_name(graph, node)
             first = next((i for i in node.outputs if i >= 0), None)
             output = graph.tensors[first] if first is not None else None
-            layers.append(Layer(
-                number, at, short(node.operator), node.version, name,
-                facts.precisions[number][at], macs.of_node(number, node),
-                # Of operators with one name, the first has the bytes.
-                held.pop((number, name, node.operator), 0),
-                shown(output) if output else "", output.quantization if output else None,
-            ))  # fmt: skip
+            layers.append(
+                Layer(
+                    number,
+                    at,
+                    short(node.operator),
+                    node.version,
+                    name,
+                    facts.precisions[number][at],
+                    macs.of_node(number, node),
+                    # Of operators with one name, the first has the bytes.
+                    held.pop((number, name, node.operator), 0),
+                    shown(output) if output else "",
+                    output.quantization if output else None,
+                )
+            )
     return tuple(layers)
 
 
@@ -193,7 +206,7 @@ def _metadata(name: str, value: bytes) -> Metadata:
 
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
-    """An inspection as JSON types; what is NaN or infinite as text."""
+    """Return an inspection as JSON types; what is NaN or infinite as text."""
     fields = {f.name: getattr(inspection, f.name) for f in dataclasses.fields(inspection)}
     del fields["file"]
     fields["precisions"] = inspection.precisions

@@ -74,8 +74,9 @@ def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
                 shape = (tensor.dtype, tensor.shape)
                 yield functools.partial(Weight, *place, *shape, 0, 0.0, shared_with=owner)
             elif tensor.bytes > left:
-                yield functools.partial(Weight, *place, tensor.dtype, tensor.shape, 0, 0.0,
-                                        problem=OVERLAP)  # fmt: skip
+                yield functools.partial(
+                    Weight, *place, tensor.dtype, tensor.shape, 0, 0.0, problem=OVERLAP
+                )
             else:
                 left -= tensor.bytes
                 owners[tensor.buffer] = short(tensor.name)
@@ -95,14 +96,23 @@ def _measured(file: TFLiteFile, tensor: Tensor, place: tuple[str, str, str, int,
     except ModelError as error:
         problem = error.message
     return Weight(
-        *place, tensor.dtype, tensor.shape, len(content), len(content) / file.size,
-        sparsity, unique, finite, len(zlib.compress(content, LEVEL)),
-        hashlib.blake2b(content, digest_size=16).hexdigest(), "", problem,
-    )  # fmt: skip
+        *place,
+        tensor.dtype,
+        tensor.shape,
+        len(content),
+        len(content) / file.size,
+        sparsity,
+        unique,
+        finite,
+        len(zlib.compress(content, LEVEL)),
+        hashlib.blake2b(content, digest_size=16).hexdigest(),
+        "",
+        problem,
+    )
 
 
 def _zero(tensor: Tensor) -> int:
-    """The integer that stands for 0; per-channel weights have 0 itself."""
+    """Return the integer that stands for 0; per-channel weights have 0 itself."""
     found = tensor.quantization
     single = found is not None and len(found.zero_points) == 1
     return found.zero_points[0] if found is not None and single else 0
@@ -121,7 +131,7 @@ def _figures(values: npt.NDArray[np.generic], zero: int) -> tuple[float, int, bo
 
 
 def _unique(flat: npt.NDArray[np.generic]) -> int:
-    """How many different values: sorted as integers of the same bits, which is fast."""
+    """Tell how many different values: sorted as integers of the same bits, which is fast."""
     if flat.dtype.itemsize in (2, 4, 8):
         if flat.dtype.kind == "f":
             # 0.0 and -0.0 are one value.
@@ -132,7 +142,7 @@ def _unique(flat: npt.NDArray[np.generic]) -> int:
 
 
 def _readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
-    """The operator that reads each tensor first: its output's name and its kind.
+    """Return the operator that reads each tensor first: its output's name and its kind.
 
     What DEQUANTIZE and DENSIFY unpack belongs to the operator behind them.
     """
@@ -146,7 +156,9 @@ def _readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
 
 
 def remainder(file: TFLiteFile, rows: tuple[Weight, ...]) -> Mapping[str, int]:
-    """The bytes of a file that are no weights: metadata, unused buffers, and the structure."""
+    """Return the bytes of a file that are no weights: metadata, unused buffers, and the
+    structure.
+    """
     held = sum(row.bytes for row in rows)
     metadata = sum(map(len, file.metadata.values()))
     used = {t.buffer for graph in file.graphs for t in graph.tensors}

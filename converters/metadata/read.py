@@ -27,7 +27,7 @@ MOST_BYTES = 16 << 20
 
 
 def read_metadata(model: bytes | Path) -> ModelFacts:
-    """What a file's metadata says, its label files too.
+    """Return what a file's metadata says, its label files too.
 
     Raises :class:`ModelError` where the file has none, is damaged, or names a file that it does not
     hold.

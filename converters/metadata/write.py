@@ -32,7 +32,7 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def add_metadata(model: bytes, facts: ModelFacts) -> bytes:
-    """The same model with metadata, and with its label files appended as a zip archive.
+    """Return the same model with metadata, and with its label files appended as a zip archive.
 
     ``facts.inputs`` and ``facts.outputs`` are matched by name: the signature's, or the tensors'
     where there is none; what they leave out is described by its name alone. Metadata and files that
@@ -83,7 +83,7 @@ def _check(tensor: TensorFacts) -> None:
 
 
 def _label_files(facts: ModelFacts) -> Mapping[str, str]:
-    """The label file of each tensor that has labels, by the tensor's name."""
+    """Return the label file of each tensor that has labels, by the tensor's name."""
     labelled = [t.name for t in (*facts.inputs, *facts.outputs) if t.labels]
     if len(labelled) == 1:
         return {labelled[0]: "labels.txt"}
@@ -94,7 +94,7 @@ def _label_files(facts: ModelFacts) -> Mapping[str, str]:
 
 
 def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
-    """The model, packed anew with its metadata entry."""
+    """Return the model, packed anew with its metadata entry."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -117,7 +117,7 @@ def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
 
 
 def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:
-    """The label files as an archive that follows ``offset`` bytes of model."""
+    """Return the label files as an archive that follows ``offset`` bytes of model."""
     if not names:
         return b""
     buffer = io.BytesIO()
@@ -133,7 +133,7 @@ def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:
 
 
 def _metadata(facts: ModelFacts, names: Mapping[str, str]) -> bytes:
-    """The flatbuffer ``ModelMetadata``."""
+    """Return the flatbuffer ``ModelMetadata``."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -141,9 +141,13 @@ def _metadata(facts: ModelFacts, names: Mapping[str, str]) -> bytes:
     outputs = _vector(builder, [_tensor(builder, t, names) for t in facts.outputs])
     graph = _table(builder, 10, {2: inputs, 3: outputs})
     texts = {
-        0: facts.name, 1: facts.description, 2: facts.version, 4: facts.author, 5: facts.license,
+        0: facts.name,
+        1: facts.description,
+        2: facts.version,
+        4: facts.author,
+        5: facts.license,
         7: facts.min_parser_version,
-    }  # fmt: skip
+    }
     offsets = {slot: builder.CreateString(text) for slot, text in texts.items() if text}
     offsets[3] = _vector(builder, [graph])
     builder.Finish(_table(builder, 8, offsets), IDENTIFIER)
@@ -151,7 +155,7 @@ def _metadata(facts: ModelFacts, names: Mapping[str, str]) -> bytes:
 
 
 def _tensor(builder: Any, tensor: TensorFacts, names: Mapping[str, str]) -> int:
-    """A ``TensorMetadata``: its content, how it is normalised, its range, its label file."""
+    """Return a ``TensorMetadata``: its content, how it is normalised, its range, its label file."""
     offsets = {0: builder.CreateString(tensor.name), 3: _content(builder, tensor)}
     if tensor.description:
         offsets[1] = builder.CreateString(tensor.description)
@@ -174,7 +178,7 @@ def _tensor(builder: Any, tensor: TensorFacts, names: Mapping[str, str]) -> int:
 
 
 def _content(builder: Any, tensor: TensorFacts) -> int:
-    """A ``Content``: an image, or a feature."""
+    """Return a ``Content``: an image, or a feature."""
     if not tensor.colour_space:
         return _union(builder, FEATURE, _table(builder, 0, {}), 3)
     builder.StartObject(2)
@@ -195,7 +199,7 @@ def _table(builder: Any, fields: int, offsets: Mapping[int, int]) -> int:
 
 
 def _union(builder: Any, kind: int, value: int, fields: int) -> int:
-    """A table whose first two fields are a union's type and value."""
+    """Return a table whose first two fields are a union's type and value."""
     builder.StartObject(fields)
     builder.PrependUint8Slot(0, kind, 0)
     builder.PrependUOffsetTRelativeSlot(1, value, 0)

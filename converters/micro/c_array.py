@@ -49,9 +49,13 @@ def write(model: Path, name: str, folder: Path) -> tuple[Path, Path]:
     array = f"{identifier(name)}_model"
     header, source = folder / f"{array}.h", folder / f"{array}.cc"
     facts = {
-        "about": _about(name, file, content), "guard": guard(header.name), "array": array,
-        "size": len(content), "alignment": ALIGNMENT, "header": header.name,
-    }  # fmt: skip
+        "about": _about(name, file, content),
+        "guard": guard(header.name),
+        "array": array,
+        "size": len(content),
+        "alignment": ALIGNMENT,
+        "header": header.name,
+    }
     header.write_text(HEADER.format(**facts), encoding="utf-8")
     source.write_text(SOURCE.format(**facts, lines=_lines(content)), encoding="utf-8")
     return header, source

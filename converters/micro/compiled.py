@@ -19,8 +19,9 @@ PRODUCTS = ("ethos-u55", "ethos-u65", "ethos-u85")
 
 
 def compiled_for(file: TFLiteFile) -> str | None:
-    """The accelerator that a file was compiled for: a name of the catalog, ``ethos-u`` where the
-    program does not say which, None where there is no program in it."""
+    """Return the accelerator that a file was compiled for: a name of the catalog, ``ethos-u``
+    where the program does not say which, None where there is no program in it.
+    """
     for graph, node in nodes(file):
         if node.operator == edge_tpu.EDGE_TPU:
             return edge_tpu.ACCELERATOR
@@ -31,7 +32,7 @@ def compiled_for(file: TFLiteFile) -> str | None:
 
 
 def _ethos_u(stream: bytes) -> str:
-    """The accelerator of a command stream."""
+    """Return the accelerator of a command stream."""
     if len(stream) < 12 or stream[:4] != MAGIC:
         return ETHOS_U
     (config,) = struct.unpack_from("<I", stream, 8)

@@ -31,7 +31,7 @@ NOT_ESTIMATED = "the Edge TPU compiler estimates no cycles and no latency"
 
 
 def refusal(file: TFLiteFile) -> tuple[str, str] | None:
-    """Why the compiler maps nothing of a file, as far as its documentation tells; and the fix.
+    """Tell why the compiler maps nothing of a file, as far as its documentation tells; and the fix.
 
     Source: "TensorFlow models on the Edge TPU", model requirements.
     """
@@ -61,7 +61,7 @@ def refusal(file: TFLiteFile) -> tuple[str, str] | None:
 
 
 def version() -> str:
-    """The compiler's version line. Raises :class:`DeviceError` where it is not installed."""
+    """Return the compiler's version line. Raises :class:`DeviceError` where it is not installed."""
     return _version(_command())
 
 
@@ -85,8 +85,11 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
     with log.open("wb") as output:
         process = subprocess.Popen(
             walls.command([command, "--out_dir", str(folder), "--show_operations", str(model)]),
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -133,7 +136,7 @@ def parse(log: str) -> Mapped:
 
 
 def estimate(model: Path, compiled: Path, log: str, compiler: str) -> NpuEstimate:
-    """What a compiled file and the compiler's output say of it.
+    """Return what a compiled file and the compiler's output say of it.
 
     ``sram`` is the Edge TPU's memory that caches weights, ``dram`` the weights that are streamed.
     Raises :class:`ConversionError` where nothing was mapped.

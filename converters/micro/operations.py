@@ -14,14 +14,16 @@ def nodes(file: TFLiteFile) -> Iterator[tuple[Graph, Node]]:
 
 
 def place(graph: Graph, node: Node) -> str:
-    """An operator as ``NAME (tensor)``; of a tensor that converters named after several, one."""
+    """Return an operator as ``NAME (tensor)``; of a tensor that converters named after several,
+    one.
+    """
     if not node.outputs:
         return node.operator
     return f"{node.operator} ({graph.tensors[node.outputs[0]].name.split(';')[0]})"
 
 
 def in_float(graph: Graph, node: Node) -> bool:
-    """Whether an operator gives floats."""
+    """Tell whether an operator gives floats."""
     return any(graph.tensors[i].dtype in FLOATS for i in node.outputs if i >= 0)
 
 

@@ -25,10 +25,18 @@ else:
 
 TABLE = Path(__file__).resolve().with_name("operators.toml")
 # Their kernels take float weights for float activations, and integer ones for integers.
-WEIGHTED = frozenset({
-    "BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP", "FULLY_CONNECTED", "SVDF",
-    "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM",
-})  # fmt: skip
+WEIGHTED = frozenset(
+    {
+        "BATCH_MATMUL",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "EMBEDDING_LOOKUP",
+        "FULLY_CONNECTED",
+        "SVDF",
+        "TRANSPOSE_CONV",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    }
+)
 
 HEADER = """\
 // The operators of {name}, and no others.
@@ -62,13 +70,13 @@ class Table:
 
 @functools.cache
 def table() -> Table:
-    """The operators that TFLM has."""
+    """Return the operators that TFLM has."""
     read: Any = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return Table(read["builtin"], read["custom"], read["source"], str(read["date"]))
 
 
 def methods(file: TFLiteFile) -> tuple[str, ...]:
-    """The resolver's methods for the operators of a file, each once, sorted.
+    """Return the resolver's methods for the operators of a file, each once, sorted.
 
     Raises :class:`ConversionError` for an operator that TFLM does not have, with its tensor.
     """
@@ -137,10 +145,14 @@ def write(model: Path, name: str, folder: Path) -> Path:
     path = folder / f"{prefix}_resolver.h"
     known = table()
     text = HEADER.format(
-        name=f"{prefix}_model", source=known.source, date=known.date, guard=guard(path.name),
-        prefix=prefix, count=len(found),
+        name=f"{prefix}_model",
+        source=known.source,
+        date=known.date,
+        guard=guard(path.name),
+        prefix=prefix,
+        count=len(found),
         lines="\n".join(f"  TF_LITE_ENSURE_STATUS(resolver.{method}());" for method in found),
-    )  # fmt: skip
+    )
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -48,10 +48,18 @@ DEFAULTS: Mapping[str, Memories] = {
 }
 # By multiply-accumulates per cycle.
 ACCELERATORS = (
-    "ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256",
-    "ethos-u65-256", "ethos-u65-512",
-    "ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024", "ethos-u85-2048",
-)  # fmt: skip
+    "ethos-u55-32",
+    "ethos-u55-64",
+    "ethos-u55-128",
+    "ethos-u55-256",
+    "ethos-u65-256",
+    "ethos-u65-512",
+    "ethos-u85-128",
+    "ethos-u85-256",
+    "ethos-u85-512",
+    "ethos-u85-1024",
+    "ethos-u85-2048",
+)
 
 
 def version() -> str:
@@ -64,9 +72,13 @@ def version() -> str:
 
 
 def compile_model(
-    model: Path, accelerator: str, folder: Path, system_config: str = "", memory_mode: str = "",
+    model: Path,
+    accelerator: str,
+    folder: Path,
+    system_config: str = "",
+    memory_mode: str = "",
     seconds: float = SECONDS,
-) -> NpuEstimate:  # fmt: skip
+) -> NpuEstimate:
     """Compile a file into ``folder``, and read what vela estimates of it.
 
     ``accelerator`` is one of :data:`ACCELERATORS`; without a system configuration and a memory mode
@@ -90,7 +102,7 @@ def compile_model(
 def estimate(
     source: TFLiteFile, compiled: Path, summary: Path, accelerator: str, compiler: str, tool: str
 ) -> NpuEstimate:
-    """What a compiled file and vela's CSV say of it.
+    """Return what a compiled file and vela's CSV say of it.
 
     Raises :class:`ConversionError` where nothing of the model runs on the NPU: vela's own figures
     are then zero, which would read as infinitely fast.
@@ -162,17 +174,31 @@ def _refuse(file: TFLiteFile, accelerator: str) -> None:
 
 def _run(model: Path, accelerator: str, memories: Memories, folder: Path, seconds: float) -> None:
     command = [
-        sys.executable, "-m", "ethosu.vela", str(model.resolve()),
-        "--accelerator-config", accelerator, "--config", CONFIG,
-        "--system-config", memories.system_config, "--memory-mode", memories.memory_mode,
-        "--output-dir", str(folder.resolve()),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "ethosu.vela",
+        str(model.resolve()),
+        "--accelerator-config",
+        accelerator,
+        "--config",
+        CONFIG,
+        "--system-config",
+        memories.system_config,
+        "--memory-mode",
+        memories.memory_mode,
+        "--output-dir",
+        str(folder.resolve()),
+    ]
     walls = Walls((model.absolute(),), (folder.absolute(),))
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
-            walls.command(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+            walls.command(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -190,10 +216,12 @@ def _failed(model: Path, accelerator: str, reason: str, folder: Path) -> Convers
 
 
 def _on_cpu(file: TFLiteFile) -> tuple[str, ...]:
-    """The operators that an application processor or microcontroller runs, with their tensors."""
+    """Return the operators that an application processor or microcontroller runs, with their
+    tensors.
+    """
     return tuple(place(graph, node) for graph, node in nodes(file) if node.operator != ETHOS_U)
 
 
 def _share(left: float, all_of_it: float) -> float:
-    """The share that went to the NPU; 1 where there was nothing to go."""
+    """Return the share that went to the NPU; 1 where there was nothing to go."""
     return 1 - min(left, all_of_it) / all_of_it if all_of_it else 1.0

@@ -20,7 +20,7 @@ Ranges = npt.NDArray[np.float32]
 def item_ranges(
     model: Path, feeds: Mapping[str, Path], count: int
 ) -> tuple[tuple[str, ...], Ranges]:
-    """Names of the float activations, and their ranges ``[n, tensors, 2]`` item by item.
+    """Return names of the float activations, and their ranges ``[n, tensors, 2]`` item by item.
 
     ``feeds`` are preprocessed items ``[N, ...]`` as ``.npy`` by the name of the input in the
     signature, or of the tensor where the file has none. The ``n`` items, ``count`` or N, what is
@@ -46,7 +46,7 @@ def item_ranges(
 
 
 def _activations(model: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and indices of the float tensors that are computed, and of the inputs."""
+    """Return names and indices of the float tensors that are computed, and of the inputs."""
     graph = flatbuffer.read(model).graphs[0]
     computed = dict.fromkeys(at for node in graph.nodes for at in node.outputs)
     places = tuple(
@@ -58,7 +58,7 @@ def _activations(model: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
 
 
 def _inputs(model: Path, feeds: Mapping[str, Path]) -> Mapping[int, npt.NDArray[Any]]:
-    """The feeds by tensor index."""
+    """Return the feeds by tensor index."""
     file = flatbuffer.read(model)
     main = next((one for one in file.signatures if one.graph == 0), None)
     graph = file.graphs[0]

@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 def batch_of(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]) -> int:
-    """How many items one inference takes; 1 where that is free, or an input has no batch."""
+    """Tell how many items one inference takes; 1 where that is free, or an input has no batch."""
     sizes = (shapes[name][0] for name in arrays if not _is_whole(arrays[name], shapes[name]))
     return max((int(size or 1) for size in sizes), default=1)
 
@@ -20,7 +20,7 @@ def batch_of(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | No
 def in_batches(
     arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]
 ) -> Iterator[dict[str, Array]]:
-    """Items ``[n, ...]`` by input as one inference after the other takes them.
+    """Return items ``[n, ...]`` by input as one inference after the other takes them.
 
     A fixed batch is always full: the last one is filled up with its last item, which changes no
     range of values. ``shapes`` are the file's, where a free size is None, 1 or below.
@@ -38,7 +38,7 @@ def in_batches(
 def alone(
     arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]], item: int
 ) -> dict[str, Array]:
-    """One item as an inference takes it: a fixed batch is full of that one."""
+    """Return one item as an inference takes it: a fixed batch is full of that one."""
     batch = batch_of(arrays, shapes)
     return {
         name: np.ascontiguousarray(
@@ -49,5 +49,5 @@ def alone(
 
 
 def _is_whole(array: Array, shape: Sequence[int | None]) -> bool:
-    """Whether an item is all of an input that has no batch dimension."""
+    """Tell whether an item is all of an input that has no batch dimension."""
     return len(shape) == array.ndim - 1 or not len(shape)

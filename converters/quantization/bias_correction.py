@@ -99,7 +99,7 @@ def _channel_mean(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _corrected(
     content: bytes, name: str, expected: npt.NDArray[Any], feeds: Mapping[str, Path]
 ) -> bytes:
-    """The file with one layer's bias moved so that its mean output is the expected one."""
+    """Return the file with one layer's bias moved so that its mean output is the expected one."""
     observer = Observer(content)
     total, unclipped, count = np.zeros_like(expected), np.zeros_like(expected), 0
     for _ in observer.run(feeds, ITEMS):
@@ -119,9 +119,10 @@ def _corrected(
 
 
 def _difference(
-    content: bytes, expected: Mapping[str, tuple[npt.NDArray[Any], float]],
+    content: bytes,
+    expected: Mapping[str, tuple[npt.NDArray[Any], float]],
     feeds: Mapping[str, Path],
-) -> float:  # fmt: skip
+) -> float:
     observer = Observer(content)
     names = observer.holds(step.name for step, *_ in _layers(unpack(content)))
     names = [name for name in names if name in expected]

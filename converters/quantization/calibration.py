@@ -45,7 +45,7 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
 
 
 def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
-    """How many items there are, and a generator of lists in the order of the graph's inputs.
+    """Tell how many items there are, and a generator of lists in the order of the graph's inputs.
 
     TensorFlow's own mapping of dictionaries goes by tensor index, which need not be that order.
     """
@@ -76,7 +76,9 @@ def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
 
 
 def input_names(model: Any) -> list[str]:
-    """The names of a ``ModelT``'s inputs in the graph's order: the signature's where it has one."""
+    """Return the names of a ``ModelT``'s inputs in the graph's order: the signature's where it
+    has one.
+    """
     graph = model.subgraphs[0]
     names = {at: tensor_name(graph.tensors[at]) for at in graph.inputs}
     for signature in model.signatureDefs or ():
@@ -88,6 +90,6 @@ def input_names(model: Any) -> list[str]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of TensorFlow's error."""
+    """Return the first line of TensorFlow's error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

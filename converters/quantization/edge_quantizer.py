@@ -40,9 +40,13 @@ def installed() -> bool:
 
 
 def quantize(
-    model: Path, rules: Sequence[Rule], feeds: Mapping[str, Path], folder: Path,
-    per_channel_dense: bool = True, per_channel: bool = True,
-) -> Mapping[str, Any]:  # fmt: skip
+    model: Path,
+    rules: Sequence[Rule],
+    feeds: Mapping[str, Path],
+    folder: Path,
+    per_channel_dense: bool = True,
+    per_channel: bool = True,
+) -> Mapping[str, Any]:
     """Write ``model.tflite`` into ``folder``: each operator at the precision of its last rule.
 
     ``feeds`` are preprocessed items ``[n, ...]`` as ``.npy`` by input name of the signature, for
@@ -63,9 +67,11 @@ def quantize(
         if precision != FLOAT:
             coarse = not per_channel or (operator.kind == DENSE and not per_channel_dense)
             made.update_quantization_recipe(
-                _scope(operator), _operation(operator), _config(precision, coarse),
+                _scope(operator),
+                _operation(operator),
+                _config(precision, coarse),
                 algorithm_key=_algorithm(precision),
-            )  # fmt: skip
+            )
     try:
         ranges = made.calibrate(_items(file, feeds)) if made.need_calibration else None
         content = made.quantize(ranges).quantized_model
@@ -90,7 +96,7 @@ def _settled(file: TFLiteFile, chosen: Sequence[tuple[Operator, str]]) -> None:
 
 
 def _able(operator: Operator, precision: str) -> bool:
-    """Whether the quantizer has this form of an operator."""
+    """Tell whether the quantizer has this form of an operator."""
     from ai_edge_quantizer import algorithm_manager
 
     if precision == FLOAT:
@@ -109,7 +115,7 @@ def _able(operator: Operator, precision: str) -> bool:
 
 
 def _operation(operator: Operator) -> Any:
-    """The quantizer's name of an operator, or nothing."""
+    """Return the quantizer's name of an operator, or nothing."""
     from ai_edge_quantizer import qtyping
 
     kind = NAMES.get(operator.kind, operator.kind)
@@ -117,13 +123,13 @@ def _operation(operator: Operator) -> Any:
 
 
 def _weights(operator: Operator) -> tuple[int, ...]:
-    """The shape of the constant that an operator reads second; empty where there is none."""
+    """Return the shape of the constant that an operator reads second; empty where there is none."""
     second = [operator.graph.tensors[i] for i in operator.node.inputs[1:2] if i >= 0]
     return second[0].shape if second and second[0].bytes else ()
 
 
 def _scope(operator: Operator) -> str:
-    """A pattern of this operator alone: the quantizer searches it in all outputs' names."""
+    """Return a pattern of this operator alone: the quantizer searches it in all outputs' names."""
     return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 
 
@@ -135,15 +141,16 @@ def _algorithm(precision: str) -> Any:
 
 
 def _config(precision: str, coarse: bool = False) -> Any:
-    """How the quantizer makes an operator of a recipe's precision."""
+    """Tell how the quantizer makes an operator of a recipe's precision."""
     from ai_edge_quantizer import qtyping
 
     tensor, granular = qtyping.TensorQuantizationConfig, qtyping.QuantGranularity
     if precision == HALF:
         return qtyping.OpQuantizationConfig(
             weight_tensor_config=tensor(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
-            compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True,
-        )  # fmt: skip
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
     bits = 4 if precision.startswith("int4") else 8
     blocks = precision == "int4-block32"
     granularity = granular.BLOCKWISE_32 if blocks else granular.CHANNELWISE
@@ -167,7 +174,7 @@ def _config(precision: str, coarse: bool = False) -> Any:
 def _items(
     file: TFLiteFile, feeds: Mapping[str, Path]
 ) -> Mapping[str, list[dict[str, npt.NDArray[Any]]]]:
-    """Items by input name as an inference takes them, by signature."""
+    """Return items by input name as an inference takes them, by signature."""
     if not file.signatures:
         message = "a file without a signature has no input names to calibrate by"
         raise ConversionError("EK-CONVERT-014", message, "convert from the SavedModel")

@@ -34,14 +34,14 @@ class Step:
 
 
 def unpack(content: bytes) -> Any:
-    """The file's ``ModelT``."""
+    """Return the file's ``ModelT``."""
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def pack(model: Any) -> bytes:
-    """The bytes of a ``ModelT``."""
+    """Return the bytes of a ``ModelT``."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -50,7 +50,7 @@ def pack(model: Any) -> bytes:
 
 
 def with_codes(content: bytes) -> bytes:
-    """The file with each operator in the field that today's readers look at.
+    """Return the file with each operator in the field that today's readers look at.
 
     TensorFlow before 2.4 wrote the deprecated byte alone, which leaves that field at 0 (ADD). The
     same bytes where nothing is to be done.
@@ -63,7 +63,8 @@ def with_codes(content: bytes) -> bytes:
 
 
 def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """The file with its inputs and outputs in the order of the signature's names that are given.
+    """Return the file with its inputs and outputs in the order of the signature's names that are
+    given.
 
     TensorFlow sorts them in its own ways, and readers that go by position meet another output. The
     same bytes where nothing is to be done.
@@ -87,7 +88,7 @@ def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> b
 
 
 def steps(model: Any) -> Iterator[Step]:
-    """The operators of the main graph in the order in which they run."""
+    """Return the operators of the main graph in the order in which they run."""
     from ai_edge_litert import schema_py_generated as schema
 
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if k.isupper()}
@@ -117,7 +118,7 @@ class AlignedBuffer:
 
     @classmethod
     def of(cls, buffer: Any) -> AlignedBuffer:
-        """The same content as a ``BufferT`` has."""
+        """Return the same content as a ``BufferT`` has."""
         data = buffer.data
         return cls(None if data is None else np.asarray(data, np.uint8).tobytes())
 
@@ -143,7 +144,9 @@ def text_of(value: bytes | str | None) -> str:
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
-    """A copy of a tensor's constant content in its shape and dtype; nothing where it has none."""
+    """Return a copy of a tensor's constant content in its shape and dtype; nothing where it has
+    none.
+    """
     data = model.buffers[tensor.buffer].data
     if data is None or len(data) == 0 or tensor.type not in DTYPES:
         return None

@@ -105,7 +105,7 @@ def _pairs(model: Any) -> tuple[list[Pair], list[tuple[str, str]]]:
 def _pair(
     model: Any, first: Step, readers: Mapping[int, Sequence[Step]], given: set[int]
 ) -> Pair | str:
-    """The pair that begins with a layer, or why there is none."""
+    """Return the pair that begins with a layer, or why there is none."""
     graph = model.subgraphs[0]
     activation = _activation(first)
     if activation not in LINEAR and activation not in CLIPS:
@@ -140,7 +140,9 @@ def _weights(model: Any, step: Step) -> npt.NDArray[Any] | None:
 
 
 def _fits(model: Any, first: Step, second: Step, between: Sequence[Any]) -> bool:
-    """Whether both have float weights, and every channel of the first is one of the second's."""
+    """Tell whether both have float weights, and every channel of the first is one of the
+    second's.
+    """
     ours, theirs = _weights(model, first), _weights(model, second)
     if ours is None or theirs is None or {ours.dtype, theirs.dtype} != {np.dtype(np.float32)}:
         return False
@@ -155,7 +157,9 @@ def _fits(model: Any, first: Step, second: Step, between: Sequence[Any]) -> bool
 def _ranges(
     content: bytes, pairs: Sequence[Pair], feeds: Mapping[str, Path]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The largest absolute value of each channel between the layers of a pair, ``[channels]``."""
+    """Return the largest absolute value of each channel between the layers of a pair,
+    ``[channels]``.
+    """
     observer = Observer(content)
     found: dict[str, npt.NDArray[Any]] = {}
     for _ in observer.run(feeds, ITEMS):

@@ -15,7 +15,7 @@ ABLE = (FLOAT, "int8")
 
 
 def by_tensorflow(rules: Sequence[Rule]) -> bool:
-    """Whether TensorFlow's quantizer can make all that a recipe asks for."""
+    """Tell whether TensorFlow's quantizer can make all that a recipe asks for."""
     return all(rule.precision in ABLE for rule in rules)
 
 
@@ -33,9 +33,13 @@ def quantize(
         raise ConversionError("EK-CONVERT-013", "the recipe leaves every operator float32", hint)
     kept = {one.name for one, precision in chosen if precision == FLOAT}
     post_training.quantize(
-        calibrated, folder, inputs="float32", outputs="float32", per_channel=per_channel,
+        calibrated,
+        folder,
+        inputs="float32",
+        outputs="float32",
+        per_channel=per_channel,
         keep_float=sorted(kept & _main(calibrated)),
-    )  # fmt: skip
+    )
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 
 
@@ -44,6 +48,8 @@ def _able(_: Operator, precision: str) -> bool:
 
 
 def _main(calibrated: Path) -> set[str]:
-    """The first outputs of the main graph's operators: what the quantizer can be told to leave."""
+    """Return the first outputs of the main graph's operators: what the quantizer can be told to
+    leave.
+    """
     graph = flatbuffer.read(calibrated).graphs[0]
     return {graph.tensors[node.outputs[0]].name for node in graph.nodes if node.outputs}

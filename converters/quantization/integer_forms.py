@@ -27,7 +27,7 @@ INTEGER_VERSION = 2
 
 
 def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
-    """The file with integer products where a float NEG or SQUARE stands between two casts.
+    """Return the file with integer products where a float NEG or SQUARE stands between two casts.
 
     The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers, and
     QUANTIZE an input of pixels as it is, where a model casts it to float first. Operators that
@@ -50,7 +50,7 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
 
 
 def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:
-    """The product that stands for an operator, and the QUANTIZE whose place it takes."""
+    """Return the product that stands for an operator, and the QUANTIZE whose place it takes."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph, (written,) = model.subgraphs[0], _tensors(step.operator.outputs)
@@ -97,7 +97,7 @@ def _read_bytes(model: Any, step: editing.Step) -> bool:
 
 
 def _dequantized(model: Any, step: editing.Step) -> int | None:
-    """The integers that an operator's first input is the float form of."""
+    """Return the integers that an operator's first input is the float form of."""
     read = step.operator.inputs[0]
     for one in editing.steps(model):
         if one.kind == "DEQUANTIZE" and read in _tensors(one.operator.outputs):
@@ -117,7 +117,7 @@ def _multiply(model: Any, inputs: list[int], output: int) -> Any:
 
 
 def _code(model: Any, number: int) -> int:
-    """The place of an operator's code for int8, its version 2, made where there is none."""
+    """Return the place of an operator's code for int8, its version 2, made where there is none."""
     from ai_edge_litert import schema_py_generated as schema
 
     for at, code in enumerate(model.operatorCodes):
@@ -131,7 +131,7 @@ def _code(model: Any, number: int) -> int:
 
 
 def _minus_one(model: Any, like: Any) -> int:
-    """The tensor of -1, exactly, in the integers of another."""
+    """Return the tensor of -1, exactly, in the integers of another."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph = model.subgraphs[0]
@@ -156,14 +156,15 @@ def _sweep(model: Any) -> None:
         read = {at for one in graph.operators for at in _tensors(one.inputs)}
         read |= set(_tensors(graph.outputs))
         kept = [
-            one.operator for one in editing.steps(model)
+            one.operator
+            for one in editing.steps(model)
             if one.kind not in REPLACED or read & set(_tensors(one.operator.outputs))
-        ]  # fmt: skip
+        ]
         if len(kept) == len(graph.operators):
             return
         graph.operators = kept
 
 
 def _tensors(indices: Any) -> list[int]:
-    """The tensors of an operator; the schema's objects have None for none."""
+    """Return the tensors of an operator; the schema's objects have None for none."""
     return [] if indices is None else [int(at) for at in indices]

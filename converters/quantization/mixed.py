@@ -7,17 +7,19 @@ from edgekit.converters.quantization.editing import CASTS
 
 
 def float_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """Operators that compute in float, as ``NAME (output tensor)``: casts compute nothing."""
+    """Return operators that compute in float, as ``NAME (output tensor)``: casts compute
+    nothing.
+    """
     return tuple(one for one in file.float_operators if one.split(" ")[0] not in CASTS)
 
 
 def computing(file: TFLiteFile) -> int:
-    """How many operators compute, in whatever precision."""
+    """Tell how many operators compute, in whatever precision."""
     return sum(one.count for one in file.operators if one.name not in CASTS)
 
 
 def problem(file: TFLiteFile) -> str:
-    """What is wrong with a file that claims mixed precision, or nothing."""
+    """Return what is wrong with a file that claims mixed precision, or nothing."""
     in_float = len(float_operators(file))
     if not in_float:
         return "no operator computes in float"

@@ -55,17 +55,17 @@ class Observer:
             yield
 
     def read(self, name: str) -> Floats:
-        """A tensor's real values after the latest item."""
+        """Return a tensor's real values after the latest item."""
         detail = self._tensors[name]
         return real(self._interpreter.get_tensor(detail["index"]), detail)
 
     def raw(self, name: str) -> npt.NDArray[Any]:
-        """A tensor as it is stored, after the latest item."""
+        """Return a tensor as it is stored, after the latest item."""
         found: npt.NDArray[Any] = self._interpreter.get_tensor(self._tensors[name]["index"])
         return found
 
     def holds(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that the file has."""
+        """Return those of the names that the file has."""
         return [name for name in names if name in self._tensors]
 
 
@@ -81,7 +81,7 @@ def quantized(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> npt.NDArra
 
 
 def real(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> Floats:
-    """What a tensor's stored values mean: ``scale · (values - zero_point)``."""
+    """Return what a tensor's stored values mean: ``scale · (values - zero_point)``."""
     scale, zero = detail["quantization"]
     if not scale:
         return np.asarray(values, np.float32)

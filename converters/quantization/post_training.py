@@ -75,9 +75,13 @@ def quantize_int16(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapp
     _, items = feed(unpack(content), feeds)
     try:
         quantized = calibrator.Calibrator(content, [], []).calibrate_and_quantize(
-            items, dtypes.int16, dtypes.int16, False,
-            activations_type=dtypes.int16, bias_type=dtypes.int64,
-        )  # fmt: skip
+            items,
+            dtypes.int16,
+            dtypes.int16,
+            False,
+            activations_type=dtypes.int16,
+            bias_type=dtypes.int64,
+        )
     except (ValueError, RuntimeError) as error:
         message = "TensorFlow cannot quantize this model to int16x8"
         raise ConversionError("EK-CONVERT-032", message, reason(error)) from error

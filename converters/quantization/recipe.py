@@ -65,7 +65,7 @@ Able = Callable[[Operator, str], bool]
 
 
 def operators(file: TFLiteFile) -> list[Operator]:
-    """The operators of a file in order, those inside loops and branches too."""
+    """Return the operators of a file in order, those inside loops and branches too."""
     return [
         Operator(node.operator, tuple(graph.tensors[i].name for i in node.outputs), node, graph)
         for graph in file.graphs
@@ -90,7 +90,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
 
 
 def resolve(file: TFLiteFile, rules: Sequence[Rule], able: Able) -> list[tuple[Operator, str]]:
-    """The precision of each operator: that of the last rule that fits and that it can have.
+    """Return the precision of each operator: that of the last rule that fits and that it can have.
 
     ``able(operator, precision)`` says what it can have; where no rule is left it stays float32.
     Raises :class:`ConversionError` where a rule names a kind or a name that the file does not hold,

@@ -37,7 +37,7 @@ def measure(
     folder: Path,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Mapping[str, Any]:
-    """The facts ``sqnr``: dB at the outputs by operator's name, of the first 32 items.
+    """Return the facts ``sqnr``: dB at the outputs by operator's name, of the first 32 items.
 
     ``calibrated`` and ``operators`` (``kind, name``) are of :func:`calibration.calibrate`,
     ``feeds`` as there. ``folder`` holds one file at a time, and nothing afterwards.

@@ -10,6 +10,13 @@ from edgekit.compression.channels.settings import ChannelPlan, ChannelSettings, 
 from edgekit.compression.channels.surgery import shrink
 
 __all__ = [
-    "ChannelPlan", "ChannelSettings", "Group", "LayerRow", "analyse", "macs", "plan", "shrink",
+    "ChannelPlan",
+    "ChannelSettings",
+    "Group",
+    "LayerRow",
+    "analyse",
+    "macs",
+    "plan",
+    "shrink",
     "taylor",
-]  # fmt: skip
+]

@@ -52,7 +52,7 @@ class Analysis:
         return found
 
     def parameters_after(self, mask: Mask) -> int:
-        """All weights' elements that stay."""
+        """Return all weights' elements that stay."""
         gone = 0
         for record in self.records:
             for weight in record.weights:
@@ -64,7 +64,7 @@ class Analysis:
         return self.parameters - gone
 
     def rows(self, mask: Mask, groups: Sequence[Group]) -> tuple[LayerRow, ...]:
-        """What becomes of each layer that has kernels; ``groups`` say why channels stay."""
+        """Return what becomes of each layer that has kernels; ``groups`` say why channels stay."""
         before, after = self.macs(), self.macs(mask)
         found = []
         for record in self.records:
@@ -74,10 +74,15 @@ class Analysis:
             reason = self._reason(record.writes, groups) if channels == stay else ""
             found.append(
                 LayerRow(
-                    record.name, record.kind, channels, stay, before[record.name],
-                    after[record.name], reason,
+                    record.name,
+                    record.kind,
+                    channels,
+                    stay,
+                    before[record.name],
+                    after[record.name],
+                    reason,
                 )
-            )  # fmt: skip
+            )
         return tuple(found)
 
     def _reason(self, layout: Layout, groups: Sequence[Group]) -> str:
@@ -101,13 +106,18 @@ def analysis(model: Any) -> Analysis:
         for name, roles, count, why in zip(names, layers, members, reasons, strict=True)
     )
     return Analysis(
-        groups, tuple(walk.records.values()), tuple(walk.products), walk.origins,
-        group_of, place_of, int(model.count_params()),
-    )  # fmt: skip
+        groups,
+        tuple(walk.records.values()),
+        tuple(walk.products),
+        walk.origins,
+        group_of,
+        place_of,
+        int(model.count_params()),
+    )
 
 
 def work(product: Product, mask: Mask | None) -> int:
-    """The multiply-accumulates of one call, of the channels that stay."""
+    """Return the multiply-accumulates of one call, of the channels that stay."""
     found = product.factor
     for layout in (product.reads, product.writes):
         if layout is not None:
@@ -116,7 +126,7 @@ def work(product: Product, mask: Mask | None) -> int:
 
 
 def _counts(record: Record) -> bool:
-    """Whether a layer is worth a row: it makes channels, or multiplies."""
+    """Tell whether a layer is worth a row: it makes channels, or multiplies."""
     multiplied = any(weight.reads or weight.makes for weight in record.weights)
     kernels = any(weight.name.endswith("kernel") for weight in record.weights)
     return multiplied or kernels or (not record.weights and bool(record.layer.weights))
@@ -148,7 +158,7 @@ def _number(walk: Walk) -> tuple[Layout, Layout, list[int]]:
 def _layers(
     walk: Walk, group_of: Layout, at: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The names of a group's producers, carriers and consumers."""
+    """Return the names of a group's producers, carriers and consumers."""
     members = np.flatnonzero(group_of == at)
     producers = dict.fromkeys(walk.channels.makers[channel] for channel in members.tolist())
     carriers, consumers = [], []

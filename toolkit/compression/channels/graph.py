@@ -34,7 +34,7 @@ class Call:
         return f"{self.name!r} ({self.kind})"
 
     def positions(self, shape: Shape) -> int:
-        """How often a kernel is applied over the axes between batch and channels.
+        """Tell how often a kernel is applied over the axes between batch and channels.
 
         Raises :class:`CompressionError` where the model leaves such a size open.
         """
@@ -57,7 +57,7 @@ class Graph:
 
 
 def trace(model: Any) -> Graph:
-    """The calls of a Sequential or functional model, those of nested models in place.
+    """Return the calls of a Sequential or functional model, those of nested models in place.
 
     Raises :class:`CompressionError` for a model without a layer graph.
     """
@@ -74,7 +74,7 @@ def trace(model: Any) -> Graph:
 
 
 def is_graph(model: Any) -> bool:
-    """Whether Keras knows the model's layers and their connections, and runs exactly these."""
+    """Tell whether Keras knows the model's layers and their connections, and runs exactly these."""
     inner = network(model)
     own = getattr(type(model), "call", None)
     keras_calls = getattr(own, "__module__", "").startswith(("keras.", "tf_keras."))
@@ -82,12 +82,12 @@ def is_graph(model: Any) -> bool:
 
 
 def network(model: Any) -> Any:
-    """The functional graph: a Sequential of Keras 3 keeps one inside."""
+    """Return the functional graph: a Sequential of Keras 3 keeps one inside."""
     return getattr(model, "_functional", None) or model
 
 
 def input_layers(model: Any) -> list[Any]:
-    """The InputLayer behind each input, in the model's order."""
+    """Return the InputLayer behind each input, in the model's order."""
     return [tensor._keras_history[0] for tensor in network(model).inputs]
 
 
@@ -115,10 +115,15 @@ class _Tracer:
             fed = () if feeds is None else (feeds[at],)
             self.calls.append(
                 Call(
-                    prefix + layer.name, "InputLayer", layer, fed, (number,),
-                    (shape,) * len(fed), (shape,),
+                    prefix + layer.name,
+                    "InputLayer",
+                    layer,
+                    fed,
+                    (number,),
+                    (shape,) * len(fed),
+                    (shape,),
                 )
-            )  # fmt: skip
+            )
         for node in _nodes(graph):
             self.node(node, prefix, numbers)
         return [numbers[id(tensor)] for tensor in graph.outputs]
@@ -132,11 +137,16 @@ class _Tracer:
             written = [self.fresh() for _ in node.outputs]
             self.calls.append(
                 Call(
-                    name, node.kind, layer, reads, tuple(written),
-                    tuple(_shape(t) for t in node.inputs), tuple(_shape(t) for t in node.outputs),
+                    name,
+                    node.kind,
+                    layer,
+                    reads,
+                    tuple(written),
+                    tuple(_shape(t) for t in node.inputs),
+                    tuple(_shape(t) for t in node.outputs),
                     node.constants,
                 )
-            )  # fmt: skip
+            )
         numbers.update((id(tensor), n) for tensor, n in zip(node.outputs, written, strict=True))
 
 
@@ -150,7 +160,9 @@ class _Node:
 
 
 def _nodes(graph: Any) -> Iterator[_Node]:
-    """The graph's nodes but its inputs, by falling depth: what a node reads comes before it."""
+    """Return the graph's nodes but its inputs, by falling depth: what a node reads comes before
+    it.
+    """
     keras3 = is_keras3(graph)
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
@@ -163,9 +175,12 @@ def _keras3(node: Any) -> _Node:
     tensors = list(node.input_tensors)
     kind = type(node.operation).__name__
     return _Node(
-        node.operation, kind, tensors, list(node.output_tensors),
+        node.operation,
+        kind,
+        tensors,
+        list(node.output_tensors),
         _constants((node.arguments.args, node.arguments.kwargs), tensors),
-    )  # fmt: skip
+    )
 
 
 def _keras2(node: Any) -> _Node:
@@ -174,13 +189,18 @@ def _keras2(node: Any) -> _Node:
     tensors = list(node.keras_inputs)
     kind = str(getattr(node.layer, "symbol", None) or type(node.layer).__name__)
     return _Node(
-        node.layer, kind, tensors, tf.nest.flatten(node.outputs),
+        node.layer,
+        kind,
+        tensors,
+        tf.nest.flatten(node.outputs),
         _constants((node.call_args, node.call_kwargs), tensors),
-    )  # fmt: skip
+    )
 
 
 def _constants(arguments: Any, tensors: list[Any]) -> tuple[Any, ...]:
-    """What a call is given besides tensors of the graph, names and absent things left out."""
+    """Return what a call is given besides tensors of the graph, names and absent things left
+    out.
+    """
     known = {id(tensor) for tensor in tensors}
     flat = [arguments]
     found = []

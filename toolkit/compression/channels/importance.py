@@ -17,7 +17,7 @@ BATCH_SIZE = 16
 
 
 def l1(found: Analysis) -> dict[str, Scores]:
-    """The L1 norm of each channel's filters, by group, as float64 [channels], mean about 1.
+    """Return the L1 norm of each channel's filters, by group, as float64 [channels], mean about 1.
 
     Source: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017. A batch norm that reads
     a filter scales it by gamma / sqrt(variance + epsilon): its norm is taken as scaled, because
@@ -50,7 +50,7 @@ def l1(found: Analysis) -> dict[str, Scores]:
 def taylor(
     model: Any, x: Any, y: Any, loss: str | Callable[[Any, Any], Any]
 ) -> Mapping[str, Scores]:
-    """The first-order change of the loss without each channel, by group: float64 [channels].
+    """Return the first-order change of the loss without each channel, by group: float64 [channels].
 
     ``x`` is an array ``[n, ...]``, or a list or mapping of them; ``y`` are labels ``[n, ...]``;
     ``loss`` is a Keras name or ``loss(y, prediction)``. A few hundred items are enough.
@@ -90,7 +90,7 @@ def taylor(
 
 
 def _filter_norms(record: Record) -> Scores | None:
-    """The L1 norm of each filter that makes, or filters, a channel of the layer's output."""
+    """Return the L1 norm of each filter that makes, or filters, a channel of the layer's output."""
     for weight in record.weights:
         axis = weight.makes or (weight.carries if record.writes is record.reads else None)
         if axis and weight.name.endswith("kernel"):
@@ -114,7 +114,7 @@ def _scales(found: Analysis) -> dict[int, Scores]:
 
 
 def _tensor(variable: Any) -> Any:
-    """A Keras 3 variable's TensorFlow one; a tf_keras variable is its own."""
+    """Return a Keras 3 variable's TensorFlow one; a tf_keras variable is its own."""
     return getattr(variable, "_value", variable) if _is_keras3_variable(variable) else variable
 
 

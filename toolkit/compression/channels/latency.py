@@ -22,7 +22,8 @@ FAINTEST = 0.1
 
 
 def fastest(search: Search, cost: Callable[[ChannelPlan], float]) -> ChannelPlan:
-    """The plan within the budget that saves the most nanoseconds for the importance it loses.
+    """Return the plan within the budget that saves the most nanoseconds for the importance it
+    loses.
 
     At most 20 plans are measured: the model as it is; up to 12 with one group at half its width,
     which tells what a multiply-accumulate of that group takes; the uniform plan; and up to 6 that
@@ -69,6 +70,8 @@ def _worth(search: Search, bench: _Bench, before: float) -> npt.NDArray[np.float
 
 
 def _half(search: Search, at: int) -> Widths:
-    """The full widths but for one group, at half: of the multiple, and no less than its floor."""
+    """Return the full widths but for one group, at half: of the multiple, and no less than its
+    floor.
+    """
     half = search.full[at] // 2 // search.multiple * search.multiple
     return (*search.full[:at], max(search.least_widths[at], half), *search.full[at + 1 :])

@@ -24,14 +24,16 @@ def macs(model: Any) -> Mapping[str, int]:
 
 
 def analyse(model: Any) -> tuple[Group, ...]:
-    """The groups of channels that can only go together; those that cannot shrink say why."""
+    """Return the groups of channels that can only go together; those that cannot shrink say why."""
     return analysis(model).groups
 
 
 def plan(
-    model: Any, settings: ChannelSettings, gradients: Mapping[str, Scores] | None = None,
+    model: Any,
+    settings: ChannelSettings,
+    gradients: Mapping[str, Scores] | None = None,
     cost: Callable[[ChannelPlan], float] | None = None,
-) -> ChannelPlan:  # fmt: skip
+) -> ChannelPlan:
     """Choose the channels that stay, so that at least ``settings.macs`` of the work goes.
 
     ``gradients`` is what :func:`taylor` gave, for importance "taylor"; ``cost(plan)`` the

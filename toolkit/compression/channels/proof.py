@@ -17,7 +17,7 @@ RELATIVE_TOLERANCE = 1e-4
 
 
 def prove(model: Any, found: Analysis, mask: Mask, smaller: Any) -> float:
-    """The largest difference of the two models' outputs, relative to the outputs' range.
+    """Return the largest difference of the two models' outputs, relative to the outputs' range.
 
     On 4 random items; the weights of ``model`` are changed for the comparison and put back.
     Raises :class:`CompressionError` above a relative difference of 1e-4.

@@ -22,26 +22,60 @@ Rule = Callable[[Walk, Call, list[Layout]], "Layout | str"]
 # Functions of one value: what a softmax makes of a channel depends on the others.
 ACTIVATIONS = frozenset(
     {
-        "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu",
-        "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6",
-        "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus",
-        "sparse_sigmoid", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
+        "celu",
+        "elu",
+        "exponential",
+        "gelu",
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "hard_tanh",
+        "leaky_relu",
+        "linear",
+        "log_sigmoid",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "soft_shrink",
+        "softplus",
+        "softsign",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "squareplus",
+        "swish",
+        "tanh",
+        "tanh_shrink",
+        "threshold",
     }
-)  # fmt: skip
+)
 ACTIVATION_LAYERS = frozenset({"ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"})
 # keras.ops and TensorFlow functions in the graph, without "_" and in lower case.
 ELEMENTWISE = frozenset(
     {name.replace("_", "") for name in ACTIVATIONS}
     | {"abs", "absolute", "exp", "identity", "negative", "neg", "sqrt", "square"}
-)  # fmt: skip
+)
 MERGES = frozenset(
-    {"add", "divide", "maximum", "minimum", "mul", "multiply", "sub", "subtract", "truediv",
-     "truedivide"}
-)  # fmt: skip
+    {
+        "add",
+        "divide",
+        "maximum",
+        "minimum",
+        "mul",
+        "multiply",
+        "sub",
+        "subtract",
+        "truediv",
+        "truedivide",
+    }
+)
 
 
 def propagate(walk: Walk, call: Call, reads: list[Layout]) -> list[Layout] | str:
-    """The channels of a call's outputs, or why they are not known."""
+    """Return the channels of a call's outputs, or why they are not known."""
     kind = call.kind
     if not type(call.layer).__module__.startswith(("keras.", "tf_keras.")):
         return "not a layer of Keras" if kind not in RULES else f"not Keras's {kind}"
@@ -58,7 +92,9 @@ def propagate(walk: Walk, call: Call, reads: list[Layout]) -> list[Layout] | str
 
 
 def _operation(kind: str) -> Rule | None:
-    """The rule of a function in the graph: Keras's operations share names with its layers."""
+    """Return the rule of a function in the graph: Keras's operations share names with its
+    layers.
+    """
     plain = kind.split(".")[-1].replace("_", "").lower()
     if plain in MERGES:
         return _merge
@@ -101,7 +137,9 @@ def _activation_layer(walk: Walk, call: Call, reads: list[Layout]) -> Layout | s
 
 
 def _holds(layer: Any, *names: str) -> bool:
-    """Whether these are all of a layer's weights (not so after LoRA or Keras's quantization)."""
+    """Tell whether these are all of a layer's weights (not so after LoRA or Keras's
+    quantization).
+    """
     held = [getattr(layer, name, None) for name in names]
     return {id(w) for w in held if w is not None} == {id(w) for w in layer.weights}
 
@@ -193,9 +231,7 @@ def _batch_norm(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if axes not in ([-1], [len(call.shapes_in[0]) - 1]):
         return f"it normalises along axis {axis}"
-    return _channelwise(
-        walk, call, reads[0], "gamma", "beta", "moving_mean", "moving_variance"
-    )  # fmt: skip
+    return _channelwise(walk, call, reads[0], "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def _group_norm(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
@@ -280,13 +316,29 @@ RULES: dict[str, Rule] = {
     "Rescaling": _rescale,
     **dict.fromkeys(
         (
-            *ACTIVATION_LAYERS, "ActivityRegularization", "AlphaDropout", "Dropout",
-            "GaussianDropout", "GaussianNoise", "Identity", "RepeatVector",
-            *(f"{kind}{n}D" for n in (1, 2, 3) for kind in (
-                "AveragePooling", "Cropping", "GlobalAveragePooling", "GlobalMaxPooling",
-                "MaxPooling", "SpatialDropout", "UpSampling", "ZeroPadding",
-            )),
+            *ACTIVATION_LAYERS,
+            "ActivityRegularization",
+            "AlphaDropout",
+            "Dropout",
+            "GaussianDropout",
+            "GaussianNoise",
+            "Identity",
+            "RepeatVector",
+            *(
+                f"{kind}{n}D"
+                for n in (1, 2, 3)
+                for kind in (
+                    "AveragePooling",
+                    "Cropping",
+                    "GlobalAveragePooling",
+                    "GlobalMaxPooling",
+                    "MaxPooling",
+                    "SpatialDropout",
+                    "UpSampling",
+                    "ZeroPadding",
+                )
+            ),
         ),
         _pass,
     ),
-}  # fmt: skip
+}

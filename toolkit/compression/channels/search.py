@@ -65,19 +65,23 @@ class Search:
             raise CompressionError("EK-COMPRESS-024", message, hint)
 
     def macs(self, widths: Widths) -> int:
-        """The multiply-accumulates at these widths, counted on what stays of every layer."""
+        """Return the multiply-accumulates at these widths, counted on what stays of every layer."""
         return self._terms.macs(np.array(widths, dtype=np.int64))
 
     def fits(self, widths: Widths) -> bool:
-        """Whether these widths remove what was asked for."""
+        """Tell whether these widths remove what was asked for."""
         return self.macs(widths) <= (1 - self.share) * self.before
 
     def lost(self, widths: Widths) -> float:
-        """The sum over the layers that make channels of -log(share of the importance kept)."""
+        """Return the sum over the layers that make channels of -log(share of the importance
+        kept).
+        """
         return float(sum(loss[w] for loss, w in zip(self._losses, widths, strict=True)))
 
     def uniform(self) -> Widths:
-        """The largest ratio for all groups, rounded to the multiple, that meets the budget."""
+        """Return the largest ratio for all groups, rounded to the multiple, that meets the
+        budget.
+        """
         # Where a group's rounded width changes: nothing in between is another choice.
         ratios = {
             (count + 0.5) * self.multiple / self.full[at]
@@ -126,10 +130,14 @@ class Search:
         )
         after = sum(self._found.macs(mask).values())
         return ChannelPlan(
-            groups, self.before, after,
-            self._found.parameters, self._found.parameters_after(mask),
-            self._found.rows(mask, self.groups), self.lost(widths),
-        )  # fmt: skip
+            groups,
+            self.before,
+            after,
+            self._found.parameters,
+            self._found.parameters_after(mask),
+            self._found.rows(mask, self.groups),
+            self.lost(widths),
+        )
 
     def savings(self, widths: list[int], step: int) -> Counts:
         """By group: the multiply-accumulates that its next block of ``step`` would save."""
@@ -204,7 +212,7 @@ def _side(layouts: list[Layout | None], found: Analysis) -> tuple[Counts, Counts
 
 
 def _judge(group: Group, multiple: int) -> Group:
-    """A group that cannot shrink says why."""
+    """Return a group that cannot shrink says why."""
     if group.frozen:
         return group
     if not group.consumers:
@@ -216,7 +224,7 @@ def _judge(group: Group, multiple: int) -> Group:
 
 
 def _below(width: int, step: int) -> int:
-    """The next multiple of a step below a width."""
+    """Return the next multiple of a step below a width."""
     return (width - 1) // step * step
 
 

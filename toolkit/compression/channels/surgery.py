@@ -16,7 +16,7 @@ from edgekit.models.load import is_keras3
 
 
 def shrink(model: Any, plan: ChannelPlan) -> Any:
-    """A new model of the same generation without the channels that the plan drops.
+    """Return a new model of the same generation without the channels that the plan drops.
 
     It answers as the model would with these channels at zero where kernels read them: both are
     compared before it is returned. Layers keep their names, types and connections.
@@ -58,7 +58,7 @@ class _Surgeon:
         return smaller
 
     def _clone(self, model: Any) -> Any:
-        """A model of twins, over inputs of the channels that stay."""
+        """Return a model of twins, over inputs of the channels that stay."""
         inputs = [
             self._input(tensor, layer)
             for tensor, layer in zip(network(model).inputs, input_layers(model), strict=True)
@@ -75,7 +75,7 @@ class _Surgeon:
         return keras.models.clone_model(model, packed, self._layer)
 
     def _input(self, tensor: Any, layer: Any) -> Any:
-        """The input layer's twin: Keras 3 would name one after the tensor."""
+        """Return the input layer's twin: Keras 3 would name one after the tensor."""
         config = layer.get_config()
         key = "batch_shape" if "batch_shape" in config else "batch_input_shape"
         config[key] = tuple(tensor.shape)
@@ -88,7 +88,7 @@ class _Surgeon:
         return made
 
     def _layer(self, layer: Any) -> Any:
-        """The twin of a layer or nested model, the same one whenever it is asked for."""
+        """Return the twin of a layer or nested model, the same one whenever it is asked for."""
         if id(layer) not in self._made:
             twin = self._clone(layer) if is_graph(layer) else self._rebuild(layer)
             self._made[id(layer)] = (layer, twin)
@@ -134,7 +134,7 @@ class _Surgeon:
 
 
 def _count(value: Any, count: int) -> Any:
-    """A setting with another channel count; -1 says "as many as there are" and stays."""
+    """Return a setting with another channel count; -1 says "as many as there are" and stays."""
     if isinstance(value, (list, tuple)):
         return (*value[:-1], _count(value[-1], count))
     return value if value == -1 else count

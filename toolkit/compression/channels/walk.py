@@ -66,7 +66,7 @@ class Walk:
     def record(
         self, call: Call, reads: Layout, count: int | None, describe: Callable[[Layout], Sketch]
     ) -> Layout:
-        """The channels that a layer writes: ``count`` new ones, or those it reads.
+        """Return the channels that a layer writes: ``count`` new ones, or those it reads.
 
         A layer called again reads and writes what it did the first time: its weights are the same.
         """
@@ -89,7 +89,9 @@ class Walk:
         self.products.append(Product(id(call.layer), factor, reads, writes))
 
     def opaque(self, call: Call, layouts: Sequence[Layout | None], detail: str) -> list[Layout]:
-        """A call that is not understood keeps what flows into it, and makes channels that stay."""
+        """Return a call that is not understood keeps what flows into it, and makes channels that
+        stay.
+        """
         said = f"{call}: {detail}" if detail else str(call)
         for layout in layouts:
             if layout is not None:
@@ -119,7 +121,8 @@ class Sketch:
 
 
 def _estimate(call: Call, weights: Sequence[Any]) -> int:
-    """A layer not understood multiplies each matrix once per position; an embedding looks up.
+    """Return a layer not understood multiplies each matrix once per position; an embedding looks
+    up.
 
     Exact for grouped convolutions, whose positions are those of their output.
     """

@@ -28,7 +28,9 @@ class Cluster:
     needs_items = False
 
     def plan(self, model: Any, table: ClusterTable) -> tuple[LayerPlan, ...]:
-        """A row per layer with kernels. Raises CompressionError where none can be clustered."""
+        """Return a row per layer with kernels. Raises CompressionError where none can be
+        clustered.
+        """
         check_scopes(self.name, model.layers, table.types, table.layers)
         rows = (_row(layer, table) for layer in model.layers if kernels(layer))
         return workable(tuple(rows), "clustered")
@@ -36,7 +38,7 @@ class Cluster:
     def wrap(
         self, model: Any, table: ClusterTable, plan: tuple[LayerPlan, ...], context: Context
     ) -> Any:
-        """The model with centroids in place of the clustered kernels."""
+        """Return the model with centroids in place of the clustered kernels."""
         import tf_keras
 
         tfmot = import_tfmot()
@@ -71,7 +73,7 @@ class Cluster:
         return 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
-        """The model with clustered kernels in place of centroids."""
+        """Return the model with clustered kernels in place of centroids."""
         return import_tfmot().clustering.keras.strip_clustering(wrapped)
 
 
@@ -86,7 +88,7 @@ def _row(layer: Any, table: ClusterTable) -> LayerPlan:
 
 
 def _refusal(layer: Any, table: ClusterTable, count: int, found: list[Any]) -> str:
-    """Why TFMOT cannot cluster a layer; most of these it would pass over without a word."""
+    """Tell why TFMOT cannot cluster a layer; most of these it would pass over without a word."""
     import_tfmot()
     from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (
         ClusteringRegistry,

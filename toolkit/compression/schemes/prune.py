@@ -24,7 +24,7 @@ class Prune:
     needs_items = False
 
     def plan(self, model: Any, table: PruneTable) -> tuple[LayerPlan, ...]:
-        """A row per layer with kernels. Raises CompressionError where none can be pruned."""
+        """Return a row per layer with kernels. Raises CompressionError where none can be pruned."""
         check_scopes(self.name, model.layers, table.types, table.layers)
         rows = (_row(layer, table) for layer in model.layers if kernels(layer))
         return workable(tuple(rows), "pruned")
@@ -32,7 +32,9 @@ class Prune:
     def wrap(
         self, model: Any, table: PruneTable, plan: tuple[LayerPlan, ...], context: Context
     ) -> Any:
-        """The model with a mask per pruned kernel; masked already where no training follows."""
+        """Return the model with a mask per pruned kernel; masked already where no training
+        follows.
+        """
         import tf_keras
 
         tfmot = import_tfmot()
@@ -63,9 +65,12 @@ class Prune:
         if table.schedule == "constant" or steps < FEWEST_STEPS:
             return keras.ConstantSparsity(share, begin_step=0, frequency=1)
         return keras.PolynomialDecay(
-            initial_sparsity=0.0, final_sparsity=share, begin_step=0,
-            end_step=self.settled(table, steps), frequency=max(1, steps // 50),
-        )  # fmt: skip
+            initial_sparsity=0.0,
+            final_sparsity=share,
+            begin_step=0,
+            end_step=self.settled(table, steps),
+            frequency=max(1, steps // 50),
+        )
 
     def callbacks(self, folder: str | None) -> list[Any]:
         """TFMOT's step counter, and its summaries of sparsity for TensorBoard."""
@@ -74,11 +79,11 @@ class Prune:
         return [keras.UpdatePruningStep(), *shown]
 
     def settled(self, table: PruneTable, steps: int) -> int:
-        """The last half of the steps recovers at full sparsity."""
+        """Return the last half of the steps recovers at full sparsity."""
         return steps // 2 if table.schedule == "polynomial" else 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
-        """The model without masks."""
+        """Return the model without masks."""
         return import_tfmot().sparsity.keras.strip_pruning(wrapped)
 
 
@@ -93,7 +98,7 @@ def _row(layer: Any, table: PruneTable) -> LayerPlan:
 
 
 def _refusal(layer: Any, table: PruneTable, shapes: list[tuple[int, ...]]) -> str:
-    """Why TFMOT cannot prune a layer; most of these it would pass over without a word."""
+    """Tell why TFMOT cannot prune a layer; most of these it would pass over without a word."""
     import_tfmot()
     from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import (
         PruneRegistry,

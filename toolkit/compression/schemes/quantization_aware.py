@@ -37,7 +37,7 @@ class QuantizationAware:
     needs_items = True
 
     def plan(self, model: Any, table: QuantizationAwareTable) -> tuple[LayerPlan, ...]:
-        """A row per layer with kernels, and per layer left in float.
+        """Return a row per layer with kernels, and per layer left in float.
 
         Raises :class:`CompressionError` where no layer can be quantized.
         """
@@ -54,10 +54,13 @@ class QuantizationAware:
         return workable(tuple(rows), "trained quantization-aware")
 
     def wrap(
-        self, model: Any, table: QuantizationAwareTable, plan: tuple[LayerPlan, ...],
+        self,
+        model: Any,
+        table: QuantizationAwareTable,
+        plan: tuple[LayerPlan, ...],
         context: Context,
-    ) -> Any:  # fmt: skip
-        """The model with fake quantization, its ranges set from the samples."""
+    ) -> Any:
+        """Return the model with fake quantization, its ranges set from the samples."""
         made = _quantized(model, _left(plan), _scheme(context.before))
         _calibrate(made, context.samples)
         return made
@@ -71,7 +74,9 @@ class QuantizationAware:
         return 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
-        """The model as TFMOT's default scheme makes it, which reloads; weights and ranges kept."""
+        """Return the model as TFMOT's default scheme makes it, which reloads; weights and ranges
+        kept.
+        """
         plain = _quantized(model, _left(plan), _scheme(()))
         kept = [w for w in wrapped.weights if not any(n in w.name for n in TRAINING_ONLY)]
         for target, source in zip(plain.weights, kept, strict=True):
@@ -80,12 +85,12 @@ class QuantizationAware:
 
 
 def _left(plan: tuple[LayerPlan, ...]) -> set[str]:
-    """The layers that are not quantized."""
+    """Return the layers that are not quantized."""
     return {row.layer for row in plan if row.reason}
 
 
 def _scheme(before: tuple[str, ...]) -> Any:
-    """The TFMOT scheme that keeps what was done before."""
+    """Return the TFMOT scheme that keeps what was done before."""
     combine = import_tfmot().experimental.combine
     if "cluster" in before:
         return combine.Default8BitClusterPreserveQuantizeScheme("prune" in before)
@@ -99,7 +104,7 @@ def _scheme(before: tuple[str, ...]) -> Any:
 
 
 def _quantized(model: Any, left: set[str], scheme: Any) -> Any:
-    """A copy of the model with fake quantization around every layer but those ``left``."""
+    """Return a copy of the model with fake quantization around every layer but those ``left``."""
     import tf_keras
 
     keras = import_tfmot().quantization.keras
@@ -116,7 +121,9 @@ def _quantized(model: Any, left: set[str], scheme: Any) -> Any:
 
 
 def _refusals(model: Any, table: QuantizationAwareTable) -> dict[str, str]:
-    """Why layers are left in float, by name: the user's word, our rules, then TFMOT's refusals."""
+    """Tell why layers are left in float, by name: the user's word, our rules, then TFMOT's
+    refusals.
+    """
     import tf_keras
 
     refused: dict[str, str] = {}
@@ -162,7 +169,7 @@ def _refusal(layer: Any, table: QuantizationAwareTable, refused: Mapping[str, st
 
 
 def _folds(layer: Any, refused: Mapping[str, str]) -> bool:
-    """Whether TFMOT folds a batch normalization into the layer before it."""
+    """Tell whether TFMOT folds a batch normalization into the layer before it."""
     before = layer.inbound_nodes[0].inbound_layers
     if isinstance(before, (list, tuple)) or before.name in refused:
         return False

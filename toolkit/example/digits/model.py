@@ -5,7 +5,7 @@ from keras import layers
 
 
 def build() -> keras.Model:
-    """The untrained model, compiled."""
+    """Return the untrained model, compiled."""
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), name="image"),

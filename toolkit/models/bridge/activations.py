@@ -79,7 +79,7 @@ def _sparse_sigmoid(place: Place, _: Any, x: Any) -> Any:
 
 
 def _sparse_plus(place: Place, _: Any, x: Any) -> Any:
-    """A parabola between -1 and 1, and the value itself above."""
+    """Return a parabola between -1 and 1, and the value itself above."""
     import tensorflow as tf
 
     x = place.cast(x)
@@ -96,7 +96,14 @@ def _log_softmax(place: Place, op: Any, x: Any) -> Any:
 
 
 FUNCTIONS: Mapping[str, Cross] = {
-    "Celu": _celu, "Glu": _glu, "HardShrink": _hard_shrink, "LogSoftmax": _log_softmax,
-    "ReLU": relu, "SoftShrink": _soft_shrink, "SparsePlus": _sparse_plus,
-    "SparseSigmoid": _sparse_sigmoid, "Squareplus": _squareplus, "TanhShrink": _tanh_shrink,
-}  # fmt: skip
+    "Celu": _celu,
+    "Glu": _glu,
+    "HardShrink": _hard_shrink,
+    "LogSoftmax": _log_softmax,
+    "ReLU": relu,
+    "SoftShrink": _soft_shrink,
+    "SparsePlus": _sparse_plus,
+    "SparseSigmoid": _sparse_sigmoid,
+    "Squareplus": _squareplus,
+    "TanhShrink": _tanh_shrink,
+}

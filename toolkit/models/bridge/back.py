@@ -12,7 +12,7 @@ from edgekit.models.float32 import rebuilt
 
 
 def carry_back(twin: Any, original: Any, layers: Mapping[str, tuple[str, ...]]) -> Any:
-    """A copy of the original with the weights of its twin; the original is not changed.
+    """Return a copy of the original with the weights of its twin; the original is not changed.
 
     ``layers`` is what :class:`Crossing` says; the twin's layers keep their names and shapes.
     Raises :class:`CompressionError`: EK-COMPRESS-006 where the original cannot be rebuilt from its
@@ -41,7 +41,7 @@ def _twin_layers(twin: Any) -> dict[str, Any]:
 
 
 def _copy(original: Any) -> Any:
-    """A model of the original's structure, with fresh weights."""
+    """Return a model of the original's structure, with fresh weights."""
     try:
         return rebuilt(original, original.get_config())
     except Exception as error:

@@ -21,10 +21,15 @@ NO_TWINS: Mapping[str, type] = {}
 # What a call may say beside its tensors; anything else is refused.
 ARGUMENTS = frozenset(
     {
-        "attention_mask", "initial_state", "key", "mask", "return_attention_scores",
-        "use_causal_mask", "value",
+        "attention_mask",
+        "initial_state",
+        "key",
+        "mask",
+        "return_attention_scores",
+        "use_causal_mask",
+        "value",
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Crossing:
 
 
 def to_tf_keras(model: Any, twins: Mapping[str, type] = NO_TWINS) -> Crossing:
-    """The tf_keras twin of a Sequential or functional model of either generation.
+    """Return the tf_keras twin of a Sequential or functional model of either generation.
 
     ``twins`` maps the class name of a user's own Keras 3 layer to a tf_keras layer class with the
     same ``get_config`` keys and the same order of weights. The original is not changed.
@@ -84,7 +89,7 @@ class _Walk:
         self.dropped: list[str] = []
 
     def input(self, tensor: Any) -> Any:
-        """The twin's input for an input tensor of the original."""
+        """Return the twin's input for an input tensor of the original."""
         import tf_keras
 
         name = tensor._keras_history[0].name
@@ -99,7 +104,9 @@ class _Walk:
     def run(
         self, model: Any, inputs: Sequence[Any], path: tuple[str, ...], frozen: bool
     ) -> list[Any]:
-        """The twin's tensors for a model's outputs. ``frozen``: called with training=False."""
+        """Return the twin's tensors for a model's outputs. ``frozen``: called with
+        training=False.
+        """
         graph = read(model)
         known = {
             id(reference): self._conform(tensor, reference, path)
@@ -179,7 +186,7 @@ class _Walk:
             return _Counterpart(_rebuilt(made, config, layer), translation.after)
 
     def _time_distributed(self, layer: Any, name: str, path: tuple[str, ...]) -> Any:
-        """A model applied to every step stays one inside its wrapper."""
+        """Return a model applied to every step stays one inside its wrapper."""
         import tf_keras
 
         inner = to_tf_keras(layer.layer, self.twins)
@@ -190,7 +197,7 @@ class _Walk:
         return tf_keras.layers.TimeDistributed(inner.twin, name=name, trainable=layer.trainable)
 
     def _activate(self, tensor: Any, after: Any, layer: Any, path: tuple[str, ...]) -> Any:
-        """An activation that the twin needs as a layer or operations of its own."""
+        """Return an activation that the twin needs as a layer or operations of its own."""
         import tf_keras
 
         if isinstance(after, str):
@@ -206,7 +213,9 @@ class _Walk:
         return self._activate(answer, translation.after, layer, inner)
 
     def _conform(self, tensor: Any, reference: Any, path: tuple[str, ...]) -> Any:
-        """An input as a nested model takes it: its own type, and a last axis of 1 more or less."""
+        """Return an input as a nested model takes it: its own type, and a last axis of 1 more or
+        less.
+        """
         import tensorflow as tf
 
         dtype = getattr(reference.dtype, "name", reference.dtype)
@@ -218,7 +227,7 @@ class _Walk:
         return place.function(tf.expand_dims, tensor, -1) if have == want - 1 else tensor
 
     def _name(self, path: tuple[str, ...]) -> str:
-        """A free name: the layer's own where it can, else with the names that lead to it."""
+        """Return a free name: the layer's own where it can, else with the names that lead to it."""
         own, joined = path[-1], "_".join(path)
         number = 0
         free = own if len(path) == 1 or own not in self.reserved else joined

@@ -41,13 +41,13 @@ class Graph:
 
 
 def is_model(layer: Any) -> bool:
-    """Whether a layer is itself a model with a graph: Sequential or functional."""
+    """Tell whether a layer is itself a model with a graph: Sequential or functional."""
     graph_like = type(layer).__name__ in ("Functional", "Sequential")
     return graph_like and hasattr(functional(layer), "_nodes_by_depth")
 
 
 def read(model: Any) -> Graph:
-    """The layer graph of a Sequential or functional model.
+    """Return the layer graph of a Sequential or functional model.
 
     Raises :class:`CompressionError` for a subclassed model, or one never built.
     """
@@ -87,7 +87,7 @@ def layers_by_path(model: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def inner_model(layer: Any) -> Any | None:
-    """The model that a layer is, or that it holds, as ``TimeDistributed(model)`` does."""
+    """Return the model that a layer is, or that it holds, as ``TimeDistributed(model)`` does."""
     if is_model(layer):
         return layer
     held = getattr(layer, "layer", None) if type(layer).__name__ == "TimeDistributed" else None
@@ -95,7 +95,7 @@ def inner_model(layer: Any) -> Any | None:
 
 
 def tensors(value: Any) -> list[Any]:
-    """The graph's tensors anywhere inside an argument."""
+    """Return the graph's tensors anywhere inside an argument."""
     if isinstance(value, Mapping):
         return [found for item in value.values() for found in tensors(item)]
     if isinstance(value, (list, tuple)):
@@ -104,7 +104,7 @@ def tensors(value: Any) -> list[Any]:
 
 
 def exchange(value: Any, known: Mapping[int, Any]) -> Any:
-    """An argument with each of the graph's tensors exchanged for its counterpart."""
+    """Return an argument with each of the graph's tensors exchanged for its counterpart."""
     if isinstance(value, Mapping):
         return {key: exchange(item, known) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -114,7 +114,7 @@ def exchange(value: Any, known: Mapping[int, Any]) -> Any:
 
 
 def functional(model: Any) -> Any:
-    """A Keras 3 Sequential keeps its graph inside."""
+    """Return a Keras 3 Sequential keeps its graph inside."""
     return getattr(model, "_functional", None) or model
 
 
@@ -157,7 +157,9 @@ def _is_default(signature: inspect.Signature, key: str, value: Any) -> bool:
 
 
 def _is_own_mask(key: str, value: Any, first: Any, bound: Mapping[str, Any]) -> bool:
-    """Whether a mask is the one that its tensor carries, which tf_keras hands on by itself too."""
+    """Tell whether a mask is the one that its tensor carries, which tf_keras hands on by itself
+    too.
+    """
     if key != "mask" and not key.endswith("_mask"):
         return False
     owner = first if key == "mask" else bound.get(key.removesuffix("_mask"))

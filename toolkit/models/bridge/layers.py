@@ -17,49 +17,148 @@ from edgekit.models.bridge.refusal import unknown_layer
 LAYERS = frozenset(
     {
         # Dense, convolution, embedding
-        "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose",
-        "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "EinsumDense", "Embedding",
-        "SeparableConv1D", "SeparableConv2D",
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "Dense",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "EinsumDense",
+        "Embedding",
+        "SeparableConv1D",
+        "SeparableConv2D",
         # Recurrent
-        "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "GRUCell", "LSTM",
-        "LSTMCell", "RNN", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells", "TimeDistributed",
+        "Bidirectional",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "GRU",
+        "GRUCell",
+        "LSTM",
+        "LSTMCell",
+        "RNN",
+        "SimpleRNN",
+        "SimpleRNNCell",
+        "StackedRNNCells",
+        "TimeDistributed",
         # Attention and normalization
-        "AdditiveAttention", "Attention", "BatchNormalization", "GroupNormalization",
-        "LayerNormalization", "MultiHeadAttention", "UnitNormalization",
+        "AdditiveAttention",
+        "Attention",
+        "BatchNormalization",
+        "GroupNormalization",
+        "LayerNormalization",
+        "MultiHeadAttention",
+        "UnitNormalization",
         # Merging
-        "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract",
+        "Add",
+        "Average",
+        "Concatenate",
+        "Dot",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Subtract",
         # Pooling and shape
-        "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "Cropping1D", "Cropping2D",
-        "Cropping3D", "Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-        "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
-        "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Permute", "RepeatVector", "Reshape",
-        "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+        "AveragePooling1D",
+        "AveragePooling2D",
+        "AveragePooling3D",
+        "Cropping1D",
+        "Cropping2D",
+        "Cropping3D",
+        "Flatten",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalAveragePooling3D",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
+        "GlobalMaxPooling3D",
+        "MaxPooling1D",
+        "MaxPooling2D",
+        "MaxPooling3D",
+        "Permute",
+        "RepeatVector",
+        "Reshape",
+        "UpSampling1D",
+        "UpSampling2D",
+        "UpSampling3D",
+        "ZeroPadding1D",
+        "ZeroPadding2D",
         "ZeroPadding3D",
         # Activation and regularization
-        "Activation", "ActivityRegularization", "AlphaDropout", "Dropout", "ELU",
-        "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "Masking", "PReLU", "ReLU",
-        "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+        "Activation",
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "ELU",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "LeakyReLU",
+        "Masking",
+        "PReLU",
+        "ReLU",
+        "Softmax",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
         # Preprocessing and augmentation
-        "CategoryEncoding", "CenterCrop", "Discretization", "Normalization", "RandomBrightness",
-        "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation",
-        "RandomZoom", "Rescaling", "Resizing",
+        "CategoryEncoding",
+        "CenterCrop",
+        "Discretization",
+        "Normalization",
+        "RandomBrightness",
+        "RandomContrast",
+        "RandomFlip",
+        "RandomRotation",
+        "RandomTranslation",
+        "RandomZoom",
+        "Rescaling",
+        "Resizing",
     }
-)  # fmt: skip
+)
 # Functions of one name and the same values in both: hard_sigmoid, for one, has other values.
 ACTIVATIONS = frozenset(
     {
-        "elu", "exponential", "gelu", "leaky_relu", "linear", "log_softmax", "mish", "relu",
-        "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
+        "elu",
+        "exponential",
+        "gelu",
+        "leaky_relu",
+        "linear",
+        "log_softmax",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "swish",
+        "tanh",
     }
-)  # fmt: skip
+)
 # Layers that apply their activation last, so that it can follow as a layer or operation of its own.
 ACTIVATED_LAST = frozenset(
     {
-        "Activation", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
-        "Conv3DTranspose", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "EinsumDense",
-        "SeparableConv1D", "SeparableConv2D",
+        "Activation",
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "Dense",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "EinsumDense",
+        "SeparableConv1D",
+        "SeparableConv2D",
     }
-)  # fmt: skip
+)
 # Layers without weights that Keras 3 takes as another layer's activation.
 ACTIVATION_LAYERS = frozenset({"Activation", "ELU", "LeakyReLU", "ReLU", "Softmax"})
 # Settings that hold another layer.
@@ -87,7 +186,7 @@ class Translation:
     after: Any = None
 
     def config(self, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        """A Keras 3 layer's configuration as tf_keras reads it.
+        """Return a Keras 3 layer's configuration as tf_keras reads it.
 
         Raises :class:`CompressionError` for a setting that cannot be carried.
         """
@@ -149,7 +248,7 @@ class Translation:
         raise self._refuse(kind, key, value, hint)
 
     def _value(self, kind: str, key: str, value: Any) -> Any:
-        """A setting's value, with Keras 3's serialized objects as tf_keras reads them."""
+        """Return a setting's value, with Keras 3's serialized objects as tf_keras reads them."""
         if isinstance(value, list | tuple):
             return type(value)(self._value(kind, key, item) for item in value)
         if not (isinstance(value, Mapping) and "class_name" in value):
@@ -168,7 +267,7 @@ class Translation:
         raise self._refuse(kind, key, name, hint)
 
     def _object(self, kind: str, key: str, module: str, value: Mapping[str, Any]) -> Any:
-        """An initializer, regularizer or constraint."""
+        """Return an initializer, regularizer or constraint."""
         import keras
         import tf_keras
 
@@ -209,14 +308,14 @@ def check_layer(layer: Any, label: str, twins: Mapping[str, type]) -> None:
 
 
 def _copied(value: Any) -> Any:
-    """A configuration that ``from_config`` may take apart, as some do."""
+    """Return a configuration that ``from_config`` may take apart, as some do."""
     if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if type(value) is list else value
 
 
 def _parameters(kind: type) -> set[str]:
-    """What a class's constructor takes, through the parents it hands keywords on to."""
+    """Return what a class's constructor takes, through the parents it hands keywords on to."""
     found: set[str] = set()
     for parent in kind.__mro__:
         if "__init__" not in vars(parent) or parent.__name__ in ("Layer", "object"):

@@ -23,19 +23,19 @@ class Place:
     dtype: str
 
     def layer(self, kind: str, *args: Any, **config: Any) -> Any:
-        """A tf_keras layer called on ``args``."""
+        """Return a tf_keras layer called on ``args``."""
         import tf_keras
 
         return getattr(tf_keras.layers, kind)(name=self.name(), **config)(*args)
 
     def function(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """A TensorFlow function as a layer of the graph."""
+        """Return a TensorFlow function as a layer of the graph."""
         from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
 
         return TFOpLambda(function, name=self.name())(*args, **kwargs)
 
     def cast(self, value: Any, dtype: str | None = None) -> Any:
-        """A tensor, or a constant, in the type that Keras 3 computes in."""
+        """Return a tensor, or a constant, in the type that Keras 3 computes in."""
         import tensorflow as tf
 
         dtype = dtype or self.dtype
@@ -49,7 +49,7 @@ Cross = Callable[..., Any]
 
 
 def cross(operation: Any, place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """An operation's counterpart in the twin, called on the twin's tensors.
+    """Return an operation's counterpart in the twin, called on the twin's tensors.
 
     Raises :class:`CompressionError` by the node's name where there is none.
     """
@@ -64,7 +64,7 @@ def cross(operation: Any, place: Place, args: tuple[Any, ...], kwargs: Mapping[s
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether an argument is a tensor of the graph, else a constant."""
+    """Tell whether an argument is a tensor of the graph, else a constant."""
     return hasattr(value, "_keras_history")
 
 
@@ -126,7 +126,7 @@ def _binary(function: Any, merge: str | None = None) -> Cross:
 
 
 def _mergeable(both: list[Any]) -> bool:
-    """Whether a merge layer does the same: it joins masks too, which an operation drops."""
+    """Tell whether a merge layer does the same: it joins masks too, which an operation drops."""
     return (
         all(is_symbolic(x) and getattr(x, "_keras_mask", None) is None for x in both)
         and both[0].shape.rank == both[1].shape.rank
@@ -135,7 +135,7 @@ def _mergeable(both: list[Any]) -> bool:
 
 
 def _comparison(function: Any) -> Cross:
-    """A comparison, in the type of its tensor arguments."""
+    """Return a comparison, in the type of its tensor arguments."""
 
     def counterpart(place: Place, _: Any, x1: Any, x2: Any) -> Any:
         types = {x.dtype.name for x in (x1, x2) if is_symbolic(x)}
@@ -342,7 +342,7 @@ def _elu(place: Place, op: Any, x: Any) -> Any:
 
 
 def _ints(value: Any) -> Any:
-    """An axis or axes as plain integers, which survive a configuration."""
+    """Return an axis or axes as plain integers, which survive a configuration."""
     if value is None or isinstance(value, (int, np.integer)):
         return value if value is None else int(value)
     return [int(item) for item in value]
@@ -358,33 +358,69 @@ def _operations() -> Mapping[str, Cross]:
         **{name.capitalize(): _activation(name) for name in activations},
         "Relu": lambda place, _, x: place.layer("ReLU", place.cast(x)),
         "Relu6": lambda place, _, x: place.layer("ReLU", place.cast(x), max_value=6.0),
-        "HardSilu": _computed("hard_silu"), "HardSigmoid": _computed("hard_sigmoid"),
-        "HardTanh": _computed("hard_tanh"), "LogSigmoid": _computed("log_sigmoid"),
-        "Softmax": _softmax, "LeakyRelu": _leaky_relu, "Gelu": _gelu, "Elu": _elu,
-        "Add": _binary(tf.math.add, "Add"), "Subtract": _binary(tf.math.subtract, "Subtract"),
+        "HardSilu": _computed("hard_silu"),
+        "HardSigmoid": _computed("hard_sigmoid"),
+        "HardTanh": _computed("hard_tanh"),
+        "LogSigmoid": _computed("log_sigmoid"),
+        "Softmax": _softmax,
+        "LeakyRelu": _leaky_relu,
+        "Gelu": _gelu,
+        "Elu": _elu,
+        "Add": _binary(tf.math.add, "Add"),
+        "Subtract": _binary(tf.math.subtract, "Subtract"),
         "Multiply": _binary(tf.math.multiply, "Multiply"),
-        "Divide": _binary(tf.math.divide), "TrueDivide": _binary(tf.math.divide),
-        "Power": _binary(tf.math.pow), "FloorDivide": _binary(tf.math.floordiv),
+        "Divide": _binary(tf.math.divide),
+        "TrueDivide": _binary(tf.math.divide),
+        "Power": _binary(tf.math.pow),
+        "FloorDivide": _binary(tf.math.floordiv),
         "Maximum": _binary(tf.math.maximum, "Maximum"),
-        "Minimum": _binary(tf.math.minimum, "Minimum"), "Matmul": _binary(tf.linalg.matmul),
-        "Absolute": _unary(tf.math.abs), "Abs": _unary(tf.math.abs),
-        "Negative": _unary(tf.math.negative), "Exp": _unary(tf.math.exp),
-        "Log": _unary(tf.math.log), "Sqrt": _unary(tf.math.sqrt), "Rsqrt": _unary(tf.math.rsqrt),
-        "Square": _unary(tf.math.square), "Reciprocal": _unary(tf.math.reciprocal),
-        "Sin": _unary(tf.math.sin), "Cos": _unary(tf.math.cos), "Floor": _unary(tf.math.floor),
-        "Ceil": _unary(tf.math.ceil), "Sign": _unary(tf.math.sign), "Erf": _unary(tf.math.erf),
-        "Greater": _comparison(tf.math.greater), "Less": _comparison(tf.math.less),
-        "GreaterEqual": _comparison(tf.math.greater_equal), "Equal": _comparison(tf.math.equal),
-        "LessEqual": _comparison(tf.math.less_equal), "NotEqual": _comparison(tf.math.not_equal),
-        "LogicalAnd": _logical(tf.math.logical_and), "LogicalOr": _logical(tf.math.logical_or),
-        "LogicalNot": _logical(tf.math.logical_not), "Where": _where,
-        "Mean": _mean, "Sum": _reduction(tf.math.reduce_sum),
-        "Max": _reduction(tf.math.reduce_max), "Min": _reduction(tf.math.reduce_min),
-        "Amax": _reduction(tf.math.reduce_max), "Amin": _reduction(tf.math.reduce_min),
+        "Minimum": _binary(tf.math.minimum, "Minimum"),
+        "Matmul": _binary(tf.linalg.matmul),
+        "Absolute": _unary(tf.math.abs),
+        "Abs": _unary(tf.math.abs),
+        "Negative": _unary(tf.math.negative),
+        "Exp": _unary(tf.math.exp),
+        "Log": _unary(tf.math.log),
+        "Sqrt": _unary(tf.math.sqrt),
+        "Rsqrt": _unary(tf.math.rsqrt),
+        "Square": _unary(tf.math.square),
+        "Reciprocal": _unary(tf.math.reciprocal),
+        "Sin": _unary(tf.math.sin),
+        "Cos": _unary(tf.math.cos),
+        "Floor": _unary(tf.math.floor),
+        "Ceil": _unary(tf.math.ceil),
+        "Sign": _unary(tf.math.sign),
+        "Erf": _unary(tf.math.erf),
+        "Greater": _comparison(tf.math.greater),
+        "Less": _comparison(tf.math.less),
+        "GreaterEqual": _comparison(tf.math.greater_equal),
+        "Equal": _comparison(tf.math.equal),
+        "LessEqual": _comparison(tf.math.less_equal),
+        "NotEqual": _comparison(tf.math.not_equal),
+        "LogicalAnd": _logical(tf.math.logical_and),
+        "LogicalOr": _logical(tf.math.logical_or),
+        "LogicalNot": _logical(tf.math.logical_not),
+        "Where": _where,
+        "Mean": _mean,
+        "Sum": _reduction(tf.math.reduce_sum),
+        "Max": _reduction(tf.math.reduce_max),
+        "Min": _reduction(tf.math.reduce_min),
+        "Amax": _reduction(tf.math.reduce_max),
+        "Amin": _reduction(tf.math.reduce_min),
         "Prod": _reduction(tf.math.reduce_prod),
-        "Argmax": _arg(tf.math.argmax), "Argmin": _arg(tf.math.argmin),
-        "Reshape": _reshape, "Transpose": _transpose, "Swapaxes": _swapaxes,
-        "ExpandDims": _expand_dims, "Squeeze": _squeeze, "Concatenate": _concatenate,
-        "Stack": _stack, "Split": _split, "Tile": _tile, "Pad": _pad, "Clip": _clip,
-        "Cast": _cast, "GetItem": _get_item,
-    }  # fmt: skip
+        "Argmax": _arg(tf.math.argmax),
+        "Argmin": _arg(tf.math.argmin),
+        "Reshape": _reshape,
+        "Transpose": _transpose,
+        "Swapaxes": _swapaxes,
+        "ExpandDims": _expand_dims,
+        "Squeeze": _squeeze,
+        "Concatenate": _concatenate,
+        "Stack": _stack,
+        "Split": _split,
+        "Tile": _tile,
+        "Pad": _pad,
+        "Clip": _clip,
+        "Cast": _cast,
+        "GetItem": _get_item,
+    }

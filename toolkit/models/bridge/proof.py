@@ -64,12 +64,14 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Proof
 
 
 def answers(model: Any, batch: Sequence[Array]) -> list[Array]:
-    """A model's outputs, flat and in its own order, for one array per input; inference mode."""
+    """Return a model's outputs, flat and in its own order, for one array per input; inference
+    mode.
+    """
     return _run(_forward(model), model, batch)
 
 
 def _forward(model: Any) -> Callable[[list[Any]], list[Any]]:
-    """A model as a function of flat inputs to flat outputs, whatever structures it has."""
+    """Return a model as a function of flat inputs to flat outputs, whatever structures it has."""
     import tensorflow as tf
 
     if is_keras3(model):
@@ -119,7 +121,7 @@ class _Pair:
             self.both = [tf.function(forward, autograph=False) for forward in self.both]
 
     def worst(self, batches: Iterable[list[Array]], of: str) -> float:
-        """The largest relative difference over batches of inputs."""
+        """Return the largest relative difference over batches of inputs."""
         worst, finite = 0.0, False
         for batch in batches:
             expected, got = (_run(forward, self.model, batch) for forward in self.both)
@@ -137,7 +139,9 @@ class _Pair:
 
 
 def _difference(expected: Array, got: Array) -> tuple[float, bool]:
-    """The largest difference relative to the range, and whether a finite number was compared."""
+    """Return the largest difference relative to the range, and whether a finite number was
+    compared.
+    """
     if expected.shape != got.shape:
         return float("inf"), True
     left, right = expected.astype(np.float64), got.astype(np.float64)
@@ -168,9 +172,12 @@ def _random_batches(
 
 
 def _batch(
-    model: Any, shapes: Sequence[tuple[int, ...]], limits: Sequence[int | None],
-    rng: np.random.Generator, spread: str,
-) -> list[Array]:  # fmt: skip
+    model: Any,
+    shapes: Sequence[tuple[int, ...]],
+    limits: Sequence[int | None],
+    rng: np.random.Generator,
+    spread: str,
+) -> list[Array]:
     batch: list[Array] = []
     for tensor, shape, limit in zip(model.inputs, shapes, limits, strict=True):
         dtype = np.dtype(getattr(tensor.dtype, "as_numpy_dtype", tensor.dtype))
@@ -187,7 +194,7 @@ def _batch(
 
 
 def _shapes(model: Any, twin: Any, samples: Sequence[Array] | None) -> list[tuple[int, ...]]:
-    """A shape for each input: free axes as in the samples, else the first size that runs."""
+    """Return a shape for each input: free axes as in the samples, else the first size that runs."""
     free = [tuple(tensor.shape) for tensor in model.inputs]
     batch = next((shape[0] for shape in free if shape[0] is not None), BATCH)
     if samples is not None:

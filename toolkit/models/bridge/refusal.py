@@ -6,7 +6,7 @@ from edgekit.errors import CompressionError
 
 
 def unknown_layer(what: str, kind: str) -> CompressionError:
-    """The refusal of a layer that has no counterpart."""
+    """Return the refusal of a layer that has no counterpart."""
     hint = (
         "compression works on tf_keras, which has no layer proven to do the same. Ways on: convert "
         f"without compression; or name a tf_keras twin of it: [model.twins] {kind} = "
@@ -16,7 +16,9 @@ def unknown_layer(what: str, kind: str) -> CompressionError:
 
 
 def unknown_operation(name: str, what: str) -> CompressionError:
-    """The refusal of an operation of keras.ops that has no counterpart, or not as it is set."""
+    """Return the refusal of an operation of keras.ops that has no counterpart, or not as it is
+    set.
+    """
     hint = (
         "compression works on tf_keras, where no operation is proven to do the same. Ways on: "
         "convert without compression; or write it as a layer of your own and name a tf_keras twin "
