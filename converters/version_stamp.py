@@ -10,7 +10,7 @@ import struct
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.flatbuffer.walk import Content, Damaged, Table
+from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
 from edgekit.converters.operator_version import required_version
 from edgekit.converters.runtime_version import CLAIM, minimum_runtime
 from edgekit.errors import ModelError
@@ -41,7 +41,7 @@ def stamp_versions(content: bytes) -> bytes:
 
 
 def _stamped(content: bytes, needed: dict[tuple[str, int], int]) -> bytes:
-    model = Content(content).root()
+    model = FileBytes(content).root()
     codes = model.tables(CODES)
     begin = -(-len(content) // ALIGNMENT) * ALIGNMENT
     stamped = bytearray(content.ljust(begin, b"\0"))
@@ -102,7 +102,7 @@ def _claimed(content: bytes) -> bytes:
     """
     file = flatbuffer.parse(content, "the stamped file")
     minimum = minimum_runtime(file).release.encode()
-    rows = [row for row in Content(content).root().tables(METADATA) if row.text(0) == CLAIM]
+    rows = [row for row in FileBytes(content).root().tables(METADATA) if row.text(0) == CLAIM]
     at, size = file.span(rows[-1].scalar(1, "<I")) if rows else (0, 0)
     if not minimum or len(minimum) > size:
         return content

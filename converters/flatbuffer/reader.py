@@ -20,7 +20,7 @@ from edgekit.converters.flatbuffer.contents import (
     Tensor,
     TFLiteFile,
 )
-from edgekit.converters.flatbuffer.walk import Content, Damaged, Table
+from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
 from edgekit.errors import ModelError
 
 IDENTIFIER = b"TFL3"
@@ -41,13 +41,13 @@ def parse(content: bytes, name: str) -> TFLiteFile:
     if len(content) < 16 or content[4:8] != IDENTIFIER:
         raise ModelError("EK-MODEL-003", f"{name} is no TFLite file, or a damaged one")
     try:
-        return _file(Content(content))
+        return _file(FileBytes(content))
     except (Damaged, struct.error, LookupError, TypeError, ValueError, OverflowError) as error:
         hint = f"it is truncated or damaged: {error}"
         raise ModelError("EK-MODEL-003", f"{name} cannot be read as .tflite", hint) from error
 
 
-def _file(content: Content) -> TFLiteFile:
+def _file(content: FileBytes) -> TFLiteFile:
     model = content.root()
     spans = tuple(_buffer(table) for table in model.tables(4))
     codes = [operator_code(table) for table in model.tables(1)]

@@ -22,7 +22,7 @@ class Damaged(ValueError):
     """A file whose offsets lead outside it, or in circles."""
 
 
-class Content:
+class FileBytes:
     """The bytes of a file, and how much of them may still be walked."""
 
     def __init__(self, data: bytes) -> None:
@@ -57,7 +57,7 @@ class Content:
 class Table:
     """One table of a file: its fields by number, each absent, a scalar, a vector or a table."""
 
-    def __init__(self, content: Content, at: int) -> None:
+    def __init__(self, content: FileBytes, at: int) -> None:
         content.spend(tables=1)
         self.content, self.at = content, at
         self._vtable = at - content.number("<i", at)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.converters.flatbuffer import Quantization
-from edgekit.converters.inspection.summary import Edge, Inspection, Layer, jsonable
+from edgekit.converters.inspection.summary import Edge, Inspection, LayerSummary, jsonable
 from edgekit.types import Json, Measurement
 
 # Aligning operator lists takes their product in time; longer ones are matched kind by kind.
@@ -34,8 +34,8 @@ class LayerChange:
 
     name: str
     operator: str
-    before: Layer | None
-    after: Layer | None
+    before: LayerSummary | None
+    after: LayerSummary | None
     scale_ratio: float | None
     is_moved: bool
     changes: tuple[str, ...]
@@ -107,13 +107,13 @@ def _operators(before: Inspection, after: Inspection) -> tuple[OperatorChange, .
 
 
 def _matched(
-    before: tuple[Layer, ...], after: tuple[Layer, ...]
-) -> list[tuple[Layer | None, Layer | None]]:
+    before: tuple[LayerSummary, ...], after: tuple[LayerSummary, ...]
+) -> list[tuple[LayerSummary | None, LayerSummary | None]]:
     """Return pairs in the order of the second file, where it has them."""
-    names: dict[tuple[str, str], deque[Layer]] = {}
+    names: dict[tuple[str, str], deque[LayerSummary]] = {}
     for one in before:
         names.setdefault((one.name, one.operator), deque()).append(one)
-    pairs: dict[int, Layer] = {}
+    pairs: dict[int, LayerSummary] = {}
     for at, one in enumerate(after):
         found = names.get((one.name, one.operator))
         if found:
@@ -124,7 +124,7 @@ def _matched(
     kinds = [one.operator for one in left], [after[at].operator for at in right]
     pairs.update({right[j]: left[i] for i, j in aligned(*kinds)})
     taken = {id(one) for one in pairs.values()}
-    gone: list[tuple[Layer | None, Layer | None]] = [
+    gone: list[tuple[LayerSummary | None, LayerSummary | None]] = [
         (one, None) for one in before if id(one) not in taken
     ]
     return [*((pairs.get(at), one) for at, one in enumerate(after)), *gone]
@@ -157,7 +157,7 @@ def _digests(one: Inspection) -> Digests:
 
 
 def _layer(
-    before: Layer | None, after: Layer | None, digests: tuple[Digests, Digests]
+    before: LayerSummary | None, after: LayerSummary | None, digests: tuple[Digests, Digests]
 ) -> LayerChange:
     one = after or before
     assert one is not None  # noqa: S101
@@ -181,7 +181,9 @@ def _layer(
     )
 
 
-def _words(before: Layer, after: Layer, ratio: float | None, is_moved: bool) -> list[str]:
+def _words(
+    before: LayerSummary, after: LayerSummary, ratio: float | None, is_moved: bool
+) -> list[str]:
     words = []
     if before.precision.label != after.precision.label:
         words.append(f"{before.precision.label} to {after.precision.label}")

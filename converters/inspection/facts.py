@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
 from edgekit.converters.inspection.precision import Island, NodePrecision
-from edgekit.converters.inspection.weights import Weight
+from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
 
 Severity = Literal["info", "warning", "error"]
@@ -36,7 +36,7 @@ class Facts:
     file: TFLiteFile
     precisions: tuple[tuple[NodePrecision, ...], ...]
     islands: tuple[Island, ...]
-    weights: tuple[Weight, ...]
+    weights: tuple[WeightSummary, ...]
     remainder: Mapping[str, int]
     runtime: MinimumRuntime
 

@@ -23,7 +23,7 @@ ONCE = frozenset({"CALL_ONCE"})
 DEEPEST = 32
 
 
-class Unknown(ValueError):
+class UnknownMacs(ValueError):
     """Why a count cannot be known from the file."""
 
 
@@ -32,53 +32,55 @@ class Macs:
 
     def __init__(self, file: TFLiteFile) -> None:
         self._file = file
-        self._known: dict[int, int | Unknown] = {}
+        self._known: dict[int, int | UnknownMacs] = {}
 
     def of_node(self, graph: int, node: Node) -> Measurement:
         """Of one run of a node; unavailable where the file does not tell."""
         try:
             return _measured(self._node(graph, node, 0))
-        except Unknown as unknown:
+        except UnknownMacs as unknown:
             return Measurement.unavailable(UNIT, str(unknown))
 
     def of_graph(self, graph: int) -> Measurement:
         """Of one run of a graph; unavailable where one node's are."""
         try:
             return _measured(self._graph(graph, 0))
-        except Unknown as unknown:
+        except UnknownMacs as unknown:
             return Measurement.unavailable(UNIT, str(unknown))
 
     def _graph(self, index: int, depth: int) -> int:
         if index not in self._known:
             # Until it is known, whoever asks is inside it.
-            self._known[index] = Unknown("its graph runs itself")
+            self._known[index] = UnknownMacs("its graph runs itself")
             try:
                 total = sum(self._node(index, n, depth) for n in self._file.graphs[index].nodes)
                 self._known[index] = total
-            except Unknown as unknown:
+            except UnknownMacs as unknown:
                 self._known[index] = unknown
         found = self._known[index]
-        if isinstance(found, Unknown):
+        if isinstance(found, UnknownMacs):
             raise found
         return found
 
     def _node(self, index: int, node: Node, depth: int) -> int:
         inner = bodies(node, len(self._file.graphs))
         if node.custom:
-            raise Unknown(f"what the custom operator {short(node.operator)} computes is not said")
+            raise UnknownMacs(
+                f"what the custom operator {short(node.operator)} computes is not said"
+            )
         if node.operator in ONCE:
             return 0
         if inner and node.operator not in COMPOSITES:
-            raise Unknown(f"how often {node.operator} runs its graph is decided by the data")
+            raise UnknownMacs(f"how often {node.operator} runs its graph is decided by the data")
         if depth > DEEPEST:
-            raise Unknown("its graphs are nested too deep")
+            raise UnknownMacs("its graphs are nested too deep")
         if inner:
             return sum(self._graph(one, depth + 1) for one in inner)
         count = COUNTS.get(node.operator)
         try:
             return count(self._file.graphs[index], node) if count else 0
-        except Unknown as unknown:
-            raise Unknown(f"{node.operator}: {unknown}") from unknown
+        except UnknownMacs as unknown:
+            raise UnknownMacs(f"{node.operator}: {unknown}") from unknown
 
 
 def _measured(count: int) -> Measurement:
@@ -87,16 +89,16 @@ def _measured(count: int) -> Measurement:
 
 def _tensor(graph: Graph, indices: tuple[int, ...], at: int) -> Tensor:
     if at >= len(indices) or indices[at] < 0:
-        raise Unknown("it lacks an input or output")
+        raise UnknownMacs("it lacks an input or output")
     return graph.tensors[indices[at]]
 
 
 def _shape(tensor: Tensor, rank: int | None = None) -> tuple[int, ...]:
-    """Return a known shape of this rank. Raises :class:`Unknown`."""
+    """Return a known shape of this rank. Raises :class:`UnknownMacs`."""
     if inner_free(tensor) or elements(tensor.shape) is None:
-        raise Unknown(f"the shape of {short(tensor.name)!r} is free")
+        raise UnknownMacs(f"the shape of {short(tensor.name)!r} is free")
     if rank is not None and len(tensor.shape) != rank:
-        raise Unknown(f"the shape of {short(tensor.name)!r} is only known once the model runs")
+        raise UnknownMacs(f"the shape of {short(tensor.name)!r} is only known once the model runs")
     return tensor.shape
 
 
@@ -117,7 +119,7 @@ def _dense(graph: Graph, node: Node) -> int:
     _, features = _shape(_tensor(graph, node.inputs, 1), 2)
     output = _tensor(graph, node.outputs, 0)
     if not output.shape:
-        raise Unknown(f"the shape of {short(output.name)!r} is only known once the model runs")
+        raise UnknownMacs(f"the shape of {short(output.name)!r} is only known once the model runs")
     return math.prod(_shape(output)) * features
 
 
@@ -144,7 +146,7 @@ def _batch_matmul(graph: Graph, node: Node) -> int:
     left = _shape(_tensor(graph, node.inputs, 0))
     output = _shape(_tensor(graph, node.outputs, 0))
     if len(left) < 2 or len(output) < 2:
-        raise Unknown("its shapes are only known once the model runs")
+        raise UnknownMacs("its shapes are only known once the model runs")
     return math.prod(output) * (left[-2] if node.options.get("adj_x") else left[-1])
 
 
@@ -152,11 +154,11 @@ def _recurrent(graph: Graph, node: Node) -> int:
     """Every weight matrix once a step; steps and batch are the input's leading dimensions."""
     steps = _shape(_tensor(graph, node.inputs, 0))[:-1]
     if not steps:
-        raise Unknown("its input's shape is only known once the model runs")
+        raise UnknownMacs("its input's shape is only known once the model runs")
     used = [graph.tensors[i] for i in node.inputs[1:] if i >= 0]
     matrices = [t for t in used if len(t.shape) == 2 and not t.variable and t.bytes]
     if not matrices:
-        raise Unknown("its weights are no constants of the file")
+        raise UnknownMacs("its weights are no constants of the file")
     return math.prod(steps) * sum(math.prod(_shape(t)) for t in matrices)
 
 

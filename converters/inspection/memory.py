@@ -24,7 +24,7 @@ DEEPEST = 32
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryPlan:
     """The peak of one graph's activations, where it is, and what lives there.
 
     ``node`` is the operator's position in its graph, absent where there is none. ``live`` are bytes
@@ -40,14 +40,14 @@ class Memory:
     unpacked: int
 
 
-class _Unknown(ValueError):
+class _UnknownSize(ValueError):
     """Why a size cannot be known from the file."""
 
 
 Span = tuple[Tensor, int, int]
 
 
-def plan(file: TFLiteFile, index: int) -> Memory:
+def plan(file: TFLiteFile, index: int) -> MemoryPlan:
     """Return the plan of one graph; a free batch counts as one item."""
     graph = file.graphs[index]
     resident = sum(resources(file).values())
@@ -55,21 +55,21 @@ def plan(file: TFLiteFile, index: int) -> Memory:
     unpacked = sum(size(graph.tensors[i]) or 0 for i in _unpacked(graph))
     try:
         levels = [resident + level for level in _levels(file, index, {}, 0)]
-    except _Unknown as unknown:
+    except _UnknownSize as unknown:
         peak = Measurement.unavailable(UNIT, str(unknown))
-        return Memory(peak, None, "", (), state, unpacked)
+        return MemoryPlan(peak, None, "", (), state, unpacked)
     at = max(range(len(levels)), key=levels.__getitem__)
     peak = Measurement(float(levels[at]), UNIT, how="estimated", tool=TOOL)
     live = [(short(t.name), size(t) or 0) for t, begin, end in _spans(graph) if begin <= at <= end]
     live.sort(key=lambda one: -one[1])
     if not graph.nodes:
-        return Memory(peak, None, "", tuple(live), state, unpacked)
+        return MemoryPlan(peak, None, "", tuple(live), state, unpacked)
     operator = f"{short(graph.nodes[at].operator)} ({node_name(graph, graph.nodes[at])})"
-    return Memory(peak, at, operator, tuple(live), state, unpacked)
+    return MemoryPlan(peak, at, operator, tuple(live), state, unpacked)
 
 
 def _levels(
-    file: TFLiteFile, index: int, known: dict[int, int | _Unknown], depth: int
+    file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], depth: int
 ) -> list[int]:
     """Return bytes that live at each operator, with what the graphs it runs need."""
     graph = file.graphs[index]
@@ -78,7 +78,9 @@ def _levels(
     for tensor, begin, end in _spans(graph):
         held = size(tensor)
         if held is None:
-            raise _Unknown(f"the size of {short(tensor.name)!r} is only known once the model runs")
+            raise _UnknownSize(
+                f"the size of {short(tensor.name)!r} is only known once the model runs"
+            )
         changes[begin] += held
         changes[end + 1] -= held
     levels, level = [], 0
@@ -89,24 +91,24 @@ def _levels(
     return levels
 
 
-def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _Unknown], depth: int) -> int:
+def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _UnknownSize], depth: int) -> int:
     """Return the graphs of a loop or a branch run one after another: the larger counts."""
     peaks = [_peak(file, one, known, depth + 1) for one in bodies(node, len(file.graphs))]
     return max(peaks, default=0)
 
 
-def _peak(file: TFLiteFile, index: int, known: dict[int, int | _Unknown], depth: int) -> int:
+def _peak(file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], depth: int) -> int:
     if index not in known:
         # Until it is known, whoever asks is inside it.
-        known[index] = _Unknown("a graph runs itself")
+        known[index] = _UnknownSize("a graph runs itself")
         try:
             if depth > DEEPEST:
-                raise _Unknown("its graphs are nested too deep")
+                raise _UnknownSize("its graphs are nested too deep")
             known[index] = max(_levels(file, index, known, depth))
-        except _Unknown as unknown:
+        except _UnknownSize as unknown:
             known[index] = unknown
     found = known[index]
-    if isinstance(found, _Unknown):
+    if isinstance(found, _UnknownSize):
         raise found
     return found
 

@@ -14,10 +14,10 @@ from edgekit.converters.inspection import memory, precision, structure
 from edgekit.converters.inspection.facts import Facts, Finding
 from edgekit.converters.inspection.findings import findings
 from edgekit.converters.inspection.macs import Macs
-from edgekit.converters.inspection.memory import Memory
+from edgekit.converters.inspection.memory import MemoryPlan
 from edgekit.converters.inspection.precision import Island, NodePrecision
 from edgekit.converters.inspection.shapes import node_name, short, shown
-from edgekit.converters.inspection.weights import Weight, remainder, weights
+from edgekit.converters.inspection.weights import WeightSummary, remainder, weights
 from edgekit.converters.runtime_version import MinimumRuntime, minimum_runtime
 from edgekit.types import Measurement, Operator
 
@@ -37,7 +37,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Entry:
+class EntryPoint:
     """A graph that a user calls: by a signature's key, or as the main graph (``""``)."""
 
     key: str
@@ -46,11 +46,11 @@ class Entry:
     outputs: tuple[Edge, ...]
     nodes: int
     macs: Measurement
-    memory: Memory
+    memory: MemoryPlan
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """One operator in execution order, with the bytes of the constants that it reads."""
 
     graph: int
@@ -87,11 +87,11 @@ class Inspection:
     semantic_hash: str
     schema: int
     description: str
-    entries: tuple[Entry, ...]
+    entries: tuple[EntryPoint, ...]
     operators: tuple[Operator, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSummary, ...]
     islands: tuple[Island, ...]
-    weights: tuple[Weight, ...]
+    weights: tuple[WeightSummary, ...]
     remainder: Mapping[str, int]
     runtime: MinimumRuntime
     metadata: tuple[Metadata, ...]
@@ -138,7 +138,7 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
     )
 
 
-def _entries(file: TFLiteFile, macs: Macs) -> tuple[Entry, ...]:
+def _entries(file: TFLiteFile, macs: Macs) -> tuple[EntryPoint, ...]:
     by_graph: dict[int, list[tuple[str, Mapping[str, int], Mapping[str, int]]]] = {}
     for one in file.signatures:
         by_graph.setdefault(one.graph, []).append((one.key, one.inputs, one.outputs))
@@ -149,7 +149,7 @@ def _entries(file: TFLiteFile, macs: Macs) -> tuple[Entry, ...]:
         for key, inputs, outputs in by_graph.get(number, [("", {}, {})]):
             ins = _edges(graph.tensors, inputs, graph.inputs)
             outs = _edges(graph.tensors, outputs, graph.outputs)
-            entries.append(Entry(key, number, ins, outs, len(graph.nodes), total, plan))
+            entries.append(EntryPoint(key, number, ins, outs, len(graph.nodes), total, plan))
     return tuple(entries)
 
 
@@ -171,7 +171,7 @@ def _edges(
     )
 
 
-def _layers(facts: Facts, macs: Macs) -> tuple[Layer, ...]:
+def _layers(facts: Facts, macs: Macs) -> tuple[LayerSummary, ...]:
     held: dict[tuple[int, str, str], int] = {}
     for row in facts.weights:
         key = (row.graph, row.layer, row.operator)
@@ -183,7 +183,7 @@ def _layers(facts: Facts, macs: Macs) -> tuple[Layer, ...]:
             first = next((i for i in node.outputs if i >= 0), None)
             output = graph.tensors[first] if first is not None else None
             layers.append(
-                Layer(
+                LayerSummary(
                     number,
                     at,
                     short(node.operator),

@@ -25,7 +25,7 @@ OVERLAP = "its bytes are those of other constants too"
 
 
 @dataclass(frozen=True)
-class Weight:
+class WeightSummary:
     """One constant tensor.
 
     ``layer`` is the operator that reads it, by its output; ``bytes`` in the file, 0 where another
@@ -53,7 +53,7 @@ class Weight:
     problem: str = ""
 
 
-def weights(file: TFLiteFile) -> tuple[Weight, ...]:
+def weights(file: TFLiteFile) -> tuple[WeightSummary, ...]:
     """Every constant tensor, largest first; a shared buffer is counted once."""
     # Sorting and deflating leave Python's lock, so that two threads take half the time.
     with ThreadPoolExecutor(2) as pool:
@@ -61,7 +61,7 @@ def weights(file: TFLiteFile) -> tuple[Weight, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.bytes, row.graph, row.index)))
 
 
-def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
+def _rows(file: TFLiteFile) -> Iterator[Callable[[], WeightSummary]]:
     owners: dict[int, str] = {}
     left = file.size
     for number, graph in enumerate(file.graphs):
@@ -72,10 +72,10 @@ def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
             if tensor.buffer in owners:
                 owner = owners[tensor.buffer]
                 shape = (tensor.dtype, tensor.shape)
-                yield functools.partial(Weight, *place, *shape, 0, 0.0, shared_with=owner)
+                yield functools.partial(WeightSummary, *place, *shape, 0, 0.0, shared_with=owner)
             elif tensor.bytes > left:
                 yield functools.partial(
-                    Weight, *place, tensor.dtype, tensor.shape, 0, 0.0, problem=OVERLAP
+                    WeightSummary, *place, tensor.dtype, tensor.shape, 0, 0.0, problem=OVERLAP
                 )
             else:
                 left -= tensor.bytes
@@ -83,7 +83,9 @@ def _rows(file: TFLiteFile) -> Iterator[Callable[[], Weight]]:
                 yield functools.partial(_measured, file, tensor, place)
 
 
-def _measured(file: TFLiteFile, tensor: Tensor, place: tuple[str, str, str, int, int]) -> Weight:
+def _measured(
+    file: TFLiteFile, tensor: Tensor, place: tuple[str, str, str, int, int]
+) -> WeightSummary:
     content = file.data(tensor)
     sparsity = unique = finite = None
     problem = "it is sparse: only what is not 0 is stored" if tensor.sparse else ""
@@ -95,7 +97,7 @@ def _measured(file: TFLiteFile, tensor: Tensor, place: tuple[str, str, str, int,
             problem = f"{tensor.dtype} has no numbers to count"
     except ModelError as error:
         problem = error.message
-    return Weight(
+    return WeightSummary(
         *place,
         tensor.dtype,
         tensor.shape,
@@ -155,7 +157,7 @@ def _readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
     return found
 
 
-def remainder(file: TFLiteFile, rows: tuple[Weight, ...]) -> Mapping[str, int]:
+def remainder(file: TFLiteFile, rows: tuple[WeightSummary, ...]) -> Mapping[str, int]:
     """Return the bytes of a file that are no weights: metadata, unused buffers, and the
     structure.
     """

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.flatbuffer.walk import Content, Damaged, Table
+from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
 from edgekit.converters.metadata.facts import (
     COLOUR_SPACES,
     ENTRY,
@@ -40,7 +40,7 @@ def read_metadata(model: bytes | Path) -> ModelFacts:
     try:
         if found[4:8] != IDENTIFIER:
             raise Damaged(f"its identifier is {found[4:8]!r}, not {IDENTIFIER!r}")
-        return _model(Content(found).root(), content)
+        return _model(FileBytes(found).root(), content)
     except (Damaged, struct.error, LookupError, ValueError, OverflowError) as error:
         hint = f"it is damaged: {error}"
         raise ModelError("EK-MODEL-031", f"{name}: its metadata cannot be read", hint) from error

@@ -59,7 +59,7 @@ inline TfLiteStatus {prefix}_add_operators(
 
 
 @dataclass(frozen=True)
-class Table:
+class ResolverTable:
     """TFLM's methods by operator: builtin ones by schema name, custom ones by theirs."""
 
     builtin: Mapping[str, str]
@@ -69,10 +69,10 @@ class Table:
 
 
 @functools.cache
-def table() -> Table:
+def table() -> ResolverTable:
     """Return the operators that TFLM has."""
     read: Any = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return Table(read["builtin"], read["custom"], read["source"], str(read["date"]))
+    return ResolverTable(read["builtin"], read["custom"], read["source"], str(read["date"]))
 
 
 def methods(file: TFLiteFile) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters.quantization.editing import (
-    Step,
+    EditableOperator,
     constant,
     pack,
     set_input,
@@ -63,7 +63,7 @@ def correct(
     return {"layers": len(names), "before": before, "after": after}
 
 
-def _layers(model: Any) -> Iterator[tuple[Step, Any, npt.NDArray[Any]]]:
+def _layers(model: Any) -> Iterator[tuple[EditableOperator, Any, npt.NDArray[Any]]]:
     """Each int8 layer with its bias: the tensor, and its int32 values ``[channels]``."""
     graph = model.subgraphs[0]
     for step in steps(model):

@@ -19,7 +19,7 @@ from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.quantization.batches import in_batches
 from edgekit.converters.quantization.calibration import FEWEST_ITEMS, reason
 from edgekit.converters.quantization.editing import with_codes
-from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, Operator, Rule, resolve
+from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, RecipeOperator, Rule, resolve
 from edgekit.converters.version_stamp import stamp_versions
 from edgekit.errors import ConversionError
 
@@ -82,7 +82,7 @@ def quantize(
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 
 
-def _settled(file: TFLiteFile, chosen: Sequence[tuple[Operator, str]]) -> None:
+def _settled(file: TFLiteFile, chosen: Sequence[tuple[RecipeOperator, str]]) -> None:
     """Refuse what the quantizer would fail on without a reason."""
     if not any(precision != FLOAT for _, precision in chosen):
         hint = "name operators that hold weights, or an integer precision"
@@ -95,7 +95,7 @@ def _settled(file: TFLiteFile, chosen: Sequence[tuple[Operator, str]]) -> None:
         raise ConversionError("EK-CONVERT-014", message, hint)
 
 
-def _able(operator: Operator, precision: str) -> bool:
+def _able(operator: RecipeOperator, precision: str) -> bool:
     """Tell whether the quantizer has this form of an operator."""
     from ai_edge_quantizer import algorithm_manager
 
@@ -114,7 +114,7 @@ def _able(operator: Operator, precision: str) -> bool:
     return True
 
 
-def _operation(operator: Operator) -> Any:
+def _operation(operator: RecipeOperator) -> Any:
     """Return the quantizer's name of an operator, or nothing."""
     from ai_edge_quantizer import qtyping
 
@@ -122,13 +122,13 @@ def _operation(operator: Operator) -> Any:
     return next((n for n in qtyping.TFLOperationName if n.value == kind), None)
 
 
-def _weights(operator: Operator) -> tuple[int, ...]:
+def _weights(operator: RecipeOperator) -> tuple[int, ...]:
     """Return the shape of the constant that an operator reads second; empty where there is none."""
     second = [operator.graph.tensors[i] for i in operator.node.inputs[1:2] if i >= 0]
     return second[0].shape if second and second[0].bytes else ()
 
 
-def _scope(operator: Operator) -> str:
+def _scope(operator: RecipeOperator) -> str:
     """Return a pattern of this operator alone: the quantizer searches it in all outputs' names."""
     return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 

@@ -22,7 +22,7 @@ CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
 @dataclass(frozen=True)
-class Step:
+class EditableOperator:
     """One operator of the main graph: its schema name, first output's name, and the object.
 
     What only keeps a state has no output, and no name.
@@ -87,7 +87,7 @@ def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> b
     return pack(model) if changed else content
 
 
-def steps(model: Any) -> Iterator[Step]:
+def steps(model: Any) -> Iterator[EditableOperator]:
     """Return the operators of the main graph in the order in which they run."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -100,7 +100,9 @@ def steps(model: Any) -> Iterator[Step]:
         if kind == "CUSTOM":
             kind = text_of(code.customCode)
         outputs = [] if operator.outputs is None else list(operator.outputs)
-        yield Step(kind, tensor_name(graph.tensors[outputs[0]]) if outputs else "", operator)
+        yield EditableOperator(
+            kind, tensor_name(graph.tensors[outputs[0]]) if outputs else "", operator
+        )
 
 
 def tensor_name(tensor: Any) -> str:

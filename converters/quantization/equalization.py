@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters.quantization.editing import (
-    Step,
+    EditableOperator,
     constant,
     pack,
     set_input,
@@ -50,8 +50,8 @@ class Pair:
     must not be reached, 0 for none.
     """
 
-    first: Step
-    second: Step
+    first: EditableOperator
+    second: EditableOperator
     between: tuple[Any, ...]
     clips: float = 0.0
 
@@ -85,7 +85,7 @@ def equalize(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[st
 
 def _pairs(model: Any) -> tuple[list[Pair], list[tuple[str, str]]]:
     graph = model.subgraphs[0]
-    readers: dict[int, list[Step]] = {}
+    readers: dict[int, list[EditableOperator]] = {}
     for step in steps(model):
         for at in step.operator.inputs:
             readers.setdefault(int(at), []).append(step)
@@ -103,7 +103,10 @@ def _pairs(model: Any) -> tuple[list[Pair], list[tuple[str, str]]]:
 
 
 def _pair(
-    model: Any, first: Step, readers: Mapping[int, Sequence[Step]], given: set[int]
+    model: Any,
+    first: EditableOperator,
+    readers: Mapping[int, Sequence[EditableOperator]],
+    given: set[int],
 ) -> Pair | str:
     """Return the pair that begins with a layer, or why there is none."""
     graph = model.subgraphs[0]
@@ -131,15 +134,17 @@ def _pair(
     return Pair(first, step, tuple(between), CLIPS.get(activation, 0.0))
 
 
-def _activation(step: Step) -> int:
+def _activation(step: EditableOperator) -> int:
     return int(getattr(step.operator.builtinOptions, "fusedActivationFunction", 0))
 
 
-def _weights(model: Any, step: Step) -> npt.NDArray[Any] | None:
+def _weights(model: Any, step: EditableOperator) -> npt.NDArray[Any] | None:
     return constant(model, model.subgraphs[0].tensors[step.operator.inputs[1]])
 
 
-def _fits(model: Any, first: Step, second: Step, between: Sequence[Any]) -> bool:
+def _fits(
+    model: Any, first: EditableOperator, second: EditableOperator, between: Sequence[Any]
+) -> bool:
     """Tell whether both have float weights, and every channel of the first is one of the
     second's.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.quantization import post_training
-from edgekit.converters.quantization.recipe import FLOAT, Operator, Rule, resolve
+from edgekit.converters.quantization.recipe import FLOAT, RecipeOperator, Rule, resolve
 from edgekit.errors import ConversionError
 
 ABLE = (FLOAT, "int8")
@@ -43,7 +43,7 @@ def quantize(
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 
 
-def _able(_: Operator, precision: str) -> bool:
+def _able(_: RecipeOperator, precision: str) -> bool:
     return precision in ABLE
 
 

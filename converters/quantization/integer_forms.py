@@ -49,7 +49,7 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     return stamp_versions(editing.pack(model))
 
 
-def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:
+def _product(model: Any, step: editing.EditableOperator) -> tuple[Any, Any] | None:
     """Return the product that stands for an operator, and the QUANTIZE whose place it takes."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -65,7 +65,7 @@ def _product(model: Any, step: editing.Step) -> tuple[Any, Any] | None:
     return _multiply(model, [source, other], result), after[0].operator
 
 
-def _read_integers(model: Any, step: editing.Step) -> bool:
+def _read_integers(model: Any, step: editing.EditableOperator) -> bool:
     """Let an operator read what is now dequantized for it; whether it was."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -77,7 +77,7 @@ def _read_integers(model: Any, step: editing.Step) -> bool:
     return True
 
 
-def _read_bytes(model: Any, step: editing.Step) -> bool:
+def _read_bytes(model: Any, step: editing.EditableOperator) -> bool:
     """Let what quantizes a cast uint8 input read that input: a byte is worth itself."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -96,7 +96,7 @@ def _read_bytes(model: Any, step: editing.Step) -> bool:
     return True
 
 
-def _dequantized(model: Any, step: editing.Step) -> int | None:
+def _dequantized(model: Any, step: editing.EditableOperator) -> int | None:
     """Return the integers that an operator's first input is the float form of."""
     read = step.operator.inputs[0]
     for one in editing.steps(model):

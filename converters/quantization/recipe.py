@@ -38,7 +38,7 @@ class Rule:
     operator: str = ""
     name: str = ""
 
-    def fits(self, operator: Operator) -> bool:
+    def fits(self, operator: RecipeOperator) -> bool:
         kind = self.operator in ("", operator.kind)
         return kind and (not self.name or re.search(self.name, operator.name) is not None)
 
@@ -48,7 +48,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Operator:
+class RecipeOperator:
     """An operator that a recipe may speak of: its kind, the names of its outputs, its place."""
 
     kind: str
@@ -61,13 +61,15 @@ class Operator:
         return self.outputs[0]
 
 
-Able = Callable[[Operator, str], bool]
+Able = Callable[[RecipeOperator, str], bool]
 
 
-def operators(file: TFLiteFile) -> list[Operator]:
+def operators(file: TFLiteFile) -> list[RecipeOperator]:
     """Return the operators of a file in order, those inside loops and branches too."""
     return [
-        Operator(node.operator, tuple(graph.tensors[i].name for i in node.outputs), node, graph)
+        RecipeOperator(
+            node.operator, tuple(graph.tensors[i].name for i in node.outputs), node, graph
+        )
         for graph in file.graphs
         for node in graph.nodes
         if node.outputs
@@ -89,7 +91,9 @@ def check_rules(rules: Sequence[Rule]) -> None:
             raise ProjectError("EK-PROJECT-012", message, str(error)) from error
 
 
-def resolve(file: TFLiteFile, rules: Sequence[Rule], able: Able) -> list[tuple[Operator, str]]:
+def resolve(
+    file: TFLiteFile, rules: Sequence[Rule], able: Able
+) -> list[tuple[RecipeOperator, str]]:
     """Return the precision of each operator: that of the last rule that fits and that it can have.
 
     ``able(operator, precision)`` says what it can have; where no rule is left it stays float32.
@@ -107,12 +111,12 @@ def resolve(file: TFLiteFile, rules: Sequence[Rule], able: Able) -> list[tuple[O
     return [(one, _last(one, rules, able)) for one in found]
 
 
-def _last(operator: Operator, rules: Sequence[Rule], able: Able) -> str:
+def _last(operator: RecipeOperator, rules: Sequence[Rule], able: Able) -> str:
     fitting = (rule.precision for rule in reversed(rules) if rule.fits(operator))
     return next((precision for precision in fitting if able(operator, precision)), FLOAT)
 
 
-def _fitting(rule: Rule, found: Sequence[Operator]) -> list[Operator]:
+def _fitting(rule: Rule, found: Sequence[RecipeOperator]) -> list[RecipeOperator]:
     kinds = sorted({one.kind for one in found})
     if rule.operator and rule.operator not in kinds:
         guess = did_you_mean(rule.operator, kinds)

@@ -15,7 +15,7 @@ import numpy as np
 from edgekit.compression.channels import ChannelPlan, ChannelSettings, plan, shrink, taylor
 from edgekit.compression.crossing import KERAS_FILE
 from edgekit.compression.scheme import kernels
-from edgekit.compression.stage import UNRECOVERED, Recovery, score_of
+from edgekit.compression.stage import UNRECOVERED, RecoveryTraining, score_of
 from edgekit.converters import tflite
 from edgekit.errors import CompressionError
 from edgekit.models.export import Names, export_keras
@@ -50,7 +50,7 @@ class ChannelWork:
 
 def cut(
     work: ChannelWork,
-    recovery: Recovery | None,
+    recovery: RecoveryTraining | None,
     partial: Path,
     folder: Path,
     progress: Report | None = None,
@@ -96,7 +96,7 @@ def cut(
     }
 
 
-def _planned(model: Any, work: ChannelWork, recovery: Recovery | None) -> ChannelPlan:
+def _planned(model: Any, work: ChannelWork, recovery: RecoveryTraining | None) -> ChannelPlan:
     table = work.table
     settings = ChannelSettings(
         table.macs, table.multiple, table.importance, table.allocation, table.objective

@@ -29,7 +29,7 @@ PREFIX = "quant_"
 
 
 @dataclass(frozen=True)
-class Recovery:
+class RecoveryTraining:
     """How accuracy is won back: on what, how, judged by which metric, taught by which model.
 
     ``metric`` is a name of ours or ``file.py:function``, found from ``root``.
@@ -62,7 +62,7 @@ class Work:
 
 def apply(
     work: Work,
-    recovery: Recovery | None,
+    recovery: RecoveryTraining | None,
     partial: Path,
     folder: Path,
     progress: Report | None = None,
@@ -125,7 +125,7 @@ def _trained(
     work: Work,
     plan: tuple[LayerPlan, ...],
     samples: Any,
-    recovery: Recovery,
+    recovery: RecoveryTraining,
     partial: Path,
     progress: Report | None,
 ) -> tuple[Any, Mapping[str, Any]]:

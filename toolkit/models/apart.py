@@ -8,20 +8,20 @@ from typing import Any, Literal
 from edgekit.apart import Refusal, shut_in
 from edgekit.errors import ModelError
 from edgekit.models import files
-from edgekit.models.files import Content
+from edgekit.models.files import ModelContent
 from edgekit.walls import Walls
 
 Kind = Literal["keras", "h5", "json"]
 
 
-def read(path: Path, kind: Kind) -> Content:
+def read(path: Path, kind: Kind) -> ModelContent:
     """Return what a model file says of itself, as :func:`edgekit.models.files.read` has it.
 
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
     walls = Walls((path.absolute(),))
     config, generation, links = shut_in(walls, refusal(path), contents, path, kind)
-    return Content(config, generation, tuple(links))
+    return ModelContent(config, generation, tuple(links))
 
 
 def links(path: Path) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ WEIGHTS_ONLY = (
 
 
 @dataclass(frozen=True)
-class Content:
+class ModelContent:
     """A model's configuration as parsed, whose Keras wrote it, and links that leave the file."""
 
     config: Any
@@ -36,7 +36,7 @@ class Content:
     links: tuple[str, ...] = ()
 
 
-def read(path: Path, kind: Literal["keras", "h5", "json"]) -> Content:
+def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
     """Return what a model file says of itself.
 
     Raises :class:`ModelError` where it is damaged, or holds weights alone.
@@ -71,7 +71,7 @@ def with_config(path: Path, kind: Literal["keras", "h5"], config: Any) -> Iterat
         yield copy
 
 
-def _read_keras(path: Path) -> Content:
+def _read_keras(path: Path) -> ModelContent:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(archive)
@@ -101,7 +101,7 @@ def _read_keras(path: Path) -> Content:
     ) as error:
         hint = f"it is truncated, damaged, or no Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
-    return Content(config, _generation(metadata.get("keras_version", "")), tuple(found))
+    return ModelContent(config, _generation(metadata.get("keras_version", "")), tuple(found))
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:
@@ -120,7 +120,7 @@ def _links_inside(archive: zipfile.ZipFile, name: str) -> list[str]:
         return list(_links(file))
 
 
-def _read_h5(path: Path) -> Content:
+def _read_h5(path: Path) -> ModelContent:
     import h5py
 
     try:
@@ -137,10 +137,10 @@ def _read_h5(path: Path) -> Content:
     if config is None:
         message = f"{path} holds no architecture, only weights"
         raise ModelError("EK-MODEL-007", message, WEIGHTS_ONLY)
-    return Content(parsed, _generation(_text(version)), found)
+    return ModelContent(parsed, _generation(_text(version)), found)
 
 
-def _read_json(path: Path) -> Content:
+def _read_json(path: Path) -> ModelContent:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(config, str):
@@ -152,7 +152,7 @@ def _read_json(path: Path) -> Content:
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         hint = "an architecture is what model.to_json() gives: it has a class_name and a config"
         raise ModelError("EK-MODEL-003", f"{path} is no Keras architecture", hint)
-    return Content(config, _generation(config.get("keras_version", "")))
+    return ModelContent(config, _generation(config.get("keras_version", "")))
 
 
 def _links(file: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ MAIN = ""
 PASSING = frozenset({"Identity", "ReadVariableOp"})
 OUTER = frozenset({"Placeholder", "VarHandleOp"})
 
-Place = tuple[str, str]
+NodeKey = tuple[str, str]
 
 
 def called(node: Any) -> Iterator[str]:
@@ -33,8 +33,8 @@ class Bodies:
 
     all_nodes: tuple[tuple[str, Any], ...]
     functions: Mapping[str, Any]
-    by_name: Mapping[Place, Any]
-    calls: Mapping[str, list[Place]]
+    by_name: Mapping[NodeKey, Any]
+    calls: Mapping[str, list[NodeKey]]
     fetched: tuple[str, ...]
 
     @classmethod
@@ -45,7 +45,7 @@ class Bodies:
         for function in graph.graph_def.library.function:
             nodes += [(function.signature.name, node) for node in function.node_def]
         by_name = {(body, node.name): node for body, node in nodes}
-        calls: dict[str, list[Place]] = {}
+        calls: dict[str, list[NodeKey]] = {}
         for place, node in by_name.items():
             for name in {node.op, *called(node)} & functions.keys():
                 calls.setdefault(name, []).append(place)
@@ -62,7 +62,7 @@ class Bodies:
         """Return one node; None where there is none of this name."""
         return self.by_name.get((body, name))
 
-    def callers(self, function: str) -> list[Place]:
+    def callers(self, function: str) -> list[NodeKey]:
         """Return the nodes that call a function."""
         return self.calls.get(function, [])
 
@@ -90,8 +90,8 @@ class Bodies:
         """Tell whether a text is an asset, or what the loader hands over: none that the graph
         made.
         """
-        waiting: list[Place] = [(body, tensor)]
-        seen: set[Place] = set()
+        waiting: list[NodeKey] = [(body, tensor)]
+        seen: set[NodeKey] = set()
         while waiting:
             place = waiting.pop()
             if place in seen:
@@ -107,7 +107,7 @@ class Bodies:
                 return False
         return True
 
-    def _handed_over(self, function: str, name: str) -> Iterator[Place]:
+    def _handed_over(self, function: str, name: str) -> Iterator[NodeKey]:
         """Tell where a function's argument comes from, at each call."""
         found = self.functions.get(function)
         names = [one.name for one in found.signature.input_arg] if found is not None else []

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import files, wrappers
 from edgekit.models.custom import custom_objects
-from edgekit.models.files import Content
+from edgekit.models.files import ModelContent
 from edgekit.models.repair import operations, repaired
 from edgekit.models.resolved import guarded
 from edgekit.models.safety import findings, refuse, unknown_class
@@ -31,7 +31,7 @@ UNKNOWN = re.compile(
 
 
 @dataclass(frozen=True)
-class Loaded:
+class UnwrappedModel:
     """A Keras model and the TFMOT wrappers that its file held.
 
     Those of pruning and clustering are stripped; those of quantization-aware training are there.
@@ -49,7 +49,7 @@ def load(model: Model, trust: bool = False) -> Any:
     return load_with_wrappers(model, trust).model
 
 
-def load_with_wrappers(model: Model, trust: bool = False) -> Loaded:
+def load_with_wrappers(model: Model, trust: bool = False) -> UnwrappedModel:
     """As :func:`load`, with what TFMOT had left in the file."""
     if model.kind == "saved_model":
         hint = "give the .keras or .h5 that it was made from: a SavedModel has no layers any more"
@@ -85,7 +85,7 @@ def is_keras3(model: Any) -> bool:
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
 
 
-def _load(model: Model, trust: bool) -> Loaded:
+def _load(model: Model, trust: bool) -> UnwrappedModel:
     kind = model.kind
     # load_with_wrappers has turned the former away, and a .tflite never comes here.
     assert kind != "saved_model" and kind != "tflite"  # noqa: S101, PT018
@@ -97,7 +97,7 @@ def _load(model: Model, trust: bool) -> Loaded:
     for turn in turns.get(content.generation, (_by_keras2,)):
         try:
             loaded = turn(model, content, trust)
-            return Loaded(wrappers.strip(loaded, found), tuple(sorted(found)))
+            return UnwrappedModel(wrappers.strip(loaded, found), tuple(sorted(found)))
         except EdgekitError:
             raise
         except Exception as error:
@@ -105,7 +105,7 @@ def _load(model: Model, trust: bool) -> Loaded:
     raise _refused(model, found, failures) from failures[-1][1]
 
 
-def _by_keras3(model: Model, content: Content, trust: bool) -> Any:
+def _by_keras3(model: Model, content: ModelContent, trust: bool) -> Any:
     import keras
     from keras.src.saving.serialization_lib import SafeModeScope
 
@@ -122,7 +122,7 @@ def _by_keras3(model: Model, content: Content, trust: bool) -> Any:
         return _read(model, content, config, keras.models.model_from_json, from_file)
 
 
-def _by_keras2(model: Model, content: Content, trust: bool) -> Any:
+def _by_keras2(model: Model, content: ModelContent, trust: bool) -> Any:
     import tf_keras
     from tf_keras.src.saving.serialization_lib import SafeModeScope
 
@@ -143,7 +143,7 @@ def _by_keras2(model: Model, content: Content, trust: bool) -> Any:
 
 def _read(
     model: Model,
-    content: Content,
+    content: ModelContent,
     config: Any,
     from_json: Callable[[str], Any],
     from_file: Callable[[Path], Any],
@@ -157,14 +157,14 @@ def _read(
         return from_file(path)
 
 
-def _check(model: Model, content: Content, objects: Any, trust: bool) -> None:
+def _check(model: Model, content: ModelContent, objects: Any, trust: bool) -> None:
     """Look again, now that the names in the user's module are known."""
     if not trust:
         refuse(model.path, findings(content.config), objects)
 
 
 @contextlib.contextmanager
-def _mended(model: Model, content: Content, config: Any) -> Iterator[Path]:
+def _mended(model: Model, content: ModelContent, config: Any) -> Iterator[Path]:
     """Yield the file, or a copy of it where its configuration was repaired.
 
     Loaders go by a file's suffix, edgekit by its content; both must see the same in it.

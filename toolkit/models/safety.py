@@ -91,7 +91,7 @@ Kind = Literal["code", "custom", "files"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class UnsafeReference:
     """Something that a configuration names: code to run, a custom class, or another file.
 
     ``names`` are those by which the user's own module may offer a custom class.
@@ -102,7 +102,7 @@ class Finding:
     names: frozenset[str] = frozenset()
 
 
-def findings(config: Any) -> tuple[Finding, ...]:
+def findings(config: Any) -> tuple[UnsafeReference, ...]:
     """Return what is unsafe or custom in a configuration, each once, in the order it stands there.
 
     What a nested model was compiled with is left out: no loader gets to see it.
@@ -110,7 +110,9 @@ def findings(config: Any) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(_walk(config)))
 
 
-def refuse(path: Path, found: Iterable[Finding], offered: Iterable[str] | None = ()) -> None:
+def refuse(
+    path: Path, found: Iterable[UnsafeReference], offered: Iterable[str] | None = ()
+) -> None:
     """Raise :class:`ModelError` for what an untrusted file may not hold.
 
     ``offered`` are the names that the user's own module gives; None where it is not read yet.
@@ -147,7 +149,7 @@ def unknown_class(path: Path, names: list[str], given: Iterable[str]) -> ModelEr
     return ModelError("EK-MODEL-013", message, hint)
 
 
-def _walk(node: Any) -> Iterator[Finding]:
+def _walk(node: Any) -> Iterator[UnsafeReference]:
     if isinstance(node, list):
         for value in node:
             yield from _walk(value)
@@ -162,10 +164,10 @@ def _walk(node: Any) -> Iterator[Finding]:
             yield from _walk(value)
 
 
-def _object(node: Mapping[str, Any]) -> Iterator[Finding]:
+def _object(node: Mapping[str, Any]) -> Iterator[UnsafeReference]:
     kinds = [node.get(f"{key}_type") for key in ("function", "output_shape", "mask")]
     if "lambda" in kinds or "__lambda__" in [v for v in node.values() if isinstance(v, str)]:
-        yield Finding("code", f"a Python lambda{_named(node)}")
+        yield UnsafeReference("code", f"a Python lambda{_named(node)}")
         return
     class_name = node.get("class_name")
     if not isinstance(class_name, str):
@@ -177,7 +179,7 @@ def _object(node: Mapping[str, Any]) -> Iterator[Finding]:
         return
     title = f"{class_name.rpartition('>')[2]}{_named(config)}"
     if CODE & {_tail(class_name), _tail(registered)}:
-        yield Finding("code", f"the {title.replace(' ', ' layer ', 1)}")
+        yield UnsafeReference("code", f"the {title.replace(' ', ' layer ', 1)}")
     elif OPERATIONS & {_tail(class_name), _tail(registered)}:
         yield from _operation(config if isinstance(config, Mapping) else {}, title)
     elif class_name == "__typespec__":
@@ -187,7 +189,9 @@ def _object(node: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _vocabulary(_tail(class_name), config)
 
 
-def _by_path(node: Mapping[str, Any], name: str, registered: str, named: str) -> Iterator[Finding]:
+def _by_path(
+    node: Mapping[str, Any], name: str, registered: str, named: str
+) -> Iterator[UnsafeReference]:
     """Return a class that is found by its import path, or by the name it was registered under."""
     module = str(node.get("module") or "")
     if (module and _is_keras(f"{module}.{name}")) or module.startswith(TFMOT):
@@ -196,10 +200,10 @@ def _by_path(node: Mapping[str, Any], name: str, registered: str, named: str) ->
         return
     path = f" ({module}.{name})" if module else ""
     names = frozenset({name, _tail(name), registered, _tail(registered)} - {""})
-    yield Finding("custom", f"the class {_tail(name)}{named}{path}", names)
+    yield UnsafeReference("custom", f"the class {_tail(name)}{named}{path}", names)
 
 
-def _function(node: Mapping[str, Any], name: str, registered: str) -> Iterator[Finding]:
+def _function(node: Mapping[str, Any], name: str, registered: str) -> Iterator[UnsafeReference]:
     module = str(node.get("module") or "")
     if module == "builtins" and not hasattr(builtins, name) and name.isidentifier():
         return
@@ -207,7 +211,7 @@ def _function(node: Mapping[str, Any], name: str, registered: str) -> Iterator[F
         return
     path = f" ({module}.{name})" if module and module != "builtins" else ""
     names = frozenset({name, _tail(name), registered, _tail(registered)} - {""})
-    yield Finding("custom", f"the function {_tail(name)}{path}", names)
+    yield UnsafeReference("custom", f"the function {_tail(name)}{path}", names)
 
 
 def _is_keras(path: str) -> bool:
@@ -224,7 +228,7 @@ def _is_keras(path: str) -> bool:
     return root in ("keras", "tf_keras") and bool(rest) and space in known
 
 
-def _operation(config: Mapping[str, Any], title: str) -> Iterator[Finding]:
+def _operation(config: Mapping[str, Any], title: str) -> Iterator[UnsafeReference]:
     """Return a call of TensorFlow that Keras 2 keeps as a layer: whatever it can name must be
     allowed.
     """
@@ -232,24 +236,26 @@ def _operation(config: Mapping[str, Any], title: str) -> Iterator[Finding]:
         node = config["node_def"]
         operator = node.get("op") if isinstance(node, Mapping) else None
         if not is_operator(operator):
-            yield Finding("code", f"the operator {operator or 'that is no table'}")
+            yield UnsafeReference("code", f"the operator {operator or 'that is no table'}")
     if "function" in config and not is_call(str(config["function"])):
-        yield Finding("code", f"the call tf.{config['function']}{_named(config)}")
+        yield UnsafeReference("code", f"the call tf.{config['function']}{_named(config)}")
     if "cls_symbol" in config or "method_name" in config:
         method = f"{config.get('cls_symbol')}.{config.get('method_name')}"
         if not CLASS_METHODS.fullmatch(method):
-            yield Finding("code", f"the call tf.{method}{_named(config)}")
+            yield UnsafeReference("code", f"the call tf.{method}{_named(config)}")
     if "attr_name" in config and config["attr_name"] not in ATTRIBUTES:
-        yield Finding("code", f"the attribute {config['attr_name']}{_named(config)}")
+        yield UnsafeReference("code", f"the attribute {config['attr_name']}{_named(config)}")
     if not config.keys() & {"node_def", "function", "cls_symbol", "attr_name"}:
-        yield Finding("code", f"the {title}, which says no call")
+        yield UnsafeReference("code", f"the {title}, which says no call")
 
 
-def _vocabulary(name: str, config: Any) -> Iterator[Finding]:
+def _vocabulary(name: str, config: Any) -> Iterator[UnsafeReference]:
     if name in VOCABULARY and isinstance(config, Mapping):
         source = config.get("vocabulary")
         if isinstance(source, str):
-            yield Finding("files", f"{name}{_named(config)}, which reads the file {source!r}")
+            yield UnsafeReference(
+                "files", f"{name}{_named(config)}, which reads the file {source!r}"
+            )
 
 
 def _tail(name: str) -> str:

@@ -226,7 +226,9 @@ class _Job:
 
             return run.keep(run.store.obtain(name, key, made))
 
-    def _key(self, model: Model, table: Any, recovery: stage.Recovery | None) -> dict[str, Json]:
+    def _key(
+        self, model: Model, table: Any, recovery: stage.RecoveryTraining | None
+    ) -> dict[str, Json]:
         return self._run.key(
             *TFMOT,
             model=_key(model),
@@ -237,7 +239,7 @@ class _Job:
             trust=self._run.plan.options.trust,
         )
 
-    def _recovery(self, scheme: str, rate: float, teacher: Model) -> stage.Recovery | None:
+    def _recovery(self, scheme: str, rate: float, teacher: Model) -> stage.RecoveryTraining | None:
         run, table = self._run, self._table.finetune
         data = training(run, self._table.finetune_epochs)
         if data is None or run.plan.options.dry_run:
@@ -251,7 +253,7 @@ class _Job:
             patience=table.patience,
             distillation=Distillation(distill.temperature, distill.weight) if distill else None,
         )
-        return stage.Recovery(
+        return stage.RecoveryTraining(
             training=data,
             finetuning=settings,
             metric=run.project.evaluate.metric or self._items.metric.name,
@@ -319,7 +321,7 @@ class _Job:
         return metric_of(run, self._reference, at, digest, items), value
 
 
-def _recovery_key(recovery: stage.Recovery | None) -> Json:
+def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
     """What training depends on; not where it logs to."""
     if recovery is None:
         return None

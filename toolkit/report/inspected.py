@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from edgekit.converters.inspection import Finding, Inspection
 from edgekit.converters.inspection.difference import described
-from edgekit.converters.inspection.memory import Memory
+from edgekit.converters.inspection.memory import MemoryPlan
 from edgekit.converters.inspection.shapes import short
-from edgekit.converters.inspection.summary import Edge, Entry, Layer
-from edgekit.converters.inspection.weights import Weight
+from edgekit.converters.inspection.summary import Edge, EntryPoint, LayerSummary
+from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
 from edgekit.inspection import TargetFit
 from edgekit.report import words
@@ -66,7 +66,7 @@ def head_lines(found: Inspection) -> Iterator[Line]:
         yield from _entry_lines(entry)
 
 
-def _entry_lines(entry: Entry) -> Iterator[Line]:
+def _entry_lines(entry: EntryPoint) -> Iterator[Line]:
     yield _labelled("signature", entry.key or "none: inputs and outputs by position"), ""
     for what, edges in (("input", entry.inputs), ("output", entry.outputs)):
         width = max((len(edge.name) for edge in edges), default=0)
@@ -79,7 +79,7 @@ def _entry_lines(entry: Entry) -> Iterator[Line]:
     yield from _memory_lines(entry.memory)
 
 
-def _memory_lines(plan: Memory) -> Iterator[Line]:
+def _memory_lines(plan: MemoryPlan) -> Iterator[Line]:
     peak = plan.peak
     if peak.value is None:
         yield from _wrapped_label("  activations", _unavailable(peak))
@@ -162,7 +162,7 @@ def _shared(labels: dict[str, int]) -> str:
 
 def layer_table(found: Inspection, most: int | None) -> object:
     """Return a row per operator: the largest by constants first, or all in execution order."""
-    rows: dict[tuple[int, str, str], list[Weight]] = {}
+    rows: dict[tuple[int, str, str], list[WeightSummary]] = {}
     for row in found.weights:
         rows.setdefault((row.graph, row.layer, row.operator), []).append(row)
     layers = list(found.layers)
@@ -177,7 +177,7 @@ def layer_table(found: Inspection, most: int | None) -> object:
     )
 
 
-def _layer_row(layer: Layer, weights: Sequence[Weight], whole: int) -> Row:
+def _layer_row(layer: LayerSummary, weights: Sequence[WeightSummary], whole: int) -> Row:
     """Zeros and unique values are those of the layer's largest constant."""
     held = weights if layer.bytes else ()
     main = max(held, key=lambda row: row.bytes, default=None)

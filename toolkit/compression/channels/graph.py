@@ -14,7 +14,7 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class Call:
+class ChannelCall:
     """One call of a layer or operation: the numbers of the tensors it reads and writes.
 
     ``name`` is the layer's path (``inner/conv`` in a nested model), ``kind`` its class or, of a
@@ -49,14 +49,14 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Graph:
+class ChannelGraph:
     """A model's calls in an order in which they can run, and its own inputs and outputs."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[ChannelCall, ...]
     outputs: tuple[int, ...]
 
 
-def trace(model: Any) -> Graph:
+def trace(model: Any) -> ChannelGraph:
     """Return the calls of a Sequential or functional model, those of nested models in place.
 
     Raises :class:`CompressionError` for a model without a layer graph.
@@ -70,7 +70,7 @@ def trace(model: Any) -> Graph:
         )
     walk = _Tracer()
     outputs = walk.model(model, "", None)
-    return Graph(tuple(walk.calls), tuple(outputs))
+    return ChannelGraph(tuple(walk.calls), tuple(outputs))
 
 
 def is_graph(model: Any) -> bool:
@@ -97,7 +97,7 @@ def _is_sequential(model: Any) -> bool:
 
 @dataclass
 class _Tracer:
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ChannelCall] = field(default_factory=list)
     tensors: int = 0
 
     def fresh(self) -> int:
@@ -114,7 +114,7 @@ class _Tracer:
             shape = _shape(tensor)
             fed = () if feeds is None else (feeds[at],)
             self.calls.append(
-                Call(
+                ChannelCall(
                     prefix + layer.name,
                     "InputLayer",
                     layer,
@@ -136,7 +136,7 @@ class _Tracer:
         else:
             written = [self.fresh() for _ in node.outputs]
             self.calls.append(
-                Call(
+                ChannelCall(
                     name,
                     node.kind,
                     layer,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.compression.channels.search import Search, Widths
+from edgekit.compression.channels.search import Widths, WidthSearch
 from edgekit.compression.channels.settings import ChannelPlan
 
 PROBED = 12
@@ -21,7 +21,7 @@ PROBED = 12
 FAINTEST = 0.1
 
 
-def fastest(search: Search, cost: Callable[[ChannelPlan], float]) -> ChannelPlan:
+def fastest(search: WidthSearch, cost: Callable[[ChannelPlan], float]) -> ChannelPlan:
     """Return the plan within the budget that saves the most nanoseconds for the importance it
     loses.
 
@@ -49,7 +49,7 @@ def fastest(search: Search, cost: Callable[[ChannelPlan], float]) -> ChannelPlan
 class _Bench:
     """Times plans, each once."""
 
-    search: Search
+    search: WidthSearch
     cost: Callable[[ChannelPlan], float]
     known: dict[Widths, float] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ class _Bench:
         return self.known[widths]
 
 
-def _worth(search: Search, bench: _Bench, before: float) -> npt.NDArray[np.float64]:
+def _worth(search: WidthSearch, bench: _Bench, before: float) -> npt.NDArray[np.float64]:
     """By group: nanoseconds per multiply-accumulate that its channels save, 1 on average."""
     probes = {at: _half(search, at) for at in search.free}
     saved = {at: search.before - search.macs(widths) for at, widths in probes.items()}
@@ -69,7 +69,7 @@ def _worth(search: Search, bench: _Bench, before: float) -> npt.NDArray[np.float
     return np.array([max(pace.get(at, mean) / mean, FAINTEST) for at in range(len(search.groups))])
 
 
-def _half(search: Search, at: int) -> Widths:
+def _half(search: WidthSearch, at: int) -> Widths:
     """Return the full widths but for one group, at half: of the multiple, and no less than its
     floor.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.compression.channels.analysis import analysis
 from edgekit.compression.channels.importance import Scores, l1
 from edgekit.compression.channels.latency import fastest
-from edgekit.compression.channels.search import Search
+from edgekit.compression.channels.search import WidthSearch
 from edgekit.compression.channels.settings import ChannelPlan, ChannelSettings, Group
 from edgekit.errors import CompressionError
 
@@ -53,7 +53,7 @@ def plan(
         )
     found = analysis(model)
     scores = gradients if settings.importance == "taylor" and gradients else l1(found)
-    search = Search(found, settings, scores)
+    search = WidthSearch(found, settings, scores)
     search.check()
     if settings.objective == "latency" and cost is not None:
         return fastest(search, cost)

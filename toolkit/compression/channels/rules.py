@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from edgekit.compression.channels.coupling import Layout
-from edgekit.compression.channels.graph import Call
-from edgekit.compression.channels.walk import Sketch, Walk, Weight
+from edgekit.compression.channels.graph import ChannelCall
+from edgekit.compression.channels.walk import Sketch, SlicedWeight, Walk
 
-Rule = Callable[[Walk, Call, list[Layout]], "Layout | str"]
+Rule = Callable[[Walk, ChannelCall, list[Layout]], "Layout | str"]
 
 # Functions of one value: what a softmax makes of a channel depends on the others.
 ACTIVATIONS = frozenset(
@@ -74,7 +74,7 @@ MERGES = frozenset(
 )
 
 
-def propagate(walk: Walk, call: Call, reads: list[Layout]) -> list[Layout] | str:
+def propagate(walk: Walk, call: ChannelCall, reads: list[Layout]) -> list[Layout] | str:
     """Return the channels of a call's outputs, or why they are not known."""
     kind = call.kind
     if not type(call.layer).__module__.startswith(("keras.", "tf_keras.")):
@@ -101,11 +101,11 @@ def _operation(kind: str) -> Rule | None:
     return _pass if plain in ELEMENTWISE else None
 
 
-def _pass(_walk: Walk, _call: Call, reads: list[Layout]) -> Layout | str:
+def _pass(_walk: Walk, _call: ChannelCall, reads: list[Layout]) -> Layout | str:
     return reads[0]
 
 
-def _input(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _input(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     if reads:
         return walk.record(call, reads[0], None, lambda _: Sketch())
     made = walk.channels.new(call.name, call.shapes_out[0][-1] or 0)
@@ -113,7 +113,7 @@ def _input(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return made
 
 
-def _activated(walk: Walk, call: Call, made: Layout) -> Layout:
+def _activated(walk: Walk, call: ChannelCall, made: Layout) -> Layout:
     """Keep what a layer writes where its activation looks at more than one channel."""
     name = _activation(call.layer)
     if name not in ACTIVATIONS:
@@ -132,7 +132,7 @@ def _activation(layer: Any) -> str:
     return name if known else f"{name} of your own"
 
 
-def _activation_layer(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _activation_layer(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     return _activated(walk, call, reads[0])
 
 
@@ -144,11 +144,11 @@ def _holds(layer: Any, *names: str) -> bool:
     return {id(w) for w in held if w is not None} == {id(w) for w in layer.weights}
 
 
-def _present(layer: Any, *weights: Weight) -> tuple[Weight, ...]:
+def _present(layer: Any, *weights: SlicedWeight) -> tuple[SlicedWeight, ...]:
     return tuple(weight for weight in weights if getattr(layer, weight.name, None) is not None)
 
 
-def _conv(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _conv(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     layer, read = call.layer, reads[0]
     if getattr(layer, "groups", 1) != 1:
         return f"a convolution of {layer.groups} groups"
@@ -158,8 +158,8 @@ def _conv(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     into, out = (-1, -2) if transposed else (-2, -1)
 
     def describe(made: Layout) -> Sketch:
-        kernel = Weight("kernel", reads=(into, read), makes=(out, made))
-        bias = Weight("bias", makes=(0, made))
+        kernel = SlicedWeight("kernel", reads=(into, read), makes=(out, made))
+        bias = SlicedWeight("bias", makes=(0, made))
         return Sketch(_present(layer, kernel, bias), (("filters", made),))
 
     made = walk.record(call, read, layer.filters, describe)
@@ -168,21 +168,23 @@ def _conv(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return _activated(walk, call, made)
 
 
-def _dense(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _dense(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     layer, read = call.layer, reads[0]
     if not _holds(layer, "kernel", "bias"):
         return "it holds weights besides kernel and bias"
 
     def describe(made: Layout) -> Sketch:
-        kernel = Weight("kernel", reads=(0, read), makes=(1, made))
-        return Sketch(_present(layer, kernel, Weight("bias", makes=(0, made))), (("units", made),))
+        kernel = SlicedWeight("kernel", reads=(0, read), makes=(1, made))
+        return Sketch(
+            _present(layer, kernel, SlicedWeight("bias", makes=(0, made))), (("units", made),)
+        )
 
     made = walk.record(call, read, layer.units, describe)
     walk.multiply(call, call.positions(call.shapes_out[0]), read, made)
     return _activated(walk, call, made)
 
 
-def _depthwise(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _depthwise(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     layer, read = call.layer, reads[0]
     kernel = "kernel" if getattr(layer, "kernel", None) is not None else "depthwise_kernel"
     if not _holds(layer, kernel, "bias"):
@@ -190,7 +192,7 @@ def _depthwise(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     # Filter m of channel c writes channel c · depth_multiplier + m.
     written = np.repeat(read, layer.depth_multiplier)
     weights = _present(
-        layer, Weight(kernel, carries=(-2, read)), Weight("bias", carries=(0, written))
+        layer, SlicedWeight(kernel, carries=(-2, read)), SlicedWeight("bias", carries=(0, written))
     )
     walk.record(call, read, None, lambda _: Sketch(weights))
     work = call.positions(call.shapes_out[0]) * math.prod(layer.kernel_size)
@@ -198,7 +200,7 @@ def _depthwise(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return _activated(walk, call, written)
 
 
-def _separable(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _separable(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     layer, read = call.layer, reads[0]
     if not _holds(layer, "depthwise_kernel", "pointwise_kernel", "bias"):
         return "it holds weights besides its kernels and bias"
@@ -206,9 +208,9 @@ def _separable(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
 
     def describe(made: Layout) -> Sketch:
         weights = (
-            Weight("depthwise_kernel", carries=(-2, read)),
-            Weight("pointwise_kernel", reads=(-2, between), makes=(-1, made)),
-            Weight("bias", makes=(0, made)),
+            SlicedWeight("depthwise_kernel", carries=(-2, read)),
+            SlicedWeight("pointwise_kernel", reads=(-2, between), makes=(-1, made)),
+            SlicedWeight("bias", makes=(0, made)),
         )
         return Sketch(_present(layer, *weights), (("filters", made),))
 
@@ -219,14 +221,14 @@ def _separable(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return _activated(walk, call, made)
 
 
-def _channelwise(walk: Walk, call: Call, read: Layout, *names: str) -> Layout | str:
+def _channelwise(walk: Walk, call: ChannelCall, read: Layout, *names: str) -> Layout | str:
     if not _holds(call.layer, *names):
         return f"it holds weights besides {', '.join(names)}"
-    weights = _present(call.layer, *(Weight(name, carries=(-1, read)) for name in names))
+    weights = _present(call.layer, *(SlicedWeight(name, carries=(-1, read)) for name in names))
     return walk.record(call, read, None, lambda _: Sketch(weights))
 
 
-def _batch_norm(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _batch_norm(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     axis = call.layer.axis
     axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if axes not in ([-1], [len(call.shapes_in[0]) - 1]):
@@ -234,22 +236,22 @@ def _batch_norm(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return _channelwise(walk, call, reads[0], "gamma", "beta", "moving_mean", "moving_variance")
 
 
-def _group_norm(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _group_norm(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     layer, read = call.layer, reads[0]
     if layer.axis not in (-1, len(call.shapes_in[0]) - 1) or layer.groups not in (-1, len(read)):
         return f"it normalises over {layer.groups} groups of channels"
     weights = _present(
-        layer, Weight("gamma", carries=(-1, read)), Weight("beta", carries=(-1, read))
+        layer, SlicedWeight("gamma", carries=(-1, read)), SlicedWeight("beta", carries=(-1, read))
     )
     return walk.record(call, read, None, lambda _: Sketch(weights, (("groups", read),)))
 
 
-def _prelu(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _prelu(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     shared = call.layer.alpha.shape[-1] == 1 and len(reads[0]) > 1
     return reads[0] if shared else _channelwise(walk, call, reads[0], "alpha")
 
 
-def _merge(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _merge(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     if any(np.size(constant) > 1 for constant in call.constants):
         return "one side is a constant array"
     widest = max(reads, key=len)
@@ -261,7 +263,7 @@ def _merge(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return widest
 
 
-def _concatenate(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _concatenate(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     if getattr(call.layer, "axis", None) in (-1, len(call.shapes_in[0]) - 1):
         return np.concatenate(reads)
     for layout in reads[1:]:
@@ -269,12 +271,12 @@ def _concatenate(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return reads[0]
 
 
-def _flatten(_walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _flatten(_walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     shape = call.shapes_in[0]
     return np.tile(reads[0], call.positions(shape)) if len(shape) > 2 else reads[0]
 
 
-def _reshape(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _reshape(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     before, after, read = call.shapes_in[0], call.shapes_out[0], reads[0]
     if len(after) == 2:
         layout = np.tile(read, call.positions(before))
@@ -287,12 +289,12 @@ def _reshape(walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
     return layout
 
 
-def _permute(_walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _permute(_walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     dims = tuple(call.layer.dims)
     return reads[0] if dims[-1] == len(dims) else f"it moves the channels: {dims}"
 
 
-def _rescale(_walk: Walk, call: Call, reads: list[Layout]) -> Layout | str:
+def _rescale(_walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     plain = np.ndim(call.layer.scale) == 0 and np.ndim(call.layer.offset) == 0
     return reads[0] if plain else "a scale per channel"
 

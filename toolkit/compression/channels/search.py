@@ -24,7 +24,7 @@ FLOOR = 8
 FAINTEST = 1e-3
 
 
-class Search:
+class WidthSearch:
     """A model's groups, each with its channels in the order in which they would go."""
 
     def __init__(

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgekit.compression.channels.coupling import Channels, Layout
-from edgekit.compression.channels.graph import Call, Graph
+from edgekit.compression.channels.graph import ChannelCall, ChannelGraph
 
 
 @dataclass(frozen=True)
-class Weight:
+class SlicedWeight:
     """One weight of a layer and whose channels its axes hold: ``reads`` in, ``makes`` out.
 
     ``carries`` is the axis of a channel-wise weight (a batch norm's, a depthwise kernel's).
@@ -40,7 +40,7 @@ class Record:
     layer: Any
     reads: Layout
     writes: Layout
-    weights: tuple[Weight, ...] = ()
+    weights: tuple[SlicedWeight, ...] = ()
     settings: tuple[tuple[str, Layout], ...] = ()
 
 
@@ -64,7 +64,11 @@ class Walk:
     origins: dict[int, Any] = field(default_factory=dict)
 
     def record(
-        self, call: Call, reads: Layout, count: int | None, describe: Callable[[Layout], Sketch]
+        self,
+        call: ChannelCall,
+        reads: Layout,
+        count: int | None,
+        describe: Callable[[Layout], Sketch],
     ) -> Layout:
         """Return the channels that a layer writes: ``count`` new ones, or those it reads.
 
@@ -83,12 +87,18 @@ class Walk:
         return writes
 
     def multiply(
-        self, call: Call, factor: int, reads: Layout | None = None, writes: Layout | None = None
+        self,
+        call: ChannelCall,
+        factor: int,
+        reads: Layout | None = None,
+        writes: Layout | None = None,
     ) -> None:
         """Count the multiply-accumulates of one call."""
         self.products.append(Product(id(call.layer), factor, reads, writes))
 
-    def opaque(self, call: Call, layouts: Sequence[Layout | None], detail: str) -> list[Layout]:
+    def opaque(
+        self, call: ChannelCall, layouts: Sequence[Layout | None], detail: str
+    ) -> list[Layout]:
         """Return a call that is not understood keeps what flows into it, and makes channels that
         stay.
         """
@@ -116,11 +126,11 @@ class Walk:
 class Sketch:
     """A record's weights and settings, before the channels it writes are known."""
 
-    weights: tuple[Weight, ...] = ()
+    weights: tuple[SlicedWeight, ...] = ()
     settings: tuple[tuple[str, Layout], ...] = ()
 
 
-def _estimate(call: Call, weights: Sequence[Any]) -> int:
+def _estimate(call: ChannelCall, weights: Sequence[Any]) -> int:
     """Return a layer not understood multiplies each matrix once per position; an embedding looks
     up.
 
@@ -133,7 +143,9 @@ def _estimate(call: Call, weights: Sequence[Any]) -> int:
     return matrices * call.positions((call.shapes_out if convolves else call.shapes_in)[0])
 
 
-def follow(graph: Graph, rule: Callable[[Walk, Call, list[Layout]], list[Layout] | str]) -> Walk:
+def follow(
+    graph: ChannelGraph, rule: Callable[[Walk, ChannelCall, list[Layout]], list[Layout] | str]
+) -> Walk:
     """Walk a model's calls; ``rule`` gives a call's output layouts, or why it has none."""
     walk = Walk()
     layouts: dict[int, Layout | None] = {}

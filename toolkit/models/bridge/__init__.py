@@ -7,6 +7,6 @@ the twin's weights go back into a model of the original's kind (:mod:`back`).
 
 from edgekit.models.bridge.back import carry_back
 from edgekit.models.bridge.crossing import Crossing, to_tf_keras
-from edgekit.models.bridge.proof import Proof, prove_equal
+from edgekit.models.bridge.proof import EquivalenceProof, prove_equal
 
-__all__ = ["Crossing", "Proof", "carry_back", "prove_equal", "to_tf_keras"]
+__all__ = ["Crossing", "EquivalenceProof", "carry_back", "prove_equal", "to_tf_keras"]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.models.bridge.operations import Place
+    from edgekit.models.bridge.operations import OperationBuilder
 
-Cross = Callable[["Place", Any, Any], Any]
+Cross = Callable[["OperationBuilder", Any, Any], Any]
 
 
-def relu(place: Place, op: Any, x: Any) -> Any:
+def relu(place: OperationBuilder, op: Any, x: Any) -> Any:
     """``keras.activations.relu``, with its slope, limit and threshold."""
     limit = None if op.max_value is None else float(op.max_value)
     slope, threshold = float(op.negative_slope), float(op.threshold)
@@ -23,7 +23,7 @@ def relu(place: Place, op: Any, x: Any) -> Any:
     )
 
 
-def _celu(place: Place, op: Any, x: Any) -> Any:
+def _celu(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     alpha = float(op.alpha)
@@ -31,14 +31,14 @@ def _celu(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.math.multiply, place.function(tf.nn.elu, inner), alpha)
 
 
-def _glu(place: Place, op: Any, x: Any) -> Any:
+def _glu(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     linear, gate = place.function(tf.split, place.cast(x), 2, axis=int(op.axis))
     return place.function(tf.math.multiply, linear, place.function(tf.math.sigmoid, gate))
 
 
-def _hard_shrink(place: Place, op: Any, x: Any) -> Any:
+def _hard_shrink(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     x = place.cast(x)
@@ -46,7 +46,7 @@ def _hard_shrink(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.math.multiply, x, place.function(tf.cast, far, place.dtype))
 
 
-def _soft_shrink(place: Place, op: Any, x: Any) -> Any:
+def _soft_shrink(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     x = place.cast(x)
@@ -55,14 +55,14 @@ def _soft_shrink(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.math.multiply, sign, place.function(tf.nn.relu, over))
 
 
-def _tanh_shrink(place: Place, _: Any, x: Any) -> Any:
+def _tanh_shrink(place: OperationBuilder, _: Any, x: Any) -> Any:
     import tensorflow as tf
 
     x = place.cast(x)
     return place.function(tf.math.subtract, x, place.function(tf.math.tanh, x))
 
 
-def _squareplus(place: Place, op: Any, x: Any) -> Any:
+def _squareplus(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     x = place.cast(x)
@@ -71,14 +71,14 @@ def _squareplus(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.math.divide, total, 2.0)
 
 
-def _sparse_sigmoid(place: Place, _: Any, x: Any) -> Any:
+def _sparse_sigmoid(place: OperationBuilder, _: Any, x: Any) -> Any:
     import tensorflow as tf
 
     shifted = place.function(tf.math.add, place.cast(x), 1.0)
     return place.function(tf.clip_by_value, place.function(tf.math.divide, shifted, 2.0), 0.0, 1.0)
 
 
-def _sparse_plus(place: Place, _: Any, x: Any) -> Any:
+def _sparse_plus(place: OperationBuilder, _: Any, x: Any) -> Any:
     """Return a parabola between -1 and 1, and the value itself above."""
     import tensorflow as tf
 
@@ -89,7 +89,7 @@ def _sparse_plus(place: Place, _: Any, x: Any) -> Any:
     return place.function(tf.math.add, curve, above)
 
 
-def _log_softmax(place: Place, op: Any, x: Any) -> Any:
+def _log_softmax(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.nn.log_softmax, place.cast(x), axis=int(op.axis))

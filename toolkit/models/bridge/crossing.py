@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import CompressionError
-from edgekit.models.bridge.graph import Call, exchange, inner_model, is_model, read, tensors
+from edgekit.models.bridge.graph import LayerCall, exchange, inner_model, is_model, read, tensors
 from edgekit.models.bridge.layers import Translation, check_layer
 from edgekit.models.bridge.operations import ACTIVATIONS as COMPUTED
-from edgekit.models.bridge.operations import Place, cross
+from edgekit.models.bridge.operations import OperationBuilder, cross
 from edgekit.models.bridge.weights import transfer
 from edgekit.models.load import is_keras3
 
@@ -56,7 +56,7 @@ def to_tf_keras(model: Any, twins: Mapping[str, type] = NO_TWINS) -> Crossing:
     import tf_keras
 
     graph = read(model)
-    walk = _Walk(is_keras3(model), twins, frozenset(layer.name for layer in model.layers))
+    walk = _TwinBuilder(is_keras3(model), twins, frozenset(layer.name for layer in model.layers))
     inputs = [walk.input(tensor) for tensor in graph.inputs]
     outputs = walk.run(model, inputs, (), frozen=False)
     twin = tf_keras.Model(
@@ -77,7 +77,7 @@ class _Counterpart:
     after: Any = None
 
 
-class _Walk:
+class _TwinBuilder:
     """The twin while it is built. Layers are known by identity: one shared by models stays one."""
 
     def __init__(self, keras3: bool, twins: Mapping[str, type], reserved: frozenset[str]) -> None:
@@ -118,7 +118,7 @@ class _Walk:
         return [known[id(tensor)] for tensor in graph.outputs]
 
     def _call(
-        self, call: Call, known: Mapping[int, Any], path: tuple[str, ...], frozen: bool
+        self, call: LayerCall, known: Mapping[int, Any], path: tuple[str, ...], frozen: bool
     ) -> list[Any]:
         import tensorflow as tf
 
@@ -128,7 +128,7 @@ class _Walk:
             self._check_arguments(call, kwargs)
             return self.run(call.layer, tensors(args), path, frozen)
         if self.keras3 and not _is_layer(call.layer):
-            place = Place(lambda: self._name(path), call.outputs[0].dtype)
+            place = OperationBuilder(lambda: self._name(path), call.outputs[0].dtype)
             return list(tf.nest.flatten(cross(call.layer, place, args, kwargs)))
         if id(call.layer) not in self.made:
             self.made[id(call.layer)] = (call.layer, self._make(call.layer, path))
@@ -148,20 +148,20 @@ class _Walk:
             else [self._activate(answers[0], twin.after, call.layer, path)]
         )
 
-    def _is_frozen(self, call: Call, kwargs: dict[str, Any], frozen: bool) -> bool:
+    def _is_frozen(self, call: LayerCall, kwargs: dict[str, Any], frozen: bool) -> bool:
         """Take ``training`` from a call's arguments. False is kept: transfer learning says it."""
         training = kwargs.pop("training", None)
         if training is None or training is False:
             return frozen or training is False
         raise self._refuse_call(call, "training")
 
-    def _check_arguments(self, call: Call, kwargs: Mapping[str, Any]) -> None:
+    def _check_arguments(self, call: LayerCall, kwargs: Mapping[str, Any]) -> None:
         for key in kwargs:
             own = type(call.layer).__name__ in self.twins
             if not own and (key not in ARGUMENTS or is_model(call.layer)):
                 raise self._refuse_call(call, key)
 
-    def _refuse_call(self, call: Call, key: str) -> CompressionError:
+    def _refuse_call(self, call: LayerCall, key: str) -> CompressionError:
         layer = call.layer
         message = f"layer {layer.name!r} ({type(layer).__name__}) is called with {key}"
         hint = (
@@ -202,7 +202,9 @@ class _Walk:
 
         if isinstance(after, str):
             dtype = tensor.dtype.name
-            return COMPUTED[after](Place(lambda: self._name((*path, after)), dtype), tensor)
+            return COMPUTED[after](
+                OperationBuilder(lambda: self._name((*path, after)), dtype), tensor
+            )
         kind, inner = after["class_name"], (*path, after["config"]["name"])
         translation = Translation(self.twins, layer.name)
         config = {**translation.config(kind, after["config"]), "name": self._name(inner)}
@@ -219,7 +221,7 @@ class _Walk:
         import tensorflow as tf
 
         dtype = getattr(reference.dtype, "name", reference.dtype)
-        place = Place(lambda: self._name((*path, "input")), dtype)
+        place = OperationBuilder(lambda: self._name((*path, "input")), dtype)
         tensor = place.cast(tensor)
         have, want = tensor.shape.rank, len(reference.shape)
         if have == want + 1:

@@ -18,7 +18,7 @@ from edgekit.models.load import is_keras3
 
 
 @dataclass(frozen=True)
-class Call:
+class LayerCall:
     """One call of a layer or operation: what it was given and what it gave.
 
     ``kwargs`` holds what the caller said; what the framework fills in itself (defaults, masks that
@@ -32,12 +32,12 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Graph:
+class LayerGraph:
     """A model's input and output tensors, flat, and the calls between them in order."""
 
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
-    calls: tuple[Call, ...]
+    calls: tuple[LayerCall, ...]
 
 
 def is_model(layer: Any) -> bool:
@@ -46,7 +46,7 @@ def is_model(layer: Any) -> bool:
     return graph_like and hasattr(functional(layer), "_nodes_by_depth")
 
 
-def read(model: Any) -> Graph:
+def read(model: Any) -> LayerGraph:
     """Return the layer graph of a Sequential or functional model.
 
     Raises :class:`CompressionError` for a subclassed model, or one never built.
@@ -63,7 +63,7 @@ def read(model: Any) -> Graph:
     keras3 = is_keras3(model)
     outputs = tuple(graph.outputs)
     needed = {id(tensor) for tensor in outputs}
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     # From the outputs upwards: a node that only feeds a dropped mask is not needed.
     for depth in sorted(graph._nodes_by_depth):
         for node in reversed(graph._nodes_by_depth[depth]):
@@ -73,7 +73,7 @@ def read(model: Any) -> Graph:
             if any(id(tensor) in needed for tensor in call.outputs):
                 needed.update(id(t) for t in tensors([call.args, dict(call.kwargs)]))
                 calls.append(call)
-    return Graph(tuple(graph.inputs), outputs, tuple(reversed(calls)))
+    return LayerGraph(tuple(graph.inputs), outputs, tuple(reversed(calls)))
 
 
 def layers_by_path(model: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -118,25 +118,25 @@ def functional(model: Any) -> Any:
     return getattr(model, "_functional", None) or model
 
 
-def _tf_keras_call(node: Any) -> Call:
+def _tf_keras_call(node: Any) -> LayerCall:
     import tensorflow as tf
 
-    return Call(
+    return LayerCall(
         node.layer, tuple(node.call_args), node.call_kwargs, tuple(tf.nest.flatten(node.outputs))
     )
 
 
-def _keras3_call(node: Any) -> Call:
+def _keras3_call(node: Any) -> LayerCall:
     args, kwargs = tuple(node.arguments.args), dict(node.arguments.kwargs)
     outputs = tuple(node.outputs)
     import keras
 
     if not isinstance(node.operation, keras.layers.Layer):
         said = {key: value for key, value in kwargs.items() if value is not None}
-        return Call(node.operation, args, said, outputs)
+        return LayerCall(node.operation, args, said, outputs)
     signature = inspect.signature(node.operation.call)
     if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
-        return Call(node.operation, args, kwargs, outputs)
+        return LayerCall(node.operation, args, kwargs, outputs)
     bound = signature.bind(*args, **kwargs).arguments
     extra = bound.pop("kwargs", {})
     (_, first), *rest = {**bound, **extra}.items()
@@ -145,7 +145,7 @@ def _keras3_call(node: Any) -> Call:
         for key, value in rest
         if not _is_default(signature, key, value) and not _is_own_mask(key, value, first, bound)
     }
-    return Call(node.operation, (first,), said, outputs)
+    return LayerCall(node.operation, (first,), said, outputs)
 
 
 def _is_default(signature: inspect.Signature, key: str, value: Any) -> bool:

@@ -16,7 +16,7 @@ from edgekit.models.bridge.refusal import unknown_operation
 
 
 @dataclass(frozen=True)
-class Place:
+class OperationBuilder:
     """Where in the twin an operation's counterparts go: their names and what they must give."""
 
     name: Callable[[], str]
@@ -48,7 +48,9 @@ class Place:
 Cross = Callable[..., Any]
 
 
-def cross(operation: Any, place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def cross(
+    operation: Any, place: OperationBuilder, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
     """Return an operation's counterpart in the twin, called on the twin's tensors.
 
     Raises :class:`CompressionError` by the node's name where there is none.
@@ -68,31 +70,31 @@ def is_symbolic(value: Any) -> bool:
     return hasattr(value, "_keras_history")
 
 
-def _hard_sigmoid(place: Place, x: Any) -> Any:
+def _hard_sigmoid(place: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
     shifted = place.function(tf.math.add, x, 3.0)
     return place.function(tf.math.multiply, place.layer("ReLU", shifted, max_value=6.0), 1 / 6)
 
 
-def _hard_silu(place: Place, x: Any) -> Any:
+def _hard_silu(place: OperationBuilder, x: Any) -> Any:
     return place.layer("Multiply", [x, _hard_sigmoid(place, x)])
 
 
-def _hard_tanh(place: Place, x: Any) -> Any:
+def _hard_tanh(place: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.clip_by_value, x, -1.0, 1.0)
 
 
-def _log_sigmoid(place: Place, x: Any) -> Any:
+def _log_sigmoid(place: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.math.log_sigmoid, x)
 
 
 # Activations that tf_keras lacks, or has with other values (hard_sigmoid), from simple parts.
-ACTIVATIONS: Mapping[str, Callable[[Place, Any], Any]] = {
+ACTIVATIONS: Mapping[str, Callable[[OperationBuilder, Any], Any]] = {
     "hard_sigmoid": _hard_sigmoid,
     "hard_silu": _hard_silu,
     "hard_swish": _hard_silu,
@@ -116,7 +118,7 @@ def _unary(function: Any) -> Cross:
 def _binary(function: Any, merge: str | None = None) -> Cross:
     """Arithmetic on two arguments, in the type of the answer."""
 
-    def counterpart(place: Place, _: Any, x1: Any, x2: Any) -> Any:
+    def counterpart(place: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
         both = [place.cast(x1), place.cast(x2)]
         if merge is not None and _mergeable(both):
             return place.layer(merge, both)
@@ -137,7 +139,7 @@ def _mergeable(both: list[Any]) -> bool:
 def _comparison(function: Any) -> Cross:
     """Return a comparison, in the type of its tensor arguments."""
 
-    def counterpart(place: Place, _: Any, x1: Any, x2: Any) -> Any:
+    def counterpart(place: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
         types = {x.dtype.name for x in (x1, x2) if is_symbolic(x)}
         if len(types) != 1:
             raise ValueError(f"compares {' with '.join(sorted(types))}")
@@ -155,7 +157,7 @@ def _logical(function: Any) -> Cross:
 
 
 def _reduction(function: Any) -> Cross:
-    def counterpart(place: Place, op: Any, x: Any) -> Any:
+    def counterpart(place: OperationBuilder, op: Any, x: Any) -> Any:
         if getattr(op, "initial", None) is not None or getattr(op, "where", None) is not None:
             raise ValueError("with initial or where")
         x, axis = place.cast(x), _ints(op.axis)
@@ -164,7 +166,7 @@ def _reduction(function: Any) -> Cross:
     return counterpart
 
 
-def _mean(place: Place, op: Any, x: Any) -> Any:
+def _mean(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     rank = x.shape.rank
@@ -178,7 +180,7 @@ def _mean(place: Place, op: Any, x: Any) -> Any:
 
 
 def _arg(function: Any) -> Cross:
-    def counterpart(place: Place, op: Any, x: Any) -> Any:
+    def counterpart(place: OperationBuilder, op: Any, x: Any) -> Any:
         if op.axis is None or op.keepdims:
             raise ValueError("without an axis, or with keepdims")
         return place.cast(place.function(function, x, axis=int(op.axis)))
@@ -186,7 +188,7 @@ def _arg(function: Any) -> Cross:
     return counterpart
 
 
-def _reshape(place: Place, op: Any, x: Any) -> Any:
+def _reshape(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     shape, rest = _ints(op.newshape), list(x.shape[1:])
@@ -196,7 +198,7 @@ def _reshape(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.reshape, x, shape)
 
 
-def _transpose(place: Place, op: Any, x: Any) -> Any:
+def _transpose(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     axes = _ints(op.axes) if op.axes is not None else list(reversed(range(x.shape.rank)))
@@ -206,7 +208,7 @@ def _transpose(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.transpose, x, perm=axes)
 
 
-def _swapaxes(place: Place, op: Any, x: Any) -> Any:
+def _swapaxes(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     axes = list(range(x.shape.rank))
@@ -214,7 +216,7 @@ def _swapaxes(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.transpose, x, perm=axes)
 
 
-def _concatenate(place: Place, op: Any, xs: Any) -> Any:
+def _concatenate(place: OperationBuilder, op: Any, xs: Any) -> Any:
     import tensorflow as tf
 
     parts = [place.cast(x) for x in xs]
@@ -224,13 +226,13 @@ def _concatenate(place: Place, op: Any, xs: Any) -> Any:
     return place.function(tf.concat, parts, axis=int(op.axis))
 
 
-def _stack(place: Place, op: Any, xs: Any) -> Any:
+def _stack(place: OperationBuilder, op: Any, xs: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.stack, [place.cast(x) for x in xs], axis=int(op.axis))
 
 
-def _split(place: Place, op: Any, x: Any) -> Any:
+def _split(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     parts = op.indices_or_sections
@@ -240,7 +242,7 @@ def _split(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.split, x, parts, axis=int(op.axis))
 
 
-def _expand_dims(place: Place, op: Any, x: Any) -> Any:
+def _expand_dims(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     if isinstance(op.axis, (list, tuple)) and len(op.axis) != 1:
@@ -249,26 +251,26 @@ def _expand_dims(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.expand_dims, x, axis)
 
 
-def _squeeze(place: Place, op: Any, x: Any) -> Any:
+def _squeeze(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.squeeze, x, axis=_ints(op.axis))
 
 
-def _cast(place: Place, _: Any, x: Any) -> Any:
+def _cast(place: OperationBuilder, _: Any, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.cast, x, place.dtype)
 
 
-def _clip(place: Place, op: Any, x: Any) -> Any:
+def _clip(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     low, high = (place.cast(limit) for limit in (op.x_min, op.x_max))
     return place.function(tf.clip_by_value, place.cast(x), low, high)
 
 
-def _pad(place: Place, op: Any, x: Any, constant_values: Any = None) -> Any:
+def _pad(place: OperationBuilder, op: Any, x: Any, constant_values: Any = None) -> Any:
     import tensorflow as tf
 
     if op.mode not in ("constant", "reflect", "symmetric"):
@@ -278,7 +280,7 @@ def _pad(place: Place, op: Any, x: Any, constant_values: Any = None) -> Any:
     return place.function(tf.pad, x, widths, mode=op.mode.upper(), constant_values=value)
 
 
-def _tile(place: Place, op: Any, x: Any) -> Any:
+def _tile(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     repeats = np.atleast_1d(op.repeats).tolist()
@@ -287,14 +289,14 @@ def _tile(place: Place, op: Any, x: Any) -> Any:
     return place.function(tf.tile, x, repeats)
 
 
-def _where(place: Place, _: Any, condition: Any, x1: Any, x2: Any) -> Any:
+def _where(place: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) -> Any:
     import tensorflow as tf
 
     condition = place.cast(condition, "bool")
     return place.function(tf.where, condition, place.cast(x1), place.cast(x2))
 
 
-def _get_item(place: Place, _: Any, x: Any, key: Any) -> Any:
+def _get_item(place: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
     """Slicing, as the operation that TensorFlow's own slicing becomes."""
     import tensorflow as tf
 
@@ -323,21 +325,21 @@ def _get_item(place: Place, _: Any, x: Any, key: Any) -> Any:
     return place.function(tf.strided_slice, x, begin, end, strides=step, **named)
 
 
-def _softmax(place: Place, op: Any, x: Any) -> Any:
+def _softmax(place: OperationBuilder, op: Any, x: Any) -> Any:
     return place.layer("Softmax", place.cast(x), axis=_ints(op.axis))
 
 
-def _leaky_relu(place: Place, op: Any, x: Any) -> Any:
+def _leaky_relu(place: OperationBuilder, op: Any, x: Any) -> Any:
     return place.layer("LeakyReLU", place.cast(x), alpha=float(op.negative_slope))
 
 
-def _gelu(place: Place, op: Any, x: Any) -> Any:
+def _gelu(place: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     return place.function(tf.nn.gelu, place.cast(x), approximate=bool(op.approximate))
 
 
-def _elu(place: Place, op: Any, x: Any) -> Any:
+def _elu(place: OperationBuilder, op: Any, x: Any) -> Any:
     return place.layer("ELU", place.cast(x), alpha=float(op.alpha))
 
 

@@ -29,7 +29,7 @@ INTEGERS = 256
 
 
 @dataclass(frozen=True)
-class Proof:
+class EquivalenceProof:
     """Largest differences of the outputs, each relative to its output's range.
 
     ``random`` over random inputs, ``real`` over ``items`` real ones (None without any).
@@ -41,7 +41,7 @@ class Proof:
     items: int
 
 
-def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Proof:
+def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> EquivalenceProof:
     """Compare both in inference mode on random inputs and on ``samples``.
 
     ``samples``: real preprocessed items, one array ``[n, ...]`` per input in the model's order.
@@ -53,14 +53,14 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Proof
     pair = _Pair(model, twin, shapes, calls)
     random = pair.worst(_random_batches(model, twin, shapes), "random inputs")
     if samples is None or len(samples[0]) == 0:
-        return Proof(random, None, TOLERANCE, 0)
+        return EquivalenceProof(random, None, TOLERANCE, 0)
     fixed = next((t.shape[0] for t in model.inputs if t.shape[0] is not None), None)
     size = int(fixed or REAL_BATCH)
     # A model of a fixed batch takes no rest.
     items = len(samples[0]) // size * size if fixed else len(samples[0])
     parts = ([array[start : start + size] for array in samples] for start in range(0, items, size))
     real = pair.worst(parts, "real items") if items else None
-    return Proof(random, real, TOLERANCE, items)
+    return EquivalenceProof(random, real, TOLERANCE, items)
 
 
 def answers(model: Any, batch: Sequence[Array]) -> list[Array]:
