@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from rows import Row
 
-from edgekit.evaluation.calibration import decide
 from edgekit.evaluation.latency import LatencyComparison, Timed, compare_latency
+from edgekit.gate import decide
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Preprocess, Status
 
@@ -52,7 +52,7 @@ class Counts:
     floors: list[float] = field(default_factory=list)
 
     def add(self, found: LatencyComparison, seconds: float) -> Status:
-        verdict = decide(found.ratio, found.floor, BUDGET)
+        verdict = decide(found.ratio, 1 + BUDGET, found.floor)
         self.verdicts[verdict] += 1
         # A gate has no use for it, but it would be as wrong.
         high = found.ratio.high

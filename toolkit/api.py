@@ -185,7 +185,7 @@ def check(
     made = {target.id: target for target in report.targets}
     compiled = {name: target.compiled for name, target in made.items()}
     on_device = {name: target.on_device for name, target in made.items()}
-    judged, results, verdict = gate.decide(
+    judged, results, verdict = gate.judge_run(
         kept, report.reference_evaluation, tables, rules, every and not stated, compiled, on_device,
         set(made),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgekit import statistics
+from edgekit.gate.decision import decide, decide_time
 from edgekit.project import Budgets, Goal
 from edgekit.types import (
     Candidate,
@@ -61,10 +62,15 @@ class Rules:
     others: tuple[Rules, ...] = ()
 
     def default(self) -> Limit:
-        """The limit where none is stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
-        if self.bounded:
-            return Limit(DEFAULT_MAX_DROP, stated=False)
-        return Limit(DEFAULT_PERCENT, percent=True, stated=False)
+        """The limit where none is stated."""
+        return default_limit(self.bounded)
+
+
+def default_limit(bounded: bool) -> Limit:
+    """The drop that nobody stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
+    if bounded:
+        return Limit(DEFAULT_MAX_DROP, stated=False)
+    return Limit(DEFAULT_PERCENT, percent=True, stated=False)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def check_goal(
         shown = in_words(limit, base.value or 0.0, floor, rules)
         yield _result(name, candidate, place, status, message, shown, limit.stated)
     if threshold is not None:
-        status = _judge_threshold(value, threshold, rules.higher_is_better)
+        status = decide(value, threshold, at_least=rules.higher_is_better)
         side = "at least" if rules.higher_is_better else "at most"
         message = f"{rules.metric} is {_interval(value, rules)}"
         shown = f"{side} {show(threshold, rules)}"
@@ -183,13 +189,14 @@ def judge_drop(
     drop: Measurement, counts: PairedCounts | None, limit: float, rules: Rules
 ) -> tuple[Status, str]:
     """Passed, failed or inconclusive, and why in words."""
-    if drop.how == "unavailable":
-        return Status.UNAVAILABLE, f"unavailable, because {drop.reason}"
+    status = decide(drop, limit)
+    if status is Status.UNAVAILABLE:
+        return status, f"unavailable, because {drop.reason}"
     shown = _interval(drop, rules)
-    if drop.high is not None and drop.high <= limit:
-        return Status.PASSED, f"drop {shown}"
-    if drop.low is not None and drop.low > limit:
-        return Status.FAILED, f"drop {shown} is over {show(limit, rules)}"
+    if status is Status.PASSED:
+        return status, f"drop {shown}"
+    if status is Status.FAILED:
+        return status, f"drop {shown} is over {show(limit, rules)}"
     needed = items_to_settle(drop, counts, limit)
     settle = f"about {needed:,} items would settle it" if needed else "no number would settle it"
     if drop.high is None:
@@ -197,12 +204,9 @@ def judge_drop(
             f"not proven: {show(drop.value or 0.0, rules)} lost, and any loss is possible on"
             f" {drop.n:,} items that are all alike; {settle}"
         )
-        return Status.INCONCLUSIVE, message
+        return status, message
     worst = show(drop.high, rules)
-    return (
-        Status.INCONCLUSIVE,
-        f"not proven: up to {worst} possible on {drop.n:,} items; {settle}",
-    )
+    return status, f"not proven: up to {worst} possible on {drop.n:,} items; {settle}"
 
 
 def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float) -> int | None:
@@ -218,18 +222,6 @@ def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float
         return None
     interval = statistics.Interval(drop.value, drop.low, drop.high, drop.level or 0.95, drop.n)
     return statistics.items_to_settle_scaled(interval, limit)
-
-
-def _judge_threshold(value: Measurement, threshold: float, higher: bool) -> Status:
-    if value.how == "unavailable":
-        return Status.UNAVAILABLE
-    if value.low is None or value.high is None:
-        return Status.INCONCLUSIVE
-    worst, best = (value.low, value.high) if higher else (-value.high, -value.low)
-    wanted = threshold if higher else -threshold
-    if worst >= wanted:
-        return Status.PASSED
-    return Status.FAILED if best < wanted else Status.INCONCLUSIVE
 
 
 def _check_size(candidate: Candidate, limit: int, place: Place) -> CheckResult:
@@ -265,7 +257,7 @@ def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iter
             yield _result(name, candidate, place, Status.UNAVAILABLE, message, bound)
             continue
         measured = latency.p50 if name == "latency_p50" else latency.p95
-        status, message = _judge_latency(measured, limit)
+        status, message = decide_time(measured, limit, latency.noise, "ms", 1e6)
         yield _result(name, candidate, place, status, message, bound)
     if budgets.latency is not None:
         message = "unavailable, because there is no edgekit.lock to compare with in this version"
@@ -282,17 +274,6 @@ def _check_arena(candidate: Candidate, limit: int, place: Place) -> CheckResult:
     status = Status.PASSED if value <= limit else Status.FAILED
     message = f"the smallest arena that runs it on this host has {value:,.0f} bytes"
     return _result("arena", candidate, place, status, message, bound)
-
-
-def _judge_latency(measured: Measurement, limit: float) -> tuple[Status, str]:
-    if measured.value is None or measured.low is None or measured.high is None:
-        return Status.UNAVAILABLE, f"unavailable, because {measured.reason or 'nothing was timed'}"
-    shown = f"{measured.value / 1e6:.4g} ms [{measured.low / 1e6:.4g}, {measured.high / 1e6:.4g}]"
-    if measured.high <= limit:
-        return Status.PASSED, shown
-    if measured.low > limit:
-        return Status.FAILED, shown
-    return Status.INCONCLUSIVE, f"{shown} is too noisy to decide: measure on a quiet device"
 
 
 def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:

@@ -36,7 +36,7 @@ NEAREST = (
 )  # fmt: skip
 
 
-def decide_target(
+def judge_target(
     name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
     rules: Rules, compiled: Sequence[Compiled], on_device: Sequence[OnDevice], tried: bool,
 ) -> TargetResult:  # fmt: skip

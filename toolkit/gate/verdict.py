@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from edgekit.gate.checks import Place, Rules, check_all, check_file
-from edgekit.gate.shipping import decide_target, may_ship
+from edgekit.gate.shipping import judge_target, may_ship
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
 from edgekit.project import Budgets, TargetTable
 from edgekit.types import (
@@ -24,7 +24,7 @@ from edgekit.types import (
 NO_SUCH_FORM = "EK-CONVERT-015"
 
 
-def decide(
+def judge_run(
     candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
     rules: Rules, asked: bool, compiled: Mapping[str, Sequence[Compiled]] | None = None,
     on_device: Mapping[str, Sequence[OnDevice]] | None = None,
@@ -38,9 +38,9 @@ def decide(
     about, by default all. Returns the candidates with their status, the targets with what they
     ship, and the verdict.
     """
-    judged = decide_candidates(candidates, reference, rules)
+    judged = judge_candidates(candidates, reference, rules)
     results = tuple(
-        decide_target(
+        judge_target(
             name,
             table,
             candidates,
@@ -96,7 +96,7 @@ def _spared(candidates: Sequence[Candidate]) -> set[str]:
     return set() if len(lacking) == len(candidates) else lacking
 
 
-def decide_candidates(
+def judge_candidates(
     candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
     """The checks of every candidate by itself, for no target."""

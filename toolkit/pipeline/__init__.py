@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.gate import decide
+from edgekit.gate import judge_run
 from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
@@ -50,7 +50,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         doubt_reference(run, given, reference, items)
         compilation = compile_candidates(run, judged)
         on_device = measure_on_devices(run, reference, judged, items)
-        settled, targets, verdict = decide(
+        settled, targets, verdict = judge_run(
             judged,
             evaluated,
             plan.targets,

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from edgekit.errors import RunnerError
 from edgekit.evaluation import latency as timing
 from edgekit.evaluation import metrics
@@ -37,6 +39,7 @@ from edgekit.types import (
 )
 
 UNCOMPRESSED = "uncompressed"
+LATENCY = TypeAdapter(Latency)
 
 
 def evaluate(
@@ -303,7 +306,7 @@ def uncompressed(name: str) -> str:
 
 
 def _with_latency(evaluation: Evaluation, facts: Mapping[str, Json], compared: bool) -> Evaluation:
-    latency = Latency(**{name: Measurement(**m) for name, m in facts["latency"].items()})
+    latency = LATENCY.validate_python(facts["latency"])
     ratio = Measurement(**facts["ratio"]) if compared else None
     smaller = Measurement(**facts["uncompressed"]) if facts.get("uncompressed") else None
     return replace(evaluation, latency=latency, latency_ratio=ratio, uncompressed_ratio=smaller)

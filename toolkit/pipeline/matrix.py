@@ -13,7 +13,8 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats, open_outputs
-from edgekit.gate.checks import DEFAULT_PERCENT, Limit
+from edgekit.gate.checks import default_limit
+from edgekit.gate.decision import decide
 from edgekit.pipeline.answers import JUDGE, answers_of, request, timed
 from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.float_file import ends
@@ -120,13 +121,10 @@ def _agree(
         labels = truths(view, count)
         got, expected = taken(run, view, theirs), taken(run, view, ours)
         lost, _ = metrics.drop(view.metric, labels, expected, got)
-        limit = 0.02
-        if not view.metric.bounded:
-            base = metrics.measure(view.metric, labels, expected)
-            limit = Limit(DEFAULT_PERCENT, percent=True).absolute(
-                base.value or 0.0, floor(view, ours, expected)
-            )
-        if lost.low is not None and lost.low > limit:
+        limit, base = default_limit(view.metric.bounded), 0.0
+        if limit.percent:
+            base = metrics.measure(view.metric, labels, expected).value or 0.0
+        if decide(lost, limit.absolute(base, floor(view, ours, expected))) is Status.FAILED:
             share = f"{lost.value:.3g}"
             return Status.INCOMPATIBLE, f"its answers are worse: {name} drops by {share}"
     return Status.PASSED, f"answers {count} items as {JUDGE} does"

@@ -12,7 +12,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.quantization import mixed, post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.gate import Rules, statuses
+from edgekit.gate import Rules, decide, statuses
 from edgekit.gate.checks import Place, check_goals, largest_drop, show
 from edgekit.pipeline.judge import judge, metrics_of
 from edgekit.pipeline.make import read_back
@@ -170,7 +170,7 @@ class _Recovering:
         status = self._status(candidate)
         if drop.value is None or drop.value > self.limit or status is Status.FAILED:
             return "not recovered"
-        proven = drop.high is not None and drop.high <= self.limit
+        proven = decide(drop, self.limit) is Status.PASSED
         return "recovered" if proven and status is Status.PASSED else "not proven"
 
     def _recovery(self, before: Candidate, best: Trial, seconds: float) -> Recovery:

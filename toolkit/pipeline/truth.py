@@ -21,10 +21,11 @@ from edgekit.errors import RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
+from edgekit.gate import decide
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Advice, Json, Measurement, SavedModel
+from edgekit.types import Advice, Json, Measurement, SavedModel, Status
 
 ITEMS = 1000
 # All variants of all items lie in one file: one start of TensorFlow answers them.
@@ -201,7 +202,7 @@ def _judge(
         measured = metrics.measure(metric, truths, answer)
         scores.append(Score(title, measured, lost, variant.fix))
     margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(given.value or 0.0)
-    better = [s for s in scores if s.drop and s.drop.high is not None and s.drop.high < -margin]
+    better = [s for s in scores if s.drop and decide(s.drop, -margin) is Status.PASSED]
     findings: list[Advice] = []
     if better:
         best = min(better, key=lambda score: score.drop.value or 0.0 if score.drop else 0.0)

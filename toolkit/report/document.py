@@ -175,7 +175,7 @@ def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
         floor=dict(document.get("floor", {})),
         paired={name: PairedCounts(**p) for name, p in document["paired"].items()},
         parity={name: _measurements(p) for name, p in document["parity"].items()},
-        latency=Latency(**_measurements(latency)) if latency else None,
+        latency=_read_latency(latency),
         latency_ratio=_measurement(document["latency_ratio"]),
         uncompressed_ratio=_measurement(document["uncompressed_ratio"]),
         memory=Memory(**_measurements(memory)) if memory else None,
@@ -214,6 +214,12 @@ def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Compression).validate_python(document) if document else None
+
+
+def _read_latency(document: Mapping[str, Any] | None) -> Latency | None:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Latency).validate_python(document) if document else None
 
 
 def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:

@@ -81,13 +81,18 @@ class RuntimeResult:
 
 @dataclass(frozen=True)
 class Latency:
-    """Latency per inference in nanoseconds, over all timed runs."""
+    """Latency per inference in nanoseconds, over all timed runs.
+
+    ``noise`` is the smallest difference, as a share, that the same launches could tell, where a
+    budget hangs on it.
+    """
 
     p50: Measurement
     p90: Measurement
     p95: Measurement
     min: Measurement
     mean: Measurement
+    noise: Measurement | None = None
 
 
 @dataclass(frozen=True)

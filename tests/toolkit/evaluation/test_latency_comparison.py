@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from tflite_files import G, N, T, build
 
-from edgekit.evaluation.calibration import calibrate, decide
+from edgekit.evaluation.calibration import calibrate
 from edgekit.evaluation.latency import Timed, compare_latency
 from edgekit.evaluation.launches import Pace, collect, least_busy
+from edgekit.gate import decide
 from edgekit.targets.devices import open_device
 from edgekit.targets.devices.local import LocalDevice, Session
 from edgekit.targets.runners.probe import probe_model
@@ -66,8 +67,8 @@ def test_a_longer_model_is_found_slower_and_its_own_copy_is_not(files: Path) -> 
     )  # fmt: skip
     slow, same = found["long"], found["same"]
     assert set(found) == {"long", "same"}
-    assert decide(slow.ratio, slow.floor, 0.05) is Status.FAILED
-    assert decide(same.ratio, same.floor, 0.05) is not Status.FAILED
+    assert decide(slow.ratio, 1.05, slow.floor) is Status.FAILED
+    assert decide(same.ratio, 1.05, same.floor) is not Status.FAILED
     assert slow.ratio.value is not None
     assert slow.ratio.low is not None
     assert slow.ratio.low > 2

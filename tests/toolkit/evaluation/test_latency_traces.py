@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgekit.evaluation.calibration import decide
 from edgekit.evaluation.latency import noise_floor, paired
+from edgekit.gate import decide
 from edgekit.types import Status
 
 BUDGET = 0.05
@@ -88,7 +88,7 @@ def verdicts(recorded: list[Launch], trials: int, *, slowed: bool, shift: Shift)
             paired(samples, "second", "first"),
             noise_floor(paired(samples, "twin", "first")),
         )
-        found[decide(ratio, floor, BUDGET).value] += 1
+        found[decide(ratio, 1 + BUDGET, floor).value] += 1
         assert ratio.high is not None
         found["faster"] += ratio.high < 1 / (1 + BUDGET)
     return found

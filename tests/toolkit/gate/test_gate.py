@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit import statistics
-from edgekit.gate import Rules, decide, own_device
+from edgekit.gate import Rules, judge_run, own_device
 from edgekit.gate.machine import another_machine
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.targets import catalog
@@ -64,7 +64,7 @@ def judge(
 ) -> tuple[str | None, Verdict]:
     """What the one target ships, and the verdict."""
     table = {target: TargetTable(precision=precision, budgets=budgets or Budgets())}
-    _, (result,), verdict = decide(candidates, REFERENCE, table, rules, asked)
+    _, (result,), verdict = judge_run(candidates, REFERENCE, table, rules, asked)
     return result.candidate, verdict
 
 
@@ -131,7 +131,7 @@ def test_default_for_unbounded_metrics_is_five_per_cent_of_the_reference() -> No
         one = Candidate("int8", "int8", Path("m"), evaluation=Evaluation(
             metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop},
             runtimes=ran))  # fmt: skip
-        return decide([one], base, {HOST: TargetTable()}, rules, False)[2].status
+        return judge_run([one], base, {HOST: TargetTable()}, rules, False)[2].status
 
     assert status(0.01, 0.09) is Status.PASSED
     assert status(0.11, 0.2) is Status.FAILED
@@ -214,7 +214,7 @@ def test_check_made_elsewhere_counts_for_its_target_and_candidate(
         other: [compiled("int8", other, Status.FAILED)],
     }
     table = {"cortex-m4": TargetTable()}
-    _, (result,), verdict = decide([untried()], REFERENCE, table, RULES, False, found)
+    _, (result,), verdict = judge_run([untried()], REFERENCE, table, RULES, False, found)
     assert (result.candidate, verdict.exit_code) == (shipped, code)
 
 
@@ -390,7 +390,7 @@ def test_latency_budget_is_judged_by_the_targets_own_device(
     table = {BOARD: TargetTable(device=ADDRESS, budgets=budgets)}
     given = {BOARD: [found]} if found else {}
     fast = replace(candidate(), evaluation=replace(candidate().evaluation, latency=LATENCY))
-    _, (result,), verdict = decide([fast], REFERENCE, table, RULES, False, None, given)
+    _, (result,), verdict = judge_run([fast], REFERENCE, table, RULES, False, None, given)
     assert (result.status, verdict.exit_code) == (status, code)
     assert any(words in check.message for check in result.checks)
     assert result.candidate == ("int8" if status is Status.PASSED else None)
@@ -431,7 +431,9 @@ def test_another_machine_than_the_target_is_unavailable_unless_any_device(
 
     def decided(any_device: bool) -> tuple[TargetResult, Verdict]:
         table = {BOARD: TargetTable(device=ADDRESS, any_device=any_device, budgets=budgets)}
-        _, (result,), verdict = decide([candidate()], REFERENCE, table, RULES, False, None, given)
+        _, (result,), verdict = judge_run(
+            [candidate()], REFERENCE, table, RULES, False, None, given
+        )
         return result, verdict
 
     result, verdict = decided(any_device=False)
@@ -482,21 +484,21 @@ def test_figures_of_a_device_that_the_target_does_not_name_are_none_of_its() -> 
     budgets = Budgets.model_validate({"latency_p50": "5 ms"})
     table = {BOARD: TargetTable(device="ssh://pi@other", budgets=budgets)}
     given = {BOARD: [on_device(2e6)]}
-    _, (result,), verdict = decide([candidate()], REFERENCE, table, RULES, False, None, given)
+    _, (result,), verdict = judge_run([candidate()], REFERENCE, table, RULES, False, None, given)
     assert (result.candidate, verdict.exit_code) == (None, 3)
     assert any("nothing was run on ssh://pi@other" in check.message for check in verdict.checks)
 
 
 def test_an_npus_candidate_that_was_not_compiled_is_unavailable() -> None:
     table = {NPU: TargetTable()}
-    _, (result,), verdict = decide([on_tflm(None)], REFERENCE, table, RULES, False, {})
+    _, (result,), verdict = judge_run([on_tflm(None)], REFERENCE, table, RULES, False, {})
     assert (result.candidate, verdict.exit_code) == (None, 3)
     assert "the run did not compile it" in " ".join(c.message for c in verdict.checks)
 
 
 def test_a_target_that_the_run_was_not_about_is_unavailable() -> None:
     table = {HOST: TargetTable(), "linux-aarch64": TargetTable()}
-    _, results, verdict = decide([candidate()], REFERENCE, table, RULES, False, tried=[HOST])
+    _, results, verdict = judge_run([candidate()], REFERENCE, table, RULES, False, tried=[HOST])
     assert [one.candidate for one in results] == ["int8", None]
     assert verdict.exit_code == 3
     (check,) = [c for c in verdict.checks if c.status is Status.UNAVAILABLE]
@@ -506,10 +508,10 @@ def test_a_target_that_the_run_was_not_about_is_unavailable() -> None:
 
 def test_a_candidates_row_names_the_budgets_that_it_breaks() -> None:
     table = {HOST: TargetTable(budgets=Budgets.model_validate({"size": "999 B"}))}
-    rows, *_ = decide([candidate(size=1000)], REFERENCE, table, RULES, False)
+    rows, *_ = judge_run([candidate(size=1000)], REFERENCE, table, RULES, False)
     assert [(row.status, row.failed) for row in rows] == [(Status.FAILED, ("size",))]
     # A target without that budget takes it.
-    rows, *_ = decide(
+    rows, *_ = judge_run(
         [candidate(size=1000)], REFERENCE, {**table, "linux-aarch64": TargetTable()}, RULES, False
     )
     assert [(row.status, row.failed) for row in rows] == [(Status.PASSED, ())]
@@ -528,13 +530,13 @@ def test_a_precision_that_the_model_cannot_have_sinks_no_other_and_alone_is_a_mu
     problem = "EK-CONVERT-015 no weight of this model can be dynamic"
     lacking = Candidate("dynamic", "dynamic", problem=problem, problem_status=Status.INCOMPATIBLE)
     table = {HOST: TargetTable()}
-    rows, _, verdict = decide([candidate(), lacking], REFERENCE, table, RULES, True)
+    rows, _, verdict = judge_run([candidate(), lacking], REFERENCE, table, RULES, True)
     assert verdict.exit_code == 0
     assert rows[1].status is Status.INCOMPATIBLE
-    *_, verdict = decide([lacking], REFERENCE, table, RULES, True)
+    *_, verdict = judge_run([lacking], REFERENCE, table, RULES, True)
     assert verdict.exit_code == 5
     other = replace(lacking, problem="EK-CONVERT-001 TensorFlow cannot convert this model")
-    *_, verdict = decide([candidate(), other], REFERENCE, table, RULES, True)
+    *_, verdict = judge_run([candidate(), other], REFERENCE, table, RULES, True)
     assert verdict.exit_code == 5
 
 
@@ -548,7 +550,7 @@ def test_a_share_of_an_error_near_zero_is_no_less_than_float32_can_tell(
     one = Candidate("float32", "float32", Path("m"), evaluation=Evaluation(
         metrics={"mse": Measurement(1e-13, "1", n=100)}, drop={"mse": drop},
         runtimes=(RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),)))  # fmt: skip
-    verdict = decide([one], base, {HOST: TargetTable()}, rules, False)[2]
+    verdict = judge_run([one], base, {HOST: TargetTable()}, rules, False)[2]
     assert verdict.exit_code == code
     limit = "at most 1e-12, what float32 can tell: 5 % of 1e-17 is less"
     assert (verdict.checks[0].limit == limit) is (code == 0)

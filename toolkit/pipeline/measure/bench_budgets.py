@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
+from edgekit.gate.decision import decide_time
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.measure.emulated import no_budget
 from edgekit.statistics import Interval
@@ -115,10 +116,8 @@ def _latency(
     if row.emulated:
         return _emulated(name, row, row.emulated, shown)
     figure = row.latency.p95 if name == "latency_p95" else row.latency.p50
-    if figure.value is None:
-        return CheckResult(name, row.id, "", Status.UNAVAILABLE, figure.reason, shown)
-    found = widened(_interval(figure), calibration)
-    return _decided(name, row, found, limit, shown, "ms", 1e6)
+    status, told = decide_time(figure, limit, _made(calibration), "ms", 1e6)
+    return CheckResult(name, row.id, "", status, told, shown)
 
 
 def _slowdown(
@@ -148,12 +147,12 @@ def _slowdown(
     if missing := next((one.reason for one in medians if one.value is None), ""):
         return CheckResult("slowdown", row.id, "", Status.UNAVAILABLE, missing, shown)
     there = document.get("places", {}).get(row.place, {})
-    before = _interval(medians[1])
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
-    found = ratio(_interval(row.latency.p50), before)
-    for noise in noises:
-        found = widened(found, noise)
-    return _decided("slowdown", row, found, 1 + limit, shown, "of the baseline", 1.0)
+    interval = ratio(*(_interval(one) for one in medians))
+    found = Measurement(interval.value, "1", low=interval.low, high=interval.high)
+    noisier = max(noises, key=lambda one: one.value or 0.0)
+    status, told = decide_time(found, 1 + limit, _made(noisier), "of the baseline", 1.0)
+    return CheckResult("slowdown", row.id, "", status, told, shown)
 
 
 def _emulated(name: str, row: Benched, emulator: str, shown: str) -> CheckResult:
@@ -178,25 +177,6 @@ def _interval(found: Measurement) -> Interval:
     return Interval(found.value, low, high, found.level or 0.95, found.n or 0)
 
 
-def widened(found: Interval, noise: Measurement) -> Interval:
-    """An interval at least as wide as the smallest difference that the host can see."""
-    share = noise.value or 0.0
-    low = min(found.low, found.value / (1 + share))
-    return Interval(
-        found.value, low, max(found.high, found.value * (1 + share)), found.level, found.n
-    )
-
-
-def _decided(
-    name: str, row: Benched, found: Interval, limit: float, shown: str, unit: str, scale: float
-) -> CheckResult:
-    """Passed where the whole interval keeps the limit, failed where none of it does."""
-    told = f"{found.value / scale:.4g} {unit} [{found.low / scale:.4g}, {found.high / scale:.4g}]"
-    if found.high <= limit:
-        status = Status.PASSED
-    elif found.low > limit:
-        status = Status.FAILED
-    else:
-        status = Status.INCONCLUSIVE
-        told += ", finer than the noise: measure longer, or on a quieter host"
-    return CheckResult(name, row.id, "", status, told, shown)
+def _made(noise: Measurement) -> Measurement | None:
+    """A calibration that was made; without one the interval alone speaks."""
+    return noise if noise.value is not None else None

@@ -9,10 +9,10 @@ import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation import metrics
-from edgekit.evaluation.calibration import decide, settle
 from edgekit.evaluation.latency import LatencyComparison
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
+from edgekit.gate.decision import decide, settle
 from edgekit.gate.limits import check_limits
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.measure.asked import Asked
@@ -294,12 +294,10 @@ def _check_share(name: str, model: str, measured: Measurement, budget: float) ->
         f"{100 * measured.value:.3g} % [{100 * measured.low:.3g}, {100 * measured.high:.3g}]"
         f" of {measured.n:,} items"
     )
-    if measured.high <= budget:
-        return CheckResult(name, model, "", Status.PASSED, message, bound)
-    if measured.low > budget:
-        return CheckResult(name, model, "", Status.FAILED, message, bound)
-    message += ": not proven either way, more items would settle it"
-    return CheckResult(name, model, "", Status.INCONCLUSIVE, message, bound)
+    status = decide(measured, budget)
+    if status is Status.INCONCLUSIVE:
+        message += ": not proven either way, more items would settle it"
+    return CheckResult(name, model, "", status, message, bound)
 
 
 def _check_error(contrast: Contrast, budget: float) -> CheckResult:
@@ -323,8 +321,10 @@ def _check_slowdown(contrast: Contrast, sides: tuple[Given, Given], budget: floa
     if ratio is None or noise is None or ratio.value is None:
         message = "unavailable, because nothing was timed"
         return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
-    message = f"x{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-    more = settle(ratio, noise, budget)
-    status = decide(ratio, noise, budget)
+    message = f"x{ratio.value:.3f}"
+    if ratio.low is not None and ratio.high is not None:
+        message += f" [{ratio.low:.3f}, {ratio.high:.3f}]"
+    more = settle(ratio, 1 + budget, noise)
+    status = decide(ratio, 1 + budget, noise)
     text = f"{message}: {more}" if more else message
     return CheckResult("latency", contrast.id, "", status, text, bound)
