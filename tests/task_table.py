@@ -14,7 +14,7 @@ from edgekit.gate.checks import DEFAULT_MAX_DROP, DEFAULT_PERCENT
 
 BEGIN, END = "<!-- made by tests/task_table.py -->", "<!-- end -->"
 TITLES = (
-    "task", "labels", "outputs", "metric", "shown beside it", "most it may lose by default",
+    "task", "labels", "outputs", "metric", "also shown", "largest drop allowed by default",
     "worst items", "golden outputs",
 )  # fmt: skip
 
