@@ -15,7 +15,7 @@ from edgekit.evaluation.protocol import Job, Protocol
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack
 from edgekit.targets.devices.agent import machine
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.types import Preprocess, Request, RunnerModel, TensorSpec
 
 #: Nanoseconds of the runs of a launch (numbered from 0), for as long as they are asked for.
 Times = Callable[[int], Iterator[float]]
@@ -82,7 +82,7 @@ class RefusingDevice:
 
 def job(name: str, device: Any) -> Job:
     """A job of a model of this name."""
-    return Job(name, device, {"models": [{"id": name}], "core": None})
+    return Job(name, device, Request("bench", (RunnerModel(name, Path(name)),)))
 
 
 def nothing(done: float, total: float, text: str) -> None:

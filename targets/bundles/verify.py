@@ -12,7 +12,7 @@ import hashlib
 import tarfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,10 +24,10 @@ from edgekit.errors import BundleError, DeviceError, EdgekitError, NoBundleError
 from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.bundles.archive import MANIFEST
-from edgekit.targets.bundles.manifest import read_manifest
+from edgekit.targets.bundles.manifest import preprocess_of, read_manifest
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import Json
+from edgekit.types import Golden, Json, Request, RunnerModel
 
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
@@ -137,24 +137,24 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     )
     outcome: dict[str, str] = {}
     try:
-        golden = manifest["golden"]
-        request = {
-            "schema": 1, "mode": "selftest", "preprocess": manifest["preprocess"],
-            "models": [{"id": "model", "path": str(_inside(folder, manifest["model"]["file"]))}],
-            "inputs": {n: str(_inside(folder, f)) for n, f in golden["inputs"].items()},
-            "golden": {
-                name: {"path": str(_inside(folder, g["file"])), "tolerance": g["tolerance"]}
-                for name, g in golden["outputs"].items()
-            },
-            **_signature(manifest),
-        }  # fmt: skip
+        outputs = manifest["golden"]["outputs"].items()
+        golden = {name: Golden(_inside(folder, g["file"]), g["tolerance"]) for name, g in outputs}
+        inputs = manifest["golden"]["inputs"].items()
+        request = Request(
+            mode="selftest",
+            models=(RunnerModel("model", _inside(folder, manifest["model"]["file"])),),
+            inputs={name: _inside(folder, file) for name, file in inputs},
+            preprocess=preprocess_of(manifest),
+            signature=manifest["model"].get("signature"),
+            golden=golden,
+        )
     except ValueError as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
-    _check_tolerances(path, request)
-    _check_answers(path, manifest, request)
+    _check_tolerances(path, request, golden)
+    _check_answers(path, manifest, golden)
     for name in dict.fromkeys(runtime["name"] for runtime in manifest["runtimes"]):
         try:
-            result = device.run({**request, "runtime": name})["models"]["model"]
+            result = device.run(replace(request, runtime=name).to_json())["models"]["model"]
         except DeviceError as error:
             outcome[name] = f"unavailable, because {error.hint or error.message}"
             continue
@@ -169,44 +169,38 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     return outcome
 
 
-def _signature(manifest: Mapping[str, Any]) -> Mapping[str, Json]:
-    """The field of a request that says which one of several signatures runs."""
-    named = manifest["model"].get("signature")
-    return {"signature": named} if named else {}
-
-
-def _check_tolerances(path: Path, request: Mapping[str, Any]) -> None:
+def _check_tolerances(path: Path, request: Request, expected: Mapping[str, Golden]) -> None:
     """Refuse a self-test that nothing could fail: a tolerance as large as the outputs, or no items.
 
     Of a quantized output a few steps are always allowed.
     """
     try:
-        file = flatbuffer.read(Path(request["models"][0]["path"]))
-        steps = file.outputs_of(request.get("signature"))
+        file = flatbuffer.read(request.models[0].path)
+        steps = file.outputs_of(request.signature)
     except EdgekitError:
         steps = {}
-    for name, golden in request["golden"].items():
+    for name, golden in expected.items():
         try:
-            values = np.load(golden["path"], allow_pickle=False).astype(np.float64)
+            values = np.load(golden.path, allow_pickle=False).astype(np.float64)
             largest = float(np.abs(values).max())
         except Exception as error:
             message = f"{path}: the golden output {name!r} cannot be read"
             raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
         most = max(largest, MOST_STEPS * (steps[name].scale if name in steps else 0.0))
-        if not golden["tolerance"] <= most:
+        if not golden.tolerance <= most:
             message = f"{path}: the self-test of output {name!r} cannot fail"
-            hint = f"tolerance {golden['tolerance']:.3g} for values of at most {largest:.3g}"
+            hint = f"tolerance {golden.tolerance:.3g} for values of at most {largest:.3g}"
             raise BundleError("EK-BUNDLE-007", message, hint)
 
 
-def _check_answers(path: Path, manifest: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+def _check_answers(path: Path, manifest: Mapping[str, Any], expected: Mapping[str, Golden]) -> None:
     """Refuse labels in another order than the golden items' answers have them."""
     told = manifest["golden"].get("answers")
     if told is None:
         return
     labels = manifest.get("labels", [])
     try:
-        scores = np.load(request["golden"][told["output"]]["path"], allow_pickle=False)
+        scores = np.load(expected[told["output"]].path, allow_pickle=False)
         best = scores.reshape(len(scores), -1).argmax(axis=1)
     except Exception as error:
         message = f"{path}: the answers of output {str(told['output'])[:60]!r} cannot be read"

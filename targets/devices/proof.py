@@ -11,7 +11,7 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Json
+from edgekit.types import Golden, Request, RunnerModel
 from edgekit.worker import Worker
 
 # Seconds for a runtime to start and run the smallest model; TensorFlow takes 20 on a slow disk.
@@ -43,12 +43,14 @@ def prove(reached: Transport, runtime: str, folder: Path) -> str:
     x, y = folder / "x.npy", folder / "y.npy"
     np.save(x, np.ones((1, 4), np.float32))
     np.save(y, np.full((1, 4), 2, np.float32))
-    request: dict[str, Json] = {
-        "schema": 1, "mode": "selftest", "runtime": runtime, "inputs": {"x": str(x)},
-        "models": [{"id": "probe", "path": str(_probe(runtime, folder))}],
-        "golden": {"y": {"path": str(y), "tolerance": 0.0}},
-    }  # fmt: skip
-    result = reached.run(request)
+    request = Request(
+        mode="selftest",
+        models=(RunnerModel("probe", _probe(runtime, folder)),),
+        inputs={"x": x},
+        runtime=runtime,
+        golden={"y": Golden(y, 0.0)},
+    )
+    result = reached.run(request.to_json())
     if not result["models"]["probe"]["passed"]:
         hint = f"one and one is not two on {runtime} {result['version']}: install another release"
         raise DeviceError("EK-DEVICE-020", f"{runtime} gives wrong answers", hint)

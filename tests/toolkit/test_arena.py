@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from edgekit.evaluation import arena as module
 from edgekit.evaluation.arena import Arena, read
 from edgekit.pipeline.arena import affordable
+from edgekit.types import Request, RunnerModel
 
 # As TFLM's recorder prints them for a network of 10 tensors, 2 of them ends, and 3 operators.
 PARTS = {
@@ -71,8 +73,9 @@ def test_slow_models_answer_fewer_items_on_tflm(runtime: str, seconds: float, co
         return {"models": {"int8": {"first_ns": int(seconds * 1e9)}}}
 
     device: Any = SimpleNamespace(run=first)
-    assert affordable(device, {"runtime": runtime}, 200) == count
-    assert affordable(device, {"runtime": runtime}, 10) == 10
+    asked = Request("evaluate", (RunnerModel("int8", Path("model.tflite")),), runtime=runtime)
+    assert affordable(device, asked, 200) == count
+    assert affordable(device, asked, 10) == 10
 
 
 def test_time_by_operator_is_unavailable() -> None:

@@ -25,7 +25,7 @@ from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.training.finetune import Aids, finetune, loss_of, take
 from edgekit.training.fit import Report, items
-from edgekit.types import LayerCompression, Model
+from edgekit.types import LayerCompression, Model, Request, RunnerModel
 
 LEARNING_RATE = 1e-3
 # A few hundred items, as `taylor` asks for; other numbers were not compared.
@@ -135,18 +135,15 @@ def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float
     """Return the median of block medians of one model, in a process of its own."""
     count = min(len(np.load(file, mmap_mode="r")) for file in feeds.values())
     np.save(path.with_suffix(".index.npy"), np.arange(count))
-    request = {
-        "schema": 1,
-        "mode": "bench",
-        "runtime": "litert",
-        "threads": 1,
-        "models": [{"id": "plan", "path": str(path)}],
-        "inputs": {name: str(file) for name, file in feeds.items()},
-        "index": str(path.with_suffix(".index.npy")),
-        "preprocess": {"scale": 1.0, "offset": 0.0},
-        "reset_state": False,
-    }
-    session = LocalDevice(requests, requests / "channels.log").open(request)
+    request = Request(
+        mode="bench",
+        models=(RunnerModel("plan", path),),
+        inputs=feeds,
+        runtime="litert",
+        index=path.with_suffix(".index.npy"),
+        threads=1,
+    )
+    session = LocalDevice(requests, requests / "channels.log").open(request.to_json())
     try:
         session.ready()
         session.block("plan", WARMUP_SECONDS, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.types import Json, Measurement, Preprocess
+from edgekit.types import Json, Measurement, Preprocess, Request, RunnerModel
 
 RUNTIME = "tflm"
 TOOL = "bisection by 16 bytes, each size tried in a fresh interpreter"
@@ -62,26 +62,12 @@ def arena(
     to take, ``signature`` which one of the file's several runs. Raises :class:`DeviceError` where
     TFLM is not installed, and :class:`RunnerError` where it does not run the file.
     """
-    result = device.run(request(path, inputs, index, preprocess or Preprocess(), signature))
+    asked = Request(
+        "arena", (RunnerModel("model", path),), inputs, preprocess or Preprocess(), RUNTIME, index,
+        signature=signature,
+    )  # fmt: skip
+    result = device.run(asked.to_json())
     return read(result["models"]["model"], str(result["version"]))
-
-
-def request(
-    path: Path,
-    inputs: Mapping[str, Path],
-    index: Path | None,
-    preprocess: Preprocess,
-    signature: str | None = None,
-) -> Mapping[str, Json]:
-    """What the runner is asked."""
-    return {
-        "schema": 1, "mode": "arena", "runtime": RUNTIME,
-        "models": [{"id": "model", "path": str(path)}],
-        "inputs": {name: str(file) for name, file in inputs.items()},
-        "preprocess": preprocess.arithmetic,
-        **({"index": str(index)} if index else {}),
-        **({"signature": signature} if signature else {}),
-    }  # fmt: skip
 
 
 def read(found: Mapping[str, Json], version: str) -> Arena:

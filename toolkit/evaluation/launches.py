@@ -20,7 +20,7 @@ import psutil
 from edgekit.errors import ConnectionLost
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.transport import RunnerSession, Transport
-from edgekit.types import Json, Preprocess
+from edgekit.types import Preprocess, Request, RunnerModel
 
 Progress = Callable[[float, float, str], None]
 #: Nanoseconds of every timed inference: by model, launch and block.
@@ -160,19 +160,22 @@ def _open(
     sessions: dict[str, RunnerSession] = {}
     for group in groups.values():
         first = group[0]
-        request: dict[str, Json] = {
-            "schema": 1, "mode": "bench", "runtime": first.runtime, "threads": first.threads,
-            "core": _core_of(first, core) if first.threads == 1 else None,
-            "models": [{"id": m.id, "path": str(m.path)} for m in group],
-            "inputs": {name: str(path) for name, path in (first.inputs or inputs).items()},
-            "index": str(index), "reset_state": first.stateful,
-            **({"delegate": first.delegate} if first.delegate else {}),
-            **({"arena_bytes": first.arena} if first.arena else {}),
-            **({"signature": first.signature} if first.signature else {}),
-            "preprocess": preprocess.arithmetic,
-        }  # fmt: skip
+        request = Request(
+            mode="bench",
+            models=tuple(RunnerModel(m.id, m.path) for m in group),
+            inputs=first.inputs or inputs,
+            preprocess=preprocess,
+            runtime=first.runtime,
+            index=index,
+            signature=first.signature,
+            delegate=first.delegate,
+            threads=first.threads,
+            core=_core_of(first, core) if first.threads == 1 else None,
+            arena_bytes=first.arena,
+            reset_state=first.stateful,
+        )
         where: Transport = first.device or local
-        session = where.open(request)
+        session = where.open(request.to_json())
         stack.callback(session.close)
         sessions.update({m.id: session for m in group})
     return sessions

@@ -27,8 +27,8 @@ def perform(
 
     Raises :class:`RunnerError` or :class:`DeviceError`.
     """
-    batch = int(job.request.get("batch", 1))
-    session = job.device.open(job.request)
+    batch = job.request.batch or 1
+    session = job.device.open(job.request.to_json())
     windows = []
     try:
         session.ready()

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.targets.devices import Device
-from edgekit.types import Json, Measurement, OperatorTime, Profile
+from edgekit.types import Json, Measurement, OperatorTime, Profile, Request
 
 RUNTIME = "litert"
 RUNS = 50
 TOOL = "LiteRT profiler, whole microseconds, interquartile mean"
 
 
-def profile(device: Device, request: Mapping[str, Json]) -> Profile:
+def profile(device: Device, request: Request) -> Profile:
     """Profile the one model of a bench request. What cannot be profiled says why."""
     if device.runtime != RUNTIME:
         return _absent(f"{device.runtime} tells no time of single operators")
-    if request.get("reset_state"):
+    if request.reset_state:
         return _absent("LiteRT's profiler runs a model in CompiledModel, which resets no state")
-    model = str(request["models"][0]["id"])
     try:
-        answer = device.run({**request, "mode": "profile", "runs": RUNS})
+        answer = device.run(replace(request, mode="profile", runs=RUNS).to_json())
     except (RunnerError, DeviceError) as error:
         why = error.hint.splitlines()[0] if error.hint else error.message
         return _absent(f"the profiler failed: {why}")
-    return read(answer["models"][model])
+    return read(answer["models"][request.models[0].id])
 
 
 def read(found: Mapping[str, Json]) -> Profile:

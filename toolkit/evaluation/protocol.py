@@ -18,7 +18,7 @@ from edgekit import statistics
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.evaluation.conditions import DRIFT_P, Watch
 from edgekit.statistics import series
-from edgekit.types import Json
+from edgekit.types import Json, Request
 
 # Between blocks the runner waits, and the first runs after that are slower: of 18 runs a block the
 # median was 3 to 5 % higher than of a hundred.
@@ -74,7 +74,7 @@ class Job:
 
     id: str
     device: Openable
-    request: Mapping[str, Json]
+    request: Request
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def measure(
 def _begun(job: Job) -> Taken:
     """No launches yet; an error where the device went away before the first."""
     try:
-        return Taken(Watch(job.device.state, job.request.get("core")))
+        return Taken(Watch(job.device.state, job.request.core))
     except DeviceError as error:
         silent = Watch(lambda _: {"unavailable": {}}, None)
         return Taken(silent, stopped="error", error=error)
@@ -153,7 +153,7 @@ def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:
 
     Raises :class:`RunnerError` or :class:`DeviceError`.
     """
-    session = job.device.open(job.request)
+    session = job.device.open(job.request.to_json())
     try:
         answer = session.ready()
         facts = answer["models"][job.id]

@@ -26,8 +26,8 @@ def sustain(
 
     Raises :class:`RunnerError` or :class:`DeviceError`.
     """
-    core = job.request.get("core")
-    session = job.device.open(job.request)
+    core = job.request.core
+    session = job.device.open(job.request.to_json())
     rows: list[Second] = []
     try:
         session.ready()

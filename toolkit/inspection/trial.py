@@ -24,6 +24,7 @@ from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
+from edgekit.types import Request, RunnerModel
 
 # What one runtime or compiler may take for one file.
 LIMITS = Limits(60.0, 4 << 30)
@@ -78,16 +79,11 @@ def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> Trials:
 def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
     """Load a file in a runner, allocate, and run it once on zeros."""
     version = _version(DISTRIBUTION[runtime])
-    request = {
-        "mode": "load",
-        "runtime": runtime,
-        "inputs": {},
-        "models": [{"id": model.name, "path": str(model.resolve())}],
-    }
+    request = Request("load", (RunnerModel(model.name, model.resolve()),), runtime=runtime)
     with tempfile.TemporaryDirectory() as folder:
         device = LocalDevice(Path(folder) / "requests", Path(folder) / "log", limits)
         try:
-            told = device.run(request)["models"][model.name]
+            told = device.run(request.to_json())["models"][model.name]
         except DeviceError as error:
             return Trial("unavailable", version, _line(error))
         except RunnerError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
@@ -14,7 +15,7 @@ from edgekit.store import Artefact
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Candidate, Json
+from edgekit.types import Candidate, Json, Request, RunnerModel
 
 # The runtime that candidates are judged on.
 JUDGE = "litert"
@@ -22,24 +23,26 @@ JUDGE = "litert"
 MACHINE = ("address", "machine", "model", "cpu", "emulated")
 
 
-def request(subject: Timed, items: Items, outputs: Path) -> dict[str, Json]:
+def threads_of(runtime: str) -> int:
+    """The threads of a runtime that evaluates: TensorFlow spreads one inference over all cores, an
+    interpreter gets one, and the runner starts a second process where that pays."""
+    return 0 if runtime == "tensorflow" else 1
+
+
+def request(subject: Timed, items: Items, outputs: Path) -> Request:
     """What a runner is asked, to answer every judged item."""
-    entry = {"id": subject.id, "path": str(subject.path), "outputs": str(outputs)}
-    return {
-        "schema": 1,
-        "mode": "evaluate",
-        "runtime": subject.runtime,
-        "models": [entry],
-        "inputs": {name: str(path) for name, path in (subject.inputs or items.inputs).items()},
-        "index": str(items.index_path),
-        "preprocess": items.preprocess.arithmetic,
-        # TensorFlow spreads one inference over all cores; an interpreter gets one thread, and the
-        # runner starts a second process where that pays.
-        "threads": 0 if subject.runtime == "tensorflow" else 1,
-        "reset_state": subject.stateful,
-        **({"streams": list(items.streams)} if items.streams else {}),
-        **({"signature": subject.signature} if subject.signature else {}),
-    }
+    return Request(
+        mode="evaluate",
+        models=(RunnerModel(subject.id, subject.path, outputs),),
+        inputs=subject.inputs or items.inputs,
+        preprocess=items.preprocess,
+        runtime=subject.runtime,
+        index=items.index_path,
+        signature=subject.signature,
+        threads=threads_of(subject.runtime),
+        reset_state=subject.stateful,
+        streams=items.streams or None,
+    )
 
 
 def answers(
@@ -58,11 +61,8 @@ def answers(
         *filter(None, [distribution]),
         model=digest,
         runtime=subject.runtime,
-        data=items.digest,
-        index=str(items.index_path.parent.name),
-        preprocess=items.preprocess.arithmetic,
+        **items.key,
         **({"options": dict(options)} if options else {}),
-        **({"streams": list(items.streams)} if items.streams else {}),
         **({"signature": subject.signature} if subject.signature else {}),
         **({"release": device.version} if device and other else {}),
         **({"device": there} if (there := elsewhere(device)) else {}),
@@ -71,7 +71,7 @@ def answers(
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
-        asked = {**request(subject, items, folder / "outputs"), **(options or {})}
+        asked = replace(request(subject, items, folder / "outputs"), **(options or {}))
         result = _patiently(device or run.device, asked)
         facts = dict(result["models"][subject.id])
         return {**facts, "runtime": result["runtime"], "version": result["version"]}
@@ -87,14 +87,14 @@ def elsewhere(device: Device | None) -> Mapping[str, Json]:
     return {"name": device.name, **{one: facts[one] for one in MACHINE if one in facts}}
 
 
-def _patiently(device: Device | LocalDevice, asked: Mapping[str, Json]) -> Mapping[str, Json]:
+def _patiently(device: Device | LocalDevice, asked: Request) -> Mapping[str, Json]:
     try:
-        return device.run(asked)
+        return device.run(asked.to_json())
     except RunnerError as error:
         if not isinstance(error, RunnerCrashed) or error.item is not None:
             raise
         # With no item at fault, resizing the batch is the likeliest: once more without.
-        return device.run({**asked, "batch": 1, "processes": 1})
+        return device.run(replace(asked, batch=1, processes=1).to_json())
 
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:

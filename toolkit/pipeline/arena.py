@@ -13,7 +13,7 @@ from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Candidate, Json, Measurement, Status
+from edgekit.types import Candidate, Json, Measurement, Request, Status
 
 NOT_ASKED = "no target of the run has TFLM, which alone has an arena"
 
@@ -23,11 +23,11 @@ SECONDS = 20.0
 LEAST = 16
 
 
-def affordable(device: Transport, request: Mapping[str, Json], count: int) -> int:
+def affordable(device: Transport, request: Request, count: int) -> int:
     """How many of ``count`` items a runtime is asked for: of TFLM, by the time of the first one."""
-    if request["runtime"] != RUNTIME:
+    if request.runtime != RUNTIME:
         return count
-    (first,) = device.run({**request, "items": [0, 1]})["models"].values()
+    (first,) = device.run(replace(request, items=(0, 1)).to_json())["models"].values()
     return min(count, max(LEAST, int(SECONDS * 1e9 / max(first["first_ns"], 1))))
 
 
@@ -49,9 +49,7 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
         if result.runtime == RUNTIME and result.status is not Status.PASSED:
             return Measurement.unavailable("byte", f"TFLM does not run it: {result.message}")
     key = run.key(
-        DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, data=items.digest,
-        index=str(items.index_path.parent.name),
-        preprocess=items.preprocess.arithmetic,
+        DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, **items.key,
         **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
 

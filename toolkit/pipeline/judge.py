@@ -263,8 +263,7 @@ def _time(
         "tensorflow", "ai-edge-litert",
         reference=reference.digest,
         candidates=[[c.id, c.sha256, c.signature] for c in candidates if not c.problem],
-        data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=items.preprocess.arithmetic,
+        **items.key,
         protocol=timing.protocol(launches), device=dict(run.device.facts()),
     )  # fmt: skip
 

@@ -57,9 +57,8 @@ def _try(
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
     key = run.key(
         DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
-        runtime=runtime, candidate=candidate.sha256, output=output, data=items.digest,
-        index=str(items.index_path.parent.name), metric=metric_key(run, items),
-        preprocess=items.preprocess.arithmetic,
+        runtime=runtime, candidate=candidate.sha256, output=output, **items.key,
+        metric=metric_key(run, items),
         **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
 
@@ -89,7 +88,7 @@ def execute(
     asked = request(timed(candidate, runtime), items, folder / "outputs")
     try:
         count = affordable(device, asked, count)
-        result = device.run({**asked, "items": [0, count]})
+        result = device.run(replace(asked, items=(0, count)).to_json())
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)

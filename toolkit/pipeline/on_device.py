@@ -85,8 +85,7 @@ def _tried(
     key = run.key(
         device=device.name, machine=elsewhere(device), runtime=device.runtime,
         release=device.version, output=output,
-        candidate=candidate.sha256, data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=items.preprocess.arithmetic,
+        candidate=candidate.sha256, **items.key,
         metric=metric_key(run, items),
         **({"signature": candidate.signature} if candidate.signature else {}),
     )  # fmt: skip
@@ -108,8 +107,7 @@ def _timed(
     launches = run.plan.timed_launches
     key = run.key(
         device=dict(device.facts()), candidates=[[c.id, c.sha256, c.signature] for c in candidates],
-        data=items.digest, index=str(items.index_path.parent.name),
-        preprocess=items.preprocess.arithmetic,
+        **items.key,
         protocol=timing.protocol(launches),
     )  # fmt: skip
 

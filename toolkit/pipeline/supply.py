@@ -83,6 +83,16 @@ class Items:
     shown_only: bool = False
 
     @property
+    def key(self) -> dict[str, Json]:
+        """What a store key must hold of the judged items: all that decides what a runner is fed."""
+        return {
+            "data": self.digest,
+            "index": self.index_path.parent.name,
+            "preprocess": self.preprocess.arithmetic,
+            "streams": list(self.streams),
+        }
+
+    @property
     def judged(self) -> list[Json]:
         """What is judged, as reports tell it: the headline first."""
         return [

@@ -22,10 +22,19 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
 from edgekit.gate import decide
+from edgekit.pipeline.answers import threads_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Advice, Json, Measurement, SavedModel, Status
+from edgekit.types import (
+    Advice,
+    Json,
+    Measurement,
+    Request,
+    RunnerModel,
+    SavedModel,
+    Status,
+)
 
 ITEMS = 1000
 # All variants of all items lie in one file: one start of TensorFlow answers them.
@@ -135,31 +144,22 @@ def _answers(
     count = len(next(iter(given.values())))
     key = run.key(
         DISTRIBUTION[reference.runtime],
-        model=reference.digest, data=items.digest, count=count, output=output,
-        index=str(items.index_path.parent.name), tried=[[n, v.title] for n, v in tried],
-        preprocess=items.preprocess.arithmetic,
+        model=reference.digest, **items.key, count=count, output=output,
+        tried=[[n, v.title] for n, v in tried],
     )  # fmt: skip
 
     def make(folder: Path) -> Mapping[str, Json]:
         inputs = folder / "inputs"
         inputs.mkdir()
-        request: dict[str, Json] = {
-            "schema": 1,
-            "mode": "evaluate",
-            "runtime": reference.runtime,
-            "models": [
-                {
-                    "id": REFERENCE,
-                    "path": str(reference.path),
-                    "outputs": str(folder / "outputs"),
-                }
-            ],
-            "inputs": _write(given, tried, inputs),
-            "preprocess": {"scale": 1.0, "offset": 0.0},
-            "threads": 0 if reference.runtime == "tensorflow" else 1,
-            "reset_state": reference.stateful,
-        }
-        run.device.run(request)
+        request = Request(
+            "evaluate",
+            (RunnerModel(REFERENCE, reference.path, folder / "outputs"),),
+            _write(given, tried, inputs),
+            runtime=reference.runtime,
+            threads=threads_of(reference.runtime),
+            reset_state=reference.stateful,
+        )
+        run.device.run(request.to_json())
         shutil.rmtree(inputs)
         return {}
 
@@ -168,7 +168,7 @@ def _answers(
     return answers.reshape((1 + len(tried), count, *answers.shape[1:]))
 
 
-def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dict[str, str]:
+def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dict[str, Path]:
     """Every input's items as given and in each variant, one after the other, as ``.npy``."""
     create: Any = np.lib.format.open_memmap
     files = {}
@@ -181,7 +181,7 @@ def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dic
         for at, (varied, variant) in enumerate(tried, 1):
             whole[at * count : (at + 1) * count] = variant.apply(array) if varied == name else array
         whole.flush()
-        files[name] = str(path)
+        files[name] = path
     return files
 
 

@@ -65,6 +65,7 @@ from edgekit.types.quantities import (
     Status,
     TensorSpec,
 )
+from edgekit.types.request import Golden, Request, RunnerModel
 
 __all__ = [
     "Advice",
@@ -84,6 +85,7 @@ __all__ = [
     "Direction",
     "Evaluated",
     "Evaluation",
+    "Golden",
     "How",
     "InputSource",
     "Json",
@@ -109,6 +111,8 @@ __all__ = [
     "Recovery",
     "RecoveryTrial",
     "Report",
+    "Request",
+    "RunnerModel",
     "RuntimeNeed",
     "RuntimeResult",
     "SavedModel",

@@ -29,7 +29,7 @@ from edgekit.store import Store
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNERS
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import BenchReport, Preprocess, SavedModel, SelfTest, Status, TensorSpec
+from edgekit.types import BenchReport, Golden, Preprocess, SavedModel, SelfTest, Status, TensorSpec
 
 QUICK = ("--no-calibrate", "--min-seconds", "0.05", "--max-seconds", "0.2", "--launches", "2")
 BRIEF = api.BenchOptions(
@@ -316,7 +316,7 @@ def test_a_bundle_whose_self_test_fails_on_the_device_is_not_timed(
     def planted(path: Path, store: Store) -> bench_inputs.Unpacked:
         found = unpack(path, store)
         np.save(tmp_path / "wrong.npy", np.load(found.golden["y"].path) + np.float32(wrong))
-        golden = {"y": bench_inputs.GoldenOutput(tmp_path / "wrong.npy", 1e-6)}
+        golden = {"y": Golden(tmp_path / "wrong.npy", 1e-6)}
         return replace(found, golden=golden)
 
     monkeypatch.setattr(bench_inputs, "unpack", planted)

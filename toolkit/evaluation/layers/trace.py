@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.layers.sums import Floats
 from edgekit.targets.runners import RUNNERS
-from edgekit.types import Json, Preprocess
+from edgekit.types import Json, Preprocess, Request, RunnerModel
 
 # Bytes of traces that lie on the disk at one time, of both files together.
 ROOM = 256 * 1024 * 1024
@@ -96,7 +96,7 @@ def traced(
     )
     share = max(1, ROOM // max(each, 1))
     for start in range(0, items, share):
-        span = [start, min(start + share, items)]
+        span = start, min(start + share, items)
         places = folder / "left", folder / "right"
         try:
             yield (
@@ -112,26 +112,25 @@ def traced(
 
 
 def _run(
-    side: LayerSide, found: Traced, wanted: list[int], feeds: Feeds, span: list[int], folder: Path
+    side: LayerSide,
+    found: Traced,
+    wanted: list[int],
+    feeds: Feeds,
+    span: tuple[int, int],
+    folder: Path,
 ) -> Mapping[int, Floats]:
     names = _named(found.file, feeds.inputs)
-    entry = {
-        "id": side.path.name,
-        "path": str(side.path),
-        "outputs": str(folder),
-        "tensors": wanted,
-    }
-    request: dict[str, Any] = {
-        "mode": "trace",
-        "models": [entry],
-        "inputs": {name: str(path) for name, path in names.items()},
-        "index": str(feeds.index),
-        "items": span,
-        "preprocess": feeds.preprocess.arithmetic,
-    }
-    if side.delegate:
-        request["delegate"] = side.delegate
-    facts = side.device.run(request)["models"][entry["id"]]
+    entry = RunnerModel(side.path.name, side.path, folder, tuple(wanted))
+    request = Request(
+        "trace",
+        (entry,),
+        names,
+        feeds.preprocess,
+        index=feeds.index,
+        items=span,
+        delegate=side.delegate,
+    )
+    facts = side.device.run(request.to_json())["models"][entry.id]
     found.missing.update({int(index): reason for index, reason in facts["missing"].items()})
     found.alike = found.alike and facts["alike"]
     found.difference = max(found.difference, facts["difference"])

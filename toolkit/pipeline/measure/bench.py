@@ -38,6 +38,8 @@ from edgekit.types import (
     Measured,
     Measurement,
     Profile,
+    Request,
+    RunnerModel,
     Status,
 )
 
@@ -93,17 +95,20 @@ class Entry:
         """What the runner is asked; one thread is pinned to one core."""
         assert self.subject is not None and self.feed is not None  # noqa: S101, PT018
         subject, row = self.subject, self.row
-        request: dict[str, Json] = {
-            "schema": 1, "mode": "bench", "threads": row.threads, "batch": row.batch,
-            "core": subject.device.core() if row.threads == 1 else None,
-            "models": [{"id": row.id, "path": str(subject.path)}],
-            "reset_state": subject.model.stateful, **self.feed.request,
-            **({"signature": subject.model.signature} if subject.model.signature else {}),
-        }  # fmt: skip
-        if row.delegate:
-            request["delegate"] = row.delegate
-        if self.arena is not None and subject.device.runtime == "tflm":
-            request["arena_bytes"] = self.arena
+        request = Request(
+            mode="bench",
+            models=(RunnerModel(row.id, subject.path),),
+            inputs=self.feed.inputs,
+            preprocess=self.feed.preprocess,
+            index=self.feed.index,
+            signature=subject.model.signature,
+            delegate=row.delegate,
+            threads=row.threads,
+            batch=row.batch,
+            core=subject.device.core() if row.threads == 1 else None,
+            arena_bytes=self.arena if subject.device.runtime == "tflm" else None,
+            reset_state=subject.model.stateful,
+        )
         return Job(row.id, subject.device, request)
 
 
@@ -385,12 +390,12 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     return row
 
 
-def _profile(run: Run, entry: Entry, request: Mapping[str, Json]) -> Profile:
+def _profile(run: Run, entry: Entry, request: Request) -> Profile:
     """The time of every operator; the profiler sees the first signature of a file only."""
     assert entry.subject is not None  # noqa: S101  (it was timed)
     path = main_file(run, entry.subject.model)
-    models = [{**one, "path": str(path)} for one in request["models"]]
-    return profile(entry.subject.device, {**request, "models": models})
+    models = tuple(replace(one, path=path) for one in request.models)
+    return profile(entry.subject.device, replace(request, models=models))
 
 
 def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> Measurement:

@@ -22,7 +22,7 @@ from edgekit.store import Store, sha256
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
 from edgekit.targets.bundles.manifest import preprocess_of
-from edgekit.types import InputSource, Json, Preprocess, SavedModel, TensorSpec
+from edgekit.types import Golden, InputSource, Json, Preprocess, SavedModel, TensorSpec
 
 ENDINGS = (".tar.gz", ".tgz", ".zip")
 DRAWN = 32
@@ -45,23 +45,6 @@ class Feed:
     preprocess: Preprocess
     items: Items | None = None
 
-    @property
-    def request(self) -> dict[str, Json]:
-        """The fields of a runner's request."""
-        return {
-            "inputs": {name: str(path) for name, path in self.inputs.items()},
-            "index": str(self.index),
-            "preprocess": self.preprocess.arithmetic,
-        }
-
-
-@dataclass(frozen=True)
-class GoldenOutput:
-    """What a bundle's golden inputs must give, within an absolute tolerance: an ``.npy``."""
-
-    path: Path
-    tolerance: float
-
 
 @dataclass(frozen=True)
 class Unpacked:
@@ -69,7 +52,7 @@ class Unpacked:
 
     model: Path
     inputs: Mapping[str, Path]
-    golden: Mapping[str, GoldenOutput]
+    golden: Mapping[str, Golden]
     index: Path
     preprocess: Preprocess
     signature: str | None = None
@@ -120,7 +103,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
         model=kept.path / "model.tflite",
         inputs={name: kept.path / f"input-{k}.npy" for k, name in enumerate(golden)},
         golden={
-            name: GoldenOutput(kept.path / f"output-{k}.npy", float(one["tolerance"]))
+            name: Golden(kept.path / f"output-{k}.npy", float(one["tolerance"]))
             for k, (name, one) in enumerate(outputs.items())
         },
         index=kept.path / "index.npy",

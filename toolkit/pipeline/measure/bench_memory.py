@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import memory as inspection
@@ -12,7 +13,7 @@ from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.measure.bench_inputs import Feed
 from edgekit.pipeline.measure.given import problem
 from edgekit.pipeline.measure.subject import Subject
-from edgekit.types import BenchMemory, Json, Measurement
+from edgekit.types import BenchMemory, Measurement, Request
 
 UNIT = "byte"
 RUNTIME = "litert"
@@ -36,9 +37,7 @@ def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
     )
 
 
-def measure(
-    subject: Subject, feed: Feed, request: Mapping[str, Json], peak: Measurement
-) -> BenchMemory:
+def measure(subject: Subject, feed: Feed, request: Request, peak: Measurement) -> BenchMemory:
     """The memory of a subject, whose runner held ``peak`` on a request to time it."""
     planned, activations = _planned(subject), _activations(subject, request)
     if subject.device.runtime != "tflm":
@@ -64,16 +63,16 @@ def _planned(subject: Subject) -> Measurement:
     return inspection.plan(file, graph).peak
 
 
-def _activations(subject: Subject, request: Mapping[str, Json]) -> Measurement:
+def _activations(subject: Subject, request: Request) -> Measurement:
     """What LiteRT's own kernels allocate, in a process of their own."""
     if subject.device.runtime != RUNTIME:
         reason = f"{subject.device.runtime} does not tell activations from packed weights"
         return Measurement.unavailable(UNIT, reason)
     try:
-        answer = subject.device.run({**request, "mode": "memory"})
+        answer = subject.device.run(replace(request, mode="memory").to_json())
     except (RunnerError, DeviceError) as error:
         reason = f"the model does not run without a delegate: {problem(error)}"
         return Measurement.unavailable(UNIT, reason)
-    held = answer["models"][request["models"][0]["id"]]["activation_bytes"]
+    held = answer["models"][request.models[0].id]["activation_bytes"]
     tool = "RssAnon from loading to the end of the first inference, without a delegate"
     return Measurement(float(held), UNIT, n=1, tool=tool)

@@ -16,7 +16,7 @@ from edgekit.evaluation.sustained import measured
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME
 from edgekit.targets.devices.warnings import spoilers
-from edgekit.types import Benched, BenchMemory, Json, Measurement, Phases, SteadyLatency
+from edgekit.types import Benched, BenchMemory, Json, Measurement, Phases, Request, SteadyLatency
 
 UNIT = "byte"
 NO_TIMES = "benchmark_model prints no single times"
@@ -25,7 +25,7 @@ OLD = "this benchmark_model prints only the mean, the least, the most and the de
 
 
 def timed(
-    row: Benched, device: Device, request: Mapping[str, Json], protocol: Protocol, path: Path,
+    row: Benched, device: Device, request: Request, protocol: Protocol, path: Path,
     progress: Callable[[float, float, str], None],
 ) -> Benched:  # fmt: skip
     """The row, measured in as many fresh launches as the protocol's fewest.
@@ -62,7 +62,7 @@ def untested(row: Benched) -> Benched:
     return replace(row, conditions=replace(row.conditions, notes=notes))
 
 
-def _asked(request: Mapping[str, Json], protocol: Protocol) -> Mapping[str, Json]:
+def _asked(request: Request, protocol: Protocol) -> Request:
     """One launch's share of the protocol."""
     count = protocol.launches
     stop = {
@@ -70,12 +70,12 @@ def _asked(request: Mapping[str, Json], protocol: Protocol) -> Mapping[str, Json
         "most_seconds": max(protocol.max_seconds / count, protocol.max_warmup_seconds),
     }  # fmt: skip
     warmup = {"runs": protocol.warmup_runs, "seconds": protocol.warmup_seconds}
-    return {**request, "mode": "bench", "stop": stop, "warmup": warmup}
+    return replace(request, stop=stop, warmup=warmup)
 
 
-def _launch(device: Device, request: Mapping[str, Json]) -> Mapping[str, Json]:
-    answer = device.run(request)
-    found: Mapping[str, Json] = answer["models"][request["models"][0]["id"]]
+def _launch(device: Device, request: Request) -> Mapping[str, Json]:
+    answer = device.run(request.to_json())
+    found: Mapping[str, Json] = answer["models"][request.models[0].id]
     return found
 
 

@@ -7,21 +7,22 @@ from collections.abc import Mapping
 
 from edgekit.pipeline.measure.bench_inputs import Unpacked
 from edgekit.pipeline.measure.subject import Subject
-from edgekit.types import Json, SelfTest
+from edgekit.types import Request, RunnerModel, SelfTest
 
 
 def selftest(subject: Subject, bundle: Unpacked) -> SelfTest:
     """Run the bundle's golden items. Raises :class:`RunnerError` or :class:`DeviceError`."""
-    request: dict[str, Json] = {
-        "schema": 1, "mode": "selftest", "models": [{"id": subject.id, "path": str(subject.path)}],
-        "golden": {
-            name: {"path": str(golden.path), "tolerance": golden.tolerance}
-            for name, golden in bundle.golden.items()
-        },
-        "reset_state": subject.model.stateful, **bundle.feed.request,
-        **({"signature": bundle.signature} if bundle.signature else {}),
-    }  # fmt: skip
-    result = subject.device.run(request)
+    request = Request(
+        mode="selftest",
+        models=(RunnerModel(subject.id, subject.path),),
+        inputs=bundle.inputs,
+        preprocess=bundle.preprocess,
+        index=bundle.index,
+        signature=bundle.signature,
+        reset_state=subject.model.stateful,
+        golden=bundle.golden,
+    )
+    result = subject.device.run(request.to_json())
     found = result["models"][subject.id]
     return SelfTest(
         passed=bool(found["passed"]),

@@ -1,0 +1,88 @@
+"""A runner's request: one dataclass, whose fields are what the runners read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from edgekit.targets.runners import python_runner
+from edgekit.types import Golden, Preprocess, Request, RunnerModel
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNERS = Path(python_runner.__file__).resolve().parent
+
+
+def read_by_runners(name: str, sources: str) -> bool:
+    """Whether a runner asks a request for a field."""
+    return bool(re.search(rf"request(?:\[|\.get\()\"{name}\"", sources))
+
+
+def built_by_hand(source: str) -> list[int]:
+    """The lines where a dict literal says a mode and models, as a request does."""
+    named = [
+        (node.lineno, {key.value for key in node.keys if isinstance(key, ast.Constant)})
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Dict)
+    ]
+    return [line for line, keys in named if {"mode", "models"} <= keys]
+
+
+def test_request_is_written_as_runners_read_it() -> None:
+    request = Request(
+        mode="selftest",
+        models=(RunnerModel("m", Path("/a/m.tflite"), Path("/a/out"), (1, 2)),),
+        inputs={"x": Path("/a/x.npy")},
+        preprocess=Preprocess(scale=(0.5, 2.0), resize=(8, 8)),
+        runtime="litert",
+        items=(0, 3),
+        threads=0,
+        golden={"y": Golden(Path("/a/y.npy"), 0.0)},
+    )
+    assert request.to_json() == {
+        "schema": 1,
+        "mode": "selftest",
+        "models": [
+            {"id": "m", "path": "/a/m.tflite", "outputs": "/a/out", "tensors": [1, 2]},
+        ],
+        "inputs": {"x": "/a/x.npy"},
+        "preprocess": {"scale": [0.5, 2.0], "offset": 0.0},
+        "runtime": "litert",
+        "items": [0, 3],
+        "threads": 0,
+        "reset_state": False,
+        "golden": {"y": {"path": "/a/y.npy", "tolerance": 0.0}},
+    }
+
+
+def test_what_is_not_said_is_left_to_the_runner() -> None:
+    asked = Request("load", (RunnerModel("m", Path("m")),)).to_json()
+    assert not {"runtime", "core", "index", "golden"} & asked.keys()
+    assert "outputs" not in asked["models"][0]
+
+
+def test_every_field_is_read_by_a_runner() -> None:
+    files = (*RUNNERS.glob("*.py"), *(RUNNERS.parent / "devices").rglob("*.py"))
+    sources = "".join(path.read_text() for path in files)
+    unread = [one.name for one in fields(Request) if not read_by_runners(one.name, sources)]
+    assert not unread
+    assert not read_by_runners("colour", sources)
+
+
+def test_no_request_is_built_by_hand() -> None:
+    rooms = ("toolkit", "targets", "converters")
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        if (lines := built_by_hand(path.read_text()))
+    }
+    assert not found, f"use edgekit.types.Request: {found}"
+
+
+@pytest.mark.parametrize("planted", ['x = {"mode": "bench", "models": []}', '{**a, "models": 1}'])
+def test_a_request_built_by_hand_is_seen(planted: str) -> None:
+    assert built_by_hand(planted) == ([1] if "mode" in planted.split("models")[0] else [])
