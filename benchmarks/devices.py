@@ -25,7 +25,7 @@ from latency import CHANNELS, network
 from latency import SIZE as IMAGE
 from rows import Row
 
-from edgekit.targets.devices import Device, open_device
+from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.transports.ssh import SshConnection
 from edgekit.types import Json
@@ -59,7 +59,7 @@ class Bench:
         """Seconds of a device's benchmark: connection, facts, launches, and its end."""
         begin = time.perf_counter()
         log = self._folder / "log.txt"
-        with closing(open_device(name, self._folder / "requests", log)) as device:
+        with closing(open_device(parse(name), Workplace(self._folder / "requests", log))) as device:
             device.facts()
             for _ in range(LAUNCHES):
                 with closing(device.open(self._request(device))) as session:

@@ -20,7 +20,7 @@ from rows import Row
 from edgekit.evaluation import protocol
 from edgekit.evaluation.conditions import Watch
 from edgekit.evaluation.protocol import Job, Protocol
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.agent.machine import fast_core
 
 LAUNCHES = 7
@@ -71,7 +71,7 @@ def _ours(folder: Path, model: Path) -> float:
         # As the tool draws it: one item, run again and again.
         drawn = np.random.default_rng(0).uniform(-1, 1, (1, SIDE, SIDE, 3))
         np.save(items, drawn.astype(np.float32))
-    device = open_device("local", folder, folder / "log.txt")
+    device = open_device(parse("local"), Workplace(folder, folder / "log.txt"))
     from edgekit.converters import flatbuffer
 
     file = flatbuffer.read(model)

@@ -20,7 +20,7 @@ from latency import CHANNELS, network
 from rows import Row
 
 from edgekit.evaluation.latency import LatencyComparison, Timed, compare_latency
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Preprocess
 
@@ -37,7 +37,7 @@ def measure(launches: int = LAUNCHES) -> LatencyComparison:
         model.write_bytes(network(SIZE))
         np.save(folder / "x.npy", np.random.default_rng(1).normal(size=(8, SIZE, SIZE, CHANNELS)))
         np.save(folder / "index.npy", np.arange(8))
-        native = open_device("local:native", folder / "native", folder / "log")
+        native = open_device(parse("local:native"), Workplace(folder / "native", folder / "log"))
         with contextlib.closing(native):
             sides = [
                 Timed("python", model, "litert"),

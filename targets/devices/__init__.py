@@ -3,8 +3,9 @@
 from edgekit.targets.devices.book import DeviceBook, DeviceBudgets, Listed
 from edgekit.targets.devices.cassette import Tape, tape_of
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.device import Device, Workplace, open_device
-from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
+from edgekit.targets.devices.names import parse
+from edgekit.targets.devices.opening import open_device
 from edgekit.targets.devices.pool import DevicePool
 from edgekit.targets.devices.scheme import Scheme
 from edgekit.targets.devices.transport import RunnerSession, Transport

@@ -10,15 +10,16 @@ from edgekit import scratch
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, NoPython
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.entry import Entry, reason
-from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote import environment as remote_environment
 from edgekit.targets.devices.remote.client import Agent
-from edgekit.targets.devices.remote.environment import CHOICE, Prepared
+from edgekit.targets.devices.remote.device import Prepared
+from edgekit.targets.devices.remote.environment import CHOICE
 from edgekit.targets.devices.remote.shell_files import ShellFiles
-from edgekit.targets.devices.scheme import Scheme, scheme_of, schemes
+from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.transports import scheme_of, schemes
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress, Silent, Status
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from edgekit.errors import DeviceNameError, did_you_mean
-from edgekit.targets.devices.names import ALONE, DeviceName, parse
+from edgekit.targets.devices.device import DeviceName
+from edgekit.targets.devices.names import ALONE, parse
 
 HERE = "local"
 # What runs on this machine's processors, whatever it is called.

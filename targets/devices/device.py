@@ -1,21 +1,34 @@
-"""A device: one runtime in one place, which takes the requests that runners take."""
+"""What a device is: its name, what opening it needs of the host, and the device once it is open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.errors import NotInstalled
 from edgekit.process import Limits
-from edgekit.targets.devices import environment
-from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.names import NATIVE, DeviceName, parse
-from edgekit.targets.devices.scheme import scheme_of
 from edgekit.targets.devices.transport import RunnerSession, Transport
-from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json, Progress, Silent
+
+# The runtime of the C runner, which is no Python file.
+NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class DeviceName:
+    """A device as it was named: how it is reached, its runtime, and the release where one is named.
+
+    ``transport`` is ``local`` or the scheme of an ``address``, which is empty for ``local``.
+    ``runtime`` is empty where the device is to choose. ``package`` and ``version`` are those of
+    ``PACKAGE==VERSION``, else empty.
+    """
+
+    text: str
+    transport: str
+    runtime: str
+    package: str = ""
+    version: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,8 +41,8 @@ class Workplace:
 
     folder: Path
     log: Path
-    limits: Limits
-    progress: Progress
+    limits: Limits = field(default_factory=Limits)
+    progress: Progress = field(default_factory=Silent)
     benchmark_model: str = ""
 
 
@@ -78,41 +91,3 @@ class Device:
     def close(self) -> None:
         """End the connection, and all that still runs there."""
         self.reached.close()
-
-
-def open_device(
-    name: str, folder: Path, log: Path, limits: Limits | None = None,
-    progress: Progress | None = None, benchmark_model: str = "",
-) -> Device:  # fmt: skip
-    """The device of a name; requests lie in ``folder``, runners write to ``log``.
-
-    A release that is named is installed into an environment of its own where it is not there yet,
-    which ``progress`` is told. A device with an address is connected to: close it. Raises
-    :class:`DeviceError` where there is no such device, its runtime is not installed, or the release
-    cannot be had there.
-    """
-    parsed = parse(name)
-    place = Workplace(folder, log, limits or Limits(), progress or Silent(), benchmark_model)
-    if parsed.address:
-        return scheme_of(name).open(parsed, place)
-    return _open_local(parsed, place)
-
-
-def _open_local(name: DeviceName, place: Workplace) -> Device:
-    if name.runtime == NATIVE:
-        # Which imports this module: it opens devices too.
-        from edgekit.targets.devices.local_native import open_local_native
-
-        return open_local_native(name, place)
-    if name.version:
-        made = environment.obtain(name, place.folder, place.progress)
-        reached = LocalDevice(place.folder, place.log, place.limits, python=made.python)
-        return Device(name.text, name.runtime, made.version, reached)
-    distribution = RUNNERS[name.runtime].distribution
-    try:
-        version = metadata.version(distribution)
-    except metadata.PackageNotFoundError as error:
-        hint = f"{distribution} is not installed: pip install {distribution}"
-        raise NotInstalled("EK-DEVICE-002", f"{name.text} is unavailable", hint) from error
-    reached = LocalDevice(place.folder, place.log, place.limits)
-    return Device(name.text, name.runtime, version, reached)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from typing import IO
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.process import Limits
 from edgekit.targets.devices import installer
+from edgekit.targets.devices.device import DeviceName
 from edgekit.targets.devices.local import LocalDevice, surroundings
-from edgekit.targets.devices.names import DeviceName, parse
+from edgekit.targets.devices.names import parse
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.steps import step, turn
-from edgekit.targets.runners import RUNNERS, Runner
+from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress
 
 STAMP = "edgekit.json"
@@ -108,7 +108,7 @@ def remove(name: DeviceName, progress: Progress) -> Path:
 
 def _make(wanted: Environment, folder: Path, progress: Progress, lock: IO[bytes]) -> None:
     name, runner = wanted.name, RUNNERS[wanted.name.runtime]
-    requirements = (f"{name.package}=={name.version}", numpy_for(runner, name.version))
+    requirements = (f"{name.package}=={name.version}", installer.numpy_for(runner, name.version))
     shutil.rmtree(wanted.folder, ignore_errors=True)
     wanted.log.unlink(missing_ok=True)
     try:
@@ -143,14 +143,3 @@ def _prove(wanted: Environment, folder: Path) -> str:
         raise DeviceError("EK-DEVICE-020", message, hint) from error
     finally:
         shutil.rmtree(proof, ignore_errors=True)
-
-
-def numpy_for(runner: Runner, version: str) -> str:
-    """What a release of a runtime needs of numpy, as a requirement."""
-    first = runner.numpy_2_from
-    return "numpy" if first and order(version) >= order(first) else "numpy<2"
-
-
-def order(version: str) -> tuple[int, ...]:
-    """A key to sort releases by."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

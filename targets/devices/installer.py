@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from edgekit.targets.runners import Runner
+
 # Attempts after the first: without a network pip's own five take a minute.
 RETRIES = "2"
 OFFLINE = re.compile(
@@ -48,6 +50,17 @@ def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[l
         pip.append("install")
     quiet = ["--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "off"]
     return (venv, [*pip, *quiet, "--retries", RETRIES, *wheels, *requirements])
+
+
+def numpy_for(runner: Runner, version: str) -> str:
+    """What a release of a runtime needs of numpy, as a requirement."""
+    first = runner.numpy_2_from
+    return "numpy" if first and order(version) >= order(first) else "numpy<2"
+
+
+def order(version: str) -> tuple[int, ...]:
+    """A key to sort releases by."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _pip_serves_others() -> bool:

@@ -15,10 +15,11 @@ from edgekit.errors import DeviceError, EdgekitError, NotInstalled
 from edgekit.process import Limits
 from edgekit.targets.devices import addressed, environment
 from edgekit.targets.devices.book import DeviceBook
-from edgekit.targets.devices.device import open_device
+from edgekit.targets.devices.device import NATIVE, DeviceName, Workplace
 from edgekit.targets.devices.entry import Entry, reason
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.names import ALONE, NATIVE, DeviceName, parse
+from edgekit.targets.devices.names import ALONE, parse
+from edgekit.targets.devices.opening import open_device
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Status
@@ -97,7 +98,7 @@ def _native(name: DeviceName, folder: Path) -> Entry:
     version = ""
     try:
         with contextlib.closing(
-            open_device(name.text, folder, folder / "log.txt", Limits(seconds=PATIENCE))
+            open_device(name, Workplace(folder, folder / "log.txt", Limits(seconds=PATIENCE)))
         ) as device:
             version = device.version
             prove(device.reached, NATIVE, folder)

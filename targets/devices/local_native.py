@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import DeviceError
-from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote.native import open_native
 from edgekit.walls import Walls
 

@@ -1,40 +1,21 @@
-"""Devices by name: what ``--device`` takes, as data."""
+"""Devices by name: what ``--device`` takes, read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from edgekit.errors import DeviceNameError, did_you_mean
-from edgekit.targets.devices.scheme import scheme_of, schemes
+from edgekit.targets.devices.device import NATIVE, DeviceName
+from edgekit.targets.devices.transports import scheme_of, schemes
 from edgekit.targets.runners import RUNNERS
 
 DEFAULT_RUNTIME = "litert"
 # Runtimes that are so much a device of their own that they are named alone.
 ALONE = ("tflm",)
-# The runtime of the C runner, which is no Python file.
-NATIVE = "native"
 # The runtimes of this host.
 HERE = (*RUNNERS, NATIVE)
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)")
-
-
-@dataclass(frozen=True)
-class DeviceName:
-    """A device as it was named: how it is reached, its runtime, and the release where one is named.
-
-    ``transport`` is ``local`` or the scheme of an ``address``, which is empty for ``local``.
-    ``runtime`` is empty where the device is to choose. ``package`` and ``version`` are those of
-    ``PACKAGE==VERSION``, else empty.
-    """
-
-    text: str
-    transport: str
-    runtime: str
-    package: str = ""
-    version: str = ""
-    address: str = ""
 
 
 def parse(text: str) -> DeviceName:

@@ -12,8 +12,9 @@ from edgekit.process import Limits
 from edgekit.targets.devices.agent.machine import host_facts
 from edgekit.targets.devices.book import DeviceBook, Listed
 from edgekit.targets.devices.cassette import Tape
-from edgekit.targets.devices.device import Device, Workplace, open_device
+from edgekit.targets.devices.device import Device, Workplace
 from edgekit.targets.devices.guard import Guard
+from edgekit.targets.devices.opening import open_device
 from edgekit.types import Json, Progress
 
 STATED = "the device book says so"
@@ -69,10 +70,7 @@ class DevicePool:
             limits=Limits(min(seconds, default=None), place.limits.bytes),
         )  # fmt: skip
         named = listed.device
-        device = open_device(
-            named.text, place.folder, place.log, place.limits, place.progress,
-            place.benchmark_model,
-        )  # fmt: skip
+        device = open_device(named, place)
         return replace(
             device, name=listed.name, transport=named.transport,
             address="" if listed.name == listed.address else listed.address,

@@ -20,7 +20,7 @@ from edgekit.evaluation.protocol import Protocol
 from edgekit.process import Limits
 from edgekit.project import Project
 from edgekit.report import benched
-from edgekit.targets.devices import Device, open_device
+from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.remote import benchmark_output
 from edgekit.targets.devices.remote.benchmark_model import VARIABLE, _arguments
 from edgekit.targets.runners.probe import probe_model
@@ -91,7 +91,9 @@ def printing(folder: Path, text: str, status: int = 0) -> Path:
 
 def opened(phone: AdbDaemon, tmp_path: Path, limits: Limits = Limits()) -> Device:  # noqa: B008
     name = f"adb://{phone.serial}{tmp_path}/on the phone#benchmark_model"
-    return open_device(name, tmp_path / "work", tmp_path / "log", limits)
+    return open_device(
+        parse(name), Workplace(tmp_path / "work", tmp_path / "log", limits or Limits())
+    )
 
 
 def asking(tmp_path: Path, **more: Any) -> Request:

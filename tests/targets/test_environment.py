@@ -24,8 +24,9 @@ import pytest
 
 from conftest import EDGEKIT, edgekit, once
 from edgekit.errors import DeviceError, ExitCode
-from edgekit.targets.devices import environment, installer, open_device, parse
-from edgekit.targets.devices.environment import STAMP, numpy_for
+from edgekit.targets.devices import Workplace, environment, installer, open_device, parse
+from edgekit.targets.devices.environment import STAMP
+from edgekit.targets.devices.installer import numpy_for
 from edgekit.targets.runners import RUNNERS
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent
@@ -126,7 +127,7 @@ def test_device_of_a_release_runs_in_its_environment_and_names_it(
     # What a user's own PYTHONPATH holds is no part of an isolated environment.
     (tmp_path / "numpy.py").write_text("raise ImportError('planted')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    device = open_device(NAME, tmp_path / "requests", tmp_path / "log.txt")
+    device = open_device(parse(NAME), Workplace(tmp_path / "requests", tmp_path / "log.txt"))
     folder = cached / f"ai-edge-litert-9.9.1-{environment.PYTHON}"
     assert (device.version, device.facts()["environment"]) == ("9.9.1", str(folder))
     (tmp_path / "probe.tflite").write_bytes(probe_model())
@@ -157,7 +158,7 @@ def test_release_that_does_not_run_the_probe_is_not_kept(
     local_wheels: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DeviceError) as caught:
-        open_device(BROKEN, tmp_path / "requests", tmp_path / "log.txt")
+        open_device(parse(BROKEN), Workplace(tmp_path / "requests", tmp_path / "log.txt"))
     assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-020", ExitCode.UNAVAILABLE)
     assert "ai-edge-litert is not installed" in caught.value.hint
     assert environment.made() == ()
@@ -350,7 +351,9 @@ def test_published_release_is_installed_and_evaluates(
 ) -> None:
     """Downloads from PyPI. The model has a signature, which old releases read otherwise."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    device = open_device(f"local:{release}", tmp_path / "requests", tmp_path / "log.txt")
+    device = open_device(
+        parse(f"local:{release}"), Workplace(tmp_path / "requests", tmp_path / "log.txt")
+    )
     assert device.version == release.split("==")[1]
     entry = {"id": "m", "path": str(converted / "int8.tflite"), "outputs": str(tmp_path / "o")}
     asked: dict[str, Any] = {

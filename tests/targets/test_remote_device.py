@@ -25,8 +25,7 @@ from edgekit.targets.devices import DeviceName, RunnerSession, Transport, Workpl
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.remote.client import Agent
-from edgekit.targets.devices.remote.device import RemoteDevice
-from edgekit.targets.devices.remote.environment import Prepared
+from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
 from edgekit.targets.devices.remote.outputs import Outputs
 from edgekit.targets.devices.remote.wire import Pace
 from edgekit.targets.runners import RUNNER_FILES

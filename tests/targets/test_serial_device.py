@@ -23,12 +23,12 @@ from conftest import once
 from edgekit.contracts.device import DeviceContract
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.process import Limits
-from edgekit.targets.devices import Transport, open_device
+from edgekit.targets.devices import Transport, Workplace, open_device, parse
 from edgekit.targets.devices.microcontroller import board as boards_end
 from edgekit.targets.devices.microcontroller import link as links
 from edgekit.targets.devices.microcontroller.lines import Reader, frame
 from edgekit.targets.devices.proof import prove
-from edgekit.targets.devices.transports.serial import parse
+from edgekit.targets.devices.transports.serial import parse as port_of
 from edgekit.targets.runners.probe import probe_model
 
 ITEMS = 12
@@ -102,7 +102,7 @@ def expected(shared: Path) -> Path:
             ],
             "inputs": {"x": str(folder / "x.npy")},
         }  # fmt: skip
-        open_device("tflm", folder, folder / "log.txt").run(request)
+        open_device(parse("tflm"), Workplace(folder, folder / "log.txt")).run(request)
 
     return once(shared / "serial-expected", run)
 
@@ -115,7 +115,7 @@ def answers(asked: Mapping[str, Any]) -> Any:
 def opened(board: Board | str, limits: Limits | None = None) -> Iterator[Any]:
     address = board if isinstance(board, str) else board.address
     folder = Path(address.removeprefix("serial://").partition("@")[0]).parent
-    device = open_device(address, folder, folder / "log.txt", limits)
+    device = open_device(parse(address), Workplace(folder, folder / "log.txt", limits or Limits()))
     with contextlib.closing(device):
         yield device
 
@@ -134,7 +134,9 @@ class TestSerial(DeviceContract):
         self, folder: Path, limits: Limits | None, runners: Mapping[str, Path]
     ) -> Transport:
         folder.mkdir(parents=True, exist_ok=True)
-        return open_device(self.board.address, folder, folder / "log.txt", limits).reached
+        return open_device(
+            parse(self.board.address), Workplace(folder, folder / "log.txt", limits or Limits())
+        ).reached
 
 
 # Lines.
@@ -501,7 +503,7 @@ def terminal() -> Iterator[tuple[int, str]]:
 
 def failure(address: str, folder: Path) -> EdgekitError:
     with pytest.raises(EdgekitError) as caught:
-        open_device(address, folder, folder / "log.txt")
+        open_device(parse(address), Workplace(folder, folder / "log.txt"))
     return caught.value
 
 
@@ -530,12 +532,12 @@ def test_port_of_another_group_is_an_error_that_names_it(terminal: tuple[int, st
     script = """
 import grp, os, pwd, sys
 from pathlib import Path
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.transports import serial
 if os.getuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 try:
-    open_device("serial://" + sys.argv[1], Path("/tmp"), Path("/dev/null"))
+    open_device(parse("serial://" + sys.argv[1]), Workplace(Path("/tmp"), Path("/dev/null")))
 except Exception as error:
     print(error)
 """
@@ -580,7 +582,7 @@ def test_firmware_of_another_protocol_is_an_error(make: Make, tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_address_is_a_path_and_a_rate(address: str, port: tuple[str, int]) -> None:
-    assert parse(address) == port
+    assert port_of(address) == port
 
 
 @pytest.mark.parametrize(
@@ -639,7 +641,7 @@ def test_firmware_as_a_process_is_a_device(tmp_path: Path, asked: dict[str, Any]
     with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         path = process.stdout.readline().strip()
-        device = open_device(f"serial://{path}", tmp_path, tmp_path / "log.txt")
+        device = open_device(parse(f"serial://{path}"), Workplace(tmp_path, tmp_path / "log.txt"))
         assert device.facts()["emulated"] == "posix process"
         device.run(asked)
         device.close()

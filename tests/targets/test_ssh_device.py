@@ -30,11 +30,10 @@ from edgekit.contracts.device import PLANTED, DeviceContract, asked
 from edgekit.contracts.runner import Bench
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.process import Limits
-from edgekit.targets.devices import Transport, open_device
+from edgekit.targets.devices import Transport, Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.remote.client import PAUSES, Agent
-from edgekit.targets.devices.remote.device import RemoteDevice
-from edgekit.targets.devices.remote.environment import Prepared
+from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
 from edgekit.targets.devices.remote.wire import Pace
 from edgekit.targets.devices.transports.ssh import VARIABLE, SshConnection
 from edgekit.targets.runners import RUNNER_FILES
@@ -143,7 +142,9 @@ def test_device_by_address_evaluates_and_tells_its_facts(
     server: SshServer, bench: Bench, tmp_path: Path
 ) -> None:
     name = server.address("/~/my board/ü#litert")
-    with contextlib.closing(open_device(name, tmp_path / "work", tmp_path / "log.txt")) as device:
+    with contextlib.closing(
+        open_device(parse(name), Workplace(tmp_path / "work", tmp_path / "log.txt"))
+    ) as device:
         assert (device.name, device.runtime) == (name, "litert")
         assert device.version
         assert device.facts()["address"] == server.address("/~/my board/ü")

@@ -21,7 +21,7 @@ from tflite_files import G, N, T, build, int8_dense, remembering
 from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.arena import arena
-from edgekit.targets.devices import Device, open_device
+from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
 
 needs_tflm = pytest.mark.skipif(
@@ -73,7 +73,7 @@ def answer(device: Device, folder: Path, model: Path, x: Any, **changes: Any) ->
 
 
 def device(folder: Path, name: str = "tflm") -> Device:
-    return open_device(name, folder / "requests", folder / "log.txt")
+    return open_device(parse(name), Workplace(folder / "requests", folder / "log.txt"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.layers import trace
 from edgekit.evaluation.layers.parity import LayerParity, layer_parity
 from edgekit.evaluation.layers.trace import LayerSide
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.types import Json, Preprocess
 
 ITEMS = 8
@@ -198,7 +198,7 @@ def test_layers_of_two_strangers_are_not_compared(compare: Compare) -> None:
 
 def test_layers_are_the_same_in_a_runner_of_its_own(compare: Compare, tmp_path: Path) -> None:
     files = layered.float_file(layered.weights()), layered.int8_file(layered.weights())
-    device = open_device("local:litert", tmp_path / "requests", tmp_path / "log")
+    device = open_device(parse("local:litert"), Workplace(tmp_path / "requests", tmp_path / "log"))
     assert compare(*files, device=device).layers == compare(*files).layers
 
 
@@ -242,7 +242,7 @@ def test_sixty_layers_take_less_than_20_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     np.save(tmp_path / "image.npy", rng.normal(size=(32, 48, 48, 16)).astype(np.float32))
     np.save(tmp_path / "index.npy", np.arange(32))
-    device = open_device("local:litert", tmp_path / "requests", tmp_path / "log")
+    device = open_device(parse("local:litert"), Workplace(tmp_path / "requests", tmp_path / "log"))
     sides = []
     for precision in ("float32", "int8"):
         sides.append(LayerSide(tmp_path / f"{precision}.tflite", device))

@@ -17,10 +17,9 @@ from pathlib import Path
 from edgekit.errors import DeviceError, NotInstalled
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import crashed, too_slow
 from edgekit.targets.devices.local import PATIENCE
-from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.remote import android, benchmark_output
 from edgekit.targets.devices.remote.shell import Said, Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles

@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
@@ -22,13 +23,26 @@ from edgekit.targets.devices.failures import (
 )
 from edgekit.targets.devices.local import PATIENCE, surroundings
 from edgekit.targets.devices.remote.client import ATTEMPTS, Agent
-from edgekit.targets.devices.remote.environment import Prepared
 from edgekit.targets.devices.remote.outputs import Outputs
 from edgekit.targets.devices.remote.refusals import ANOTHER
 from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.remote.session import RemoteSession, Started
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A runtime that works on a device.
+
+    ``executable`` is the Python there, ``path`` the folders there that its ``PYTHONPATH`` needs;
+    none for a runtime that the device has of its own.
+    """
+
+    runtime: str
+    version: str
+    executable: str
+    path: tuple[str, ...]
 
 
 class RemoteDevice:

@@ -11,39 +11,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgekit.errors import ConnectionLost, DeviceError, EdgekitError, NoWheels
 from edgekit.process import Limits
-from edgekit.targets.devices.environment import order
-from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.device import DeviceName, Workplace
+from edgekit.targets.devices.installer import order
+from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
 from edgekit.targets.devices.remote.refusals import Refusal
 from edgekit.targets.devices.remote.wheels import Wheels, fetch, fitting, platform_of
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json
 
-if TYPE_CHECKING:
-    from edgekit.targets.devices.device import Workplace
-
 # The runtimes that a device may choose from, in this order.
 CHOICE = ("litert", "tflite-runtime")
 # Environments that hold nothing: the stamp of what the device has of its own.
 OWN = "own-"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A runtime that works on a device.
-
-    ``executable`` is the Python there, ``path`` the folders there that its ``PYTHONPATH`` needs;
-    none for a runtime that the device has of its own.
-    """
-
-    runtime: str
-    version: str
-    executable: str
-    path: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -233,10 +217,6 @@ def prove_there(agent: Agent, runtime: str, found: Found, place: Workplace) -> P
 
 def run_probe(agent: Agent, prepared: Prepared, place: Workplace) -> None:
     """Run the probe on a device. Raises what :func:`prove` raises."""
-    # They need :class:`Prepared` in their turn.
-    from edgekit.targets.devices.proof import PATIENCE, prove
-    from edgekit.targets.devices.remote.device import RemoteDevice
-
     where = f"{prepared.runtime} {prepared.version} of {agent.address}"
     place.progress.stage(f"running a model on {where}")
     place.folder.mkdir(parents=True, exist_ok=True)

@@ -18,10 +18,9 @@ from edgekit.errors import ConnectionLost, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.culprit import Range, items_of, located
-from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import no_runner
 from edgekit.targets.devices.local import PATIENCE
-from edgekit.targets.devices.names import NATIVE, DeviceName
 from edgekit.targets.devices.remote import native_build, native_library, native_machine
 from edgekit.targets.devices.remote.console import Console
 from edgekit.targets.devices.remote.native_answers import Answering, Loaded, full, phases, refusal

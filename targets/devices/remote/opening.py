@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import NATIVE, DeviceName
+from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME as BENCHMARK_MODEL
 from edgekit.targets.devices.remote.benchmark_model import open_benchmark_model
 from edgekit.targets.devices.remote.client import Agent

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError, NoWheels
 from edgekit.targets.devices import installer
-from edgekit.targets.devices.environment import numpy_for
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json, Progress
 
@@ -120,7 +119,7 @@ def fetch(
     progress.stage(f"fetching {package} {version} for {platform}".replace("  ", " "))
     wanted = (
         f"{package}=={version}" if version else package,
-        numpy_for(RUNNERS[runtime], version or NEWEST),
+        installer.numpy_for(RUNNERS[runtime], version or NEWEST),
     )
     said: list[str] = []
     for place in (source,) if source else (None, cache()):

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
-from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import NATIVE, DeviceName
+from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME, open_benchmark_model
 from edgekit.targets.devices.remote.phone import Phone

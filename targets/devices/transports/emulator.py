@@ -12,8 +12,7 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError, DeviceNameError, did_you_mean
 from edgekit.targets.devices import remote
-from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import debian_root, user_emulation
 from edgekit.targets.devices.remote.debian_root import PROCESSORS, DebianRoot
 from edgekit.targets.devices.remote.user_emulation import UserEmulation

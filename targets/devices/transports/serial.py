@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from edgekit.errors import DeviceNameError
-from edgekit.targets.devices.device import Device, Workplace
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.microcontroller.device import Microcontroller
 from edgekit.targets.devices.microcontroller.job import RUNTIME
 from edgekit.targets.devices.microcontroller.link import Link
-from edgekit.targets.devices.names import DeviceName
 from edgekit.targets.devices.scheme import Scheme
 
 FORM = "serial://PORT[@BAUD]"

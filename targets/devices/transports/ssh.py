@@ -11,8 +11,7 @@ from urllib.parse import unquote
 
 from edgekit.errors import DeviceError, DeviceNameError
 from edgekit.targets.devices import openssh
-from edgekit.targets.devices.device import Device, Workplace
-from edgekit.targets.devices.names import DeviceName
+from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.scheme import Scheme
 

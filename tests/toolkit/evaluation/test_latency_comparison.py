@@ -14,7 +14,7 @@ from edgekit.evaluation.calibration import calibrate
 from edgekit.evaluation.latency import Timed, compare_latency
 from edgekit.evaluation.launches import Pace, collect, least_busy
 from edgekit.gate import decide
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice, Session
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Json, Preprocess, Status
@@ -94,7 +94,9 @@ def test_models_load_in_an_order_that_every_launch_rotates(files: Path) -> None:
 
 def test_the_copy_has_a_process_of_its_own_when_the_sides_have(files: Path) -> None:
     device = Recording(files)
-    other = open_device("local:tflite-runtime", files / "other", files / "other.txt")
+    other = open_device(
+        parse("local:tflite-runtime"), Workplace(files / "other", files / "other.txt")
+    )
     sides = [
         Timed("here", files / "short.tflite", "litert"),
         Timed("there", files / "short.tflite", "tflite-runtime", device=other),

@@ -21,7 +21,7 @@ from edgekit.pipeline.measure import Asked
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.project import Project
 from edgekit.report import benched, measured
-from edgekit.targets.devices import open_device
+from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Benched, BenchReport, Compared, Status
 
@@ -97,7 +97,9 @@ def test_device_is_emulated_that_its_facts_say_or_its_user_declares(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fact: object, name: str
 ) -> None:
     become(monkeypatch, fact)
-    assert emulator_of(open_device("local", tmp_path, tmp_path / "log.txt")) == name
+    assert (
+        emulator_of(open_device(parse("local"), Workplace(tmp_path, tmp_path / "log.txt"))) == name
+    )
 
 
 def test_compared_latency_of_an_emulated_device_is_marked_and_satisfies_no_budget(
