@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.process import Limits
-from edgekit.targets.devices.transport import RunnerSession, Transport
+from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json, Progress, Silent
 
 # The runtime of the C runner, which is no Python file.
@@ -47,7 +47,7 @@ class Workplace:
 
 
 @dataclass(frozen=True)
-class Device:
+class Device(Forwarding):
     """What ``--device`` names: its name, the runtime and its version, and how it is reached.
 
     ``transport`` is as in its :class:`DeviceName`; ``address`` what the name stands for, where it
@@ -66,28 +66,12 @@ class Device:
         """What the machine is, with the runtime."""
         stated = {"emulated": self.emulated} if self.emulated else {}
         about = {"runtime": self.runtime, "version": self.version}
-        return {**stated, **self.reached.facts(), **about}
-
-    def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """What changes there: temperature, frequency, load, counters."""
-        return self.reached.state(core)
-
-    def core(self) -> int | None:
-        """The core that runners with one thread are pinned to."""
-        return self.reached.core()
-
-    def now(self) -> float:
-        """Seconds of a clock that goes forward only."""
-        return self.reached.now()
+        return {**stated, **super().facts(), **about}
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; raises what :meth:`Transport.run` raises."""
-        return self.reached.run({**request, "runtime": self.runtime})
+        return super().run({**request, "runtime": self.runtime})
 
     def open(self, request: Mapping[str, Json]) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
-        return self.reached.open({**request, "runtime": self.runtime})
-
-    def close(self) -> None:
-        """End the connection, and all that still runs there."""
-        self.reached.close()
+        return super().open({**request, "runtime": self.runtime})

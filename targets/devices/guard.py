@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 
 from edgekit.errors import DeviceError, EdgekitError
-from edgekit.targets.devices.transport import RunnerSession, Transport
+from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json
 
 
-class Guard:
+class Guard(Forwarding):
     """A :class:`Transport` around another, which may be closed from another thread.
 
     ``seconds`` is how long all calls together may take, by this host's clock. What is under way
@@ -20,39 +20,19 @@ class Guard:
     """
 
     def __init__(self, reached: Transport, name: str, seconds: float | None) -> None:
-        self._reached, self._name = reached, name
+        self.reached, self._name = reached, name
         self._seconds, self._spent = seconds, 0.0
         self._closed = self._expired = False
 
-    def facts(self) -> Mapping[str, Json]:
-        with self.watched():
-            return self._reached.facts()
-
-    def state(self, core: int | None = None) -> Mapping[str, Json]:
-        with self.watched():
-            return self._reached.state(core)
-
-    def core(self) -> int | None:
-        with self.watched():
-            return self._reached.core()
-
-    def now(self) -> float:
-        return self._reached.now()
-
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        with self.watched():
-            return self._reached.run(request)
-
     def open(self, request: Mapping[str, Json]) -> GuardedSession:
-        with self.watched():
-            return GuardedSession(self._reached.open(request), self)
+        return GuardedSession(super().open(request), self)
 
     def close(self) -> None:
         self._closed = True
-        self._reached.close()
+        super().close()
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
+    def around(self) -> Iterator[None]:
         """Around every call that the device takes part in."""
         self._check()
         begin = time.monotonic()
@@ -98,11 +78,11 @@ class GuardedSession:
         self._session, self._guard = session, guard
 
     def ready(self) -> Mapping[str, Json]:
-        with self._guard.watched():
+        with self._guard.around():
             return self._session.ready()
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        with self._guard.watched():
+        with self._guard.around():
             return self._session.block(model, seconds, runs)
 
     def close(self) -> None:

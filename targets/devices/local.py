@@ -28,6 +28,7 @@ from edgekit.targets.devices.failures import (
     too_large,
     too_slow,
 )
+from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 from edgekit.walls import EVERYWHERE, Walls, environment
@@ -41,7 +42,7 @@ CLOCK = 0.02
 LEAST_SPACE = 1 << 14
 
 
-class LocalDevice:
+class LocalDevice(Transport):
     """The machine that edgekit runs on. Runners write to ``log``; requests lie in ``folder``.
 
     A runner is behind walls: it reads what its request names, and writes to its outputs.
@@ -82,10 +83,6 @@ class LocalDevice:
     def core(self) -> int | None:
         """The last of the fastest cores that runners may use."""
         return machine.fast_core()
-
-    def now(self) -> float:
-        """This machine's monotonic clock."""
-        return time.monotonic()
 
     def close(self) -> None:
         """End what still runs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -51,6 +53,7 @@ class Transport(Protocol):
 
     def now(self) -> float:
         """Seconds of a clock that goes forward only: the host's, or that of a recorded session."""
+        return time.monotonic()
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end, within the limits; the runner's result.
@@ -66,3 +69,46 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """End the connection, and all that still runs there; a second time does nothing."""
+
+
+class Forwarding:
+    """A :class:`Transport` that asks the one it has ``reached``; children change what differs."""
+
+    reached: Transport
+
+    def around(self) -> contextlib.AbstractContextManager[object]:
+        """What every call that the device takes part in is made within."""
+        return contextlib.nullcontext()
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the machine there is."""
+        with self.around():
+            return self.reached.facts()
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """What changes there: temperature, frequency, load, counters."""
+        with self.around():
+            return self.reached.state(core)
+
+    def core(self) -> int | None:
+        """The core that runners with one thread are pinned to."""
+        with self.around():
+            return self.reached.core()
+
+    def now(self) -> float:
+        """Seconds of a clock that goes forward only."""
+        return self.reached.now()
+
+    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Run one request to its end; raises what :meth:`Transport.run` raises."""
+        with self.around():
+            return self.reached.run(request)
+
+    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+        """Start a runner that keeps the request's models loaded."""
+        with self.around():
+            return self.reached.open(request)
+
+    def close(self) -> None:
+        """End the connection, and all that still runs there; a second time does nothing."""
+        self.reached.close()

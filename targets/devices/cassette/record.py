@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,10 +21,11 @@ from edgekit.targets.devices.cassette.redaction import Redactor
 from edgekit.targets.devices.cassette.requests import Digests, ids, normal, renamed
 from edgekit.targets.devices.cassette.tape import Tape
 from edgekit.targets.devices.device import Device
-from edgekit.targets.devices.transport import RunnerSession, Transport
+from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json
 
 Event = dict[str, Json]
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -75,17 +78,18 @@ class Recorder(Tape):
     def open(self, name: str, reach: Callable[[], Device]) -> Device:
         with self._lock:
             track = self._tracks.setdefault(name, Track(name))
-        begin = time.perf_counter()
+        event: Event = {}
         try:
-            device = reach()
-        except EdgekitError as error:
-            track.opens.append({"seconds": _since(begin), "error": fault(error)})
+            with _noting(event):
+                device = reach()
+        except EdgekitError:
+            track.opens.append(event)
             raise
         about = {
             "runtime": device.runtime, "version": device.version, "transport": device.transport,
             "address": device.address, "emulated": device.emulated,
         }  # fmt: skip
-        track.opens.append({"seconds": _since(begin), "device": about})
+        track.opens.append({**event, "device": about})
         return replace(device, reached=Recorded(device.reached, track, self))
 
     def document(self) -> dict[str, Json]:
@@ -134,53 +138,43 @@ class Recorder(Tape):
         return list(dict.fromkeys(found))
 
 
-class Recorded:
+class Recorded(Forwarding):
     """A transport that notes what it is asked."""
 
     def __init__(self, reached: Transport, track: Track, recorder: Recorder) -> None:
-        self._reached, self._track, self._recorder = reached, track, recorder
+        self.reached, self._track, self._recorder = reached, track, recorder
 
     def facts(self) -> Mapping[str, Json]:
-        found: Mapping[str, Json] = self._noted(self._track.facts, self._reached.facts)
-        return found
+        return self._noted(self._track.facts, self.reached.facts)
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        found: Mapping[str, Json] = self._noted(
-            self._track.states, lambda: self._reached.state(core)
-        )
-        return found
+        return self._noted(self._track.states, lambda: self.reached.state(core))
 
     def core(self) -> int | None:
-        found: int | None = self._noted(self._track.cores, self._reached.core)
-        return found
+        return self._noted(self._track.cores, self.reached.core)
 
     def now(self) -> float:
-        found = self._reached.now()
+        found = self.reached.now()
         self._track.clock.append(found)
         return found
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         event: Event = {"request": normal(request, self._recorder.digests)}
         self._track.runs.append(event)
-        return _noting(event, request, lambda: self._reached.run(request), self._outputs(request))
+        with _noting(event):
+            found = self.reached.run(request)
+        event["result"] = renamed(found, ids(request))
+        event["outputs"] = self._outputs(request)
+        return found
 
     def open(self, request: Mapping[str, Json]) -> RunnerSession:
         event: Event = {"request": normal(request, self._recorder.digests), "events": []}
         self._track.sessions.append(event)
-        begin = time.perf_counter()
-        try:
-            session = self._reached.open(request)
-        except EdgekitError as error:
-            event["error"] = fault(error)
-            raise
-        finally:
-            event["seconds"] = _since(begin)
+        with _noting(event):
+            session = self.reached.open(request)
         return RecordedSession(session, request, event, self._recorder)
 
-    def close(self) -> None:
-        self._reached.close()
-
-    def _noted(self, into: list[Json], ask: Callable[[], Json]) -> Json:
+    def _noted(self, into: list[Json], ask: Callable[[], Answer]) -> Answer:
         try:
             found = ask()
         except EdgekitError as error:
@@ -189,18 +183,14 @@ class Recorded:
         into.append({"is": found})
         return found
 
-    def _outputs(self, request: Mapping[str, Json]) -> Callable[[], dict[str, str]]:
-        """The arrays that a request leaves, by model and file."""
-
-        def kept() -> dict[str, str]:
-            found = {}
-            for k, entry in enumerate(request["models"]):
-                folder = Path(entry["outputs"]) if "outputs" in entry else None
-                for path in sorted(folder.glob("*.npy")) if folder else ():
-                    found[f"{k}/{path.name}"] = self._recorder.spool.file(path)
-            return found
-
-        return kept
+    def _outputs(self, request: Mapping[str, Json]) -> dict[str, str]:
+        """The arrays that a request has left, by model and file."""
+        found = {}
+        for k, entry in enumerate(request["models"]):
+            folder = Path(entry["outputs"]) if "outputs" in entry else None
+            for path in sorted(folder.glob("*.npy")) if folder else ():
+                found[f"{k}/{path.name}"] = self._recorder.spool.file(path)
+        return found
 
 
 class RecordedSession:
@@ -217,20 +207,18 @@ class RecordedSession:
     def ready(self) -> Mapping[str, Json]:
         event: Event = {"call": "ready"}
         self._event["events"].append(event)
-        return _noting(event, self._request, self._session.ready, dict)
+        with _noting(event):
+            found = self._session.ready()
+        event["result"] = renamed(found, ids(self._request))
+        event["outputs"] = {}
+        return found
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         named = ids(self._request).get(model, model)
         event: Event = {"call": "block", "model": named, "for": seconds, "runs": runs}
         self._event["events"].append(event)
-        begin = time.perf_counter()
-        try:
+        with _noting(event):
             found = self._session.block(model, seconds, runs)
-        except EdgekitError as error:
-            event["error"] = fault(error)
-            raise
-        finally:
-            event["seconds"] = _since(begin)
         event["count"] = len(found)
         self._times.append(found)
         return found
@@ -243,22 +231,14 @@ class RecordedSession:
         self._session.close()
 
 
-def _noting(
-    event: Event, request: Mapping[str, Json], ask: Callable[[], Mapping[str, Json]],
-    outputs: Callable[[], dict[str, str]],
-) -> Mapping[str, Json]:  # fmt: skip
+@contextlib.contextmanager
+def _noting(event: Event) -> Iterator[None]:
+    """Note how long something takes, and the error that it ends with."""
     begin = time.perf_counter()
     try:
-        found = ask()
+        yield
     except EdgekitError as error:
         event["error"] = fault(error)
         raise
     finally:
-        event["seconds"] = _since(begin)
-    event["result"] = renamed(found, ids(request))
-    event["outputs"] = outputs()
-    return found
-
-
-def _since(begin: float) -> float:
-    return round(time.perf_counter() - begin, 6)
+        event["seconds"] = round(time.perf_counter() - begin, 6)

@@ -23,13 +23,14 @@ from edgekit.targets.devices.microcontroller.use import (
     opened,
     using,
 )
+from edgekit.targets.devices.transport import Transport
 from edgekit.types import Json
 
 NOT_TOLD = "the firmware does not tell it"
 NO_SYSTEM = "nothing on a microcontroller tells it"
 
 
-class Microcontroller:
+class Microcontroller(Transport):
     """The board behind a serial port.
 
     Raises :class:`DeviceError` where the port cannot be opened or no firmware of ours answers.
@@ -72,10 +73,6 @@ class Microcontroller:
     def core(self) -> int | None:
         """There is one core."""
         return None
-
-    def now(self) -> float:
-        """The host's monotonic clock."""
-        return time.monotonic()
 
     def close(self) -> None:
         """Let the port go."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from edgekit.targets.devices.local import PATIENCE
 from edgekit.targets.devices.remote import android, benchmark_output
 from edgekit.targets.devices.remote.shell import Said, Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles
-from edgekit.targets.devices.transport import RunnerSession
+from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.types import Json
 
 RUNTIME = "benchmark_model"
@@ -75,7 +74,7 @@ def _found(connection: Connection) -> str:
 
 
 @dataclass(frozen=True)
-class BenchmarkModel:
+class BenchmarkModel(Transport):
     """``tool`` on a device. Its whole output is kept in the log."""
 
     connection: Connection
@@ -94,10 +93,6 @@ class BenchmarkModel:
     def core(self) -> int | None:
         """None: the tool runs where the system puts it."""
         return None
-
-    def now(self) -> float:
-        """The host's monotonic clock."""
-        return time.monotonic()
 
     def close(self) -> None:
         """There is nothing that runs on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from edgekit.targets.devices.remote.outputs import Outputs
 from edgekit.targets.devices.remote.refusals import ANOTHER
 from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.remote.session import RemoteSession, Started
+from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
 
@@ -45,7 +45,7 @@ class Prepared:
     path: tuple[str, ...]
 
 
-class RemoteDevice:
+class RemoteDevice(Transport):
     """The device of an agent, with the Python that is prepared there. Requests lie in ``folder``.
 
     What runners say there goes to the agent's log. The device is taken for this process with the
@@ -77,10 +77,6 @@ class RemoteDevice:
         if self._core is None:
             self._core = (self._agent.call("about.core")["core"],)
         return self._core[0]
-
-    def now(self) -> float:
-        """The host's monotonic clock."""
-        return time.monotonic()
 
     def close(self) -> None:
         """End the connection, and all that still runs there; a second time does nothing."""

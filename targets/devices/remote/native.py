@@ -29,6 +29,7 @@ from edgekit.targets.devices.remote.native_process import NativeProcess, Program
 from edgekit.targets.devices.remote.native_session import NativeSession
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.remote.turn import Turn
+from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners.python_runner import BLOCK_SECONDS, assigns_resources, chosen_threads
 from edgekit.types import Json
 
@@ -39,7 +40,7 @@ ATTEMPTS = 3
 Found = TypeVar("Found")
 
 
-class NativeDevice:
+class NativeDevice(Transport):
     """The native runner on one device. What is made of the host's files lies in ``folder``.
 
     With ``passing`` its files there are removed at the end.
@@ -77,10 +78,6 @@ class NativeDevice:
         if self._core is None:
             self._core = (native_machine.fast_core(self._console),)
         return self._core[0]
-
-    def now(self) -> float:
-        """The host's monotonic clock."""
-        return time.monotonic()
 
     def close(self) -> None:
         """End the runners there and the connection; a second time does nothing."""
