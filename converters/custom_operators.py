@@ -1,4 +1,4 @@
-"""Which runtimes carry which custom operators: the one table of them.
+"""Which runtimes have kernels for which custom operators: the one table of them.
 
 Sources: LiteRT, ``tflite/core/kernels/register.cc`` (beside the builtin ones) and
 ``tflite/delegates/xnnpack/xnnpack_delegate.cc`` (which takes MediaPipe's as its own); TFLM's in
@@ -33,19 +33,20 @@ def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
     return tuple(sorted({n.operator for graph in file.graphs for n in graph.nodes if n.custom}))
 
 
-def carriers(operator: str) -> tuple[str, ...]:
-    """Return the runtimes that carry a custom operator: ``litert``, ``tflite-runtime``, ``tflm``.
+def supporting_runtimes(operator: str) -> tuple[str, ...]:
+    """Return the runtimes that have a kernel for a custom operator: ``litert``, ``tflite-runtime``,
+    ``tflm``.
 
-    Those whose driver an application adds, such as the Ethos-U's, carry it not.
+    A kernel that an application adds itself, such as the Ethos-U driver's, does not count.
     """
     if operator in COMPILED:
         return ()
-    found = [name for name in ("litert", "tflite-runtime") if operator in CARRIED[name]]
-    return (*found, "tflm") if operator in resolver.table().custom else tuple(found)
+    supporting = [name for name in ("litert", "tflite-runtime") if operator in CARRIED[name]]
+    return (*supporting, "tflm") if operator in resolver.table().custom else tuple(supporting)
 
 
-def lacking(operators: Iterable[str], runtime: str) -> tuple[str, ...]:
-    """Return those of some custom operators that a runtime does not carry."""
+def unsupported_operators(operators: Iterable[str], runtime: str) -> tuple[str, ...]:
+    """Return the custom operators that a runtime has no kernel for."""
     if runtime == "tflm":
         known = frozenset(resolver.table().custom) - COMPILED
     else:

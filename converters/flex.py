@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edgekit.converters.custom_operators import lacking
+from edgekit.converters.custom_operators import unsupported_operators
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import ConversionError
 
@@ -31,16 +31,16 @@ HALF = re.compile(r"^\s*tf\.\w+\(.*xb?f16>", re.MULTILINE)
 
 
 def flex_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """TensorFlow's own operators in a file, by the name that TensorFlow has for them."""
+    """Return TensorFlow's own operators in a file, by their names in TensorFlow."""
     return tuple(name.removeprefix(PREFIX) for name in _custom(file) if name.startswith(PREFIX))
 
 
 def custom_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """Return operators of a file that are neither TFLite's nor TensorFlow's, and not LiteRT's
-    own.
+    """Return a file's custom operators, without TensorFlow's own and those that LiteRT has kernels
+    for.
     """
-    found = (name for name in _custom(file) if not name.startswith(PREFIX))
-    return lacking(found, "litert")
+    candidates = (name for name in _custom(file) if not name.startswith(PREFIX))
+    return unsupported_operators(candidates, "litert")
 
 
 def _custom(file: TFLiteFile) -> list[str]:
@@ -48,8 +48,8 @@ def _custom(file: TFLiteFile) -> list[str]:
 
 
 def refusal(error: str) -> ConversionError | None:
-    """Return the error for a model that needs such operators, from what TensorFlow's converter
-    said.
+    """Return the error for a model that needs such operators, from TensorFlow's message; None if it
+    does not.
     """
     flex, custom = _named(error, "TF Select ops"), _named(error, "Custom ops")
     if flex and HALF.search(error):
@@ -89,12 +89,10 @@ def _lacking(custom: str) -> ConversionError:
     )
 
 
-def _named(error: str, what: str) -> str:
-    """Return the operators that the converter lists after ``TF Select ops: `` or ``Custom ops:
-    ``.
-    """
-    found = re.search(rf"^{what}: (.+)$", error, re.MULTILINE)
-    return found[1].strip() if found else ""
+def _named(error: str, heading: str) -> str:
+    """Return the operators that the converter lists after ``TF Select ops:`` or ``Custom ops:``."""
+    listed = re.search(rf"^{heading}: (.+)$", error, re.MULTILINE)
+    return listed[1].strip() if listed else ""
 
 
 def _quoted(names: str) -> str:
@@ -102,10 +100,10 @@ def _quoted(names: str) -> str:
 
 
 def problem(file: TFLiteFile) -> str:
-    """Tell why a file with Flex or custom operators cannot be proven here, or nothing."""
-    found, custom = flex_operators(file), custom_operators(file)
-    if found:
-        named = f"TensorFlow's operators {', '.join(found)}"
+    """Say why a file with Flex or custom operators cannot run here; empty if it can."""
+    flex, custom = flex_operators(file), custom_operators(file)
+    if flex:
+        named = f"TensorFlow's operators {', '.join(flex)}"
         return f"unavailable, because it holds {named}, and {NOWHERE}; {COST}"
     if custom:
         named = f"the custom operators {', '.join(custom)}"

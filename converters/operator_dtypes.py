@@ -10,8 +10,8 @@ from collections.abc import Mapping
 FLOAT8 = ("FLOAT8_E4M3FN", "FLOAT8_E5M2")
 
 
-def _eights(version: int) -> Mapping[str, int]:
-    """Both kinds of 8-bit floats."""
+def _float8(version: int) -> Mapping[str, int]:
+    """Map both 8-bit float dtypes to a version."""
     return dict.fromkeys(FLOAT8, version)
 
 
@@ -26,25 +26,25 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "AVERAGE_POOL_2D": (0, INTEGERS),
     "BATCH_MATMUL": (0, INTEGERS),
     "BATCH_TO_SPACE_ND": (0, {"INT16": 4, "INT8": 2}),
-    "BROADCAST_TO": (0, {**_eights(4), "INT8": 3, "INT16": 3}),
+    "BROADCAST_TO": (0, {**_float8(4), "INT8": 3, "INT16": 3}),
     "CONCATENATION": (
         0,
-        {**_eights(7), "FLOAT16": 6, "INT4": 5, "UINT32": 4, "INT16": 3, "INT8": 2},
+        {**_float8(7), "FLOAT16": 6, "INT4": 5, "UINT32": 4, "INT16": 3, "INT8": 2},
     ),
     "COS": (0, {"FLOAT16": 2}),
     "DEPTH_TO_SPACE": (0, INT8),
     "DEQUANTIZE": (
         0,
-        {**_eights(9), "UINT4": 8, "INT2": 7, "INT4": 6, "INT16": 3, "FLOAT16": 3, "INT8": 2},
+        {**_float8(9), "UINT4": 8, "INT2": 7, "INT4": 6, "INT16": 3, "FLOAT16": 3, "INT8": 2},
     ),
     "DYNAMIC_UPDATE_SLICE": (0, {"BFLOAT16": 6, "INT4": 5, "INT16": 4, "FLOAT16": 3}),
     "EQUAL": (0, {"INT16": 5, "STRING": 3, "INT8": 2}),
     "EXP": (0, {"INT8": 2, "INT16": 2}),
-    "FILL": (1, {**_eights(5), "FLOAT16": 4, "INT8": 3, "INT16": 3, "BOOL": 2, "STRING": 2}),
+    "FILL": (1, {**_float8(5), "FLOAT16": 4, "INT8": 3, "INT16": 3, "BOOL": 2, "STRING": 2}),
     "FLOOR_DIV": (0, {"INT16": 3, "INT8": 3, "FLOAT32": 2}),
     "FLOOR_MOD": (0, {"INT16": 2, "INT8": 2}),
-    "GATHER": (0, {**_eights(8), "INT4": 7, "INT16": 4, "BOOL": 3, "INT8": 2}),
-    "GATHER_ND": (0, {**_eights(6), "BOOL": 5, "INT16": 3, "STRING": 2}),
+    "GATHER": (0, {**_float8(8), "INT4": 7, "INT16": 4, "BOOL": 3, "INT8": 2}),
+    "GATHER_ND": (0, {**_float8(6), "BOOL": 5, "INT16": 3, "STRING": 2}),
     "GELU": (0, {"FLOAT16": 3, "INT8": 2, "UINT8": 2}),
     "GREATER": (0, INT8),
     "GREATER_EQUAL": (0, INTEGERS),
@@ -64,9 +64,9 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
         {"FLOAT16": 8, "UINT32": 7, "COMPLEX64": 6, "INT64": 5, "INT16": 4, "INT8": 2},
     ),
     "NOT_EQUAL": (0, {"INT16": 4, "STRING": 3, "INT8": 2}),
-    "PACK": (0, {**_eights(5), "UINT32": 4, "INT16": 3, "INT8": 2}),
-    "PAD": (0, {**_eights(6), "BOOL": 5, "INT16": 3, "INT8": 2}),
-    "PADV2": (0, {**_eights(6), "BOOL": 5, "INT16": 3, "INT8": 2}),
+    "PACK": (0, {**_float8(5), "UINT32": 4, "INT16": 3, "INT8": 2}),
+    "PAD": (0, {**_float8(6), "BOOL": 5, "INT16": 3, "INT8": 2}),
+    "PADV2": (0, {**_float8(6), "BOOL": 5, "INT16": 3, "INT8": 2}),
     "RANGE": (0, {"INT64": 2}),
     "REDUCE_MAX": (0, INTEGERS),
     "REDUCE_MIN": (0, INTEGERS),
@@ -75,7 +75,7 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "RELU6": (0, INTEGERS),
     "RESIZE_BILINEAR": (0, {"INT16": 4, "INT8": 2}),
     "RESIZE_NEAREST_NEIGHBOR": (0, {"INT16": 4, "INT8": 2}),
-    "REVERSE_V2": (0, {**_eights(4), "INT8": 3, "BOOL": 2}),
+    "REVERSE_V2": (0, {**_float8(4), "INT8": 3, "BOOL": 2}),
     "RSQRT": (0, INTEGERS),
     "SELECT": (1, INT8),
     "SIGN": (0, {"INT32": 2}),
@@ -85,8 +85,8 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     "SPACE_TO_BATCH_ND": (0, {"INT16": 4, "INT8": 2}),
     "SPACE_TO_DEPTH": (0, INT8),
     "SPARSE_TO_DENSE": (2, {"INT8": 3, "UINT8": 3, "INT64": 2}),
-    "SPLIT": (1, {**_eights(5), "INT16": 4, "INT32": 3, "INT8": 2}),
-    "SPLIT_V": (0, {**_eights(3), "INT8": 2}),
+    "SPLIT": (1, {**_float8(5), "INT16": 4, "INT32": 3, "INT8": 2}),
+    "SPLIT_V": (0, {**_float8(3), "INT8": 2}),
     "SQRT": (0, {"INT8": 2, "INT16": 2}),
     "SQUARED_DIFFERENCE": (0, INT8),
     "SQUEEZE": (0, {"STRING": 2}),
@@ -103,6 +103,6 @@ BY_DTYPE: Mapping[str, tuple[int, Mapping[str, int]]] = {
     ),
     "UNPACK": (
         0,
-        {**_eights(6), "FLOAT16": 5, "BFLOAT16": 5, "INT16": 4, "BOOL": 3, "INT8": 2, "UINT8": 2},
+        {**_float8(6), "FLOAT16": 5, "BFLOAT16": 5, "INT16": 4, "BOOL": 3, "INT8": 2, "UINT8": 2},
     ),
 }

@@ -40,7 +40,7 @@ class Operands:
         return self.outputs[at] if at < len(self.outputs) else None
 
     def kind(self, at: int) -> str:
-        """Return the dtype of an input; empty where it is left out."""
+        """Return the dtype of an input; empty if it is left out."""
         tensor = self.input(at)
         return tensor.dtype if tensor is not None else ""
 
@@ -68,7 +68,7 @@ class Operands:
 
 
 def required_version(graph: Graph, node: Node) -> int:
-    """Return the lowest version of the operator that knows all that the node uses.
+    """Return the lowest version of the operator that supports all that the node uses.
 
     The stated version where this module has no rule for the operator, as for custom ones.
     """
@@ -82,8 +82,8 @@ def required_version(graph: Graph, node: Node) -> int:
 
 
 def unversioned_feature(graph: Graph, node: Node) -> str:
-    """Return what the node uses that no operator version stands for; empty where there is
-    nothing.
+    """Name the feature that the node uses and no operator version stands for; empty if there is
+    none.
     """
     operands = Operands(_tensors(graph, node.inputs), _tensors(graph, node.outputs), node.options)
     if node.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM" and operands.kind(0) in ("INT8", "INT16"):
@@ -105,14 +105,14 @@ def _none(_: Operands) -> Iterator[int]:
 
 def per_channel(tensor: Tensor | None) -> bool:
     """Tell whether the tensor has a scale per channel, more than one."""
-    found = tensor.quantization if tensor is not None else None
-    return found is not None and found.per_channel
+    quantization = tensor.quantization if tensor is not None else None
+    return quantization is not None and quantization.per_channel
 
 
 def blockwise(tensor: Tensor | None) -> bool:
     """Tell whether the tensor has a scale per block."""
-    found = tensor.quantization if tensor is not None else None
-    return found is not None and found.block_size > 0
+    quantization = tensor.quantization if tensor is not None else None
+    return quantization is not None and quantization.block_size > 0
 
 
 def _quantized(tensor: Tensor | None) -> bool:
@@ -120,7 +120,7 @@ def _quantized(tensor: Tensor | None) -> bool:
 
 
 def _hybrid(o: Operands, weights: int = 1) -> bool:
-    """Float activations on integer weights, which the kernel quantizes as it runs."""
+    """Tell whether integer weights meet float activations, quantized at run time."""
     return o.kind(0) == "FLOAT32" and o.kind(weights) in ("INT8", "INT4", "INT2")
 
 
@@ -257,7 +257,7 @@ def _mul(o: Operands) -> Iterator[int]:
 
 
 def _wide(version: int) -> Callable[[Operands], Iterator[int]]:
-    """Return inputs of different shapes with more than four dimensions."""
+    """Need a version where inputs of different shapes have more than four dimensions."""
 
     def feature(o: Operands) -> Iterator[int]:
         if o.broadcasts and o.ranks > 4:
@@ -267,7 +267,7 @@ def _wide(version: int) -> Callable[[Operands], Iterator[int]]:
 
 
 def _deep(*limits: tuple[int, int]) -> Callable[[Operands], Iterator[int]]:
-    """Return a first input of more dimensions than a limit: ``(limit, version)``."""
+    """Need a version where the first input exceeds a rank: ``(limit, version)``."""
 
     def feature(o: Operands) -> Iterator[int]:
         yield from (version for limit, version in limits if o.rank() > limit)

@@ -1,4 +1,4 @@
-"""What a file of each precision must hold: each check says in words what is wrong, or nothing."""
+"""What a file of each precision must hold: each check says what is wrong, or nothing."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ LOOKUPS = (
 )
 
 
-def is_float32(file: TFLiteFile) -> str:
+def float32_problem(file: TFLiteFile) -> str:
     if file.weights.keys() - {"FLOAT32"}:
         return f"it holds {', '.join(sorted(file.weights))} weights"
     return ""
 
 
-def is_float16(file: TFLiteFile) -> str:
+def float16_problem(file: TFLiteFile) -> str:
     integers = _integers(file.weights)
     if integers:
         return f"it holds {', '.join(integers)} weights"
     return "" if "FLOAT16" in file.weights else "no weight is float16: it was not quantized"
 
 
-def is_dynamic(file: TFLiteFile) -> str:
+def dynamic_problem(file: TFLiteFile) -> str:
     if not _computing_in_float(file):
         return "no operator computes in float: it is quantized throughout"
     if _integers(_activations(file, (*CASTS, *LOOKUPS))):
@@ -53,21 +53,25 @@ def is_dynamic(file: TFLiteFile) -> str:
     )
 
 
-def is_integer(edges: str, activations: str) -> Check:
-    """Integer throughout, with inputs and outputs of one dtype (schema name).
+def integer_problem(edges: str, activations: str) -> Check:
+    """Build the check of an integer file whose inputs and outputs have one dtype (schema name).
 
-    Ids, positions and truth values are what they are: no precision changes them.
+    Ids, positions and booleans keep their dtype: no precision changes them.
     """
 
     def problem(file: TFLiteFile) -> str:
-        found = _dtypes_at_the_edges(file) - {edges, *IDS}
-        if found:
-            told = f"its inputs and outputs are {', '.join(sorted(found))}, not {edges.lower()}"
-            own = found == {"UINT8"} and edges == "INT8"
-            return f"{told}: the model itself takes bytes, which uint8-io keeps" if own else told
+        others = _dtypes_at_the_edges(file) - {edges, *IDS}
+        if others:
+            text = f"its inputs and outputs are {', '.join(sorted(others))}, not {edges.lower()}"
+            takes_bytes = others == {"UINT8"} and edges == "INT8"
+            return (
+                f"{text}: the model itself takes bytes, which uint8-io keeps"
+                if takes_bytes
+                else text
+            )
         floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
         if floats:
-            return f"operators stayed float: {', '.join(floats)}; {_way_on(floats)}"
+            return f"operators stayed float: {', '.join(floats)}; {_hint_for(floats)}"
         computed = _integers(_activations(file))
         if computed != [activations]:
             return f"its operators compute in {' and '.join(computed) or 'no integers'}"
@@ -76,7 +80,7 @@ def is_integer(edges: str, activations: str) -> Check:
     return problem
 
 
-def is_int4(file: TFLiteFile) -> str:
+def int4_problem(file: TFLiteFile) -> str:
     if "INT4" not in file.weights:
         return "no weight is int4"
     kept = file.weights.get("FLOAT32", 0)
@@ -89,24 +93,24 @@ def is_int4(file: TFLiteFile) -> str:
     return ""
 
 
-def is_int4_alone(file: TFLiteFile) -> str:
+def plain_int4_problem(file: TFLiteFile) -> str:
     if 32 in _block_sizes(file):
-        return "its weights have scales a block, which is int4-block32"
-    return is_int4(file)
+        return "its weights have a scale per block, which is int4-block32"
+    return int4_problem(file)
 
 
-def is_int4_block32(file: TFLiteFile) -> str:
-    wrong = is_int4(file)
+def int4_block32_problem(file: TFLiteFile) -> str:
+    wrong = int4_problem(file)
     if not wrong and 32 not in _block_sizes(file):
         return (
-            "no weight has scales a block of 32: only dense layers and embeddings whose input is a"
-            " multiple of 32 wide can"
+            "no weight has a scale per block of 32: only dense layers and embeddings can have it,"
+            " whose input is a multiple of 32 wide"
         )
     return wrong
 
 
-def is_mixed(file: TFLiteFile) -> str:
-    if not is_float32(file):
+def mixed_problem(file: TFLiteFile) -> str:
+    if not float32_problem(file):
         return "nothing in it is quantized: it is a float32 file"
     computed = _integers(_activations(file))
     if len(computed) == 1 and not _computing_in_float(file):
@@ -114,7 +118,7 @@ def is_mixed(file: TFLiteFile) -> str:
     return ""
 
 
-def _way_on(floats: Iterable[str]) -> str:
+def _hint_for(floats: Iterable[str]) -> str:
     kinds = sorted({one.split()[0] for one in floats} - {*CASTS})
     if "READ_VARIABLE" in kinds:
         return (
@@ -135,7 +139,7 @@ def _computing_in_float(file: TFLiteFile) -> list[str]:
 
 
 def _integers(dtypes: Iterable[str]) -> list[str]:
-    """Return those of the dtypes that quantized values have."""
+    """Return the quantized integer dtypes among some dtypes, sorted."""
     return sorted({"INT4", "INT8", "INT16"} & set(dtypes))
 
 
@@ -144,7 +148,7 @@ def _dtypes_at_the_edges(file: TFLiteFile) -> set[str]:
 
 
 def _activations(file: TFLiteFile, passing: tuple[str, ...] = CASTS) -> set[str]:
-    """Return the dtypes that operators write, but for those that only pass on."""
+    """Return the dtypes that operators write, except those that only pass values on."""
     return {
         graph.tensors[i].dtype
         for graph in file.graphs
@@ -161,15 +165,15 @@ def _block_sizes(file: TFLiteFile) -> set[int]:
 
 
 def _with_float_weights(file: TFLiteFile) -> list[str]:
-    """Return the kinds of operators that read a float constant of some size, most bytes first."""
+    """List the kinds of operators that read float constants, most bytes first."""
     counts: dict[str, int] = {}
     for graph in file.graphs:
         constants = {t.index: t.bytes for t in graph.constants() if t.dtype in FLOATS}
         for node in graph.nodes:
             size = sum(constants.get(i, 0) for i in node.inputs)
             counts[node.operator] = counts.get(node.operator, 0) + size
-    return [kind for kind, size in _most(counts) if size]
+    return [kind for kind, size in _largest_first(counts) if size]
 
 
-def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: -item[1])

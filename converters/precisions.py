@@ -22,7 +22,7 @@ class Precision:
     """One precision: what it is, whether it calibrates, how it is made, the check of its file.
 
     ``configure(converter)`` sets a TFLiteConverter; without it the file is made from the float32
-    one by ``rules``, or for ``mixed`` by the project's. ``problem(file)`` says in words what is
+    one by ``rules``, or for ``mixed`` by the project's. ``problem(file)`` says what is
     wrong with a file that claims this precision, or nothing. ``integer`` means integer throughout
     but for the edges, ``hybrid`` integer weights under float activations.
     """
@@ -54,7 +54,9 @@ def _dynamic(converter: Any) -> None:
 
 
 def _integer(edges: str, operators: str) -> Callable[[Any], None]:
-    """Integer throughout, by names of a dtype and of an operator set of TensorFlow's."""
+    """Build the settings of an integer precision, from the dtype of its inputs and outputs and
+    TensorFlow's operator set.
+    """
 
     def configure(converter: Any) -> None:
         import tensorflow as tf
@@ -74,49 +76,53 @@ INT4 = (Rule("int8-weights"), Rule("int4"))
 BLOCK32 = (*INT4, Rule("int4-block32"))
 
 PRECISIONS: Mapping[str, Precision] = {
-    "float32": Precision("32-bit float", False, check.is_float32, _float32),
-    "float16": Precision("16-bit float weights", False, check.is_float16, _float16),
+    "float32": Precision("32-bit float", False, check.float32_problem, _float32),
+    "float16": Precision("16-bit float weights", False, check.float16_problem, _float16),
     "dynamic": Precision(
-        "int8 weights, float activations", False, check.is_dynamic, _dynamic, hybrid=True
+        "int8 weights, float activations", False, check.dynamic_problem, _dynamic, hybrid=True
     ),
     "int8": Precision(
         "int8 throughout, in and out",
         True,
-        check.is_integer("INT8", "INT8"),
+        check.integer_problem("INT8", "INT8"),
         _integer("int8", INT8),
         integer=True,
     ),
     "int8-float-io": Precision(
         "int8 throughout, float in and out",
         True,
-        check.is_integer("FLOAT32", "INT8"),
+        check.integer_problem("FLOAT32", "INT8"),
         _integer("float32", INT8),
         integer=True,
     ),
     "uint8-io": Precision(
         "int8 throughout, uint8 in and out",
         True,
-        check.is_integer("UINT8", "INT8"),
+        check.integer_problem("UINT8", "INT8"),
         _integer("uint8", INT8),
         integer=True,
     ),
     "int16x8": Precision(
         "int16 activations, int8 weights, int16 in and out",
         True,
-        check.is_integer("INT16", "INT16"),
+        check.integer_problem("INT16", "INT16"),
         _integer("int16", INT16),
         integer=True,
     ),
-    "int4": Precision("4-bit weights, computed in float", False, check.is_int4_alone, rules=INT4),
-    "int4-block32": Precision(
-        "4-bit weights with a scale for every 32", False, check.is_int4_block32, rules=BLOCK32
+    "int4": Precision(
+        "4-bit weights, computed in float", False, check.plain_int4_problem, rules=INT4
     ),
-    RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.is_mixed),
+    "int4-block32": Precision(
+        "4-bit weights with a scale for every 32", False, check.int4_block32_problem, rules=BLOCK32
+    ),
+    RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.mixed_problem),
 }
 
 
 def profile_of(precision: str, conversion: Conversion) -> str:
-    """Return the profile's name where it changes how this precision is made, else nothing."""
+    """Return the name of the target's profile if it changes how this precision is made, else
+    nothing.
+    """
     row = PRECISIONS[precision]
     coarser = conversion.granularity == "per-tensor" and (row.hybrid or row.integer)
     dense = row.hybrid and not conversion.per_channel_dense
@@ -124,7 +130,7 @@ def profile_of(precision: str, conversion: Conversion) -> str:
 
 
 def refusal(precision: str, conversion: Conversion) -> str:
-    """Tell why a target takes no file of this precision, or nothing."""
+    """Say why a target takes no file of this precision; empty if it does."""
     if precision in conversion.refuses:
         return conversion.refuses[precision]
     if conversion.operator_set == "int8" and not PRECISIONS[precision].integer:

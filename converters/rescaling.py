@@ -26,13 +26,15 @@ def _rescaled(graph: Graph, index: int) -> bool:
         if node.operator in PASSING:
             reached |= set(node.outputs)
             continue
-        held = [constants[i] for i in node.inputs if i in constants]
-        if node.operator in RESCALING and any(_few(tensor.shape) for tensor in held):
+        constants_read = [constants[i] for i in node.inputs if i in constants]
+        if node.operator in RESCALING and any(
+            _is_per_channel(tensor.shape) for tensor in constants_read
+        ):
             return True
     return False
 
 
-def _few(shape: tuple[int, ...]) -> bool:
+def _is_per_channel(shape: tuple[int, ...]) -> bool:
     count = 1
     for size in shape:
         count *= size

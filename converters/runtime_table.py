@@ -1,4 +1,4 @@
-"""The table of operator versions and releases, ``runtime_versions.toml``, as it is looked up."""
+"""The table of operator versions and releases, read from ``runtime_versions.toml``."""
 
 from __future__ import annotations
 
@@ -59,13 +59,11 @@ class RuntimeTable:
 
 
 def release(text: str) -> tuple[int, ...]:
-    """Return a release's numbers, without a suffix. Raises :class:`ValueError` where there are
-    none.
-    """
-    found = re.match(r"\d+(\.\d+){0,2}", text)
-    if found is None:
-        raise ValueError(f"{text!r} is no release")
-    return tuple(int(part) for part in found[0].split("."))
+    """Parse a release's numbers, without a suffix. Raises :class:`ValueError` if there are none."""
+    match = re.match(r"\d+(\.\d+){0,2}", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a release")
+    return tuple(int(part) for part in match[0].split("."))
 
 
 def _order(text: str) -> tuple[int, ...]:
@@ -73,7 +71,7 @@ def _order(text: str) -> tuple[int, ...]:
 
 
 def parse(document: Mapping[str, Any]) -> RuntimeTable:
-    """Return the table from its document. Raises :class:`KeyError` where a field is missing."""
+    """Build the table from its document. Raises :class:`KeyError` if a field is missing."""
     later = {key: first for first, keys in document["litert"].items() for key in keys}
     operators = {
         (name, version): _releases(name, version, first, later, document["litert_first"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgekit.converters.custom_operators import FLEX, custom_operators, lacking
+from edgekit.converters.custom_operators import FLEX, custom_operators, unsupported_operators
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
 from edgekit.converters.operator_version import required_version, unversioned_feature
 from edgekit.converters.runtime_table import Distribution, Releases, RuntimeTable, release, table
@@ -59,7 +59,7 @@ class MinimumRuntime:
     ``release`` counts as TensorFlow does, ``litert`` as ai-edge-litert does; empty where none runs
     it, which ``reason`` explains. ``understated`` are nodes whose stated version is lower than what
     they use: an old runtime's guard does not refuse them. ``custom`` are operators that some
-    runtimes carry and others leave to the application, ``flex`` those of TensorFlow itself.
+    runtimes have kernels for and others leave to the application, ``flex`` TensorFlow's own.
     """
 
     release: str
@@ -75,7 +75,7 @@ class MinimumRuntime:
 
     @property
     def title(self) -> str:
-        """The release in words: that of TensorFlow Lite, and that of LiteRT."""
+        """The release as text: that of TensorFlow Lite, and that of LiteRT."""
         lite = f"LiteRT {self.litert}" if self.litert else ""
         if not self.forced_by and (self.custom or self.flex):
             return "any that has its custom operators"
@@ -94,9 +94,9 @@ class Fit:
 
 
 def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> MinimumRuntime:
-    """Return the minimum runtime of a file by the operators of all its graphs.
+    """Compute the minimum runtime of a file from the operators of all its graphs.
 
-    ``versions`` is the table, edgekit's own where none is given.
+    ``versions`` is the table; by default edgekit's own.
     """
     known = versions or table()
     needs = _needs(file, known)
@@ -122,33 +122,25 @@ def minimum_runtime(file: TFLiteFile, versions: RuntimeTable | None = None) -> M
 
 
 def runtime_need(file: TFLiteFile) -> RuntimeNeed:
-    """Return the minimum runtime of a file in short, as a report carries it."""
-    found = minimum_runtime(file)
-    reason = found.reason or ("" if found.release else found.title)
-    forced_by = ", ".join(str(need) for need in found.forced_by[:SHOWN])
-    return RuntimeNeed(found.release, found.litert, forced_by, found.claimed, reason)
+    """Return the minimum runtime of a file as a report holds it."""
+    minimum = minimum_runtime(file)
+    reason = minimum.reason or ("" if minimum.release else minimum.title)
+    forced_by = ", ".join(str(need) for need in minimum.forced_by[:SHOWN])
+    return RuntimeNeed(minimum.release, minimum.litert, forced_by, minimum.claimed, reason)
 
 
 def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
-    """Return what the nodes need, alike ones together."""
-    found: dict[tuple[str, int, int, str], Need] = {}
+    """Collect what the nodes need, equal needs counted together."""
+    needs: dict[tuple[str, int, int, str], Need] = {}
     for need in (one for g in file.graphs for n in g.nodes for one in _node_needs(g, n, known)):
         key = (need.operator, need.version, need.stated, need.uses)
-        before = found.get(key)
-        found[key] = need if before is None else _counted(before)
-    return tuple(found.values())
+        before = needs.get(key)
+        needs[key] = need if before is None else _counted(before)
+    return tuple(needs.values())
 
 
 def _counted(need: Need) -> Need:
-    return Need(
-        need.operator,
-        need.version,
-        need.stated,
-        need.tensor,
-        need.count + 1,
-        need.releases,
-        need.uses,
-    )
+    return replace(need, count=need.count + 1)
 
 
 def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]:
@@ -167,9 +159,7 @@ def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]
 
 
 def _latest(releases: list[str]) -> str:
-    """Return the latest of releases; empty where one is not there. What needs nothing runs
-    anywhere.
-    """
+    """Return the latest of releases; empty if one is missing, or if there are none."""
     return max(releases, key=release) if all(releases) and releases else ""
 
 
@@ -185,16 +175,18 @@ def _avoid(forced_by: tuple[Need, ...], known: RuntimeTable) -> str:
     return "; ".join(dict.fromkeys(known.avoid[key] for key in keys if key in known.avoid))
 
 
-def _package(one: Distribution, top: Releases, known: RuntimeTable) -> Package:
-    needed = top.tensorflow if one.of == "tensorflow" else top.litert
+def _package(distribution: Distribution, top: Releases, known: RuntimeTable) -> Package:
+    needed = top.tensorflow if distribution.of == "tensorflow" else top.litert
     if not needed:
-        return Package(one.manager, one.name, "", f"no release up to {known.date} runs it")
-    enough = [v for v in one.versions if release(v) >= release(needed)]
+        return Package(
+            distribution.manager, distribution.name, "", f"no release up to {known.date} runs it"
+        )
+    enough = [v for v in distribution.versions if release(v) >= release(needed)]
     if not enough:
-        newest = max(one.versions, key=release)
+        newest = max(distribution.versions, key=release)
         reason = f"the newest version with a source is {newest}; it needs {needed}"
-        return Package(one.manager, one.name, "", reason)
-    return Package(one.manager, one.name, min(enough, key=release))
+        return Package(distribution.manager, distribution.name, "", reason)
+    return Package(distribution.manager, distribution.name, min(enough, key=release))
 
 
 def _named(count: int) -> str:
@@ -205,7 +197,7 @@ def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
     """Tell whether ``version`` of a runtime of the catalog runs a file of this minimum.
 
     Unknown for a runtime whose kernels have no operator versions, such as TFLM. Custom operators
-    count as the runtime carries them: an application may register more.
+    count by the runtime's own kernels: an application may register more.
     """
     axis = AXES.get(runtime)
     if axis is None:
@@ -221,10 +213,12 @@ def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
     if needed and release(version) < release(needed):
         fix = minimum.avoid or f"a runtime of release {needed} or later"
         return Fit(False, f"{name} is older than {needed}, which {late} needs", fix)
-    missing = lacking(minimum.custom, runtime)
+    missing = unsupported_operators(minimum.custom, runtime)
     if missing:
-        reason = f"{name} does not carry {_named(len(missing))}"
+        reason = f"{name} has no kernel for {_named(len(missing))}"
         return Fit(
-            False, reason, f"register {', '.join(missing)} in the application, or do without"
+            False,
+            reason,
+            f"register {', '.join(missing)} in the application, or convert without them",
         )
     return Fit(True, f"{name} has every operator version" + (f" ({needed})" if needed else ""))

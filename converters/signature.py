@@ -1,4 +1,4 @@
-"""Of a ``.tflite`` file with several signatures: which one is meant, and a file of it alone."""
+"""Choose one signature of a ``.tflite`` file, and write a file that holds only that one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.quantization.editing import AlignedBuffer, pack, text_of, unpack
+from edgekit.converters.quantization.editing import AlignedBuffer, decode_text, pack, unpack
 from edgekit.errors import ModelError, did_you_mean
 
 DEFAULT = "serving_default"
@@ -17,9 +17,9 @@ BY_GRAPH = "TFLITE_METADATA"
 
 
 def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
-    """Return the signature to run, as runners choose it; None where a file has none.
+    """Return the signature to run, as runners choose it; None if a file has none.
 
-    Raises :class:`ModelError` where there is none of that name, or it is not clear which.
+    Raises :class:`ModelError` if there is none of that name, or several and no default.
     """
     keys = [signature.key for signature in file.signatures]
     listed = ", ".join(repr(key) for key in sorted(keys)) or "none at all"
@@ -28,16 +28,15 @@ def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | 
         message = f"{path} has no signature {wanted!r}{did_you_mean(wanted, keys)}; it has {listed}"
         raise ModelError(CODE, message, hint)
     if wanted is None and len(keys) > 1 and DEFAULT not in keys:
-        hint = f"say which one runs: --signature {sorted(keys)[0]!r}"
+        hint = f"choose one with --signature {sorted(keys)[0]!r}"
         raise ModelError(CODE, f"{path} has several signatures: {listed}", hint)
     if wanted is not None or not keys:
         return wanted
     return DEFAULT if DEFAULT in keys else keys[0]
 
 
-def alone(content: bytes, key: str) -> bytes:
-    """Return a file that holds one signature: its graph, which becomes the main one, and what that
-    calls.
+def extract_signature(content: bytes, key: str) -> bytes:
+    """Return a file that holds one signature: its graph, as the main one, and the graphs it calls.
 
     TFLM, NPU compilers and quantizers see the main graph only. Raises :class:`ModelError` for a
     file of over 2 GB, whose constants lie behind the flatbuffer.
@@ -46,31 +45,31 @@ def alone(content: bytes, key: str) -> bytes:
     if any(buffer.offset > 1 for buffer in model.buffers):
         hint = "convert the SavedModel that it was made from, with --signature NAME"
         raise ModelError(CODE, f"signature {key!r} cannot be taken out of a file over 2 GB", hint)
-    (wanted,) = (one for one in model.signatureDefs if text_of(one.signatureKey) == key)
+    (wanted,) = (one for one in model.signatureDefs if decode_text(one.signatureKey) == key)
     order = _reached(model, int(wanted.subgraphIndex))
     places = {old: new for new, old in enumerate(order)}
     model.subgraphs = [model.subgraphs[at] for at in order]
-    for options, name in (one for graph in model.subgraphs for one in _calls(graph)):
+    for options, name in (call for graph in model.subgraphs for call in _calls(graph)):
         setattr(options, name, places[int(getattr(options, name))])
     wanted.subgraphIndex = 0
     model.signatureDefs = [wanted]
-    model.metadata = [one for one in model.metadata or [] if text_of(one.name) != BY_GRAPH]
+    model.metadata = [one for one in model.metadata or [] if decode_text(one.name) != BY_GRAPH]
     _drop_codes(model)
     _drop_buffers(model)
     return pack(model)
 
 
 def _reached(model: Any, first: int) -> list[int]:
-    """Return a graph and those that it calls, itself first."""
-    found = [first]
-    for at in found:
+    """Return the numbers of a graph and of those that it calls, itself first."""
+    numbers = [first]
+    for at in numbers:
         called = (int(getattr(options, name)) for options, name in _calls(model.subgraphs[at]))
-        found += [number for number in dict.fromkeys(called) if number not in found]
-    return found
+        numbers += [number for number in dict.fromkeys(called) if number not in numbers]
+    return numbers
 
 
 def _calls(graph: Any) -> Iterator[tuple[Any, str]]:
-    """Return the options of a graph's operators that are the number of another graph, and their
+    """Find the options of a graph's operators that hold the number of another graph, with their
     names.
     """
     for operator in graph.operators or []:
@@ -81,21 +80,21 @@ def _calls(graph: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _drop_codes(model: Any) -> None:
-    """Leave out operators that no graph has any more: a runtime may lack one of them."""
-    operators = [one for graph in model.subgraphs for one in graph.operators or []]
-    used = sorted({int(one.opcodeIndex) for one in operators})
-    for one in operators:
-        one.opcodeIndex = used.index(int(one.opcodeIndex))
+    """Remove operator codes that no graph uses any more: a runtime may lack one of them."""
+    operators = [operator for graph in model.subgraphs for operator in graph.operators or []]
+    used = sorted({int(operator.opcodeIndex) for operator in operators})
+    for operator in operators:
+        operator.opcodeIndex = used.index(int(operator.opcodeIndex))
     model.operatorCodes = [model.operatorCodes[at] for at in used]
 
 
 def _drop_buffers(model: Any) -> None:
-    """Leave out constants that nothing reads any more. The first buffer is that of no content."""
+    """Remove constants that nothing reads any more. The first buffer is the empty one."""
     owners = [tensor for graph in model.subgraphs for tensor in graph.tensors or []]
     owners += model.metadata
-    used = sorted({0, *(int(one.buffer) for one in owners)})
-    for one in owners:
-        one.buffer = used.index(int(one.buffer))
+    used = sorted({0, *(int(owner.buffer) for owner in owners)})
+    for owner in owners:
+        owner.buffer = used.index(int(owner.buffer))
     model.buffers = [AlignedBuffer.of(model.buffers[at]) for at in used]
     # The buffers of metadata, by an older way to name them.
     model.metadataBuffer = None

@@ -1,4 +1,4 @@
-"""A SavedModel as a ``.tflite`` file at one precision, by TensorFlow's converter. In the worker."""
+"""Convert a SavedModel to a ``.tflite`` file at one precision with TensorFlow. In the worker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization.batches import in_batches
-from edgekit.converters.quantization.editing import in_order
-from edgekit.converters.quantization.integer_forms import in_integers
+from edgekit.converters.quantization.editing import in_signature_order
+from edgekit.converters.quantization.integer_forms import use_integer_operators
 from edgekit.errors import ConversionError, EdgekitError
 from edgekit.types import Conversion
 
@@ -50,7 +50,7 @@ def convert(
         str(saved_model), signature_keys=["serving_default"]
     )
     wanted.configure(converter)
-    _profile(converter, conversion or Conversion(), wanted.hybrid)
+    _apply_profile(converter, conversion or Conversion(), wanted.hybrid)
     if wanted.calibrated:
         converter.representative_dataset = _feeds(precision, representative, batch)
     try:
@@ -60,8 +60,8 @@ def convert(
     except Exception as error:
         raise _refusal(error, precision) from error
     if wanted.integer:
-        content = in_integers(content)
-    content = in_order(content, inputs, outputs)
+        content = use_integer_operators(content)
+    content = in_signature_order(content, inputs, outputs)
     flex.check_allowed(
         flatbuffer.parse(content, FILE), (conversion or Conversion()).custom_operators
     )
@@ -69,8 +69,8 @@ def convert(
     return {}
 
 
-def _profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
-    """Return what a target's profile asks of the converter, besides the precision."""
+def _apply_profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
+    """Set the converter as a target's profile asks, besides the precision."""
     import tensorflow as tf
 
     if hybrid and not conversion.per_channel_dense:
@@ -84,13 +84,13 @@ def _profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:
 
 
 def _refusal(error: Exception, precision: str) -> ConversionError:
-    """Return the converter's error as ours; those that many models meet say what to do."""
+    """Build our error from the converter's; those that many models meet say what to do."""
     text = str(error)
-    lacking = flex.refusal(text)
-    if lacking is not None:
-        return lacking
-    if found := SIXTEEN.search(text):
-        message = f"TensorFlow has no form of {found[1]} with 16-bit activations"
+    missing = flex.refusal(text)
+    if missing is not None:
+        return missing
+    if match := SIXTEEN.search(text):
+        message = f"TensorFlow has no kernel for {match[1]} with 16-bit activations"
         hint = (
             "use int8; or keep such operators in float: [[convert.mixed]] with precision ="
             ' "int16x8", which ai-edge-quantizer makes'
@@ -114,7 +114,7 @@ def _feeds(precision: str, representative: Mapping[str, Path] | None, batch: int
 
 
 def _reason(error: Exception) -> str:
-    """Return the lines of the converter's error that say something."""
+    """Return the lines of the converter's error that name the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [n for n in lines if "error:" in n or "not supported" in n or "failed" in n.lower()]
     return "\n".join(line[:300] for line in (telling or lines)[:3])

@@ -1,7 +1,7 @@
-"""Stating the operator versions that a file needs, where its writer stated lower ones.
+"""State the operator versions that a file needs, where its writer stated lower ones.
 
 ai-edge-quantizer leaves every version as the float file had it. Then an old runtime's guard does
-not refuse kernels that it lacks, and it computes with what it has: garbage, without a word.
+not refuse kernels that it lacks, and it computes wrong results without an error.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _needed(file: TFLiteFile) -> dict[tuple[str, int], int]:
 
 
 def _codes(codes: list[Table], needed: dict[tuple[str, int], int]) -> bytes:
-    """Return a vector of operator codes; its offsets count from where each of them lies."""
+    """Build the vector of operator codes; its offsets count from where each of them lies."""
     offsets, body = [], b""
     head = 4 + 4 * len(codes)
     for number, code in enumerate(codes):
@@ -76,7 +76,7 @@ def _codes(codes: list[Table], needed: dict[tuple[str, int], int]) -> bytes:
 
 
 def _code(code: Table, needed: dict[tuple[str, int], int]) -> bytes:
-    """Return one operator code: its vtable, itself, and the name of a custom one."""
+    """Build one operator code: its vtable, itself, and the name of a custom one."""
     operator, stated, custom = flatbuffer.operator_code(code)
     version = needed.get((operator, stated), stated)
     name = code.text(CUSTOM).encode() if custom else b""
@@ -95,10 +95,9 @@ def _code(code: Table, needed: dict[tuple[str, int], int]) -> bytes:
 
 
 def _claimed(content: bytes) -> bytes:
-    """Return the same with the minimum runtime that it claims set to the computed one, if it claims
-    any.
+    """Set the minimum runtime that a file claims to the computed one, if it claims any.
 
-    Left as it is where the computed one does not fit into the place.
+    Left as it is if the computed one does not fit into the same bytes.
     """
     file = flatbuffer.parse(content, "the stamped file")
     minimum = minimum_runtime(file).release.encode()

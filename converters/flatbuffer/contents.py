@@ -1,4 +1,4 @@
-"""What flows from a file that was read: its graphs, tensors, operators and constants."""
+"""The contents of a ``.tflite`` file: graphs, tensors, operators and constants."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Tensor:
     @property
     def scale(self) -> float:
         """Its quantization step; 0 where it is not quantized, or per channel."""
-        found = self.quantization
-        return found.scales[0] if found is not None and len(found.scales) == 1 else 0.0
+        scales = self.quantization.scales if self.quantization is not None else ()
+        return scales[0] if len(scales) == 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Graph:
     nodes: tuple[Node, ...]
 
     def float_operators(self) -> list[str]:
-        """Return operators that compute in float, as ``NAME (output tensor)``."""
+        """List the operators that compute in float, as ``NAME (output tensor)``."""
         return [
             f"{node.operator} ({self.tensors[node.outputs[0]].name})"
             for node in self.nodes
@@ -138,7 +138,7 @@ class Graph:
         ]
 
     def constants(self) -> list[Tensor]:
-        """Return tensors with content that no operator and no input writes."""
+        """List the tensors with content that no operator and no input writes."""
         written = {*self.inputs, *(i for node in self.nodes for i in node.outputs)}
         return [t for t in self.tensors if t.bytes and t.index not in written]
 
@@ -182,15 +182,15 @@ class TFLiteFile:
         return self.outputs_of(None)
 
     def outputs_of(self, key: str | None) -> Mapping[str, Tensor]:
-        """Return the outputs by their names in a signature; without ``key`` in
-        ``serving_default``, else in the first. Nothing where the file has none of that name.
+        """Return the outputs by their names in a signature; without ``key`` in ``serving_default``,
+        else in the first. Empty if the file has none of that name.
         """
-        named = {one.key: one for one in self.signatures}
+        by_key = {one.key: one for one in self.signatures}
         first = self.signatures[0].key if self.signatures else ""
-        found = named.get(key or ("serving_default" if "serving_default" in named else first))
-        if found is None:
+        signature = by_key.get(key or ("serving_default" if "serving_default" in by_key else first))
+        if signature is None:
             return {}
-        return {n: self.graphs[found.graph].tensors[i] for n, i in found.outputs.items()}
+        return {n: self.graphs[signature.graph].tensors[i] for n, i in signature.outputs.items()}
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -214,8 +214,8 @@ class TFLiteFile:
     @property
     def scale_bytes(self) -> int:
         """Bytes of scales (4 each) and zero points (8) of tensors that have one per channel."""
-        found = (t.quantization for graph in self.graphs for t in graph.tensors)
-        several = [one for one in found if one is not None and len(one.scales) > 1]
+        quantizations = (t.quantization for graph in self.graphs for t in graph.tensors)
+        several = [one for one in quantizations if one is not None and len(one.scales) > 1]
         return sum(4 * len(one.scales) + 8 * len(one.zero_points) for one in several)
 
     @property
@@ -247,11 +247,11 @@ class TFLiteFile:
         return tuple(size for _, size in self._spans)
 
     def span(self, buffer: int) -> tuple[int, int]:
-        """Tell where a buffer lies in the file, and its size in bytes."""
+        """Return where a buffer lies in the file, and its size in bytes."""
         return self._spans[buffer]
 
     def data(self, tensor: Tensor) -> bytes:
-        """Return a tensor's constant content; empty where it is computed."""
+        """Return a tensor's constant content; empty if it is computed."""
         if not tensor.bytes:
             return b""
         at, size = self._spans[tensor.buffer]
@@ -283,7 +283,7 @@ class TFLiteFile:
 
 
 def _nibbles(content: bytes, dtype: str) -> npt.NDArray[np.generic]:
-    """Return two 4-bit integers of each byte, the lower half first."""
+    """Unpack two 4-bit integers of each byte, the lower half first."""
     packed = np.frombuffer(content, np.uint8)
     halves = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1).astype(np.int8)
     return np.where(halves > 7, halves - 16, halves).astype(np.int8) if dtype == "INT4" else halves

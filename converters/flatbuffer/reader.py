@@ -1,4 +1,4 @@
-"""From the bytes of a ``.tflite`` file to what it holds."""
+"""Parse the bytes of a ``.tflite`` file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Span = tuple[int, int]
 
 
 def read(path: Path) -> TFLiteFile:
-    """Read a file. Raises :class:`ModelError` where it is damaged or no TFLite file."""
+    """Read a file. Raises :class:`ModelError` if it is damaged or not a TFLite file."""
     return parse(path.read_bytes(), str(path))
 
 
 def parse(content: bytes, name: str) -> TFLiteFile:
-    """Read a file's content; ``name`` is for the error, :class:`ModelError`."""
+    """Parse a file's content; ``name`` is for the error, :class:`ModelError`."""
     if len(content) < 16 or content[4:8] != IDENTIFIER:
-        raise ModelError("EK-MODEL-003", f"{name} is no TFLite file, or a damaged one")
+        raise ModelError("EK-MODEL-003", f"{name} is not a TFLite file, or is damaged")
     try:
         return _file(FileBytes(content))
     except (Damaged, struct.error, LookupError, TypeError, ValueError, OverflowError) as error:
@@ -68,14 +68,12 @@ def _file(content: FileBytes) -> TFLiteFile:
 
 
 def _buffer(table: Table) -> Span:
-    """Tell where a buffer's bytes lie: inside it, or behind the flatbuffer where that is too
-    small.
-    """
+    """Return where a buffer's bytes lie: in the flatbuffer, or behind it in files over 2 GB."""
     offset, size = table.scalar(1, "<Q"), table.scalar(2, "<Q")
-    found = table.content.span(offset, size) if offset > 1 else table.span(0, 1)
+    span = table.content.span(offset, size) if offset > 1 else table.span(0, 1)
     # Each is written again where the file is.
-    table.content.spend(size=found[1])
-    return found
+    table.content.spend(size=span[1])
+    return span
 
 
 def _metadata(table: Table, spans: tuple[Span, ...], data: bytes) -> tuple[str, bytes]:
@@ -129,17 +127,16 @@ def _tensor(table: Table, index: int, spans: tuple[Span, ...]) -> Tensor:
 
 
 def _ranked(graphs: tuple[Graph, ...]) -> tuple[Graph, ...]:
-    """Return the graphs, a shape that is not given as a scalar's where the file never says
-    otherwise.
+    """Mark a missing shape as a scalar's if the file states no rank anywhere.
 
     Older converters do not write whether a tensor has a rank.
     """
-    said = any(tensor.ranked for graph in graphs for tensor in graph.tensors)
+    states_ranks = any(tensor.ranked for graph in graphs for tensor in graph.tensors)
     return tuple(
         replace(
             graph,
             tensors=tuple(
-                replace(t, ranked=not said or t.ranked or bool(t.shape) or t.bytes > 0)
+                replace(t, ranked=not states_ranks or t.ranked or bool(t.shape) or t.bytes > 0)
                 for t in graph.tensors
             ),
         )
@@ -174,14 +171,14 @@ def _node(table: Table, codes: list[tuple[str, int, bool]], tensors: int) -> Nod
 
 
 def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
-    """Return the options of an operator, from the schema's own classes."""
+    """Read the options of an operator with the schema's own classes."""
     kind = _names(f"BuiltinOptions{union}").get(table.scalar(field, "<B"))
-    found = table.table(field + 1) if kind else None
-    if kind is None or kind == "NONE" or found is None:
+    content = table.table(field + 1) if kind else None
+    if kind is None or kind == "NONE" or content is None:
         return {}
     schema = _schema()
     options = getattr(schema, kind)()
-    options.Init(found.content.data, found.at)
+    options.Init(content.content.data, content.at)
     rows = vars(getattr(schema, f"{kind}T").InitFromObj(options))
     # Vectors of numbers are views until they are taken over; operators may share them.
     vectors = [one for one in rows.values() if isinstance(one, np.ndarray | list | bytes)]
@@ -215,16 +212,16 @@ def _integers(table: Table, field: int) -> tuple[int, ...]:
 
 
 def _indices(table: Table, field: int, count: int) -> tuple[int, ...]:
-    found = _integers(table, field)
-    for one in found:
-        if one != -1:
-            _within(one, count, "tensor")
-    return found
+    indices = _integers(table, field)
+    for index in indices:
+        if index != -1:
+            _within(index, count, "tensor")
+    return indices
 
 
-def _within(index: int, count: int, what: str) -> int:
+def _within(index: int, count: int, kind: str) -> int:
     if not 0 <= index < count:
-        raise Damaged(f"{what} {index} of {count} is named")
+        raise Damaged(f"{kind} {index} of {count} is named")
     return index
 
 

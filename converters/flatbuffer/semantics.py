@@ -10,7 +10,8 @@ from edgekit.converters.flatbuffer.contents import Graph, Node, Tensor, TFLiteFi
 
 
 def semantic_hash(file: TFLiteFile) -> str:
-    """SHA-256 over the graphs as they compute: operators, options, shapes, scales and constants.
+    """Compute SHA-256 over the graphs as they compute: operators, options, shapes, scales and
+    constants.
 
     Tensors are numbered as the operators meet them. Names of tensors, graphs and signatures,
     descriptions, metadata, unused tensors and the order of buffers do not count.
@@ -43,7 +44,11 @@ def _node(node: Node, number: Any) -> Any:
 
 
 def _tensor(file: TFLiteFile, tensor: Tensor) -> Any:
-    found = tensor.quantization
-    steps = [found.scales, found.zero_points, found.axis, found.block_size] if found else None
+    quantization = tensor.quantization
+    steps = (
+        [quantization.scales, quantization.zero_points, quantization.axis, quantization.block_size]
+        if quantization
+        else None
+    )
     content = hashlib.sha256(file.data(tensor)).hexdigest() if tensor.bytes else ""
     return [tensor.dtype, tensor.shape, tensor.signature_shape, tensor.variable, steps, content]

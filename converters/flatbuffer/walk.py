@@ -47,11 +47,11 @@ class FileBytes:
         return at, size
 
     def spend(self, tables: int = 0, size: int = 0) -> None:
-        """Count what is walked, and stop where no real model would."""
+        """Count the bytes and tables read, and stop far above what a real model has."""
         self._tables -= tables
         self._bytes -= size
         if self._tables < 0 or self._bytes < 0:
-            raise Damaged("its tables are shared so often that no model needs it")
+            raise Damaged("its tables refer to each other more often than any real model's do")
 
 
 class Table:
@@ -65,7 +65,7 @@ class Table:
         content.span(self._vtable, max(self._size, 4))
 
     def place(self, field: int) -> int | None:
-        """Return the byte where a field lies; None where it is absent."""
+        """Return the byte where a field lies; None if it is absent."""
         entry = 4 + 2 * field
         if entry + 2 > self._size:
             return None
@@ -81,9 +81,7 @@ class Table:
         return None if place is None else Table(self.content, self._follow(place))
 
     def span(self, field: int, item: int) -> tuple[int, int]:
-        """Tell where a vector's elements lie, and how many bytes they are; ``(0, 0)`` where
-        absent.
-        """
+        """Return where a vector's elements lie, and their size in bytes; ``(0, 0)`` if absent."""
         place = self.place(field)
         if place is None:
             return 0, 0
@@ -91,7 +89,7 @@ class Table:
         return self.content.span(begin + 4, item * self.content.number("<I", begin))
 
     def array(self, field: int, dtype: Any) -> npt.NDArray[Any]:
-        """Return a vector of numbers."""
+        """Read a vector of numbers."""
         kind = np.dtype(dtype)
         at, size = self.span(field, kind.itemsize)
         self.content.spend(size=size)
@@ -103,7 +101,7 @@ class Table:
         return self.content.data[at : at + size].decode(errors="replace")
 
     def tables(self, field: int) -> list[Table]:
-        """Return a vector of tables."""
+        """Read a vector of tables."""
         at, size = self.span(field, 4)
         self.content.spend(tables=size // 4)
         return [Table(self.content, self._follow(place)) for place in range(at, at + size, 4)]

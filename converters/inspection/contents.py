@@ -17,19 +17,19 @@ FEWEST_ELEMENTS = 1024
 DUPLICATE_BYTES = 1024
 USELESS_SHARE = 0.1
 USELESS_BYTES = 4096
-# A file of which so much says what its integers mean: it may be larger than its dynamic twin.
+# A file with so large a part in scales may be larger than its dynamic-range version.
 SCALES_SHARE = 0.2
 SCALES_BYTES = 8192
 
 
 def is_mostly_scales(file: TFLiteFile) -> bool:
-    """Tell whether scales and zero points matter for the file's size."""
+    """Tell whether scales and zero points are a large part of the file."""
     return file.scale_bytes >= max(SCALES_SHARE * file.size, SCALES_BYTES)
 
 
 def float_weights(facts: Facts) -> Iterator[Finding]:
-    """Return weights that stayed float in a file that computes in integers."""
-    if not any(one.kind == "integer" for found in facts.precisions for one in found):
+    """Find weights that stayed float in a file that computes in integers."""
+    if not any(one.kind == "integer" for graph in facts.precisions for one in graph):
         return
     rows = [
         row for row in facts.weights if row.dtype in FLOATS and row.bytes >= 4 * FEWEST_ELEMENTS
@@ -47,7 +47,7 @@ def float_weights(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def bad_numbers(facts: Facts) -> Iterator[Finding]:
+def non_finite(facts: Facts) -> Iterator[Finding]:
     places = tuple(row.tensor for row in facts.weights if row.finite is False)
     if places:
         yield Finding(
@@ -56,11 +56,11 @@ def bad_numbers(facts: Facts) -> Iterator[Finding]:
             f"{counted(places, 'constant holds', 'constants hold')} NaN or infinite values",
             places,
             "what is computed with them is NaN too; some operators use -inf as a mask on purpose",
-            "look at the training: the model diverged, or a division by zero was folded in",
+            "check the training: the model diverged, or a division by zero was folded in",
         )
 
 
-def unfilled(facts: Facts) -> Iterator[Finding]:
+def size_mismatches(facts: Facts) -> Iterator[Finding]:
     rows = [row for row in facts.weights if "do not fill" in row.problem]
     if rows:
         yield Finding(
@@ -79,15 +79,15 @@ def overlapping(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-039",
             "error",
-            f"{counted(places, 'constant lies', 'constants lie')} over others in the file",
+            f"{counted(places, 'constant overlaps', 'constants overlap')} with others in the file",
             places,
-            "constants add up to more than the file: it is damaged, or made to keep readers busy",
+            "constants add up to more than the file: it is damaged, or made to exhaust its readers",
             "convert again, or fetch the file again",
         )
 
 
 def duplicates(facts: Facts) -> Iterator[Finding]:
-    """Return the same large content in several buffers."""
+    """Find large content that several buffers hold."""
     groups = collections.defaultdict(list)
     for row in facts.weights:
         if row.bytes >= DUPLICATE_BYTES:
@@ -98,7 +98,7 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-033",
             "warning",
-            f"{wasted:,} bytes of constants are there more than once",
+            f"{wasted:,} bytes of constants are stored more than once",
             tuple(" = ".join(row.tensor for row in rows[:4]) for rows in again),
             "the file and the download are larger by that much",
             "TensorFlow's converter shares equal constants: convert again with a current one",
@@ -119,7 +119,7 @@ def shared(facts: Facts) -> Iterator[Finding]:
 
 
 def unused(facts: Facts) -> Iterator[Finding]:
-    """Return tensors that no operator reads or writes, and that are no input or output."""
+    """Find tensors that no operator reads or writes, and that are no input or output."""
     places = []
     for graph in facts.file.graphs:
         used = {*graph.inputs, *graph.outputs}
@@ -127,21 +127,21 @@ def unused(facts: Facts) -> Iterator[Finding]:
             used.update((*node.inputs, *node.outputs, *node.intermediates))
         used.update(t.quantization.block_scales for t in graph.tensors if t.quantization)
         places += [short(t.name) for t in graph.tensors if t.index not in used]
-    held = sum(row.bytes for row in facts.weights if row.layer == UNUSED)
+    size = sum(row.bytes for row in facts.weights if row.layer == UNUSED)
     if places:
         yield Finding(
             "EK-INSPECT-035",
             "info",
             f"{counted(places, 'tensor is', 'tensors are')} used by no operator"
-            f" ({held:,} bytes of constants)",
+            f" ({size:,} bytes of constants)",
             tuple(places),
-            "they take room and do nothing",
+            "they take space and do nothing",
             "convert again with a current converter",
         )
 
 
-def twins(facts: Facts) -> Iterator[Finding]:
-    """Return tensors of one graph that have the same name."""
+def duplicate_names(facts: Facts) -> Iterator[Finding]:
+    """Find tensors of one graph that have the same name."""
     places = []
     for graph in facts.file.graphs:
         counts = collections.Counter(tensor.name for tensor in graph.tensors)
@@ -153,12 +153,12 @@ def twins(facts: Facts) -> Iterator[Finding]:
             f"{counted(places, 'tensor name is', 'tensor names are')} used more than once",
             tuple(places),
             "tools that find tensors by name take the wrong one",
-            "go by index, or name the layers apart and convert again",
+            "find tensors by index, or give the layers unique names and convert again",
         )
 
 
-def same_edges(facts: Facts) -> Iterator[Finding]:
-    """Return a graph's outputs that are its inputs, or constants: nothing computes them."""
+def uncomputed_outputs(facts: Facts) -> Iterator[Finding]:
+    """Find outputs that are inputs or constants: no operator computes them."""
     places = []
     for number in entries(facts.file):
         graph = facts.file.graphs[number]
@@ -170,43 +170,47 @@ def same_edges(facts: Facts) -> Iterator[Finding]:
             "warning",
             f"{counted(places, 'output is', 'outputs are')} computed by no operator",
             tuple(places),
-            "it hands an input or a constant on: some runtimes refuse such a graph",
+            "it passes an input or a constant through: some runtimes refuse such a graph",
             "leave that output out of the model",
         )
 
 
-def useless(facts: Facts) -> Iterator[Finding]:
-    """Return a large part of the file in metadata, or in buffers that no tensor names."""
-    for what, held in facts.remainder.items():
-        if what == "structure" or held < max(USELESS_BYTES, USELESS_SHARE * facts.file.size):
+def unneeded_bytes(facts: Facts) -> Iterator[Finding]:
+    """Find metadata, or buffers that no tensor names, that are a large part of the file."""
+    for part, size in facts.remainder.items():
+        if part == "structure" or size < max(USELESS_BYTES, USELESS_SHARE * facts.file.size):
             continue
         names = tuple(f"{name} ({len(v):,} B)" for name, v in facts.file.metadata.items())
-        subject = "metadata" if what == "metadata" else "buffers that no tensor uses"
+        subject = "metadata" if part == "metadata" else "buffers that no tensor uses"
         yield Finding(
             "EK-INSPECT-038",
             "info",
-            f"{held:,} bytes ({held / facts.file.size:.0%} of the file) are {subject}",
-            names if what == "metadata" else (),
-            "they are downloaded and held in memory, and no inference needs them",
+            f"{size:,} bytes ({size / facts.file.size:.0%} of the file) are {subject}",
+            names if part == "metadata" else (),
+            "they are downloaded and loaded into memory, and no inference needs them",
             "strip them for the device, and keep the file that has them",
         )
 
 
 def scales(facts: Facts) -> Iterator[Finding]:
-    """Much of a file is scales and zero points: wide layers of few inputs have one per output."""
+    """Find files that scales and zero points fill: wide layers of few inputs have one per
+    output.
+    """
     if not is_mostly_scales(facts.file):
         return
-    held = facts.file.scale_bytes
+    size = facts.file.scale_bytes
     each = {
-        f"{short(tensor.name)} {list(tensor.shape)}: {len(found.scales):,}": len(found.scales)
+        f"{short(tensor.name)} {list(tensor.shape)}: {len(quantization.scales):,}": len(
+            quantization.scales
+        )
         for graph in facts.file.graphs
         for tensor in graph.tensors
-        if (found := tensor.quantization) is not None and len(found.scales) > 1
+        if (quantization := tensor.quantization) is not None and len(quantization.scales) > 1
     }
     yield Finding(
         "EK-INSPECT-045",
         "warning",
-        f"{held:,} bytes ({held / facts.file.size:.0%} of the file) are scales and zero points",
+        f"{size:,} bytes ({size / facts.file.size:.0%} of the file) are scales and zero points",
         tuple(sorted(each, key=lambda place: -each[place])),
         "a layer of many outputs and few inputs has one of each for every output, of its weights"
         " and of its bias, 12 bytes each time: more than the integers that they are of",

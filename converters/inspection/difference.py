@@ -66,7 +66,7 @@ class Difference:
 
 
 def compare(before: Inspection, after: Inspection) -> Difference:
-    """Return two files side by side: operators are matched by name first, then by position."""
+    """Compare two files: operators are matched by name first, then by position."""
     pairs = _matched(before.layers, after.layers)
     digests = _digests(before), _digests(after)
     changes = [_layer(a, b, digests) for a, b in pairs]
@@ -88,14 +88,14 @@ def compare(before: Inspection, after: Inspection) -> Difference:
     )
 
 
-def _tensors(one: Inspection) -> int:
-    return sum(len(graph.tensors) for graph in one.file.graphs)
+def _tensors(inspection: Inspection) -> int:
+    return sum(len(graph.tensors) for graph in inspection.file.graphs)
 
 
 def _operators(before: Inspection, after: Inspection) -> tuple[OperatorChange, ...]:
     rows: dict[str, list[int]] = {}
-    for side, one in enumerate((before, after)):
-        for operator in one.operators:
+    for side, inspection in enumerate((before, after)):
+        for operator in inspection.operators:
             row = rows.setdefault(operator.name, [0, 0, 0, 0])
             row[side] += operator.count
             row[2 + side] = max(row[2 + side], operator.version)
@@ -109,15 +109,15 @@ def _operators(before: Inspection, after: Inspection) -> tuple[OperatorChange, .
 def _matched(
     before: tuple[LayerSummary, ...], after: tuple[LayerSummary, ...]
 ) -> list[tuple[LayerSummary | None, LayerSummary | None]]:
-    """Return pairs in the order of the second file, where it has them."""
+    """Pair the layers, in the order of the second file, where it has them."""
     names: dict[tuple[str, str], deque[LayerSummary]] = {}
-    for one in before:
-        names.setdefault((one.name, one.operator), deque()).append(one)
+    for layer in before:
+        names.setdefault((layer.name, layer.operator), deque()).append(layer)
     pairs: dict[int, LayerSummary] = {}
-    for at, one in enumerate(after):
-        found = names.get((one.name, one.operator))
-        if found:
-            pairs[at] = found.popleft()
+    for at, layer in enumerate(after):
+        candidates = names.get((layer.name, layer.operator))
+        if candidates:
+            pairs[at] = candidates.popleft()
     taken = {id(one) for one in pairs.values()}
     left = [one for one in before if id(one) not in taken]
     right = [at for at in range(len(after)) if at not in pairs]
@@ -131,7 +131,7 @@ def _matched(
 
 
 def aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
-    """Return positions of the same operator in two lists."""
+    """Find the positions of the same operators in two lists."""
     if len(left) + len(right) <= MOST_ALIGNED:
         matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
         for i, j, size in matcher.get_matching_blocks():
@@ -148,31 +148,31 @@ def aligned(left: list[str], right: list[str]) -> Iterator[tuple[int, int]]:
 Digests = Mapping[tuple[int, str, str], tuple[str, ...]]
 
 
-def _digests(one: Inspection) -> Digests:
-    """Return the contents of the weights of each layer."""
-    found: dict[tuple[int, str, str], list[str]] = {}
-    for row in one.weights:
-        found.setdefault((row.graph, row.layer, row.operator), []).append(row.digest)
-    return {key: tuple(sorted(rows)) for key, rows in found.items()}
+def _digests(inspection: Inspection) -> Digests:
+    """Return the digests of the weights of each layer."""
+    by_layer: dict[tuple[int, str, str], list[str]] = {}
+    for row in inspection.weights:
+        by_layer.setdefault((row.graph, row.layer, row.operator), []).append(row.digest)
+    return {key: tuple(sorted(rows)) for key, rows in by_layer.items()}
 
 
 def _layer(
     before: LayerSummary | None, after: LayerSummary | None, digests: tuple[Digests, Digests]
 ) -> LayerChange:
-    one = after or before
-    assert one is not None  # noqa: S101
+    shown = after or before
+    assert shown is not None  # noqa: S101
     if before is None or after is None:
         word = "added" if before is None else "removed"
-        return LayerChange(one.name, one.operator, before, after, None, False, (word,))
+        return LayerChange(shown.name, shown.operator, before, after, None, False, (word,))
     rows = [
-        found.get((layer.graph, layer.name, layer.operator), ())
-        for layer, found in zip((before, after), digests, strict=True)
+        digests_by_layer.get((layer.graph, layer.name, layer.operator), ())
+        for layer, digests_by_layer in zip((before, after), digests, strict=True)
     ]
     is_moved = rows[0] != rows[1]
     ratio = _ratio(before.quantization, after.quantization)
     return LayerChange(
-        one.name,
-        one.operator,
+        shown.name,
+        shown.operator,
         before,
         after,
         ratio,
@@ -208,7 +208,7 @@ def _first(values: tuple[int, ...]) -> str:
 
 
 def _ratio(before: Quantization | None, after: Quantization | None) -> float | None:
-    """After / before of scales per tensor; of several, the one that changed most."""
+    """Divide scales per tensor, after by before; of several, the one that changed most."""
     if before is None or after is None or len(before.scales) != len(after.scales):
         return None
     ratios = [b / a for a, b in zip(before.scales, after.scales, strict=True) if a]
@@ -225,42 +225,43 @@ def _edges(before: Inspection, after: Inspection) -> list[str]:
             lines.append(f"signature {entry.key!r} added")
             continue
         earlier = old[entry.key]
-        for what, a, b in (
+        for side, a, b in (
             ("input", earlier.inputs, entry.inputs),
             ("output", earlier.outputs, entry.outputs),
         ):
-            lines += _edge_lines(what, a, b)
+            lines += _edge_lines(side, a, b)
     return lines
 
 
-def _edge_lines(what: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) -> list[str]:
+def _edge_lines(side: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) -> list[str]:
     old = {edge.name: edge for edge in before}
     new = {edge.name for edge in after}
     if len(before) == len(after) == 1:
         # One on each side is the same one, whatever it is called.
         old, new = {after[0].name: before[0]}, {after[0].name}
-    lines = [f"{what} {name} removed" for name in old if name not in new]
+    lines = [f"{side} {name} removed" for name in old if name not in new]
     for edge in after:
         a = old.get(edge.name)
         if a is None:
-            lines.append(f"{what} {edge.name} added")
-        elif described(a) != described(edge):
-            lines.append(f"{what} {edge.name}: {described(a)} to {described(edge)}")
+            lines.append(f"{side} {edge.name} added")
+        elif describe_edge(a) != describe_edge(edge):
+            lines.append(f"{side} {edge.name}: {describe_edge(a)} to {describe_edge(edge)}")
     names = [edge.name for edge in after if edge.name in old]
     if names != [edge.name for edge in before if edge.name in new] and len(after) > 1:
-        lines.append(f"{what}s are in another order")
+        lines.append(f"{side}s are in another order")
     return lines
 
 
-def described(edge: Edge) -> str:
-    """Return an input or output in words: dtype, shape, scale and zero point."""
+def describe_edge(edge: Edge) -> str:
+    """Describe an input or output: dtype, shape, scale and zero point."""
     text = f"{edge.dtype.lower()} {edge.shape}"
-    found = edge.quantization
-    if found is None or not found.scales:
+    quantization = edge.quantization
+    if quantization is None or not quantization.scales:
         return text
-    if found.per_channel:
+    if quantization.per_channel:
         return f"{text} per channel"
-    return f"{text} scale {found.scales[0]:.6g} zero point {_first(found.zero_points) or 0}"
+    zero = _first(quantization.zero_points) or 0
+    return f"{text} scale {quantization.scales[0]:.6g} zero point {zero}"
 
 
 def _metadata(before: Inspection, after: Inspection) -> list[str]:
@@ -271,8 +272,8 @@ def _metadata(before: Inspection, after: Inspection) -> list[str]:
     for name in new.keys() & old.keys():
         if before.file.metadata.get(name) != after.file.metadata.get(name):
             texts = (old[name].text, new[name].text)
-            told = f"{texts[0]} to {texts[1]}" if all(texts) else "other content"
-            lines.append(f"{name}: {told}")
+            change = f"{texts[0]} to {texts[1]}" if all(texts) else "other content"
+            lines.append(f"{name}: {change}")
     return sorted(lines)
 
 
@@ -283,24 +284,24 @@ def _findings(before: Inspection, after: Inspection) -> list[str]:
     return gone + [f"new {code}: {one.message}" for code, one in new.items() if code not in old]
 
 
-def difference_json(found: Difference) -> Json:
+def difference_json(difference: Difference) -> Json:
     """Return a difference as JSON types: of the files, path and size; of layers, what changed."""
     sides = [
         {"path": str(one.path), "bytes": one.bytes, "sha256": one.sha256}
-        for one in (found.before, found.after)
+        for one in (difference.before, difference.after)
     ]
     layers = [
         {
-            "name": one.name,
-            "operator": one.operator,
-            "bytes": [side.bytes if side else None for side in (one.before, one.after)],
+            "name": layer.name,
+            "operator": layer.operator,
+            "bytes": [side.bytes if side else None for side in (layer.before, layer.after)],
             "precision": [
-                side.precision.label if side else None for side in (one.before, one.after)
+                side.precision.label if side else None for side in (layer.before, layer.after)
             ],
-            "scale_ratio": jsonable(one.scale_ratio),
-            "changes": list(one.changes),
+            "scale_ratio": jsonable(layer.scale_ratio),
+            "changes": list(layer.changes),
         }
-        for one in found.layers
+        for layer in difference.layers
     ]
     plain = (
         "identical",
@@ -314,5 +315,5 @@ def difference_json(found: Difference) -> Json:
         "metadata",
         "findings",
     )
-    rest = {name: jsonable(getattr(found, name)) for name in plain}
+    rest = {name: jsonable(getattr(difference, name)) for name in plain}
     return {"before": sides[0], "after": sides[1], **rest, "layers": layers}

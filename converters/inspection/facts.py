@@ -1,4 +1,4 @@
-"""What the findings look at, and what a finding is."""
+"""A finding about a file, and the facts that findings are drawn from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about a file: a stable code, where it is, why it matters, what mends it.
+    """A finding about a file: its stable code, where it is, why it matters, and the fix.
 
     ``places`` are tensors or operators, all of them; ``message`` says how many there are.
     """
@@ -41,9 +41,9 @@ class Facts:
     runtime: MinimumRuntime
 
     def nodes(self) -> Iterator[tuple[Graph, Node, NodePrecision]]:
-        """Every node of every graph, with its precision."""
-        for graph, found in zip(self.file.graphs, self.precisions, strict=True):
-            for node, precision in zip(graph.nodes, found, strict=True):
+        """Yield every node of every graph, with its precision."""
+        for graph, precisions in zip(self.file.graphs, self.precisions, strict=True):
+            for node, precision in zip(graph.nodes, precisions, strict=True):
                 yield graph, node, precision
 
 

@@ -1,4 +1,4 @@
-"""The findings of ``edgekit inspect``: one function each, in the order in which they are told."""
+"""The findings of ``edgekit inspect``: one function each, in the order in which they are listed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     structure.unwritten,
     structure.overwritten,
     structure.mixed,
-    contents.unfilled,
+    contents.size_mismatches,
     contents.overlapping,
-    contents.bad_numbers,
+    contents.non_finite,
     scales.invalid_scales,
     scales.misplaced_scales,
     scales.zero_points,
@@ -34,7 +34,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     structure.free_shapes,
     structure.strings,
     structure.unsigned,
-    contents.same_edges,
+    contents.uncomputed_outputs,
     scales.fixed_outputs,
     scales.clipped,
     scales.odd_scales,
@@ -43,14 +43,14 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     contents.duplicates,
     contents.shared,
     contents.unused,
-    contents.twins,
-    contents.useless,
+    contents.duplicate_names,
+    contents.unneeded_bytes,
     contents.scales,
 )
 ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
-    """Return all there is to know about a file: errors first."""
-    found = [one for check in CHECKS for one in check(facts)]
-    return tuple(sorted(found, key=lambda one: ORDER[one.severity]))
+    """Return all findings about a file, errors first."""
+    unsorted = [one for check in CHECKS for one in check(facts)]
+    return tuple(sorted(unsorted, key=lambda one: ORDER[one.severity]))

@@ -35,14 +35,14 @@ class Macs:
         self._known: dict[int, int | UnknownMacs] = {}
 
     def of_node(self, graph: int, node: Node) -> Measurement:
-        """Of one run of a node; unavailable where the file does not tell."""
+        """Count one run of a node; unavailable if the file does not tell."""
         try:
             return _measured(self._node(graph, node, 0))
         except UnknownMacs as unknown:
             return Measurement.unavailable(UNIT, str(unknown))
 
     def of_graph(self, graph: int) -> Measurement:
-        """Of one run of a graph; unavailable where one node's are."""
+        """Count one run of a graph; unavailable if one node's count is."""
         try:
             return _measured(self._graph(graph, 0))
         except UnknownMacs as unknown:
@@ -50,28 +50,28 @@ class Macs:
 
     def _graph(self, index: int, depth: int) -> int:
         if index not in self._known:
-            # Until it is known, whoever asks is inside it.
+            # Who asks before it is known asks from inside the graph itself.
             self._known[index] = UnknownMacs("its graph runs itself")
             try:
                 total = sum(self._node(index, n, depth) for n in self._file.graphs[index].nodes)
                 self._known[index] = total
             except UnknownMacs as unknown:
                 self._known[index] = unknown
-        found = self._known[index]
-        if isinstance(found, UnknownMacs):
-            raise found
-        return found
+        count = self._known[index]
+        if isinstance(count, UnknownMacs):
+            raise count
+        return count
 
     def _node(self, index: int, node: Node, depth: int) -> int:
         inner = bodies(node, len(self._file.graphs))
         if node.custom:
             raise UnknownMacs(
-                f"what the custom operator {short(node.operator)} computes is not said"
+                f"what the custom operator {short(node.operator)} computes is not known"
             )
         if node.operator in ONCE:
             return 0
         if inner and node.operator not in COMPOSITES:
-            raise UnknownMacs(f"how often {node.operator} runs its graph is decided by the data")
+            raise UnknownMacs(f"how often {node.operator} runs its graph depends on the data")
         if depth > DEEPEST:
             raise UnknownMacs("its graphs are nested too deep")
         if inner:
@@ -103,19 +103,19 @@ def _shape(tensor: Tensor, rank: int | None = None) -> tuple[int, ...]:
 
 
 def _conv(graph: Graph, node: Node) -> int:
-    """Each output element sums a window over the input channels of its group."""
+    """Count a convolution: each output element sums a window over its group's input channels."""
     _, *window = _shape(_tensor(graph, node.inputs, 1), 4)
     return math.prod(_shape(_tensor(graph, node.outputs, 0), 4)) * math.prod(window)
 
 
 def _depthwise(graph: Graph, node: Node) -> int:
-    """Each output element sums a window of one channel; weights are ``[1, h, w, out]``."""
+    """Count a depthwise convolution, with weights ``[1, h, w, out]``."""
     _, height, width, _ = _shape(_tensor(graph, node.inputs, 1), 4)
     return math.prod(_shape(_tensor(graph, node.outputs, 0), 4)) * height * width
 
 
 def _dense(graph: Graph, node: Node) -> int:
-    """Return weights ``[out, in]`` for each item, of which there are output elements / out."""
+    """Count a dense layer, with weights ``[out, in]`` for each item."""
     _, features = _shape(_tensor(graph, node.inputs, 1), 2)
     output = _tensor(graph, node.outputs, 0)
     if not output.shape:
@@ -124,25 +124,25 @@ def _dense(graph: Graph, node: Node) -> int:
 
 
 def _transpose_conv(graph: Graph, node: Node) -> int:
-    """Each input element is spread over a window of every output channel."""
+    """Count a transposed convolution: each input element meets a window of every output channel."""
     out, height, width, _ = _shape(_tensor(graph, node.inputs, 1), 4)
     return math.prod(_shape(_tensor(graph, node.inputs, 2), 4)) * out * height * width
 
 
 def _conv_3d(graph: Graph, node: Node) -> int:
-    """Return weights ``[depth, h, w, in, out]``."""
+    """Count a 3D convolution, with weights ``[depth, h, w, in, out]``."""
     *window, _ = _shape(_tensor(graph, node.inputs, 1), 5)
     return math.prod(_shape(_tensor(graph, node.outputs, 0), 5)) * math.prod(window)
 
 
 def _conv_3d_transpose(graph: Graph, node: Node) -> int:
-    """Return inputs are output shape, weights ``[depth, h, w, out, in]``, activations."""
+    """Count a transposed 3D convolution: output shape, weights ``[depth, h, w, out, in]``, data."""
     *window, _ = _shape(_tensor(graph, node.inputs, 1), 5)
     return math.prod(_shape(_tensor(graph, node.inputs, 2), 5)) * math.prod(window)
 
 
 def _batch_matmul(graph: Graph, node: Node) -> int:
-    """Each output element sums over the shared dimension."""
+    """Count a matrix product: each output element sums over the shared dimension."""
     left = _shape(_tensor(graph, node.inputs, 0))
     output = _shape(_tensor(graph, node.outputs, 0))
     if len(left) < 2 or len(output) < 2:
@@ -151,7 +151,7 @@ def _batch_matmul(graph: Graph, node: Node) -> int:
 
 
 def _recurrent(graph: Graph, node: Node) -> int:
-    """Every weight matrix once a step; steps and batch are the input's leading dimensions."""
+    """Count a recurrent layer: every weight matrix once a step."""
     steps = _shape(_tensor(graph, node.inputs, 0))[:-1]
     if not steps:
         raise UnknownMacs("its input's shape is only known once the model runs")

@@ -48,7 +48,7 @@ Span = tuple[Tensor, int, int]
 
 
 def plan(file: TFLiteFile, index: int) -> MemoryPlan:
-    """Return the plan of one graph; a free batch counts as one item."""
+    """Plan the memory of one graph; a free batch counts as one item."""
     graph = file.graphs[index]
     resident = sum(resources(file).values())
     state = resident + sum(size(t) or 0 for t in graph.tensors if t.variable)
@@ -71,18 +71,18 @@ def plan(file: TFLiteFile, index: int) -> MemoryPlan:
 def _levels(
     file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], depth: int
 ) -> list[int]:
-    """Return bytes that live at each operator, with what the graphs it runs need."""
+    """Sum the bytes that live at each operator, with what the graphs it runs need."""
     graph = file.graphs[index]
     steps = max(len(graph.nodes), 1)
     changes = [0] * (steps + 1)
     for tensor, begin, end in _spans(graph):
-        held = size(tensor)
-        if held is None:
+        bytes_live = size(tensor)
+        if bytes_live is None:
             raise _UnknownSize(
                 f"the size of {short(tensor.name)!r} is only known once the model runs"
             )
-        changes[begin] += held
-        changes[end + 1] -= held
+        changes[begin] += bytes_live
+        changes[end + 1] -= bytes_live
     levels, level = [], 0
     for step in range(steps):
         level += changes[step]
@@ -92,14 +92,14 @@ def _levels(
 
 
 def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _UnknownSize], depth: int) -> int:
-    """Return the graphs of a loop or a branch run one after another: the larger counts."""
+    """Return the largest peak of the graphs that a loop or a branch runs one after another."""
     peaks = [_peak(file, one, known, depth + 1) for one in bodies(node, len(file.graphs))]
     return max(peaks, default=0)
 
 
 def _peak(file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], depth: int) -> int:
     if index not in known:
-        # Until it is known, whoever asks is inside it.
+        # Who asks before it is known asks from inside the graph itself.
         known[index] = _UnknownSize("a graph runs itself")
         try:
             if depth > DEEPEST:
@@ -107,14 +107,14 @@ def _peak(file: TFLiteFile, index: int, known: dict[int, int | _UnknownSize], de
             known[index] = max(_levels(file, index, known, depth))
         except _UnknownSize as unknown:
             known[index] = unknown
-    found = known[index]
-    if isinstance(found, _UnknownSize):
-        raise found
-    return found
+    peak = known[index]
+    if isinstance(peak, _UnknownSize):
+        raise peak
+    return peak
 
 
 def _spans(graph: Graph) -> list[Span]:
-    """From which operator to which each tensor that is no constant lives."""
+    """List the tensors that are no constants, from which operator to which each lives."""
     last = max(len(graph.nodes) - 1, 0)
     begins = {i: 0 for i in graph.inputs if i >= 0}
     ends = dict(begins)
@@ -138,7 +138,7 @@ def _spans(graph: Graph) -> list[Span]:
 
 
 def _unpacked(graph: Graph) -> set[int]:
-    """Return tensors that an operator makes of a constant, and nothing else."""
+    """Find tensors that an operator unpacks from a constant, and nothing else."""
     constants = {tensor.index for tensor in graph.constants()}
     made: set[int] = set()
     for node in graph.nodes:

@@ -1,4 +1,4 @@
-"""In which precision each operator really computes, by the dtypes of what it reads and writes."""
+"""The precision in which each operator really computes, by the dtypes it reads and writes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _float(
     moved: tuple[str, ...],
     weights: tuple[str, ...],
 ) -> NodePrecision:
-    """Return a node with float activations: its weights say what kind."""
+    """Classify a node with float activations by its weights."""
     if packed and not is_unpacked:
         return NodePrecision(f"dynamic {_words(packed)}", "dynamic", moved, weights)
     label = _words(data) + (f" ({_words(heavy)} weights)" if heavy else "")
@@ -110,19 +110,19 @@ def _words(dtypes: tuple[str, ...]) -> str:
     return "+".join(d.lower() for d in dtypes)
 
 
-def is_quantized(found: tuple[NodePrecision, ...]) -> bool:
+def is_quantized(nodes: tuple[NodePrecision, ...]) -> bool:
     """Tell whether a graph computes in integers, at least in part."""
-    return any(one.kind == "integer" for one in found)
+    return any(one.kind == "integer" for one in nodes)
 
 
-def islands(index: int, graph: Graph, found: tuple[NodePrecision, ...]) -> tuple[Island, ...]:
-    """Maximal connected runs of float operators in a graph that computes in integers."""
-    if not is_quantized(found):
+def islands(index: int, graph: Graph, nodes: tuple[NodePrecision, ...]) -> tuple[Island, ...]:
+    """Find connected runs of float operators in a graph that computes in integers."""
+    if not is_quantized(nodes):
         return ()
-    floats = [at for at, one in enumerate(found) if one.kind in ("float", "dynamic")]
+    floats = [at for at, one in enumerate(nodes) if one.kind in ("float", "dynamic")]
     borders = [
         node
-        for node, one in zip(graph.nodes, found, strict=True)
+        for node, one in zip(graph.nodes, nodes, strict=True)
         if one.kind == "conversion" and not one.weights
     ]
     made = {i for node in borders for i in node.outputs if i >= 0}
@@ -132,7 +132,7 @@ def islands(index: int, graph: Graph, found: tuple[NodePrecision, ...]) -> tuple
 
 
 def _components(graph: Graph, chosen: list[int]) -> list[tuple[int, ...]]:
-    """Return nodes that share a computed tensor, grouped (union-find over tensors)."""
+    """Group nodes that share a computed tensor (union-find over tensors)."""
     constants = {tensor.index for tensor in graph.constants()}
     parent = {at: at for at in chosen}
 
@@ -160,7 +160,7 @@ def _touched(node: Node) -> Iterator[int]:
 def _place(
     graph: Graph, group: tuple[int, ...], made: set[int], read: set[int]
 ) -> Literal["at the start", "inside", "at the end", "beside"]:
-    """Tell where an island lies, by what conversions of activations have made and read."""
+    """Say where an island lies, by the conversions of activations before and after it."""
     before = any(i in made for at in group for i in graph.nodes[at].inputs)
     after = any(i in read for at in group for i in graph.nodes[at].outputs)
     if before and after:

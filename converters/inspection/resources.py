@@ -13,11 +13,9 @@ from edgekit.converters.inspection.shapes import node_name, size
 
 
 def resources(file: TFLiteFile) -> Mapping[str, int]:
-    """Return the bytes of each resource variable, by its name; 0 where no graph says what it
-    holds.
-    """
+    """Return the bytes of each resource variable, by its name; 0 if no graph tells its size."""
     names: dict[tuple[str, str], str] = {}
-    held: dict[tuple[str, str], int] = {}
+    sizes: dict[tuple[str, str], int] = {}
     for graph in file.graphs:
         handles: dict[int, tuple[str, str]] = {}
         for node in graph.nodes:
@@ -25,12 +23,12 @@ def resources(file: TFLiteFile) -> Mapping[str, int]:
                 key = _key(graph, node)
                 handles[node.outputs[0]] = key
                 names.setdefault(key, key[1] or node_name(graph, node))
-                held.setdefault(key, 0)
+                sizes.setdefault(key, 0)
             elif node.operator in ("READ_VARIABLE", "ASSIGN_VARIABLE") and node.inputs:
-                found, value = handles.get(node.inputs[0]), _value(graph, node)
-                if found is not None and value is not None:
-                    held[found] = max(held[found], size(value) or 0)
-    return {_unique(names, key): count for key, count in held.items()}
+                handle, value = handles.get(node.inputs[0]), _value(graph, node)
+                if handle is not None and value is not None:
+                    sizes[handle] = max(sizes[handle], size(value) or 0)
+    return {_unique(names, key): count for key, count in sizes.items()}
 
 
 def _key(graph: Graph, node: Node) -> tuple[str, str]:
@@ -40,7 +38,7 @@ def _key(graph: Graph, node: Node) -> tuple[str, str]:
 
 
 def _value(graph: Graph, node: Node) -> Tensor | None:
-    """Return what is read from a variable, or assigned to it."""
+    """Return the tensor that is read from a variable, or assigned to it."""
     at = node.outputs[:1] if node.operator == "READ_VARIABLE" else node.inputs[1:2]
     return graph.tensors[at[0]] if at and at[0] >= 0 else None
 

@@ -1,4 +1,4 @@
-"""Findings about what an older runtime makes of a file."""
+"""Findings about how older runtimes run a file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ TO_OLD = f"for a runtime before 2.17 convert with TensorFlow and {FLAG}"
 
 
 def per_channel_dense(facts: Facts) -> Iterator[Finding]:
-    """Dynamic dense layers with a scale per channel: refused before 2.17, if they say so."""
+    """Find dynamic dense layers with a scale per channel, which runtimes before 2.17 lack."""
     stated: list[str] = []
     hidden: list[str] = []
     for graph, node, precision in facts.nodes():
         # Computed in integers throughout, such layers are as old as int8 itself.
         if node.operator != "FULLY_CONNECTED" or precision.kind != "dynamic":
             continue
-        found = graph.tensors[node.inputs[1]].quantization
-        if found is not None and found.per_channel:
+        quantization = graph.tensors[node.inputs[1]].quantization
+        if quantization is not None and quantization.per_channel:
             into = stated if node.version >= PER_CHANNEL_DENSE else hidden
             into.append(node_name(graph, node))
     if stated:
@@ -44,14 +44,14 @@ def per_channel_dense(facts: Facts) -> Iterator[Finding]:
             f"{counted(hidden, 'dynamic dense layer has', 'dynamic dense layers have')} a scale per"
             " channel, under a version of the operator that has none",
             tuple(hidden),
-            "a runtime before 2.17 may load it, take the first scale for all channels, and answer"
-            " garbage without a word",
+            "a runtime before 2.17 may load it, take the first scale for all channels, and return"
+            " wrong results without an error",
             TO_OLD,
         )
 
 
 def understated(facts: Facts) -> Iterator[Finding]:
-    """Return operators whose stated version is lower than what they use."""
+    """Find operators whose stated version is lower than what they use."""
     needs = [
         need
         for need in facts.runtime.understated
@@ -69,14 +69,14 @@ def understated(facts: Facts) -> Iterator[Finding]:
             " version than what is used",
             places,
             "the version is what makes an old runtime refuse a file: without it, the runtime loads"
-            " the file and may compute something else",
-            "run it on every runtime that it will meet; edgekit states the versions itself in what"
+            " the file and may compute wrong results",
+            "run it on every runtime that you ship to; edgekit states the versions itself in what"
             " ai-edge-quantizer makes for it",
         )
 
 
 def low_claim(facts: Facts) -> Iterator[Finding]:
-    """Return a minimum runtime in the metadata that is lower than what the operators need."""
+    """Find a minimum runtime in the metadata that is lower than what the operators need."""
     claimed, needed = facts.runtime.claimed, facts.runtime.release
     try:
         is_low = bool(claimed and needed) and release(claimed) < release(needed)

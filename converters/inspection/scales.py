@@ -1,4 +1,4 @@
-"""Findings about quantization: scales and zero points that a kernel cannot mean."""
+"""Findings about quantization: scales and zero points that no kernel can use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FIXED = {
     ("L2_NORMALIZATION", "INT8"): (1 / 128, 0),
     ("LOG_SOFTMAX", "INT8"): (16 / 256, 127),
 }
-# Operators that hand values on: what they write must hold all that they read.
+# Operators that pass values through: their output's range must hold their inputs'.
 PASSING = frozenset(
     {
         "RESHAPE",
@@ -60,7 +60,7 @@ CLIPPED = 0.05
 # GetQuantizedConvolutionMultipler.
 BIAS_TOLERANCE = 0.02
 WITH_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-AGAIN = "convert again, with representative items that the model really meets"
+AGAIN = "convert again, with representative data like that of real use"
 
 
 def invalid_scales(facts: Facts) -> Iterator[Finding]:
@@ -83,14 +83,14 @@ def invalid_scales(facts: Facts) -> Iterator[Finding]:
 
 
 def misplaced_scales(facts: Facts) -> Iterator[Finding]:
-    """Return scales along a dimension that is not there, or of another number than its slices.
+    """Find scales along a dimension that is not there, or not as many as its slices.
 
     Source: LiteRT, ``tflite/core/interpreter_builder.cc``, ParseQuantization.
     """
     places = [
-        f"{short(t.name)} {list(t.shape)} ({what})"
+        f"{short(t.name)} {list(t.shape)} ({problem})"
         for t in _quantized(facts)
-        if (what := _misplaced(t))
+        if (problem := _misplaced(t))
     ]
     if places:
         yield Finding(
@@ -106,15 +106,15 @@ def misplaced_scales(facts: Facts) -> Iterator[Finding]:
 
 
 def _misplaced(tensor: Tensor) -> str:
-    """Return what is wrong with where a tensor's scales lie; empty where nothing is."""
-    found = tensor.quantization
-    if found is None or found.block_size or not tensor.shape:
+    """Say what is wrong with the dimension of a tensor's scales; empty if nothing is."""
+    quantization = tensor.quantization
+    if quantization is None or quantization.block_size or not tensor.shape:
         return ""
-    count = len(found.scales)
-    if not 0 <= found.axis < len(tensor.shape):
-        return f"dimension {found.axis}"
-    if count != 1 and count != tensor.shape[found.axis]:
-        return f"{count:,} scales along dimension {found.axis}"
+    count = len(quantization.scales)
+    if not 0 <= quantization.axis < len(tensor.shape):
+        return f"dimension {quantization.axis}"
+    if count != 1 and count != tensor.shape[quantization.axis]:
+        return f"{count:,} scales along dimension {quantization.axis}"
     return ""
 
 
@@ -160,7 +160,7 @@ def zero_points(facts: Facts) -> Iterator[Finding]:
 
 
 def asymmetric(facts: Facts) -> Iterator[Finding]:
-    """Return weights of integer kernels, and int16 activations, must be symmetric."""
+    """Find int8 weights and int16 activations that are not symmetric."""
     places = []
     for graph, node, _ in facts.nodes():
         reads = node.inputs[1:2] if node.operator in WITH_BIAS else ()
@@ -210,16 +210,16 @@ def fixed_outputs(facts: Facts) -> Iterator[Finding]:
 
 
 def clipped(facts: Facts) -> Iterator[Finding]:
-    """Return outputs whose range does not hold that of an input that is only handed on."""
+    """Find outputs whose range does not hold that of an input that is only passed through."""
     places = []
     for graph, node, _ in facts.nodes():
         output = _output(graph, node)
         if node.operator not in PASSING or output is None or (into := _range(output)) is None:
             continue
         reads = [graph.tensors[i] for i in node.inputs if i >= 0]
-        for found in (_range(t) for t in reads if t.dtype == output.dtype):
-            width = found[1] - found[0] if found else 0.0
-            lost = max(into[0] - found[0], found[1] - into[1]) if found else 0.0
+        for range_read in (_range(t) for t in reads if t.dtype == output.dtype):
+            width = range_read[1] - range_read[0] if range_read else 0.0
+            lost = max(into[0] - range_read[0], range_read[1] - into[1]) if range_read else 0.0
             if width > 0 and lost > CLIPPED * width:
                 places.append(f"{node.operator} ({node_name(graph, node)}): {lost / width:.0%}")
                 break
@@ -228,9 +228,9 @@ def clipped(facts: Facts) -> Iterator[Finding]:
             "EK-INSPECT-025",
             "warning",
             f"{counted(places, 'output saturates', 'outputs saturate')}: the range is narrower than"
-            " that of an input handed on",
+            " that of an input passed through",
             tuple(places),
-            "values past the end of the range are cut off without a word",
+            "values past the end of the range are clipped without an error",
             AGAIN,
         )
 
@@ -254,7 +254,7 @@ def wide_channels(facts: Facts) -> Iterator[Finding]:
 
 
 def bias_scales(facts: Facts) -> Iterator[Finding]:
-    """Return a bias is added to the accumulator, so its scale is that of input times weight."""
+    """Find biases whose scale is not that of input times weight."""
     places = [
         f"{node.operator} ({node_name(graph, node)})"
         for graph, node, _ in facts.nodes()
@@ -289,7 +289,7 @@ def _is_bias_off(graph: Graph, node: Node) -> bool:
 
 
 def bare_integers(facts: Facts) -> Iterator[Finding]:
-    """Int8 inputs and outputs without a scale: nobody knows what the integers stand for."""
+    """Find integer inputs and outputs without a scale: nobody knows what they stand for."""
     graph = facts.file.graphs[0]
     # A compiled program knows its own scales, but its user still needs them.
     places = [
@@ -324,7 +324,7 @@ def _output(graph: Graph, node: Node) -> Tensor | None:
 
 
 def _range(tensor: Tensor) -> tuple[float, float] | None:
-    """Return the reals that a tensor of one scale can hold."""
+    """Return the real values that a tensor of one scale can hold."""
     if tensor.dtype not in LIMITS or not tensor.scale or not math.isfinite(tensor.scale):
         return None
     zero = next(iter(tensor.quantization.zero_points), 0) if tensor.quantization else 0

@@ -38,7 +38,7 @@ NAME_LENGTH = 44
 
 
 def elements(shape: Sequence[int]) -> int | None:
-    """Tell how many elements a shape holds; None where it is free or impossible."""
+    """Count the elements of a shape; None if it is free or impossible."""
     if any(size < 0 for size in shape) or len(shape) > 32:
         return None
     count = math.prod(shape)
@@ -46,9 +46,7 @@ def elements(shape: Sequence[int]) -> int | None:
 
 
 def size(tensor: Tensor) -> int | None:
-    """Return the bytes a tensor takes in memory, a free batch as 1; None where they are not
-    known.
-    """
+    """Return the bytes a tensor takes in memory, a free batch as 1; None if not known."""
     count = elements(tensor.shape)
     if tensor.dtype == "RESOURCE":
         return 0
@@ -72,7 +70,7 @@ def _free(tensor: Tensor) -> list[bool]:
 
 
 def shown(tensor: Tensor) -> str:
-    """Return a shape as text, ``?`` where it is free, ``[...]`` where its rank is."""
+    """Return a shape as text, ``?`` for a free size, ``[...]`` for a free rank."""
     if not tensor.ranked:
         return "[...]"
     whole = tensor.signature_shape or tensor.shape
@@ -80,16 +78,14 @@ def shown(tensor: Tensor) -> str:
 
 
 def short(name: str) -> str:
-    """Return a tensor's name without the operators fused into it, its end where it is long."""
+    """Shorten a tensor's name: without the operators fused into it, its end if it is long."""
     first = name.split(";")[0] or "(no name)"
-    text = "".join(one if one.isprintable() else "?" for one in first[-NAME_LENGTH:])
+    text = "".join(char if char.isprintable() else "?" for char in first[-NAME_LENGTH:])
     return text if len(first) <= NAME_LENGTH else f"..{text[2:]}"
 
 
 def node_name(graph: Graph, node: Node) -> str:
-    """Return what a node is called: its first output, as operators have no names in a
-    ``.tflite``.
-    """
+    """Name a node by its first output: operators have no names in a ``.tflite``."""
     first = next((i for i in node.outputs if i >= 0), None)
     return short(graph.tensors[first].name) if first is not None else node.operator
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgekit.converters.custom_operators import FLEX, carriers
+from edgekit.converters.custom_operators import FLEX, supporting_runtimes
 from edgekit.converters.flatbuffer import FLOATS, Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.resources import resources
@@ -36,7 +36,7 @@ RESET_HANDLES = (
 
 
 def float_islands(facts: Facts) -> Iterator[Finding]:
-    """Float operators in a file that is otherwise integer."""
+    """Find float operators in a file that is otherwise integer."""
     places = []
     for island in facts.islands:
         graph = facts.file.graphs[island.graph]
@@ -60,7 +60,7 @@ def float_islands(facts: Facts) -> Iterator[Finding]:
 
 
 def requantized(facts: Facts) -> Iterator[Finding]:
-    """DEQUANTIZE whose only reader is QUANTIZE."""
+    """Find a DEQUANTIZE whose only reader is a QUANTIZE."""
     places = list(_pairs(facts, "DEQUANTIZE", "QUANTIZE"))
     if places:
         yield Finding(
@@ -74,7 +74,7 @@ def requantized(facts: Facts) -> Iterator[Finding]:
 
 
 def round_trips(facts: Facts) -> Iterator[Finding]:
-    """QUANTIZE whose only readers are DEQUANTIZE: what quantization-aware training leaves."""
+    """Find a QUANTIZE whose only readers are DEQUANTIZE, as quantization-aware training leaves."""
     places = list(_pairs(facts, "QUANTIZE", "DEQUANTIZE"))
     if places:
         yield Finding(
@@ -139,7 +139,7 @@ def _is_batch_free(graph: Graph, index: int) -> bool:
 
 
 def _edges(file: TFLiteFile) -> Iterator[tuple[Graph, int]]:
-    """Return the inputs of the graphs that a user calls."""
+    """Yield the inputs of the graphs that a user calls."""
     for number in entries(file):
         for i in file.graphs[number].inputs:
             if i >= 0:
@@ -173,14 +173,14 @@ def flex(facts: Facts) -> Iterator[Finding]:
 def custom(facts: Facts) -> Iterator[Finding]:
     names = sorted({n.operator for _, n, _ in facts.nodes() if n.custom and not _is_flex(n)})
     for name in (n for n in names if n in COMPILED):
-        what, why, fix = COMPILED[name]
-        text = f"the custom operator {name} is {what}"
+        content, why, fix = COMPILED[name]
+        text = f"the custom operator {name} is {content}"
         yield Finding("EK-INSPECT-007", "info", text, (name,), why, fix)
     by_runtimes: dict[tuple[str, ...], list[str]] = {}
     for name in (n for n in names if n not in COMPILED):
-        by_runtimes.setdefault(carriers(name), []).append(short(name))
-    for runtimes, found in sorted(by_runtimes.items()):
-        places, first = tuple(found), ", ".join(found[:6])
+        by_runtimes.setdefault(supporting_runtimes(name), []).append(short(name))
+    for runtimes, named in sorted(by_runtimes.items()):
+        places, first = tuple(named), ", ".join(named[:6])
         if not runtimes:
             yield Finding(
                 "EK-INSPECT-008",
@@ -195,8 +195,8 @@ def custom(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-044",
             "info",
-            f"{counted(places, 'custom operator')} that {listed(runtimes)}"
-            f" {'carries' if len(runtimes) == 1 else 'carry'}: {first}",
+            f"{counted(places, 'custom operator')} that {join_names(runtimes)}"
+            f" {'has' if len(runtimes) == 1 else 'have'} a kernel for: {first}",
             places,
             "other runtimes refuse the file, unless the application registers a kernel under that"
             " name",
@@ -204,8 +204,8 @@ def custom(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+def join_names(names: Sequence[str]) -> str:
+    """Join names to a phrase: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
@@ -223,10 +223,10 @@ def stateful(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-009",
             "warning",
-            f"{counted(places, 'variable')} that stay from one inference to the next",
+            f"{counted(places, 'variable')} that keep their value between inferences",
             tuple(places),
-            "without a reset, the answer for an item depends on the items before it, on every"
-            " runtime and without a word",
+            "without a reset, the output for an item depends on the items before it, on every"
+            " runtime and without an error",
             "; ".join(fixes),
         )
 
@@ -252,7 +252,7 @@ def strings(facts: Facts) -> Iterator[Finding]:
 
 
 def unsigned(facts: Facts) -> Iterator[Finding]:
-    """No signature: inputs are told apart by their order only."""
+    """Find a file without a signature, whose inputs differ by their order only."""
     file = facts.file
     if not file.signatures and len(file.inputs) + len(file.outputs) > 2:
         names = tuple(short(t.name) for t in (*file.inputs, *file.outputs))
@@ -279,7 +279,7 @@ def empty(facts: Facts) -> Iterator[Finding]:
 
 
 def unwritten(facts: Facts) -> Iterator[Finding]:
-    """Return tensors that are read, but have no content and are written by nothing."""
+    """Find tensors that are read, but have no content and are written by nothing."""
     places = []
     for graph in facts.file.graphs:
         written = {-1, *graph.inputs}
@@ -309,7 +309,7 @@ def _is_empty(tensor: Tensor) -> bool:
 
 
 def overwritten(facts: Facts) -> Iterator[Finding]:
-    """Return tensors that are written twice, or that are inputs and written."""
+    """Find tensors that are written twice, or that are inputs and written."""
     places = []
     for graph in facts.file.graphs:
         written = set(graph.inputs)
@@ -321,7 +321,7 @@ def overwritten(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "EK-INSPECT-014",
             "error",
-            f"{counted(places, 'tensor is', 'tensors are')} written over",
+            f"{counted(places, 'tensor is', 'tensors are')} written twice",
             tuple(places),
             "memory planners give each tensor one writer: what is read later may be either value",
             "convert again",
@@ -329,11 +329,13 @@ def overwritten(facts: Facts) -> Iterator[Finding]:
 
 
 def mixed(facts: Facts) -> Iterator[Finding]:
-    """Return operators that take float and integer values at once."""
+    """Find operators that take float and integer values at once."""
     places = [
-        f"{node.operator} ({node_name(graph, node)}): {found.label}"
-        for graph, node, found in facts.nodes()
-        if found.kind == "float" and node.operator != "CAST" and _is_mixed(found.activations)
+        f"{node.operator} ({node_name(graph, node)}): {precision.label}"
+        for graph, node, precision in facts.nodes()
+        if precision.kind == "float"
+        and node.operator != "CAST"
+        and _is_mixed(precision.activations)
     ]
     if places:
         yield Finding(

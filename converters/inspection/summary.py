@@ -1,4 +1,4 @@
-"""Everything that ``edgekit inspect`` knows of one file, in one frozen object."""
+"""Everything that ``edgekit inspect`` knows about one file, in one frozen object."""
 
 from __future__ import annotations
 
@@ -108,15 +108,15 @@ class Inspection:
 
 
 def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
-    """Return what a file that was read holds; ``digest`` is its SHA-256."""
-    found = tuple(precision.precisions(file, graph) for graph in file.graphs)
-    parts = tuple(
+    """Inspect a file that was read; ``digest`` is its SHA-256."""
+    precisions = tuple(precision.precisions(file, graph) for graph in file.graphs)
+    islands = tuple(
         island
         for number, graph in enumerate(file.graphs)
-        for island in precision.islands(number, graph, found[number])
+        for island in precision.islands(number, graph, precisions[number])
     )
     rows = weights(file)
-    facts = Facts(file, found, parts, rows, remainder(file, rows), minimum_runtime(file))
+    facts = Facts(file, precisions, islands, rows, remainder(file, rows), minimum_runtime(file))
     macs = Macs(file)
     return Inspection(
         path=path,
@@ -128,7 +128,7 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
         entries=_entries(file, macs),
         operators=file.operators,
         layers=_layers(facts, macs),
-        islands=parts,
+        islands=islands,
         weights=rows,
         remainder=facts.remainder,
         runtime=facts.runtime,
@@ -140,8 +140,10 @@ def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
 
 def _entries(file: TFLiteFile, macs: Macs) -> tuple[EntryPoint, ...]:
     by_graph: dict[int, list[tuple[str, Mapping[str, int], Mapping[str, int]]]] = {}
-    for one in file.signatures:
-        by_graph.setdefault(one.graph, []).append((one.key, one.inputs, one.outputs))
+    for signature in file.signatures:
+        by_graph.setdefault(signature.graph, []).append(
+            (signature.key, signature.inputs, signature.outputs)
+        )
     entries = []
     for number in structure.entries(file):
         graph, plan = file.graphs[number], memory.plan(file, number)
@@ -156,7 +158,7 @@ def _entries(file: TFLiteFile, macs: Macs) -> tuple[EntryPoint, ...]:
 def _edges(
     tensors: tuple[Tensor, ...], named: Mapping[str, int], order: tuple[int, ...]
 ) -> tuple[Edge, ...]:
-    """In the graph's order; what the signature leaves out keeps its tensor's name."""
+    """List inputs or outputs in the graph's order, named by the signature or by their tensors."""
     names = {index: name for name, index in named.items()}
     indices = dict.fromkeys([*(i for i in order if i >= 0), *names])
     return tuple(
@@ -172,10 +174,10 @@ def _edges(
 
 
 def _layers(facts: Facts, macs: Macs) -> tuple[LayerSummary, ...]:
-    held: dict[tuple[int, str, str], int] = {}
+    sizes: dict[tuple[int, str, str], int] = {}
     for row in facts.weights:
         key = (row.graph, row.layer, row.operator)
-        held[key] = held.get(key, 0) + row.bytes
+        sizes[key] = sizes.get(key, 0) + row.bytes
     layers = []
     for number, graph in enumerate(facts.file.graphs):
         for at, node in enumerate(graph.nodes):
@@ -192,7 +194,7 @@ def _layers(facts: Facts, macs: Macs) -> tuple[LayerSummary, ...]:
                     facts.precisions[number][at],
                     macs.of_node(number, node),
                     # Of operators with one name, the first has the bytes.
-                    held.pop((number, name, node.operator), 0),
+                    sizes.pop((number, name, node.operator), 0),
                     shown(output) if output else "",
                     output.quantization if output else None,
                 )
@@ -216,7 +218,7 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """Dataclasses, mappings and paths as what JSON has."""
+    """Convert dataclasses, mappings and paths to JSON types."""
     if dataclasses.is_dataclass(value):
         rows = dataclasses.fields(value)
         return {

@@ -1,4 +1,4 @@
-"""The constants of a file by layer: bytes, share, zeros, distinct values, and what zip leaves."""
+"""The constants of a file by layer: bytes, share, zeros, distinct values, and zipped size."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WeightSummary:
 
 
 def weights(file: TFLiteFile) -> tuple[WeightSummary, ...]:
-    """Every constant tensor, largest first; a shared buffer is counted once."""
+    """Return every constant tensor, largest first; a shared buffer is counted once."""
     # Sorting and deflating leave Python's lock, so that two threads take half the time.
     with ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(lambda measure: measure(), _rows(file)))
@@ -115,13 +115,13 @@ def _measured(
 
 def _zero(tensor: Tensor) -> int:
     """Return the integer that stands for 0; per-channel weights have 0 itself."""
-    found = tensor.quantization
-    single = found is not None and len(found.zero_points) == 1
-    return found.zero_points[0] if found is not None and single else 0
+    quantization = tensor.quantization
+    single = quantization is not None and len(quantization.zero_points) == 1
+    return quantization.zero_points[0] if quantization is not None and single else 0
 
 
 def _figures(values: npt.NDArray[np.generic], zero: int) -> tuple[float, int, bool | None]:
-    """Sparsity, how many different values, and whether all are finite."""
+    """Compute sparsity, the number of different values, and whether all are finite."""
     flat = values.reshape(-1)
     if flat.dtype.itemsize == 1:
         counts = np.bincount(flat.view(np.uint8), minlength=256)
@@ -133,7 +133,7 @@ def _figures(values: npt.NDArray[np.generic], zero: int) -> tuple[float, int, bo
 
 
 def _unique(flat: npt.NDArray[np.generic]) -> int:
-    """Tell how many different values: sorted as integers of the same bits, which is fast."""
+    """Count the different values: sorted as integers of the same bits, which is fast."""
     if flat.dtype.itemsize in (2, 4, 8):
         if flat.dtype.kind == "f":
             # 0.0 and -0.0 are one value.
@@ -144,26 +144,24 @@ def _unique(flat: npt.NDArray[np.generic]) -> int:
 
 
 def _readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
-    """Return the operator that reads each tensor first: its output's name and its kind.
+    """Find the operator that reads each tensor first: its output's name and its kind.
 
     What DEQUANTIZE and DENSIFY unpack belongs to the operator behind them.
     """
-    found: dict[int, tuple[str, str]] = {}
+    readers: dict[int, tuple[str, str]] = {}
     for node in reversed(graph.nodes):
         place = (node_name(graph, node), node.operator)
         if node.operator in UNPACKING and node.outputs:
-            place = found.get(node.outputs[0], place)
-        found.update({i: place for i in node.inputs if i >= 0})
-    return found
+            place = readers.get(node.outputs[0], place)
+        readers.update({i: place for i in node.inputs if i >= 0})
+    return readers
 
 
 def remainder(file: TFLiteFile, rows: tuple[WeightSummary, ...]) -> Mapping[str, int]:
-    """Return the bytes of a file that are no weights: metadata, unused buffers, and the
-    structure.
-    """
-    held = sum(row.bytes for row in rows)
+    """Return the bytes of a file that are no weights: metadata, unused buffers, the structure."""
+    weight_bytes = sum(row.bytes for row in rows)
     metadata = sum(map(len, file.metadata.values()))
     used = {t.buffer for graph in file.graphs for t in graph.tensors}
     unused = sum(size for at, size in enumerate(file.buffers) if at not in used) - metadata
-    structure = file.size - held - metadata - max(unused, 0)
+    structure = file.size - weight_bytes - metadata - max(unused, 0)
     return {"metadata": metadata, "unused": max(unused, 0), "structure": max(structure, 0)}

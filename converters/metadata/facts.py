@@ -1,4 +1,4 @@
-"""What a model's metadata says, and the numbers of the schema's fields that say it."""
+"""The facts that a model's metadata states, and the schema's numbers for them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ModelFacts:
 
 
 def normalisation(preprocess: Preprocess) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Means and standard deviations of ``x * scale + offset``, written ``(x - mean) / std``.
+    """Convert ``x * scale + offset`` to means and standard deviations, ``(x - mean) / std``.
 
     One of each, or one per channel. Raises :class:`ValueError` for a scale of zero.
     """

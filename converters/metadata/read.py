@@ -1,4 +1,4 @@
-"""The metadata of a ``.tflite`` file, read from its bytes."""
+"""Read the metadata of a ``.tflite`` file from its bytes."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ MOST_BYTES = 16 << 20
 
 
 def read_metadata(model: bytes | Path) -> ModelFacts:
-    """Return what a file's metadata says, its label files too.
+    """Read a file's metadata, its label files too.
 
     Raises :class:`ModelError` where the file has none, is damaged, or names a file that it does not
     hold.
     """
     content = model if isinstance(model, bytes) else model.read_bytes()
     name = "the model" if isinstance(model, bytes) else str(model)
-    found = flatbuffer.parse(content, name).metadata.get(ENTRY)
-    if found is None:
+    entry = flatbuffer.parse(content, name).metadata.get(ENTRY)
+    if entry is None:
         raise ModelError("EK-MODEL-031", f"{name} has no TFLite metadata")
     try:
-        if found[4:8] != IDENTIFIER:
-            raise Damaged(f"its identifier is {found[4:8]!r}, not {IDENTIFIER!r}")
-        return _model(FileBytes(found).root(), content)
+        if entry[4:8] != IDENTIFIER:
+            raise Damaged(f"its identifier is {entry[4:8]!r}, not {IDENTIFIER!r}")
+        return _model(FileBytes(entry).root(), content)
     except (Damaged, struct.error, LookupError, ValueError, OverflowError) as error:
         hint = f"it is damaged: {error}"
         raise ModelError("EK-MODEL-031", f"{name}: its metadata cannot be read", hint) from error

@@ -1,4 +1,4 @@
-"""Metadata into a ``.tflite`` file, with the label files that it names."""
+"""Write metadata into a ``.tflite`` file, with the label files that it names."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def _matched(file: TFLiteFile, facts: Sequence[TensorFacts], which: str) -> tupl
     if signature is not None:
         named: Mapping[str, int] = getattr(signature, which)
         names |= {index: name for name, index in named.items() if index in names}
-    given = {tensor.name: tensor for tensor in facts}
-    unknown = set(given) - set(names.values())
-    if unknown or len(given) != len(facts):
+    by_name = {tensor.name: tensor for tensor in facts}
+    unknown = set(by_name) - set(names.values())
+    if unknown or len(by_name) != len(facts):
         wrong = ", ".join(map(repr, sorted(unknown))) or "a name twice"
         hint = f"its {which}: {', '.join(names.values())}"
         raise ConversionError("EK-CONVERT-107", f"the model has no {which} {wrong}", hint)
-    return tuple(given.get(names[index], TensorFacts(names[index])) for index in indices)
+    return tuple(by_name.get(names[index], TensorFacts(names[index])) for index in indices)
 
 
 def _check(tensor: TensorFacts) -> None:
@@ -78,12 +78,12 @@ def _check(tensor: TensorFacts) -> None:
     elif tensor.colour_space and not (tensor.width > 0 and tensor.height > 0):
         wrong = "an image has a width and a height"
     if wrong:
-        message = f"{tensor.name!r} cannot be described so: {wrong}"
+        message = f"{tensor.name!r} has metadata that contradicts itself: {wrong}"
         raise ConversionError("EK-CONVERT-107", message)
 
 
 def _label_files(facts: ModelFacts) -> Mapping[str, str]:
-    """Return the label file of each tensor that has labels, by the tensor's name."""
+    """Name the label file of each tensor that has labels, by the tensor's name."""
     labelled = [t.name for t in (*facts.inputs, *facts.outputs) if t.labels]
     if len(labelled) == 1:
         return {labelled[0]: "labels.txt"}
@@ -94,7 +94,7 @@ def _label_files(facts: ModelFacts) -> Mapping[str, str]:
 
 
 def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
-    """Return the model, packed anew with its metadata entry."""
+    """Pack the model anew with its metadata entry."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -117,7 +117,7 @@ def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
 
 
 def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:
-    """Return the label files as an archive that follows ``offset`` bytes of model."""
+    """Build the archive of label files that follows ``offset`` bytes of model."""
     if not names:
         return b""
     buffer = io.BytesIO()
@@ -133,7 +133,7 @@ def _zip(facts: ModelFacts, names: Mapping[str, str], offset: int) -> bytes:
 
 
 def _metadata(facts: ModelFacts, names: Mapping[str, str]) -> bytes:
-    """Return the flatbuffer ``ModelMetadata``."""
+    """Build the flatbuffer ``ModelMetadata``."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -155,7 +155,7 @@ def _metadata(facts: ModelFacts, names: Mapping[str, str]) -> bytes:
 
 
 def _tensor(builder: Any, tensor: TensorFacts, names: Mapping[str, str]) -> int:
-    """Return a ``TensorMetadata``: its content, how it is normalised, its range, its label file."""
+    """Build a ``TensorMetadata``: content, normalisation, range and label file."""
     offsets = {0: builder.CreateString(tensor.name), 3: _content(builder, tensor)}
     if tensor.description:
         offsets[1] = builder.CreateString(tensor.description)
@@ -178,7 +178,7 @@ def _tensor(builder: Any, tensor: TensorFacts, names: Mapping[str, str]) -> int:
 
 
 def _content(builder: Any, tensor: TensorFacts) -> int:
-    """Return a ``Content``: an image, or a feature."""
+    """Build a ``Content``: an image, or a feature."""
     if not tensor.colour_space:
         return _union(builder, FEATURE, _table(builder, 0, {}), 3)
     builder.StartObject(2)
@@ -199,7 +199,7 @@ def _table(builder: Any, fields: int, offsets: Mapping[int, int]) -> int:
 
 
 def _union(builder: Any, kind: int, value: int, fields: int) -> int:
-    """Return a table whose first two fields are a union's type and value."""
+    """Build a table whose first two fields are a union's type and value."""
     builder.StartObject(fields)
     builder.PrependUint8Slot(0, kind, 0)
     builder.PrependUOffsetTRelativeSlot(1, value, 0)

@@ -1,4 +1,4 @@
-"""A ``.tflite`` file as C source: a constant array that the linker puts into flash."""
+"""Write a ``.tflite`` file as C source: a constant array that the linker puts into flash."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(model: Path, name: str, folder: Path) -> tuple[Path, Path]:
     """Write ``<name>_model.h`` and ``<name>_model.cc`` into ``folder``: the same bytes every time.
 
     The array is called ``<name>_model``, with ``name`` made safe for C. Raises
-    :class:`ModelError` where the file is no TFLite file.
+    :class:`ModelError` if the file is not a TFLite file.
     """
     content = model.read_bytes()
     file = flatbuffer.parse(content, str(model))
@@ -68,7 +68,7 @@ def _about(name: str, file: TFLiteFile, content: bytes) -> str:
 
 
 def _comment(text: str) -> str:
-    """Text that cannot end a line comment, or run it on into the next line."""
+    """Return text that cannot end a line comment, or continue it on the next line."""
     kept = "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
     return kept.replace("\\", "/")
 

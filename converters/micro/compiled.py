@@ -19,9 +19,7 @@ PRODUCTS = ("ethos-u55", "ethos-u65", "ethos-u85")
 
 
 def compiled_for(file: TFLiteFile) -> str | None:
-    """Return the accelerator that a file was compiled for: a name of the catalog, ``ethos-u``
-    where the program does not say which, None where there is no program in it.
-    """
+    """Return the accelerator that a file was compiled for, by its name in the catalog."""
     for graph, node in nodes(file):
         if node.operator == edge_tpu.EDGE_TPU:
             return edge_tpu.ACCELERATOR

@@ -1,4 +1,4 @@
-"""A quantized ``.tflite`` file compiled for Google's Edge TPU, by the vendor's compiler.
+"""Compile a quantized ``.tflite`` file for Google's Edge TPU with the vendor's compiler.
 
 Source: "Edge TPU Compiler" of the Coral documentation.
 """
@@ -31,13 +31,13 @@ NOT_ESTIMATED = "the Edge TPU compiler estimates no cycles and no latency"
 
 
 def refusal(file: TFLiteFile) -> tuple[str, str] | None:
-    """Tell why the compiler maps nothing of a file, as far as its documentation tells; and the fix.
+    """Say why the compiler maps nothing of a file, by its documentation, and the fix; else None.
 
     Source: "TensorFlow models on the Edge TPU", model requirements.
     """
     free = [t.name for t in (*file.inputs, *file.outputs) if -1 in (*t.shape, *t.signature_shape)]
     if free:
-        reason = f"the Edge TPU takes no free sizes, and {free[0]!r} has one"
+        reason = f"the Edge TPU takes fixed sizes only, and {free[0]!r} has a free one"
         return reason, "convert with every size fixed, and a batch of 1"
     rows = [
         (node.operator, graph.tensors[i])
@@ -66,7 +66,7 @@ def version() -> str:
 
 
 def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEstimate:
-    """Compile a file into ``folder``, and read what the compiler says of it.
+    """Compile a file into ``folder``, and read what the compiler reports.
 
     Raises :class:`ConversionError` for a file that is not quantized, and where the compiler
     refuses, crashes or takes longer than ``seconds``; :class:`DeviceError` where it is not
@@ -136,7 +136,7 @@ def parse(log: str) -> Mapped:
 
 
 def estimate(model: Path, compiled: Path, log: str, compiler: str) -> NpuEstimate:
-    """Return what a compiled file and the compiler's output say of it.
+    """Return the facts of a compiled file and of the compiler's output.
 
     ``sram`` is the Edge TPU's memory that caches weights, ``dram`` the weights that are streamed.
     Raises :class:`ConversionError` where nothing was mapped.
@@ -176,12 +176,12 @@ def estimate(model: Path, compiled: Path, log: str, compiler: str) -> NpuEstimat
 
 
 def _command() -> str:
-    found = shutil.which(COMMAND)
-    if found is None:
+    path = shutil.which(COMMAND)
+    if path is None:
         message = f"the vendor's compiler {COMMAND} is not installed"
         hint = "x86-64 Linux only: the package edgetpu-compiler of Google's Coral Debian repository"
         raise DeviceError("EK-DEVICE-011", message, hint)
-    return found
+    return path
 
 
 def _version(command: str) -> str:
@@ -194,9 +194,9 @@ def _version(command: str) -> str:
     return (done.stdout.strip() or done.stderr.strip() or COMMAND).splitlines()[0]
 
 
-def _bytes(log: str, what: str) -> float | None:
-    found = re.search(rf"{re.escape(what)}: ([\d.]+)((?:[KMG]i)?B)", log)
-    return float(found[1]) * UNITS[found[2]] if found else None
+def _bytes(log: str, label: str) -> float | None:
+    match = re.search(rf"{re.escape(label)}: ([\d.]+)((?:[KMG]i)?B)", log)
+    return float(match[1]) * UNITS[match[2]] if match else None
 
 
 def _failed(model: Path, reason: str, log: Path) -> ConversionError:

@@ -6,7 +6,7 @@ import re
 
 
 def identifier(name: str) -> str:
-    """Return a C identifier from a model's name: ``digits-v2`` is ``digits_v2``.
+    """Make a C identifier of a model's name: ``digits-v2`` becomes ``digits_v2``.
 
     What C++ reserves (two underscores in a row, one at the start) does not occur in it.
     """
@@ -15,5 +15,5 @@ def identifier(name: str) -> str:
 
 
 def guard(file: str) -> str:
-    """Return the include guard of a header: ``digits_model.h`` is ``EDGEKIT_DIGITS_MODEL_H_``."""
+    """Return the include guard of a header: ``EDGEKIT_DIGITS_MODEL_H_`` of ``digits_model.h``."""
     return f"EDGEKIT_{re.sub(r'[^A-Za-z0-9]+', '_', file).upper()}_"

@@ -1,4 +1,4 @@
-"""The operators of a file one by one: what each is called, and how many products it sums."""
+"""The operators of a file one by one: their names and their multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from edgekit.converters.flatbuffer import FLOATS, Graph, Node, TFLiteFile
 
 
 def nodes(file: TFLiteFile) -> Iterator[tuple[Graph, Node]]:
-    """Every operator with its graph, those of loops and branches too."""
+    """Return every operator with its graph, those of loops and branches too."""
     return ((graph, node) for graph in file.graphs for node in graph.nodes)
 
 
 def place(graph: Graph, node: Node) -> str:
-    """Return an operator as ``NAME (tensor)``; of a tensor that converters named after several,
-    one.
-    """
+    """Name an operator as ``NAME (tensor)``, by the first of the names that its tensor has."""
     if not node.outputs:
         return node.operator
     return f"{node.operator} ({graph.tensors[node.outputs[0]].name.split(';')[0]})"
 
 
 def in_float(graph: Graph, node: Node) -> bool:
-    """Tell whether an operator gives floats."""
+    """Tell whether an operator's output is float."""
     return any(graph.tensors[i].dtype in FLOATS for i in node.outputs if i >= 0)
 
 
 def macs(file: TFLiteFile) -> int:
-    """Multiply-accumulates of one inference: of convolutions, dense layers and matrix products.
+    """Count the multiply-accumulates of one inference: convolutions, dense layers, matrix
+    products.
 
     Each is the number of elements an operator computes times the products summed in one; for a
     transposed convolution those that each input element takes part in. Loops' and branches' bodies

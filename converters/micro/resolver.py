@@ -70,7 +70,7 @@ class ResolverTable:
 
 @functools.cache
 def table() -> ResolverTable:
-    """Return the operators that TFLM has."""
+    """Read the operators that TFLM has."""
     read: Any = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return ResolverTable(read["builtin"], read["custom"], read["source"], str(read["date"]))
 
@@ -80,24 +80,24 @@ def methods(file: TFLiteFile) -> tuple[str, ...]:
 
     Raises :class:`ConversionError` for an operator that TFLM does not have, with its tensor.
     """
-    found: set[str] = set()
-    lacking: dict[str, list[str]] = {}
+    names: set[str] = set()
+    unsupported: dict[str, list[str]] = {}
     for graph, node in nodes(file):
         known = table().custom if node.custom else table().builtin
         method = known.get(node.operator)
         if method is None:
-            lacking.setdefault(node.operator, []).append(place(graph, node))
+            unsupported.setdefault(node.operator, []).append(place(graph, node))
         else:
-            found.add(method)
-    if lacking:
+            names.add(method)
+    if unsupported:
         hint = (
             "rebuild the layers behind it of other operators, or write the kernel and add it with"
             f" AddCustom; known are those of {table().source}, {table().date}"
         )
-        named = (f"{rows[0]}{_more(len(rows) - 1)}" for rows in lacking.values())
+        named = (f"{rows[0]}{_more(len(rows) - 1)}" for rows in unsupported.values())
         message = f"TFLM does not have {', '.join(named)}"
         raise ConversionError("EK-CONVERT-104", message, hint)
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
 def _more(count: int) -> str:
@@ -140,7 +140,7 @@ def write(model: Path, name: str, folder: Path) -> Path:
 
     Raises :class:`ConversionError` for an operator that TFLM does not have.
     """
-    found = methods(flatbuffer.read(model))
+    added = methods(flatbuffer.read(model))
     prefix = identifier(name)
     path = folder / f"{prefix}_resolver.h"
     known = table()
@@ -150,8 +150,8 @@ def write(model: Path, name: str, folder: Path) -> Path:
         date=known.date,
         guard=guard(path.name),
         prefix=prefix,
-        count=len(found),
-        lines="\n".join(f"  TF_LITE_ENSURE_STATUS(resolver.{method}());" for method in found),
+        count=len(added),
+        lines="\n".join(f"  TF_LITE_ENSURE_STATUS(resolver.{method}());" for method in added),
     )
     path.write_text(text, encoding="utf-8")
     return path

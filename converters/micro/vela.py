@@ -1,4 +1,4 @@
-"""A quantized ``.tflite`` file compiled for an Arm Ethos-U NPU, by Arm's compiler Vela.
+"""Compile a quantized ``.tflite`` file for an Arm Ethos-U NPU with Arm's compiler Vela.
 
 Sources: "Vela Options" and "Vela Performance Estimation Summary" of the ethos-u-vela
 documentation; its configuration file Arm/vela.ini.
@@ -40,7 +40,7 @@ class Memories:
     memory_mode: str
 
 
-# What vela itself takes for each family when nothing is said.
+# Vela's own defaults for each family.
 DEFAULTS: Mapping[str, Memories] = {
     "ethos-u55": Memories("Ethos_U55_High_End_Embedded", "Shared_Sram"),
     "ethos-u65": Memories("Ethos_U65_Client_Server", "Dedicated_Sram_384KB"),
@@ -63,7 +63,7 @@ ACCELERATORS = (
 
 
 def version() -> str:
-    """Vela's version. Raises :class:`DeviceError` where it is not installed."""
+    """Return Vela's version. Raises :class:`DeviceError` if it is not installed."""
     # An empty name space package of the same name is no compiler.
     if importlib.util.find_spec("ethosu") and importlib.util.find_spec("ethosu.vela"):
         return metadata.version(PACKAGE)
@@ -102,7 +102,7 @@ def compile_model(
 def estimate(
     source: TFLiteFile, compiled: Path, summary: Path, accelerator: str, compiler: str, tool: str
 ) -> NpuEstimate:
-    """Return what a compiled file and vela's CSV say of it.
+    """Return the facts of a compiled file and of vela's CSV.
 
     Raises :class:`ConversionError` where nothing of the model runs on the NPU: vela's own figures
     are then zero, which would read as infinitely fast.
@@ -149,7 +149,7 @@ def _memories(accelerator: str, system_config: str, memory_mode: str) -> Memorie
     family = accelerator.rpartition("-")[0]
     usual = DEFAULTS[family]
     chosen = Memories(system_config or usual.system_config, memory_mode or usual.memory_mode)
-    # Vela takes another family's configuration without a word.
+    # Vela accepts another family's configuration without an error.
     prefix = family.replace("ethos-u", "Ethos_U") + "_"
     if not chosen.system_config.startswith(prefix):
         message = f"the system configuration {chosen.system_config} is not one of {accelerator}"
@@ -158,7 +158,7 @@ def _memories(accelerator: str, system_config: str, memory_mode: str) -> Memorie
 
 
 def _refuse(file: TFLiteFile, accelerator: str) -> None:
-    """Raise for what vela compiles into nothing, or by luck."""
+    """Raise for a file that vela compiles into nothing, or only by luck."""
     computing = [(g, n) for g, n in nodes(file) if n.operator not in ("QUANTIZE", "DEQUANTIZE")]
     floats = [place(graph, node) for graph, node in computing if in_float(graph, node)]
     if floats and len(floats) == len(computing):
@@ -216,12 +216,10 @@ def _failed(model: Path, accelerator: str, reason: str, folder: Path) -> Convers
 
 
 def _on_cpu(file: TFLiteFile) -> tuple[str, ...]:
-    """Return the operators that an application processor or microcontroller runs, with their
-    tensors.
-    """
+    """List the operators that stay on the CPU, with their tensors."""
     return tuple(place(graph, node) for graph, node in nodes(file) if node.operator != ETHOS_U)
 
 
 def _share(left: float, all_of_it: float) -> float:
-    """Return the share that went to the NPU; 1 where there was nothing to go."""
+    """Return the share that went to the NPU; 1 if there was nothing to move."""
     return 1 - min(left, all_of_it) / all_of_it if all_of_it else 1.0

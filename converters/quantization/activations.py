@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.quantization.batches import alone
+from edgekit.converters.quantization.batches import single_item
 from edgekit.errors import ConversionError
 
 # Minimum and maximum of each item's tensors, all that min-max calibration looks at.
@@ -81,7 +81,7 @@ def _run(
     shapes = {str(one["index"]): [int(size) for size in one["shape"]] for one in details}
     for row, item in enumerate(items):
         interpreter.reset_all_variables()
-        for key, value in alone(named, shapes, int(item)).items():
+        for key, value in single_item(named, shapes, int(item)).items():
             interpreter.set_tensor(int(key), value)
         interpreter.invoke()
         for number, at in enumerate(places):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def batch_of(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]) -> int:
+def batch_size(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]) -> int:
     """Tell how many items one inference takes; 1 where that is free, or an input has no batch."""
     sizes = (shapes[name][0] for name in arrays if not _is_whole(arrays[name], shapes[name]))
     return max((int(size or 1) for size in sizes), default=1)
@@ -26,7 +26,7 @@ def in_batches(
     range of values. ``shapes`` are the file's, where a free size is None, 1 or below.
     """
     count = min((len(array) for array in arrays.values()), default=0)
-    batch = batch_of(arrays, shapes)
+    batch = batch_size(arrays, shapes)
     for at in range(0, count, batch):
         places = np.minimum(np.arange(at, at + batch), count - 1)
         yield {
@@ -35,11 +35,11 @@ def in_batches(
         }
 
 
-def alone(
+def single_item(
     arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]], item: int
 ) -> dict[str, Array]:
     """Return one item as an inference takes it: a fixed batch is full of that one."""
-    batch = batch_of(arrays, shapes)
+    batch = batch_size(arrays, shapes)
     return {
         name: np.ascontiguousarray(
             array[item] if _is_whole(array, shapes[name]) else np.repeat(array[[item]], batch, 0)

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from edgekit.converters.quantization.editing import (
     EditableOperator,
     constant,
+    main_operators,
     pack,
     set_input,
-    steps,
     unpack,
 )
 from edgekit.converters.quantization.observation import Observer
@@ -66,7 +66,7 @@ def correct(
 def _layers(model: Any) -> Iterator[tuple[EditableOperator, Any, npt.NDArray[Any]]]:
     """Each int8 layer with its bias: the tensor, and its int32 values ``[channels]``."""
     graph = model.subgraphs[0]
-    for step in steps(model):
+    for step in main_operators(model):
         inputs = step.operator.inputs
         if step.kind not in LAYERS or len(inputs) < 3 or int(inputs[2]) < 0:
             continue
@@ -78,7 +78,7 @@ def _layers(model: Any) -> Iterator[tuple[EditableOperator, Any, npt.NDArray[Any
 
 def _means(content: bytes, feeds: Mapping[str, Path]) -> dict[str, tuple[npt.NDArray[Any], float]]:
     """Each layer's mean output ``[channels]``, and its largest absolute output, in float."""
-    names = [step.name for step in steps(unpack(content)) if step.kind in LAYERS]
+    names = [step.name for step in main_operators(unpack(content)) if step.kind in LAYERS]
     observer = Observer(content)
     sums: dict[str, npt.NDArray[Any]] = {}
     largest: dict[str, float] = {}

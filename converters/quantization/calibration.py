@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters.quantization.batches import in_batches
-from edgekit.converters.quantization.editing import steps, tensor_name, unpack
+from edgekit.converters.quantization.editing import main_operators, tensor_name, unpack
 from edgekit.errors import ConversionError
 
 FILE = "calibrated.tflite"
@@ -41,7 +41,7 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
         message = f"TensorFlow cannot calibrate {model.name}"
         raise ConversionError("EK-CONVERT-030", message, reason(error)) from error
     (folder / FILE).write_bytes(calibrated)
-    return {"items": count, "operators": [[step.kind, step.name] for step in steps(found)]}
+    return {"items": count, "operators": [[step.kind, step.name] for step in main_operators(found)]}
 
 
 def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:

@@ -18,7 +18,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.quantization.batches import in_batches
 from edgekit.converters.quantization.calibration import FEWEST_ITEMS, reason
-from edgekit.converters.quantization.editing import with_codes
+from edgekit.converters.quantization.editing import with_builtin_codes
 from edgekit.converters.quantization.recipe import CALIBRATED, FLOAT, RecipeOperator, Rule, resolve
 from edgekit.converters.version_stamp import stamp_versions
 from edgekit.errors import ConversionError
@@ -62,7 +62,7 @@ def quantize(
     file = flatbuffer.read(model)
     chosen = resolve(file, rules, _able)
     _settled(file, chosen)
-    made = quantizer.Quantizer(with_codes(model.read_bytes()))
+    made = quantizer.Quantizer(with_builtin_codes(model.read_bytes()))
     for operator, precision in chosen:
         if precision != FLOAT:
             coarse = not per_channel or (operator.kind == DENSE and not per_channel_dense)

@@ -49,7 +49,7 @@ def pack(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def with_codes(content: bytes) -> bytes:
+def with_builtin_codes(content: bytes) -> bytes:
     """Return the file with each operator in the field that today's readers look at.
 
     TensorFlow before 2.4 wrote the deprecated byte alone, which leaves that field at 0 (ADD). The
@@ -62,7 +62,7 @@ def with_codes(content: bytes) -> bytes:
     return pack(model) if old else content
 
 
-def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+def in_signature_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
     """Return the file with its inputs and outputs in the order of the signature's names that are
     given.
 
@@ -75,7 +75,7 @@ def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> b
     (signature,), graph = model.signatureDefs, model.subgraphs[0]
     changed = False
     for edge, names in (("inputs", inputs), ("outputs", outputs)):
-        rows = {text_of(row.name): row for row in getattr(signature, edge)}
+        rows = {decode_text(row.name): row for row in getattr(signature, edge)}
         before = [int(at) for at in getattr(graph, edge)]
         if sorted(rows) != sorted(names):
             continue
@@ -87,7 +87,7 @@ def in_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> b
     return pack(model) if changed else content
 
 
-def steps(model: Any) -> Iterator[EditableOperator]:
+def main_operators(model: Any) -> Iterator[EditableOperator]:
     """Return the operators of the main graph in the order in which they run."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -98,7 +98,7 @@ def steps(model: Any) -> Iterator[EditableOperator]:
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         kind = names.get(number, str(number))
         if kind == "CUSTOM":
-            kind = text_of(code.customCode)
+            kind = decode_text(code.customCode)
         outputs = [] if operator.outputs is None else list(operator.outputs)
         yield EditableOperator(
             kind, tensor_name(graph.tensors[outputs[0]]) if outputs else "", operator
@@ -106,7 +106,7 @@ def steps(model: Any) -> Iterator[EditableOperator]:
 
 
 def tensor_name(tensor: Any) -> str:
-    return text_of(tensor.name)
+    return decode_text(tensor.name)
 
 
 class AlignedBuffer:
@@ -141,7 +141,7 @@ class AlignedBuffer:
         return int(schema.BufferEnd(builder))
 
 
-def text_of(value: bytes | str | None) -> str:
+def decode_text(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else (value or "")
 
 

@@ -23,9 +23,9 @@ import numpy.typing as npt
 from edgekit.converters.quantization.editing import (
     EditableOperator,
     constant,
+    main_operators,
     pack,
     set_input,
-    steps,
     tensor_name,
     unpack,
 )
@@ -86,13 +86,13 @@ def equalize(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[st
 def _pairs(model: Any) -> tuple[list[Pair], list[tuple[str, str]]]:
     graph = model.subgraphs[0]
     readers: dict[int, list[EditableOperator]] = {}
-    for step in steps(model):
+    for step in main_operators(model):
         for at in step.operator.inputs:
             readers.setdefault(int(at), []).append(step)
     # Other signatures and the caller read what the graph gives out.
     given = {int(at) for at in graph.outputs}
     found, skipped = [], []
-    for step in steps(model):
+    for step in main_operators(model):
         if step.kind in LAYERS:
             pair = _pair(model, step, readers, given)
             if isinstance(pair, Pair):

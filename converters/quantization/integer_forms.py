@@ -26,7 +26,7 @@ MINUS_ONE = b"minus_one"
 INTEGER_VERSION = 2
 
 
-def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
+def use_integer_operators(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     """Return the file with integer products where a float NEG or SQUARE stands between two casts.
 
     The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers, and
@@ -36,7 +36,7 @@ def in_integers(content: bytes, keep_float: Collection[str] = ()) -> bytes:
     """
     model = editing.unpack(content)
     graph = model.subgraphs[0]
-    found = [one for one in editing.steps(model) if one.name not in keep_float]
+    found = [one for one in editing.main_operators(model) if one.name not in keep_float]
     made = [one for step in found if step.kind in PRODUCTS and (one := _product(model, step))]
     bytes_in = [_read_bytes(model, step) for step in found if step.kind == CAST]
     ordered = [_read_integers(model, step) for step in found if step.kind in ORDERING]
@@ -55,7 +55,9 @@ def _product(model: Any, step: editing.EditableOperator) -> tuple[Any, Any] | No
 
     graph, (written,) = model.subgraphs[0], _tensors(step.operator.outputs)
     source = _dequantized(model, step)
-    after = [one for one in editing.steps(model) if written in _tensors(one.operator.inputs)]
+    after = [
+        one for one in editing.main_operators(model) if written in _tensors(one.operator.inputs)
+    ]
     if source is None or [one.kind for one in after] != ["QUANTIZE"] or written in graph.outputs:
         return None
     result = int(after[0].operator.outputs[0])
@@ -83,7 +85,9 @@ def _read_bytes(model: Any, step: editing.EditableOperator) -> bool:
 
     graph, (source,) = model.subgraphs[0], _tensors(step.operator.inputs)
     (written,), tensor = _tensors(step.operator.outputs), graph.tensors[source]
-    readers = [one for one in editing.steps(model) if written in _tensors(one.operator.inputs)]
+    readers = [
+        one for one in editing.main_operators(model) if written in _tensors(one.operator.inputs)
+    ]
     plain = tensor.quantization is None or tensor.quantization.scale is None
     if tensor.type != schema.TensorType.UINT8 or source not in graph.inputs or not plain:
         return False
@@ -99,7 +103,7 @@ def _read_bytes(model: Any, step: editing.EditableOperator) -> bool:
 def _dequantized(model: Any, step: editing.EditableOperator) -> int | None:
     """Return the integers that an operator's first input is the float form of."""
     read = step.operator.inputs[0]
-    for one in editing.steps(model):
+    for one in editing.main_operators(model):
         if one.kind == "DEQUANTIZE" and read in _tensors(one.operator.outputs):
             return int(one.operator.inputs[0])
     return None
@@ -157,7 +161,7 @@ def _sweep(model: Any) -> None:
         read |= set(_tensors(graph.outputs))
         kept = [
             one.operator
-            for one in editing.steps(model)
+            for one in editing.main_operators(model)
             if one.kind not in REPLACED or read & set(_tensors(one.operator.outputs))
         ]
         if len(kept) == len(graph.operators):

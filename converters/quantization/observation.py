@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.converters.quantization.batches import alone
+from edgekit.converters.quantization.batches import single_item
 from edgekit.converters.quantization.calibration import input_names
 from edgekit.converters.quantization.editing import tensor_name, unpack
 
@@ -46,7 +46,7 @@ class Observer:
         details = dict(zip(self._names, self._inputs, strict=True))
         shapes = {n: [int(size) for size in d["shape"]] for n, d in details.items()}
         for at in range(min(items, *(len(array) for array in arrays.values()))):
-            for name, taken in alone(arrays, shapes, at).items():
+            for name, taken in single_item(arrays, shapes, at).items():
                 detail = details[name]
                 value = quantized(taken, detail)
                 self._interpreter.set_tensor(detail["index"], value)

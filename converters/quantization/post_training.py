@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.converters.quantization.calibration import feed, reason
-from edgekit.converters.quantization.editing import steps, unpack
-from edgekit.converters.quantization.integer_forms import in_integers
+from edgekit.converters.quantization.editing import main_operators, unpack
+from edgekit.converters.quantization.integer_forms import use_integer_operators
 from edgekit.errors import ConversionError
 
 FILE = "model.tflite"
@@ -57,7 +57,7 @@ def quantize(
     except (ConverterError, ValueError, RuntimeError) as error:
         message = "TensorFlow cannot quantize this model"
         raise ConversionError("EK-CONVERT-032", message, reason(error)) from error
-    whole = in_integers(quantized, keep_float)
+    whole = use_integer_operators(quantized, keep_float)
     (folder / FILE).write_bytes(deduplicate_readonly_buffers(whole))
     return {}
 
@@ -91,7 +91,7 @@ def quantize_int16(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapp
 
 def _known(content: bytes, names: Sequence[str]) -> None:
     """TensorFlow ignores a name that no operator has, and quantizes it."""
-    known = {step.name for step in steps(unpack(content))} if names else set()
+    known = {step.name for step in main_operators(unpack(content))} if names else set()
     for name in names:
         if name not in known:
             message = f"no operator of the model makes a tensor called {name!r}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from custom_files import CUSTOM_FILES
 
-from edgekit.converters.custom_operators import carriers, lacking
+from edgekit.converters.custom_operators import supporting_runtimes, unsupported_operators
 
 # In a process of its own: a runtime may crash on an operator that lacks its inputs.
 OPEN = """
@@ -41,10 +41,12 @@ def test_custom_operator_is_carried_as_the_table_says(
 ) -> None:
     path = tmp_path / "custom.tflite"
     path.write_bytes(CUSTOM_FILES[operator])
-    assert opened(runtime, path) == (runtime in carriers(operator))
-    assert (operator in lacking([operator], runtime)) == (runtime not in carriers(operator))
+    assert opened(runtime, path) == (runtime in supporting_runtimes(operator))
+    assert (operator in unsupported_operators([operator], runtime)) == (
+        runtime not in supporting_runtimes(operator)
+    )
 
 
 def test_programs_of_a_compiler_are_carried_by_no_runtime() -> None:
-    assert carriers("ethos-u") == carriers("edgetpu-custom-op") == ()
-    assert lacking(["ethos-u", "Sinh"], "tflm") == ("Sinh", "ethos-u")
+    assert supporting_runtimes("ethos-u") == supporting_runtimes("edgetpu-custom-op") == ()
+    assert unsupported_operators(["ethos-u", "Sinh"], "tflm") == ("Sinh", "ethos-u")

@@ -12,7 +12,7 @@ from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer, flex
 from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
-from edgekit.converters.quantization.integer_forms import in_integers
+from edgekit.converters.quantization.integer_forms import use_integer_operators
 from edgekit.types import Conversion
 
 
@@ -147,10 +147,10 @@ def test_what_keeps_a_state_stays_beside_a_square_made_integer() -> None:
         N("SQUARE", ["real"], ["squared"]), N("QUANTIZE", ["squared"], ["y"]),
         N("ASSIGN_VARIABLE", ["handle", "x"], []), N("RELU", ["x"], ["unread"]),
     ]  # fmt: skip
-    content = in_integers(build(G(tensors, nodes, ["x"], ["y"])))
+    content = use_integer_operators(build(G(tensors, nodes, ["x"], ["y"])))
     (graph,) = flatbuffer.parse(content, "m.tflite").graphs
     assert [n.operator for n in graph.nodes] == ["VAR_HANDLE", "MUL", "ASSIGN_VARIABLE", "RELU"]
-    assert in_integers(content) == content
+    assert use_integer_operators(content) == content
 
 
 def test_a_negation_that_is_to_stay_float_stays(converted: Path, outcomes: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ import recovering
 from conftest import once
 from edgekit.converters import flatbuffer
 from edgekit.converters.quantization import mixed
-from edgekit.converters.quantization.editing import constant, steps, unpack
+from edgekit.converters.quantization.editing import constant, main_operators, unpack
 from edgekit.converters.quantization.sensitivity import LOSSLESS, sqnr
 
 # It trains or converts many models first.
@@ -129,7 +129,7 @@ def test_bias_correction_changes_biases_only(made: Path) -> None:
         for name in ("wide-int8", "wide-corrected")
     ]
     changed = set()
-    for one, other in zip(*(list(steps(model)) for model in models), strict=True):
+    for one, other in zip(*(list(main_operators(model)) for model in models), strict=True):
         for position, (a, b) in enumerate(
             zip(one.operator.inputs, other.operator.inputs, strict=True)
         ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import Inspection, explain
-from edgekit.converters.signature import alone, chosen_signature
+from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.inspection.fit import RuntimeFit, TargetFit, fits, fits_json
 from edgekit.inspection.trial import NOTHING, Trials, try_everywhere
 from edgekit.models import tflite
@@ -48,4 +48,6 @@ def of_signature(path: Path, signature: str | None) -> bytes:
         return content
     file = flatbuffer.parse(content, str(path))
     key = chosen_signature(path, file, signature)
-    return alone(content, key) if key is not None and len(file.signatures) > 1 else content
+    return (
+        extract_signature(content, key) if key is not None and len(file.signatures) > 1 else content
+    )

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.custom_operators import custom_operators, lacking
+from edgekit.converters.custom_operators import custom_operators, unsupported_operators
 from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
-from edgekit.converters.signature import alone, chosen_signature
+from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.errors import ModelError
 from edgekit.models.tflite import content
 from edgekit.pipeline.run import Run
@@ -39,7 +39,7 @@ def float_reference(run: Run, model: Model) -> SavedModel:
     key = chosen_signature(model.path, file, model.signature)
     if key is not None and (len(file.signatures) > 1 or file.signatures[0].graph):
         _tell(run, file, key)
-        content = alone(content, key)
+        content = extract_signature(content, key)
         file = flatbuffer.parse(content, f"{model.path}, signature {key!r}")
     check(model.path, file)
 
@@ -110,7 +110,7 @@ def check(path: Path, file: TFLiteFile) -> None:
 
 def check_operators(path: Path, file: TFLiteFile) -> None:
     """Raise :class:`ModelError` for operators that the judging runtime does not have."""
-    custom = lacking(custom_operators(file), JUDGE)
+    custom = unsupported_operators(custom_operators(file), JUDGE)
     if custom:
         hint = f"{JUDGE} has no kernel for it, so nothing can be judged by it"
         message = f"{path} holds operators that are not TFLite's own: {', '.join(custom)}"
@@ -156,7 +156,7 @@ def main_file(run: Run, model: SavedModel) -> Path:
         return model.path
 
     def make(folder: Path) -> Mapping[str, Json]:
-        (folder / FILE).write_bytes(alone(model.path.read_bytes(), key))
+        (folder / FILE).write_bytes(extract_signature(model.path.read_bytes(), key))
         return {}
 
     kept = run.keep(run.store.obtain("signature", run.key(model=model.digest, signature=key), make))

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from edgekit.converters.inspection import Finding, Inspection
-from edgekit.converters.inspection.difference import described
+from edgekit.converters.inspection.difference import describe_edge
 from edgekit.converters.inspection.memory import MemoryPlan
 from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.summary import Edge, EntryPoint, LayerSummary
@@ -98,7 +98,7 @@ def _unavailable(found: Measurement) -> str:
 
 
 def _edge(edge: Edge, width: int) -> str:
-    return f"{edge.name:<{width}}  {described(edge)}"
+    return f"{edge.name:<{width}}  {describe_edge(edge)}"
 
 
 def _labelled(label: str, text: str) -> str:

@@ -16,7 +16,7 @@ from tflite_files import G, N, T, build, doubling
 from conftest import answer
 from edgekit import Project, convert
 from edgekit.converters import flatbuffer
-from edgekit.converters.quantization.batches import alone, in_batches
+from edgekit.converters.quantization.batches import in_batches, single_item
 from edgekit.errors import ModelError
 from edgekit.models.export import _fixed_batch
 from edgekit.targets.bundles import verify
@@ -33,7 +33,7 @@ def test_a_fixed_batch_is_always_full_and_no_item_is_left_out() -> None:
     assert [len(one["x"]) for one in in_batches(items, {"x": (None, 1)})] == [1] * 11
     whole = list(in_batches({"x": np.ones((2, 5))}, {"x": (5,)}))
     assert [one["x"].shape for one in whole] == [(5,), (5,)]
-    assert alone(items, {"x": (4, 1)}, 7)["x"][:, 0].tolist() == [7] * 4
+    assert single_item(items, {"x": (4, 1)}, 7)["x"][:, 0].tolist() == [7] * 4
     few = {"x": np.ones((2, 1))}
     assert [len(one["x"]) for one in in_batches(few, {"x": (8, 1)})] == [8]
 

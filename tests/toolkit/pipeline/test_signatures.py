@@ -16,7 +16,7 @@ from tflite_files import G, N, T, build, doubling
 from conftest import answer
 from edgekit import Project, convert
 from edgekit.converters import flatbuffer
-from edgekit.converters.signature import alone
+from edgekit.converters.signature import extract_signature
 from edgekit.errors import ModelError
 from edgekit.models import graph
 from edgekit.targets.bundles import verify
@@ -67,7 +67,7 @@ def made(folder: Path, file: str, data: str, signature: str | None, **table: Any
 def test_a_signature_alone_brings_the_graphs_that_it_calls_and_no_others() -> None:
     main, begin = counting_graphs(2)
     content = build(doubling([1, 1], signature="other"), main, begin)
-    found = flatbuffer.parse(alone(content, "infer"), "the file")
+    found = flatbuffer.parse(extract_signature(content, "infer"), "the file")
     assert [one.key for one in found.signatures] == ["infer"]
     assert len(found.graphs) == 2
     kinds = {node.operator for graph in found.graphs for node in graph.nodes}
@@ -76,7 +76,7 @@ def test_a_signature_alone_brings_the_graphs_that_it_calls_and_no_others() -> No
     # The only constant is that of the graph that is called once.
     (five,) = (t for t in found.graphs[1].tensors if t.name == "five")
     assert found.array(five) == 5
-    lean = flatbuffer.parse(alone(content, "other"), "the file")
+    lean = flatbuffer.parse(extract_signature(content, "other"), "the file")
     assert (len(lean.graphs), len(lean.buffers), len(lean.operators)) == (1, 1, 1)
     assert lean.size < found.size < len(content)
 
@@ -86,7 +86,7 @@ def test_a_signature_alone_answers_as_it_did() -> None:
 
     main, begin = counting_graphs(2)
     content = build(doubling([1, 1], signature="other"), main, begin)
-    interpreter = Interpreter(model_content=alone(content, "infer"))
+    interpreter = Interpreter(model_content=extract_signature(content, "infer"))
     runner = interpreter.get_signature_runner("infer")
     three = np.full((1, 1), 3, np.float32)
     assert runner(x=three)["y"] == 8
@@ -223,7 +223,9 @@ def test_layers_of_a_signature_beyond_the_main_graph_are_compared(
 def test_only_the_signature_that_has_a_state_is_stateful() -> None:
     main, begin = counting_graphs(2)
     content = build(doubling([1, 1], signature="other"), main, begin)
-    stateful = [flatbuffer.parse(alone(content, k), "it").stateful for k in ("other", "infer")]
+    stateful = [
+        flatbuffer.parse(extract_signature(content, k), "it").stateful for k in ("other", "infer")
+    ]
     assert stateful == [False, True]
 
 

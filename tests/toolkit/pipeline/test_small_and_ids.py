@@ -13,7 +13,7 @@ from conftest import once
 from edgekit import Project, convert
 from edgekit.api import Options
 from edgekit.converters import flatbuffer
-from edgekit.converters.quantization.editing import with_codes
+from edgekit.converters.quantization.editing import with_builtin_codes
 from edgekit.types import Report
 
 MAKE = """
@@ -138,11 +138,11 @@ def test_operators_in_the_old_field_alone_are_put_where_readers_look(
         code.builtinCode = 0
     old = tmp_path / "old.tflite"
     old.write_bytes(pack(model))
-    assert with_codes(old.read_bytes()) != old.read_bytes()
+    assert with_builtin_codes(old.read_bytes()) != old.read_bytes()
     from_float.convert(old, "dynamic", None, tmp_path)
     assert "INT8" in flatbuffer.read(tmp_path / "model.tflite").weights
     new = (tmp_path / "model.tflite").read_bytes()
-    assert with_codes(new) == new
+    assert with_builtin_codes(new) == new
 
 
 def test_inputs_and_outputs_come_in_the_models_own_order(small: Path, tmp_path: Path) -> None:
