@@ -1,4 +1,4 @@
-"""The ranges that each item gives a float ``.tflite`` file's activations. In the worker."""
+"""The activation ranges of a float ``.tflite`` file, item by item. In the worker."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _activations(model: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
 
 
 def _inputs(model: Path, feeds: Mapping[str, Path]) -> Mapping[int, npt.NDArray[Any]]:
-    """Return the feeds by tensor index."""
+    """Load the feeds by tensor index."""
     file = flatbuffer.read(model)
     main = next((one for one in file.signatures if one.graph == 0), None)
     graph = file.graphs[0]
@@ -73,9 +73,9 @@ def _inputs(model: Path, feeds: Mapping[str, Path]) -> Mapping[int, npt.NDArray[
 def _run(
     interpreter: Any, feeds: Mapping[int, npt.NDArray[Any]], places: tuple[int, ...], count: int
 ) -> Ranges:
-    held = min(len(array) for array in feeds.values())
-    items = np.linspace(0, held, min(count, held), endpoint=False).astype(np.int64)
-    found = np.zeros((len(items), len(places), 2), np.float32)
+    available = min(len(array) for array in feeds.values())
+    items = np.linspace(0, available, min(count, available), endpoint=False).astype(np.int64)
+    ranges = np.zeros((len(items), len(places), 2), np.float32)
     named = {str(at): array for at, array in feeds.items()}
     details = interpreter.get_input_details()
     shapes = {str(one["index"]): [int(size) for size in one["shape"]] for one in details}
@@ -87,5 +87,5 @@ def _run(
         for number, at in enumerate(places):
             values = interpreter.get_tensor(at)
             if values.size:
-                found[row, number] = values.min(), values.max()
-    return found
+                ranges[row, number] = values.min(), values.max()
+    return ranges

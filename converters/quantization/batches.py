@@ -1,4 +1,4 @@
-"""Items as a file takes them: along a free batch, in full batches, or each as a whole input."""
+"""Batch items as a file takes them: along a free batch, in full batches, or one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 def batch_size(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]) -> int:
-    """Tell how many items one inference takes; 1 where that is free, or an input has no batch."""
+    """Return how many items one inference takes; 1 if that is free, or an input has no batch."""
     sizes = (shapes[name][0] for name in arrays if not _is_whole(arrays[name], shapes[name]))
     return max((int(size or 1) for size in sizes), default=1)
 
@@ -20,7 +20,7 @@ def batch_size(arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | 
 def in_batches(
     arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]]
 ) -> Iterator[dict[str, Array]]:
-    """Return items ``[n, ...]`` by input as one inference after the other takes them.
+    """Yield items ``[n, ...]`` by input, one inference after the other.
 
     A fixed batch is always full: the last one is filled up with its last item, which changes no
     range of values. ``shapes`` are the file's, where a free size is None, 1 or below.
@@ -38,7 +38,7 @@ def in_batches(
 def single_item(
     arrays: Mapping[str, Array], shapes: Mapping[str, Sequence[int | None]], item: int
 ) -> dict[str, Array]:
-    """Return one item as an inference takes it: a fixed batch is full of that one."""
+    """Return one item as an inference takes it: a fixed batch repeats that item."""
     batch = batch_size(arrays, shapes)
     return {
         name: np.ascontiguousarray(

@@ -1,4 +1,4 @@
-"""Bias correction of an int8 ``.tflite`` file: its layers' outputs mean what they did in float.
+"""Bias correction of an int8 ``.tflite`` file: layers' outputs keep their float means.
 
 Rounding weights shifts the mean of a layer's outputs, channel by channel. Source: M. Nagel et al.,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.2, the
@@ -64,7 +64,7 @@ def correct(
 
 
 def _layers(model: Any) -> Iterator[tuple[EditableOperator, Any, npt.NDArray[Any]]]:
-    """Each int8 layer with its bias: the tensor, and its int32 values ``[channels]``."""
+    """Yield each int8 layer with its bias: the tensor, and its int32 values ``[channels]``."""
     graph = model.subgraphs[0]
     for step in main_operators(model):
         inputs = step.operator.inputs
@@ -77,7 +77,7 @@ def _layers(model: Any) -> Iterator[tuple[EditableOperator, Any, npt.NDArray[Any
 
 
 def _means(content: bytes, feeds: Mapping[str, Path]) -> dict[str, tuple[npt.NDArray[Any], float]]:
-    """Each layer's mean output ``[channels]``, and its largest absolute output, in float."""
+    """Compute each layer's mean output ``[channels]`` and its largest absolute output, in float."""
     names = [step.name for step in main_operators(unpack(content)) if step.kind in LAYERS]
     observer = Observer(content)
     sums: dict[str, npt.NDArray[Any]] = {}
@@ -108,8 +108,10 @@ def _corrected(
         raw = observer.raw(name)
         unclipped += _channel_mean((raw > LOWEST) & (raw < HIGHEST))
     slope = unclipped / count
-    told = slope >= FEWEST_UNCLIPPED
-    shift = np.where(told, (expected - total / count) / np.where(told, slope, 1.0), 0.0)
+    is_reliable = slope >= FEWEST_UNCLIPPED
+    shift = np.where(
+        is_reliable, (expected - total / count) / np.where(is_reliable, slope, 1.0), 0.0
+    )
     model = unpack(content)
     for step, tensor, values in _layers(model):
         if step.name == name:

@@ -1,4 +1,4 @@
-"""The ranges of a float ``.tflite`` file's tensors over representative items. In the worker.
+"""Calibrate a float ``.tflite`` file over representative items. In the worker.
 
 Source: ``tensorflow.lite.python.optimize.calibrator``, which ``TFLiteConverter`` itself calls.
 """
@@ -32,8 +32,8 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
     from tensorflow.lite.python.optimize import calibrator
 
     content = model.read_bytes()
-    found = unpack(content)
-    count, items = feed(found, feeds)
+    parsed = unpack(content)
+    count, items = feed(parsed, feeds)
     try:
         ready = calibrator.add_intermediate_tensors(content)
         calibrated = calibrator.Calibrator(ready, [], []).calibrate(items)
@@ -41,11 +41,14 @@ def calibrate(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[s
         message = f"TensorFlow cannot calibrate {model.name}"
         raise ConversionError("EK-CONVERT-030", message, reason(error)) from error
     (folder / FILE).write_bytes(calibrated)
-    return {"items": count, "operators": [[step.kind, step.name] for step in main_operators(found)]}
+    return {
+        "items": count,
+        "operators": [[step.kind, step.name] for step in main_operators(parsed)],
+    }
 
 
 def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
-    """Tell how many items there are, and a generator of lists in the order of the graph's inputs.
+    """Count the items, and build a generator of lists in the order of the graph's inputs.
 
     TensorFlow's own mapping of dictionaries goes by tensor index, which need not be that order.
     """
@@ -69,14 +72,14 @@ def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
     }
 
     def generate() -> Iterator[list[npt.NDArray[Any]]]:
-        for taken in in_batches(named, shapes):
-            yield [taken[name] for name in names]
+        for batch in in_batches(named, shapes):
+            yield [batch[name] for name in names]
 
     return count, generate
 
 
 def input_names(model: Any) -> list[str]:
-    """Return the names of a ``ModelT``'s inputs in the graph's order: the signature's where it
+    """Return the names of a ``ModelT``'s inputs in the graph's order, from the signature if it
     has one.
     """
     graph = model.subgraphs[0]

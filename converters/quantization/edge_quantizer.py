@@ -1,4 +1,4 @@
-"""A float ``.tflite`` file quantized per operator by ai-edge-quantizer. In the worker.
+"""Quantize a float ``.tflite`` file per operator with ai-edge-quantizer. In the worker.
 
 It needs no TensorFlow. Source: ai-edge-quantizer's ``Quantizer`` and ``qtyping``.
 """
@@ -60,43 +60,43 @@ def quantize(
     from ai_edge_quantizer import quantizer
 
     file = flatbuffer.read(model)
-    chosen = resolve(file, rules, _able)
-    _settled(file, chosen)
-    made = quantizer.Quantizer(with_builtin_codes(model.read_bytes()))
+    chosen = resolve(file, rules, _is_supported)
+    _check_quantizable(file, chosen)
+    quantizing = quantizer.Quantizer(with_builtin_codes(model.read_bytes()))
     for operator, precision in chosen:
         if precision != FLOAT:
             coarse = not per_channel or (operator.kind == DENSE and not per_channel_dense)
-            made.update_quantization_recipe(
+            quantizing.update_quantization_recipe(
                 _scope(operator),
                 _operation(operator),
                 _config(precision, coarse),
                 algorithm_key=_algorithm(precision),
             )
     try:
-        ranges = made.calibrate(_items(file, feeds)) if made.need_calibration else None
-        content = made.quantize(ranges).quantized_model
+        ranges = quantizing.calibrate(_items(file, feeds)) if quantizing.need_calibration else None
+        content = quantizing.quantize(ranges).quantized_model
     except (ValueError, RuntimeError, NotImplementedError) as error:
-        message = "ai-edge-quantizer cannot quantize this model so"
+        message = "ai-edge-quantizer cannot quantize this model by this recipe"
         raise ConversionError("EK-CONVERT-014", message, reason(error)) from error
     (folder / FILE).write_bytes(stamp_versions(bytes(content)))
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 
 
-def _settled(file: TFLiteFile, chosen: Sequence[tuple[RecipeOperator, str]]) -> None:
+def _check_quantizable(file: TFLiteFile, chosen: Sequence[tuple[RecipeOperator, str]]) -> None:
     """Refuse what the quantizer would fail on without a reason."""
     if not any(precision != FLOAT for _, precision in chosen):
-        hint = "name operators that hold weights, or an integer precision"
+        hint = "choose operators that hold weights, or an integer precision"
         raise ConversionError("EK-CONVERT-013", "the recipe leaves every operator float32", hint)
     loops = [n for graph in file.graphs for n in graph.nodes if n.operator in LOOPS]
     if loops and any(precision in CALIBRATED for _, precision in chosen):
         names = ", ".join(file.graphs[0].tensors[n.outputs[0]].name for n in loops)
         message = f"ai-edge-quantizer cannot calibrate a model with loops: {names}"
-        hint = "use weights only (dynamic, int8-weights, int4), or recurrent layers with --unroll"
+        hint = "quantize weights only (dynamic, int8-weights, int4), or use --unroll"
         raise ConversionError("EK-CONVERT-014", message, hint)
 
 
-def _able(operator: RecipeOperator, precision: str) -> bool:
-    """Tell whether the quantizer has this form of an operator."""
+def _is_supported(operator: RecipeOperator, precision: str) -> bool:
+    """Tell whether the quantizer supports this precision for an operator."""
     from ai_edge_quantizer import algorithm_manager
 
     if precision == FLOAT:
@@ -123,25 +123,25 @@ def _operation(operator: RecipeOperator) -> Any:
 
 
 def _weights(operator: RecipeOperator) -> tuple[int, ...]:
-    """Return the shape of the constant that an operator reads second; empty where there is none."""
+    """Return the shape of the constant that an operator reads second; empty if there is none."""
     second = [operator.graph.tensors[i] for i in operator.node.inputs[1:2] if i >= 0]
     return second[0].shape if second and second[0].bytes else ()
 
 
 def _scope(operator: RecipeOperator) -> str:
-    """Return a pattern of this operator alone: the quantizer searches it in all outputs' names."""
+    """Build a pattern of this operator alone: the quantizer searches it in all outputs' names."""
     return "^" + re.escape("".join(f"{name};" for name in operator.outputs)) + "$"
 
 
 def _algorithm(precision: str) -> Any:
-    """By which of its algorithms the quantizer makes a recipe's precision."""
+    """Choose the quantizer's algorithm for a recipe's precision."""
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
     return AlgorithmName.FLOAT_CASTING if precision == HALF else AlgorithmName.MIN_MAX_UNIFORM_QUANT
 
 
 def _config(precision: str, coarse: bool = False) -> Any:
-    """Tell how the quantizer makes an operator of a recipe's precision."""
+    """Build the quantizer's configuration of an operator at a recipe's precision."""
     from ai_edge_quantizer import qtyping
 
     tensor, granular = qtyping.TensorQuantizationConfig, qtyping.QuantGranularity
@@ -174,7 +174,7 @@ def _config(precision: str, coarse: bool = False) -> Any:
 def _items(
     file: TFLiteFile, feeds: Mapping[str, Path]
 ) -> Mapping[str, list[dict[str, npt.NDArray[Any]]]]:
-    """Return items by input name as an inference takes them, by signature."""
+    """Batch the items by input name, by signature."""
     if not file.signatures:
         message = "a file without a signature has no input names to calibrate by"
         raise ConversionError("EK-CONVERT-014", message, "convert from the SavedModel")

@@ -1,4 +1,4 @@
-"""A ``.tflite`` file as objects that can be changed and written again.
+"""Edit a ``.tflite`` file: unpack it into objects, change them, and pack it again.
 
 Source: the TensorFlow Lite schema, version 3 (``schema.fbs``), by its generated object API.
 """
@@ -17,7 +17,7 @@ IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
 # Dtypes of constants that quantization reads or changes, by number in the schema's TensorType.
 DTYPES = {0: np.float32, 2: np.int32, 4: np.int64, 9: np.int8}
-# They move values between precisions, and compute nothing.
+# They convert between precisions, and compute nothing.
 CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
@@ -34,14 +34,14 @@ class EditableOperator:
 
 
 def unpack(content: bytes) -> Any:
-    """Return the file's ``ModelT``."""
+    """Parse a file into its ``ModelT``."""
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def pack(model: Any) -> bytes:
-    """Return the bytes of a ``ModelT``."""
+    """Serialize a ``ModelT``."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -50,10 +50,10 @@ def pack(model: Any) -> bytes:
 
 
 def with_builtin_codes(content: bytes) -> bytes:
-    """Return the file with each operator in the field that today's readers look at.
+    """Return the file with every operator in the field that today's readers look at.
 
     TensorFlow before 2.4 wrote the deprecated byte alone, which leaves that field at 0 (ADD). The
-    same bytes where nothing is to be done.
+    same bytes if nothing changes.
     """
     model = unpack(content)
     old = [code for code in model.operatorCodes if code.deprecatedBuiltinCode > code.builtinCode]
@@ -63,11 +63,11 @@ def with_builtin_codes(content: bytes) -> bytes:
 
 
 def in_signature_order(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """Return the file with its inputs and outputs in the order of the signature's names that are
+    """Return the file with inputs and outputs in the order of the signature's names that are
     given.
 
-    TensorFlow sorts them in its own ways, and readers that go by position meet another output. The
-    same bytes where nothing is to be done.
+    TensorFlow sorts them in its own ways, and readers that go by position would get another
+    output. The same bytes if nothing changes.
     """
     model = unpack(content)
     if len(model.signatureDefs or []) != 1 or len(inputs) + len(outputs) <= 2:
@@ -110,7 +110,7 @@ def tensor_name(tensor: Any) -> str:
 
 
 class AlignedBuffer:
-    """A buffer of the model that packs itself as the schema wants it aligned.
+    """A buffer of the model that packs itself aligned, as the schema asks.
 
     Python's generated writer does not.
     """
@@ -120,12 +120,12 @@ class AlignedBuffer:
 
     @classmethod
     def of(cls, buffer: Any) -> AlignedBuffer:
-        """Return the same content as a ``BufferT`` has."""
+        """Copy the content of a ``BufferT``."""
         data = buffer.data
         return cls(None if data is None else np.asarray(data, np.uint8).tobytes())
 
     def Pack(self, builder: Any) -> int:
-        """Write it, and give its offset."""
+        """Write the buffer, and return its offset."""
         from ai_edge_litert import schema_py_generated as schema
 
         vector = None
@@ -146,9 +146,7 @@ def decode_text(value: bytes | str | None) -> str:
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
-    """Return a copy of a tensor's constant content in its shape and dtype; nothing where it has
-    none.
-    """
+    """Return a copy of a tensor's constant content in its shape and dtype; None if it has none."""
     data = model.buffers[tensor.buffer].data
     if data is None or len(data) == 0 or tensor.type not in DTYPES:
         return None
@@ -157,7 +155,7 @@ def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
 
 
 def set_input(model: Any, operator: Any, position: int, array: npt.NDArray[Any]) -> None:
-    """Give one input of an operator of the main graph, a constant, new content of its dtype.
+    """Set a constant input of an operator of the main graph to new content of its dtype.
 
     Equal constants share a buffer, and sometimes a tensor: what others read stays as it is.
     """

@@ -1,4 +1,4 @@
-"""Cross-layer equalisation of a float ``.tflite`` file: same function, channels of like ranges.
+"""Cross-layer equalisation of a float ``.tflite`` file: same function, similar channel ranges.
 
 Between a layer and the next that reads it, channel ``i`` is divided by ``s_i`` and multiplied by it
 again. Source: M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
@@ -64,8 +64,8 @@ def equalize(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[st
     reason]`` of layers with another behind them that could not be equalised.
     """
     content = model.read_bytes()
-    found = unpack(content)
-    pairs, skipped = _pairs(found)
+    parsed = unpack(content)
+    pairs, skipped = _pairs(parsed)
     ranges = _ranges(content, pairs, feeds)
     done = []
     # From the back: a layer's weights are settled by output channel before by input channel.
@@ -77,9 +77,9 @@ def equalize(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapping[st
                 continue
             # It never clips on these items, and would clip at another place once scaled.
             pair.first.operator.builtinOptions.fusedActivationFunction = RELU
-        scale(found, pair, ranges[name])
+        scale(parsed, pair, ranges[name])
         done.append((pair.first.name, pair.second.name))
-    (folder / FILE).write_bytes(pack(found))
+    (folder / FILE).write_bytes(pack(parsed))
     return {"pairs": done[::-1], "skipped": skipped}
 
 
@@ -90,23 +90,23 @@ def _pairs(model: Any) -> tuple[list[Pair], list[tuple[str, str]]]:
         for at in step.operator.inputs:
             readers.setdefault(int(at), []).append(step)
     # Other signatures and the caller read what the graph gives out.
-    given = {int(at) for at in graph.outputs}
-    found, skipped = [], []
+    graph_outputs = {int(at) for at in graph.outputs}
+    pairs, skipped = [], []
     for step in main_operators(model):
         if step.kind in LAYERS:
-            pair = _pair(model, step, readers, given)
+            pair = _pair(model, step, readers, graph_outputs)
             if isinstance(pair, Pair):
-                found.append(pair)
+                pairs.append(pair)
             elif pair:
                 skipped.append((step.name, pair))
-    return found, skipped
+    return pairs, skipped
 
 
 def _pair(
     model: Any,
     first: EditableOperator,
     readers: Mapping[int, Sequence[EditableOperator]],
-    given: set[int],
+    graph_outputs: set[int],
 ) -> Pair | str:
     """Return the pair that begins with a layer, or why there is none."""
     graph = model.subgraphs[0]
@@ -116,8 +116,8 @@ def _pair(
     between, at = [], int(first.operator.outputs[0])
     while True:
         after = readers.get(at, [])
-        if len(after) != 1 or at in given:
-            return "several operators read it" if len(after) + (at in given) > 1 else ""
+        if len(after) != 1 or at in graph_outputs:
+            return "several operators read it" if len(after) + (at in graph_outputs) > 1 else ""
         between.append(graph.tensors[at])
         step = after[0]
         if int(step.operator.inputs[0]) != at:
@@ -162,17 +162,15 @@ def _fits(
 def _ranges(
     content: bytes, pairs: Sequence[Pair], feeds: Mapping[str, Path]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return the largest absolute value of each channel between the layers of a pair,
-    ``[channels]``.
-    """
+    """Return the largest absolute value of each channel between a pair's layers, ``[channels]``."""
     observer = Observer(content)
-    found: dict[str, npt.NDArray[Any]] = {}
+    ranges: dict[str, npt.NDArray[Any]] = {}
     for _ in observer.run(feeds, ITEMS):
         for name in (tensor_name(pair.between[0]) for pair in pairs):
             value = observer.read(name)
             largest = np.abs(value.reshape(-1, value.shape[-1])).max(axis=0)
-            found[name] = np.maximum(found.get(name, 0.0), largest)
-    return found
+            ranges[name] = np.maximum(ranges.get(name, 0.0), largest)
+    return ranges
 
 
 def scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
@@ -203,7 +201,7 @@ def scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
 def _factors(
     activations: npt.NDArray[Any], reads: npt.NDArray[Any], strength: float
 ) -> npt.NDArray[Any]:
-    """``activations^strength / reads^(1 - strength)``, 1 for channels that are never used."""
+    """Compute ``activations^strength / reads^(1 - strength)``, 1 for unused channels."""
     used = (activations > 0) & (reads > 0)
     factors = np.ones_like(activations)
     factors[used] = activations[used] ** strength / reads[used] ** (1 - strength)

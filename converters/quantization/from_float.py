@@ -1,4 +1,4 @@
-"""A float ``.tflite`` at another precision, without the model it was made from. In the worker."""
+"""Convert a float ``.tflite`` to another precision, without its source model. In the worker."""
 
 from __future__ import annotations
 

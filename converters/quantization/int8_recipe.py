@@ -1,4 +1,4 @@
-"""A recipe of int8 and float32 by TensorFlow's quantizer, which old runtimes run. In the worker."""
+"""Quantize by a recipe of int8 and float32 with TensorFlow, for old runtimes. In the worker."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgekit.converters.quantization import post_training
 from edgekit.converters.quantization.recipe import FLOAT, RecipeOperator, Rule, resolve
 from edgekit.errors import ConversionError
 
-ABLE = (FLOAT, "int8")
+SUPPORTED = (FLOAT, "int8")
 
 
 def by_tensorflow(rules: Sequence[Rule]) -> bool:
     """Tell whether TensorFlow's quantizer can make all that a recipe asks for."""
-    return all(rule.precision in ABLE for rule in rules)
+    return all(rule.precision in SUPPORTED for rule in rules)
 
 
 def quantize(
@@ -27,7 +27,7 @@ def quantize(
     ``model`` is the float32 file that ``calibrated`` was made of. The facts are ``operators``,
     ``[kind, name, precision]`` each. Raises :class:`ConversionError`.
     """
-    chosen = resolve(flatbuffer.read(model), rules, _able)
+    chosen = resolve(flatbuffer.read(model), rules, _is_supported)
     if all(precision == FLOAT for _, precision in chosen):
         hint = "give a rule that makes some operators int8"
         raise ConversionError("EK-CONVERT-013", "the recipe leaves every operator float32", hint)
@@ -43,13 +43,11 @@ def quantize(
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 
 
-def _able(_: RecipeOperator, precision: str) -> bool:
-    return precision in ABLE
+def _is_supported(_: RecipeOperator, precision: str) -> bool:
+    return precision in SUPPORTED
 
 
 def _main(calibrated: Path) -> set[str]:
-    """Return the first outputs of the main graph's operators: what the quantizer can be told to
-    leave.
-    """
+    """Return the first outputs of the main graph's operators, by which they can be kept float."""
     graph = flatbuffer.read(calibrated).graphs[0]
     return {graph.tensors[node.outputs[0]].name for node in graph.nodes if node.outputs}

@@ -27,30 +27,30 @@ INTEGER_VERSION = 2
 
 
 def use_integer_operators(content: bytes, keep_float: Collection[str] = ()) -> bytes:
-    """Return the file with integer products where a float NEG or SQUARE stands between two casts.
+    """Return the file with integer products in place of a float NEG or SQUARE between two casts.
 
     The ranges are those that were calibrated. ARG_MAX and ARG_MIN read integers, and
     QUANTIZE an input of pixels as it is, where a model casts it to float first. Operators that
     are to ``keep_float`` stay, by the name of their output. What they are now may need a later
-    version of the runtime, which the file then states. The same bytes where nothing is to be done.
+    version of the runtime, which the file then states. The same bytes if nothing changes.
     """
     model = editing.unpack(content)
     graph = model.subgraphs[0]
-    found = [one for one in editing.main_operators(model) if one.name not in keep_float]
-    made = [one for step in found if step.kind in PRODUCTS and (one := _product(model, step))]
-    bytes_in = [_read_bytes(model, step) for step in found if step.kind == CAST]
-    ordered = [_read_integers(model, step) for step in found if step.kind in ORDERING]
+    steps = [one for one in editing.main_operators(model) if one.name not in keep_float]
+    made = [one for step in steps if step.kind in PRODUCTS and (one := _product(model, step))]
+    bytes_in = [_read_bytes(model, step) for step in steps if step.kind == CAST]
+    ordered = [_read_integers(model, step) for step in steps if step.kind in ORDERING]
     if not made and not any(ordered) and not any(bytes_in):
         return content
     for operator, replacing in made:
         at = next(n for n, one in enumerate(graph.operators) if one is replacing)
         graph.operators[at] = operator
-    _sweep(model)
+    _remove_replaced(model)
     return stamp_versions(editing.pack(model))
 
 
 def _product(model: Any, step: editing.EditableOperator) -> tuple[Any, Any] | None:
-    """Return the product that stands for an operator, and the QUANTIZE whose place it takes."""
+    """Return the product that stands for an operator, and the QUANTIZE that it replaces."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph, (written,) = model.subgraphs[0], _tensors(step.operator.outputs)
@@ -68,7 +68,7 @@ def _product(model: Any, step: editing.EditableOperator) -> tuple[Any, Any] | No
 
 
 def _read_integers(model: Any, step: editing.EditableOperator) -> bool:
-    """Let an operator read what is now dequantized for it; whether it was."""
+    """Let an operator read integers instead of their float form; tell whether it can."""
     from ai_edge_litert import schema_py_generated as schema
 
     source = _dequantized(model, step)
@@ -80,7 +80,7 @@ def _read_integers(model: Any, step: editing.EditableOperator) -> bool:
 
 
 def _read_bytes(model: Any, step: editing.EditableOperator) -> bool:
-    """Let what quantizes a cast uint8 input read that input: a byte is worth itself."""
+    """Quantize a uint8 input directly instead of its cast, with a scale of 1."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph, (source,) = model.subgraphs[0], _tensors(step.operator.inputs)
@@ -101,7 +101,7 @@ def _read_bytes(model: Any, step: editing.EditableOperator) -> bool:
 
 
 def _dequantized(model: Any, step: editing.EditableOperator) -> int | None:
-    """Return the integers that an operator's first input is the float form of."""
+    """Return the integer tensor that an operator's first input is the float form of."""
     read = step.operator.inputs[0]
     for one in editing.main_operators(model):
         if one.kind == "DEQUANTIZE" and read in _tensors(one.operator.outputs):
@@ -121,7 +121,7 @@ def _multiply(model: Any, inputs: list[int], output: int) -> Any:
 
 
 def _code(model: Any, number: int) -> int:
-    """Return the place of an operator's code for int8, its version 2, made where there is none."""
+    """Return the index of an operator's code for int8, its version 2, added if there is none."""
     from ai_edge_litert import schema_py_generated as schema
 
     for at, code in enumerate(model.operatorCodes):
@@ -135,7 +135,7 @@ def _code(model: Any, number: int) -> int:
 
 
 def _minus_one(model: Any, like: Any) -> int:
-    """Return the tensor of -1, exactly, in the integers of another."""
+    """Return the tensor of -1, exactly, in the integer dtype of another."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph = model.subgraphs[0]
@@ -153,8 +153,8 @@ def _minus_one(model: Any, like: Any) -> int:
     return len(graph.tensors) - 1
 
 
-def _sweep(model: Any) -> None:
-    """Leave out what was read by the replaced operators alone, and those."""
+def _remove_replaced(model: Any) -> None:
+    """Remove the replaced operators, and what only they read."""
     graph = model.subgraphs[0]
     while True:
         read = {at for one in graph.operators for at in _tensors(one.inputs)}

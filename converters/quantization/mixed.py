@@ -7,19 +7,17 @@ from edgekit.converters.quantization.editing import CASTS
 
 
 def float_operators(file: TFLiteFile) -> tuple[str, ...]:
-    """Return operators that compute in float, as ``NAME (output tensor)``: casts compute
-    nothing.
-    """
+    """List the operators that compute in float, as ``NAME (output tensor)``, without casts."""
     return tuple(one for one in file.float_operators if one.split(" ")[0] not in CASTS)
 
 
 def computing(file: TFLiteFile) -> int:
-    """Tell how many operators compute, in whatever precision."""
+    """Count the operators that compute, in whatever precision."""
     return sum(one.count for one in file.operators if one.name not in CASTS)
 
 
 def problem(file: TFLiteFile) -> str:
-    """Return what is wrong with a file that claims mixed precision, or nothing."""
+    """Say what is wrong with a file that claims mixed precision; empty if nothing is."""
     in_float = len(float_operators(file))
     if not in_float:
         return "no operator computes in float"

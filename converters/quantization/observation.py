@@ -1,4 +1,4 @@
-"""What a ``.tflite`` file's tensors hold while it runs on representative items. In the worker."""
+"""Read a ``.tflite`` file's tensors while it runs on representative items. In the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 class Observer:
     """Runs one file item by item, and reads its tensors as real numbers, by name.
 
-    No delegate takes part: behind one, the tensors between operators are not to be had. With
+    It runs without a delegate, which would hide the tensors between operators. With
     ``inside`` false only inputs and outputs can be read, in less memory.
     """
 
@@ -41,14 +41,14 @@ class Observer:
         self.outputs = [tensor_name(model.subgraphs[0].tensors[at]) for at in outputs]
 
     def run(self, feeds: Mapping[str, Path], items: int) -> Iterator[None]:
-        """Run the first items, one at a time; tensors are read between two."""
+        """Run the first items, one at a time, so that tensors can be read between two."""
         arrays = {name: np.load(feeds[name], mmap_mode="r") for name in self._names}
         details = dict(zip(self._names, self._inputs, strict=True))
         shapes = {n: [int(size) for size in d["shape"]] for n, d in details.items()}
         for at in range(min(items, *(len(array) for array in arrays.values()))):
-            for name, taken in single_item(arrays, shapes, at).items():
+            for name, values in single_item(arrays, shapes, at).items():
                 detail = details[name]
-                value = quantized(taken, detail)
+                value = quantized(values, detail)
                 self._interpreter.set_tensor(detail["index"], value)
             self._interpreter.reset_all_variables()
             self._interpreter.invoke()
@@ -70,7 +70,7 @@ class Observer:
 
 
 def quantized(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Real values as a tensor stores them: ``values / scale + zero_point``, rounded."""
+    """Quantize real values as a tensor stores them: ``values / scale + zero_point``, rounded."""
     scale, zero = detail["quantization"]
     if not scale:
         return np.asarray(values, detail["dtype"])
@@ -81,7 +81,7 @@ def quantized(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> npt.NDArra
 
 
 def real(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> Floats:
-    """Return what a tensor's stored values mean: ``scale · (values - zero_point)``."""
+    """Dequantize a tensor's stored values: ``scale · (values - zero_point)``."""
     scale, zero = detail["quantization"]
     if not scale:
         return np.asarray(values, np.float32)

@@ -1,4 +1,4 @@
-"""A calibrated ``.tflite`` file as an integer one, all of it or but for some operators.
+"""Quantize a calibrated ``.tflite`` file to integers, all of it or except some operators.
 
 In the worker. Source: ``tensorflow.lite.python.convert.mlir_quantize``, the quantizer that
 ``TFLiteConverter`` itself calls: from the same float file and items it gives the same graph.
@@ -44,7 +44,7 @@ def quantize(
     from tensorflow.python.framework import dtypes
 
     content = calibrated.read_bytes()
-    _known(content, keep_float)
+    _check_names(content, keep_float)
     edges = {"float32": dtypes.float32, "int8": dtypes.int8, "uint8": dtypes.uint8}
     try:
         quantized = mlir_quantize(
@@ -89,8 +89,8 @@ def quantize_int16(model: Path, feeds: Mapping[str, Path], folder: Path) -> Mapp
     return {}
 
 
-def _known(content: bytes, names: Sequence[str]) -> None:
-    """TensorFlow ignores a name that no operator has, and quantizes it."""
+def _check_names(content: bytes, names: Sequence[str]) -> None:
+    """Refuse a name that no operator has: TensorFlow ignores it, and quantizes the operator."""
     known = {step.name for step in main_operators(unpack(content))} if names else set()
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""A recipe of precisions per operator: global, by kind, by name; of the rules that fit, the last.
+"""A recipe of precisions per operator: global, by kind, by name; the last rule that fits wins.
 
 Source: the three scopes of ``coremltools.optimize`` (global, operator type, operator name).
 """
@@ -49,7 +49,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class RecipeOperator:
-    """An operator that a recipe may speak of: its kind, the names of its outputs, its place."""
+    """An operator that a recipe can name: its kind, the names of its outputs, its place."""
 
     kind: str
     outputs: tuple[str, ...]
@@ -61,11 +61,11 @@ class RecipeOperator:
         return self.outputs[0]
 
 
-Able = Callable[[RecipeOperator, str], bool]
+IsSupported = Callable[[RecipeOperator, str], bool]
 
 
 def operators(file: TFLiteFile) -> list[RecipeOperator]:
-    """Return the operators of a file in order, those inside loops and branches too."""
+    """List the operators of a file in order, those inside loops and branches too."""
     return [
         RecipeOperator(
             node.operator, tuple(graph.tensors[i].name for i in node.outputs), node, graph
@@ -77,7 +77,7 @@ def operators(file: TFLiteFile) -> list[RecipeOperator]:
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
-    """Raise :class:`ProjectError` for a precision that no rule can have, or a broken pattern."""
+    """Raise :class:`ProjectError` for an unknown precision, or a broken pattern."""
     for rule in rules:
         if rule.precision not in RULE_PRECISIONS:
             known = ", ".join(RULE_PRECISIONS)
@@ -87,44 +87,44 @@ def check_rules(rules: Sequence[Rule]) -> None:
         try:
             re.compile(rule.name)
         except re.error as error:
-            message = f"[[convert.mixed]]: name {rule.name!r} is no regular expression"
+            message = f"[[convert.mixed]]: name {rule.name!r} is not a regular expression"
             raise ProjectError("EK-PROJECT-012", message, str(error)) from error
 
 
 def resolve(
-    file: TFLiteFile, rules: Sequence[Rule], able: Able
+    file: TFLiteFile, rules: Sequence[Rule], is_supported: IsSupported
 ) -> list[tuple[RecipeOperator, str]]:
-    """Return the precision of each operator: that of the last rule that fits and that it can have.
+    """Choose the precision of each operator: that of the last rule that it fits and supports.
 
-    ``able(operator, precision)`` says what it can have; where no rule is left it stays float32.
-    Raises :class:`ConversionError` where a rule names a kind or a name that the file does not hold,
+    ``is_supported(operator, precision)`` says what it can have; without a rule it stays float32.
+    Raises :class:`ConversionError` if a rule names a kind or a name that the file does not hold,
     or a precision that none of its operators can have.
     """
-    found = operators(file)
+    candidates = operators(file)
     for rule in rules:
-        fitting = _fitting(rule, found)
-        if not rule.everywhere and not any(able(one, rule.precision) for one in fitting):
+        fitting = _fitting(rule, candidates)
+        if not rule.everywhere and not any(is_supported(one, rule.precision) for one in fitting):
             kinds = ", ".join(sorted({one.kind for one in fitting}))
             message = f"[[convert.mixed]]: {kinds} cannot be {rule.precision}"
             hint = "it has no kernel for it: choose another precision for this rule"
             raise ConversionError("EK-CONVERT-013", message, hint)
-    return [(one, _last(one, rules, able)) for one in found]
+    return [(one, _last(one, rules, is_supported)) for one in candidates]
 
 
-def _last(operator: RecipeOperator, rules: Sequence[Rule], able: Able) -> str:
+def _last(operator: RecipeOperator, rules: Sequence[Rule], is_supported: IsSupported) -> str:
     fitting = (rule.precision for rule in reversed(rules) if rule.fits(operator))
-    return next((precision for precision in fitting if able(operator, precision)), FLOAT)
+    return next((precision for precision in fitting if is_supported(operator, precision)), FLOAT)
 
 
-def _fitting(rule: Rule, found: Sequence[RecipeOperator]) -> list[RecipeOperator]:
-    kinds = sorted({one.kind for one in found})
+def _fitting(rule: Rule, candidates: Sequence[RecipeOperator]) -> list[RecipeOperator]:
+    kinds = sorted({one.kind for one in candidates})
     if rule.operator and rule.operator not in kinds:
         guess = did_you_mean(rule.operator, kinds)
         message = f"[[convert.mixed]]: the model has no operator {rule.operator!r}{guess}"
         raise ConversionError("EK-CONVERT-011", message, f"it has: {', '.join(kinds)}")
-    fitting = [one for one in found if rule.fits(one)]
+    fitting = [one for one in candidates if rule.fits(one)]
     if not fitting:
-        among = [one.name for one in found if rule.operator in ("", one.kind)]
+        among = [one.name for one in candidates if rule.operator in ("", one.kind)]
         guess = did_you_mean(rule.name, [p for name in among for p in re.split("[/;]", name)])
         message = f"[[convert.mixed]]: no operator's output is called like {rule.name!r}{guess}"
         raise ConversionError("EK-CONVERT-012", message, "\n".join(_some(among)))

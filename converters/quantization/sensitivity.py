@@ -1,4 +1,4 @@
-"""How much each operator by itself loses when it is quantized. In the worker.
+"""Measure how much each operator by itself loses when it is quantized. In the worker.
 
 One operator at a time is quantized, all others stay float, and the signal-to-noise ratio is taken
 at the model's outputs. Source: H. Wu et al., "Integer Quantization for Deep Learning Inference:
@@ -37,14 +37,14 @@ def measure(
     folder: Path,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Mapping[str, Any]:
-    """Return the facts ``sqnr``: dB at the outputs by operator's name, of the first 32 items.
+    """Measure ``sqnr``: dB at the outputs by operator's name, over the first 32 items.
 
     ``calibrated`` and ``operators`` (``kind, name``) are of :func:`calibration.calibrate`,
     ``feeds`` as there. ``folder`` holds one file at a time, and nothing afterwards.
     """
     names = [name for _, name in operators]
-    truth = _outputs(calibrated.read_bytes(), feeds)
-    found = {}
+    expected = _outputs(calibrated.read_bytes(), feeds)
+    ratios = {}
     file = folder / post_training.FILE
     for number, (kind, name) in enumerate(operators):
         if progress:
@@ -56,24 +56,24 @@ def measure(
             )
         except ConversionError:
             # What cannot be quantized loses nothing: it stays float in every file.
-            found[name] = LOSSLESS
+            ratios[name] = LOSSLESS
             continue
-        found[name] = sqnr(truth, _outputs(file.read_bytes(), feeds))
+        ratios[name] = sqnr(expected, _outputs(file.read_bytes(), feeds))
     file.unlink(missing_ok=True)
-    return {"sqnr": found}
+    return {"sqnr": ratios}
 
 
 def _outputs(content: bytes, feeds: Mapping[str, Path]) -> list[Floats]:
-    """Each output of a file on the first items, ``[items, ...]``."""
+    """Compute each output of a file on the first items, ``[items, ...]``."""
     observer = Observer(content, inside=False)
     rows = [[observer.read(name) for name in observer.outputs] for _ in observer.run(feeds, ITEMS)]
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def sqnr(truth: Sequence[Floats], found: Sequence[Floats]) -> float:
-    """Signal over quantization noise in dB, noise shares averaged over the outputs."""
+def sqnr(expected: Sequence[Floats], actual: Sequence[Floats]) -> float:
+    """Compute the signal over quantization noise in dB, noise shares averaged over the outputs."""
     shares = []
-    for right, ours in zip(truth, found, strict=True):
+    for right, ours in zip(expected, actual, strict=True):
         signal = float(np.sum(np.square(right, dtype=np.float64)))
         noise = float(np.sum(np.square(ours - right, dtype=np.float64)))
         shares.append(noise / signal if signal > 0 else float(noise > 0))
