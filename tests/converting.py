@@ -114,7 +114,7 @@ for precision in ("float32", "int8", "int8-float-io"):
     converted(f"norms-{precision}", norms, precision, {"image": "representative.npy"})
 calibration.calibrate(folder / "norms-float32.tflite", IMAGE, folder / "norms")
 ranges = folder / "norms" / calibration.FILE
-negative = [step.name for step in editing.steps(editing.unpack(ranges.read_bytes()))
+negative = [step.name for step in editing.main_operators(editing.unpack(ranges.read_bytes()))
             if step.kind == "NEG"]
 outcome("norms-kept", lambda place: post_training.quantize(ranges, place, keep_float=negative[:1]))
 

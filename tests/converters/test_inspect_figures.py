@@ -112,7 +112,7 @@ CONDITION = G([T("p", [1, 100]), T("q", [], "BOOL")], [N("LESS", ["p", "p"], ["q
 
 def test_macs_of_a_loop_are_unavailable() -> None:
     found = Macs(read(loop(2), CONDITION, BRANCH)).of_graph(0)
-    assert "decided by the data" in found.reason
+    assert "depends on the data" in found.reason
 
 
 def test_peak_memory_of_a_residual_block_is_as_planned_by_hand() -> None:

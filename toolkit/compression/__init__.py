@@ -1,1 +1,1 @@
-"""Smaller models: TFMOT's schemes for both Keras generations, and channels that really go."""
+"""Compress models: TFMOT's schemes for both Keras generations, and channel pruning."""

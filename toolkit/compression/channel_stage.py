@@ -1,4 +1,4 @@
-"""Channels cut from a model file of either Keras, and accuracy won back. Runs in the worker."""
+"""Prune channels of a model file of either Keras, and recover accuracy. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def cut(
     folder: Path,
     progress: Report | None = None,
 ) -> Mapping[str, Any]:
-    """Write ``model.keras`` and its SavedModel, and the SavedModel before recovery; the facts.
+    """Write the pruned ``model.keras`` and SavedModel, and the one before recovery; return the
+    facts.
 
-    Raises :class:`CompressionError` where the channels cannot be cut, or what the planner needs is
-    not there.
+    Raises :class:`CompressionError` if the channels cannot be pruned, or the planner lacks data.
     """
     begin = time.monotonic()
     model = in_float32(load(work.model, work.trust))
-    found = _planned(model, work, recovery)
-    smaller = shrink(model, found)
+    plan = _planned(model, work, recovery)
+    smaller = shrink(model, plan)
     exported = export_keras(smaller, folder, True, work.names)
     finetuned: Mapping[str, Any] = {"epochs": 0}
     if recovery is not None and recovery.finetuning.epochs:
@@ -86,11 +86,11 @@ def cut(
     return {
         **exported,
         "generation": "keras3" if is_keras3(smaller) else "keras2",
-        "layers": [asdict(row) for row in _rows(smaller, found)],
+        "layers": [asdict(row) for row in _rows(smaller, plan)],
         "finetuned": finetuned,
-        "macs": [found.macs_before, found.macs_after],
-        "sizes": [found.parameters_before, found.parameters_after],
-        "nanoseconds": [found.nanoseconds_before, found.nanoseconds_after],
+        "macs": [plan.macs_before, plan.macs_after],
+        "sizes": [plan.parameters_before, plan.parameters_after],
+        "nanoseconds": [plan.nanoseconds_before, plan.nanoseconds_after],
         "unmet": [],
         "seconds": time.monotonic() - begin,
     }
@@ -112,19 +112,17 @@ def _planned(model: Any, work: ChannelWork, recovery: RecoveryTraining | None) -
 
 
 def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
-    """Return nanoseconds of a plan's model on the judging runtime of this host: int8, in one
-    thread.
-    """
+    """Return a function that measures a plan's int8 model on this host, in ns, with one thread."""
     if not work.samples:
         message = "[compress] channels: objective = 'latency' needs items to run the model on"
         hint = "give some with --train-data, --data or --representative"
         raise CompressionError("EK-COMPRESS-027", message, hint)
     feeds = dict(zip(work.names.inputs, work.samples, strict=True))
 
-    def cost(found: ChannelPlan) -> float:
+    def cost(plan: ChannelPlan) -> float:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            export_keras(shrink(model, found), folder, False, work.names)
+            export_keras(shrink(model, plan), folder, False, work.names)
             tflite.convert(folder / "saved_model", "int8", feeds, folder)
             return _nanoseconds(folder / tflite.FILE, feeds, work.requests)
 
@@ -132,7 +130,7 @@ def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
 
 
 def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float:
-    """Return the median of block medians of one model, in a process of its own."""
+    """Measure the median of block medians of one model, in a process of its own."""
     count = min(len(np.load(file, mmap_mode="r")) for file in feeds.values())
     np.save(path.with_suffix(".index.npy"), np.arange(count))
     request = Request(
@@ -153,7 +151,7 @@ def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float
     return float(statistics.median(statistics.median(block) for block in blocks))
 
 
-def _rows(smaller: Any, found: ChannelPlan) -> list[LayerCompression]:
+def _rows(smaller: Any, plan: ChannelPlan) -> list[LayerCompression]:
     weights = {
         layer.name: sum(int(kernel.size) for kernel in kernels(layer).values())
         for layer in smaller.layers
@@ -170,5 +168,5 @@ def _rows(smaller: Any, found: ChannelPlan) -> list[LayerCompression]:
             channels=(row.channels_before, row.channels_after),
             macs=(row.macs_before, row.macs_after),
         )
-        for row in found.layers
+        for row in plan.layers
     ]

@@ -1,4 +1,4 @@
-"""Into tf_keras for TFMOT, and back to what the user brought. In the worker."""
+"""Convert a model to tf_keras for TFMOT, and back to the user's Keras. In the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgekit.types import Model
 from edgekit.worker import at_most
 
 KERAS_FILE = "model.keras"
-# A crossing is quick: one that is not has met a graph that it cannot walk.
+# A crossing is quick: a slow one has met a graph that it cannot walk.
 SECONDS = 600
 
 
@@ -31,11 +31,11 @@ def cross(
     folder: Path,
     trust: bool,
 ) -> Mapping[str, Any]:
-    """Write the flat tf_keras twin of a model file as ``model.h5``; how it was proven.
+    """Write the flat tf_keras twin of a model file as ``model.h5``, and return its proof.
 
     ``samples`` are ``.npy`` files of preprocessed items, one per input in the model's order;
     ``twins`` names the tf_keras class of each layer class of the user, found from ``root``. Raises
-    :class:`CompressionError` where a layer cannot cross, or the twin answers otherwise.
+    :class:`CompressionError` if a layer cannot cross, or the twin's outputs differ.
     """
     original = in_float32(load(model, trust))
     with at_most(SECONDS, "rebuilding the model in tf_keras"):
@@ -55,9 +55,10 @@ def carry(
     folder: Path,
     trust: bool,
 ) -> Mapping[str, Any]:
-    """Write the original with the twin's weights as ``model.keras``, and its SavedModel; facts.
+    """Write the original with the twin's weights as ``model.keras``, and its SavedModel; the
+    facts.
 
-    Raises :class:`CompressionError` where the two answer differently.
+    Raises :class:`CompressionError` if their outputs differ.
     """
     compressed = load(twin, trust)
     paths = {name: tuple(path) for name, path in layers.items()}

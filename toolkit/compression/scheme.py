@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """What a scheme will do with a layer: the value asked for, or why the layer is left alone.
+    """What a scheme will do with a layer: the requested value, or why it leaves the layer as is.
 
     ``weights`` counts the elements of the layer's kernels. ``value`` is the sparsity, the number of
     clusters, or 1 for quantization-aware training; absent where ``reason`` says why not.
@@ -31,7 +31,7 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known when a scheme wraps a model.
+    """The context in which a scheme wraps a model.
 
     ``steps`` is how many training steps follow (0: none, the scheme acts in one shot). ``before``
     names the schemes whose work must survive. ``samples`` are preprocessed items ``[n, ...]``, one
@@ -47,7 +47,7 @@ class Scheme(Protocol):
     """A compression scheme of TFMOT. It works on a flat tf_keras model, in the worker.
 
     ``name`` is its key in ``[compress]``; ``learning_rate`` is what fine-tuning starts at where
-    nothing is said; ``needs_items`` says that it cannot work without samples.
+    nothing is set; ``needs_items`` says that it cannot work without samples.
     """
 
     name: str
@@ -55,19 +55,20 @@ class Scheme(Protocol):
     needs_items: bool
 
     def plan(self, model: Any, table: Any) -> tuple[LayerPlan, ...]:
-        """Return what happens to each layer that holds kernels, and to those only it concerns.
+        """Plan what happens to each layer that holds kernels, and to those only this scheme
+        concerns.
 
-        Raises :class:`CompressionError` where no layer can be worked on.
+        Raises :class:`CompressionError` if it can change no layer.
         """
 
     def wrap(self, model: Any, table: Any, plan: tuple[LayerPlan, ...], context: Context) -> Any:
-        """Return the model to train: as the scheme leaves it where it is not trained at all."""
+        """Return the model to train; without training, it is already compressed."""
 
     def callbacks(self, folder: str | None) -> list[Any]:
-        """Return what training needs; ``folder`` is where TensorBoard reads."""
+        """Return the callbacks of training; TensorBoard reads ``folder``."""
 
     def settled(self, table: Any, steps: int) -> int:
-        """Return the training step after which the scheme takes nothing more away."""
+        """Return the training step after which the scheme removes nothing more."""
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
         """Return the compressed model without what only training needs.
@@ -77,8 +78,7 @@ class Scheme(Protocol):
 
 
 def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:
-    """Return the rows of a plan, where any layer can be worked on; ``done`` says what cannot be
-    done else.
+    """Return the rows of a plan if any layer can be changed; ``done`` is the verb of the error.
 
     Raises :class:`CompressionError` with every layer's reason.
     """
@@ -90,14 +90,14 @@ def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:
 
 
 def kernels(layer: Any) -> Mapping[str, npt.NDArray[Any]]:
-    """Return the weights of a layer that schemes work on, by name: kernels and embeddings."""
-    found = {}
+    """Return the weights of a layer that schemes change, by name: kernels and embeddings."""
+    by_name = {}
     for weight in layer.weights:
         name = weight.name.split(":")[0].split("/")[-1]
         if name.endswith(("kernel", "embeddings")) and len(weight.shape) >= 2:
             # Keras 3's weights have their whole name as a path.
-            found[getattr(weight, "path", weight.name)] = np.asarray(weight)
-    return found
+            by_name[getattr(weight, "path", weight.name)] = np.asarray(weight)
+    return by_name
 
 
 def copy(model: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a scheme is to do with each layer: for all, by layer class, by name pattern; later wins."""
+"""Resolve a scheme's setting of each layer: by default, class or name pattern; later wins."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def setting(
     ``types`` is keyed by class name, ``layers`` by a shell pattern of the layer's name
     (``block_1_*``); the last pattern that matches wins, over its class, over ``everywhere``.
     """
-    found = types.get(kind, everywhere)
+    value_chosen = types.get(kind, everywhere)
     for pattern, value in layers.items():
         if fnmatch.fnmatchcase(name, pattern):
-            found = value
-    return found
+            value_chosen = value
+    return value_chosen
 
 
 def check_scopes(
     scheme: str, layers: Iterable[Any], types: Mapping[str, Any], patterns: Mapping[str, Any]
 ) -> None:
-    """Raise :class:`CompressionError` for a class or a pattern that no layer of a model has."""
+    """Raise :class:`CompressionError` for a class or a pattern that matches no layer of a model."""
     names = {layer.name: type(layer).__name__ for layer in layers}
     for kind in types:
         if kind not in names.values():

@@ -1,4 +1,4 @@
-"""Whether a runtime runs a compressed model faster: what is known before anyone trains.
+"""Forecast whether a runtime runs a compressed model faster, before anyone trains it.
 
 Source for XNNPACK: "XNNPACK backend for TensorFlow Lite", section "Sparse Inference".
 """
@@ -30,30 +30,29 @@ ELEMENTWISE = frozenset(
 
 
 def unmet_sparse_conditions(model: Any) -> list[str]:
-    """Return what keeps XNNPACK from sparse inference on a pruned tf_keras model, condition by
-    condition.
+    """List what keeps XNNPACK from sparse inference on a pruned tf_keras model.
 
     Never empty: edgekit's files store weights dense, because the sparse storage of TensorFlow's
     converter made int8 files larger, and no file measured faster.
     """
-    found = ["it needs float32 weights in sparse storage; edgekit's files store them dense"]
+    unmet = ["it needs float32 weights in sparse storage; edgekit's files store them dense"]
     convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
     first = convolutions[0] if convolutions else None
     if first is None or not _is_stem(first):
-        found.append("it starts at a 3 x 3 convolution of stride 2 over 3 input channels")
+        unmet.append("it starts at a 3 x 3 convolution of stride 2 over 3 input channels")
     if not any(type(layer).__name__ == "GlobalAveragePooling2D" for layer in model.layers):
-        found.append("it ends at a global average pooling")
+        unmet.append("it ends at a global average pooling")
     others = [layer for layer in model.layers if layer is not first and not _takes_part(layer)]
     if others:
         shown = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in others[:3])
-        found.append(f"it has no sparse form of {shown}")
+        unmet.append(f"it has no sparse form of {shown}")
     kernels = [np.asarray(layer.kernel) for layer in convolutions if _is_pointwise(layer)]
     zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
     weights = sum(int(kernel.size) for kernel in kernels)
     if not weights or zeros / weights < FEWEST_ZEROS:
         share = f"{zeros / weights * 100:.0f} %" if weights else "there are none"
-        found.append(f"two thirds of the 1 x 1 kernels must be zero ({share})")
-    return found
+        unmet.append(f"two thirds of the 1 x 1 kernels must be zero ({share})")
+    return unmet
 
 
 def _is_stem(layer: Any) -> bool:
@@ -79,7 +78,7 @@ def _takes_part(layer: Any) -> bool:
 def forecast(
     scheme: str, runtimes: tuple[str, ...], unmet: list[str], before: tuple[str, ...] = ()
 ) -> str:
-    """Return what a scheme does for speed on the runtimes of a run's targets, in words.
+    """Describe what a scheme does for speed on the runtimes of a run's targets.
 
     ``before`` names the schemes that were applied first.
     """

@@ -1,4 +1,4 @@
-"""One scheme on one model file: planned, tried in one shot, trained, stripped. In the worker."""
+"""Apply one scheme to one model file: plan, one shot, training, strip. In the worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREFIX = "quant_"
 
 @dataclass(frozen=True)
 class RecoveryTraining:
-    """How accuracy is won back: on what, how, judged by which metric, taught by which model.
+    """How accuracy is recovered: on which data, how, by which metric, with which teacher.
 
     ``metric`` is a name of ours or ``file.py:function``, found from ``root``.
     """
@@ -67,10 +67,10 @@ def apply(
     folder: Path,
     progress: Report | None = None,
 ) -> Mapping[str, Any]:
-    """Write ``model.h5``, its SavedModel, and the SavedModel before recovery; the facts.
+    """Write ``model.h5``, its SavedModel, and the SavedModel before recovery; return the facts.
 
-    Without ``recovery`` the scheme acts in one shot. Raises :class:`CompressionError` where it can
-    work on no layer, or needs what is not there.
+    Without ``recovery`` the scheme acts in one shot. Raises :class:`CompressionError` if it can
+    change no layer, or lacks data.
     """
     begin = time.monotonic()
     scheme = SCHEMES[work.scheme]
@@ -96,7 +96,7 @@ def apply(
 
 
 def foresee(work: Work) -> Mapping[str, Any]:
-    """Return what :func:`apply` would do to each layer, where it cannot be tried; the facts."""
+    """Plan what :func:`apply` would do to each layer, if it cannot be tried; return the facts."""
     begin = time.monotonic()
     model = load(work.model)
     plan = SCHEMES[work.scheme].plan(model, work.table)
@@ -148,7 +148,7 @@ def _trained(
 
 
 def score_of(name: str, root: Path) -> Any:
-    """``score(labels, outputs)`` of a metric: higher is better."""
+    """Build ``score(labels, outputs)`` of a metric: higher is better."""
     metric = metrics.find(name, root)
     assert metric is not None  # noqa: S101  (the plan has checked it)
     sign = 1.0 if metric.direction == "higher" else -1.0
@@ -160,9 +160,9 @@ def score_of(name: str, root: Path) -> Any:
 
 
 def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
-    """Return what each layer of a compressed model really holds, beside what was asked of it."""
+    """Measure what each layer of a compressed model really holds, beside the requested value."""
     rows = {row.layer: row for row in plan}
-    found = []
+    rows_measured = []
     for layer in model.layers:
         name, inner = layer.name.removeprefix(PREFIX), getattr(layer, "layer", layer)
         row = rows.get(name, LayerPlan(name, type(inner).__name__, 0, None))
@@ -170,7 +170,7 @@ def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
         if not arrays and not row.reason:
             continue
         values = np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
-        found.append(
+        rows_measured.append(
             LayerCompression(
                 layer=name,
                 kind=row.kind,
@@ -181,4 +181,4 @@ def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
                 reason=row.reason,
             )
         )
-    return found
+    return rows_measured

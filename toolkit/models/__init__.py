@@ -1,1 +1,1 @@
-"""Keras models in every file kind: told apart, checked, loaded, and exported as SavedModels."""
+"""Keras models in every file kind: identified, checked, loaded, and exported as SavedModels."""

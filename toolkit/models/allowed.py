@@ -17,20 +17,18 @@ VOCABULARY = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextF
 
 @cache
 def operators() -> frozenset[str]:
-    """Return the operators of TensorFlow that a graph may hold."""
+    """Return the TensorFlow operators that a graph may hold."""
     return _lines("operators.txt")
 
 
 @cache
 def calls() -> frozenset[str]:
-    """Return the functions that a TFOpLambda layer may call, by all names that TensorFlow
-    exports.
-    """
+    """Return the functions that a TFOpLambda layer may call, by all their exported names."""
     return _lines("calls.txt")
 
 
 def is_operator(name: object) -> bool:
-    """Tell whether a single operator may be called with whatever a file says."""
+    """Tell whether an operator may be called with any arguments from a file."""
     return name in operators() - VOCABULARY
 
 

@@ -1,4 +1,4 @@
-"""Model files read in a process of their own: a parser that crashes or hangs on one ends that."""
+"""Read model files in a subprocess, which a parser that crashes or hangs ends alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["keras", "h5", "json"]
 
 
 def read(path: Path, kind: Kind) -> ModelContent:
-    """Return what a model file says of itself, as :func:`edgekit.models.files.read` has it.
+    """Read a model file's configuration, as :func:`edgekit.models.files.read` does.
 
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
@@ -25,19 +25,19 @@ def read(path: Path, kind: Kind) -> ModelContent:
 
 
 def links(path: Path) -> tuple[str, ...]:
-    """Return what a file of weights reads from other files, as
-    :func:`edgekit.models.files.links`.
+    """Find what a weights file reads from other files, as :func:`edgekit.models.files.links`
+    does.
     """
     return tuple(shut_in(Walls((path.absolute(),)), refusal(path), files.links, path))
 
 
 def refusal(path: Path) -> Refusal:
-    """Tell how a model file is refused whose parser does not come back."""
+    """Build the refusal of a model file whose parser crashed or hung."""
     hint = "it is damaged, or made to do so: save the model again"
     return Refusal(ModelError, "EK-MODEL-003", str(path), hint=hint)
 
 
 def contents(path: Path, kind: Kind) -> list[Any]:
-    """Return what a model file says of itself. In the process of its own."""
+    """Read a model file's configuration. Runs in the subprocess."""
     found = files.read(path, kind)
     return [found.config, found.generation, found.links]

@@ -15,9 +15,9 @@ NAMES = ("argmax", "argmin")
 
 @contextlib.contextmanager
 def plain(replaced: bool) -> Iterator[set[str]]:
-    """While a model is traced: the names of those that it calls on floats.
+    """Record the names of those that a traced model calls on floats.
 
-    ``replaced`` gives it TensorFlow's own.
+    ``replaced`` gives the model TensorFlow's own instead.
     """
     import tensorflow as tf
     from keras.src.backend.tensorflow import numpy as backend

@@ -23,7 +23,7 @@ PLACES = {
 
 
 def custom_objects(model: Model, library: Any) -> Mapping[str, Any]:
-    """Return what the user's module gives to the loader of one Keras, by class name and registered
+    """Return the user module's objects for the loader of one Keras, by class and registered
     name.
 
     ``library`` is ``keras`` or ``tf_keras``. Every layer class of the module, every class and
@@ -35,30 +35,30 @@ def custom_objects(model: Model, library: Any) -> Mapping[str, Any]:
     before = set(_registered())
     module = import_file(model.custom_objects, root, model.custom_objects.name)
     registered = {k: v for k, v in _registered().items() if k not in before or _of(module, v)}
-    found = dict(_offered(module, library))
-    for name, one in registered.items():
-        if _library(one) in (None, library.__name__):
-            found |= {name: one, name.rpartition(">")[2]: one, one.__name__: one}
-    return found
+    objects = dict(_offered(module, library))
+    for name, kind in registered.items():
+        if _library(kind) in (None, library.__name__):
+            objects |= {name: kind, name.rpartition(">")[2]: kind, kind.__name__: kind}
+    return objects
 
 
 def load_twins(table: Mapping[str, str], root: Path) -> dict[str, type]:
-    """Return the tf_keras twin of each custom layer, by the name of the layer's class.
+    """Load the tf_keras twin of each custom layer, by the name of the layer's class.
 
     ``table`` maps names to references such as ``layers.py:MyLayerKeras2``. Raises
-    :class:`ModelError` where one is no tf_keras layer class, :class:`ProjectError` where it is not
-    there.
+    :class:`ModelError` if one is not a tf_keras layer class, :class:`ProjectError` if it is
+    missing.
     """
     import tf_keras
 
     twins: dict[str, type] = {}
     for name, source in table.items():
-        found: Any = resolve(source, root)
-        if not inspect.isclass(found) or not issubclass(found, tf_keras.layers.Layer):
+        twin: Any = resolve(source, root)
+        if not inspect.isclass(twin) or not issubclass(twin, tf_keras.layers.Layer):
             hint = "a twin is a class that derives from tf_keras.layers.Layer and computes the same"
-            message = f"twins: {source}, the twin of {name}, is no tf_keras layer class"
+            message = f"twins: {source}, the twin of {name}, is not a tf_keras layer class"
             raise ModelError("EK-MODEL-015", message, hint)
-        twins[name] = found
+        twins[name] = twin
     return twins
 
 
@@ -67,27 +67,27 @@ def _offered(module: ModuleType, library: Any) -> Iterator[tuple[str, Any]]:
         if _library(kind) == library.__name__:
             yield name, kind
     spaces = [library.activations, library.losses, *(getattr(library, p) for p in PLACES.values())]
-    for name, one in vars(module).items():
-        own = inspect.isfunction(one) and one.__module__ == module.__name__
+    for name, member in vars(module).items():
+        own = inspect.isfunction(member) and member.__module__ == module.__name__
         if own and not any(hasattr(space, name) for space in spaces):
-            yield name, one
+            yield name, member
 
 
 def _layers(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Return the module's own classes, of either Keras, that a configuration may name."""
+    """Yield the module's own classes, of either Keras, that a configuration may name."""
     for name, one in vars(module).items():
         if inspect.isclass(one) and _library(one) and not _is_keras(one.__module__):
             yield name, one
 
 
-def _library(one: Any) -> str | None:
-    """Tell which Keras a class derives from."""
+def _library(candidate: Any) -> str | None:
+    """Name the Keras that a class derives from."""
     import keras
     import tf_keras
 
     for library in (keras, tf_keras):
         bases = tuple(getattr(getattr(library, PLACES[kind]), kind) for kind in KINDS)
-        if inspect.isclass(one) and issubclass(one, bases):
+        if inspect.isclass(candidate) and issubclass(candidate, bases):
             return str(library.__name__)
     return None
 

@@ -1,4 +1,4 @@
-"""A model as a SavedModel with named inputs: what all candidates are judged by. In the worker."""
+"""Export a model as a SavedModel with named inputs, the reference of all. In the worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SINGLE = "x"
 
 @dataclass(frozen=True)
 class Names:
-    """What a SavedModel calls a model's inputs and outputs, in the model's own order.
+    """The names of a SavedModel's inputs and outputs, in the model's own order.
 
     ``sizes`` are the items' shapes by input name, which settle dimensions that the model leaves
     free.
@@ -41,7 +41,7 @@ class Names:
 
     @classmethod
     def in_facts(cls, facts: Mapping[str, Any]) -> Names:
-        """Return the names that :func:`export_keras` tells of."""
+        """Read the names from the facts of :func:`export_keras`."""
         return cls(
             tuple(name for name, _, _ in facts["inputs"]),
             tuple(name for name, _, _ in facts["outputs"]),
@@ -66,7 +66,7 @@ def export(
     sizes: Sizes | None = None,
     unrolled: bool = False,
 ) -> Mapping[str, Any]:
-    """Write the SavedModel of a model file into ``folder``; its facts.
+    """Write the SavedModel of a model file into ``folder``, and return its facts.
 
     Signature ``serving_default`` has batch 1; with ``batched``, ``evaluate`` has a free batch.
     ``sizes`` are the shapes of the items by array name: dimensions that the model leaves free get
@@ -96,10 +96,10 @@ def export_both(
     sizes: Sizes | None = None,
     unrolled: bool = False,
 ) -> Mapping[str, Any]:
-    """As :func:`export_keras`, the model as it is, and beside it the same as TFLite can have it.
+    """Export the model as it is, and beside it a version that TFLite has kernels for.
 
-    The second, in the folder ``float32``, is there where layers compute in another float, which
-    ``policies`` names, or call what ``rewritten`` names: TFLite has kernels for none of them.
+    The second, in the folder ``float32``, is written if layers compute in another float, which
+    ``policies`` names, or call what ``rewritten`` names: TFLite has kernels for neither.
     """
     policies = other_floats(model)
     made = in_float32(model) if policies else None
@@ -122,19 +122,19 @@ def export_keras(
     sizes: Sizes | None = None,
     as_trained: bool = False,
 ) -> Mapping[str, Any]:
-    """Write the SavedModel of a Keras model object into ``folder``; its facts.
+    """Write the SavedModel of a Keras model object into ``folder``, and return its facts.
 
     ``names`` are the inputs and outputs as another SavedModel calls them, in the model's order.
     ``inputs`` are for a model that does not define its own, ``sizes`` as in :func:`export`.
     What Keras computes in a way that TFLite lacks is written in one that it has, unless the model
     is to be ``as_trained``: then ``rewritten`` names it.
     """
-    found = inputs or inputs_of(model)
-    called = list(names.inputs) if names else [spec.name for spec in found.specs]
+    model_inputs = inputs or inputs_of(model)
+    called = list(names.inputs) if names else [spec.name for spec in model_inputs.specs]
     names_out = list(names.outputs) if names else output_names(model)
     renamed = [
         replace(s, name=name, dtype=FLOAT32 if s.dtype in BITS else s.dtype)
-        for name, s in zip(called, found.specs, strict=True)
+        for name, s in zip(called, model_inputs.specs, strict=True)
     ]
     specs = _settled(renamed, names.sizes if names else sizes or {})
     order: list[str] = []
@@ -142,9 +142,9 @@ def export_keras(
     def call(**tensors: Any) -> dict[str, Any]:
         own = {
             spec.name: _cast(tensors[other], spec.dtype)
-            for spec, other in zip(found.specs, called, strict=True)
+            for spec, other in zip(model_inputs.specs, called, strict=True)
         }
-        answers = named(model(found.pack(own), training=False), names_out)
+        answers = named(model(model_inputs.pack(own), training=False), names_out)
         order[:] = list(answers)
         return {
             name: _cast(tensor, FLOAT32) if tensor.dtype.name in BITS else tensor
@@ -170,9 +170,7 @@ def _cast(tensor: Any, dtype: str) -> Any:
 
 
 def _tables(layer: Any) -> Iterator[Any]:
-    """Return the tables that a layer looks words or numbers up in: Keras 3 keeps them as
-    attributes.
-    """
+    """Yield the lookup tables of a layer, which Keras 3 keeps as attributes."""
     from tensorflow.python.trackable.resource import TrackableResource
 
     yield from (one for one in vars(layer).values() if isinstance(one, TrackableResource))
@@ -183,7 +181,7 @@ def _is_keras3_variable(variable: Any) -> bool:
 
 
 def _settled(specs: list[TensorSpec], sizes: Sizes) -> dict[str, TensorSpec]:
-    """Specs by name; dimensions after the batch that are free get the size that the data has."""
+    """Return specs by name, with free dimensions after the batch at the size of the data."""
     settled = {}
     for spec in specs:
         size = sizes.get(spec.name, sizes.get(SINGLE) if len(specs) == 1 else None)
@@ -263,9 +261,7 @@ def _write(
 
 @contextlib.contextmanager
 def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
-    """Yield a Keras model that was first called on a batch of 8 may well take 1; else the
-    refusal.
-    """
+    """Explain a failed trace by the batch of an input that cannot be 1."""
     try:
         yield
     except EdgekitError:
@@ -300,18 +296,18 @@ def _check_batch(spec: TensorSpec) -> None:
         raise ModelError("EK-MODEL-010", message, hint)
 
 
-def _refuse_strings(what: str, tensors: list[tuple[str, str]]) -> None:
+def _refuse_strings(kind: str, tensors: list[tuple[str, str]]) -> None:
     for name, dtype in tensors:
         if dtype == "string":
             hint = (
-                "the runtimes here have no kernels for text: export the model from its numbers on"
+                "the runtimes have no kernels for strings: export the model from its numbers on"
                 "\n(after TextVectorization or StringLookup), and do that step in the app"
             )
-            raise ModelError("EK-MODEL-017", f"{what} {name!r} is of strings", hint)
+            raise ModelError("EK-MODEL-017", f"{kind} {name!r} holds strings", hint)
 
 
 def saved_model(artefact: Artefact) -> SavedModel:
-    """Return what :func:`export` left in the store."""
+    """Describe what :func:`export` left in the store."""
     path, facts = artefact.path / "saved_model", artefact.facts
     policies, rewritten = (tuple(facts.get(key, ())) for key in ("policies", "rewritten"))
     return SavedModel(

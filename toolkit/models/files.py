@@ -1,4 +1,4 @@
-"""The bytes of model files: their configuration, their version, and links to other files."""
+"""Read model files: their configuration, their Keras version, and links to other files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEIGHTS_ONLY = (
 
 @dataclass(frozen=True)
 class ModelContent:
-    """A model's configuration as parsed, whose Keras wrote it, and links that leave the file."""
+    """A model's parsed configuration, the Keras that wrote it, and links that leave the file."""
 
     config: Any
     generation: Generation
@@ -37,7 +37,7 @@ class ModelContent:
 
 
 def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
-    """Return what a model file says of itself.
+    """Read a model file's configuration.
 
     Raises :class:`ModelError` where it is damaged, or holds weights alone.
     """
@@ -45,7 +45,8 @@ def read(path: Path, kind: Literal["keras", "h5", "json"]) -> ModelContent:
 
 
 def links(path: Path) -> tuple[str, ...]:
-    """Return what an HDF5 file reads from other files: external links and externally stored arrays.
+    """Find what an HDF5 file reads from other files: external links and externally stored
+    arrays.
 
     Raises :class:`ModelError` where it is damaged.
     """
@@ -81,11 +82,11 @@ def _read_keras(path: Path) -> ModelContent:
             config = json.loads(archive.read("config.json"))
             metadata = json.loads(archive.read("metadata.json"))
             if not isinstance(metadata, dict):
-                raise TypeError("metadata.json is no table")
-            found: list[str] = []
+                raise TypeError("metadata.json is not a table")
+            links: list[str] = []
             for name in archive.namelist():
                 if name.endswith(".h5"):
-                    found += _links_inside(archive, name)
+                    links += _links_inside(archive, name)
     # RuntimeError: a member is encrypted.
     except (
         zipfile.BadZipFile,
@@ -99,18 +100,18 @@ def _read_keras(path: Path) -> ModelContent:
         OSError,
         NotImplementedError,
     ) as error:
-        hint = f"it is truncated, damaged, or no Keras model: {error}"
+        hint = f"it is truncated, damaged, or not a Keras model: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .keras", hint) from error
-    return ModelContent(config, _generation(metadata.get("keras_version", "")), tuple(found))
+    return ModelContent(config, _generation(metadata.get("keras_version", "")), tuple(links))
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:
-    """Refuse what would fill memory or disk from a small file."""
+    """Refuse a small file that would fill memory or disk."""
     for item in archive.infolist():
         expanded = max(ROOM, EXPANSION * item.compress_size)
         if item.file_size > (CONFIGURATION if item.filename.endswith(".json") else expanded):
-            told = f"{item.file_size:,} bytes from {item.compress_size:,}"
-            raise zipfile.BadZipFile(f"{item.filename} would unpack to {told}")
+            sizes = f"{item.file_size:,} bytes from {item.compress_size:,}"
+            raise zipfile.BadZipFile(f"{item.filename} would unpack to {sizes}")
 
 
 def _links_inside(archive: zipfile.ZipFile, name: str) -> list[str]:
@@ -129,7 +130,7 @@ def _read_h5(path: Path) -> ModelContent:
             version = file.attrs.get("keras_version", "")
             if not version and _is_inside(file, "model_weights"):
                 version = file["model_weights"].attrs.get("keras_version", "")
-            found = tuple(_links(file))
+            links = tuple(_links(file))
         parsed = json.loads(_text(config)) if config is not None else None
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         hint = f"it is truncated or damaged: {error}"
@@ -137,7 +138,7 @@ def _read_h5(path: Path) -> ModelContent:
     if config is None:
         message = f"{path} holds no architecture, only weights"
         raise ModelError("EK-MODEL-007", message, WEIGHTS_ONLY)
-    return ModelContent(parsed, _generation(_text(version)), found)
+    return ModelContent(parsed, _generation(_text(version)), links)
 
 
 def _read_json(path: Path) -> ModelContent:
@@ -147,16 +148,16 @@ def _read_json(path: Path) -> ModelContent:
             # model.to_json() written with json.dump: a text inside a text.
             config = json.loads(config)
     except (ValueError, RecursionError) as error:
-        hint = f"it is truncated, damaged, or no JSON: {error}"
+        hint = f"it is truncated, damaged, or not JSON: {error}"
         raise ModelError("EK-MODEL-003", f"{path} cannot be read as .json", hint) from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
-        hint = "an architecture is what model.to_json() gives: it has a class_name and a config"
-        raise ModelError("EK-MODEL-003", f"{path} is no Keras architecture", hint)
+        hint = "an architecture is what model.to_json() returns: it has a class_name and a config"
+        raise ModelError("EK-MODEL-003", f"{path} is not a Keras architecture", hint)
     return ModelContent(config, _generation(config.get("keras_version", "")))
 
 
 def _links(file: Any) -> Iterator[str]:
-    """Return the links that leave a file. None is followed, and every object is looked at once."""
+    """Yield the links that leave a file. None is followed, and every object is visited once."""
     import h5py
 
     waiting, seen = [file], {file.id}
@@ -219,9 +220,7 @@ def _generation(version: Any) -> Generation:
 
 
 def is_legacy_weights(path: Path) -> bool:
-    """Tell whether an HDF5 file of weights lists layers by name, as Keras did before
-    ``.weights.h5``.
-    """
+    """Tell whether a weights file lists layers by name, as before ``.weights.h5``."""
     import h5py
 
     with h5py.File(path, "r") as file:

@@ -1,4 +1,4 @@
-"""A model that computes in another float than float32, rebuilt with float32. In the worker.
+"""Rebuild a model that computes in another float with float32. In the worker.
 
 Source: Keras guide "Mixed precision": such a policy keeps variables in float32 and computes in half
 precision, for which TFLite has no kernels. The same weights computed in float32 are the same model.
@@ -32,7 +32,7 @@ SPREADS = ("normal", "uniform", "wide")
 BATCH, REAL = 8, 64
 # A free size is tried as this.
 SIZE = 32
-# Where two classes are nearly tied, half precision may well answer the other: how many of them.
+# The share of predicted classes that half precision may change, where two are nearly tied.
 TIED = 0.25
 
 
@@ -50,25 +50,24 @@ class Equality:
 
 
 def other_floats(model: Any) -> tuple[str, ...]:
-    """Return the policies or dtypes of a model's layers that are other floats than float32, by
-    name.
-    """
-    found = {name for layer in model._flatten_layers() if (name := _policy(layer)) in POLICIES}
+    """Return the other float policies or dtypes of a model's layers, by name."""
+    policies = {name for layer in model._flatten_layers() if (name := _policy(layer)) in POLICIES}
     with contextlib.suppress(NotImplementedError, ValueError, TypeError):
-        found |= set(_named(model.get_config()))
+        policies |= set(_named(model.get_config()))
     # A mixed policy names its tensors' dtype, too.
-    return tuple(sorted(found - {name.removeprefix("mixed_") for name in found if "_" in name}))
+    return tuple(
+        sorted(policies - {name.removeprefix("mixed_") for name in policies if "_" in name})
+    )
 
 
 def in_float32(model: Any) -> Any:
-    """Return the same model with float32 layers and its own weights; itself where they are so
-    already.
+    """Rebuild a model with float32 layers and its own weights; itself if it has them already.
 
     Raises :class:`ModelError`: EK-MODEL-040 where it cannot be rebuilt from its configuration, or a
     layer makes others of a half precision of its own.
     """
-    found = other_floats(model)
-    if not found:
+    policies = other_floats(model)
+    if not policies:
         return model
     inputs = inputs_of(model)
     try:
@@ -80,7 +79,7 @@ def in_float32(model: Any) -> Any:
             made.set_weights([_widened(value) for value in model.get_weights()])
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise _refusal(model, found, f"its own code says: {reason}") from error
+        raise _refusal(model, policies, f"its own code raises: {reason}") from error
     left = other_floats(made)
     if left:
         raise _refusal(made, left, "rebuilt with float32, these layers still set their own")
@@ -88,9 +87,7 @@ def in_float32(model: Any) -> Any:
 
 
 def rebuilt(model: Any, config: Any) -> Any:
-    """Return a model of the same class and classes of layers, from a configuration, with fresh
-    weights.
-    """
+    """Build a model of the same classes from a configuration, with fresh weights."""
     if is_keras3(model):
         import keras
 
@@ -112,12 +109,12 @@ def rebuilt(model: Any, config: Any) -> Any:
 def prove(
     original: Path, made: Path, policies: Sequence[str], samples: Mapping[str, Path]
 ) -> Equality:
-    """Compare two SavedModels, of a model and of its float32 twin, on random and on real items.
+    """Compare two SavedModels, of a model and of its float32 twin, on random and real items.
 
     ``samples`` are ``.npy`` files of preprocessed items by input name. Half precision rounds every
-    layer's answer, so that errors add up like a random walk: four times the root of the number of
+    layer's output, so that errors add up like a random walk: four times the root of the number of
     operations, in units of the last place, is allowed, and no more than 32. Of integers, such as
-    the class answered, a share may differ. Raises :class:`ModelError`, EK-MODEL-041, where the
+    the predicted class, a share may differ. Raises :class:`ModelError`, EK-MODEL-041, where the
     outputs are further apart.
     """
     import tensorflow as tf
@@ -129,15 +126,16 @@ def prove(
     tolerance = _tolerance(policies, steps)
     half = bool(policies)
     random = max(
-        _apart(first, second, _random(specs, spread), tolerance, half) for spread in SPREADS
+        _largest_difference(first, second, _random(specs, spread), tolerance, half)
+        for spread in SPREADS
     )
     real = {name: np.load(path, mmap_mode="r")[:REAL] for name, path in samples.items()}
     count = min((len(array) for array in real.values()), default=0)
     if count == 0 or set(real) != set(specs):
         return Equality(random, None, tolerance, 0)
     few = {name: array[:count] for name, array in real.items()}
-    found = _apart(first, second, few, tolerance, half)
-    return Equality(random, found, tolerance, count)
+    real_difference = _largest_difference(first, second, few, tolerance, half)
+    return Equality(random, real_difference, tolerance, count)
 
 
 def _tolerance(policies: Sequence[str], steps: int) -> float:
@@ -155,19 +153,19 @@ def _operations(signature: Any) -> Iterator[Any]:
 
 def _random(specs: Mapping[str, Any], spread: str) -> dict[str, Array]:
     rng = np.random.default_rng(SPREADS.index(spread))
-    found: dict[str, Array] = {}
+    items: dict[str, Array] = {}
     for name, spec in specs.items():
         shape = (BATCH, *(size or SIZE for size in spec.shape[1:]))
         if not spec.dtype.is_floating:
             # Any table of an embedding has two rows.
-            found[name] = rng.integers(0, 2, shape)
+            items[name] = rng.integers(0, 2, shape)
             continue
         values = rng.uniform(size=shape) if spread == "uniform" else rng.normal(size=shape)
-        found[name] = values * (4 if spread == "wide" else 1)
-    return found
+        items[name] = values * (4 if spread == "wide" else 1)
+    return items
 
 
-def _apart(
+def _largest_difference(
     first: Any, second: Any, items: Mapping[str, Array], tolerance: float, is_half: bool
 ) -> float:
     import tensorflow as tf
@@ -183,23 +181,23 @@ def _apart(
     for name, values in answers[0].items():
         expected, got = np.concatenate(values), np.concatenate(answers[1][name])
         if expected.dtype.kind in "iub":
-            found, allowed = float(np.mean(expected != got)), TIED if is_half else tolerance
+            difference, allowed = float(np.mean(expected != got)), TIED if is_half else tolerance
         else:
-            found, allowed = _difference(expected, got), tolerance
-        if not found <= allowed:
+            difference, allowed = _difference(expected, got), tolerance
+        if not difference <= allowed:
             hint = (
-                f"output {name!r} differs by {found:.2g} of its size, and rounding explains"
+                f"output {name!r} differs by {difference:.2g} of its size, and rounding explains"
                 f" {allowed:.2g}: build the model under the float32 policy, load its weights, and"
                 " give that file"
             )
             message = "rebuilt with float32, the model is not the same"
             raise ModelError("EK-MODEL-041", message, hint)
-        worst = max(worst, found)
+        worst = max(worst, difference)
     return worst
 
 
 def _difference(expected: Array, got: Array) -> float:
-    """Root mean square of the difference over that of what is expected; NaN must meet NaN."""
+    """Return the relative RMS difference; NaN must meet NaN."""
     expected, got = expected.astype(np.float64), got.astype(np.float64)
     finite = np.isfinite(expected)
     if not finite.any() or not np.isfinite(got[finite]).all():
@@ -215,7 +213,7 @@ def _policy(layer: Any) -> str:
 
 
 def _named(config: Any) -> Iterator[str]:
-    """Return the names of other floats in a configuration, wherever a dtype stands."""
+    """Yield the names of other floats in a configuration, wherever a dtype stands."""
     if isinstance(config, Mapping):
         if config.get("class_name") in POLICY_CLASSES:
             name = config.get("config", {}).get("name")
@@ -233,7 +231,7 @@ def _named(config: Any) -> Iterator[str]:
 
 
 def _in_float32(config: Any) -> Any:
-    """Return a configuration with float32 in every place where another float stands."""
+    """Replace every other float in a configuration with float32."""
     if isinstance(config, Mapping):
         if config.get("class_name") in POLICY_CLASSES:
             named = config.get("config", {}).get("name") in POLICIES
@@ -265,7 +263,7 @@ def _widened(value: Any) -> Any:
 
 @contextlib.contextmanager
 def _float32_policy(model: Any) -> Iterator[None]:
-    """float32 for layers that the model's own layers make, whatever the user's module has set."""
+    """Set float32 for layers that the model's own layers make, whatever the user's module set."""
     if is_keras3(model):
         import keras
 

@@ -1,4 +1,4 @@
-"""A SavedModel looked at as a whole before anything loads it: its signatures, its operators.
+"""Check a whole SavedModel before anything loads it: its signatures, its operators.
 
 Every graph and every function of the file counts, whether or not something is seen to call it:
 signatures, restored objects, initialisers, gradients. The one exception are the functions by which
@@ -24,7 +24,7 @@ SAVING = frozenset({"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"})
 
 
 def check(path: Path, signature: str | None, trust: bool) -> str:
-    """Return the name of the signature to use.
+    """Choose the signature to use, and check that the folder is safe to load.
 
     Raises :class:`ModelError` where the folder cannot be read, has no such signature, reads files
     of others, or has two tables of signatures that differ; and, unless it is trusted, where it
@@ -62,8 +62,8 @@ def _read(path: Path) -> list[Any]:
     return list(saved.meta_graphs)
 
 
-def _choose(path: Path, signature: str | None, found: Mapping[str, Any]) -> str:
-    names = sorted(name for name in found if not name.startswith("__"))
+def _choose(path: Path, signature: str | None, signatures: Mapping[str, Any]) -> str:
+    names = sorted(name for name in signatures if not name.startswith("__"))
     wanted = signature or (names[0] if len(names) == 1 else SERVING)
     if wanted in names:
         return wanted
@@ -83,17 +83,17 @@ def _check_files(path: Path, graphs: list[Any]) -> None:
     outside = [name for name in names if Path(name).name != name]
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
-            found = Path(folder, name)
-            if found.is_symlink() and not found.resolve().is_relative_to(root):
-                outside.append(f"{found.relative_to(root)}, a link to {found.resolve()}")
+            member = Path(folder, name)
+            if member.is_symlink() and not member.resolve().is_relative_to(root):
+                outside.append(f"{member.relative_to(root)}, a link to {member.resolve()}")
     if outside:
-        hint = "a model's folder brings all it needs: copy it whole, with cp -rL"
+        hint = "a model's folder must hold all it needs: copy it whole, with cp -rL"
         message = f"{path} reads other files: {', '.join(sorted(set(outside)))}"
         raise ModelError("EK-MODEL-014", message, hint)
 
 
 def _check_tables(path: Path, graph: Any) -> None:
-    """Refuse a folder whose graph and whose objects name different functions for a signature.
+    """Refuse a folder whose graph and objects name different functions for a signature.
 
     Readers of graphs go by the one table, TensorFlow's loader by the other.
     """
@@ -104,9 +104,9 @@ def _check_tables(path: Path, graph: Any) -> None:
     theirs: dict[str, list[str]] = {}
     for child in objects[0].children:
         if child.local_name == "signatures":
-            for one in objects[child.node_id].children:
-                function = objects[one.node_id].bare_concrete_function.concrete_function_name
-                theirs.setdefault(one.local_name, []).append(function)
+            for entry in objects[child.node_id].children:
+                function = objects[entry.node_id].bare_concrete_function.concrete_function_name
+                theirs.setdefault(entry.local_name, []).append(function)
     # A model saved with no signatures may have the map, or not.
     differing = [n for n in sorted({*ours, *theirs}) if theirs.get(n) != [ours.get(n)]]
     if differing:
@@ -121,19 +121,19 @@ def _check_tables(path: Path, graph: Any) -> None:
 
 
 def _by_graph(graph: Any) -> Iterator[tuple[str, str]]:
-    """Each signature of the graph, and the one function that its outputs come from."""
+    """Yield each signature of the graph, with the one function that its outputs come from."""
     nodes = {node.name: node for node in graph.graph_def.node}
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue
-        found = {tensor.name.partition(":")[0] for tensor in signature.outputs.values()}
-        sources = [nodes[one] for one in found if one in nodes]
+        names = {tensor.name.partition(":")[0] for tensor in signature.outputs.values()}
+        sources = [nodes[one] for one in names if one in nodes]
         functions = {n.attr["f"].func.name if n.op in CALLS else f"the {n.op}" for n in sources}
         yield name, ", ".join(sorted(functions))
 
 
 def _refused(graph: Any) -> Iterator[str]:
-    """Return the operators of one graph that it may not hold."""
+    """Yield the operators of one graph that it may not hold."""
     bodies = Bodies.of(graph)
     saver = _Saver(bodies, graph.saver_def)
     assets = frozenset(asset.tensor_info.name for asset in graph.asset_file_def)
@@ -155,7 +155,7 @@ def _is_registered(name: str) -> bool:
 
 
 class _Saver:
-    """What saves and restores variables: functions of TensorFlow 2, nodes of TensorFlow 1.
+    """The saver of variables: functions of TensorFlow 2, nodes of TensorFlow 1.
 
     It is the saver only where nothing else calls it, and where it goes by the path it is given.
     """
@@ -186,6 +186,6 @@ class _Saver:
 
 
 def _run_by(bodies: Bodies, definition: Any) -> list[str]:
-    """Return the tensors of the main graph that somebody asks for who is not the saver."""
+    """Return the tensors of the main graph that others than the saver fetch."""
     saver = {definition.save_tensor_name, definition.restore_op_name}
     return [tensor for tensor in bodies.fetched if tensor not in saver]

@@ -8,7 +8,7 @@ from typing import Any
 
 # What the main graph is called among the functions.
 MAIN = ""
-# Operators that hand a text on as it is; and those whose value comes from outside of the graph.
+# Operators that pass a text on unchanged; and those whose value comes from outside of the graph.
 PASSING = frozenset({"Identity", "ReadVariableOp"})
 OUTER = frozenset({"Placeholder", "VarHandleOp"})
 
@@ -16,7 +16,7 @@ NodeKey = tuple[str, str]
 
 
 def called(node: Any) -> Iterator[str]:
-    """Return the functions that a node's attributes name."""
+    """Yield the functions that a node's attributes name."""
     for value in node.attr.values():
         if value.HasField("func"):
             yield value.func.name
@@ -28,7 +28,7 @@ def called(node: Any) -> Iterator[str]:
 class Bodies:
     """The nodes of a graph and of its functions, by body and name.
 
-    ``fetched`` are the tensors that signatures and initialisers ask of the main graph.
+    ``fetched`` are the tensors that signatures and initialisers fetch from the main graph.
     """
 
     all_nodes: tuple[tuple[str, Any], ...]
@@ -39,7 +39,7 @@ class Bodies:
 
     @classmethod
     def of(cls, graph: Any) -> Bodies:
-        """Return those of one MetaGraphDef."""
+        """Read the bodies of one MetaGraphDef."""
         functions = {f.signature.name: f for f in graph.graph_def.library.function}
         nodes = [(MAIN, node) for node in graph.graph_def.node]
         for function in graph.graph_def.library.function:
@@ -55,11 +55,11 @@ class Bodies:
         return cls(tuple(nodes), functions, by_name, calls, tuple(fetched))
 
     def nodes(self) -> Iterator[tuple[str, Any]]:
-        """Return all nodes, with the name of the body that each stands in."""
+        """Yield all nodes, with the name of their body."""
         yield from self.all_nodes
 
     def node(self, body: str, name: str) -> Any | None:
-        """Return one node; None where there is none of this name."""
+        """Return one node; None if there is none of this name."""
         return self.by_name.get((body, name))
 
     def callers(self, function: str) -> list[NodeKey]:
@@ -78,18 +78,16 @@ class Bodies:
 
     def texts(self, body: str, tensor: str) -> list[bytes]:
         """Return the constant texts that a tensor is computed from within its body."""
-        found = []
+        texts = []
         for name in self.upstream([tensor], body):
             node = self.by_name[body, name]
             if node.op == "Const":
-                found += list(node.attr["value"].tensor.string_val)
-                found.append(node.attr["value"].tensor.tensor_content)
-        return found
+                texts += list(node.attr["value"].tensor.string_val)
+                texts.append(node.attr["value"].tensor.tensor_content)
+        return texts
 
     def is_given(self, body: str, tensor: str, assets: frozenset[str]) -> bool:
-        """Tell whether a text is an asset, or what the loader hands over: none that the graph
-        made.
-        """
+        """Tell whether a text is an asset or comes from the loader, and not from the graph."""
         waiting: list[NodeKey] = [(body, tensor)]
         seen: set[NodeKey] = set()
         while waiting:
@@ -108,9 +106,11 @@ class Bodies:
         return True
 
     def _handed_over(self, function: str, name: str) -> Iterator[NodeKey]:
-        """Tell where a function's argument comes from, at each call."""
-        found = self.functions.get(function)
-        names = [one.name for one in found.signature.input_arg] if found is not None else []
+        """Yield where a function's argument comes from, at each call."""
+        definition = self.functions.get(function)
+        names = (
+            [one.name for one in definition.signature.input_arg] if definition is not None else []
+        )
         if name in names:
             for caller, node in self.callers(function):
                 inputs = self.by_name[caller, node].input

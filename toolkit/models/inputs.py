@@ -1,4 +1,4 @@
-"""What a Keras model takes: its inputs by name, and how tensors are handed to it. In the worker."""
+"""The inputs of a Keras model by name, and how to call it on tensors. In the worker."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ Pack = Callable[[Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """A model's inputs in its own order; ``pack`` makes of tensors by name what it is called on."""
+    """A model's inputs in its own order; ``pack`` turns tensors by name into its argument."""
 
     specs: tuple[TensorSpec, ...]
     pack: Pack
 
 
 def inputs_of(model: Any, items: Mapping[str, TensorSpec] | None = None) -> Inputs:
-    """Return the inputs as the model defines them, or as it was called, or as ``items`` of data
-    are.
+    """Find the inputs as the model defines them, as it was called, or as ``items`` of data are.
 
     A Keras 3 model without Input layers remembers the shapes it was called on, not their dtypes:
     those are float32, unless the items hold integers. Raises :class:`ModelError` where nothing says
@@ -43,8 +42,8 @@ def inputs_of(model: Any, items: Mapping[str, TensorSpec] | None = None) -> Inpu
         return called
     if items:
         return _from_items(model, items)
-    hint = "call it once on a batch in your function, or wrap it in keras.Input: it then says so"
-    raise ModelError("EK-MODEL-010", "nothing says what the model's inputs are", hint)
+    hint = "call it once on a batch in your function, or wrap it in keras.Input: then it knows them"
+    raise ModelError("EK-MODEL-010", "the model's inputs are unknown", hint)
 
 
 def dtype_name(tensor: Any) -> str:
@@ -74,7 +73,7 @@ def _ordered(names: list[str]) -> Pack:
 
 
 def _called(model: Any, items: Mapping[str, TensorSpec]) -> Inputs | None:
-    """From what the model remembers of its first call."""
+    """Read the inputs from what the model remembers of its first call."""
     structure = _remembered(model)
     if structure is None:
         return None
@@ -104,7 +103,7 @@ def _remembered(model: Any) -> Any:
 
 
 def _flatten(structure: Any, name: str) -> tuple[dict[str, Any], Pack]:
-    """Leaves by name, and what puts tensors of these names into the same structure."""
+    """Return the leaves by name, and a function that packs tensors into the same structure."""
     if isinstance(structure, Mapping):
         parts = {key: _flatten(value, _clean(key)) for key, value in structure.items()}
         leaves = {k: v for found, _ in parts.values() for k, v in found.items()}
@@ -120,7 +119,7 @@ def _flatten(structure: Any, name: str) -> tuple[dict[str, Any], Pack]:
 
 
 def _from_items(model: Any, items: Mapping[str, TensorSpec]) -> Inputs:
-    """As the data is: one array for the call's argument, several as a dict by name."""
+    """Take the inputs from the data: one array for the call's argument, several as a dict."""
     if len(items) == 1:
         (item,), name = items.values(), _argument(model)
         spec = TensorSpec(name, (None, *item.shape[1:]), _dtype(item))
@@ -132,7 +131,7 @@ def _from_items(model: Any, items: Mapping[str, TensorSpec]) -> Inputs:
 
 
 def _argument(model: Any) -> str:
-    """Return what the model's call names its first argument."""
+    """Return the name of the first argument of the model's call."""
     names = list(inspect.signature(model.call).parameters)
     return _clean(names[0]) if names and names[0] not in ("args", "kwargs") else "inputs"
 
@@ -146,7 +145,7 @@ def _clean(name: Any) -> str:
 
 
 def known_shape(shape: Any, name: str) -> tuple[int | None, ...]:
-    """Return a shape of known rank. Raises :class:`ModelError` where its rank is not known."""
+    """Return a shape of known rank. Raises :class:`ModelError` if its rank is unknown."""
     try:
         return tuple(shape)
     except (TypeError, ValueError) as error:

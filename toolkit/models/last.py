@@ -1,11 +1,11 @@
-"""What a traced function computes last for each output: its activation. Runs in the worker."""
+"""The activation that a traced function ends in, for each output. Runs in the worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Operators that move numbers, and change none.
+# Operators that move values, and change none.
 PASSING = frozenset(
     {"Identity", "IdentityN", "Reshape", "Cast", "Squeeze", "ExpandDims", "StopGradient"}
 )
@@ -24,8 +24,7 @@ DEEPEST = 64
 
 
 def last_operators(function: Any) -> dict[str, str]:
-    """Return the last operator by output of a concrete function; empty for one that is no
-    activation.
+    """Return the activation that each output of a concrete function ends in; empty for none.
 
     ``unit norm`` is what :func:`tf.math.l2_normalize` computes.
     """
@@ -67,8 +66,6 @@ def _is_norm(nodes: Mapping[str, Any], node: Any) -> bool:
 
 
 def _tensor(reference: str) -> tuple[str, int]:
-    """Return a node and the number of its output: ``node:1`` in graphs, ``node:output:1`` in
-    functions.
-    """
+    """Split a tensor reference, ``node:1`` or ``node:output:1``, into node and output number."""
     name, *rest = reference.lstrip("^").split(":")
     return name, int(rest[-1]) if rest and rest[-1].isdecimal() else 0

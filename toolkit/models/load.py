@@ -1,4 +1,4 @@
-"""A Keras model object from its file or the user's function. Runs in the worker."""
+"""Load a Keras model from its file, or build it by the user's function. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgekit.usercode import resolve, user_errors
 from edgekit.worker import at_most
 
 SECONDS = 300
-# How the loaders say that a class or function is none they know.
+# The loaders' messages for a class or function that they do not know.
 UNKNOWN = re.compile(
     r"Unknown (?:layer|activation function|initializer|regularizer|constraint)[^:]*: ?'?([\w>.]+)"
     r"|Could not (?:locate|deserialize) (?:class|function) '([\w>.]+)'"
@@ -34,7 +34,7 @@ UNKNOWN = re.compile(
 class UnwrappedModel:
     """A Keras model and the TFMOT wrappers that its file held.
 
-    Those of pruning and clustering are stripped; those of quantization-aware training are there.
+    Those of pruning and clustering are stripped; those of quantization-aware training stay.
     """
 
     model: Any
@@ -42,7 +42,7 @@ class UnwrappedModel:
 
 
 def load(model: Model, trust: bool = False) -> Any:
-    """Return the Keras model in a file, by the loader of its own generation, without compiling it.
+    """Load the Keras model in a file, by the loader of its own generation, without compiling it.
 
     Raises :class:`ModelError` with the loader's own reason, or the name of what is refused.
     """
@@ -50,10 +50,10 @@ def load(model: Model, trust: bool = False) -> Any:
 
 
 def load_with_wrappers(model: Model, trust: bool = False) -> UnwrappedModel:
-    """As :func:`load`, with what TFMOT had left in the file."""
+    """Load the Keras model in a file, and name the wrappers that TFMOT left in it."""
     if model.kind == "saved_model":
         hint = "give the .keras or .h5 that it was made from: a SavedModel has no layers any more"
-        raise ModelError("EK-MODEL-008", f"{model.path} has no Keras layers to work on", hint)
+        raise ModelError("EK-MODEL-008", f"{model.path} has no Keras layers", hint)
     if not model.path.exists():
         hint = "a subclassed model needs get_config to be saved as .keras; its SavedModel converts"
         raise ModelError("EK-MODEL-008", f"{model.path} was never written", hint)
@@ -62,7 +62,7 @@ def load_with_wrappers(model: Model, trust: bool = False) -> UnwrappedModel:
 
 
 def build(source: str, root: Path) -> Any:
-    """Return the Keras model that the user's function returns.
+    """Build the Keras model by the user's function.
 
     Raises :class:`ModelError` where it returns something else.
     """
@@ -75,7 +75,7 @@ def build(source: str, root: Path) -> Any:
             raise _with_weights_hint(error) from error
     if not hasattr(model, "get_config") or not hasattr(model, "fit"):
         raise ModelError(
-            "EK-MODEL-009", f"{source} returned {type(model).__name__}, no Keras model"
+            "EK-MODEL-009", f"{source} returned {type(model).__name__}, not a Keras model"
         )
     return model
 
@@ -90,19 +90,19 @@ def _load(model: Model, trust: bool) -> UnwrappedModel:
     # load_with_wrappers has turned the former away, and a .tflite never comes here.
     assert kind != "saved_model" and kind != "tflite"  # noqa: S101, PT018
     content = files.read(model.path, kind)
-    found = wrappers.wrappers_in(content.config)
+    names = wrappers.wrappers_in(content.config)
     # The more careful loader first: Keras 3 unpickles and unmarshals nothing in its safe mode.
     turns = {"unknown": (_by_keras3, _by_keras2), "keras3": (_by_keras3,)}
     failures: list[tuple[str, Exception]] = []
     for turn in turns.get(content.generation, (_by_keras2,)):
         try:
             loaded = turn(model, content, trust)
-            return UnwrappedModel(wrappers.strip(loaded, found), tuple(sorted(found)))
+            return UnwrappedModel(wrappers.strip(loaded, names), tuple(sorted(names)))
         except EdgekitError:
             raise
         except Exception as error:
             failures.append((turn.__name__.removeprefix("_by_"), error))
-    raise _refused(model, found, failures) from failures[-1][1]
+    raise _refused(model, names, failures) from failures[-1][1]
 
 
 def _by_keras3(model: Model, content: ModelContent, trust: bool) -> Any:
@@ -148,7 +148,7 @@ def _read(
     from_json: Callable[[str], Any],
     from_file: Callable[[Path], Any],
 ) -> Any:
-    """By the loaders of one Keras, which see the configuration as repaired."""
+    """Read a model with the loaders of one Keras, from the repaired configuration."""
     if model.kind == "json":
         built = from_json(json.dumps(config))
         _load_weights(built, model)
@@ -158,14 +158,14 @@ def _read(
 
 
 def _check(model: Model, content: ModelContent, objects: Any, trust: bool) -> None:
-    """Look again, now that the names in the user's module are known."""
+    """Check the file again, now that the names in the user's module are known."""
     if not trust:
         refuse(model.path, findings(content.config), objects)
 
 
 @contextlib.contextmanager
 def _mended(model: Model, content: ModelContent, config: Any) -> Iterator[Path]:
-    """Yield the file, or a copy of it where its configuration was repaired.
+    """Yield the file, or a copy of it with the repaired configuration.
 
     Loaders go by a file's suffix, edgekit by its content; both must see the same in it.
     """
@@ -185,7 +185,7 @@ def _mended(model: Model, content: ModelContent, config: Any) -> Iterator[Path]:
 
 
 def _load_weights(built: Any, model: Model) -> None:
-    """Return weights by the name that the loader tells their format from."""
+    """Load weights from a name that tells the loader their format."""
     assert model.weights is not None  # noqa: S101  (identify sees to it)
     name = "w.h5" if files.is_legacy_weights(model.weights) else "w.weights.h5"
     with tempfile.TemporaryDirectory() as folder:
@@ -201,9 +201,9 @@ def _load_weights(built: Any, model: Model) -> None:
 
 
 def _refused(
-    model: Model, found: frozenset[str], failures: list[tuple[str, Exception]]
+    model: Model, wrapper_names: frozenset[str], failures: list[tuple[str, Exception]]
 ) -> ModelError:
-    if found & wrappers.QUANTIZATION:
+    if wrapper_names & wrappers.QUANTIZATION:
         ways = "model.save('model.h5') or " if model.kind == "keras" else ""
         hint = (
             "tf_keras cannot read back all that it wrote of such a model: save it with"
@@ -211,26 +211,24 @@ def _refused(
         )
         message = f"{model.path} is a quantization-aware model that does not reload"
         return ModelError("EK-MODEL-018", message, hint)
-    texts = [f"{name} says: {type(error).__name__}: {_short(error)}" for name, error in failures]
+    texts = [f"{name} raised {type(error).__name__}: {_short(error)}" for name, error in failures]
     names = [next(filter(None, m.groups())) for m in map(UNKNOWN.search, texts) if m]
     if names and len(names) == len(failures):
         return unknown_class(model.path, sorted({f"the class {name}" for name in names}), ())
     hint = "\n".join(f"its own loader, {text}" if len(texts) == 1 else text for text in texts)
     if len(texts) > 1:
-        hint = f"it does not say which Keras wrote it, and neither can read it\n{hint}"
+        hint = f"it does not state which Keras wrote it, and neither can read it\n{hint}"
     return ModelError("EK-MODEL-008", f"{model.path} cannot be loaded", hint)
 
 
 def _short(error: Exception) -> str:
-    """Return an error's text; of a long one the ends, for Keras puts the configuration in the
-    middle.
-    """
+    """Return an error's text; of a long one both ends, as Keras has a configuration in between."""
     text = " ".join(str(error).split())
     return text if len(text) <= 600 else f"{text[:250]} … {text[-350:]}"
 
 
 def _with_weights_hint(error: EdgekitError) -> EdgekitError:
-    """Keras's error of a download that failed, with the way on without a network."""
+    """Add how to work without a network to Keras's error of a failed download."""
     if "URL fetch failure" not in error.hint and "keras-applications" not in error.hint:
         return error
     way = (

@@ -1,4 +1,4 @@
-"""What a Keras model gives: its outputs by name, in its own order. Runs in the worker."""
+"""The outputs of a Keras model by name, in its own order. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 
 def output_names(model: Any) -> list[str]:
-    """Return the names of a model's outputs; ``output_0`` and so on where two are called the
-    same.
-    """
+    """Return the names of a model's outputs; ``output_0`` and so on if two have the same name."""
     outputs = getattr(model, "outputs", None) or []
     names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or []]
     if len(names) != len(outputs) or len(set(names)) != len(names):
@@ -18,15 +16,15 @@ def output_names(model: Any) -> list[str]:
 
 
 def named(answers: Any, names: list[str]) -> dict[str, Any]:
-    """Return a model's answers by name: those of a dict by its keys, others by ``names``.
+    """Return a model's outputs by name: those of a dict by its keys, others by ``names``.
 
-    What is nested in either gets its place as a suffix.
+    What is nested in either gets its position as a suffix.
     """
     if isinstance(answers, Mapping):
-        found: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
         for key, value in answers.items():
-            found |= _flat(value, str(key).replace("/", "_"))
-        return found
+            by_name |= _flat(value, str(key).replace("/", "_"))
+        return by_name
     flat = list(_flat(answers, "output").values())
     if len(flat) != len(names):
         names = [f"output_{number}" for number in range(len(flat))]
@@ -36,11 +34,11 @@ def named(answers: Any, names: list[str]) -> dict[str, Any]:
 def _flat(value: Any, name: str) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if isinstance(value, Mapping):
-        for key, one in value.items():
-            parts |= _flat(one, f"{name}_{key}")
+        for key, item in value.items():
+            parts |= _flat(item, f"{name}_{key}")
     elif isinstance(value, (list, tuple)):
-        for at, one in enumerate(value):
-            parts |= _flat(one, f"{name}_{at}")
+        for at, item in enumerate(value):
+            parts |= _flat(item, f"{name}_{at}")
     else:
         parts[name] = value
     return parts

@@ -1,18 +1,18 @@
-"""Configurations that a loader of today misreads or refuses, put right without changing meaning."""
+"""Repair configurations that today's loaders misread or refuse, without changing meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-# How an operation of Keras 3 is told from the layer of the same name.
+# Tells an operation of Keras 3 from the layer of the same name.
 OPERATION = "keras.ops>"
-# Every layer says one of these of itself, no operation does.
+# Every layer's configuration has one of these, no operation's does.
 LAYERS = frozenset({"trainable", "batch_shape", "batch_input_shape", "layers"})
 
 
 def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) -> Any:
-    """Return the configuration as today's loader of a generation takes it; an equal one if it does.
+    """Return the configuration as today's loader of a generation reads it; equal if it does.
 
     What models were compiled with is taken out: it names losses and metrics that may be gone, or
     the user's own, and nothing here trains with them. A Keras 2 GRU that says nothing of
@@ -25,39 +25,39 @@ def repaired(config: Any, generation: Literal["keras3", "keras2"], kind: str) ->
         return [repaired(one, generation, kind) for one in config]
     if not isinstance(config, Mapping):
         return config
-    found = {
+    fixed = {
         key: repaired(value, generation, kind)
         for key, value in config.items()
         if key != "compile_config" or value is None
     }
-    inner = found.get("config")
-    is_function = (found.get("class_name"), found.get("module")) == ("function", "builtins")
+    inner = fixed.get("config")
+    is_function = (fixed.get("class_name"), fixed.get("module")) == ("function", "builtins")
     if generation == "keras2" and kind != "keras" and is_function:
         return inner
     if not isinstance(inner, dict):
-        return found
-    if generation == "keras2" and found.get("class_name") in ("GRU", "GRUCell"):
-        found["config"] = {"reset_after": False, **inner}
-    of_graph = "inbound_nodes" in found and "module" not in found
+        return fixed
+    if generation == "keras2" and fixed.get("class_name") in ("GRU", "GRUCell"):
+        fixed["config"] = {"reset_after": False, **inner}
+    of_graph = "inbound_nodes" in fixed and "module" not in fixed
     if generation == "keras3" and of_graph and not inner.keys() & LAYERS:
-        found["class_name"] = OPERATION + str(found.get("class_name"))
-    return found
+        fixed["class_name"] = OPERATION + str(fixed.get("class_name"))
+    return fixed
 
 
 def operations(config: Any) -> Mapping[str, type]:
-    """Keras 3's classes for the operations that :func:`repaired` named. In the worker."""
+    """Return Keras 3's classes for the operations that :func:`repaired` named. In the worker."""
     from keras.src import ops
     from keras.src.activations import activations
     from keras.src.ops.operation import Operation
 
-    found = {}
+    classes = {}
     spaces = (ops.core, ops.image, ops.linalg, ops.math, ops.nn, ops.numpy, activations)
     for name in set(_named(config)):
         for space in spaces:
             kind = vars(space).get(name.removeprefix(OPERATION))
             if isinstance(kind, type) and issubclass(kind, Operation):
-                found[name] = kind
-    return found
+                classes[name] = kind
+    return classes
 
 
 def _named(config: Any) -> Iterator[str]:

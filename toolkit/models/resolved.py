@@ -1,8 +1,8 @@
-"""What the loaders of both Keras find behind a name, looked at as they find it. In the worker.
+"""Guard the loaders of both Keras: check every object that a name leads to. In the worker.
 
-:mod:`edgekit.models.safety` goes by names. Here the thing itself counts: the class or function that
-a loader is about to use must be one of Keras's rooms for layers and what layers are made of, one of
-TFMOT's, or one that the user's own module gives.
+:mod:`edgekit.models.safety` goes by names. Here the object itself counts: the class or function
+that a loader is about to use must be one of Keras's rooms for layers and what layers are made of,
+one of TFMOT's, or one that the user's own module gives.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIBRARIES = ("keras.src.", "tf_keras.src.")
 
 @contextlib.contextmanager
 def guarded(path: Path, offered: Iterable[Any]) -> Iterator[None]:
-    """Raise :class:`ModelError` where a loader inside finds what an untrusted file may not use.
+    """Raise :class:`ModelError` if a loader inside resolves what an untrusted file may not use.
 
     ``offered`` are the objects of the user's own module.
     """
@@ -34,51 +34,47 @@ def guarded(path: Path, offered: Iterable[Any]) -> Iterator[None]:
 
     own = {id(one) for one in offered}
 
-    def check_object(found: Any) -> Any:
-        if id(found) not in own and not is_building_block(found):
-            raise _refusal(path, f"{found.__module__}.{found.__qualname__}")
-        return found
+    def check_object(resolved: Any) -> Any:
+        if id(resolved) not in own and not is_building_block(resolved):
+            raise _refusal(path, f"{resolved.__module__}.{resolved.__qualname__}")
+        return resolved
 
-    def check_call(found: Any) -> Any:
-        if found is not None and id(found) not in _allowed_calls():
-            raise _refusal(path, getattr(found, "__name__", str(found)))
-        return found
+    def check_call(resolved: Any) -> Any:
+        if resolved is not None and id(resolved) not in _allowed_calls():
+            raise _refusal(path, getattr(resolved, "__name__", str(resolved)))
+        return resolved
 
     with (
-        _looked_at(keras3, "_retrieve_class_or_fn", check_object),
-        _looked_at(keras2, "_retrieve_class_or_fn", check_object),
-        _looked_at(tf_op_layer, "get_symbol_from_name", check_call),
+        _checked(keras3, "_retrieve_class_or_fn", check_object),
+        _checked(keras2, "_retrieve_class_or_fn", check_object),
+        _checked(tf_op_layer, "get_symbol_from_name", check_call),
     ):
         yield
 
 
-def is_building_block(found: Any) -> bool:
-    """Tell whether a class or function is one that models are made of, and runs no code of a
-    file.
-    """
-    module, name = str(getattr(found, "__module__", "")), str(getattr(found, "__name__", ""))
+def is_building_block(resolved: Any) -> bool:
+    """Tell whether a class or function is a part of models, and runs no code of a file."""
+    module, name = str(getattr(resolved, "__module__", "")), str(getattr(resolved, "__name__", ""))
     if name in CODE | MAKERS:
         return False
     if module.startswith(TFMOT):
-        return inspect.isclass(found)
+        return inspect.isclass(resolved)
     if module.startswith(SPECS):
-        return inspect.isclass(found) and name.endswith("Spec")
+        return inspect.isclass(resolved) and name.endswith("Spec")
     library = next((one for one in LIBRARIES if module.startswith(one)), None)
     if library is None:
         return False
     room = module.removeprefix(library).partition(".")[0]
     # The functions of losses and activations may come from the backend that computes them.
     rooms = (
-        NAMESPACES | {"legacy", "backend"} if inspect.isclass(found) else FUNCTIONS | {"backend"}
+        NAMESPACES | {"legacy", "backend"} if inspect.isclass(resolved) else FUNCTIONS | {"backend"}
     )
     return room in rooms
 
 
 @cache
 def _allowed_calls() -> frozenset[int]:
-    """Return the functions that a layer may call, each by what it is: TensorFlow keeps them for
-    ever.
-    """
+    """Return the ids of the functions that a layer may call; TensorFlow keeps them for ever."""
     from tensorflow.python.util import tf_export
 
     exported = tf_export._NAME_TO_SYMBOL_MAPPING
@@ -88,7 +84,7 @@ def _allowed_calls() -> frozenset[int]:
 
 
 @contextlib.contextmanager
-def _looked_at(place: Any, name: str, check: Callable[[Any], Any]) -> Iterator[None]:
+def _checked(place: Any, name: str, check: Callable[[Any], Any]) -> Iterator[None]:
     original = getattr(place, name)
 
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -101,6 +97,6 @@ def _looked_at(place: Any, name: str, check: Callable[[Any], Any]) -> Iterator[N
         setattr(place, name, original)
 
 
-def _refusal(path: Path, what: str) -> ModelError:
-    hint = "no layer, and nothing that layers are made of: use --trust if you know who made it"
-    return ModelError("EK-MODEL-005", f"{path} uses {what}", hint)
+def _refusal(path: Path, name: str) -> ModelError:
+    hint = "it is neither a layer nor a part of one: use --trust if you know who made it"
+    return ModelError("EK-MODEL-005", f"{path} uses {name}", hint)

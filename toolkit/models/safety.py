@@ -1,4 +1,4 @@
-"""What a model's configuration would run or read, found by name before any loader sees it.
+"""Find by name what a model's configuration would run or read, before any loader sees it.
 
 A rule of names, not of good faith: what is not Keras's own, or not known to be harmless, is listed.
 """
@@ -92,7 +92,7 @@ Kind = Literal["code", "custom", "files"]
 
 @dataclass(frozen=True)
 class UnsafeReference:
-    """Something that a configuration names: code to run, a custom class, or another file.
+    """An unsafe reference of a configuration: code to run, a custom class, or another file.
 
     ``names`` are those by which the user's own module may offer a custom class.
     """
@@ -103,7 +103,7 @@ class UnsafeReference:
 
 
 def findings(config: Any) -> tuple[UnsafeReference, ...]:
-    """Return what is unsafe or custom in a configuration, each once, in the order it stands there.
+    """Find what is unsafe or custom in a configuration, each once, in order.
 
     What a nested model was compiled with is left out: no loader gets to see it.
     """
@@ -111,40 +111,40 @@ def findings(config: Any) -> tuple[UnsafeReference, ...]:
 
 
 def refuse(
-    path: Path, found: Iterable[UnsafeReference], offered: Iterable[str] | None = ()
+    path: Path, references: Iterable[UnsafeReference], offered: Iterable[str] | None = ()
 ) -> None:
     """Raise :class:`ModelError` for what an untrusted file may not hold.
 
     ``offered`` are the names that the user's own module gives; None where it is not read yet.
     """
-    found = tuple(found)
-    code = [one.what for one in found if one.kind == "code"]
+    references = tuple(references)
+    code = [one.what for one in references if one.kind == "code"]
     if code:
         hint = (
-            "it runs code that the file carries: use --trust if you know who made it, or replace it"
+            "it runs code from the file: use --trust if you know who made it, or replace it"
             '\nby a layer class of your own and name its file: [model] custom_objects = "layers.py"'
         )
         raise ModelError("EK-MODEL-005", f"{path} holds {', '.join(code)}", hint)
-    files = [one.what for one in found if one.kind == "files"]
+    files = [one.what for one in references if one.kind == "files"]
     if files:
-        hint = "a model's file brings all it needs: use --trust if you know who made it"
+        hint = "a model's file must hold all it needs: use --trust if you know who made it"
         raise ModelError("EK-MODEL-014", f"{path} holds {', '.join(files)}", hint)
     if offered is None:
         return
-    given = set(offered)
-    custom = [one.what for one in found if one.kind == "custom" and not given & one.names]
+    names = set(offered)
+    custom = [one.what for one in references if one.kind == "custom" and not names & one.names]
     if custom:
-        raise unknown_class(path, custom, given)
+        raise unknown_class(path, custom, names)
 
 
-def unknown_class(path: Path, names: list[str], given: Iterable[str]) -> ModelError:
-    """Return the error for custom classes that nobody has given."""
+def unknown_class(path: Path, names: list[str], offered: Iterable[str]) -> ModelError:
+    """Build the error for custom classes that no file defines."""
     hint = (
         'name the file of its class: [model] custom_objects = "layers.py", or --custom-objects FILE'
         "\n(--trust lets the loader import it by its path, where it is installed)"
     )
-    if given:
-        hint = f"the custom objects file gives {', '.join(sorted(given))}\n" + hint
+    if offered:
+        hint = f"the custom objects file gives {', '.join(sorted(offered))}\n" + hint
     message = f"{path} holds {', '.join(names)}, which Keras does not know"
     return ModelError("EK-MODEL-013", message, hint)
 
@@ -192,7 +192,7 @@ def _object(node: Mapping[str, Any]) -> Iterator[UnsafeReference]:
 def _by_path(
     node: Mapping[str, Any], name: str, registered: str, named: str
 ) -> Iterator[UnsafeReference]:
-    """Return a class that is found by its import path, or by the name it was registered under."""
+    """Find a class by its import path, or by the name it was registered under."""
     module = str(node.get("module") or "")
     if (module and _is_keras(f"{module}.{name}")) or module.startswith(TFMOT):
         return
@@ -215,7 +215,7 @@ def _function(node: Mapping[str, Any], name: str, registered: str) -> Iterator[U
 
 
 def _is_keras(path: str) -> bool:
-    """Tell whether a dotted path is one of Keras's own layers or of what layers are made of.
+    """Tell whether a dotted path is one of Keras's own layers, or a part of layers.
 
     Beside the classes of layers and models stand functions that load and save.
     """
@@ -229,9 +229,7 @@ def _is_keras(path: str) -> bool:
 
 
 def _operation(config: Mapping[str, Any], title: str) -> Iterator[UnsafeReference]:
-    """Return a call of TensorFlow that Keras 2 keeps as a layer: whatever it can name must be
-    allowed.
-    """
+    """Check a call of TensorFlow that Keras 2 keeps as a layer: all it names must be allowed."""
     if "node_def" in config:
         node = config["node_def"]
         operator = node.get("op") if isinstance(node, Mapping) else None
@@ -246,7 +244,7 @@ def _operation(config: Mapping[str, Any], title: str) -> Iterator[UnsafeReferenc
     if "attr_name" in config and config["attr_name"] not in ATTRIBUTES:
         yield UnsafeReference("code", f"the attribute {config['attr_name']}{_named(config)}")
     if not config.keys() & {"node_def", "function", "cls_symbol", "attr_name"}:
-        yield UnsafeReference("code", f"the {title}, which says no call")
+        yield UnsafeReference("code", f"the {title}, which names no call")
 
 
 def _vocabulary(name: str, config: Any) -> Iterator[UnsafeReference]:

@@ -1,4 +1,4 @@
-"""What a model file is, before anything loads it: its kind, its Keras generation, its dangers."""
+"""Identify a model file before anything loads it: its kind, its Keras generation, its safety."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def identify(
     weights: Path | None = None,
     signature: str | None = None,
 ) -> Model:
-    """Return the model at ``path``: ``.keras``, ``.h5``, architecture JSON, SavedModel or
+    """Identify the model at ``path``: ``.keras``, ``.h5``, architecture JSON, SavedModel or
     ``.tflite``.
 
     ``weights`` belong to a JSON, ``signature`` to a SavedModel. Raises :class:`ModelError` where
@@ -57,7 +57,7 @@ def identify(
     if model.kind == "json":
         model = with_weights(model, weights or weights_beside(path))
     elif weights is not None:
-        hint = "a .keras, .h5 or SavedModel brings its own; in a function use model.load_weights"
+        hint = "a .keras, .h5 or SavedModel holds its own; in a function use model.load_weights"
         raise ModelError("EK-MODEL-016", f"weights are for an architecture JSON, not {path}", hint)
     if signature is not None and model.kind not in ("saved_model", "tflite"):
         hint = "a signature is one of a SavedModel folder or a .tflite file; leave it out"
@@ -66,7 +66,7 @@ def identify(
 
 
 def with_custom_objects(model: Model, module: Path | None, root: Path | None) -> Model:
-    """Return the model with the user's module of layers, if any, and the digests of its code."""
+    """Add the user's module of layers to a model, if any, and the digests of its code."""
     if module is None:
         return model
     if not module.is_file():
@@ -78,7 +78,7 @@ def with_custom_objects(model: Model, module: Path | None, root: Path | None) ->
 
 
 def with_weights(model: Model, weights: Path | None) -> Model:
-    """Return an architecture with its weights; the digest is of both."""
+    """Add weights to an architecture; the digest is of both."""
     if weights is None:
         name = model.path.with_suffix(".weights.h5").name
         hint = f"name them with --weights FILE ([model] weights), or put them beside it as {name}"
@@ -86,7 +86,7 @@ def with_weights(model: Model, weights: Path | None) -> Model:
     if not weights.is_file():
         raise ModelError("EK-MODEL-016", f"there is no weights file {weights}")
     if head(weights)[:8] != HDF5:
-        hint = "it is truncated, damaged, or no HDF5 file: save it with model.save_weights"
+        hint = "it is truncated, damaged, or not an HDF5 file: save it with model.save_weights"
         raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
     linked = apart.links(weights)
     if linked:
@@ -96,7 +96,7 @@ def with_weights(model: Model, weights: Path | None) -> Model:
 
 
 def weights_beside(path: Path) -> Path | None:
-    """Return the weights that lie beside an architecture: ``model.weights.h5``, or ``model.h5``."""
+    """Find the weights beside an architecture: ``model.weights.h5``, or ``model.h5``."""
     places = [path.with_suffix(suffix) for suffix in (".weights.h5", ".h5")]
     return next((place for place in places if place.is_file()), None)
 
@@ -107,8 +107,8 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
         return Model(path, kind, "tflite", sha256(path))
     content = apart.read(path, kind)
     if not trust:
-        found = findings(content.config)
-        refuse(path, found, None if has_custom_objects else ())
+        references = findings(content.config)
+        refuse(path, references, None if has_custom_objects else ())
         if content.links:
             raise _linked(path, content.links)
     return Model(path, kind, content.generation, sha256(path))
@@ -134,12 +134,12 @@ def _kind(path: Path) -> Kind | Literal["tflite"]:
     if path.name == "saved_model.pb":
         hint = f"give the folder it lies in: {path.parent}"
         raise ModelError("EK-MODEL-004", f"{path} is one file of a SavedModel", hint)
-    hint = "it is truncated, damaged, or no Keras model at all: save it again"
+    hint = "it is truncated, damaged, or not a Keras model: save it again"
     raise ModelError("EK-MODEL-003", f"{path} cannot be read as {path.suffix or 'a model'}", hint)
 
 
 def is_c_source(path: Path) -> bool:
-    """Tell whether a file is a model as C source, behind whatever comment it begins with."""
+    """Tell whether a file is a model as C source, behind any comment at its start."""
     with path.open("rb") as file:
         begin = file.read(C_SOURCE_HEAD)
     is_text = b"\0" not in begin and begin.lstrip()[:1] != b"{"
@@ -147,8 +147,8 @@ def is_c_source(path: Path) -> bool:
 
 
 def no_tflite(path: Path, begin: bytes) -> ModelError:
-    """Return what a file is instead of the ``.tflite`` that its name or its place says, and what
-    to do.
+    """Build the error for a file that is not the ``.tflite`` it is taken for, and say what it
+    is.
     """
     kinds: dict[str, str] = {}
     if begin[:8] == HDF5:
@@ -156,7 +156,7 @@ def no_tflite(path: Path, begin: bytes) -> ModelError:
     elif zipfile.is_zipfile(path):
         kinds = {"what": "a zip archive, as .keras files are", "suffix": ".keras"}
     if not kinds:
-        hint = "it is truncated, damaged, or no model: a .tflite file has TFL3 at byte 4"
+        hint = "it is truncated, damaged, or not a model: a .tflite file has TFL3 at byte 4"
         return ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
     message = f"{path} is {kinds['what']}, not a .tflite file"
     named = path.with_suffix(kinds["suffix"]) if path.suffix == ".tflite" else path
@@ -167,7 +167,7 @@ def no_tflite(path: Path, begin: bytes) -> ModelError:
 
 
 def head(path: Path) -> bytes:
-    """Return the first bytes of a model file. Raises :class:`ModelError` where none can be read."""
+    """Read the first bytes of a model file. Raises :class:`ModelError` if none can be read."""
     if path.stat().st_size == 0:
         raise ModelError("EK-MODEL-002", f"{path} is empty (0 bytes)")
     if not os.access(path, os.R_OK):
@@ -181,12 +181,12 @@ def head(path: Path) -> bytes:
 
 def _saved_model(path: Path) -> Model:
     if not (path / "saved_model.pb").is_file():
-        found = sorted(p.name for p in path.iterdir())[:5]
-        hint = f"a SavedModel folder holds saved_model.pb; this one holds {found or 'nothing'}"
-        raise ModelError("EK-MODEL-004", f"{path} is no SavedModel", hint)
+        members = sorted(p.name for p in path.iterdir())[:5]
+        hint = f"a SavedModel folder holds saved_model.pb; this one holds {members or 'nothing'}"
+        raise ModelError("EK-MODEL-004", f"{path} is not a SavedModel", hint)
     return Model(path, "saved_model", "tensorflow", sha256(path))
 
 
 def _linked(path: Path, links: tuple[str, ...]) -> ModelError:
-    hint = "a model's file brings all it needs: save the model again, whole"
+    hint = "a model's file must hold all it needs: save the whole model again"
     return ModelError("EK-MODEL-014", f"{path} reads other files: {', '.join(links)}", hint)

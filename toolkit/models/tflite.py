@@ -1,4 +1,4 @@
-"""A ``.tflite`` file as a user names it: read whole, or refused in words."""
+"""Read a ``.tflite`` file that the user names, or explain why it cannot be read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CONVERT = "convert it first: edgekit convert {path} --precision float32"
 
 
 def content(path: Path) -> bytes:
-    """Return the bytes of a ``.tflite`` file.
+    """Read the bytes of a ``.tflite`` file.
 
-    Raises :class:`ModelError` where there is none, where it is empty, a folder, a Git LFS pointer
-    or cannot be read, and where it is a model of another kind, which it names.
+    Raises :class:`ModelError` if it is missing, empty, a folder, a Git LFS pointer, unreadable,
+    or a model of another kind, which the error names.
     """
     if not path.exists():
         raise ModelError("EK-MODEL-001", f"there is no file {path}", "name a .tflite file")
@@ -36,6 +36,6 @@ def content(path: Path) -> bytes:
         raise ModelError("EK-MODEL-002", f"{path} cannot be read: {error.strerror}") from error
 
 
-def _other(path: Path, what: str) -> ModelError:
-    message = f"{path} is {what}, not a .tflite file"
+def _other(path: Path, kind: str) -> ModelError:
+    message = f"{path} is {kind}, not a .tflite file"
     return ModelError("EK-MODEL-025", message, CONVERT.format(path=path))

@@ -1,4 +1,4 @@
-"""Recurrent layers step by step, without the loop that calibration cannot enter. In the worker."""
+"""Unroll recurrent layers, because calibration cannot enter loops. In the worker."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from edgekit.errors import ModelError
 
 
 def unroll(model: Any) -> tuple[str, ...]:
-    """Make every recurrent layer of a Keras model compute its steps one after the other.
+    """Unroll every recurrent layer of a Keras model, and return their names.
 
-    The function stays the same; the graph grows with the number of steps. The names of the layers
-    that are now unrolled.
+    The function stays the same; the graph grows with the number of steps.
     """
-    found = [layer for layer in model._flatten_layers() if _recurrent(layer)]
-    for layer in found:
+    layers = [layer for layer in model._flatten_layers() if _recurrent(layer)]
+    for layer in layers:
         layer.unroll = True
         # tf_keras decides when a layer is made whether its fused kernel may run instead.
         if hasattr(layer, "_could_use_gpu_kernel"):
             layer._could_use_gpu_kernel = False
-    return tuple(layer.name for layer in found)
+    return tuple(layer.name for layer in layers)
 
 
 @contextlib.contextmanager
 def fixed_steps(layers: tuple[str, ...]) -> Iterator[None]:
-    """Say what Keras means where it traces an unrolled layer whose number of steps is free.
+    """Explain Keras's error for an unrolled layer whose number of steps is free.
 
     Raises :class:`ModelError` then.
     """

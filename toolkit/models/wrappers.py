@@ -1,4 +1,4 @@
-"""The wrappers that TFMOT leaves in a model's file: told apart, loaded and stripped. In the worker.
+"""Find, load and strip the wrappers that TFMOT leaves in a model's file. In the worker.
 
 Pruning and clustering wrappers have done their work once training has ended. Those of
 quantization-aware training hold the ranges that the converter needs, and stay.
@@ -36,9 +36,7 @@ def wrappers_in(config: Any) -> frozenset[str]:
 
 
 def wrappers_in_saved_model(folder: Path) -> frozenset[str]:
-    """Return the same of a SavedModel, by what Keras 2 has written of its layers beside the
-    graph.
-    """
+    """Return the names of TFMOT's wrappers in what Keras 2 wrote beside a SavedModel's graph."""
     from google.protobuf.message import DecodeError
     from tf_keras.protobuf import saved_metadata_pb2
 
@@ -51,7 +49,7 @@ def wrappers_in_saved_model(folder: Path) -> frozenset[str]:
 
 
 def import_tfmot() -> Any:
-    """``tensorflow_model_optimization``, without what importing it does to the environment.
+    """Import ``tensorflow_model_optimization`` without its change to the environment.
 
     It sets TF_USE_LEGACY_KERAS, which would decide what ``tf.keras`` is here and in children.
     """
@@ -68,7 +66,7 @@ def import_tfmot() -> Any:
 
 @contextlib.contextmanager
 def scope(wrappers: frozenset[str]) -> Iterator[None]:
-    """Yield what the tf_keras loader needs to know of TFMOT's classes."""
+    """Register TFMOT's classes with the tf_keras loader, for as long as the context lasts."""
     with contextlib.ExitStack() as stack:
         if wrappers:
             tfmot = import_tfmot()
@@ -92,8 +90,8 @@ def strip(model: Any, wrappers: frozenset[str]) -> Any:
 
 def _collaborative() -> Mapping[str, Any]:
     """Return the classes of the schemes that keep sparsity or clusters while quantizing."""
-    found: dict[str, Any] = {}
+    classes: dict[str, Any] = {}
     for scheme in ("cluster_preserve", "prune_preserve"):
         module = importlib.import_module(f"{COLLABORATIVE}.{scheme}.{scheme}_quantize_registry")
-        found |= {name: one for name, one in vars(module).items() if isinstance(one, type)}
-    return {name: one for name, one in found.items() if "Preserve" in name}
+        classes |= {name: one for name, one in vars(module).items() if isinstance(one, type)}
+    return {name: one for name, one in classes.items() if "Preserve" in name}

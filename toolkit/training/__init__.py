@@ -1,1 +1,1 @@
-"""Training: fit the user's model on the user's data, and go on where a run was cut off."""
+"""Training: fit the user's model on the user's data, and resume an interrupted run."""

@@ -1,4 +1,4 @@
-"""Win accuracy back after compression: any loss and optimizer, a teacher, the best weights kept.
+"""Recover accuracy after compression: any loss and optimizer, a teacher, the best weights kept.
 
 Runs in the worker, for models of either Keras generation.
 """
@@ -35,7 +35,7 @@ PREDICT_BATCH = 256
 
 @dataclass(frozen=True)
 class Distillation:
-    """Learn from a teacher's answers as well.
+    """Learn from a teacher's outputs as well.
 
     The loss is ``(1 - weight) * hard + weight * T**2 * KL(teacher, student)`` at temperature ``T``.
     Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network".
@@ -63,9 +63,9 @@ class Finetuning:
 
 @dataclass(frozen=True)
 class Aids:
-    """What a scheme and a run bring to training.
+    """What a scheme and a run add to training.
 
-    ``score(labels, outputs)`` is higher for better answers. ``settled`` is the step from which an
+    ``score(labels, outputs)`` is higher for better outputs. ``settled`` is the step from which an
     epoch may be the best. ``callbacks`` are the scheme's. ``tensorboard`` is where logs go.
     """
 
@@ -76,7 +76,7 @@ class Aids:
 
 
 def steps_of(training: Training, epochs: int) -> int:
-    """Tell how many optimizer steps :func:`finetune` takes at the most."""
+    """Count the optimizer steps that :func:`finetune` takes at most."""
     count = len(training.dataset.open_labels())
     kept = count - _held_out(count, epochs)
     return -(-kept // training.batch_size) * epochs
@@ -92,26 +92,28 @@ def finetune(
     root: Path,
     progress: Report | None,
 ) -> dict[str, Any]:
-    """Train a model, and leave it with the best epoch's weights; what happened.
+    """Train a model, leave it with the best epoch's weights, and return what happened.
 
-    Finished epochs and the best weights are kept in ``partial``: the same call goes on after them.
-    Raises :class:`CompressionError` where a loss is needed and none can be told.
+    Finished epochs and the best weights are kept in ``partial``, from where the same call resumes.
+    Raises :class:`CompressionError` if a loss is needed and none can be derived.
     """
     seed_everything(training.seed)
     x, y = items(model, training)
-    held = _held_out(len(y), settings.epochs)
+    held_out = _held_out(len(y), settings.epochs)
     order = np.random.default_rng(training.seed).permutation(len(y))
-    apart, kept = np.sort(order[:held]), np.sort(order[held:])
+    validation, kept = np.sort(order[:held_out]), np.sort(order[held_out:])
     loss = loss_of(model, settings, y, x, root)
     targets: Any = y
     if settings.distillation is not None:
         targets, loss = _distilled(settings.distillation, teacher, model, x, y, loss)
     _compile(model, settings, loss, steps_of(training, settings.epochs))
-    best = _best_callback(model, aids, take(x, apart), y[apart], settings.patience, partial)
+    best = _best_callback(
+        model, aids, take(x, validation), y[validation], settings.patience, partial
+    )
     callbacks = [
         backup(model, partial),
         *aids.callbacks,
-        *([best] if held else []),
+        *([best] if held_out else []),
         *_tensorboard(model, aids.tensorboard),
         *([progress_callback(model, settings.epochs, progress)] if progress else []),
     ]
@@ -125,16 +127,16 @@ def finetune(
             batch_size=training.batch_size,
             callbacks=callbacks,
         )
-    return {"epochs": settings.epochs, **(best.restore() if held else {})}
+    return {"epochs": settings.epochs, **(best.restore() if held_out else {})}
 
 
 def _held_out(count: int, epochs: int) -> int:
-    """Tell how many items choose the best epoch: none where there is only one to choose."""
+    """Count the items that choose the best epoch: none if there is only one to choose."""
     return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
 
 
 def take(x: Any, index: Array) -> Any:
-    """Some items of a model's inputs: an array, or a list or mapping of arrays."""
+    """Select items of a model's inputs: an array, or a list or mapping of arrays."""
     if isinstance(x, Mapping):
         return {name: array[index] for name, array in x.items()}
     return [array[index] for array in x] if isinstance(x, (list, tuple)) else x[index]
@@ -150,16 +152,18 @@ def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
         )
     except (ValueError, TypeError) as error:
         hint = " ".join(str(error).split())[:200]
-        message = f"[compress.finetune] optimizer = {settings.optimizer!r} is not Keras's"
+        message = (
+            f"[compress.finetune] optimizer = {settings.optimizer!r} is not an optimizer of Keras"
+        )
         raise CompressionError("EK-COMPRESS-013", message, hint) from error
     # XLA's depthwise convolutions on a CPU were measured at eight times TensorFlow's own.
     model.compile(optimizer, loss, jit_compile=False)
 
 
 def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
-    """Return the loss that is stated, else the usual one for labels ``y`` and the model's outputs.
+    """Return the configured loss, else the usual one for labels ``y`` and the model's outputs.
 
-    Raises :class:`CompressionError` where a name is none of Keras's, or outputs are several.
+    Raises :class:`CompressionError` if Keras has no such loss, or the model several outputs.
     """
     keras = library(model)
     if settings.loss is not None and is_reference(settings.loss):
@@ -168,18 +172,18 @@ def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> A
         try:
             return keras.losses.get(settings.loss)
         except ValueError as error:
-            message = f"[compress.finetune] loss = {settings.loss!r} is no loss of Keras"
-            hint = "name one of Keras's, or your own: file.py:function(y_true, y_pred)"
+            message = f"[compress.finetune] loss = {settings.loss!r} is not a loss of Keras"
+            hint = "use one of Keras's, or your own: file.py:function(y_true, y_pred)"
             raise CompressionError("EK-COMPRESS-013", message, hint) from error
     if len(model.outputs) > 1:
-        message = f"the model has {len(model.outputs)} outputs, and no loss is stated"
-        hint = 'say one for all with [compress.finetune] loss = "file.py:function", or leave out'
+        message = f"the model has {len(model.outputs)} outputs, and no loss is set"
+        hint = 'set one for all with [compress.finetune] loss = "file.py:function", or leave out'
         raise CompressionError("EK-COMPRESS-005", message, hint + " the training data")
     return _usual_loss(keras, model, y, x)
 
 
 def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
-    """Return the usual loss for the labels and what the model's outputs look like."""
+    """Choose the usual loss for the labels and the range of the model's outputs."""
     if y.dtype.kind not in "iub":
         return keras.losses.MeanSquaredError()
     answers = _predict(model, take(x, np.arange(min(len(y), 64))))
@@ -202,7 +206,7 @@ def _predict(model: Any, x: Any) -> Array:
 def _distilled(
     settings: Distillation, teacher: Any, model: Any, x: Any, y: Array, hard: Any
 ) -> tuple[Array, Any]:
-    """Return labels with the teacher's answers beside them, and the loss that reads both."""
+    """Return labels with the teacher's outputs beside them, and the loss that reads both."""
     import tensorflow as tf
 
     if teacher is None or len(model.outputs) > 1:
@@ -243,38 +247,38 @@ def _best_callback(
     model: Any, aids: Aids, x: Any, y: Array, patience: int | None, partial: Path
 ) -> Any:
     class Best(library(model).callbacks.Callback):  # type: ignore[misc]
-        """Keep the weights of the epoch that answers the held-out items best."""
+        """Keep the weights of the epoch with the best score on the held-out items."""
 
         state, weights = partial / "best.json", partial / "best.npz"
 
         def __init__(self) -> None:
             super().__init__()
             self._steps = 0
-            self._held: dict[str, Any] = {"scores": [], "best": None, "epoch": None}
+            self._progress: dict[str, Any] = {"scores": [], "best": None, "epoch": None}
             if self.state.is_file() and self.weights.is_file():
-                self._held = json.loads(self.state.read_text())
+                self._progress = json.loads(self.state.read_text())
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             steps = (epoch + 1) * int(self.params.get("steps") or 1)
             score = float(aids.score(y, _predict(model, x)))
             if logs is not None:
                 logs["score"] = score
-            held = self._held
-            held["scores"] = [*held["scores"][:epoch], score]
+            state = self._progress
+            state["scores"] = [*state["scores"][:epoch], score]
             if steps < aids.settled:
                 return
-            if held["best"] is None or score > held["best"]:
-                held.update(best=score, epoch=epoch + 1)
+            if state["best"] is None or score > state["best"]:
+                state.update(best=score, epoch=epoch + 1)
                 np.savez(self.weights, *model.get_weights())
-            self.state.write_text(json.dumps(held))
-            if patience is not None and epoch + 1 - held["epoch"] >= patience:
+            self.state.write_text(json.dumps(state))
+            if patience is not None and epoch + 1 - state["epoch"] >= patience:
                 model.stop_training = True
 
         def restore(self) -> dict[str, Any]:
-            """Give the model its best weights; the scores by epoch, and which epoch was best."""
-            if self._held["epoch"] is not None:
+            """Give the model its best weights; return the scores by epoch, and the best epoch."""
+            if self._progress["epoch"] is not None:
                 with np.load(self.weights) as found:
                     model.set_weights([found[f"arr_{k}"] for k in range(len(found.files))])
-            return {"scores": self._held["scores"], "best_epoch": self._held["epoch"]}
+            return {"scores": self._progress["scores"], "best_epoch": self._progress["epoch"]}
 
     return Best()

@@ -45,7 +45,7 @@ def train(
     """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
 
     Without ``training`` the model is taken as the user's function returns it. Finished epochs are
-    kept in ``partial``: the same call goes on after them. Returns the export's facts, the last
+    kept in ``partial``, from where the same call resumes. Returns the export's facts, the last
     epoch's figures as ``history``, and as ``not_saved`` why a subclassed model left no
     ``model.keras``, if so.
     """
@@ -70,7 +70,7 @@ def train(
 
 
 def _save(model: Any, path: Path) -> str:
-    """Save a model as ``.keras``; why that cannot be, else nothing: its SavedModel counts."""
+    """Save a model as ``.keras``, and say why it cannot be; its SavedModel counts."""
     try:
         model.save(path)
     except (NotImplementedError, TypeError, ValueError) as error:
@@ -80,21 +80,21 @@ def _save(model: Any, path: Path) -> str:
 
 
 def _described(training: Training | None) -> Mapping[str, TensorSpec] | None:
-    """Return the arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
+    """Describe the arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
     if training is None:
         return None
-    found = {}
+    specs = {}
     for name, path in training.dataset.arrays.items():
         array = np.load(path, mmap_mode="r")
         dtype = str(array.dtype) if training.preprocess.identity else "float32"
-        found[name] = TensorSpec(name, array.shape, dtype)
-    return found
+        specs[name] = TensorSpec(name, array.shape, dtype)
+    return specs
 
 
 def fit(
     model: Any, training: Training, epochs: int, callbacks: list[Any], progress: Report | None
 ) -> Mapping[str, float]:
-    """Fit a compiled model; the last epoch's figures."""
+    """Fit a compiled model, and return the last epoch's figures."""
     x, y = items(model, training)
     shown = [progress_callback(model, epochs, progress)] if progress else []
     history = model.fit(
@@ -110,7 +110,7 @@ def fit(
 
 
 def backup(model: Any, folder: Path) -> Any:
-    """Return a callback that keeps finished epochs in ``folder`` until training has ended.
+    """Build a callback that keeps finished epochs in ``folder`` until training has ended.
 
     What a killed process left half-written there is removed: training then starts over.
     """
@@ -153,7 +153,7 @@ def seed_everything(seed: int) -> None:
 
 
 def items(model: Any, training: Training) -> tuple[Any, Any]:
-    """Return the preprocessed inputs as the model is called with them, and the labels."""
+    """Return the preprocessed inputs in the model's structure, and the labels."""
     inputs = inputs_of(model, _described(training))
     dataset, preprocess = training.dataset, training.preprocess
     arrays = match(dataset, inputs.specs, preprocess).inputs
@@ -169,7 +169,7 @@ def items(model: Any, training: Training) -> tuple[Any, Any]:
 
 
 def progress_callback(model: Any, epochs: int, progress: Report) -> Any:
-    """Return a callback that reports batches as they pass."""
+    """Build a callback that reports batches as they pass."""
 
     class Shown(library(model).callbacks.Callback):  # type: ignore[misc]
         """Report batches as they pass."""

@@ -1,7 +1,7 @@
-"""Structured channel pruning of Keras models: the channels really go, so every runtime gains.
+"""Structured channel pruning of Keras models: channels are removed, so every runtime gains.
 
-Work on a model object of either Keras generation: :func:`analyse` finds the channels that can only
-go together, :func:`plan` chooses those that go, :func:`shrink` builds the smaller model.
+Works on a model object of either Keras generation: :func:`analyse` finds the channels that can only
+be removed together, :func:`plan` chooses those to remove, :func:`shrink` builds the smaller model.
 """
 
 from edgekit.compression.channels.importance import taylor

@@ -1,4 +1,4 @@
-"""The dependency groups of a model, and what a choice of channels leaves of its layers."""
+"""Find the dependency groups of a model, and what a choice of channels leaves of its layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Analysis:
-    """A model's groups; by channel, the group it is in and its place there."""
+    """A model's groups; by channel, its group and its position there."""
 
     groups: tuple[Group, ...]
     records: tuple[Record, ...]
@@ -33,26 +33,28 @@ class Analysis:
     parameters: int
 
     def mask(self, kept: Sequence[Sequence[int] | Layout]) -> Mask:
-        """By channel: whether it stays, where ``kept`` are the places that stay, by group."""
-        found = np.zeros(len(self.group_of), dtype=bool)
+        """Return by channel whether it stays; ``kept`` are the positions that stay, by group."""
+        staying = np.zeros(len(self.group_of), dtype=bool)
         for at, (group, places) in enumerate(zip(self.groups, kept, strict=True)):
             stays = np.zeros(group.before, dtype=bool)
             stays[list(places)] = True
             members = self.group_of == at
-            found[members] = stays[self.place_of[members]]
-        return found
+            staying[members] = stays[self.place_of[members]]
+        return staying
 
     def macs(self, mask: Mask | None = None) -> dict[str, int]:
-        """Multiply-accumulates by layer, of the channels that stay (all, without a mask)."""
+        """Count the multiply-accumulates by layer, of the channels that stay (all, without a
+        mask).
+        """
         names = {id(record.layer): record.name for record in self.records}
-        found = {record.name: 0 for record in self.records if _counts(record)}
+        counts = {record.name: 0 for record in self.records if _counts(record)}
         for product in self.products:
             name = names[product.layer]
-            found[name] = found.get(name, 0) + work(product, mask)
-        return found
+            counts[name] = counts.get(name, 0) + work(product, mask)
+        return counts
 
     def parameters_after(self, mask: Mask) -> int:
-        """Return all weights' elements that stay."""
+        """Count the elements of all weights that stay."""
         gone = 0
         for record in self.records:
             for weight in record.weights:
@@ -64,15 +66,17 @@ class Analysis:
         return self.parameters - gone
 
     def rows(self, mask: Mask, groups: Sequence[Group]) -> tuple[LayerRow, ...]:
-        """Return what becomes of each layer that has kernels; ``groups`` say why channels stay."""
+        """Describe each layer that has kernels before and after; ``groups`` say why channels
+        stay.
+        """
         before, after = self.macs(), self.macs(mask)
-        found = []
+        rows = []
         for record in self.records:
             if not _counts(record):
                 continue
             channels, stay = len(record.writes), int(mask[record.writes].sum())
             reason = self._reason(record.writes, groups) if channels == stay else ""
-            found.append(
+            rows.append(
                 LayerRow(
                     record.name,
                     record.kind,
@@ -83,18 +87,18 @@ class Analysis:
                     reason,
                 )
             )
-        return tuple(found)
+        return tuple(rows)
 
     def _reason(self, layout: Layout, groups: Sequence[Group]) -> str:
         reasons = [groups[at].frozen for at in np.unique(self.group_of[layout])]
-        said = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
-        return said or "all its channels are worth keeping"
+        frozen = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+        return frozen or "all its channels are worth keeping"
 
 
 def analysis(model: Any) -> Analysis:
     """Follow the channels through a model's graph.
 
-    Raises :class:`CompressionError` for a model without a graph or with open sizes.
+    Raises :class:`CompressionError` for a model without a graph or with free sizes.
     """
     walk = follow(trace(model), propagate)
     group_of, place_of, members = _number(walk)
@@ -117,26 +121,26 @@ def analysis(model: Any) -> Analysis:
 
 
 def work(product: Product, mask: Mask | None) -> int:
-    """Return the multiply-accumulates of one call, of the channels that stay."""
-    found = product.factor
+    """Count the multiply-accumulates of one call, of the channels that stay."""
+    count = product.factor
     for layout in (product.reads, product.writes):
         if layout is not None:
-            found *= len(layout) if mask is None else int(mask[layout].sum())
-    return found
+            count *= len(layout) if mask is None else int(mask[layout].sum())
+    return count
 
 
 def _counts(record: Record) -> bool:
-    """Tell whether a layer is worth a row: it makes channels, or multiplies."""
+    """Tell whether a layer gets a row: it makes channels, or multiplies."""
     multiplied = any(weight.reads or weight.makes for weight in record.weights)
     kernels = any(weight.name.endswith("kernel") for weight in record.weights)
     return multiplied or kernels or (not record.weights and bool(record.layer.weights))
 
 
 def _number(walk: Walk) -> tuple[Layout, Layout, list[int]]:
-    """By channel its group and place; and each group's count.
+    """Number the channels: by channel its group and position; and each group's count.
 
-    Coupled channels are one place. Places to which the same layers give as many channels each are
-    one group, so that every place of a group costs the same in every layer.
+    Coupled channels are one position. Positions to which the same layers give as many channels each
+    are one group, so that every position of a group costs the same in every layer.
     """
     roots = walk.channels.roots()
     makers: dict[int, Counter[str]] = {}
@@ -175,17 +179,17 @@ def _touches(axis: tuple[int, Layout], group_of: Layout, at: int) -> bool:
 
 
 def _reasons(walk: Walk, group_of: Layout) -> list[list[str]]:
-    found: list[list[str]] = [[] for _ in range(int(group_of.max(initial=-1)) + 1)]
+    by_group: list[list[str]] = [[] for _ in range(int(group_of.max(initial=-1)) + 1)]
     for root, reasons in walk.channels.reasons().items():
-        mine = found[int(group_of[root])]
+        mine = by_group[int(group_of[root])]
         mine.extend(reason for reason in reasons if reason not in mine)
-    return found
+    return by_group
 
 
 def _names(firsts: Sequence[str]) -> list[str]:
-    """Each group's first producer, numbered where that makes several groups."""
-    found: list[str] = []
+    """Name each group by its first producer, numbered if that makes several groups."""
+    names: list[str] = []
     for at, first in enumerate(firsts):
         earlier = list(firsts[:at]).count(first)
-        found.append(first if not earlier else f"{first}#{earlier + 1}")
-    return found
+        names.append(first if not earlier else f"{first}#{earlier + 1}")
+    return names

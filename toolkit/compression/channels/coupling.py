@@ -1,4 +1,4 @@
-"""Which channels must stay or go together: numbered channels in a union-find.
+"""The channels that must stay or go together: numbered channels in a union-find.
 
 The dependency groups are those of DepGraph (Fang et al., "DepGraph: Towards Any Structural
 Pruning", CVPR 2023), found channel by channel instead of layer by layer: a tensor's channel axis is
@@ -23,14 +23,14 @@ class Channels:
         self.makers: list[str] = []
 
     def new(self, maker: str, count: int) -> Layout:
-        """``count`` channels that the layer ``maker`` writes, coupled to nothing yet."""
+        """Number ``count`` channels that the layer ``maker`` writes, coupled to nothing yet."""
         first = len(self._parents)
         self._parents.extend(range(first, first + count))
         self.makers.extend([maker] * count)
         return np.arange(first, first + count)
 
     def couple(self, left: Layout, right: Layout) -> None:
-        """Let each channel of ``left`` share the fate of its counterpart in ``right``."""
+        """Let each channel of ``left`` stay or go with its counterpart in ``right``."""
         for one, other in zip(left.tolist(), right.tolist(), strict=True):
             mine, others = self._root(one), self._root(other)
             # The earlier channel leads, so that groups are named by the first layer.
@@ -44,16 +44,16 @@ class Channels:
                 reasons.append(reason)
 
     def roots(self) -> Layout:
-        """By channel: the first one of those it is coupled to."""
+        """Return by channel the first one of those it is coupled to."""
         return np.array([self._root(c) for c in range(len(self._parents))], dtype=np.intp)
 
     def reasons(self) -> dict[int, list[str]]:
-        """By first channel: why it and those coupled to it must stay."""
-        found: dict[int, list[str]] = {}
+        """Return by first channel why it and those coupled to it must stay."""
+        by_root: dict[int, list[str]] = {}
         for channel, reasons in self._reasons.items():
-            mine = found.setdefault(self._root(channel), [])
+            mine = by_root.setdefault(self._root(channel), [])
             mine.extend(reason for reason in reasons if reason not in mine)
-        return found
+        return by_root
 
     def _root(self, channel: int) -> int:
         parents = self._parents

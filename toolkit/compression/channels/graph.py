@@ -34,9 +34,10 @@ class ChannelCall:
         return f"{self.name!r} ({self.kind})"
 
     def positions(self, shape: Shape) -> int:
-        """Tell how often a kernel is applied over the axes between batch and channels.
+        """Count the positions at which a kernel is applied, over the axes between batch and
+        channels.
 
-        Raises :class:`CompressionError` where the model leaves such a size open.
+        Raises :class:`CompressionError` if the model leaves such a size free.
         """
         sizes = [size for size in shape[1:-1] if size is not None]
         if len(sizes) != len(shape[1:-1]):
@@ -57,7 +58,7 @@ class ChannelGraph:
 
 
 def trace(model: Any) -> ChannelGraph:
-    """Return the calls of a Sequential or functional model, those of nested models in place.
+    """List the calls of a Sequential or functional model, those of nested models in place.
 
     Raises :class:`CompressionError` for a model without a layer graph.
     """
@@ -160,15 +161,13 @@ class _Node:
 
 
 def _nodes(graph: Any) -> Iterator[_Node]:
-    """Return the graph's nodes but its inputs, by falling depth: what a node reads comes before
-    it.
-    """
+    """Yield the graph's nodes without its inputs, each after what it reads."""
     keras3 = is_keras3(graph)
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
-            found = _keras3(node) if keras3 else _keras2(node)
-            if type(found.layer).__name__ != "InputLayer":
-                yield found
+            read = _keras3(node) if keras3 else _keras2(node)
+            if type(read.layer).__name__ != "InputLayer":
+                yield read
 
 
 def _keras3(node: Any) -> _Node:
@@ -198,12 +197,10 @@ def _keras2(node: Any) -> _Node:
 
 
 def _constants(arguments: Any, tensors: list[Any]) -> tuple[Any, ...]:
-    """Return what a call is given besides tensors of the graph, names and absent things left
-    out.
-    """
+    """Return a call's arguments that are neither tensors of the graph, names nor None."""
     known = {id(tensor) for tensor in tensors}
     flat = [arguments]
-    found = []
+    constants = []
     while flat:
         item = flat.pop()
         if isinstance(item, dict):
@@ -211,8 +208,8 @@ def _constants(arguments: Any, tensors: list[Any]) -> tuple[Any, ...]:
         elif isinstance(item, (list, tuple)):
             flat.extend(item)
         elif id(item) not in known and item is not None and not isinstance(item, str):
-            found.append(item)
-    return tuple(found)
+            constants.append(item)
+    return tuple(constants)
 
 
 def _shape(tensor: Any) -> Shape:

@@ -1,4 +1,4 @@
-"""How much each place of each group matters: by its filters' L1 norm, or by Taylor's formula."""
+"""The importance of each group's channels: their filters' L1 norm, or a Taylor expansion."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Scores = npt.NDArray[np.float64]
 BATCH_SIZE = 16
 
 
-def l1(found: Analysis) -> dict[str, Scores]:
-    """Return the L1 norm of each channel's filters, by group, as float64 [channels], mean about 1.
+def l1(analysed: Analysis) -> dict[str, Scores]:
+    """Compute the L1 norm of each channel's filters, by group: float64 [channels], mean about 1.
 
     Source: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017. A batch norm that reads
     a filter scales it by gamma / sqrt(variance + epsilon): its norm is taken as scaled, because
     the filter's own scale means nothing there. Where several layers make a channel, their norms
     are divided by the layer's mean before they are averaged.
     """
-    scores = [np.zeros(group.before) for group in found.groups]
-    layers = [np.zeros(group.before) for group in found.groups]
-    scales = _scales(found)
-    for record in found.records:
+    scores = [np.zeros(group.before) for group in analysed.groups]
+    layers = [np.zeros(group.before) for group in analysed.groups]
+    scales = _scales(analysed)
+    for record in analysed.records:
         norms = _filter_norms(record)
         if norms is None:
             continue
@@ -36,21 +36,21 @@ def l1(found: Analysis) -> dict[str, Scores]:
             norms = norms * scale
         mean = float(norms.mean())
         norms = norms / mean if mean > 0 else norms
-        groups, places = found.group_of[record.writes], found.place_of[record.writes]
+        groups, places = analysed.group_of[record.writes], analysed.place_of[record.writes]
         for at in np.unique(groups):
             mine = groups == at
             np.add.at(scores[at], places[mine], norms[mine])
             np.add.at(layers[at], places[mine], 1)
     return {
         group.name: score / np.maximum(count, 1)
-        for group, score, count in zip(found.groups, scores, layers, strict=True)
+        for group, score, count in zip(analysed.groups, scores, layers, strict=True)
     }
 
 
 def taylor(
     model: Any, x: Any, y: Any, loss: str | Callable[[Any, Any], Any]
 ) -> Mapping[str, Scores]:
-    """Return the first-order change of the loss without each channel, by group: float64 [channels].
+    """Estimate the change of the loss without each channel, by group: float64 [channels].
 
     ``x`` is an array ``[n, ...]``, or a list or mapping of them; ``y`` are labels ``[n, ...]``;
     ``loss`` is a Keras name or ``loss(y, prediction)``. A few hundred items are enough.
@@ -62,21 +62,21 @@ def taylor(
     its mean square over batches of 16: the square alone would rank alike, but a few channels
     would seem to be all of their group.
     """
-    found = analysis(model)
-    readers = [(r, w.name, *w.reads) for r in found.records for w in r.weights if w.reads]
+    analysed = analysis(model)
+    readers = [(r, w.name, *w.reads) for r in analysed.records for w in r.weights if w.reads]
     kernels = [_tensor(getattr(record.layer, name)) for record, name, _, _ in readers]
     value = _loss(model, loss)
-    squares = [np.zeros(group.before) for group in found.groups]
+    squares = [np.zeros(group.before) for group in analysed.groups]
     batches = 0
     for inputs, labels in _batches(x, y):
-        gates = [np.zeros(group.before) for group in found.groups]
+        gates = [np.zeros(group.before) for group in analysed.groups]
         gradients = _gradients(model, kernels, inputs, labels, value)
         for (_, _, axis, layout), kernel, gradient in zip(readers, kernels, gradients, strict=True):
             if gradient is None:
                 continue
             product = np.moveaxis(np.asarray(kernel) * np.asarray(gradient), axis, 0)
             slices = product.reshape(len(layout), -1).sum(1)
-            groups, places = found.group_of[layout], found.place_of[layout]
+            groups, places = analysed.group_of[layout], analysed.place_of[layout]
             for at in np.unique(groups):
                 mine = groups == at
                 np.add.at(gates[at], places[mine], slices[mine])
@@ -85,12 +85,12 @@ def taylor(
         batches += 1
     return {
         group.name: np.sqrt(square / max(batches, 1))
-        for group, square in zip(found.groups, squares, strict=True)
+        for group, square in zip(analysed.groups, squares, strict=True)
     }
 
 
 def _filter_norms(record: Record) -> Scores | None:
-    """Return the L1 norm of each filter that makes, or filters, a channel of the layer's output."""
+    """Compute the L1 norm of each filter that makes, or filters, a channel of the output."""
     for weight in record.weights:
         axis = weight.makes or (weight.carries if record.writes is record.reads else None)
         if axis and weight.name.endswith("kernel"):
@@ -99,11 +99,11 @@ def _filter_norms(record: Record) -> Scores | None:
     return None
 
 
-def _scales(found: Analysis) -> dict[int, Scores]:
-    """By maker of the tensor that it reads: how a batch norm scales each channel."""
+def _scales(analysed: Analysis) -> dict[int, Scores]:
+    """Return a batch norm's scale per channel, by maker of the tensor that it reads."""
     scales: dict[int, Scores] = {}
-    for record in found.records:
-        origin = found.origins.get(id(record.layer))
+    for record in analysed.records:
+        origin = analysed.origins.get(id(record.layer))
         if record.kind == "BatchNormalization" and record.weights and origin is not None:
             layer = record.layer
             scale = 1 / np.sqrt(np.asarray(layer.moving_variance, dtype=float) + layer.epsilon)
@@ -129,8 +129,8 @@ def _loss(model: Any, loss: str | Callable[[Any, Any], Any]) -> Callable[[Any, A
         import keras as api
     else:
         import tf_keras as api
-    found: Callable[[Any, Any], Any] = api.losses.get(loss)
-    return found
+    function: Callable[[Any, Any], Any] = api.losses.get(loss)
+    return function
 
 
 def _gradients(

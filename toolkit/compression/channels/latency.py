@@ -1,4 +1,4 @@
-"""Plans by measured latency: which groups pay on the device, and in blocks of how many channels.
+"""Plan by measured latency: which groups to prune on a device, in blocks of how many channels.
 
 Int8 kernels compute in tiles, so time falls in steps and not with the multiply-accumulates. How
 wide the tiles are, and how far a layer waits for memory instead of multiplying, only the device
@@ -22,8 +22,7 @@ FAINTEST = 0.1
 
 
 def fastest(search: WidthSearch, cost: Callable[[ChannelPlan], float]) -> ChannelPlan:
-    """Return the plan within the budget that saves the most nanoseconds for the importance it
-    loses.
+    """Return the plan within the budget that saves the most time for the importance it loses.
 
     At most 20 plans are measured: the model as it is; up to 12 with one group at half its width,
     which tells what a multiply-accumulate of that group takes; the uniform plan; and up to 6 that
@@ -47,7 +46,7 @@ def fastest(search: WidthSearch, cost: Callable[[ChannelPlan], float]) -> Channe
 
 @dataclass
 class _Bench:
-    """Times plans, each once."""
+    """Measures plans, each once."""
 
     search: WidthSearch
     cost: Callable[[ChannelPlan], float]
@@ -60,7 +59,7 @@ class _Bench:
 
 
 def _worth(search: WidthSearch, bench: _Bench, before: float) -> npt.NDArray[np.float64]:
-    """By group: nanoseconds per multiply-accumulate that its channels save, 1 on average."""
+    """Return by group the nanoseconds per multiply-accumulate that it saves, 1 on average."""
     probes = {at: _half(search, at) for at in search.free}
     saved = {at: search.before - search.macs(widths) for at, widths in probes.items()}
     largest = sorted(search.free, key=lambda at: -saved[at])[:PROBED]
@@ -70,8 +69,6 @@ def _worth(search: WidthSearch, bench: _Bench, before: float) -> npt.NDArray[np.
 
 
 def _half(search: WidthSearch, at: int) -> Widths:
-    """Return the full widths but for one group, at half: of the multiple, and no less than its
-    floor.
-    """
+    """Return the full widths with one group at half, in the multiple and above its floor."""
     half = search.full[at] // 2 // search.multiple * search.multiple
     return (*search.full[:at], max(search.least_widths[at], half), *search.full[at + 1 :])

@@ -1,4 +1,4 @@
-"""Which channels go: the least important of the whole model, or one ratio for all groups."""
+"""Choose the channels to remove: the least important of all, or one ratio for all groups."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edgekit.errors import CompressionError
 
 
 def macs(model: Any) -> Mapping[str, int]:
-    """Multiply-accumulates by layer, for batch 1: convolutions and products of matrices.
+    """Count multiply-accumulates by layer, for batch 1: convolutions and matrix products.
 
     A layer that is not understood counts each of its matrices once per position. Additions,
     normalisations and activations count nothing: they fold into the kernels or cost little.
-    Raises :class:`CompressionError` where a size is open.
+    Raises :class:`CompressionError` if a size is free.
     """
     return analysis(model).macs()
 
@@ -51,9 +51,9 @@ def plan(
         raise CompressionError(
             "EK-COMPRESS-027", "objective = 'latency' needs a cost to measure", hint
         )
-    found = analysis(model)
-    scores = gradients if settings.importance == "taylor" and gradients else l1(found)
-    search = WidthSearch(found, settings, scores)
+    analysed = analysis(model)
+    scores = gradients if settings.importance == "taylor" and gradients else l1(analysed)
+    search = WidthSearch(analysed, settings, scores)
     search.check()
     if settings.objective == "latency" and cost is not None:
         return fastest(search, cost)

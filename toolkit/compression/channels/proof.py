@@ -1,4 +1,4 @@
-"""Proof that a smaller model answers as the whole one does with the cut channels at zero."""
+"""Prove that a pruned model's outputs equal the whole one's with those channels at zero."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEMS = 4
 RELATIVE_TOLERANCE = 1e-4
 
 
-def prove(model: Any, found: Analysis, mask: Mask, smaller: Any) -> float:
+def prove(model: Any, analysed: Analysis, mask: Mask, smaller: Any) -> float:
     """Return the largest difference of the two models' outputs, relative to the outputs' range.
 
     On 4 random items; the weights of ``model`` are changed for the comparison and put back.
@@ -24,7 +24,7 @@ def prove(model: Any, found: Analysis, mask: Mask, smaller: Any) -> float:
     """
     inputs = [_random(tensor, seed) for seed, tensor in enumerate(model.inputs)]
     got = _answers(smaller, inputs)
-    with _masked(found, mask):
+    with _masked(analysed, mask):
         expected = _answers(model, inputs)
     differences = [
         float(np.max(np.abs(left - right))) / max(float(np.max(np.abs(left))), 1e-6)
@@ -35,19 +35,19 @@ def prove(model: Any, found: Analysis, mask: Mask, smaller: Any) -> float:
     if not worst <= RELATIVE_TOLERANCE:
         raise CompressionError(
             "EK-COMPRESS-028",
-            f"{model.name!r} with fewer channels answers differently: by {worst:.1e} of the range",
-            "a layer holds more than its configuration and weights tell, or this is a fault of "
-            "edgekit's: please report the model; compress it without --channels",
+            f"{model.name!r} with fewer channels gives other outputs: by {worst:.1e} of the range",
+            "a layer holds more than its configuration and weights show, or this is a bug of "
+            "edgekit: please report the model; compress it without --channels",
         )
     return worst
 
 
 @contextmanager
-def _masked(found: Analysis, mask: Mask) -> Iterator[None]:
-    """Within, kernels have zeros where they read channels that are cut."""
+def _masked(analysed: Analysis, mask: Mask) -> Iterator[None]:
+    """Set kernels to zero where they read pruned channels, for as long as the context lasts."""
     before: list[tuple[Any, npt.NDArray[Any]]] = []
     try:
-        for record in found.records:
+        for record in analysed.records:
             for weight in record.weights:
                 if weight.reads is None or mask[weight.reads[1]].all():
                     continue

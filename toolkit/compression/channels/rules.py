@@ -1,6 +1,6 @@
 """How channels pass through each kind of layer. A new layer is one row of RULES.
 
-A rule gives the channels of a call's output, or says in words why it cannot: then what flows into
+A rule returns the channels of a call's output, or why it cannot: then what flows into
 the call stays whole. A channel may go where every layer from its maker to the kernels that read it
 treats channels one by one, because a kernel without that input is the kernel with it at zero.
 """
@@ -19,7 +19,7 @@ from edgekit.compression.channels.walk import Sketch, SlicedWeight, Walk
 
 Rule = Callable[[Walk, ChannelCall, list[Layout]], "Layout | str"]
 
-# Functions of one value: what a softmax makes of a channel depends on the others.
+# Functions of one value; a softmax's output for a channel depends on the others.
 ACTIVATIONS = frozenset(
     {
         "celu",
@@ -92,9 +92,7 @@ def propagate(walk: Walk, call: ChannelCall, reads: list[Layout]) -> list[Layout
 
 
 def _operation(kind: str) -> Rule | None:
-    """Return the rule of a function in the graph: Keras's operations share names with its
-    layers.
-    """
+    """Return the rule of a function in the graph: Keras's operations share names with layers."""
     plain = kind.split(".")[-1].replace("_", "").lower()
     if plain in MERGES:
         return _merge
@@ -114,7 +112,7 @@ def _input(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
 
 
 def _activated(walk: Walk, call: ChannelCall, made: Layout) -> Layout:
-    """Keep what a layer writes where its activation looks at more than one channel."""
+    """Keep what a layer writes if its activation looks at more than one channel."""
     name = _activation(call.layer)
     if name not in ACTIVATIONS:
         walk.channels.freeze(made, f"passes the activation {name!r} of {call}")
@@ -137,11 +135,9 @@ def _activation_layer(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Lay
 
 
 def _holds(layer: Any, *names: str) -> bool:
-    """Tell whether these are all of a layer's weights (not so after LoRA or Keras's
-    quantization).
-    """
-    held = [getattr(layer, name, None) for name in names]
-    return {id(w) for w in held if w is not None} == {id(w) for w in layer.weights}
+    """Tell whether these are all of a layer's weights (not so after LoRA or quantization)."""
+    weights = [getattr(layer, name, None) for name in names]
+    return {id(w) for w in weights if w is not None} == {id(w) for w in layer.weights}
 
 
 def _present(layer: Any, *weights: SlicedWeight) -> tuple[SlicedWeight, ...]:

@@ -1,4 +1,4 @@
-"""The choices over one model: the widths of its groups, what they save, and what they lose."""
+"""Search over one model: the widths of its groups, what they save, and what they lose."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ FAINTEST = 1e-3
 
 
 class WidthSearch:
-    """A model's groups, each with its channels in the order in which they would go."""
+    """A model's groups, each with its channels in the order of removal."""
 
     def __init__(
-        self, found: Analysis, settings: ChannelSettings, scores: Mapping[str, Scores]
+        self, analysed: Analysis, settings: ChannelSettings, scores: Mapping[str, Scores]
     ) -> None:
-        self._found = found
+        self._analysed = analysed
         self.multiple = settings.multiple
         self.share = settings.macs
-        self.groups = tuple(_judge(group, settings.multiple) for group in found.groups)
+        self.groups = tuple(_judge(group, settings.multiple) for group in analysed.groups)
         self.free = [at for at, group in enumerate(self.groups) if not group.frozen]
         self.full: Widths = tuple(group.before for group in self.groups)
         self.least_widths: Widths = tuple(
@@ -46,40 +46,38 @@ class WidthSearch:
             _losses(scores[g.name][order]) * len(g.producers)
             for g, order in zip(self.groups, self._order, strict=True)
         ]
-        self._terms = _Terms.of(found)
+        self._terms = _Terms.of(analysed)
         self.before = self.macs(self.full)
 
     def check(self) -> None:
-        """Raise :class:`CompressionError` where even the smallest widths leave too much."""
+        """Raise :class:`CompressionError` if even the smallest widths leave too much."""
         if not self.free:
             raise CompressionError(
-                "EK-COMPRESS-023", "no channels of this model can go", self._frozen()
+                "EK-COMPRESS-023", "no channels of this model can be removed", self._frozen()
             )
         if not self.fits(self.least_widths):
             most = 1 - self.macs(self.least_widths) / self.before if self.before else 0.0
             message = (
-                f"{self.share:.0%} of the multiply-accumulates cannot go: {most:.1%} is the most"
-                f" with channels in multiples of {self.multiple}"
+                f"{self.share:.0%} of the multiply-accumulates cannot be removed: {most:.1%} is the"
+                f" most with channels in multiples of {self.multiple}"
             )
             hint = f"ask for less, or for a smaller multiple\n{self._frozen()}"
             raise CompressionError("EK-COMPRESS-024", message, hint)
 
     def macs(self, widths: Widths) -> int:
-        """Return the multiply-accumulates at these widths, counted on what stays of every layer."""
+        """Count the multiply-accumulates at these widths, on what stays of every layer."""
         return self._terms.macs(np.array(widths, dtype=np.int64))
 
     def fits(self, widths: Widths) -> bool:
-        """Tell whether these widths remove what was asked for."""
+        """Tell whether these widths remove the requested share."""
         return self.macs(widths) <= (1 - self.share) * self.before
 
     def lost(self, widths: Widths) -> float:
-        """Return the sum over the layers that make channels of -log(share of the importance
-        kept).
-        """
+        """Sum -log(share of the importance kept) over the layers that make channels."""
         return float(sum(loss[w] for loss, w in zip(self._losses, widths, strict=True)))
 
     def uniform(self) -> Widths:
-        """Return the largest ratio for all groups, rounded to the multiple, that meets the
+        """Choose the largest ratio for all groups, rounded to the multiple, that meets the
         budget.
         """
         # Where a group's rounded width changes: nothing in between is another choice.
@@ -121,41 +119,41 @@ class WidthSearch:
         return tuple(widths)
 
     def plan(self, widths: Widths) -> ChannelPlan:
-        """These widths as a plan."""
+        """Return these widths as a plan."""
         kept = [order[:width] for order, width in zip(self._order, widths, strict=True)]
-        mask = self._found.mask(kept)
+        mask = self._analysed.mask(kept)
         groups = tuple(
             replace(group, kept=tuple(sorted(places.tolist())))
             for group, places in zip(self.groups, kept, strict=True)
         )
-        after = sum(self._found.macs(mask).values())
+        after = sum(self._analysed.macs(mask).values())
         return ChannelPlan(
             groups,
             self.before,
             after,
-            self._found.parameters,
-            self._found.parameters_after(mask),
-            self._found.rows(mask, self.groups),
+            self._analysed.parameters,
+            self._analysed.parameters_after(mask),
+            self._analysed.rows(mask, self.groups),
             self.lost(widths),
         )
 
     def savings(self, widths: list[int], step: int) -> Counts:
-        """By group: the multiply-accumulates that its next block of ``step`` would save."""
+        """Return by group the multiply-accumulates that its next block of ``step`` would save."""
         now = np.array(widths, dtype=np.int64)
         smaller = np.array([_below(width, step) for width in widths], dtype=np.int64)
         return self._terms.savings(now, now - smaller)
 
     def _next(self, widths: list[int], step: int, worth: npt.NDArray[np.float64]) -> int | None:
         savings = self.savings(widths, step) * worth
-        best, found = math.inf, None
+        best, cheapest = math.inf, None
         for at in self.free:
             below = _below(widths[at], step)
             if below < self.least_widths[at] or savings[at] <= 0:
                 continue
             price = (self._losses[at][below] - self._losses[at][widths[at]]) / savings[at]
             if price < best:
-                best, found = price, at
-        return found
+                best, cheapest = price, at
+        return cheapest
 
     def _at(self, group: Group, ratio: float) -> int:
         if group.frozen:
@@ -164,10 +162,12 @@ class WidthSearch:
         return min(group.before, max(_floor(group.before, self.multiple), rounded))
 
     def _frozen(self) -> str:
-        made = {r.name for r in self._found.records if any(w.makes for w in r.weights)}
-        said = [f"{g.name}: {g.frozen}" for g in self.groups if g.frozen and made & {*g.producers}]
-        more = f"\n… and {len(said) - 8} more" if len(said) > 8 else ""
-        return "\n".join(["these stay whole:", *said[:8]]) + more if said else ""
+        made = {r.name for r in self._analysed.records if any(w.makes for w in r.weights)}
+        reasons = [
+            f"{g.name}: {g.frozen}" for g in self.groups if g.frozen and made & {*g.producers}
+        ]
+        more = f"\n… and {len(reasons) - 8} more" if len(reasons) > 8 else ""
+        return "\n".join(["these stay whole:", *reasons[:8]]) + more if reasons else ""
 
 
 @dataclass(frozen=True)
@@ -181,12 +181,12 @@ class _Terms:
     sides: tuple[tuple[Counts, Counts], ...]
 
     @classmethod
-    def of(cls, found: Analysis) -> _Terms:
+    def of(cls, analysed: Analysis) -> _Terms:
         sides = tuple(
-            _side([getattr(product, name) for product in found.products], found)
+            _side([getattr(product, name) for product in analysed.products], analysed)
             for name in ("reads", "writes")
         )
-        return cls(np.array([p.factor for p in found.products], dtype=np.int64), sides)
+        return cls(np.array([p.factor for p in analysed.products], dtype=np.int64), sides)
 
     def macs(self, widths: Counts) -> int:
         (reads, alone), (writes, single) = self.sides
@@ -200,19 +200,19 @@ class _Terms:
         return saved
 
 
-def _side(layouts: list[Layout | None], found: Analysis) -> tuple[Counts, Counts]:
-    """By product and group: how many channels one place stands for; and 1 where there are none."""
-    counts = np.zeros((len(layouts), len(found.groups)), dtype=np.int64)
+def _side(layouts: list[Layout | None], analysed: Analysis) -> tuple[Counts, Counts]:
+    """Count by product and group the channels of one position; and 1 where there are none."""
+    counts = np.zeros((len(layouts), len(analysed.groups)), dtype=np.int64)
     alone = np.array([layout is None for layout in layouts], dtype=np.int64)
-    sizes = np.array([group.before for group in found.groups], dtype=np.int64)
+    sizes = np.array([group.before for group in analysed.groups], dtype=np.int64)
     for row, layout in zip(counts, layouts, strict=True):
         if layout is not None:
-            row += np.bincount(found.group_of[layout], minlength=len(sizes)) // sizes
+            row += np.bincount(analysed.group_of[layout], minlength=len(sizes)) // sizes
     return counts, alone
 
 
 def _judge(group: Group, multiple: int) -> Group:
-    """Return a group that cannot shrink says why."""
+    """Freeze a group that cannot shrink, with the reason."""
     if group.frozen:
         return group
     if not group.consumers:
@@ -233,7 +233,7 @@ def _floor(width: int, multiple: int) -> int:
 
 
 def _losses(scores: Scores) -> Scores:
-    """By number kept of channels in falling order: -log of the share of importance that stays."""
+    """Return by number of channels kept, most important first: -log of the importance share."""
     least = FAINTEST * float(scores.mean()) if scores.any() else 1.0
     kept = np.concatenate([[0.0], np.cumsum(np.maximum(scores, least))])
     with np.errstate(divide="ignore"):

@@ -1,4 +1,4 @@
-"""What is asked for, and what the planner answers."""
+"""The planner's settings and its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ChannelSettings:
     ``macs`` is the share of the multiply-accumulates to remove, at least. Counts stay multiples of
     ``multiple``. ``allocation`` is one ratio for all groups, or a budget that the least important
     channels of the whole model meet; ``objective`` is what that budget's choices save.
-    Raises :class:`CompressionError` for values that cannot be meant.
+    Raises :class:`CompressionError` for invalid values.
     """
 
     macs: float
@@ -44,7 +44,7 @@ class ChannelSettings:
 
 @dataclass(frozen=True)
 class Group:
-    """Channels that can only go together, and the layers that they run through.
+    """Channels that can only be removed together, and the layers that they run through.
 
     ``producers`` make them (their filters go), ``carriers`` treat them one by one (batch norms,
     depthwise kernels), ``consumers`` read them. ``kept`` are the places in ``range(before)`` that

@@ -1,4 +1,4 @@
-"""The smaller model: the same layers and connections, with the weights of what stays."""
+"""Build the smaller model: the same layers and connections, with the weights that stay."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from edgekit.models.load import is_keras3
 
 
 def shrink(model: Any, plan: ChannelPlan) -> Any:
-    """Return a new model of the same generation without the channels that the plan drops.
+    """Build a new model of the same generation without the channels that the plan drops.
 
-    It answers as the model would with these channels at zero where kernels read them: both are
+    Its outputs equal the model's with these channels at zero where kernels read them: both are
     compared before it is returned. Layers keep their names, types and connections.
     Raises :class:`CompressionError` for another model's plan, a layer that cannot be rebuilt, or
-    answers that differ.
+    outputs that differ.
     """
-    found = analysis(model)
-    same = [(g.name, g.before) for g in found.groups] == [(g.name, g.before) for g in plan.groups]
+    analysed = analysis(model)
+    same = [(g.name, g.before) for g in analysed.groups] == [
+        (g.name, g.before) for g in plan.groups
+    ]
     if not same:
         raise CompressionError(
             "EK-COMPRESS-026",
             f"the plan was made for another model than {model.name!r}: their groups differ",
             "plan again for this model",
         )
-    mask = found.mask([group.kept for group in plan.groups])
-    smaller = _Surgeon(model, found, mask).operate()
-    prove(model, found, mask, smaller)
+    mask = analysed.mask([group.kept for group in plan.groups])
+    smaller = _Surgeon(model, analysed, mask).operate()
+    prove(model, analysed, mask, smaller)
     return smaller
 
 
 class _Surgeon:
-    def __init__(self, model: Any, found: Analysis, mask: Mask) -> None:
+    def __init__(self, model: Any, analysed: Analysis, mask: Mask) -> None:
         self._model = model
         self._mask = mask
-        self._records = {id(record.layer): record for record in found.records}
+        self._records = {id(record.layer): record for record in analysed.records}
         self._made: dict[int, tuple[Any, Any]] = {}
         self._keras3 = is_keras3(model)
 
@@ -58,7 +60,7 @@ class _Surgeon:
         return smaller
 
     def _clone(self, model: Any) -> Any:
-        """Return a model of twins, over inputs of the channels that stay."""
+        """Build a model of twins, over inputs of the channels that stay."""
         inputs = [
             self._input(tensor, layer)
             for tensor, layer in zip(network(model).inputs, input_layers(model), strict=True)
@@ -75,7 +77,7 @@ class _Surgeon:
         return keras.models.clone_model(model, packed, self._layer)
 
     def _input(self, tensor: Any, layer: Any) -> Any:
-        """Return the input layer's twin: Keras 3 would name one after the tensor."""
+        """Build the input layer's twin: Keras 3 would name one after the tensor."""
         config = layer.get_config()
         key = "batch_shape" if "batch_shape" in config else "batch_input_shape"
         config[key] = tuple(tensor.shape)
@@ -88,7 +90,7 @@ class _Surgeon:
         return made
 
     def _layer(self, layer: Any) -> Any:
-        """Return the twin of a layer or nested model, the same one whenever it is asked for."""
+        """Return the twin of a layer or nested model, always the same one."""
         if id(layer) not in self._made:
             twin = self._clone(layer) if is_graph(layer) else self._rebuild(layer)
             self._made[id(layer)] = (layer, twin)
@@ -105,7 +107,7 @@ class _Surgeon:
             raise _cannot(layer, error) from error
 
     def _fill(self, layer: Any, twin: Any) -> None:
-        """Give a twin the layer's weights, without the channels that go."""
+        """Give a twin the layer's weights, without the removed channels."""
         if is_graph(layer) or not getattr(layer, "weights", None):
             return
         record = self._records.get(id(layer))
@@ -134,7 +136,7 @@ class _Surgeon:
 
 
 def _count(value: Any, count: int) -> Any:
-    """Return a setting with another channel count; -1 says "as many as there are" and stays."""
+    """Replace the channel count of a setting; -1 ("as many as there are") stays."""
     if isinstance(value, (list, tuple)):
         return (*value[:-1], _count(value[-1], count))
     return value if value == -1 else count
@@ -145,6 +147,6 @@ def _cannot(layer: Any, error: Exception) -> CompressionError:
     return CompressionError(
         "EK-COMPRESS-025",
         f"{layer.name!r} ({type(layer).__name__}) cannot be rebuilt with fewer channels",
-        f"Keras says: {type(error).__name__}: {reason}\n"
+        f"Keras raised {type(error).__name__}: {reason}\n"
         "usual causes: an initializer or a constant of fixed shape, a layer without from_config",
     )

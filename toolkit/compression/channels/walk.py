@@ -1,4 +1,4 @@
-"""What a walk through a model's calls collects: coupled channels, sliced weights, products."""
+"""Walk a model's calls, and collect coupled channels, sliced weights and products."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SlicedWeight:
 
 @dataclass(frozen=True)
 class Record:
-    """What cutting does to a layer: its weights, and the settings that hold a channel count."""
+    """What pruning changes of a layer: its weights, and the settings with a channel count."""
 
     name: str
     kind: str
@@ -99,20 +99,18 @@ class Walk:
     def opaque(
         self, call: ChannelCall, layouts: Sequence[Layout | None], detail: str
     ) -> list[Layout]:
-        """Return a call that is not understood keeps what flows into it, and makes channels that
-        stay.
-        """
-        said = f"{call}: {detail}" if detail else str(call)
+        """Keep all channels around a call that is not understood."""
+        shown = f"{call}: {detail}" if detail else str(call)
         for layout in layouts:
             if layout is not None:
-                self.channels.freeze(layout, f"flows into {said}")
+                self.channels.freeze(layout, f"flows into {shown}")
         made = [self.channels.new(call.name, (shape or (0,))[-1] or 0) for shape in call.shapes_out]
         for layout in made:
-            self.channels.freeze(layout, f"comes from {said}")
+            self.channels.freeze(layout, f"comes from {shown}")
         known = self.records.get(id(call.layer))
         if known is not None:
             # Understood when it was called first: its weights must not change under this call.
-            self.channels.freeze(np.concatenate([known.reads, known.writes]), f"passes {said}")
+            self.channels.freeze(np.concatenate([known.reads, known.writes]), f"passes {shown}")
         weights = getattr(call.layer, "weights", [])
         if weights:
             reads = next((w for w in layouts if w is not None), np.array([], dtype=np.intp))
@@ -131,8 +129,7 @@ class Sketch:
 
 
 def _estimate(call: ChannelCall, weights: Sequence[Any]) -> int:
-    """Return a layer not understood multiplies each matrix once per position; an embedding looks
-    up.
+    """Estimate an unknown layer: each matrix once per position; an embedding looks up.
 
     Exact for grouped convolutions, whose positions are those of their output.
     """
@@ -146,7 +143,7 @@ def _estimate(call: ChannelCall, weights: Sequence[Any]) -> int:
 def follow(
     graph: ChannelGraph, rule: Callable[[Walk, ChannelCall, list[Layout]], list[Layout] | str]
 ) -> Walk:
-    """Walk a model's calls; ``rule`` gives a call's output layouts, or why it has none."""
+    """Walk a model's calls; ``rule`` returns a call's output layouts, or why it has none."""
     walk = Walk()
     layouts: dict[int, Layout | None] = {}
     makers: dict[int, Any] = {}

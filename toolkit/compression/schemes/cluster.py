@@ -28,9 +28,7 @@ class Cluster:
     needs_items = False
 
     def plan(self, model: Any, table: ClusterTable) -> tuple[LayerPlan, ...]:
-        """Return a row per layer with kernels. Raises CompressionError where none can be
-        clustered.
-        """
+        """Plan a row per layer with kernels. Raises CompressionError if none can be clustered."""
         check_scopes(self.name, model.layers, table.types, table.layers)
         rows = (_row(layer, table) for layer in model.layers if kernels(layer))
         return workable(tuple(rows), "clustered")
@@ -38,7 +36,7 @@ class Cluster:
     def wrap(
         self, model: Any, table: ClusterTable, plan: tuple[LayerPlan, ...], context: Context
     ) -> Any:
-        """Return the model with centroids in place of the clustered kernels."""
+        """Replace the kernels to cluster with centroids."""
         import tf_keras
 
         tfmot = import_tfmot()
@@ -65,11 +63,11 @@ class Cluster:
         return tf_keras.models.clone_model(model, clone_function=wrapped)
 
     def callbacks(self, folder: str | None) -> list[Any]:
-        """Nothing: centroids train as weights do."""
+        """Return no callbacks: centroids train as weights do."""
         return []
 
     def settled(self, table: ClusterTable, steps: int) -> int:
-        """From the start: the number of clusters never changes."""
+        """Return 0: the number of clusters never changes."""
         return 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
@@ -79,16 +77,16 @@ class Cluster:
 
 def _row(layer: Any, table: ClusterTable) -> LayerPlan:
     kind = type(layer).__name__
-    found = kernels(layer)
-    size = sum(int(kernel.size) for kernel in found.values())
+    arrays = kernels(layer)
+    size = sum(int(kernel.size) for kernel in arrays.values())
     count = setting(layer.name, kind, table.clusters, table.types, table.layers)
     reason = "" if count else "left out by [compress] cluster"
-    reason = reason or _refusal(layer, table, count, list(found.values()))
+    reason = reason or _refusal(layer, table, count, list(arrays.values()))
     return LayerPlan(layer.name, kind, size, None if reason else count, reason)
 
 
-def _refusal(layer: Any, table: ClusterTable, count: int, found: list[Any]) -> str:
-    """Tell why TFMOT cannot cluster a layer; most of these it would pass over without a word."""
+def _refusal(layer: Any, table: ClusterTable, count: int, arrays: list[Any]) -> str:
+    """Say why TFMOT cannot cluster a layer; most of these it would skip without an error."""
     import_tfmot()
     from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (
         ClusteringRegistry,
@@ -96,13 +94,13 @@ def _refusal(layer: Any, table: ClusterTable, count: int, found: list[Any]) -> s
 
     kind = type(layer).__name__
     if "Depthwise" in kind:
-        return "TFMOT never clusters depthwise kernels: the loss cannot be won back"
+        return "TFMOT never clusters depthwise kernels: the accuracy lost cannot be recovered"
     if not hasattr(layer, "get_clusterable_weights") and not ClusteringRegistry.supports(layer):
         return f"TFMOT cannot cluster a {kind}"
-    size = min(int(kernel.size) for kernel in found)
+    size = min(int(kernel.size) for kernel in arrays)
     share = "kernel"
     if table.per_channel and kind == "Conv2D":
-        size, share = size // found[0].shape[-1], "channel"
+        size, share = size // arrays[0].shape[-1], "channel"
     if size <= count:
         return f"its {share} has {size} weights: no more than the {count} clusters"
     return ""

@@ -24,7 +24,7 @@ class Prune:
     needs_items = False
 
     def plan(self, model: Any, table: PruneTable) -> tuple[LayerPlan, ...]:
-        """Return a row per layer with kernels. Raises CompressionError where none can be pruned."""
+        """Plan a row per layer with kernels. Raises CompressionError if none can be pruned."""
         check_scopes(self.name, model.layers, table.types, table.layers)
         rows = (_row(layer, table) for layer in model.layers if kernels(layer))
         return workable(tuple(rows), "pruned")
@@ -32,9 +32,7 @@ class Prune:
     def wrap(
         self, model: Any, table: PruneTable, plan: tuple[LayerPlan, ...], context: Context
     ) -> Any:
-        """Return the model with a mask per pruned kernel; masked already where no training
-        follows.
-        """
+        """Add a mask per pruned kernel, set at once if no training follows."""
         import tf_keras
 
         tfmot = import_tfmot()
@@ -73,13 +71,13 @@ class Prune:
         )
 
     def callbacks(self, folder: str | None) -> list[Any]:
-        """TFMOT's step counter, and its summaries of sparsity for TensorBoard."""
+        """Return TFMOT's step counter, and its summaries of sparsity for TensorBoard."""
         keras = import_tfmot().sparsity.keras
         shown = [keras.PruningSummaries(log_dir=folder)] if folder else []
         return [keras.UpdatePruningStep(), *shown]
 
     def settled(self, table: PruneTable, steps: int) -> int:
-        """Return the last half of the steps recovers at full sparsity."""
+        """Return the half of the steps, after which training recovers at full sparsity."""
         return steps // 2 if table.schedule == "polynomial" else 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
@@ -89,16 +87,16 @@ class Prune:
 
 def _row(layer: Any, table: PruneTable) -> LayerPlan:
     kind = type(layer).__name__
-    found = kernels(layer)
-    size = sum(int(kernel.size) for kernel in found.values())
+    arrays = kernels(layer)
+    size = sum(int(kernel.size) for kernel in arrays.values())
     share = setting(layer.name, kind, table.share, table.types, table.layers)
     reason = "" if share else "left out by [compress] prune"
-    reason = reason or _refusal(layer, table, [kernel.shape for kernel in found.values()])
+    reason = reason or _refusal(layer, table, [kernel.shape for kernel in arrays.values()])
     return LayerPlan(layer.name, kind, size, None if reason else share, reason)
 
 
 def _refusal(layer: Any, table: PruneTable, shapes: list[tuple[int, ...]]) -> str:
-    """Tell why TFMOT cannot prune a layer; most of these it would pass over without a word."""
+    """Say why TFMOT cannot prune a layer; most of these it would skip without an error."""
     import_tfmot()
     from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import (
         PruneRegistry,

@@ -37,7 +37,7 @@ class QuantizationAware:
     needs_items = True
 
     def plan(self, model: Any, table: QuantizationAwareTable) -> tuple[LayerPlan, ...]:
-        """Return a row per layer with kernels, and per layer left in float.
+        """Plan a row per layer with kernels, and per layer left in float.
 
         Raises :class:`CompressionError` where no layer can be quantized.
         """
@@ -45,10 +45,10 @@ class QuantizationAware:
         refused = _refusals(model, table)
         rows = []
         for layer in model.layers:
-            found = kernels(layer)
+            arrays = kernels(layer)
             reason = refused.get(layer.name, "")
-            if found or reason:
-                size = sum(int(kernel.size) for kernel in found.values())
+            if arrays or reason:
+                size = sum(int(kernel.size) for kernel in arrays.values())
                 value = None if reason else 1.0
                 rows.append(LayerPlan(layer.name, type(layer).__name__, size, value, reason))
         return workable(tuple(rows), "trained quantization-aware")
@@ -60,23 +60,21 @@ class QuantizationAware:
         plan: tuple[LayerPlan, ...],
         context: Context,
     ) -> Any:
-        """Return the model with fake quantization, its ranges set from the samples."""
+        """Add fake quantization to the model, with ranges from the samples."""
         made = _quantized(model, _left(plan), _scheme(context.before))
         _calibrate(made, context.samples)
         return made
 
     def callbacks(self, folder: str | None) -> list[Any]:
-        """Nothing: ranges train as weights do."""
+        """Return no callbacks: ranges train as weights do."""
         return []
 
     def settled(self, table: QuantizationAwareTable, steps: int) -> int:
-        """From the start."""
+        """Return 0: nothing is removed."""
         return 0
 
     def strip(self, wrapped: Any, model: Any, plan: tuple[LayerPlan, ...]) -> Any:
-        """Return the model as TFMOT's default scheme makes it, which reloads; weights and ranges
-        kept.
-        """
+        """Rebuild the model by TFMOT's default scheme, which reloads; keep weights and ranges."""
         plain = _quantized(model, _left(plan), _scheme(()))
         kept = [w for w in wrapped.weights if not any(n in w.name for n in TRAINING_ONLY)]
         for target, source in zip(plain.weights, kept, strict=True):
@@ -90,7 +88,7 @@ def _left(plan: tuple[LayerPlan, ...]) -> set[str]:
 
 
 def _scheme(before: tuple[str, ...]) -> Any:
-    """Return the TFMOT scheme that keeps what was done before."""
+    """Return the TFMOT scheme that preserves the schemes applied before."""
     combine = import_tfmot().experimental.combine
     if "cluster" in before:
         return combine.Default8BitClusterPreserveQuantizeScheme("prune" in before)
@@ -121,9 +119,7 @@ def _quantized(model: Any, left: set[str], scheme: Any) -> Any:
 
 
 def _refusals(model: Any, table: QuantizationAwareTable) -> dict[str, str]:
-    """Tell why layers are left in float, by name: the user's word, our rules, then TFMOT's
-    refusals.
-    """
+    """Say by name why layers stay in float: the user's settings, our rules, TFMOT's refusals."""
     import tf_keras
 
     refused: dict[str, str] = {}
@@ -137,12 +133,14 @@ def _refusals(model: Any, table: QuantizationAwareTable) -> dict[str, str]:
             _quantized(model, set(refused), _scheme(()))
             break
         except (RuntimeError, ValueError) as error:
-            found = re.search(r"Layer ([^\s:]+):", str(error))
-            if not found or found[1] in refused or found[1] not in {v.name for v in model.layers}:
-                said = " ".join(str(error).split())[:300]
+            match = re.search(r"Layer ([^\s:]+):", str(error))
+            if not match or match[1] in refused or match[1] not in {v.name for v in model.layers}:
+                reason_given = " ".join(str(error).split())[:300]
                 message = "TFMOT cannot make this model quantization-aware"
-                raise CompressionError("EK-COMPRESS-012", message, f"it says: {said}") from error
-            refused[found[1]] = f"TFMOT cannot quantize it where it stands: {NOT_AWARE}"
+                raise CompressionError(
+                    "EK-COMPRESS-012", message, f"it says: {reason_given}"
+                ) from error
+            refused[match[1]] = f"TFMOT cannot quantize it in this position: {NOT_AWARE}"
     return refused
 
 

@@ -13,12 +13,12 @@ def _split():
 
 
 def train():
-    """1,079 images [N, 8, 8, 1] of 0..16, and their digits."""
+    """Load 1,079 images [N, 8, 8, 1] of 0..16, and their digits."""
     x, _, y, _ = _split()
     return x, y
 
 
 def test():
-    """718 images, and their digits."""
+    """Load 718 images, and their digits."""
     _, x, _, y = _split()
     return x, y

@@ -5,7 +5,7 @@ from keras import layers
 
 
 def build() -> keras.Model:
-    """Return the untrained model, compiled."""
+    """Build the untrained model, compiled."""
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), name="image"),

@@ -12,9 +12,9 @@ from edgekit.models.float32 import rebuilt
 
 
 def carry_back(twin: Any, original: Any, layers: Mapping[str, tuple[str, ...]]) -> Any:
-    """Return a copy of the original with the weights of its twin; the original is not changed.
+    """Return a copy of the original with its twin's weights; the original is not changed.
 
-    ``layers`` is what :class:`Crossing` says; the twin's layers keep their names and shapes.
+    ``layers`` is of :class:`Crossing`; the twin's layers keep their names and shapes.
     Raises :class:`CompressionError`: EK-COMPRESS-006 where the original cannot be rebuilt from its
     own configuration, or the twin has lost a layer.
     """
@@ -36,12 +36,12 @@ def carry_back(twin: Any, original: Any, layers: Mapping[str, tuple[str, ...]]) 
 
 
 def _twin_layers(twin: Any) -> dict[str, Any]:
-    """By the names that :func:`to_tf_keras` gives, also those inside ``TimeDistributed``."""
+    """Map the names that :func:`to_tf_keras` gives to layers, also those in ``TimeDistributed``."""
     return {"/".join(path): layer for path, layer in layers_by_path(twin)}
 
 
 def _copy(original: Any) -> Any:
-    """Return a model of the original's structure, with fresh weights."""
+    """Build a model of the original's structure, with fresh weights."""
     try:
         return rebuilt(original, original.get_config())
     except Exception as error:
@@ -52,5 +52,5 @@ def _copy(original: Any) -> Any:
 
 
 def _refusal(message: str) -> CompressionError:
-    hint = "the compressed model is there as tf_keras; report the model, please"
+    hint = "the compressed model exists as tf_keras; please report the model"
     return CompressionError("EK-COMPRESS-006", message, hint)

@@ -18,7 +18,7 @@ from edgekit.models.bridge.weights import transfer
 from edgekit.models.load import is_keras3
 
 NO_TWINS: Mapping[str, type] = {}
-# What a call may say beside its tensors; anything else is refused.
+# Arguments of a call besides its tensors; any other is refused.
 ARGUMENTS = frozenset(
     {
         "attention_mask",
@@ -46,7 +46,7 @@ class Crossing:
 
 
 def to_tf_keras(model: Any, twins: Mapping[str, type] = NO_TWINS) -> Crossing:
-    """Return the tf_keras twin of a Sequential or functional model of either generation.
+    """Build the tf_keras twin of a Sequential or functional model of either generation.
 
     ``twins`` maps the class name of a user's own Keras 3 layer to a tf_keras layer class with the
     same ``get_config`` keys and the same order of weights. The original is not changed.
@@ -89,13 +89,13 @@ class _TwinBuilder:
         self.dropped: list[str] = []
 
     def input(self, tensor: Any) -> Any:
-        """Return the twin's input for an input tensor of the original."""
+        """Build the twin's input for an input tensor of the original."""
         import tf_keras
 
         name = tensor._keras_history[0].name
         if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
             hint = "give the model a dense input, or convert without compression"
-            message = f"input {name!r} is sparse or ragged, which the bridge does not carry"
+            message = f"input {name!r} is sparse or ragged, which the bridge does not support"
             raise CompressionError("EK-COMPRESS-004", message, hint)
         dtype = getattr(tensor.dtype, "name", tensor.dtype)
         self.layers[name] = (name,)
@@ -104,7 +104,7 @@ class _TwinBuilder:
     def run(
         self, model: Any, inputs: Sequence[Any], path: tuple[str, ...], frozen: bool
     ) -> list[Any]:
-        """Return the twin's tensors for a model's outputs. ``frozen``: called with
+        """Build the twin's tensors for a model's outputs; ``frozen`` calls it with
         training=False.
         """
         graph = read(model)
@@ -128,8 +128,8 @@ class _TwinBuilder:
             self._check_arguments(call, kwargs)
             return self.run(call.layer, tensors(args), path, frozen)
         if self.keras3 and not _is_layer(call.layer):
-            place = OperationBuilder(lambda: self._name(path), call.outputs[0].dtype)
-            return list(tf.nest.flatten(cross(call.layer, place, args, kwargs)))
+            builder = OperationBuilder(lambda: self._name(path), call.outputs[0].dtype)
+            return list(tf.nest.flatten(cross(call.layer, builder, args, kwargs)))
         if id(call.layer) not in self.made:
             self.made[id(call.layer)] = (call.layer, self._make(call.layer, path))
         twin = self.made[id(call.layer)][1]
@@ -149,7 +149,7 @@ class _TwinBuilder:
         )
 
     def _is_frozen(self, call: LayerCall, kwargs: dict[str, Any], frozen: bool) -> bool:
-        """Take ``training`` from a call's arguments. False is kept: transfer learning says it."""
+        """Take ``training`` out of a call's arguments. False is kept: transfer learning sets it."""
         training = kwargs.pop("training", None)
         if training is None or training is False:
             return frozen or training is False
@@ -186,7 +186,7 @@ class _TwinBuilder:
             return _Counterpart(_rebuilt(made, config, layer), translation.after)
 
     def _time_distributed(self, layer: Any, name: str, path: tuple[str, ...]) -> Any:
-        """Return a model applied to every step stays one inside its wrapper."""
+        """Build the twin of a model that is applied to every step, inside its wrapper."""
         import tf_keras
 
         inner = to_tf_keras(layer.layer, self.twins)
@@ -197,7 +197,7 @@ class _TwinBuilder:
         return tf_keras.layers.TimeDistributed(inner.twin, name=name, trainable=layer.trainable)
 
     def _activate(self, tensor: Any, after: Any, layer: Any, path: tuple[str, ...]) -> Any:
-        """Return an activation that the twin needs as a layer or operations of its own."""
+        """Apply an activation that the twin needs as a layer or operations of its own."""
         import tf_keras
 
         if isinstance(after, str):
@@ -215,21 +215,19 @@ class _TwinBuilder:
         return self._activate(answer, translation.after, layer, inner)
 
     def _conform(self, tensor: Any, reference: Any, path: tuple[str, ...]) -> Any:
-        """Return an input as a nested model takes it: its own type, and a last axis of 1 more or
-        less.
-        """
+        """Convert an input to a nested model's dtype, and to a last axis of 1 more or less."""
         import tensorflow as tf
 
         dtype = getattr(reference.dtype, "name", reference.dtype)
-        place = OperationBuilder(lambda: self._name((*path, "input")), dtype)
-        tensor = place.cast(tensor)
+        builder = OperationBuilder(lambda: self._name((*path, "input")), dtype)
+        tensor = builder.cast(tensor)
         have, want = tensor.shape.rank, len(reference.shape)
         if have == want + 1:
-            return place.function(tf.squeeze, tensor, axis=-1)
-        return place.function(tf.expand_dims, tensor, -1) if have == want - 1 else tensor
+            return builder.function(tf.squeeze, tensor, axis=-1)
+        return builder.function(tf.expand_dims, tensor, -1) if have == want - 1 else tensor
 
     def _name(self, path: tuple[str, ...]) -> str:
-        """Return a free name: the layer's own where it can, else with the names that lead to it."""
+        """Return a free name: the layer's own if possible, else with the names that lead to it."""
         own, joined = path[-1], "_".join(path)
         number = 0
         free = own if len(path) == 1 or own not in self.reserved else joined
@@ -260,8 +258,8 @@ def _rebuilt(kind: type, config: Mapping[str, Any], layer: Any) -> Any:
         raise _refusal(layer, "rebuilt", error) from error
 
 
-def _refusal(layer: Any, what: str, error: Exception) -> CompressionError:
-    message = f"layer {layer.name!r} ({type(layer).__name__}) cannot be {what} in tf_keras"
+def _refusal(layer: Any, action: str, error: Exception) -> CompressionError:
+    message = f"layer {layer.name!r} ({type(layer).__name__}) cannot be {action} in tf_keras"
     reason = " ".join(str(error).split())[:300]
     hint = f"tf_keras says: {reason}; convert without compression"
     return CompressionError("EK-COMPRESS-004", message, hint)

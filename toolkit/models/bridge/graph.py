@@ -19,10 +19,10 @@ from edgekit.models.load import is_keras3
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a layer or operation: what it was given and what it gave.
+    """One call of a layer or operation: its arguments and its outputs.
 
-    ``kwargs`` holds what the caller said; what the framework fills in itself (defaults, masks that
-    travel with a tensor) is left out.
+    ``kwargs`` holds what the caller passed; what the framework fills in itself (defaults, masks
+    that travel with a tensor) is left out.
     """
 
     layer: Any
@@ -47,19 +47,19 @@ def is_model(layer: Any) -> bool:
 
 
 def read(model: Any) -> LayerGraph:
-    """Return the layer graph of a Sequential or functional model.
+    """Read the layer graph of a Sequential or functional model.
 
     Raises :class:`CompressionError` for a subclassed model, or one never built.
     """
     graph = functional(model)
     if not is_model(model) or not getattr(graph, "inputs", None):
         kind = type(model).__name__
-        what = "has no Input" if kind == "Sequential" else "is a subclassed model"
+        problem = "has no Input" if kind == "Sequential" else "is a subclassed model"
         hint = (
             "its layers are not known before it runs: rebuild it with the Sequential or functional "
             "API, beginning with an Input, or convert without compression"
         )
-        raise CompressionError("EK-COMPRESS-001", f"{model.name!r} ({kind}) {what}", hint)
+        raise CompressionError("EK-COMPRESS-001", f"{model.name!r} ({kind}) {problem}", hint)
     keras3 = is_keras3(model)
     outputs = tuple(graph.outputs)
     needed = {id(tensor) for tensor in outputs}
@@ -77,7 +77,7 @@ def read(model: Any) -> LayerGraph:
 
 
 def layers_by_path(model: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every layer of a model with the names that lead to it, through nested models."""
+    """Yield every layer of a model with the names that lead to it, through nested models."""
     for layer in model.layers:
         yield (layer.name,), layer
         inner = inner_model(layer)
@@ -87,11 +87,11 @@ def layers_by_path(model: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def inner_model(layer: Any) -> Any | None:
-    """Return the model that a layer is, or that it holds, as ``TimeDistributed(model)`` does."""
+    """Return the model that a layer is, or that it wraps, as ``TimeDistributed(model)`` does."""
     if is_model(layer):
         return layer
-    held = getattr(layer, "layer", None) if type(layer).__name__ == "TimeDistributed" else None
-    return held if held is not None and is_model(held) else None
+    wrapped = getattr(layer, "layer", None) if type(layer).__name__ == "TimeDistributed" else None
+    return wrapped if wrapped is not None and is_model(wrapped) else None
 
 
 def tensors(value: Any) -> list[Any]:
@@ -104,7 +104,7 @@ def tensors(value: Any) -> list[Any]:
 
 
 def exchange(value: Any, known: Mapping[int, Any]) -> Any:
-    """Return an argument with each of the graph's tensors exchanged for its counterpart."""
+    """Replace each of the graph's tensors in an argument with its counterpart."""
     if isinstance(value, Mapping):
         return {key: exchange(item, known) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -114,7 +114,7 @@ def exchange(value: Any, known: Mapping[int, Any]) -> Any:
 
 
 def functional(model: Any) -> Any:
-    """Return a Keras 3 Sequential keeps its graph inside."""
+    """Return the functional model, which a Keras 3 Sequential keeps inside."""
     return getattr(model, "_functional", None) or model
 
 
@@ -132,20 +132,20 @@ def _keras3_call(node: Any) -> LayerCall:
     import keras
 
     if not isinstance(node.operation, keras.layers.Layer):
-        said = {key: value for key, value in kwargs.items() if value is not None}
-        return LayerCall(node.operation, args, said, outputs)
+        passed = {key: value for key, value in kwargs.items() if value is not None}
+        return LayerCall(node.operation, args, passed, outputs)
     signature = inspect.signature(node.operation.call)
     if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
         return LayerCall(node.operation, args, kwargs, outputs)
     bound = signature.bind(*args, **kwargs).arguments
     extra = bound.pop("kwargs", {})
     (_, first), *rest = {**bound, **extra}.items()
-    said = {
+    passed = {
         key: value
         for key, value in rest
         if not _is_default(signature, key, value) and not _is_own_mask(key, value, first, bound)
     }
-    return LayerCall(node.operation, (first,), said, outputs)
+    return LayerCall(node.operation, (first,), passed, outputs)
 
 
 def _is_default(signature: inspect.Signature, key: str, value: Any) -> bool:
@@ -157,12 +157,10 @@ def _is_default(signature: inspect.Signature, key: str, value: Any) -> bool:
 
 
 def _is_own_mask(key: str, value: Any, first: Any, bound: Mapping[str, Any]) -> bool:
-    """Tell whether a mask is the one that its tensor carries, which tf_keras hands on by itself
-    too.
-    """
+    """Tell whether a mask is the one that its tensor carries, which tf_keras passes on anyway."""
     if key != "mask" and not key.endswith("_mask"):
         return False
     owner = first if key == "mask" else bound.get(key.removesuffix("_mask"))
     carried = [id(getattr(tensor, "_keras_mask", None)) for tensor in tensors(owner)]
-    given = value if isinstance(value, (list, tuple)) else [value]
-    return [id(mask) for mask in given] == carried
+    masks = value if isinstance(value, (list, tuple)) else [value]
+    return [id(mask) for mask in masks] == carried

@@ -1,6 +1,6 @@
-"""The layers that cross from Keras 3 to tf_keras, and how their settings are said there.
+"""The layers that cross from Keras 3 to tf_keras, and how their settings translate.
 
-A setting that tf_keras does not know may be left behind only where it holds its default.
+A setting that tf_keras does not know may be dropped only where it holds its default.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Translation:
     after: Any = None
 
     def config(self, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a Keras 3 layer's configuration as tf_keras reads it.
+        """Translate a Keras 3 layer's configuration to tf_keras.
 
         Raises :class:`CompressionError` for a setting that cannot be carried.
         """
@@ -220,7 +220,7 @@ class Translation:
     def _drop(
         self, original: Any, kind: str, key: str, config: Mapping[str, Any], place: str = ""
     ) -> None:
-        """Leave a setting behind where an object made without it has the same one."""
+        """Drop a setting that is the same in a layer made without it."""
         value = config[key]
         without = _copied({k: v for k, v in config.items() if k != key})
         try:
@@ -248,7 +248,7 @@ class Translation:
         raise self._refuse(kind, key, value, hint)
 
     def _value(self, kind: str, key: str, value: Any) -> Any:
-        """Return a setting's value, with Keras 3's serialized objects as tf_keras reads them."""
+        """Translate a setting's value, with Keras 3's serialized objects as tf_keras reads them."""
         if isinstance(value, list | tuple):
             return type(value)(self._value(kind, key, item) for item in value)
         if not (isinstance(value, Mapping) and "class_name" in value):
@@ -267,15 +267,15 @@ class Translation:
         raise self._refuse(kind, key, name, hint)
 
     def _object(self, kind: str, key: str, module: str, value: Mapping[str, Any]) -> Any:
-        """Return an initializer, regularizer or constraint."""
+        """Translate an initializer, regularizer or constraint."""
         import keras
         import tf_keras
 
-        place, name = module.removeprefix("keras."), value["class_name"]
-        original = getattr(getattr(keras, place), name, None)
-        twin = getattr(getattr(tf_keras, place), name, None)
+        space, name = module.removeprefix("keras."), value["class_name"]
+        original = getattr(getattr(keras, space), name, None)
+        twin = getattr(getattr(tf_keras, space), name, None)
         if original is None or twin is None:
-            raise self._refuse(kind, key, name, f"tf_keras.{place} has no {name}")
+            raise self._refuse(kind, key, name, f"tf_keras.{space} has no {name}")
         accepted, result = _parameters(twin), {}
         for setting, content in value["config"].items():
             if setting in accepted:
@@ -289,7 +289,7 @@ class Translation:
             value["class_name"] if isinstance(value, Mapping) and "class_name" in value else value
         )
         message = (
-            f"layer {self.layer!r} ({kind}) sets {key} = {shown!r}, which tf_keras cannot carry"
+            f"layer {self.layer!r} ({kind}) sets {key} = {shown!r}, which tf_keras does not support"
         )
         return CompressionError(
             "EK-COMPRESS-004", message, f"{hint}; or convert without compression"
@@ -308,20 +308,20 @@ def check_layer(layer: Any, label: str, twins: Mapping[str, type]) -> None:
 
 
 def _copied(value: Any) -> Any:
-    """Return a configuration that ``from_config`` may take apart, as some do."""
+    """Copy a configuration, because ``from_config`` may take it apart."""
     if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if type(value) is list else value
 
 
 def _parameters(kind: type) -> set[str]:
-    """Return what a class's constructor takes, through the parents it hands keywords on to."""
-    found: set[str] = set()
+    """Return a class's constructor parameters, through the parents it passes keywords on to."""
+    names: set[str] = set()
     for parent in kind.__mro__:
         if "__init__" not in vars(parent) or parent.__name__ in ("Layer", "object"):
             continue
         parameters = inspect.signature(vars(parent)["__init__"]).parameters
-        found |= {name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+        names |= {name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
-    return found - {"self"}
+    return names - {"self"}

@@ -17,25 +17,25 @@ from edgekit.models.bridge.refusal import unknown_operation
 
 @dataclass(frozen=True)
 class OperationBuilder:
-    """Where in the twin an operation's counterparts go: their names and what they must give."""
+    """Builds an operation's counterparts in the twin, with its names and its dtype."""
 
     name: Callable[[], str]
     dtype: str
 
     def layer(self, kind: str, *args: Any, **config: Any) -> Any:
-        """Return a tf_keras layer called on ``args``."""
+        """Call a tf_keras layer on ``args``."""
         import tf_keras
 
         return getattr(tf_keras.layers, kind)(name=self.name(), **config)(*args)
 
     def function(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return a TensorFlow function as a layer of the graph."""
+        """Call a TensorFlow function as a layer of the graph."""
         from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
 
         return TFOpLambda(function, name=self.name())(*args, **kwargs)
 
     def cast(self, value: Any, dtype: str | None = None) -> Any:
-        """Return a tensor, or a constant, in the type that Keras 3 computes in."""
+        """Convert a tensor, or a constant, to the dtype that Keras 3 computes in."""
         import tensorflow as tf
 
         dtype = dtype or self.dtype
@@ -49,9 +49,9 @@ Cross = Callable[..., Any]
 
 
 def cross(
-    operation: Any, place: OperationBuilder, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    operation: Any, builder: OperationBuilder, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
-    """Return an operation's counterpart in the twin, called on the twin's tensors.
+    """Build an operation's counterpart in the twin, called on the twin's tensors.
 
     Raises :class:`CompressionError` by the node's name where there is none.
     """
@@ -60,7 +60,7 @@ def cross(
     if counterpart is None or not type(operation).__module__.startswith("keras."):
         raise unknown_operation(name, kind)
     try:
-        return counterpart(place, operation, *args, **kwargs)
+        return counterpart(builder, operation, *args, **kwargs)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise unknown_operation(name, f"{kind}: {' '.join(str(error).split())[:300]}") from error
 
@@ -70,27 +70,27 @@ def is_symbolic(value: Any) -> bool:
     return hasattr(value, "_keras_history")
 
 
-def _hard_sigmoid(place: OperationBuilder, x: Any) -> Any:
+def _hard_sigmoid(builder: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
-    shifted = place.function(tf.math.add, x, 3.0)
-    return place.function(tf.math.multiply, place.layer("ReLU", shifted, max_value=6.0), 1 / 6)
+    shifted = builder.function(tf.math.add, x, 3.0)
+    return builder.function(tf.math.multiply, builder.layer("ReLU", shifted, max_value=6.0), 1 / 6)
 
 
-def _hard_silu(place: OperationBuilder, x: Any) -> Any:
-    return place.layer("Multiply", [x, _hard_sigmoid(place, x)])
+def _hard_silu(builder: OperationBuilder, x: Any) -> Any:
+    return builder.layer("Multiply", [x, _hard_sigmoid(builder, x)])
 
 
-def _hard_tanh(place: OperationBuilder, x: Any) -> Any:
+def _hard_tanh(builder: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.clip_by_value, x, -1.0, 1.0)
+    return builder.function(tf.clip_by_value, x, -1.0, 1.0)
 
 
-def _log_sigmoid(place: OperationBuilder, x: Any) -> Any:
+def _log_sigmoid(builder: OperationBuilder, x: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.math.log_sigmoid, x)
+    return builder.function(tf.math.log_sigmoid, x)
 
 
 # Activations that tf_keras lacks, or has with other values (hard_sigmoid), from simple parts.
@@ -104,25 +104,25 @@ ACTIVATIONS: Mapping[str, Callable[[OperationBuilder, Any], Any]] = {
 
 
 def _activation(name: str) -> Cross:
-    return lambda place, _, x: place.layer("Activation", place.cast(x), activation=name)
+    return lambda builder, _, x: builder.layer("Activation", builder.cast(x), activation=name)
 
 
 def _computed(name: str) -> Cross:
-    return lambda place, _, x: ACTIVATIONS[name](place, place.cast(x))
+    return lambda builder, _, x: ACTIVATIONS[name](builder, builder.cast(x))
 
 
 def _unary(function: Any) -> Cross:
-    return lambda place, _, x: place.function(function, place.cast(x))
+    return lambda builder, _, x: builder.function(function, builder.cast(x))
 
 
 def _binary(function: Any, merge: str | None = None) -> Cross:
-    """Arithmetic on two arguments, in the type of the answer."""
+    """Build arithmetic on two arguments, in the dtype of the result."""
 
-    def counterpart(place: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
-        both = [place.cast(x1), place.cast(x2)]
+    def counterpart(builder: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
+        both = [builder.cast(x1), builder.cast(x2)]
         if merge is not None and _mergeable(both):
-            return place.layer(merge, both)
-        return place.function(function, *both)
+            return builder.layer(merge, both)
+        return builder.function(function, *both)
 
     return counterpart
 
@@ -137,9 +137,9 @@ def _mergeable(both: list[Any]) -> bool:
 
 
 def _comparison(function: Any) -> Cross:
-    """Return a comparison, in the type of its tensor arguments."""
+    """Build a comparison, in the dtype of its tensor arguments."""
 
-    def counterpart(place: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
+    def counterpart(builder: OperationBuilder, _: Any, x1: Any, x2: Any) -> Any:
         types = {x.dtype.name for x in (x1, x2) if is_symbolic(x)}
         if len(types) != 1:
             raise ValueError(f"compares {' with '.join(sorted(types))}")
@@ -147,26 +147,28 @@ def _comparison(function: Any) -> Cross:
         for constant in (x for x in (x1, x2) if not is_symbolic(x)):
             if np.asarray(constant).dtype.kind == "f" and np.dtype(dtype).kind != "f":
                 raise ValueError(f"compares {dtype} with {constant}")
-        return place.function(function, place.cast(x1, dtype), place.cast(x2, dtype))
+        return builder.function(function, builder.cast(x1, dtype), builder.cast(x2, dtype))
 
     return counterpart
 
 
 def _logical(function: Any) -> Cross:
-    return lambda place, _, *x: place.function(function, *(place.cast(one, "bool") for one in x))
+    return lambda builder, _, *x: builder.function(
+        function, *(builder.cast(one, "bool") for one in x)
+    )
 
 
 def _reduction(function: Any) -> Cross:
-    def counterpart(place: OperationBuilder, op: Any, x: Any) -> Any:
+    def counterpart(builder: OperationBuilder, op: Any, x: Any) -> Any:
         if getattr(op, "initial", None) is not None or getattr(op, "where", None) is not None:
             raise ValueError("with initial or where")
-        x, axis = place.cast(x), _ints(op.axis)
-        return place.function(function, x, axis=axis, keepdims=bool(op.keepdims))
+        x, axis = builder.cast(x), _ints(op.axis)
+        return builder.function(function, x, axis=axis, keepdims=bool(op.keepdims))
 
     return counterpart
 
 
-def _mean(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _mean(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     rank = x.shape.rank
@@ -175,135 +177,135 @@ def _mean(place: OperationBuilder, op: Any, x: Any) -> Any:
     if unmasked and rank in (3, 4, 5) and axes == list(range(1, rank - 1)):
         kind = f"GlobalAveragePooling{rank - 2}D"
         config = {"keepdims": bool(op.keepdims), "data_format": "channels_last"}
-        return place.layer(kind, place.cast(x), **config)
-    return _reduction(tf.math.reduce_mean)(place, op, x)
+        return builder.layer(kind, builder.cast(x), **config)
+    return _reduction(tf.math.reduce_mean)(builder, op, x)
 
 
 def _arg(function: Any) -> Cross:
-    def counterpart(place: OperationBuilder, op: Any, x: Any) -> Any:
+    def counterpart(builder: OperationBuilder, op: Any, x: Any) -> Any:
         if op.axis is None or op.keepdims:
             raise ValueError("without an axis, or with keepdims")
-        return place.cast(place.function(function, x, axis=int(op.axis)))
+        return builder.cast(builder.function(function, x, axis=int(op.axis)))
 
     return counterpart
 
 
-def _reshape(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _reshape(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     shape, rest = _ints(op.newshape), list(x.shape[1:])
     keeps_batch = shape[:1] == [-1] and None not in rest and -1 not in shape[1:]
     if keeps_batch and np.prod(shape[1:], dtype=int) == np.prod(rest, dtype=int):
-        return place.layer("Reshape", x, target_shape=shape[1:])
-    return place.function(tf.reshape, x, shape)
+        return builder.layer("Reshape", x, target_shape=shape[1:])
+    return builder.function(tf.reshape, x, shape)
 
 
-def _transpose(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _transpose(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     axes = _ints(op.axes) if op.axes is not None else list(reversed(range(x.shape.rank)))
     axes = [axis % x.shape.rank for axis in axes]
     if axes[0] == 0 and len(axes) > 1:
-        return place.layer("Permute", x, dims=axes[1:])
-    return place.function(tf.transpose, x, perm=axes)
+        return builder.layer("Permute", x, dims=axes[1:])
+    return builder.function(tf.transpose, x, perm=axes)
 
 
-def _swapaxes(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _swapaxes(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     axes = list(range(x.shape.rank))
     axes[op.axis1], axes[op.axis2] = axes[op.axis2], axes[op.axis1]
-    return place.function(tf.transpose, x, perm=axes)
+    return builder.function(tf.transpose, x, perm=axes)
 
 
-def _concatenate(place: OperationBuilder, op: Any, xs: Any) -> Any:
+def _concatenate(builder: OperationBuilder, op: Any, xs: Any) -> Any:
     import tensorflow as tf
 
-    parts = [place.cast(x) for x in xs]
+    parts = [builder.cast(x) for x in xs]
     plain = all(is_symbolic(x) and getattr(x, "_keras_mask", None) is None for x in parts)
     if plain and len(parts) > 1 and op.axis % parts[0].shape.rank != 0:
-        return place.layer("Concatenate", parts, axis=int(op.axis))
-    return place.function(tf.concat, parts, axis=int(op.axis))
+        return builder.layer("Concatenate", parts, axis=int(op.axis))
+    return builder.function(tf.concat, parts, axis=int(op.axis))
 
 
-def _stack(place: OperationBuilder, op: Any, xs: Any) -> Any:
+def _stack(builder: OperationBuilder, op: Any, xs: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.stack, [place.cast(x) for x in xs], axis=int(op.axis))
+    return builder.function(tf.stack, [builder.cast(x) for x in xs], axis=int(op.axis))
 
 
-def _split(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _split(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     parts = op.indices_or_sections
     if not isinstance(parts, int):
         size = x.shape[op.axis]
         parts = np.diff([0, *_ints(parts), size]).tolist()
-    return place.function(tf.split, x, parts, axis=int(op.axis))
+    return builder.function(tf.split, x, parts, axis=int(op.axis))
 
 
-def _expand_dims(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _expand_dims(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     if isinstance(op.axis, (list, tuple)) and len(op.axis) != 1:
         raise ValueError("several axes")
     (axis,) = np.atleast_1d(op.axis).tolist()
-    return place.function(tf.expand_dims, x, axis)
+    return builder.function(tf.expand_dims, x, axis)
 
 
-def _squeeze(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _squeeze(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.squeeze, x, axis=_ints(op.axis))
+    return builder.function(tf.squeeze, x, axis=_ints(op.axis))
 
 
-def _cast(place: OperationBuilder, _: Any, x: Any) -> Any:
+def _cast(builder: OperationBuilder, _: Any, x: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.cast, x, place.dtype)
+    return builder.function(tf.cast, x, builder.dtype)
 
 
-def _clip(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _clip(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
-    low, high = (place.cast(limit) for limit in (op.x_min, op.x_max))
-    return place.function(tf.clip_by_value, place.cast(x), low, high)
+    low, high = (builder.cast(limit) for limit in (op.x_min, op.x_max))
+    return builder.function(tf.clip_by_value, builder.cast(x), low, high)
 
 
-def _pad(place: OperationBuilder, op: Any, x: Any, constant_values: Any = None) -> Any:
+def _pad(builder: OperationBuilder, op: Any, x: Any, constant_values: Any = None) -> Any:
     import tensorflow as tf
 
     if op.mode not in ("constant", "reflect", "symmetric"):
         raise ValueError(f"mode {op.mode}")
     widths = np.broadcast_to(np.asarray(op.pad_width, int), (x.shape.rank, 2)).tolist()
-    value = place.cast(0 if constant_values is None else constant_values)
-    return place.function(tf.pad, x, widths, mode=op.mode.upper(), constant_values=value)
+    value = builder.cast(0 if constant_values is None else constant_values)
+    return builder.function(tf.pad, x, widths, mode=op.mode.upper(), constant_values=value)
 
 
-def _tile(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _tile(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     repeats = np.atleast_1d(op.repeats).tolist()
     if len(repeats) != x.shape.rank:
         raise ValueError(f"{len(repeats)} repeats for {x.shape.rank} axes")
-    return place.function(tf.tile, x, repeats)
+    return builder.function(tf.tile, x, repeats)
 
 
-def _where(place: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) -> Any:
+def _where(builder: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) -> Any:
     import tensorflow as tf
 
-    condition = place.cast(condition, "bool")
-    return place.function(tf.where, condition, place.cast(x1), place.cast(x2))
+    condition = builder.cast(condition, "bool")
+    return builder.function(tf.where, condition, builder.cast(x1), builder.cast(x2))
 
 
-def _get_item(place: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
-    """Slicing, as the operation that TensorFlow's own slicing becomes."""
+def _get_item(builder: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
+    """Slice, as the operation that TensorFlow's own slicing becomes."""
     import tensorflow as tf
 
     begin, end, step = [], [], []
     masks = dict.fromkeys(("begin", "end", "ellipsis", "new_axis", "shrink_axis"), 0)
-    for place_of, item in enumerate(key if isinstance(key, tuple) else (key,)):
-        bit, low, high, stride = 1 << place_of, 0, 0, 1
+    for position, item in enumerate(key if isinstance(key, tuple) else (key,)):
+        bit, low, high, stride = 1 << position, 0, 0, 1
         if item is Ellipsis:
             masks["ellipsis"] |= bit
         elif item is None:
@@ -322,44 +324,44 @@ def _get_item(place: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
         end.append(high)
         step.append(stride)
     named = {f"{name}_mask": mask for name, mask in masks.items()}
-    return place.function(tf.strided_slice, x, begin, end, strides=step, **named)
+    return builder.function(tf.strided_slice, x, begin, end, strides=step, **named)
 
 
-def _softmax(place: OperationBuilder, op: Any, x: Any) -> Any:
-    return place.layer("Softmax", place.cast(x), axis=_ints(op.axis))
+def _softmax(builder: OperationBuilder, op: Any, x: Any) -> Any:
+    return builder.layer("Softmax", builder.cast(x), axis=_ints(op.axis))
 
 
-def _leaky_relu(place: OperationBuilder, op: Any, x: Any) -> Any:
-    return place.layer("LeakyReLU", place.cast(x), alpha=float(op.negative_slope))
+def _leaky_relu(builder: OperationBuilder, op: Any, x: Any) -> Any:
+    return builder.layer("LeakyReLU", builder.cast(x), alpha=float(op.negative_slope))
 
 
-def _gelu(place: OperationBuilder, op: Any, x: Any) -> Any:
+def _gelu(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
-    return place.function(tf.nn.gelu, place.cast(x), approximate=bool(op.approximate))
+    return builder.function(tf.nn.gelu, builder.cast(x), approximate=bool(op.approximate))
 
 
-def _elu(place: OperationBuilder, op: Any, x: Any) -> Any:
-    return place.layer("ELU", place.cast(x), alpha=float(op.alpha))
+def _elu(builder: OperationBuilder, op: Any, x: Any) -> Any:
+    return builder.layer("ELU", builder.cast(x), alpha=float(op.alpha))
 
 
 def _ints(value: Any) -> Any:
-    """Return an axis or axes as plain integers, which survive a configuration."""
+    """Convert an axis or axes to plain integers, which survive a configuration."""
     if value is None or isinstance(value, (int, np.integer)):
         return value if value is None else int(value)
     return [int(item) for item in value]
 
 
 def _operations() -> Mapping[str, Cross]:
-    """By the class of the operation in keras.ops."""
+    """Return the counterparts by the class of the operation in keras.ops."""
     import tensorflow as tf
 
     activations = ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign", "selu", "relu6")
     return {
         **FUNCTIONS,
         **{name.capitalize(): _activation(name) for name in activations},
-        "Relu": lambda place, _, x: place.layer("ReLU", place.cast(x)),
-        "Relu6": lambda place, _, x: place.layer("ReLU", place.cast(x), max_value=6.0),
+        "Relu": lambda builder, _, x: builder.layer("ReLU", builder.cast(x)),
+        "Relu6": lambda builder, _, x: builder.layer("ReLU", builder.cast(x), max_value=6.0),
         "HardSilu": _computed("hard_silu"),
         "HardSigmoid": _computed("hard_sigmoid"),
         "HardTanh": _computed("hard_tanh"),

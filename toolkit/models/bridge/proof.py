@@ -1,4 +1,4 @@
-"""Proof on numbers that a twin answers as its original does."""
+"""Prove on numbers that a twin's outputs equal its original's."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Equiv
 
 
 def answers(model: Any, batch: Sequence[Array]) -> list[Array]:
-    """Return a model's outputs, flat and in its own order, for one array per input; inference
-    mode.
-    """
+    """Run a model in inference mode: its outputs, flat and in order, for one array per input."""
     return _run(_forward(model), model, batch)
 
 
@@ -81,8 +79,8 @@ def _forward(model: Any) -> Callable[[list[Any]], list[Any]]:
     else:
         structure, tree = model._nested_inputs, tf.nest
 
-    def forward(given: list[Any]) -> list[Any]:
-        packed = tree.pack_sequence_as(structure, given)
+    def forward(flat: list[Any]) -> list[Any]:
+        packed = tree.pack_sequence_as(structure, flat)
         if isinstance(packed, (list, tuple)) and len(packed) == 1:
             (packed,) = packed
         return list(tree.flatten(model(packed, training=False)))
@@ -95,15 +93,15 @@ def _run(
 ) -> list[Array]:
     import tensorflow as tf
 
-    given = [
+    inputs = [
         tf.cast(array, getattr(tensor.dtype, "name", tensor.dtype))
         for array, tensor in zip(batch, model.inputs, strict=True)
     ]
-    return [np.asarray(answer) for answer in forward(given)]
+    return [np.asarray(answer) for answer in forward(inputs)]
 
 
 class _Pair:
-    """A model and its twin, ready to be asked the same."""
+    """A model and its twin, run on the same inputs."""
 
     def __init__(
         self, model: Any, twin: Any, shapes: Sequence[tuple[int, ...]], calls: int
@@ -116,7 +114,7 @@ class _Pair:
             hasattr(layer, "cell") or hasattr(layer, "forward_layer") for layer in twin.layers
         )
         long = any(max(shape[1:2], default=0) > LONG for shape in shapes)
-        # A graph is dear to build, and cheap to run often or over many time steps.
+        # A graph is expensive to build, and cheap to run often or over many time steps.
         if calls > MANY or (loops and long):
             self.both = [tf.function(forward, autograph=False) for forward in self.both]
 
@@ -130,18 +128,18 @@ class _Pair:
                 finite = finite or compared
                 if not difference <= TOLERANCE:
                     name = f"output {number}" if len(expected) > 1 else "its output"
-                    what = f"on {of}, {name} differs by {difference:.1e} of its range"
-                    raise _refusal(f"the model rebuilt in tf_keras answers differently: {what}")
+                    where = f"on {of}, {name} differs by {difference:.1e} of its range"
+                    raise _refusal(f"the model rebuilt in tf_keras gives other outputs: {where}")
                 worst = max(worst, difference)
         if not finite:
-            raise _refusal(f"the model gives no finite number on {of}: nothing can be compared")
+            raise _refusal(
+                f"the model's outputs on {of} hold no finite number: nothing can be compared"
+            )
         return worst
 
 
 def _difference(expected: Array, got: Array) -> tuple[float, bool]:
-    """Return the largest difference relative to the range, and whether a finite number was
-    compared.
-    """
+    """Return the largest relative difference, and whether any finite number was compared."""
     if expected.shape != got.shape:
         return float("inf"), True
     left, right = expected.astype(np.float64), got.astype(np.float64)
@@ -194,7 +192,7 @@ def _batch(
 
 
 def _shapes(model: Any, twin: Any, samples: Sequence[Array] | None) -> list[tuple[int, ...]]:
-    """Return a shape for each input: free axes as in the samples, else the first size that runs."""
+    """Choose a shape for each input: free axes as in the samples, else the first size that runs."""
     free = [tuple(tensor.shape) for tensor in model.inputs]
     batch = next((shape[0] for shape in free if shape[0] is not None), BATCH)
     if samples is not None:
@@ -213,20 +211,22 @@ def _shapes(model: Any, twin: Any, samples: Sequence[Array] | None) -> list[tupl
             continue
         if all(answer.size for answer in tried):
             return shapes
-    message = f"the model runs at no size tried for its free axes ({SIZES[0]} to {SIZES[-1]})"
+    message = (
+        f"the model ran at none of the sizes tried for its free axes ({SIZES[0]} to {SIZES[-1]})"
+    )
     raise CompressionError(
         "EK-COMPRESS-003", message, f"give it an Input of a fixed shape. {reason}"
     )
 
 
 def _limits(twin: Any) -> list[int | None]:
-    """For each input, below which integers it must stay because it is an index; else None."""
+    """Find for each input the bound of its integers if it is an index; else None."""
     consumers: dict[int, list[Any]] = {}
     graph = read(twin)
     for call in graph.calls:
         for tensor in tensors([call.args, dict(call.kwargs)]):
             consumers.setdefault(id(tensor), []).append(call)
-    found: list[int | None] = []
+    bounds: list[int | None] = []
     for tensor in graph.inputs:
         limits, waiting, seen = [], [tensor], set()
         while waiting:
@@ -239,5 +239,5 @@ def _limits(twin: Any) -> list[int | None]:
                 elif not call.layer.weights and id(call) not in seen:
                     seen.add(id(call))
                     waiting += call.outputs
-        found.append(min(limits) if limits else None)
-    return found
+        bounds.append(min(limits) if limits else None)
+    return bounds

@@ -9,7 +9,7 @@ from edgekit.models.bridge.graph import is_model
 
 
 def transfer(source: Any, target: Any) -> None:
-    """Give a layer its twin's weights; both list a layer's own weights in one order.
+    """Copy a layer's weights to its twin; both list a layer's own weights in one order.
 
     Raises :class:`CompressionError` where their number or shapes differ.
     """
@@ -22,10 +22,8 @@ def transfer(source: Any, target: Any) -> None:
     values = source.get_weights()
     shapes = [tuple(weight.shape) for weight in target.weights]
     if [value.shape for value in values] != shapes:
-        given = [value.shape for value in values]
-        message = (
-            f"layer {source.name!r} ({kind}) holds weights of shapes {given}; its twin {shapes}"
-        )
+        own = [value.shape for value in values]
+        message = f"layer {source.name!r} ({kind}) holds weights of shapes {own}; its twin {shapes}"
         hint = "the twin would not be the same model: convert without compression"
         raise CompressionError("EK-COMPRESS-004", message, hint)
     if values:
