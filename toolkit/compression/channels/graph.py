@@ -43,7 +43,7 @@ class ChannelCall:
         if len(sizes) != len(shape[1:-1]):
             raise CompressionError(
                 "EK-COMPRESS-022",
-                f"layer {self} works on {list(shape)}: a size is open, so its work is unknown",
+                f"layer {self} works on {list(shape)}: a size is free, so its work is unknown",
                 "build the model with a fixed input size; its weights carry over by set_weights",
             )
         return math.prod(sizes)
