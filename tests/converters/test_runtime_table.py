@@ -162,5 +162,5 @@ def test_release_reads_numbers_and_leaves_suffixes(text: str, numbers: tuple[int
 
 
 def test_release_refuses_what_is_none() -> None:
-    with pytest.raises(ValueError, match="'nightly' is no release"):
+    with pytest.raises(ValueError, match="'nightly' is not a release"):
         release("nightly")
