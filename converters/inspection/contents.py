@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.shapes import short
-from edgekit.converters.inspection.structure import entries
+from edgekit.converters.inspection.structure import entry_graphs
 from edgekit.converters.inspection.weights import OVERLAP, UNUSED
 
 FLOATS = frozenset({"FLOAT32", "FLOAT64"})
@@ -160,7 +160,7 @@ def duplicate_names(facts: Facts) -> Iterator[Finding]:
 def uncomputed_outputs(facts: Facts) -> Iterator[Finding]:
     """Find outputs that are inputs or constants: no operator computes them."""
     places = []
-    for number in entries(facts.file):
+    for number in entry_graphs(facts.file):
         graph = facts.file.graphs[number]
         made = {i for node in graph.nodes for i in node.outputs}
         places += [short(graph.tensors[i].name) for i in graph.outputs if i >= 0 and i not in made]

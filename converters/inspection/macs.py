@@ -11,7 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
-from edgekit.converters.inspection.shapes import bodies, elements, inner_free, short
+from edgekit.converters.inspection.shapes import (
+    called_graphs,
+    elements,
+    has_free_size,
+    short,
+)
 from edgekit.types import Measurement
 
 UNIT = "MAC"
@@ -63,7 +68,7 @@ class Macs:
         return count
 
     def _node(self, index: int, node: Node, depth: int) -> int:
-        inner = bodies(node, len(self._file.graphs))
+        inner = called_graphs(node, len(self._file.graphs))
         if node.custom:
             raise UnknownMacs(
                 f"what the custom operator {short(node.operator)} computes is not known"
@@ -95,7 +100,7 @@ def _tensor(graph: Graph, indices: tuple[int, ...], at: int) -> Tensor:
 
 def _shape(tensor: Tensor, rank: int | None = None) -> tuple[int, ...]:
     """Return a known shape of this rank. Raises :class:`UnknownMacs`."""
-    if inner_free(tensor) or elements(tensor.shape) is None:
+    if has_free_size(tensor) or elements(tensor.shape) is None:
         raise UnknownMacs(f"the shape of {short(tensor.name)!r} is free")
     if rank is not None and len(tensor.shape) != rank:
         raise UnknownMacs(f"the shape of {short(tensor.name)!r} is only known once the model runs")

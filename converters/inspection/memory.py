@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.inspection.resources import resources
-from edgekit.converters.inspection.shapes import bodies, node_name, short, size
+from edgekit.converters.inspection.shapes import called_graphs, node_name, short, size
 from edgekit.types import Measurement
 
 TOOL = "liveness plan"
@@ -93,7 +93,7 @@ def _levels(
 
 def _inner(file: TFLiteFile, node: Node, known: dict[int, int | _UnknownSize], depth: int) -> int:
     """Return the largest peak of the graphs that a loop or a branch runs one after another."""
-    peaks = [_peak(file, one, known, depth + 1) for one in bodies(node, len(file.graphs))]
+    peaks = [_peak(file, one, known, depth + 1) for one in called_graphs(node, len(file.graphs))]
     return max(peaks, default=0)
 
 

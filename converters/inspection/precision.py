@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekit.converters.flatbuffer import FLOATS, Graph, Node, TFLiteFile
-from edgekit.converters.inspection.shapes import bodies
+from edgekit.converters.inspection.shapes import called_graphs
 
 Kind = Literal["integer", "float", "dynamic", "conversion", "index", "control", "custom"]
 CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
@@ -72,7 +72,7 @@ def _precision(
         into = _dtypes(graph, [i for i in node.outputs if i >= 0])
         label = f"{_words(_dtypes(graph, read))} to {_words(into)}"
         return NodePrecision(label, "conversion", moved, weights)
-    if bodies(node, graphs):
+    if called_graphs(node, graphs):
         return NodePrecision("control flow", "control", moved, weights)
     data = tuple(d for d in moved if d not in INDICES)
     if not data:

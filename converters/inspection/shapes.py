@@ -50,17 +50,17 @@ def size(tensor: Tensor) -> int | None:
     count = elements(tensor.shape)
     if tensor.dtype == "RESOURCE":
         return 0
-    if count is None or tensor.dtype not in BITS or inner_free(tensor) or not tensor.ranked:
+    if count is None or tensor.dtype not in BITS or has_free_size(tensor) or not tensor.ranked:
         return None
     return (count * BITS[tensor.dtype] + 7) // 8
 
 
-def batch_free(tensor: Tensor) -> bool:
+def has_free_batch(tensor: Tensor) -> bool:
     """Tell whether the first dimension is free."""
     return _free(tensor)[:1] == [True]
 
 
-def inner_free(tensor: Tensor) -> bool:
+def has_free_size(tensor: Tensor) -> bool:
     """Tell whether a dimension other than the first is free, or their number."""
     return any(_free(tensor)[1:]) or not tensor.ranked
 
@@ -69,7 +69,7 @@ def _free(tensor: Tensor) -> list[bool]:
     return [size < 0 for size in (tensor.signature_shape or tensor.shape)]
 
 
-def shown(tensor: Tensor) -> str:
+def shape_text(tensor: Tensor) -> str:
     """Return a shape as text, ``?`` for a free size, ``[...]`` for a free rank."""
     if not tensor.ranked:
         return "[...]"
@@ -90,7 +90,7 @@ def node_name(graph: Graph, node: Node) -> str:
     return short(graph.tensors[first].name) if first is not None else node.operator
 
 
-def bodies(node: Node, count: int) -> tuple[int, ...]:
+def called_graphs(node: Node, count: int) -> tuple[int, ...]:
     """Return the graphs that a node runs: loops, branches, composites; of ``count`` graphs."""
     named = (v for name, v in node.options.items() if name.endswith("subgraph_index"))
     return tuple(v for v in named if isinstance(v, int) and 0 <= v < count)

@@ -8,7 +8,13 @@ from edgekit.converters.custom_operators import FLEX, supporting_runtimes
 from edgekit.converters.flatbuffer import FLOATS, Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.inspection.facts import Facts, Finding, counted
 from edgekit.converters.inspection.resources import resources
-from edgekit.converters.inspection.shapes import batch_free, inner_free, node_name, short, shown
+from edgekit.converters.inspection.shapes import (
+    has_free_batch,
+    has_free_size,
+    node_name,
+    shape_text,
+    short,
+)
 
 # Custom operators that a vendor's compiler puts in place of a whole graph.
 COMPILED = {
@@ -121,7 +127,9 @@ def free_batch(facts: Facts) -> Iterator[Finding]:
 
 
 def free_shapes(facts: Facts) -> Iterator[Finding]:
-    places = [_place(graph, i) for graph, i in _edges(facts.file) if inner_free(graph.tensors[i])]
+    places = [
+        _place(graph, i) for graph, i in _edges(facts.file) if has_free_size(graph.tensors[i])
+    ]
     if places:
         yield Finding(
             "EK-INSPECT-005",
@@ -135,24 +143,24 @@ def free_shapes(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_batch_free(graph: Graph, index: int) -> bool:
-    return batch_free(graph.tensors[index]) and not inner_free(graph.tensors[index])
+    return has_free_batch(graph.tensors[index]) and not has_free_size(graph.tensors[index])
 
 
 def _edges(file: TFLiteFile) -> Iterator[tuple[Graph, int]]:
     """Yield the inputs of the graphs that a user calls."""
-    for number in entries(file):
+    for number in entry_graphs(file):
         for i in file.graphs[number].inputs:
             if i >= 0:
                 yield file.graphs[number], i
 
 
-def entries(file: TFLiteFile) -> tuple[int, ...]:
+def entry_graphs(file: TFLiteFile) -> tuple[int, ...]:
     """Return the graphs that a user calls: the main one, and those of signatures."""
     return tuple(sorted({0, *(one.graph for one in file.signatures)}))
 
 
 def _place(graph: Graph, index: int) -> str:
-    return f"{short(graph.tensors[index].name)} {shown(graph.tensors[index])}"
+    return f"{short(graph.tensors[index].name)} {shape_text(graph.tensors[index])}"
 
 
 def flex(facts: Facts) -> Iterator[Finding]:
@@ -234,7 +242,7 @@ def stateful(facts: Facts) -> Iterator[Finding]:
 def strings(facts: Facts) -> Iterator[Finding]:
     places = [
         short(graph.tensors[i].name)
-        for number in entries(facts.file)
+        for number in entry_graphs(facts.file)
         for graph in (facts.file.graphs[number],)
         for i in (*graph.inputs, *graph.outputs)
         if i >= 0 and graph.tensors[i].dtype == "STRING"

@@ -16,7 +16,7 @@ from edgekit.converters.inspection.findings import findings
 from edgekit.converters.inspection.macs import Macs
 from edgekit.converters.inspection.memory import MemoryPlan
 from edgekit.converters.inspection.precision import Island, NodePrecision
-from edgekit.converters.inspection.shapes import node_name, short, shown
+from edgekit.converters.inspection.shapes import node_name, shape_text, short
 from edgekit.converters.inspection.weights import WeightSummary, remainder, weights
 from edgekit.converters.runtime_version import MinimumRuntime, minimum_runtime
 from edgekit.types import Measurement, Operator
@@ -145,7 +145,7 @@ def _entries(file: TFLiteFile, macs: Macs) -> tuple[EntryPoint, ...]:
             (signature.key, signature.inputs, signature.outputs)
         )
     entries = []
-    for number in structure.entries(file):
+    for number in structure.entry_graphs(file):
         graph, plan = file.graphs[number], memory.plan(file, number)
         total = macs.of_graph(number)
         for key, inputs, outputs in by_graph.get(number, [("", {}, {})]):
@@ -166,7 +166,7 @@ def _edges(
             short(names.get(i, tensors[i].name)),
             short(tensors[i].name),
             tensors[i].dtype,
-            shown(tensors[i]),
+            shape_text(tensors[i]),
             tensors[i].quantization,
         )
         for i in indices
@@ -195,7 +195,7 @@ def _layers(facts: Facts, macs: Macs) -> tuple[LayerSummary, ...]:
                     macs.of_node(number, node),
                     # Of operators with one name, the first has the bytes.
                     sizes.pop((number, name, node.operator), 0),
-                    shown(output) if output else "",
+                    shape_text(output) if output else "",
                     output.quantization if output else None,
                 )
             )

@@ -13,14 +13,14 @@ def nodes(file: TFLiteFile) -> Iterator[tuple[Graph, Node]]:
     return ((graph, node) for graph in file.graphs for node in graph.nodes)
 
 
-def place(graph: Graph, node: Node) -> str:
+def describe_node(graph: Graph, node: Node) -> str:
     """Name an operator as ``NAME (tensor)``, by the first of the names that its tensor has."""
     if not node.outputs:
         return node.operator
     return f"{node.operator} ({graph.tensors[node.outputs[0]].name.split(';')[0]})"
 
 
-def in_float(graph: Graph, node: Node) -> bool:
+def is_float(graph: Graph, node: Node) -> bool:
     """Tell whether an operator's output is float."""
     return any(graph.tensors[i].dtype in FLOATS for i in node.outputs if i >= 0)
 

@@ -15,7 +15,7 @@ from typing import Any
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.micro.names import guard, identifier
-from edgekit.converters.micro.operations import in_float, nodes, place
+from edgekit.converters.micro.operations import describe_node, is_float, nodes
 from edgekit.errors import ConversionError
 
 if sys.version_info >= (3, 11):
@@ -86,7 +86,7 @@ def methods(file: TFLiteFile) -> tuple[str, ...]:
         known = table().custom if node.custom else table().builtin
         method = known.get(node.operator)
         if method is None:
-            unsupported.setdefault(node.operator, []).append(place(graph, node))
+            unsupported.setdefault(node.operator, []).append(describe_node(graph, node))
         else:
             names.add(method)
     if unsupported:
@@ -111,7 +111,7 @@ def check(file: TFLiteFile) -> None:
     takes, in the kernels of tensorflow/tflite-micro.
     """
     methods(file)
-    hybrid = [place(graph, node) for graph, node in nodes(file) if _is_hybrid(graph, node)]
+    hybrid = [describe_node(graph, node) for graph, node in nodes(file) if _is_hybrid(graph, node)]
     if hybrid:
         message = f"TFLM has no kernels for integer weights with float activations: {hybrid[0]}"
         raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
@@ -165,4 +165,4 @@ def _is_hybrid(graph: Graph, node: Node) -> bool:
     if node.operator not in WEIGHTED:
         return False
     weights = {graph.tensors[i].dtype for i in node.inputs if i >= 0 and graph.tensors[i].bytes}
-    return in_float(graph, node) and bool(weights & {"INT8", "INT4", "UINT8", "INT16"})
+    return is_float(graph, node) and bool(weights & {"INT8", "INT4", "UINT8", "INT16"})

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.micro.operations import in_float, macs, nodes, place
+from edgekit.converters.micro.operations import describe_node, is_float, macs, nodes
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
 from edgekit.store import sha256
@@ -160,7 +160,7 @@ def _memories(accelerator: str, system_config: str, memory_mode: str) -> Memorie
 def _refuse(file: TFLiteFile, accelerator: str) -> None:
     """Raise for a file that vela compiles into nothing, or only by luck."""
     computing = [(g, n) for g, n in nodes(file) if n.operator not in ("QUANTIZE", "DEQUANTIZE")]
-    floats = [place(graph, node) for graph, node in computing if in_float(graph, node)]
+    floats = [describe_node(graph, node) for graph, node in computing if is_float(graph, node)]
     if floats and len(floats) == len(computing):
         named = ", ".join(floats[:3]) + (f" and {len(floats) - 3} more" if len(floats) > 3 else "")
         message = f"the model computes in float, and {accelerator} only in integers: {named}"
@@ -217,7 +217,9 @@ def _failed(model: Path, accelerator: str, reason: str, folder: Path) -> Convers
 
 def _on_cpu(file: TFLiteFile) -> tuple[str, ...]:
     """List the operators that stay on the CPU, with their tensors."""
-    return tuple(place(graph, node) for graph, node in nodes(file) if node.operator != ETHOS_U)
+    return tuple(
+        describe_node(graph, node) for graph, node in nodes(file) if node.operator != ETHOS_U
+    )
 
 
 def _share(left: float, all_of_it: float) -> float:

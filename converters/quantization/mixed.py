@@ -11,7 +11,7 @@ def float_operators(file: TFLiteFile) -> tuple[str, ...]:
     return tuple(one for one in file.float_operators if one.split(" ")[0] not in CASTS)
 
 
-def computing(file: TFLiteFile) -> int:
+def count_computing(file: TFLiteFile) -> int:
     """Count the operators that compute, in whatever precision."""
     return sum(one.count for one in file.operators if one.name not in CASTS)
 
@@ -21,6 +21,6 @@ def problem(file: TFLiteFile) -> str:
     in_float = len(float_operators(file))
     if not in_float:
         return "no operator computes in float"
-    if in_float == computing(file) or "INT8" not in file.weights:
+    if in_float == count_computing(file) or "INT8" not in file.weights:
         return "no operator computes in int8"
     return ""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.compression.scheme import Context, copy, kernels
-from edgekit.compression.stage import measured
+from edgekit.compression.stage import measure_layers
 from edgekit.errors import CompressionError
 from edgekit.models.load import load
 from edgekit.types import Model
@@ -64,7 +64,7 @@ class Trial:
         answers = made.predict(self.x, verbose=0)
         again = load(Model(path, "h5", "keras2", "")).predict(self.x, verbose=0)
         return {
-            "layers": [asdict(row) for row in measured(made, plan)],
+            "layers": [asdict(row) for row in measure_layers(made, plan)],
             "input": list(made.inputs[0].shape),
             "output": list(made.outputs[0].shape),
             "finite": bool(np.isfinite(answers).all()),

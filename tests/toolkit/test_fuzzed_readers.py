@@ -33,7 +33,7 @@ from edgekit import data
 from edgekit.data import annotations
 from edgekit.data.formats import npz
 from edgekit.errors import CassetteError, ExitCode
-from edgekit.models import apart
+from edgekit.models import subprocess_reader
 from edgekit.pipeline.measure import bench_inputs
 from edgekit.store import Store
 from edgekit.targets.bundles import verify
@@ -405,7 +405,7 @@ def test_mutated_hdf5_files_are_refused_or_read(tmp_path: Path) -> None:
 
     def read(one: bytes) -> None:
         path.write_bytes(one)
-        apart.read(path, "h5")
+        subprocess_reader.read(path, "h5")
 
     assert len(trial(mutants(60, lambda rng: bent(content, rng)), read, REFUSED)) > 1
 

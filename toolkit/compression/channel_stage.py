@@ -15,7 +15,7 @@ import numpy as np
 from edgekit.compression.channels import ChannelPlan, ChannelSettings, plan, shrink, taylor
 from edgekit.compression.crossing import KERAS_FILE
 from edgekit.compression.scheme import kernels
-from edgekit.compression.stage import UNRECOVERED, RecoveryTraining, score_of
+from edgekit.compression.stage import UNRECOVERED, RecoveryTraining, build_score
 from edgekit.converters import tflite
 from edgekit.errors import CompressionError
 from edgekit.models.export import Names, export_keras
@@ -23,7 +23,7 @@ from edgekit.models.float32 import in_float32
 from edgekit.models.load import is_keras3, load
 from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.training.finetune import Aids, finetune, loss_of, take
+from edgekit.training.finetune import Aids, choose_loss, finetune, select
 from edgekit.training.fit import Report, items
 from edgekit.types import LayerCompression, Model, Request, RunnerModel
 
@@ -48,7 +48,7 @@ class ChannelWork:
     requests: Path
 
 
-def cut(
+def prune_channels(
     work: ChannelWork,
     recovery: RecoveryTraining | None,
     partial: Path,
@@ -69,7 +69,7 @@ def cut(
     if recovery is not None and recovery.finetuning.epochs:
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
-        aids = Aids(score_of(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
+        aids = Aids(build_score(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
         teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
         finetuned = finetune(
             smaller,
@@ -105,8 +105,10 @@ def _planned(model: Any, work: ChannelWork, recovery: RecoveryTraining | None) -
     if table.importance == "taylor" and recovery is not None:
         x, y = items(model, recovery.training)
         few = np.random.default_rng(recovery.training.seed).permutation(len(y))[:TAYLOR_ITEMS]
-        x, y = take(x, few), y[few]
-        gradients = taylor(model, x, y, loss_of(model, recovery.finetuning, y, x, recovery.root))
+        x, y = select(x, few), y[few]
+        gradients = taylor(
+            model, x, y, choose_loss(model, recovery.finetuning, y, x, recovery.root)
+        )
     cost = _cost(model, work) if table.objective == "latency" else None
     return plan(model, settings, gradients, cost)
 

@@ -18,7 +18,7 @@ from edgekit.evaluation import metrics
 from edgekit.models.export import Names, export_keras
 from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
-from edgekit.training.finetune import Aids, Finetuning, finetune, steps_of
+from edgekit.training.finetune import Aids, Finetuning, count_steps, finetune
 from edgekit.training.fit import Report, Training, seed_everything
 from edgekit.types import LayerCompression, Model
 
@@ -88,20 +88,20 @@ def apply(
     pruned.save(folder / FILE)
     return {
         **exported,
-        "layers": [asdict(row) for row in measured(pruned, plan)],
+        "layers": [asdict(row) for row in measure_layers(pruned, plan)],
         "finetuned": finetuned,
         "unmet": unmet_sparse_conditions(pruned) if scheme.name == "prune" else [],
         "seconds": time.monotonic() - begin,
     }
 
 
-def foresee(work: Work) -> Mapping[str, Any]:
+def preview(work: Work) -> Mapping[str, Any]:
     """Plan what :func:`apply` would do to each layer, if it cannot be tried; return the facts."""
     begin = time.monotonic()
     model = load(work.model)
     plan = SCHEMES[work.scheme].plan(model, work.table)
     return {
-        "layers": [asdict(row) for row in measured(model, plan)],
+        "layers": [asdict(row) for row in measure_layers(model, plan)],
         "finetuned": {"epochs": 0},
         "unmet": [],
         "seconds": time.monotonic() - begin,
@@ -131,11 +131,11 @@ def _trained(
 ) -> tuple[Any, Mapping[str, Any]]:
     settings = recovery.finetuning
     seed_everything(recovery.training.seed)
-    steps = steps_of(recovery.training, settings.epochs)
+    steps = count_steps(recovery.training, settings.epochs)
     wrapped = scheme.wrap(load(work.model), work.table, plan, Context(steps, work.before, samples))
     board = recovery.tensorboard
     aids = Aids(
-        score=score_of(recovery.metric, recovery.root),
+        score=build_score(recovery.metric, recovery.root),
         settled=scheme.settled(work.table, steps),
         callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),
         tensorboard=board,
@@ -147,7 +147,7 @@ def _trained(
     return scheme.strip(wrapped, load(work.model), plan), facts
 
 
-def score_of(name: str, root: Path) -> Any:
+def build_score(name: str, root: Path) -> Any:
     """Build ``score(labels, outputs)`` of a metric: higher is better."""
     metric = metrics.find(name, root)
     assert metric is not None  # noqa: S101  (the plan has checked it)
@@ -159,7 +159,7 @@ def score_of(name: str, root: Path) -> Any:
     return score
 
 
-def measured(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
+def measure_layers(model: Any, plan: tuple[LayerPlan, ...]) -> list[LayerCompression]:
     """Measure what each layer of a compressed model really holds, beside the requested value."""
     rows = {row.layer: row for row in plan}
     rows_measured = []

@@ -34,7 +34,7 @@ def inspect(path: str | Path, signature: str | None = None) -> Inspection:
     Raises :class:`ModelError` where it is none, or damaged, or has no such signature.
     """
     path = Path(path)
-    whole, content = tflite.content(path), of_signature(path, signature)
+    whole, content = tflite.read_content(path), of_signature(path, signature)
     return explain(path, flatbuffer.parse(content, str(path)), hashlib.sha256(whole).hexdigest())
 
 
@@ -43,7 +43,7 @@ def of_signature(path: Path, signature: str | None) -> bytes:
 
     Raises :class:`ModelError`.
     """
-    content = tflite.content(path)
+    content = tflite.read_content(path)
     if signature is None:
         return content
     file = flatbuffer.parse(content, str(path))

@@ -14,7 +14,7 @@ NAMES = ("argmax", "argmin")
 
 
 @contextlib.contextmanager
-def plain(replaced: bool) -> Iterator[set[str]]:
+def watch_argmax(replaced: bool) -> Iterator[set[str]]:
     """Record the names of those that a traced model calls on floats.
 
     ``replaced`` gives the model TensorFlow's own instead.

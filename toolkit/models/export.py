@@ -10,11 +10,11 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import graph
-from edgekit.models.argmax import plain
+from edgekit.models.argmax import watch_argmax
 from edgekit.models.float32 import BITS, FLOAT32, in_float32, other_floats
 from edgekit.models.inputs import Inputs, inputs_of, known_shape
-from edgekit.models.last import last_operators
 from edgekit.models.load import SECONDS, load_with_wrappers
+from edgekit.models.output_activation import output_activations
 from edgekit.models.outputs import named, output_names
 from edgekit.models.unroll import fixed_steps, unroll
 from edgekit.models.wrappers import wrappers_in_saved_model
@@ -136,7 +136,7 @@ def export_keras(
         replace(s, name=name, dtype=FLOAT32 if s.dtype in BITS else s.dtype)
         for name, s in zip(called, model_inputs.specs, strict=True)
     ]
-    specs = _settled(renamed, names.sizes if names else sizes or {})
+    specs = _with_known_sizes(renamed, names.sizes if names else sizes or {})
     order: list[str] = []
 
     def call(**tensors: Any) -> dict[str, Any]:
@@ -153,8 +153,8 @@ def export_keras(
 
     variables = [getattr(v, "value", v) if _is_keras3_variable(v) else v for v in model.variables]
     tables = [one for layer in model._flatten_layers() for one in _tables(layer)]
-    limit, rewrite = at_most(SECONDS, "exporting the model"), plain(not as_trained)
-    with limit, _one_by_one(specs), rewrite as called_by_it:
+    limit, rewrite = at_most(SECONDS, "exporting the model"), watch_argmax(not as_trained)
+    with limit, _explain_batch(specs), rewrite as called_by_it:
         free = {
             n: replace(s, shape=(None, *s.shape[1:])) if s.shape else s for n, s in specs.items()
         }
@@ -180,7 +180,7 @@ def _is_keras3_variable(variable: Any) -> bool:
     return type(variable).__module__.startswith("keras.")
 
 
-def _settled(specs: list[TensorSpec], sizes: Sizes) -> dict[str, TensorSpec]:
+def _with_known_sizes(specs: list[TensorSpec], sizes: Sizes) -> dict[str, TensorSpec]:
     """Return specs by name, with free dimensions after the batch at the size of the data."""
     settled = {}
     for spec in specs:
@@ -205,7 +205,7 @@ def _export_signature(
     except Exception as error:
         reason = " ".join(str(error).split())[:400]
         raise ModelError("EK-MODEL-008", f"{model.path} cannot be loaded", reason) from error
-    specs = _settled(
+    specs = _with_known_sizes(
         [
             TensorSpec(name, known_shape(spec.shape, name), spec.dtype.name)
             for name, spec in serve.structured_input_signature[1].items()
@@ -255,12 +255,12 @@ def _write(
         "inputs": [[s.name, list(s.shape), s.dtype] for s in inputs.values()],
         "outputs": [[n, outputs[n].shape.as_list(), outputs[n].dtype.name] for n in ordered],
         "batched": "evaluate" in signatures,
-        "last": last_operators(signatures["serving_default"]),
+        "last": output_activations(signatures["serving_default"]),
     }
 
 
 @contextlib.contextmanager
-def _one_by_one(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
+def _explain_batch(specs: Mapping[str, TensorSpec]) -> Iterator[None]:
     """Explain a failed trace by the batch of an input that cannot be 1."""
     try:
         yield

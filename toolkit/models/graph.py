@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ModelError, did_you_mean
-from edgekit.models.allowed import VOCABULARY, operators
+from edgekit.models.allowlist import VOCABULARY, operators
 from edgekit.models.graph_file import MAIN, Bodies, called
 
 SERVING = "serving_default"

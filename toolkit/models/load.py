@@ -15,8 +15,8 @@ from edgekit.errors import EdgekitError, ModelError
 from edgekit.models import files, wrappers
 from edgekit.models.custom import custom_objects
 from edgekit.models.files import ModelContent
+from edgekit.models.load_guard import guarded
 from edgekit.models.repair import operations, repaired
-from edgekit.models.resolved import guarded
 from edgekit.models.safety import findings, refuse, unknown_class
 from edgekit.types import Model
 from edgekit.usercode import resolve, user_errors
@@ -153,7 +153,7 @@ def _read(
         built = from_json(json.dumps(config))
         _load_weights(built, model)
         return built
-    with _mended(model, content, config) as path:
+    with _repaired_file(model, content, config) as path:
         return from_file(path)
 
 
@@ -164,7 +164,7 @@ def _check(model: Model, content: ModelContent, objects: Any, trust: bool) -> No
 
 
 @contextlib.contextmanager
-def _mended(model: Model, content: ModelContent, config: Any) -> Iterator[Path]:
+def _repaired_file(model: Model, content: ModelContent, config: Any) -> Iterator[Path]:
     """Yield the file, or a copy of it with the repaired configuration.
 
     Loaders go by a file's suffix, edgekit by its content; both must see the same in it.

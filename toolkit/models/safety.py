@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekit.errors import ModelError
-from edgekit.models.allowed import is_call, is_operator
+from edgekit.models.allowlist import is_call, is_operator
 
 # Layers that carry code, pickled objects, or the path of another model.
 CODE = frozenset(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.errors import ModelError, ProjectError
-from edgekit.models import apart
+from edgekit.models import subprocess_reader
 from edgekit.models.safety import findings, refuse
 from edgekit.store import digest_of, is_lfs_pointer, sha256
 from edgekit.types import Model
@@ -55,7 +55,7 @@ def identify(
     has_own = custom_objects is not None
     model = _saved_model(path) if path.is_dir() else _file(path, trust, has_own)
     if model.kind == "json":
-        model = with_weights(model, weights or weights_beside(path))
+        model = with_weights(model, weights or find_weights(path))
     elif weights is not None:
         hint = "a .keras, .h5 or SavedModel holds its own; in a function use model.load_weights"
         raise ModelError("EK-MODEL-016", f"weights are for an architecture JSON, not {path}", hint)
@@ -85,17 +85,17 @@ def with_weights(model: Model, weights: Path | None) -> Model:
         raise ModelError("EK-MODEL-016", f"{model.path} is an architecture without weights", hint)
     if not weights.is_file():
         raise ModelError("EK-MODEL-016", f"there is no weights file {weights}")
-    if head(weights)[:8] != HDF5:
+    if read_head(weights)[:8] != HDF5:
         hint = "it is truncated, damaged, or not an HDF5 file: save it with model.save_weights"
         raise ModelError("EK-MODEL-016", f"{weights} cannot be read as weights", hint)
-    linked = apart.links(weights)
+    linked = subprocess_reader.links(weights)
     if linked:
         raise _linked(weights, linked)
     digest = digest_of([model.digest, sha256(weights)])
     return replace(model, weights=weights, digest=digest)
 
 
-def weights_beside(path: Path) -> Path | None:
+def find_weights(path: Path) -> Path | None:
     """Find the weights beside an architecture: ``model.weights.h5``, or ``model.h5``."""
     places = [path.with_suffix(suffix) for suffix in (".weights.h5", ".h5")]
     return next((place for place in places if place.is_file()), None)
@@ -105,7 +105,7 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
     kind = _kind(path)
     if kind == "tflite":
         return Model(path, kind, "tflite", sha256(path))
-    content = apart.read(path, kind)
+    content = subprocess_reader.read(path, kind)
     if not trust:
         references = findings(content.config)
         refuse(path, references, None if has_custom_objects else ())
@@ -115,13 +115,13 @@ def _file(path: Path, trust: bool, has_custom_objects: bool) -> Model:
 
 
 def _kind(path: Path) -> Kind | Literal["tflite"]:
-    begin = head(path)
+    begin = read_head(path)
     if begin[4:8] == b"TFL3":
         return "tflite"
     if is_c_source(path):
         raise ModelError("EK-MODEL-025", f"{path} is C source, an array of bytes", FROM_C)
     if path.suffix == ".tflite":
-        raise no_tflite(path, begin)
+        raise not_tflite_error(path, begin)
     if zipfile.is_zipfile(path):
         return "keras"
     if begin[:8] == HDF5:
@@ -146,7 +146,7 @@ def is_c_source(path: Path) -> bool:
     return is_text and C_SOURCE.search(begin) is not None
 
 
-def no_tflite(path: Path, begin: bytes) -> ModelError:
+def not_tflite_error(path: Path, begin: bytes) -> ModelError:
     """Build the error for a file that is not the ``.tflite`` it is taken for, and say what it
     is.
     """
@@ -166,7 +166,7 @@ def no_tflite(path: Path, begin: bytes) -> ModelError:
     return ModelError("EK-MODEL-025", message, f"rename it to {named.name}, then: {convert}")
 
 
-def head(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
     """Read the first bytes of a model file. Raises :class:`ModelError` if none can be read."""
     if path.stat().st_size == 0:
         raise ModelError("EK-MODEL-002", f"{path} is empty (0 bytes)")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.errors import ModelError
-from edgekit.models.source import FROM_C, head, is_c_source, no_tflite
+from edgekit.models.source import FROM_C, is_c_source, not_tflite_error, read_head
 
 CONVERT = "convert it first: edgekit convert {path} --precision float32"
 
 
-def content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """Read the bytes of a ``.tflite`` file.
 
     Raises :class:`ModelError` if it is missing, empty, a folder, a Git LFS pointer, unreadable,
@@ -22,14 +22,14 @@ def content(path: Path) -> bytes:
         if (path / "saved_model.pb").is_file():
             raise _other(path, "a SavedModel folder")
         raise ModelError("EK-MODEL-025", f"{path} is a folder", "name a .tflite file in it")
-    begin = head(path)
+    begin = read_head(path)
     if begin[4:8] != b"TFL3":
         if path.name == "saved_model.pb":
             raise _other(path.parent, "a SavedModel folder")
         if is_c_source(path):
             message = f"{path} is C source, an array of bytes, not a .tflite file"
             raise ModelError("EK-MODEL-025", message, FROM_C)
-        raise no_tflite(path, begin)
+        raise not_tflite_error(path, begin)
     try:
         return path.read_bytes()
     except OSError as error:

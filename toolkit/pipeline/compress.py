@@ -144,7 +144,7 @@ class _Job:
         key = self._key(model, table, recovery)
 
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
-            return run.worker.call(channel_stage.cut, work, recovery, partial, folder)
+            return run.worker.call(channel_stage.prune_channels, work, recovery, partial, folder)
 
         artefact = self._obtain("channels", key, make)
         self.done.append(self._result("channels", artefact))
@@ -192,7 +192,7 @@ class _Job:
 
         def make(partial: Path, folder: Path) -> Mapping[str, Json]:
             if foreseen:
-                return run.worker.call(stage.foresee, work)
+                return run.worker.call(stage.preview, work)
             return run.worker.call(stage.apply, work, recovery, partial, folder)
 
         return self._obtain(scheme, key, make)

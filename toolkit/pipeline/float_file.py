@@ -12,7 +12,7 @@ from edgekit.converters.custom_operators import custom_operators, unsupported_op
 from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
 from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.errors import ModelError
-from edgekit.models.tflite import content
+from edgekit.models.tflite import read_content
 from edgekit.pipeline.run import Run
 from edgekit.store import sha256
 from edgekit.types import Advice, Json, Model, SavedModel, TensorSpec
@@ -125,7 +125,7 @@ def quantized(file: TFLiteFile) -> bool:
 
 def tflite_model(run: Run, path: Path) -> SavedModel:
     """A ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
-    content(path)
+    read_content(path)
     file = flatbuffer.read(path)
     digest = sha256(path)
 

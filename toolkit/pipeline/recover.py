@@ -186,7 +186,7 @@ class _Recovering:
             evaluations=len(self._search.trials),
             allowed=self.allowed,
             seconds=round(seconds, 3),
-            operators=mixed.computing(file),
+            operators=mixed.count_computing(file),
             float_operators=mixed.float_operators(file),
             equalized=len(pairs),
             bias_corrected=int(made.facts["layers"]) if variant.corrected else 0,

@@ -75,7 +75,7 @@ class Aids:
     tensorboard: Path | None = None
 
 
-def steps_of(training: Training, epochs: int) -> int:
+def count_steps(training: Training, epochs: int) -> int:
     """Count the optimizer steps that :func:`finetune` takes at most."""
     count = len(training.dataset.open_labels())
     kept = count - _held_out(count, epochs)
@@ -102,13 +102,13 @@ def finetune(
     held_out = _held_out(len(y), settings.epochs)
     order = np.random.default_rng(training.seed).permutation(len(y))
     validation, kept = np.sort(order[:held_out]), np.sort(order[held_out:])
-    loss = loss_of(model, settings, y, x, root)
+    loss = choose_loss(model, settings, y, x, root)
     targets: Any = y
     if settings.distillation is not None:
         targets, loss = _distilled(settings.distillation, teacher, model, x, y, loss)
-    _compile(model, settings, loss, steps_of(training, settings.epochs))
+    _compile(model, settings, loss, count_steps(training, settings.epochs))
     best = _best_callback(
-        model, aids, take(x, validation), y[validation], settings.patience, partial
+        model, aids, select(x, validation), y[validation], settings.patience, partial
     )
     callbacks = [
         backup(model, partial),
@@ -119,7 +119,7 @@ def finetune(
     ]
     with user_errors(settings.loss or "fine-tuning"):
         model.fit(
-            take(x, kept),
+            select(x, kept),
             targets[kept],
             epochs=settings.epochs,
             verbose=0,
@@ -135,7 +135,7 @@ def _held_out(count: int, epochs: int) -> int:
     return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
 
 
-def take(x: Any, index: Array) -> Any:
+def select(x: Any, index: Array) -> Any:
     """Select items of a model's inputs: an array, or a list or mapping of arrays."""
     if isinstance(x, Mapping):
         return {name: array[index] for name, array in x.items()}
@@ -160,7 +160,7 @@ def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
     model.compile(optimizer, loss, jit_compile=False)
 
 
-def loss_of(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
+def choose_loss(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
     """Return the configured loss, else the usual one for labels ``y`` and the model's outputs.
 
     Raises :class:`CompressionError` if Keras has no such loss, or the model several outputs.
@@ -186,7 +186,7 @@ def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
     """Choose the usual loss for the labels and the range of the model's outputs."""
     if y.dtype.kind not in "iub":
         return keras.losses.MeanSquaredError()
-    answers = _predict(model, take(x, np.arange(min(len(y), 64))))
+    answers = _predict(model, select(x, np.arange(min(len(y), 64))))
     if answers.shape[-1] == 1:
         logits = bool((answers < 0).any() or (answers > 1).any())
         return keras.losses.BinaryCrossentropy(from_logits=logits)

@@ -25,8 +25,8 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import tf_export
-from edgekit.models import allowed, graph
-from edgekit.models.resolved import _allowed_calls, guarded
+from edgekit.models import allowlist, graph
+from edgekit.models.load_guard import _allowed_calls, guarded
 from edgekit.models.safety import findings
 
 MARKER = HERE / "marker"
@@ -200,32 +200,32 @@ for name in registered:
     function.signature.name = "f"
     node = function.node_def.add(name="n", op=name)
     node.input.extend(["a", "b", "c"])
-    if (name in allowed.operators()) == (name in list(graph._refused(one))):
+    if (name in allowlist.operators()) == (name in list(graph._refused(one))):
         slipped.append(name)
     graphs += 1
 outcomes["registry"] = {
     "tried": graphs, "slipped": slipped,
-    "unknown": sorted(allowed.operators() - set(registered)),
-    "allowed": sorted(allowed.operators()),
+    "unknown": sorted(allowlist.operators() - set(registered)),
+    "allowed": sorted(allowlist.operators()),
 }
 
 # Every function that TensorFlow exports, by every name, and by what it is.
 exported = tf_export._NAME_TO_SYMBOL_MAPPING
 dangerous = {id(exported[n]) for n in exported if n.startswith((
-    "raw_ops.", "compat.v1.raw_ops.")) and not allowed.is_operator(n.rpartition(".")[2])}
+    "raw_ops.", "compat.v1.raw_ops.")) and not allowlist.is_operator(n.rpartition(".")[2])}
 spaces = ("io.gfile", "io.write", "io.read", "load_", "py_func", "numpy_function", "data.",
           "summary.", "train.", "saved_model.", "config.", "distribute.", "print", "profiler.",
           "compat.v1.gfile", "compat.v1.load_", "compat.v1.py_func", "compat.v1.write_file",
           "compat.v1.read_file", "sysconfig.", "mlir.", "autograph.", "function", "debugging.exp",
           "keras.utils.", "keras.models.", "keras.saving.", "lookup.", "queue.", "tpu.")
 dangerous |= {id(exported[n]) for n in exported if n.startswith(spaces)}
-by_name = [n for n in exported if id(exported[n]) in dangerous and allowed.is_call(n)]
+by_name = [n for n in exported if id(exported[n]) in dangerous and allowlist.is_call(n)]
 taken = [n for n in exported if id(exported[n]) in dangerous
          and not findings({"class_name": "TFOpLambda", "config": {"function": n}})]
 outcomes["calls"] = {
     "exported": len(exported), "by name": by_name, "taken": taken,
     "by identity": [n for n in exported if id(exported[n]) in dangerous & _allowed_calls()],
-    "gone": sorted(allowed.calls() - exported.keys()),
+    "gone": sorted(allowlist.calls() - exported.keys()),
 }
 
 # Archives of Keras 3: what lies beside the configuration.

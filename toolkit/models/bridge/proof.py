@@ -63,7 +63,7 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Equiv
     return EquivalenceProof(random, real, TOLERANCE, items)
 
 
-def answers(model: Any, batch: Sequence[Array]) -> list[Array]:
+def infer(model: Any, batch: Sequence[Array]) -> list[Array]:
     """Run a model in inference mode: its outputs, flat and in order, for one array per input."""
     return _run(_forward(model), model, batch)
 
@@ -203,9 +203,7 @@ def _shapes(model: Any, twin: Any, samples: Sequence[Array] | None) -> list[tupl
     for size in SIZES:
         shapes = [(batch, *(size if s is None else s for s in shape[1:])) for shape in free]
         try:
-            tried = answers(
-                model, _batch(model, shapes, limits, np.random.default_rng(0), "normal")
-            )
+            tried = infer(model, _batch(model, shapes, limits, np.random.default_rng(0), "normal"))
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             continue

@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.errors import CompressionError
 from edgekit.models.bridge import carry_back, prove_equal, to_tf_keras
 from edgekit.models.bridge.graph import functional
-from edgekit.models.bridge.proof import answers
+from edgekit.models.bridge.proof import infer
 from edgekit.models.load import is_keras3
 
 
@@ -81,7 +81,7 @@ def changed(model: Any, back: Any) -> bool:
     rng = np.random.default_rng(0)
     shapes = [(2, *(size or 8 for size in t.shape[1:])) for t in model.inputs]
     batch = [rng.integers(0, 2, shape) for shape in shapes]
-    pairs = zip(answers(model, batch), answers(back, batch), strict=True)
+    pairs = zip(infer(model, batch), infer(back, batch), strict=True)
     return any(not np.allclose(left, right) for left, right in pairs)
 
 

@@ -23,7 +23,7 @@ NORMS = frozenset({"Rsqrt", "Sqrt", "Maximum", "Sum"})
 DEEPEST = 64
 
 
-def last_operators(function: Any) -> dict[str, str]:
+def output_activations(function: Any) -> dict[str, str]:
     """Return the activation that each output of a concrete function ends in; empty for none.
 
     ``unit norm`` is what :func:`tf.math.l2_normalize` computes.

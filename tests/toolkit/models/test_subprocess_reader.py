@@ -11,7 +11,7 @@ import pytest
 
 from conftest import answer
 from edgekit.errors import ModelError
-from edgekit.models import apart, files
+from edgekit.models import files, subprocess_reader
 from edgekit.models.source import identify
 
 CRASHING = Path(__file__).parent / "hdf5_cve"
@@ -58,7 +58,7 @@ def test_parser_that_ends_badly_is_an_error_that_names_the_file(
     (tmp_path / "h5py.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = tmp_path / "m.h5"
-    for read in (lambda: apart.read(path, "h5"), lambda: apart.links(path)):
+    for read in (lambda: subprocess_reader.read(path, "h5"), lambda: subprocess_reader.links(path)):
         with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
             read()
         assert str(path) in caught.value.message
@@ -92,7 +92,7 @@ def test_modules_beside_the_user_are_not_imported_to_read_a_file(tmp_path: Path)
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CRASHING.glob("*.h5")))
 def test_published_file_that_crashes_the_hdf5_library_is_refused_by_name(name: str) -> None:
-    for read in (identify, apart.links):
+    for read in (identify, subprocess_reader.links):
         with pytest.raises(ModelError, match="EK-MODEL-003") as caught:
             read(CRASHING / name)
         assert name in caught.value.message

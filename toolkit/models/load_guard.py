@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ModelError
-from edgekit.models.allowed import is_call
+from edgekit.models.allowlist import is_call
 from edgekit.models.safety import CODE, FUNCTIONS, MAKERS, NAMESPACES, TFMOT
 
 SPECS = "tensorflow.python."
