@@ -392,7 +392,7 @@ def test_latency_plan_measures_few_candidates_each_once(plans: dict[str, Any]) -
         ("other plan", "026", ["another model"]),
         ("no gradients", "027", ["taylor"]),
         ("no cost", "027", ["latency"]),
-        ("secret", "028", ["differently"]),
+        ("secret", "028", ["gives other outputs"]),
         ("setting macs", "020", ["macs = 1.0"]),
         ("setting multiple", "020", ["multiple = 0"]),
         ("setting importance", "020", ["'l2'"]),

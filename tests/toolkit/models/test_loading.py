@@ -453,8 +453,8 @@ def test_old_and_odd_file_loads(found: Found, label: str) -> None:
 def test_file_without_version_shows_what_both_loaders_say(found: Found) -> None:
     outcome = found("files")["no version, neither"]
     assert outcome["error"] == "EK-MODEL-008"
-    assert "keras3 says" in outcome["hint"]
-    assert "keras2 says" in outcome["hint"]
+    assert "keras3 raised" in outcome["hint"]
+    assert "keras2 raised" in outcome["hint"]
 
 
 @pytest.mark.parametrize("file", ["three.keras", "three.h5", "two.keras", "two.h5"])
