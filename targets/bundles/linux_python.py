@@ -11,7 +11,7 @@ from edgekit.targets.runners import RUNNER_FILES
 
 README = """# {name} {version} for {title}
 
-The app needs Python 3.9 or later, and a runtime the Python of its wheels. Choose one runtime:
+The app needs Python 3.9 or later. Install one of the runtimes; its wheels may need another Python:
 
 {installs}
     python app.py selftest
@@ -19,7 +19,7 @@ The app needs Python 3.9 or later, and a runtime the Python of its wheels. Choos
     python app.py classify items.npy
     python app.py classify photo.jpg    # pictures need Pillow: pip install pillow
 
-`manifest.json` says what the model takes and gives, how raw items are scaled (the app does it),
+`manifest.json` describes the model's inputs and outputs, the preprocessing (the app applies it),
 and what was measured when this bundle was made.
 {notes}"""
 
