@@ -1,9 +1,11 @@
-"""Every link between the pages of the documentation leads to a file and a heading."""
+"""The documentation's links lead to files and headings, and its names and paths exist."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ PAGES = (
     ),
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:toolkit|targets|converters|sample_apps|tests|benchmarks)/[\w./-]*)`")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -47,3 +50,33 @@ def test_links_of_the_documentation_lead_somewhere(page: Path) -> None:
 def test_a_link_to_a_page_or_a_heading_that_is_not_there_is_found() -> None:
     text = "[a](docs/gate.md#exit-codes) [b](docs/gates.md) [c](docs/gate.md#exits) [d](#more)"
     assert list(broken(ROOT / "README.md", text)) == ["docs/gates.md", "docs/gate.md#exits"]
+
+
+def names(text: str) -> Iterator[str]:
+    """Yield the dotted names of edgekit that a page imports or mentions in code."""
+    for module, imported in re.findall(
+        r"^from (edgekit[\w.]*) import ([\w, ]+)$", text, re.MULTILINE
+    ):
+        yield from (f"{module}.{name.strip()}" for name in imported.split(","))
+    yield from re.findall(r"`(edgekit(?!\.toml)(?:\.\w+)+)(?:\(.*?\))?`", text)
+
+
+def exists(name: str) -> bool:
+    """Tell whether a dotted name is a module, or something in one."""
+    module, _, last = name.rpartition(".")
+    return bool(module) and (
+        hasattr(importlib.import_module(module), last) or find_spec(name) is not None
+    )
+
+
+def test_names_and_paths_of_edgekit_in_the_documentation_exist() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in sorted(set(names(text))) if not exists(name)] == []
+    assert [path for path in sorted(set(PATH.findall(text))) if not (ROOT / path).exists()] == []
+
+
+def test_a_name_or_a_path_that_edgekit_does_not_have_is_found() -> None:
+    assert [*names("`edgekit.inspects(path)`")] == ["edgekit.inspects"]
+    assert not exists("edgekit.inspects")
+    assert not exists("edgekit.converters.micro.velas")
+    assert PATH.findall("`toolkit/gates/`, `toolkit/<name>/x.py`") == ["toolkit/gates/"]
