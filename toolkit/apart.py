@@ -59,10 +59,8 @@ class Refusal:
         return self.error(self.code, message, f"{reason}: {self.hint}")
 
 
-def call(
-    refusal: Refusal, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
-) -> Any:  # fmt: skip
-    """What ``function`` gives, run in a process of its own; it gives what JSON can carry.
+def call(refusal: Refusal, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+    """Return what ``function`` gives, run in a process of its own; it gives what JSON can carry.
 
     It is found there by module and name. Raises what it raised where that is an
     :class:`EdgekitError` or an OSError, and ``refusal`` where the process died, took a minute over
@@ -72,19 +70,26 @@ def call(
 
 
 def shut_in(
-    walls: Walls | None, refusal: Refusal, function: Callable[P, Any], *args: P.args,
+    walls: Walls | None,
+    refusal: Refusal,
+    function: Callable[P, Any],
+    *args: P.args,
     **kwargs: P.kwargs,
-) -> Any:  # fmt: skip
+) -> Any:
     """As :func:`call`, behind walls."""
     rules = json.dumps(walls.rules() if walls else None)
     command = [sys.executable, "-c", START, function.__module__, function.__qualname__]
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
     with tempfile.TemporaryFile() as place, tempfile.TemporaryFile() as said:
         done = subprocess.run(
-            [*command, str(place.fileno()), rules], input=pickle.dumps((args, kwargs)),
-            stdout=subprocess.PIPE, stderr=said, pass_fds=(place.fileno(),), env=environment,
+            [*command, str(place.fileno()), rules],
+            input=pickle.dumps((args, kwargs)),
+            stdout=subprocess.PIPE,
+            stderr=said,
+            pass_fds=(place.fileno(),),
+            env=environment,
             check=False,
-        )  # fmt: skip
+        )
         if done.returncode:
             last = _tail(said)
             reason = " ".join([died(done.returncode), *(line[:200] for line in last[-1:])])
@@ -93,7 +98,7 @@ def shut_in(
 
 
 def died(code: int | None) -> str:
-    """Why a process that was reading gave no answer, from its return code."""
+    """Tell why a process that was reading gave no answer, from its return code."""
     if code == -signal.SIGALRM:
         return f"it was not read after {SECONDS} s"
     return f"its parser {describe_exit(code)[0]}"
@@ -111,7 +116,7 @@ def _unpacked(refusal: Refusal, found: dict[str, Any], place: str) -> Any:
 
 
 def _tail(file: BinaryIO) -> list[str]:
-    """The last lines of what a process said."""
+    """Return the last lines of what a process said."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_SAID))
     return file.read().decode(errors="replace").strip().splitlines()
 
@@ -172,7 +177,7 @@ def watched_file(path: Path, refusal: Refusal) -> Iterator[None]:
 
 
 def last_noted(path: Path) -> str:
-    """What a process that died in :func:`watched_file` noted last."""
+    """Return what a process that died in :func:`watched_file` noted last."""
     try:
         with path.open("rb") as file:
             return _line(file)
@@ -181,7 +186,7 @@ def last_noted(path: Path) -> str:
 
 
 def _data_bytes() -> int:
-    """What counts against the limit of memory already."""
+    """Return what counts against the limit of memory already."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     except OSError:

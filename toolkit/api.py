@@ -31,10 +31,26 @@ from edgekit.types import (
 )
 
 __all__ = [
-    "Asked", "BenchJob", "BenchOptions", "BenchReport", "Compared", "Evaluated", "Linted",
-    "Options", "Report", "bench", "check", "compare", "compress", "convert", "evaluate", "init",
-    "latest", "lint_data", "verify",
-]  # fmt: skip
+    "Asked",
+    "BenchJob",
+    "BenchOptions",
+    "BenchReport",
+    "Compared",
+    "Evaluated",
+    "Linted",
+    "Options",
+    "Report",
+    "bench",
+    "check",
+    "compare",
+    "compress",
+    "convert",
+    "evaluate",
+    "init",
+    "latest",
+    "lint_data",
+    "verify",
+]
 
 
 def convert(
@@ -63,7 +79,7 @@ def compress(
 def lint_data(
     project: Project | DataTable, options: Options | None = None, progress: Progress | None = None
 ) -> Linted:
-    """What is wrong with the representative and evaluation data, before it costs accuracy.
+    """Return what is wrong with the representative and evaluation data, before it costs accuracy.
 
     The data tables alone, whose files count from the current folder, are linted without a model.
     Raises :class:`EdgekitError`; a finding is no error: see ``Linted.failed``.
@@ -77,9 +93,12 @@ def lint_data(
 
 
 def evaluate(
-    project: Project, source: str, asked: Asked | None = None, options: Options | None = None,
+    project: Project,
+    source: str,
+    asked: Asked | None = None,
+    options: Options | None = None,
     progress: Progress | None = None,
-) -> Evaluated:  # fmt: skip
+) -> Evaluated:
     """Score a model, as it is, on every device asked for.
 
     Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
@@ -92,9 +111,12 @@ def evaluate(
 
 
 def compare(
-    project: Project, sources: Sequence[str], asked: Asked | None = None,
-    options: Options | None = None, progress: Progress | None = None,
-) -> Compared:  # fmt: skip
+    project: Project,
+    sources: Sequence[str],
+    asked: Asked | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Compared:
     """Set models, on every device asked for, beside the first.
 
     Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
@@ -105,10 +127,14 @@ def compare(
 
 
 def bench(
-    project: Project, sources: Sequence[str], asked: BenchOptions | None = None,
-    options: Options | None = None, progress: Progress | None = None, table: Path | None = None,
+    project: Project,
+    sources: Sequence[str],
+    asked: BenchOptions | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    table: Path | None = None,
     executor: Executor | None = None,
-) -> BenchReport:  # fmt: skip
+) -> BenchReport:
     """Time models or bundles on every device asked for, and write ``bench.json`` into the run.
 
     ``table`` is a CSV to write besides. Devices on several machines are measured at once, each
@@ -123,9 +149,11 @@ def bench(
 
 
 def _run(
-    job: Callable[[Project, Options, Progress], Report], project: Project,
-    options: Options | None, progress: Progress | None,
-) -> Report:  # fmt: skip
+    job: Callable[[Project, Options, Progress], Report],
+    project: Project,
+    options: Options | None,
+    progress: Progress | None,
+) -> Report:
     options = options or Options()
     report = job(project, options, progress or Silent())
     root = (options.output or project.root).resolve()
@@ -134,7 +162,7 @@ def _run(
 
 
 def latest(output: Path) -> Path:
-    """The newest run's report below an output folder. Raises :class:`ProjectError`."""
+    """Return the newest run's report below an output folder. Raises :class:`ProjectError`."""
     found = sorted(
         (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
     )
@@ -186,9 +214,15 @@ def check(
     compiled = {name: target.compiled for name, target in made.items()}
     on_device = {name: target.on_device for name, target in made.items()}
     judged, results, verdict = gate.judge_run(
-        kept, report.reference_evaluation, tables, rules, every and not stated, compiled, on_device,
+        kept,
+        report.reference_evaluation,
+        tables,
+        rules,
+        every and not stated,
+        compiled,
+        on_device,
         set(made),
-    )  # fmt: skip
+    )
     results = tuple(
         replace(r, bundle=made[r.id].bundle, npu=made[r.id].npu)
         if r.candidate and r.id in made and made[r.id].candidate == r.candidate
@@ -199,7 +233,7 @@ def check(
 
 
 def _is_one_of(candidate: Candidate, precisions: tuple[str, ...]) -> bool:
-    """Whether a candidate has one of these precisions, or stands in for one that has."""
+    """Tell whether a candidate has one of these precisions, or stands in for one that has."""
     recovered = candidate.recovery.stands_for if candidate.recovery else None
     return candidate.precision in precisions or recovered in precisions
 
@@ -207,7 +241,7 @@ def _is_one_of(candidate: Candidate, precisions: tuple[str, ...]) -> bool:
 def _of_output(
     report: Report, tables: dict[str, TargetTable], output: str | None
 ) -> tuple[Report, dict[str, TargetTable]]:
-    """The report with no metric judged but one output's, and the targets with its budgets.
+    """Return the report with no metric judged but one output's, and the targets with its budgets.
 
     Raises :class:`ProjectError` where the run judged no such output.
     """
@@ -232,7 +266,7 @@ def _with_budget_of(table: TargetTable, output: str) -> TargetTable:
 
 
 def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rules:
-    """What a report is judged by, output by output, as the run itself was."""
+    """Return what a report is judged by, output by output, as the run itself was."""
     settings = report.settings
     bounded = bool(settings["bounded"])
     judged = list(settings.get("outputs", ()))
@@ -269,7 +303,7 @@ def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
 
 
 def _stated(settings: Mapping[str, Json]) -> bool:
-    """Whether the run's targets were somebody's choice, not this host by default."""
+    """Tell whether the run's targets were somebody's choice, not this host by default."""
     if "targets_stated" in settings:
         return bool(settings["targets_stated"])
     return any(table != {"budgets": {}} for table in settings["targets"].values())
@@ -278,7 +312,8 @@ def _stated(settings: Mapping[str, Json]) -> bool:
 def _shipping(
     tables: Mapping[str, TargetTable], every: Sequence[Candidate], kept: Sequence[Candidate]
 ) -> dict[str, TargetTable]:
-    """The targets that may ship one of the candidates kept, and those that may ship none at all.
+    """Return the targets that may ship one of the candidates kept, and those that may ship none at
+    all.
 
     Raises :class:`ProjectError` where nothing is left to judge.
     """
@@ -296,7 +331,7 @@ def _shipping(
 
 
 def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTable:
-    """A project's table with the limits that the run was given, where it says no other."""
+    """Return a project's table with the limits that the run was given, where it says no other."""
     budgets, max_drop, max_size = table.budgets, settings["max_drop"], settings["max_size"]
     changed: dict[str, object] = {}
     goal = budgets.goal or Goal()
@@ -331,5 +366,5 @@ def init(folder: str | Path, force: bool = False) -> Path:
 
 
 def metric_names() -> tuple[str, ...]:
-    """The metrics that edgekit knows by name."""
+    """Return the metrics that edgekit knows by name."""
     return tuple(METRICS)

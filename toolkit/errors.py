@@ -43,7 +43,7 @@ class EdgekitError(Exception):
 
 
 def _cut(line: str) -> str:
-    """A line that can be read: names in a file of another hand may have any length."""
+    """Return a line that can be read: names in a file of another hand may have any length."""
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} …"
 
 
@@ -163,6 +163,6 @@ class CassetteError(EdgekitError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question to append to an error: the closest known name, if one is close."""
+    """Return a question to append to an error: the closest known name, if one is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -15,7 +15,9 @@ FORMAT: Any = np.lib.format
 
 
 def opened(path: Path) -> Array:
-    """The array in a file, memory-mapped. Raises ValueError where it is damaged or of objects."""
+    """Return the array in a file, memory-mapped. Raises ValueError where it is damaged or of
+    objects.
+    """
     try:
         found: Array = FORMAT.open_memmap(path, mode="r")
     # The header is text of another hand: numpy raises whatever Python's own parser does.
@@ -25,7 +27,9 @@ def opened(path: Path) -> Array:
 
 
 def parsed(content: bytes) -> Array:
-    """The array in the bytes of a file. Raises ValueError where they are damaged or of objects."""
+    """Return the array in the bytes of a file. Raises ValueError where they are damaged or of
+    objects.
+    """
     try:
         found: Array = FORMAT.read_array(io.BytesIO(content), allow_pickle=False)
     except Exception as error:

@@ -31,7 +31,7 @@ class Limits:
 
 
 def describe_exit(code: int | None) -> tuple[str, str]:
-    """How a child ended, and the likely cause, from its return code."""
+    """Tell how a child ended, and the likely cause, from its return code."""
     if code is None:
         return "stopped answering", "it closed its pipe and stays alive"
     if code < 0:
@@ -41,7 +41,7 @@ def describe_exit(code: int | None) -> tuple[str, str]:
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
-    """The last lines of a log, for an error message."""
+    """Return the last lines of a log, for an error message."""
     try:
         text = log.read_text(errors="replace")
     except OSError:
@@ -51,7 +51,7 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether there is a process with this number."""
+    """Tell whether there is a process with this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -62,7 +62,7 @@ def alive(pid: int) -> bool:
 
 
 def resident(pid: int) -> int:
-    """Resident bytes of a process and its children; 0 once it is gone."""
+    """Return resident bytes of a process and its children; 0 once it is gone."""
     total = 0
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)

@@ -58,7 +58,8 @@ def claim(folder: Path) -> Claim:
 
 @contextlib.contextmanager
 def held(parent: Path | None = None, prefix: str = "") -> Iterator[Path]:
-    """A new and empty folder for as long as the context lasts, below ``parent`` or the system's.
+    """Yield a new and empty folder for as long as the context lasts, below ``parent`` or the
+    system's.
 
     Those that dead processes left beside it are removed.
     """
@@ -85,7 +86,9 @@ def sweep(parent: Path) -> None:
 
 @contextlib.contextmanager
 def held_file(path: Path) -> Iterator[None]:
-    """A new file at ``path`` that is ours for as long as the context lasts, then gone or moved."""
+    """Yield a new file at ``path`` that is ours for as long as the context lasts, then gone or
+    moved.
+    """
     descriptor = _new_file(path)
     try:
         yield
@@ -106,7 +109,7 @@ def sweep_file(path: Path) -> None:
 
 
 def _new_file(path: Path) -> int:
-    """A descriptor of a new file, held; another process may have swept it before it was."""
+    """Return a descriptor of a new file, held; another process may have swept it before it was."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         _locked(descriptor)
@@ -143,13 +146,13 @@ def _remove(folder: Path) -> None:
 
 
 def _free(descriptor: int, since: float) -> bool:
-    """Whether nobody holds what a descriptor is of, which was made at ``since``."""
+    """Tell whether nobody holds what a descriptor is of, which was made at ``since``."""
     locked = _locked(descriptor)
     return time.time() - since > ABANDONED_SECONDS if locked is None else locked
 
 
 def _locked(descriptor: int) -> bool | None:
-    """Whether the lock was had; none where the disk has no locks."""
+    """Tell whether the lock was had; none where the disk has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

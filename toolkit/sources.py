@@ -31,7 +31,9 @@ def code_version(package: Path = Path(edgekit.__file__).parent) -> str:
 
 
 def _files(package: Path) -> Iterator[tuple[str, bytes]]:
-    """The files below a folder in a fixed order, through the links of an editable install."""
+    """Return the files below a folder in a fixed order, through the links of an editable
+    install.
+    """
     for folder, folders, names in os.walk(package, followlinks=True):
         folders[:] = sorted(one for one in folders if one != COMPILED)
         for name in sorted(names):

@@ -39,9 +39,15 @@ PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 # What the system says where a file, a loop or a right is in the way of a folder of ours.
 REFUSALS = (
-    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
-    errno.ELOOP, errno.ENAMETOOLONG,
-)  # fmt: skip
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
 
 
 class _DamagedError(OSError):
@@ -73,7 +79,7 @@ class Store:
         key: Mapping[str, Json],
         make: Callable[[Path], Mapping[str, Json]],
     ) -> Artefact:
-        """The artefact of ``key``, made by ``make(folder)`` where it is not there yet.
+        """Return the artefact of ``key``, made by ``make(folder)`` where it is not there yet.
 
         ``make`` fills the folder and returns facts that JSON can carry. ``key`` must name
         everything the result depends on.
@@ -86,7 +92,7 @@ class Store:
                 return self._whole(stage, key) or self._make(stage, key, make)
 
     def _whole(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
-        """What :meth:`find` finds; who holds the key's lock may remove what is damaged."""
+        """Return what :meth:`find` finds; who holds the key's lock may remove what is damaged."""
         found, damage = self._read(stage, key)
         if damage:
             folder = self._folder(stage, key)
@@ -114,11 +120,13 @@ class Store:
         return replace(found, cached=False)
 
     def find(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
-        """The artefact of ``key`` if it is there and whole: every byte of it as it was made."""
+        """Return the artefact of ``key`` if it is there and whole: every byte of it as it was
+        made.
+        """
         return self._read(stage, key)[0]
 
     def _read(self, stage: str, key: Mapping[str, Json]) -> tuple[Artefact | None, str]:
-        """The artefact of ``key``, or what is wrong with it where it is there."""
+        """Return the artefact of ``key``, or what is wrong with it where it is there."""
         folder = self._folder(stage, key)
         if not os.path.lexists(folder):
             return None, ""
@@ -139,7 +147,7 @@ class Store:
             return None, f"{FACTS} was changed"
 
     def partial(self, stage: str, key: Mapping[str, Json]) -> Path:
-        """Where unfinished work on ``key`` is kept for a later run to go on from."""
+        """Tell where unfinished work on ``key`` is kept for a later run to go on from."""
         return self.unfinished / f"{stage}-{_key_digest(stage, key)}"
 
     def _folder(self, stage: str, key: Mapping[str, Json]) -> Path:
@@ -181,7 +189,7 @@ def _key_digest(stage: str, key: Mapping[str, Json]) -> str:
 def _record(
     stage: str, key: Mapping[str, Json], facts: Json, files: Mapping[str, Json]
 ) -> dict[str, Any]:
-    """What is kept of an artefact, as JSON reads it back: its seal covers all the rest."""
+    """Return what is kept of an artefact, as JSON reads it back: its seal covers all the rest."""
     content = {"stage": stage, "key": key, "facts": facts, "files": files}
     record = json.loads(json.dumps({**content, "digest": digest_of(files)}))
     return {**record, "seal": digest_of(record)}
@@ -197,7 +205,7 @@ def _check(folder: Path, name: str, entry: Mapping[str, Json]) -> None:
 
 
 def _remembered(path: Path) -> str:
-    """The SHA-256 of a file, read once for as long as the file is not touched."""
+    """Return the SHA-256 of a file, read once for as long as the file is not touched."""
     state, now = _state(path), time.time_ns()
     if state not in _seen:
         digest = sha256(path)
@@ -235,7 +243,7 @@ def _open_up(folder: Path) -> None:
 
 
 def _rename(source: Path, final: Path) -> bool:
-    """Whether it is ours that lies there now: another process's result is as good."""
+    """Tell whether it is ours that lies there now: another process's result is as good."""
     try:
         source.rename(final)
     except OSError as error:
@@ -274,7 +282,7 @@ def sha256(path: Path) -> str:
 
 
 def is_lfs_pointer(path: Path) -> bool:
-    """Whether a file is what Git LFS leaves in place of content that was not fetched."""
+    """Tell whether a file is what Git LFS leaves in place of content that was not fetched."""
     with path.open("rb") as file:
         return file.read(len(LFS_MARK)) == LFS_MARK
 
@@ -298,7 +306,7 @@ def place(source: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place once it is written."""
+    """Yield a temporary file beside ``path`` that takes its place once it is written."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_parts(path.parent, path.name)

@@ -13,7 +13,7 @@ LARGEST_FLOAT = 1e150
 
 
 def loads(content: bytes) -> Any:
-    """The document in ``content``.
+    """Return the document in ``content``.
 
     Raises ValueError where it is no JSON, holds NaN, an infinity or a number too large to compute
     with, half a surrogate pair, or is nested deeper than any of ours; it says where.

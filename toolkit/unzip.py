@@ -16,9 +16,15 @@ CHUNK = 1 << 22
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # RuntimeError: a member is encrypted, or packed in a way that zipfile does not know.
 DAMAGED = (
-    zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError,
-    ValueError, OSError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    OSError,
+)
 
 
 def unzip(path: Path, shown: str, folder: Path) -> dict[str, str]:

@@ -17,13 +17,13 @@ from edgekit.store import sha256
 
 
 def is_reference(source: str) -> bool:
-    """Whether a source names a function (``model.py:build``, ``package.module:build``)."""
+    """Tell whether a source names a function (``model.py:build``, ``package.module:build``)."""
     module, _, function = source.rpartition(":")
     return bool(module) and function.isidentifier() and not Path(source).exists()
 
 
 def fingerprint(source: str, root: Path) -> Mapping[str, str]:
-    """Digests of the file behind a reference and of the local files it imports, by name.
+    """Return digests of the file behind a reference and of the local files it imports, by name.
 
     Local means below ``root``. What the code reads while it runs is not seen.
     """
@@ -32,7 +32,7 @@ def fingerprint(source: str, root: Path) -> Mapping[str, str]:
 
 
 def fingerprint_file(path: Path, root: Path) -> Mapping[str, str]:
-    """Digests of a Python file and of the local files it imports, by name below ``root``."""
+    """Return digests of a Python file and of the local files it imports, by name below ``root``."""
     seen: dict[str, str] = {}
     waiting = [path]
     while waiting:
@@ -47,7 +47,7 @@ def fingerprint_file(path: Path, root: Path) -> Mapping[str, str]:
 
 
 def resolve(source: str, root: Path) -> Callable[..., Any]:
-    """The function that a reference names.
+    """Return the function that a reference names.
 
     Raises :class:`ProjectError` where the file, the module or the function is not there, or where
     importing it fails.
@@ -90,7 +90,7 @@ def _importable(root: Path) -> None:
 
 
 def place(function: Callable[..., Any]) -> str:
-    """Where a function is written, for errors about what it returned."""
+    """Tell where a function is written, for errors about what it returned."""
     code = getattr(function, "__code__", None)
     if code is None:
         return type(function).__name__
@@ -119,7 +119,7 @@ class user_errors:
 
 
 def file_of(source: str, root: Path) -> Path | None:
-    """The file behind a reference; None where it names an installed module.
+    """Return the file behind a reference; None where it names an installed module.
 
     Raises :class:`ProjectError` where it names a file that is not there.
     """

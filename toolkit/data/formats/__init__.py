@@ -28,9 +28,10 @@ FORMATS = (
     Format("an .npz with arrays x and y", npz.matches, npz.check, npz.read),
     Format("an .npy", npy.matches, npy.check, npy.read),
     Format("a folder of .npy files", array_folder.matches, array_folder.check, array_folder.read),
-    Format("a folder of pictures by class", image_folder.matches, image_folder.check,
-           image_folder.read),
+    Format(
+        "a folder of pictures by class", image_folder.matches, image_folder.check, image_folder.read
+    ),
     Format("a picture", picture.matches, picture.check, picture.read),
     Format("a .tfrecord, or its shards", records.matches, records.check, records.read),
     Format("a .csv with a header", table.matches, table.check, table.read),
-)  # fmt: skip
+)

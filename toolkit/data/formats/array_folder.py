@@ -18,7 +18,7 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The arrays by file name, memory-mapped in place; ``y.npy`` are the labels.
+    """Return the arrays by file name, memory-mapped in place; ``y.npy`` are the labels.
 
     Their content is looked at once, and again where a size or a time of change differs. Raises
     :class:`DataError`.

@@ -20,7 +20,7 @@ SHAPES = "(x, y) or (x, y, columns)"
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """What the function gives, called in the worker without arguments; kept as files.
+    """Return what the function gives, called in the worker without arguments; kept as files.
 
     It returns ``(x, y)`` or ``(x, y, columns)``, arrays with items first, a ``tf.data.Dataset`` or
     a generator of such tuples. ``x`` is an array or a dict of arrays by input name, ``y`` may be
@@ -59,7 +59,7 @@ def materialize(source: str, root: Path, folder: Path) -> Mapping[str, Json]:
 
 
 def _elements(source: str, returned: Any) -> Iterator[tuple[Any, ...]]:
-    """The elements of a ``tf.data.Dataset`` or a generator. Raises :class:`DataError`."""
+    """Return the elements of a ``tf.data.Dataset`` or a generator. Raises :class:`DataError`."""
     elements: Iterable[Any]
     if hasattr(returned, "element_spec"):
         # tf.data.INFINITE_CARDINALITY
@@ -76,7 +76,7 @@ def _elements(source: str, returned: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Arrays by name, and which of them are columns."""
+    """Return arrays by name, and which of them are columns."""
     if len(element) not in (2, 3):
         message = f"{source} gave a tuple of {len(element)}"
         raise DataError("EK-DATA-006", message, f"give {SHAPES}")
@@ -100,7 +100,7 @@ def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple
 def _by_output(
     source: str, arrays: dict[str, Any], labels: Mapping[str, Any], columns: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Labels by output stand beside the inputs, as columns do."""
+    """Return labels by output stand beside the inputs, as columns do."""
     named = [*arrays, *labels, *columns]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
@@ -125,7 +125,7 @@ def _all_bytes(array: Any) -> bool:
 
 
 def _append(writer: Writer, arrays: dict[str, Any]) -> None:
-    """One item, or a batch: what has one first dimension throughout, labels too."""
+    """Return one item, or a batch: what has one first dimension throughout, labels too."""
     sizes = {np.shape(value)[:1] for value in arrays.values()}
     if len(sizes) == 1 and () not in sizes and (LABELS in arrays or len(arrays) > 1):
         writer.extend(arrays)

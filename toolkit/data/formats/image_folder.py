@@ -35,7 +35,8 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The pictures as ``x`` uint8 ``[N, height, width, channels]``, in the order of their paths.
+    """Return the pictures as ``x`` uint8 ``[N, height, width, channels]``, in the order of their
+    paths.
 
     Labels ``y`` are int64 class numbers: the place of the folder's name in
     :attr:`Reading.class_names`, or else among the folders, sorted. The pictures' paths are kept
@@ -61,9 +62,16 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         stated = reading.preprocess.resize is not None
         walls = Walls(_folders(reading.path, files), (folder.absolute(),))
         facts: Mapping[str, Any] = shut_in(
-            walls, refusal, decode, Pictures(reading.source, reading.path, by_class), spec, stated,
-            names, bool(reading.class_names), folder,
-        )  # fmt: skip
+            walls,
+            refusal,
+            decode,
+            Pictures(reading.source, reading.path, by_class),
+            spec,
+            stated,
+            names,
+            bool(reading.class_names),
+            folder,
+        )
         if not left_out:
             return facts
         count = len(files)
@@ -83,9 +91,13 @@ class Pictures:
 
 
 def decode(
-    pictures: Pictures, spec: Preprocess, stated: bool, names: tuple[str, ...], ordered: bool,
+    pictures: Pictures,
+    spec: Preprocess,
+    stated: bool,
+    names: tuple[str, ...],
+    ordered: bool,
     folder: Path,
-) -> Mapping[str, Json]:  # fmt: skip
+) -> Mapping[str, Json]:
     """Write pictures as ``.npy`` files, in a process that may die of them; facts for the store.
 
     ``stated`` says that the size was the user's word, ``ordered`` that the order of the classes is.
@@ -120,9 +132,12 @@ def decode(
     notices += tally.notices(source, spec, stated)
     facts = dict(describe(source, writer.close()))
     return {
-        **facts, "beside": [NAMES], "class_names": list(names), "notices": list(notices),
+        **facts,
+        "beside": [NAMES],
+        "class_names": list(names),
+        "notices": list(notices),
         "pictures": images.decoded(picture.array, spec),
-    }  # fmt: skip
+    }
 
 
 def _sizes(
@@ -138,7 +153,9 @@ def _sizes(
 
 
 def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
-    """Pictures by class folder, in sorted order; under no name where there are no such folders."""
+    """Return pictures by class folder, in sorted order; under no name where there are no such
+    folders.
+    """
     folders = [entry.name for entry in os.scandir(path) if entry.is_dir() and _shown(entry.name)]
     found: dict[str, list[str]] = {name: [] for name in sorted(folders)}
     for file in files:
@@ -154,7 +171,7 @@ def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
 
 
 def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
-    """The folders that pictures lie in: some are links to elsewhere."""
+    """Return the folders that pictures lie in: some are links to elsewhere."""
     real = {Path(os.path.realpath(path / file)).parent for file in files}
     # Each is a rule of its own for the process that reads.
     found = sorted(real) if len(real) <= MOST_FOLDERS else [Path(os.path.commonpath(real))]
@@ -162,7 +179,7 @@ def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
 
 
 def _names(path: Path) -> Iterator[str]:
-    """The pictures below a folder that are not hidden, by their path there, sorted."""
+    """Return the pictures below a folder that are not hidden, by their path there, sorted."""
     seen: set[str] = set()
     for folder, folders, files in os.walk(path, followlinks=True):
         # A link may lead back up.
@@ -178,7 +195,9 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _left_out(path: Path) -> str:
-    """How many files of each kind below a folder are no pictures that are read; empty for none."""
+    """Tell how many files of each kind below a folder are no pictures that are read; empty for
+    none.
+    """
     kinds = Counter(
         Path(file).suffix.lower() or "without an ending"
         for _, _, files in os.walk(path)

@@ -21,7 +21,7 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The array, as ``x``. Raises :class:`DataError`."""
+    """Return the array, as ``x``. Raises :class:`DataError`."""
     path = reading.path
     return reading.kept({"sha256": sha256(path)}, lambda folder: _copy(path, folder))
 

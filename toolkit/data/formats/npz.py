@@ -24,7 +24,7 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The arrays of the archive by name; ``y`` are the labels. Raises :class:`DataError`."""
+    """Return the arrays of the archive by name; ``y`` are the labels. Raises :class:`DataError`."""
     path = reading.path
     return reading.kept({"sha256": sha256(path)}, lambda folder: _unpack(path, folder))
 

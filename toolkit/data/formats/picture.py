@@ -24,7 +24,7 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The picture as ``x`` uint8 ``[1, height, width, channels]``.
+    """Return the picture as ``x`` uint8 ``[1, height, width, channels]``.
 
     Its label is the name of its folder, where :attr:`Reading.class_names` has it, as of a folder of
     pictures by class. Raises :class:`DataError` where it cannot be read.

@@ -31,9 +31,15 @@ NAME_FEATURES = ("image/filename", "file_name", "filename")
 # What converters of picture collections note besides the picture and its class.
 # Source: TensorFlow Models, research/slim/datasets/build_imagenet_data.py.
 NOTES = (
-    "image/height", "image/width", "image/channels", "image/colorspace", "image/format",
-    "image/class/synset", "image/class/text", "image/object/number",
-)  # fmt: skip
+    "image/height",
+    "image/width",
+    "image/channels",
+    "image/colorspace",
+    "image/format",
+    "image/class/synset",
+    "image/class/text",
+    "image/object/number",
+)
 
 
 def matches(path: Path) -> bool:
@@ -41,7 +47,8 @@ def matches(path: Path) -> bool:
 
 
 def shards(path: Path) -> list[Path]:
-    """The files that a path stands for: itself, a folder's, or those that fit a pattern (``*``).
+    """Return the files that a path stands for: itself, a folder's, or those that fit a pattern
+    (``*``).
 
     A shard is called like ``test.tfrecord-00000-of-00004``.
     """
@@ -81,7 +88,7 @@ def _check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The features by name: lists of numbers are arrays, encoded pictures the input ``x``.
+    """Return the features by name: lists of numbers are arrays, encoded pictures the input ``x``.
 
     The labels are the feature ``y``, ``label``, ``image/class/label``, or the one named. Raises
     :class:`DataError` with the number of a record that is damaged, or has other features than the
@@ -91,18 +98,27 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     paths = shards(reading.path)
     stated = reading.preprocess.resize is not None
     key: dict[str, Json] = {
-        "sha256": [sha256(path) for path in paths], "label": reading.label,
-        "beside": list(reading.columns), "pictures": images.key(spec), "defaulted": not stated,
-    }  # fmt: skip
+        "sha256": [sha256(path) for path in paths],
+        "label": reading.label,
+        "beside": list(reading.columns),
+        "pictures": images.key(spec),
+        "defaulted": not stated,
+    }
 
     refusal = Refusal(DataError, "EK-DATA-003", reading.source, "TFRecord")
 
     def make(folder: Path) -> Mapping[str, Json]:
         try:
             return reading.worker.call(  # type: ignore[no-any-return]
-                convert, reading.source, tuple(paths), spec, stated, reading.columns,
-                reading.label, folder,
-            )  # fmt: skip
+                convert,
+                reading.source,
+                tuple(paths),
+                spec,
+                stated,
+                reading.columns,
+                reading.label,
+                folder,
+            )
         except WorkerDied as error:
             place = last_noted(folder / NOTED)
             refused = refusal.of(place, "the TensorFlow worker did not come back from it")
@@ -113,9 +129,14 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
 
 def convert(
-    source: str, paths: tuple[Path, ...], spec: Preprocess, stated: bool, columns: tuple[str, ...],
-    label: str | None, folder: Path,
-) -> Mapping[str, Json]:  # fmt: skip
+    source: str,
+    paths: tuple[Path, ...],
+    spec: Preprocess,
+    stated: bool,
+    columns: tuple[str, ...],
+    label: str | None,
+    folder: Path,
+) -> Mapping[str, Json]:
     """Write the records' features as ``.npy`` files (in the worker); facts for the store."""
     # Importing it takes its time, which is not the file's.
     import tensorflow  # noqa: F401
@@ -174,10 +195,13 @@ def _features(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _item(
-    where: str, features: Mapping[str, Any], spec: Preprocess, columns: tuple[str, ...],
+    where: str,
+    features: Mapping[str, Any],
+    spec: Preprocess,
+    columns: tuple[str, ...],
     label: str | None,
-) -> tuple[dict[str, Any], list[images.Picture]]:  # fmt: skip
-    """One record's arrays by name, and the pictures among them."""
+) -> tuple[dict[str, Any], list[images.Picture]]:
+    """Return one record's arrays by name, and the pictures among them."""
     labelled = label or next((name for name in LABEL_FEATURES if name in features), None)
     if label is not None and label not in features:
         hint = f"it has {', '.join(sorted(features))[:300]}"
@@ -233,7 +257,7 @@ def _number(where: str, name: str, feature: Any, kind: str) -> Any:
 
 
 def _values(where: str, name: str, feature: Any, kind: str | None) -> Any:
-    """A list of numbers as int64 or float32; one number without a dimension."""
+    """Return a list of numbers as int64 or float32; one number without a dimension."""
     if kind is None:
         raise DataError("EK-DATA-003", f"{where}: feature {name!r} is empty")
     dtype = np.int64 if kind == "int64_list" else np.float32

@@ -56,7 +56,7 @@ def check(path: Path) -> None:
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """The table's arrays: read twice, first for what the columns hold, then in blocks.
+    """Return the table's arrays: read twice, first for what the columns hold, then in blocks.
 
     Numeric columns are the input ``x`` ``[N, columns]`` in their order, unless columns are called
     like all of the model's inputs, or ``left[0]``, ``left[1]``…: then they are these inputs. Whole
@@ -68,20 +68,27 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     label = _label(reading, header)
     beside = [name for name in reading.columns if name in header and name != label]
     key: dict[str, Json] = {
-        "sha256": sha256(path), "label": label, "beside": list(beside),
+        "sha256": sha256(path),
+        "label": label,
+        "beside": list(beside),
         "inputs": [spec.name for spec in reading.inputs],
-        "class_names": list(reading.class_names), "nameless": list(nameless.values()),
+        "class_names": list(reading.class_names),
+        "nameless": list(nameless.values()),
         **({"texts": True} if reading.texts else {}),
-    }  # fmt: skip
+    }
     return reading.kept(
         key, lambda folder: _convert(reading, header, label, beside, nameless, folder)
     )
 
 
 def _convert(
-    reading: Reading, header: list[str], label: str | None, beside: list[str],
-    nameless: Mapping[str, str], folder: Path,
-) -> Mapping[str, Json]:  # fmt: skip
+    reading: Reading,
+    header: list[str],
+    label: str | None,
+    beside: list[str],
+    nameless: Mapping[str, str],
+    folder: Path,
+) -> Mapping[str, Json]:
     path = reading.path
     columns = _survey(path, header, label, [*beside, *nameless])
     names: tuple[str, ...] = ()
@@ -99,9 +106,8 @@ def _convert(
     writer = Writer(folder, reading.source)
     for _, rows in _blocks(path, header):
         block: dict[str, Any] = {
-            name: _values(rows, [columns[part] for part in parts])
-            for name, parts in arrays.items()
-        }  # fmt: skip
+            name: _values(rows, [columns[part] for part in parts]) for name, parts in arrays.items()
+        }
         if label is not None:
             place = columns[label].place
             block[LABELS] = (
@@ -151,7 +157,7 @@ def _values(rows: list[list[str]], columns: list[_Column]) -> Any:
 
 
 def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
-    """The columns of each input, by its name."""
+    """Return the columns of each input, by its name."""
     wanted = {spec.name for spec in reading.inputs}
     parents = {name: found[1] for name in names if (found := ELEMENT.match(name))}
     called = bool(wanted) and wanted <= set(names) | set(parents.values())
@@ -165,7 +171,7 @@ def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
 def _survey(
     path: Path, header: list[str], label: str | None, beside: list[str]
 ) -> dict[str, _Column]:
-    """What each column holds. Text is allowed in labels and in columns beside the inputs."""
+    """Return what each column holds. Text is allowed in labels and in columns beside the inputs."""
     columns = {name: _Column(place, False) for place, name in enumerate(header)}
     free = {name for name in (label, *beside) if name is not None}
     for lines, rows in _blocks(path, header):
@@ -210,7 +216,7 @@ def _no_number(path: Path, line: int, name: str, text: str, unlabelled: bool) ->
 
 
 def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
-    """Columns without a name that hold nothing, or count the rows as pandas writes them.
+    """Return columns without a name that hold nothing, or count the rows as pandas writes them.
 
     What each is, by its name in the header. Raises :class:`DataError` for one that holds more.
     """
@@ -231,7 +237,7 @@ def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
 
 
 def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
-    """Rows with their lines, so many cells at a time as memory is for."""
+    """Return rows with their lines, so many cells at a time as memory is for."""
     lines: list[int] = []
     rows: list[list[str]] = []
     for line, row in _rows(path, header):
@@ -245,7 +251,9 @@ def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[lis
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows after the header with their line; blank lines are passed over. Raises DataError."""
+    """Return rows after the header with their line; blank lines are passed over. Raises
+    DataError.
+    """
     lines = _lines(path)
     next(lines)
     for line, row in lines:
@@ -284,7 +292,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _bounded(path: Path, file: TextIO) -> Iterator[str]:
-    """Lines of a length that is fit for memory. Raises :class:`DataError`."""
+    """Return lines of a length that is fit for memory. Raises :class:`DataError`."""
     while line := file.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:
             message = f"{path}: a line has {LONGEST_LINE:,} characters or more"
@@ -293,7 +301,7 @@ def _bounded(path: Path, file: TextIO) -> Iterator[str]:
 
 
 def _header(path: Path) -> list[str]:
-    """The names of the columns. Raises :class:`DataError` where the first row has none."""
+    """Return the names of the columns. Raises :class:`DataError` where the first row has none."""
     cells = next(_lines(path), (1, []))[1]
     if cells.count("") > 1:
         cells = [name or f"Unnamed: {place}" for place, name in enumerate(cells)]

@@ -17,9 +17,16 @@ from edgekit.data.lint.variants import Variant, variants
 from edgekit.types import Advice
 
 __all__ = [
-    "Part", "Saturation", "Unchecked", "Use", "Variant", "arrays", "ordered", "saturation",
+    "Part",
+    "Saturation",
+    "Unchecked",
+    "Use",
+    "Variant",
+    "arrays",
+    "ordered",
+    "saturation",
     "variants",
-]  # fmt: skip
+]
 # What is exchanged, scaled otherwise or all the same is distributed otherwise too.
 EXPLAINING = {"EK-LINT-002", "EK-LINT-010", "EK-LINT-013", "EK-LINT-015"}
 ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -34,7 +41,8 @@ class Unchecked:
 
 
 def arrays(parts: tuple[Part, ...]) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
-    """Findings about the arrays themselves, the severest first, and what could not be checked.
+    """Return findings about the arrays themselves, the severest first, and what could not be
+    checked.
 
     ``parts`` come in the order representative, evaluation, training; at least one.
     """

@@ -49,7 +49,8 @@ def hashed(part: Part) -> Hashed:
 
 
 def lint(hashes: tuple[Hashed, ...]) -> Iterator[Advice]:
-    """Findings EK-LINT-030 to -032, over parts in the order representative, evaluation, training.
+    """Return findings EK-LINT-030 to -032, over parts in the order representative, evaluation,
+    training.
 
     Data that repeats by nature, such as tables of few distinct rows, is held against itself: what
     two parts share counts where it is more than each repeats on its own.

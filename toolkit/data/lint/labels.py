@@ -31,7 +31,7 @@ def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
 
 
 def unchecked(part: Part, beside: Part) -> str:
-    """Why classes cannot be compared; nothing where they can."""
+    """Tell why classes cannot be compared; nothing where they can."""
     for one in (part, beside):
         if one.labels is None:
             return f"the {one.title} has no labels"
@@ -42,7 +42,7 @@ def unchecked(part: Part, beside: Part) -> str:
 
 
 def lint(part: Part, beside: Part) -> Iterator[Advice]:
-    """Findings EK-LINT-020 and -021: a part's classes against a fuller part's."""
+    """Return findings EK-LINT-020 and -021: a part's classes against a fuller part's."""
     ours, theirs = classes(part.labels), classes(beside.labels)
     if ours is None or theirs is None or not len(ours) or not len(theirs):
         return

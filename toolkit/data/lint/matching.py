@@ -19,7 +19,7 @@ FEWEST = 20
 
 
 def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
-    """Findings EK-LINT-001 and -002 of a part, compared with another where there is one."""
+    """Return findings EK-LINT-001 and -002 of a part, compared with another where there is one."""
     for spec in part.specs:
         yield from _dtype(part, spec)
     if beside is not None:
@@ -27,7 +27,7 @@ def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
 
 
 def _dtype(part: Part, spec: TensorSpec) -> Iterator[Advice]:
-    """Integers that the input's dtype cannot hold: a cast wraps them without a word."""
+    """Return integers that the input's dtype cannot hold: a cast wraps them without a word."""
     raw, wanted = part.raw(spec), np.dtype(spec.dtype)
     if wanted.kind not in "iu" or raw.dtype.kind not in "iu" or raw.dtype == wanted:
         return
@@ -50,7 +50,7 @@ def _dtype(part: Part, spec: TensorSpec) -> Iterator[Advice]:
 
 
 def _exchanged(part: Part, beside: Part) -> Iterator[Advice]:
-    """Two inputs of one shape whose arrays were saved under each other's names."""
+    """Return two inputs of one shape whose arrays were saved under each other's names."""
     if min(len(part), len(beside)) < FEWEST:
         return
     for left, right in itertools.combinations(part.specs, 2):
@@ -68,7 +68,7 @@ def _exchanged(part: Part, beside: Part) -> Iterator[Advice]:
 
 
 def _apart(part: Part, spec: TensorSpec, beside: Part, other: TensorSpec) -> float:
-    """How far two inputs' distributions are apart, in standard deviations and their ratio."""
+    """Tell how far two inputs' distributions are apart, in standard deviations and their ratio."""
     ours, theirs = part.sample(spec), beside.sample(other)
     spread = max(float(theirs.std()), 1e-12)
     ratio = max(float(ours.std()), 1e-12) / spread

@@ -27,7 +27,7 @@ FEWEST_ITEMS = 2
 
 
 def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
-    """Findings EK-LINT-040 and -041 of a part, compared with another where there is one."""
+    """Return findings EK-LINT-040 and -041 of a part, compared with another where there is one."""
     for spec in part.specs:
         items = part.sample(spec)
         if np.dtype(spec.dtype).kind not in "fiu" or not np.isfinite(items).all():
@@ -40,7 +40,7 @@ def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
 
 
 def correlation(items: Array) -> float | None:
-    """The larger of the two correlations of neighbours, along rows and along columns.
+    """Return the larger of the two correlations of neighbours, along rows and along columns.
 
     Of images ``[n, height, width]`` or ``[n, height, width, 1..4]``; nothing for other items, and
     for images of one value.
@@ -84,7 +84,8 @@ def _unstructured(
 
 
 def flat(items: Array) -> bool:
-    """Whether values are uniform over their range, or normal: the two that random generators make.
+    """Tell whether values are uniform over their range, or normal: the two that random generators
+    make.
 
     By skewness near 0 and an excess kurtosis near -1.2 (uniform) or 0 (normal).
     """
@@ -98,7 +99,7 @@ def flat(items: Array) -> bool:
 
 
 def _unlike(part: Part, beside: Part, spec: TensorSpec, items: Array) -> Iterator[Advice]:
-    """Features whose mean or spread is far from what the other part has."""
+    """Return features whose mean or spread is far from what the other part has."""
     there = beside.sample(spec)
     if np.dtype(spec.dtype).kind != "f" or min(len(items), len(there)) < FEWEST:
         return

@@ -48,23 +48,25 @@ class Part:
         return f"{self.use} data ({self.source})"
 
     def raw(self, spec: TensorSpec) -> Array:
-        """One input's raw array, memory-mapped, of all items in the file."""
+        """Return one input's raw array, memory-mapped, of all items in the file."""
         return np.load(self.arrays[spec.name], mmap_mode="r")  # type: ignore[no-any-return]
 
     def blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """The part's items as the model takes them, in order, a block at a time."""
+        """Return the part's items as the model takes them, in order, a block at a time."""
         for block in self.raw_blocks(spec):
             yield self._apply(block, spec)
 
     def raw_blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """The part's items as the file has them, in order, a block at a time."""
+        """Return the part's items as the file has them, in order, a block at a time."""
         raw = self.raw(spec)
         step = max(1, BLOCK_BYTES // max(1, 4 * int(np.prod(raw.shape[1:]))))
         for at in range(0, len(self.index), step):
             yield raw[self.index[at : at + step]]
 
     def sample(self, spec: TensorSpec) -> Array:
-        """Items as the model takes them, evenly spaced over the part, as many as memory is for."""
+        """Return items as the model takes them, evenly spaced over the part, as many as memory
+        is for.
+        """
         raw = self.raw(spec)
         fitting = max(2, SAMPLE_BYTES // max(1, 4 * int(np.prod(raw.shape[1:]))))
         count = min(len(self.index), SAMPLE_ITEMS, fitting)
@@ -84,5 +86,5 @@ def listed(items: npt.ArrayLike, most: int = 5) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A share in per cent."""
+    """Return a share in per cent."""
     return f"{100 * part / whole:.3g} %"

@@ -44,7 +44,9 @@ class Saturation:
 
 
 def saturation(names: tuple[str, ...], ranges: Ranges) -> Saturation:
-    """The curve of item ranges ``[n, tensors, 2]`` (minimum, maximum); ``n`` is at least 2."""
+    """Return the curve of item ranges ``[n, tensors, 2]`` (minimum, maximum); ``n`` is at least
+    2.
+    """
     count = len(ranges)
     counts = [1]
     while counts[-1] * 2 < count - 1:
@@ -68,7 +70,9 @@ def saturation(names: tuple[str, ...], ranges: Ranges) -> Saturation:
 
 
 def lint(curve: Saturation | None, count: int, source: str) -> Iterator[Advice]:
-    """Findings EK-LINT-050 and -051: too few items, by the curve or, without one, by the count."""
+    """Return findings EK-LINT-050 and -051: too few items, by the curve or, without one, by the
+    count.
+    """
     more = "give more varied items: 100 to 500 are usual"
     if curve is None:
         if count < USUAL:
@@ -85,7 +89,7 @@ def lint(curve: Saturation | None, count: int, source: str) -> Iterator[Advice]:
 
 
 def _sufficient(points: dict[int, float]) -> int | None:
-    """The smallest count from which on every point is enough."""
+    """Return the smallest count from which on every point is enough."""
     found = None
     for count in sorted(points, reverse=True):
         if points[count] < ENOUGH:
@@ -110,7 +114,9 @@ def _leave_one_out(ranges: Ranges) -> npt.NDArray[np.float64]:
 
 
 def _inside(ranges: Ranges, low: Ranges, high: Ranges) -> Ranges:
-    """The share of each range ``[..., 2]`` that lies within low..high; a single value counts 1."""
+    """Return the share of each range ``[..., 2]`` that lies within low..high; a single value
+    counts 1.
+    """
     width = ranges[..., 1] - ranges[..., 0]
     within = np.minimum(ranges[..., 1], high) - np.maximum(ranges[..., 0], low)
     return np.where(width > 0, np.maximum(within, 0) / np.where(width > 0, width, 1), 1.0)

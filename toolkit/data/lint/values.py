@@ -54,13 +54,17 @@ def look(part: Part, spec: TensorSpec) -> Look:
         by_channel = block.reshape(-1, block.shape[-1]) if block.ndim > 1 else flat
         channels.append((by_channel.min(axis=0), by_channel.max(axis=0)))
     return Look(
-        np.concatenate(low), np.concatenate(high), np.concatenate(finite), same,
-        np.min([c[0] for c in channels], axis=0), np.max([c[1] for c in channels], axis=0),
-    )  # fmt: skip
+        np.concatenate(low),
+        np.concatenate(high),
+        np.concatenate(finite),
+        same,
+        np.min([c[0] for c in channels], axis=0),
+        np.max([c[1] for c in channels], axis=0),
+    )
 
 
 def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
-    """Findings EK-LINT-010 to -016 of a part, compared with another where there is one."""
+    """Return findings EK-LINT-010 to -016 of a part, compared with another where there is one."""
     for spec in part.specs:
         seen = look(part, spec)
         if not seen.finite.all():
@@ -104,7 +108,7 @@ def _constant(part: Part, spec: TensorSpec, seen: Look) -> Iterator[Advice]:
 
 
 def _scaled_twice(part: Part, spec: TensorSpec) -> Iterator[Advice]:
-    """A scale that shrinks what lies within -1..1 already."""
+    """Return a scale that shrinks what lies within -1..1 already."""
     raw, factor = part.raw(spec), part.preprocess.scale
     scale = max(map(abs, factor)) if isinstance(factor, tuple) else factor
     if np.dtype(spec.dtype).kind != "f" or not 0 < abs(scale) < 1 / RANGE_RATIO:
@@ -135,7 +139,7 @@ def _range(part: Part, beside: Part, spec: TensorSpec, seen: Look, other: Look) 
 
 
 def _dead(part: Part, beside: Part, spec: TensorSpec, seen: Look, other: Look) -> Iterator[Advice]:
-    """A channel or feature that never changes here and does change there."""
+    """Return a channel or feature that never changes here and does change there."""
     if len(part) < 2:
         return
     dead = np.flatnonzero(

@@ -27,7 +27,7 @@ class Variant:
 
 
 def variants(items: Array, spec: TensorSpec, preprocess: Preprocess) -> tuple[Variant, ...]:
-    """The variants that make sense for items ``[n, ...]``, as given to a float input now.
+    """Return the variants that make sense for items ``[n, ...]``, as given to a float input now.
 
     Which scalings do is told by the range that the values have.
     """
@@ -68,7 +68,7 @@ def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
 
 
 def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
-    """The options that make ``scale·x + offset`` of what the present options make x."""
+    """Return the options that make ``scale·x + offset`` of what the present options make x."""
     combined = [one * scale for one in _each(preprocess.scale)]
     moved = [one * scale + offset for one in _each(preprocess.offset)]
     text = f"--rescale={','.join(map(number, combined))}"
@@ -85,13 +85,13 @@ def _each(value: PerChannel) -> tuple[float, ...]:
 
 
 def _listed(values: list[float]) -> str:
-    """Numbers as the project file has them: one alone, or a list of one per channel."""
+    """Return numbers as the project file has them: one alone, or a list of one per channel."""
     texts = [f'"{number(one)}"' if "/" in number(one) else number(one) for one in values]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def number(value: float) -> str:
-    """A factor as --rescale reads it: a fraction where it is one, such as 1/255."""
+    """Return a factor as --rescale reads it: a fraction where it is one, such as 1/255."""
     found = fractions.Fraction(value).limit_denominator(100_000)
     if found.denominator < 100_000 and abs(float(found) - value) <= 1e-9 * abs(value):
         return str(found)
