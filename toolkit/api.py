@@ -15,8 +15,9 @@ from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import Asked, BenchJob, BenchOptions
 from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable
-from edgekit.report import benched, read, write
-from edgekit.report.measured import draw_worst
+from edgekit.report import bench as bench_report
+from edgekit.report import read, write
+from edgekit.report.measurements import draw_worst
 from edgekit.targets import bundles
 from edgekit.targets.bundles import Verified
 from edgekit.types import (
@@ -144,7 +145,7 @@ def bench(
     options, asked = options or Options(), asked or BenchOptions()
     done = measure.bench(project, options, sources, asked, progress or Silent(), executor)
     root = (options.output or project.root).resolve()
-    benched.write(done, root / ".edgekit" / "runs" / done.run, table)
+    bench_report.write(done, root / ".edgekit" / "runs" / done.run, table)
     return done
 
 

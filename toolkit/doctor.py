@@ -22,7 +22,7 @@ PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class SystemCheck:
     """One thing looked at: whether it works, its version, and what to do where it does not.
 
     ``needed`` says that edgekit cannot do its main job without it.
@@ -44,21 +44,21 @@ def tensorflow_version() -> str:
     return f"{tf.__version__}, keras {keras.__version__}, tf_keras {tf_keras.__version__}"
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[SystemCheck]:
     """Look at Python, the host, its walls, TensorFlow, every runtime and NPU compiler, in turn."""
     version = sys.version_info
     supported = (3, 10) <= version[:2] < (3, 14)
     status = Status.PASSED if supported else Status.FAILED
-    yield Finding("python", status, platform.python_version(), "3.10 to 3.13", True)
+    yield SystemCheck("python", status, platform.python_version(), "3.10 to 3.13", True)
     host = catalog.host()
-    yield Finding(
+    yield SystemCheck(
         "host",
         Status.PASSED if host else Status.UNAVAILABLE,
         host or f"{platform.system()} {platform.machine()}",
         "a target of the catalog" if host else "no target of the catalog: name one with --target",
         False,
     )
-    yield Finding("edgekit", Status.PASSED, __version__, "", True)
+    yield SystemCheck("edgekit", Status.PASSED, __version__, "", True)
     yield _walls()
     with scratch.held(prefix="edgekit-doctor-") as folder:
         yield _tensorflow(folder)
@@ -68,33 +68,35 @@ def examine() -> Iterator[Finding]:
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
 
 
-def _walls() -> Finding:
+def _walls() -> SystemCheck:
     """Landlock: without it nothing of edgekit's fails, but a hostile model's file has no walls."""
     found = state()
     if not found.open:
-        return Finding("walls", Status.PASSED, found.title, "around all that opens a model", False)
+        return SystemCheck(
+            "walls", Status.PASSED, found.title, "around all that opens a model", False
+        )
     message = f"{found.reason}: {found.open}; {found.fix}"
-    return Finding("walls", Status.UNAVAILABLE, found.title, message, False)
+    return SystemCheck("walls", Status.UNAVAILABLE, found.title, message, False)
 
 
-def _compiler(name: str, version: Callable[[], str], what: str) -> Finding:
+def _compiler(name: str, version: Callable[[], str], what: str) -> SystemCheck:
     try:
-        return Finding(name, Status.PASSED, version(), what, False)
+        return SystemCheck(name, Status.PASSED, version(), what, False)
     except DeviceError as error:
-        return Finding(name, Status.UNAVAILABLE, "absent", error.hint, False)
+        return SystemCheck(name, Status.UNAVAILABLE, "absent", error.hint, False)
 
 
-def _tensorflow(folder: Path) -> Finding:
+def _tensorflow(folder: Path) -> SystemCheck:
     with Worker(folder / "worker.log", limits=Limits(seconds=PATIENCE)) as worker:
         try:
             found = worker.call(tensorflow_version)
         except EdgekitError as error:
             reason = f"{error.message}: {error.hint.splitlines()[0]}"
-            return Finding("tensorflow", Status.FAILED, "", reason, True)
-    return Finding("tensorflow", Status.PASSED, found, "imports in a worker", True)
+            return SystemCheck("tensorflow", Status.FAILED, "", reason, True)
+    return SystemCheck("tensorflow", Status.PASSED, found, "imports in a worker", True)
 
 
-def _runtime(name: str, needed: bool, folder: Path) -> Finding:
+def _runtime(name: str, needed: bool, folder: Path) -> SystemCheck:
     entry = inventory.examine(parse(f"local:{name}"), folder / name)
     status = Status.FAILED if needed and entry.status is not Status.PASSED else entry.status
-    return Finding(name, status, entry.version or "absent", entry.message, needed)
+    return SystemCheck(name, status, entry.version or "absent", entry.message, needed)

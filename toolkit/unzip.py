@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from edgekit.apart import note
 from edgekit.errors import DataError, StoreError
+from edgekit.isolated import note
 
 CHUNK = 1 << 22
 FULL = (errno.ENOSPC, errno.EDQUOT)

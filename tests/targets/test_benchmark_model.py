@@ -19,7 +19,7 @@ from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.process import Limits
 from edgekit.project import Project
-from edgekit.report import benched
+from edgekit.report import bench as bench_report
 from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.remote import benchmark_output
 from edgekit.targets.devices.remote.benchmark_model import VARIABLE, _arguments
@@ -250,9 +250,9 @@ def test_table_of_a_tool_without_a_median_has_its_sums_below(
     row, _ = row_of(phone, tmp_path, USUAL)
     unasked = Measurement.unavailable("1", "it was not asked for")
     done = BenchReport("", {}, {}, unasked, (row,), Verdict(row.status, 0))
-    (line,) = [text for text, _ in benched.lines(done) if "no median" in text]
+    (line,) = [text for text, _ in bench_report.lines(done) if "no median" in text]
     assert "min 2.73 s, max 3.19 s, std 110 ms" in line
-    assert ",2950.34,2727.568,3189.954,," in benched.to_csv(done)
+    assert ",2950.34,2727.568,3189.954,," in bench_report.to_csv(done)
 
 
 @needs_adb

@@ -17,8 +17,8 @@ from tflite_files import G, N, T, build, int8_dense
 
 from conftest import edgekit
 from edgekit.errors import ModelError
-from edgekit.inspection import TargetFit, Trials, fits, inspect
-from edgekit.inspection.trial import Trial, load
+from edgekit.inspection import FitTrials, TargetFit, fits, inspect
+from edgekit.inspection.trial import FitTrial, load
 from edgekit.process import Limits
 from edgekit.targets.devices.local import LocalDevice
 
@@ -63,9 +63,9 @@ BUILT = {
 }  # fmt: skip
 
 
-def tried(folder: Path, files: Mapping[str, Path]) -> dict[str, Trials]:
+def tried(folder: Path, files: Mapping[str, Path]) -> dict[str, FitTrials]:
     """Every file on every runtime; together where that goes, as a process costs the most."""
-    outcomes: dict[str, dict[str, Trial]] = {name: {} for name in files}
+    outcomes: dict[str, dict[str, FitTrial]] = {name: {} for name in files}
     device = LocalDevice(folder / "requests", folder / "log", Limits(120.0, 4 << 30))
     for runtime in RUNTIMES:
         version = load(next(iter(files.values())), runtime).version
@@ -73,11 +73,11 @@ def tried(folder: Path, files: Mapping[str, Path]) -> dict[str, Trials]:
         told = device.run({"mode": "load", "runtime": runtime, "inputs": {}, "models": models})
         for name, found in told["models"].items():
             outcome = "ran" if found["ran"] else "loaded" if found["allocated"] else "refused"
-            outcomes[name][runtime] = Trial(outcome, version, found["problem"])  # type: ignore[arg-type]
-    return {name: Trials(found) for name, found in outcomes.items()}
+            outcomes[name][runtime] = FitTrial(outcome, version, found["problem"])  # type: ignore[arg-type]
+    return {name: FitTrials(found) for name, found in outcomes.items()}
 
 
-def contradictions(path: Path, trials: Trials) -> list[str]:
+def contradictions(path: Path, trials: FitTrials) -> list[str]:
     """Where the tables say what a runtime does not do."""
     found, wrong = inspect(path), []
     judged = {row.target: row for row in fits(found)}
@@ -116,7 +116,7 @@ def test_tables_do_not_contradict_the_runtimes_on_published_files(test_data: Pat
             inspect(path)
         except ModelError:
             continue
-        trials = Trials({runtime: load(path, runtime) for runtime in RUNTIMES})
+        trials = FitTrials({runtime: load(path, runtime) for runtime in RUNTIMES})
         wrong += contradictions(path, trials)
     assert wrong == []
 
@@ -157,12 +157,12 @@ def test_refusal_of_a_runtime_does_not_fit_whatever_the_tables_say(tmp_path: Pat
     path = tmp_path / "m.tflite"
     path.write_bytes(BUILT["int8"])
     found = inspect(path)
-    trial = Trial("refused", "2.3.0", "no reason at all")
-    rows = {r.target: r for r in fits(found, Trials({"litert": trial}))}
+    trial = FitTrial("refused", "2.3.0", "no reason at all")
+    rows = {r.target: r for r in fits(found, FitTrials({"litert": trial}))}
     assert rows["linux-x86_64"].verdict == "fits in part"
     assert "litert 2.3.0 refuses it: no reason at all" in rows["linux-x86_64"].runtimes[0].reason
     # What another release did proves nothing of this one.
-    other = fits(found, Trials({"litert": replace(trial, version="1.0.1")}))
+    other = fits(found, FitTrials({"litert": replace(trial, version="1.0.1")}))
     assert verdicts(other)["linux-x86_64"] == "fits"
 
 

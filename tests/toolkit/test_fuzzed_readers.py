@@ -330,7 +330,7 @@ def test_mutated_archives_of_arrays_are_refused_or_read(
     path, whole = tmp_path / "d.npz", io.BytesIO()
     save(whole, x=np.arange(32, dtype=np.float32).reshape(4, 8), y=np.arange(4))
     # Python's own code: it ends no process, and a thousand processes take their time.
-    monkeypatch.setattr(npz, "shut_in", lambda _, __, function, *given: function(*given))
+    monkeypatch.setattr(npz, "call_confined", lambda _, __, function, *given: function(*given))
 
     def read(one: bytes) -> None:
         path.write_bytes(one)

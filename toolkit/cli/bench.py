@@ -242,7 +242,7 @@ def command(**options: Any) -> int:
     where a device is not there, 5 where a runtime cannot run the model.
     """
     from edgekit import api
-    from edgekit.report import benched as report
+    from edgekit.report import bench as report
 
     models = [absolute(model) for model in options["models"]]
     project = project_of({**NOTHING, **options, "model": models[0]})
@@ -291,8 +291,8 @@ def _asked(options: dict[str, Any]) -> Any:
 
 def _show(done: Any, options: dict[str, Any]) -> None:
     """Return the table and the lines below it."""
-    from edgekit.report import benched as report
-    from edgekit.report.measured import verdict_lines
+    from edgekit.report import bench as report
+    from edgekit.report.measurements import verdict_lines
 
     out = console(options["as_json"])
     for one in report.tables(done):

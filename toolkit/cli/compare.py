@@ -76,7 +76,7 @@ def command(**options: Any) -> int:
     several devices make the runtime matrix. MODELS are as `edgekit evaluate` takes them.
     """
     from edgekit import api
-    from edgekit.report import measured as report
+    from edgekit.report import measurements as report
 
     models = [absolute(model) for model in options["models"]]
     if len(models) * max(1, len(options["devices"])) < 2:

@@ -69,7 +69,7 @@ def console(as_json: bool) -> Any:
     return Whole(file=file, width=width, highlight=False)
 
 
-class Shown:
+class ProgressDisplay:
     """Progress as a bar on a terminal, and as a line per stage elsewhere; on standard error."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Shown:
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> ProgressDisplay:
         if self._console.is_terminal:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -117,4 +117,4 @@ def progress(quiet: bool) -> Any:
     from contextlib import nullcontext
 
     silent: Progress = Silent()
-    return nullcontext(silent) if quiet else Shown()
+    return nullcontext(silent) if quiet else ProgressDisplay()

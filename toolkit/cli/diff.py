@@ -34,7 +34,8 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
         return 0
     if quiet:
         return 0
-    from edgekit.report import differed, words
+    from edgekit.report import diff as report
+    from edgekit.report import words
 
     out = console(False)
     title = f"{words.path(before)} to {words.path(after)}"
@@ -44,12 +45,12 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
         return 0
     if found.equal:
         say(out, [("both compute the same: names, order or metadata differ", "")])
-    out.print(differed.summary_table(found))
+    out.print(report.summary_table(found))
     out.print()
-    say(out, differed.change_lines(found))
+    say(out, report.change_lines(found))
     if found.layers and layers != 0:
         out.print()
-        out.print(differed.layer_table(found, layers))
+        out.print(report.layer_table(found, layers))
     same = f"{len(found.layers):,} operators changed, {found.same:,} did not"
     say(out, [(same, "bold")])
     return 0

@@ -37,7 +37,7 @@ def command(**options: Any) -> int:
     Exit code 5 where a runtime cannot run it, 3 where a device is not there.
     """
     from edgekit import api
-    from edgekit.report import measured as report
+    from edgekit.report import measurements as report
 
     project = project_of({**NOTHING, **options})
     asked = asked_of(
@@ -68,7 +68,7 @@ def options_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
     """Print tables and lines, what the user should be told, and the JSON where asked for."""
-    from edgekit.report import measured as report
+    from edgekit.report import measurements as report
 
     out = console(as_json)
     for table in tables:

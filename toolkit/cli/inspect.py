@@ -11,7 +11,7 @@ import click
 from edgekit.cli.console import common, console
 
 
-class Rows(click.ParamType):  # type: ignore[type-arg]
+class RowCount(click.ParamType):  # type: ignore[type-arg]
     """A number of rows, or ``all``, which is None."""
 
     name = "N|all"
@@ -30,7 +30,7 @@ def layers_option(function: Any) -> Any:
     """``--layers N|all``."""
     return click.option(
         "--layers",
-        type=Rows(),
+        type=RowCount(),
         default="10",
         show_default=True,
         help="How many layers to list, largest first; 'all' in execution order.",
@@ -85,23 +85,23 @@ def command(
 
 
 def _print(found: Any, targets: Any, layers: int | None, verbose: bool) -> None:
-    from edgekit.report import inspected
+    from edgekit.report import inspection as report
 
     out = console(False)
-    say(out, inspected.head_lines(found))
-    say(out, inspected.runtime_lines(found.runtime))
-    say(out, inspected.precision_lines(found))
-    say(out, inspected.weight_lines(found))
+    say(out, report.head_lines(found))
+    say(out, report.runtime_lines(found.runtime))
+    say(out, report.precision_lines(found))
+    say(out, report.weight_lines(found))
     out.print()
-    out.print(inspected.operator_table(found))
+    out.print(report.operator_table(found))
     if layers != 0 and (found.weights or (layers is None and found.layers)):
         out.print()
-        out.print(inspected.layer_table(found, layers))
+        out.print(report.layer_table(found, layers))
     out.print()
-    say(out, inspected.target_lines(targets))
+    say(out, report.target_lines(targets))
     if found.findings:
         out.print()
-    say(out, inspected.finding_lines(found.findings, verbose))
+    say(out, report.finding_lines(found.findings, verbose))
 
 
 def say(out: Any, lines: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.beside import devices_beside
+from edgekit.cli.device_tables import read_device_tables
 from edgekit.cli.values import as_drop, as_numbers, as_pixels, as_pruning, as_size
 
 
@@ -365,7 +365,7 @@ def project_of(options: dict[str, Any]) -> Any:
         root, origin = base.root, base.origin
         text = origin.read_text(encoding="utf-8") if origin else ""
     else:
-        table = devices_beside(FILE, options.get("devices") or (), bool(options.get("quiet")))
+        table = read_device_tables(FILE, options.get("devices") or (), bool(options.get("quiet")))
     _overlay(table, options)
     return Project.parse(table, root, origin, text)
 

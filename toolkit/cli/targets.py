@@ -83,7 +83,7 @@ def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, 
     from edgekit import inspection, scratch
     from edgekit.cli.console import console
     from edgekit.cli.inspect import say
-    from edgekit.report import inspected
+    from edgekit.report import inspection as report
 
     found = inspection.inspect(model, signature)
     targets = map(catalog.load, catalog.names())
@@ -99,5 +99,5 @@ def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, 
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
     elif not quiet:
-        say(console(False), inspected.target_lines(rows, is_tried=not no_run))
+        say(console(False), report.target_lines(rows, is_tried=not no_run))
     return 0

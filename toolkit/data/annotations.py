@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.apart import Refusal, note, shut_in
 from edgekit.errors import DataError
+from edgekit.isolated import ParserFailure, call_confined, note
 from edgekit.walls import Walls
 
 CODE = "EK-DATA-066"
@@ -33,9 +33,9 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
     """
     if not path.exists():
         raise DataError(CODE, f"there are no annotations {path}")
-    refusal = Refusal(DataError, CODE, str(path), "annotations")
+    refusal = ParserFailure(DataError, CODE, str(path), "annotations")
     walls = Walls((path.absolute(),))
-    found = shut_in(walls, refusal, listed, path, list(names), list(class_names))
+    found = call_confined(walls, refusal, listed, path, list(names), list(class_names))
     if not any(found):
         hint = f"pictures are matched by file name, such as {names[0]!r}"
         raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)

@@ -22,14 +22,16 @@ UNSCALED = "are fed unscaled"
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedInputs:
     """A dataset keyed by the model's input names, and what the user should be told of it."""
 
     inputs: Mapping[str, Path]
     notices: tuple[str, ...]
 
 
-def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preprocess) -> Matched:
+def match(
+    dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preprocess
+) -> MatchedInputs:
     """Key a dataset by the model's inputs; inputs are shaped ``[batch, ...]``.
 
     A missing trailing dimension of 1 is accepted with a notice, and so are flat items for an input
@@ -56,7 +58,7 @@ def match(dataset: Dataset, inputs: tuple[TensorSpec, ...], preprocess: Preproce
         _match_shape(dataset.source, spec, array.shape, notices)
         _match_dtype(dataset.source, spec, array, preprocess, notices)
         _match_channels(dataset.source, spec, array.shape, preprocess)
-    return Matched(arrays, tuple(notices))
+    return MatchedInputs(arrays, tuple(notices))
 
 
 def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:

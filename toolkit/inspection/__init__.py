@@ -12,14 +12,14 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import Inspection, explain
 from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.inspection.fit import RuntimeFit, TargetFit, fits, fits_json
-from edgekit.inspection.trial import NOTHING, Trials, try_everywhere
+from edgekit.inspection.trial import NOTHING, FitTrials, try_everywhere
 from edgekit.models import tflite
 
 __all__ = [
     "NOTHING",
+    "FitTrials",
     "RuntimeFit",
     "TargetFit",
-    "Trials",
     "fits",
     "fits_json",
     "inspect",

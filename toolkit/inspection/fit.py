@@ -13,7 +13,7 @@ from edgekit.converters.inspection.summary import jsonable
 from edgekit.converters.micro import compiled, edge_tpu, resolver
 from edgekit.converters.micro.vela import ETHOS_U
 from edgekit.errors import ConversionError
-from edgekit.inspection.trial import FREE, NOTHING, Trial, Trials
+from edgekit.inspection.trial import FREE, NOTHING, FitTrial, FitTrials
 from edgekit.targets import catalog
 from edgekit.types import Json
 
@@ -57,7 +57,7 @@ class TargetFit:
     how: How = "estimated"
 
 
-def fits(found: Inspection, trials: Trials = NOTHING) -> tuple[TargetFit, ...]:
+def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...]:
     """Every target of the catalog, and whether it runs the file.
 
     By operator versions and the like, and by the trials where there are any: what a runtime
@@ -66,7 +66,7 @@ def fits(found: Inspection, trials: Trials = NOTHING) -> tuple[TargetFit, ...]:
     return tuple(_target(found, catalog.load(name), trials) for name in catalog.names())
 
 
-def _target(found: Inspection, target: catalog.Target, trials: Trials) -> TargetFit:
+def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> TargetFit:
     program = compiled.compiled_for(found.file)
     if program is not None:
         rows = tuple(_compiled(found, one, target, program) for one in target.runtimes)
@@ -110,7 +110,7 @@ def _compiled(
 
 
 def _for_npu(
-    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: Trials
+    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: FitTrials
 ) -> RuntimeFit:
     """Return a file that is still to be compiled: by the compiler where it was asked, else by
     rules.
@@ -128,7 +128,10 @@ def _for_npu(
             return replace(row, reason=refusal[0], fix=refusal[1])
         # What is not mapped runs in the runtime, as the whole file does before it is compiled.
         return _runtime(found, runtime, target, trials)
-    if trials.accelerators.get(npu.accelerator, Trial("unavailable", "")).outcome == "unavailable":
+    if (
+        trials.accelerators.get(npu.accelerator, FitTrial("unavailable", "")).outcome
+        == "unavailable"
+    ):
         told = trials.accelerators.get(npu.accelerator)
         reason = told.reason if told else "what the NPU takes, only its compiler says"
         fix = "edgekit targets fit compiles it, where edgekit[micro] is installed"
@@ -142,7 +145,7 @@ def _for_npu(
 
 
 def _runtime(
-    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: Trials
+    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: FitTrials
 ) -> RuntimeFit:
     row = _by_tables(found, runtime)
     tried = trials.runtimes.get(runtime.name)

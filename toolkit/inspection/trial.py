@@ -37,7 +37,7 @@ NOT_TOLD = (RunnerHung, RunnerTooLarge)
 
 
 @dataclass(frozen=True)
-class Trial:
+class FitTrial:
     """What came of a file on a runtime here, or in a compiler.
 
     It *ran* once on zeros (a compiler: compiled it), *loaded* only, was *refused*, or is
@@ -51,17 +51,17 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Trials:
+class FitTrials:
     """The trials of one file, by runtime and by accelerator."""
 
-    runtimes: Mapping[str, Trial] = field(default_factory=dict)
-    accelerators: Mapping[str, Trial] = field(default_factory=dict)
+    runtimes: Mapping[str, FitTrial] = field(default_factory=dict)
+    accelerators: Mapping[str, FitTrial] = field(default_factory=dict)
 
 
-NOTHING = Trials()
+NOTHING = FitTrials()
 
 
-def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> Trials:
+def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> FitTrials:
     """Load and run a file on every runtime of the targets that is installed here, and compile it
     for their NPUs where the compiler is."""
     chosen = tuple(targets)
@@ -70,13 +70,13 @@ def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> Trials:
     with ThreadPoolExecutor(2) as pool:
         loaded = [pool.submit(load, model, runtime) for runtime in runtimes]
         compiled = [pool.submit(compile_for, model, npu) for npu in npus.values()]
-    return Trials(
+    return FitTrials(
         {name: one.result() for name, one in zip(runtimes, loaded, strict=True)},
         {name: one.result() for name, one in zip(npus, compiled, strict=True)},
     )
 
 
-def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
+def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
     """Load a file in a runner, allocate, and run it once on zeros."""
     version = _version(DISTRIBUTION[runtime])
     request = Request("load", (RunnerModel(model.name, model.resolve()),), runtime=runtime)
@@ -85,17 +85,17 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> Trial:
         try:
             told = device.run(request.to_json())["models"][model.name]
         except DeviceError as error:
-            return Trial("unavailable", version, _line(error))
+            return FitTrial("unavailable", version, _line(error))
         except RunnerError as error:
             outcome = "unavailable" if isinstance(error, NOT_TOLD) else "refused"
-            return Trial(outcome, version, _line(error))  # type: ignore[arg-type]
+            return FitTrial(outcome, version, _line(error))  # type: ignore[arg-type]
     problem = _clean(told["problem"])
     if told["ran"]:
-        return Trial("ran", version)
-    return Trial("loaded" if told["allocated"] else "refused", version, problem)
+        return FitTrial("ran", version)
+    return FitTrial("loaded" if told["allocated"] else "refused", version, problem)
 
 
-def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> Trial:
+def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTrial:
     """Compile a file for an Ethos-U."""
     version = ""
     with tempfile.TemporaryDirectory() as folder:
@@ -113,11 +113,11 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> Trial
             slow = "took longer" in error.message
             # The hint of a compiler that failed is its log.
             fix = "" if error.code == "EK-CONVERT-103" else error.hint
-            return Trial("unavailable" if slow else "refused", version, error.message, fix)
+            return FitTrial("unavailable" if slow else "refused", version, error.message, fix)
         except EdgekitError as error:
-            return Trial("unavailable", version, _line(error))
+            return FitTrial("unavailable", version, _line(error))
     share = found.operators_on_npu.value or 0.0
-    return Trial("ran", version, f"{share:.0%} of its operators run on the NPU")
+    return FitTrial("ran", version, f"{share:.0%} of its operators run on the NPU")
 
 
 def _version(distribution: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit.apart import Refusal, shut_in
 from edgekit.errors import ModelError
+from edgekit.isolated import ParserFailure, call_confined
 from edgekit.models import files
 from edgekit.models.files import ModelContent
 from edgekit.walls import Walls
@@ -20,7 +20,7 @@ def read(path: Path, kind: Kind) -> ModelContent:
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
     walls = Walls((path.absolute(),))
-    config, generation, links = shut_in(walls, refusal(path), contents, path, kind)
+    config, generation, links = call_confined(walls, refusal(path), contents, path, kind)
     return ModelContent(config, generation, tuple(links))
 
 
@@ -28,13 +28,13 @@ def links(path: Path) -> tuple[str, ...]:
     """Find what a weights file reads from other files, as :func:`edgekit.models.files.links`
     does.
     """
-    return tuple(shut_in(Walls((path.absolute(),)), refusal(path), files.links, path))
+    return tuple(call_confined(Walls((path.absolute(),)), refusal(path), files.links, path))
 
 
-def refusal(path: Path) -> Refusal:
+def refusal(path: Path) -> ParserFailure:
     """Build the refusal of a model file whose parser crashed or hung."""
     hint = "it is damaged, or made to do so: save the model again"
-    return Refusal(ModelError, "EK-MODEL-003", str(path), hint=hint)
+    return ParserFailure(ModelError, "EK-MODEL-003", str(path), hint=hint)
 
 
 def contents(path: Path, kind: Kind) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.evaluation.tasks import told
-from edgekit.evaluation.tasks.told import Told
+from edgekit.evaluation.tasks import margins
+from edgekit.evaluation.tasks.margins import DecisionMargin
 
 Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
@@ -24,16 +24,16 @@ MOST_VALUES = 1 << 24
 SHARE_OF_MARGIN = 0.49
 
 
-def told_by(values: Floats) -> Told:
+def margin_of(values: Floats) -> DecisionMargin:
     """What tells the answers of an output whose task is not known: classes where it scores any."""
     if scores_classes(values):
-        return told.CLASSES
-    return told.WHOLE_NUMBERS if values.dtype.kind in "iu" else told.NUMBERS
+        return margins.CLASSES
+    return margins.WHOLE_NUMBERS if values.dtype.kind in "iu" else margins.NUMBERS
 
 
 def choose(
     outputs: Mapping[str, Floats], labels: npt.NDArray[Any] | None, item_bytes: int,
-    known: Mapping[str, Told] | None = None,
+    known: Mapping[str, DecisionMargin] | None = None,
 ) -> Index:  # fmt: skip
     """Positions of the items to keep, in order.
 
@@ -48,7 +48,7 @@ def choose(
     looked = np.unique(np.linspace(0, count - 1, most).astype(np.int64))
     groups: list[list[int]] = []
     for name, values in outputs.items():
-        by = (known or {}).get(name) or told_by(values)
+        by = (known or {}).get(name) or margin_of(values)
         rows = np.asarray(values[looked])
         margin = by.margins(rows)
         groups = by.groups(rows, margin)
@@ -75,33 +75,35 @@ def scores_classes(values: Floats) -> bool:
     return values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
 
 
-def tolerance(values: Floats, rounding: float, by: Told | None = None) -> tuple[float, bool]:
+def tolerance(
+    values: Floats, rounding: float, by: DecisionMargin | None = None
+) -> tuple[float, bool]:
     """How far golden outputs may lie apart, and whether that tells one answer from another.
 
     ``rounding`` is what runtimes may differ by; where the answers lie further apart than that, no
     wrong one passes.
     """
-    by = by or told_by(values)
+    by = by or margin_of(values)
     clear = SHARE_OF_MARGIN * _clearness(values, by)
     if not np.isfinite(clear):
         return rounding, True
     return min(rounding, clear) if clear > 0 else rounding, clear >= rounding
 
 
-def _clearness(values: Floats, by: Told) -> float:
+def _clearness(values: Floats, by: DecisionMargin) -> float:
     """How far the least clear answer is from the next."""
     margin = by.margins(values)
     if not by.whole:
         return float(margin.min())
-    if by is told.PLACES and values.dtype.kind == "f":
-        clear, answers = told.clearest(values)
+    if by is margins.PLACES and values.dtype.kind == "f":
+        clear, answers = margins.clearest(values)
         return float(min(clear[:, k].max() for k in answers))
     return float(margin.max())
 
 
-def clear_items(values: Floats, rounding: float, by: Told | None = None) -> Index:
+def clear_items(values: Floats, rounding: float, by: DecisionMargin | None = None) -> Index:
     """Positions of the golden items whose answers lie further apart than rounding; else of all."""
-    by = by or told_by(values)
+    by = by or margin_of(values)
     if by.whole:
         return np.arange(len(values))
     found = np.flatnonzero(SHARE_OF_MARGIN * by.margins(values) >= rounding)

@@ -21,7 +21,7 @@ from edgekit.converters import tflite
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization.activations import item_ranges
 from edgekit.data import lint
-from edgekit.data.lint import Part, Saturation, Unchecked, quantity
+from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Options, Plan
@@ -142,24 +142,24 @@ def _lint(
     return Linted(summary(parts), findings, unchecked, curve)
 
 
-def summary(parts: tuple[Part, ...]) -> tuple[tuple[str, str, int], ...]:
+def summary(parts: tuple[Subset, ...]) -> tuple[tuple[str, str, int], ...]:
     """Use, source and number of items of each part."""
     return tuple((part.use, part.source, len(part)) for part in parts)
 
 
 def _parts(
     run: Run, reference: SavedModel, items: Items, training: bool
-) -> tuple[tuple[Part, ...], tuple[Unchecked, ...]]:
+) -> tuple[tuple[Subset, ...], tuple[Unchecked, ...]]:
     """The run's items by use, in the order that the linter takes them in."""
     specs, preprocess, root = reference.inputs, items.preprocess, run.project.root
-    found: list[Part] = []
+    found: list[Subset] = []
     source, index = items.representative_source, items.representative_index
     if source is not None and index is not None:
         found.append(part("representative", source, index, specs, preprocess, root))
     if items.inputs:
         name = _shown(str(run.project.data.evaluate), root)
         found.append(
-            Part("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
+            Subset("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
         )
     dataset = training_data(run, specs) if training else None
     if dataset is None:
@@ -175,12 +175,12 @@ def _parts(
 def part(
     use: lint.Use, dataset: data.Dataset, index: Index, specs: tuple[TensorSpec, ...],
     preprocess: Preprocess, root: Path,
-) -> Part:  # fmt: skip
+) -> Subset:  # fmt: skip
     """Items of a dataset as a part. Raises :class:`DataError` where it does not fit the inputs."""
     arrays = data.match(dataset, specs, preprocess).inputs
     labels = np.load(dataset.labels)[index] if dataset.labels else None
     source = _shown(dataset.source, root)
-    return Part(use, source, arrays, index, labels, specs, preprocess)
+    return Subset(use, source, arrays, index, labels, specs, preprocess)
 
 
 def _shown(source: str, root: Path) -> str:
@@ -190,7 +190,7 @@ def _shown(source: str, root: Path) -> str:
 
 
 def _arrays(
-    run: Run, reference: SavedModel, parts: tuple[Part, ...]
+    run: Run, reference: SavedModel, parts: tuple[Subset, ...]
 ) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
     key = run.key(
         "numpy",
@@ -213,7 +213,7 @@ def _arrays(
     )
 
 
-def _identity(one: Part) -> Json:
+def _identity(one: Subset) -> Json:
     """What a part's findings depend on: artefacts of the store are named by their content."""
     files = {name: f"{path.parent.name}/{path.name}" for name, path in one.arrays.items()}
     return [one.use, one.source, files, hashlib.sha256(one.index.tobytes()).hexdigest()]

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit import data, scratch
 from edgekit.data import lint
-from edgekit.data.lint import Part, Unchecked, quantity
+from edgekit.data.lint import Subset, Unchecked, quantity
 from edgekit.data.split import SAMPLES
 from edgekit.errors import DataError
 from edgekit.pipeline.lint import Linted, part, summary
@@ -46,7 +46,7 @@ def lint_files(table: DataTable, options: Options, progress: Progress) -> Linted
     return Linted(summary(parts), lint.ordered(findings), (*unchecked, *skipped))
 
 
-def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Part, ...]:
+def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]:
     wanted = table.representative
     uses: dict[lint.Use, str | None] = {
         "representative": wanted.from_ if wanted else None,
@@ -54,7 +54,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Part, ...]:
         "training": table.train,
     }
     names = data.read_labels(table.labels, Path.cwd())
-    found: list[Part] = []
+    found: list[Subset] = []
     specs: tuple[TensorSpec, ...] = ()
     for use, source in uses.items():
         if source is None:

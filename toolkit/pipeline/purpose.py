@@ -21,17 +21,17 @@ UNJUDGED = "accuracy"
 
 def look_of(
     run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
-) -> tasks.Look | None:
+) -> tasks.TaskEvidence | None:
     """Labels beside the output that a metric is taken on, where that is known beforehand."""
     outputs = {spec.name: spec for spec in reference.outputs}
     name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
     if postprocess_of(run, output) or run.project.evaluate.postprocess or name not in outputs:
         return None
-    return tasks.Look(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
+    return tasks.TaskEvidence(labels, outputs[name], reference.last.get(name, ""), reference.inputs)
 
 
 def task_of(
-    run: Run, output: str, labels: npt.NDArray[Any] | None, look: tasks.Look | None,
+    run: Run, output: str, labels: npt.NDArray[Any] | None, evidence: tasks.TaskEvidence | None,
     first: bool = False,
 ) -> tasks.Detected | None:  # fmt: skip
     """What an output is for: as named, as the metric says, or as labels and output look.
@@ -45,12 +45,12 @@ def task_of(
         return tasks.Detected(tasks.TASKS[named], "it is named so")
     metric = (own.metric if own else None) or (table.metric if first else None)
     if metric is not None:
-        return tasks.of_metric(_found(run, metric), look)
+        return tasks.of_metric(_found(run, metric), evidence)
     if labels is None:
         return None
     if table.text.alphabet is not None and first:
         return tasks.Detected(tasks.TASKS["text"], "[evaluate.text] names its alphabet")
-    return tasks.detect(look) if look is not None else tasks.of_labels(labels)
+    return tasks.detect(evidence) if evidence is not None else tasks.of_labels(labels)
 
 
 def metric_of(
@@ -88,13 +88,15 @@ def _found(run: Run, name: str) -> metrics.Metric:
     return metric
 
 
-def check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks.Look) -> None:
+def check_classes(
+    run: Run, dataset: data.Dataset, task: tasks.Task, evidence: tasks.TaskEvidence
+) -> None:
     """Refuse classes that may not be the model's. Raises :class:`DataError`."""
-    outputs = look.sizes[-1] if "masks" in task.reads and look.sizes else look.width
+    outputs = evidence.sizes[-1] if "masks" in task.reads and evidence.sizes else evidence.width
     names = data.read_labels(run.project.data.labels, run.project.root)
     known = {"classes", "labels", "masks"} & set(task.reads)
     # One sigmoid is two classes, and integers name their classes themselves.
-    if not known or outputs in (None, 1) or ("masks" in known and look.integers):
+    if not known or outputs in (None, 1) or ("masks" in known and evidence.integers):
         return
     if twins := sorted({name for name in names if names.count(name) > 1}):
         message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
@@ -114,14 +116,14 @@ def check_classes(run: Run, dataset: data.Dataset, task: tasks.Task, look: tasks
         )
         hint = "name all the classes, in the order of the outputs: --labels FILE ([data] labels)"
         raise DataError("EK-DATA-018", message, hint)
-    _check_numbers(dataset.source, look)
+    _check_numbers(dataset.source, evidence)
 
 
-def _check_numbers(source: str, look: tasks.Look) -> None:
+def _check_numbers(source: str, evidence: tasks.TaskEvidence) -> None:
     """Refuse class numbers that the model has no output for. Raises :class:`DataError`."""
-    if not look.single or not look.whole:
+    if not evidence.single or not evidence.whole:
         return
-    low, high, outputs = int(look.per_item.min()), int(look.per_item.max()), look.width
+    low, high, outputs = int(evidence.per_item.min()), int(evidence.per_item.max()), evidence.width
     if low >= 0 and high < outputs:
         return
     message = f"{source}: labels are {low} to {high}, the model has {outputs} classes"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import edgekit
 from edgekit.converters import flatbuffer
 from edgekit.evaluation.parity import open_outputs
-from edgekit.evaluation.tasks.told import Told
+from edgekit.evaluation.tasks.margins import DecisionMargin
 from edgekit.pipeline import golden
 from edgekit.pipeline.answers import answers_of
 from edgekit.pipeline.run import Run
@@ -120,7 +120,7 @@ def _golden(
     found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
     item_bytes = sum(values[:1].nbytes for values in inputs.values())
-    known = _told(items, names)
+    known = _margins(items, names)
     chosen = golden.choose(found, items.labels, item_bytes, known)
     rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
     for name, values in found.items():
@@ -139,11 +139,11 @@ def _golden(
     return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels))
 
 
-def _told(items: Items, names: tuple[str, ...]) -> Mapping[str, Told]:
+def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:
     """What tells the answers of the output that the task is of; of boxes, of every output."""
     if items.task is None:
         return {}
-    found = items.task.task.told
+    found = items.task.task.margin
     if items.metric.reads == "boxes":
         return dict.fromkeys(names, found)
     return {items.output or names[0]: found}

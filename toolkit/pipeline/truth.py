@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.data import preprocessing
-from edgekit.data.lint import Unchecked, Variant, labels, variants
+from edgekit.data.lint import PreprocessVariant, Unchecked, labels, variants
 from edgekit.errors import RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE
@@ -138,7 +138,7 @@ def _fitting(
 
 def _answers(
     run: Run, reference: SavedModel, items: Items, given: Arrays,
-    tried: list[tuple[str, Variant]], output: str,
+    tried: list[tuple[str, PreprocessVariant]], output: str,
 ) -> npt.NDArray[Any]:  # fmt: skip
     """The reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
     count = len(next(iter(given.values())))
@@ -168,7 +168,9 @@ def _answers(
     return answers.reshape((1 + len(tried), count, *answers.shape[1:]))
 
 
-def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dict[str, Path]:
+def _write(
+    given: Arrays, tried: list[tuple[str, PreprocessVariant]], folder: Path
+) -> dict[str, Path]:
     """Every input's items as given and in each variant, one after the other, as ``.npy``."""
     create: Any = np.lib.format.open_memmap
     files = {}
@@ -187,7 +189,7 @@ def _write(given: Arrays, tried: list[tuple[str, Variant]], folder: Path) -> dic
 
 def _judge(
     reference: SavedModel, items: Items, truths: npt.NDArray[Any],
-    tried: list[tuple[str, Variant]], answers: npt.NDArray[Any],
+    tried: list[tuple[str, PreprocessVariant]], answers: npt.NDArray[Any],
 ) -> Truth:  # fmt: skip
     metric = items.metric
     given = metrics.measure(metric, truths, answers[0])

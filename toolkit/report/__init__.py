@@ -1,7 +1,6 @@
 """A run as files and on the terminal: JSON, Markdown, JUnit, and the table."""
 
-from edgekit.report.compared import compression_table, layer_table
-from edgekit.report.compression import compression_lines
+from edgekit.report.compression import compression_lines, compression_table, layer_table
 from edgekit.report.document import from_json, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.outputs import outputs_table

@@ -1,11 +1,12 @@
-"""What compression did, in words: scheme by scheme, and layer by layer."""
+"""What ``edgekit compress`` did: in words, layer by layer, and both models at every precision."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from edgekit.report import words
-from edgekit.types import LayerCompression, Report, SchemeResult
+from edgekit.report.grid import Row, drawn
+from edgekit.types import Candidate, Evaluation, LayerCompression, Report, SchemeResult
 
 TITLES = {
     "channels": "channels",
@@ -15,6 +16,15 @@ TITLES = {
 }
 LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
 CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
+TABLE_HEADINGS = (
+    ("model", ""),
+    ("size", ""),
+    ("zip", "zstd"),
+    ("{metric}", "95 % interval"),
+    ("drop{unit}", "95 % interval"),
+    ("latency p50", ""),
+    ("ratio", "95 % interval"),
+)
 
 
 def compression_lines(report: Report) -> Iterator[str]:
@@ -111,3 +121,59 @@ def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
     if scheme.scheme == "prune":
         return words.share(layer.requested)
     return "int8" if scheme.scheme == "quantization_aware" else f"{layer.requested:.0f}"
+
+
+def layer_table(scheme: SchemeResult) -> object:
+    """Return what a scheme did to each layer, for a rich console."""
+    titles = [(name, "") for name in layer_headings(scheme)]
+    return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in layer_rows(scheme)))
+
+
+def compression_table(report: Report) -> object:
+    """Return the uncompressed and the compressed model at every precision, for a rich console."""
+    metric = str(report.settings["metric"])
+    unit = " (points)" if report.settings["bounded"] else ""
+    titles = [(first.format(metric=metric, unit=unit), second) for first, second in TABLE_HEADINGS]
+    return drawn(titles, _rows(report, metric))
+
+
+def _rows(report: Report, metric: str) -> Iterator[Row]:
+    bounded = bool(report.settings["bounded"])
+    reference = report.reference
+    size = (words.size(reference.bytes), "")
+    yield _row((reference.title, ""), size, ("", ""), report.reference_evaluation, metric, bounded)
+    for one in _in_pairs(report.candidates):
+        precision, _, profile = one.id.partition("@")
+        zipped = (words.size(one.compressed_bytes), words.size(one.zstd_bytes))
+        name = (precision, profile or "compressed")
+        yield _row(name, (words.size(one.bytes), ""), zipped, one.evaluation, metric, bounded)
+
+
+def _in_pairs(candidates: tuple[Candidate, ...]) -> list[Candidate]:
+    """Each compressed candidate below the uncompressed one of its precision."""
+    order = list(dict.fromkeys(candidate.precision for candidate in candidates))
+    return sorted(candidates, key=lambda one: (order.index(one.precision), "@" not in one.id))
+
+
+def _row(
+    name: tuple[str, str],
+    size: tuple[str, str],
+    zipped: tuple[str, str],
+    evaluation: Evaluation,
+    metric: str,
+    bounded: bool,
+) -> Row:
+    value, drop = evaluation.metrics.get(metric), evaluation.drop.get(metric)
+    latency, ratio = evaluation.latency, evaluation.uncompressed_ratio
+    shown = f"x{ratio.value:.2f}" if ratio and ratio.value is not None else words.NONE
+    return Row(
+        (
+            name,
+            size,
+            zipped,
+            (words.value(value, bounded), words.interval(value, bounded)),
+            (words.points(drop, bounded), words.interval(drop, bounded)),
+            (words.duration(latency.p50 if latency else None), ""),
+            (shown, words.interval(ratio, False)),
+        )
+    )

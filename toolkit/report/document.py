@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ProjectError
-from edgekit.report import validated
+from edgekit.report import validation
 from edgekit.types import (
     Advice,
     Bundle,
@@ -40,7 +40,7 @@ from edgekit.types import (
 )
 
 SCHEMA_VERSION = 1
-SCHEMA = validated.SCHEMA
+SCHEMA = validation.SCHEMA
 NO_FILE = "there is no file"
 
 
@@ -75,7 +75,7 @@ def read(path: Path) -> Report:
     if not path.is_file():
         raise ProjectError("EK-REPORT-001", f"there is no report {path}")
     try:
-        return from_json(validated.parse(path.read_bytes(), SCHEMA_VERSION))
+        return from_json(validation.parse(path.read_bytes(), SCHEMA_VERSION))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         hint = f"it is damaged or not an edgekit report: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error

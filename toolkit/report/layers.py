@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekit.evaluation.layers.parity import FALL, Layer, LayerParity
-from edgekit.evaluation.layers.same import Likeness
+from edgekit.evaluation.layers.likeness import Likeness
+from edgekit.evaluation.layers.parity import FALL, LayerParity, MatchedLayer
 from edgekit.evaluation.layers.sums import EQUAL
 from edgekit.report import words
 from edgekit.report.grid import Row, drawn
-from edgekit.report.inspected import Line, cut
+from edgekit.report.inspection import Line, cut
 from edgekit.types import Measurement
 
 NAME = 34
@@ -30,7 +30,7 @@ def layer_table(found: LayerParity, most: int | None = None) -> object:
     return drawn(list(HEADINGS), (_row(layer, found.first_fall) for layer in layers))
 
 
-def _row(layer: Layer, first: Layer | None) -> Row:
+def _row(layer: MatchedLayer, first: MatchedLayer | None) -> Row:
     mark = "falls here first" if layer is first else "falls" if layer.falls else ""
     below = "without effect" if mark and layer.absorbed else ""
     if not mark and layer.sqnr.value is None and layer.sqnr.reason != EQUAL:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from edgekit.data import lint
-from edgekit.data.lint import Part, Use, noise, quantity
+from edgekit.data.lint import Subset, Use, noise, quantity
 from edgekit.types import Advice, Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
@@ -60,7 +60,7 @@ class Planted:
                 paths[name] = self.folder / f"{use}-{name}.npy"
                 np.save(paths[name], array)
             index = np.arange(len(next(iter(arrays.values()))))
-            parts.append(Part(use, f"{use}.npz", paths, index, labels, specs, preprocess))
+            parts.append(Subset(use, f"{use}.npz", paths, index, labels, specs, preprocess))
         findings, _ = lint.arrays(tuple(parts))
         return findings
 
@@ -226,9 +226,9 @@ def test_class_coverage_is_unchecked_without_labels(planted: Planted) -> None:
     for use, items in (("representative", arrays), ("evaluation", others)):
         paths[use] = planted.folder / f"{use}.npy"
         np.save(paths[use], items["image"])
-    first = Part("representative", "r", {"image": paths["representative"]}, np.arange(200), None,
+    first = Subset("representative", "r", {"image": paths["representative"]}, np.arange(200), None,
                  IMAGE, PIXELS)  # fmt: skip
-    second = Part("evaluation", "e", {"image": paths["evaluation"]}, np.arange(600), labels,
+    second = Subset("evaluation", "e", {"image": paths["evaluation"]}, np.arange(600), labels,
                   IMAGE, PIXELS)  # fmt: skip
     _, unchecked = lint.arrays((first, second))
     assert [(one.check, one.reason) for one in unchecked] == [
@@ -277,7 +277,7 @@ def test_items_are_numbered_as_in_their_file(planted: Planted) -> None:
     x = np.concatenate([s[0]["image"] for s in sets])
     x[1200] = x[1100]
     np.save(path, x)
-    part = Part("representative", "all.npz", {"image": path}, np.arange(1000, 1300), None,
+    part = Subset("representative", "all.npz", {"image": path}, np.arange(1000, 1300), None,
                 IMAGE, PIXELS)  # fmt: skip
     findings, _ = lint.arrays((part,))
     assert [f.code for f in findings] == ["EK-LINT-030"]

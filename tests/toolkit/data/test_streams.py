@@ -399,7 +399,7 @@ def test_anonymous_memory_does_not_grow_with_the_items(tmp_path: Path) -> None:
 # In the worker, where the second picture of the records is decoded.
 FAULT = """
 import ctypes, time
-from edgekit import apart
+from edgekit import isolated
 from edgekit.data import images
 real, calls = images.read, []
 def planted(*args):
@@ -416,7 +416,7 @@ images.read = planted
     ("action", "words"),
     [
         ("ctypes.string_at(0)", "SIGSEGV"),
-        ("apart.SECONDS = 1; apart.note(args[1]); time.sleep(9)", "SIGALRM"),
+        ("isolated.SECONDS = 1; isolated.note(args[1]); time.sleep(9)", "SIGALRM"),
         ("held = bytearray(64 << 30)", "GiB of memory"),
     ],
     ids=["crash", "hang", "memory"],

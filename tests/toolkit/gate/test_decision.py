@@ -15,7 +15,7 @@ from edgekit.pipeline.measure.compare import _check_slowdown
 from edgekit.pipeline.measure.given import Given
 from edgekit.project import Budgets, TargetTable
 from edgekit.report.document import evaluation_from
-from edgekit.report.measured import plain
+from edgekit.report.measurements import plain
 from edgekit.targets import catalog
 from edgekit.types import (
     Benched,

@@ -23,8 +23,8 @@ from edgekit.evaluation import profile
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure import bench_inputs
 from edgekit.project import Project
-from edgekit.report import benched
-from edgekit.report.benched import to_json
+from edgekit.report import bench as bench_report
+from edgekit.report.bench import to_json
 from edgekit.store import Store
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNERS
@@ -247,10 +247,10 @@ def test_tflm_has_the_smallest_arena_in_its_row(done: Path, tmp_path: Path) -> N
     assert row.memory.estimated_32bit is not None
     assert row.memory.estimated_32bit.how == "estimated"
     # It is the result: to be quiet leaves it, to the byte, and drops the notes.
-    ((quiet, _),) = benched.lines(found, quiet=True)
+    ((quiet, _),) = bench_report.lines(found, quiet=True)
     assert f"smallest arena {arena.value:,.0f} B; recorded {recorded.value:,.0f} B" in quiet
     assert f"on 32 bits {row.memory.estimated_32bit.value:,.0f} B (estimated)" in quiet
-    assert len(list(benched.lines(found))) > 1
+    assert len(list(bench_report.lines(found))) > 1
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from edgekit.errors import ProjectError
 from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.bench_summary import power, steady
-from edgekit.report.measured import plain
+from edgekit.report.measurements import plain
 from edgekit.types import Benched, Measurement, Status
 
 HOST = {"system": "Linux", "machine": "x86_64", "cpu": "one", "cpus": 4}

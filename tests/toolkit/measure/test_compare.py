@@ -19,8 +19,8 @@ from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project, Share
-from edgekit.report.measured import compared as compared_lines
-from edgekit.report.measured import to_json, told_below
+from edgekit.report.measurements import compared as compared_lines
+from edgekit.report.measurements import to_json, told_below
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Compared, Status
 

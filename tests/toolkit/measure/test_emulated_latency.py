@@ -20,7 +20,8 @@ from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure import Asked
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.project import Project
-from edgekit.report import benched, measured
+from edgekit.report import bench as bench_report
+from edgekit.report import measurements
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Benched, BenchReport, Compared, Status
@@ -73,14 +74,14 @@ def test_times_of_an_emulated_device_are_estimates_that_name_the_emulator(
 
 
 def test_emulated_latency_is_marked_wherever_it_is_shown(done: BenchReport) -> None:
-    said = [line for line, _ in benched.lines(done)]
+    said = [line for line, _ in bench_report.lines(done)]
     assert any("emulated (qemu-user)" in line and "no device's" in line for line in said)
     assert not any("could tell" in line for line in said)
-    cells = benched._cells(done.rows[0])
+    cells = bench_report._cells(done.rows[0])
     assert [cells[3][0][0], cells[-1][1]] == ["~", "emulated"]
-    (line,) = csv.DictReader(io.StringIO(benched.to_csv(done)))
+    (line,) = csv.DictReader(io.StringIO(bench_report.to_csv(done)))
     assert line["emulated"] == "qemu-user"
-    row = json.loads(json.dumps(benched.to_json(done)))["rows"][0]
+    row = json.loads(json.dumps(bench_report.to_json(done)))["rows"][0]
     assert (row["emulated"], row["latency"]["p50"]["how"]) == ("qemu-user", "estimated")
 
 
@@ -114,7 +115,7 @@ def test_compared_latency_of_an_emulated_device_is_marked_and_satisfies_no_budge
     (contrast,) = done.contrasts
     assert contrast.latency_ratio is not None
     assert contrast.latency_ratio.how == "estimated"
-    said = "\n".join(one for one in measured.compared(done) if isinstance(one, str))
+    said = "\n".join(one for one in measurements.compared(done) if isinstance(one, str))
     assert "emulated (qemu-user): its latency is no device's" in said
     assert {one.emulated for one in done.models} == {"qemu-user"}
 

@@ -26,7 +26,7 @@ from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.pipeline.measure.bench_job import BenchJob, perform
 from edgekit.project import Project
-from edgekit.report import benched
+from edgekit.report import bench as bench_report
 from edgekit.targets.devices import Device, DeviceBudgets, DevicePool, Listed
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import BenchReport, Status
@@ -212,7 +212,7 @@ def test_processes_carry_the_jobs(tmp_path: Path) -> None:
         assert row.latency is not None
         assert row.latency.path.parent.parent.name == done.run
         assert len(np.load(row.latency.path)) == sum(row.latency.launches)
-    assert benched.to_json(done)
+    assert bench_report.to_json(done)
 
 
 class Losing(Executor):

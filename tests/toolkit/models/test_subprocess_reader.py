@@ -47,7 +47,8 @@ def test_link_to_a_pipe_is_refused_without_being_opened(tmp_path: Path) -> None:
     ("code", "words"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
-        ("import time; from edgekit import apart\napart.SECONDS = 1; apart.note('')\ntime.sleep(9)",
+        ("import time; from edgekit import isolated\nisolated.SECONDS = 1; isolated.note('')\n"
+         "time.sleep(9)",
          "not read after"),
         ("raise MemoryError", "GiB of memory"),
     ],

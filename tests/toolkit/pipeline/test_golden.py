@@ -12,7 +12,7 @@ from tflite_files import build, doubling
 
 from conftest import answer
 from edgekit.evaluation.tasks import TASKS
-from edgekit.evaluation.tasks.told import Told
+from edgekit.evaluation.tasks.margins import DecisionMargin
 from edgekit.pipeline import golden
 
 
@@ -112,7 +112,7 @@ def shares(*shape: int) -> golden.Floats:
 
 def kept_as(task: str, values: golden.Floats, rounding: float) -> tuple[golden.Floats, float]:
     """The golden outputs of a task, and their tolerance."""
-    by: Told = TASKS[task].told
+    by: DecisionMargin = TASKS[task].margin
     chosen = golden.choose({"y": values}, None, 1, {"y": by})
     chosen = chosen[golden.clear_items(values[chosen], rounding, by)]
     return values[chosen], golden.tolerance(values[chosen], rounding, by)[0]

@@ -7,17 +7,19 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from edgekit.evaluation.layers.parity import Layer, LayerParity
-from edgekit.evaluation.layers.same import Likeness
+from edgekit.evaluation.layers.likeness import Likeness
+from edgekit.evaluation.layers.parity import LayerParity, MatchedLayer
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.types import Measurement
 
 
-def layer(name: str, sqnr: float, added: float, fall: float, inputs: tuple[int, ...]) -> Layer:
+def layer(
+    name: str, sqnr: float, added: float, fall: float, inputs: tuple[int, ...]
+) -> MatchedLayer:
     def of(value: float, unit: str) -> Measurement:
         return Measurement(value, unit, n=4)
 
-    return Layer(
+    return MatchedLayer(
         "CONV_2D", name, 0, 0, inputs, "graph", of(sqnr, "dB"), of(sqnr - 1, "dB"),
         of(0.25, "tensor"), of(0.125, "tensor"), of(0.99, "1"), of(added, "1"), of(fall, "dB"),
     )  # fmt: skip

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.apart import Refusal, note, shut_in
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.class_names import numbered
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
+from edgekit.isolated import ParserFailure, call_confined, note
 from edgekit.types import Json, Preprocess
 from edgekit.walls import Walls
 
@@ -58,10 +58,10 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     }
 
     def make(folder: Path) -> Mapping[str, Json]:
-        refusal = Refusal(DataError, "EK-DATA-003", reading.source, "a picture")
+        refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "a picture")
         stated = reading.preprocess.resize is not None
         walls = Walls(_folders(reading.path, files), (folder.absolute(),))
-        facts: Mapping[str, Any] = shut_in(
+        facts: Mapping[str, Any] = call_confined(
             walls,
             refusal,
             decode,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.apart import Refusal, shut_in
 from edgekit.data.dataset import Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
+from edgekit.isolated import ParserFailure, call_confined
 from edgekit.store import sha256
 from edgekit.types import Json
 from edgekit.unzip import unzip
@@ -30,7 +30,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Json]:
-    refusal = Refusal(DataError, "EK-DATA-003", str(path), ".npz")
+    refusal = ParserFailure(DataError, "EK-DATA-003", str(path), ".npz")
     walls = Walls((path.absolute(),), (folder.absolute(),))
-    files = shut_in(walls, refusal, unzip, path, str(path), folder)
+    files = call_confined(walls, refusal, unzip, path, str(path), folder)
     return describe(str(path), {name: folder / file for name, file in files.items()})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.apart import Refusal, call
 from edgekit.data import images
 from edgekit.data.dataset import Dataset, check_file
 from edgekit.data.formats.image_folder import Pictures, decode
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
+from edgekit.isolated import ParserFailure, call
 from edgekit.store import sha256
 from edgekit.types import Json
 
@@ -44,7 +44,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     alone = Pictures(reading.source, path.parent, {label: [path.name]})
 
     def make(folder: Path) -> Mapping[str, Json]:
-        refusal = Refusal(DataError, "EK-DATA-003", reading.source, "a picture")
+        refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "a picture")
         return dict(call(refusal, decode, alone, spec, stated, names, bool(names), folder))
 
     return reading.kept(key, make)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.apart import Refusal, last_noted, note, watched_file
 from edgekit.data import images
 from edgekit.data.blocks import Writer
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError, WorkerDied
+from edgekit.isolated import ParserFailure, last_noted, note, watched_file
 from edgekit.store import sha256
 from edgekit.types import Json, Preprocess
 
@@ -105,7 +105,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "defaulted": not stated,
     }
 
-    refusal = Refusal(DataError, "EK-DATA-003", reading.source, "TFRecord")
+    refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "TFRecord")
 
     def make(folder: Path) -> Mapping[str, Json]:
         try:
@@ -143,7 +143,7 @@ def convert(
 
     writer = Writer(folder, source)
     tally, decoded = images.Tally(), {}
-    refusal = Refusal(DataError, "EK-DATA-003", source, "TFRecord")
+    refusal = ParserFailure(DataError, "EK-DATA-003", source, "TFRecord")
     with watched_file(folder / NOTED, refusal):
         for where, features in _records(source, paths):
             item, pictures = _item(where, features, spec, columns, label)

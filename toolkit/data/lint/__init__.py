@@ -1,7 +1,7 @@
 """What is wrong with data that fits: found before it costs accuracy.
 
 A module per family of findings, each a generator of :class:`~edgekit.types.Advice` over
-:class:`Part` objects. A new finding is a code in one of them, a row in docs/lint-data.md, and a
+:class:`Subset` objects. A new finding is a code in one of them, a row in docs/lint-data.md, and a
 test that plants the fault. Nothing here runs a model.
 """
 
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgekit.data.lint import duplicates, labels, matching, noise, values
-from edgekit.data.lint.part import Part, Use
 from edgekit.data.lint.quantity import Saturation, saturation
-from edgekit.data.lint.variants import Variant, variants
+from edgekit.data.lint.subset import Subset, Use
+from edgekit.data.lint.variants import PreprocessVariant, variants
 from edgekit.types import Advice
 
 __all__ = [
-    "Part",
+    "PreprocessVariant",
     "Saturation",
+    "Subset",
     "Unchecked",
     "Use",
-    "Variant",
     "arrays",
     "ordered",
     "saturation",
@@ -40,19 +40,19 @@ class Unchecked:
     reason: str
 
 
-def arrays(parts: tuple[Part, ...]) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
+def arrays(subsets: tuple[Subset, ...]) -> tuple[tuple[Advice, ...], tuple[Unchecked, ...]]:
     """Return findings about the arrays themselves, the severest first, and what could not be
     checked.
 
-    ``parts`` come in the order representative, evaluation, training; at least one.
+    ``subsets`` come in the order representative, evaluation, training; at least one.
     """
     found: list[Advice] = []
     unchecked: list[Unchecked] = []
-    first, others = parts[0], parts[1:]
+    first, others = subsets[0], subsets[1:]
     beside = others[0] if others else None
-    for part, following in zip(parts, (*others, None), strict=True):
-        found += matching.lint(part, following if part is first else None)
-        found += values.lint(part, following)
+    for subset, following in zip(subsets, (*others, None), strict=True):
+        found += matching.lint(subset, following if subset is first else None)
+        found += values.lint(subset, following)
     early = {finding.code for finding in found}
     noisy = noise.lint(first, beside)
     found += [n for n in noisy if n.code != "EK-LINT-041" or not early & EXPLAINING]
@@ -62,9 +62,9 @@ def arrays(parts: tuple[Part, ...]) -> tuple[tuple[Advice, ...], tuple[Unchecked
         reason = labels.unchecked(first, beside)
         if reason:
             unchecked.append(Unchecked("class coverage", reason))
-        for part, fuller in zip(parts, others, strict=False):
-            found += labels.lint(part, fuller)
-    found += duplicates.lint(tuple(duplicates.hashed(part) for part in parts))
+        for subset, fuller in zip(subsets, others, strict=False):
+            found += labels.lint(subset, fuller)
+    found += duplicates.lint(tuple(duplicates.hashed(subset) for subset in subsets))
     return ordered(found), tuple(unchecked)
 
 

@@ -1,4 +1,4 @@
-"""Items that occur twice: within a part, and in two parts that must not share any."""
+"""Items that occur twice: within a subset, and in two subsets that must not share any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.data.lint.part import Array, Part, listed, share
+from edgekit.data.lint.subset import Array, Subset, listed, share
 from edgekit.types import Advice
 
 Digests = npt.NDArray[np.void]
@@ -21,9 +21,9 @@ SHARED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Hashed:
-    """A part and the digests ``[n]`` of its items, as the model takes them."""
+    """A subset and the digests ``[n]`` of its items, as the model takes them."""
 
-    part: Part
+    subset: Subset
     digests: Digests
 
     @property
@@ -33,46 +33,46 @@ class Hashed:
         return np.setdiff1d(np.arange(len(self.digests)), first)
 
 
-def hashed(part: Part) -> Hashed:
+def hashed(subset: Subset) -> Hashed:
     """Hash every item over all inputs, in blocks: memory does not grow with the items' size."""
-    digests = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(len(part))]
-    for spec in sorted(part.specs, key=lambda one: one.name):
+    digests = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(len(subset))]
+    for spec in sorted(subset.specs, key=lambda one: one.name):
         at = 0
-        for block in part.blocks(spec):
+        for block in subset.blocks(spec):
             # Adding zero makes one zero of the two that floats have.
             flat = np.ascontiguousarray(block.reshape(len(block), -1) + np.zeros(1, block.dtype))
             for row in flat:
                 digests[at].update(row.data)
                 at += 1
     joined = b"".join(digest.digest() for digest in digests)
-    return Hashed(part, np.frombuffer(joined, f"V{DIGEST_BYTES}"))
+    return Hashed(subset, np.frombuffer(joined, f"V{DIGEST_BYTES}"))
 
 
 def lint(hashes: tuple[Hashed, ...]) -> Iterator[Advice]:
-    """Return findings EK-LINT-030 to -032, over parts in the order representative, evaluation,
+    """Return findings EK-LINT-030 to -032, over subsets in the order representative, evaluation,
     training.
 
     Data that repeats by nature, such as tables of few distinct rows, is held against itself: what
-    two parts share counts where it is more than each repeats on its own.
+    two subsets share counts where it is more than each repeats on its own.
     """
     for one in hashes:
-        if one.part.use == "representative":
+        if one.subset.use == "representative":
             yield from _repeated(one)
     for number, one in enumerate(hashes):
         for other in hashes[number + 1 :]:
-            if (one.part.use, other.part.use) != ("representative", "training"):
+            if (one.subset.use, other.subset.use) != ("representative", "training"):
                 yield from _shared(one, other)
 
 
 def _repeated(one: Hashed) -> Iterator[Advice]:
-    part, again = one.part, one.repeated
+    subset, again = one.subset, one.repeated
     if not len(again) or len(np.unique(one.digests)) < 2:
         return
-    severe = len(again) > REPEATED_SHARE * len(part)
+    severe = len(again) > REPEATED_SHARE * len(subset)
     message = (
-        f"{part.title}: {len(again):,} of {len(part):,} items"
-        f" ({share(len(again), len(part))}) repeat an earlier one"
-        f" (items {listed(part.index[again])})"
+        f"{subset.title}: {len(again):,} of {len(subset):,} items"
+        f" ({share(len(again), len(subset))}) repeat an earlier one"
+        f" (items {listed(subset.index[again])})"
     )
     fix = "remove the repetitions: they add time to calibration and nothing else"
     yield Advice("EK-LINT-030", "warning" if severe else "info", message, fix)
@@ -80,16 +80,16 @@ def _repeated(one: Hashed) -> Iterator[Advice]:
 
 def _shared(one: Hashed, other: Hashed) -> Iterator[Advice]:
     both = np.flatnonzero(np.isin(one.digests, other.digests))
-    smaller = min(len(one.part), len(other.part))
+    smaller = min(len(one.subset), len(other.subset))
     if not len(both):
         return
-    natural = max(len(h.repeated) / len(h.part) for h in (one, other))
+    natural = max(len(h.repeated) / len(h.subset) for h in (one, other))
     excess = len(both) / smaller - 2 * natural
     severe = excess > SHARED_SHARE and len(both) > 1
-    representative = one.part.use == "representative"
+    representative = one.subset.use == "representative"
     message = (
-        f"{len(both):,} of {len(one.part):,} items of the {one.part.title} are in the"
-        f" {other.part.title} too (items {listed(one.part.index[both])})"
+        f"{len(both):,} of {len(one.subset):,} items of the {one.subset.title} are in the"
+        f" {other.subset.title} too (items {listed(one.subset.index[both])})"
     )
     fix = (
         "keep them apart: ranges set on the items that are judged flatter the metric"

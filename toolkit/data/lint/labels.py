@@ -1,4 +1,4 @@
-"""Classes: which are missing from a part, and whether one crowds out the others."""
+"""Classes: which are missing from a subset, and whether one crowds out the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.data.lint.part import Array, Part, listed, share
+from edgekit.data.lint.subset import Array, Subset, listed, share
 from edgekit.types import Advice
 
 # Classes are missing by fault, not by chance, where a random draw would miss them this rarely.
@@ -30,9 +30,9 @@ def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
     return None
 
 
-def unchecked(part: Part, beside: Part) -> str:
+def unchecked(subset: Subset, beside: Subset) -> str:
     """Tell why classes cannot be compared; nothing where they can."""
-    for one in (part, beside):
+    for one in (subset, beside):
         if one.labels is None:
             return f"the {one.title} has no labels"
         found = classes(one.labels)
@@ -41,18 +41,18 @@ def unchecked(part: Part, beside: Part) -> str:
     return ""
 
 
-def lint(part: Part, beside: Part) -> Iterator[Advice]:
-    """Return findings EK-LINT-020 and -021: a part's classes against a fuller part's."""
-    ours, theirs = classes(part.labels), classes(beside.labels)
+def lint(subset: Subset, beside: Subset) -> Iterator[Advice]:
+    """Return findings EK-LINT-020 and -021: a subset's classes against a fuller subset's."""
+    ours, theirs = classes(subset.labels), classes(beside.labels)
     if ours is None or theirs is None or not len(ours) or not len(theirs):
         return
     numbers, times = np.unique(theirs, return_counts=True)
-    yield from _missing(part, beside, ours, numbers, times / len(theirs))
-    yield from _crowded(part, beside, ours, theirs)
+    yield from _missing(subset, beside, ours, numbers, times / len(theirs))
+    yield from _crowded(subset, beside, ours, theirs)
 
 
 def _missing(
-    part: Part, beside: Part, ours: Array, numbers: Array, shares: Array
+    subset: Subset, beside: Subset, ours: Array, numbers: Array, shares: Array
 ) -> Iterator[Advice]:
     absent = ~np.isin(numbers, ours)
     if not absent.any():
@@ -63,23 +63,23 @@ def _missing(
         -min(float(shares[absent].sum()), 1 - 1e-12)
     ) < math.log(CHANCE)
     message = (
-        f"{part.title}: {int(absent.sum())} of the {len(numbers)} classes of the {beside.title} are"
-        f" missing: {listed(numbers[absent])}"
+        f"{subset.title}: {int(absent.sum())} of the {len(numbers)} classes of the {beside.title}"
+        f" are missing: {listed(numbers[absent])}"
     )
     message += "" if severe else f"; so few items ({len(ours):,}) may miss them by chance"
     fix = "add items of every class: what a class makes of the activations is not seen otherwise"
     yield Advice("EK-LINT-020", "warning" if severe else "info", message, fix)
 
 
-def _crowded(part: Part, beside: Part, ours: Array, theirs: Array) -> Iterator[Advice]:
+def _crowded(subset: Subset, beside: Subset, ours: Array, theirs: Array) -> Iterator[Advice]:
     numbers, times = np.unique(ours, return_counts=True)
     top = int(np.argmax(times))
     there = float(np.mean(theirs == numbers[top]))
     here = float(times[top]) / len(ours)
     if len(ours) >= 10 and here > CROWDED and here > 2 * there:
         message = (
-            f"{part.title}: class {numbers[top]} makes up {share(times[top], len(ours))} of it, and"
-            f" {share(there, 1)} of the {beside.title}"
+            f"{subset.title}: class {numbers[top]} makes up {share(times[top], len(ours))} of it,"
+            f" and {share(there, 1)} of the {beside.title}"
         )
         fix = "draw items of all classes: was the file sorted by class, and its head taken?"
         yield Advice("EK-LINT-021", "warning", message, fix)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgekit.data.lint.part import Part, listed
+from edgekit.data.lint.subset import Subset, listed
 from edgekit.types import Advice, TensorSpec
 
 # A pair of inputs counts as exchanged where each resembles the other this much better than itself.
@@ -18,22 +18,22 @@ CLEARLY = 3.0
 FEWEST = 20
 
 
-def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
-    """Return findings EK-LINT-001 and -002 of a part, compared with another where there is one."""
-    for spec in part.specs:
-        yield from _dtype(part, spec)
+def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
+    """Return findings EK-LINT-001 and -002 of a subset, beside another where there is one."""
+    for spec in subset.specs:
+        yield from _dtype(subset, spec)
     if beside is not None:
-        yield from _exchanged(part, beside)
+        yield from _exchanged(subset, beside)
 
 
-def _dtype(part: Part, spec: TensorSpec) -> Iterator[Advice]:
+def _dtype(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
     """Return integers that the input's dtype cannot hold: a cast wraps them without a word."""
-    raw, wanted = part.raw(spec), np.dtype(spec.dtype)
+    raw, wanted = subset.raw(spec), np.dtype(spec.dtype)
     if wanted.kind not in "iu" or raw.dtype.kind not in "iu" or raw.dtype == wanted:
         return
     bounds = np.iinfo(wanted)
     lows, highs = [], []
-    for block in part.raw_blocks(spec):
+    for block in subset.raw_blocks(spec):
         flat = block.reshape(len(block), -1)
         lows.append(flat.min(axis=1))
         highs.append(flat.max(axis=1))
@@ -41,35 +41,35 @@ def _dtype(part: Part, spec: TensorSpec) -> Iterator[Advice]:
     wrong = np.flatnonzero((low < bounds.min) | (high > bounds.max))
     if len(wrong):
         message = (
-            f"{part.title}: input {spec.name!r} takes {spec.dtype}, {bounds.min} to {bounds.max};"
-            f" {len(wrong):,} of {len(part):,} items hold values outside, {low.min()} to"
-            f" {high.max()}, that wrap around (items {listed(part.index[wrong])})"
+            f"{subset.title}: input {spec.name!r} takes {spec.dtype}, {bounds.min} to {bounds.max};"
+            f" {len(wrong):,} of {len(subset):,} items hold values outside, {low.min()} to"
+            f" {high.max()}, that wrap around (items {listed(subset.index[wrong])})"
         )
         fix = "map such values into the range, or remove those items"
         yield Advice("EK-LINT-001", "error", message, fix)
 
 
-def _exchanged(part: Part, beside: Part) -> Iterator[Advice]:
+def _exchanged(subset: Subset, beside: Subset) -> Iterator[Advice]:
     """Return two inputs of one shape whose arrays were saved under each other's names."""
-    if min(len(part), len(beside)) < FEWEST:
+    if min(len(subset), len(beside)) < FEWEST:
         return
-    for left, right in itertools.combinations(part.specs, 2):
+    for left, right in itertools.combinations(subset.specs, 2):
         if left.shape != right.shape or left.dtype != right.dtype:
             continue
-        straight = max(_apart(part, left, beside, left), _apart(part, right, beside, right))
-        crossed = max(_apart(part, left, beside, right), _apart(part, right, beside, left))
+        straight = max(_apart(subset, left, beside, left), _apart(subset, right, beside, right))
+        crossed = max(_apart(subset, left, beside, right), _apart(subset, right, beside, left))
         if straight > 1.0 and straight > CLEARLY * crossed:
             message = (
-                f"{part.title}: {left.name!r} and {right.name!r} look exchanged: each is"
+                f"{subset.title}: {left.name!r} and {right.name!r} look exchanged: each is"
                 f" distributed as the other is in the {beside.title}"
             )
             fix = "save each array under the name of its own input: order is never guessed"
             yield Advice("EK-LINT-002", "error", message, fix)
 
 
-def _apart(part: Part, spec: TensorSpec, beside: Part, other: TensorSpec) -> float:
+def _apart(subset: Subset, spec: TensorSpec, beside: Subset, other: TensorSpec) -> float:
     """Tell how far two inputs' distributions are apart, in standard deviations and their ratio."""
-    ours, theirs = part.sample(spec), beside.sample(other)
+    ours, theirs = subset.sample(spec), beside.sample(other)
     spread = max(float(theirs.std()), 1e-12)
     ratio = max(float(ours.std()), 1e-12) / spread
     return abs(float(ours.mean()) - float(theirs.mean())) / spread + abs(float(np.log2(ratio)))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgekit.data.lint.part import Array, Part
+from edgekit.data.lint.subset import Array, Subset
 from edgekit.types import Advice, TensorSpec
 
 # Neighbours in noise correlate by 0 ± 1/sqrt(pixels); in photographs, digits and spectrograms by
@@ -26,17 +26,17 @@ FEWEST = 10
 FEWEST_ITEMS = 2
 
 
-def lint(part: Part, beside: Part | None) -> Iterator[Advice]:
-    """Return findings EK-LINT-040 and -041 of a part, compared with another where there is one."""
-    for spec in part.specs:
-        items = part.sample(spec)
+def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
+    """Return findings EK-LINT-040 and -041 of a subset, beside another where there is one."""
+    for spec in subset.specs:
+        items = subset.sample(spec)
         if np.dtype(spec.dtype).kind not in "fiu" or not np.isfinite(items).all():
             continue
         structure = correlation(items)
         if structure is not None and structure < NONE:
-            yield from _unstructured(part, beside, spec, items, structure)
+            yield from _unstructured(subset, beside, spec, items, structure)
         elif beside is not None:
-            yield from _unlike(part, beside, spec, items)
+            yield from _unlike(subset, beside, spec, items)
 
 
 def correlation(items: Array) -> float | None:
@@ -66,11 +66,11 @@ def _pearson(left: Array, right: Array) -> float:
 
 
 def _unstructured(
-    part: Part, beside: Part | None, spec: TensorSpec, items: Array, structure: float
+    subset: Subset, beside: Subset | None, spec: TensorSpec, items: Array, structure: float
 ) -> Iterator[Advice]:
     other = None if beside is None else correlation(beside.sample(spec))
     message = (
-        f"{part.title}: {spec.name!r} looks like noise: neighbouring values correlate by"
+        f"{subset.title}: {spec.name!r} looks like noise: neighbouring values correlate by"
         f" {structure:.2f}"
     )
     if other is not None and other > SOME and beside is not None:
@@ -98,8 +98,8 @@ def flat(items: Array) -> bool:
     return abs(skewness) < 0.15 and (abs(excess + 1.2) < 0.15 or abs(excess) < 0.3)
 
 
-def _unlike(part: Part, beside: Part, spec: TensorSpec, items: Array) -> Iterator[Advice]:
-    """Return features whose mean or spread is far from what the other part has."""
+def _unlike(subset: Subset, beside: Subset, spec: TensorSpec, items: Array) -> Iterator[Advice]:
+    """Return features whose mean or spread is far from what the other subset has."""
     there = beside.sample(spec)
     if np.dtype(spec.dtype).kind != "f" or min(len(items), len(there)) < FEWEST:
         return
@@ -116,7 +116,7 @@ def _unlike(part: Part, beside: Part, spec: TensorSpec, items: Array) -> Iterato
     if shift < SHIFT and 1 / SPREAD < ratio < SPREAD:
         return
     message = (
-        f"{part.title}: values of {spec.name!r} are distributed unlike the {beside.title}: at the"
+        f"{subset.title}: values of {spec.name!r} are distributed unlike the {beside.title}: at the"
         f" median feature the mean is {shift:.2g} standard deviations off, the spread"
         f" {ratio:.2g} times as wide"
     )

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.data.lint.part import Array
+from edgekit.data.lint.subset import Array
 from edgekit.types import PerChannel, Preprocess, TensorSpec
 
 COLOURS = 3
 
 
 @dataclass(frozen=True)
-class Variant:
+class PreprocessVariant:
     """One other preparation of an input: what it is, how to make it, how to get it for good."""
 
     title: str
@@ -26,7 +26,9 @@ class Variant:
     fix: str
 
 
-def variants(items: Array, spec: TensorSpec, preprocess: Preprocess) -> tuple[Variant, ...]:
+def variants(
+    items: Array, spec: TensorSpec, preprocess: Preprocess
+) -> tuple[PreprocessVariant, ...]:
     """Return the variants that make sense for items ``[n, ...]``, as given to a float input now.
 
     Which scalings do is told by the range that the values have.
@@ -34,7 +36,7 @@ def variants(items: Array, spec: TensorSpec, preprocess: Preprocess) -> tuple[Va
     if np.dtype(spec.dtype).kind != "f":
         return ()
     scaled = [
-        Variant(title, _affine(scale, offset), _options(preprocess, scale, offset))
+        PreprocessVariant(title, _affine(scale, offset), _options(preprocess, scale, offset))
         for title, scale, offset in _scalings(float(items.min()), float(items.max()))
     ]
     return (*scaled, *_layouts(items, spec))
@@ -98,14 +100,14 @@ def number(value: float) -> str:
     return f"{value:.9g}"
 
 
-def _layouts(items: Array, spec: TensorSpec) -> list[Variant]:
-    found: list[Variant] = []
+def _layouts(items: Array, spec: TensorSpec) -> list[PreprocessVariant]:
+    found: list[PreprocessVariant] = []
     if items.ndim != 4:
         return found
     count, height, width, channels = items.shape
     if channels == COLOURS:
         fix = f"exchange red and blue in the data: {spec.name}[..., ::-1]"
-        found.append(Variant("red and blue exchanged", lambda x: x[..., ::-1], fix))
+        found.append(PreprocessVariant("red and blue exchanged", lambda x: x[..., ::-1], fix))
     if channels > 1:
         shape = (count, channels, height, width)
         fix = (
@@ -113,6 +115,8 @@ def _layouts(items: Array, spec: TensorSpec) -> list[Variant]:
             f" {spec.name}.reshape(-1, {channels}, {height}, {width}).transpose(0, 2, 3, 1)"
         )
         found.append(
-            Variant("channels-first", lambda x: x.reshape(shape).transpose(0, 2, 3, 1), fix)
+            PreprocessVariant(
+                "channels-first", lambda x: x.reshape(shape).transpose(0, 2, 3, 1), fix
+            )
         )
     return found

@@ -40,7 +40,7 @@ def hidden(tensor: int) -> int:
 
 
 @dataclass(frozen=True)
-class Step:
+class FlowStep:
     """One computation: an operator, or the activation fused into one.
 
     Values are numbers of the tensors that hold them, or :func:`hidden`. ``inputs`` are those that
@@ -64,7 +64,7 @@ class Flow:
     """
 
     graph: Graph
-    steps: tuple[Step, ...]
+    steps: tuple[FlowStep, ...]
     roots: Mapping[int, int]
     readers: Mapping[int, tuple[int, ...]]
 
@@ -82,18 +82,18 @@ class Flow:
     def name(self, value: int) -> str:
         return self.graph.tensors[value if value >= 0 else -2 - value].name
 
-    def short(self, step: Step) -> str:
+    def short(self, step: FlowStep) -> str:
         """Return the first of the names that a converter joined with semicolons."""
         return self.name(step.outputs[0]).split(";")[0] if step.outputs else ""
 
-    def described(self, step: Step) -> str:
+    def described(self, step: FlowStep) -> str:
         """Return a step in words: its kind, and the name of what it computes."""
         kind = step.kind
         if step.fused:
             kind = f"{kind} fused into {self.graph.nodes[step.node].operator}"
         return f"{kind} ({self.short(step)})"
 
-    def constant_shapes(self, step: Step) -> list[tuple[int, ...]]:
+    def constant_shapes(self, step: FlowStep) -> list[tuple[int, ...]]:
         """Return shapes of its weights: constants of two dimensions and more."""
         shapes = (self.graph.tensors[at].shape for at in step.constants.values())
         return [shape for shape in shapes if len(shape) > 1]
@@ -105,7 +105,7 @@ def flow(file: TFLiteFile, number: int = 0) -> Flow:
     roots = {index: index for index in graph.inputs}
     # Constants that DEQUANTIZE and the like only prepare, by the tensor that holds the result.
     contents: dict[int, int] = {}
-    steps: list[Step] = []
+    steps: list[FlowStep] = []
     for number, node in enumerate(graph.nodes):
         read = [i for i in node.inputs if i in roots]
         if not read:
@@ -126,7 +126,7 @@ def flow(file: TFLiteFile, number: int = 0) -> Flow:
 
 def _steps(
     graph: Graph, number: int, node: Node, inputs: tuple[int, ...], contents: Mapping[int, int]
-) -> list[Step]:
+) -> list[FlowStep]:
     constants = {}
     for position, index in enumerate(node.inputs):
         source = contents.get(index, index)
@@ -136,9 +136,9 @@ def _steps(
     kind = ACTIVATIONS.get(fused) if isinstance(fused, int) else None
     outputs = tuple(i for i in node.outputs if i >= 0)
     if kind is None or node.operator not in FUSING or len(outputs) != 1:
-        return [Step(node.operator, number, inputs, constants, outputs)]
+        return [FlowStep(node.operator, number, inputs, constants, outputs)]
     before = hidden(outputs[0])
     return [
-        Step(node.operator, number, inputs, constants, (before,)),
-        Step(kind, number, (before,), {}, outputs, fused=True),
+        FlowStep(node.operator, number, inputs, constants, (before,)),
+        FlowStep(kind, number, (before,), {}, outputs, fused=True),
     ]

@@ -10,7 +10,7 @@ from typing import Literal
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.inspection.difference import aligned
 from edgekit.evaluation.layers import weights
-from edgekit.evaluation.layers.flow import Flow, Step, flow
+from edgekit.evaluation.layers.flow import Flow, FlowStep, flow
 
 How = Literal["identity", "graph", "order"]
 
@@ -57,12 +57,12 @@ class Match:
 class Matching:
     """All matches in the right file's execution order, its inputs first.
 
-    ``operators`` are pairs of left and right step (:class:`flow.Step`); ``left_only`` and
+    ``operators`` are pairs of left and right step (:class:`flow.FlowStep`); ``left_only`` and
     ``right_only`` are operators in words that the other side does not have.
     """
 
     tensors: tuple[Match, ...]
-    operators: tuple[tuple[Step, Step], ...]
+    operators: tuple[tuple[FlowStep, FlowStep], ...]
     left_only: tuple[str, ...] = ()
     right_only: tuple[str, ...] = ()
 
@@ -81,7 +81,7 @@ def match(left: TFLiteFile, right: TFLiteFile, graph: int = 0) -> Matching:
         own = {index: index for index in theirs.roots}
         pairs = tuple(zip(ours.steps, theirs.steps, strict=True))
         return Matching(tuple(_rows(theirs, ours, own, {}, everything=True)), pairs)
-    walk = _Walk(left, right, ours, theirs)
+    walk = _GraphMatcher(left, right, ours, theirs)
     walk.run([_named_inputs(file, graph) for file in (left, right)])
     taken = set(walk.pairs.values())
     return Matching(
@@ -102,7 +102,7 @@ class _Reach:
     folded: bool
 
 
-class _Walk:
+class _GraphMatcher:
     """The state of one walk: right values by left value, and right steps by left step."""
 
     def __init__(self, left: TFLiteFile, right: TFLiteFile, ours: Flow, theirs: Flow) -> None:
@@ -172,7 +172,7 @@ class _Walk:
                 queue.append(step.outputs[0])
         return found
 
-    def _candidate(self, step: Step) -> int | None:
+    def _candidate(self, step: FlowStep) -> int | None:
         """Return the left step that fits best, if any."""
         reaches = [self._reach(self.value[v]) if v in self.value else None for v in step.inputs]
         near = [v for reach in reaches if reach is not None for v in reach]
@@ -189,7 +189,7 @@ class _Walk:
         return self._untied([n for score, n in scored if score == best], step)
 
     def _score(
-        self, left: Step, right: Step, reaches: list[Mapping[int, _Reach] | None]
+        self, left: FlowStep, right: FlowStep, reaches: list[Mapping[int, _Reach] | None]
     ) -> tuple[int, ...] | None:
         """Tell how badly a left step fits, least first; None where it reads something else."""
         if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
@@ -207,13 +207,13 @@ class _Walk:
             slides,
         )
 
-    def _other_shapes(self, left: Step, right: Step) -> int:
+    def _other_shapes(self, left: FlowStep, right: FlowStep) -> int:
         outputs = [self.ours.shape(v) for v in left.outputs]
         if outputs != [self.theirs.shape(v) for v in right.outputs]:
             return 2
         return int(self.ours.constant_shapes(left) != self.theirs.constant_shapes(right))
 
-    def _untied(self, numbers: list[int], step: Step) -> int:
+    def _untied(self, numbers: list[int], step: FlowStep) -> int:
         """Return one of several steps that fit equally: by weights, then by name, then the
         first.
         """
@@ -227,7 +227,7 @@ class _Walk:
         same = [n for n in numbers if self.ours.name(self.ours.steps[n].outputs[0]) == name]
         return (same or numbers)[0]
 
-    def _likeness(self, left: Step, right: Step) -> float:
+    def _likeness(self, left: FlowStep, right: FlowStep) -> float:
         """Return the lowest correlation of the constants of two steps; -1 where there are none."""
         found = [
             weights.correlation(*values)
@@ -252,7 +252,7 @@ class _Walk:
 
 
 def constants(
-    files: tuple[TFLiteFile, TFLiteFile], flows: tuple[Flow, Flow], steps: tuple[Step, Step]
+    files: tuple[TFLiteFile, TFLiteFile], flows: tuple[Flow, Flow], steps: tuple[FlowStep, FlowStep]
 ) -> Iterator[tuple[weights.Doubles, weights.Doubles]]:
     """Return constants of two paired steps at the same position and of the same size, as real
     numbers.
@@ -274,7 +274,7 @@ def _named_inputs(file: TFLiteFile, number: int) -> Mapping[str, int]:
     return {graph.tensors[index].name: index for index in graph.inputs}
 
 
-def _key(one: Flow, step: Step) -> str:
+def _key(one: Flow, step: FlowStep) -> str:
     shapes = [one.shape(step.outputs[0]) if step.outputs else (), *one.constant_shapes(step)]
     return f"{step.kind} {shapes}"
 

@@ -1,4 +1,4 @@
-"""Layer by layer, how far one file's tensors are from another's, and where it begins.
+"""MatchedLayer by layer, how far one file's tensors are from another's, and where it begins.
 
 A tensor's noise, ``share = Σ (l - r)² / Σ l²`` (its SQNR is ``-10·log10(share)`` dB), says little
 about the operator that made it: noise adds up on the way. So two things are said of an operator::
@@ -48,7 +48,7 @@ TENFOLD = 10 ** (FALL / 10)
 
 
 @dataclass(frozen=True)
-class Layer:
+class MatchedLayer:
     """One matched tensor, in the right file's execution order.
 
     ``operator`` writes it on the right, ``name`` is its name there; ``left`` and ``right`` are its
@@ -92,19 +92,19 @@ class LayerParity:
     left: str
     right: str
     n: int
-    layers: tuple[Layer, ...]
+    layers: tuple[MatchedLayer, ...]
     left_only: tuple[str, ...]
     right_only: tuple[str, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
-    def first_fall(self) -> Layer | None:
+    def first_fall(self) -> MatchedLayer | None:
         """The first layer that falls by more than :data:`FALL` dB, or is broken; not absorbed."""
         return next((one for one in self.layers if one.falls and not one.absorbed), None)
 
     @property
-    def ranked(self) -> tuple[Layer, ...]:
+    def ranked(self) -> tuple[MatchedLayer, ...]:
         """Layers by what their operators add, most first: broken ones first, absorbed ones last."""
         adding = [one for one in self.layers if one.broken or (one.added.value or 0.0) > 0]
         key = lambda one: (-one.broken, one.absorbed, -(one.added.value or 0.0))  # noqa: E731
@@ -190,7 +190,7 @@ def _result(
 
 def _layers(
     pairs: tuple[Match, ...], sums: list[Sums], found: tuple[Traced, Traced]
-) -> Iterator[Layer]:
+) -> Iterator[MatchedLayer]:
     flows = flow(found[0].file), flow(found[1].file)
     shares: list[float | None] = []
     rounding: list[float] = []
@@ -202,7 +202,7 @@ def _layers(
     absorbed = _absorbed(pairs, shares, rounding)
     for at, (one, total) in enumerate(zip(pairs, sums, strict=True)):
         added, fall = _judged(total, shares[at], _handed(one.inputs, shares), rounding[at])
-        yield Layer(
+        yield MatchedLayer(
             one.operator,
             one.name,
             one.left,

@@ -23,7 +23,7 @@ ROOM = 256 * 1024 * 1024
 TRACED = frozenset({"litert", "tflite-runtime", "reference"})
 
 
-class Runs(Protocol):
+class TracingDevice(Protocol):
     """What is needed of a device (:class:`edgekit.targets.devices.Device`)."""
 
     @property
@@ -40,7 +40,7 @@ class LayerSide:
     """A ``.tflite`` file, and the device that runs it; ``delegate`` as runners take it."""
 
     path: Path
-    device: Runs
+    device: TracingDevice
     delegate: str = ""
 
 

@@ -21,7 +21,7 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 @dataclass(frozen=True)
-class Matched:
+class ClassMatches:
     """One class: its answers over all pictures, best first, and its boxes per picture.
 
     ``hits`` and ``ignored`` are ``[thresholds, answers]``, ``pictures`` ``[answers]``, ``boxes``
@@ -53,7 +53,7 @@ def at_half(labels: Array, answers: Array) -> Statistic:
     return _averaged(matched(labels, answers, THRESHOLDS[:1]))
 
 
-def matched(labels: Array, answers: Array, thresholds: Floats) -> list[Matched]:
+def matched(labels: Array, answers: Array, thresholds: Floats) -> list[ClassMatches]:
     """Return the answers of each class that has boxes, matched to these by pycocotools.
 
     Raises :class:`Undefined` where there is no box at all.
@@ -77,12 +77,14 @@ def matched(labels: Array, answers: Array, thresholds: Floats) -> list[Matched]:
         hits = np.concatenate([np.asarray(row["dtMatches"]) for row in rows], axis=1)
         ignored = np.concatenate([np.asarray(row["dtIgnore"]) for row in rows], axis=1)
         found.append(
-            Matched(hits[:, order] > 0, ignored[:, order] > 0, places[order].astype(int), boxes)
+            ClassMatches(
+                hits[:, order] > 0, ignored[:, order] > 0, places[order].astype(int), boxes
+            )
         )
     return found
 
 
-def _averaged(classes: list[Matched]) -> Statistic:
+def _averaged(classes: list[ClassMatches]) -> Statistic:
     """COCO's average over pictures that may repeat: each counts as often as it is drawn.
 
     Not pycocotools' own sum: the bootstrap asks for it a thousand times.

@@ -223,11 +223,11 @@ def _bootstrapped(
     paired, tool = len(scores) == 2, "bootstrap over items"
     ends = (0.0,) if paired else (0.0, 1.0)
     if (
-        metric.unseen is not None
+        metric.worst_case is not None
         and _alike(drawn)
         and (end := _end(interval.value, ends)) is not None
     ):
-        kept = min(metric.unseen(labels, one) for one in scores)
+        kept = min(metric.worst_case(labels, one) for one in scores)
         lowest = -1.0 if paired else 0.0
         interval = statistics.constant_mean(end, n, low=lowest, high=1.0, others=1 - kept)
         return _measurement(interval, metric, ALIKE)

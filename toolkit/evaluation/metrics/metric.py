@@ -47,7 +47,7 @@ class Metric:
     or is a share that counts in points: insertions may bring an error rate beyond 1.
     ``by_chance`` is of a metric that resampling enlarges: the values it takes on such items where
     it is really 0.
-    ``unseen`` gives the share of a metric in 0..1 that is surely kept where all items
+    ``worst_case`` gives the share of a metric in 0..1 that is surely kept where all items
     are alike, which resamples do not tell.
     ``prepare`` makes ``[n, ...]`` of a block's inputs and outputs, where the metric needs inputs;
     ``grouped`` says that the scores of a group of items may be averaged to one.
@@ -64,7 +64,7 @@ class Metric:
     takes_labels: bool = True
     by_chance: Callable[[Any, Any], Floats] | None = None
     grouped: bool = False
-    unseen: Callable[[Any, Any], float] | None = None
+    worst_case: Callable[[Any, Any], float] | None = None
 
     @property
     def sign(self) -> float:

@@ -114,7 +114,7 @@ def _drawn(of: Figures, n: int, counts: Index) -> list[Measurement]:
     """Figures with the percentile bootstrap's interval over items, one for each class.
 
     Unbounded where more than a tenth of the resamples lacks the class. Where none differs, and all
-    is right, as :mod:`edgekit.evaluation.metrics.unseen` has it.
+    is right, as :mod:`edgekit.evaluation.metrics.worst_case` has it.
     """
     rng = np.random.default_rng(0)
     whole = of(np.arange(n))

@@ -20,8 +20,8 @@ from . import (
     reconstruction,
     regression,
     texts,
-    unseen,
     vectors,
+    worst_case,
 )
 from .metric import Metric
 from .user import user_metric
@@ -47,27 +47,35 @@ METRICS: Mapping[str, Metric] = {
             "higher",
             reads="classes",
             statistic=classification.precision,
-            unseen=unseen.of_classes,
+            worst_case=worst_case.of_classes,
         ),
         Metric(
             "recall",
             "higher",
             reads="classes",
             statistic=classification.recall,
-            unseen=unseen.of_classes,
+            worst_case=worst_case.of_classes,
         ),
         Metric(
-            "f1", "higher", reads="classes", statistic=classification.f1, unseen=unseen.of_classes
+            "f1",
+            "higher",
+            reads="classes",
+            statistic=classification.f1,
+            worst_case=worst_case.of_classes,
         ),
         Metric(
-            "roc_auc", "higher", reads="classes", statistic=ranking.roc_auc, unseen=unseen.of_areas
+            "roc_auc",
+            "higher",
+            reads="classes",
+            statistic=ranking.roc_auc,
+            worst_case=worst_case.of_areas,
         ),
         Metric(
             "pr_auc",
             "higher",
             reads="classes",
             statistic=ranking.pr_auc,
-            unseen=unseen.of_precisions,
+            worst_case=worst_case.of_precisions,
         ),
         Metric(
             "log_loss",
@@ -86,13 +94,19 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric("label_accuracy", "higher", reads="labels", per_item=labels.right),
         Metric("subset_accuracy", "higher", reads="labels", per_item=labels.all_right),
-        Metric("label_f1", "higher", reads="labels", statistic=labels.f1, unseen=unseen.of_labels),
+        Metric(
+            "label_f1",
+            "higher",
+            reads="labels",
+            statistic=labels.f1,
+            worst_case=worst_case.of_labels,
+        ),
         Metric(
             "label_map",
             "higher",
             reads="labels",
             statistic=labels.mean_average_precision,
-            unseen=unseen.of_label_precisions,
+            worst_case=worst_case.of_label_precisions,
         ),
         Metric(
             "pixel_accuracy",
@@ -100,10 +114,14 @@ METRICS: Mapping[str, Metric] = {
             reads="masks",
             per_item=masks.shares,
             statistic=masks.pixel_accuracy,
-            unseen=unseen.of_items,
+            worst_case=worst_case.of_items,
         ),
         Metric(
-            "mean_iou", "higher", reads="masks", statistic=masks.mean_iou, unseen=unseen.of_masks
+            "mean_iou",
+            "higher",
+            reads="masks",
+            statistic=masks.mean_iou,
+            worst_case=worst_case.of_masks,
         ),
         _recall(1),
         _recall(5),
@@ -164,24 +182,36 @@ METRICS: Mapping[str, Metric] = {
             statistic=ranking.error_auc,
             prepare=reconstruction.squared,
             grouped=True,
-            unseen=unseen.of_error_area,
+            worst_case=worst_case.of_error_area,
         ),
         Metric(
             "coco_map",
             "higher",
             reads="boxes",
             statistic=detection.mean_average_precision,
-            unseen=unseen.of_boxes,
+            worst_case=worst_case.of_boxes,
         ),
         Metric(
             "coco_map_50",
             "higher",
             reads="boxes",
             statistic=detection.at_half,
-            unseen=unseen.of_boxes,
+            worst_case=worst_case.of_boxes,
         ),
-        Metric("wer", "lower", reads="texts", statistic=texts.error_rate, unseen=unseen.of_items),
-        Metric("cer", "lower", reads="texts", statistic=texts.error_rate, unseen=unseen.of_items),
+        Metric(
+            "wer",
+            "lower",
+            reads="texts",
+            statistic=texts.error_rate,
+            worst_case=worst_case.of_items,
+        ),
+        Metric(
+            "cer",
+            "lower",
+            reads="texts",
+            statistic=texts.error_rate,
+            worst_case=worst_case.of_items,
+        ),
     )
 }
 

@@ -1,19 +1,14 @@
-"""How labels of boxes look."""
+"""Detect labels of boxes."""
 
 from __future__ import annotations
 
 from edgekit.evaluation.boxes import are_labels
 
-from .look import Array, Look
+from .evidence import TaskEvidence
 
 REASON = "labels are boxes: a class and four corners each"
 
 
-def of_pictures(look: Look) -> str | None:
-    """Return boxes as labels; the outputs are read as the project says, or by their shapes."""
-    return REASON if look.labels is not None and are(look.labels) else None
-
-
-def are(labels: Array) -> bool:
-    """Tell whether labels are boxes."""
-    return are_labels(labels)
+def detection(evidence: TaskEvidence) -> str | None:
+    """Return the reason where labels are boxes; shapes or the project say how outputs are read."""
+    return REASON if evidence.labels is not None and are_labels(evidence.labels) else None

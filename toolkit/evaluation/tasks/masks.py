@@ -1,41 +1,40 @@
-"""How a class per pixel looks."""
+"""Detect a class per pixel."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .look import Look, shown
+from .evidence import TaskEvidence, format_shape
 
 
-def class_per_place(look: Look) -> str | None:
-    """Class numbers, or one-hot rows, over a grid that the output has too."""
-    if look.labels is None or len(look.sizes) < 2 or look.single:
+def segmentation(evidence: TaskEvidence) -> str | None:
+    """Return the reason where labels are a class for each place of the output's grid."""
+    if evidence.labels is None or len(evidence.sizes) < 2 or evidence.single:
         return None
-    given, sizes = look.labels.shape[1:], look.sizes
-    if look.integers:
-        if look.whole and _fits(sizes, given):
-            return (
-                f"labels and outputs are a class per place: {shown(given)} of {look.labels.dtype}"
-            )
+    shape, sizes = evidence.labels.shape[1:], evidence.sizes
+    if evidence.integers:
+        if evidence.whole and _fits(sizes, shape):
+            kind = evidence.labels.dtype
+            return f"labels and outputs are a class per place: {format_shape(shape)} of {kind}"
         return None
     grid, scores = sizes[:-1], sizes[-1] or 1
-    said = f"the output gives {scores} values for each of these places{look.ends}"
-    if look.whole and scores > 1 and _fits(grid, given):
-        return f"labels are a class per place {shown(given)}, and {said}"
-    if scores > 1 and _fits(sizes, given) and look.binary and len(grid) > 1:
-        rows = np.asarray(look.labels).reshape(-1, scores)
+    scored = f"the output gives {scores} values for each of these places{evidence.ends}"
+    if evidence.whole and scores > 1 and _fits(grid, shape):
+        return f"labels are a class per place {format_shape(shape)}, and {scored}"
+    if scores > 1 and _fits(sizes, shape) and evidence.binary and len(grid) > 1:
+        rows = np.asarray(evidence.labels).reshape(-1, scores)
         if (rows.sum(axis=1) <= 1).all():
-            return f"labels are a one-hot row per place {shown(given)}, and {said}"
-    single = scores == 1 and (_fits(grid, given) or _fits(sizes, given))
-    if single and look.binary:
-        return f"labels are 0 or 1 per place {shown(given)}, and {said}"
+            return f"labels are a one-hot row per place {format_shape(shape)}, and {scored}"
+    single = scores == 1 and (_fits(grid, shape) or _fits(sizes, shape))
+    if single and evidence.binary:
+        return f"labels are 0 or 1 per place {format_shape(shape)}, and {scored}"
     return None
 
 
-def _fits(sizes: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    """Tell whether labels have the output's places, with or without a last dimension of 1."""
+def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    """Tell whether labels have the output's grid, with or without a last dimension of 1."""
     return any(
-        len(sizes) == len(one)
-        and all(size in (None, own) for size, own in zip(sizes, one, strict=True))
-        for one in (given, given[:-1] if given[-1:] == (1,) else (), (*given, 1))
+        len(sizes) == len(grid)
+        and all(size in (None, own) for size, own in zip(sizes, grid, strict=True))
+        for grid in (shape, shape[:-1] if shape[-1:] == (1,) else (), (*shape, 1))
     )

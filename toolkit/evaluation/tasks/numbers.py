@@ -1,25 +1,26 @@
-"""How labels and outputs of numbers look."""
+"""Detect labels and outputs of numbers."""
 
 from __future__ import annotations
 
 import math
 
-from .look import Look, shown
+from .evidence import TaskEvidence, format_shape
 
 
-def one_each(look: Look) -> str | None:
-    """Return one target per output value."""
-    if look.labels is None or look.per_item.shape[1] != look.width:
+def regression(evidence: TaskEvidence) -> str | None:
+    """Return the reason where there is one target per output value."""
+    if evidence.labels is None or evidence.per_item.shape[1] != evidence.width:
         return None
-    kind = look.labels.dtype
-    return f"labels are numbers ({kind}), one for each value of the output {shown(look.sizes)}"
+    kind = evidence.labels.dtype
+    shape = format_shape(evidence.sizes)
+    return f"labels are numbers ({kind}), one for each value of the output {shape}"
 
 
-def gives_back(look: Look) -> str | None:
-    """Return labels 0 or 1, and an output of the size of an input that is no pair of scores."""
-    if look.labels is None or not look.single or not look.binary or look.width <= 2:
+def anomaly(evidence: TaskEvidence) -> str | None:
+    """Return the reason where labels are 0 or 1, and the output reconstructs an input."""
+    if evidence.labels is None or not evidence.single or not evidence.binary or evidence.width <= 2:
         return None
-    for spec in look.inputs:
-        if math.prod(size or 1 for size in spec.shape[1:]) == look.width and not look.last:
+    for spec in evidence.inputs:
+        if math.prod(size or 1 for size in spec.shape[1:]) == evidence.width and not evidence.last:
             return f"labels are 0 or 1, and the output has the size of the input {spec.name!r}"
     return None

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from . import boxes, classes, masks, numbers, texts, told
-from .look import Array
+from . import boxes, classes, margins, masks, numbers, texts
+from .evidence import Array
 from .task import Task
 
 
-def whole(outputs: Array) -> Array:
-    """Class numbers as integers, where a model gives them as floats."""
+def as_integers(outputs: Array) -> Array:
+    """Return class numbers as integers, where a model gives them as floats."""
     return outputs if outputs.dtype.kind in "iu" else np.rint(outputs).astype(np.int64)
 
 
@@ -30,8 +30,8 @@ TASKS: Mapping[str, Task] = {
             reads=("boxes",),
             worst="none",
             golden="equal within rounding, with the same classes, counts and order of boxes",
-            told=told.BOXES,
-            fits=boxes.of_pictures,
+            margin=margins.BOXES,
+            fits=boxes.detection,
         ),
         Task(
             "text",
@@ -42,8 +42,8 @@ TASKS: Mapping[str, Task] = {
             reads=("texts",),
             worst="utterances with the most edits for their length",
             golden="the same text: the same token at every step, for items with a clear decision",
-            told=told.STEPS,
-            fits=texts.of_tokens,
+            margin=margins.STEPS,
+            fits=texts.text,
         ),
         Task(
             "class-ids",
@@ -54,9 +54,9 @@ TASKS: Mapping[str, Task] = {
             reads=("classes",),
             worst="wrong predictions, in the order of the items",
             golden="the same class numbers",
-            told=told.WHOLE_NUMBERS,
-            fits=classes.numbers_out,
-            answers=whole,
+            margin=margins.WHOLE_NUMBERS,
+            fits=classes.class_ids,
+            answers=as_integers,
         ),
         Task(
             "segmentation",
@@ -67,8 +67,8 @@ TASKS: Mapping[str, Task] = {
             reads=("masks",),
             worst="pictures with the most wrong pixels",
             golden="no predicted class may be swapped with another",
-            told=told.PLACES,
-            fits=masks.class_per_place,
+            margin=margins.PLACES,
+            fits=masks.segmentation,
         ),
         Task(
             "multi-label",
@@ -79,8 +79,8 @@ TASKS: Mapping[str, Task] = {
             reads=("labels",),
             worst="items with the most wrong labels",
             golden="the same labels, for items with a clear decision",
-            told=told.LABELS,
-            fits=classes.several_at_once,
+            margin=margins.LABELS,
+            fits=classes.multi_label,
         ),
         Task(
             "embeddings",
@@ -90,7 +90,7 @@ TASKS: Mapping[str, Task] = {
             beside=("recall_at_5",),
             reads=("vectors",),
             worst="items whose nearest neighbours have other labels, in the order of the items",
-            fits=classes.kinds_of_vectors,
+            fits=classes.embeddings,
         ),
         Task(
             "classification",
@@ -100,8 +100,8 @@ TASKS: Mapping[str, Task] = {
             reads=("classes",),
             worst="wrong predictions, the most confident first",
             golden="the same class, for items with a clear decision",
-            told=told.CLASSES,
-            fits=classes.one_of_several,
+            margin=margins.CLASSES,
+            fits=classes.classification,
         ),
         Task(
             "anomaly",
@@ -110,7 +110,7 @@ TASKS: Mapping[str, Task] = {
             metric="anomaly_auc",
             reads=("errors",),
             worst="items ranked on the wrong side of the most others",
-            fits=numbers.gives_back,
+            fits=numbers.anomaly,
         ),
         Task(
             "regression",
@@ -120,7 +120,7 @@ TASKS: Mapping[str, Task] = {
             beside=("mae", "rmse", "r2", "relative_error"),
             reads=("numbers",),
             worst="the largest errors",
-            fits=numbers.one_each,
+            fits=numbers.regression,
         ),
     )
 }

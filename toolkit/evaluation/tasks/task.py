@@ -1,4 +1,4 @@
-"""What a task is: how it is told, its metric, and what follows from it."""
+"""What a task is: how it is detected, its metric, and what follows from it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from edgekit.evaluation.metrics import METRICS
 from edgekit.evaluation.metrics.metric import Reads
 
-from .look import Array, Look
-from .told import NUMBERS, Told
+from .evidence import Array, TaskEvidence
+from .margins import NUMBERS, DecisionMargin
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Task:
     ``metric`` is the one that is judged by where none is named, ``beside`` others that say more of
     it, ``reads`` the kinds of metrics that the task has. ``labels``, ``outputs``, ``worst`` and
     ``golden`` say in words what the labels and outputs look like, which items count as the worst,
-    and what no golden output may differ by: they are the documentation's. ``told`` is the latter as
-    code. ``answers`` makes of outputs what the task's metrics take.
+    and what no golden output may differ by: they are the documentation's. ``margin`` is the latter
+    as code. ``answers`` makes of outputs what the task's metrics take.
     """
 
     name: str
@@ -30,11 +30,11 @@ class Task:
     metric: str
     reads: tuple[Reads, ...]
     worst: str
-    fits: Callable[[Look], str | None]
+    fits: Callable[[TaskEvidence], str | None]
     golden: str = "outputs within rounding"
     beside: tuple[str, ...] = ()
     answers: Callable[[Array], Array] | None = None
-    told: Told = NUMBERS
+    margin: DecisionMargin = NUMBERS
 
     @property
     def metrics(self) -> tuple[str, ...]:

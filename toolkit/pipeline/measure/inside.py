@@ -106,7 +106,7 @@ def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reas
 
 
 def layers(run: Run, first: Given, other: Given, items: Items, asked: Asked) -> LayerParity | None:
-    """Layer by layer, where it was asked for; the user is told why where it cannot be."""
+    """MatchedLayer by layer, where it was asked for; the user is told why where it cannot be."""
     if not asked.layers:
         return None
     assert other.items is not None  # noqa: S101  (it has answered)

@@ -35,13 +35,13 @@ BYTES = 8 << 30
 FULL = f"it takes more than {BYTES >> 30} GiB of memory to read"
 MOST_SAID = 4096
 # The folder that edgekit was called in is no place to import from.
-START = "import sys; sys.path[:] = filter(None, sys.path); import edgekit.apart as a; a.serve()"
+START = "import sys; sys.path[:] = filter(None, sys.path); import edgekit.isolated as i; i.serve()"
 
 _noted: int | None = None
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ParserFailure:
     """The error for a file whose parser does not come back: ``file`` cannot be read ``as_what``.
 
     The place that was noted last stands for the file, where there is one.
@@ -59,19 +59,21 @@ class Refusal:
         return self.error(self.code, message, f"{reason}: {self.hint}")
 
 
-def call(refusal: Refusal, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+def call(
+    refusal: ParserFailure, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
+) -> Any:
     """Return what ``function`` gives, run in a process of its own; it gives what JSON can carry.
 
     It is found there by module and name. Raises what it raised where that is an
     :class:`EdgekitError` or an OSError, and ``refusal`` where the process died, took a minute over
     one place, or wanted more memory than there is for it.
     """
-    return shut_in(None, refusal, function, *args, **kwargs)
+    return call_confined(None, refusal, function, *args, **kwargs)
 
 
-def shut_in(
+def call_confined(
     walls: Walls | None,
-    refusal: Refusal,
+    refusal: ParserFailure,
     function: Callable[P, Any],
     *args: P.args,
     **kwargs: P.kwargs,
@@ -104,7 +106,7 @@ def died(code: int | None) -> str:
     return f"its parser {describe_exit(code)[0]}"
 
 
-def _unpacked(refusal: Refusal, found: dict[str, Any], place: str) -> Any:
+def _unpacked(refusal: ParserFailure, found: dict[str, Any], place: str) -> Any:
     if "error" in found:
         name, *words = found["error"]
         raise getattr(errors, name)(*words)
@@ -160,7 +162,7 @@ def watched(noted: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watched_file(path: Path, refusal: Refusal) -> Iterator[None]:
+def watched_file(path: Path, refusal: ParserFailure) -> Iterator[None]:
     """As :func:`watched`, noting to a file, which is gone afterwards unless this process died.
 
     Raises ``refusal`` where memory runs out.

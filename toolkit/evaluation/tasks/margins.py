@@ -1,7 +1,8 @@
-"""How clearly golden outputs tell the task's answers: what no tolerance may blur.
+"""Decision margins: how clearly golden outputs give a task's answers, which no tolerance may blur.
 
-An answer is told by numbers that lie some way apart: the best class from the next, a label from the
-cut, whole numbers from each other. A tolerance below half of that lets no other answer pass.
+An answer has a margin: the best class is that far above the next, a label that far from the
+threshold, whole numbers that far from each other. A tolerance below half of it lets no other answer
+pass.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ WHOLE = 1.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """What tells answers apart in outputs ``[n, ...]``.
+class DecisionMargin:
+    """How the answers in outputs ``[n, ...]`` are separated.
 
     ``margins`` says of each item how far its answer is from the next, ``groups`` which items give
     each answer, the clearest first, so that every answer is among those that are kept. ``whole``
@@ -38,7 +39,7 @@ class Told:
 
 
 def of_classes(values: Array) -> Floats:
-    """By how much the best class is above the next; of one score, how far it is from its cut."""
+    """Return how far the best class is above the next; of one score, how far from the threshold."""
     rows = values.reshape(len(values), -1)
     if rows.shape[1] == 1:
         return of_labels(values)
@@ -47,35 +48,33 @@ def of_classes(values: Array) -> Floats:
 
 
 def of_labels(values: Array) -> Floats:
-    """Tell how far the least clear of several labels is from the cut."""
-    cut = 0.0 if has_logits(values) else 0.5
-    return np.asarray(np.abs(values.reshape(len(values), -1) - cut).min(axis=1), np.float64)
+    """Return how far the least clear of several labels is from the threshold."""
+    threshold = 0.0 if has_logits(values) else 0.5
+    return np.asarray(np.abs(values.reshape(len(values), -1) - threshold).min(axis=1), np.float64)
 
 
 def of_steps(values: Array) -> Floats:
-    """By how much the best token is above the next, at the least clear step."""
+    """Return how far the best token is above the next, at the least clear step."""
     if values.ndim < 3 or values.dtype.kind != "f":
         return of_numbers(values)
     return np.asarray(_places(values).reshape(len(values), -1).min(axis=1), np.float64)
 
 
 def of_places(values: Array) -> Floats:
-    """Return the same at the clearest place."""
+    """Return how far the best class is above the next, at the clearest place."""
     if values.dtype.kind != "f":
         return of_numbers(values)
     return np.asarray(_places(values).reshape(len(values), -1).max(axis=1), np.float64)
 
 
 def of_numbers(values: Array) -> Floats:
-    """Tell how far whole numbers lie apart; all else is told by nothing."""
-    apart = WHOLE if values.size and bool((np.rint(values) == values).all()) else np.inf
-    return np.full(len(values), apart)
+    """Return the distance of whole numbers; infinite for other numbers, which have no margin."""
+    distance = WHOLE if values.size and bool((np.rint(values) == values).all()) else np.inf
+    return np.full(len(values), distance)
 
 
 def of_boxes(values: Array) -> Floats:
-    """Tell how far the first two boxes or scores of a picture lie apart, where there are
-    several.
-    """
+    """Return how far the first two boxes or scores of a picture lie apart, where there are more."""
     if bool((np.rint(values) == values).all()):
         return of_numbers(values)
     if values.ndim < 3 or values.shape[1] < 2:
@@ -92,8 +91,8 @@ def by_class(values: Array, margins: Floats) -> Groups:
 
 def by_label(values: Array, margins: Floats) -> Groups:
     """Return the items that answer each label, and those that do not."""
-    said = values.reshape(len(values), -1) > (0.0 if has_logits(values) else 0.5)
-    return [group for column in said.T for group in _grouped(column, margins)]
+    answered = values.reshape(len(values), -1) > (0.0 if has_logits(values) else 0.5)
+    return [group for column in answered.T for group in _grouped(column, margins)]
 
 
 def by_number(values: Array, margins: Floats) -> Groups:
@@ -106,7 +105,7 @@ def by_number(values: Array, margins: Floats) -> Groups:
 
 
 def by_place(values: Array, margins: Floats) -> Groups:
-    """Return the items that answer each class at some place, where it is clearest first."""
+    """Return the items that answer each class at some place, the clearest first."""
     if values.dtype.kind != "f":
         return by_number(values, margins)
     clear, answers = clearest(values)
@@ -117,9 +116,7 @@ def by_place(values: Array, margins: Floats) -> Groups:
 
 
 def by_step(values: Array, margins: Floats) -> Groups:
-    """Return the items that answer each token at some step, those first whose least clear step
-    is so.
-    """
+    """Return the items that answer each token at some step, by their least clear step."""
     if values.ndim < 3 or values.dtype.kind != "f":
         return by_number(values, margins)
     clear, answers = clearest(values)
@@ -128,29 +125,29 @@ def by_step(values: Array, margins: Floats) -> Groups:
 
 
 def by_nothing(values: Array, margins: Floats) -> Groups:
-    """No groups: items are spread over the outputs' range."""
+    """Return no groups: items are spread over the outputs' range."""
     del values, margins
     return []
 
 
 def clearest(values: Array) -> tuple[Floats, list[int]]:
-    """Of each item and class the largest margin at a place that answers it, -1 for none.
+    """Return the largest margin ``[items, classes]`` at a place with that answer, -1 for none.
 
     And the classes that any item answers.
     """
     margins = _places(values).reshape(len(values), -1)
     single = values.shape[-1] == 1
     flat = values.reshape(len(values), margins.shape[1], -1)
-    cut = 0.0 if has_logits(values) else 0.5
-    answers = (flat[..., 0] > cut).astype(np.int64) if single else flat.argmax(axis=-1)
-    found = np.full((len(values), 2 if single else values.shape[-1]), -1.0)
+    threshold = 0.0 if has_logits(values) else 0.5
+    answers = (flat[..., 0] > threshold).astype(np.int64) if single else flat.argmax(axis=-1)
+    largest = np.full((len(values), 2 if single else values.shape[-1]), -1.0)
     for k in np.unique(answers):
-        found[:, k] = np.where(answers == k, margins, -1.0).max(axis=1)
-    return found, [int(k) for k in np.unique(answers)]
+        largest[:, k] = np.where(answers == k, margins, -1.0).max(axis=1)
+    return largest, [int(k) for k in np.unique(answers)]
 
 
 def _places(values: Array) -> Array:
-    """By how much the best is above the next at each place; of one score, how far from its cut."""
+    """Return the margin at each place: of the best score, or of one score from the threshold."""
     if values.shape[-1] == 1:
         return np.asarray(np.abs(values[..., 0] - (0.0 if has_logits(values) else 0.5)))
     top = np.partition(values, -2, axis=-1)[..., -2:]
@@ -162,10 +159,10 @@ def _grouped(answers: Array, margins: Floats) -> Groups:
     return [[int(i) for i in order if answers[i] == one] for one in np.unique(answers)]
 
 
-CLASSES = Told(of_classes, by_class)
-LABELS = Told(of_labels, by_label)
-STEPS = Told(of_steps, by_step)
-PLACES = Told(of_places, by_place, whole=True)
-WHOLE_NUMBERS = Told(of_numbers, by_number)
-BOXES = Told(of_boxes, by_nothing, whole=True)
-NUMBERS = Told(of_numbers, by_nothing)
+CLASSES = DecisionMargin(of_classes, by_class)
+LABELS = DecisionMargin(of_labels, by_label)
+STEPS = DecisionMargin(of_steps, by_step)
+PLACES = DecisionMargin(of_places, by_place, whole=True)
+WHOLE_NUMBERS = DecisionMargin(of_numbers, by_number)
+BOXES = DecisionMargin(of_boxes, by_nothing, whole=True)
+NUMBERS = DecisionMargin(of_numbers, by_nothing)

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgekit.converters.flatbuffer import Tensor, TFLiteFile
 from edgekit.evaluation.layers import weights
-from edgekit.evaluation.layers.flow import Flow, Step, flow
+from edgekit.evaluation.layers.flow import Flow, FlowStep, flow
 from edgekit.evaluation.layers.match import Matching, match
 from edgekit.evaluation.layers.weights import Doubles
 from edgekit.types import Json
@@ -158,7 +158,7 @@ def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
     return "not known", f"{len(drifted)} of {count} {copies}; {worst}"
 
 
-def _values(one: Flow, steps: Sequence[Step]) -> int:
+def _values(one: Flow, steps: Sequence[FlowStep]) -> int:
     """Tell how many weights steps have, in constants that are large enough to tell."""
     return sum(
         math.prod(one.graph.tensors[at].shape)
@@ -186,7 +186,7 @@ def _layers(
 def _compared(
     files: tuple[TFLiteFile, TFLiteFile],
     flows: tuple[Flow, Flow],
-    steps: tuple[Step, Step],
+    steps: tuple[FlowStep, FlowStep],
     position: int,
 ) -> WeightLikeness | None:
     tensors = [

@@ -14,27 +14,27 @@ import pytest
 from sources import opened, picture
 
 from conftest import answer
-from edgekit import apart
+from edgekit import isolated
 from edgekit.errors import DataError, ModelError, StoreError
 from edgekit.types import Preprocess
 from edgekit.walls import state
 
 SMALL = Preprocess(resize=(4, 6))
-REFUSAL = apart.Refusal(DataError, "EK-DATA-003", "the file", "a picture")
+REFUSAL = isolated.ParserFailure(DataError, "EK-DATA-003", "the file", "a picture")
 
 # In place of a parser, in the process that reads.
 FAULTS = """
 import ctypes, time
-from edgekit import apart, errors
+from edgekit import isolated, errors
 
 def give(*values):
     print("a parser says something")
     return list(values)
 
 def fault(how, place=""):
-    apart.SECONDS = 1
+    isolated.SECONDS = 1
     if place:
-        apart.note(place)
+        isolated.note(place)
     {"segv": lambda: ctypes.string_at(0), "hang": lambda: time.sleep(600), "loop": loop,
      "memory": fill, "error": refuse, "system": lambda: open("/nowhere"),
      "loud": lambda: print("x" * 10_000_000, 1 / 0)}[how]()
@@ -63,7 +63,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def test_what_is_read_comes_back_whatever_the_parser_prints(faults: object) -> None:
-    assert apart.call(REFUSAL, faults.give, 1, "é", [2.5]) == [1, "é", [2.5]]  # type: ignore[attr-defined]
+    assert isolated.call(REFUSAL, faults.give, 1, "é", [2.5]) == [1, "é", [2.5]]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_parser_that_does_not_come_back_is_refused_with_the_place_it_noted(
     faults: object, how: str, words: str
 ) -> None:
     with pytest.raises(DataError, match="EK-DATA-003") as caught:
-        apart.call(REFUSAL, faults.fault, how, "cats/3.png")  # type: ignore[attr-defined]
+        isolated.call(REFUSAL, faults.fault, how, "cats/3.png")  # type: ignore[attr-defined]
     assert caught.value.message == "cats/3.png cannot be read as a picture"
     assert words in caught.value.hint
     assert len(caught.value.hint) < 1000
@@ -85,19 +85,19 @@ def test_parser_that_does_not_come_back_is_refused_with_the_place_it_noted(
 
 def test_errors_of_the_reading_process_come_back_as_they_are(faults: object) -> None:
     with pytest.raises(ModelError, match="planted") as caught:
-        apart.call(REFUSAL, faults.fault, "error")  # type: ignore[attr-defined]
+        isolated.call(REFUSAL, faults.fault, "error")  # type: ignore[attr-defined]
     assert caught.value.hint == "a hint"
     with pytest.raises(FileNotFoundError, match="/nowhere"):
-        apart.call(REFUSAL, faults.fault, "system")  # type: ignore[attr-defined]
+        isolated.call(REFUSAL, faults.fault, "system")  # type: ignore[attr-defined]
     with pytest.raises(DataError, match="the file cannot be read as a picture"):
-        apart.call(REFUSAL, faults.fault, "segv")  # type: ignore[attr-defined]
+        isolated.call(REFUSAL, faults.fault, "segv")  # type: ignore[attr-defined]
 
 
 # A decoder that has a fault for every picture of one width, where pictures are decoded.
 DECODER = """
 import ctypes, os, time
 from PIL import Image
-from edgekit import apart
+from edgekit import isolated
 real = Image.open
 def planted(*args, **kwargs):
     found = real(*args, **kwargs)
@@ -121,7 +121,7 @@ def planted(folder: Path, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
     ("action", "words"),
     [
         ("ctypes.string_at(0)", "SIGSEGV"),
-        ("apart.SECONDS = 1; apart.note('pets: cat/b.png'); time.sleep(9)", "not read after"),
+        ("isolated.SECONDS = 1; isolated.note('pets: cat/b.png'); time.sleep(9)", "not read after"),
         ("held = bytearray(16 << 30)", "GiB of memory"),
     ],
     ids=["crash", "hang", "memory"],

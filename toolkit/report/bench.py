@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgekit.report import words
 from edgekit.report.grid import Row, drawn
-from edgekit.report.measured import plain
+from edgekit.report.measurements import plain
 from edgekit.report.table import MARKS
 from edgekit.store import write_text
 from edgekit.types import (

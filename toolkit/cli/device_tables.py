@@ -18,7 +18,7 @@ else:
 NAMED = ("targets", "devices")
 
 
-def devices_beside(file: str, names: Sequence[str], quiet: bool) -> dict[str, Any]:
+def read_device_tables(file: str, names: Sequence[str], quiet: bool) -> dict[str, Any]:
     """Return ``[devices]`` of this folder's project file where one of ``names`` is in it.
 
     What else the file would have given is said on standard error. Raises :class:`ProjectError`

@@ -1,4 +1,4 @@
-"""A part of the data as the linter sees it: which items of which files, as the model takes them."""
+"""A subset of the data as the linter sees it: which items of which files, preprocessed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SAMPLE_ITEMS = 1000
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """The items of one use.
 
     ``arrays`` are raw ``.npy`` files ``[N, ...]`` by input name, ``index`` ``[n]`` the items of
-    them that belong to the part, ``labels`` ``[n, ...]`` theirs where there are any. ``preprocess``
-    turns raw items into what the inputs ``specs`` take.
+    them that belong to the subset, ``labels`` ``[n, ...]`` theirs where there are any.
+    ``preprocess`` turns raw items into what the inputs ``specs`` take.
     """
 
     use: Use
@@ -52,19 +52,19 @@ class Part:
         return np.load(self.arrays[spec.name], mmap_mode="r")  # type: ignore[no-any-return]
 
     def blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """Return the part's items as the model takes them, in order, a block at a time."""
+        """Return the subset's items as the model takes them, in order, a block at a time."""
         for block in self.raw_blocks(spec):
             yield self._apply(block, spec)
 
     def raw_blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """Return the part's items as the file has them, in order, a block at a time."""
+        """Return the subset's items as the file has them, in order, a block at a time."""
         raw = self.raw(spec)
         step = max(1, BLOCK_BYTES // max(1, 4 * int(np.prod(raw.shape[1:]))))
         for at in range(0, len(self.index), step):
             yield raw[self.index[at : at + step]]
 
     def sample(self, spec: TensorSpec) -> Array:
-        """Return items as the model takes them, evenly spaced over the part, as many as memory
+        """Return items as the model takes them, evenly spaced over the subset, as many as memory
         is for.
         """
         raw = self.raw(spec)

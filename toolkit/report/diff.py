@@ -8,7 +8,7 @@ from edgekit.converters.inspection import Difference
 from edgekit.converters.inspection.difference import LayerChange
 from edgekit.report import words
 from edgekit.report.grid import Row, drawn
-from edgekit.report.inspected import Line, cut, macs
+from edgekit.report.inspection import Line, cut, macs
 from edgekit.types import Measurement
 
 NAME = 40

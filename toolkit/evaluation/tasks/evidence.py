@@ -1,4 +1,4 @@
-"""What a task is told by: the labels, and an output's shape, dtype and last activation."""
+"""What a task is detected from: the labels, and an output's shape, dtype and last activation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Look:
+class TaskEvidence:
     """Labels ``[n, ...]``, and one output as the model states it: shape ``[batch, ...]``.
 
     ``last`` is the output's last activation where it is known (``softmax``, ``sigmoid``,
@@ -74,19 +74,17 @@ class Look:
         return f" ({self.last})" if self.last else ""
 
     def __str__(self) -> str:
-        given = "none"
+        labels = "none"
         if self.labels is not None and self.labels.dtype.kind == "U":
-            given = "texts"
+            labels = "texts"
         elif self.labels is not None:
             low, high = self.per_item.min(), self.per_item.max()
-            given = (
-                f"{self.labels.dtype} {shown(self.labels.shape[1:])} from {low:.4g} to {high:.4g}"
-            )
-        return (
-            f"labels are {given}; the output is {self.output.dtype} {shown(self.sizes)}{self.ends}"
-        )
+            shape = format_shape(self.labels.shape[1:])
+            labels = f"{self.labels.dtype} {shape} from {low:.4g} to {high:.4g}"
+        output = f"{self.output.dtype} {format_shape(self.sizes)}"
+        return f"labels are {labels}; the output is {output}{self.ends}"
 
 
-def shown(sizes: tuple[int | None, ...]) -> str:
-    """Return a shape per item, items first."""
+def format_shape(sizes: tuple[int | None, ...]) -> str:
+    """Format a shape per item as ``[N, ...]``."""
     return "[" + ", ".join(["N", *("?" if size is None else str(size) for size in sizes)]) + "]"
