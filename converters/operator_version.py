@@ -288,15 +288,15 @@ def _gather_nd(o: Operands) -> Iterator[int]:
 
 
 def _quantize(o: Operands) -> Iterator[int]:
-    made = o.output()
-    kinds = {o.kind(0), made.dtype if made is not None else ""}
+    output = o.output()
+    kinds = {o.kind(0), output.dtype if output is not None else ""}
     if "UINT4" in kinds:
         yield 5
     if "INT4" in kinds:
         yield 4
-    if per_channel(made):
+    if per_channel(output):
         yield 3
-    if made is not None and made.dtype == "INT16":
+    if output is not None and output.dtype == "INT16":
         yield 2
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from edgekit.converters.flatbuffer import FLOATS, TFLiteFile
 
 Check = Callable[[TFLiteFile], str]
-# They move values between precisions, and compute nothing.
+# They convert between precisions, and compute nothing.
 CASTS = ("DEQUANTIZE", "QUANTIZE")
-# What token ids, class numbers and masks are of.
+# The dtypes of token ids, class numbers and masks.
 IDS = ("BOOL", "INT32", "INT64")
-# They hand on what they read as it is: rows of an int8 table are int8, and no arithmetic.
+# They pass values through unchanged: rows of an int8 table are int8 without arithmetic.
 LOOKUPS = (
     "EMBEDDING_LOOKUP",
     "EXPAND_DIMS",
@@ -39,7 +39,7 @@ def float16_problem(file: TFLiteFile) -> str:
 
 
 def dynamic_problem(file: TFLiteFile) -> str:
-    if not _computing_in_float(file):
+    if not computing_in_float(file):
         return "no operator computes in float: it is quantized throughout"
     if _integers(_activations(file, (*CASTS, *LOOKUPS))):
         return "some operators compute in integers from end to end: it is mixed"
@@ -69,7 +69,7 @@ def integer_problem(edges: str, activations: str) -> Check:
                 if takes_bytes
                 else text
             )
-        floats = _computing_in_float(file) if edges == "FLOAT32" else list(file.float_operators)
+        floats = computing_in_float(file) if edges == "FLOAT32" else file.float_operators
         if floats:
             return f"operators stayed float: {', '.join(floats)}; {_hint_for(floats)}"
         computed = _integers(_activations(file))
@@ -83,12 +83,12 @@ def integer_problem(edges: str, activations: str) -> Check:
 def int4_problem(file: TFLiteFile) -> str:
     if "INT4" not in file.weights:
         return "no weight is int4"
-    kept = file.weights.get("FLOAT32", 0)
+    float_bytes = file.weights.get("FLOAT32", 0)
     quantized = file.weights["INT4"] + file.weights.get("INT8", 0)
-    if kept > quantized:
+    if float_bytes > quantized:
         return (
-            f"{kept:,} bytes of weights stayed float32, more than the {quantized:,} that were"
-            f" quantized: {', '.join(_with_float_weights(file))}"
+            f"{float_bytes:,} bytes of weights stayed float32, more than the {quantized:,} that"
+            f" were quantized: {', '.join(_with_float_weights(file))}"
         )
     return ""
 
@@ -100,21 +100,30 @@ def plain_int4_problem(file: TFLiteFile) -> str:
 
 
 def int4_block32_problem(file: TFLiteFile) -> str:
-    wrong = int4_problem(file)
-    if not wrong and 32 not in _block_sizes(file):
+    problem = int4_problem(file)
+    if not problem and 32 not in _block_sizes(file):
         return (
             "no weight has a scale per block of 32: only dense layers and embeddings can have it,"
             " whose input is a multiple of 32 wide"
         )
-    return wrong
+    return problem
 
 
 def mixed_problem(file: TFLiteFile) -> str:
     if not float32_problem(file):
         return "nothing in it is quantized: it is a float32 file"
     computed = _integers(_activations(file))
-    if len(computed) == 1 and not _computing_in_float(file):
+    if len(computed) == 1 and not computing_in_float(file):
         return f"every operator computes in {computed[0].lower()}: nothing is mixed"
+    return ""
+
+
+def mixed_int8_problem(file: TFLiteFile) -> str:
+    in_float = len(computing_in_float(file))
+    if not in_float:
+        return "no operator computes in float"
+    if in_float == count_computing(file) or "INT8" not in file.weights:
+        return "no operator computes in int8"
     return ""
 
 
@@ -134,8 +143,14 @@ def _hint_for(floats: Iterable[str]) -> str:
     )
 
 
-def _computing_in_float(file: TFLiteFile) -> list[str]:
-    return [one for one in file.float_operators if one.split()[0] not in CASTS]
+def computing_in_float(file: TFLiteFile) -> tuple[str, ...]:
+    """List the operators that compute in float, as ``NAME (output tensor)``, without casts."""
+    return tuple(one for one in file.float_operators if one.split()[0] not in CASTS)
+
+
+def count_computing(file: TFLiteFile) -> int:
+    """Count the operators that compute, in whatever precision."""
+    return sum(one.count for one in file.operators if one.name not in CASTS)
 
 
 def _integers(dtypes: Iterable[str]) -> list[str]:

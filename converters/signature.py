@@ -16,22 +16,24 @@ CODE = "EK-MODEL-011"
 BY_GRAPH = "TFLITE_METADATA"
 
 
-def chosen_signature(path: Path, file: TFLiteFile, wanted: str | None) -> str | None:
+def chosen_signature(path: Path, file: TFLiteFile, requested: str | None) -> str | None:
     """Return the signature to run, as runners choose it; None if a file has none.
 
     Raises :class:`ModelError` if there is none of that name, or several and no default.
     """
     keys = [signature.key for signature in file.signatures]
     listed = ", ".join(repr(key) for key in sorted(keys)) or "none at all"
-    if wanted is not None and wanted not in keys:
+    if requested is not None and requested not in keys:
         hint = "leave out --signature" if len(keys) < 2 else f"name one of them: {listed}"
-        message = f"{path} has no signature {wanted!r}{did_you_mean(wanted, keys)}; it has {listed}"
+        message = (
+            f"{path} has no signature {requested!r}{did_you_mean(requested, keys)}; it has {listed}"
+        )
         raise ModelError(CODE, message, hint)
-    if wanted is None and len(keys) > 1 and DEFAULT not in keys:
+    if requested is None and len(keys) > 1 and DEFAULT not in keys:
         hint = f"choose one with --signature {sorted(keys)[0]!r}"
         raise ModelError(CODE, f"{path} has several signatures: {listed}", hint)
-    if wanted is not None or not keys:
-        return wanted
+    if requested is not None or not keys:
+        return requested
     return DEFAULT if DEFAULT in keys else keys[0]
 
 
@@ -45,14 +47,14 @@ def extract_signature(content: bytes, key: str) -> bytes:
     if any(buffer.offset > 1 for buffer in model.buffers):
         hint = "convert the SavedModel that it was made from, with --signature NAME"
         raise ModelError(CODE, f"signature {key!r} cannot be taken out of a file over 2 GB", hint)
-    (wanted,) = (one for one in model.signatureDefs if decode_text(one.signatureKey) == key)
-    order = _reached(model, int(wanted.subgraphIndex))
+    (definition,) = (one for one in model.signatureDefs if decode_text(one.signatureKey) == key)
+    order = _reached(model, int(definition.subgraphIndex))
     places = {old: new for new, old in enumerate(order)}
     model.subgraphs = [model.subgraphs[at] for at in order]
     for options, name in (call for graph in model.subgraphs for call in _calls(graph)):
         setattr(options, name, places[int(getattr(options, name))])
-    wanted.subgraphIndex = 0
-    model.signatureDefs = [wanted]
+    definition.subgraphIndex = 0
+    model.signatureDefs = [definition]
     model.metadata = [one for one in model.metadata or [] if decode_text(one.name) != BY_GRAPH]
     _drop_codes(model)
     _drop_buffers(model)

@@ -43,15 +43,15 @@ def convert(
     """
     import tensorflow as tf
 
-    wanted = PRECISIONS[precision]
-    if wanted.configure is None:
+    row = PRECISIONS[precision]
+    if row.configure is None:
         raise ValueError(f"{precision} is not made from a SavedModel")
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
     )
-    wanted.configure(converter)
-    _apply_profile(converter, conversion or Conversion(), wanted.hybrid)
-    if wanted.calibrated:
+    row.configure(converter)
+    _apply_profile(converter, conversion or Conversion(), row.hybrid)
+    if row.calibrated:
         converter.representative_dataset = _feeds(precision, representative, batch)
     try:
         content = converter.convert()
@@ -59,7 +59,7 @@ def convert(
         raise
     except Exception as error:
         raise _refusal(error, precision) from error
-    if wanted.integer:
+    if row.integer:
         content = use_integer_operators(content)
     content = in_signature_order(content, inputs, outputs)
     flex.check_allowed(

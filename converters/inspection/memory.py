@@ -140,10 +140,10 @@ def _spans(graph: Graph) -> list[Span]:
 def _unpacked(graph: Graph) -> set[int]:
     """Find tensors that an operator unpacks from a constant, and nothing else."""
     constants = {tensor.index for tensor in graph.constants()}
-    made: set[int] = set()
+    unpacked: set[int] = set()
     for node in graph.nodes:
         if node.operator in UNPACKING and node.inputs and node.inputs[0] in constants:
-            made.update(i for i in node.outputs if i >= 0)
+            unpacked.update(i for i in node.outputs if i >= 0)
             if node.operator == "DENSIFY":
                 constants.update(node.outputs)
-    return made
+    return unpacked

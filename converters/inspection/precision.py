@@ -125,10 +125,12 @@ def islands(index: int, graph: Graph, nodes: tuple[NodePrecision, ...]) -> tuple
         for node, one in zip(graph.nodes, nodes, strict=True)
         if one.kind == "conversion" and not one.weights
     ]
-    made = {i for node in borders for i in node.outputs if i >= 0}
-    read = {i for node in borders for i in node.inputs if i >= 0}
+    cast_outputs = {i for node in borders for i in node.outputs if i >= 0}
+    cast_inputs = {i for node in borders for i in node.inputs if i >= 0}
     groups = _components(graph, floats)
-    return tuple(Island(index, group, _place(graph, group, made, read)) for group in groups)
+    return tuple(
+        Island(index, group, _place(graph, group, cast_outputs, cast_inputs)) for group in groups
+    )
 
 
 def _components(graph: Graph, chosen: list[int]) -> list[tuple[int, ...]]:
@@ -158,11 +160,11 @@ def _touched(node: Node) -> Iterator[int]:
 
 
 def _place(
-    graph: Graph, group: tuple[int, ...], made: set[int], read: set[int]
+    graph: Graph, group: tuple[int, ...], cast_outputs: set[int], cast_inputs: set[int]
 ) -> Literal["at the start", "inside", "at the end", "beside"]:
     """Say where an island lies, by the conversions of activations before and after it."""
-    before = any(i in made for at in group for i in graph.nodes[at].inputs)
-    after = any(i in read for at in group for i in graph.nodes[at].outputs)
+    before = any(i in cast_outputs for at in group for i in graph.nodes[at].inputs)
+    after = any(i in cast_inputs for at in group for i in graph.nodes[at].outputs)
     if before and after:
         return "inside"
     return "at the end" if before else "at the start" if after else "beside"

@@ -191,11 +191,11 @@ def fixed_outputs(facts: Facts) -> Iterator[Finding]:
     places = []
     for graph, node, _ in facts.nodes():
         output = _output(graph, node)
-        wanted = FIXED.get((node.operator, output.dtype)) if output else None
-        if output is None or wanted is None or not output.scale or output.quantization is None:
+        prescribed = FIXED.get((node.operator, output.dtype)) if output else None
+        if output is None or prescribed is None or not output.scale or output.quantization is None:
             continue
         zero = next(iter(output.quantization.zero_points), 0)
-        if not math.isclose(output.scale, wanted[0], rel_tol=1e-3) or zero != wanted[1]:
+        if not math.isclose(output.scale, prescribed[0], rel_tol=1e-3) or zero != prescribed[1]:
             places.append(f"{node.operator} ({node_name(graph, node)}): scale {output.scale:g}")
     if places:
         yield Finding(

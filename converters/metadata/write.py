@@ -70,15 +70,15 @@ def _matched(file: TFLiteFile, facts: Sequence[TensorFacts], which: str) -> tupl
 
 
 def _check(tensor: TensorFacts) -> None:
-    wrong = ""
+    problem = ""
     if len(tensor.mean) != len(tensor.std) or any(std == 0 for std in tensor.std):
-        wrong = "mean and std must be as many, and no std 0"
+        problem = "mean and std must be as many, and no std 0"
     elif any("\n" in label or "\r" in label for label in tensor.labels):
-        wrong = "a label has more than one line"
+        problem = "a label has more than one line"
     elif tensor.colour_space and not (tensor.width > 0 and tensor.height > 0):
-        wrong = "an image has a width and a height"
-    if wrong:
-        message = f"{tensor.name!r} has metadata that contradicts itself: {wrong}"
+        problem = "an image has a width and a height"
+    if problem:
+        message = f"{tensor.name!r} has metadata that contradicts itself: {problem}"
         raise ConversionError("EK-CONVERT-107", message)
 
 
@@ -103,14 +103,14 @@ def _with_entry(model: bytes, file: TFLiteFile, metadata: bytes) -> bytes:
         message = "the model is over 2 GB: its constants lie behind the flatbuffer"
         raise ConversionError("EK-CONVERT-107", message, "metadata can be added to smaller ones")
     entries = tree.metadata or []
-    kept = next((e for e in entries if e.name == ENTRY.encode()), None)
-    if kept is None:
-        kept = schema.MetadataT()
-        kept.name, kept.buffer = ENTRY, len(tree.buffers)
+    entry = next((e for e in entries if e.name == ENTRY.encode()), None)
+    if entry is None:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = ENTRY, len(tree.buffers)
         tree.buffers.append(schema.BufferT())
-        tree.metadata = [*entries, kept]
+        tree.metadata = [*entries, entry]
     tree.buffers = [AlignedBuffer.of(buffer) for buffer in tree.buffers]
-    tree.buffers[kept.buffer] = AlignedBuffer(metadata)
+    tree.buffers[entry.buffer] = AlignedBuffer(metadata)
     builder = flatbuffers.Builder(file.size + len(metadata))
     builder.Finish(tree.Pack(builder), MODEL_IDENTIFIER)
     return bytes(builder.Output())

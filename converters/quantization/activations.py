@@ -76,12 +76,12 @@ def _run(
     available = min(len(array) for array in feeds.values())
     items = np.linspace(0, available, min(count, available), endpoint=False).astype(np.int64)
     ranges = np.zeros((len(items), len(places), 2), np.float32)
-    named = {str(at): array for at, array in feeds.items()}
+    arrays = {str(at): array for at, array in feeds.items()}
     details = interpreter.get_input_details()
     shapes = {str(one["index"]): [int(size) for size in one["shape"]] for one in details}
     for row, item in enumerate(items):
         interpreter.reset_all_variables()
-        for key, value in single_item(named, shapes, int(item)).items():
+        for key, value in single_item(arrays, shapes, int(item)).items():
             interpreter.set_tensor(int(key), value)
         interpreter.invoke()
         for number, at in enumerate(places):

@@ -65,14 +65,14 @@ def feed(model: Any, feeds: Mapping[str, Path]) -> tuple[int, Feed]:
         hint = "give real items with --representative FILE.npz or --data; 100 to 500 are usual"
         message = f"quantizing needs a representative dataset; {count} items are not enough"
         raise ConversionError("EK-CONVERT-002", message, hint)
-    named = dict(zip(names, arrays, strict=True))
+    by_name = dict(zip(names, arrays, strict=True))
     shapes = {
         name: [int(size) for size in graph.tensors[at].shape]
         for name, at in zip(names, graph.inputs, strict=True)
     }
 
     def generate() -> Iterator[list[npt.NDArray[Any]]]:
-        for batch in in_batches(named, shapes):
+        for batch in in_batches(by_name, shapes):
             yield [batch[name] for name in names]
 
     return count, generate

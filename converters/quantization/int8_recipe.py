@@ -31,14 +31,14 @@ def quantize(
     if all(precision == FLOAT for _, precision in chosen):
         hint = "give a rule that makes some operators int8"
         raise ConversionError("EK-CONVERT-013", "the recipe leaves every operator float32", hint)
-    kept = {one.name for one, precision in chosen if precision == FLOAT}
+    float_names = {one.name for one, precision in chosen if precision == FLOAT}
     post_training.quantize(
         calibrated,
         folder,
         inputs="float32",
         outputs="float32",
         per_channel=per_channel,
-        keep_float=sorted(kept & _main(calibrated)),
+        keep_float=sorted(float_names & _main(calibrated)),
     )
     return {"operators": [[one.kind, one.name, precision] for one, precision in chosen]}
 

@@ -37,12 +37,12 @@ def use_integer_operators(content: bytes, keep_float: Collection[str] = ()) -> b
     model = editing.unpack(content)
     graph = model.subgraphs[0]
     steps = [one for one in editing.main_operators(model) if one.name not in keep_float]
-    made = [one for step in steps if step.kind in PRODUCTS and (one := _product(model, step))]
+    products = [one for step in steps if step.kind in PRODUCTS and (one := _product(model, step))]
     bytes_in = [_read_bytes(model, step) for step in steps if step.kind == CAST]
     ordered = [_read_integers(model, step) for step in steps if step.kind in ORDERING]
-    if not made and not any(ordered) and not any(bytes_in):
+    if not products and not any(ordered) and not any(bytes_in):
         return content
-    for operator, replacing in made:
+    for operator, replacing in products:
         at = next(n for n, one in enumerate(graph.operators) if one is replacing)
         graph.operators[at] = operator
     _remove_replaced(model)

@@ -11,8 +11,7 @@ import pytest
 import recovering
 
 from conftest import once
-from edgekit.converters import flatbuffer
-from edgekit.converters.quantization import mixed
+from edgekit.converters import flatbuffer, precision_checks
 from edgekit.converters.quantization.editing import constant, main_operators, unpack
 from edgekit.converters.quantization.sensitivity import LOSSLESS, sqnr
 
@@ -142,10 +141,10 @@ def test_bias_correction_changes_biases_only(made: Path) -> None:
 
 def test_a_mixed_file_is_told_from_an_int8_and_a_float_one(made: Path) -> None:
     def problem(name: str) -> str:
-        return mixed.problem(flatbuffer.read(made / name / "model.tflite"))
+        return precision_checks.mixed_int8_problem(flatbuffer.read(made / name / "model.tflite"))
 
     assert problem("kept3") == ""
     assert problem("shared-int8") == "no operator computes in float"
     assert problem("shared-float") == "no operator computes in int8"
-    kept = mixed.float_operators(flatbuffer.read(made / "kept3" / "model.tflite"))
+    kept = precision_checks.computing_in_float(flatbuffer.read(made / "kept3" / "model.tflite"))
     assert [one.split(" ")[0] for one in kept] == ["CONV_2D"] * 3

@@ -102,14 +102,14 @@ def export_both(
     ``policies`` names, or call what ``rewritten`` names: TFLite has kernels for neither.
     """
     policies = other_floats(model)
-    made = in_float32(model) if policies else None
+    rewritten = in_float32(model) if policies else None
     with fixed_steps(unroll(model) if unrolled else ()):
         facts = export_keras(model, folder, batched, inputs=inputs, sizes=sizes, as_trained=True)
-    if made is None and facts["rewritten"]:
-        made = model
-    if made is not None:
-        with fixed_steps(unroll(made) if unrolled else ()):
-            export_keras(made, folder / FLOAT32, False, Names.in_facts(facts), inputs)
+    if rewritten is None and facts["rewritten"]:
+        rewritten = model
+    if rewritten is not None:
+        with fixed_steps(unroll(rewritten) if unrolled else ()):
+            export_keras(rewritten, folder / FLOAT32, False, Names.in_facts(facts), inputs)
     return {**facts, "policies": list(policies)}
 
 

@@ -72,18 +72,18 @@ def in_float32(model: Any) -> Any:
     inputs = inputs_of(model)
     try:
         with _float32_policy(model):
-            made = rebuilt(model, _in_float32(model.get_config()))
-            if len(made.weights) != len(model.weights):
+            twin = rebuilt(model, _in_float32(model.get_config()))
+            if len(twin.weights) != len(model.weights):
                 sizes = {s.name: [1, *(size or SIZE for size in s.shape[1:])] for s in inputs.specs}
-                made(inputs.pack({name: np.zeros(size, FLOAT32) for name, size in sizes.items()}))
-            made.set_weights([_widened(value) for value in model.get_weights()])
+                twin(inputs.pack({name: np.zeros(size, FLOAT32) for name, size in sizes.items()}))
+            twin.set_weights([_widened(value) for value in model.get_weights()])
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise _refusal(model, policies, f"its own code raises: {reason}") from error
-    left = other_floats(made)
+    left = other_floats(twin)
     if left:
-        raise _refusal(made, left, "rebuilt with float32, these layers still set their own")
-    return made
+        raise _refusal(twin, left, "rebuilt with float32, these layers still set their own")
+    return twin
 
 
 def rebuilt(model: Any, config: Any) -> Any:
@@ -107,7 +107,7 @@ def rebuilt(model: Any, config: Any) -> Any:
 
 
 def prove(
-    original: Path, made: Path, policies: Sequence[str], samples: Mapping[str, Path]
+    original: Path, rewritten: Path, policies: Sequence[str], samples: Mapping[str, Path]
 ) -> Equality:
     """Compare two SavedModels, of a model and of its float32 twin, on random and real items.
 
@@ -119,7 +119,7 @@ def prove(
     """
     import tensorflow as tf
 
-    loaded = [tf.saved_model.load(str(path)) for path in (original, made)]
+    loaded = [tf.saved_model.load(str(path)) for path in (original, rewritten)]
     first, second = (one.signatures["serving_default"] for one in loaded)
     specs = first.structured_input_signature[1]
     steps = sum(op.type not in ("Const", "Identity", "NoOp", "Cast") for op in _operations(second))
@@ -179,11 +179,11 @@ def _largest_difference(
                 kept.setdefault(name, []).append(np.atleast_1d(value))
     worst = 0.0
     for name, values in answers[0].items():
-        expected, got = np.concatenate(values), np.concatenate(answers[1][name])
+        expected, actual = np.concatenate(values), np.concatenate(answers[1][name])
         if expected.dtype.kind in "iub":
-            difference, allowed = float(np.mean(expected != got)), TIED if is_half else tolerance
+            difference, allowed = float(np.mean(expected != actual)), TIED if is_half else tolerance
         else:
-            difference, allowed = _difference(expected, got), tolerance
+            difference, allowed = _difference(expected, actual), tolerance
         if not difference <= allowed:
             hint = (
                 f"output {name!r} differs by {difference:.2g} of its size, and rounding explains"
@@ -196,14 +196,14 @@ def _largest_difference(
     return worst
 
 
-def _difference(expected: Array, got: Array) -> float:
+def _difference(expected: Array, actual: Array) -> float:
     """Return the relative RMS difference; NaN must meet NaN."""
-    expected, got = expected.astype(np.float64), got.astype(np.float64)
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
     finite = np.isfinite(expected)
-    if not finite.any() or not np.isfinite(got[finite]).all():
+    if not finite.any() or not np.isfinite(actual[finite]).all():
         return math.inf
     size = float(np.sqrt(np.mean(expected[finite] ** 2)))
-    return float(np.sqrt(np.mean((expected - got)[finite] ** 2))) / max(size, 1e-6)
+    return float(np.sqrt(np.mean((expected - actual)[finite] ** 2))) / max(size, 1e-6)
 
 
 def _policy(layer: Any) -> str:

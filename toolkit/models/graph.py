@@ -64,16 +64,16 @@ def _read(path: Path) -> list[Any]:
 
 def _choose(path: Path, signature: str | None, signatures: Mapping[str, Any]) -> str:
     names = sorted(name for name in signatures if not name.startswith("__"))
-    wanted = signature or (names[0] if len(names) == 1 else SERVING)
-    if wanted in names:
-        return wanted
+    chosen = signature or (names[0] if len(names) == 1 else SERVING)
+    if chosen in names:
+        return chosen
     hint = f"its signatures: {', '.join(names) or 'none'}"
     if not names:
         hint += "; save it with signatures={'serving_default': function.get_concrete_function()}"
     elif signature is None:
         hint += "; choose one with --signature NAME, or [model] signature"
-    guess = did_you_mean(wanted, names) if signature else ""
-    raise ModelError("EK-MODEL-011", f"{path} has no signature {wanted!r}{guess}", hint)
+    guess = did_you_mean(chosen, names) if signature else ""
+    raise ModelError("EK-MODEL-011", f"{path} has no signature {chosen!r}{guess}", hint)
 
 
 def _check_files(path: Path, graphs: list[Any]) -> None:

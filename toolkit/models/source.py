@@ -159,11 +159,11 @@ def not_tflite_error(path: Path, begin: bytes) -> ModelError:
         hint = "it is truncated, damaged, or not a model: a .tflite file has TFL3 at byte 4"
         return ModelError("EK-MODEL-003", f"{path} cannot be read as .tflite", hint)
     message = f"{path} is {kinds['what']}, not a .tflite file"
-    named = path.with_suffix(kinds["suffix"]) if path.suffix == ".tflite" else path
-    convert = f"edgekit convert {named} --precision float32"
-    if named == path:
+    renamed = path.with_suffix(kinds["suffix"]) if path.suffix == ".tflite" else path
+    convert = f"edgekit convert {renamed} --precision float32"
+    if renamed == path:
         return ModelError("EK-MODEL-025", message, f"convert it first: {convert}")
-    return ModelError("EK-MODEL-025", message, f"rename it to {named.name}, then: {convert}")
+    return ModelError("EK-MODEL-025", message, f"rename it to {renamed.name}, then: {convert}")
 
 
 def read_head(path: Path) -> bytes:

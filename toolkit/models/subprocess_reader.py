@@ -1,4 +1,4 @@
-"""Read model files in a subprocess, so that a parser that crashes or hangs ends only that."""
+"""Read model files in a subprocess, so that a crash or hang of a parser ends only that."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.converters import flatbuffer
-from edgekit.converters.quantization import mixed, post_training
+from edgekit.converters import flatbuffer, precision_checks
+from edgekit.converters.quantization import post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, decide, statuses
@@ -186,8 +186,8 @@ class _Recovering:
             evaluations=len(self._search.trials),
             allowed=self.allowed,
             seconds=round(seconds, 3),
-            operators=mixed.count_computing(file),
-            float_operators=mixed.float_operators(file),
+            operators=precision_checks.count_computing(file),
+            float_operators=precision_checks.computing_in_float(file),
             equalized=len(pairs),
             bias_corrected=int(made.facts["layers"]) if variant.corrected else 0,
             drop_before=before.evaluation.drop[metric],
@@ -217,7 +217,7 @@ def _read_back(path: Path, variant: Variant) -> Candidate:
     """A candidate from a variant's file, which must be what the variant says."""
     found = read_back(path, PLAIN)
     if variant.kept:
-        wrong = mixed.problem(flatbuffer.read(path))
+        wrong = precision_checks.mixed_int8_problem(flatbuffer.read(path))
         problem = f"the file is not {MIXED}: {wrong}" if wrong else ""
         found = replace(found, problem=problem)
     return replace(found, id=MIXED, precision=MIXED)

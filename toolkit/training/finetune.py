@@ -222,12 +222,12 @@ def _distilled(
         return tf.math.log(tf.maximum(values, 1e-7)) if probable else values
 
     def loss(y_true: Any, y_pred: Any) -> Any:
-        wanted = tf.reshape(y_true[:, width:], tf.shape(y_pred))
+        teacher_outputs = tf.reshape(y_true[:, width:], tf.shape(y_pred))
         first = hard(y_true[:, :width], y_pred)
         if not classes:
-            taught = tf.reduce_mean(tf.square(wanted - y_pred), axis=-1)
+            taught = tf.reduce_mean(tf.square(teacher_outputs - y_pred), axis=-1)
         else:
-            right = tf.nn.softmax(logits(wanted) / temperature)
+            right = tf.nn.softmax(logits(teacher_outputs) / temperature)
             ours = tf.nn.log_softmax(logits(y_pred) / temperature)
             taught = -(temperature**2) * tf.reduce_sum(right * ours, axis=-1)
         return (1 - settings.weight) * tf.reduce_mean(first) + settings.weight * tf.reduce_mean(

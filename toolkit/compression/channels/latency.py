@@ -30,11 +30,11 @@ def fastest(search: WidthSearch, cost: Callable[[ChannelPlan], float]) -> Channe
     """
     bench = _Bench(search, cost)
     before = bench.time(search.full)
-    paid = _worth(search, bench, before)
+    measured = _worth(search, bench, before)
     candidates = {search.uniform()} | {
         search.least(search.multiple * blocks, worth)
         for blocks in (1, 2, 4)
-        for worth in (None, paid)
+        for worth in (None, measured)
     }
     best = max(
         sorted(candidates),

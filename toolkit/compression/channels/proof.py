@@ -23,12 +23,12 @@ def prove(model: Any, analysed: Analysis, mask: Mask, smaller: Any) -> float:
     Raises :class:`CompressionError` above a relative difference of 1e-4.
     """
     inputs = [_random(tensor, seed) for seed, tensor in enumerate(model.inputs)]
-    got = _answers(smaller, inputs)
+    actual = _answers(smaller, inputs)
     with _masked(analysed, mask):
         expected = _answers(model, inputs)
     differences = [
         float(np.max(np.abs(left - right))) / max(float(np.max(np.abs(left))), 1e-6)
-        for left, right in zip(expected, got, strict=True)
+        for left, right in zip(expected, actual, strict=True)
     ]
     # np.max keeps a NaN, max() may lose it.
     worst = float(np.max(differences))

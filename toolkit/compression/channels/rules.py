@@ -106,17 +106,17 @@ def _pass(_walk: Walk, _call: ChannelCall, reads: list[Layout]) -> Layout | str:
 def _input(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     if reads:
         return walk.record(call, reads[0], None, lambda _: Sketch())
-    made = walk.channels.new(call.name, call.shapes_out[0][-1] or 0)
-    walk.channels.freeze(made, f"comes from the model's input {call.name!r}")
-    return made
+    writes = walk.channels.new(call.name, call.shapes_out[0][-1] or 0)
+    walk.channels.freeze(writes, f"comes from the model's input {call.name!r}")
+    return writes
 
 
-def _activated(walk: Walk, call: ChannelCall, made: Layout) -> Layout:
+def _activated(walk: Walk, call: ChannelCall, writes: Layout) -> Layout:
     """Keep what a layer writes if its activation looks at more than one channel."""
     name = _activation(call.layer)
     if name not in ACTIVATIONS:
-        walk.channels.freeze(made, f"passes the activation {name!r} of {call}")
-    return made
+        walk.channels.freeze(writes, f"passes the activation {name!r} of {call}")
+    return writes
 
 
 def _activation(layer: Any) -> str:
@@ -153,15 +153,15 @@ def _conv(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     transposed = call.kind.endswith("Transpose")
     into, out = (-1, -2) if transposed else (-2, -1)
 
-    def describe(made: Layout) -> Sketch:
-        kernel = SlicedWeight("kernel", reads=(into, read), makes=(out, made))
-        bias = SlicedWeight("bias", makes=(0, made))
-        return Sketch(_present(layer, kernel, bias), (("filters", made),))
+    def describe(writes: Layout) -> Sketch:
+        kernel = SlicedWeight("kernel", reads=(into, read), makes=(out, writes))
+        bias = SlicedWeight("bias", makes=(0, writes))
+        return Sketch(_present(layer, kernel, bias), (("filters", writes),))
 
-    made = walk.record(call, read, layer.filters, describe)
+    writes = walk.record(call, read, layer.filters, describe)
     shape = call.shapes_in[0] if transposed else call.shapes_out[0]
-    walk.multiply(call, call.positions(shape) * math.prod(layer.kernel_size), read, made)
-    return _activated(walk, call, made)
+    walk.multiply(call, call.positions(shape) * math.prod(layer.kernel_size), read, writes)
+    return _activated(walk, call, writes)
 
 
 def _dense(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
@@ -169,15 +169,15 @@ def _dense(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
     if not _holds(layer, "kernel", "bias"):
         return "it holds weights besides kernel and bias"
 
-    def describe(made: Layout) -> Sketch:
-        kernel = SlicedWeight("kernel", reads=(0, read), makes=(1, made))
+    def describe(writes: Layout) -> Sketch:
+        kernel = SlicedWeight("kernel", reads=(0, read), makes=(1, writes))
         return Sketch(
-            _present(layer, kernel, SlicedWeight("bias", makes=(0, made))), (("units", made),)
+            _present(layer, kernel, SlicedWeight("bias", makes=(0, writes))), (("units", writes),)
         )
 
-    made = walk.record(call, read, layer.units, describe)
-    walk.multiply(call, call.positions(call.shapes_out[0]), read, made)
-    return _activated(walk, call, made)
+    writes = walk.record(call, read, layer.units, describe)
+    walk.multiply(call, call.positions(call.shapes_out[0]), read, writes)
+    return _activated(walk, call, writes)
 
 
 def _depthwise(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | str:
@@ -202,19 +202,19 @@ def _separable(walk: Walk, call: ChannelCall, reads: list[Layout]) -> Layout | s
         return "it holds weights besides its kernels and bias"
     between = np.repeat(read, layer.depth_multiplier)
 
-    def describe(made: Layout) -> Sketch:
+    def describe(writes: Layout) -> Sketch:
         weights = (
             SlicedWeight("depthwise_kernel", carries=(-2, read)),
-            SlicedWeight("pointwise_kernel", reads=(-2, between), makes=(-1, made)),
-            SlicedWeight("bias", makes=(0, made)),
+            SlicedWeight("pointwise_kernel", reads=(-2, between), makes=(-1, writes)),
+            SlicedWeight("bias", makes=(0, writes)),
         )
-        return Sketch(_present(layer, *weights), (("filters", made),))
+        return Sketch(_present(layer, *weights), (("filters", writes),))
 
-    made = walk.record(call, read, layer.filters, describe)
+    writes = walk.record(call, read, layer.filters, describe)
     positions = call.positions(call.shapes_out[0])
     walk.multiply(call, positions * math.prod(layer.kernel_size), between)
-    walk.multiply(call, positions, between, made)
-    return _activated(walk, call, made)
+    walk.multiply(call, positions, between, writes)
+    return _activated(walk, call, writes)
 
 
 def _channelwise(walk: Walk, call: ChannelCall, read: Layout, *names: str) -> Layout | str:

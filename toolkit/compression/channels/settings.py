@@ -25,21 +25,23 @@ class ChannelSettings:
     objective: Literal["macs", "latency"] = "macs"
 
     def __post_init__(self) -> None:
-        wrong = ""
+        problem = ""
         if not 0 < self.macs < 1:
-            wrong = f"macs = {self.macs}: the share to remove is above 0 and below 1"
+            problem = f"macs = {self.macs}: the share to remove is above 0 and below 1"
         elif self.multiple < 1:
-            wrong = f"multiple = {self.multiple}: channel counts are multiples of 1, 8, 16, …"
+            problem = f"multiple = {self.multiple}: channel counts are multiples of 1, 8, 16, …"
         elif self.importance not in ("l1", "taylor"):
-            wrong = f"importance = {self.importance!r}: it is l1 or taylor"
+            problem = f"importance = {self.importance!r}: it is l1 or taylor"
         elif self.allocation not in ("global", "uniform"):
-            wrong = f"allocation = {self.allocation!r}: it is global or uniform"
+            problem = f"allocation = {self.allocation!r}: it is global or uniform"
         elif self.objective not in ("macs", "latency"):
-            wrong = f"objective = {self.objective!r}: it is macs or latency"
+            problem = f"objective = {self.objective!r}: it is macs or latency"
         elif self.allocation == "uniform" and self.objective == "latency":
-            wrong = "objective = 'latency' needs allocation = 'global': a uniform cut has no choice"
-        if wrong:
-            raise CompressionError("EK-COMPRESS-020", wrong, "[compress] channels, or --channels")
+            problem = (
+                "objective = 'latency' needs allocation = 'global': a uniform cut has no choice"
+            )
+        if problem:
+            raise CompressionError("EK-COMPRESS-020", problem, "[compress] channels, or --channels")
 
 
 @dataclass(frozen=True)

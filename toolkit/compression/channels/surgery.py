@@ -84,10 +84,10 @@ class _Surgeon:
         record = self._records.get(id(layer))
         if record is not None:
             config[key] = (*config[key][:-1], int(self._mask[record.writes].sum()))
-        made = type(layer).from_config(config).output
+        twin_input = type(layer).from_config(config).output
         if self._keras3:
-            made.name = tensor.name
-        return made
+            twin_input.name = tensor.name
+        return twin_input
 
     def _layer(self, layer: Any) -> Any:
         """Return the twin of a layer or nested model, always the same one."""

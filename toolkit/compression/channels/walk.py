@@ -104,8 +104,10 @@ class Walk:
         for layout in layouts:
             if layout is not None:
                 self.channels.freeze(layout, f"flows into {shown}")
-        made = [self.channels.new(call.name, (shape or (0,))[-1] or 0) for shape in call.shapes_out]
-        for layout in made:
+        writes = [
+            self.channels.new(call.name, (shape or (0,))[-1] or 0) for shape in call.shapes_out
+        ]
+        for layout in writes:
             self.channels.freeze(layout, f"comes from {shown}")
         known = self.records.get(id(call.layer))
         if known is not None:
@@ -114,10 +116,10 @@ class Walk:
         weights = getattr(call.layer, "weights", [])
         if weights:
             reads = next((w for w in layouts if w is not None), np.array([], dtype=np.intp))
-            record = Record(call.name, call.kind, call.layer, reads, made[0])
+            record = Record(call.name, call.kind, call.layer, reads, writes[0])
             self.records.setdefault(id(call.layer), record)
             self.products.append(Product(id(call.layer), _estimate(call, weights)))
-        return made
+        return writes
 
 
 @dataclass(frozen=True)

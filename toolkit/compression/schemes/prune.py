@@ -48,15 +48,15 @@ class Prune:
                 sparsity_m_by_n=table.n_of_m if table.pattern else None,
             )
 
-        made = tf_keras.models.clone_model(model, clone_function=wrapped)
+        masked = tf_keras.models.clone_model(model, clone_function=wrapped)
         if not context.steps:
-            for layer in made.layers:
+            for layer in masked.layers:
                 if hasattr(layer, "pruning_obj"):
                     # TFMOT sets the masks of an N:M pattern at step 1 and at no other.
                     layer.pruning_step.assign(1)
                     layer.pruning_obj.conditional_mask_update()
                     layer.pruning_obj.weight_mask_op()
-        return made
+        return masked
 
     def _schedule(self, table: PruneTable, share: float | None, steps: int) -> Any:
         keras = import_tfmot().sparsity.keras

@@ -122,8 +122,8 @@ class _Pair:
         """Return the largest relative difference over batches of inputs."""
         worst, finite = 0.0, False
         for batch in batches:
-            expected, got = (_run(forward, self.model, batch) for forward in self.both)
-            for number, pair in enumerate(zip(expected, got, strict=True)):
+            expected, actual = (_run(forward, self.model, batch) for forward in self.both)
+            for number, pair in enumerate(zip(expected, actual, strict=True)):
                 difference, compared = _difference(*pair)
                 finite = finite or compared
                 if not difference <= TOLERANCE:
@@ -138,11 +138,11 @@ class _Pair:
         return worst
 
 
-def _difference(expected: Array, got: Array) -> tuple[float, bool]:
+def _difference(expected: Array, actual: Array) -> tuple[float, bool]:
     """Return the largest relative difference, and whether any finite number was compared."""
-    if expected.shape != got.shape:
+    if expected.shape != actual.shape:
         return float("inf"), True
-    left, right = expected.astype(np.float64), got.astype(np.float64)
+    left, right = expected.astype(np.float64), actual.astype(np.float64)
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     finite = np.isfinite(left)
     if not np.all(same[~finite]):
@@ -203,11 +203,13 @@ def _shapes(model: Any, twin: Any, samples: Sequence[Array] | None) -> list[tupl
     for size in SIZES:
         shapes = [(batch, *(size if s is None else s for s in shape[1:])) for shape in free]
         try:
-            tried = infer(model, _batch(model, shapes, limits, np.random.default_rng(0), "normal"))
+            outputs = infer(
+                model, _batch(model, shapes, limits, np.random.default_rng(0), "normal")
+            )
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             continue
-        if all(answer.size for answer in tried):
+        if all(answer.size for answer in outputs):
             return shapes
     message = (
         f"the model ran at none of the sizes tried for its free axes ({SIZES[0]} to {SIZES[-1]})"
