@@ -24,7 +24,7 @@ CARRIED = {
     # LiteRT without its delegate.
     "reference": REGISTERED,
 }
-# What a vendor's compiler puts in place of a whole graph.
+# Operators that a vendor's compiler puts in place of a whole graph.
 COMPILED = frozenset({"edgetpu-custom-op", "ethos-u"})
 
 

@@ -26,7 +26,7 @@ SIGN_OF_ZERO = (
     " it was made from, which is exported without; else"
 )
 
-# How the converter writes an operator on half precision, in its list of those that TFLite lacks.
+# An operator on half precision, as the converter lists it among those that TFLite lacks.
 HALF = re.compile(r"^\s*tf\.\w+\(.*xb?f16>", re.MULTILINE)
 
 

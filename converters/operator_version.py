@@ -129,7 +129,7 @@ def _conv_2d(o: Operands) -> Iterator[int]:
     if _hybrid(o):
         yield 5 if per_channel(weights) else 2
         if o.kind(1) == "INT4":
-            # No version came with it: the highest of the first release that computes it rightly.
+            # No version is its own: the highest of the first release that computes it correctly.
             yield 8
     if o.kind(0) == o.kind(1) == "INT8":
         yield 3

@@ -1,10 +1,10 @@
-"""Whether a model rescales its inputs by itself."""
+"""Detect whether a model rescales its inputs by itself."""
 
 from __future__ import annotations
 
 from edgekit.converters.flatbuffer import Graph, TFLiteFile
 
-# What may lie between an input and its rescaling.
+# Operators that may lie between an input and its rescaling.
 PASSING = frozenset({"CAST", "QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "EXPAND_DIMS"})
 RESCALING = frozenset({"MUL", "DIV", "SUB", "ADD"})
 # One number, or one per channel.

@@ -103,7 +103,7 @@ def _refusal(error: Exception, precision: str) -> ConversionError:
 def _feeds(precision: str, representative: Mapping[str, Path] | None, batch: int) -> Any:
     arrays = {name: np.load(path) for name, path in (representative or {}).items()}
     count = min((len(array) for array in arrays.values()), default=0)
-    # TensorFlow takes an empty set without a word, and writes a float file.
+    # TensorFlow accepts an empty set without an error, and writes a float file.
     if count < FEWEST_SAMPLES:
         hint = "give real items with --representative FILE.npz or --data; 100 to 500 are usual"
         message = f"{precision} needs a representative dataset; {count} items are not enough"

@@ -71,7 +71,7 @@ def _buffer(table: Table) -> Span:
     """Return where a buffer's bytes lie: in the flatbuffer, or behind it in files over 2 GB."""
     offset, size = table.scalar(1, "<Q"), table.scalar(2, "<Q")
     span = table.content.span(offset, size) if offset > 1 else table.span(0, 1)
-    # Each is written again where the file is.
+    # Every buffer is copied when the file is written again.
     table.content.spend(size=span[1])
     return span
 
@@ -180,7 +180,7 @@ def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
     options = getattr(schema, kind)()
     options.Init(content.content.data, content.at)
     rows = vars(getattr(schema, f"{kind}T").InitFromObj(options))
-    # Vectors of numbers are views until they are taken over; operators may share them.
+    # Vectors of numbers are views until they are copied; operators may share them.
     vectors = [one for one in rows.values() if isinstance(one, np.ndarray | list | bytes)]
     table.content.spend(size=sum(len(one) * ENTRY for one in vectors))
     return {_snake(name): value for name, raw in rows.items() if (value := _plain(raw)) is not None}

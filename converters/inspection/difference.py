@@ -11,7 +11,7 @@ from edgekit.converters.flatbuffer import Quantization
 from edgekit.converters.inspection.summary import Edge, Inspection, LayerSummary, jsonable
 from edgekit.types import Json, Measurement
 
-# Aligning operator lists takes their product in time; longer ones are matched kind by kind.
+# Aligning takes the product of both lengths in time; longer lists are matched kind by kind.
 MOST_ALIGNED = 500
 
 
@@ -237,7 +237,7 @@ def _edge_lines(side: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) ->
     old = {edge.name: edge for edge in before}
     new = {edge.name for edge in after}
     if len(before) == len(after) == 1:
-        # One on each side is the same one, whatever it is called.
+        # A single input (or output) on each side is the same one, whatever its name.
         old, new = {after[0].name: before[0]}, {after[0].name}
     lines = [f"{side} {name} removed" for name in old if name not in new]
     for edge in after:

@@ -18,7 +18,7 @@ from edgekit.types import Measurement
 
 TOOL = "liveness plan"
 UNIT = "B"
-# What these make of a constant is a weight: runtimes keep it, or never make it.
+# Their result from a constant is a weight: runtimes keep it, or never compute it.
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 DEEPEST = 32
 

@@ -20,7 +20,7 @@ from edgekit.errors import ModelError
 LEVEL = 6
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 UNUSED = "(unused)"
-# Only buffers that lie over each other add up to more than the file.
+# Only buffers that overlap add up to more than the file.
 OVERLAP = "its bytes are those of other constants too"
 
 

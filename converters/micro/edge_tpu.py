@@ -79,7 +79,7 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
         message = f"the model computes in float, and the Edge TPU only in integers: {floats[0]}"
         raise ConversionError("EK-CONVERT-101", message, "convert to int8: --precision int8")
     log = folder / LOG
-    # The vendor's program brings its libraries along, beside itself or beside what it links to.
+    # The vendor's program ships its libraries beside itself, or beside the target of its link.
     programs = (Path(command).absolute().parent, Path(command).resolve().parent)
     walls = Walls((model.absolute(),), (folder.absolute(),), programs)
     with log.open("wb") as output:

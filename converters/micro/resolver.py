@@ -91,8 +91,8 @@ def methods(file: TFLiteFile) -> tuple[str, ...]:
             names.add(method)
     if unsupported:
         hint = (
-            "rebuild the layers behind it of other operators, or write the kernel and add it with"
-            f" AddCustom; known are those of {table().source}, {table().date}"
+            "rebuild those layers with other operators, or write the kernel and add it with"
+            f" AddCustom (operators as of {table().source}, {table().date})"
         )
         named = (f"{rows[0]}{_more(len(rows) - 1)}" for rows in unsupported.values())
         message = f"TFLM does not have {', '.join(named)}"
@@ -121,7 +121,7 @@ def check(file: TFLiteFile) -> None:
         if node.operator == "DEQUANTIZE" and _is_per_channel(graph.tensors[node.inputs[0]])
     ]
     if channels:
-        # It runs, and answers wrongly.
+        # TFLM runs it without an error, with wrong results.
         message = f"TFLM's DEQUANTIZE takes the first channel's scale for all: {channels[0]}"
         raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
     half = [

@@ -64,7 +64,7 @@ ACCELERATORS = (
 
 def version() -> str:
     """Return Vela's version. Raises :class:`DeviceError` if it is not installed."""
-    # An empty name space package of the same name is no compiler.
+    # An empty namespace package of the same name is not the compiler.
     if importlib.util.find_spec("ethosu") and importlib.util.find_spec("ethosu.vela"):
         return metadata.version(PACKAGE)
     message = f"Arm's compiler {PACKAGE} is not installed"

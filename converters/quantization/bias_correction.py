@@ -30,7 +30,7 @@ from edgekit.converters.quantization.observation import Observer
 FILE = "model.tflite"
 ITEMS = 64
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# A channel that is nearly always clipped says little about its mean.
+# A channel that is nearly always clipped tells little about its mean.
 FEWEST_UNCLIPPED = 0.1
 INT8, INT32 = 9, 2
 LOWEST, HIGHEST = -128, 127

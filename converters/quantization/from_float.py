@@ -13,9 +13,9 @@ from edgekit.errors import ConversionError
 from edgekit.types import Conversion
 
 FILE = "model.tflite"
-# The dtypes of the edges of what TensorFlow's quantizer makes.
+# The dtypes of inputs and outputs that TensorFlow's quantizer makes.
 EDGES = {"int8": "int8", "int8-float-io": "float32", "uint8-io": "uint8"}
-# What ai-edge-quantizer makes.
+# Precisions that ai-edge-quantizer makes.
 RULES = {"float16": (Rule("float16"),), "dynamic": (Rule("dynamic"),)}
 
 
@@ -48,6 +48,6 @@ def convert(
         post_training.quantize(ranges, folder, inputs=edge, outputs=edge, per_channel=per_channel)
         ranges.unlink()
         return {}
-    message = f"a .tflite file does not convert to {precision}"
+    message = f"a .tflite file cannot be converted to {precision}"
     hint = "give the .keras, .h5 or SavedModel that it was made from"
     raise ConversionError("EK-CONVERT-003", message, hint)

@@ -17,7 +17,7 @@ from edgekit.converters.version_stamp import stamp_versions
 
 SQUARE = "SQUARE"
 PRODUCTS = ("NEG", SQUARE)
-# The place of the largest is the same in integers.
+# The index of the largest value is the same in integers.
 ORDERING = ("ARG_MAX", "ARG_MIN")
 CAST = "CAST"
 REPLACED = ("DEQUANTIZE", CAST, *PRODUCTS)

@@ -14,7 +14,7 @@ from edgekit.errors import ConversionError, ProjectError, did_you_mean
 
 FLOAT = "float32"
 CALIBRATED = ("int8", "int16x8")
-# Of a rule, for a person and for the project file.
+# The precisions of a rule, as the project file names them, with their descriptions.
 RULE_PRECISIONS: Mapping[str, str] = {
     FLOAT: "as it is",
     "float16": "weights in float16, computed in float",

@@ -90,6 +90,6 @@ def forecast(
         spread = "; each channel's scale spreads the clusters over more different bytes"
         return same + (spread if "cluster" in before else "")
     if scheme == "cluster":
-        return f"not faster on {where}: no kernel of theirs knows clusters; the zipped file shrinks"
+        return f"not faster on {where}, only smaller when zipped: no kernel there uses clusters"
     text = f"not faster on {where}, only smaller when zipped. XNNPACK's sparse inference would"
     return f"{text} need more: {'; '.join(unmet)}"

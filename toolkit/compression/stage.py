@@ -24,7 +24,7 @@ from edgekit.types import LayerCompression, Model
 
 FILE = "model.h5"
 UNRECOVERED = "unrecovered"
-# What wrappers of TFMOT put before a layer's name.
+# TFMOT's wrappers put this before a layer's name.
 PREFIX = "quant_"
 
 

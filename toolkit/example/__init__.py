@@ -19,7 +19,7 @@ def write_project(folder: Path, force: bool = False) -> Path:
     there = [name for name in FILES if (folder / name).exists()]
     if there and not force:
         hint = "choose another folder, or use --force to overwrite"
-        raise ProjectError("EK-INIT-001", f"{folder} holds {', '.join(there)} already", hint)
+        raise ProjectError("EK-INIT-001", f"{folder} already holds {', '.join(there)}", hint)
     for name in FILES:
         place(FOLDER / name, folder / name)
     return folder

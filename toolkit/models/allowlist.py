@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RAW = "raw_ops."
-# Allowed in a SavedModel, where the file that it reads is the model's own: see models.graph.
+# Allowed in a SavedModel if the file that they read is the model's own: see models.graph.
 VOCABULARY = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 
 

@@ -13,7 +13,7 @@ from edgekit.types import Model
 from edgekit.usercode import import_file, resolve
 
 KINDS = ("Layer", "Initializer", "Regularizer", "Constraint")
-# Where each Keras keeps them.
+# The namespace of each kind, in both Keras.
 PLACES = {
     "Layer": "layers",
     "Initializer": "initializers",

@@ -23,7 +23,7 @@ from edgekit.types import Model, SavedModel, TensorSpec
 from edgekit.worker import at_most
 
 Sizes = Mapping[str, tuple[int | None, ...]]
-# What a data file may call the only input.
+# The array name that stands for the only input.
 SINGLE = "x"
 
 

@@ -18,12 +18,12 @@ from edgekit.errors import ModelError
 
 Generation = Literal["keras3", "keras2", "unknown"]
 CONFIG = "model_config"
-# The largest configuration, and what a member may unpack to: this much, or so many times its size.
+# Limits of unpacking: bytes of a configuration; bytes of a member, or times its compressed size.
 CONFIGURATION = 64 << 20
 ROOM, EXPANSION = 1 << 30, 1000
 WEIGHTS_ONLY = (
     "give the architecture too: `edgekit convert model.json --weights FILE` (model.to_json()), or a"
-    "\nfunction that builds the model and calls model.load_weights; or save it whole: model.save"
+    "\nfunction that builds the model and calls model.load_weights; or save both with model.save"
 )
 
 

@@ -23,14 +23,14 @@ from edgekit.models.load import is_keras3
 Array = npt.NDArray[Any]
 
 FLOAT32 = "float32"
-# Significant bits of what a float holds, by the name that a policy computes in.
+# Significant bits of a float, by the name of the dtype that a policy computes in.
 BITS = {"float16": 11, "bfloat16": 8, "float64": 53}
 POLICIES = frozenset({*BITS, "mixed_float16", "mixed_bfloat16"})
 POLICY_CLASSES = ("DTypePolicy", "Policy", "PolicyV1")
-# How random items are spread, and how many of each; real ones at most.
+# Distributions of random items, the number of each, and the most real ones.
 SPREADS = ("normal", "uniform", "wide")
 BATCH, REAL = 8, 64
-# A free size is tried as this.
+# The size that stands for a free one.
 SIZE = 32
 # The share of predicted classes that half precision may change, where two are nearly tied.
 TIED = 0.25

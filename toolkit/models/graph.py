@@ -18,7 +18,7 @@ from edgekit.models.graph_file import MAIN, Bodies, called
 
 SERVING = "serving_default"
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-# What reads and what writes variables, for the saver alone.
+# Operators that only the saver may use, to read and to write variables.
 RESTORING = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 SAVING = frozenset({"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"})
 

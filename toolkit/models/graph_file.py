@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What the main graph is called among the functions.
+# The main graph's name among the functions.
 MAIN = ""
 # Operators that pass a text on unchanged; and those whose value comes from outside of the graph.
 PASSING = frozenset({"Identity", "ReadVariableOp"})

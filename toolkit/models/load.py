@@ -87,7 +87,7 @@ def is_keras3(model: Any) -> bool:
 
 def _load(model: Model, trust: bool) -> UnwrappedModel:
     kind = model.kind
-    # load_with_wrappers has turned the former away, and a .tflite never comes here.
+    # load_with_wrappers has refused the former, and a .tflite never comes here.
     assert kind != "saved_model" and kind != "tflite"  # noqa: S101, PT018
     content = files.read(model.path, kind)
     names = wrappers.wrappers_in(content.config)
@@ -169,7 +169,7 @@ def _repaired_file(model: Model, content: ModelContent, config: Any) -> Iterator
 
     Loaders go by a file's suffix, edgekit by its content; both must see the same in it.
     """
-    # What the whole model was compiled with is left to compile=False.
+    # compile=False already skips the compile configuration of the whole model.
     original = {k: v for k, v in content.config.items() if k != "compile_config" or v is None}
     kind: Literal["keras", "h5"] = "keras" if model.kind == "keras" else "h5"
     if config != original:

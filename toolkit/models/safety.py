@@ -41,11 +41,11 @@ NAMESPACES = frozenset(
     }
 )
 FUNCTIONS = NAMESPACES - {"", "engine", "layers", "models"}
-# Names inside a Keras path that say nothing of what is there.
+# Parts of a Keras path that do not name a namespace.
 INNER = frozenset({"src", "legacy", "_legacy", "__internal__"})
 # Functions of those namespaces that make objects of a configuration.
 MAKERS = frozenset({"deserialize", "get", "serialize"})
-# The layers that Keras 2 keeps a call of TensorFlow as.
+# The layers in which Keras 2 stores a call of TensorFlow.
 OPERATIONS = frozenset(
     {
         "TFOpLambda",
@@ -56,7 +56,7 @@ OPERATIONS = frozenset(
         "TensorFlowOpLayer",
     }
 )
-# What such a layer may take of a tensor, and make one by.
+# The attributes and methods that such a layer may use.
 ATTRIBUTES = frozenset(
     {
         "bounding_shape",

@@ -21,7 +21,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 # Protocol 2 and later begin with this byte and their number.
 PICKLES = tuple(bytes([0x80, number]) for number in range(2, 6))
 
-# What xxd, and edgekit, write of a model for a microcontroller, and where it stands.
+# Marks of a model as C source, as xxd and edgekit write it, in the first bytes of the file.
 C_SOURCE = re.compile(rb"\bunsigned\s+char\b|\buint8_t\b|\balignas\b|#include")
 C_SOURCE_HEAD = 4096
 FROM_C = (

@@ -27,7 +27,7 @@ from edgekit.training.fit import (
 from edgekit.usercode import is_reference, resolve, user_errors
 
 Array = npt.NDArray[Any]
-# What is set apart from the training items to choose the best epoch by.
+# One in so many training items is held out to choose the best epoch, up to a maximum.
 HELD_OUT_SHARE = 20
 HELD_OUT_MOST = 2000
 PREDICT_BATCH = 256

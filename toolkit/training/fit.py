@@ -159,7 +159,7 @@ def items(model: Any, training: Training) -> tuple[Any, Any]:
     arrays = match(dataset, inputs.specs, preprocess).inputs
     x = {s.name: apply(np.load(arrays[s.name], mmap_mode="r"), s, preprocess) for s in inputs.specs}
     if not getattr(model, "built", True):
-        # What keeps finished epochs needs the variables to be there.
+        # The backup of epochs needs the variables to exist.
         first = inputs.pack({name: array[:1] for name, array in x.items()})
         if isinstance(model, library(model).Sequential):
             model.build((None, *first.shape[1:]))

@@ -20,7 +20,7 @@ Counts = npt.NDArray[np.int64]
 # A group keeps an eighth of its channels at least: a layer that all but vanishes ("layer collapse",
 # Tanaka et al., NeurIPS 2020) costs more than its own norms tell.
 FLOOR = 8
-# Importances are compared as shares of their group; none is worth less than this of the mean.
+# Importances are compared as shares of their group, at least this share of the mean.
 FAINTEST = 1e-3
 
 
@@ -80,7 +80,7 @@ class WidthSearch:
         """Choose the largest ratio for all groups, rounded to the multiple, that meets the
         budget.
         """
-        # Where a group's rounded width changes: nothing in between is another choice.
+        # The ratios at which a group's rounded width changes; others give the same widths.
         ratios = {
             (count + 0.5) * self.multiple / self.full[at]
             for at in self.free
@@ -167,7 +167,9 @@ class WidthSearch:
             f"{g.name}: {g.frozen}" for g in self.groups if g.frozen and made & {*g.producers}
         ]
         more = f"\n… and {len(reasons) - 8} more" if len(reasons) > 8 else ""
-        return "\n".join(["these stay whole:", *reasons[:8]]) + more if reasons else ""
+        return (
+            "\n".join(["these groups keep all channels:", *reasons[:8]]) + more if reasons else ""
+        )
 
 
 @dataclass(frozen=True)

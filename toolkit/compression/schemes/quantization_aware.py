@@ -18,7 +18,7 @@ from edgekit.errors import CompressionError
 from edgekit.models.wrappers import import_tfmot
 from edgekit.project.compress import QuantizationAwareTable
 
-# What TFMOT folds a batch normalization into.
+# Layers that TFMOT folds a batch normalization into.
 FOLDS = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "SeparableConv1D", "Reshape")
 # Variables of the collaborative schemes, which only training needs.
 TRAINING_ONLY = ("cluster_centroids_tf", "pulling_indices_tf", "ori_weights_vars_tf", "mask")

@@ -17,10 +17,10 @@ Array = npt.NDArray[Any]
 
 TOLERANCE = 1e-4
 BATCH = 8
-# How random numbers are spread: around zero, as images are scaled, and wider.
+# Distributions of random inputs: around zero, scaled as images, and wide.
 SPREADS = ("normal", "uniform", "wide")
 REAL_BATCH = 32
-# So many calls, or so many time steps, are worth a graph.
+# From this many calls, or time steps, on a graph pays off.
 MANY, LONG = 8, 48
 # Tried in turn for axes that the model leaves free.
 SIZES = (12, 32, 48, 64, 96, 128, 224, 256, 299, 331)
@@ -56,7 +56,7 @@ def prove_equal(model: Any, twin: Any, samples: Sequence[Array] | None) -> Equiv
         return EquivalenceProof(random, None, TOLERANCE, 0)
     fixed = next((t.shape[0] for t in model.inputs if t.shape[0] is not None), None)
     size = int(fixed or REAL_BATCH)
-    # A model of a fixed batch takes no rest.
+    # A model of a fixed batch cannot run an incomplete one.
     items = len(samples[0]) // size * size if fixed else len(samples[0])
     parts = ([array[start : start + size] for array in samples] for start in range(0, items, size))
     real = pair.worst(parts, "real items") if items else None
