@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from tflite_files import G, N, T, build
 
+from conftest import answer
 from edgekit.api import Options, convert
 from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
@@ -307,6 +308,10 @@ def test_float_models_that_part_are_said_to_in_the_first_line(folder: Path) -> N
     assert "may be two different networks: their outputs share" in first_line(done)
     assert "neither file has an operator with 64 weights" in first_line(done)
     assert "EK-NOTE" not in first_line(compare(folder, "model", "small"))
+    words = ("compare", "model.tflite", "flipped.tflite", "--data", "data.npz", "--no-latency")
+    printed = answer(*words, "--max-drop", "0.02", cwd=folder)
+    assert printed.returncode == 1
+    assert "may be two different networks" in printed.stdout.strip().splitlines()[0]
 
 
 def test_network_fed_otherwise_is_told_from_another_network(folder: Path) -> None:
