@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.converters import precision_checks as check
+from edgekit.converters.quantization import from_float
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.types import Conversion
 
@@ -22,7 +23,8 @@ class Precision:
     """One precision: what it is, whether it calibrates, how it is made, the check of its file.
 
     ``configure(converter)`` sets a TFLiteConverter; without it the file is made from the float32
-    one by ``rules``, or for ``mixed`` by the project's. ``problem(file)`` says what is
+    one by ``rules``, or for ``mixed`` by the project's. ``from_float`` makes it of a float
+    ``.tflite`` that has no such rules. ``problem(file)`` says what is
     wrong with a file that claims this precision, or nothing. ``integer`` means integer throughout
     but for the edges, ``hybrid`` integer weights under float activations.
     """
@@ -31,6 +33,7 @@ class Precision:
     calibrated: bool
     problem: check.Check
     configure: Callable[[Any], None] | None = None
+    from_float: from_float.FromFloat | None = None
     rules: tuple[Rule, ...] = ()
     integer: bool = False
     hybrid: bool = False
@@ -76,16 +79,28 @@ INT4 = (Rule("int8-weights"), Rule("int4"))
 BLOCK32 = (*INT4, Rule("int4-block32"))
 
 PRECISIONS: Mapping[str, Precision] = {
-    "float32": Precision("32-bit float", False, check.float32_problem, _float32),
-    "float16": Precision("16-bit float weights", False, check.float16_problem, _float16),
+    "float32": Precision("32-bit float", False, check.float32_problem, _float32, from_float.copied),
+    "float16": Precision(
+        "16-bit float weights",
+        False,
+        check.float16_problem,
+        _float16,
+        from_float.by_rule("float16"),
+    ),
     "dynamic": Precision(
-        "int8 weights, float activations", False, check.dynamic_problem, _dynamic, hybrid=True
+        "int8 weights, float activations",
+        False,
+        check.dynamic_problem,
+        _dynamic,
+        from_float.by_rule("dynamic"),
+        hybrid=True,
     ),
     "int8": Precision(
         "int8 throughout, in and out",
         True,
         check.integer_problem("INT8", "INT8"),
         _integer("int8", INT8),
+        from_float.in_integers("int8"),
         integer=True,
     ),
     "int8-float-io": Precision(
@@ -93,6 +108,7 @@ PRECISIONS: Mapping[str, Precision] = {
         True,
         check.integer_problem("FLOAT32", "INT8"),
         _integer("float32", INT8),
+        from_float.in_integers("float32"),
         integer=True,
     ),
     "uint8-io": Precision(
@@ -100,6 +116,7 @@ PRECISIONS: Mapping[str, Precision] = {
         True,
         check.integer_problem("UINT8", "INT8"),
         _integer("uint8", INT8),
+        from_float.in_integers("uint8"),
         integer=True,
     ),
     "int16x8": Precision(
@@ -107,6 +124,7 @@ PRECISIONS: Mapping[str, Precision] = {
         True,
         check.integer_problem("INT16", "INT16"),
         _integer("int16", INT16),
+        from_float.int16,
         integer=True,
     ),
     "int4": Precision(

@@ -1,4 +1,4 @@
-"""Convert a SavedModel to a ``.tflite`` file at one precision with TensorFlow. In the worker."""
+"""Convert a SavedModel, or a float ``.tflite``, to ``.tflite`` at one precision. In the worker."""
 
 from __future__ import annotations
 
@@ -67,6 +67,25 @@ def convert(
     )
     (folder / FILE).write_bytes(content)
     return {}
+
+
+def convert_float(
+    model: Path,
+    precision: str,
+    representative: Mapping[str, Path] | None,
+    folder: Path,
+    conversion: Conversion | None = None,
+) -> Mapping[str, Any]:
+    """Write ``model.tflite`` as :func:`convert` does, from a float ``.tflite``.
+
+    Raises :class:`ConversionError`.
+    """
+    make = PRECISIONS[precision].from_float
+    if make is None:
+        message = f"a .tflite file cannot be converted to {precision}"
+        hint = "give the .keras, .h5 or SavedModel that it was made from"
+        raise ConversionError("EK-CONVERT-003", message, hint)
+    return make(model, representative or {}, folder, conversion or Conversion())
 
 
 def _apply_profile(converter: Any, conversion: Conversion, hybrid: bool) -> None:

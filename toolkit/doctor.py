@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit import __version__, scratch
+from edgekit.compression import schemes
 from edgekit.converters.micro import edge_tpu, vela
 from edgekit.errors import DeviceError, EdgekitError
+from edgekit.evaluation.metrics import METRICS
 from edgekit.process import Limits
 from edgekit.targets import catalog
-from edgekit.targets.devices import inventory, parse
+from edgekit.targets.bundles import LAYOUTS
+from edgekit.targets.devices import inventory, parse, transports
+from edgekit.targets.runners import RUNNERS
 from edgekit.types import Status
 from edgekit.walls import state
 from edgekit.worker import Worker
@@ -45,7 +49,7 @@ def tensorflow_version() -> str:
 
 
 def examine() -> Iterator[SystemCheck]:
-    """Look at Python, the host, its walls, TensorFlow, every runtime and NPU compiler, in turn."""
+    """Look at Python, the host, its walls, TensorFlow, runtimes, NPU compilers and plug-ins."""
     version = sys.version_info
     supported = (3, 10) <= version[:2] < (3, 14)
     status = Status.PASSED if supported else Status.FAILED
@@ -66,6 +70,18 @@ def examine() -> Iterator[SystemCheck]:
             yield _runtime(runtime, needed, folder)
     yield _compiler(vela.PACKAGE, vela.version, "compiles for Ethos-U")
     yield _compiler(edge_tpu.COMMAND, edge_tpu.version, "compiles for the Edge TPU")
+    yield from plugged()
+
+
+def plugged() -> Iterator[SystemCheck]:
+    """Import what other packages add, one by one: edgekit itself works without any of it."""
+    for table in (METRICS, RUNNERS, schemes.SCHEMES, catalog.TARGETS, LAYOUTS, transports.SCHEMES):
+        for plugin, error in table.plugged():
+            status = Status.PASSED if error is None else Status.FAILED
+            message = f"plugged in: {plugin.value}" if error is None else error.hint.splitlines()[0]
+            name = f"{plugin.group.removeprefix('edgekit.')}: {plugin.name}"
+            version = f"{plugin.distribution} {plugin.version}"
+            yield SystemCheck(name, status, version, message, False)
 
 
 def _walls() -> SystemCheck:

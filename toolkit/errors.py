@@ -158,6 +158,10 @@ class ConnectionLost(DeviceError):
     """A device went away while it was used: the connection dropped, or it stopped answering."""
 
 
+class PluginError(EdgekitError):
+    """What another package adds to edgekit cannot be used."""
+
+
 class CassetteError(EdgekitError):
     """A record of devices cannot be read, or does not hold what is asked of it."""
 

@@ -16,24 +16,29 @@ COMPILED = "__pycache__"
 
 
 @functools.cache
-def code_version(package: Path = Path(edgekit.__file__).parent) -> str:
+def code_version(
+    package: Path = Path(edgekit.__file__).parent, version: str = edgekit.__version__
+) -> str:
     """Return the version, followed by a digest of the package's files where they are a checkout.
 
     Whoever edits edgekit in a checkout is never served what the code before the edit made.
     """
-    if INSTALLED & set((package / "__init__.py").resolve().parts):
-        return edgekit.__version__
+    first = package / "__init__.py" if package.is_dir() else package
+    if INSTALLED & set(first.resolve().parts):
+        return version
     found = hashlib.sha256()
     for name, content in _files(package):
         for part in (name.encode(), content):
             found.update(len(part).to_bytes(8, "big") + part)
-    return f"{edgekit.__version__}+{found.hexdigest()[:16]}"
+    return f"{version}+{found.hexdigest()[:16]}"
 
 
 def _files(package: Path) -> Iterator[tuple[str, bytes]]:
     """Return the files below a folder in a fixed order, through the links of an editable
     install.
     """
+    if package.is_file():
+        yield package.name, package.read_bytes()
     for folder, folders, names in os.walk(package, followlinks=True):
         folders[:] = sorted(one for one in folders if one != COMPILED)
         for name in sorted(names):

@@ -1,10 +1,9 @@
 """Bundles: one module per layout, found by the name that the catalog's targets give it.
 
-A layout module has ``files(target, contents) -> {path: bytes}``: what the platform needs besides
-the model, the manifest and the golden pairs.
+:class:`Layout` says what such a module has.
 """
 
-from edgekit.targets.bundles.archive import Answers, Contents, Golden, pack
+from edgekit.targets.bundles.archive import LAYOUTS, Answers, Contents, Golden, Layout, pack
 from edgekit.targets.bundles.verify import Verified, verify
 
-__all__ = ["Answers", "Contents", "Golden", "Verified", "pack", "verify"]
+__all__ = ["LAYOUTS", "Answers", "Contents", "Golden", "Layout", "Verified", "pack", "verify"]

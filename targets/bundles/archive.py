@@ -11,11 +11,12 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.plugins import Table
 from edgekit.store import write_bytes
 from edgekit.targets.catalog import Target
 from edgekit.types import Bundle, Json, Preprocess, TensorSpec
@@ -71,10 +72,27 @@ class Contents:
     signature: str | None = None
 
 
+@runtime_checkable
+class Layout(Protocol):
+    """How a platform's bundle is laid out: a module of this shape, or an object."""
+
+    def files(self, target: Target, contents: Contents) -> Mapping[str, bytes]:
+        """What the platform needs besides the model, the manifest and the golden pairs, by path."""
+
+
+def _own(name: str) -> Layout:
+    layout: Layout = importlib.import_module(f"edgekit.targets.bundles.{OWN[name]}")
+    return layout
+
+
+# The modules of edgekit's own layouts, by the name that the catalog's targets give them.
+OWN = {"c-source": "c_source", "linux-python": "linux_python"}
+LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
+
+
 def pack(target: Target, contents: Contents, path: Path) -> Bundle:
     """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes."""
-    layout = importlib.import_module(f"edgekit.targets.bundles.{target.bundle.replace('-', '_')}")
-    files = {**layout.files(target, contents), **_golden_files(contents.golden)}
+    files = {**LAYOUTS[target.bundle].files(target, contents), **_golden_files(contents.golden)}
     files["model.tflite"] = contents.model.read_bytes()
     if contents.compiled is not None:
         files[COMPILED] = contents.compiled.read_bytes()

@@ -216,9 +216,8 @@ def _check_answers(path: Path, manifest: Mapping[str, Any], expected: Mapping[st
 
 def _runners() -> Mapping[str, Path]:
     """The runners of the catalog's runtimes: a SavedModel in a bundle would be a program to run."""
-    targets = [catalog.load(name) for name in catalog.names()]
-    named = {runtime.name for target in targets for runtime in target.runtimes}
-    return {name: file for name, file in RUNNER_FILES.items() if name in named}
+    named = {runtime.name for target in catalog.every() for runtime in target.runtimes}
+    return {name: RUNNER_FILES[name] for name in RUNNER_FILES if name in named}
 
 
 def _inside(folder: Path, name: str) -> Path:

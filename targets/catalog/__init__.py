@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.plugins import Table
 from edgekit.types import Conversion
 
 if sys.version_info >= (3, 11):
@@ -64,18 +65,38 @@ class Target:
     boards: tuple[str, ...] = ()
 
 
+def _read(name: str, path: Path) -> Target:
+    return parse(name, tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+# edgekit's own by the name of their file; a plug-in's entry point is the path of its TOML.
+TARGETS: Table[Target] = Table(
+    "edgekit.targets",
+    Path,
+    sorted(path.stem for path in FOLDER.glob("*.toml")),
+    lambda name: _read(name, FOLDER / f"{name}.toml"),
+    _read,
+)
+
+
 def names() -> tuple[str, ...]:
-    """The ids of all targets, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+    """The ids of all targets, sorted; those of plug-ins that cannot be used, too."""
+    return tuple(sorted(TARGETS))
+
+
+def every() -> tuple[Target, ...]:
+    """All targets that can be used, sorted by id."""
+    return tuple(target for _, target in sorted(TARGETS.working().items()))
 
 
 @functools.cache
 def load(name: str) -> Target:
-    """The target called ``name``. Raises :class:`KeyError` where there is none."""
-    path = FOLDER / f"{name}.toml"
-    if name not in names():
-        raise KeyError(name)
-    return parse(name, tomllib.loads(path.read_text(encoding="utf-8")))
+    """The target called ``name``.
+
+    Raises :class:`KeyError` where there is none, and :class:`PluginError` where the package that
+    adds it is broken.
+    """
+    return TARGETS[name]
 
 
 def parse(name: str, table: dict[str, Any]) -> Target:
@@ -111,4 +132,4 @@ def _conversion(table: dict[str, Any]) -> Conversion:
 def host() -> str | None:
     """The id of the target that this machine is, if the catalog has it."""
     name = f"{platform.system().lower()}-{platform.machine().lower()}"
-    return name if name in names() else None
+    return name if name in TARGETS else None

@@ -8,7 +8,11 @@ from edgekit.errors import DeviceError
 
 
 class Connection(Protocol):
-    """How commands get to a device. All that edgekit does there goes through :meth:`command`."""
+    """How commands get to a device. All that edgekit does there goes through :meth:`command`.
+
+    It only makes command lines, and may be asked from any thread: edgekit starts the programs, and
+    ends them. It owns neither the device nor what runs there.
+    """
 
     @property
     def address(self) -> str:

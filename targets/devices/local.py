@@ -29,7 +29,7 @@ from edgekit.targets.devices.failures import (
     too_slow,
 )
 from edgekit.targets.devices.transport import Transport
-from edgekit.targets.runners import RUNNER_FILES
+from edgekit.targets.runners import FOLDER, RUNNER_FILES
 from edgekit.types import Json
 from edgekit.walls import EVERYWHERE, Walls, environment
 
@@ -152,7 +152,9 @@ class LocalDevice(Transport):
 
     def _environment(self, temporary: Path) -> dict[str, str]:
         found = surroundings(isolated=self._python is not None)
-        return {**found, "TMPDIR": str(temporary)}
+        # A runner of another package finds ours as those beside it do.
+        paths = [str(FOLDER), *filter(None, [found.get("PYTHONPATH")])]
+        return {**found, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(paths)}
 
     def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
         runtime = request["runtime"]

@@ -13,8 +13,6 @@ from edgekit.targets.runners import RUNNERS
 DEFAULT_RUNTIME = "litert"
 # Runtimes that are so much a device of their own that they are named alone.
 ALONE = ("tflm",)
-# The runtimes of this host.
-HERE = (*RUNNERS, NATIVE)
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]*)")
 
 
@@ -30,7 +28,7 @@ def parse(text: str) -> DeviceName:
     if text in ALONE:
         return DeviceName(text, "local", text)
     if transport != "local" or (colon and not rest):
-        known = ["local", *(f"local:{name}" for name in HERE), *ALONE]
+        known = ["local", *(f"local:{name}" for name in here()), *ALONE]
         addresses = ", ".join(f"{name}://…" for name in schemes())
         hint = f"devices: {', '.join(known)}, local:PACKAGE==VERSION, {addresses}"
         message = f"{text!r} is no device{did_you_mean(text, known)}"
@@ -39,8 +37,13 @@ def parse(text: str) -> DeviceName:
         return DeviceName(text, "local", DEFAULT_RUNTIME)
     pinned = PINNED.fullmatch(rest)
     if pinned is None:
-        return DeviceName(text, "local", _runtime(text, rest, HERE))
+        return DeviceName(text, "local", _runtime(text, rest, here()))
     return DeviceName(text, "local", _carried(text, pinned[1]), pinned[1], pinned[2])
+
+
+def here() -> tuple[str, ...]:
+    """The runtimes of this host, those of plug-ins too."""
+    return (*RUNNERS, NATIVE)
 
 
 def _addressed(text: str) -> DeviceName:
@@ -56,7 +59,7 @@ def _addressed(text: str) -> DeviceName:
     return DeviceName(text, transport, runtime, address=address)
 
 
-def _runtime(text: str, name: str, known: Collection[str] = tuple(RUNNERS)) -> str:
+def _runtime(text: str, name: str, known: Collection[str]) -> str:
     if name in known:
         return name
     hint = f"runtimes: {', '.join(known)}"
@@ -66,9 +69,10 @@ def _runtime(text: str, name: str, known: Collection[str] = tuple(RUNNERS)) -> s
 
 def _carried(text: str, package: str) -> str:
     """The runtime that a package carries."""
-    for name, runner in RUNNERS.items():
+    runners = RUNNERS.working()
+    for name, runner in runners.items():
         if runner.distribution == package:
             return name
-    known = sorted({runner.distribution for runner in RUNNERS.values()})
+    known = sorted({runner.distribution for runner in runners.values()})
     hint = f"packages of runtimes: {', '.join(known)}{did_you_mean(package, known)}"
     raise DeviceNameError("EK-DEVICE-012", f"{text!r}: no runtime is in {package!r}", hint)

@@ -11,7 +11,10 @@ from edgekit.types import Json
 
 
 class RunnerSession(Protocol):
-    """A runner that keeps models loaded, so that several can take turns."""
+    """A runner that keeps models loaded, so that several can take turns.
+
+    Whoever opened it closes it, before its transport. Called from one thread, but for ``close``.
+    """
 
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions.
@@ -37,6 +40,11 @@ class Transport(Protocol):
 
     Requests and results are as ``python_runner.py`` describes them; files in them are the host's. A
     new way to reach hardware is a class of this shape that passes ``edgekit.contracts.device``.
+
+    The run that opened it owns it and closes it. It is called from one thread at a time; only
+    ``close`` may come from another, when the device's time is over, and what waits then raises. It
+    owns the runners that it starts and what it puts on the device, not the files that a request
+    names: those it reads, and writes below ``outputs``.
     """
 
     def facts(self) -> Mapping[str, Json]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.plugins import Column, Table
+
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -14,7 +16,8 @@ class Runner:
     """The file that runs a runtime, and the distribution that carries the runtime.
 
     ``numpy_2_from`` is the distribution's first release that works with numpy 2; empty where none
-    does. An earlier one is imported with numpy 2, then fails at the first model.
+    does. An earlier one is imported with numpy 2, then fails at the first model. A file of another
+    package may ``import python_runner``.
     """
 
     file: Path
@@ -23,7 +26,7 @@ class Runner:
 
 
 # One row per runtime: a new one is a row and a file.
-RUNNERS: Mapping[str, Runner] = {
+OWN: Mapping[str, Runner] = {
     "litert": Runner(FOLDER / "python_runner.py", "ai-edge-litert", "1.1.1"),
     "tflite-runtime": Runner(FOLDER / "python_runner.py", "tflite-runtime", ""),
     "reference": Runner(FOLDER / "reference_runner.py", "ai-edge-litert", "1.1.1"),
@@ -32,5 +35,7 @@ RUNNERS: Mapping[str, Runner] = {
     "tflm": Runner(FOLDER / "tflm_runner.py", "tflite-micro"),
 }
 
-RUNNER_FILES = {name: runner.file for name, runner in RUNNERS.items()}
-DISTRIBUTION = {name: runner.distribution for name, runner in RUNNERS.items()}
+RUNNERS = Table("edgekit.runners", Runner, OWN, OWN.__getitem__)
+
+RUNNER_FILES: Mapping[str, Path] = Column(RUNNERS, lambda runner: runner.file)
+DISTRIBUTION: Mapping[str, str] = Column(RUNNERS, lambda runner: runner.distribution)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import tarfile
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.targets.bundles import Contents, Golden, pack, verify
+from edgekit.targets.bundles import LAYOUTS, Contents, Golden, pack, verify
 from edgekit.targets.catalog import Target, load
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, TensorSpec
@@ -65,10 +64,7 @@ class TargetContract:
     def test_layout_gives_a_program_and_pinned_requirements(
         self, target: Target, tmp_path: Path
     ) -> None:
-        layout = importlib.import_module(
-            f"edgekit.targets.bundles.{target.bundle.replace('-', '_')}"
-        )
-        files = dict(layout.files(target, doubler(tmp_path)))
+        files = dict(LAYOUTS[target.bundle].files(target, doubler(tmp_path)))
         text = "\n".join(content.decode(errors="replace") for content in files.values())
         # An app to start, or source that an application compiles in.
         assert any(Path(name).stem == "app" or Path(name).suffix == ".cc" for name in files)

@@ -12,6 +12,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,8 +28,9 @@ from edgekit.errors import DataError, DeviceError, RunnerError, StoreError, Work
 from edgekit.pipeline import Options
 from edgekit.process import Limits
 from edgekit.project import Project
+from edgekit.targets import runners
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.runners import FOLDER, RUNNER_FILES
+from edgekit.targets.runners import FOLDER
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Candidate, Report, Status
 from edgekit.worker import Worker
@@ -621,7 +623,8 @@ def test_other_candidates_are_judged_when_one_breaks_the_runner(
     models: Path, digits: Path, fault: str, limits: dict[str, Any], said: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PLANTED_FAULT", fault)
-    monkeypatch.setitem(RUNNER_FILES, "litert", tmp_path / "planted" / "runner.py")
+    faulty = replace(runners.OWN["litert"], file=tmp_path / "planted" / "runner.py")
+    monkeypatch.setitem(runners.OWN, "litert", faulty)  # type: ignore[arg-type]
     forget(judged_output, "answers", runtime="litert")
     report = convert(
         project(models, digits, "int8", "float32", **limits), Options(output=judged_output)

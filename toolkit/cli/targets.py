@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli.console import common
 from edgekit.cli.inspect import signature_option
-from edgekit.errors import ProjectError
+from edgekit.errors import ProjectError, did_you_mean
 from edgekit.targets import catalog
 
 
@@ -41,22 +41,19 @@ def command(
         raise click.UsageError(f"--no-run goes with fit, and {action} runs nothing")
     if action == "show" and target is None:
         raise click.UsageError("show needs a target: edgekit targets show ID")
-    chosen = [target] if target else list(catalog.names())
-    for name in chosen:
-        if name not in catalog.names():
-            import difflib
-
-            close = difflib.get_close_matches(name, catalog.names(), n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            known = ", ".join(catalog.names())
-            raise ProjectError(
-                "EK-PROJECT-004", f"unknown target {name!r}", f"{hint}known: {known}"
-            )
-    found = [catalog.load(name) for name in chosen]
+    if target is not None and target not in catalog.names():
+        close = did_you_mean(target, catalog.names()).lstrip("; ")
+        hint = f"{close} known: {', '.join(catalog.names())}".lstrip()
+        raise ProjectError("EK-PROJECT-004", f"unknown target {target!r}", hint)
+    found = [catalog.load(target)] if target else list(catalog.every())
+    if target is None and not quiet:
+        for _, broken in catalog.TARGETS.plugged():
+            if broken is not None:
+                click.echo(broken, err=True)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
         return 0
-    width = max(len(name) for name in chosen)
+    width = max(len(one.id) for one in found)
     for one in found:
         runtimes = ", ".join(f"{r.name} {r.version}" for r in one.runtimes)
         here = "  (this host)" if one.id == catalog.host() else ""
@@ -86,7 +83,7 @@ def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, 
     from edgekit.report import inspection as report
 
     found = inspection.inspect(model, signature)
-    targets = map(catalog.load, catalog.names())
+    targets = catalog.every()
     trials = inspection.NOTHING
     if not no_run:
         with scratch.held(prefix="edgekit-fit-") as folder:

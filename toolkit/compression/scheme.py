@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ class Context:
     samples: tuple[Floats, ...]
 
 
+@runtime_checkable
 class Scheme(Protocol):
     """A compression scheme of TFMOT. It works on a flat tf_keras model, in the worker.
 

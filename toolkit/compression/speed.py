@@ -91,5 +91,7 @@ def forecast(
         return same + (spread if "cluster" in before else "")
     if scheme == "cluster":
         return f"not faster on {where}, only smaller when zipped: no kernel there uses clusters"
+    if scheme != "prune":
+        return f"what {scheme} does for speed on {where} is not known: measure it"
     text = f"not faster on {where}, only smaller when zipped. XNNPACK's sparse inference would"
     return f"{text} need more: {'; '.join(unmet)}"

@@ -63,7 +63,7 @@ def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...
     By operator versions and the like, and by the trials where there are any: what a runtime
     refused does not fit, whatever the tables say. A file with errors is not known to run anywhere.
     """
-    return tuple(_target(found, catalog.load(name), trials) for name in catalog.names())
+    return tuple(_target(found, target, trials) for target in catalog.every())
 
 
 def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> TargetFit:

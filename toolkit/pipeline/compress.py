@@ -182,7 +182,7 @@ class _Job:
         return last
 
     def _apply(self, scheme: str, model: Model, teacher: Model) -> Artefact:
-        run, table = self._run, getattr(self._table, scheme)
+        run, table = self._run, self._table.table_of(scheme)
         before = tuple(result.scheme for result in self.done)
         recovery = self._recovery(scheme, SCHEMES[scheme].learning_rate, teacher)
         work = stage.Work(scheme, table, model, before, self._samples, self._names)
@@ -282,7 +282,7 @@ class _Job:
         return with_custom_objects(model, next(iter(files), None), project.root)
 
     def _result(self, scheme: str, artefact: Artefact) -> SchemeResult:
-        facts, table = artefact.facts, getattr(self._table, scheme)
+        facts, table = artefact.facts, self._table.table_of(scheme)
         layers = TypeAdapter(tuple[LayerCompression, ...]).validate_python(facts["layers"])
         weights = sum(layer.weights for layer in layers)
         finetuned = facts["finetuned"]
@@ -362,4 +362,6 @@ def _words(scheme: str, table: Any) -> str:
     if scheme == "cluster":
         where = "channel" if table.per_channel else "layer"
         return f"{table.clusters} weights a {where}"
-    return "int8 in training"
+    if scheme == "quantization_aware":
+        return "int8 in training"
+    return ", ".join(f"{name} {value}" for name, value in table) or "its defaults"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer, loops, tflite
-from edgekit.converters.quantization import calibration, edge_quantizer, from_float, int8_recipe
+from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.pipeline import as_is
@@ -57,7 +57,7 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
     def make(folder: Path) -> Mapping[str, object]:
         asked = (model.path, planned.precision, feeds, folder, conversion)
         if model.is_tflite:
-            return run.worker.call(from_float.convert, *asked)
+            return run.worker.call(tflite.convert_float, *asked)
         names = [[spec.name for spec in specs] for specs in (model.inputs, model.outputs)]
         return run.worker.call(tflite.convert, *asked, model.batch, *names)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
+import importlib.util
 import os
 import platform
 import shutil
@@ -12,9 +14,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 
 import edgekit
-from edgekit import scratch
+from edgekit import plugins, scratch
 from edgekit.pipeline.outputs import Outputs
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
@@ -184,8 +187,8 @@ class Run:
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
         """Return a store key: its parts, and the versions of edgekit and of what does the work."""
-        versions = {name: self.versions[name] for name in distributions}
-        return {**parts, "versions": {"edgekit": code_version(), **versions}}
+        versions = {name: _version(name) for name in distributions}
+        return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}
 
     def report(
         self, reference: SavedModel, evaluated: Evaluation, compression: Compression | None,
@@ -261,10 +264,24 @@ class Run:
 
 def _versions() -> dict[str, str]:
     """Installed versions without importing anything; empty where a package is absent."""
-    found = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = ""
+    return {name: _version(name) for name in DISTRIBUTIONS}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def _plugged() -> dict[str, str]:
+    """The versions of packages with plug-ins, and a digest of their code where that may change."""
+    found: dict[str, str] = {}
+    for plugin in plugins.installed():
+        module = importlib.util.find_spec(plugin.entry.module.partition(".")[0])
+        code = Path(module.origin) if module and module.origin else Path()
+        package = code.parent if code.name == "__init__.py" else code
+        key = f"{plugin.distribution}: {package.name}"
+        found[key] = code_version(package, plugin.version)
     return found

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from edgekit.plugins import installed
 from edgekit.project.table import Table
-from edgekit.project.units import MOST_EPOCHS
+from edgekit.project.units import MOST_EPOCHS, WRITTEN
 
 
 def _share_or_false(value: Any) -> Any:
@@ -120,15 +130,39 @@ class FinetuneTable(Table):
         return switched(value)
 
 
+class PluginTable(BaseModel):
+    """The settings of another package's scheme, which alone knows what they may be."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
 class CompressTable(Table):
-    """``[compress]``: the schemes, applied in the order channels, prune, cluster, quantize."""
+    """``[compress]``: the schemes, applied in the order channels, prune, cluster, those of plug-ins
+    (which are ``plugged``), quantize.
+    """
 
     channels: ChannelsTable | None = None
     prune: PruneTable | None = None
     cluster: ClusterTable | None = None
     quantization_aware: QuantizationAwareTable | None = None
+    plugged: dict[str, PluginTable] = Field(default_factory=dict)
     finetune_epochs: int = Field(default=2, ge=0, le=MOST_EPOCHS, strict=True)
     finetune: FinetuneTable = FinetuneTable()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, values: Any, info: ValidationInfo) -> Any:
+        """Set aside the tables of schemes that other packages add."""
+        own = cls.model_fields
+        if not isinstance(values, Mapping) or info.context == WRITTEN:
+            return values
+        if "plugged" in values:
+            raise ValueError("'plugged' is no key: say [compress] SCHEME = { … }")
+        known = {one.name for one in installed() if one.group == "edgekit.schemes"} - own.keys()
+        plugged = {name: switched(values[name]) for name in values if name in known}
+        rest = {name: value for name, value in values.items() if name not in known}
+        asked = {name: table for name, table in plugged.items() if table is not None}
+        return {**rest, "plugged": asked} if asked else rest
 
     @field_validator("quantization_aware", mode="before")
     @classmethod
@@ -138,8 +172,13 @@ class CompressTable(Table):
     @property
     def schemes(self) -> tuple[str, ...]:
         """The names of the schemes asked for, in the order they are applied."""
-        names = ("channels", "prune", "cluster", "quantization_aware")
-        return tuple(name for name in names if getattr(self, name) is not None)
+        names = ("channels", "prune", "cluster", *self.plugged, "quantization_aware")
+        return tuple(name for name in names if self.table_of(name) is not None)
+
+    def table_of(self, scheme: str) -> Table | PluginTable | None:
+        """The settings of a scheme, where it is asked for."""
+        found: Table | PluginTable | None = self.plugged.get(scheme) or getattr(self, scheme)
+        return found
 
 
 def switched(value: Any) -> Any:

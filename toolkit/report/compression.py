@@ -8,12 +8,6 @@ from edgekit.report import words
 from edgekit.report.grid import Row, drawn
 from edgekit.types import Candidate, Evaluation, LayerCompression, Report, SchemeResult
 
-TITLES = {
-    "channels": "channels",
-    "prune": "prune",
-    "cluster": "cluster",
-    "quantization_aware": "quantization-aware",
-}
 LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
 CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
 TABLE_HEADINGS = (
@@ -34,7 +28,7 @@ def compression_lines(report: Report) -> Iterator[str]:
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
     for scheme in report.compression.schemes:
-        yield f"{TITLES[scheme.scheme]}: asked {scheme.requested}; {_achieved(scheme)}"
+        yield f"{_title(scheme)}: asked {scheme.requested}; {_achieved(scheme)}"
         yield f"  {metric} {_path(scheme, bounded)}"
         yield f"  {scheme.speed}"
         for reason, names in _left_alone(scheme).items():
@@ -94,7 +88,10 @@ def _left_alone(scheme: SchemeResult) -> dict[str, list[str]]:
 def layer_headings(scheme: SchemeResult) -> tuple[str, ...]:
     """Return the titles of :func:`layer_rows`, the layer's first."""
     rest = CHANNEL_HEADINGS if scheme.scheme == "channels" else LAYER_HEADINGS
-    return (TITLES[scheme.scheme] if scheme.scheme != "channels" else "layer", *rest)
+    return (
+        _title(scheme) if scheme.scheme != "channels" else "layer",
+        *rest,
+    )
 
 
 def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
@@ -115,12 +112,16 @@ def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _title(scheme: SchemeResult) -> str:
+    return scheme.scheme.replace("_", "-")
+
+
 def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
     if layer.requested is None:
         return words.NONE
     if scheme.scheme == "prune":
         return words.share(layer.requested)
-    return "int8" if scheme.scheme == "quantization_aware" else f"{layer.requested:.0f}"
+    return "int8" if scheme.scheme == "quantization_aware" else f"{layer.requested:.4g}"
 
 
 def layer_table(scheme: SchemeResult) -> object:

@@ -27,9 +27,8 @@ class Requests:
 
     def runner(self, file: Path) -> str:
         """The path there of a runner's file, with those beside it that it may import."""
-        beside = {file.name: file}
-        if file.parent == FOLDER:
-            beside = {one.name: one for one in FOLDER.glob("*.py") if one.name not in HOST_ONLY}
+        ours = {one.name: one for one in FOLDER.glob("*.py") if one.name not in HOST_ONLY}
+        beside = {**ours, file.name: file}
         return f"{self._agent.push_folder('runners', beside)}/{file.name}"
 
     def there(self, request: Mapping[str, Json]) -> dict[str, Json]:

@@ -1,7 +1,8 @@
 """The ways to reach a device: one file each, named like the scheme of its addresses.
 
 ``ssh.py`` holds ``SCHEME``, a :class:`edgekit.targets.devices.scheme.Scheme`, and is what
-``ssh://…`` names. A file that is put here is found; nothing else lists it.
+``ssh://…`` names. A file that is put here is found; nothing else lists it. Another
+package adds a scheme by an entry point.
 """
 
 from __future__ import annotations
@@ -10,21 +11,33 @@ import importlib
 import pkgutil
 
 from edgekit.errors import DeviceNameError, did_you_mean
+from edgekit.plugins import Table
 from edgekit.targets.devices.scheme import Scheme
 
 
+def _own(name: str) -> Scheme:
+    scheme: Scheme = importlib.import_module(f"{__name__}.{name}").SCHEME
+    return scheme
+
+
+OWN = tuple(module.name for module in pkgutil.iter_modules(__path__))
+SCHEMES: Table[Scheme] = Table("edgekit.transports", Scheme, OWN, _own)
+
+
 def schemes() -> tuple[str, ...]:
-    """The schemes that there are."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    """The schemes that there are, those of plug-ins too."""
+    return tuple(sorted(SCHEMES))
 
 
 def scheme_of(text: str) -> Scheme:
-    """The scheme of an address. Raises :class:`DeviceNameError` where it is none of ours."""
+    """The scheme of an address.
+
+    Raises :class:`DeviceNameError` where there is none of this name, and :class:`PluginError` where
+    the package that adds it is broken.
+    """
     name = text.partition("://")[0]
-    if name not in schemes():
+    if name not in SCHEMES:
         known = [f"{one}://" for one in schemes()]
         message = f"{text!r}: there is no way to reach {name}://{did_you_mean(name, schemes())}"
         raise DeviceNameError("EK-DEVICE-012", message, f"devices by address: {', '.join(known)}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    scheme: Scheme = module.SCHEME
-    return scheme
+    return SCHEMES[name]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgekit.pipeline.measure import Asked
 from edgekit.project import Project, Share
 from edgekit.report.measurements import compared as compared_lines
 from edgekit.report.measurements import to_json, told_below
-from edgekit.targets.runners import RUNNER_FILES
+from edgekit.targets.runners import OWN, RUNNER_FILES
 from edgekit.types import Compared, Status
 
 ITEMS = 400
@@ -141,6 +142,12 @@ def test_models_with_other_inputs_are_refused_by_name(folder: Path) -> None:
     assert "never by order" in caught.value.hint
 
 
+def planted(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """Have another file run tflite-runtime."""
+    row = replace(OWN["tflite-runtime"], file=file)
+    monkeypatch.setitem(OWN, "tflite-runtime", row)  # type: ignore[arg-type]
+
+
 def test_runtime_that_lies_goes_red(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = folder / "lying_runner.py"
     runner = RUNNER_FILES["tflite-runtime"]
@@ -150,7 +157,7 @@ def test_runtime_that_lies_goes_red(folder: Path, monkeypatch: pytest.MonkeyPatc
         "honest.decode = lambda value, info: decode(value, info)[..., ::-1].copy()\n"
         "sys.exit(honest.main(sys.argv[1:]))\n"
     )
-    monkeypatch.setitem(RUNNER_FILES, "tflite-runtime", lying)
+    planted(monkeypatch, lying)
     devices = ("local:litert", "local:tflite-runtime")
     done = compare(folder, "model", devices=devices, max_flips=0.02, output="lie")
     assert set(red(done)) == {"accuracy drop", "flips"}
@@ -167,7 +174,7 @@ def test_device_that_is_not_there_is_a_row_and_exit_code_3(
         "honest.RUNTIMES['tflite-runtime'] = (missing, 'tflite-runtime')\n"
         "sys.exit(honest.main(sys.argv[1:]))\n"
     )
-    monkeypatch.setitem(RUNNER_FILES, "tflite-runtime", broken)
+    planted(monkeypatch, broken)
     done = compare(folder, "model", devices=("local", "local:tflite-runtime"), output="none")
     assert done.verdict.exit_code == 3
     assert done.models[0].metric is not None

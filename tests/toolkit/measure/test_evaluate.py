@@ -14,7 +14,7 @@ from edgekit.api import Options, evaluate
 from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project
-from edgekit.targets.runners import RUNNERS, Runner
+from edgekit.targets.runners import OWN, RUNNERS, Runner
 from edgekit.types import Evaluated, Status
 
 SIDE = 4
@@ -156,7 +156,7 @@ def test_device_that_is_not_there_is_a_row_wherever_it_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = Runner(RUNNERS["tflite-runtime"].file, "no-such-distribution")
-    monkeypatch.setitem(RUNNERS, "tflite-runtime", absent)  # type: ignore[arg-type]
+    monkeypatch.setitem(OWN, "tflite-runtime", absent)  # type: ignore[arg-type]
     asked = Asked(devices=("local:tflite-runtime", "local"))
     done = run(folder, slices=["camera"], asked=asked)
     assert [one.status for one in done.models] == [Status.UNAVAILABLE, Status.PASSED]

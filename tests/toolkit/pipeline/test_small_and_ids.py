@@ -130,7 +130,7 @@ def test_a_file_of_scales_is_said_to_be_one(small: Path, tmp_path: Path) -> None
 def test_operators_in_the_old_field_alone_are_put_where_readers_look(
     converted: Path, tmp_path: Path
 ) -> None:
-    from edgekit.converters.quantization import from_float
+    from edgekit.converters import tflite
     from edgekit.converters.quantization.editing import pack, unpack
 
     model = unpack((converted / "float32.tflite").read_bytes())
@@ -139,7 +139,7 @@ def test_operators_in_the_old_field_alone_are_put_where_readers_look(
     old = tmp_path / "old.tflite"
     old.write_bytes(pack(model))
     assert with_builtin_codes(old.read_bytes()) != old.read_bytes()
-    from_float.convert(old, "dynamic", None, tmp_path)
+    tflite.convert_float(old, "dynamic", None, tmp_path)
     assert "INT8" in flatbuffer.read(tmp_path / "model.tflite").weights
     new = (tmp_path / "model.tflite").read_bytes()
     assert with_builtin_codes(new) == new

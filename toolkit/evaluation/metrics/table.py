@@ -1,6 +1,6 @@
 """The table of metrics, and how one is found by name.
 
-A new metric is one row of ``METRICS``.
+A new metric is one row of ``_OWN``, or an entry point of another package.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgekit.plugins import Table
 from edgekit.usercode import is_reference
 
 from . import (
@@ -36,7 +37,7 @@ def _recall(k: int) -> Metric:
     return Metric(name, "higher", reads="vectors", per_item=vectors.RecallAt(k))
 
 
-METRICS: Mapping[str, Metric] = {
+_OWN: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "higher", reads="classes", per_item=classification.hit),
@@ -214,6 +215,8 @@ METRICS: Mapping[str, Metric] = {
         ),
     )
 }
+
+METRICS = Table("edgekit.metrics", Metric, _OWN, _OWN.__getitem__)
 
 
 def find(name: str, root: Path) -> Metric | None:
