@@ -27,7 +27,14 @@ from typing import Any
 import numpy as np
 from rows import Row
 
-from edgekit.evaluation.latency import LatencyComparison, Timed, compare_latency
+from edgekit.evaluation.latency import (
+    LAUNCHES,
+    Timed,
+    TimingInputs,
+    Timings,
+    allowed,
+    time_side_by_side,
+)
 from edgekit.gate import decide
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Preprocess, Status
@@ -50,15 +57,17 @@ class Counts:
     faster: int = 0
     seconds: list[float] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
+    launches: list[int] = field(default_factory=list)
 
-    def add(self, found: LatencyComparison, seconds: float) -> Status:
-        verdict = decide(found.ratio, 1 + BUDGET, found.floor)
+    def add(self, found: Timings, seconds: float) -> Status:
+        verdict = verdict_of(found)
         self.verdicts[verdict] += 1
         # A gate has no use for it, but it would be as wrong.
-        high = found.ratio.high
+        high = found.ratio("B").high
         self.faster += high is not None and high < 1 / (1 + BUDGET)
         self.seconds.append(seconds)
-        self.floors.append(found.floor.value or 0.0)
+        self.floors.append(found.noise.value or 0.0 if found.noise else 0.0)
+        self.launches.append(found.launches)
         return verdict
 
     @property
@@ -79,9 +88,14 @@ class Counts:
             f"{self.trials} trials: {self.verdicts[Status.PASSED]} passed,"
             f" {self.verdicts[Status.FAILED]} failed,"
             f" {self.verdicts[Status.INCONCLUSIVE]} inconclusive, {self.faster} called faster;"
-            f" a trial takes {spent}; noise floor {statistics.median(self.floors):.2%},"
+            f" a trial takes {spent}, {statistics.median(self.launches):g} launches; noise floor"
+            f" {statistics.median(self.floors):.2%},"
             f" at most {max(self.floors):.2%}"
         )
+
+
+def verdict_of(found: Timings) -> Status:
+    return decide(found.ratio("B"), 1 + BUDGET, found.noise)
 
 
 class Bench:
@@ -96,17 +110,19 @@ class Bench:
         np.save(folder / "index.npy", np.arange(8))
         self.median_ns = 0.0
 
-    def trial(self, slowdown: float, counts: Counts) -> LatencyComparison:
+    def trial(self, slowdown: float, counts: Counts) -> Timings:
         """One comparison, B slowed by a share of the median that the one before had."""
         os.environ["SPIN_NS"] = str(round(slowdown * self.median_ns))
         begin = time.monotonic()
-        found = compare_latency(
+        inputs = {"x": self._folder / "x.npy"}
+        found = time_side_by_side(
             [Timed(side, self._folder / f"{side}.tflite", "litert") for side in "AB"],
-            {"x": self._folder / "x.npy"}, self._folder / "index.npy", Preprocess(),
-            local=self._device, progress=_silent, limit=LIMIT,
-        )["B"]  # fmt: skip
+            TimingInputs(inputs, self._folder / "index.npy", Preprocess()),
+            local=self._device, progress=_silent, protocol=allowed(LAUNCHES, LIMIT),
+            decided=lambda so_far: verdict_of(so_far) is not Status.INCONCLUSIVE,
+        )  # fmt: skip
         counts.add(found, time.monotonic() - begin)
-        self.median_ns = found.reference.p50.value or 0.0
+        self.median_ns = found.latency("A").p50.value or 0.0
         return found
 
 
@@ -163,12 +179,12 @@ def measure(trials: int, faults: int, verbose: bool = False) -> tuple[Counts, Co
     return alike, slowed
 
 
-def _say(verbose: bool, kind: str, found: LatencyComparison, counts: Counts) -> None:
+def _say(verbose: bool, kind: str, found: Timings, counts: Counts) -> None:
     if verbose:
-        ratio = found.ratio
+        ratio, noise = found.ratio("B"), found.noise
         print(
             f"{kind}: {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-            f" floor {found.floor.value:.2%} | {counts}",
+            f" floor {noise.value if noise else 0.0:.2%}, {found.launches} launches | {counts}",
             flush=True,
         )
 

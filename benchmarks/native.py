@@ -19,7 +19,13 @@ import numpy as np
 from latency import CHANNELS, network
 from rows import Row
 
-from edgekit.evaluation.latency import LatencyComparison, Timed, compare_latency
+from edgekit.evaluation.latency import (
+    Timed,
+    TimingInputs,
+    Timings,
+    allowed,
+    time_side_by_side,
+)
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Preprocess
@@ -29,7 +35,7 @@ SIZE = 112
 LAUNCHES = 24
 
 
-def measure(launches: int = LAUNCHES) -> LatencyComparison:
+def measure(launches: int = LAUNCHES) -> Timings:
     """The native runner against the Python runner, both with LiteRT on one thread."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -43,11 +49,11 @@ def measure(launches: int = LAUNCHES) -> LatencyComparison:
                 Timed("python", model, "litert"),
                 Timed("native", model, "native", device=native),
             ]
-            return compare_latency(
-                sides, {"x": folder / "x.npy"}, folder / "index.npy", Preprocess(),
-                local=LocalDevice(folder / "requests", folder / "log"), progress=_silent,
-                launches=launches,
-            )["native"]  # fmt: skip
+            inputs = TimingInputs({"x": folder / "x.npy"}, folder / "index.npy", Preprocess())
+            return time_side_by_side(
+                sides, inputs, local=LocalDevice(folder / "requests", folder / "log"),
+                progress=_silent, protocol=allowed(launches),
+            )  # fmt: skip
 
 
 def _silent(done: float, total: float, text: str) -> None:
@@ -57,10 +63,11 @@ def _silent(done: float, total: float, text: str) -> None:
 def rows(launches: int = LAUNCHES) -> Iterator[Row]:
     """One row: the ratio of medians."""
     found = measure(launches)
-    ratio, p50 = found.ratio, found.reference.p50.value or 0.0
+    ratio, p50 = found.ratio("native"), found.latency("python").p50.value or 0.0
+    noise = found.noise.value or 0.0 if found.noise else 0.0
     yield Row(
         f"native C runner against the Python runner, a float model of {p50 / 1e6:.2f} ms,"
-        f" {found.ratio.n} launches in turns (noise floor {found.floor.value:.1%})",
+        f" {found.launches} launches in turns (noise floor {noise:.1%})",
         f"within {BAR:.0%}, at 1 ms or more",
         f"{ratio.value:.3f} x ({ratio.low:.3f} to {ratio.high:.3f})",
         p50 >= 1e6 and abs((ratio.value or 0.0) - 1) <= BAR,

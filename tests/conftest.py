@@ -88,17 +88,20 @@ def answer(*arguments: object, cwd: Path, **environment: str) -> subprocess.Comp
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
-BRIEF = """
-import sys
-from edgekit.cli import main
-from edgekit.pipeline.plan import Plan
-Plan.timed_launches = 1
-main()
+# Launches that start at once, each of which times a few runs.
+FEW_RUNS = """
+from dataclasses import replace
+from edgekit.pipeline import side_by_side
+side_by_side.SIDE_BY_SIDE = replace(
+    side_by_side.SIDE_BY_SIDE, min_runs=6, min_seconds=0.006, max_warmup_seconds=0.001, blocks=1,
+    together=6, max_launches=6,
+)
 """
+BRIEF = f"import sys\nfrom edgekit.cli import main\n{FEW_RUNS}\nmain()"
 
 
 def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command with one timed launch instead of three or six: each starts TensorFlow."""
+    """The command with few timed runs, of launches that start at once."""
     return subprocess.run(
         [sys.executable, "-c", BRIEF, *map(str, arguments)],
         cwd=cwd, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=300,
@@ -109,9 +112,11 @@ def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same in this process."""
-    from edgekit.pipeline.plan import Plan
+    from edgekit.pipeline import side_by_side
 
-    monkeypatch.setattr(Plan, "timed_launches", 1)
+    usual = side_by_side.SIDE_BY_SIDE
+    monkeypatch.setattr(side_by_side, "SIDE_BY_SIDE", usual)
+    exec(FEW_RUNS)
 
 
 @pytest.fixture
@@ -158,7 +163,7 @@ def lent_worker(started_worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def digits_run(shared: Path) -> Path:
     """The folder of the example project after a whole `edgekit convert`. Read only.
 
-    With one timed launch: a run that is to find its latency in the store times one, too.
+    With few timed runs: a run that is to find its latency in the store times as few.
     """
 
     def make(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgekit
+from conftest import FEW_RUNS
 from edgekit.api import check, latest
 from edgekit.errors import ProjectError
 
@@ -26,7 +27,7 @@ def project(digits_run: Path, tmp_path: Path) -> Path:
 def test_readme_example_runs_as_written(project: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     # So that it finds in the store what the fixture's run has timed.
-    plan = "from edgekit.pipeline.plan import Plan\nPlan.timed_launches = 1\n"
+    plan = FEW_RUNS
     done = subprocess.run(
         [sys.executable, "-c", plan + example],
         cwd=project, capture_output=True, text=True, check=True,

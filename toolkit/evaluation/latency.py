@@ -1,130 +1,177 @@
-"""Latency: percentiles of each model, and the paired ratios that compare them."""
+"""Latency: percentiles of each model, and the paired ratios of models that take turns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit import statistics
-from edgekit.evaluation.launches import (
-    LONG_BLOCKS,
-    SHORT_BLOCKS,
+from edgekit.evaluation.protocol import (
+    SIDE_BY_SIDE,
+    Job,
+    Launch,
     Progress,
-    Samples,
-    Timed,
-    clock_of,
-    collect,
+    Protocol,
+    Taken,
+    blocks_of,
+    measure,
 )
+from edgekit.statistics.interval import Interval, two_sided_z
+from edgekit.targets.devices import Device
 from edgekit.targets.devices.transport import Transport
-from edgekit.types import Json, Latency, Measurement, Preprocess
-
-__all__ = [
-    "LAUNCHES",
-    "REFERENCE",
-    "SECONDS",
-    "LatencyComparison",
-    "Timed",
-    "collect",
-    "compare_latency",
-    "least_launches",
-    "noise_floor",
-    "paired",
-    "protocol",
-    "ratio",
-    "summarize",
-]
+from edgekit.types import Latency, Measurement, Preprocess, Request, RunnerModel
 
 REFERENCE = "reference"
-# The least at which the interval stands two launches gone wrong on either side.
-LAUNCHES = 12
-# After so long a slow model gets fewer launches.
-SECONDS = 60.0
-# Percentiles are beside the point of a comparison, which should take seconds.
-RESAMPLES = 500
-
-Launches = Sequence[Sequence[npt.NDArray[np.float64]]]
+TENSORFLOW = "tensorflow"
+LAUNCHES = SIDE_BY_SIDE.max_launches
+LEVEL = 0.95
+POWER = 0.8
+WIDEST_UINT32 = 2**32
 
 
 @dataclass(frozen=True)
-class LatencyComparison:
-    """The latency of side ``id`` against the first side's, ``reference``.
+class TimingInputs:
+    """What models are fed while they are timed: raw items by input, and which of them."""
 
-    ``ratio`` (unit 1, below 1 is faster) and ``floor``, the smallest difference that this host
-    shows in the same launches between two copies of the first side, as a fraction; ``launches``
-    that both rest on, and the ``seconds`` they took, of all sides together.
+    inputs: Mapping[str, Path]
+    index: Path
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One side to time: its id, its file or folder, the runtime, and whether it keeps state.
+
+    Without a ``device`` it runs on ``runtime`` of the host that is given beside it.
     """
 
     id: str
-    ratio: Measurement
-    floor: Measurement
-    latency: Latency
-    reference: Latency
-    launches: int
-    seconds: float
+    path: Path
+    runtime: str
+    stateful: bool = False
+    device: Device | None = None
+    threads: int = 1
+    delegate: str = ""
+    arena: int | None = None
+    inputs: Mapping[str, Path] | None = None
+    signature: str | None = None
 
-
-def protocol(launches: int) -> Mapping[str, Json]:
-    """What the figures of a conversion depend on besides models and items."""
-    return {"launches": launches, "core": "least busy", "order": "rotated", **asdict(LONG_BLOCKS)}
-
-
-def compare_latency(
-    sides: Sequence[Timed], inputs: Mapping[str, Path], index: Path, preprocess: Preprocess, *,
-    local: Transport, progress: Progress, launches: int = LAUNCHES, limit: float = SECONDS,
-) -> Mapping[str, LatencyComparison]:  # fmt: skip
-    """Each side's latency against the first's, by id, from launches in which all take turns.
-
-    In every launch the first side's model is loaded a second time, in the same process where all
-    sides share one, else in its own: the interval of these two copies' ratio is the noise floor.
-    There are fewer launches, but not below six, where they take longer than ``limit`` seconds.
-    Raises ValueError where six are not allowed, for fewer cannot bound a ratio at 95 %, and what
-    :func:`collect` raises.
-    """
-    first, *others = sides
-    least = least_launches(launches)
-    clock = clock_of(local, sides)
-    begin = clock()
-    twin = replace(first, id=f"{first.id} again")
-    shared = all(side.process == first.process for side in others)
-    samples = collect(
-        local, [first, *others, twin], inputs, index, preprocess, launches, progress,
-        SHORT_BLOCKS, apart=() if shared else (twin.id,), seconds=limit, least=least,
-    )  # fmt: skip
-    seconds = clock() - begin
-    floor = noise_floor(paired(samples, twin.id, first.id))
-    reference = summarize(samples[first.id], RESAMPLES)
-    return {
-        side.id: LatencyComparison(
-            side.id, paired(samples, side.id, first.id), floor,
-            summarize(samples[side.id], RESAMPLES), reference, launches, seconds,
+    def job(self, local: Transport, feed: TimingInputs) -> Job:
+        """The side as the engine takes it. TensorFlow takes seconds to start, so it starts once:
+        its launches in turns differ by 3 %, which a ratio to it need not resolve."""
+        device: Device | Transport = self.device or local
+        here = self.device is None or self.device.transport == "local"
+        request = Request(
+            mode="bench",
+            models=(RunnerModel(self.id, self.path),),
+            inputs=self.inputs or feed.inputs,
+            preprocess=feed.preprocess,
+            runtime=self.runtime,
+            index=feed.index,
+            signature=self.signature,
+            delegate=self.delegate,
+            threads=self.threads,
+            core=device.core() if self.threads == 1 and not here else None,
+            arena_bytes=self.arena,
+            reset_state=self.stateful,
         )
-        for side in others
-    }  # fmt: skip
+        return Job(
+            self.id, device, request, lasting=self.runtime == TENSORFLOW,
+            any_core=here and self.threads == 1,
+        )  # fmt: skip
 
 
-def least_launches(launches: int) -> int:
-    """The fewest launches that bound a ratio at 95 %; raises ValueError where more than allowed."""
-    least = statistics.least_independent()
-    if launches < least:
-        raise ValueError(f"at least {least} launches are needed, got {launches}")
-    return least
+@dataclass(frozen=True)
+class Timings:
+    """Models timed in turns, by id: ``first`` is what the others are set beside.
+
+    ``twin`` is the id of a second copy of one of them: ``of``.
+    """
+
+    taken: Mapping[str, Taken]
+    first: str
+    twin: str = ""
+    of: str = ""
+    seconds: float = 0.0
+
+    @property
+    def launches(self) -> int:
+        return len(self.taken[self.first].launches)
+
+    @property
+    def noise(self) -> Measurement | None:
+        """The smallest difference that these launches tell, where a twin was timed."""
+        return noise_floor(self.ratio(self.twin, self.of)) if self.twin else None
+
+    @property
+    def names(self) -> list[str]:
+        """The ids of what was to be timed."""
+        return [name for name in self.taken if name != self.twin]
+
+    def ratio(self, candidate: str, reference: str = "") -> Measurement:
+        """The candidate's time over another's, by default the first one's; below 1 is faster."""
+        sides = (self.taken[name].launches for name in (candidate, reference or self.first))
+        return paired(*(blocks_of(one) for one in sides))
+
+    def latency(self, name: str) -> Latency:
+        """The percentiles of one model."""
+        return summarized(self.taken[name].launches, self.taken[name].stopped, self.noise)
 
 
-def paired(samples: Samples, candidate: str, reference: str) -> Measurement:
-    """Candidate over reference, the median over launches of paired block medians' median ratio."""
-    found = statistics.launch_ratio(_arrays(samples[candidate]), _arrays(samples[reference]))
-    return Measurement(
-        found.value, "1", n=found.n, low=found.low, high=found.high, level=found.level,
-        tool="median over launches of paired block medians, interval of the sign test",
-    )  # fmt: skip
+def time_side_by_side(
+    sides: Sequence[Timed], feed: TimingInputs, *, local: Transport, progress: Progress,
+    protocol: Protocol = SIDE_BY_SIDE, noise: bool = True, lasting: bool = True,
+    decided: Callable[[Timings], bool] | None = None,
+) -> Timings:  # fmt: skip
+    """Time sides in launches in which all take turns, until it is enough.
+
+    With ``noise`` a model is loaded a second time in every launch, in the same process where all
+    sides share one, else in its own: the first, or the first whose process is new in each launch.
+    Without ``lasting`` every process is, as a verdict on a ratio needs. Raises ValueError where a
+    ratio could not be bounded at 95 %, and what devices and sessions raise.
+    """
+    if protocol.launches < (least := statistics.least_independent()):
+        raise ValueError(f"at least {least} launches are needed, got {protocol.launches}")
+    jobs = [side.job(local, feed) for side in sides]
+    if not lasting or all(job.lasting for job in jobs):
+        jobs = [replace(job, lasting=False) for job in jobs]
+    twin, of = "", next((job for job in jobs if not job.lasting), jobs[0])
+    if noise:
+        twin = f"{of.id} again"
+        model = replace(of.request.models[0], id=twin)
+        shared = all(job.process == of.process for job in jobs)
+        again = replace(of, id=twin, request=replace(of.request, models=(model,)), apart=not shared)
+        jobs.append(again)
+    clock = jobs[0].device.now
+    begin = clock()
+
+    def timings(taken: Mapping[str, Taken]) -> Timings:
+        return Timings(taken, sides[0].id, twin, of.id, clock() - begin)
+
+    enough = None if decided is None else (lambda taken: decided(timings(taken)))
+    taken = measure([jobs], protocol, progress, enough)
+    if error := taken[jobs[0].id].error:
+        raise error
+    return timings(taken)
+
+
+def allowed(launches: int, limit: float | None = SIDE_BY_SIDE.limit) -> Protocol:
+    """Return the protocol of models side by side with so many launches at most."""
+    fewest = min(SIDE_BY_SIDE.launches, launches)
+    return replace(SIDE_BY_SIDE, launches=fewest, max_launches=launches, limit=limit)
+
+
+def paired(candidate: statistics.Launches, reference: statistics.Launches) -> Measurement:
+    """Return candidate over reference: the median over launches of block medians' median ratio."""
+    found = statistics.launch_ratio(candidate, reference)
+    return measured(found, "1", "median over launches of paired block medians, sign test")
 
 
 def noise_floor(twins: Measurement) -> Measurement:
-    """The smallest difference, as a fraction, that the ratio of a model to itself does not show.
+    """Return the smallest difference, as a fraction, that a model's ratio to itself does not show.
 
     max(high, 1 / low) - 1: a difference within it could be of a model with itself.
     """
@@ -136,36 +183,52 @@ def noise_floor(twins: Measurement) -> Measurement:
     )  # fmt: skip
 
 
-def summarize(samples: Sequence[Sequence[Sequence[int]]], resamples: int = 2000) -> Latency:
-    """Percentiles with intervals over launches and blocks, in nanoseconds."""
-    launches = _arrays(samples)
-    everything = np.concatenate([block for launch in launches for block in launch])
-    n = len(everything)
+def summarized(
+    launches: Sequence[Launch], stopped: str, noise: Measurement | None = None,
+    path: Path | None = None,
+) -> Latency:  # fmt: skip
+    """Return what launches come to; every run's nanoseconds go to ``path``, an ``.npy``."""
+    runs = np.concatenate([launch.runs for launch in launches])
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, runs.astype(np.uint32 if runs.max() < WIDEST_UINT32 else np.uint64))
+    tool = f"bootstrap over {len(launches)} launches, then blocks"
 
     def percentile(q: float) -> Measurement:
-        found = statistics.percentile_interval(launches, q, resamples=resamples)
-        return Measurement(
-            found.value, "ns", n=n, low=found.low, high=found.high, level=found.level,
-            tool=f"bootstrap over {len(launches)} launches, then blocks",
-        )  # fmt: skip
+        found = statistics.percentile_interval(blocks_of(launches), q, level=LEVEL)
+        return measured(found, "ns", tool)
 
+    def plain(value: float) -> Measurement:
+        return Measurement(float(value), "ns", n=len(runs))
+
+    middle = percentile(50)
     return Latency(
-        p50=percentile(50), p90=percentile(90), p95=percentile(95),
-        min=Measurement(float(everything.min()), "ns", n=n),
-        mean=Measurement(float(everything.mean()), "ns", n=n),
+        p50=middle, p90=percentile(90), p95=percentile(95), p99=percentile(99),
+        mean=plain(runs.mean()), min=plain(runs.min()), max=plain(runs.max()),
+        mad=plain(np.median(np.abs(runs - np.median(runs)))),
+        std=plain(runs.std(ddof=1) if len(runs) > 1 else 0.0), p5=plain(np.percentile(runs, 5)),
+        launches=tuple(len(launch.runs) for launch in launches), stopped=stopped,
+        power=power(middle), noise=noise, path=path,
     )  # fmt: skip
 
 
-def ratio(
-    candidate: Sequence[Sequence[Sequence[int]]], reference: Sequence[Sequence[Sequence[int]]]
-) -> Measurement:
-    """Candidate over reference, median of paired block medians; below 1 is faster."""
-    found = statistics.paired_ratio(_arrays(candidate), _arrays(reference))
+def power(middle: Measurement) -> Measurement:
+    """Return the smallest relative difference that two such runs would tell, at 95 %, power 0.8.
+
+    (z_0.975 + z_0.8) · √2 · SE, where SE is half of the interval over 1.96. Source: Cohen (1988),
+    "Statistical power analysis for the behavioral sciences", section 2.4.
+    """
+    if middle.value is None or middle.low is None or middle.high is None:
+        return Measurement.unavailable("1", "one block shows no noise: measure longer")
+    z = two_sided_z(LEVEL)
+    error = (middle.high - middle.low) / 2 / z
+    smallest = (z + two_sided_z(2 * POWER - 1)) * 2**0.5 * error / middle.value
+    return Measurement(smallest, "1", how="estimated", level=LEVEL, tool="two runs, power 0.8")
+
+
+def measured(found: Interval, unit: str, tool: str) -> Measurement:
+    """Return an interval as a measurement; without bounds where the data give none."""
+    low, high = (bound if np.isfinite(bound) else None for bound in (found.low, found.high))
     return Measurement(
-        found.value, "1", n=found.n, low=found.low, high=found.high, level=found.level,
-        tool="paired block medians, bootstrap over launches, then blocks",
-    )  # fmt: skip
-
-
-def _arrays(samples: Sequence[Sequence[Sequence[int]]]) -> Launches:
-    return [[np.asarray(block, dtype=np.float64) for block in launch] for launch in samples]
+        found.value, unit, n=found.n, low=low, high=high, level=found.level, tool=tool
+    )

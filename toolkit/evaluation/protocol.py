@@ -1,18 +1,23 @@
-"""The latency protocol of one device: fresh launches, warm-up, steady state until it is precise.
+"""The latency engine: rounds of launches of models that take turns, and one rule when to stop.
 
-A launch loads the model in a fresh process, makes a first inference, warms up by count *and* until
-the drift stops, then times blocks. Whole launches shift, so it is launches that are repeated until
-the median is known to the goal; rows that are measured together take turns, launch by launch.
+A launch is a fresh process: it loads models, makes a first inference, warms up by count *and* until
+the drift stops, then times blocks. What a launch shares (the core's clock, another process beside
+it) cancels between models that take turns in it. What one loaded copy of a model keeps while it
+lives (where its memory lies) does not: only more launches average it out. So it is launches that
+are repeated, until they tell enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from edgekit import statistics
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
@@ -20,16 +25,15 @@ from edgekit.evaluation.conditions import DRIFT_P, Watch
 from edgekit.statistics import series
 from edgekit.types import Json, Request
 
-# Between blocks the runner waits, and the first runs after that are slower: of 18 runs a block the
-# median was 3 to 5 % higher than of a hundred.
-BLOCK_SECONDS = 0.25
-FEWEST_BLOCKS = 4
-# How often a launch is begun whose device goes away.
+# How often launches are begun whose device goes away.
 ATTEMPTS = 3
 # Resamples to decide whether to go on; figures that are reported take the usual number.
 RESAMPLES = 500
+# Kernels count a core's busy time in ticks of 10 ms at the coarsest.
+LOOK_SECONDS = 0.05
 
 Samples = npt.NDArray[np.float64]
+Progress = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,10 @@ class Protocol:
     """How long to measure. A floor and a ceiling of timed runs and seconds, over all launches.
 
     Between the two the median must be known to ``precision`` (half of its 95 % interval as a share
-    of it). Where the ceiling comes first, it wins over the floor.
+    of it). Where the ceiling comes first, it wins over the floor. A launch times at least
+    ``blocks`` blocks of ``block_seconds`` at most, and ``together`` launches start at once and then
+    sleep till their turn. Beyond ``launches`` none is begun that would end after ``limit`` seconds,
+    where there is one.
     """
 
     min_runs: int = 50
@@ -50,10 +57,27 @@ class Protocol:
     warmup_runs: int = 10
     warmup_seconds: float = 0.1
     max_warmup_seconds: float = 2.0
+    # Between blocks the runner waits, and the first runs after that are slower: of 18 runs a block
+    # the median was 3 to 5 % higher than of a hundred.
+    block_seconds: float = 0.25
+    blocks: int = 4
+    together: int = 1
+    limit: float | None = None
+
+
+# Models beside each other. The shorter a block, the nearer in time are those that are compared;
+# drift cancels between them, so that the warm-up does not wait for its end. Twelve launches are the
+# least at which the interval stands two gone wrong on either side. Three start at once, because
+# that many more bear one more wild launch: start-up uses all cores, yet few processes hold models.
+SIDE_BY_SIDE = Protocol(
+    min_runs=180, min_seconds=0.18, max_seconds=3.6, launches=6, max_launches=12, warmup_runs=5,
+    warmup_seconds=0.015, max_warmup_seconds=0.05, block_seconds=0.005, blocks=6, together=3,
+    limit=60.0,
+)  # fmt: skip
 
 
 class Session(Interface):
-    """A runner that keeps a model loaded, as :meth:`Device.open` gives it."""
+    """A runner that keeps models loaded, as :meth:`Device.open` gives it."""
 
     def ready(self) -> Mapping[str, Json]: ...
     def block(self, model: str, seconds: float, runs: int) -> list[int]: ...
@@ -70,11 +94,26 @@ class Openable(Interface):
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured: a request for a runner of ``device`` that holds the one model ``id``."""
+    """What is measured: a request for a runner of ``device`` that holds the one model ``id``.
+
+    Jobs of one group whose requests differ in the model alone share a process, but for one that is
+    ``apart``. A ``lasting`` one keeps its process in all launches. With ``any_core`` the request's
+    core is this host's least busy one, chosen before each round.
+    """
 
     id: str
     device: Openable
     request: Request
+    apart: bool = False
+    lasting: bool = False
+    any_core: bool = False
+
+    @property
+    def process(self) -> tuple[Json, ...]:
+        """What jobs must share to be held by one process."""
+        alike = replace(self.request, models=()).to_json()
+        device = getattr(self.device, "name", id(self.device))
+        return (device, str(alike), self.id if self.apart else "", self.lasting)
 
 
 @dataclass(frozen=True)
@@ -105,63 +144,198 @@ class Taken:
     error: RunnerError | DeviceError | None = None
 
 
+#: What was taken so far, by job: whether it is enough.
+Decided = Callable[[Mapping[str, Taken]], bool]
+
+
 def measure(
-    jobs: Sequence[Job], protocol: Protocol, progress: Callable[[float, float, str], None]
-) -> Mapping[str, Taken]:
-    """Every job's launches, in turns. A job that its device cannot run carries its error."""
-    taken = {job.id: _begun(job) for job in jobs}
-    pending, number = [job for job in jobs if not taken[job.id].stopped], 0
-    while pending:
-        number += 1
-        total = max(number, protocol.launches)
-        # Every second round runs in reverse order: a slow spell must not hit the same one always.
-        for job in pending if number % 2 else pending[::-1]:
-            progress(number - 1, total, f"launch {number}: {job.id}")
-            _launch(job, protocol, taken[job.id])
-        for one in taken.values():
-            one.stopped = one.stopped or _stop(one, protocol)
-        pending = [job for job in pending if not taken[job.id].stopped]
+    groups: Sequence[Sequence[Job]], protocol: Protocol, progress: Progress,
+    decided: Decided | None = None,
+) -> Mapping[str, Taken]:  # fmt: skip
+    """Measure every job's launches, by id; groups take turns, and the jobs of one within a launch.
+
+    A group stops when it is decided or, where nothing is to decide, when it is precise, else at a
+    ceiling. One that its device cannot run carries its error.
+    """
+    taken = {job.id: _begun(job, alone=len(group) == 1) for group in groups for job in group}
+    with contextlib.ExitStack() as lasting:
+        measuring = [_Group(group, protocol, taken, lasting) for group in groups]
+        at = 0
+        while pending := [group for group in measuring if not group.stopped]:
+            total = max(at + protocol.together, protocol.launches)
+            # Every second round runs in reverse order: a slow spell must not hit the same always.
+            for group in pending if at // protocol.together % 2 == 0 else pending[::-1]:
+                progress(at, total, f"launch {at + 1} of {total}: {group.title}")
+                group.launch(at)
+                group.stop(decided)
+            at += protocol.together
     return taken
 
 
-def _begun(job: Job) -> Taken:
+def _begun(job: Job, alone: bool) -> Taken:
     """No launches yet; an error where the device went away before the first."""
+    silent = Watch(lambda _: {"unavailable": {}}, None)
     try:
-        return Taken(Watch(job.device.state, job.request.core))
+        return Taken(Watch(job.device.state, job.request.core) if alone else silent)
     except DeviceError as error:
-        silent = Watch(lambda _: {"unavailable": {}}, None)
         return Taken(silent, stopped="error", error=error)
 
 
-def _launch(job: Job, protocol: Protocol, taken: Taken) -> None:
-    for attempt in range(ATTEMPTS):
-        try:
-            taken.launches.append(launch(job, protocol, taken.watch))
-        except ConnectionLost as error:
-            # A launch counts whole or not at all.
-            if attempt + 1 == ATTEMPTS:
-                taken.error, taken.stopped = error, "error"
-        except (RunnerError, DeviceError) as error:
-            taken.error, taken.stopped = error, "error"
-            return
-        else:
-            return
+@dataclass
+class _Runner:
+    """A process that holds models, and what it tells once it is ready."""
+
+    session: Session
+    answer: Mapping[str, Json] | None = None
+
+    def ready(self) -> Mapping[str, Json]:
+        if self.answer is None:
+            self.answer = self.session.ready()
+        return self.answer
 
 
-def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:
-    """One fresh process from loading to the end of its share of the steady state.
+class _Group:
+    """Jobs that take turns within a launch."""
 
-    Raises :class:`RunnerError` or :class:`DeviceError`.
+    def __init__(
+        self, jobs: Sequence[Job], protocol: Protocol, taken: Mapping[str, Taken],
+        lasting: contextlib.ExitStack,
+    ) -> None:  # fmt: skip
+        self.jobs, self.protocol, self.lasting = jobs, protocol, lasting
+        self.taken = {job.id: taken[job.id] for job in jobs}
+        self.title = jobs[0].id if len(jobs) == 1 else f"{len(jobs)} models"
+        self._kept: dict[tuple[Json, ...], _Runner] = {}
+        self._core: int | None = None
+        self._clock = jobs[0].device.now
+        self._begin = self._clock()
+
+    @property
+    def stopped(self) -> str:
+        return next((one.stopped for one in self.taken.values() if one.stopped), "")
+
+    def launch(self, at: int) -> None:
+        """Some launches that start together, from the one numbered ``at``: all, or an error."""
+        count = min(self.protocol.together, max(1, self.protocol.max_launches - at))
+        for attempt in range(ATTEMPTS):
+            try:
+                launches = self._together(range(at, at + count))
+            except ConnectionLost as error:
+                self._kept.clear()
+                if attempt + 1 == ATTEMPTS:
+                    self._end("error", error)
+            except (RunnerError, DeviceError) as error:
+                return self._end("error", error)
+            else:
+                for launch in launches:
+                    for name, one in launch.items():
+                        self.taken[name].launches.append(one)
+                return None
+        return None
+
+    def _end(self, reason: str, error: RunnerError | DeviceError | None = None) -> None:
+        for one in self.taken.values():
+            one.stopped, one.error = reason, error
+
+    def _together(self, numbers: range) -> list[Mapping[str, Launch]]:
+        if self._core is None or not self._kept:
+            self._core = _core() if any(job.any_core for job in self.jobs) else None
+        with contextlib.ExitStack() as stack:
+            opened = [self._open(rotated(self.jobs, number), stack) for number in numbers]
+            for runners in opened:
+                for runner in runners.values():
+                    runner.ready()
+            return [
+                _time(rotated(self.jobs, number), runners, self.protocol, self.taken)
+                for number, runners in zip(numbers, opened, strict=True)
+            ]
+
+    def _open(self, jobs: Sequence[Job], stack: contextlib.ExitStack) -> Mapping[str, _Runner]:
+        """A runner for each job; it is one for those that share a process."""
+        processes: dict[tuple[Json, ...], list[Job]] = {}
+        for job in jobs:
+            processes.setdefault(job.process, []).append(job)
+        runners: dict[str, _Runner] = {}
+        for key, held in processes.items():
+            first, runner = held[0], self._kept.get(key)
+            if runner is None:
+                models = tuple(model for job in held for model in job.request.models)
+                core = self._core if first.any_core else first.request.core
+                request = replace(first.request, models=models, core=core)
+                runner = _Runner(first.device.open(request.to_json()))
+                (self.lasting if first.lasting else stack).callback(runner.session.close)
+                if first.lasting:
+                    self._kept[key] = runner
+            runners.update({job.id: runner for job in held})
+        return runners
+
+    def stop(self, decided: Decided | None) -> None:
+        """Say why to stop after these launches, if so."""
+        made = min(len(one.launches) for one in self.taken.values())
+        if not self.stopped and made >= self.protocol.launches:
+            self._end(self._enough(made, decided))
+
+    def _enough(self, made: int, decided: Decided | None) -> str:
+        protocol, spent = self.protocol, self._clock() - self._begin
+        runs = [[launch.runs for launch in one.launches] for one in self.taken.values()]
+        if decided is not None and decided(self.taken):
+            return "decided"
+        launches = [self.taken[job.id].launches for job in self.jobs]
+        if decided is None and half_width(*launches) <= protocol.precision:
+            return "precision"
+        if max(sum(len(one) for one in each) for each in runs) >= protocol.max_runs:
+            return "max-runs"
+        if max(sum(one.sum() for one in each) for each in runs) / 1e9 >= protocol.max_seconds:
+            return "max-seconds"
+        if made >= protocol.max_launches:
+            return "max-launches"
+        if protocol.limit is not None and spent * (1 + protocol.together / made) > protocol.limit:
+            return "limit"
+        return ""
+
+
+def rotated(jobs: Sequence[Job], number: int) -> list[Job]:
+    """Return the jobs in the order of a launch: each loads another one first."""
+    at = number % len(jobs)
+    return [*jobs[at:], *jobs[:at]]
+
+
+def _core() -> int | None:
+    """The least busy core of those this process may use, where it can be kept on one."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return least_busy(psutil.cpu_percent(LOOK_SECONDS, percpu=True), os.sched_getaffinity(0))
+
+
+def least_busy(busy: Sequence[float], allowed: Collection[int]) -> int:
+    """Return the allowed core with the lowest load, the last of several.
+
+    ``busy`` is in order of cores.
     """
-    session = job.device.open(job.request.to_json())
-    try:
-        answer = session.ready()
-        facts = answer["models"][job.id]
-        warmup, settled = warm_up(session, job.id, protocol)
-        with watch.timed():
-            timed = _steady(session, job.id, protocol, watch)
-    finally:
-        session.close()
+    known = [core for core in allowed if core < len(busy)]
+    return min(known, key=lambda core: (busy[core], -core)) if known else max(allowed)
+
+
+def _time(
+    jobs: Sequence[Job], runners: Mapping[str, _Runner], protocol: Protocol,
+    taken: Mapping[str, Taken],
+) -> Mapping[str, Launch]:  # fmt: skip
+    """Warm up every job, then time blocks in turns; raises what sessions raise."""
+    warm = {job.id: warm_up(runners[job.id].session, job.id, protocol) for job in jobs}
+    with contextlib.ExitStack() as stack:
+        for job in jobs:
+            stack.enter_context(taken[job.id].watch.timed())
+        timed = _steady(jobs, runners, protocol, taken)
+    return {
+        job.id: _launch(job.id, runners[job.id].ready(), *warm[job.id], timed[job.id])
+        for job in jobs
+    }
+
+
+def _launch(
+    model: str, answer: Mapping[str, Json], warmup: Samples, settled: bool,
+    blocks: Sequence[Samples],
+) -> Launch:  # fmt: skip
+    facts = answer["models"][model]
     memory = facts.get("memory", {})
     return Launch(
         load=int(facts["load_ns"]),
@@ -170,18 +344,22 @@ def launch(job: Job, protocol: Protocol, watch: Watch) -> Launch:
         peak=int(memory.get("peak_bytes", 0)),
         warmup=warmup,
         settled=settled,
-        blocks=_batches(timed),
+        blocks=_batches(blocks),
         version=str(answer.get("version", "")),
     )
 
 
 def _batches(timed: Sequence[Samples]) -> tuple[Samples, ...]:
-    """The runs in as many consecutive batches as intervals need; more would only cost time."""
-    return tuple(np.array_split(np.concatenate(timed), min(series.BATCHES, len(timed))))
+    """The runs in no more consecutive batches than intervals need; more would only cost time."""
+    count = min(series.BATCHES, len(timed))
+    return tuple(
+        np.concatenate([timed[at] for at in batch])
+        for batch in np.array_split(np.arange(len(timed)), count)
+    )
 
 
 def warm_up(session: Session, model: str, protocol: Protocol) -> tuple[Samples, bool]:
-    """Runs until there are enough and their drift has stopped; whether it has.
+    """Run the model until there are enough runs and their drift has stopped; whether it has.
 
     The drift is that of the newer half of the runs: what the first ones cost must not count. Of a
     model so slow that the ceiling comes before there are runs to judge by, the timed runs tell.
@@ -204,23 +382,34 @@ def _settled(samples: Samples, precision: float) -> bool:
     return found.p >= DRIFT_P or abs(found.slope_share) <= precision
 
 
-def _steady(session: Session, model: str, protocol: Protocol, watch: Watch) -> list[Samples]:
-    """Blocks of this launch's share, and on until its own median is precise or the share is up."""
-    floor = protocol.min_seconds / protocol.launches, protocol.min_runs / protocol.launches
-    ceiling = protocol.max_seconds / protocol.launches, protocol.max_runs / protocol.launches
-    blocks: list[Samples] = []
-    runs, spent = 0, 0.0
-    length = min(BLOCK_SECONDS, floor[0] / FEWEST_BLOCKS)
+def _steady(
+    jobs: Sequence[Job], runners: Mapping[str, _Runner], protocol: Protocol,
+    taken: Mapping[str, Taken],
+) -> Mapping[str, list[Samples]]:  # fmt: skip
+    """Blocks of this launch's share in turns, the order alternating.
+
+    One model alone goes on until its own median is precise, or the share is up: of several, further
+    launches tell more.
+    """
+    share = 1 / protocol.launches
+    floor = protocol.min_seconds * share, protocol.min_runs * share
+    ceiling = protocol.max_seconds * share, protocol.max_runs * share
+    length = min(protocol.block_seconds, floor[0] / protocol.blocks)
+    blocks: dict[str, list[Samples]] = {job.id: [] for job in jobs}
     while True:
-        watch.look()
-        block = np.asarray(session.block(model, length, 1), dtype=np.float64)
-        blocks.append(block)
-        runs, spent = runs + len(block), spent + float(block.sum()) / 1e9
-        if len(blocks) < FEWEST_BLOCKS and spent < ceiling[0]:
+        turn = len(blocks[jobs[0].id])
+        for job in jobs if turn % 2 == 0 else jobs[::-1]:
+            taken[job.id].watch.look()
+            timed = runners[job.id].session.block(job.id, length, 1)
+            blocks[job.id].append(np.asarray(timed, dtype=np.float64))
+        runs = min(sum(len(block) for block in each) for each in blocks.values())
+        spent = [sum(float(block.sum()) for block in each) / 1e9 for each in blocks.values()]
+        if max(spent) < ceiling[0] and turn + 1 < protocol.blocks:
             continue
-        if runs >= ceiling[1] or spent >= ceiling[0]:
+        if max(spent) >= ceiling[0] or runs >= ceiling[1]:
             return blocks
-        if runs >= floor[1] and spent >= floor[0] and _known(blocks, protocol.precision):
+        known = len(jobs) > 1 or _known(blocks[jobs[0].id], protocol.precision)
+        if runs >= floor[1] and min(spent) >= floor[0] and known:
             return blocks
 
 
@@ -229,24 +418,18 @@ def _known(blocks: Sequence[Samples], precision: float) -> bool:
     return found.high - found.low <= 2 * precision * found.value
 
 
-def _stop(taken: Taken, protocol: Protocol) -> str:
-    """Why to stop after these launches; empty where to go on."""
-    launches = taken.launches
-    if len(launches) < protocol.launches:
-        return ""
-    runs = [launch.runs for launch in launches]
-    count, spent = sum(len(one) for one in runs), sum(float(one.sum()) for one in runs) / 1e9
-    if half_width(launches) <= protocol.precision:
-        return "precision"
-    if count >= protocol.max_runs:
-        return "max-runs"
-    if spent >= protocol.max_seconds:
-        return "max-seconds"
-    return "max-launches" if len(launches) >= protocol.max_launches else ""
+def half_width(first: Sequence[Launch], *others: Sequence[Launch]) -> float:
+    """Return half of the widest 95 % interval, as a share of its value.
+
+    That of the median over the launches or, of several models, of the ratios to the first one.
+    """
+    if others:
+        found = [statistics.launch_ratio(blocks_of(one), blocks_of(first)) for one in others]
+    else:
+        found = [statistics.percentile_interval(blocks_of(first), 50, resamples=RESAMPLES)]
+    return max(max(one.high - one.value, one.value - one.low) / one.value for one in found)
 
 
-def half_width(launches: Sequence[Launch]) -> float:
-    """Half of the median's 95 % interval over the launches, as a share of the median."""
-    blocks = [launch.blocks for launch in launches]
-    found = statistics.percentile_interval(blocks, 50, resamples=RESAMPLES)
-    return max(found.high - found.value, found.value - found.low) / found.value
+def blocks_of(launches: Sequence[Launch]) -> list[tuple[Samples, ...]]:
+    """Return the timed blocks of each launch."""
+    return [launch.blocks for launch in launches]

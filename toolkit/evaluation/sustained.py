@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from edgekit.evaluation.latency import measured
 from edgekit.evaluation.protocol import Job, Protocol, warm_up
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
@@ -79,12 +80,3 @@ def ratio(above: Interval, below: Interval) -> Interval:
 
 def _measured(found: Interval, unit: str) -> Measurement:
     return measured(found, unit, "batch medians")
-
-
-def measured(found: Interval, unit: str, tool: str) -> Measurement:
-    """An interval as a measurement; without bounds where the data give none."""
-    low = found.low if math.isfinite(found.low) else None
-    high = found.high if math.isfinite(found.high) else None
-    return Measurement(
-        found.value, unit, n=found.n, low=low, high=high, level=found.level, tool=tool
-    )

@@ -1,12 +1,12 @@
 """The gate: budgets become checks, checks become a verdict; noise becomes neither red nor green."""
 
-from edgekit.gate.checks import Limit, Rules
+from edgekit.gate.checks import Limit, Rules, decides_latency
 from edgekit.gate.decision import decide
 from edgekit.gate.limits import check_limits
 from edgekit.gate.shipping import may_ship, own_device
 from edgekit.gate.verdict import as_evidence, judge_candidates, judge_run
 
 __all__ = [
-    "Limit", "Rules", "as_evidence", "check_limits", "decide", "judge_candidates", "judge_run",
-    "may_ship", "own_device",
+    "Limit", "Rules", "as_evidence", "check_limits", "decide", "decides_latency",
+    "judge_candidates", "judge_run", "may_ship", "own_device",
 ]  # fmt: skip

@@ -246,22 +246,33 @@ def check_compiled(
 
 def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iterator[CheckResult]:
     latency = place.latency or candidate.evaluation.latency
-    wanted = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
-    for name, limit in wanted.items():
-        if limit is None:
-            continue
+    for name, limit in _latency_limits(budgets):
         bound = f"at most {limit / 1e6:g} ms"
         if place.no_latency or latency is None:
             reason = place.no_latency or "nothing was timed"
             message = f"unavailable, because {reason}"
             yield _result(name, candidate, place, Status.UNAVAILABLE, message, bound)
             continue
-        measured = latency.p50 if name == "latency_p50" else latency.p95
+        measured = getattr(latency, name.removeprefix("latency_"))
         status, message = decide_time(measured, limit, latency.noise, "ms", 1e6)
         yield _result(name, candidate, place, status, message, bound)
     if budgets.latency is not None:
         message = "unavailable, because there is no edgekit.lock to compare with in this version"
         yield _result("latency", candidate, place, Status.UNAVAILABLE, message)
+
+
+def _latency_limits(budgets: Budgets) -> list[tuple[str, float]]:
+    wanted = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
+    return [(name, limit) for name, limit in wanted.items() if limit is not None]
+
+
+def decides_latency(latency: Latency, budgets: Budgets) -> bool:
+    """Tell whether more launches would change nothing of the budgets of a latency."""
+    return all(
+        decide(getattr(latency, name.removeprefix("latency_")), limit, latency.noise)
+        is not Status.INCONCLUSIVE
+        for name, limit in _latency_limits(budgets)
+    )
 
 
 def _check_arena(candidate: Candidate, limit: int, place: Place) -> CheckResult:

@@ -11,18 +11,21 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edgekit.errors import RunnerError
-from edgekit.evaluation import latency as timing
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import REFERENCE, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
+from edgekit.gate import own_device
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
+from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
 from edgekit.pipeline.supply import Items
+from edgekit.project import Budgets
 from edgekit.store import Artefact
+from edgekit.targets import catalog
 from edgekit.types import (
     Advice,
     Candidate,
@@ -258,29 +261,26 @@ def _time(
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
     sides = [timed(c) for c in candidates if not c.problem and c.path is not None]
     models = [_reference(reference, items), *sides]
-    launches = run.plan.timed_launches
+    budgets = _budgets(run)
     key = run.key(
         "tensorflow", "ai-edge-litert",
         reference=reference.digest,
         candidates=[[c.id, c.sha256, c.signature] for c in candidates if not c.problem],
         **items.key,
-        protocol=timing.protocol(launches), device=dict(run.device.facts()),
+        **key_of(budgets), device=dict(run.device.facts()),
     )  # fmt: skip
 
     def make(_: Path) -> Mapping[str, Json]:
-        samples = timing.collect(
-            run.device, models, items.inputs, items.index_path, items.preprocess, launches,
-            run.progress.update,
-        )  # fmt: skip
+        found = time_models(run, run.device, models, items, budgets)
         return {
             name: {
-                "latency": dataclasses.asdict(timing.summarize(found)),
-                "ratio": dataclasses.asdict(timing.ratio(found, samples[REFERENCE])),
-                "uncompressed": dataclasses.asdict(timing.ratio(found, samples[uncompressed(name)]))
-                if uncompressed(name) in samples
+                "latency": dataclasses.asdict(found.latency(name)),
+                "ratio": dataclasses.asdict(found.ratio(name)),
+                "uncompressed": dataclasses.asdict(found.ratio(name, uncompressed(name)))
+                if uncompressed(name) in found.names
                 else None,
             }
-            for name, found in samples.items()
+            for name in found.names
         }
 
     try:
@@ -297,6 +297,15 @@ def _time(
         for c in candidates
     )
     return _with_latency(base, facts[REFERENCE], False), judged
+
+
+def _budgets(run: Run) -> tuple[Budgets, ...]:
+    """The latency budgets that this host's figures are judged by."""
+    return latency_budgets(
+        table.budgets
+        for name, table in run.plan.targets.items()
+        if name == catalog.host() and not own_device(name, table)
+    )
 
 
 def uncompressed(name: str) -> str:

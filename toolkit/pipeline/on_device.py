@@ -10,16 +10,15 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
-from edgekit.evaluation import latency as timing
-from edgekit.evaluation.latency import Timed
-from edgekit.evaluation.launches import Samples
 from edgekit.gate import may_ship, own_device
 from edgekit.pipeline.answers import elsewhere, timed
 from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import metric_key
+from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
 from edgekit.pipeline.supply import Items
+from edgekit.project import TargetTable
 from edgekit.targets.devices import Device
 from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
 
@@ -48,19 +47,24 @@ def measure_on_devices(
         table = run.plan.targets[name]
         wanted = [c for c in candidates if c.path and not c.problem and may_ship(name, table, c)]
         with run.stage(f"on {device}"):
-            found[name] = _measured(run, device, wanted, output, items)
+            found[name] = _measured(run, device, wanted, output, items, table)
     return found
 
 
 def _measured(
-    run: Run, name: str, candidates: Sequence[Candidate], output: str, items: Items
+    run: Run,
+    name: str,
+    candidates: Sequence[Candidate],
+    output: str,
+    items: Items,
+    table: TargetTable,
 ) -> tuple[OnDevice, ...]:
     try:
         device = run.devices.open(name)
         facts = device.facts()
         results = {c.id: _tried(run, device, c, output, items) for c in candidates}
         able = [c for c in candidates if results[c.id].status is Status.PASSED]
-        latencies = _timed(run, device, able, items) if able else {}
+        latencies = _timed(run, device, able, items, table) if able else {}
     except DeviceNameError:
         raise
     except DeviceError as error:
@@ -100,20 +104,20 @@ def _tried(
 
 
 def _timed(
-    run: Run, device: Device, candidates: Sequence[Candidate], items: Items
+    run: Run, device: Device, candidates: Sequence[Candidate], items: Items, table: TargetTable
 ) -> Mapping[str, Latency]:
     """Candidates timed side by side on the device, in turns over fresh launches."""
     sides = [dataclasses.replace(timed(c, device.runtime), device=device) for c in candidates]
-    launches = run.plan.timed_launches
+    budgets = latency_budgets([table.budgets])
     key = run.key(
         device=dict(device.facts()), candidates=[[c.id, c.sha256, c.signature] for c in candidates],
         **items.key,
-        protocol=timing.protocol(launches),
+        **key_of(budgets),
     )  # fmt: skip
 
     def make(_: Path) -> Mapping[str, Json]:
-        samples = _collected(run, device, sides, items, launches)
-        return {name: asdict(timing.summarize(found)) for name, found in samples.items()}
+        found = time_models(run, device, sides, items, budgets)
+        return {name: asdict(found.latency(name)) for name in found.names}
 
     try:
         facts = run.keep(run.store.obtain("on-device latency", key, make)).facts
@@ -121,15 +125,6 @@ def _timed(
         run.note(False)
         return {}
     return {name: LATENCY.validate_python(one) for name, one in facts.items()}
-
-
-def _collected(
-    run: Run, device: Device, sides: Sequence[Timed], items: Items, launches: int
-) -> Samples:
-    return timing.collect(
-        device, sides, items.inputs, items.index_path, items.preprocess, launches,
-        run.progress.update,
-    )  # fmt: skip
 
 
 def _reason(error: EdgekitError) -> str:

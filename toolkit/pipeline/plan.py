@@ -116,13 +116,6 @@ class Plan:
         """The files to make: each precision as the targets take it."""
         return planned_files(self.precisions, self.targets, self.project)
 
-    @property
-    def timed_launches(self) -> int:
-        """How many fresh launches are timed: more where a latency budget hangs on them."""
-        budgets = [target.budgets for target in self.targets.values()]
-        gated = any(b.latency_p50 is not None or b.latency_p95 is not None for b in budgets)
-        return 6 if gated else 3
-
     def check_limits(self, metric: metrics.Metric) -> None:
         """Raise :class:`ProjectError` where a limit on the metric cannot be what was meant."""
         check_limits(metric.name, metric.bounded, self.options.max_drop, self.targets)

@@ -91,7 +91,7 @@ def to_json(done: BenchReport) -> dict[str, Json]:
     document: dict[str, Json] = plain(dataclasses.asdict(done))
     for row, one in zip(document["rows"], done.rows, strict=True):
         row["platform"] = platform(one)
-        if one.latency is not None:
+        if one.latency is not None and one.latency.path is not None:
             row["latency"]["path"] = "/".join(one.latency.path.parts[-2:])
     return {"schema_version": SCHEMA_VERSION, **document}
 

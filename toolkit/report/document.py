@@ -219,7 +219,14 @@ def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
 def _read_latency(document: Mapping[str, Any] | None) -> Latency | None:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Latency).validate_python(document) if document else None
+    return TypeAdapter(Latency).validate_python(_whole(document)) if document else None
+
+
+def _whole(latency: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A latency of an earlier release, which told fewer figures."""
+    unknown = Measurement.unavailable("ns", "the report is of an earlier edgekit")
+    absent = dict.fromkeys(("p99", "max", "mad", "std", "p5", "power"), unknown)
+    return {**absent, "launches": (), "stopped": "", **latency}
 
 
 def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:
@@ -231,7 +238,8 @@ def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:
 def _read_on_device(document: list[Any]) -> tuple[OnDevice, ...]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(tuple[OnDevice, ...]).validate_python(document)
+    rows = [{**row, "latency": row["latency"] and _whole(row["latency"])} for row in document]
+    return TypeAdapter(tuple[OnDevice, ...]).validate_python(rows)
 
 
 def _read_candidate(document: Mapping[str, Any]) -> Candidate:

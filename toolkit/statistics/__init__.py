@@ -8,7 +8,7 @@ from .bootstrap import (
     unseen_share,
 )
 from .interval import Interval
-from .latency import launch_ratio, paired_ratio, percentile_interval
+from .latency import Launches, launch_ratio, percentile_interval
 from .order import least_independent, median_of_independent
 from .proportions import items_to_settle, tango, wilson
 from .series import Drift, bimodal, drift, median_interval
@@ -16,6 +16,7 @@ from .series import Drift, bimodal, drift, median_interval
 __all__ = [
     "Drift",
     "Interval",
+    "Launches",
     "bca_mean",
     "bimodal",
     "bootstrap_statistic",
@@ -27,7 +28,6 @@ __all__ = [
     "least_independent",
     "median_interval",
     "median_of_independent",
-    "paired_ratio",
     "percentile_interval",
     "tango",
     "unseen_share",

@@ -57,37 +57,6 @@ def percentile_interval(
     return Interval(value, low, high, level, pooled.size)
 
 
-def paired_ratio(
-    candidate: Launches,
-    reference: Launches,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the median over blocks of median(candidate block) / median(reference block), below 1
-    faster.
-
-    Block i of launch j was measured next to its namesake, so drift common to both cancels. n is
-    the number of block pairs. The interval is by hierarchical bootstrap as in
-    `percentile_interval`; with ONE launch, launches cannot be resampled and it covers
-    within-launch noise only, and with one block it is unbounded.
-    Raises ValueError where the two differ in launches or blocks, a median of the reference is not
-    positive, or a block is empty, not 1-D or not finite.
-    Source: Davison & Hinkley (1997), section 3.8; pairing as in Kalibera & Jones (2013),
-    "Rigorous benchmarking in reasonable time", ISMM.
-    """
-    _check(level, resamples)
-    sizes = [len(launch) for launch in reference]
-    ratios = np.concatenate(_block_ratios(candidate, reference))
-    value = float(np.median(ratios))
-    if ratios.size == 1:
-        return unbounded(value, level, 1)
-    drawn = _resampled_medians(ratios, _block_counts(sizes, resamples, seed))
-    low, high = _bounds(drawn, level, value, len(sizes))
-    return Interval(value, low, high, level, int(ratios.size))
-
-
 def launch_ratio(candidate: Launches, reference: Launches, *, level: float = 0.95) -> Interval:
     """Return the median over launches of each launch's median ratio of paired block medians.
 
@@ -95,7 +64,9 @@ def launch_ratio(candidate: Launches, reference: Launches, *, level: float = 0.9
     speed for as long as it lives (memory layout), which further blocks do not average out; the
     interval is `median_of_independent`'s, so that a few launches in which one copy was far off do
     not move it. Below six launches (at 95 %) it is unbounded.
-    Raises ValueError as `paired_ratio` does, and where a median of the candidate is not positive.
+    Block i of launch j was measured next to its namesake, so drift common to both cancels.
+    Raises ValueError where the two differ in launches or blocks, a median is not positive, or a
+    block is empty, not 1-D or not finite.
     Source: Kalibera & Jones (2013), "Rigorous benchmarking in reasonable time", ISMM (repeat at
     the highest level that varies); Mytkowicz et al. (2009), "Producing wrong data without doing
     anything obviously wrong!", ASPLOS (layout).
@@ -190,18 +161,6 @@ def _resampled_percentiles(
         high = np.where(enough, middle, high)
         low = np.where(enough, low, middle + 1)
     return pooled[low]
-
-
-def _resampled_medians(values: FloatArray, counts: IntArray) -> FloatArray:
-    """Return the median of each resample of the values [blocks]."""
-    order = np.argsort(values)
-    ordered = values[order]
-    reached = np.cumsum(counts[:, order], axis=1)
-    total = reached[:, -1:]
-    lower = np.argmax(2 * reached >= total, axis=1)
-    upper = np.argmax(2 * reached > total, axis=1)
-    medians: FloatArray = (ordered[lower] + ordered[upper]) / 2
-    return medians
 
 
 def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tuple[float, float]:

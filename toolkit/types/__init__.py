@@ -13,7 +13,6 @@ from edgekit.types.benched import (
     Profile,
     Second,
     SelfTest,
-    SteadyLatency,
     Sustained,
 )
 from edgekit.types.candidates import (
@@ -122,7 +121,6 @@ __all__ = [
     "Silent",
     "StageRecord",
     "Status",
-    "SteadyLatency",
     "Sustained",
     "TargetResult",
     "TensorSpec",

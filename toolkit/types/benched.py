@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
+from edgekit.types.candidates import Latency
 from edgekit.types.outcome import Advice, Verdict
 from edgekit.types.quantities import Json, Measurement, Status
 
@@ -26,33 +26,6 @@ class Phases:
     warmup: Measurement
     warmup_runs: int
     settled: bool
-
-
-@dataclass(frozen=True)
-class SteadyLatency:
-    """Nanoseconds of every timed run, where a run takes one batch.
-
-    ``mad`` is the median absolute deviation. ``launches`` counts the runs of each fresh process,
-    ``path`` is an ``.npy`` of all of them in that order (uint32, or uint64 where one takes longer
-    than 4.29 s), or what a tool printed that tells no single ones. ``stopped`` says what ended the
-    timing. ``power`` is the smallest relative difference from another run of this protocol that
-    this one could tell.
-    """
-
-    p50: Measurement
-    p90: Measurement
-    p95: Measurement
-    p99: Measurement
-    mean: Measurement
-    min: Measurement
-    max: Measurement
-    mad: Measurement
-    std: Measurement
-    p5: Measurement
-    launches: tuple[int, ...]
-    stopped: str
-    power: Measurement
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -198,7 +171,7 @@ class Benched:
     problem: str = ""
     selftest: SelfTest | None = None
     phases: Phases | None = None
-    latency: SteadyLatency | None = None
+    latency: Latency | None = None
     memory: BenchMemory | None = None
     conditions: Conditions | None = None
     sustained: Sustained | None = None

@@ -81,18 +81,31 @@ class RuntimeResult:
 
 @dataclass(frozen=True)
 class Latency:
-    """Latency per inference in nanoseconds, over all timed runs.
+    """Nanoseconds of every timed run, where a run takes one batch.
 
-    ``noise`` is the smallest difference, as a share, that the same launches could tell, where a
-    budget hangs on it.
+    ``mad`` is the median absolute deviation. ``launches`` counts the runs of each fresh process,
+    ``stopped`` says what ended the timing. ``power`` is the smallest relative difference from
+    another run of this protocol that this one could tell, ``noise`` the smallest, as a share, that
+    the same launches could tell of two models in turns, where that was measured. ``path`` is an
+    ``.npy`` of all runs in that order (uint32, or uint64 where one takes longer than 4.29 s), or
+    what a tool printed that tells no single ones, where they are kept.
     """
 
     p50: Measurement
     p90: Measurement
     p95: Measurement
-    min: Measurement
+    p99: Measurement
     mean: Measurement
+    min: Measurement
+    max: Measurement
+    mad: Measurement
+    std: Measurement
+    p5: Measurement
+    launches: tuple[int, ...]
+    stopped: str
+    power: Measurement
     noise: Measurement | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tflite_files import G, N, T, build
 
-from edgekit.evaluation.calibration import calibrate
-from edgekit.evaluation.latency import Timed, compare_latency
-from edgekit.evaluation.launches import Pace, collect, least_busy
+from edgekit.evaluation.latency import Timed, TimingInputs, Timings, allowed, time_side_by_side
+from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol, least_busy, measure
 from edgekit.gate import decide
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice, Session
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Json, Preprocess, Status
 
-BRIEF = Pace(2, 0.0, 2, 0.0, 1, 0.05)
+BRIEF = Protocol(
+    min_runs=0, min_seconds=0.0, launches=3, max_launches=3, warmup_runs=1, warmup_seconds=0.0,
+    max_warmup_seconds=0.0, block_seconds=0.0, blocks=2, together=3,
+)  # fmt: skip
 
 
 class Recording(LocalDevice):
@@ -57,39 +60,48 @@ def silent(done: float, total: float, text: str) -> None:
     """Nobody watches."""
 
 
+def inputs(files: Path) -> TimingInputs:
+    return TimingInputs({"x": files / "x.npy"}, files / "index.npy", Preprocess())
+
+
+def compared(sides: Sequence[Timed], files: Path, device: Recording, launches: int = 6) -> Timings:
+    return time_side_by_side(
+        sides, inputs(files), local=device, progress=silent, protocol=allowed(launches)
+    )
+
+
+def brief(sides: Sequence[Timed], files: Path, device: Recording) -> Mapping[str, list[int]]:
+    """How many blocks each side has in each of three launches."""
+    jobs = [side.job(device, inputs(files)) for side in sides]
+    taken = measure([jobs], BRIEF, silent)
+    return {name: [len(launch.blocks) for launch in one.launches] for name, one in taken.items()}
+
+
 def test_a_longer_model_is_found_slower_and_its_own_copy_is_not(files: Path) -> None:
     device = Recording(files)
     sides = [Timed(name, files / f"{name}.tflite", "litert") for name in ("short", "long")]
     sides.append(Timed("same", files / "short.tflite", "litert"))
-    found = compare_latency(
-        sides, {"x": files / "x.npy"}, files / "index.npy", Preprocess(), local=device,
-        progress=silent, launches=6,
-    )  # fmt: skip
-    slow, same = found["long"], found["same"]
-    assert set(found) == {"long", "same"}
-    assert decide(slow.ratio, 1.05, slow.floor) is Status.FAILED
-    assert decide(same.ratio, 1.05, same.floor) is not Status.FAILED
-    assert slow.ratio.value is not None
-    assert slow.ratio.low is not None
-    assert slow.ratio.low > 2
-    assert slow.latency.p50.value is not None
-    assert slow.reference.p50.value is not None
-    medians = slow.latency.p50.value / slow.reference.p50.value
-    assert slow.ratio.value == pytest.approx(medians, rel=0.5)
-    assert (slow.launches, slow.ratio.n, len(device.requests)) == (6, 6, 6)
+    found = compared(sides, files, device)
+    slow, same = found.ratio("long"), found.ratio("same")
+    assert found.names == ["short", "long", "same"]
+    assert decide(slow, 1.05, found.noise) is Status.FAILED
+    assert decide(same, 1.05, found.noise) is not Status.FAILED
+    assert slow.value is not None
+    assert slow.low is not None
+    assert slow.low > 2
+    p50, reference = found.latency("long").p50.value, found.latency("short").p50.value
+    assert p50 is not None
+    assert reference is not None
+    assert slow.value == pytest.approx(p50 / reference, rel=0.5)
+    assert (found.launches, slow.n, len(device.requests)) == (6, 6, 6)
 
 
 def test_models_load_in_an_order_that_every_launch_rotates(files: Path) -> None:
     device = Recording(files)
     sides = [Timed(name, files / "short.tflite", "litert") for name in "abc"]
-    samples = collect(
-        device, sides, {"x": files / "x.npy"}, files / "index.npy", Preprocess(), 3, silent, BRIEF
-    )
+    assert brief(sides, files, device) == {"a": [2, 2, 2], "b": [2, 2, 2], "c": [2, 2, 2]}
     loaded = ["".join(entry["id"] for entry in r["models"]) for r in device.requests]
     assert loaded == ["abc", "bca", "cab"]
-    assert {name: [len(blocks) for blocks in found] for name, found in samples.items()} == {
-        "a": [2, 2, 2], "b": [2, 2, 2], "c": [2, 2, 2],
-    }  # fmt: skip
 
 
 def test_the_copy_has_a_process_of_its_own_when_the_sides_have(files: Path) -> None:
@@ -101,10 +113,7 @@ def test_the_copy_has_a_process_of_its_own_when_the_sides_have(files: Path) -> N
         Timed("here", files / "short.tflite", "litert"),
         Timed("there", files / "short.tflite", "tflite-runtime", device=other),
     ]
-    found = compare_latency(
-        sides, {"x": files / "x.npy"}, files / "index.npy", Preprocess(), local=device,
-        progress=silent, launches=6,
-    )["there"]  # fmt: skip
+    found = compared(sides, files, device)
     held = [[entry["id"] for entry in request["models"]] for request in device.requests]
     assert sorted(held) == sorted([["here"], ["here again"]] * 6)
     assert len({request["core"] for request in device.requests[:2]}) == 1
@@ -117,34 +126,61 @@ def test_state_is_reset_only_in_the_process_of_models_that_keep_it(files: Path) 
         Timed("plain", files / "short.tflite", "litert"),
         Timed("state", files / "short.tflite", "litert", stateful=True),
     ]
-    collect(
-        device, sides, {"x": files / "x.npy"}, files / "index.npy", Preprocess(), 1, silent, BRIEF
-    )
+    brief(sides, files, device)
     resets = {r["models"][0]["id"]: r["reset_state"] for r in device.requests}
     assert resets == {"plain": False, "state": True}
 
 
 def test_launches_end_at_the_fewest_that_tell_when_time_is_up(files: Path) -> None:
     side = Timed("m", files / "short.tflite", "litert")
-    found = calibrate(
-        side, {"x": files / "x.npy"}, files / "index.npy", Preprocess(), local=Recording(files),
-        progress=silent, launches=12, limit=0.0,
+    never = replace(allowed(12, limit=0.0), precision=0.0)
+    found = time_side_by_side(
+        [side], inputs(files), local=Recording(files), progress=silent, protocol=never
+    )
+    twins = found.ratio("m again")
+    assert (found.launches, twins.n, found.taken["m"].stopped) == (6, 6, "limit")
+    assert found.noise is not None
+    assert found.noise.value is not None
+    assert found.noise.value > 0
+    assert twins.low is not None
+    assert twins.high is not None
+    assert found.noise.value == max(twins.high, 1 / twins.low) - 1
+
+
+def test_launches_end_when_the_verdict_is_decided(files: Path) -> None:
+    sides = [Timed(name, files / f"{name}.tflite", "litert") for name in ("short", "long")]
+    looks: list[int] = []
+
+    def decided(found: Timings) -> bool:
+        looks.append(found.launches)
+        return len(looks) == 2
+
+    brief_side_by_side = replace(SIDE_BY_SIDE, min_runs=0, min_seconds=0.0)
+    found = time_side_by_side(
+        sides, inputs(files), local=Recording(files), progress=silent,
+        protocol=brief_side_by_side, decided=decided,
     )  # fmt: skip
-    assert (found.launches, found.ratio.n) == (6, 6)
-    assert found.smallest.value is not None
-    assert found.smallest.value > 0
-    assert found.ratio.low is not None
-    assert found.ratio.high is not None
-    assert found.smallest.value == max(found.ratio.high, 1 / found.ratio.low) - 1
+    assert (looks, found.launches, found.taken["long"].stopped) == ([6, 9], 9, "decided")
+
+
+def test_a_lasting_process_is_started_once_and_the_others_in_each_launch(files: Path) -> None:
+    device = Recording(files)
+    jobs = [
+        replace(Timed(name, files / "short.tflite", "litert").job(device, inputs(files)),
+                lasting=name == "reference")
+        for name in ("reference", "a", "b")
+    ]  # fmt: skip
+    taken = measure([jobs], BRIEF, silent)
+    held = sorted("".join(entry["id"] for entry in r["models"]) for r in device.requests)
+    assert held == ["ab", "ab", "ba", "reference"]
+    assert {len(one.launches) for one in taken.values()} == {3}
+    assert len({request["core"] for request in device.requests}) == 1
 
 
 def test_five_launches_are_refused(files: Path) -> None:
     side = Timed("m", files / "short.tflite", "litert")
     with pytest.raises(ValueError, match="at least 6"):
-        calibrate(
-            side, {}, files / "index.npy", Preprocess(), local=Recording(files), progress=silent,
-            launches=5,
-        )  # fmt: skip
+        compared([side], files, Recording(files), launches=5)
 
 
 @pytest.mark.parametrize(

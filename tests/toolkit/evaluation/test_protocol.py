@@ -39,7 +39,7 @@ def cooling(runs: int, factor: float = 3.0) -> Times:
 
 
 def test_quiet_launches_stop_at_the_floor_by_precision() -> None:
-    taken = measure([job("m", TraceDevice(noisy()))], QUICK, nothing)["m"]
+    taken = measure([[job("m", TraceDevice(noisy()))]], QUICK, nothing)["m"]
     assert taken.stopped == "precision"
     assert len(taken.launches) == QUICK.launches
     assert half_width(taken.launches) <= QUICK.precision
@@ -48,13 +48,13 @@ def test_quiet_launches_stop_at_the_floor_by_precision() -> None:
 
 
 def test_launches_are_added_when_whole_launches_shift() -> None:
-    taken = measure([job("m", TraceDevice(noisy(shift=0.3)))], QUICK, nothing)["m"]
+    taken = measure([[job("m", TraceDevice(noisy(shift=0.3)))]], QUICK, nothing)["m"]
     assert taken.stopped == "max-launches"
     assert len(taken.launches) == QUICK.max_launches
 
 
 def test_few_more_launches_suffice_when_shifts_are_small() -> None:
-    taken = measure([job("m", TraceDevice(noisy(shift=0.03)))], QUICK, nothing)["m"]
+    taken = measure([[job("m", TraceDevice(noisy(shift=0.03)))]], QUICK, nothing)["m"]
     assert QUICK.launches < len(taken.launches) <= QUICK.max_launches
 
 
@@ -63,22 +63,22 @@ def test_few_more_launches_suffice_when_shifts_are_small() -> None:
 )
 def test_a_ceiling_ends_what_is_not_precise(change: dict[str, float], stopped: str) -> None:
     protocol = replace(QUICK, **change)  # type: ignore[arg-type]
-    taken = measure([job("m", TraceDevice(noisy(shift=0.3)))], protocol, nothing)["m"]
+    taken = measure([[job("m", TraceDevice(noisy(shift=0.3)))]], protocol, nothing)["m"]
     assert taken.stopped == stopped
     assert half_width(taken.launches) > QUICK.precision
 
 
 def test_a_slow_model_is_not_run_beyond_its_seconds() -> None:
-    taken = measure([job("m", TraceDevice(noisy(level=500 * MS)))], QUICK, nothing)["m"]
+    taken = measure([[job("m", TraceDevice(noisy(level=500 * MS)))]], QUICK, nothing)["m"]
     timed = sum(launch.runs.sum() for launch in taken.launches) / 1e9
     assert taken.stopped in ("precision", "max-seconds")
     assert timed <= QUICK.max_seconds + QUICK.launches * 0.55
 
 
 def test_a_noisier_launch_is_timed_for_longer() -> None:
-    quiet = measure([job("m", TraceDevice(noisy()))], QUICK, nothing)["m"]
+    quiet = measure([[job("m", TraceDevice(noisy()))]], QUICK, nothing)["m"]
     brief = replace(QUICK, max_seconds=1.0)
-    loud = measure([job("m", TraceDevice(noisy(spread=0.1)))], brief, nothing)["m"]
+    loud = measure([[job("m", TraceDevice(noisy(spread=0.1)))]], brief, nothing)["m"]
     assert len(loud.launches[0].runs) > 2 * len(quiet.launches[0].runs)
 
 
@@ -105,7 +105,7 @@ def test_warm_up_gives_up_and_says_so_when_the_drift_goes_on() -> None:
 def test_rows_take_turns_launch_by_launch_in_alternating_order() -> None:
     log: list[str] = []
     jobs = [job(name, TraceDevice(noisy(), log)) for name in ("a", "b")]
-    measure(jobs, QUICK, nothing)
+    measure([[one] for one in jobs], QUICK, nothing)
     opened = [line for line in log if line.startswith("open")]
     assert opened[:4] == ["open a", "open b", "open b", "open a"]
     # One runner at a time: another that is loading would be noise.
@@ -114,7 +114,7 @@ def test_rows_take_turns_launch_by_launch_in_alternating_order() -> None:
 
 def test_a_refused_model_leaves_the_others_measured() -> None:
     jobs = [job("bad", RefusingDevice()), job("good", TraceDevice(noisy()))]
-    taken = measure(jobs, QUICK, nothing)
+    taken = measure([[one] for one in jobs], QUICK, nothing)
     assert isinstance(taken["bad"].error, RunnerError)
     assert taken["bad"].stopped == "error"
     assert taken["good"].stopped == "precision"

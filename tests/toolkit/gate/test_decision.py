@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,6 @@ from edgekit.types import (
     Measured,
     Measurement,
     Status,
-    SteadyLatency,
 )
 
 MS = 1e6
@@ -138,17 +138,19 @@ def test_all_commands_answer_alike_on_one_measurement(
     p50 = Measurement(value, "ns", n=12, low=low, high=high, level=0.95)
     assert decide(p50, LIMIT, floor(noise)) is status
     assert benched(p50, noise) is status
-    made = Evaluation(latency=Latency(p50, p50, p50, p50, p50, floor(noise)))
+    made = Evaluation(latency=replace(latency_of(p50), noise=floor(noise)))
     assert converted(made) is status
     assert converted(read_again(made)) is status
     assert compared(p50, noise) is status
 
 
+def latency_of(p50: Measurement) -> Latency:
+    names = ("p50", "p90", "p95", "p99", "mean", "min", "max", "mad", "std", "p5", "power")
+    return Latency(**dict.fromkeys(names, p50), launches=(12,), stopped="precision")
+
+
 def benched(p50: Measurement, noise: float) -> Status:
-    rest = dict.fromkeys(("p90", "p95", "p99", "mean", "min", "max", "mad", "std", "p5"), p50)
-    latency = SteadyLatency(
-        p50, **rest, launches=(12,), stopped="precision", power=floor(noise), path=Path("0.npy")
-    )
+    latency = replace(latency_of(p50), noise=None)
     row = Benched("m", "m.tflite", "local", latency=latency)
     return bench_budgets.judge([row], {}, floor(noise), LIMIT, None, None).status
 

@@ -229,7 +229,7 @@ def timed(p50: float, low: float, high: float) -> Candidate:
     """A candidate with this latency, in ms."""
     measured = Measurement(p50 * 1e6, "ns", n=100, low=low * 1e6, high=high * 1e6, level=0.95)
     one = candidate()
-    latency = Latency(measured, measured, measured, measured, measured)
+    latency = latency_of(measured)
     return replace(one, evaluation=replace(one.evaluation, latency=latency))
 
 
@@ -349,7 +349,14 @@ def test_failure_outranks_incompatible_unavailable_and_inconclusive() -> None:
 BOARD = "raspberry-pi-4"
 # What the host gave: no evidence for another target.
 FAST = Measurement(1e3, "ns", n=100, low=999.0, high=1001.0, level=0.95)
-LATENCY = Latency(FAST, FAST, FAST, FAST, FAST)
+FIGURES = ("p50", "p90", "p95", "p99", "mean", "min", "max", "mad", "std", "p5", "power")
+
+
+def latency_of(one: Measurement) -> Latency:
+    return Latency(**dict.fromkeys(FIGURES, one), launches=(1,), stopped="precision")
+
+
+LATENCY = latency_of(FAST)
 ADDRESS = "ssh://pi@board"
 
 
@@ -364,7 +371,7 @@ def on_device(
     latency = None
     if p50 is not None:
         one = Measurement(p50, "ns", n=100, low=0.99 * p50, high=1.01 * p50, level=0.95)
-        latency = Latency(one, one, one, one, one)
+        latency = latency_of(one)
     found = ("tflite-runtime", "2.14.0", status, message, 200, 0.0, latency, emulated)
     return OnDevice("int8", ADDRESS, *found, facts)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edgekit.errors import ProjectError
+from edgekit.evaluation.latency import power, summarized
 from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.measure import bench_budgets
-from edgekit.pipeline.measure.bench_summary import power, steady
 from edgekit.report.measurements import plain
 from edgekit.types import Benched, Measurement, Status
 
@@ -37,7 +37,7 @@ def launches(level: float) -> list[Launch]:
 
 @pytest.fixture
 def row(tmp_path: Path) -> Benched:
-    latency = steady(launches(1e6), "precision", tmp_path / "0.npy")
+    latency = summarized(launches(1e6), "precision", path=tmp_path / "0.npy")
     return Benched("m", "/models/m.tflite", "local", latency=latency)
 
 
@@ -89,7 +89,7 @@ def test_a_latency_limit_is_judged_by_the_interval_and_the_noise(
 def test_a_slowdown_is_judged_against_the_baseline(
     tmp_path: Path, baseline: Path, level: float, noise: Measurement, status: Status
 ) -> None:
-    latency = steady(launches(level), "precision", tmp_path / "1.npy")
+    latency = summarized(launches(level), "precision", path=tmp_path / "1.npy")
     now = Benched("m", "/elsewhere/m.tflite", "local", latency=latency)
     assert bench_budgets.judge([now], HOST, noise, None, 0.05, baseline).status is status
 
@@ -182,8 +182,8 @@ def test_power_is_the_textbook_formula() -> None:
 
 def test_every_run_is_kept_in_order(tmp_path: Path) -> None:
     found = launches(2e6)
-    latency = steady(found, "precision", tmp_path / "runs" / "0.npy")
-    kept = np.load(latency.path)
+    latency = summarized(found, "precision", path=tmp_path / "runs" / "0.npy")
+    kept = np.load(tmp_path / "runs" / "0.npy")
     assert kept.dtype == np.uint32
     assert latency.launches == (160,) * 5
     assert np.array_equal(kept, np.concatenate([one.runs for one in found]).astype(np.uint32))
@@ -194,4 +194,5 @@ def test_every_run_is_kept_in_order(tmp_path: Path) -> None:
 
 
 def test_runs_longer_than_four_seconds_take_wider_integers(tmp_path: Path) -> None:
-    assert np.load(steady(launches(5e9), "", tmp_path / "0.npy").path).dtype == np.uint64
+    summarized(launches(5e9), "", path=tmp_path / "0.npy")
+    assert np.load(tmp_path / "0.npy").dtype == np.uint64

@@ -321,7 +321,7 @@ def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Ben
                 jobs.append(entry.job())
             except DeviceError as error:
                 gone[entry.row.id] = error
-    taken = protocol.measure(jobs, asked.protocol, run.progress.update)
+    taken = protocol.measure([[job] for job in jobs], asked.protocol, run.progress.update)
     rows: list[Benched] = []
     for entry in entries:
         found = taken.get(entry.row.id)

@@ -11,12 +11,12 @@ import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation.conditions import Watch
+from edgekit.evaluation.latency import measured
 from edgekit.evaluation.protocol import Protocol
-from edgekit.evaluation.sustained import measured
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME
 from edgekit.targets.devices.warnings import spoilers
-from edgekit.types import Benched, BenchMemory, Json, Measurement, Phases, Request, SteadyLatency
+from edgekit.types import Benched, BenchMemory, Json, Latency, Measurement, Phases, Request
 
 UNIT = "byte"
 NO_TIMES = "benchmark_model prints no single times"
@@ -97,7 +97,7 @@ def _phases(launches: Sequence[Mapping[str, Json]]) -> Phases:
     )
 
 
-def _latency(sums: Sequence[Mapping[str, Json]], path: Path) -> SteadyLatency:
+def _latency(sums: Sequence[Mapping[str, Json]], path: Path) -> Latency:
     counts = np.array([one["count"] for one in sums], dtype=np.float64)
     means, stds = (np.array([one[name] for one in sums]) for name in ("mean", "std"))
     runs, mean = int(counts.sum()), float(np.average(means, weights=counts))
@@ -108,7 +108,7 @@ def _latency(sums: Sequence[Mapping[str, Json]], path: Path) -> SteadyLatency:
         return Measurement(value, "ns", n=runs, tool=RUNTIME)
 
     absent = Measurement.unavailable("ns", NO_TIMES)
-    return SteadyLatency(
+    return Latency(
         p50=_middle(sums, "median"), p90=absent, p95=_middle(sums, "p95"), p99=absent,
         mean=plain(mean), min=plain(min(one["min"] for one in sums)),
         max=plain(max(one["max"] for one in sums)), mad=absent, std=plain(math.sqrt(variance)),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.calibration import calibrate
-from edgekit.evaluation.launches import Timed
+from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
 from edgekit.pipeline.measure.emulated import emulator_of
 from edgekit.pipeline.run import Run
 from edgekit.types import Measurement
@@ -41,10 +40,11 @@ def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
             continue
         timed = Timed(subject.id, subject.path, device.runtime, subject.model.stateful, device)
         try:
-            return calibrate(
-                timed, feed.inputs, feed.index, feed.preprocess,
+            found = time_side_by_side(
+                [timed], TimingInputs(feed.inputs, feed.index, feed.preprocess),
                 local=run.device, progress=run.progress.update,
-            ).smallest  # fmt: skip
+            )  # fmt: skip
+            return found.noise or Measurement.unavailable("1", reason)
         except (RunnerError, DeviceError) as error:
             return Measurement.unavailable("1", f"the model could not be timed: {error.message}")
     return Measurement.unavailable("1", reason)

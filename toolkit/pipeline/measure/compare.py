@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation import metrics
-from edgekit.evaluation.latency import LatencyComparison
+from edgekit.evaluation.latency import Timings
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
 from edgekit.gate.decision import decide, settle
@@ -82,7 +82,7 @@ def compare(
         if seconds:
             advise(run, [one.subject for one in found if one.ready and one.subject])
         contrasts = tuple(
-            _with_latency(one, seconds.get(one.id), _emulators(found[0], other))
+            _with_latency(one, seconds, _emulators(found[0], other))
             for one, other in zip(contrasts, found[1:], strict=True)
         )
         checks = (
@@ -162,21 +162,18 @@ def _emulators(*sides: Given) -> str:
     return ", ".join(dict.fromkeys(s.measured.emulated for s in sides if s.measured.emulated))
 
 
-def _with_latency(contrast: Contrast, found: LatencyComparison | None, emulator: str) -> Contrast:
-    if found is None:
+def _with_latency(contrast: Contrast, found: Timings | None, emulator: str) -> Contrast:
+    if found is None or contrast.id not in found.names:
         return contrast
-    ratio = estimates(found.ratio, emulator) if emulator else found.ratio
-    return replace(contrast, latency_ratio=ratio, noise=found.floor)
+    ratio = found.ratio(contrast.id)
+    ratio = estimates(ratio, emulator) if emulator else ratio
+    return replace(contrast, latency_ratio=ratio, noise=found.noise)
 
 
-def _latencies(
-    given: Sequence[Given], found: Mapping[str, LatencyComparison]
-) -> Mapping[str, Latency]:
+def _latencies(given: Sequence[Given], found: Timings | None) -> Mapping[str, Latency]:
     """The latency of every model that was timed, by id."""
-    latencies = {name: one.latency for name, one in found.items()}
-    for one in found.values():
-        latencies[given[0].measured.id] = one.reference
     emulators = {one.measured.id: one.measured.emulated for one in given}
+    latencies = {name: found.latency(name) for name in found.names} if found else {}
     return {
         name: estimates(one, emulators[name]) if emulators[name] else one
         for name, one in latencies.items()

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from edgekit.errors import EdgekitError
-from edgekit.evaluation.latency import LatencyComparison, Timed, compare_latency
+from edgekit.evaluation.latency import TENSORFLOW, Timed, Timings, allowed, time_side_by_side
+from edgekit.gate import decide
 from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.given import Given, problem
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.side_by_side import inputs_of
 from edgekit.pipeline.supply import Items
-from edgekit.types import Advice
+from edgekit.types import Advice, Status
 
 
-def timed(
-    run: Run, found: Sequence[Given], items: Items, asked: Asked
-) -> Mapping[str, LatencyComparison]:
-    """Every other model's latency against the first's, by id; nothing where it was not timed.
+def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timings | None:
+    """Time all models beside the first, until the budget is decided; None where nothing was timed.
 
-    What TensorFlow runs is timed only where asked for: each of its launches takes seconds to start.
+    What TensorFlow runs is timed only where asked for: it takes seconds to start.
     """
-    sides = [one for one in found if one.ready]
-    slow = any(one.measured.runtime == "tensorflow" for one in sides)
+    sides = [_timed(one, asked) for one in found if one.ready]
     if asked.latency is False or len(sides) < 2:
-        return {}
-    if slow and not asked.latency:
+        return None
+    if any(side.runtime == TENSORFLOW for side in sides) and not asked.latency:
         message = "latency was not timed beside TensorFlow, which takes seconds to start"
-        run.advise(Advice("EK-NOTE-026", "info", message, "--latency times it: about a minute"))
-        return {}
+        run.advise(Advice("EK-NOTE-026", "info", message, "--latency times it"))
+        return None
+    budget = asked.max_slowdown
+
+    def decided(timings: Timings) -> bool:
+        ratios = [timings.ratio(name) for name in timings.names if name != timings.first]
+        limit = 1 + (budget or 0.0)
+        return all(decide(r, limit, timings.noise) is not Status.INCONCLUSIVE for r in ratios)
+
     with run.stage("latency"):
         try:
-            return compare_latency(
-                [_timed(one, asked) for one in sides], items.inputs, items.index_path,
-                items.preprocess, local=run.device, progress=run.progress.update,
-                launches=asked.launches,
+            return time_side_by_side(
+                sides, inputs_of(items), local=run.device, progress=run.progress.update,
+                protocol=allowed(asked.launches), lasting=budget is None,
+                decided=decided if budget is not None else None,
             )  # fmt: skip
         except EdgekitError as error:
             run.note(False)
             message = f"latency is unavailable, because {problem(error)}"
             run.advise(Advice("EK-NOTE-005", "warning", message))
-            return {}
+            return None
 
 
 def _timed(given: Given, asked: Asked) -> Timed:

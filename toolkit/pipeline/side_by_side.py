@@ -1,0 +1,54 @@
+"""Models of a run timed in turns on one device, until their latency budgets are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from edgekit.evaluation.latency import REFERENCE, Timed, TimingInputs, Timings, time_side_by_side
+from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol
+from edgekit.gate import decides_latency
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.supply import Items
+from edgekit.project import Budgets
+from edgekit.targets.devices.transport import Transport
+from edgekit.types import Json
+
+
+def latency_budgets(budgets: Iterable[Budgets]) -> tuple[Budgets, ...]:
+    """Return those that limit a latency."""
+    return tuple(one for one in budgets if (one.latency_p50, one.latency_p95) != (None, None))
+
+
+def protocol_of(budgets: Sequence[Budgets]) -> Protocol:
+    """Return how long to time: the fewest launches that bound a ratio, more for a budget."""
+    if budgets:
+        return SIDE_BY_SIDE
+    return replace(SIDE_BY_SIDE, max_launches=SIDE_BY_SIDE.launches)
+
+
+def key_of(budgets: Sequence[Budgets]) -> Mapping[str, Json]:
+    """Return what the figures depend on besides models, items and the device."""
+    limits = [[one.latency_p50, one.latency_p95] for one in budgets]
+    return {"protocol": asdict(protocol_of(budgets)), "limits": limits}
+
+
+def inputs_of(items: Items) -> TimingInputs:
+    """Return the items that models are timed on."""
+    return TimingInputs(items.inputs, items.index_path, items.preprocess)
+
+
+def time_models(
+    run: Run, device: Transport, sides: Sequence[Timed], items: Items, budgets: Sequence[Budgets]
+) -> Timings:
+    """Time models in turns; raises what the device and its runners raise."""
+    candidates = [side.id for side in sides if side.id != REFERENCE]
+
+    def decided(found: Timings) -> bool:
+        latencies = [found.latency(name) for name in candidates]
+        return all(decides_latency(one, budget) for one in latencies for budget in budgets)
+
+    return time_side_by_side(
+        sides, inputs_of(items), local=device, progress=run.progress.update,
+        protocol=protocol_of(budgets), noise=bool(budgets), decided=decided if budgets else None,
+    )  # fmt: skip
