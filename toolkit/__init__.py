@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgekit.api import BenchOptions as BenchOptions
+    from edgekit.api import Options as Options
     from edgekit.api import bench as bench
     from edgekit.api import check as check
     from edgekit.api import compare as compare
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from edgekit.api import convert as convert
     from edgekit.api import evaluate as evaluate
     from edgekit.api import init as init
+    from edgekit.api import inspect as inspect
+    from edgekit.api import lint_data as lint_data
     from edgekit.api import verify as verify
     from edgekit.errors import EdgekitError as EdgekitError
-    from edgekit.inspection import inspect as inspect
     from edgekit.project import Project as Project
     from edgekit.types import Report as Report
 
@@ -34,15 +37,20 @@ _PUBLIC = {
     "convert": "edgekit.api",
     "evaluate": "edgekit.api",
     "init": "edgekit.api",
-    "inspect": "edgekit.inspection",
+    "inspect": "edgekit.api",
+    "lint_data": "edgekit.api",
     "verify": "edgekit.api",
+    "BenchOptions": "edgekit.api",
+    "Options": "edgekit.api",
     "EdgekitError": "edgekit.errors",
     "Project": "edgekit.project",
     "Report": "edgekit.types",
 }
 
 __all__ = [
+    "BenchOptions",
     "EdgekitError",
+    "Options",
     "Project",
     "Report",
     "bench",
@@ -53,6 +61,7 @@ __all__ = [
     "evaluate",
     "init",
     "inspect",
+    "lint_data",
     "verify",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from tflite_files import G, N, T, build
 
-from edgekit.converters import flatbuffer, flex
-from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
+from edgekit.converters import flatbuffer, flex, tflite
+from edgekit.converters.precisions import PRECISIONS, RECIPE, profile_of, refusal
+from edgekit.converters.quantization import from_float
 from edgekit.converters.quantization.integer_forms import use_integer_operators
+from edgekit.errors import ConversionError
+from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Conversion
 
 
@@ -254,3 +258,27 @@ def test_custom_operators_are_allowed_by_name_only(
     file = flatbuffer.read(converted / "custom-allowed.tflite")
     assert flex.custom_operators(file) == ("Sinh",)
     assert flex.problem(file).startswith("unavailable, because it holds the custom operators Sinh")
+
+
+def test_every_precision_says_how_a_float_file_becomes_it() -> None:
+    silent = [
+        name
+        for name, row in PRECISIONS.items()
+        if not (row.from_float or row.rules or name == RECIPE)
+    ]
+    assert silent == []
+
+
+def test_row_of_a_new_precision_is_all_that_a_float_file_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = tmp_path / "float.tflite"
+    model.write_bytes(probe_model())
+    planted = replace(PRECISIONS["float32"], from_float=None)
+    monkeypatch.setitem(PRECISIONS, "planted", planted)  # type: ignore[arg-type]
+    with pytest.raises(ConversionError, match="EK-CONVERT-003"):
+        tflite.convert_float(model, "planted", None, tmp_path)
+    row = replace(planted, from_float=from_float.copied)
+    monkeypatch.setitem(PRECISIONS, "planted", row)  # type: ignore[arg-type]
+    tflite.convert_float(model, "planted", None, tmp_path)
+    assert (tmp_path / "model.tflite").read_bytes() == probe_model()

@@ -14,7 +14,7 @@ from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 if TYPE_CHECKING:
-    from edgekit.targets.devices import DeviceBook, DeviceName
+    from edgekit.project import Project
     from edgekit.targets.devices.entry import Entry
 
 ABSENT = "absent"
@@ -60,72 +60,46 @@ def command(
 
 
 def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from edgekit.targets.devices import inventory
+    from edgekit import api
 
-    found = inventory.inventory(names, _book())
+    found = api.devices(names, _project())
     _show(found, as_json, quiet)
     broken = names and any(one.status is not Status.PASSED for one in found)
     return int(ExitCode.UNAVAILABLE if broken else ExitCode.PASSED)
 
 
-def _book() -> DeviceBook:
-    """Return the user's own devices, with those of a project file that lies here."""
+def _project() -> Project | None:
+    """Return the project whose file lies here."""
     from edgekit.project import FILE, Project
-    from edgekit.project.book import device_book
 
-    return device_book(Project.load(FILE) if Path(FILE).is_file() else None)
-
-
-def _chosen(names: tuple[str, ...]) -> list[DeviceName]:
-    """Return the devices that names stand for, the user's own too. Raises
-    :class:`DeviceNameError`.
-    """
-    book = _book()
-    return [book.find(name).device for name in book.expand(names)]
+    return Project.load(FILE) if Path(FILE).is_file() else None
 
 
 def _set_up(names: tuple[str, ...], wheels: Path | None, as_json: bool, quiet: bool) -> int:
-    from edgekit import scratch
-    from edgekit.targets.devices import addressed, environment, inventory
+    from edgekit import api
 
-    found: list[Entry] = []
-    for name in _chosen(names):
-        with scratch.held(prefix="edgekit-devices-") as folder, progress(quiet) as to:
-            if name.address:
-                found += addressed.set_up(name, to, wheels)
-                continue
-            if name.version:
-                environment.obtain(name, folder, to)
-            found += inventory.inventory([name.text])
-    _show(tuple(found), as_json, quiet)
+    with progress(quiet) as to:
+        found = api.set_up_devices(names, _project(), to, wheels)
+    _show(found, as_json, quiet)
     works = all(one.status is Status.PASSED for one in found)
     return int(ExitCode.PASSED if works else ExitCode.UNAVAILABLE)
 
 
 def _create(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from edgekit.targets.devices import addressed
+    from edgekit import api
 
-    chosen = _chosen(names)
     with progress(quiet) as to:
-        made = [str(addressed.create(name, to)) for name in chosen]
-    _say("created", made, as_json, quiet)
+        made = api.create_devices(names, _project(), to)
+    _say("created", [str(one) for one in made], as_json, quiet)
     return int(ExitCode.PASSED)
 
 
 def _remove(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from edgekit.targets.devices import addressed, environment
+    from edgekit import api
 
-    chosen = _chosen(names)
-    kept = (name.text for name in chosen if not name.version and not name.address)
-    if own := next(kept, None):
-        hint = "only local:PACKAGE==VERSION and what is on an ADDRESS are removed"
-        raise click.UsageError(f"{own} is no environment: {hint}")
     with progress(quiet) as to:
-        gone = [
-            addressed.remove(name, to) if name.address else str(environment.remove(name, to))
-            for name in chosen
-        ]
-    _say("removed", gone, as_json, quiet)
+        gone = api.remove_devices(names, _project(), to)
+    _say("removed", list(gone), as_json, quiet)
     return int(ExitCode.PASSED)
 
 

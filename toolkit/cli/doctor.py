@@ -19,10 +19,10 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> int:
 
     Every runtime runs a model. Exit code 3 where something needed does not work.
     """
-    from edgekit import doctor
+    from edgekit import api
 
     findings = []
-    for finding in doctor.examine():
+    for finding in api.doctor():
         findings.append(finding)
         if not as_json and not quiet:
             mark = "ok" if finding.status is Status.PASSED else finding.status.value

@@ -71,13 +71,14 @@ def command(
         from edgekit.cli.diff import show
 
         return show(model, other, layers, as_json, quiet)
-    from edgekit import inspection
+    from edgekit import api
     from edgekit.converters.inspection import to_json
+    from edgekit.inspection import fits_json
 
-    found = inspection.inspect(model, signature)
-    targets = inspection.fits(found)
+    found = api.inspect(model, signature)
+    targets = api.fits(found)
     if as_json:
-        answer = {**to_json(found), "targets": inspection.fits_json(targets)}
+        answer = {**to_json(found), "targets": fits_json(targets)}
         click.echo(json.dumps(answer, indent=2, allow_nan=False))
     elif not quiet:
         _print(found, targets, layers, verbose)

@@ -1,0 +1,107 @@
+"""The Python API: the commands as functions."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.api.machine import create_devices as create_devices
+    from edgekit.api.machine import devices as devices
+    from edgekit.api.machine import doctor as doctor
+    from edgekit.api.machine import fits as fits
+    from edgekit.api.machine import inspect as inspect
+    from edgekit.api.machine import remove_devices as remove_devices
+    from edgekit.api.machine import set_up_devices as set_up_devices
+    from edgekit.api.runs import Asked as Asked
+    from edgekit.api.runs import BenchJob as BenchJob
+    from edgekit.api.runs import BenchOptions as BenchOptions
+    from edgekit.api.runs import BenchReport as BenchReport
+    from edgekit.api.runs import Compared as Compared
+    from edgekit.api.runs import Evaluated as Evaluated
+    from edgekit.api.runs import Linted as Linted
+    from edgekit.api.runs import Options as Options
+    from edgekit.api.runs import Report as Report
+    from edgekit.api.runs import bench as bench
+    from edgekit.api.runs import check as check
+    from edgekit.api.runs import compare as compare
+    from edgekit.api.runs import compress as compress
+    from edgekit.api.runs import convert as convert
+    from edgekit.api.runs import evaluate as evaluate
+    from edgekit.api.runs import init as init
+    from edgekit.api.runs import latest as latest
+    from edgekit.api.runs import lint_data as lint_data
+    from edgekit.api.runs import metric_names as metric_names
+    from edgekit.api.runs import verify as verify
+
+# Imported when first used: to look at a file or a device takes nothing of a run.
+_MODULES = {
+    "machine": (
+        "create_devices",
+        "devices",
+        "doctor",
+        "fits",
+        "inspect",
+        "remove_devices",
+        "set_up_devices",
+    ),
+    "runs": (
+        "Asked",
+        "BenchJob",
+        "BenchOptions",
+        "BenchReport",
+        "Compared",
+        "Evaluated",
+        "Linted",
+        "Options",
+        "Report",
+        "bench",
+        "check",
+        "compare",
+        "compress",
+        "convert",
+        "evaluate",
+        "init",
+        "latest",
+        "lint_data",
+        "metric_names",
+        "verify",
+    ),
+}
+_PUBLIC = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Asked",
+    "BenchJob",
+    "BenchOptions",
+    "BenchReport",
+    "Compared",
+    "Evaluated",
+    "Linted",
+    "Options",
+    "Report",
+    "bench",
+    "check",
+    "compare",
+    "compress",
+    "convert",
+    "create_devices",
+    "devices",
+    "doctor",
+    "evaluate",
+    "fits",
+    "init",
+    "inspect",
+    "latest",
+    "lint_data",
+    "metric_names",
+    "remove_devices",
+    "set_up_devices",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
