@@ -224,3 +224,28 @@ def doubling(
     tensors = [T(name, shape, free=free), T(answer, shape, free=free)]
     add = N("ADD", [name, name], [answer], options={"kind": "AddOptions"})
     return G(tensors, [add], [name], [answer], signature)
+
+
+def leaking(quantized: bool = False) -> bytes:
+    """A graph with a state of DTLN's kind: ``state_out`` is half of ``state_in`` and ``x``, ``y``
+    twice that.
+
+    ``quantized`` it is int8, where the state has another scale and zero point on its way out.
+    """
+
+    def tensor(name: str, scale: float = 0.0, zero: int = 0) -> T:
+        known = {"scale": [scale], "zero": [zero]} if quantized and scale else {}
+        return T(name, [1, 2], "INT8" if quantized else "FLOAT32", **known)
+
+    tensors = [
+        tensor("x", 0.5, -7), tensor("state_in", 0.125, 9), tensor("halved", 0.125, 9),
+        tensor("state_out", 0.25, -3), tensor("y", 0.5, 3),
+        T("half", [1], data=np.full(1, 0.5, "f4")) if not quantized
+        else T("half", [1], "INT8", np.full(1, 64, "i1"), [1 / 128], [0]),
+    ]  # fmt: skip
+    nodes = [
+        N("MUL", ["state_in", "half"], ["halved"], options={"kind": "MulOptions"}),
+        N("ADD", ["halved", "x"], ["state_out"], options={"kind": "AddOptions"}),
+        N("ADD", ["state_out", "state_out"], ["y"], options={"kind": "AddOptions"}),
+    ]
+    return build(G(tensors, nodes, ["x", "state_in"], ["y", "state_out"]))

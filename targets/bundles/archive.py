@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgekit.plugins import Table
 from edgekit.store import write_bytes
 from edgekit.targets.catalog import Target
-from edgekit.types import Bundle, Json, Preprocess, TensorSpec
+from edgekit.types import Bundle, CarriedState, Json, Preprocess, TensorSpec
 
 MANIFEST = "manifest.json"
 # The model as an NPU takes it, beside the file that was evaluated.
@@ -40,13 +40,14 @@ class Golden:
     """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output.
 
     ``answers`` are the classes by name, where they have any: a label that stands in another place
-    is seen.
+    is seen. ``streams`` are the positions at which states begin anew; without any, at every item.
     """
 
     inputs: Mapping[str, npt.NDArray[Any]]
     outputs: Mapping[str, npt.NDArray[np.float32]]
     tolerance: Mapping[str, float]
     answers: Answers | None = None
+    streams: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Contents:
     tools: Mapping[str, str]
     compiled: Path | None = None
     signature: str | None = None
+    states: tuple[CarriedState, ...] = ()
 
 
 @runtime_checkable
@@ -128,6 +130,7 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
             "inputs": _specs(contents.inputs, golden.inputs),
             "outputs": _specs(contents.outputs, golden.outputs),
             **({"signature": contents.signature} if contents.signature else {}),
+            **({"states": states} if (states := _states(contents.states)) else {}),
             **_compiled(target, contents),
         },
         "preprocess": contents.preprocess.facts,
@@ -140,6 +143,7 @@ def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) ->
                 for k, n in enumerate(golden.outputs)
             },
             **({"answers": asdict(golden.answers)} if golden.answers else {}),
+            **({"streams": list(golden.streams)} if golden.streams else {}),
         },
         "runtimes": [
             {"name": r.name, "package": r.package, "version": r.version, "requires": r.requires}
@@ -158,6 +162,18 @@ def _compiled(target: Target, contents: Contents) -> Mapping[str, Json]:
     if contents.compiled is None or target.npu is None:
         return {}
     return {"compiled": {"file": COMPILED, "accelerator": target.npu.accelerator}}
+
+
+def _states(states: tuple[CarriedState, ...]) -> dict[str, Json]:
+    """Return what an app feeds each state with: zeros, then the output of the inference before."""
+    return {
+        one.input.name: {
+            "output": one.output.name,
+            "shape": [size or 1 for size in one.input.shape],
+            "dtype": one.input.dtype,
+        }
+        for one in states
+    }
 
 
 def _specs(

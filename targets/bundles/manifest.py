@@ -30,9 +30,14 @@ class _File(_Table):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
+class _State(_Table):
+    output: str
+
+
 class _Model(_Table):
     file: str
     signature: str | None = None
+    states: dict[str, _State] = Field(default_factory=dict)
 
 
 class _Output(_Table):
@@ -49,6 +54,7 @@ class _Golden(_Table):
     inputs: dict[str, str] = Field(min_length=1)
     outputs: dict[str, _Output] = Field(min_length=1)
     answers: _Answers | None = None
+    streams: list[int] = Field(default_factory=list)
 
 
 class _Preprocess(_Table):
@@ -115,6 +121,17 @@ def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
 def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
     """How a manifest that was read says that items are prepared."""
     return _Preprocess.model_validate(manifest["preprocess"]).spec
+
+
+def states_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the output that each state is fed with, by input."""
+    return {name: str(one["output"]) for name, one in manifest["model"].get("states", {}).items()}
+
+
+def carrying(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a request to test the golden items, where the model has states."""
+    streams = tuple(manifest["golden"].get("streams", ()))
+    return {"states": states_of(manifest) or None, "streams": streams or None}
 
 
 def _damaged(path: Path, why: str) -> BundleError:

@@ -24,7 +24,7 @@ from edgekit.errors import BundleError, DeviceError, EdgekitError, NoBundleError
 from edgekit.process import Limits
 from edgekit.targets import catalog
 from edgekit.targets.bundles.archive import MANIFEST
-from edgekit.targets.bundles.manifest import preprocess_of, read_manifest
+from edgekit.targets.bundles.manifest import carrying, preprocess_of, read_manifest
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Golden, Json, Request, RunnerModel
@@ -147,6 +147,7 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
             preprocess=preprocess_of(manifest),
             signature=manifest["model"].get("signature"),
             golden=golden,
+            **carrying(manifest),
         )
     except ValueError as error:
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error

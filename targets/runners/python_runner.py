@@ -11,10 +11,12 @@ A request names its ``mode`` (``evaluate``, ``bench``, ``selftest``), the ``runt
 ``index`` (a ``.npy`` of the items to take), ``items`` (``[start, stop]`` of those), ``batch`` and
 ``processes`` (a number or ``"auto"``), ``block`` (items between two records of progress),
 ``reset_state`` (a model's state is as at the start for every item), ``streams`` (the positions at
-which it is so, in order and the first 0: between them it is carried on), ``core``. The result names
-the runtime, its version and delegate, the phases in nanoseconds, memory in bytes, and an ``error``
-with the items that were ``running``: where an exception came of one item, exactly that one. Outputs
-are float32 ``.npy`` files, dequantized. Runs on Python 3.9 and later.
+which it is so, in order and the first 0: between them it is carried on), ``states`` (the outputs
+that inputs are fed with, by input: zeros at the start, and for every item without ``streams``),
+``core``. The result names the runtime, its version and delegate, the phases in nanoseconds, memory
+in bytes, and an ``error`` with the items that were ``running``: where an exception came of one
+item, exactly that one. Outputs are float32 ``.npy`` files, dequantized. Runs on Python 3.9 and
+later.
 
 Inputs take the shape of the items: dimensions that the file leaves free are resized to it. An
 input with as many dimensions as its ``.npy`` has a batch first: where that is fixed, items are run
@@ -100,6 +102,17 @@ class TensorInfo:
             self.index, shape, self.dtype, self.scale, self.zero, self.free, self.whole
         )
 
+    def as_whole(self) -> "TensorInfo":
+        """The same tensor, one item as a whole."""
+        return TensorInfo(
+            self.index, self.shape, self.dtype, self.scale, self.zero, self.free, True
+        )
+
+    def holds_as(self, other: "TensorInfo") -> bool:
+        """Whether values of one are the other's as they are."""
+        mine, theirs = ((i.dtype, i.scale, i.zero) for i in (self, other))
+        return mine == theirs
+
 
 def fitted(name: str, info: TensorInfo, item: Tuple[int, ...]) -> TensorInfo:
     """An input as it takes items of a shape; free dimensions get theirs.
@@ -143,9 +156,11 @@ def fit(
 ) -> Tuple[Dict[str, TensorInfo], int]:
     """The inputs as they take items of these shapes, and the smallest batch that they take.
 
-    Raises ``ValueError`` where an input does not take them, or two disagree on the batch.
+    What no item is for is a state, which is fed as a whole. Raises ``ValueError`` where an input
+    does not take them, or two disagree on the batch.
     """
-    found = {name: fitted(name, info, items[name]) for name, info in inputs.items()}
+    states = {name: info.as_whole() for name, info in inputs.items() if name not in items}
+    found = {n: fitted(n, info, items[n]) for n, info in inputs.items() if n in items}
     batches = {info.shape[0] for info in found.values() if not info.whole and info.shape}
     if len(batches) > 1:
         raise ValueError(
@@ -154,7 +169,7 @@ def fit(
         )
     if batches and any(info.whole for info in found.values()) and batches != {1}:
         raise ValueError("one input has a batch of %d, another has none" % batches.pop())
-    return found, batches.pop() if batches else 1
+    return {**found, **states}, batches.pop() if batches else 1
 
 
 def check_batch(inputs: Dict[str, TensorInfo], own: int, batch: int) -> None:
@@ -423,6 +438,15 @@ def chosen_streams(request: Dict[str, Any]) -> List[int]:
     return list(streams)
 
 
+def chosen_states(request: Dict[str, Any]) -> Dict[str, str]:
+    """The output that each state is fed with, by input. Raises ``ValueError`` where it is none."""
+    states = request.get("states") or {}
+    twice = sorted(set(states) & set(request["inputs"]))
+    if twice:
+        raise ValueError("input %r is a state, and has items of its own" % twice[0])
+    return {str(name): str(output) for name, output in states.items()}
+
+
 def runtime_version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
@@ -479,6 +503,8 @@ class Job:
         if request.get("signature") is not None:
             options["signature"] = request["signature"]
         self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
+        self.states = chosen_states(request)
+        self.carried: Arrays = {}
         self.open: Callable[[int], Any] = lambda threads: self.fitted(
             opener(model["path"], threads, *delegate, **options)
         )
@@ -499,10 +525,17 @@ class Job:
 
     def fitted(self, model: Any) -> Any:
         """The model, taking items as the request has them."""
-        if set(self.raw) != set(model.inputs):
+        given = {*self.raw, *self.states}
+        if given != set(model.inputs):
             raise ValueError(
                 "the model's inputs are %s, the request has %s"
-                % (sorted(model.inputs), sorted(self.raw))
+                % (sorted(model.inputs), sorted(given))
+            )
+        missing = sorted(set(self.states.values()) - set(model.outputs))
+        if missing:
+            raise ValueError(
+                "a state is fed with output %r; the model's are %s"
+                % (missing[0], sorted(model.outputs))
             )
         model.fit({name: raw.shape[1:] for name, raw in self.raw.items()})
         return model
@@ -525,12 +558,31 @@ class Job:
         """One batch of the model, from ``item`` on; the last items repeat where there are few."""
         size = self.model.batch
         feeds = self.feeds(self.model, item, min(item + size, self.stop))
-        return {n: np.resize(v, (size,) + v.shape[1:]) for n, v in feeds.items()}
+        batch = {n: np.resize(v, (size,) + v.shape[1:]) for n, v in feeds.items()}
+        return {**batch, **self.state(self.model, True)}
 
     def item(self, model: Any, at: int) -> Arrays:
         """One item as the model takes it: a fixed batch is full of that one."""
         feeds = self.feeds(model, at, at + 1)
-        return {n: np.repeat(v, model.batch, axis=0) for n, v in feeds.items()}
+        batch = {n: np.repeat(v, model.batch, axis=0) for n, v in feeds.items()}
+        return {**batch, **self.state(model, True)}
+
+    def state(self, model: Any, begins: bool) -> Arrays:
+        """The states as the model takes them: zeros where a stream begins, else as carried on."""
+        if not begins:
+            return self.carried
+        infos = {name: model.inputs[name] for name in self.states}
+        return {n: encode(np.zeros(i.shape, np.float32), i, {}) for n, i in infos.items()}
+
+    def keep(self, model: Any, answers: Arrays) -> None:
+        """Carry on the states that an inference gave, as the next one takes them."""
+        carried = {}
+        for name, output in self.states.items():
+            info, source, value = model.inputs[name], model.outputs[output], answers[output]
+            if not source.holds_as(info):
+                value = encode(decode(value, source), info, {})
+            carried[name] = value
+        self.carried = carried
 
     def first(self) -> Tuple[int, Dict[str, int]]:
         """The first inference's nanoseconds, and memory over the baseline once it has run."""
@@ -572,9 +624,11 @@ def run_items(
         begins = at == 0 if first is None else first + at in job.streams
         if begins if job.streams else reset:
             model.reset()
-        model.stage(batch)
+        model.stage({**batch, **job.state(model, begins or not job.streams)})
         model.invoke()
-        for name, value in model.fetch().items():
+        answers = model.fetch()
+        job.keep(model, answers)
+        for name, value in answers.items():
             parts[name].append(answer_rows(name, value, model.batch)[:took])
     return {n: decode(joined(n, p), model.outputs[n]) for n, p in parts.items()}
 
@@ -792,11 +846,14 @@ class Bench:
         while len(samples) < runs or clock() < end:
             if reset:
                 target.reset()
-            target.stage(staged[turn[0] % len(staged)])
+            carried = {} if reset or not samples else job.carried
+            target.stage({**staged[turn[0] % len(staged)], **carried})
             turn[0] += 1
             begin = clock()
             target.invoke()
             samples.append(clock() - begin)
+            if job.states:
+                job.keep(target, target.fetch())
         return samples
 
 

@@ -254,7 +254,8 @@ class Planted:
 
 
 def test_output_without_a_batch_dimension_is_refused_not_cut_when_items_are_run_together() -> None:
-    job = SimpleNamespace(request={}, streams=[])
+    nothing = {"state": lambda *_: {}, "keep": lambda *_: None}
+    job = SimpleNamespace(request={}, streams=[], **nothing)
     with pytest.raises(ValueError, match="'y' is shaped"):
         run_items(job, Planted(), {"x": np.zeros((2, 4), np.float32)}, 2)
 

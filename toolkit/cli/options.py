@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.device_tables import read_device_tables
-from edgekit.cli.values import as_drop, as_numbers, as_pixels, as_pruning, as_size
+from edgekit.cli.values import as_drop, as_numbers, as_pairs, as_pixels, as_pruning, as_size
 
 
 class _Precision(click.Option):
@@ -148,16 +148,6 @@ def measured_options(function: Any) -> Any:
             help="Judge by so many items, drawn by chance.",
         ),
         click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
-        click.option(
-            "--stream",
-            is_flag=True,
-            help="Carry the model's state from item to item, in the data's order.",
-        ),
-        click.option(
-            "--stream-by",
-            metavar="COLUMN",
-            help="Likewise, anew where the column has another value: a clip's number.",
-        ),
         *device_options(),
         *cassette_options(),
         *loading_options(),
@@ -318,6 +308,25 @@ def data_options() -> tuple[Any, ...]:
             metavar="FILE:FUNCTION",
             help="Your function from the outputs by name to what the metric takes.",
         ),
+        click.option(
+            "--stream",
+            is_flag=True,
+            help="Carry the model's state from item to item, in the data's order.",
+        ),
+        click.option(
+            "--stream-by",
+            metavar="COLUMN",
+            help="Likewise, anew where the column has another value: a clip's number.",
+        ),
+        click.option(
+            "--state",
+            "states",
+            multiple=True,
+            metavar="IN=OUT",
+            callback=as_pairs,
+            help="An input that is fed with what an output gave before; repeatable. Default: as"
+            " their names tell; 'none' for none.",
+        ),
     )
 
 
@@ -412,9 +421,11 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
     evaluate["stream"] = options.get("stream_by") or evaluate["stream"]
-    given = {key: value for key, value in evaluate.items() if value}
+    given: dict[str, Any] = {key: value for key, value in evaluate.items() if value}
     if text := {key: options[key] for key in ("alphabet", "blank") if options.get(key)}:
         given["text"] = {**((table.get("evaluate") or {}).get("text") or {}), **_alphabet(text)}
+    if options.get("states") is not None:
+        given["state"] = options["states"]
     if options.get("metric_output"):
         given["output"] = options["metric_output"]
     if given:

@@ -76,3 +76,18 @@ def as_pruning(context: click.Context, parameter: click.Parameter, value: str | 
     if not 0 < share < 1:
         raise click.BadParameter(f"{value} is not in the range 0<x<1")
     return {"sparsity": share}
+
+
+def as_pairs(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Return what ``NAME=OTHER`` says by name; nothing where nothing is said, no pair for
+    ``none``.
+    """
+    if not value or value == ("none",):
+        return {} if value else None
+    pairs = [one.partition("=") for one in value]
+    for given, (name, equals, other) in zip(value, pairs, strict=True):
+        if not (name and equals and other):
+            raise click.BadParameter(f"{given!r} is not IN=OUT, an input's name and an output's")
+    return {name.strip(): other.strip() for name, _, other in pairs}

@@ -55,16 +55,18 @@ class Arena:
 def arena(
     device: LocalDevice | Device, path: Path, inputs: Mapping[str, Path],
     index: Path | None = None, preprocess: Preprocess | None = None, signature: str | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Arena:  # fmt: skip
     """The smallest arena of a ``.tflite`` file, on the first of the items.
 
     ``inputs`` are raw ``.npy`` files by input name, items first; ``index`` a ``.npy`` of the items
-    to take, ``signature`` which one of the file's several runs. Raises :class:`DeviceError` where
-    TFLM is not installed, and :class:`RunnerError` where it does not run the file.
+    to take, ``signature`` which one of the file's several runs, ``states`` the outputs that inputs
+    are fed with, by input. Raises :class:`DeviceError` where TFLM is not installed, and
+    :class:`RunnerError` where it does not run the file.
     """
     asked = Request(
         "arena", (RunnerModel("model", path),), inputs, preprocess or Preprocess(), RUNTIME, index,
-        signature=signature,
+        signature=signature, states=states or None,
     )  # fmt: skip
     result = device.run(asked.to_json())
     return read(result["models"]["model"], str(result["version"]))

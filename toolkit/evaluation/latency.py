@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,7 @@ class Timed:
     arena: int | None = None
     inputs: Mapping[str, Path] | None = None
     signature: str | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
 
     def job(self, local: Transport, feed: TimingInputs) -> Job:
         """The side as the engine takes it. TensorFlow takes seconds to start, so it starts once:
@@ -77,6 +78,7 @@ class Timed:
             core=device.core() if self.threads == 1 and not here else None,
             arena_bytes=self.arena,
             reset_state=self.stateful,
+            states=self.states or None,
         )
         return Job(
             self.id, device, request, lasting=self.runtime == TENSORFLOW,

@@ -42,6 +42,7 @@ def request(subject: Timed, items: Items, outputs: Path) -> Request:
         threads=threads_of(subject.runtime),
         reset_state=subject.stateful,
         streams=items.streams or None,
+        states=subject.states or None,
     )
 
 
@@ -63,6 +64,7 @@ def answers(
         runtime=subject.runtime,
         **items.key,
         **({"options": dict(options)} if options else {}),
+        **({"own_states": dict(subject.states)} if subject.states != items.states else {}),
         **({"signature": subject.signature} if subject.signature else {}),
         **({"release": device.version} if device and other else {}),
         **({"device": there} if (there := elsewhere(device)) else {}),
@@ -99,11 +101,14 @@ def _patiently(device: Device | LocalDevice, asked: Request) -> Mapping[str, Jso
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
     """The outputs of a candidate on the judging runtime, on every judged item."""
-    return answers(run, timed(candidate), candidate.sha256, items)
+    return answers(run, timed(candidate, items), candidate.sha256, items)
 
 
-def timed(candidate: Candidate, runtime: str = JUDGE) -> Timed:
+def timed(candidate: Candidate, items: Items, runtime: str = JUDGE) -> Timed:
     """A candidate that has a file, as a side to time or to ask."""
     assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
     stateful = flatbuffer.read(candidate.path).stateful
-    return Timed(candidate.id, candidate.path, runtime, stateful, signature=candidate.signature)
+    return Timed(
+        candidate.id, candidate.path, runtime, stateful, signature=candidate.signature,
+        states=items.states,
+    )  # fmt: skip

@@ -55,7 +55,8 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
 
     def make(_: Path) -> Mapping[str, Json]:
         found = arena(
-            run.device, path, items.inputs, items.index_path, items.preprocess, candidate.signature
+            run.device, path, items.inputs, items.index_path, items.preprocess, candidate.signature,
+            items.states,
         )  # fmt: skip
         return asdict(found.smallest)
 

@@ -160,6 +160,7 @@ def doubt_reference(run: Run, given: SavedModel, reference: SavedModel, items: I
 
 def _opened(run: Run, source: str) -> SavedModel:
     """Another model than the run's, as the reference that it would be itself."""
+    from edgekit.pipeline.carried import with_states
     from edgekit.pipeline.float_file import quantized, tflite_model
     from edgekit.pipeline.make import export, obtain
     from edgekit.pipeline.plan import Plan
@@ -175,7 +176,7 @@ def _opened(run: Run, source: str) -> SavedModel:
         return export(about, obtain(about))
     file = flatbuffer.read(model.path)
     named = f"{precision(file)} .tflite" if quantized(file) else ""
-    return replace(tflite_model(about, model.path), named=named)
+    return replace(with_states(about, tflite_model(about, model.path)), named=named)
 
 
 def _paired(

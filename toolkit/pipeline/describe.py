@@ -82,8 +82,8 @@ def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
         version=table.version or digest,
         author=table.author or "",
         license=table.license or "",
-        inputs=tuple(_input(spec, items, not _function(run)) for spec in model.inputs),
-        outputs=tuple(_output(spec, model, items) for spec in model.outputs),
+        inputs=tuple(_input(spec, items, not _function(run)) for spec in model.all_inputs),
+        outputs=tuple(_output(spec, model, items) for spec in model.all_outputs),
     )
 
 

@@ -70,6 +70,13 @@ def choose(
     return np.sort(looked[_in_turn(groups, min(wanted, len(looked)))])
 
 
+def begin(streams: tuple[int, ...], count: int, item_bytes: int) -> Index:
+    """Return positions of the first items of the longest stream, in order."""
+    lengths = np.diff([*streams, count])
+    first = streams[int(lengths.argmax())]
+    return np.arange(first, first + min(int(lengths.max()), _most(MOST, item_bytes)))
+
+
 def scores_classes(values: Floats) -> bool:
     """Whether an output holds a score per class of each item."""
     return values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"

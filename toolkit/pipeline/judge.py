@@ -240,7 +240,7 @@ def _reference(model: SavedModel, items: Items) -> Timed:
     inputs = {own[name]: path for name, path in items.inputs.items()} if own else None
     return Timed(
         REFERENCE, model.path, model.runtime, model.stateful, inputs=inputs,
-        signature=model.signature,
+        signature=model.signature, states=model.carried(items.inputs),
     )  # fmt: skip
 
 
@@ -259,7 +259,7 @@ def _time(
     run: Run, reference: SavedModel, base: Evaluation, candidates: tuple[Candidate, ...],
     items: Items,
 ) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
-    sides = [timed(c) for c in candidates if not c.problem and c.path is not None]
+    sides = [timed(c, items) for c in candidates if not c.problem and c.path is not None]
     models = [_reference(reference, items), *sides]
     budgets = _budgets(run)
     key = run.key(

@@ -23,6 +23,7 @@ from edgekit.converters.quantization.activations import item_ranges
 from edgekit.data import lint
 from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
+from edgekit.pipeline import carried
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.quantize import float_file
@@ -155,6 +156,7 @@ def _parts(
     found: list[Subset] = []
     source, index = items.representative_source, items.representative_index
     if source is not None and index is not None:
+        source = carried.without(source, reference)
         found.append(part("representative", source, index, specs, preprocess, root))
     if items.inputs:
         name = _shown(str(run.project.data.evaluate), root)
@@ -165,6 +167,7 @@ def _parts(
     if dataset is None:
         return tuple(found), ()
     try:
+        dataset = carried.without(dataset, reference)
         found.append(part("training", dataset, np.arange(dataset.count), specs, preprocess, root))
     except DataError as error:
         # Training may well resize or augment: it is no fault that these are not the model's items.

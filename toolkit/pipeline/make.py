@@ -19,6 +19,7 @@ from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.describe import described
 from edgekit.pipeline.float_file import as_it_is, float_reference
 from edgekit.pipeline.profiles import Planned
@@ -76,6 +77,11 @@ def obtain(run: Run) -> Obtained:
 
 
 def export(run: Run, obtained: Obtained) -> SavedModel:
+    """Export the model as :func:`_whole` does, with its states set apart."""
+    return with_states(run, _whole(run, obtained))
+
+
+def _whole(run: Run, obtained: Obtained) -> SavedModel:
     """The SavedModel of the model as trained or loaded, or the float ``.tflite``: the reference.
 
     Runtimes on devices want every size fixed: what the model leaves free is as the data has it.

@@ -85,7 +85,7 @@ def execute(
     Raises :class:`DeviceError` where the runtime or the device is not there.
     """
     count = min(MATRIX_ITEMS, len(items.index))
-    asked = request(timed(candidate, runtime), items, folder / "outputs")
+    asked = request(timed(candidate, items, runtime), items, folder / "outputs")
     try:
         count = affordable(device, asked, count)
         result = device.run(replace(asked, items=(0, count)).to_json())

@@ -107,7 +107,9 @@ def _timed(
     run: Run, device: Device, candidates: Sequence[Candidate], items: Items, table: TargetTable
 ) -> Mapping[str, Latency]:
     """Candidates timed side by side on the device, in turns over fresh launches."""
-    sides = [dataclasses.replace(timed(c, device.runtime), device=device) for c in candidates]
+    sides = [
+        dataclasses.replace(timed(c, items, device.runtime), device=device) for c in candidates
+    ]
     budgets = latency_budgets([table.budgets])
     key = run.key(
         device=dict(device.facts()), candidates=[[c.id, c.sha256, c.signature] for c in candidates],

@@ -58,7 +58,7 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
         asked = (model.path, planned.precision, feeds, folder, conversion)
         if model.is_tflite:
             return run.worker.call(tflite.convert_float, *asked)
-        names = [[spec.name for spec in specs] for specs in (model.inputs, model.outputs)]
+        names = [[spec.name for spec in specs] for specs in (model.all_inputs, model.all_outputs)]
         return run.worker.call(tflite.convert, *asked, model.batch, *names)
 
     return run.keep(run.store.obtain("convert", key, make))

@@ -61,6 +61,8 @@ def _raw(model: SavedModel, items: Items) -> Mapping[str, Tensor]:
         return {}
     found = {}
     for name, tensor in input_tensors(model.path, model.signature).items():
+        if name not in items.inputs:
+            continue
         raw = np.load(items.inputs[name], mmap_mode="r")
         if not tensor.scale or raw.dtype.name != tensor.dtype.lower():
             continue

@@ -83,6 +83,7 @@ def bundle(
             compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
             signature=chosen.signature,
+            states=tuple(s for s in reference.states if s.input.name in items.states),
         )
         inside = run.folder / "dist" / name
         packed = bundles.pack(catalog.load(target.id), contents, inside)
@@ -122,8 +123,11 @@ def _golden(
     item_bytes = sum(values[:1].nbytes for values in inputs.values())
     known = _margins(items, names)
     chosen = golden.choose(found, items.labels, item_bytes, known)
+    if items.streams:
+        # What is carried on is tested by items in their order, from the first one on.
+        chosen = golden.begin(items.streams, len(items.index), item_bytes)
     rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
-    for name, values in found.items():
+    for name, values in found.items() if not items.streams else ():
         chosen = chosen[
             golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
         ]
@@ -136,7 +140,8 @@ def _golden(
             fix = "the bundle's self-test cannot tell a wrong answer there: look at the accuracy"
             run.advise(Advice("EK-NOTE-045", "warning", message, fix))
     kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
-    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels))
+    streams = (0,) if items.streams else ()
+    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels), streams)
 
 
 def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:

@@ -19,7 +19,7 @@ from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
 from edgekit.evaluation.texts import Reader
-from edgekit.pipeline import headline, texts
+from edgekit.pipeline import carried, headline, streams, texts
 from edgekit.pipeline.annotated import annotated
 from edgekit.pipeline.purpose import (
     beside_of,
@@ -29,6 +29,7 @@ from edgekit.pipeline.purpose import (
     postprocess_of,
     task_of,
 )
+from edgekit.pipeline.streams import Streams
 from edgekit.project import RepresentativeTable
 from edgekit.types import Advice, Json, Preprocess, SavedModel, TensorSpec
 
@@ -50,7 +51,9 @@ class Items:
     is what the items are called, where they are files, and ``task`` what the model is for, except
     where a function of the user's judges it. ``output`` is the one that the metric is taken on,
     empty where nothing says which, ``postprocess`` the user's function for it, and ``others`` what
-    else is judged. ``reader`` makes texts of the output, where labels are texts. ``representative``
+    else is judged. ``streams`` are the places of the index at which a stream begins, ``states`` the
+    outputs that are carried on to inputs, by input. ``reader`` makes texts of the output, where
+    labels are texts. ``representative``
     are preprocessed ``.npy`` files by input name, of the items ``representative_index`` of
     ``representative_source``.
     """
@@ -78,6 +81,7 @@ class Items:
     postprocess: str | None = None
     others: tuple[headline.Judged, ...] = ()
     streams: tuple[int, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
     reader: Reader | None = None
     beside: tuple[metrics.Metric, ...] = ()
     shown_only: bool = False
@@ -90,6 +94,7 @@ class Items:
             "index": self.index_path.parent.name,
             "preprocess": self.preprocess.arithmetic,
             "streams": list(self.streams),
+            "states": dict(self.states),
         }
 
     @property
@@ -164,14 +169,22 @@ def supply(
             check_classes(run, judged, task.task, look)
         name = judged.source if judged else ""
         reader, labels = texts.read(run, reference, picked.output, labels, task, name, labelled)
-        index, chosen, source = _choose(run, judged, labels, groups, reference.inputs, arrays)
-        streams: tuple[int, ...] = ()
+        given = _given_states(run, reference, judged)
+        order = None
         if judged and plan.options.evaluate and project.evaluate.stream:
-            index, streams = _streamed(run, judged, index, streaming)
+            if streaming or (reference.states and not given and not reference.stateful):
+                order = _streams(run, judged)
+            else:
+                streams.refuse(run)
+        index, chosen, source, order = _choose(
+            run, judged, labels, groups, reference.inputs, arrays, order
+        )
         files, digest = _representative(run, reference, source, chosen)
         inputs: Mapping[str, Path] = {}
         if judged and plan.options.evaluate:
             inputs = _matched(run, judged, reference, preprocess)
+        if order is not None:
+            streams.tell(run, order)
         index_path = _keep_index(run, index)
         names = judged.names() if judged else None
         preprocess = _as_decoded(preprocess, judged, reference.inputs)
@@ -200,7 +213,8 @@ def supply(
         output=picked.output,
         postprocess=postprocess_of(run, picked.output) or project.evaluate.postprocess,
         others=others,
-        streams=streams,
+        streams=order.starts if order is not None else (),
+        states=reference.carried(inputs),
         reader=reader,
         beside=beside_of(task, metric, reader) if groups is None else (),
     )
@@ -227,32 +241,20 @@ def _other(
     )  # fmt: skip
 
 
-def _streamed(
-    run: Run, judged: data.Dataset, index: Index, streaming: bool
-) -> tuple[Index, tuple[int, ...]]:
-    """The items stream by stream, each in the data's order, and the places at which they begin.
+def _streams(run: Run, judged: data.Dataset) -> Streams:
+    """The items to judge as streams. A limit takes the only one's first items, or whole streams."""
+    limit, everything = run.plan.options.limit, np.arange(judged.count)
+    column = _column(run, judged)
+    if column is None:
+        return streams.ordered(everything[:limit], None)
+    items = _limited(run, everything, None, column)
+    return streams.ordered(items, column[items])
 
-    A limit takes the first items of the only stream, or whole streams.
-    """
-    wanted, limit = run.project.evaluate.stream, run.plan.options.limit
-    if not streaming:
-        message = "items are judged apart here, each from the state that the model begins with"
-        fix = "[evaluate] stream is for edgekit evaluate and compare"
-        run.advise(Advice("EK-NOTE-070", "warning", message, fix))
-        return index, ()
-    if not isinstance(wanted, str):
-        order, starts = np.arange(judged.count)[:limit], [0]
-    else:
-        column = judged.columns([wanted])[wanted]
-        order = _limited(run, np.arange(judged.count), None, column)
-        _, first, number = np.unique(column[order], return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(first))[number]
-        order = order[np.argsort(rank, kind="stable")]
-        starts = [0, *(np.flatnonzero(np.diff(np.sort(rank))) + 1).tolist()]
-    count = f"{len(starts)} streams" if len(starts) > 1 else "one stream"
-    message = f"the model's state is carried on through {count} of {len(order):,} items in all"
-    run.advise(Advice("EK-NOTE-071", "info", message))
-    return order, tuple(int(at) for at in starts)
+
+def _column(run: Run, dataset: data.Dataset) -> npt.NDArray[Any] | None:
+    """What tells streams apart, where the project names it and the data has it."""
+    wanted = run.project.evaluate.stream
+    return dataset.columns([wanted])[wanted] if isinstance(wanted, str) else None
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
@@ -312,21 +314,29 @@ def _class_names(run: Run) -> tuple[str, ...]:
 def _choose(
     run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None,
     groups: npt.NDArray[Any] | None, inputs: tuple[TensorSpec, ...], arrays: tuple[str, ...],
-) -> tuple[Index, Index, data.Dataset | None]:  # fmt: skip
-    """Items to judge, items to calibrate with, and the dataset that the latter are from."""
+    order: Streams | None,
+) -> tuple[Index, Index, data.Dataset | None, Streams | None]:  # fmt: skip
+    """Items to judge, items to calibrate with, the dataset that the latter are from, and the
+    streams that are judged.
+    """
     everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
+    everything = order.order if order is not None else everything
     nothing = np.arange(0)
     if not run.plan.calibrated:
-        return everything, nothing, None
+        return everything, nothing, None, order
     wanted = run.project.data.representative
     if wanted is None and run.project.compress.schemes and run.project.data.train is not None:
         # Training items are at hand: no evaluation item needs to be given up.
         wanted = RepresentativeTable.model_validate({"from": "train", "samples": SAMPLES})
     if wanted is None or wanted.from_ == "evaluate":
         if judged is None:
-            return everything, nothing, None
+            return everything, nothing, None, None
         strata: npt.NDArray[Any] = labels if labels is not None else np.zeros(judged.count)
-        parts = data.split(strata, wanted.samples if wanted else SAMPLES)
+        samples = wanted.samples if wanted else SAMPLES
+        parts = data.split(strata, samples)
+        if order is not None:
+            first, order = order.set_apart(samples)
+            parts = data.Split(first.order, order.order)
         apart, rest = len(parts.representative), len(parts.evaluation)
         message = (
             f"{apart} items of {judged.source} are set apart for calibration;"
@@ -334,14 +344,16 @@ def _choose(
         )
         run.advise(Advice("EK-NOTE-001", "info", message))
         _enough(judged.source, apart)
-        return _limited(run, parts.evaluation, labels, groups), parts.representative, judged
+        left = parts.evaluation
+        left = left if order is not None else _limited(run, left, labels, groups)
+        return left, parts.representative, judged, order
     name = run.project.data.train if wanted.from_ == "train" else wanted.from_
     source = _open(run, name, inputs, arrays)
     assert source is not None  # noqa: S101  (the plan has checked it)
     classes = np.load(source.labels) if source.labels else None
     chosen = data.choose(classes, source.count, wanted.samples)
     _enough(source.source, len(chosen))
-    return everything, chosen, source
+    return everything, chosen, source, order
 
 
 def _limited(
@@ -375,12 +387,27 @@ def _enough(source: str, count: int) -> None:
 def _matched(
     run: Run, dataset: data.Dataset, reference: SavedModel, preprocess: Preprocess
 ) -> Mapping[str, Path]:
-    found = data.match(dataset, reference.inputs, preprocess)
+    given = _given_states(run, reference, dataset)
+    dataset = carried.without(dataset, reference, [spec.name for spec in given])
+    try:
+        found = data.match(dataset, (*reference.inputs, *given), preprocess)
+    except DataError as error:
+        raise carried.hinted(error, reference, dataset.arrays) from error
     for notice in found.notices:
         run.advise(Advice("EK-NOTE-002", "info", notice))
     if reference.is_tflite and rescales(flatbuffer.read(reference.path)):
         run.withdraw("EK-NOTE-002", data.UNSCALED)
     return found.inputs
+
+
+def _given_states(
+    run: Run, reference: SavedModel, dataset: data.Dataset | None
+) -> tuple[TensorSpec, ...]:
+    """The states that items are fed with as the data holds them: where nothing carries them on."""
+    held = {**dataset.arrays, **(dataset.beside or {})} if dataset else {}
+    if run.project.evaluate.stream:
+        return ()
+    return tuple(state.input for state in reference.states if state.input.name in held)
 
 
 def _representative(
@@ -395,18 +422,29 @@ def _representative(
         index=hashlib.sha256(chosen.tobytes()).hexdigest(),
         preprocess=preprocess.arithmetic,
         inputs=[[s.name, list(s.shape), s.dtype] for s in reference.inputs],
+        **_states_key(run, reference),
     )
-    artefact = run.keep(
-        run.store.obtain(
-            "representative",
-            key,
-            lambda folder: {
-                "files": preprocessing.write(arrays, chosen, reference.inputs, preprocess, folder)
-            },
-        )
-    )
+    column = _column(run, source) if reference.states else None
+    order = streams.ordered(np.arange(source.count), column)
+    fed = tuple(spec for spec in reference.all_inputs if spec.name in arrays)
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        files = dict(preprocessing.write(arrays, chosen, fed, preprocess, folder))
+        if set(files) != {spec.name for spec in reference.all_inputs}:
+            files |= carried.write(run, reference, arrays, preprocess, order, chosen, folder)
+        return {"files": files}
+
+    artefact = run.keep(run.store.obtain("representative", key, make))
     files = {name: artefact.path / file for name, file in artefact.facts["files"].items()}
     return files, artefact.digest
+
+
+def _states_key(run: Run, reference: SavedModel) -> Mapping[str, Any]:
+    """What a store key must hold of states: which they are, and what ran to have them."""
+    if not reference.states:
+        return {}
+    pairs, stream = dict(reference.carried()), run.project.evaluate.stream
+    return {"states": pairs, "stream": stream, "model": reference.digest}
 
 
 def _keep_index(run: Run, index: Index) -> Path:

@@ -158,6 +158,7 @@ def _answers(
             runtime=reference.runtime,
             threads=threads_of(reference.runtime),
             reset_state=reference.stateful,
+            states=reference.carried() or None,
         )
         run.device.run(request.to_json())
         shutil.rmtree(inputs)

@@ -137,6 +137,7 @@ class EvaluateTable(Table):
     slices: tuple[str, ...] = ()
     group: str | None = None
     stream: bool | str = False
+    state: dict[str, str] | None = None
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
     boxes: BoxesTable = BoxesTable()
     text: TextTable = TextTable()

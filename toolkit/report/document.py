@@ -14,6 +14,7 @@ from edgekit.types import (
     Advice,
     Bundle,
     Candidate,
+    CarriedState,
     CheckResult,
     Compiled,
     Compression,
@@ -207,6 +208,10 @@ def _read_reference(document: Mapping[str, Any]) -> SavedModel:
         last=document.get("last", {}),
         policies=tuple(document.get("policies", ())),
         named=document.get("named", ""),
+        states=tuple(
+            CarriedState(_specs([one["input"]])[0], _specs([one["output"]])[0], one["why"])
+            for one in document.get("states", ())
+        ),
     )
 
 

@@ -31,6 +31,7 @@ from edgekit.types.candidates import (
 )
 from edgekit.types.measured import Compared, Contrast, Evaluated, Measured
 from edgekit.types.models import (
+    CarriedState,
     Compression,
     LayerCompression,
     Model,
@@ -74,6 +75,7 @@ __all__ = [
     "Benched",
     "Bundle",
     "Candidate",
+    "CarriedState",
     "CheckResult",
     "Compared",
     "Compiled",

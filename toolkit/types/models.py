@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -39,6 +39,18 @@ class Model:
 
 
 @dataclass(frozen=True)
+class CarriedState:
+    """What a model carries from one inference to the next: an output that is fed back to an input.
+
+    Both are as large and of one dtype; ``why`` they belong together is said in words.
+    """
+
+    input: TensorSpec
+    output: TensorSpec
+    why: str
+
+
+@dataclass(frozen=True)
 class SavedModel:
     """What candidates are made of, and judged by: an exported SavedModel, or a ``.tflite`` file.
 
@@ -50,7 +62,8 @@ class SavedModel:
     ``rewritten`` names, for which TFLite has no kernels. ``named`` is what tables call it, where it
     is neither of the two. Where a file taken as it is is judged by another model, that one's
     ``inputs`` and ``outputs`` are called as the file calls them, and ``own_inputs`` and
-    ``own_outputs`` say by which names it knows them itself.
+    ``own_outputs`` say by which names it knows them itself. ``states`` are not among its inputs and
+    outputs: no data is for them.
     """
 
     path: Path
@@ -70,6 +83,23 @@ class SavedModel:
     named: str = ""
     own_inputs: Mapping[str, str] = field(default_factory=dict)
     own_outputs: Mapping[str, str] = field(default_factory=dict)
+    states: tuple[CarriedState, ...] = ()
+
+    @property
+    def all_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs, and those that states are fed to."""
+        return (*self.inputs, *(state.input for state in self.states))
+
+    @property
+    def all_outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs, and those that give states."""
+        return (*self.outputs, *(state.output for state in self.states))
+
+    def carried(self, fed: Collection[str] = ()) -> Mapping[str, str]:
+        """The output that each state is fed with, by input; without inputs that items are for."""
+        pairs = {state.input.name: state.output.name for state in self.states}
+        own = {self.own_inputs.get(name, name) for name in fed}
+        return {name: output for name, output in pairs.items() if name not in own}
 
     @property
     def in_float32(self) -> SavedModel:

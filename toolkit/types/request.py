@@ -36,9 +36,10 @@ class Request:
     """One request to a runner, by the names that the runner reads; None leaves its default.
 
     ``inputs`` are raw ``.npy`` files by input name, items first; ``index`` is a ``.npy`` of the
-    items to take, and ``items`` the ``(start, stop)`` of those. A :class:`Device` says the
-    ``runtime`` where it is empty. ``runs`` is for mode ``profile``, ``golden`` for ``selftest``,
-    ``warmup`` and ``stop`` for ``bench`` where the runner itself decides how long.
+    items to take, and ``items`` the ``(start, stop)`` of those. ``states`` are the outputs that
+    inputs are fed with, by input. A :class:`Device` says the ``runtime`` where it is empty.
+    ``runs`` is for mode ``profile``, ``golden`` for ``selftest``, ``warmup`` and ``stop`` for
+    ``bench`` where the runner itself decides how long.
     """
 
     mode: Mode
@@ -57,6 +58,7 @@ class Request:
     arena_bytes: int | None = None
     reset_state: bool = False
     streams: tuple[int, ...] | None = None
+    states: Mapping[str, str] | None = None
     runs: int | None = None
     warmup: Mapping[str, float] | None = None
     stop: Mapping[str, float] | None = None

@@ -91,6 +91,8 @@ class BoardJob(python_runner.Job):
     ) -> None:
         self.request, self.entry, self.id = dict(request), dict(entry), str(entry["id"])
         self.streams = python_runner.chosen_streams(self.request)
+        self.states = python_runner.chosen_states(self.request)
+        self.carried: dict[str, Any] = {}
         self.reset = bool(request.get("reset_state")) and not self.streams
         self.preprocess = request.get("preprocess", {})
         self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}

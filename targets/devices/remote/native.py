@@ -141,8 +141,9 @@ class NativeDevice(Transport):
         """
         items = range(*items_of(request))[:most]
         loaded = Loaded(self._opened(process, request, number), items)
-        if set(loaded.opened.inputs) != set(request["inputs"]):
-            there, asked = sorted(loaded.opened.inputs), sorted(request["inputs"])
+        given = {**request["inputs"], **request.get("states", {})}
+        if set(loaded.opened.inputs) != set(given):
+            there, asked = sorted(loaded.opened.inputs), sorted(given)
             raise refusal(request, f"the model's inputs are {there}, the request has {asked}")
         for at, name in enumerate(loaded.opened.inputs):
             path = self._items(request, loaded, name)
@@ -167,8 +168,11 @@ class NativeDevice(Transport):
 
     def _items(self, request: Mapping[str, Json], loaded: Loaded, name: str) -> Path:
         """A file of the items of an input, as the model takes them; made once."""
-        info, source = loaded.opened.inputs[name], request["inputs"][name]
+        info, source = loaded.opened.inputs[name], request["inputs"].get(name)
         index, preprocess = request.get("index"), request.get("preprocess", {})
+        if source is None:
+            # A state: items are apart here, and each begins with zeros.
+            index, preprocess = None, {}
         times = tuple(Path(one).stat().st_mtime_ns for one in (source, index) if one)
         key = (
             source, index, times, loaded.items, info.dtype.str, info.shape, info.scale, info.zero,
@@ -178,7 +182,9 @@ class NativeDevice(Transport):
             path = self._folder / f"items-{len(self._encoded)}.npy"
             chosen = np.load(index, mmap_mode="r") if index else None
             try:
-                raw = np.load(source, mmap_mode="r")
+                rows = (loaded.items.stop, *info.shape[1:])
+                zeros = np.broadcast_to(np.float32(0), rows)
+                raw = np.load(source, mmap_mode="r") if source else zeros
                 encode_items(raw, chosen, loaded.items, info, preprocess, path)
             except ValueError as error:
                 raise refusal(request, f"input {name!r}: {error}") from error

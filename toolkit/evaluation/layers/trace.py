@@ -37,11 +37,14 @@ class TracingDevice(Protocol):
 
 @dataclass(frozen=True)
 class LayerSide:
-    """A ``.tflite`` file, and the device that runs it; ``delegate`` as runners take it."""
+    """A ``.tflite`` file, and the device that runs it; ``delegate`` and ``states`` as runners take
+    them.
+    """
 
     path: Path
     device: TracingDevice
     delegate: str = ""
+    states: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ def _run(
         index=feeds.index,
         items=span,
         delegate=side.delegate,
+        states=side.states or None,
     )
     facts = side.device.run(request.to_json())["models"][entry.id]
     found.missing.update({int(index): reason for index, reason in facts["missing"].items()})

@@ -108,6 +108,7 @@ class Entry:
             core=subject.device.core() if row.threads == 1 else None,
             arena_bytes=self.arena if subject.device.runtime == "tflm" else None,
             reset_state=subject.model.stateful,
+            states=subject.model.carried(self.feed.inputs) or None,
         )
         return Job(row.id, subject.device, request)
 
@@ -202,11 +203,16 @@ def _facts(entries: Sequence[Entry]) -> Mapping[str, Json]:
     return {}
 
 
-def about_source(project: Project, source: str, signature: str | None = None) -> Project:
-    """The project around a model; a bundle says itself which ``signature`` runs."""
-    own = {"signature": signature} if signature else {}
+def about_source(project: Project, source: str, bundle: Unpacked | None = None) -> Project:
+    """The project around a model; a bundle says itself which signature runs, and its states."""
+    own = {"signature": bundle.signature} if bundle and bundle.signature else {}
     table = project.model.model_copy(update={"source": source, **own})
-    return measured(project).model_copy(update={"model": table})
+    found = measured(project).model_copy(update={"model": table})
+    if bundle is None:
+        return found
+    states = dict(bundle.carrying.get("states") or {})
+    judged = found.evaluate.model_copy(update={"state": states})
+    return found.model_copy(update={"evaluate": judged})
 
 
 def unpack_bundles(
@@ -230,8 +236,8 @@ def _entries(
     feeds: dict[str, Feed] = {}
     for source, device in pairs:
         path = str(unpacked[source].model) if source in unpacked else source
-        own = unpacked[source].signature if source in unpacked else None
-        about = run.about(Plan.of(about_source(run.project, path, own), run.plan.options))
+        own = about_source(run.project, path, unpacked.get(source))
+        about = run.about(Plan.of(own, run.plan.options))
         try:
             subject = subject_of(about, path, device)
             facts = subject.device.facts()
@@ -379,8 +385,7 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
         if asked.sustain:
             row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
         if asked.mlperf_tiny:
-            signature = entry.bundle.signature if entry.bundle else None
-            project = about_source(run.project, entry.subject.source, signature)
+            project = about_source(run.project, entry.subject.source, entry.bundle)
             about = run.about(Plan.of(project, run.plan.options))
             accuracy = accuracy_of(about, entry.subject, entry.feed, asked.metric_output)
             found = perform(job, asked.protocol, accuracy, update, asked.window)

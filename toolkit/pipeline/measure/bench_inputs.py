@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
-from edgekit.targets.bundles.manifest import preprocess_of
+from edgekit.targets.bundles.manifest import carrying, preprocess_of
 from edgekit.types import Golden, InputSource, Json, Preprocess, SavedModel, TensorSpec
 
 ENDINGS = (".tar.gz", ".tgz", ".zip")
@@ -48,7 +48,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A bundle that was verified: its model and its golden pairs, and how inputs are scaled."""
+    """A bundle that was verified: its model and its golden pairs, and how inputs are scaled.
+
+    ``carrying`` are the fields of a request that say how its states are carried on in the pairs.
+    """
 
     model: Path
     inputs: Mapping[str, Path]
@@ -56,6 +59,7 @@ class Unpacked:
     index: Path
     preprocess: Preprocess
     signature: str | None = None
+    carrying: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def feed(self) -> Feed:
@@ -109,6 +113,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
         index=kept.path / "index.npy",
         preprocess=preprocess_of(manifest),
         signature=manifest["model"].get("signature"),
+        carrying=carrying(manifest),
     )
 
 

@@ -45,7 +45,7 @@ def measure(subject: Subject, feed: Feed, request: Request, peak: Measurement) -
         return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
     try:
         found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess,
-                      subject.model.signature)  # fmt: skip
+                      subject.model.signature, subject.model.carried(feed.inputs))  # fmt: skip
     except (RunnerError, DeviceError) as error:
         absent = Measurement.unavailable(UNIT, problem(error))
         return BenchMemory(peak, planned, activations, absent)

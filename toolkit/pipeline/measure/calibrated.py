@@ -38,7 +38,15 @@ def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
         if emulator_of(device):
             reason = "every device is emulated"
             continue
-        timed = Timed(subject.id, subject.path, device.runtime, subject.model.stateful, device)
+        timed = Timed(
+            subject.id,
+            subject.path,
+            device.runtime,
+            subject.model.stateful,
+            device,
+            signature=subject.model.signature,
+            states=subject.model.carried(feed.inputs),
+        )
         try:
             found = time_side_by_side(
                 [timed], TimingInputs(feed.inputs, feed.index, feed.preprocess),

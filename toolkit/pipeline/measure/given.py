@@ -144,7 +144,7 @@ def answered(
     theirs = with_raw_bytes(run, subject.source, subject.model, theirs)
     timed = Timed(
         subject.id, subject.path, subject.device.runtime, subject.model.stateful,
-        signature=subject.model.signature,
+        signature=subject.model.signature, states=subject.model.carried(theirs.inputs),
     )  # fmt: skip
     device, options = subject.device, asked.runner_options(subject.device.runtime)
     try:
@@ -226,7 +226,7 @@ def _inputs(
     """
     specs = subject.model.inputs
     names = {spec.name for spec in specs}
-    if names == set(files):
+    if names <= set(files) <= {spec.name for spec in subject.model.all_inputs}:
         return files
     if len(names) == len(files) == 1:
         (spec,), (file,) = specs, files.values()

@@ -144,7 +144,8 @@ def _side(run: Run, given: Given, items: Items, asked: Asked) -> LayerSide:
         device = run.devices.open(DEFAULT_DEVICE)
     path = _path(run, given, items, converting=True)
     assert path is not None  # noqa: S101  (layers are asked for)
-    return LayerSide(path, device, asked.delegate or "")
+    states = given.subject.model.carried(items.inputs)
+    return LayerSide(path, device, asked.delegate or "", states)
 
 
 def _path(run: Run, given: Given, items: Items, converting: bool) -> Path | None:

@@ -21,6 +21,7 @@ def selftest(subject: Subject, bundle: Unpacked) -> SelfTest:
         signature=bundle.signature,
         reset_state=subject.model.stateful,
         golden=bundle.golden,
+        **bundle.carrying,
     )
     result = subject.device.run(request.to_json())
     found = result["models"][subject.id]

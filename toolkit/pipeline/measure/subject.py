@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekit.errors import ModelDoesNotSuit
+from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.float_file import tflite_model
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
@@ -63,7 +64,8 @@ def subject_of(run: Run, source: str, device: str | None) -> Subject:
             raise ModelDoesNotSuit(
                 "EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint
             )
-        return Subject(path.name, source, tflite_model(run, path), opened)
+        model = with_states(run, tflite_model(run, path))
+        return Subject(path.name, source, model, opened)
     opened = _open(run, device or SAVED_MODEL_DEVICE)
     if opened.runtime != "tensorflow":
         hint = f"convert it first: edgekit convert {source}; then name the .tflite file"

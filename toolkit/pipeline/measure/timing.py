@@ -55,4 +55,5 @@ def _timed(given: Given, asked: Asked) -> Timed:
         subject.id, subject.path, subject.device.runtime, subject.model.stateful, subject.device,
         threads=asked.threads or 1, delegate=asked.delegate or "", arena=asked.arena,
         inputs=given.items.inputs, signature=subject.model.signature,
+        states=subject.model.carried(given.items.inputs),
     )  # fmt: skip
