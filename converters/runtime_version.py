@@ -18,7 +18,7 @@ AXES = {"tflite-runtime": "tensorflow", "tensorflow": "tensorflow", "litert": "l
 
 
 @dataclass(frozen=True)
-class Need:
+class OperatorNeed:
     """What an operator of a file asks of a runtime.
 
     ``version`` is the higher of the ``stated`` one and the one it needs by what it uses; ``uses``
@@ -64,10 +64,10 @@ class MinimumRuntime:
 
     release: str
     litert: str
-    forced_by: tuple[Need, ...]
+    forced_by: tuple[OperatorNeed, ...]
     packages: tuple[Package, ...]
     claimed: str
-    understated: tuple[Need, ...]
+    understated: tuple[OperatorNeed, ...]
     avoid: str
     custom: tuple[str, ...] = ()
     flex: tuple[str, ...] = ()
@@ -129,9 +129,9 @@ def runtime_need(file: TFLiteFile) -> RuntimeNeed:
     return RuntimeNeed(minimum.release, minimum.litert, forced_by, minimum.claimed, reason)
 
 
-def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
+def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[OperatorNeed, ...]:
     """Collect what the nodes need, equal needs counted together."""
-    needs: dict[tuple[str, int, int, str], Need] = {}
+    needs: dict[tuple[str, int, int, str], OperatorNeed] = {}
     for need in (one for g in file.graphs for n in g.nodes for one in _node_needs(g, n, known)):
         key = (need.operator, need.version, need.stated, need.uses)
         before = needs.get(key)
@@ -139,11 +139,11 @@ def _needs(file: TFLiteFile, known: RuntimeTable) -> tuple[Need, ...]:
     return tuple(needs.values())
 
 
-def _counted(need: Need) -> Need:
+def _counted(need: OperatorNeed) -> OperatorNeed:
     return replace(need, count=need.count + 1)
 
 
-def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]:
+def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[OperatorNeed]:
     if node.custom:
         return
     made = next((i for i in node.outputs if i >= 0), -1)
@@ -151,11 +151,11 @@ def _node_needs(graph: Graph, node: Node, known: RuntimeTable) -> Iterator[Need]
     version = max(node.version, required_version(graph, node))
     nowhere = Releases("", "")
     releases = known.operators.get((node.operator, version), nowhere)
-    yield Need(node.operator, version, node.version, tensor, 1, releases)
+    yield OperatorNeed(node.operator, version, node.version, tensor, 1, releases)
     uses = unversioned_feature(graph, node)
     if uses:
         releases = known.features.get((node.operator, uses), nowhere)
-        yield Need(node.operator, version, node.version, tensor, 1, releases, uses)
+        yield OperatorNeed(node.operator, version, node.version, tensor, 1, releases, uses)
 
 
 def _latest(releases: list[str]) -> str:
@@ -163,14 +163,14 @@ def _latest(releases: list[str]) -> str:
     return max(releases, key=release) if all(releases) and releases else ""
 
 
-def _unknown(needs: tuple[Need, ...], known: RuntimeTable) -> str:
+def _unknown(needs: tuple[OperatorNeed, ...], known: RuntimeTable) -> str:
     lost = [need for need in needs if not need.releases.tensorflow and not need.releases.litert]
     if lost:
         return f"{lost[0]} is in no runtime that the table of {known.date} knows"
     return "" if needs else "it holds no builtin operator"
 
 
-def _avoid(forced_by: tuple[Need, ...], known: RuntimeTable) -> str:
+def _avoid(forced_by: tuple[OperatorNeed, ...], known: RuntimeTable) -> str:
     keys = [(need.operator, need.uses or need.version) for need in forced_by]
     return "; ".join(dict.fromkeys(known.avoid[key] for key in keys if key in known.avoid))
 

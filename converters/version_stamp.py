@@ -10,7 +10,7 @@ import struct
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
+from edgekit.converters.flatbuffer.walk import DamagedFile, FileBytes, Table
 from edgekit.converters.operator_version import required_version
 from edgekit.converters.runtime_version import CLAIM, minimum_runtime
 from edgekit.errors import ModelError
@@ -35,7 +35,7 @@ def stamp_versions(content: bytes) -> bytes:
     needed = _needed(flatbuffer.parse(content, "the file to stamp"))
     try:
         return _stamped(content, needed) if needed else content
-    except Damaged as error:
+    except DamagedFile as error:
         hint = f"its tables overlap: {error}"
         raise ModelError("EK-MODEL-003", "the file cannot be stamped", hint) from error
 

@@ -20,7 +20,7 @@ from edgekit.converters.flatbuffer.contents import (
     Tensor,
     TFLiteFile,
 )
-from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
+from edgekit.converters.flatbuffer.walk import DamagedFile, FileBytes, Table
 from edgekit.errors import ModelError
 
 IDENTIFIER = b"TFL3"
@@ -42,7 +42,7 @@ def parse(content: bytes, name: str) -> TFLiteFile:
         raise ModelError("EK-MODEL-003", f"{name} is not a TFLite file, or is damaged")
     try:
         return _file(FileBytes(content))
-    except (Damaged, struct.error, LookupError, TypeError, ValueError, OverflowError) as error:
+    except (DamagedFile, struct.error, LookupError, TypeError, ValueError, OverflowError) as error:
         hint = f"it is truncated or damaged: {error}"
         raise ModelError("EK-MODEL-003", f"{name} cannot be read as .tflite", hint) from error
 
@@ -53,7 +53,7 @@ def _file(content: FileBytes) -> TFLiteFile:
     codes = [operator_code(table) for table in model.tables(1)]
     graphs = _ranked(tuple(_graph(table, codes, spans) for table in model.tables(2)))
     if not graphs:
-        raise Damaged("it holds no graph")
+        raise DamagedFile("it holds no graph")
     signatures = tuple(_signature(table, graphs) for table in model.tables(7))
     return TFLiteFile(
         size=len(content.data),
@@ -110,7 +110,7 @@ def _tensor(table: Table, index: int, spans: tuple[Span, ...]) -> Tensor:
     dtypes = _names("TensorType")
     kind = table.scalar(1, "<b")
     if kind not in dtypes:
-        raise Damaged(f"tensor {index} is of the unknown type {kind}")
+        raise DamagedFile(f"tensor {index} is of the unknown type {kind}")
     return Tensor(
         name=table.text(3),
         dtype=dtypes[kind],
@@ -221,7 +221,7 @@ def _indices(table: Table, field: int, count: int) -> tuple[int, ...]:
 
 def _within(index: int, count: int, kind: str) -> int:
     if not 0 <= index < count:
-        raise Damaged(f"{kind} {index} of {count} is named")
+        raise DamagedFile(f"{kind} {index} of {count} is named")
     return index
 
 

@@ -18,7 +18,7 @@ MOST_BYTES_PER_BYTE = 16
 SPARE_BYTES = 1 << 20
 
 
-class Damaged(ValueError):
+class DamagedFile(ValueError):
     """A file whose offsets lead outside it, or in circles."""
 
 
@@ -31,19 +31,19 @@ class FileBytes:
         self._bytes = MOST_BYTES_PER_BYTE * len(data) + SPARE_BYTES
 
     def root(self) -> Table:
-        """Return the root table. Raises :class:`Damaged`."""
+        """Return the root table. Raises :class:`DamagedFile`."""
         return Table(self, self.number("<I", 0))
 
     def number(self, form: str, at: int) -> int:
         """Return the number at a byte offset, in a format of :mod:`struct`."""
         if not 0 <= at <= len(self.data) - struct.calcsize(form):
-            raise Damaged(f"it ends before byte {at + struct.calcsize(form):,}")
+            raise DamagedFile(f"it ends before byte {at + struct.calcsize(form):,}")
         return int(struct.unpack_from(form, self.data, at)[0])
 
     def span(self, at: int, size: int) -> tuple[int, int]:
         """Return the same span, checked to lie inside the file."""
         if not 0 <= at <= at + size <= len(self.data):
-            raise Damaged(f"{size:,} bytes from byte {at:,} do not lie inside it")
+            raise DamagedFile(f"{size:,} bytes from byte {at:,} do not lie inside it")
         return at, size
 
     def spend(self, tables: int = 0, size: int = 0) -> None:
@@ -51,7 +51,7 @@ class FileBytes:
         self._tables -= tables
         self._bytes -= size
         if self._tables < 0 or self._bytes < 0:
-            raise Damaged("its tables refer to each other more often than any real model's do")
+            raise DamagedFile("its tables refer to each other more often than any real model's do")
 
 
 class Table:

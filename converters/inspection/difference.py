@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.converters.flatbuffer import Quantization
-from edgekit.converters.inspection.summary import Edge, Inspection, LayerSummary, jsonable
+from edgekit.converters.inspection.summary import Inspection, IOTensor, LayerSummary, jsonable
 from edgekit.types import Json, Measurement
 
 # Aligning takes the product of both lengths in time; longer lists are matched kind by kind.
@@ -233,7 +233,7 @@ def _edges(before: Inspection, after: Inspection) -> list[str]:
     return lines
 
 
-def _edge_lines(side: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) -> list[str]:
+def _edge_lines(side: str, before: tuple[IOTensor, ...], after: tuple[IOTensor, ...]) -> list[str]:
     old = {edge.name: edge for edge in before}
     new = {edge.name for edge in after}
     if len(before) == len(after) == 1:
@@ -252,7 +252,7 @@ def _edge_lines(side: str, before: tuple[Edge, ...], after: tuple[Edge, ...]) ->
     return lines
 
 
-def describe_edge(edge: Edge) -> str:
+def describe_edge(edge: IOTensor) -> str:
     """Describe an input or output: dtype, shape, scale and zero point."""
     text = f"{edge.dtype.lower()} {edge.shape}"
     quantization = edge.quantization

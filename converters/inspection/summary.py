@@ -23,7 +23,7 @@ from edgekit.types import Measurement, Operator
 
 
 @dataclass(frozen=True)
-class Edge:
+class IOTensor:
     """An input or output: its name in the signature (else its tensor's), dtype and shape.
 
     ``shape`` is text, with ``?`` for a free dimension.
@@ -42,8 +42,8 @@ class EntryPoint:
 
     key: str
     graph: int
-    inputs: tuple[Edge, ...]
-    outputs: tuple[Edge, ...]
+    inputs: tuple[IOTensor, ...]
+    outputs: tuple[IOTensor, ...]
     nodes: int
     macs: Measurement
     memory: MemoryPlan
@@ -157,12 +157,12 @@ def _entries(file: TFLiteFile, macs: Macs) -> tuple[EntryPoint, ...]:
 
 def _edges(
     tensors: tuple[Tensor, ...], named: Mapping[str, int], order: tuple[int, ...]
-) -> tuple[Edge, ...]:
+) -> tuple[IOTensor, ...]:
     """List inputs or outputs in the graph's order, named by the signature or by their tensors."""
     names = {index: name for name, index in named.items()}
     indices = dict.fromkeys([*(i for i in order if i >= 0), *names])
     return tuple(
-        Edge(
+        IOTensor(
             short(names.get(i, tensors[i].name)),
             short(tensors[i].name),
             tensors[i].dtype,

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.flatbuffer.walk import Damaged, FileBytes, Table
+from edgekit.converters.flatbuffer.walk import DamagedFile, FileBytes, Table
 from edgekit.converters.metadata.facts import (
     COLOUR_SPACES,
     ENTRY,
@@ -39,9 +39,9 @@ def read_metadata(model: bytes | Path) -> ModelFacts:
         raise ModelError("EK-MODEL-031", f"{name} has no TFLite metadata")
     try:
         if entry[4:8] != IDENTIFIER:
-            raise Damaged(f"its identifier is {entry[4:8]!r}, not {IDENTIFIER!r}")
+            raise DamagedFile(f"its identifier is {entry[4:8]!r}, not {IDENTIFIER!r}")
         return _model(FileBytes(entry).root(), content)
-    except (Damaged, struct.error, LookupError, ValueError, OverflowError) as error:
+    except (DamagedFile, struct.error, LookupError, ValueError, OverflowError) as error:
         hint = f"it is damaged: {error}"
         raise ModelError("EK-MODEL-031", f"{name}: its metadata cannot be read", hint) from error
 
@@ -49,7 +49,7 @@ def read_metadata(model: bytes | Path) -> ModelFacts:
 def _model(table: Table, content: bytes) -> ModelFacts:
     graphs = table.tables(3)
     if len(graphs) != 1:
-        raise Damaged(f"it describes {len(graphs)} graphs, not one")
+        raise DamagedFile(f"it describes {len(graphs)} graphs, not one")
     return ModelFacts(
         name=table.text(0),
         description=table.text(1),
@@ -96,8 +96,8 @@ def _labels(table: Table, content: bytes) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if archive.getinfo(name).file_size > MOST_BYTES:
-                raise Damaged(f"{name} claims to be larger than any label file")
+                raise DamagedFile(f"{name} claims to be larger than any label file")
             text = archive.read(name).decode()
     except (zipfile.BadZipFile, KeyError, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise Damaged(f"it names {name!r}, which the file does not hold") from error
+        raise DamagedFile(f"it names {name!r}, which the file does not hold") from error
     return tuple(text.splitlines())

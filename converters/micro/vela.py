@@ -33,7 +33,7 @@ LOG = "vela.log"
 
 
 @dataclass(frozen=True)
-class Memories:
+class MemorySettings:
     """A system configuration and a memory mode of Arm/vela.ini."""
 
     system_config: str
@@ -41,10 +41,10 @@ class Memories:
 
 
 # Vela's own defaults for each family.
-DEFAULTS: Mapping[str, Memories] = {
-    "ethos-u55": Memories("Ethos_U55_High_End_Embedded", "Shared_Sram"),
-    "ethos-u65": Memories("Ethos_U65_Client_Server", "Dedicated_Sram_384KB"),
-    "ethos-u85": Memories("Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"),
+DEFAULTS: Mapping[str, MemorySettings] = {
+    "ethos-u55": MemorySettings("Ethos_U55_High_End_Embedded", "Shared_Sram"),
+    "ethos-u65": MemorySettings("Ethos_U65_Client_Server", "Dedicated_Sram_384KB"),
+    "ethos-u85": MemorySettings("Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"),
 }
 # By multiply-accumulates per cycle.
 ACCELERATORS = (
@@ -142,13 +142,13 @@ def estimate(
     )
 
 
-def _memories(accelerator: str, system_config: str, memory_mode: str) -> Memories:
+def _memories(accelerator: str, system_config: str, memory_mode: str) -> MemorySettings:
     if accelerator not in ACCELERATORS:
         message = f"vela knows no accelerator {accelerator!r}"
         raise ConversionError("EK-CONVERT-105", message, f"known: {', '.join(ACCELERATORS)}")
     family = accelerator.rpartition("-")[0]
     usual = DEFAULTS[family]
-    chosen = Memories(system_config or usual.system_config, memory_mode or usual.memory_mode)
+    chosen = MemorySettings(system_config or usual.system_config, memory_mode or usual.memory_mode)
     # Vela accepts another family's configuration without an error.
     prefix = family.replace("ethos-u", "Ethos_U") + "_"
     if not chosen.system_config.startswith(prefix):
@@ -172,7 +172,9 @@ def _refuse(file: TFLiteFile, accelerator: str) -> None:
         raise ConversionError("EK-CONVERT-102", f"{message} fixed", hint)
 
 
-def _run(model: Path, accelerator: str, memories: Memories, folder: Path, seconds: float) -> None:
+def _run(
+    model: Path, accelerator: str, memories: MemorySettings, folder: Path, seconds: float
+) -> None:
     command = [
         sys.executable,
         "-m",

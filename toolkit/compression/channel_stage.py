@@ -23,7 +23,7 @@ from edgekit.models.float32 import in_float32
 from edgekit.models.load import is_keras3, load
 from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.training.finetune import Aids, choose_loss, finetune, select
+from edgekit.training.finetune import TrainingHooks, choose_loss, finetune, select
 from edgekit.training.fit import Report, items
 from edgekit.types import LayerCompression, Model, Request, RunnerModel
 
@@ -34,8 +34,8 @@ WARMUP_SECONDS, BLOCK_SECONDS, BLOCKS = 0.1, 0.05, 5
 
 
 @dataclass(frozen=True)
-class ChannelWork:
-    """Channels to cut from a model file; fields as in :class:`edgekit.compression.stage.Work`.
+class ChannelJob:
+    """Channels to prune from a model file; fields as in :class:`edgekit.compression.stage.SchemeJob`.
 
     ``requests`` is a folder for the runner's requests where latency is measured.
     """
@@ -49,7 +49,7 @@ class ChannelWork:
 
 
 def prune_channels(
-    work: ChannelWork,
+    work: ChannelJob,
     recovery: RecoveryTraining | None,
     partial: Path,
     folder: Path,
@@ -69,7 +69,9 @@ def prune_channels(
     if recovery is not None and recovery.finetuning.epochs:
         (folder / UNRECOVERED).mkdir()
         (folder / "saved_model").rename(folder / UNRECOVERED / "saved_model")
-        aids = Aids(build_score(recovery.metric, recovery.root), tensorboard=recovery.tensorboard)
+        aids = TrainingHooks(
+            build_score(recovery.metric, recovery.root), tensorboard=recovery.tensorboard
+        )
         teacher = in_float32(load(recovery.teacher, work.trust)) if recovery.teacher else None
         finetuned = finetune(
             smaller,
@@ -96,7 +98,7 @@ def prune_channels(
     }
 
 
-def _planned(model: Any, work: ChannelWork, recovery: RecoveryTraining | None) -> ChannelPlan:
+def _planned(model: Any, work: ChannelJob, recovery: RecoveryTraining | None) -> ChannelPlan:
     table = work.table
     settings = ChannelSettings(
         table.macs, table.multiple, table.importance, table.allocation, table.objective
@@ -113,7 +115,7 @@ def _planned(model: Any, work: ChannelWork, recovery: RecoveryTraining | None) -
     return plan(model, settings, gradients, cost)
 
 
-def _cost(model: Any, work: ChannelWork) -> Callable[[ChannelPlan], float]:
+def _cost(model: Any, work: ChannelJob) -> Callable[[ChannelPlan], float]:
     """Return a function that measures a plan's int8 model on this host, in ns, with one thread."""
     if not work.samples:
         message = "[compress] channels: objective = 'latency' needs items to run the model on"

@@ -18,7 +18,7 @@ from edgekit.evaluation import metrics
 from edgekit.models.export import Names, export_keras
 from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
-from edgekit.training.finetune import Aids, Finetuning, count_steps, finetune
+from edgekit.training.finetune import Finetuning, TrainingHooks, count_steps, finetune
 from edgekit.training.fit import Report, Training, seed_everything
 from edgekit.types import LayerCompression, Model
 
@@ -44,7 +44,7 @@ class RecoveryTraining:
 
 
 @dataclass(frozen=True)
-class Work:
+class SchemeJob:
     """A scheme to apply to a flat tf_keras model file.
 
     ``table`` is the scheme's of ``[compress]``, ``before`` the schemes already applied, ``samples``
@@ -61,7 +61,7 @@ class Work:
 
 
 def apply(
-    work: Work,
+    work: SchemeJob,
     recovery: RecoveryTraining | None,
     partial: Path,
     folder: Path,
@@ -95,7 +95,7 @@ def apply(
     }
 
 
-def preview(work: Work) -> Mapping[str, Any]:
+def preview(work: SchemeJob) -> Mapping[str, Any]:
     """Plan what :func:`apply` would do to each layer, if it cannot be tried; return the facts."""
     begin = time.monotonic()
     model = load(work.model)
@@ -115,14 +115,14 @@ def _check_samples(scheme: Scheme, samples: tuple[Any, ...]) -> None:
         raise CompressionError("EK-COMPRESS-014", message, hint)
 
 
-def _one_shot(scheme: Scheme, work: Work, plan: tuple[LayerPlan, ...], samples: Any) -> Any:
+def _one_shot(scheme: Scheme, work: SchemeJob, plan: tuple[LayerPlan, ...], samples: Any) -> Any:
     wrapped = scheme.wrap(load(work.model), work.table, plan, Context(0, work.before, samples))
     return scheme.strip(wrapped, load(work.model), plan)
 
 
 def _trained(
     scheme: Scheme,
-    work: Work,
+    work: SchemeJob,
     plan: tuple[LayerPlan, ...],
     samples: Any,
     recovery: RecoveryTraining,
@@ -134,7 +134,7 @@ def _trained(
     steps = count_steps(recovery.training, settings.epochs)
     wrapped = scheme.wrap(load(work.model), work.table, plan, Context(steps, work.before, samples))
     board = recovery.tensorboard
-    aids = Aids(
+    aids = TrainingHooks(
         score=build_score(recovery.metric, recovery.root),
         settled=scheme.settled(work.table, steps),
         callbacks=tuple(scheme.callbacks(str(board / "scheme") if board else None)),

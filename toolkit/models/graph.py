@@ -14,7 +14,7 @@ from typing import Any
 
 from edgekit.errors import ModelError, did_you_mean
 from edgekit.models.allowlist import VOCABULARY, operators
-from edgekit.models.graph_file import MAIN, Bodies, called
+from edgekit.models.graph_file import MAIN, FunctionBodies, called
 
 SERVING = "serving_default"
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -134,7 +134,7 @@ def _by_graph(graph: Any) -> Iterator[tuple[str, str]]:
 
 def _refused(graph: Any) -> Iterator[str]:
     """Yield the operators of one graph that it may not hold."""
-    bodies = Bodies.of(graph)
+    bodies = FunctionBodies.of(graph)
     saver = _Saver(bodies, graph.saver_def)
     assets = frozenset(asset.tensor_info.name for asset in graph.asset_file_def)
     for body, node in bodies.nodes():
@@ -160,7 +160,7 @@ class _Saver:
     It is the saver only where nothing else calls it, and where it goes by the path it is given.
     """
 
-    def __init__(self, bodies: Bodies, definition: Any) -> None:
+    def __init__(self, bodies: FunctionBodies, definition: Any) -> None:
         self._bodies = bodies
         self._places: dict[tuple[str, str], frozenset[str]] = {}
         run = bodies.upstream(_run_by(bodies, definition))
@@ -185,7 +185,7 @@ class _Saver:
         return not any(b"/" in p[:1] or b".." in p or b":" in p or b"~" in p for p in paths)
 
 
-def _run_by(bodies: Bodies, definition: Any) -> list[str]:
+def _run_by(bodies: FunctionBodies, definition: Any) -> list[str]:
     """Return the tensors of the main graph that others than the saver fetch."""
     saver = {definition.save_tensor_name, definition.restore_op_name}
     return [tensor for tensor in bodies.fetched if tensor not in saver]

@@ -25,7 +25,7 @@ def called(node: Any) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Bodies:
+class FunctionBodies:
     """The nodes of a graph and of its functions, by body and name.
 
     ``fetched`` are the tensors that signatures and initialisers fetch from the main graph.
@@ -38,7 +38,7 @@ class Bodies:
     fetched: tuple[str, ...]
 
     @classmethod
-    def of(cls, graph: Any) -> Bodies:
+    def of(cls, graph: Any) -> FunctionBodies:
         """Read the bodies of one MetaGraphDef."""
         functions = {f.signature.name: f for f in graph.graph_def.library.function}
         nodes = [(MAIN, node) for node in graph.graph_def.node]

@@ -138,7 +138,7 @@ class _Job:
         table = self._table.channels
         assert table is not None  # noqa: S101  (it is among the schemes)
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
-        work = channel_stage.ChannelWork(
+        work = channel_stage.ChannelJob(
             table, model, self._samples, self._names, run.plan.options.trust, run.requests
         )
         key = self._key(model, table, recovery)
@@ -185,7 +185,7 @@ class _Job:
         run, table = self._run, self._table.table_of(scheme)
         before = tuple(result.scheme for result in self.done)
         recovery = self._recovery(scheme, SCHEMES[scheme].learning_rate, teacher)
-        work = stage.Work(scheme, table, model, before, self._samples, self._names)
+        work = stage.SchemeJob(scheme, table, model, before, self._samples, self._names)
         needs = SCHEMES[scheme].needs_items and not self._samples
         foreseen = run.plan.options.dry_run and needs
         key = {**self._key(model, table, recovery), "before": list(before), "foreseen": foreseen}

@@ -9,7 +9,7 @@ from edgekit.converters.inspection import Finding, Inspection
 from edgekit.converters.inspection.difference import describe_edge
 from edgekit.converters.inspection.memory import MemoryPlan
 from edgekit.converters.inspection.shapes import short
-from edgekit.converters.inspection.summary import Edge, EntryPoint, LayerSummary
+from edgekit.converters.inspection.summary import EntryPoint, IOTensor, LayerSummary
 from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
 from edgekit.inspection import TargetFit
@@ -97,7 +97,7 @@ def _unavailable(found: Measurement) -> str:
     return f"unavailable, because {found.reason}"
 
 
-def _edge(edge: Edge, width: int) -> str:
+def _edge(edge: IOTensor, width: int) -> str:
     return f"{edge.name:<{width}}  {describe_edge(edge)}"
 
 

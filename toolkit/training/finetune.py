@@ -62,7 +62,7 @@ class Finetuning:
 
 
 @dataclass(frozen=True)
-class Aids:
+class TrainingHooks:
     """What a scheme and a run add to training.
 
     ``score(labels, outputs)`` is higher for better outputs. ``settled`` is the step from which an
@@ -87,7 +87,7 @@ def finetune(
     settings: Finetuning,
     training: Training,
     teacher: Any | None,
-    aids: Aids,
+    aids: TrainingHooks,
     partial: Path,
     root: Path,
     progress: Report | None,
@@ -244,7 +244,7 @@ def _tensorboard(model: Any, folder: Path | None) -> list[Any]:
 
 
 def _best_callback(
-    model: Any, aids: Aids, x: Any, y: Array, patience: int | None, partial: Path
+    model: Any, aids: TrainingHooks, x: Any, y: Array, patience: int | None, partial: Path
 ) -> Any:
     class Best(library(model).callbacks.Callback):  # type: ignore[misc]
         """Keep the weights of the epoch with the best score on the held-out items."""

@@ -21,7 +21,7 @@ from pathlib import Path
 import keras, numpy as np, tf_keras
 from edgekit.data import Dataset
 from edgekit.errors import EdgekitError
-from edgekit.training.finetune import Aids, Distillation, Finetuning, finetune
+from edgekit.training.finetune import TrainingHooks, Distillation, Finetuning, finetune
 from edgekit.training.fit import Training
 from edgekit.types import Preprocess
 
@@ -68,7 +68,7 @@ def tuned(name, generation="keras3", score=right, settled=0, teacher=None, callb
     settings = Finetuning(**{"epochs": 3, "optimizer": "adam", "learning_rate": 1e-3, **said})
     training = Training(dataset, Preprocess(1 / 16), settings.epochs, 32, 1)
     partial = folder / f"partial {name}"
-    aids = Aids(score, settled, tuple(callbacks), folder / f"board {name}")
+    aids = TrainingHooks(score, settled, tuple(callbacks), folder / f"board {name}")
     outcome = {"before": accuracy(one)}
     try:
         facts = finetune(one, settings, training, teacher, aids, partial, folder, None)

@@ -15,7 +15,7 @@ from edgekit.compression.channels.coupling import Layout
 from edgekit.compression.channels.graph import trace
 from edgekit.compression.channels.rules import propagate
 from edgekit.compression.channels.settings import Group, LayerRow
-from edgekit.compression.channels.walk import Product, Record, Walk, follow
+from edgekit.compression.channels.walk import LayerRecord, Product, Walk, follow
 
 Mask = npt.NDArray[np.bool_]
 
@@ -25,7 +25,7 @@ class Analysis:
     """A model's groups; by channel, its group and its position there."""
 
     groups: tuple[Group, ...]
-    records: tuple[Record, ...]
+    records: tuple[LayerRecord, ...]
     products: tuple[Product, ...]
     origins: Mapping[int, Any]
     group_of: Layout
@@ -129,7 +129,7 @@ def work(product: Product, mask: Mask | None) -> int:
     return count
 
 
-def _counts(record: Record) -> bool:
+def _counts(record: LayerRecord) -> bool:
     """Tell whether a layer gets a row: it makes channels, or multiplies."""
     multiplied = any(weight.reads or weight.makes for weight in record.weights)
     kernels = any(weight.name.endswith("kernel") for weight in record.weights)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.compression.channels.analysis import Analysis, analysis
-from edgekit.compression.channels.walk import Record
+from edgekit.compression.channels.walk import LayerRecord
 from edgekit.models.load import is_keras3
 
 Scores = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ def taylor(
     }
 
 
-def _filter_norms(record: Record) -> Scores | None:
+def _filter_norms(record: LayerRecord) -> Scores | None:
     """Compute the L1 norm of each filter that makes, or filters, a channel of the output."""
     for weight in record.weights:
         axis = weight.makes or (weight.carries if record.writes is record.reads else None)

@@ -10,7 +10,7 @@ from edgekit.compression.channels.analysis import Analysis, Mask, analysis
 from edgekit.compression.channels.graph import input_layers, is_graph, network
 from edgekit.compression.channels.proof import prove
 from edgekit.compression.channels.settings import ChannelPlan
-from edgekit.compression.channels.walk import Record
+from edgekit.compression.channels.walk import LayerRecord
 from edgekit.errors import CompressionError, EdgekitError
 from edgekit.models.load import is_keras3
 
@@ -126,7 +126,7 @@ class _Surgeon:
         except Exception as error:
             raise _cannot(layer, error) from error
 
-    def _cuts(self, record: Record) -> dict[int, list[tuple[int, Any]]]:
+    def _cuts(self, record: LayerRecord) -> dict[int, list[tuple[int, Any]]]:
         return {
             id(getattr(record.layer, weight.name)): [
                 (axis, np.flatnonzero(self._mask[layout])) for axis, layout in weight.axes

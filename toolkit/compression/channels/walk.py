@@ -32,7 +32,7 @@ class SlicedWeight:
 
 
 @dataclass(frozen=True)
-class Record:
+class LayerRecord:
     """What pruning changes of a layer: its weights, and the settings with a channel count."""
 
     name: str
@@ -59,7 +59,7 @@ class Walk:
     """The state of one walk; rules for each kind of layer write to it."""
 
     channels: Channels = field(default_factory=Channels)
-    records: dict[int, Record] = field(default_factory=dict)
+    records: dict[int, LayerRecord] = field(default_factory=dict)
     products: list[Product] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class Walk:
         writes = reads if count is None else self.channels.new(call.name, count)
         sketch = describe(writes)
         settings = sketch.settings
-        self.records[id(call.layer)] = Record(
+        self.records[id(call.layer)] = LayerRecord(
             call.name, call.kind, call.layer, reads, writes, sketch.weights, settings
         )
         return writes
@@ -116,7 +116,7 @@ class Walk:
         weights = getattr(call.layer, "weights", [])
         if weights:
             reads = next((w for w in layouts if w is not None), np.array([], dtype=np.intp))
-            record = Record(call.name, call.kind, call.layer, reads, writes[0])
+            record = LayerRecord(call.name, call.kind, call.layer, reads, writes[0])
             self.records.setdefault(id(call.layer), record)
             self.products.append(Product(id(call.layer), _estimate(call, weights)))
         return writes
