@@ -149,7 +149,7 @@ for kind in ("shared", "wide"):
 source = folder / "shared-float" / "model.tflite"
 broken = unpack(source.read_bytes())
 name = next(n for k, n in facts["operators"] if "planted" in n)
-steps = {step.name: step for step in equalization.steps(broken)}
+steps = {step.name: step for step in equalization.main_operators(broken)}
 readers = [s for s in steps.values() if "reads" in s.name]
 between = broken.subgraphs[0].tensors[steps[name].operator.outputs[0]]
 ranges = np.linspace(1, 100, CHANNELS, dtype=np.float32)

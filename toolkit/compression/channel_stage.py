@@ -35,7 +35,7 @@ WARMUP_SECONDS, BLOCK_SECONDS, BLOCKS = 0.1, 0.05, 5
 
 @dataclass(frozen=True)
 class ChannelJob:
-    """Channels to prune from a model file; fields as in :class:`edgekit.compression.stage.SchemeJob`.
+    """Channels to prune from a model file; fields as in :class:`stage.SchemeJob`.
 
     ``requests`` is a folder for the runner's requests where latency is measured.
     """
