@@ -13,7 +13,7 @@ import pytest
 from tflite_files import G, N, T, build
 
 from edgekit.converters import flatbuffer
-from edgekit.evaluation.layers.same import Likeness, same_network
+from edgekit.evaluation.layers.likeness import Likeness, same_network
 from edgekit.targets.runners.probe import probe_model
 
 Weights = dict[str, Any]
