@@ -85,7 +85,7 @@ def test_a_replay_finds_the_same_figures_and_starts_no_runner(
 
     def reading(command: list[str], *given: Any, **more: Any) -> Any:
         """The user's items are read in a process of their own."""
-        if "edgekit.apart" not in str(command):
+        if "edgekit.isolated" not in str(command):
             forbidden()
         return started(command, *given, **more)
 

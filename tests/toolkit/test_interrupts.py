@@ -179,7 +179,7 @@ def test_training_goes_on_when_interrupted(
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert out == ""
-    assert "interrupted: finished stages are kept, the same command goes on" in err
+    assert "interrupted: finished stages are kept; run the same command again to resume" in err
     assert "Traceback" not in err
     assert_no_orphans(mark, 0)
     assert_no_halves(project)

@@ -100,8 +100,8 @@ def remove_devices(
     chosen, to = _chosen(names, project), progress or Silent()
     kept = (name.text for name in chosen if not name.version and not name.address)
     if own := next(kept, None):
-        hint = "only local:PACKAGE==VERSION and what is on an ADDRESS are removed"
-        raise DeviceNameError("EK-DEVICE-012", f"{own} is no environment", hint)
+        hint = "only local:PACKAGE==VERSION, and what is installed at an ADDRESS, can be removed"
+        raise DeviceNameError("EK-DEVICE-012", f"{own} is not an environment", hint)
     return tuple(
         addressed.remove(name, to) if name.address else str(environment.remove(name, to))
         for name in chosen

@@ -1,4 +1,4 @@
-"""``edgekit bench``: the latency protocol on a device."""
+"""``edgekit bench``: measure latency on a device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
 
 
 class Threads(click.ParamType):  # type: ignore[type-arg]
-    """``1,2`` or ``1,n``, where n is one per processor; as numbers, 0 for n."""
+    """``1,2`` or ``1,n``, where n is one per processor, as numbers; 0 stands for n."""
 
     name = "N,…"
 
@@ -37,45 +37,45 @@ class Threads(click.ParamType):  # type: ignore[type-arg]
         counts = []
         for part in str(value).split(","):
             if part.strip() != "n" and not (part.strip().isdecimal() and int(part)):
-                self.fail(f"{part!r} is no number of threads, nor 'n'", param, ctx)
+                self.fail(f"{part!r} is neither a number of threads nor 'n'", param, ctx)
             counts.append(0 if part.strip() == "n" else int(part))
         return tuple(dict.fromkeys(counts))
 
 
 def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """``5 ms``, in nanoseconds."""
+    """Parse ``5 ms``, in nanoseconds."""
     from edgekit.project import TIMES, parse_unit
 
     return parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``5m``, ``90 s``, or a plain number of seconds."""
+    """Parse ``5m``, ``90 s``, or a plain number of seconds."""
     from edgekit.project import parse_number, parse_unit
 
     if value is not None and value.replace(".", "", 1).isdecimal():
         return parsed(parse_number, value)
     scaled = {unit: round(size * 1000) for unit, size in SECONDS.items()}
-    found = parsed(lambda text: parse_unit(text, scaled, "duration"), value)
-    return None if found is None else found / 1000
+    milliseconds = parsed(lambda text: parse_unit(text, scaled, "duration"), value)
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _shapes(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[int, ...]]:
-    """``image=1,96,96,3`` as the input's name and its sizes."""
-    found = {}
+    """Parse ``image=1,96,96,3`` as the input's name and its sizes."""
+    shapes = {}
     for value in values:
         name, _, sizes = value.rpartition("=")
         parts = sizes.replace("x", ",").split(",")
         if not name or not all(part.strip().isdecimal() and int(part) for part in parts):
             raise click.BadParameter(f"{value!r} is not NAME=SIZES, such as image=1,96,96,3")
-        found[name] = tuple(int(part) for part in parts)
-    return found
+        shapes[name] = tuple(int(part) for part in parts)
+    return shapes
 
 
 def _protocol_options(function: Any) -> Any:
-    """Tell how long to measure: a floor and a ceiling of runs and seconds, and the goal between."""
+    """Add how long to measure: least and most runs and seconds, and the goal in between."""
     options = (
         click.option(
             "--min-runs",
@@ -83,7 +83,7 @@ def _protocol_options(function: Any) -> Any:
             default=50,
             show_default=True,
             metavar="N",
-            help="Fewest timed runs, over all launches.",
+            help="Least number of timed runs, over all launches.",
         ),
         click.option(
             "--max-runs",
@@ -91,7 +91,7 @@ def _protocol_options(function: Any) -> Any:
             default=200_000,
             show_default=True,
             metavar="N",
-            help="Most timed runs.",
+            help="Largest number of timed runs.",
         ),
         click.option(
             "--min-seconds",
@@ -99,7 +99,7 @@ def _protocol_options(function: Any) -> Any:
             default="2",
             show_default=True,
             metavar="TIME",
-            help="Shortest time measured.",
+            help="Least time to measure.",
         ),
         click.option(
             "--max-seconds",
@@ -107,7 +107,7 @@ def _protocol_options(function: Any) -> Any:
             default="30",
             show_default=True,
             metavar="TIME",
-            help="Longest time measured.",
+            help="Longest time to measure.",
         ),
         click.option(
             "--precision-goal",
@@ -115,7 +115,7 @@ def _protocol_options(function: Any) -> Any:
             default="1%",
             show_default=True,
             metavar="SHARE",
-            help="Measure until the median is known this well.",
+            help="Measure until the median is known to this precision.",
         ),
         click.option(
             "--launches",
@@ -123,7 +123,7 @@ def _protocol_options(function: Any) -> Any:
             default=5,
             show_default=True,
             metavar="N",
-            help="Fewest fresh launches; up to three times as many.",
+            help="Least number of fresh launches; at most three times as many.",
         ),
         click.option(
             "--warmup-runs",
@@ -131,14 +131,14 @@ def _protocol_options(function: Any) -> Any:
             default=10,
             show_default=True,
             metavar="N",
-            help="Fewest runs before timing; it lasts until drift stops.",
+            help="Least number of warm-up runs, which go on until times stop drifting.",
         ),
     )
     return applied(options, function)
 
 
 def _run_options(function: Any) -> Any:
-    """Tell where and how the model runs, and what is measured besides."""
+    """Add where and how the model runs, and what else is measured."""
     options = (
         *data_options(),
         click.option(
@@ -146,14 +146,15 @@ def _run_options(function: Any) -> Any:
             "devices",
             multiple=True,
             metavar="NAME",
-            help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable.",
+            help="Where to run: local, local:RUNTIME, local:PACKAGE==VERSION, tflm, ssh://…, or a"
+            " name of yours; repeatable. `edgekit devices` lists them.",
         ),
         click.option(
             "--threads",
             type=Threads(),
             default="1",
             show_default=True,
-            help="Threads of the runtime, e.g. 1,n: one after the other.",
+            help="Threads of the runtime; 1,n measures with one, then with one per processor.",
         ),
         click.option(
             "--batch",
@@ -169,7 +170,7 @@ def _run_options(function: Any) -> Any:
             multiple=True,
             callback=_shapes,
             metavar="NAME=SIZES",
-            help="Of an input of any size without --data: image=1,96,96,3; repeatable.",
+            help="Shape of an input of free size, without --data: image=1,96,96,3; repeatable.",
         ),
         click.option(
             "--delegate",
@@ -177,20 +178,20 @@ def _run_options(function: Any) -> Any:
             help="XNNPACK kernels, or the runtime's own. Default: the runtime's.",
         ),
         arena_option(),
+        click.option("--no-calibrate", is_flag=True, help="Skip the A/A calibration of this host."),
         click.option(
-            "--no-calibrate", is_flag=True, help="Leave out the A/A calibration of this host."
+            "--profile", is_flag=True, help="Measure the time of every operator (LiteRT)."
         ),
-        click.option("--profile", is_flag=True, help="The time of every operator (LiteRT)."),
         click.option(
             "--sustain",
             callback=_seconds,
             metavar="TIME",
-            help="Run on for so long, e.g. 5m: first minute against plateau.",
+            help="Run for this long, e.g. 5m, and compare the first minute with the plateau.",
         ),
         click.option(
             "--mlperf-tiny",
             is_flag=True,
-            help="Five windows of 10 s: median inferences per second, and accuracy.",
+            help="Measure as MLPerf Tiny does: the median of five windows of 10 s, and accuracy.",
         ),
         *cassette_options(),
         *loading_options(),
@@ -199,29 +200,32 @@ def _run_options(function: Any) -> Any:
 
 
 def _budget_options(function: Any) -> Any:
-    """Return what the median is judged by."""
+    """Add the limits of the median."""
     options = (
         click.option(
-            "--max-latency", callback=_time, metavar="TIME", help="Longest median, e.g. '5 ms'."
+            "--max-latency",
+            callback=_time,
+            metavar="TIME",
+            help="Largest allowed median, e.g. '5 ms'.",
         ),
         click.option(
             "--baseline",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="An earlier bench.json to compare with.",
+            help="Earlier bench.json to compare with.",
         ),
         click.option(
             "--max-slowdown",
             callback=as_share,
             metavar="SHARE",
-            help="Most that the median may grow against --baseline, e.g. 5%.",
+            help="Largest allowed growth of the median against --baseline, e.g. 5%.",
         ),
         click.option(
             "--csv",
             "table",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
-            help="Write the rows as CSV too.",
+            help="Write the rows as CSV, too.",
         ),
     )
     return applied(options, function)
@@ -235,11 +239,11 @@ def _budget_options(function: Any) -> Any:
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Time MODELS on every --device: phases, latency, memory, conditions.
+    """Measure MODELS on every --device: phases, latency, memory, conditions.
 
-    A model is a .tflite file or a bundle; what else `edgekit convert` takes runs on
-    local:tensorflow. Exit code 1 where a limit is broken, 4 where it is finer than the noise, 3
-    where a device is not there, 5 where a runtime cannot run the model.
+    A model is a .tflite file or a bundle; other models that `edgekit convert` takes run on
+    local:tensorflow. Exit code 1 where a limit is exceeded, 4 where the noise decides nothing, 3
+    where a device is not available, 5 where a runtime cannot run the model.
     """
     from edgekit import api
     from edgekit.report import bench as report
@@ -247,10 +251,10 @@ def command(**options: Any) -> int:
     models = [absolute(model) for model in options["models"]]
     project = project_of({**NOTHING, **options, "model": models[0]})
     asked = _asked(options)
-    kept = {name: options[name] for name in ("output", "trust", "record", "replay")}
-    run = api.Options(**kept)
-    with progress(options["quiet"]) as shown:
-        done = api.bench(project, models, asked, run, shown, options["table"])
+    names = ("output", "trust", "record", "replay")
+    run = api.Options(**{name: options[name] for name in names})
+    with progress(options["quiet"]) as display:
+        done = api.bench(project, models, asked, run, display, options["table"])
     _show(done, options)
     if options["as_json"]:
         click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
@@ -258,6 +262,7 @@ def command(**options: Any) -> int:
 
 
 def _asked(options: dict[str, Any]) -> Any:
+    """Return the options of a benchmark."""
     from edgekit import api
     from edgekit.evaluation.protocol import Protocol
 
@@ -290,14 +295,14 @@ def _asked(options: dict[str, Any]) -> Any:
 
 
 def _show(done: Any, options: dict[str, Any]) -> None:
-    """Return the table and the lines below it."""
+    """Print the table and the lines below it."""
     from edgekit.report import bench as report
     from edgekit.report.measurements import verdict_lines
 
     out = console(options["as_json"])
-    for one in report.tables(done):
-        out.print(one, markup=False)
+    for table in report.tables(done):
+        out.print(table, markup=False)
     out.print()
-    said = report.lines(done, options["verbose"], options["quiet"])
-    for line, style in [*said, *verdict_lines(done.verdict)]:
+    lines = report.lines(done, options["verbose"], options["quiet"])
+    for line, style in [*lines, *verdict_lines(done.verdict)]:
         out.print(line, style=style or None, markup=False, soft_wrap=True)

@@ -15,14 +15,18 @@ from edgekit.cli.options import limits
 
 @click.command("check")
 @click.argument("report", required=False, type=click.Path(path_type=Path))
-@click.option("--metric-output", metavar="NAME", help="Judge the metric of this output alone.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML.")
-@click.option("--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown.")
+@click.option("--metric-output", metavar="NAME", help="Judge only the metric of this output.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML to this file."
+)
+@click.option(
+    "--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown to this file."
+)
 @limits
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Judge REPORT (report.json, or a run's folder) again; default: the newest run here.
+    """Judge REPORT (report.json, or a run's folder) again. Default: the newest run here.
 
     Limits come from these options, else from the project file, else from the run itself.
     """
@@ -31,7 +35,7 @@ def command(**options: Any) -> int:
     from edgekit.store import write_bytes, write_text
 
     file, path = options["project_file"], options["report"]
-    # A report given by name brings its own budgets, unless a project file is given too.
+    # A report that is named has its own budgets, unless a project file is named too.
     here = path is None and Path(FILE).is_file()
     project = Project.load(file or FILE) if file or here else None
     if path is None:

@@ -13,37 +13,37 @@ from edgekit.cli.values import as_drop, as_number, as_share
 
 
 def budgets(function: Any) -> Any:
-    """Return what each other model may differ in from the first."""
+    """Add how far each other model may differ from the first."""
     options = (
         click.option(
             "--max-drop",
             callback=as_drop,
             metavar="DROP",
-            help="Most that the metric may lose against the first, e.g. 1%.",
+            help="Largest allowed drop of the metric against the first model, e.g. 1%.",
         ),
         click.option(
             "--max-flips",
             callback=as_share,
             metavar="SHARE",
-            help="Most items that may change their class, e.g. 0.5%.",
+            help="Largest allowed share of items that change class, e.g. 0.5%.",
         ),
         click.option(
             "--max-changed",
             callback=as_share,
             metavar="SHARE",
-            help="Most items of which any output may differ; 0% for equal to the bit.",
+            help="Largest allowed share of items with any different output; 0% for bit-exact.",
         ),
         click.option(
             "--max-error",
             callback=as_number,
             metavar="NUMBER",
-            help="Largest difference of any output value.",
+            help="Largest allowed difference of any output value.",
         ),
         click.option(
             "--max-slowdown",
             callback=as_share,
             metavar="SHARE",
-            help="Most that the median latency may grow against the first, e.g. 5%.",
+            help="Largest allowed growth of the median latency against the first, e.g. 5%.",
         ),
     )
     return applied(options, function)
@@ -53,11 +53,13 @@ def budgets(function: Any) -> Any:
 @click.argument("models", nargs=-1, required=True)
 @measured_options
 @budgets
-@click.option("--layers", is_flag=True, help="Where inside the network the two part.")
+@click.option(
+    "--layers", is_flag=True, help="Find where inside the network the two models diverge."
+)
 @click.option(
     "--latency/--no-latency",
     default=None,
-    help="Time them too. Default: yes, but not beside TensorFlow, which starts slowly.",
+    help="Measure latency too. Default: yes, except beside TensorFlow, which starts slowly.",
 )
 @click.option(
     "--launches",
@@ -65,15 +67,15 @@ def budgets(function: Any) -> Any:
     default=12,
     show_default=True,
     metavar="N",
-    help="Fresh launches that are timed, at most.",
+    help="Largest number of fresh launches to time.",
 )
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Set MODELS on every --device beside the first: accuracy, parity, latency, size.
+    """Compare MODELS on every --device: accuracy, parity, latency, size.
 
-    The first model on the first device is what the others are compared with. One model and
-    several devices make the runtime matrix. MODELS are as `edgekit evaluate` takes them.
+    The first model on the first device is what all others are compared with. One model and
+    several devices make the runtime matrix. MODELS are as for `edgekit evaluate`.
     """
     from edgekit import api
     from edgekit.report import measurements as report
@@ -82,16 +84,16 @@ def command(**options: Any) -> int:
     if len(models) * max(1, len(options["devices"])) < 2:
         raise click.UsageError("name a second model, or a second --device", _context())
     project = project_of({**NOTHING, **options, "model": models[0]})
-    named = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
+    limits = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
     asked = asked_of(
         options,
         layers=options["layers"],
         latency=options["latency"],
         launches=options["launches"],
-        **{name: options[name] for name in named},
+        **{name: options[name] for name in limits},
     )
-    with progress(options["quiet"]) as shown:
-        done = api.compare(project, models, asked, api.Options(**options_of(options)), shown)
+    with progress(options["quiet"]) as display:
+        done = api.compare(project, models, asked, api.Options(**options_of(options)), display)
     show(report.compared(done), done, options["as_json"], options["quiet"])
     return done.verdict.exit_code
 

@@ -14,6 +14,6 @@ LINES = {
 @click.command("completion")
 @click.argument("shell", type=click.Choice(list(LINES)))
 def command(shell: str) -> int:
-    """Print the line that turns completion on in SHELL, and the file it belongs in."""
+    """Print the line that turns on completion in SHELL, and the file to put it in."""
     click.echo(LINES[shell])
     return 0

@@ -1,4 +1,4 @@
-"""``edgekit compress``: a smaller model, and what was really achieved."""
+"""``edgekit compress``: make a model smaller, and report what was achieved."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edgekit.cli.options import compression, model_options, project_of
 @click.argument("model", required=False)
 @model_options
 @compression
-@click.option("--dry-run", is_flag=True, help="Predict: layers, sizes and speed; train nothing.")
+@click.option("--dry-run", is_flag=True, help="Predict layers, sizes and speed; train nothing.")
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Make MODEL smaller, and set it beside the uncompressed model at every precision.
+    """Make MODEL smaller, and compare it with the uncompressed model at every precision.
 
-    The compressed model goes to build/NAME/compressed: hand its model.keras, or the model.h5 of
-    quantization-aware training, to `edgekit convert`. With --data the metric is measured before
+    The compressed model is written to build/NAME/compressed: pass its model.keras, or the model.h5
+    of quantization-aware training, to `edgekit convert`. With --data the metric is measured before
     compression, after it, after fine-tuning and after conversion.
     """
     from edgekit import api, report
@@ -36,8 +36,8 @@ def command(**options: Any) -> int:
         trust=options["trust"],
         dry_run=options["dry_run"],
     )
-    with progress(options["quiet"]) as shown:
-        done = api.compress(project, asked, shown)
+    with progress(options["quiet"]) as display:
+        done = api.compress(project, asked, display)
     root = (asked.output or project.root).resolve()
     show(done, options["as_json"], root / ".edgekit" / "runs" / done.run)
     if options["as_json"]:
@@ -46,7 +46,7 @@ def command(**options: Any) -> int:
 
 
 def show(done: Any, as_json: bool, folder: Path) -> None:
-    """Print the layers, both models at every precision, and where the smaller one is."""
+    """Print the layers, both models at every precision, and the compressed model's files."""
     from edgekit import report
 
     out = console(as_json)
@@ -65,7 +65,7 @@ def show(done: Any, as_json: bool, folder: Path) -> None:
         text = f"{advice.severity} {advice.code}: {advice.message}"
         out.print(f"{text}; {advice.fix}" if advice.fix else text, style="dim", soft_wrap=True)
     if not done.compression.files:
-        out.print("dry run: applied in one shot, nothing was trained or kept", style="dim")
+        out.print("dry run: applied in one step; nothing was trained or kept", style="dim")
     for name, path in done.compression.files.items():
         out.print(f"{name}: {report.path(path)}", markup=False, soft_wrap=True)
     out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)

@@ -17,11 +17,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def common(function: F) -> F:
-    """Return the options that every command takes."""
+    """Add the options that every command takes."""
     options = (
-        click.option("--json", "as_json", is_flag=True, help="JSON on stdout, nothing else there."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
-        click.option("-q", "--quiet", is_flag=True, help="Say only the result."),
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="Print JSON on stdout, everything else on stderr.",
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Print more details."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only the result."),
     )
     for option in reversed(options):
         function = option(function)
@@ -29,7 +34,7 @@ def common(function: F) -> F:
 
 
 def project_option(function: F) -> F:
-    """``--project FILE``."""
+    """Add ``--project FILE``."""
     return click.option(
         "--project",
         "project_file",
@@ -40,12 +45,12 @@ def project_option(function: F) -> F:
 
 
 class _Project(click.Option):
-    """The project file, which a command that is given MODEL reads only where it is named."""
+    """The project file: a command that is given MODEL reads it only where it is named."""
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         names = {parameter.name for parameter in context.command.params}
         if "models" in names:
-            self.help = "The project file; none is read unless it is named."
+            self.help = "The project file. Default: none."
         else:
             alone = ", unless MODEL is given" if "model" in names else ""
             self.help = f"The project file. Default: ./edgekit.toml{alone}."
@@ -58,7 +63,7 @@ def console(as_json: bool) -> Any:
 
     from edgekit.report import words
 
-    class Whole(Console):
+    class UncroppedConsole(Console):
         """A console that cuts no line: a table through a pipe may be wider than a screen."""
 
         def print(self, *objects: Any, **options: Any) -> None:
@@ -66,7 +71,7 @@ def console(as_json: bool) -> Any:
 
     file = sys.stderr if as_json else sys.stdout
     width = shutil.get_terminal_size().columns if file.isatty() else words.WIDTH
-    return Whole(file=file, width=width, highlight=False)
+    return UncroppedConsole(file=file, width=width, highlight=False)
 
 
 class ProgressDisplay:
@@ -113,7 +118,7 @@ class ProgressDisplay:
 
 
 def progress(quiet: bool) -> Any:
-    """Return a context manager that gives where progress goes."""
+    """Return a context manager that yields what shows progress; nothing where quiet."""
     from contextlib import nullcontext
 
     silent: Progress = Silent()

@@ -17,37 +17,41 @@ from edgekit.cli.options import compression, limits, model_options, project_of
 @model_options
 @compression
 @click.option(
-    "--unroll", is_flag=True, help="Recurrent layers without a loop: larger, and int8 calibrates."
+    "--unroll",
+    is_flag=True,
+    help="Unroll recurrent layers: a larger file, which int8 can calibrate.",
 )
 @click.option(
-    "--recover", is_flag=True, help="Where int8 loses too much, keep the fewest operators in float."
+    "--recover",
+    is_flag=True,
+    help="Where int8 loses too much accuracy, keep as few operators as possible in float.",
 )
 @click.option(
-    "--as-is", is_flag=True, help="Convert nothing: check and pack a .tflite of any precision."
+    "--as-is", is_flag=True, help="Convert nothing: check and bundle a .tflite of any precision."
 )
 @click.option(
-    "--reference", metavar="MODEL", help="With --as-is: the model that the file is judged by."
+    "--reference", metavar="MODEL", help="With --as-is: the model that the file is compared with."
 )
 @click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
 @click.option(
     "--metadata",
     is_flag=True,
-    help="Write TFLite Metadata into the files: normalisation, labels, names.",
+    help="Write TFLite Metadata into the files: normalization, labels, names.",
 )
 @click.option(
     "--flex",
     is_flag=True,
-    help="Allow TensorFlow's own operators: a larger app, and unproven here.",
+    help="Allow TensorFlow's own operators: a larger app, not tested here.",
 )
 @limits
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Convert MODEL, check every candidate against its SavedModel, and pack what passes.
+    """Convert MODEL, check every candidate against its SavedModel, and bundle what passes.
 
     MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
     file.py:function or module:function; with --as-is a .tflite of any precision. Without MODEL the
-    project file says what to do.
+    project file names it.
     """
     from edgekit import api, report
 
@@ -62,8 +66,8 @@ def command(**options: Any) -> int:
         precisions_asked=bool(options["precisions"]),
         targets_asked=bool(options["targets"]),
     )
-    with progress(options["quiet"]) as shown:
-        done = api.convert(project, asked, shown)
+    with progress(options["quiet"]) as display:
+        done = api.convert(project, asked, display)
     root = (asked.output or project.root).resolve()
     show(
         done,
@@ -80,9 +84,9 @@ def command(**options: Any) -> int:
 def show(
     done: Any, as_json: bool, folder: Path, verbose: bool = False, quiet: bool = False
 ) -> None:
-    """Print the table, what ships, the verdict, and the folder that holds the report.
+    """Print the table, what ships, the verdict, and the folder of the report.
 
-    Only what does not pass, the limits that are kept and the verdict where it is to be quiet.
+    Where quiet, only the checks that do not pass or have a limit, and the verdict.
     """
     from edgekit import report
 
@@ -101,6 +105,6 @@ def show(
         out.print(line, style=style, markup=False, soft_wrap=True)
     if verbose:
         for stage in done.stages:
-            what = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
-            out.print(f"  {stage.name}: {what}", style="dim", markup=False)
+            spent = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
+            out.print(f"  {stage.name}: {spent}", style="dim", markup=False)
     out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The project file beside the user, of which a command that is given MODEL reads the devices."""
+"""``[devices]`` of the current folder's project file, for commands that are given MODEL."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NAMED = ("targets", "devices")
 
 
 def read_device_tables(file: str, names: Sequence[str], quiet: bool) -> dict[str, Any]:
-    """Return ``[devices]`` of this folder's project file where one of ``names`` is in it.
+    """Return ``[devices]`` of this folder's project file where it defines one of ``names``.
 
-    What else the file would have given is said on standard error. Raises :class:`ProjectError`
-    where the table is wrong and one of its devices is asked for.
+    A note on standard error lists the settings of the file that are not used. Raises
+    :class:`ProjectError` where the table is wrong and one of its devices is named.
     """
     try:
         text = Path(file).read_text(encoding="utf-8")
@@ -31,14 +31,14 @@ def read_device_tables(file: str, names: Sequence[str], quiet: bool) -> dict[str
         return {}
     except (ValueError, RecursionError):
         if not quiet:
-            _tell(file, "something that is not valid TOML")
+            _note(file, "text that is not valid TOML")
         return {}
     devices = table.get("devices")
-    taken = isinstance(devices, dict) and any(name in devices for name in names)
-    held = "; ".join(_held({k: v for k, v in table.items() if k != "devices" or not taken}))
-    if held and not quiet:
-        _tell(file, held, taken)
-    if not taken:
+    used = isinstance(devices, dict) and any(name in devices for name in names)
+    unused = {key: value for key, value in table.items() if key != "devices" or not used}
+    if (settings := "; ".join(_settings(unused))) and not quiet:
+        _note(file, settings, used)
+    if not used:
         return {}
     _check(devices, file, text)
     return {"devices": devices}
@@ -56,20 +56,20 @@ def _check(devices: object, file: str, text: str) -> None:
         raise explain(error, Path(file), text) from error
 
 
-def _tell(file: str, held: str, taken: bool = False) -> None:
-    read = "read for its [devices] alone" if taken else "not read"
-    message = f"{file} of this folder is {read}, because MODEL is given; it holds {held}"
+def _note(file: str, settings: str, used: bool = False) -> None:
+    read = "only its [devices] are read" if used else "it is not read"
+    message = f"this folder has {file}; {read}, because MODEL is given. Not used: {settings}"
     click.echo(f"info EK-NOTE-081: {message}", err=True)
-    click.echo(f"  to take what it says, for this model: --project {file}", err=True)
+    click.echo(f"  to use them for this model, add --project {file}", err=True)
 
 
-def _held(table: Mapping[str, Any]) -> Iterator[str]:
-    """Each table that says something besides the model's source, with its keys."""
+def _settings(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each table that says more than the model's source, with its keys."""
     for name, inner in table.items():
         if not isinstance(inner, dict):
             yield _shown(name)
         elif name in NAMED:
-            yield from (f"[{name}.{_shown(one)}]" for one in inner)
+            yield from (f"[{name}.{_shown(key)}]" for key in inner)
         elif keys := [_shown(key) for key in inner if (name, key) != ("model", "source")]:
             yield f"[{_shown(name)}] {', '.join(keys)}"
 

@@ -1,4 +1,4 @@
-"""``edgekit devices``: what works now; runtimes of devices and other releases made and removed."""
+"""``edgekit devices``: list what works now; set up and remove runtimes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ABSENT = "absent"
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=None,
-    help="setup: take the wheels for a device from this folder, not from the package index.",
+    help="setup: install from wheels in this folder instead of the package index.",
 )
 @common
 def command(
@@ -38,15 +38,15 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Say which devices work now: every runtime runs a model.
+    """List the devices that work now: every runtime runs a model.
 
     \b
-    list [NAME]...   those of this host, or those named; exit code 3 where a named one does not work
-    setup NAME       make the environment of a release: local:tflite-runtime==2.14.0
+    list [NAME]...   this host's, or those named; exit code 3 where a named one does not work
+    setup NAME       create the environment of a release: local:tflite-runtime==2.14.0
     setup ADDRESS    install a runtime there: ssh://pi@board, ssh://pi@board#tflite-runtime
-    remove NAME      delete it
-    remove ADDRESS   delete all that edgekit has put there, or ADDRESS#PACKAGE==VERSION
-    create ADDRESS   make the device itself: emulator://arm64
+    remove NAME      delete that environment
+    remove ADDRESS   delete all that edgekit installed there, or ADDRESS#PACKAGE==VERSION
+    create ADDRESS   create the device itself: emulator://arm64
     """
     if action == "list":
         return _list(names, as_json, quiet)
@@ -62,14 +62,14 @@ def command(
 def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     from edgekit import api
 
-    found = api.devices(names, _project())
-    _show(found, as_json, quiet)
-    broken = names and any(one.status is not Status.PASSED for one in found)
+    entries = api.devices(names, _project())
+    _show(entries, as_json, quiet)
+    broken = names and any(entry.status is not Status.PASSED for entry in entries)
     return int(ExitCode.UNAVAILABLE if broken else ExitCode.PASSED)
 
 
 def _project() -> Project | None:
-    """Return the project whose file lies here."""
+    """Return the project of the current folder, where there is one."""
     from edgekit.project import FILE, Project
 
     return Project.load(FILE) if Path(FILE).is_file() else None
@@ -79,9 +79,9 @@ def _set_up(names: tuple[str, ...], wheels: Path | None, as_json: bool, quiet: b
     from edgekit import api
 
     with progress(quiet) as to:
-        found = api.set_up_devices(names, _project(), to, wheels)
-    _show(found, as_json, quiet)
-    works = all(one.status is Status.PASSED for one in found)
+        entries = api.set_up_devices(names, _project(), to, wheels)
+    _show(entries, as_json, quiet)
+    works = all(entry.status is Status.PASSED for entry in entries)
     return int(ExitCode.PASSED if works else ExitCode.UNAVAILABLE)
 
 
@@ -111,20 +111,20 @@ def _say(done: str, folders: list[str], as_json: bool, quiet: bool) -> None:
             click.echo(f"{done} {folder}")
 
 
-def _show(found: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:
+def _show(entries: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:
     from edgekit.targets.devices.names import DEFAULT_RUNTIME
 
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
         return
     if quiet:
         return
-    width = max(len(one.name) for one in found)
-    versions = max(len(one.version or ABSENT) for one in found)
-    for one in found:
-        mark = "ok" if one.status is Status.PASSED else one.status.value
-        about = [one.message, *filter(None, [one.environment, one.address])]
-        if one.name == f"local:{DEFAULT_RUNTIME}":
-            about.append("the default: local")
-        text = f"{one.name:<{width}}  {mark:<11}  {one.version or ABSENT:<{versions}}"
+    width = max(len(entry.name) for entry in entries)
+    versions = max(len(entry.version or ABSENT) for entry in entries)
+    for entry in entries:
+        mark = "ok" if entry.status is Status.PASSED else entry.status.value
+        about = [entry.message, *filter(None, [entry.environment, entry.address])]
+        if entry.name == f"local:{DEFAULT_RUNTIME}":
+            about.append("the default device, local")
+        text = f"{entry.name:<{width}}  {mark:<11}  {entry.version or ABSENT:<{versions}}"
         click.echo(f"{text}  ({'; '.join(about)})")

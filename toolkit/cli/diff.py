@@ -1,4 +1,4 @@
-"""``edgekit diff``: what changed from one ``.tflite`` file to another."""
+"""``edgekit diff``: list what changed from one ``.tflite`` file to another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgekit.cli.inspect import layers_option, say
 def command(
     before: Path, after: Path, layers: int | None, as_json: bool, verbose: bool, quiet: bool
 ) -> int:
-    """Say what changed from BEFORE.tflite to AFTER.tflite; the exit code is 0 either way."""
+    """List what changed from BEFORE.tflite to AFTER.tflite. The exit code is 0 in any case."""
     return show(before, after, layers, as_json, quiet)
 
 
@@ -28,9 +28,9 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
     from edgekit import inspection
     from edgekit.converters.inspection import compare, difference_json
 
-    found = compare(inspection.inspect(before), inspection.inspect(after))
+    difference = compare(inspection.inspect(before), inspection.inspect(after))
     if as_json:
-        click.echo(json.dumps(difference_json(found), indent=2, allow_nan=False))
+        click.echo(json.dumps(difference_json(difference), indent=2, allow_nan=False))
         return 0
     if quiet:
         return 0
@@ -40,17 +40,17 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
     out = console(False)
     title = f"{words.path(before)} to {words.path(after)}"
     say(out, [(title, "bold")])
-    if found.identical:
-        say(out, [("the files are the same, byte for byte", "")])
+    if difference.identical:
+        say(out, [("the files are identical, byte for byte", "")])
         return 0
-    if found.equal:
+    if difference.equal:
         say(out, [("both compute the same: names, order or metadata differ", "")])
-    out.print(report.summary_table(found))
+    out.print(report.summary_table(difference))
     out.print()
-    say(out, report.change_lines(found))
-    if found.layers and layers != 0:
+    say(out, report.change_lines(difference))
+    if difference.layers and layers != 0:
         out.print()
-        out.print(report.layer_table(found, layers))
-    same = f"{len(found.layers):,} operators changed, {found.same:,} did not"
+        out.print(report.layer_table(difference, layers))
+    same = f"{len(difference.layers):,} operators changed, {difference.same:,} did not"
     say(out, [(same, "bold")])
     return 0

@@ -1,4 +1,4 @@
-"""``edgekit doctor``: what works here."""
+"""``edgekit doctor``: check what works on this machine."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from edgekit.types import Status
 @click.command("doctor")
 @common
 def command(as_json: bool, verbose: bool, quiet: bool) -> int:
-    """Say what works on this machine, with versions, and how to get what is missing.
+    """Check what works on this machine, with versions, and how to get what is missing.
 
-    Every runtime runs a model. Exit code 3 where something needed does not work.
+    Every runtime runs a model. Exit code 3 where something required does not work.
     """
     from edgekit import api
 
-    findings = []
-    for finding in api.doctor():
-        findings.append(finding)
+    checks = []
+    for check in api.doctor():
+        checks.append(check)
         if not as_json and not quiet:
-            mark = "ok" if finding.status is Status.PASSED else finding.status.value
-            text = f"{finding.name:<15} {mark:<12} {finding.version}"
-            click.echo(f"{text}  ({finding.message})" if finding.message else text)
+            mark = "ok" if check.status is Status.PASSED else check.status.value
+            text = f"{check.name:<15} {mark:<12} {check.version}"
+            click.echo(f"{text}  ({check.message})" if check.message else text)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
-    broken = [f for f in findings if f.needed and f.status is not Status.PASSED]
+        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+    broken = [f for f in checks if f.needed and f.status is not Status.PASSED]
     return int(ExitCode.UNAVAILABLE if broken else ExitCode.PASSED)

@@ -15,26 +15,26 @@ from edgekit.cli.options import NOTHING, measured_options, project_of
 @click.command("evaluate")
 @click.argument("model", required=False)
 @measured_options
-@click.option("--by-class", is_flag=True, help="The metric for each class.")
+@click.option("--by-class", is_flag=True, help="Show the metric of each class.")
 @click.option(
     "--worst",
     type=click.IntRange(min=0),
     metavar="N",
-    help="How many of the worst items to list. Default: 5.",
+    help="Number of worst items to list. Default: 5.",
 )
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.png",
-    help="Draw the worst items.",
+    help="Write a sheet of the worst items as PNG.",
 )
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Score MODEL on every --device, with 95 % intervals.
+    """Measure MODEL's metric on every --device, with 95 % confidence intervals.
 
-    MODEL is a .tflite of any precision, or what `edgekit convert` takes: that runs in TensorFlow.
-    Exit code 5 where a runtime cannot run it, 3 where a device is not there.
+    MODEL is a .tflite of any precision, or any model that `edgekit convert` takes, which then runs
+    in TensorFlow. Exit code 5 where a runtime cannot run it, 3 where a device is not available.
     """
     from edgekit import api
     from edgekit.report import measurements as report
@@ -43,16 +43,16 @@ def command(**options: Any) -> int:
     asked = asked_of(
         options, by_class=options["by_class"], worst=options["worst"], pictures=options["pictures"]
     )
-    with progress(options["quiet"]) as shown:
+    with progress(options["quiet"]) as display:
         done = api.evaluate(
-            project, project.model.source, asked, api.Options(**options_of(options)), shown
+            project, project.model.source, asked, api.Options(**options_of(options)), display
         )
     show(report.evaluated(done), done, options["as_json"], options["quiet"])
     return done.verdict.exit_code
 
 
 def asked_of(options: dict[str, Any], **more: Any) -> Any:
-    """Return what the command line asks of a measurement."""
+    """Return the options of a measurement."""
     from edgekit import api
 
     named = {
@@ -62,12 +62,12 @@ def asked_of(options: dict[str, Any], **more: Any) -> Any:
 
 
 def options_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the run's options of the command line."""
+    """Return the options of the run."""
     return {key: options[key] for key in ("output", "trust", "limit", "seed", "record", "replay")}
 
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
-    """Print tables and lines, what the user should be told, and the JSON where asked for."""
+    """Print tables, notes and the verdict, and the JSON with ``--json``."""
     from edgekit.report import measurements as report
 
     out = console(as_json)
@@ -90,5 +90,5 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
 
 
 def absolute(source: str) -> str:
-    """Return a model named on the command line, from where the user stands."""
+    """Resolve a model named on the command line, which is relative to the current folder."""
     return source if ":" in source else str(Path(source).resolve())

@@ -12,8 +12,8 @@ from edgekit.cli.console import common
 
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where the project is there already.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option("--if-missing", is_flag=True, help="Do nothing where the project already exists.")
 @common
 def command(
     folder: Path, force: bool, if_missing: bool, as_json: bool, verbose: bool, quiet: bool

@@ -22,27 +22,27 @@ class RowCount(click.ParamType):  # type: ignore[type-arg]
         if value == "all":
             return None
         if not str(value).isdecimal():
-            self.fail(f"{value!r} is no number of rows, nor 'all'", param, ctx)
+            self.fail(f"{value!r} is neither a number nor 'all'", param, ctx)
         return int(value)
 
 
 def layers_option(function: Any) -> Any:
-    """``--layers N|all``."""
+    """Add ``--layers N|all``."""
     return click.option(
         "--layers",
         type=RowCount(),
         default="10",
         show_default=True,
-        help="How many layers to list, largest first; 'all' in execution order.",
+        help="Number of layers to list, largest first; 'all' lists them in execution order.",
     )(function)
 
 
 def signature_option(function: Any) -> Any:
-    """``--signature NAME``."""
+    """Add ``--signature NAME``."""
     return click.option(
         "--signature",
         metavar="NAME",
-        help="Of a file's several one alone, as it converts. Default: the whole file.",
+        help="Inspect only this signature, as it converts. Default: the whole file.",
     )(function)
 
 
@@ -61,12 +61,12 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Explain MODEL.tflite; with OTHER, say what changed from MODEL to OTHER.
+    """Explain MODEL.tflite; with OTHER, list what changed from MODEL to OTHER.
 
-    What is found never changes the exit code: 2 is for a file that cannot be read.
+    Findings never change the exit code: 2 is for a file that cannot be read.
     """
     if other is not None and signature is not None:
-        raise click.UsageError("--signature goes with one file, and two are compared whole")
+        raise click.UsageError("--signature works with one file; two files are compared as a whole")
     if other is not None:
         from edgekit.cli.diff import show
 
@@ -75,38 +75,38 @@ def command(
     from edgekit.converters.inspection import to_json
     from edgekit.inspection import fits_json
 
-    found = api.inspect(model, signature)
-    targets = api.fits(found)
+    inspected = api.inspect(model, signature)
+    targets = api.fits(inspected)
     if as_json:
-        answer = {**to_json(found), "targets": fits_json(targets)}
+        answer = {**to_json(inspected), "targets": fits_json(targets)}
         click.echo(json.dumps(answer, indent=2, allow_nan=False))
     elif not quiet:
-        _print(found, targets, layers, verbose)
+        _print(inspected, targets, layers, verbose)
     return 0
 
 
-def _print(found: Any, targets: Any, layers: int | None, verbose: bool) -> None:
+def _print(inspected: Any, targets: Any, layers: int | None, verbose: bool) -> None:
     from edgekit.report import inspection as report
 
     out = console(False)
-    say(out, report.head_lines(found))
-    say(out, report.runtime_lines(found.runtime))
-    say(out, report.precision_lines(found))
-    say(out, report.weight_lines(found))
+    say(out, report.head_lines(inspected))
+    say(out, report.runtime_lines(inspected.runtime))
+    say(out, report.precision_lines(inspected))
+    say(out, report.weight_lines(inspected))
     out.print()
-    out.print(report.operator_table(found))
-    if layers != 0 and (found.weights or (layers is None and found.layers)):
+    out.print(report.operator_table(inspected))
+    if layers != 0 and (inspected.weights or (layers is None and inspected.layers)):
         out.print()
-        out.print(report.layer_table(found, layers))
+        out.print(report.layer_table(inspected, layers))
     out.print()
     say(out, report.target_lines(targets))
-    if found.findings:
+    if inspected.findings:
         out.print()
-    say(out, report.finding_lines(found.findings, verbose))
+    say(out, report.finding_lines(inspected.findings, verbose))
 
 
 def say(out: Any, lines: Any) -> None:
-    """Print lines with their styles; text of a file is never markup, nor moves the cursor."""
+    """Print lines with their styles; control characters and markup in a file have no effect."""
     for line, style in lines:
-        text = "".join(one if one.isprintable() else "?" for one in line)
+        text = "".join(c if c.isprintable() else "?" for c in line)
         out.print(text, style=style, markup=False, soft_wrap=True)

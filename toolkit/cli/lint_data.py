@@ -1,4 +1,4 @@
-"""``edgekit lint-data``: what is wrong with the data, before it costs accuracy."""
+"""``edgekit lint-data``: find what is wrong with the data, before it costs accuracy."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 @click.command("lint-data")
 @click.argument("model", required=False)
 @model_options
-@click.option("--train-data", metavar="FILE", help="The items that the model was trained on.")
+@click.option("--train-data", metavar="FILE", help="Items that the model was trained on.")
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Say what is wrong with the representative and evaluation data of MODEL.
+    """Find what is wrong with the representative and evaluation data of MODEL.
 
-    MODEL and data are given as to `edgekit convert`. With data alone, where there is no project
-    file, what needs no model is checked. Exit code 1 where a finding is an error.
+    MODEL and data are as for `edgekit convert`. Without MODEL and project file, only checks that
+    need no model are made. Exit code 1 where a finding is an error.
     """
     from edgekit import api
     from edgekit.project import FILE
@@ -32,12 +32,12 @@ def command(**options: Any) -> int:
     options = {**NOTHING, **options}
     project_file = options["project_file"]
     alone = options["model"] is None and project_file is None and not Path(FILE).is_file()
-    given = any(options[name] for name in ("evaluate_data", "representative", "train_data"))
-    project = data_of(options) if alone and given else project_of(options)
+    has_data = any(options[name] for name in ("evaluate_data", "representative", "train_data"))
+    project = data_of(options) if alone and has_data else project_of(options)
     evaluated = alone or project.data.evaluate is not None
     asked = api.Options(output=options["output"], evaluate=evaluated, trust=options["trust"])
-    with progress(options["quiet"]) as shown:
-        done = api.lint_data(project, asked, shown)
+    with progress(options["quiet"]) as display:
+        done = api.lint_data(project, asked, display)
     show(done, options["as_json"], options["quiet"])
     if options["as_json"]:
         click.echo(json.dumps(done.to_json(), indent=2, allow_nan=False))
@@ -45,7 +45,7 @@ def command(**options: Any) -> int:
 
 
 def show(done: Any, as_json: bool, quiet: bool = False) -> None:
-    """Print what was linted, the findings with their fixes, the curve, and what was not checked."""
+    """Print what was linted, the findings with their fixes, and what was not checked."""
     out = console(as_json)
 
     def say(text: str, style: str = "") -> None:
@@ -74,12 +74,12 @@ def details(done: Any) -> list[str]:
             for n, value in zip(curve.counts, curve.covered, strict=True)
         )
         lines.append(f"activation ranges ({curve.tensors} tensors), % covered by n items: {points}")
-        # Of items that are wrong, few suffice to be wrong alike.
+        # A curve of faulty items says nothing of how many sound ones are enough.
         if curve.sufficient is not None and not done.failed:
             lines.append(f"  enough items: {curve.sufficient:,}")
     for score in done.scores:
         value = score.metric.value
         shown = "unavailable" if value is None else f"{value:.4g} on {score.metric.n} items"
         lines.append(f"{score.title}: {shown}")
-    lines += [f"not checked: {one.check}, because {one.reason}" for one in done.unchecked]
+    lines += [f"not checked: {item.check}, because {item.reason}" for item in done.unchecked]
     return lines

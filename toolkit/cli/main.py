@@ -19,29 +19,29 @@ from edgekit.errors import EdgekitError, ExitCode
 # Each command, the module that holds it, and its line of help: none is imported to list them.
 COMMANDS = {
     "init": "write the example project, ready to convert",
-    "convert": "the main job: candidates, checks, verdict and bundles from a model",
-    "compress": "a smaller model: channels, pruning, clustering, quantization-aware training",
-    "evaluate": "a model's metric with its interval, on any device or runtime",
-    "compare": "models and runtimes side by side: accuracy, parity, latency, with statistics",
-    "bench": "latency by phases, memory and conditions on a device, with what it can tell",
-    "lint-data": "what is wrong with the data, before it costs accuracy",
-    "inspect": "a .tflite file explained: operators, precision, weights, memory, where it runs",
-    "diff": "what changed from one .tflite file to another",
-    "check": "the gate on a finished run: budgets become an exit code",
-    "verify": "check a bundle: its files, its model, its golden pairs",
-    "targets": "the catalog of targets",
-    "devices": "which devices and runtimes work now; environments of other releases",
-    "doctor": "what works here, with versions, and what is missing",
-    "completion": "the line that turns on shell completion",
+    "convert": "the main job: convert a model, check every candidate, and bundle what passes",
+    "compress": "make a model smaller: channels, pruning, clustering, quantization-aware training",
+    "evaluate": "measure a model's metric, with its confidence interval, on any device or runtime",
+    "compare": "compare models, runtimes and devices: accuracy, parity, latency, with statistics",
+    "bench": "measure latency by phase, memory and conditions on a device",
+    "lint-data": "find what is wrong with the data, before it costs accuracy",
+    "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
+    "diff": "list what changed from one .tflite file to another",
+    "check": "judge a finished run by its budgets: the exit code is the verdict",
+    "verify": "verify a bundle: its files, its model, its golden pairs",
+    "targets": "list the catalog of targets, and which of them a model fits",
+    "devices": "list devices and runtimes that work now; set up and remove them",
+    "doctor": "check this machine: what works, in which version, and what is missing",
+    "completion": "print the line that turns on shell completion",
 }
 
 
-# What the system says of a path of the user's, wherever it was first looked at.
-PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EISDIR, errno.ENOTDIR)
-LONGEST = 200
+# Errors of the system about a path of the user's, wherever it was first opened.
+PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EISDIR, errno.ENOTDIR)
+LONGEST_PATH = 200
 
 
-class Lazy(click.Group):
+class LazyGroup(click.Group):
     """A group whose commands are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,7 +70,7 @@ class Lazy(click.Group):
             raise click.UsageError(f"No such command '{args[0]}'.{hint}", ctx) from error
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
 def group() -> None:
     """Get a Keras model onto a phone, a board or a microcontroller, proven there."""
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit code, which does not change where only its reader has left."""
+    """Run a command and return its exit code, whether or not its reader stays to the end."""
     signal.signal(signal.SIGTERM, _terminate)
     with guarded() as lost:
         code = _run(arguments)
@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
         if lost.reason and code not in (ExitCode.INTERNAL, ExitCode.INTERRUPTED):
             message = f"standard output cannot be written: {lost.reason}"
             click.echo(f"error EK-OUTPUT-002: {message}", err=True)
-            click.echo(f"  what the command found is exit code {code}", err=True)
+            click.echo(f"  the command itself ended with exit code {code}", err=True)
             code = int(ExitCode.USAGE)
     return code
 
@@ -111,13 +111,15 @@ def _run(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         # A second Ctrl-C must not cut this answer short.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        click.echo("interrupted: finished stages are kept, the same command goes on", err=True)
+        click.echo(
+            "interrupted: finished stages are kept; run the same command again to resume", err=True
+        )
         return int(ExitCode.INTERRUPTED)
     except OSError as error:
-        if error.errno not in PATHS:
+        if error.errno not in PATH_ERRORS:
             return _internal()
         path = str(error.filename)
-        shown = path if len(path) < LONGEST else f"{path[:LONGEST]}..."
+        shown = path if len(path) < LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
         click.echo(f"error EK-USAGE-002: {shown!r} cannot be used: {error.strerror}", err=True)
         click.echo("  name another file or folder", err=True)
         return int(ExitCode.USAGE)
@@ -138,5 +140,5 @@ def _internal() -> int:
     kind, error, _ = sys.exc_info()
     name = kind.__name__ if kind else ""
     click.echo(f"internal error EK-INTERNAL-001: {name}: {error}", err=True)
-    click.echo(f"  this is a fault of edgekit: please report it with {log.name}", err=True)
+    click.echo(f"  this is a bug of edgekit: please report it with {log.name}", err=True)
     return int(ExitCode.INTERNAL)

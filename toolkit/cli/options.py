@@ -1,4 +1,4 @@
-"""Options that several commands share, and the project that they add up to."""
+"""Options that several commands share, and the project that they make."""
 
 from __future__ import annotations
 
@@ -37,21 +37,24 @@ class _Task(click.Option):
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         from edgekit.evaluation.tasks import TASKS
 
-        self.help = f"{', '.join(TASKS)}. Default: what labels and outputs look like."
+        self.help = f"{', '.join(TASKS)}. Default: detected from labels and outputs."
         return super().get_help_record(context)
 
 
 def limits(function: Any) -> Any:
-    """``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
+    """Add ``--max-drop``, ``--max-size``, ``--precision`` and ``--target``."""
     options = (
         click.option(
             "--max-drop",
             callback=as_drop,
             metavar="DROP",
-            help="Most that the metric may lose: 1%, 1pt and 0.01 are one point.",
+            help="Largest allowed drop of the metric against the SavedModel: 1%, 1pt or 0.01.",
         ),
         click.option(
-            "--max-size", callback=as_size, metavar="SIZE", help="Largest file, e.g. '150 kB'."
+            "--max-size",
+            callback=as_size,
+            metavar="SIZE",
+            help="Largest allowed file size, e.g. '150 kB'.",
         ),
         click.option("--precision", "precisions", multiple=True, metavar="NAME", cls=_Precision),
         click.option(
@@ -66,29 +69,29 @@ def limits(function: Any) -> Any:
 
 
 def compression(function: Any) -> Any:
-    """Return the schemes, and how accuracy is won back after them."""
+    """Add the compression schemes, and how accuracy is recovered after them."""
     options = (
         click.option(
             "--channels",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
             metavar="SHARE",
-            help="Share of the multiply-accumulates to remove with whole channels.",
+            help="Share of the multiply-accumulates to remove, as whole channels, e.g. 0.5.",
         ),
         click.option(
             "--prune",
             callback=as_pruning,
             metavar="SPARSITY",
-            help="Share of the weights to make zero, e.g. 0.5; or 2:4.",
+            help="Share of the weights to set to zero, e.g. 0.5; or a pattern such as 2:4.",
         ),
         click.option(
             "--cluster",
             type=click.IntRange(min=2),
             metavar="N",
-            help="How many different weights each layer keeps, e.g. 16.",
+            help="Number of distinct weights that each layer keeps, e.g. 16.",
         ),
-        click.option("--qat", is_flag=True, help="Quantization-aware training, for int8."),
+        click.option("--qat", is_flag=True, help="Train quantization-aware, for int8."),
         click.option(
-            "--distill", is_flag=True, help="Learn from the uncompressed model's answers too."
+            "--distill", is_flag=True, help="Fine-tune on the uncompressed model's predictions too."
         ),
         click.option(
             "--train-data",
@@ -105,11 +108,11 @@ def compression(function: Any) -> Any:
     return applied(options, function)
 
 
-# Keys of [evaluate] that options of the same name state.
-# A longer one is no file's name.
+# A longer text is not the name of a file.
 LONGEST_NAME = 200
+# Keys of [evaluate] that have an option of the same name.
 EVALUATE = ("task", "metric", "postprocess", "group", "slices", "stream")
-# What options of other commands would add to the project.
+# Options of other commands, as they are where nothing is given.
 NOTHING: dict[str, Any] = {
     "channels": None,
     "prune": None,
@@ -125,12 +128,14 @@ NOTHING: dict[str, Any] = {
 
 
 def model_options(function: Any) -> Any:
-    """Return what a command that takes a model and its data is told about both, and where it
-    writes.
-    """
+    """Add the options of a command that converts: model, data, and where it writes."""
     options = (
         *data_options(),
-        click.option("--representative", metavar="FILE", help="Items to calibrate int8 with."),
+        click.option(
+            "--representative",
+            metavar="FILE",
+            help="Items to calibrate int8 with. Default: drawn from the data.",
+        ),
         *loading_options(),
         click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write."),
     )
@@ -138,16 +143,16 @@ def model_options(function: Any) -> Any:
 
 
 def measured_options(function: Any) -> Any:
-    """Return what a command that measures models as they are is told about them and their data."""
+    """Add the options of a command that measures models as they are."""
     options = (
         *data_options(),
         click.option(
             "--limit",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Judge by so many items, drawn by chance.",
+            help="Evaluate only N items, drawn at random.",
         ),
-        click.option("--seed", type=int, default=0, metavar="N", help="What --limit draws with."),
+        click.option("--seed", type=int, default=0, metavar="N", help="Random seed of --limit."),
         *device_options(),
         *cassette_options(),
         *loading_options(),
@@ -156,15 +161,15 @@ def measured_options(function: Any) -> Any:
 
 
 def device_options() -> tuple[Any, ...]:
-    """Tell where to measure, and how the runtime is set there."""
+    """Return the options of where to measure, and how the runtime is configured."""
     return (
         click.option(
             "--device",
             "devices",
             multiple=True,
             metavar="NAME",
-            help="local, local:RUNTIME, local:PACKAGE==VERSION, tflm; repeatable."
-            " `edgekit devices` lists them.",
+            help="Where to run: local, local:RUNTIME, local:PACKAGE==VERSION, tflm, ssh://…, or a"
+            " name of yours; repeatable. `edgekit devices` lists them.",
         ),
         click.option(
             "--threads",
@@ -182,66 +187,68 @@ def device_options() -> tuple[Any, ...]:
 
 
 def cassette_options() -> tuple[Any, ...]:
-    """``--record`` and ``--replay``."""
+    """Return ``--record`` and ``--replay``."""
     path = click.Path(path_type=Path, dir_okay=False)
     return (
         click.option(
             "--record",
             type=path,
             metavar="FILE",
-            help="Keep all that devices are asked and answer, without secrets.",
+            help="Record the whole exchange with the devices, without secrets.",
         ),
         click.option(
             "--replay",
             type=path,
             metavar="FILE",
-            help="Take a record's answers instead of asking devices.",
+            help="Replay a recording instead of using the devices.",
         ),
     )
 
 
 def arena_option() -> Any:
-    """``--arena``."""
-    text = "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as it takes."
+    """Return ``--arena``."""
+    text = "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as the model needs."
     return click.option("--arena", callback=as_size, metavar="SIZE", help=text)
 
 
 def data_options() -> tuple[Any, ...]:
+    """Return the options of the data, its preprocessing and its metric."""
     return (
         click.option(
             "--data",
             "evaluate_data",
             metavar="FILE",
-            help="Items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test.",
+            help="Evaluation items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test.",
         ),
         click.option(
             "--labels",
             "class_names",
             metavar="FILE|NAMES",
-            help="Class names in the order of the outputs: a file of one a line, or cat,dog.",
+            help="Class names in the order of the outputs: a file with one per line, or cat,dog.",
         ),
         click.option(
             "--label-column",
             metavar="NAME",
-            help="The labels of a CSV or TFRecord. Default: y or label.",
+            help="Column with the labels of a CSV or TFRecord. Default: y or label.",
         ),
         click.option(
             "--slice",
             "slices",
             multiple=True,
             metavar="COLUMN",
-            help="A column beside the inputs, by whose values the metric is taken apart"
-            " too; repeatable.",
+            help="Column by whose values the metric is also broken down; repeatable.",
         ),
         click.option(
-            "--group", metavar="COLUMN", help="Items of one group count as one: windows of a clip."
+            "--group",
+            metavar="COLUMN",
+            help="Column of groups: items of one group count as one, e.g. windows of a clip.",
         ),
         click.option(
             "--rescale",
             callback=as_numbers,
             metavar="NUMBER",
-            help="Factor for raw items: a number, a fraction such as 1/255, or one per"
-            " channel, with commas.",
+            help="Factor for raw values: a number, a fraction such as 1/255, or one per channel,"
+            " separated by commas.",
         ),
         click.option(
             "--offset", callback=as_numbers, metavar="NUMBER", help="Added after --rescale."
@@ -250,63 +257,63 @@ def data_options() -> tuple[Any, ...]:
             "--mean",
             callback=as_numbers,
             metavar="NUMBER",
-            help="Subtracted then: 0.485,0.456,0.406 is one per channel.",
+            help="Mean, subtracted after --offset: a number, or one per channel.",
         ),
         click.option(
             "--std",
             callback=as_numbers,
             metavar="NUMBER",
-            help="Divides then: a number, or one per channel.",
+            help="Standard deviation, divided by after --mean: a number, or one per channel.",
         ),
         click.option(
             "--resize",
             callback=as_pixels,
             metavar="HxW",
-            help="Height and width to bring pictures to. Default: the model's.",
+            help="Height and width to resize images to. Default: the model's.",
         ),
         click.option(
             "--crop",
             type=click.Choice(["center"]),
-            help="Keep the aspect and take the centre, instead of stretching.",
+            help="Keep the aspect ratio and crop the centre, instead of stretching.",
         ),
         click.option(
             "--annotations",
             metavar="FILE|FOLDER",
-            help="Boxes of the pictures: COCO JSON, or a folder of VOC or YOLO files; with"
-            " --task text their texts: a folder of .txt files.",
+            help="Boxes of the images: COCO JSON, or a folder of VOC or YOLO files; with"
+            " --task text their transcripts: a folder of .txt files.",
         ),
         click.option("--task", metavar="NAME", cls=_Task),
         click.option(
             "--alphabet",
             metavar="TOKENS|FILE.txt",
-            help="The tokens of texts in the order of the outputs: 'abc ', or a file of"
-            " one a line.",
+            help="Tokens of texts in the order of the outputs: 'abc ', or a file with one per"
+            " line.",
         ),
         click.option(
             "--blank",
             type=click.Choice(["first", "last"]),
-            help="Where CTC's blank is among the outputs.",
+            help="Position of CTC's blank among the outputs.",
         ),
         click.option(
             "--color",
             type=click.Choice(["rgb", "bgr", "grayscale"]),
-            help="Colours of pictures. Default: the model's, as rgb.",
+            help="Colour format that images are read as. Default: the model's channels, as rgb.",
         ),
         click.option(
             "--layout",
             type=click.Choice(["nhwc", "nchw"]),
-            help="How the data's dimensions lie; they are brought to the model's.",
+            help="Order of the data's dimensions, which is converted to the model's.",
         ),
         click.option("--metric", metavar="NAME", cls=_Metric),
         click.option(
             "--metric-output",
             metavar="NAME",
-            help="The output that gives the headline, where there are several.",
+            help="Output whose metric is the main one, where there are several.",
         ),
         click.option(
             "--postprocess",
             metavar="FILE:FUNCTION",
-            help="Your function from the outputs by name to what the metric takes.",
+            help="Your function from the outputs, by name, to what the metric takes.",
         ),
         click.option(
             "--stream",
@@ -331,35 +338,37 @@ def data_options() -> tuple[Any, ...]:
 
 
 def loading_options() -> tuple[Any, ...]:
+    """Return the options of how the model is loaded, and where results go."""
     return (
         click.option(
             "--output",
             type=click.Path(path_type=Path, file_okay=False),
-            help="Where build/, dist/ and .edgekit/ go.",
+            help="Folder for build/, dist/ and .edgekit/. Default: the project's.",
         ),
-        click.option(
-            "--weights", metavar="FILE", help="The weights of an architecture MODEL.json."
-        ),
+        click.option("--weights", metavar="FILE", help="Weights of an architecture MODEL.json."),
         click.option(
             "--signature",
             metavar="NAME",
-            help="Of a SavedModel or .tflite. Default: serving_default, or the only one.",
+            help="Signature of a SavedModel or .tflite. Default: serving_default, or the only one.",
         ),
-        click.option("--custom-objects", metavar="FILE", help="Python file of your own layers."),
+        click.option("--custom-objects", metavar="FILE", help="Python file with your own layers."),
         click.option(
-            "--trust", is_flag=True, help="Load a file that runs code of its own: Lambda layers."
+            "--trust",
+            is_flag=True,
+            help="Load a model file that runs code of its own, such as Lambda layers.",
         ),
     )
 
 
 def applied(options: tuple[Any, ...], function: Any) -> Any:
+    """Add options to a command, in this order."""
     for option in reversed(options):
         function = option(function)
     return function
 
 
 def project_of(options: dict[str, Any]) -> Any:
-    """Return the project file with the options over it, or a project around a model.
+    """Return the project file with the options laid over it, or a project around a model.
 
     Devices that ``--device`` names may be those of this folder's project file in either case.
     """
@@ -380,7 +389,7 @@ def project_of(options: dict[str, Any]) -> Any:
 
 
 def data_of(options: dict[str, Any]) -> Any:
-    """Return the data tables that the options add up to, without a project."""
+    """Return the data table that the options make, without a project."""
     from pydantic import ValidationError
 
     from edgekit.project import DataTable, explain
@@ -421,15 +430,15 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
     table["data"] = {**data, "preprocess": preprocess}
     evaluate = {key: options.get(key) for key in EVALUATE}
     evaluate["stream"] = options.get("stream_by") or evaluate["stream"]
-    given: dict[str, Any] = {key: value for key, value in evaluate.items() if value}
+    stated: dict[str, Any] = {key: value for key, value in evaluate.items() if value}
     if text := {key: options[key] for key in ("alphabet", "blank") if options.get(key)}:
-        given["text"] = {**((table.get("evaluate") or {}).get("text") or {}), **_alphabet(text)}
+        stated["text"] = {**((table.get("evaluate") or {}).get("text") or {}), **_alphabet(text)}
     if options.get("states") is not None:
-        given["state"] = options["states"]
+        stated["state"] = options["states"]
     if options.get("metric_output"):
-        given["output"] = options["metric_output"]
-    if given:
-        table["evaluate"] = _evaluated({**(table.get("evaluate") or {}), **given}, options)
+        stated["output"] = options["metric_output"]
+    if stated:
+        table["evaluate"] = _evaluated({**(table.get("evaluate") or {}), **stated}, options)
     compress = _schemes(options)
     if compress:
         table["compress"] = {**(table.get("compress") or {}), **compress}
@@ -455,9 +464,7 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
 
 
 def _evaluated(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the table ``[evaluate]``, where options go before what it says of the headline's
-    output.
-    """
+    """Return the table ``[evaluate]``, where options override its settings of the main output."""
     outputs = dict(table.get("outputs") or {})
     headline = table.get("output") or next(iter(outputs), None)
     if headline in outputs:
@@ -469,37 +476,37 @@ def _evaluated(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
 
 def _schemes(options: dict[str, Any]) -> dict[str, Any]:
     """Return the table ``[compress]`` that the options state."""
-    found: dict[str, Any] = {}
+    table: dict[str, Any] = {}
     if options["channels"]:
-        found["channels"] = {"macs": options["channels"]}
+        table["channels"] = {"macs": options["channels"]}
     if options["prune"]:
-        found["prune"] = options["prune"]
+        table["prune"] = options["prune"]
     if options["cluster"]:
-        found["cluster"] = {"clusters": options["cluster"]}
+        table["cluster"] = {"clusters": options["cluster"]}
     if options["qat"]:
-        found["quantization_aware"] = True
+        table["quantization_aware"] = True
     if options["distill"]:
-        found["finetune"] = {"distill": True}
-    return found
+        table["finetune"] = {"distill": True}
+    return table
 
 
 def _alphabet(text: dict[str, Any]) -> dict[str, Any]:
-    """Return the table ``[evaluate.text]``; a file counts from where the user stands."""
-    given = text.get("alphabet")
-    if given and len(given) < LONGEST_NAME and Path(given).is_file():
-        return {**text, "alphabet": str(Path(given).resolve())}
+    """Return the table ``[evaluate.text]``; a file is relative to the current folder."""
+    alphabet = text.get("alphabet")
+    if alphabet and len(alphabet) < LONGEST_NAME and Path(alphabet).is_file():
+        return {**text, "alphabet": str(Path(alphabet).resolve())}
     return text
 
 
 def _class_names(text: str) -> str | list[str]:
-    """Return a file of names, which counts from where the user stands; or the names themselves."""
+    """Return a file of names, relative to the current folder, or the names themselves."""
     if Path(text).exists() or "," not in text:
         return str(Path(text).resolve())
     return [name.strip() for name in text.split(",")]
 
 
 def _absolute(source: str) -> str:
-    """Return a path of the command line, which counts from where the user stands."""
+    """Resolve a path of the command line, which is relative to the current folder."""
     path, colon, function = source.rpartition(":")
     if colon and path.endswith(".py"):
         return f"{Path(path).resolve()}:{function}"

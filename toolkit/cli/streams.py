@@ -1,7 +1,7 @@
-"""Standard output and error that bear a reader who leaves, a full disk, and a terminal in ASCII.
+"""Standard output and error that survive a closed pipe, a full disk, and an ASCII terminal.
 
-None of these is a verdict: what a command found keeps its exit code when only its reader has left,
-and output that is lost is an error of its own.
+None of these changes the verdict: the exit code stays when only the reader of a pipe has left, and
+output that is lost is an error of its own.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class _Plain(io.TextIOWrapper):
 
 @contextlib.contextmanager
 def guarded() -> Iterator[Lost]:
-    """Put such streams in place of the process's own; whether standard output was lost.
+    """Replace the process's own streams, and yield whether standard output was lost.
 
     Streams that are not the process's own, as a test's, are left alone.
     """
@@ -117,17 +117,15 @@ def guarded() -> Iterator[Lost]:
 
 
 def _fill_gaps() -> tuple[int, ...]:
-    """Return the standard descriptors that are closed; nothing else may be opened in their
-    place.
-    """
-    found = []
+    """Fill closed standard descriptors, so that no file is opened in their place; return them."""
+    closed = []
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-            found.append(number)
-    return tuple(found)
+            closed.append(number)
+    return tuple(closed)
 
 
 def _stream(stream: Any, number: int, lost: Lost, closed: bool) -> io.TextIOWrapper:
@@ -142,7 +140,7 @@ def _stream(stream: Any, number: int, lost: Lost, closed: bool) -> io.TextIOWrap
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for characters that an encoding does not have."""
+    """Replace characters that an encoding does not have."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -153,5 +151,5 @@ def _ascii(character: str) -> str:
     if character in PLAIN:
         return PLAIN[character]
     parts = unicodedata.normalize("NFKD", character)
-    kept = "".join(one for one in parts if unicodedata.category(one) != COMBINING)
+    kept = "".join(part for part in parts if unicodedata.category(part) != COMBINING)
     return kept if kept.isascii() else character.encode("ascii", "backslashreplace").decode()

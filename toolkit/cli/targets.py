@@ -16,7 +16,7 @@ from edgekit.targets import catalog
 @click.command("targets")
 @click.argument("action", type=click.Choice(["list", "show", "fit"]), default="list")
 @click.argument("target", required=False)
-@click.option("--no-run", is_flag=True, help="fit: judge by the tables alone, and run nothing.")
+@click.option("--no-run", is_flag=True, help="fit: use the tables only, run nothing.")
 @signature_option
 @common
 def command(
@@ -30,45 +30,45 @@ def command(
 ) -> int:
     """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite.
 
-    To fit, the file is loaded and run once on zeros by every runtime that is installed here, and
-    compiled for the NPUs whose compiler is.
+    For fit, every runtime that is installed here loads the file and runs it once on zeros, and
+    every NPU compiler that is installed here compiles it.
     """
     if action == "fit":
         return _fit(target, no_run, signature, as_json, quiet)
     if signature is not None:
-        raise click.UsageError(f"--signature goes with fit, and {action} looks at no file")
+        raise click.UsageError(f"--signature works with fit; {action} reads no file")
     if no_run:
-        raise click.UsageError(f"--no-run goes with fit, and {action} runs nothing")
+        raise click.UsageError(f"--no-run works with fit; {action} runs nothing")
     if action == "show" and target is None:
         raise click.UsageError("show needs a target: edgekit targets show ID")
     if target is not None and target not in catalog.names():
         close = did_you_mean(target, catalog.names()).lstrip("; ")
         hint = f"{close} known: {', '.join(catalog.names())}".lstrip()
         raise ProjectError("EK-PROJECT-004", f"unknown target {target!r}", hint)
-    found = [catalog.load(target)] if target else list(catalog.every())
+    targets = [catalog.load(target)] if target else list(catalog.every())
     if target is None and not quiet:
         for _, broken in catalog.TARGETS.plugged():
             if broken is not None:
                 click.echo(broken, err=True)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        click.echo(json.dumps([dataclasses.asdict(target) for target in targets], indent=2))
         return 0
-    width = max(len(one.id) for one in found)
-    for one in found:
-        runtimes = ", ".join(f"{r.name} {r.version}" for r in one.runtimes)
-        here = "  (this host)" if one.id == catalog.host() else ""
-        click.echo(f"{one.id:<{width}}  {one.title}; {runtimes}{here}")
+    width = max(len(entry.id) for entry in targets)
+    for entry in targets:
+        runtimes = ", ".join(f"{r.name} {r.version}" for r in entry.runtimes)
+        here = "  (this host)" if entry.id == catalog.host() else ""
+        click.echo(f"{entry.id:<{width}}  {entry.title}; {runtimes}{here}")
         if action == "show":
             from edgekit.gate.machine import described
 
-            click.echo(f"{'':<{width}}  machine: {described(one)}")
-            for runtime in one.runtimes:
+            click.echo(f"{'':<{width}}  machine: {described(entry)}")
+            for runtime in entry.runtimes:
                 if runtime.note:
                     click.echo(f"{'':<{width}}  {runtime.name}: {runtime.note}")
-            if one.npu:
-                npu = f"{one.npu.accelerator}, compiled for by {one.npu.compiler}"
+            if entry.npu:
+                npu = f"{entry.npu.accelerator}, compiled for by {entry.npu.compiler}"
                 click.echo(f"{'':<{width}}  NPU: {npu}")
-            for note in one.notes:
+            for note in entry.notes:
                 click.echo(f"{'':<{width}}  {note}")
     return 0
 
@@ -82,17 +82,17 @@ def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, 
     from edgekit.cli.inspect import say
     from edgekit.report import inspection as report
 
-    found = inspection.inspect(model, signature)
+    inspected = inspection.inspect(model, signature)
     targets = catalog.every()
     trials = inspection.NOTHING
     if not no_run:
         with scratch.held(prefix="edgekit-fit-") as folder:
-            path = found.path
+            path = inspected.path
             if signature is not None:
                 path = folder / path.name
-                path.write_bytes(inspection.of_signature(found.path, signature))
+                path.write_bytes(inspection.of_signature(inspected.path, signature))
             trials = inspection.try_everywhere(path, targets)
-    rows = inspection.fits(found, trials)
+    rows = inspection.fits(inspected, trials)
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
     elif not quiet:

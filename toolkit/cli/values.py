@@ -1,4 +1,4 @@
-"""What is written after an option, as its value: sizes, numbers, drops, shares, pixels."""
+"""Parse option values: sizes, numbers, drops, shares, pixels."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def as_number(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def as_drop(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``1%``, ``1pt`` or ``0.01``."""
+    """Parse a drop: ``1%``, ``1pt`` or ``0.01``."""
     from edgekit.project import parse_drop
 
     return parsed(parse_drop, value)
 
 
 def as_numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """Return a number, or one per channel: ``0.485,0.456,0.406``."""
+    """Parse a number, or one per channel: ``0.485,0.456,0.406``."""
     from edgekit.project import parse_numbers
 
     return parsed(parse_numbers, value)
 
 
 def as_share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """``0.5%`` or ``0.005``."""
+    """Parse a share: ``0.5%`` or ``0.005``."""
     if value is None:
         return None
     text, percent, rest = value.partition("%")
@@ -45,13 +45,12 @@ def as_share(context: click.Context, parameter: click.Parameter, value: str | No
     if not 0 <= share <= 1:
         raise click.BadParameter(f"{value!r} is not a share from 0% to 100%")
     if not percent and share > 0.5:
-        raise click.BadParameter(
-            f"is {value} {share:.4g} % or {100 * share:.4g} %? Write it with %"
-        )
+        raise click.BadParameter(f"{value} is ambiguous: write {share:.4g}% or {100 * share:.4g}%")
     return share
 
 
 def parsed(parse: Any, value: str | None) -> Any:
+    """Parse a value where there is one; a ValueError becomes an error of the option."""
     try:
         return None if value is None else parse(value)
     except ValueError as error:
@@ -59,7 +58,7 @@ def parsed(parse: Any, value: str | None) -> Any:
 
 
 def as_pixels(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``96x128`` as height and width."""
+    """Parse ``96x128`` as height and width."""
     if value is None:
         return None
     parts = value.lower().split("x")
@@ -69,7 +68,7 @@ def as_pixels(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def as_pruning(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """``0.5`` as a sparsity, ``2:4`` as a pattern."""
+    """Parse ``0.5`` as a sparsity, ``2:4`` as a pattern."""
     if value is None or ":" in value:
         return None if value is None else {"pattern": value}
     share = as_number(context, parameter, value)

@@ -55,7 +55,7 @@ def test_release_without_an_environment_says_how_to_make_it(tmp_path: Path) -> N
     ("arguments", "code", "said"),
     [
         (["setup"], 2, "edgekit devices setup NAME"),
-        (["remove", "local"], 2, "local is no environment"),
+        (["remove", "local"], 2, "local is not an environment"),
         (["remove", NAME], 3, f"EK-DEVICE-021: there is no environment of {NAME}"),
     ],
 )

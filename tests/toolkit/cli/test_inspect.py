@@ -212,7 +212,7 @@ def test_diff_follows_layers_by_position_where_names_differ(tmp_path: Path, mode
 
 
 def test_diff_of_equal_files_says_so(tmp_path: Path, model: Path) -> None:
-    assert "the same, byte for byte" in printed(diff, model, model)
+    assert "identical, byte for byte" in printed(diff, model, model)
 
 
 def test_inspect_imports_no_tensorflow_and_no_interpreter(model: Path) -> None:

@@ -100,7 +100,7 @@ def test_devices_of_the_folder_are_found_where_a_model_is_named(tmp_path: Path) 
     done = answer(*words, *brief, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert '"device": "pi4"' in done.stdout
-    assert "edgekit.toml of this folder is read for its [devices] alone" in done.stderr
+    assert "this folder has edgekit.toml; only its [devices] are read" in done.stderr
 
 
 def test_a_device_of_the_folder_that_is_wrong_is_said_with_its_line(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_two_goals_for_one_metric_are_refused(report: Path) -> None:
 def test_a_bare_share_that_may_mean_two_things_is_asked_about(tmp_path: Path, option: str) -> None:
     done = answer("compare", "a.tflite", "b.tflite", option, "1", cwd=tmp_path)
     assert done.returncode == 2
-    assert "is 1 1 % or 100 %?" in done.stderr
+    assert "1 is ambiguous: write 1% or 100%" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "bench"])

@@ -1,4 +1,4 @@
-"""A project file beside the user, where MODEL is given: what it would have given is said."""
+"""A project file in the current folder, where MODEL is given: a note lists what is not used."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ address = "ssh://pi@board"
 [targets.raspberry-pi-4]
 device = "pi"
 """
-HELD = (
-    "it holds [model] version; [data] evaluate, preprocess; [devices.pi]; [targets.raspberry-pi-4]"
-)
+UNUSED = "[model] version; [data] evaluate, preprocess; [devices.pi]; [targets.raspberry-pi-4]"
 EVALUATE = ("evaluate", "model.tflite", "--data", "items.npz")
 
 
@@ -43,9 +41,9 @@ def test_a_project_file_that_is_not_read_is_said_with_what_it_holds(folder: Path
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["settings"]["preprocess"]["scale"] == 1.0
     first, second = done.stderr.splitlines()[:2]
-    why = "edgekit.toml of this folder is not read, because MODEL is given"
-    assert first == f"info EK-NOTE-081: {why}; {HELD}"
-    assert second == "  to take what it says, for this model: --project edgekit.toml"
+    why = "this folder has edgekit.toml; it is not read, because MODEL is given"
+    assert first == f"info EK-NOTE-081: {why}. Not used: {UNUSED}"
+    assert second == "  to use them for this model, add --project edgekit.toml"
 
 
 def test_the_option_that_it_names_takes_what_the_file_says(folder: Path) -> None:
