@@ -8,7 +8,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr
 
 import psutil
 
@@ -70,6 +70,20 @@ def resident(pid: int) -> int:
             with contextlib.suppress(psutil.Error):
                 total += one.memory_info().rss
     return total
+
+
+def stdin_of(process: subprocess.Popen[AnyStr]) -> IO[AnyStr]:
+    """Return the pipe to a process. Raises ``ValueError`` where it was started without one."""
+    if process.stdin is None:
+        raise ValueError(f"{process.args!r} was started without a pipe to its stdin")
+    return process.stdin
+
+
+def stdout_of(process: subprocess.Popen[AnyStr]) -> IO[AnyStr]:
+    """Return the pipe from a process. Raises ``ValueError`` where it was started without one."""
+    if process.stdout is None:
+        raise ValueError(f"{process.args!r} was started without a pipe from its stdout")
+    return process.stdout
 
 
 def end_group(process: subprocess.Popen[Any]) -> None:

@@ -101,6 +101,12 @@ class Tensor:
         scales = self.quantization.scales if self.quantization is not None else ()
         return scales[0] if len(scales) == 1 else 0.0
 
+    @property
+    def zero_point(self) -> int:
+        """The integer that stands for 0.0; 0 where the file gives none."""
+        zeros = self.quantization.zero_points if self.quantization is not None else ()
+        return int(zeros[0]) if zeros else 0
+
 
 @dataclass(frozen=True)
 class Node:

@@ -159,9 +159,8 @@ def _digests(inspection: Inspection) -> Digests:
 def _layer(
     before: LayerSummary | None, after: LayerSummary | None, digests: tuple[Digests, Digests]
 ) -> LayerChange:
-    shown = after or before
-    assert shown is not None  # noqa: S101
     if before is None or after is None:
+        (shown,) = (one for one in (before, after) if one is not None)
         word = "added" if before is None else "removed"
         return LayerChange(shown.name, shown.operator, before, after, None, False, (word,))
     rows = [
@@ -171,8 +170,8 @@ def _layer(
     is_moved = rows[0] != rows[1]
     ratio = _ratio(before.quantization, after.quantization)
     return LayerChange(
-        shown.name,
-        shown.operator,
+        after.name,
+        after.operator,
         before,
         after,
         ratio,

@@ -212,9 +212,7 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
     fields = {f.name: getattr(inspection, f.name) for f in dataclasses.fields(inspection)}
     del fields["file"]
     fields["precisions"] = inspection.precisions
-    plain = jsonable(fields)
-    assert isinstance(plain, dict)  # noqa: S101
-    return plain
+    return {name: jsonable(value) for name, value in fields.items()}
 
 
 def jsonable(value: Any) -> Any:

@@ -174,9 +174,13 @@ def _ranges(
 
 
 def scale(model: Any, pair: Pair, activations: npt.NDArray[Any]) -> None:
-    """Divide the first layer's channels by their factors, and multiply the second's inputs."""
+    """Divide the first layer's channels by their factors, and multiply the second's inputs.
+
+    Raises ``ValueError`` where a layer's weights are computed.
+    """
     ours, theirs = _weights(model, pair.first), _weights(model, pair.second)
-    assert ours is not None and theirs is not None  # noqa: S101, PT018  (the pair has checked it)
+    if ours is None or theirs is None:
+        raise ValueError(f"{pair.first.name} and {pair.second.name} need constant weights")
     depthwise = pair.second.kind == "DEPTHWISE_CONV_2D"
     if depthwise:
         factors = _factors(activations, np.ones_like(activations), 1.0)

@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgekit import scratch
 from edgekit.errors import RunnerError, RuntimeCannotRun, StoreError
-from edgekit.process import Limits, end_group, resident
+from edgekit.process import Limits, end_group, resident, stdin_of, stdout_of
 from edgekit.targets.devices.agent import machine
 from edgekit.targets.devices.culprit import Range, hull, located
 from edgekit.targets.devices.failures import (
@@ -235,8 +235,7 @@ class Session:
         self._temporary.close()
 
     def _send(self, message: Mapping[str, Json]) -> None:
-        pipe: IO[str] | None = self._process.stdin
-        assert pipe is not None  # noqa: S101
+        pipe = stdin_of(self._process)
         try:
             pipe.write(json.dumps(message) + "\n")
             pipe.flush()
@@ -244,8 +243,7 @@ class Session:
             raise self._ended() from error
 
     def _receive(self) -> Mapping[str, Any]:
-        pipe: IO[str] | None = self._process.stdout
-        assert pipe is not None  # noqa: S101
+        pipe = stdout_of(self._process)
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         begin = time.monotonic()
         while not select.select([pipe], [], [], 0.5)[0]:

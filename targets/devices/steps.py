@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from edgekit.errors import DeviceError
-from edgekit.process import end_group
+from edgekit.process import end_group, stdout_of
 from edgekit.types import Progress
 
 
@@ -48,14 +48,14 @@ def step(
             env=environment, start_new_session=True, text=True, errors="replace",
             pass_fds=(lock.fileno(),),
         )  # fmt: skip
-        assert process.stdout is not None  # noqa: S101
+        said = stdout_of(process)
         try:
-            for line in process.stdout:
+            for line in said:
                 lines.append(line.rstrip())
                 written.write(line)
                 progress.update(0, 1, line.strip())
             process.wait()
         finally:
             end_group(process)
-            process.stdout.close()
+            said.close()
     return process.returncode, lines

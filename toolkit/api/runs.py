@@ -106,8 +106,8 @@ def evaluate(
     """
     asked = asked or Asked()
     done = measure.evaluate(project, options or Options(), source, asked, progress or Silent())
-    if asked.pictures is not None:
-        draw_worst(done, asked.pictures)
+    if asked.pictures is not None and done.images is not None:
+        draw_worst(done, done.images, asked.pictures)
     return done
 
 

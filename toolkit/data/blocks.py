@@ -57,7 +57,7 @@ class ArrayWriter:
         self._flush()
         if self._file is not None:
             self._file.seek(0)
-            self._write_header()
+            self._write_header(self._file)
             self._file.close()
 
     def _flush(self) -> None:
@@ -72,20 +72,25 @@ class ArrayWriter:
 
     def _write(self, block: Array, first: int) -> None:
         refuse_objects(self._source, self._name, block.dtype)
-        if self._file is None:
+        file = self._file
+        if file is None:
             self._shape, self._dtype = block.shape[1:], block.dtype.newbyteorder("=")
-            self._file = self._path.open("wb")
-            self._write_header()
+            file = self._begin()
         if block.shape[1:] != self._shape:
             message = (
                 f"{self._source}: item {first} of {self._name!r} is shaped"
                 f" {list(block.shape[1:])}, those before it {list(self._shape)}"
             )
             raise DataError("EK-DATA-007", message, "every item needs the same shape")
-        self._widen(block.dtype, first)
-        self._file.write(np.ascontiguousarray(block, self._dtype).tobytes())
+        file = self._widen(file, block.dtype, first)
+        file.write(np.ascontiguousarray(block, self._dtype).tobytes())
 
-    def _widen(self, dtype: np.dtype[Any], first: int) -> None:
+    def _begin(self) -> BinaryIO:
+        self._file = self._path.open("wb")
+        self._write_header(self._file)
+        return self._file
+
+    def _widen(self, file: BinaryIO, dtype: np.dtype[Any], first: int) -> BinaryIO:
         """Write the file again where it is too narrow for what comes."""
         if (dtype.kind == "U") != (self._dtype.kind == "U"):
             message = (
@@ -95,34 +100,32 @@ class ArrayWriter:
             raise DataError("EK-DATA-009", message, "an array holds numbers or strings, not both")
         wider = np.result_type(dtype, self._dtype)
         if wider == self._dtype:
-            return
+            return file
         if wider.kind == "U":
             # Twice as wide as is needed now: a file is written again a few times at most.
             wider = np.dtype(f"U{2 * wider.itemsize // 4}")
-        assert self._file is not None  # noqa: S101
         narrow, self._dtype = self._dtype, wider
-        self._file.close()
+        file.close()
         old = self._path.with_suffix(".narrow")
         self._path.rename(old)
-        self._file = self._path.open("wb")
-        self._write_header()
-        with old.open("rb") as file:
-            FORMAT.read_magic(file)
-            FORMAT.read_array_header_1_0(file)
+        new = self._begin()
+        with old.open("rb") as before:
+            FORMAT.read_magic(before)
+            FORMAT.read_array_header_1_0(before)
             step = max(1, CHUNK // narrow.itemsize) * narrow.itemsize
-            while chunk := file.read(step):
-                self._file.write(np.frombuffer(chunk, narrow).astype(wider).tobytes())
+            while chunk := before.read(step):
+                new.write(np.frombuffer(chunk, narrow).astype(wider).tobytes())
         old.unlink()
+        return new
 
-    def _write_header(self) -> None:
+    def _write_header(self, file: BinaryIO) -> None:
         # Numpy pads the header so that the first dimension may grow: its length stays the same.
-        assert self._file is not None  # noqa: S101
         header = {
             "descr": FORMAT.dtype_to_descr(self._dtype),
             "fortran_order": False,
             "shape": (self.count, *self._shape),
         }
-        FORMAT.write_array_header_1_0(self._file, header)
+        FORMAT.write_array_header_1_0(file, header)
 
 
 class Writer:

@@ -71,7 +71,7 @@ def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> Tar
     if program is not None:
         rows = tuple(_compiled(found, one, target, program) for one in target.runtimes)
     elif target.npu is not None:
-        rows = tuple(_for_npu(found, one, target, trials) for one in target.runtimes)
+        rows = tuple(_for_npu(found, one, target, target.npu, trials) for one in target.runtimes)
     else:
         rows = tuple(_runtime(found, one, target, trials) for one in target.runtimes)
     answers = {row.fits for row in rows}
@@ -110,13 +110,15 @@ def _compiled(
 
 
 def _for_npu(
-    found: Inspection, runtime: catalog.Runtime, target: catalog.Target, trials: FitTrials
+    found: Inspection,
+    runtime: catalog.Runtime,
+    target: catalog.Target,
+    npu: catalog.Npu,
+    trials: FitTrials,
 ) -> RuntimeFit:
     """Return a file that is still to be compiled: by the compiler where it was asked, else by
     rules.
     """
-    npu = target.npu
-    assert npu is not None  # noqa: S101
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     kinds = {layer.precision.kind for layer in found.layers}
     if kinds & {"float", "dynamic"} and "integer" not in kinds:

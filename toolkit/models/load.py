@@ -51,14 +51,15 @@ def load(model: Model, trust: bool = False) -> Any:
 
 def load_with_wrappers(model: Model, trust: bool = False) -> UnwrappedModel:
     """Load the Keras model in a file, and name the wrappers that TFMOT left in it."""
-    if model.kind == "saved_model":
-        hint = "give the .keras or .h5 that it was made from: a SavedModel has no layers any more"
+    kind = model.kind
+    if kind == "saved_model" or kind == "tflite":
+        hint = "give the .keras or .h5 that it was made from: this file has no layers any more"
         raise ModelError("EK-MODEL-008", f"{model.path} has no Keras layers", hint)
     if not model.path.exists():
         hint = "a subclassed model needs get_config to be saved as .keras; its SavedModel converts"
         raise ModelError("EK-MODEL-008", f"{model.path} was never written", hint)
     with at_most(SECONDS, f"loading {model.path.name}"):
-        return _load(model, trust or model.own)
+        return _load(model, kind, trust or model.own)
 
 
 def build(source: str, root: Path) -> Any:
@@ -85,10 +86,7 @@ def is_keras3(model: Any) -> bool:
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
 
 
-def _load(model: Model, trust: bool) -> UnwrappedModel:
-    kind = model.kind
-    # load_with_wrappers has refused the former, and a .tflite never comes here.
-    assert kind != "saved_model" and kind != "tflite"  # noqa: S101, PT018
+def _load(model: Model, kind: Literal["keras", "h5", "json"], trust: bool) -> UnwrappedModel:
     content = files.read(model.path, kind)
     names = wrappers.wrappers_in(content.config)
     # The more careful loader first: Keras 3 unpickles and unmarshals nothing in its safe mode.
@@ -151,7 +149,8 @@ def _read(
     """Read a model with the loaders of one Keras, from the repaired configuration."""
     if model.kind == "json":
         built = from_json(json.dumps(config))
-        _load_weights(built, model)
+        if model.weights is not None:
+            _load_weights(built, model, model.weights)
         return built
     with _repaired_file(model, content, config) as path:
         return from_file(path)
@@ -184,19 +183,18 @@ def _repaired_file(model: Model, content: ModelContent, config: Any) -> Iterator
             yield link
 
 
-def _load_weights(built: Any, model: Model) -> None:
+def _load_weights(built: Any, model: Model, weights: Path) -> None:
     """Load weights from a name that tells the loader their format."""
-    assert model.weights is not None  # noqa: S101  (identify sees to it)
-    name = "w.h5" if files.is_legacy_weights(model.weights) else "w.weights.h5"
+    name = "w.h5" if files.is_legacy_weights(weights) else "w.weights.h5"
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder) / name
-        link.symlink_to(model.weights.resolve())
+        link.symlink_to(weights.resolve())
         try:
             built.load_weights(str(link))
         except Exception as error:
             reason = " ".join(str(error).split())[:400]
             hint = f"they are of another architecture, or saved by another Keras: {reason}"
-            message = f"{model.weights} does not fit {model.path}"
+            message = f"{weights} does not fit {model.path}"
             raise ModelError("EK-MODEL-016", message, hint) from error
 
 

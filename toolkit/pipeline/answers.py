@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.errors import RunnerCrashed, RunnerError
+from edgekit.errors import ConversionError, RunnerCrashed, RunnerError
 from edgekit.evaluation.latency import Timed
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
@@ -104,11 +104,19 @@ def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
     return answers(run, timed(candidate, items), candidate.sha256, items)
 
 
+def file_of(candidate: Candidate) -> Path:
+    """A candidate's file. Raises :class:`ConversionError` with why there is none."""
+    if candidate.path is None:
+        message = f"there is no file of {candidate.id}"
+        raise ConversionError("EK-CONVERT-016", message, candidate.problem)
+    return candidate.path
+
+
 def timed(candidate: Candidate, items: Items, runtime: str = JUDGE) -> Timed:
     """A candidate that has a file, as a side to time or to ask."""
-    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
-    stateful = flatbuffer.read(candidate.path).stateful
+    path = file_of(candidate)
+    stateful = flatbuffer.read(path).stateful
     return Timed(
-        candidate.id, candidate.path, runtime, stateful, signature=candidate.signature,
+        candidate.id, path, runtime, stateful, signature=candidate.signature,
         states=items.states,
     )  # fmt: skip

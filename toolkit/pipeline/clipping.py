@@ -69,6 +69,5 @@ def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> No
 def _range(tensor: Tensor) -> tuple[float, float]:
     """The reals that a quantized tensor's smallest and largest integer stand for."""
     limits = np.iinfo(tensor.dtype.lower())
-    assert tensor.quantization is not None  # noqa: S101  (it has a scale)
-    zero = tensor.quantization.zero_points[0] if tensor.quantization.zero_points else 0
-    return (int(limits.min) - zero) * tensor.scale, (int(limits.max) - zero) * tensor.scale
+    low, high = (int(end) - tensor.zero_point for end in (limits.min, limits.max))
+    return low * tensor.scale, high * tensor.scale

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import edge_tpu, resolver, vela
 from edgekit.errors import ConversionError, DeviceError
+from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import put
 from edgekit.store import place as place_file
@@ -111,8 +112,7 @@ def _estimate(
 
 
 def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
-    path = candidate.path
-    assert path is not None  # noqa: S101  (only candidates with a file get here)
+    path = file_of(candidate)
     compiler = edge_tpu if npu.compiler == edge_tpu.COMMAND else vela
     key = run.key(candidate=candidate.sha256, npu=asdict(npu), compiler=compiler.version())
 

@@ -20,6 +20,7 @@ from edgekit.pipeline.make import KERAS, Obtained, training, training_key
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import put
 from edgekit.pipeline.supply import Items
+from edgekit.project.compress import ChannelsTable
 from edgekit.store import Artefact, sha256
 from edgekit.targets import catalog
 from edgekit.training.finetune import Distillation, Finetuning
@@ -65,8 +66,8 @@ def compress(
     _check(run, obtained)
     job = _Job(run, reference, items)
     model, made, files = obtained.model, reference.in_float32, {}
-    if "channels" in schemes:
-        artefact = job.cut(model)
+    if run.project.compress.channels is not None:
+        artefact = job.cut(model, run.project.compress.channels)
         model, made = job.keras(artefact, model), saved_model(artefact)
         files = {crossing.KERAS_FILE: model.path}
     proof = None
@@ -132,11 +133,9 @@ class _Job:
         self._samples = tuple(items.representative.values())
         self.done: list[SchemeResult] = []
 
-    def cut(self, model: Model) -> Artefact:
+    def cut(self, model: Model, table: ChannelsTable) -> Artefact:
         """The model without the channels that go, in its own generation of Keras."""
         run = self._run
-        table = self._table.channels
-        assert table is not None  # noqa: S101  (it is among the schemes)
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelJob(
             table, model, self._samples, self._names, run.plan.options.trust, run.requests

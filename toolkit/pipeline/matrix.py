@@ -15,7 +15,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.gate.checks import default_limit
 from edgekit.gate.decision import decide
-from edgekit.pipeline.answers import JUDGE, answers_of, request, timed
+from edgekit.pipeline.answers import JUDGE, answers_of, file_of, request, timed
 from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.float_file import ends
 from edgekit.pipeline.run import Run
@@ -105,8 +105,7 @@ def execute(
 
 
 def _outputs(candidate: Candidate) -> tuple[TensorSpec, ...]:
-    assert candidate.path is not None  # noqa: S101  (only candidates with a file get here)
-    return ends(flatbuffer.read(candidate.path), signature=candidate.signature)[1]
+    return ends(flatbuffer.read(file_of(candidate)), signature=candidate.signature)[1]
 
 
 def _agree(

@@ -45,7 +45,7 @@ def task_of(
         return tasks.Detected(tasks.TASKS[named], "it is named so")
     metric = (own.metric if own else None) or (table.metric if first else None)
     if metric is not None:
-        return tasks.of_metric(_found(run, metric), evidence)
+        return tasks.of_metric(metrics.named(metric, run.project.root), evidence)
     if labels is None:
         return None
     if table.text.alphabet is not None and first:
@@ -64,7 +64,7 @@ def metric_of(
     table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
     named = (own.metric if own else None) or (table.metric if first else None)
     if named is not None:
-        return _found(run, named)
+        return metrics.named(named, run.project.root)
     if reader is not None and not reader.spoken:
         return metrics.METRICS["cer"]
     return metrics.METRICS[task.task.metric if task is not None else UNJUDGED]
@@ -80,12 +80,6 @@ def beside_of(
     if reader is not None and not reader.spoken:
         names.remove("wer")
     return tuple(metrics.METRICS[one] for one in names)
-
-
-def _found(run: Run, name: str) -> metrics.Metric:
-    metric = metrics.find(name, run.project.root)
-    assert metric is not None  # noqa: S101  (the plan has checked it)
-    return metric
 
 
 def check_classes(

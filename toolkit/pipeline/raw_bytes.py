@@ -30,7 +30,7 @@ def as_given(run: Run, model: SavedModel, items: Items) -> Items:
     if not table.as_is or not run.plan.options.evaluate:
         return items
     raw = _raw(model, items)
-    steps = {(tensor.scale, _zero(tensor)) for tensor in raw.values()}
+    steps = {(tensor.scale, tensor.zero_point) for tensor in raw.values()}
     if len(steps) == 1:
         ((scale, zero),) = steps
         spec = replace(items.preprocess, scale=scale, offset=-zero * scale)
@@ -81,16 +81,9 @@ def _tell(run: Run, source: str, name: str, tensor: Tensor) -> None:
     run.withdraw("EK-NOTE-002", data.UNSCALED)
 
 
-def _zero(tensor: Tensor) -> int:
-    """The integer that stands for 0.0."""
-    assert tensor.quantization is not None  # noqa: S101  (it has a scale)
-    zeros = tensor.quantization.zero_points
-    return int(zeros[0]) if zeros else 0
-
-
 def _reals(run: Run, digest: str, path: Path, tensor: Tensor) -> Path:
     """A file of the reals that a quantized input's integers stand for, float32; made once."""
-    scale, zero = np.float32(tensor.scale), np.float32(_zero(tensor))
+    scale, zero = np.float32(tensor.scale), np.float32(tensor.zero_point)
 
     def make(folder: Path) -> Mapping[str, Json]:
         raw = np.load(path, mmap_mode="r")

@@ -14,6 +14,7 @@ from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, decide, statuses
 from edgekit.gate.checks import Place, check_goals, largest_drop, show
+from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.judge import judge, metrics_of
 from edgekit.pipeline.make import read_back
 from edgekit.pipeline.run import Run
@@ -112,11 +113,12 @@ class _Recovering:
         self._search = search
         best = search.best()
         seconds = time.monotonic() - begin
-        if best is None or best.candidate is None or (not best.succeeded and best.drop >= lost):
+        found = best.candidate if best is not None else None
+        if best is None or found is None or (not best.succeeded and best.drop >= lost):
             message = f"none of {len(search.trials)} files that were judged is better than int8"
             self.run.advise(Advice("EK-NOTE-022", "warning", message))
             return None
-        return replace(best.candidate, recovery=self._recovery(before, best, seconds))
+        return replace(found, recovery=self._recovery(before, best, found, seconds))
 
     def _quantizable(self) -> bool:
         kinds = {kind for kind, _ in self.workshop.ground(equalized=False).operators}
@@ -173,12 +175,13 @@ class _Recovering:
         proven = decide(drop, self.limit) is Status.PASSED
         return "recovered" if proven and status is Status.PASSED else "not proven"
 
-    def _recovery(self, before: Candidate, best: Trial, seconds: float) -> Recovery:
-        assert best.candidate is not None and best.candidate.path is not None  # noqa: S101, PT018
-        variant, after = best.variant, best.candidate
+    def _recovery(
+        self, before: Candidate, best: Trial, after: Candidate, seconds: float
+    ) -> Recovery:
+        variant = best.variant
         made = self.workshop.make(variant)
         pairs = self.workshop.equalized_file().facts["pairs"] if variant.equalized else ()
-        file = flatbuffer.read(best.candidate.path)
+        file = flatbuffer.read(file_of(after))
         metric = self.rules.metric
         return Recovery(
             stands_for=before.id,
@@ -225,7 +228,8 @@ def _read_back(path: Path, variant: Variant) -> Candidate:
 
 def _explained(candidate: Candidate, candidates: Sequence[Candidate], rules: Rules) -> Candidate:
     recovery = candidate.recovery
-    assert recovery is not None  # noqa: S101  (only recovered ones get here)
+    if recovery is None:
+        return candidate
     plain = next(one for one in candidates if one.id == recovery.stands_for)
     ratio = _latency_ratio(candidate.evaluation.latency_ratio, plain.evaluation.latency_ratio)
     recovery = replace(recovery, latency_ratio=ratio)

@@ -205,19 +205,18 @@ def _judge(
         measured = metrics.measure(metric, truths, answer)
         scores.append(Score(title, measured, lost, variant.fix))
     margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(given.value or 0.0)
-    better = [s for s in scores if s.drop and decide(s.drop, -margin) is Status.PASSED]
+    better = [(s, s.drop) for s in scores if s.drop and decide(s.drop, -margin) is Status.PASSED]
     findings: list[Advice] = []
     if better:
-        best = min(better, key=lambda score: score.drop.value or 0.0 if score.drop else 0.0)
-        findings.append(_other(items, given, best))
+        best, drop = min(better, key=lambda pair: pair[1].value or 0.0)
+        findings.append(_other(items, given, best, drop))
     elif doubtful := chance(given, items):
         findings.append(doubtful)
     return Truth(tuple(findings), (), tuple(scores))
 
 
-def _other(items: Items, given: Measurement, best: Score) -> Advice:
-    assert best.drop is not None  # noqa: S101  (only what was compared can be better)
-    name, low, high = items.metric.name, -(best.drop.high or 0.0), best.drop.low
+def _other(items: Items, given: Measurement, best: Score, drop: Measurement) -> Advice:
+    name, low, high = items.metric.name, -(drop.high or 0.0), drop.low
     upper = f" to {-high:.3g}" if high is not None else " or more"
     message = (
         f"the model wants its inputs otherwise: as given {name} is {given.value:.3g}, {best.title}"

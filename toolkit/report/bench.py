@@ -26,6 +26,7 @@ from edgekit.types import (
     Conditions,
     Json,
     Measurement,
+    Profile,
     Status,
 )
 
@@ -198,7 +199,8 @@ def tables(done: BenchReport) -> Iterator[object]:
         if one.profile is not None and one.profile.operators:
             yield f"{one.id}: operators by time"
             yield drawn(
-                [("operator", ""), ("ran by", ""), ("time", ""), ("share", "")], _operators(one)
+                [("operator", ""), ("ran by", ""), ("time", ""), ("share", "")],
+                _operators(one.profile),
             )
 
 
@@ -254,9 +256,8 @@ def _style(one: Benched) -> str:
     return "" if one.status is Status.PASSED else MARKS[one.status][1]
 
 
-def _operators(one: Benched) -> Iterator[Row]:
-    assert one.profile is not None  # noqa: S101
-    ranked = sorted(one.profile.operators, key=lambda operator: -operator.share)
+def _operators(profile: Profile) -> Iterator[Row]:
+    ranked = sorted(profile.operators, key=lambda operator: -operator.share)
     for operator in ranked[:OPERATORS]:
         ran = "delegate" if operator.delegate else "interpreter"
         name = f"{operator.name} ({operator.node})"

@@ -115,14 +115,16 @@ def _worst(one: Mapping[str, Json], quoted: bool) -> str:
     return f"{name} is {label}, answered {answer} ({one['score']:.3g})"
 
 
-def draw_worst(done: Evaluated, path: Path) -> None:
-    """Write a PNG sheet of the worst items. Raises :class:`DataError` where one is no picture."""
+def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
+    """Write a PNG sheet of the worst items, from the items' ``images``.
+
+    Raises :class:`DataError` where one is no picture.
+    """
     import numpy as np
 
     from edgekit.report.pictures import draw
 
-    assert done.images is not None  # noqa: S101  (asked for together)
-    raw = np.load(done.images, mmap_mode="r")
+    raw = np.load(images, mmap_mode="r")
     numbers = [int(one["item"]) for one in done.worst]
     labels = [str(one["label"]) for one in done.worst]
     answers = [str(one["answer"]) for one in done.worst]

@@ -84,11 +84,10 @@ class Worker:
 
     def _begins(self, message: tuple[Any, ...]) -> bool:
         """Hand a call over; false where the worker was gone before it began."""
-        self._start()
-        assert self._pipe is not None  # noqa: S101
+        _, pipe = self._started()
         try:
-            self._pipe.send(message)
-            self._pipe.recv()
+            pipe.send(message)
+            pipe.recv()
         except (EOFError, ConnectionError):
             self._await_end()
             return False
@@ -112,9 +111,13 @@ class Worker:
             self.stop()
             self._walls = self._walls.wider(missing)
 
-    def _start(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            return
+    def _started(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        """Return the process and its pipe, started where there is none or it has ended."""
+        if self._process is None or self._pipe is None or self._process.poll() is not None:
+            self._process, self._pipe = self._start()
+        return self._process, self._pipe
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
         self.stop()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = multiprocessing.Pipe()
@@ -130,7 +133,7 @@ class Worker:
             walls = self._walls
             rules = dataclasses.replace(walls, write=(*walls.write, temporary)).rules()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -147,16 +150,18 @@ class Worker:
                 start_new_session=True,
             )
         theirs.close()
-        self._pipe = ours
+        return process, ours
 
     def _await(self, name: str) -> Any:
-        assert self._pipe is not None and self._process is not None  # noqa: S101, PT018
+        if self._process is None or self._pipe is None:
+            raise EOFError
+        process, pipe = self._process, self._pipe
         self._busy = True
         begin = checked = time.monotonic()
         limit, what = self._limits.seconds, name
         while True:
-            if self._pipe.poll(0.1):
-                kind, *content = self._pipe.recv()
+            if pipe.poll(0.1):
+                kind, *content = pipe.recv()
                 if kind == "progress":
                     self._progress.update(*content)
                     continue
@@ -177,7 +182,7 @@ class Worker:
                     f"{what} took longer than its limit of {limit:.0f} s",
                 )
             if self._limits.bytes is not None and now - checked > 0.5:
-                checked, held = now, resident(self._process.pid)
+                checked, held = now, resident(process.pid)
                 if held > self._limits.bytes:
                     raise self._overrun(
                         WorkerDied,
@@ -207,9 +212,8 @@ class Worker:
                 self._process.wait(5)
 
     def _crash(self, name: str) -> WorkerError:
-        assert self._process is not None  # noqa: S101
         self._await_end()
-        how, cause = describe_exit(self._process.returncode)
+        how, cause = describe_exit(self._process.returncode if self._process else None)
         self.stop()
         hint = f"{cause}\n{tail(self._log)}\nthe whole log is {self._log}"
         return WorkerDied("EK-WORKER-001", f"the TensorFlow worker {how} during {name}", hint)

@@ -7,13 +7,37 @@ import subprocess
 import tempfile
 import time
 import uuid
+from dataclasses import dataclass
 from typing import IO
 
 from edgekit.errors import ConnectionLost
-from edgekit.process import end_group
+from edgekit.process import end_group, stdin_of, stdout_of
 from edgekit.targets.devices.remote.shell import PATIENCE, Shell, Stream
 
 ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A shell that runs there, what it answers, and the file of what it says on stderr."""
+
+    process: subprocess.Popen[bytes]
+    stream: Stream
+    said: IO[bytes]
+
+    def write(self, script: str) -> None:
+        """Hand over a script. Raises ``BrokenPipeError`` where the shell has ended."""
+        pipe = stdin_of(self.process)
+        pipe.write(script.encode())
+        pipe.flush()
+
+    def close(self) -> None:
+        """End it."""
+        with contextlib.suppress(BrokenPipeError):
+            stdin_of(self.process).close()
+        end_group(self.process)
+        stdout_of(self.process).close()
+        self.said.close()
 
 
 class Console:
@@ -21,9 +45,7 @@ class Console:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stream: Stream | None = None
-        self._said: IO[bytes] | None = None
+        self._opened: _Opened | None = None
         #: How many shells there have been: another one holds nothing of what the last one held.
         self.shells = 0
 
@@ -45,18 +67,12 @@ class Console:
 
     def close(self) -> None:
         """End the shell; a second time does nothing."""
-        if self._process is None:
-            return
-        with contextlib.suppress(BrokenPipeError):
-            self._pipe().close()
-        end_group(self._process)
-        for pipe in (self._process.stdout, self._said):
-            if pipe is not None:
-                pipe.close()
-        self._process = None
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = None
 
     def _run(self, script: str, seconds: float, stays: bool) -> bytes:
-        stream = self._opened()
+        opened = self._opened = self._opened or self._open()
         # What a login shell prints of its own comes before the first mark.
         begin, end = (f"edgekit-{uuid.uuid4().hex}" for _ in range(2))
         within = f"{{ {script}\n}}" if stays else f"( {script}\n)"
@@ -65,15 +81,14 @@ class Console:
 
         def idle() -> None:
             if time.monotonic() > limit:
-                self._lost(f"did not answer for {seconds:.0f} s")
+                raise self._lost(opened, f"did not answer for {seconds:.0f} s")
 
         try:
-            self._pipe().write(asked.encode())
-            self._pipe().flush()
+            opened.write(asked)
         except BrokenPipeError:
-            self._lost("went away")
+            raise self._lost(opened, "went away") from None
         lines: list[bytes] = []
-        while (line := stream.line(idle)) is not None:
+        while (line := opened.stream.line(idle)) is not None:
             if line == begin.encode():
                 lines.clear()
             elif line == end.encode():
@@ -81,30 +96,19 @@ class Console:
                 return b"\n".join(lines[:-1])
             else:
                 lines.append(line)
-        self._lost("went away")
-        raise AssertionError("a lost connection raises")
+        raise self._lost(opened, "went away")
 
-    def _opened(self) -> Stream:
-        if self._process is None or self._stream is None:
-            self._said = tempfile.TemporaryFile()  # noqa: SIM115
-            self.shells += 1
-            self._process = self._shell.start(
-                "exec sh", subprocess.PIPE, subprocess.PIPE, self._said
-            )
-            assert self._process.stdout is not None  # noqa: S101
-            self._stream = Stream(self._process.stdout)
-        return self._stream
+    def _open(self) -> _Opened:
+        said = tempfile.TemporaryFile()  # noqa: SIM115
+        self.shells += 1
+        process = self._shell.start("exec sh", subprocess.PIPE, subprocess.PIPE, said)
+        return _Opened(process, Stream(stdout_of(process)), said)
 
-    def _pipe(self) -> IO[bytes]:
-        assert self._process is not None  # noqa: S101
-        assert self._process.stdin is not None  # noqa: S101
-        return self._process.stdin
-
-    def _lost(self, how: str) -> None:
-        assert self._process is not None  # noqa: S101
-        assert self._said is not None  # noqa: S101
-        end_group(self._process)
-        self._said.seek(0)
-        self._shell.judge(self._process.returncode, self._said.read().decode(errors="replace"))
+    def _lost(self, opened: _Opened, how: str) -> ConnectionLost:
+        """Say that the shell is lost. Raises what the connection itself says of it."""
+        end_group(opened.process)
+        opened.said.seek(0)
+        said = opened.said.read().decode(errors="replace")
+        self._shell.judge(opened.process.returncode, said)
         hint = "the cable, the network or the device went away: see that it answers, run again"
-        raise ConnectionLost("EK-DEVICE-075", f"{self._shell.connection.address} {how}", hint)
+        return ConnectionLost("EK-DEVICE-075", f"{self._shell.connection.address} {how}", hint)

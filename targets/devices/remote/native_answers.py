@@ -43,8 +43,12 @@ class Answering:
         self._outputs = self._outputs or Outputs(self._folder, found.outputs, self.stop)
 
     def take(self, first: int, last: int, payload: bytes) -> None:
-        """Keep a block, whose items are counted from ``start`` on."""
-        assert self._outputs is not None  # noqa: S101
+        """Keep a block, whose items are counted from ``start`` on.
+
+        Raises ``ValueError`` where :meth:`open` has made no files for it.
+        """
+        if self._outputs is None:
+            raise ValueError("a block came before its model")
         self._outputs.take(self.start + first, self.start + last, payload)
         self.done = self.start + last
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
-from edgekit.process import Limits, end_group, tail
+from edgekit.process import Limits, end_group, stdout_of, tail
 from edgekit.targets.devices.culprit import Range
 from edgekit.targets.devices.failures import checked, crashed, too_large, too_slow
 from edgekit.targets.devices.remote.shell import Shell, Stream
@@ -74,8 +74,7 @@ class NativeProcess:
             bytes=limits.bytes or 0,
         )  # fmt: skip
         self._process = shell.start(script, subprocess.PIPE, subprocess.PIPE, self._said)
-        assert self._process.stdout is not None  # noqa: S101
-        self._stream = Stream(self._process.stdout)
+        self._stream = Stream(stdout_of(self._process))
         self._closed = threading.Event()
         self._writing = threading.Lock()
         threading.Thread(target=self._live, daemon=True).start()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from edgekit.errors import ConnectionLost, DeviceError, NoPython
-from edgekit.process import end_group
+from edgekit.process import end_group, stdin_of, stdout_of
 from edgekit.targets.devices.agent.channel import Channel, ChannelError, Frame, Header, Payload
 from edgekit.targets.devices.connection import Connection
 from edgekit.types import Json
@@ -207,11 +207,10 @@ class Wire:
 
 def _channel(process: subprocess.Popen[bytes]) -> Channel:
     """The channel over a process's pipes. It owns them: nobody else closes them in mid-use."""
-    assert process.stdin is not None  # noqa: S101
-    assert process.stdout is not None  # noqa: S101
-    channel = Channel(os.dup(process.stdout.fileno()), os.dup(process.stdin.fileno()))
-    process.stdin.close()
-    process.stdout.close()
+    to, of = stdin_of(process), stdout_of(process)
+    channel = Channel(os.dup(of.fileno()), os.dup(to.fileno()))
+    to.close()
+    of.close()
     return channel
 
 

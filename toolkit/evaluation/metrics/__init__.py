@@ -6,7 +6,7 @@ from .measurement import ULPS, drop, floor, measure, value
 from .metric import Metric
 from .parts import parts
 from .preparation import group_labels, prepared
-from .table import METRICS, find, is_known
+from .table import METRICS, find, is_known, named
 
 __all__ = [
     "METRICS",
@@ -22,6 +22,7 @@ __all__ = [
     "group_labels",
     "is_known",
     "measure",
+    "named",
     "parts",
     "predicted_class",
     "prepared",

@@ -191,7 +191,8 @@ def _per_item(metric: Metric, labels: Any, scores: Any) -> Floats | None:
 
 
 def _statistic(metric: Metric, labels: Any, scores: Any) -> Statistic:
-    assert metric.statistic is not None  # noqa: S101  (a metric has one of the two)
+    if metric.statistic is None:
+        raise Undefined(f"{metric.name} has neither scores per item nor a statistic of all")
     return metric.statistic(labels, scores)
 
 

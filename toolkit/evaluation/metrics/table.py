@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgekit.errors import ProjectError
 from edgekit.plugins import Table
 from edgekit.usercode import is_reference
 
@@ -227,6 +228,15 @@ def find(name: str, root: Path) -> Metric | None:
     if is_reference(name):
         return user_metric(name, root)
     return METRICS.get(name) or _of_name(name)
+
+
+def named(name: str, root: Path) -> Metric:
+    """Return what :func:`find` finds. Raises :class:`ProjectError` where it is nothing."""
+    found = find(name, root)
+    if found is None:
+        hint = f"metrics: {', '.join(METRICS)}, top_<k>, recall_at_<k> or file.py:function"
+        raise ProjectError("EK-PROJECT-004", f"unknown metric {name!r}", hint)
+    return found
 
 
 def is_known(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import DataError
 from edgekit.types import TensorSpec
 
 Array = npt.NDArray[Any]
@@ -45,8 +46,9 @@ class TaskEvidence:
 
     @cached_property
     def per_item(self) -> Array:
-        """The labels ``[n, values]``."""
-        assert self.labels is not None  # noqa: S101  (asked of labelled items only)
+        """The labels ``[n, values]``. Raises :class:`DataError` where there are none."""
+        if self.labels is None:
+            raise DataError("EK-DATA-005", "there are no labels, and the task is told by them")
         return np.asarray(self.labels).reshape(len(self.labels), -1)
 
     @cached_property

@@ -91,16 +91,15 @@ class Entry:
         """Whether the platform's own tool times it, which tells no single times."""
         return self.subject is not None and self.subject.device.runtime == TOOL
 
-    def job(self) -> Job:
+    def job(self, subject: Subject, feed: Feed) -> Job:
         """What the runner is asked; one thread is pinned to one core."""
-        assert self.subject is not None and self.feed is not None  # noqa: S101, PT018
-        subject, row = self.subject, self.row
+        row = self.row
         request = Request(
             mode="bench",
             models=(RunnerModel(row.id, subject.path),),
-            inputs=self.feed.inputs,
-            preprocess=self.feed.preprocess,
-            index=self.feed.index,
+            inputs=feed.inputs,
+            preprocess=feed.preprocess,
+            index=feed.index,
             signature=subject.model.signature,
             delegate=row.delegate,
             threads=row.threads,
@@ -108,7 +107,7 @@ class Entry:
             core=subject.device.core() if row.threads == 1 else None,
             arena_bytes=self.arena if subject.device.runtime == "tflm" else None,
             reset_state=subject.model.stateful,
-            states=subject.model.carried(self.feed.inputs) or None,
+            states=subject.model.carried(feed.inputs) or None,
         )
         return Job(row.id, subject.device, request)
 
@@ -322,9 +321,9 @@ def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Ben
     jobs: list[Job] = []
     gone: dict[str, DeviceError] = {}
     for entry in entries:
-        if entry.subject is not None and not entry.by_tool:
+        if entry.subject is not None and entry.feed is not None and not entry.by_tool:
             try:
-                jobs.append(entry.job())
+                jobs.append(entry.job(entry.subject, entry.feed))
             except DeviceError as error:
                 gone[entry.row.id] = error
     taken = protocol.measure([[job] for job in jobs], asked.protocol, run.progress.update)
@@ -334,8 +333,8 @@ def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Ben
         row = entry.row
         if (lost := gone.get(row.id)) is not None:
             row = replace(row, **_failed(lost))
-        elif entry.by_tool:
-            row = _by_tool(run, entry, asked)
+        elif entry.subject is not None and entry.feed is not None and entry.by_tool:
+            row = _by_tool(run, entry, entry.subject, entry.feed, asked)
         elif found is not None and found.error is not None:
             row = replace(row, **_failed(found.error))
         elif found is not None:
@@ -350,13 +349,11 @@ def _file(run: Run, ending: str) -> Path:
     return folder / f"{len(list(folder.glob('*.*')))}.{ending}"
 
 
-def _by_tool(run: Run, entry: Entry, asked: BenchOptions) -> Benched:
-    assert entry.subject is not None  # noqa: S101
-    path = _file(run, "txt")
-    device, request = entry.subject.device, entry.job().request
+def _by_tool(run: Run, entry: Entry, subject: Subject, feed: Feed, asked: BenchOptions) -> Benched:
+    path, request = _file(run, "txt"), entry.job(subject, feed).request
     try:
         row = bench_tool.timed(
-            entry.row, device, request, asked.protocol, path, run.progress.update
+            entry.row, subject.device, request, asked.protocol, path, run.progress.update
         )
         return bench_tool.untested(row) if entry.bundle is not None else row
     except (RunnerError, DeviceError) as error:
@@ -375,13 +372,13 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
         return row
     update = run.progress.update
     try:
-        job = entry.job()
+        job = entry.job(entry.subject, entry.feed)
         held = row.memory.peak_rss
         row = replace(
             row, memory=bench_memory.measure(entry.subject, entry.feed, job.request, held)
         )
         if asked.profile:
-            row = replace(row, profile=_profile(run, entry, job.request))
+            row = replace(row, profile=_profile(run, entry.subject, job.request))
         if asked.sustain:
             row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
         if asked.mlperf_tiny:
@@ -395,12 +392,11 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     return row
 
 
-def _profile(run: Run, entry: Entry, request: Request) -> Profile:
+def _profile(run: Run, subject: Subject, request: Request) -> Profile:
     """The time of every operator; the profiler sees the first signature of a file only."""
-    assert entry.subject is not None  # noqa: S101  (it was timed)
-    path = main_file(run, entry.subject.model)
+    path = main_file(run, subject.model)
     models = tuple(replace(one, path=path) for one in request.models)
-    return profile(entry.subject.device, replace(request, models=models))
+    return profile(subject.device, replace(request, models=models))
 
 
 def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> Measurement:

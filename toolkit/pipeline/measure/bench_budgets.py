@@ -19,6 +19,7 @@ from edgekit.types import (
     BenchPlace,
     CheckResult,
     Json,
+    Latency,
     Measurement,
     Status,
     Verdict,
@@ -51,12 +52,12 @@ def judge(
         place = (places or {}).get(row.place)
         noise = place.calibration if place else calibration
         if max_latency is not None:
-            checks.append(_latency(row, max_latency, noise))
+            checks.append(_latency(row, row.latency, max_latency, noise))
         if document is not None and max_slowdown is not None:
             facts = place.facts if place and row.place != HERE else device
-            checks.append(_slowdown(row, facts, document, max_slowdown, noise))
+            checks.append(_slowdown(row, row.latency, facts, document, max_slowdown, noise))
         if (own := (budgets or {}).get(row.device)) is not None:
-            checks += _own(row, own, noise)
+            checks += _own(row, row.latency, own, noise)
     status = worst(check.status for check in checks)
     return Verdict(status, int(EXIT_CODES[status]), tuple(checks))
 
@@ -83,13 +84,14 @@ def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
             yield CheckResult("runs", row.id, "", row.status, row.problem)
 
 
-def _own(row: Benched, budgets: DeviceBudgets, noise: Measurement) -> Iterator[CheckResult]:
+def _own(
+    row: Benched, latency: Latency, budgets: DeviceBudgets, noise: Measurement
+) -> Iterator[CheckResult]:
     """A row by the budgets of its own device."""
-    assert row.latency is not None  # noqa: S101
     if budgets.latency_p50 is not None:
-        yield _latency(row, budgets.latency_p50, noise, "latency_p50")
+        yield _latency(row, latency, budgets.latency_p50, noise, "latency_p50")
     if budgets.latency_p95 is not None:
-        yield _latency(row, budgets.latency_p95, noise, "latency_p95")
+        yield _latency(row, latency, budgets.latency_p95, noise, "latency_p95")
     for name, limit in (("memory", budgets.memory), ("arena", budgets.arena)):
         if limit is not None:
             yield _held(row, name, limit)
@@ -109,22 +111,28 @@ def _held(row: Benched, name: str, limit: int) -> CheckResult:
 
 
 def _latency(
-    row: Benched, limit: float, calibration: Measurement, name: str = "latency"
+    row: Benched,
+    latency: Latency,
+    limit: float,
+    calibration: Measurement,
+    name: str = "latency",
 ) -> CheckResult:
-    assert row.latency is not None  # noqa: S101
     shown = f"{limit / 1e6:g} ms"
     if row.emulated:
         return _emulated(name, row, row.emulated, shown)
-    figure = row.latency.p95 if name == "latency_p95" else row.latency.p50
+    figure = latency.p95 if name == "latency_p95" else latency.p50
     status, told = decide_time(figure, limit, _made(calibration), "ms", 1e6)
     return CheckResult(name, row.id, "", status, told, shown)
 
 
 def _slowdown(
-    row: Benched, device: Mapping[str, Json], document: Mapping[str, Json], limit: float,
+    row: Benched,
+    latency: Latency,
+    device: Mapping[str, Json],
+    document: Mapping[str, Json],
+    limit: float,
     calibration: Measurement,
-) -> CheckResult:  # fmt: skip
-    assert row.latency is not None  # noqa: S101
+) -> CheckResult:
     shown = f"+{100 * limit:g} %"
 
     def undecided(message: str) -> CheckResult:
@@ -143,12 +151,14 @@ def _slowdown(
     other = [one for name in SAME if (one := _unlike(name, here, before_facts))]
     if other:
         return undecided(f"the baseline is of another machine: {', '.join(other)}")
-    medians = (row.latency.p50, Measurement(**twins[0]["latency"]["p50"]))
-    if missing := next((one.reason for one in medians if one.value is None), ""):
+    medians = (latency.p50, Measurement(**twins[0]["latency"]["p50"]))
+    intervals = [interval for one in medians if (interval := _interval(one)) is not None]
+    if len(intervals) < len(medians):
+        missing = next(one.reason for one in medians if one.value is None)
         return CheckResult("slowdown", row.id, "", Status.UNAVAILABLE, missing, shown)
     there = document.get("places", {}).get(row.place, {})
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
-    interval = ratio(*(_interval(one) for one in medians))
+    interval = ratio(*intervals)
     found = Measurement(interval.value, "1", low=interval.low, high=interval.high)
     noisier = max(noises, key=lambda one: one.value or 0.0)
     status, told = decide_time(found, 1 + limit, _made(noisier), "of the baseline", 1.0)
@@ -170,8 +180,9 @@ def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:
     return (source, row["device"], row["threads"], row["batch"], row["delegate"])
 
 
-def _interval(found: Measurement) -> Interval:
-    assert found.value is not None  # noqa: S101
+def _interval(found: Measurement) -> Interval | None:
+    if found.value is None:
+        return None
     low = found.low if found.low is not None else 0.0
     high = found.high if found.high is not None else math.inf
     return Interval(found.value, low, high, found.level or 0.95, found.n or 0)

@@ -53,8 +53,8 @@ def compare(
     """
     with measuring(project, options, sources[0], progress) as run:
         found = obtained(run, sources, asked.devices)
-        subject = found[0].subject
-        assert subject is not None  # noqa: S101  (the first is there, or an error)
+        # Where the first is not there, its error was raised.
+        subject = next(one.subject for one in found if one.subject is not None)
         # Parity and latency need no labels: only a metric that somebody names does.
         judged = project.evaluate.metric is not None or asked.max_drop is not None
         labelled = judged and takes_labels(run)
@@ -80,7 +80,7 @@ def compare(
             )
         seconds = timed(run, found, items, asked)
         if seconds:
-            advise(run, [one.subject for one in found if one.ready and one.subject])
+            advise(run, [one.answered.subject for one in found if one.answered is not None])
         contrasts = tuple(
             _with_latency(one, seconds, _emulators(found[0], other))
             for one, other in zip(contrasts, found[1:], strict=True)
@@ -107,9 +107,10 @@ def compare(
 
 def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contrast:
     name = other.measured.id
-    if not other.ready or first.answers is None or other.answers is None:
+    both = first.answered, other.answered
+    if both[0] is None or both[1] is None or first.answers is None or other.answers is None:
         return Contrast(name)
-    together = pairs(first, other)
+    together = pairs(both[0], both[1])
     if items.metric.takes_labels and items.labels is None:
         return Contrast(
             id=name,
@@ -147,13 +148,14 @@ def _inside(
     run: Run, first: Given, other: Given, items: Items, asked: Asked, contrast: Contrast
 ) -> Contrast:
     """The contrast with what the two files tell."""
-    if contrast.drop is None:
+    left, right = first.answered, other.answered
+    if contrast.drop is None or left is None or right is None:
         return contrast
     return replace(
         contrast,
-        steps=output_steps(first, other),
-        likeness=likeness(run, first, other, items, asked, contrast),
-        layers=layers(run, first, other, items, asked),
+        steps=output_steps(left, right),
+        likeness=likeness(run, left, right, items, asked, contrast),
+        layers=layers(run, left, right, items, asked),
     )
 
 

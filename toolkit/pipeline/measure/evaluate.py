@@ -19,7 +19,15 @@ from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, output_of, problem
+from edgekit.pipeline.measure.given import (
+    Answered,
+    Given,
+    answered,
+    measuring,
+    obtained,
+    output_of,
+    problem,
+)
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, taken, takes_labels, truths
@@ -48,14 +56,14 @@ def evaluate(
             found = tuple(scored(run, one, items, asked, strict) for one in found)
         checks = (*(runs(one) for one in found), *_unscored(found, items))
         status = worst_status(check.status for check in checks)
-        looked = next((one for one in found if one.ready), None)
+        looked = next(((g, g.answers) for g in found if g.answers is not None), None)
         return Evaluated(
             run=run.id,
             settings=settings(run, items, asked),
             models=tuple(one.measured for one in found),
-            details=_details(looked, items) if looked else {},
-            slices=_slices(looked, items, asked) if looked else (),
-            worst=_worst(looked, items, asked) if looked else (),
+            details=_details(*looked, items) if looked else {},
+            slices=_slices(looked[1], items, asked) if looked else (),
+            worst=_worst(*looked, items, asked) if looked else (),
             images=_images(items) if asked.pictures else None,
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
@@ -64,17 +72,17 @@ def evaluate(
 
 def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = False) -> Given:
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
-    if given.outputs is None or given.items is None:
+    answered = given.answered
+    if answered is None:
         return given
-    if given.subject is not None:
-        advise_clipped(run, given.subject.source, given.subject.model, given.items)
+    advise_clipped(run, answered.subject.source, answered.subject.model, answered.items)
     if items.metric.takes_labels and items.labels is None:
-        return _unlabelled(given, items)
+        return _unlabelled(given, answered, items)
     try:
-        output = _output(given, asked.metric_output or items.output, items)
-        answers = taken(run, given.items, given.outputs, output)
+        output = _output(answered, asked.metric_output or items.output, items)
+        answers = taken(run, answered.items, answered.outputs, output)
         found = metrics.measure(items.metric, truths(items), answers)
-        others = _others(run, given, items, output)
+        others = _others(run, answered, items, output)
     except RunnerError as error:
         if strict:
             raise
@@ -95,45 +103,42 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
     )
 
 
-def _unlabelled(given: Given, items: Items) -> Given:
+def _unlabelled(given: Given, answered: Answered, items: Items) -> Given:
     """The answers of a model without a metric: there is nothing to take it against."""
-    assert given.outputs is not None  # noqa: S101  (it has answered)
-    output = items.output if items.output in given.outputs else next(iter(given.outputs))
+    outputs = answered.outputs
+    output = items.output if items.output in outputs else next(iter(outputs))
     absent = Measurement.unavailable(items.metric.unit, UNLABELLED)
-    answers = np.asarray(given.outputs[output])
+    answers = np.asarray(outputs[output])
     return replace(given, measured=replace(given.measured, metric=absent), answers=answers)
 
 
-def _output(given: Given, wanted: str, items: Items) -> str:
+def _output(answered: Answered, wanted: str, items: Items) -> str:
     """The headline's output; any, where a function of the user's takes them all."""
-    if items.takes_all and given.outputs and wanted not in given.outputs:
-        return next(iter(given.outputs))
-    return output_of(given, wanted)
+    if items.takes_all and wanted not in answered.outputs:
+        return next(iter(answered.outputs))
+    return output_of(answered, wanted)
 
 
-def _others(run: Run, given: Given, items: Items, output: str) -> Mapping[str, Floats]:
+def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[str, Floats]:
     """What the headline's other metrics are taken of, and those of other outputs that are there."""
-    assert given.outputs is not None and given.items is not None  # noqa: S101, PT018
-    theirs = dict(given.items.figures())
+    theirs = dict(answered.items.figures())
     return {
-        name: taken(run, theirs[name], given.outputs, output if view.shown_only else "")
+        name: taken(run, theirs[name], answered.outputs, output if view.shown_only else "")
         for name, view in items.figures()
-        if view is not items and (view.output in given.outputs or view.shown_only)
+        if view is not items and (view.output in answered.outputs or view.shown_only)
     }
 
 
-def _details(given: Given, items: Items) -> Mapping[str, Json]:
-    assert given.answers is not None  # noqa: S101  (it has answered)
-    found = metrics.details(items.metric, truths(items), given.answers, items.class_names)
+def _details(given: Given, answers: Floats, items: Items) -> Mapping[str, Json]:
+    found = metrics.details(items.metric, truths(items), answers, items.class_names)
     if found is not None:
         return {"model": given.measured.id, **found.to_json()}
-    parts = metrics.parts(items.metric, truths(items), given.answers, items.class_names)
+    parts = metrics.parts(items.metric, truths(items), answers, items.class_names)
     listed = [dataclasses.asdict(one) for one in parts]
     return {"model": given.measured.id, "parts": listed} if parts else {}
 
 
-def _slices(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
-    assert given.answers is not None  # noqa: S101  (it has answered)
+def _slices(answers: Floats, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
     columns = dict(items.columns)
     if asked.by_class and items.labels is not None:
         classes = metrics.true_class(items.labels)
@@ -142,15 +147,16 @@ def _slices(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json
     return tuple(
         dataclasses.asdict(one)
         for name, column in columns.items()
-        for one in slices(items.metric, truths(items), given.answers, column, name)
+        for one in slices(items.metric, truths(items), answers, column, name)
     )
 
 
-def _worst(given: Given, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
+def _worst(
+    given: Given, answers: Floats, items: Items, asked: Asked
+) -> tuple[Mapping[str, Json], ...]:
     """The worst items by their number in the data, with their file where they are files."""
-    assert given.answers is not None  # noqa: S101  (it has answered)
     count = asked.worst if asked.worst is not None else items_shown(given)
-    found = worst(items.metric, truths(items), given.answers, count) if count else ()
+    found = worst(items.metric, truths(items), answers, count) if count else ()
     grouped = items.groups is not None
     return tuple(
         {
@@ -185,7 +191,7 @@ def _images(items: Items) -> Path:
 
 def _unscored(found: Sequence[Given], items: Items) -> Iterator[CheckResult]:
     """A check for each metric that could not be had of answers, with its reason."""
-    for one in (given.measured for given in found if given.ready):
+    for one in (given.measured for given in found if given.answered is not None):
         judged = {items.metric.name: one.metric}
         judged |= {name: one.outputs[name] for name, _ in items.views() if name in one.outputs}
         for name, metric in judged.items():

@@ -51,9 +51,21 @@ class Given:
     others: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
-    def ready(self) -> bool:
-        """Whether it answered every item."""
-        return self.outputs is not None
+    def answered(self) -> Answered | None:
+        """What it gave, where it answered every item."""
+        if self.subject is None or self.items is None or self.outputs is None:
+            return None
+        return Answered(self.measured.id, self.subject, self.items, self.outputs)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A model that answered every item, as it takes them, and its outputs by name."""
+
+    id: str
+    subject: Subject
+    items: Items
+    outputs: Mapping[str, Floats]
 
 
 @contextlib.contextmanager
@@ -168,23 +180,21 @@ def answered(
     )  # fmt: skip
 
 
-def output_of(given: Given, wanted: str | None) -> str:
+def output_of(answered: Answered, wanted: str | None) -> str:
     """The output that the metric is taken on. Raises where it is not clear which."""
-    assert given.outputs is not None  # noqa: S101  (only what answered is asked)
-    names = list(given.outputs)
+    names, source = list(answered.outputs), answered.subject.source
     if len(names) == 1:
         return names[0]
-    if wanted and wanted in given.outputs:
+    if wanted and wanted in names:
         return wanted
     if wanted:
-        message = f"{given.measured.source} has no output {wanted!r}"
+        message = f"{source} has no output {wanted!r}"
         raise ProjectError("EK-PROJECT-004", message, f"its outputs are {', '.join(names)}")
-    raise unclear(names, given.measured.source)
+    raise unclear(names, source)
 
 
-def pairs(left: Given, right: Given) -> Mapping[str, tuple[Floats, Floats]]:
+def pairs(left: Answered, right: Answered) -> Mapping[str, tuple[Floats, Floats]]:
     """The outputs of two models that belong together: by name, or the only one of each."""
-    assert left.outputs is not None and right.outputs is not None  # noqa: S101, PT018
     if len(left.outputs) == len(right.outputs) == 1:
         ((name, mine),) = left.outputs.items()
         ((_, theirs),) = right.outputs.items()

@@ -19,7 +19,7 @@ from edgekit.evaluation.layers import (
 from edgekit.evaluation.parity import Steps, steps
 from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import Given, pairs, problem
+from edgekit.pipeline.measure.given import Answered, pairs, problem
 from edgekit.pipeline.measure.subject import DEFAULT_DEVICE
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
@@ -34,24 +34,23 @@ UNEXPLAINED = f"less than the {EXPLAINED:.0f} dB that conversion of float32 keep
 
 
 def likeness(
-    run: Run, first: Given, other: Given, items: Items, asked: Asked, contrast: Contrast
+    run: Run, first: Answered, other: Answered, items: Items, asked: Asked, contrast: Contrast
 ) -> Likeness | None:
     """Whether two models are one network, by their files; None where it is one file.
 
     What TensorFlow runs is made a file for it only where layers are asked for, or where two float
     models share less than conversion explains. The user is told of both.
     """
-    assert first.subject and other.subject  # noqa: S101, PT018  (both have answered)
     if first.subject.model.digest == other.subject.model.digest:
         return None
     apart = _apart(first, other, contrast)
     found, reason = _likeness(run, (first, other), items, asked.layers or apart is not None)
-    _tell(run, f"{first.measured.id} and {other.measured.id}", found, apart, reason)
+    _tell(run, f"{first.id} and {other.id}", found, apart, reason)
     return found
 
 
 def _likeness(
-    run: Run, both: tuple[Given, Given], items: Items, converting: bool
+    run: Run, both: tuple[Answered, Answered], items: Items, converting: bool
 ) -> tuple[Likeness | None, str]:
     """What the constants tell, or the reason that they could not be read; none without a file."""
     try:
@@ -64,7 +63,7 @@ def _likeness(
     return same_network(left, right), ""
 
 
-def _apart(first: Given, other: Given, contrast: Contrast) -> float | None:
+def _apart(first: Answered, other: Answered, contrast: Contrast) -> float | None:
     """The SQNR in dB of two float models' outputs, where conversion does not explain it."""
     if not (_is_float(first) and _is_float(other)):
         return None
@@ -77,9 +76,8 @@ def _apart(first: Given, other: Given, contrast: Contrast) -> float | None:
     return lowest if lowest < EXPLAINED else None
 
 
-def _is_float(given: Given) -> bool:
+def _is_float(given: Answered) -> bool:
     """Whether a model calculates with float32 weights: nothing in its file is quantized."""
-    assert given.subject is not None  # noqa: S101  (it has answered)
     if not given.subject.model.is_tflite:
         return True
     tensors = [t for one in flatbuffer.read(given.subject.model.path).graphs for t in one.tensors]
@@ -105,11 +103,12 @@ def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reas
     run.advise(Advice("EK-NOTE-024", "warning", message, fix))
 
 
-def layers(run: Run, first: Given, other: Given, items: Items, asked: Asked) -> LayerParity | None:
+def layers(
+    run: Run, first: Answered, other: Answered, items: Items, asked: Asked
+) -> LayerParity | None:
     """MatchedLayer by layer, where it was asked for; the user is told why where it cannot be."""
     if not asked.layers:
         return None
-    assert other.items is not None  # noqa: S101  (it has answered)
     folder = run.folder / "traces"
     try:
         sides = [_side(run, one, items, asked) for one in (first, other)]
@@ -117,17 +116,17 @@ def layers(run: Run, first: Given, other: Given, items: Items, asked: Asked) -> 
             sides[0], sides[1], other.items.inputs, items.index_path, items.preprocess,
             folder=folder,
         )  # fmt: skip
-        return replace(found, left=first.measured.id, right=other.measured.id)
+        return replace(found, left=first.id, right=other.id)
     except EdgekitError as error:
         run.note(False)
-        message = f"layers of {other.measured.id} are unavailable, because {problem(error)}"
+        message = f"layers of {other.id} are unavailable, because {problem(error)}"
         run.advise(Advice("EK-NOTE-025", "warning", message))
         return None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def output_steps(first: Given, other: Given) -> Mapping[str, Steps]:
+def output_steps(first: Answered, other: Answered) -> Mapping[str, Steps]:
     """How many steps the outputs lie apart that are quantized in either file."""
     scales = _scales(other) or _scales(first)
     return {
@@ -137,31 +136,29 @@ def output_steps(first: Given, other: Given) -> Mapping[str, Steps]:
     }
 
 
-def _side(run: Run, given: Given, items: Items, asked: Asked) -> LayerSide:
-    assert given.subject is not None  # noqa: S101  (it has answered)
+def _side(run: Run, given: Answered, items: Items, asked: Asked) -> LayerSide:
     device: Device = given.subject.device
     if device.runtime == "tensorflow":
         device = run.devices.open(DEFAULT_DEVICE)
-    path = _path(run, given, items, converting=True)
-    assert path is not None  # noqa: S101  (layers are asked for)
+    path = _file(run, given, items)
     states = given.subject.model.carried(items.inputs)
     return LayerSide(path, device, asked.delegate or "", states)
 
 
-def _path(run: Run, given: Given, items: Items, converting: bool) -> Path | None:
+def _path(run: Run, given: Answered, items: Items, converting: bool) -> Path | None:
     """The file itself, or the float32 file of a SavedModel where one may be made."""
-    assert given.subject is not None  # noqa: S101  (it has answered)
+    return _file(run, given, items) if converting or given.subject.model.is_tflite else None
+
+
+def _file(run: Run, given: Answered, items: Items) -> Path:
     model = given.subject.model
     if model.is_tflite:
         return main_file(run, model)
-    if not converting:
-        return None
     return float_file(run, model, items).path / tflite.FILE
 
 
-def _scales(given: Given) -> Mapping[str, float]:
+def _scales(given: Answered) -> Mapping[str, float]:
     """Quantization steps of a file's outputs, by the names that its answers have."""
-    assert given.subject is not None  # noqa: S101  (it has answered)
     if not given.subject.model.is_tflite:
         return {}
     file = flatbuffer.read(given.subject.model.path)

@@ -8,7 +8,7 @@ from edgekit.errors import EdgekitError
 from edgekit.evaluation.latency import TENSORFLOW, Timed, Timings, allowed, time_side_by_side
 from edgekit.gate import decide
 from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import Given, problem
+from edgekit.pipeline.measure.given import Answered, Given, problem
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.side_by_side import inputs_of
 from edgekit.pipeline.supply import Items
@@ -20,7 +20,7 @@ def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timin
 
     What TensorFlow runs is timed only where asked for: it takes seconds to start.
     """
-    sides = [_timed(one, asked) for one in found if one.ready]
+    sides = [_timed(given, asked) for one in found if (given := one.answered) is not None]
     if asked.latency is False or len(sides) < 2:
         return None
     if any(side.runtime == TENSORFLOW for side in sides) and not asked.latency:
@@ -48,9 +48,8 @@ def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timin
             return None
 
 
-def _timed(given: Given, asked: Asked) -> Timed:
+def _timed(given: Answered, asked: Asked) -> Timed:
     subject = given.subject
-    assert subject is not None and given.items is not None  # noqa: S101, PT018  (it answered)
     return Timed(
         subject.id, subject.path, subject.device.runtime, subject.model.stateful, subject.device,
         threads=asked.threads or 1, delegate=asked.delegate or "", arena=asked.arena,
