@@ -12,30 +12,16 @@ import numpy.typing as npt
 from edgekit.errors import ModelError
 from edgekit.types import Operator
 
-FLOATS = frozenset(
-    {
-        "FLOAT32",
-        "FLOAT16",
-        "FLOAT64",
-        "BFLOAT16",
-        "COMPLEX64",
-        "COMPLEX128",
-    }
-)
+FLOATS = frozenset("FLOAT32 FLOAT16 FLOAT64 BFLOAT16 COMPLEX64 COMPLEX128".split())
 # Constants of no interest for a file's precision: shapes, axes, paddings.
 SMALL = 32
 # Operators that keep a state where no tensor is a variable. Source: resource variables in
 # ``schema.fbs``; the signal library of TFLM (``tflite-micro/signal/micro/kernels``).
 KEEPING = frozenset(
-    {
-        "ASSIGN_VARIABLE",
-        "CIRCULAR_BUFFER",
-        "SignalDelay",
-        "SignalFramer",
-        "SignalOverlapAdd",
-        "SignalStacker",
-        "SignalFilterBankSpectralSubtraction",
-    }
+    (
+        "ASSIGN_VARIABLE CIRCULAR_BUFFER SignalDelay SignalFramer SignalOverlapAdd SignalStacker "
+        "SignalFilterBankSpectralSubtraction"
+    ).split()
 )
 NUMPY: Mapping[str, npt.DTypeLike] = {
     "FLOAT64": np.float64,

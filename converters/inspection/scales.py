@@ -38,22 +38,10 @@ FIXED = {
 }
 # Operators that pass values through: their output's range must hold their inputs'.
 PASSING = frozenset(
-    {
-        "RESHAPE",
-        "SQUEEZE",
-        "EXPAND_DIMS",
-        "TRANSPOSE",
-        "MAX_POOL_2D",
-        "CONCATENATION",
-        "PACK",
-        "SPLIT",
-        "SPLIT_V",
-        "STRIDED_SLICE",
-        "SLICE",
-        "SPACE_TO_DEPTH",
-        "DEPTH_TO_SPACE",
-        "TILE",
-    }
+    (
+        "RESHAPE SQUEEZE EXPAND_DIMS TRANSPOSE MAX_POOL_2D CONCATENATION PACK SPLIT SPLIT_V "
+        "STRIDED_SLICE SLICE SPACE_TO_DEPTH DEPTH_TO_SPACE TILE"
+    ).split()
 )
 CLIPPED = 0.05
 # The kernels refuse a larger difference. Source: kernels/kernel_util.cc,

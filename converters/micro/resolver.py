@@ -26,16 +26,10 @@ else:
 TABLE = Path(__file__).resolve().with_name("operators.toml")
 # Their kernels take float weights for float activations, and integer ones for integers.
 WEIGHTED = frozenset(
-    {
-        "BATCH_MATMUL",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "EMBEDDING_LOOKUP",
-        "FULLY_CONNECTED",
-        "SVDF",
-        "TRANSPOSE_CONV",
-        "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    }
+    (
+        "BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D EMBEDDING_LOOKUP FULLY_CONNECTED SVDF "
+        "TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM"
+    ).split()
 )
 
 HEADER = """\

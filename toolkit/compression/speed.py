@@ -11,21 +11,10 @@ import numpy as np
 
 FEWEST_ZEROS = 2 / 3
 ELEMENTWISE = frozenset(
-    {
-        "Activation",
-        "Add",
-        "BatchNormalization",
-        "Dropout",
-        "ELU",
-        "InputLayer",
-        "LeakyReLU",
-        "Multiply",
-        "ReLU",
-        "ZeroPadding2D",
-        "GlobalAveragePooling2D",
-        "Dense",
-        "Softmax",
-    }
+    (
+        "Activation Add BatchNormalization Dropout ELU InputLayer LeakyReLU Multiply ReLU "
+        "ZeroPadding2D GlobalAveragePooling2D Dense Softmax"
+    ).split()
 )
 
 

@@ -47,41 +47,17 @@ INNER = frozenset({"src", "legacy", "_legacy", "__internal__"})
 MAKERS = frozenset({"deserialize", "get", "serialize"})
 # The layers in which Keras 2 stores a call of TensorFlow.
 OPERATIONS = frozenset(
-    {
-        "TFOpLambda",
-        "SlicingOpLambda",
-        "ClassMethod",
-        "InstanceProperty",
-        "InstanceMethod",
-        "TensorFlowOpLayer",
-    }
+    {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
+    | {"ClassMethod", "InstanceProperty", "InstanceMethod"}
 )
 # The attributes and methods that such a layer may use.
 ATTRIBUTES = frozenset(
-    {
-        "bounding_shape",
-        "dtype",
-        "flat_values",
-        "merge_dims",
-        "nested_row_lengths",
-        "nested_row_splits",
-        "nested_value_rowids",
-        "nrows",
-        "ragged_rank",
-        "row_lengths",
-        "row_limits",
-        "row_splits",
-        "row_starts",
-        "shape",
-        "to_sparse",
-        "to_tensor",
-        "uniform_row_length",
-        "value_rowids",
-        "values",
-        "with_flat_values",
-        "with_row_splits_dtype",
-        "with_values",
-    }
+    (
+        "bounding_shape dtype flat_values merge_dims nested_row_lengths nested_row_splits "
+        "nested_value_rowids nrows ragged_rank row_lengths row_limits row_splits row_starts shape "
+        "to_sparse to_tensor uniform_row_length value_rowids values with_flat_values "
+        "with_row_splits_dtype with_values"
+    ).split()
 )
 CLASS_METHODS = re.compile(r"(compat\.v1\.)?RaggedTensor\.from_[a-z_]+")
 SPECS = ("tensorflow.python.framework.", "tensorflow.python.ops.ragged.")

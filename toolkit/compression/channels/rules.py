@@ -21,36 +21,11 @@ Rule = Callable[[Walk, ChannelCall, list[Layout]], "Layout | str"]
 
 # Functions of one value; a softmax's output for a channel depends on the others.
 ACTIVATIONS = frozenset(
-    {
-        "celu",
-        "elu",
-        "exponential",
-        "gelu",
-        "hard_shrink",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "hard_tanh",
-        "leaky_relu",
-        "linear",
-        "log_sigmoid",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "silu",
-        "soft_shrink",
-        "softplus",
-        "softsign",
-        "sparse_plus",
-        "sparse_sigmoid",
-        "squareplus",
-        "swish",
-        "tanh",
-        "tanh_shrink",
-        "threshold",
-    }
+    (
+        "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
+        "leaky_relu linear log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus "
+        "softsign sparse_plus sparse_sigmoid squareplus swish tanh tanh_shrink threshold"
+    ).split()
 )
 ACTIVATION_LAYERS = frozenset({"ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"})
 # keras.ops and TensorFlow functions in the graph, without "_" and in lower case.
@@ -59,18 +34,7 @@ ELEMENTWISE = frozenset(
     | {"abs", "absolute", "exp", "identity", "negative", "neg", "sqrt", "square"}
 )
 MERGES = frozenset(
-    {
-        "add",
-        "divide",
-        "maximum",
-        "minimum",
-        "mul",
-        "multiply",
-        "sub",
-        "subtract",
-        "truediv",
-        "truedivide",
-    }
+    "add divide maximum minimum mul multiply sub subtract truediv truedivide".split()
 )
 
 

@@ -20,15 +20,7 @@ from edgekit.models.load import is_keras3
 NO_TWINS: Mapping[str, type] = {}
 # Arguments of a call besides its tensors; any other is refused.
 ARGUMENTS = frozenset(
-    {
-        "attention_mask",
-        "initial_state",
-        "key",
-        "mask",
-        "return_attention_scores",
-        "use_causal_mask",
-        "value",
-    }
+    "attention_mask initial_state key mask return_attention_scores use_causal_mask value".split()
 )
 
 

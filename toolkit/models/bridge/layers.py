@@ -15,149 +15,46 @@ from edgekit.models.bridge.operations import ACTIVATIONS as COMPUTED
 from edgekit.models.bridge.refusal import unknown_layer
 
 LAYERS = frozenset(
-    {
+    (
         # Dense, convolution, embedding
-        "Conv1D",
-        "Conv1DTranspose",
-        "Conv2D",
-        "Conv2DTranspose",
-        "Conv3D",
-        "Conv3DTranspose",
-        "Dense",
-        "DepthwiseConv1D",
-        "DepthwiseConv2D",
-        "EinsumDense",
-        "Embedding",
-        "SeparableConv1D",
-        "SeparableConv2D",
+        "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense "
+        "DepthwiseConv1D DepthwiseConv2D EinsumDense Embedding SeparableConv1D SeparableConv2D "
         # Recurrent
-        "Bidirectional",
-        "ConvLSTM1D",
-        "ConvLSTM2D",
-        "ConvLSTM3D",
-        "GRU",
-        "GRUCell",
-        "LSTM",
-        "LSTMCell",
-        "RNN",
-        "SimpleRNN",
-        "SimpleRNNCell",
-        "StackedRNNCells",
-        "TimeDistributed",
+        "Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU GRUCell LSTM LSTMCell RNN SimpleRNN "
+        "SimpleRNNCell StackedRNNCells TimeDistributed "
         # Attention and normalization
-        "AdditiveAttention",
-        "Attention",
-        "BatchNormalization",
-        "GroupNormalization",
-        "LayerNormalization",
-        "MultiHeadAttention",
-        "UnitNormalization",
+        "AdditiveAttention Attention BatchNormalization GroupNormalization LayerNormalization "
+        "MultiHeadAttention UnitNormalization "
         # Merging
-        "Add",
-        "Average",
-        "Concatenate",
-        "Dot",
-        "Maximum",
-        "Minimum",
-        "Multiply",
-        "Subtract",
+        "Add Average Concatenate Dot Maximum Minimum Multiply Subtract "
         # Pooling and shape
-        "AveragePooling1D",
-        "AveragePooling2D",
-        "AveragePooling3D",
-        "Cropping1D",
-        "Cropping2D",
-        "Cropping3D",
-        "Flatten",
-        "GlobalAveragePooling1D",
-        "GlobalAveragePooling2D",
-        "GlobalAveragePooling3D",
-        "GlobalMaxPooling1D",
-        "GlobalMaxPooling2D",
-        "GlobalMaxPooling3D",
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "MaxPooling3D",
-        "Permute",
-        "RepeatVector",
-        "Reshape",
-        "UpSampling1D",
-        "UpSampling2D",
-        "UpSampling3D",
-        "ZeroPadding1D",
-        "ZeroPadding2D",
-        "ZeroPadding3D",
+        "AveragePooling1D AveragePooling2D AveragePooling3D Cropping1D Cropping2D Cropping3D "
+        "Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D "
+        "MaxPooling3D Permute RepeatVector Reshape UpSampling1D UpSampling2D UpSampling3D "
+        "ZeroPadding1D ZeroPadding2D ZeroPadding3D "
         # Activation and regularization
-        "Activation",
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "ELU",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "LeakyReLU",
-        "Masking",
-        "PReLU",
-        "ReLU",
-        "Softmax",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
+        "Activation ActivityRegularization AlphaDropout Dropout ELU GaussianDropout GaussianNoise "
+        "Identity LeakyReLU Masking PReLU ReLU Softmax SpatialDropout1D SpatialDropout2D "
+        "SpatialDropout3D "
         # Preprocessing and augmentation
-        "CategoryEncoding",
-        "CenterCrop",
-        "Discretization",
-        "Normalization",
-        "RandomBrightness",
-        "RandomContrast",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomTranslation",
-        "RandomZoom",
-        "Rescaling",
-        "Resizing",
-    }
+        "CategoryEncoding CenterCrop Discretization Normalization RandomBrightness RandomContrast "
+        "RandomFlip RandomRotation RandomTranslation RandomZoom Rescaling Resizing"
+    ).split()
 )
 # Functions of one name and the same values in both: hard_sigmoid, for one, has other values.
 ACTIVATIONS = frozenset(
-    {
-        "elu",
-        "exponential",
-        "gelu",
-        "leaky_relu",
-        "linear",
-        "log_softmax",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "silu",
-        "softmax",
-        "softplus",
-        "softsign",
-        "swish",
-        "tanh",
-    }
+    (
+        "elu exponential gelu leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu "
+        "softmax softplus softsign swish tanh"
+    ).split()
 )
 # Layers that apply their activation last, so that it can follow as a layer or operation of its own.
 ACTIVATED_LAST = frozenset(
-    {
-        "Activation",
-        "Conv1D",
-        "Conv1DTranspose",
-        "Conv2D",
-        "Conv2DTranspose",
-        "Conv3D",
-        "Conv3DTranspose",
-        "Dense",
-        "DepthwiseConv1D",
-        "DepthwiseConv2D",
-        "EinsumDense",
-        "SeparableConv1D",
-        "SeparableConv2D",
-    }
+    (
+        "Activation Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense "
+        "DepthwiseConv1D DepthwiseConv2D EinsumDense SeparableConv1D SeparableConv2D"
+    ).split()
 )
 # Layers without weights that Keras 3 takes as another layer's activation.
 ACTIVATION_LAYERS = frozenset({"Activation", "ELU", "LeakyReLU", "ReLU", "Softmax"})
