@@ -278,6 +278,14 @@ def models(shared: Path, digits: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def hostile_files(shared: Path) -> Path:
+    """The folder of models that mean harm, with what came of each in ``outcomes.json``."""
+    import hostile
+
+    return once(shared / "hostile", hostile.make)
+
+
+@pytest.fixture(scope="session")
 def test_data() -> Path:
     """Real data beside the project; tests that need it are skipped without it."""
     folder = os.environ.get("EDGEKIT_TEST_DATA")

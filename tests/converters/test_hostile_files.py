@@ -20,6 +20,8 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
 from edgekit.targets.runners.probe import probe_model
 
+pytestmark = pytest.mark.hostile
+
 MUTATIONS = 2000
 THROUGH_THE_COMMAND_LINE = 50
 LONGEST_SECONDS = 1.0

@@ -21,6 +21,8 @@ from edgekit.errors import DataError, ModelError, ProjectError
 from edgekit.models import files
 from edgekit.project import Project
 
+pytestmark = pytest.mark.hostile
+
 
 @pytest.mark.parametrize(
     ("text", "code"),

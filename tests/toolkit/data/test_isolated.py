@@ -19,6 +19,8 @@ from edgekit.errors import DataError, ModelError, StoreError
 from edgekit.types import Preprocess
 from edgekit.walls import state
 
+pytestmark = pytest.mark.hostile
+
 SMALL = Preprocess(resize=(4, 6))
 REFUSAL = isolated.ParserFailure(DataError, "EK-DATA-003", "the file", "a picture")
 

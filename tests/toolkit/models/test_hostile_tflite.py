@@ -20,6 +20,8 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
 from edgekit.pipeline.float_file import check_operators
 
+pytestmark = pytest.mark.hostile
+
 # Operators of TensorFlow that touch files, processes, the network or Python, and one that does not.
 REACHING_OUT = (
     "WriteFile", "ReadFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc",

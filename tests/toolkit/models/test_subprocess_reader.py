@@ -14,6 +14,8 @@ from edgekit.errors import ModelError
 from edgekit.models import files, subprocess_reader
 from edgekit.models.source import identify
 
+pytestmark = pytest.mark.hostile
+
 CRASHING = Path(__file__).parent / "hdf5_cve"
 CONFIG = json.dumps({"class_name": "Sequential", "config": {"name": "model", "layers": []}})
 
