@@ -317,7 +317,7 @@ def test_two_hosts_take_turns_and_the_second_is_told_who_has_it(
     first, listening = connect(Shell(home)), Listening()
     first.occupy()
     second = connect(Shell(home), listening)
-    monkeypatch.setattr("edgekit.targets.devices.remote.client.KEY", "another host's")
+    monkeypatch.setattr("edgekit.targets.devices.remote.turn.KEY", "another host's")
     waiting = threading.Thread(target=second.occupy, daemon=True)
     waiting.start()
     waiting.join(1.0)

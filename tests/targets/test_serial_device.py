@@ -469,7 +469,7 @@ def test_inference_that_takes_too_long_is_ended(
 def test_line_that_is_too_bad_is_given_up(
     make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "ATTEMPTS", 4)
+    monkeypatch.setattr(links, "SENDINGS", 4)
     with opened(board := make()) as device:
         board.to_host = Noise(flip=0.05)
         with pytest.raises(ConnectionLost) as caught:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import DeviceError
-from edgekit.targets.devices.microcontroller.link import Link, Refused, Restarted, fields
-from edgekit.targets.devices.microcontroller.port import Unplugged
+from edgekit.targets.devices.microcontroller.link import GONE, Link, Refused, fields
+from edgekit.targets.devices.retry import ATTEMPTS, again
 from edgekit.targets.runners.python_runner import TensorInfo
 
 # Ticks are 32 bits wide.
@@ -25,8 +25,6 @@ WRAP = 1 << 32
 # Seconds over which a board's clock is compared with the host's, and by how much a clock without a
 # crystal may be off.
 WATCHED, TOLERANCE = 0.25, 0.05
-# How often a board that begins anew meanwhile is greeted.
-GREETINGS = 3
 DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 Arrays = Mapping[str, Any]
@@ -93,17 +91,20 @@ class Board:
     def connect(self) -> None:
         """Reach the board and check its clock. Raises :class:`DeviceError`."""
         reach: Callable[[], Mapping[str, str]] = self.link.connect
-        for _ in range(GREETINGS):
-            try:
-                self._begin(reach())
-                self._check_clock()
-            except (Restarted, Unplugged):
-                reach = self.link.reconnect
-            except Refused as error:
-                raise self._misfit(f"it refuses to tell its clock: {error.why}") from error
-            else:
-                return
-        raise self.link.lost(f"it began anew {GREETINGS} times while it was greeted")
+
+        def greet() -> None:
+            nonlocal reach
+            first, reach = reach, self.link.reconnect
+            self._begin(first())
+            self._check_clock()
+
+        try:
+            again(greet, GONE)
+        except Refused as error:
+            raise self._misfit(f"it refuses to tell its clock: {error.why}") from error
+        except GONE as error:
+            why = f"it began anew {ATTEMPTS} times while it was greeted"
+            raise self.link.lost(why) from error
 
     def reconnect(self) -> None:
         """Begin again once the board is back; no model is open then."""
@@ -113,7 +114,7 @@ class Board:
         """See that the board is the one that was greeted, and greet it again where it is not."""
         try:
             self._clock_read()
-        except (Restarted, Unplugged):
+        except GONE:
             self.reconnect()
 
     def open(self, path: Path) -> Opened:

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import check, output_files
 from edgekit.targets.devices.microcontroller.link import Link
 from edgekit.targets.devices.microcontroller.session import BoardSession, loaded, result
 from edgekit.targets.devices.microcontroller.use import (
-    TRIES,
     Restarts,
     answered,
     opened,
     using,
 )
+from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
 from edgekit.types import Json
 
@@ -157,10 +157,7 @@ class Microcontroller(Transport):
 
     def _bench(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Blocks of every model in turn. Times count whole or not at all: a restart begins anew."""
-        for _ in range(TRIES - 1):
-            with contextlib.suppress(ConnectionLost):
-                return self._timed(request)
-        return self._timed(request)
+        return again(lambda: self._timed(request))
 
     def _timed(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         session = self.open(request)

@@ -20,8 +20,8 @@ from edgekit.targets.devices.microcontroller.port import Port, Unplugged, open_p
 PROTOCOL = 1
 # Seconds in which a board begins to answer, besides the time on the wire; USB takes milliseconds.
 ANSWER = 0.25
-# How often a command is sent. Every second time the wait is longer.
-ATTEMPTS = 16
+# How often a line is sent, for the wire loses bytes. Every second time the wait is longer.
+SENDINGS = 16
 # Seconds that a board has to start: opening the port resets many, and their loaders wait for 2.
 START = 8.0
 # Seconds after which a board that computes is asked again: its last line may have been lost.
@@ -36,6 +36,10 @@ BITS, LONGEST = 10, 1024
 
 class Restarted(Exception):
     """The board began anew: what it held is gone."""
+
+
+# What ends a conversation with a board that may come back.
+GONE = (Restarted, Unplugged)
 
 
 class OutOfTime(Exception):
@@ -117,12 +121,12 @@ class Link:
         deadline, and :class:`ConnectionLost` where no answer comes.
         """
         self._sequence += 1
-        for attempt in range(ATTEMPTS):
+        for attempt in range(SENDINGS):
             answer = self._once(command, self._wait(command, attempt))
             if answer is not None:
                 return answer
             self.resent += 1
-        why = f"no answer to {command.split(' ')[0]!r} after {ATTEMPTS} attempts"
+        why = f"no answer to {command.split(' ')[0]!r} after {SENDINGS} attempts"
         raise self.lost(f"{why}; {self.damaged} lines arrived damaged")
 
     def said(self) -> str:

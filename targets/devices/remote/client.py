@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
-from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.errors import DeviceError
 from edgekit.targets.devices.agent.channel import PIECE
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.remote.refusals import Refusal, refusal
+from edgekit.targets.devices.remote.refusals import Damaged, refusal
+from edgekit.targets.devices.remote.turn import holder, waits
 from edgekit.targets.devices.remote.wire import Pace, Reply, Wire
+from edgekit.targets.devices.retry import again
 from edgekit.types import Json, Progress, Silent
 
 # Seconds before each attempt to reach a device again that went away.
 PAUSES = (0.2, 1.0, 2.0, 4.0, 8.0)
-# How often a file is sent again that came damaged, or that another has changed there.
-SENDINGS = 3
 PACE = Pace()
-# This process, among all that may hold a device's lock.
-KEY = secrets.token_hex(16)
 
-# How often a call is made that the connection's end cuts short.
-ATTEMPTS = 5
-
-Answer = TypeVar("Answer")
 Event = Callable[[Mapping[str, Json], bytes], None]
 
 
@@ -124,14 +113,7 @@ class Agent:
 
     def call(self, method: str, **parameters: Json) -> Mapping[str, Json]:
         """One call that may be made twice: it is, where the connection ends before the answer."""
-        return self.again(lambda: self.ask(method, parameters))
-
-    def again(self, attempt: Callable[[], Answer]) -> Answer:
-        """What ``attempt`` gives, which is made again where the connection ends in its middle."""
-        for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(ConnectionLost):
-                return attempt()
-        return attempt()
+        return again(lambda: self.ask(method, parameters))
 
     def push(self, paths: Iterable[Path]) -> Mapping[Path, str]:
         """Files of this host on the device: each its absolute path there, named by its sha256.
@@ -140,36 +122,29 @@ class Agent:
         """
         digests = {path: self._digest(path) for path in paths}
         files = {digest: path for path, digest in digests.items() if digest not in self._pushed}
-        for _ in range(SENDINGS):
-            if not files:
-                break
-            try:
-                self._send(files)
-            except Refusal as error:
-                if error.kind not in ("damaged", "part"):
-                    raise
-                damaged = error
-            else:
-                files = {}
         if files:
-            raise damaged
+            again(lambda: self._send(files), Damaged)
         return {path: self._pushed[digest] for path, digest in digests.items()}
 
     def _send(self, files: Mapping[str, Path]) -> None:
         lengths = {digest: path.stat().st_size for digest, path in files.items()}
 
+        left = sum(lengths.values())
+
         def attempt() -> str:
+            nonlocal left
             found = self.ask("files.missing", {"files": lengths})
             wanted = [[one, lengths[one], at] for one, at in found["missing"].items()]
+            left = sum(length - at for _, length, at in wanted)
             if wanted:
-                self._progress.update(0, 1, f"sending {_size(wanted)} to {self.address}")
+                self._progress.update(0, 1, f"sending {left / 1e6:.1f} MB to {self.address}")
                 self.ask(
                     "files.receive", {"files": wanted},
                     feed=lambda wire, number, reply: _feed(wire, number, reply, files, wanted),
                 )  # fmt: skip
             return str(found["folder"])
 
-        folder = self.again(attempt)
+        folder = again(attempt, progress=lambda: left)
         self._pushed.update({digest: f"{folder}/{digest}" for digest in files})
 
     def push_folder(self, name: str, entries: Mapping[str, Path]) -> str:
@@ -212,26 +187,16 @@ class Agent:
         """Take the device for this process, for as long as the connection lasts."""
         wire = self._reached()
         if self._owned is not wire:
-            self.ask("lock.take", {"owner": owner(), "key": KEY}, self._waits)
+            self.ask("lock.take", holder(), self._waits)
             self._owned = wire
 
     def _waits(self, event: Mapping[str, Json], _: bytes) -> None:
-        text = f"waiting for {event['owner']}, who has used {self.address} for"
-        self._progress.update(0, 1, f"{text} {event['seconds']:.0f} s")
+        waits(self._progress, self.address, event["owner"], event["seconds"])
 
     def close(self) -> None:
         """End the connection, and all that still runs there; a second time does nothing."""
         self._closed = True
         self._wire.close()
-
-
-def owner() -> str:
-    """Who this process is to others: its user, host and number."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
 def cancel(wire: Wire, number: int) -> None:
@@ -267,8 +232,3 @@ def _feed(
                 if not reply.empty():
                     return
                 wire.send({"id": number}, piece)
-
-
-def _size(wanted: list[list[Json]]) -> str:
-    left = sum(length - at for _, length, at in wanted)
-    return f"{left / 1e6:.1f} MB"

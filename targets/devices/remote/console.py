@@ -13,8 +13,7 @@ from typing import IO
 from edgekit.errors import ConnectionLost
 from edgekit.process import end_group, stdin_of, stdout_of
 from edgekit.targets.devices.remote.shell import PATIENCE, Shell, Stream
-
-ATTEMPTS = 3
+from edgekit.targets.devices.retry import again
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,15 @@ class Console:
         Raises :class:`DeviceError` where the device is not reached, and :class:`ConnectionLost`
         where it went away and stays away.
         """
-        for attempt in range(ATTEMPTS):
+
+        def attempt() -> bytes:
             try:
                 return self._run(script, seconds, stays)
             except ConnectionLost:
                 self.close()
-                if attempt + 1 == ATTEMPTS:
-                    raise
-        raise AssertionError("every attempt returns or raises")
+                raise
+
+        return again(attempt)
 
     def close(self) -> None:
         """End the shell; a second time does nothing."""

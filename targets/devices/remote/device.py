@@ -21,11 +21,12 @@ from edgekit.targets.devices.failures import (
     too_slow,
 )
 from edgekit.targets.devices.local import PATIENCE, surroundings
-from edgekit.targets.devices.remote.client import ATTEMPTS, Agent
+from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.outputs import Outputs
 from edgekit.targets.devices.remote.refusals import ANOTHER
 from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.remote.session import RemoteSession, Started
+from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import Json
@@ -89,7 +90,7 @@ class RemoteDevice(Transport):
         Raises what :meth:`Transport.run` raises.
         """
         if not _streams(request):
-            return self._agent.again(lambda: self._attempt(request, self._limits.seconds))
+            return again(lambda: self._attempt(request, self._limits.seconds))
         # Each model has items left of its own.
         taken = [self._answered({**request, "models": [entry]}) for entry in request["models"]]
         models = {name: facts for result in taken for name, facts in result["models"].items()}
@@ -107,7 +108,7 @@ class RemoteDevice(Transport):
             ) from error  # fmt: skip
 
     def _searched(self, request: Mapping[str, Json], seconds: float) -> object:
-        return self._agent.again(lambda: self._attempt(request, seconds))
+        return again(lambda: self._attempt(request, seconds))
 
     def _attempt(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
         with contextlib.closing(_outputs(request)) as outputs:
@@ -115,27 +116,30 @@ class RemoteDevice(Transport):
 
     def _evaluate(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Answer every item; after a connection that broke, those that are left."""
-        wanted, failed, seconds = items_of(request), 0, 0.0
+        wanted, seconds = items_of(request), 0.0
         result: Mapping[str, Json] | None = None
         with contextlib.closing(_outputs(request)) as outputs:
             left = [wanted]
-            while left:
-                before = len(outputs.finished)
-                # The whole is asked for as it was: it may choose its items otherwise.
-                asked = request if left == [wanted] else {**request, "items": list(left[0])}
-                outputs.begin()
-                try:
-                    result = self._run(asked, outputs, self._limits.seconds)
-                except ConnectionLost:
-                    # A device that goes away before every first answer will not get any further.
-                    failed = failed + 1 if len(outputs.finished) == before else 0
-                    if failed == ATTEMPTS:
-                        raise
-                    seconds += outputs.seconds()
-                    left = outputs.left(wanted)
-                else:
-                    seconds += _seconds(result)
-                    left = left[1:]
+
+            def attempt() -> None:
+                nonlocal left, result, seconds
+                while left:
+                    # The whole is asked for as it was: it may choose its items otherwise.
+                    asked = request if left == [wanted] else {**request, "items": list(left[0])}
+                    outputs.begin()
+                    try:
+                        result = self._run(asked, outputs, self._limits.seconds)
+                    except ConnectionLost:
+                        seconds += outputs.seconds()
+                        left = outputs.left(wanted)
+                        if left:
+                            raise
+                    else:
+                        seconds += _seconds(result)
+                        left = left[1:]
+
+            # A device that goes away before every first answer will not get any further.
+            again(attempt, progress=lambda: len(outputs.finished))
             if result is None:
                 # All answers came before the connection broke, and the facts did not.
                 result = self._again_for_facts(request, wanted)
@@ -145,7 +149,7 @@ class RemoteDevice(Transport):
         """The result of the last item. Its answers are there already."""
         asked = {**request, "items": [wanted[1] - 1, wanted[1]]}
         nowhere = Outputs({}, 0)
-        return self._agent.again(lambda: self._run(asked, nowhere, self._limits.seconds))
+        return again(lambda: self._run(asked, nowhere, self._limits.seconds))
 
     def _run(
         self, request: Mapping[str, Json], outputs: Outputs, seconds: float | None
@@ -189,9 +193,7 @@ class RemoteDevice(Transport):
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         started = Started(request, limits)
-        return self._agent.again(
-            lambda: RemoteSession(self._agent, self._parameters(request, limits), started)
-        )
+        return again(lambda: RemoteSession(self._agent, self._parameters(request, limits), started))
 
     def _parameters(self, request: Mapping[str, Json], limits: Limits) -> Mapping[str, Json]:
         """What a job there takes: its files pushed, the device this process's own."""

@@ -8,13 +8,12 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from edgekit.errors import ConnectionLost, RunnerError
+from edgekit.errors import RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.culprit import Range, items_of, located
@@ -29,15 +28,13 @@ from edgekit.targets.devices.remote.native_process import NativeProcess, Program
 from edgekit.targets.devices.remote.native_session import NativeSession
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.remote.turn import Turn
+from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners.python_runner import BLOCK_SECONDS, assigns_resources, chosen_threads
 from edgekit.types import Json
 
 DELEGATES = ("xnnpack", "none")
 MODES = ("evaluate", "bench", "selftest")
-# Attempts without a new answer after which a device counts as gone.
-ATTEMPTS = 3
-Found = TypeVar("Found")
 
 
 class NativeDevice(Transport):
@@ -206,28 +203,26 @@ class NativeDevice(Transport):
         """All items through one model, in as many connections as it takes; the outputs' files."""
         begin = time.monotonic()
         answering = Answering(folder, *items_of(request))
+
+        def attempt() -> Loaded:
+            left = None if seconds is None else max(0.0, seconds + begin - time.monotonic())
+            process = self.start(request, Limits(left, self._place.limits.bytes))
+            try:
+                loaded = self._answer(process, request, number, answering)
+                answering.close()
+            except OSError as error:
+                raise full(request, error) from error
+            except RunnerError:
+                self._at = answering.at(process.running)
+                raise
+            else:
+                return loaded
+            finally:
+                self.end(process)
+
         with contextlib.ExitStack() as stack:
             stack.callback(answering.drop)
-            failed = 0
-            while True:
-                left = None if seconds is None else max(0.0, seconds + begin - time.monotonic())
-                process = self.start(request, Limits(left, self._place.limits.bytes))
-                done = answering.done
-                try:
-                    loaded = self._answer(process, request, number, answering)
-                    answering.close()
-                    break
-                except ConnectionLost:
-                    failed = failed + 1 if answering.done == done else 0
-                    if failed == ATTEMPTS:
-                        raise
-                except OSError as error:
-                    raise full(request, error) from error
-                except RunnerError:
-                    self._at = answering.at(process.running)
-                    raise
-                finally:
-                    self.end(process)
+            loaded = again(attempt, progress=lambda: answering.done)
         said = {
             **phases(loaded), "batch": 1, "threads": chosen_threads(dict(request)),
             "processes": 1, "block": 1, "items": len(loaded.items),
@@ -319,14 +314,6 @@ def open_native(
     version = library.version
     reached = NativeDevice(files, console, program, kind, version, place, passing)
     return Device(name.text, NATIVE, version, reached)
-
-
-def again(action: Callable[[], Found]) -> Found:
-    """What an action gives, begun again where the device goes away meanwhile."""
-    for _ in range(ATTEMPTS - 1):
-        with contextlib.suppress(ConnectionLost):
-            return action()
-    return action()
 
 
 def _check(request: Mapping[str, Json]) -> None:

@@ -26,6 +26,10 @@ class Refusal(DeviceError):
         self.kind = kind
 
 
+class Damaged(Refusal):
+    """A file that came with another content, or that another connection has changed there."""
+
+
 def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost:
     """The error of an agent's answer."""
     kind, message = str(error["kind"]), str(error["message"])
@@ -35,7 +39,7 @@ def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost
         return Refusal("EK-DEVICE-033", text, hint, kind)
     if kind in ("damaged", "part"):
         hint = "the connection or the disk there changes what it carries"
-        return Refusal("EK-DEVICE-035", f"{address}: {message}", hint, kind)
+        return Damaged("EK-DEVICE-035", f"{address}: {message}", hint, kind)
     if kind == "foreign":
         hint = "delete it by hand if it may go"
         return Refusal("EK-DEVICE-036", f"{address}: {message}", hint, kind)

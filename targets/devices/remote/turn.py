@@ -1,18 +1,21 @@
-"""Whose turn it is on a device that has only a shell: the agent's lock, taken by flock(1) there.
+"""Whose turn it is on a device: who takes its lock, and how a shell takes it, by flock(1) there.
 
-Where there is no ``flock``, nobody waits. Sources: flock(1) of util-linux and the help of BusyBox's
-and toybox's, on locking an open file descriptor; flock(2).
+An agent takes the same lock by ``agent/lock.py``. Where there is no ``flock``, nobody waits.
+Sources: flock(1) of util-linux and the help of BusyBox's and toybox's, on locking an open file
+descriptor; flock(2).
 """
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
+import os
+import secrets
 import shlex
+import socket
 import time
-from collections.abc import Mapping
 
-from edgekit.targets.devices.remote.client import KEY, owner
 from edgekit.targets.devices.remote.console import Console
 from edgekit.types import Json, Progress
 
@@ -34,6 +37,22 @@ else
 fi
 """
 MINE = ("held", "none")
+# This process, among all that may hold a device's lock.
+KEY = secrets.token_hex(16)
+
+
+def holder() -> dict[str, Json]:
+    """Who this process is to others: its user, host and number, and its key."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return {"owner": f"{user}@{socket.gethostname()} (process {os.getpid()})", "key": KEY}
+
+
+def waits(progress: Progress, address: str, owner: str, seconds: float) -> None:
+    """Tell whom a device is used by, while this process waits for it."""
+    progress.update(0, 1, f"waiting for {owner}, who has used {address} for {seconds:.0f} s")
 
 
 class Turn:
@@ -48,28 +67,24 @@ class Turn:
         """Wait until no other process uses the device. Raises what a console raises."""
         if self._held and self._held == self._console.shells:
             return
-        prefix = json.dumps({"owner": owner(), "key": KEY})[:-1]
+        prefix = json.dumps(holder())[:-1]
         script = TAKE.format(folder=shlex.quote(folder), holder=shlex.quote(prefix))
         while True:
             said = self._console.run(script, stays=True).decode(errors="replace").splitlines()
-            holder = _holder(said)
+            other = _told(said)
             # What this process itself holds there, by an agent or a lost connection, is its own.
-            if not said or said[-1] in MINE or holder.get("key") == KEY:
+            if not said or said[-1] in MINE or other.get("key") == KEY:
                 self._held = self._console.shells
                 return
-            self._wait(holder, said)
-
-    def _wait(self, holder: Mapping[str, Json], said: list[str]) -> None:
-        since = 0.0
-        with contextlib.suppress(ValueError, IndexError, TypeError):
-            since = float(said[-1].split()[0]) - float(holder["since"])
-        who = holder.get("owner", "another edgekit")
-        text = f"waiting for {who}, who has used {self._address} for {since:.0f} s"
-        self._progress.update(0, 1, text)
-        time.sleep(LOOK)
+            since = 0.0
+            with contextlib.suppress(ValueError, IndexError, TypeError, KeyError):
+                since = float(said[-1].split()[0]) - float(other["since"])
+            who = str(other.get("owner", "another edgekit"))
+            waits(self._progress, self._address, who, since)
+            time.sleep(LOOK)
 
 
-def _holder(said: list[str]) -> dict[str, Json]:
+def _told(said: list[str]) -> dict[str, Json]:
     """What the holder says of itself; empty where it has not said it yet."""
     with contextlib.suppress(ValueError, IndexError):
         content = json.loads(said[0])
