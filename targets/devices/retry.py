@@ -15,9 +15,10 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 
 
 def again(
-    attempt: Callable[[], Answer], errors: Errors = ConnectionLost,
+    attempt: Callable[[], Answer],
+    errors: Errors = ConnectionLost,
     progress: Callable[[], object] = lambda: None,
-) -> Answer:  # fmt: skip
+) -> Answer:
     """Give what ``attempt`` gives, begun again where one of ``errors`` ends it.
 
     What ``progress`` gives changes where an attempt that failed has brought something after all:

@@ -71,6 +71,26 @@ def test_floors_go_red_when_a_runner_imports_edgekit(package: Path) -> None:
     assert lint_imports(package).returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("cli/inspect.py", "edgekit.cli.diff"),
+        ("targets/devices/device.py", "edgekit.targets.devices.pool"),
+        ("targets/devices/transport.py", "edgekit.targets.devices.cassette.record"),
+    ],
+)
+def test_imports_go_red_when_two_modules_import_each_other(
+    package: Path, importer: str, imported: str
+) -> None:
+    """An import within a function counts as well."""
+    module = package / "edgekit" / importer
+    module.write_text(f"{module.read_text()}\n\ndef _late() -> None:\n    import {imported}\n")
+    done = lint_imports(package)
+    assert done.returncode != 0
+    assert "no circles" in done.stdout
+    assert "No cycles are allowed" in done.stdout
+
+
 def test_types_go_red_when_a_converter_has_a_type_error(package: Path) -> None:
     planted = package / "edgekit" / "converters" / "planted.py"
     planted.write_text("def count() -> int:\n    return 'three'\n")

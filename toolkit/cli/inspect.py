@@ -68,8 +68,6 @@ def command(
     if other is not None and signature is not None:
         raise click.UsageError("--signature works with one file; two files are compared as a whole")
     if other is not None:
-        from edgekit.cli.diff import show
-
         return show(model, other, layers, as_json, quiet)
     from edgekit import api
     from edgekit.converters.inspection import to_json
@@ -103,6 +101,39 @@ def _print(inspected: Any, targets: Any, layers: int | None, verbose: bool) -> N
     if inspected.findings:
         out.print()
     say(out, report.finding_lines(inspected.findings, verbose))
+
+
+def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bool) -> int:
+    """Compare two files and print the difference."""
+    from edgekit import inspection
+    from edgekit.converters.inspection import compare, difference_json
+
+    difference = compare(inspection.inspect(before), inspection.inspect(after))
+    if as_json:
+        click.echo(json.dumps(difference_json(difference), indent=2, allow_nan=False))
+        return 0
+    if quiet:
+        return 0
+    from edgekit.report import diff as report
+    from edgekit.report import words
+
+    out = console(False)
+    title = f"{words.path(before)} to {words.path(after)}"
+    say(out, [(title, "bold")])
+    if difference.identical:
+        say(out, [("the files are identical, byte for byte", "")])
+        return 0
+    if difference.equal:
+        say(out, [("both compute the same: names, order or metadata differ", "")])
+    out.print(report.summary_table(difference))
+    out.print()
+    say(out, report.change_lines(difference))
+    if difference.layers and layers != 0:
+        out.print()
+        out.print(report.layer_table(difference, layers))
+    same = f"{len(difference.layers):,} operators changed, {difference.same:,} did not"
+    say(out, [(same, "bold")])
+    return 0
 
 
 def say(out: Any, lines: Any) -> None:

@@ -14,7 +14,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
 from edgekit.gate import Rules, check_limits
 from edgekit.models.source import identify
-from edgekit.pipeline import as_is
+from edgekit.pipeline import as_is_plan
 from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
 from edgekit.project import Project, TargetTable
 from edgekit.targets import catalog
@@ -73,7 +73,7 @@ class Plan:
         for target in project.targets.values():
             if target.precision is not None and target.precision not in PRECISIONS:
                 raise project.unknown("precision", target.precision, PRECISIONS)
-        as_is.check_keys(project)
+        as_is_plan.check_keys(project)
         _check_task(project)
         _check_metric(project)
         _check_limits(project, options)
@@ -148,7 +148,7 @@ def _precisions(project: Project, model: Model | None) -> tuple[str, ...]:
     A file that is taken as it is has its own.
     """
     if project.convert.as_is:
-        return (as_is.precision_of(project, model),)
+        return (as_is_plan.precision_of(project, model),)
     stated = "precisions" in project.convert.model_fields_set
     if project.compress.quantization_aware is not None and not stated:
         return ("int8",)

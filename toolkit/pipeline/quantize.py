@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from edgekit.converters import flatbuffer, loops, tflite
 from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.pipeline import as_is
 from edgekit.pipeline.profiles import Planned, calibrates, rules_of
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items
@@ -29,7 +29,7 @@ def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefac
     Raises :class:`ConversionError` or WorkerError.
     """
     if run.project.convert.as_is:
-        return as_is.copied(run, model)
+        return _copied(run, model)
     rules = rules_of(planned.precision, run.project)
     try:
         if not rules:
@@ -40,6 +40,16 @@ def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefac
         if "SIGSEGV" in error.message and calibrates(planned.precision, run.project):
             raise _explained(run, model, items, planned, error) from error
         raise
+
+
+def _copied(run: Run, model: SavedModel) -> Artefact:
+    """The artefact that holds the same bytes as ``model.tflite``."""
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        shutil.copyfile(model.path, folder / tflite.FILE)
+        return {}
+
+    return run.keep(run.store.obtain("as-is", run.key(model=model.digest), make))
 
 
 def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:

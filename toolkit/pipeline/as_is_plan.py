@@ -1,0 +1,73 @@
+"""What ``--as-is`` asks of a project and of its file, checked before anything starts."""
+
+from __future__ import annotations
+
+from edgekit.converters import flatbuffer
+from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.precisions import PRECISIONS, RECIPE
+from edgekit.errors import ModelError, ProjectError
+from edgekit.project import ConvertTable, Project
+from edgekit.types import Model
+
+FLOAT = "float32"
+# Keys of [convert] that say how a file is made, as a user states them.
+MAKING = {
+    "precisions": "--precision ([convert] precisions)", "recover": "--recover",
+    "unroll": "--unroll", "flex": "--flex", "mixed": "[[convert.mixed]]",
+    "custom_operators": "[convert] custom_operators",
+}  # fmt: skip
+CONTRADICTS, NO_FILE = "EK-PROJECT-046", "EK-MODEL-042"
+
+
+def check_keys(project: Project) -> None:
+    """Raise :class:`ProjectError` where a project wants a file as it is and made otherwise."""
+    table = project.convert
+    if not table.as_is:
+        if table.reference is not None:
+            message = "--reference names a model to judge by, and here the model itself is that"
+            hint = "it goes with --as-is ([convert] as_is), which converts nothing; or leave it out"
+            raise ProjectError(CONTRADICTS, message, hint)
+        return
+    defaults = ConvertTable()
+    stated = [
+        option for key, option in MAKING.items()
+        if key in table.model_fields_set and getattr(table, key) != getattr(defaults, key)
+    ]  # fmt: skip
+    if "precisions" in table.model_fields_set and MAKING["precisions"] not in stated:
+        stated.insert(0, MAKING["precisions"])
+    if project.compress.schemes:
+        stated.append(f"[compress] ({', '.join(project.compress.schemes)})")
+    if stated:
+        hint = "leave them out to take the file as it is; or leave out --as-is ([convert] as_is)"
+        message = f"--as-is converts nothing, and {', '.join(stated)} asks for another file"
+        raise ProjectError(CONTRADICTS, message, hint)
+
+
+def precision_of(project: Project, model: Model | None) -> str:
+    """The precision of the file that a project takes as it is.
+
+    Raises :class:`ModelError` where it is no ``.tflite``, :class:`ProjectError` where a target
+    wants another precision.
+    """
+    if model is None or model.kind != "tflite":
+        message = f"--as-is takes a .tflite file, and {project.model.source} is none"
+        hint = "leave out --as-is: then .tflite files are made of it"
+        raise ModelError(NO_FILE, message, hint)
+    found = precision(flatbuffer.read(model.path))
+    for name, target in project.targets.items():
+        if target.precision not in (None, found):
+            message = (
+                f"--as-is converts nothing: {model.path} is {found}, and [targets.{name}] asks for"
+                f" {target.precision}"
+            )
+            hint = "leave that precision out, or give the float model and leave out --as-is"
+            raise ProjectError(CONTRADICTS, message, hint)
+    return found
+
+
+def precision(file: TFLiteFile) -> str:
+    """The first precision whose check a file passes; ``mixed`` for what is none of them."""
+    tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
+    real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
+    names = (name for name in PRECISIONS if real or name != FLOAT)
+    return next((name for name in names if not PRECISIONS[name].problem(file)), RECIPE)
