@@ -8,7 +8,7 @@ from typing import TypeVar
 from edgekit.errors import ConnectionLost
 
 # How often in a row something is begun that brings nothing new.
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 Answer = TypeVar("Answer")
 Errors = type[Exception] | tuple[type[Exception], ...]

@@ -12,12 +12,11 @@ from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
 from edgekit.targets.devices.microcontroller.link import GONE, OutOfTime, Refused, Restarted
-from edgekit.targets.devices.retry import ATTEMPTS
 from edgekit.targets.runners import python_runner
 from edgekit.types import Json
 
-# How often a board may begin anew in one request.
-RESTARTS = 20
+# How often in a row one item may make a board begin anew, and how often a board may in one request.
+CRASHES, RESTARTS = 3, 20
 
 
 @contextlib.contextmanager
@@ -65,9 +64,9 @@ class Restarts:
         self._in_a_row = self._in_a_row + 1 if item == self._at else 1
         self._at = item
         path = self._board.link.path
-        if self._in_a_row >= ATTEMPTS:
+        if self._in_a_row >= CRASHES:
             where = "while it was opened" if item is None else f"at item {item}"
-            message = f"{path}: the board began anew {ATTEMPTS} times on {self._model} {where}"
+            message = f"{path}: the board began anew {CRASHES} times on {self._model} {where}"
             hint = "its firmware crashes there: a stack or an arena that is too small\n"
             raise RunnerCrashed("EK-RUNNER-001", message, hint + self._board.link.said(), item)
         if self.count > RESTARTS:
