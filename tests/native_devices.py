@@ -17,7 +17,7 @@ from edgekit.process import Limits
 from edgekit.targets.devices import Workplace
 from edgekit.targets.devices.remote import native, native_build, native_library
 from edgekit.targets.devices.remote.console import Console
-from edgekit.targets.devices.remote.native_machine import Kind
+from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.devices.remote.native_process import Program
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.types import Silent

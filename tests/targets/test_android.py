@@ -11,28 +11,24 @@ from adb_daemon import AdbDaemon, adb_server, attached, needs_adb
 from android_outputs import NOUGAT, TIRAMISU
 
 from edgekit.targets.devices import warnings
-from edgekit.targets.devices.remote import android
+from edgekit.targets.devices.remote import android, machine
 from edgekit.targets.devices.transports import adb
 
 CPU = "/sys/devices/system/cpu/cpu"
-LINES = f"""{CPU}0/cpufreq/cpuinfo_min_freq\t300000
-{CPU}0/cpufreq/cpuinfo_max_freq\t1803000
-{CPU}0/cpufreq/scaling_governor\tsched_pixel
-{CPU}0/online\t1
-{CPU}7/cpufreq/cpuinfo_min_freq\t500000
-{CPU}7/cpufreq/cpuinfo_max_freq\t2850000
-{CPU}7/cpufreq/scaling_governor\tpowersave
-{CPU}7/online\t1
-/proc/sys/kernel/osrelease\t5.10.149-android13
-/../../escaped\t1
-edgekit-section /proc/meminfo
-MemTotal:        7774904 kB
-MemFree:          321004 kB
-edgekit-section uname
-Linux aarch64
-edgekit-section getprop
-[ro.product.model]: [Planted 7]
-"""
+FILES = {
+    f"{CPU}0/cpufreq/cpuinfo_min_freq": b"300000",
+    f"{CPU}0/cpufreq/cpuinfo_max_freq": b"1803000",
+    f"{CPU}0/cpufreq/scaling_governor": b"sched_pixel",
+    f"{CPU}0/online": b"1",
+    f"{CPU}7/cpufreq/cpuinfo_min_freq": b"500000",
+    f"{CPU}7/cpufreq/cpuinfo_max_freq": b"2850000",
+    f"{CPU}7/cpufreq/scaling_governor": b"powersave",
+    f"{CPU}7/online": b"1",
+    "/proc/sys/kernel/osrelease": b"5.10.149-android13",
+    "/proc/meminfo": b"MemTotal:        7774904 kB\nMemFree:          321004 kB\n",
+    "uname": b"Linux aarch64\n",
+    "getprop": b"[ro.product.model]: [Planted 7]\n",
+}
 
 
 def install(phone: AdbDaemon, outputs: Mapping[str, str]) -> None:
@@ -102,7 +98,7 @@ def test_state_of_a_phone_is_read_through_adb(phone: AdbDaemon) -> None:
 
 
 def test_facts_are_those_of_the_devices_own_files() -> None:
-    found = android.read(LINES)
+    found = android.described(FILES)
     expected = {
         "cpus": 2, "frequency_minimum_hz": 300_000_000, "frequency_maximum_hz": 2_850_000_000,
         "governor": "powersave, sched_pixel", "memory_bytes": 7774904 * 1024,
@@ -112,8 +108,14 @@ def test_facts_are_those_of_the_devices_own_files() -> None:
     assert "cpu" in found["unavailable"]
 
 
+def test_file_that_a_device_names_is_never_written_elsewhere() -> None:
+    with machine.planted({"/../../escaped": b"1", "/proc/uptime": b"3 4"}) as root:
+        assert [path.name for path in root.rglob("*") if path.is_file()] == ["uptime"]
+        assert not Path(root, "..", "..", "escaped").exists()
+
+
 def test_what_says_nothing_is_no_fact() -> None:
-    found = android.read("")
+    found = android.described({})
     assert set(found) == {"system", "machine", "unavailable"}
 
 

@@ -24,7 +24,7 @@ from shells import Shell as Connection
 from edgekit.errors import DeviceError, RunnerError, StoreError
 from edgekit.targets.devices.inventory import inventory
 from edgekit.targets.devices.remote import native, native_build, native_library
-from edgekit.targets.devices.remote.native_machine import Kind
+from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent, Status
 

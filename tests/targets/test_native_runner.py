@@ -26,7 +26,7 @@ from edgekit.process import Limits
 from edgekit.targets.devices import RunnerSession, Transport
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.remote import native, native_build, native_library
-from edgekit.targets.devices.remote.native_machine import Kind
+from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent

@@ -1,123 +1,89 @@
-"""What a machine behind a shell is, without Python there: Linux by its files, Android by its tools.
+"""What an Android phone is: its files as of any machine, and what its own programs tell besides.
 
-The files are brought here, so that they are read as on this host. Of Android they tell little to
-adb's shell (``/proc/stat`` and some of ``/sys`` are closed since Android 8), so its programs are
-asked too. Sources: the Android Open Source Project's ``BatteryService.java``,
-``PowerManagerService.java`` and ``ThermalManagerService.java`` (dump), ``BatteryManager.java`` and
-``PowerManager.java`` (numbers).
+Files tell little to adb's shell (``/proc/stat`` and some of ``/sys`` are closed since Android 8).
+Sources: the Android Open Source Project's ``BatteryService.java``, ``PowerManagerService.java`` and
+``ThermalManagerService.java`` (dump), ``BatteryManager.java`` and ``PowerManager.java`` (numbers).
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
-from edgekit.targets.devices.agent import machine
+from edgekit.targets.devices.agent.machine import host_facts
 from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.remote import machine
 from edgekit.targets.devices.remote.shell import Shell
+from edgekit.targets.devices.transport import Forwarding, Transport
 from edgekit.types import Json
 
-CPUS = "/sys/devices/system/cpu/cpu[0-9]*"
-SCALING = f"{CPUS}/cpufreq/scaling_cur_freq"
-ZONES = "/sys/class/thermal/thermal_zone*/type /sys/class/thermal/thermal_zone*/temp"
-CHIPS = "/sys/class/hwmon/hwmon*/name /sys/class/hwmon/hwmon*/temp*_input"
-FACTS = " ".join(
-    (f"{CPUS}/cpufreq/cpuinfo_min_freq {CPUS}/cpufreq/cpuinfo_max_freq",
-     f"{CPUS}/cpufreq/scaling_governor {CPUS}/online {CPUS}/topology/core_id",
-     f"{CPUS}/topology/physical_package_id",
-     "/proc/sys/kernel/osrelease /sys/class/dmi/id/product_name /proc/device-tree/model")
-)  # fmt: skip
-# A file of one line is read by the shell itself: a phone has hundreds, and a process takes 5 ms.
-LINES = """
-for file in {files}; do
-    value=
-    [ -f "$file" ] && IFS= read -r value < "$file"
-    [ -n "$value" ] && printf '%s\\t%s\\n' "$file" "$value"
-done 2>/dev/null
-"""
-WHOLE = """
-for file in /proc/cpuinfo /proc/meminfo /etc/os-release; do
-    [ -r "$file" ] && echo "{mark} $file" && cat "$file" && echo
-done 2>/dev/null
-"""
-ASKED = """
-echo "{mark} uname"; uname -sm
-if command -v getprop > /dev/null; then
-    echo "{mark} getprop"; getprop
-    echo "{mark} battery"; dumpsys battery
-    echo "{mark} power"; dumpsys power | grep mWakefulness=
-    echo "{mark} thermal"; dumpsys thermalservice | grep 'Thermal Status'
-    echo "{mark} saver"; settings get global low_power
-fi 2>/dev/null
-exit 0
-"""
-MARK = "edgekit-section"
-# Programs of a phone that answer slowly while it wakes up.
-PATIENCE = 60.0
+# A machine that is no phone has none but the first.
+PROGRAMS = {
+    "uname": "uname -sm",
+    "getprop": "getprop",
+    "battery": "dumpsys battery",
+    "power": "dumpsys power | grep mWakefulness=",
+    "thermal": "dumpsys thermalservice | grep 'Thermal Status'",
+    "saver": "settings get global low_power",
+}
 KINDS = {1: "unknown", 2: "charging", 3: "discharging", 4: "not charging", 5: "full"}
 THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 
 
+@dataclass(frozen=True)
+class Phone(Forwarding):
+    """``reached``, with the facts that ``connection`` is told of the phone around it."""
+
+    reached: Transport
+    connection: Connection
+
+    def facts(self) -> Mapping[str, Json]:
+        """What the device says of itself, and what Android says besides."""
+        own, told = super().facts(), facts(self.connection)
+        found = {**told, **own}
+        reasons = {**told["unavailable"], **own.get("unavailable", {})}
+        found["unavailable"] = {k: v for k, v in reasons.items() if k not in found}
+        return found
+
+
 def facts(connection: Connection) -> Mapping[str, Json]:
-    """What the machine at the end of a connection is, as ``machine.host_facts`` says it.
+    """Return what the machine at the end of a connection is, as ``machine.host_facts`` says it.
 
     Of Android besides: ``manufacturer``, ``soc``, ``abi``, ``android``, ``battery_percent``,
     ``battery_status``, ``battery_temperature_c``, ``screen`` (``on``, ``off``, ``dozing``),
     ``power_save`` and ``thermal_status`` (``none`` to ``shutdown``). Raises :class:`DeviceError`
     where it is not reached.
     """
-    script = LINES.format(files=FACTS) + (WHOLE + ASKED).format(mark=MARK)
-    said = Shell(connection).run(script, seconds=PATIENCE).out.decode(errors="replace")
-    return {**read(said), "address": connection.address}
+    files = machine.read(partial(_ask, connection), machine.FACTS, machine.FACT, PROGRAMS)
+    return {**described(files), "address": connection.address}
 
 
 def state(connection: Connection, core: int | None = None) -> Mapping[str, Json]:
-    """What changes there: ``temperature_c``, ``frequency_hz``, ``load1`` and ``at``, its uptime.
+    """Return ``temperature_c``, ``frequency_hz``, ``load1`` and ``at``, its uptime.
 
     Raises :class:`DeviceError` where it is not reached.
     """
-    files = f"/proc/uptime /proc/loadavg {SCALING} {ZONES} {CHIPS}"
-    said = Shell(connection).run(LINES.format(files=files)).out.decode(errors="replace")
-    lines, _ = _sections(said)
-    with tempfile.TemporaryDirectory() as folder:
-        _write(lines, Path(folder))
-        found = machine.conditions_now(Path(folder), core)
-    return {**found, "at": float(lines.get("/proc/uptime", "0").split()[0])}
+    return machine.conditions(partial(_ask, connection), core)
 
 
-def read(said: str) -> Mapping[str, Json]:
-    """The facts in what :func:`facts` was told."""
-    lines, sections = _sections(said)
-    files = {name: text for name, text in sections.items() if name.startswith("/")}
-    with tempfile.TemporaryDirectory() as folder:
-        _write({**lines, **files}, Path(folder))
-        found = dict(machine.host_facts(Path(folder)))
-    system, _, kind = sections.get("uname", "").strip().partition(" ")
+def _ask(connection: Connection, script: str) -> bytes:
+    return Shell(connection).run(script).out
+
+
+def described(files: Mapping[str, bytes]) -> Mapping[str, Json]:
+    """Make facts of a device's files and of what its programs print, by their names."""
+    with machine.planted(files) as root:
+        found = dict(host_facts(root))
+    sections = {name: files.get(name, b"").decode(errors="replace") for name in PROGRAMS}
+    system, _, kind = sections["uname"].strip().partition(" ")
     found |= {"system": system or "Linux", "machine": kind or "unknown"}
-    if "getprop" in sections:
+    if sections["getprop"].strip():
         found |= _android(sections)
         known = {name for name in found["unavailable"] if name in found}
         found["unavailable"] = {k: v for k, v in found["unavailable"].items() if k not in known}
     return found
-
-
-def _sections(said: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The files of one line, and what follows each mark."""
-    head, *parts = re.split(rf"^{MARK} ", said.replace("\r\n", "\n"), flags=re.MULTILINE)
-    lines = dict(line.split("\t", 1) for line in head.splitlines() if "\t" in line)
-    sections = dict((part + "\n").split("\n", 1) for part in parts)
-    return lines, sections
-
-
-def _write(files: Mapping[str, str], root: Path) -> None:
-    for name, text in files.items():
-        path = root / name.lstrip("/")
-        # Names come from the device.
-        if ".." not in path.parts:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
 
 
 def _android(sections: Mapping[str, str]) -> Mapping[str, Json]:

@@ -20,7 +20,7 @@ from edgekit.targets.devices.culprit import Range, items_of, located
 from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import no_runner
 from edgekit.targets.devices.local import PATIENCE
-from edgekit.targets.devices.remote import native_build, native_library, native_machine
+from edgekit.targets.devices.remote import machine, native_build, native_library
 from edgekit.targets.devices.remote.console import Console
 from edgekit.targets.devices.remote.native_answers import Answering, Loaded, full, phases, refusal
 from edgekit.targets.devices.remote.native_model import Opened, encode_items, opened
@@ -44,7 +44,7 @@ class NativeDevice(Transport):
     """
 
     def __init__(
-        self, files: ShellFiles, console: Console, program: Program, kind: native_machine.Kind,
+        self, files: ShellFiles, console: Console, program: Program, kind: machine.Kind,
         version: str, place: Workplace, passing: bool = False,
     ) -> None:  # fmt: skip
         self._files, self._console = files, console
@@ -62,18 +62,18 @@ class NativeDevice(Transport):
     def facts(self) -> Mapping[str, Json]:
         """What the machine there is, and its address."""
         if self._facts is None:
-            self._facts = native_machine.facts(self._console, self._kind)
+            self._facts = machine.facts(self._console.run, self._kind)
         return {**self._facts, "address": self._files.shell.connection.address}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
         """Temperature, frequency, load and counters there now."""
         runners = [process.pid for process in self._live if process.pid]
-        return native_machine.state(self._console, core, runners)
+        return machine.state(self._console.run, core, runners)
 
     def core(self) -> int | None:
         """The last of the fastest cores there that runners may use."""
         if self._core is None:
-            self._core = (native_machine.fast_core(self._console),)
+            self._core = (machine.fast_core(self._console.run),)
         return self._core[0]
 
     def close(self) -> None:
@@ -304,7 +304,7 @@ def open_native(
     files = ShellFiles(connection, connection.folder, place.progress)
     console = Console(files.shell)
     try:
-        kind = native_machine.kind(console)
+        kind = machine.kind(console.run)
         runner, library = native_build.obtain(kind), native_library.obtain(kind, place.progress)
         there = files.push([runner], executable=True)[runner]
         program = Program(there, files.push([library.path])[library.path])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError
 from edgekit.targets.devices import installer
-from edgekit.targets.devices.remote.native_machine import Kind
+from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.runners import FOLDER
 
 SOURCES = FOLDER / "native"

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
 from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import open_remote
+from edgekit.targets.devices.remote.android import Phone
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME, open_benchmark_model
-from edgekit.targets.devices.remote.phone import Phone
 from edgekit.targets.devices.remote.shell import Shell
 from edgekit.targets.devices.scheme import Scheme
 
