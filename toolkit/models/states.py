@@ -1,4 +1,4 @@
-"""Which inputs are states: what a model is given back of its own outputs, as DTLN's kind is."""
+"""Find the inputs that are states: outputs that are fed back to the model, as in DTLN."""
 
 from __future__ import annotations
 
@@ -10,57 +10,62 @@ from edgekit.types import CarriedState, TensorSpec
 
 Specs = tuple[TensorSpec, ...]
 CODE = "EK-PROJECT-048"
-# What states are called, in models of audio and of language.
-STATES = frozenset({
-    "state", "states", "hidden", "cell", "memory", "mem", "cache", "carry", "context", "ctx",
-    "buffer", "history", "h", "c",
-})  # fmt: skip
-# What is said of a state's way in and out, and not of the state.
-ROLES = frozenset({
-    "in", "input", "inputs", "out", "output", "outputs", "new", "next", "old", "prev", "previous",
-    "last", "initial", "init", "cur", "current", "n", "serving", "default",
-})  # fmt: skip
-# Silero and PyTorch's documentation call them so.
+# Names of states, in models of audio and of language.
+STATES = frozenset(
+    ("state states hidden cell memory mem cache carry context ctx buffer history h c").split()
+)
+# Words for a state's input and output, which do not name the state.
+ROLES = frozenset(
+    (
+        "in input inputs out output outputs new next old prev previous last initial init cur "
+        "current n serving default"
+    ).split()
+)
+# As in Silero and in PyTorch's documentation.
 SHORT = {"hn": "h", "cn": "c", "h0": "h", "c0": "c", "hx": "h", "cx": "c"}
 
 
 def detected(inputs: Specs, outputs: Specs) -> tuple[CarriedState, ...]:
-    """Return the states that names and shapes tell, where each is one output's alone.
+    """Detect the states by names and shapes, each with one output of its own.
 
-    One input at least is none: something must be said to the model.
+    At least one input is not a state, for the items to go to.
     """
     found = tuple(_detected(inputs, outputs))
     return found if len(found) < len(inputs) else ()
 
 
 def stated(inputs: Specs, outputs: Specs, pairs: Mapping[str, str]) -> tuple[CarriedState, ...]:
-    """Return the states that somebody names, by input. Raises :class:`ProjectError`, EK-PROJECT-048
-    where two do not hold the same, or nothing is left that items could be for.
+    """Check the states that the user names, by input. Raises :class:`ProjectError`,
+    EK-PROJECT-048, if a pair differs in shape, or no input is left for the items.
     """
-    taken, given = ({spec.name: spec for spec in specs} for specs in (inputs, outputs))
-    found = []
+    ins, outs = ({spec.name: spec for spec in specs} for specs in (inputs, outputs))
+    states = []
     for name, output in pairs.items():
-        one, other = taken[name], given[output]
-        if not _alike(one, other):
+        source, other = ins[name], outs[output]
+        if not _alike(source, other):
             message = (
-                f"input {name!r} is {_shown(one)}, output {output!r} {_shown(other)}: the one"
-                " cannot be fed with the other"
+                f"input {name!r} is {_shown(source)}, output {output!r} {_shown(other)}: the output"
+                " cannot be fed back to the input"
             )
-            hint = "a state is as large and of the same dtype on its way in and out, and no size"
-            raise ProjectError(CODE, message, f"{hint} of it is free but the batch")
-        found.append(CarriedState(one, other, "it is named so"))
-    if len(found) == len(inputs) or len(set(pairs.values())) < len(pairs):
+            hint = (
+                "a state has one shape and dtype as input and as output, and only its batch is free"
+            )
+            raise ProjectError(CODE, message, hint)
+        states.append(CarriedState(source, other, "it is named so"))
+    if len(states) == len(inputs) or len(set(pairs.values())) < len(pairs):
         message = (
             "every input is named as a state"
-            if len(found) == len(inputs)
-            else ("one output is named as two states")
+            if len(states) == len(inputs)
+            else "one output is named as two states"
         )
         raise ProjectError(CODE, message, "--state IN=OUT names each pair once")
-    return tuple(found)
+    return tuple(states)
 
 
 def likely(spec: TensorSpec, outputs: Specs) -> str:
-    """Return the only output that an input could be a state of, by size; empty where none is."""
+    """Return the only output that an input could be a state of, by shape; empty if there is
+    none.
+    """
     alike = [other.name for other in outputs if _alike(spec, other)]
     return alike[0] if len(alike) == 1 else ""
 
@@ -80,7 +85,7 @@ def _detected(inputs: Specs, outputs: Specs) -> Iterator[CarriedState]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    """Return the parts of a name without those that tell its way in from its way out."""
+    """Split a name into words, without those for input and output."""
     name = re.sub(r":\d+$", "", name)
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     words = [SHORT.get(word, word) for word in re.split(r"[^a-z0-9]+", parts) if word]
@@ -89,14 +94,14 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(word for word in split if word not in ROLES)
 
 
-def _alike(one: TensorSpec, other: TensorSpec) -> bool:
-    """Return whether an output can be fed to an input, from zeros of a known size on."""
+def _alike(spec: TensorSpec, other: TensorSpec) -> bool:
+    """Tell whether an output can be fed to an input, starting from zeros of a known size."""
     return bool(
-        one.shape
-        and one.dtype == other.dtype
-        and (one.shape[0] or 1) == (other.shape[0] or 1)
-        and one.shape[1:] == other.shape[1:]
-        and None not in one.shape[1:]
+        spec.shape
+        and spec.dtype == other.dtype
+        and (spec.shape[0] or 1) == (other.shape[0] or 1)
+        and spec.shape[1:] == other.shape[1:]
+        and None not in spec.shape[1:]
     )
 
 

@@ -73,7 +73,7 @@ def test_what_is_stated_must_hold_the_same() -> None:
     (found,) = stated(inputs, outputs, {"input_2": "Identity_1"})
     assert (found.input.name, found.output.name) == ("input_2", "Identity_1")
     for wrong, words in (
-        ({"input_2": "y"}, "cannot be fed with the other"),
+        ({"input_2": "y"}, "cannot be fed back to the input"),
         ({"input_2": "Identity_1", "x": "y"}, "every input is named"),
     ):
         with pytest.raises(ProjectError, match=words) as refused:
