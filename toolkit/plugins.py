@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from edgekit.errors import PluginError
 
+BROKEN, WRONG, TAKEN = "EK-PLUGIN-001", "EK-PLUGIN-002", "EK-PLUGIN-003"
 T = TypeVar("T")
 U = TypeVar("U")
 GROUPS = (
@@ -39,13 +40,13 @@ class Plugin:
         place = f"{self.distribution} {self.version}"
         return f"plug-in {self.name!r} of {self.group} ({self.value}, in {place})"
 
-    def error(self, number: int, why: str) -> PluginError:
+    def error(self, code: str, why: str) -> PluginError:
         """Say why it cannot be used, and how to go on."""
         hint = (
             f"{why}\nedgekit works without it: pip uninstall {self.distribution}, or install a "
             "release that is mended; edgekit doctor lists what is plugged in"
         )
-        return PluginError(f"EK-PLUGIN-{number:03d}", f"{self.title} cannot be used", hint)
+        return PluginError(code, f"{self.title} cannot be used", hint)
 
 
 @functools.cache
@@ -121,25 +122,31 @@ class Table(Mapping[str, T]):
     def load(self, plugin: Plugin) -> T:
         """Import what a plug-in adds. Raises :class:`PluginError`."""
         if plugin.name in self._own:
-            raise plugin.error(3, f"{plugin.name!r} is a name of edgekit's own, which is taken")
+            raise plugin.error(
+                "EK-PLUGIN-003", f"{plugin.name!r} is a name of edgekit's own, which is taken"
+            )
         others = [p for p in self._plugged() if p.name == plugin.name and p != plugin]
         if others:
-            raise plugin.error(3, f"the name is also that of {others[0].title}")
+            raise plugin.error(TAKEN, f"the name is also that of {others[0].title}")
         try:
             found = plugin.entry.load()
         # Whatever the code of another hand does at its import.
         except (Exception, SystemExit) as error:
-            raise plugin.error(1, f"importing it raised {_told(error)}") from error
+            raise plugin.error(BROKEN, f"importing it raised {_told(error)}") from error
         if not isinstance(found, self._kind):
             wanted = f"{self._kind.__module__}.{self._kind.__qualname__}"
-            raise plugin.error(2, f"{plugin.value} is a {type(found).__name__}, not a {wanted}")
+            raise plugin.error(
+                "EK-PLUGIN-002", f"{plugin.value} is a {type(found).__name__}, not a {wanted}"
+            )
         named = getattr(found, "name", plugin.name)
         if self._made is None and named != plugin.name:
-            raise plugin.error(2, f"{plugin.value} calls itself {named!r}")
+            raise plugin.error(WRONG, f"{plugin.value} calls itself {named!r}")
         try:
             return found if self._made is None else self._made(plugin.name, found)
         except Exception as error:
-            raise plugin.error(2, f"it does not hold what it must: {_told(error)}") from error
+            raise plugin.error(
+                "EK-PLUGIN-002", f"it does not hold what it must: {_told(error)}"
+            ) from error
 
     def _plugged(self) -> Iterator[Plugin]:
         return (one for one in installed() if one.group == self.group)

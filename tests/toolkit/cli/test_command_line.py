@@ -179,8 +179,13 @@ def test_doctor_goes_red_when_a_runtime_is_broken(tmp_path: Path) -> None:
         Path(__import__("ai_edge_litert").__file__).with_name("schema_py_generated.py"),
         broken / "schema_py_generated.py",
     )
+    plugin = tmp_path / "solar_kit-0.3.dist-info"
+    plugin.mkdir()
+    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: solar-kit\nVersion: 0.3\n")
+    (plugin / "entry_points.txt").write_text("[edgekit.metrics]\nghost = absent_kit:GHOST\n")
     done = edgekit("doctor", cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 3
+    assert re.search(r"metrics: ghost +failed +solar-kit 0.3 .*'absent_kit'", done.stdout)
     assert re.search(r"litert +failed", done.stdout)
     # The others are tried all the same.
     assert re.search(r"tensorflow +ok", done.stdout)
