@@ -128,6 +128,8 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
         return base, judged
 
     monkeypatch.setattr(judge, "_time", untouched)
+    # Nor do they start TensorFlow for it ahead of time.
+    monkeypatch.setattr("edgekit.pipeline.start_reference", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -1021,13 +1021,19 @@ def end_with_parent() -> None:
 
 
 def serve() -> None:
-    """Answer JSON lines: first a bench request, then ``{"model", "seconds", "runs"}`` blocks."""
+    """Answer JSON lines: first a bench request, then ``{"model", "seconds", "runs"}`` blocks.
+
+    A request of another mode between them is run as it would be alone, with the runtime that is
+    there already.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a runtime that prints must not break the protocol
     running: Optional[Bench] = None
     for line in sys.stdin:
         request = json.loads(line)
-        if "mode" in request:
+        if request.get("mode", "bench") != "bench":
+            reply = handle(request, lambda result: MODES[request["mode"]](request, result))  # noqa: B023
+        elif "mode" in request:
             opened: List[Bench] = []
             reply = handle(request, lambda result: opened.append(Bench(request, result)))  # noqa: B023
             running = opened[0] if opened else None

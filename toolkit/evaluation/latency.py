@@ -126,18 +126,22 @@ class Timings:
 def time_side_by_side(
     sides: Sequence[Timed], feed: TimingInputs, *, local: Transport, progress: Progress,
     protocol: Protocol = SIDE_BY_SIDE, noise: bool = True, lasting: bool = True,
-    decided: Callable[[Timings], bool] | None = None,
+    decided: Callable[[Timings], bool] | None = None, early: Job | None = None,
 ) -> Timings:  # fmt: skip
     """Time sides in launches in which all take turns, until it is enough.
 
     With ``noise`` a model is loaded a second time in every launch, in the same process where all
     sides share one, else in its own: the first, or the first whose process is new in each launch.
-    Without ``lasting`` every process is, as a verdict on a ratio needs. Raises ValueError where a
-    ratio could not be bounded at 95 %, and what devices and sessions raise.
+    Without ``lasting`` every process is, as a verdict on a ratio needs. ``early`` is the job of one
+    whose runner was started before. Raises ValueError where a ratio could not be bounded at 95 %,
+    and what devices and sessions raise.
     """
     if protocol.launches < (least := statistics.least_independent()):
         raise ValueError(f"at least {least} launches are needed, got {protocol.launches}")
-    jobs = [side.job(local, feed) for side in sides]
+    jobs = [
+        early if early is not None and early.id == side.id else side.job(local, feed)
+        for side in sides
+    ]
     if not lasting or all(job.lasting for job in jobs):
         jobs = [replace(job, lasting=False) for job in jobs]
     twin, of = "", next((job for job in jobs if not job.lasting), jobs[0])

@@ -71,7 +71,7 @@ class Protocol:
 # that many more bear one more wild launch: start-up uses all cores, yet few processes hold models.
 SIDE_BY_SIDE = Protocol(
     min_runs=180, min_seconds=0.18, max_seconds=3.6, launches=6, max_launches=12, warmup_runs=5,
-    warmup_seconds=0.015, max_warmup_seconds=0.05, block_seconds=0.005, blocks=6, together=3,
+    warmup_seconds=0.015, max_warmup_seconds=0.015, block_seconds=0.005, blocks=6, together=3,
     limit=60.0,
 )  # fmt: skip
 
@@ -98,7 +98,8 @@ class Job:
 
     Jobs of one group whose requests differ in the model alone share a process, but for one that is
     ``apart``. A ``lasting`` one keeps its process in all launches. With ``any_core`` the request's
-    core is this host's least busy one, chosen before each round.
+    core is this host's least busy one, chosen before each round. ``opened`` is the runner of a
+    lasting one that was started before, on its request's core.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Job:
     apart: bool = False
     lasting: bool = False
     any_core: bool = False
+    opened: Session | None = None
 
     @property
     def process(self) -> tuple[Json, ...]:
@@ -238,7 +240,9 @@ class _Group:
 
     def _together(self, numbers: range) -> list[Mapping[str, Launch]]:
         if self._core is None or not self._kept:
-            self._core = _core() if any(job.any_core for job in self.jobs) else None
+            started = [job.request.core for job in self.jobs if job.opened is not None]
+            choose = least_busy_core if any(job.any_core for job in self.jobs) else lambda: None
+            self._core = started[0] if started else choose()
         with contextlib.ExitStack() as stack:
             opened = [self._open(rotated(self.jobs, number), stack) for number in numbers]
             for runners in opened:
@@ -261,7 +265,7 @@ class _Group:
                 models = tuple(model for job in held for model in job.request.models)
                 core = self._core if first.any_core else first.request.core
                 request = replace(first.request, models=models, core=core)
-                runner = _Runner(first.device.open(request.to_json()))
+                runner = _Runner(first.opened or first.device.open(request.to_json()))
                 (self.lasting if first.lasting else stack).callback(runner.session.close)
                 if first.lasting:
                     self._kept[key] = runner
@@ -299,8 +303,8 @@ def rotated(jobs: Sequence[Job], number: int) -> list[Job]:
     return [*jobs[at:], *jobs[:at]]
 
 
-def _core() -> int | None:
-    """The least busy core of those this process may use, where it can be kept on one."""
+def least_busy_core() -> int | None:
+    """Return the least busy core of those this process may use, where it can be kept on one."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     return least_busy(psutil.cpu_percent(LOOK_SECONDS, percpu=True), os.sched_getaffinity(0))
@@ -365,13 +369,14 @@ def warm_up(session: Session, model: str, protocol: Protocol) -> tuple[Samples, 
     model so slow that the ceiling comes before there are runs to judge by, the timed runs tell.
     """
     samples: list[int] = []
-    fewest = max(protocol.warmup_runs, 2 * series.LEAST_BATCHES)
+    awaits_drift = protocol.max_warmup_seconds > protocol.warmup_seconds
+    fewest = max(protocol.warmup_runs, 2 * series.LEAST_BATCHES * awaits_drift)
     while True:
         samples += session.block(model, protocol.warmup_seconds / 2, protocol.warmup_runs // 2 or 1)
         spent = sum(samples) / 1e9
         enough = len(samples) >= fewest and spent >= protocol.warmup_seconds
         newer = np.asarray(samples[len(samples) // 2 :], dtype=np.float64)
-        if enough and _settled(newer, protocol.precision):
+        if enough and (not awaits_drift or _settled(newer, protocol.precision)):
             return np.asarray(samples, dtype=np.float64), True
         if spent >= protocol.max_warmup_seconds:
             return np.asarray(samples, dtype=np.float64), len(samples) < fewest

@@ -7,7 +7,7 @@ from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.float32 import prove_float32
-from edgekit.pipeline.judge import UNCOMPRESSED, evaluate
+from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.on_device import measure_on_devices
@@ -41,6 +41,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         prove_float32(run, given, items)
         smaller, compression = compress(run, model, given, items)
         advise(run, given, smaller, items)
+        start_reference(run, reference, items)
         made = candidates(run, smaller, items)
         made = recover(run, smaller, given, made, items)
         evaluated, judged = evaluate(run, reference, made, items)

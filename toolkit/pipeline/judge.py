@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,18 +11,19 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from edgekit.errors import RunnerError
+from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
-from edgekit.evaluation.latency import REFERENCE, Timed
+from edgekit.evaluation.latency import REFERENCE, TENSORFLOW, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate import own_device
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
+from edgekit.pipeline.early_runner import EarlyRunner
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
-from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
+from edgekit.pipeline.side_by_side import inputs_of, key_of, latency_budgets, time_models
 from edgekit.pipeline.supply import Items
 from edgekit.project import Budgets
 from edgekit.store import Artefact
@@ -65,6 +67,19 @@ def evaluate(
         judged = tuple(with_arena(run, candidate, items) for candidate in judged)
     with run.stage("latency"):
         return _time(run, reference, base, judged, items)
+
+
+def start_reference(run: Run, reference: SavedModel, items: Items) -> None:
+    """Start TensorFlow for the reference's answers and times, while candidates are made.
+
+    Where nothing has needed a worker yet, all may lie in the store.
+    """
+    if not run.plan.options.evaluate or reference.runtime != TENSORFLOW or not run.worker.started:
+        return
+    with contextlib.suppress(DeviceError):
+        outputs = run.requests / "reference"
+        side = _reference(reference, items)
+        run.early = EarlyRunner.start(side, inputs_of(items), run.device, outputs)
 
 
 def output_of(reference: SavedModel, items: Items) -> str:

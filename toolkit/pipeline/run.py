@@ -18,6 +18,7 @@ from pathlib import Path
 
 import edgekit
 from edgekit import plugins, scratch
+from edgekit.pipeline.early_runner import EarlyRunner
 from edgekit.pipeline.outputs import Outputs
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.supply import Items
@@ -85,6 +86,7 @@ class Run:
             device_book(self.project) if book is None else book,
             tape,
         )
+        self.early: EarlyRunner | None = None
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
@@ -121,8 +123,15 @@ class Run:
         """The worker of this run's model: a function of the user's is the user's own code."""
         return self.free if self.plan.model is None else self._walled
 
+    def stop_early(self) -> None:
+        """End the runner that was started before it is needed."""
+        if self.early is not None:
+            self.early.session.close()
+        self.early = None
+
     def stop(self) -> None:
-        """End the workers."""
+        """End the workers, and a runner that nobody has needed."""
+        self.stop_early()
         self.free.stop()
         self._walled.stop()
 

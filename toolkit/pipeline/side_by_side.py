@@ -51,4 +51,5 @@ def time_models(
     return time_side_by_side(
         sides, inputs_of(items), local=device, progress=run.progress.update,
         protocol=protocol_of(budgets), noise=bool(budgets), decided=decided if budgets else None,
+        early=run.early.job if run.early else None,
     )  # fmt: skip

@@ -61,6 +61,11 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def started(self) -> bool:
+        """Whether it has been needed."""
+        return self._process is not None
+
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """``function(*args, **kwargs)``, run in the worker.
 

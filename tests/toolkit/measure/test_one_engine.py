@@ -82,7 +82,7 @@ def run_of(device: Recorded) -> Any:
         def __exit__(self, *_: object) -> None: ...
 
     return SimpleNamespace(
-        device=device, progress=SimpleNamespace(update=nothing), stage=lambda _: Stage()
+        device=device, progress=SimpleNamespace(update=nothing), stage=lambda _: Stage(), early=None
     )
 
 
@@ -109,7 +109,7 @@ def by_compare(device: Recorded, slowdown: float | None = 9.0) -> timing.Timings
 
 
 def subject_of(name: str, device: Recorded) -> Any:
-    model = SimpleNamespace(stateful=False, signature=None)
+    model = SimpleNamespace(stateful=False, signature=None, carried=lambda _: {})
     return SimpleNamespace(id=name, path=Path(name), device=device, model=model)
 
 

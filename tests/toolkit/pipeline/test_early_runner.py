@@ -1,0 +1,127 @@
+"""A runner that was started before it is needed: its answers, its times, and when it is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from benching import nothing
+
+from edgekit.errors import RunnerCrashed
+from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
+from edgekit.evaluation.protocol import SIDE_BY_SIDE
+from edgekit.pipeline import answers, early_runner
+from edgekit.pipeline.early_runner import EarlyRunner
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners.probe import probe_model
+from edgekit.types import Preprocess, Request, RunnerModel
+
+BRIEF = replace(
+    SIDE_BY_SIDE, min_runs=6, min_seconds=0.006, blocks=1, together=6, max_launches=6,
+)  # fmt: skip
+
+
+class Counting(LocalDevice):
+    """A local device that counts the runners it starts."""
+
+    started = 0
+
+    def open(self, request: Any) -> Any:
+        self.started += 1
+        return super().open(request)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Counting:
+    return Counting(tmp_path / "requests", tmp_path / "log.txt")
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> Timed:
+    (tmp_path / "m.tflite").write_bytes(probe_model())
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.float32).reshape(3, 4))
+    np.save(tmp_path / "index.npy", np.arange(3))
+    return Timed("reference", tmp_path / "m.tflite", "litert")
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> TimingInputs:
+    return TimingInputs({"x": tmp_path / "x.npy"}, tmp_path / "index.npy", Preprocess())
+
+
+@pytest.fixture
+def early(
+    side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
+) -> Iterator[EarlyRunner]:
+    found = EarlyRunner.start(side, feed, device, tmp_path / "early")
+    yield found
+    found.session.close()
+
+
+def asked(side: Timed, feed: TimingInputs, outputs: Path) -> Request:
+    return Request(
+        mode="evaluate", models=(RunnerModel(side.id, side.path, outputs),), inputs=feed.inputs,
+        index=feed.index, preprocess=feed.preprocess, runtime=side.runtime, threads=1,
+    )  # fmt: skip
+
+
+def test_it_answers_as_a_runner_of_its_own_does(
+    early: EarlyRunner, side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
+) -> None:
+    found = early.answer(asked(side, feed, tmp_path / "mine"), 3)
+    told = device.run(asked(side, feed, tmp_path / "own").to_json())
+    assert found is not None
+    (file,) = (tmp_path / "mine").glob("*.npy")
+    assert np.array_equal(np.load(file), np.load(tmp_path / "own" / file.name))
+    assert set(found["models"]["reference"]) == set(told["models"]["reference"])
+    assert found["version"] == told["version"]
+
+
+def test_it_is_timed_after_that_without_another_start(
+    early: EarlyRunner, side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
+) -> None:
+    early.answer(asked(side, feed, tmp_path / "mine"), 3)
+    job = replace(early.job, lasting=True)
+    found = time_side_by_side(
+        [side, replace(side, id="other")], feed, local=device, progress=nothing, protocol=BRIEF,
+        noise=False, early=job,
+    )  # fmt: skip
+    assert found.launches == 6
+    # The early one, and six launches of the other.
+    assert device.started == 7
+
+
+def test_what_takes_long_is_left_to_all_cores(
+    early: EarlyRunner, side: Timed, feed: TimingInputs, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(early_runner, "SECONDS", 0.0)
+    assert early.answer(asked(side, feed, tmp_path / "mine"), 3) is None
+
+
+@pytest.mark.parametrize("change", [{"path": Path("other.tflite")}, {"signature": "other"}])
+def test_it_serves_its_own_model_only(
+    early: EarlyRunner, side: Timed, feed: TimingInputs, change: dict[str, Any]
+) -> None:
+    assert early.serves(asked(side, feed, Path("o")))
+    other = replace(side, **change)
+    wanted = replace(asked(other, feed, Path("o")), signature=other.signature)
+    assert not early.serves(wanted)
+
+
+def test_a_runner_of_its_own_answers_where_the_early_one_died(
+    early: EarlyRunner, side: Timed, feed: TimingInputs, tmp_path: Path
+) -> None:
+    early.session.ready()
+    early.session.process.kill()
+    with pytest.raises(RunnerCrashed):
+        early.answer(asked(side, feed, tmp_path / "mine"), 3)
+    stopped: list[bool] = []
+    run: Any = SimpleNamespace(early=early, stop_early=lambda: stopped.append(True))
+    assert answers._early(run, asked(side, feed, tmp_path / "mine"), 3) is None
+    assert stopped == [True]

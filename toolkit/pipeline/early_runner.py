@@ -1,0 +1,79 @@
+"""A runner that is slow to start, started while something else is done: TensorFlow's."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgekit.evaluation.latency import Timed, TimingInputs
+from edgekit.evaluation.protocol import Job, least_busy_core
+from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.types import Json, Request
+
+# A runner that is timed has one thread: what would take longer is answered by another on all cores,
+# which is about what it takes to start.
+SECONDS = 6.0
+TRIED = 5
+# What a request must have in common with the one that the runner was started with.
+ALIKE = ("runtime", "inputs", "index", "signature", "preprocess", "reset_state", "states")
+
+
+@dataclass
+class EarlyRunner:
+    """The runner of a model, which answers items where that is soon done, and is timed after that.
+
+    Its answers lie in ``outputs`` first: walls have no door to a folder that is not there yet.
+    """
+
+    job: Job
+    session: Session
+    outputs: Path
+
+    @classmethod
+    def start(
+        cls, side: Timed, feed: TimingInputs, device: LocalDevice, outputs: Path
+    ) -> EarlyRunner:
+        """Start it, and wait for nothing. Raises :class:`DeviceError`."""
+        job = side.job(device, feed)
+        model = replace(job.request.models[0], outputs=outputs)
+        request = replace(job.request, models=(model,), core=least_busy_core())
+        session = device.open(request.to_json())
+        return cls(replace(job, request=request, opened=session), session, outputs)
+
+    def serves(self, asked: Request) -> bool:
+        """Tell whether a request is about the model and the files that the runner has."""
+        mine = self.job.request
+        return asked.models[0].path == mine.models[0].path and all(
+            getattr(asked, name) == getattr(mine, name)
+            for name in (
+                "runtime",
+                "inputs",
+                "index",
+                "signature",
+                "preprocess",
+                "reset_state",
+                "states",
+            )
+        )
+
+    def answer(self, asked: Request, items: int) -> dict[str, Any] | None:
+        """Answer a request to evaluate the model; None where that is better done by all cores.
+
+        Raises :class:`RunnerError` or :class:`DeviceError`.
+        """
+        told, name = self.session.ready(), self.job.id
+        runs = self.session.block(name, 0.0, TRIED)
+        if statistics.median(runs) * items > SECONDS * 1e9:
+            return None
+        (model,) = asked.models
+        here = replace(model, outputs=self.outputs)
+        found = dict(self.session.ask(replace(asked, models=(here,), processes=1).to_json()))
+        facts: dict[str, Json] = dict(found["models"][name])
+        # Here the model is loaded twice: what it held the first time is its memory.
+        facts["memory"] = {**facts["memory"], **told["models"][name]["memory"]}
+        if model.outputs is not None:
+            shutil.copytree(self.outputs, model.outputs, dirs_exist_ok=True)
+        return {**found, "models": {name: facts}}
