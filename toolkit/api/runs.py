@@ -271,6 +271,8 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
     settings = report.settings
     bounded = bool(settings["bounded"])
     judged = list(settings.get("outputs", ()))
+    own = {one.sha256 for one in report.candidates if one.as_is}
+    by_itself = report.reference.digest in own
     others = tuple(
         Rules(
             metric=str(one["name"]),
@@ -278,6 +280,7 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
             higher_is_better=one["direction"] == "higher",
             max_drop=max_drop if bounded and one["bounded"] else None,
             output=str(one["output"]),
+            by_itself=by_itself,
         )
         for one in judged[1:]
     )
@@ -289,6 +292,7 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
         max_size=max_size,
         output=str(judged[0]["output"]) if judged else "",
         others=others,
+        by_itself=by_itself,
     )
 
 

@@ -3,13 +3,14 @@
 from edgekit.data import images as images
 from edgekit.data.class_names import read_labels
 from edgekit.data.dataset import LABELS, Dataset
+from edgekit.data.match import SINGLE, MatchedInputs, match
 from edgekit.data.match import UNSCALED as UNSCALED
-from edgekit.data.match import MatchedInputs, match
 from edgekit.data.source import check_data_file, from_file, open_source
 from edgekit.data.split import Split, choose, split
 
 __all__ = [
     "LABELS",
+    "SINGLE",
     "Dataset",
     "MatchedInputs",
     "Split",

@@ -23,6 +23,12 @@ DEFAULT_MAX_DROP = 0.02
 DEFAULT_PERCENT = 5.0
 
 
+COMPARED_WITH_NOTHING = (
+    "unavailable, because the file is judged by itself: nothing was compared; --reference MODEL"
+    " ([convert] reference) names the model that it was made from"
+)
+
+
 @dataclass(frozen=True)
 class Limit:
     """The largest drop allowed, in the metric's unit; ``percent`` of the reference instead.
@@ -49,7 +55,8 @@ class Rules:
 
     ``others`` are those of the outputs that are judged beside the headline's; ``output`` is the one
     that the metric is taken on, where there are several. ``floor`` is the smallest difference that
-    float32 can tell of the metric, where the reference's evaluation does not say it.
+    float32 can tell of the metric, where the reference's evaluation does not say it. A file that is
+    judged ``by_itself`` is compared with nothing.
     """
 
     metric: str
@@ -60,6 +67,7 @@ class Rules:
     floor: float = 0.0
     output: str = ""
     others: tuple[Rules, ...] = ()
+    by_itself: bool = False
 
     def default(self) -> Limit:
         """The limit where none is stated."""
@@ -140,6 +148,8 @@ def check_goal(
         floor = reference.floor.get(rules.metric, rules.floor)
         absolute = limit.absolute(base.value or 0.0, floor)
         status, message = judge_drop(drop, counts, absolute, rules)
+        if rules.by_itself and limit.stated:
+            status, message = Status.UNAVAILABLE, COMPARED_WITH_NOTHING
         # What was seen is worse than the limit, and nothing bounds what it may be: no green.
         blind = drop.high is None and (drop.value or 0.0) > absolute
         if status is Status.INCONCLUSIVE and not limit.stated and not blind:

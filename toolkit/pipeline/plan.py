@@ -127,6 +127,7 @@ class Plan:
             higher_is_better=metric.direction == "higher",
             max_drop=self.options.max_drop,
             max_size=self.options.max_size,
+            by_itself=self.project.convert.judged_by_itself,
         )
 
 

@@ -45,6 +45,7 @@ def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
             higher_is_better=one.metric.direction == "higher",
             max_drop=rules.max_drop if one.metric.bounded and rules.bounded else None,
             output=one.output,
+            by_itself=rules.by_itself,
         )
         for one in items.others
     )

@@ -291,9 +291,21 @@ def _open(
         label=table.label_column, class_names=_class_names(run), texts=texts.asked(run),
     )  # fmt: skip
     run.note(cached)
+    found = _with_own_inputs(found, inputs)
     for notice in found.notices:
         run.advise(Advice("EK-NOTE-002", "info", notice))
     return found
+
+
+def _with_own_inputs(found: data.Dataset, inputs: tuple[TensorSpec, ...]) -> data.Dataset:
+    """Return a dataset where an array called as labels are is an input, if the model's is so called
+    and takes no other for it.
+    """
+    names = {spec.name for spec in inputs}
+    single = len(names) == 1 and set(found.arrays) == {data.SINGLE}
+    if data.LABELS not in names or found.labels is None or found.class_names or single:
+        return found
+    return replace(found, arrays={**found.arrays, data.LABELS: found.labels}, labels=None)
 
 
 def _as_decoded(

@@ -122,13 +122,14 @@ def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
     """
     import numpy as np
 
-    from edgekit.report.pictures import draw
+    from edgekit.report.pictures import draw, largest
 
     raw = np.load(images, mmap_mode="r")
     numbers = [int(one["item"]) for one in done.worst]
     labels = [str(one["label"]) for one in done.worst]
     answers = [str(one["answer"]) for one in done.worst]
-    draw(numbers, [np.asarray(raw[number]) for number in numbers], labels, answers, path)
+    shown = [np.asarray(raw[number]) for number in numbers]
+    draw(numbers, shown, labels, answers, path, largest(raw))
 
 
 def compared(done: Compared) -> Iterator[object]:

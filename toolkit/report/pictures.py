@@ -16,6 +16,9 @@ Array = npt.NDArray[Any]
 COLUMNS = 5
 SIDE = 144
 MARGIN = 12
+# Images of whose values none is above are not of 0..255; and how many of them are looked at.
+DARK = 128
+LOOKED_AT = 1000
 TEXT = 14
 LINE = 18
 PAPER, INK, WRONG, FAINT = "#ffffff", "#1a1a1a", "#b00020", "#6b6b6b"
@@ -27,12 +30,14 @@ def draw(
     labels: Sequence[str],
     answers: Sequence[str],
     path: Path,
+    most: float | None = None,
 ) -> None:
     """Write a PNG of the images in rows of five, item number, label and answer under each.
 
     Images are ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, uint8 or float: floats within 0..1 or
-    0..255 are drawn in that range, others from their smallest to their largest value. Raises
-    :class:`DataError` where an array is no image.
+    0..255 are drawn in that range, others from their smallest to their largest value. ``most``, as
+    :func:`largest` finds it, is white instead of 255. Raises :class:`DataError` where an array is
+    no image.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -44,7 +49,7 @@ def draw(
     for number, (item, image) in enumerate(zip(items, images, strict=True)):
         row, column = divmod(number, COLUMNS)
         x, y = column * cell[0] + MARGIN, row * cell[1] + MARGIN
-        drawn = Image.fromarray(pixels(image))
+        drawn = Image.fromarray(pixels(image, most))
         scale = SIDE / max(drawn.size)
         size = max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale))
         # Small images stay as sharp as the model sees them.
@@ -70,7 +75,18 @@ def _cut(text: str, length: Callable[[str], float]) -> str:
     return kept if kept == text else f"{kept}…"
 
 
-def pixels(image: Array) -> npt.NDArray[np.uint8]:
+def largest(images: Array) -> float | None:
+    """Return the largest value of floats ``[n, ...]`` that begin at 0 and end well below 255 and
+    above 1, such as 0..16: in 0..255 they would be drawn nearly black.
+    """
+    if images.dtype.kind != "f" or not len(images):
+        return None
+    looked = np.asarray(images[:: max(1, len(images) // LOOKED_AT)])
+    low, high = float(np.nanmin(looked)), float(np.nanmax(looked))
+    return high if low >= 0 and 1 < high < DARK else None
+
+
+def pixels(image: Array, most: float | None = None) -> npt.NDArray[np.uint8]:
     """Return an image as uint8 ``[h, w]`` or ``[h, w, 3]``. Raises :class:`DataError` for no
     image.
     """
@@ -85,6 +101,7 @@ def pixels(image: Array) -> npt.NDArray[np.uint8]:
     values = shaped.astype(np.float64)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low >= 0 and high <= 255:
-        low, high = 0.0, 255.0 if high > 1 else 1.0
+        own = 255.0 if high > 1 else 1.0
+        low, high = 0.0, most if most is not None and high <= most else own
     scaled = (values - low) / (high - low if high > low else 1.0) * 255
     return np.ascontiguousarray(np.rint(np.nan_to_num(scaled)).astype(np.uint8))

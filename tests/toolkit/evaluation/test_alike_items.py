@@ -88,3 +88,21 @@ def test_the_bound_holds_as_often_as_it_says() -> None:
     rng, trials = np.random.default_rng(0), 20_000
     perfect = (rng.random((trials, N)) >= OF_40).all(axis=1).mean()
     assert perfect == pytest.approx(0.025, abs=0.004)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("mae", 0.0, None),
+        ("mse", 0.0, None),
+        ("rmse", 0.0, None),
+        ("r2", None, 1.0),
+    ],
+)
+def test_numbers_that_are_all_right_end_where_the_metric_does(
+    name: str, low: float | None, high: float | None
+) -> None:
+    numbers = np.arange(1, 9, dtype=np.float32).reshape(4, 2)
+    found = measure(METRICS[name], numbers, numbers)
+    assert found.value in (0.0, pytest.approx(1.0))
+    assert (found.low, found.high) == (low, high)

@@ -10,6 +10,7 @@ import pytest
 
 from edgekit import statistics
 from edgekit.gate import Rules, judge_run, own_device
+from edgekit.gate.checks import Place, check_goal
 from edgekit.gate.machine import another_machine
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.targets import catalog
@@ -561,3 +562,26 @@ def test_a_share_of_an_error_near_zero_is_no_less_than_float32_can_tell(
     assert verdict.exit_code == code
     limit = "at most 1e-12, what float32 can tell: 5 % of 1e-17 is less"
     assert (verdict.checks[0].limit == limit) is (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("goal", "max_drop", "expected"),
+    [
+        (Goal(max_degradation=0.01), None, Status.UNAVAILABLE),
+        (Goal(percent_max_degradation=5), None, Status.UNAVAILABLE),
+        (None, 0.02, Status.UNAVAILABLE),
+        (Goal(threshold=0.5), None, Status.PASSED),
+        (None, None, Status.PASSED),
+    ],
+    ids=["max_degradation", "percent", "--max-drop", "threshold", "nothing stated"],
+)
+def test_a_limit_on_the_drop_is_unavailable_where_nothing_was_compared(
+    goal: Goal | None, max_drop: float | None, expected: Status
+) -> None:
+    rules = replace(RULES, by_itself=True, max_drop=max_drop)
+    (found,) = list(check_goal(candidate(), REFERENCE, goal, rules, Place()))[:1]
+    assert found.status is expected
+    assert ("--reference MODEL" in found.message) == (expected is Status.UNAVAILABLE)
+    compared = replace(rules, by_itself=False)
+    (other,) = list(check_goal(candidate(), REFERENCE, goal, compared, Place()))[:1]
+    assert other.status is Status.PASSED

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tflite_files import G, N, T, build
 
 from edgekit.errors import DataError
 from edgekit.pipeline.float_file import tflite_model
@@ -166,3 +167,25 @@ def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted
     with pytest.raises(DataError, match=words) as refused:
         supplied({**table, "labels": names} if names else table, {})
     assert hint in refused.value.hint
+
+
+def test_an_input_called_as_labels_are_is_an_input(tmp_path: Path) -> None:
+    tensors = [T("x", [1, 2]), T("y", [1, 2]), T("sum", [1, 2])]
+    add = N("ADD", ["x", "y"], ["sum"], options={"kind": "AddOptions"})
+    (tmp_path / "model.tflite").write_bytes(build(G(tensors, [add], ["x", "y"], ["sum"])))
+    x, y = np.ones((4, 2), np.float32), np.full((4, 2), 2, np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=y, sum=x + y)
+    np.savez(tmp_path / "unlabelled.npz", x=x, y=y)
+    for name, labelled in (("d", True), ("unlabelled", False)):
+        table = {
+            "model": {"source": "model.tflite"},
+            "data": {"evaluate": f"{name}.npz"},
+            "convert": {"precisions": ["float32"]},
+        }
+        plan = Plan.of(Project.parse(table, tmp_path), Options())
+        with Run(plan, Silent()) as run:
+            items = supply(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
+        assert sorted(items.inputs) == ["x", "y"]
+        assert (items.labels is not None) == labelled
+        if items.labels is not None:
+            assert items.labels.tolist() == (x + y).tolist()

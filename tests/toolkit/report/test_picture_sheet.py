@@ -53,6 +53,26 @@ def test_floats_are_drawn_in_the_range_they_have(
     assert pictures.pixels(image).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (np.array([[[0.0, 16.0]], [[0.0, 1.0]]]), [[0, 16]]),
+        (np.array([[[0.0, 255.0]], [[0.0, 16.0]]]), [[0, 16]]),
+        (np.array([[[0.0, 1.0]], [[0.0, 0.5]]]), [[0, 128]]),
+        (np.array([[[0, 16]], [[0, 16]]], np.uint8), [[0, 16]]),
+    ],
+    ids=["0..16", "0..255", "0..1", "bytes"],
+)
+def test_dark_floats_are_drawn_in_the_range_of_all_of_them(
+    images: np.ndarray, expected: list[list[int]]  # type: ignore[type-arg]
+) -> None:  # fmt: skip
+    most = pictures.largest(images)
+    if most is not None:
+        assert most == 16.0
+        assert pictures.pixels(images[0], most).tolist() == [[0, 255]]
+    assert pictures.pixels(images[1], most).tolist() == expected
+
+
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (0, 4), (2, 4, 4, 3)])
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError) as caught:

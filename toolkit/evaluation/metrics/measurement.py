@@ -95,6 +95,23 @@ def measure(metric: Metric, y_true: Array | None, y_pred: Array) -> Measurement:
 
 def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
     """:func:`measure` of what :func:`read` gave, or of some items of it."""
+    return _possible(metric, _measured(metric, labels, scores))
+
+
+def _possible(metric: Metric, found: Measurement) -> Measurement:
+    """Return a measurement whose interval ends where the metric does, where nothing else bounds it:
+    no error is below 0, no score of how well numbers agree is above 1.
+    """
+    if found.value is None or metric.bounded or metric.reads == "anything":
+        return found
+    if metric.direction == "lower" and found.low is None:
+        return dataclasses.replace(found, low=0.0)
+    if metric.direction == "higher" and found.high is None:
+        return dataclasses.replace(found, high=1.0)
+    return found
+
+
+def _measured(metric: Metric, labels: Any, scores: Any) -> Measurement:
     per_item = _per_item(metric, labels, scores)
     if per_item is None:
         found = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), labels, (scores,))
