@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -140,30 +141,64 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+# Their inputs are called otherwise: each is run for itself.
+RENAMED = sorted(name for name in HOSTILE if name.startswith("names"))
+# Refused before anything is run, by whoever reads them.
+UNREADABLE = sorted(name for name in HOSTILE if name.startswith("a constant"))
+RUN_TOGETHER = sorted(HOSTILE.keys() - {*RENAMED, *UNREADABLE})
+ITEMS = ("--data", "items.npz", "--metric", "accuracy")
+
+
+def deep(folder: Path) -> Path:
     """A folder three deep with items, so that what leads out leads into the test's own folder."""
-    deep = tmp_path / "a" / "b" / "c"
-    deep.mkdir(parents=True)
-    np.savez(deep / "items.npz", x=np.eye(4, dtype=np.float32), y=np.arange(4))
-    return deep
+    place = folder / "a" / "b" / "c"
+    place.mkdir(parents=True)
+    np.savez(place / "items.npz", x=np.eye(4, dtype=np.float32), y=np.arange(4))
+    return place
+
+
+def assert_harmless(folder: Path) -> None:
+    assert [one for one in folder.rglob("*") if one.name == "marker"] == []
+    assert not Path("/marker").exists()
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
-def test_hostile_file_is_answered_and_does_no_harm(place: Path, tmp_path: Path, name: str) -> None:
-    path = place / "m.tflite"
-    path.write_bytes(HOSTILE[name]())
-    for words in (
-        ["inspect", path],
-        ["evaluate", path, "--data", "items.npz", "--metric", "accuracy"],
-        ["convert", path, "--data", "items.npz", "--precision", "int8"],
-    ):
+def test_hostile_file_is_answered_and_does_no_harm(tmp_path: Path, name: str) -> None:
+    place = deep(tmp_path)
+    (place / "m.tflite").write_bytes(HOSTILE[name]())
+    commands = [["inspect", "m.tflite"],
+                ["convert", "m.tflite", "--data", "items.npz", "--precision", "int8"]]  # fmt: skip
+    if name not in RUN_TOGETHER:
+        commands.append(["evaluate", "m.tflite", *ITEMS])
+    for words in commands:
         done = answer(*words, cwd=place)
         assert done.returncode in (0, 2, 3, 4, 5), (words[0], done.stderr)
         assert len(done.stderr) < 10_000
-    outside = [one for one in tmp_path.rglob("*") if one.name == "marker"]
-    assert outside == []
-    assert not Path("/marker").exists()
+    assert_harmless(tmp_path)
+
+
+def test_hostile_files_are_run_and_do_no_harm(tmp_path: Path) -> None:
+    """Beside a good one, by one runner after the other: to start one for each takes longest."""
+    place, said = deep(tmp_path), {}
+    (place / "good.tflite").write_bytes(build(G([X, Y], [ADD], ["x"], ["y"])))
+    for number, name in enumerate(RUN_TOGETHER):
+        (place / f"{number}.tflite").write_bytes(HOSTILE[name]())
+    files = [f"{number}.tflite" for number in range(len(RUN_TOGETHER))]
+    done = answer(
+        "compare", "good.tflite", *files, *ITEMS, "--no-latency", "--json", "--output", "out",
+        cwd=place,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert len(done.stderr) < 10_000
+    for row in json.loads(done.stdout)["models"]:
+        said[row["id"]] = row["status"]
+    assert said.pop("good.tflite") == "passed"
+    assert set(said) == set(files)
+    for number, name in enumerate(RUN_TOGETHER):
+        # What is no operator of a file runs as the file that it also is.
+        expected = "passed" if name.startswith("labels") else "incompatible"
+        assert said[f"{number}.tflite"] == expected, name
+    assert_harmless(tmp_path)
 
 
 @pytest.mark.parametrize("operator", REACHING_OUT)
