@@ -171,7 +171,7 @@ def ends(
     With ``real`` a quantized one counts as float32, for that is how runners take and give it. Of
     several signatures the one that is named counts.
     """
-    main, names = _entry(file, signature)
+    main, names = entry(file, signature)
 
     def specs(rows: Mapping[str, int]) -> tuple[TensorSpec, ...]:
         tensors = {name: main.tensors[index] for name, index in rows.items()}
@@ -189,13 +189,13 @@ def ends(
 
 def input_tensors(path: Path, signature: str | None = None) -> Mapping[str, Tensor]:
     """The input tensors of a ``.tflite`` file, by the names that items have."""
-    main, (inputs, _) = _entry(flatbuffer.read(path), signature)
+    main, (inputs, _) = entry(flatbuffer.read(path), signature)
     return {name: main.tensors[index] for name, index in inputs.items()}
 
 
 def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:
     """The activation that each output ends in, by name; empty where it is none."""
-    main, names = _entry(file, signature)
+    main, names = entry(file, signature)
     writers = {index: node for node in main.nodes for index in node.outputs}
     found = {}
     for name, index in names[1].items():
@@ -206,7 +206,7 @@ def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[st
     return found
 
 
-def _entry(
+def entry(
     file: TFLiteFile, signature: str | None
 ) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
     """The graph that runs; its inputs and outputs by name, each with the number of its tensor."""

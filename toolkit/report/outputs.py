@@ -11,6 +11,7 @@ from edgekit.report import words
 from edgekit.report.grid import Row, drawn
 from edgekit.types import Compared, Evaluated, Evaluation, Measurement, Report
 
+EMBEDDINGS = "embeddings"
 TITLES = (
     ("also measured", "model"),
     ("metric", "95 % interval"),
@@ -36,6 +37,29 @@ def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
             if drop is not None and drop.value is not None and bounded:
                 second = (f"{second[0]} points", second[1])
             yield Row(((name, model), first, second, ("", "")))
+    yield from _cosines(done)
+
+
+def _cosines(done: Report | Evaluated | Compared) -> Iterator[Row]:
+    """Return how alike each model's embeddings are to the first's: their mean cosine, which needs
+    no labels.
+    """
+    if (done.settings.get("task") or {}).get("name") != EMBEDDINGS or isinstance(done, Evaluated):
+        return
+    judged = list(done.settings.get("outputs", ()))
+    output = str(judged[0]["output"]) if judged else ""
+    if isinstance(done, Report):
+        sides = [(one.id, one.evaluation.parity) for one in done.candidates]
+        first = done.reference.title
+    else:
+        sides = [(one.id, one.parity) for one in done.contrasts]
+        first = done.models[0].id
+    for model, parity in sides:
+        of_output = parity.get(output) or next(iter(parity.values()), {})
+        cosine = of_output.get("cosine")
+        if cosine is not None and cosine.value is not None:
+            shown = (f"{cosine.value:.5f}", "")
+            yield Row(((f"cosine to {first}", model), shown, ("", ""), ("", "")))
 
 
 def _figures(

@@ -12,6 +12,8 @@ import pytest
 from tflite_files import G, N, T, build, counting, doubling
 
 from conftest import answer
+from edgekit.pipeline.measure.shape_inputs import shape_inputs
+from edgekit.types import SavedModel
 
 QUICK = ("--worst", 0, "--metric", "mae", "--json")
 BENCH = (
@@ -157,3 +159,28 @@ def test_a_metric_that_is_asked_for_needs_its_labels(folder: Path) -> None:
         )  # fmt: skip
         assert found.returncode == 2, asked
         assert "label" in found.stderr
+
+
+def sized(operator: str, options: str) -> bytes:
+    """A file whose second input tells an operator a size, 4 by 4 where it is written."""
+    tensors = [T("x", [1, 2, 2, 1]), T("size", [2], "INT32"), T("y", [1, 4, 4, 1])]
+    node = N(operator, ["x", "size"], ["y"], options={"kind": options} if options else {})
+    return build(G(tensors, [node], ["x", "size"], ["y"]))
+
+
+def test_an_input_that_is_a_size_is_not_drawn_by_chance(tmp_path: Path) -> None:
+    resized = sized("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions")
+    (tmp_path / "sized.tflite").write_bytes(resized)
+    model = SavedModel(tmp_path / "sized.tflite", "", 0, (), (), False, 0, "litert")
+    found = {name: value.tolist() for name, value in shape_inputs(model).items()}
+    assert found == {"size": [4, 4]}
+    timed = answer("bench", "sized.tflite", *BENCH, cwd=tmp_path)
+    assert timed.returncode == 0, timed.stderr
+
+
+def test_an_amount_that_the_file_does_not_tell_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "tiled.tflite").write_bytes(sized("TILE", ""))
+    found = answer("bench", "tiled.tflite", *BENCH, cwd=tmp_path)
+    assert found.returncode == 2
+    assert "EK-DATA-061" in found.stderr
+    assert "--data FILE.npz" in found.stderr

@@ -135,3 +135,19 @@ def test_names_of_another_number_of_classes_are_refused(folder: Path) -> None:
         done = answer("evaluate", *words, cwd=folder)
         assert done.returncode == 2
         assert "EK-DATA-018" in done.stderr
+
+
+def test_embeddings_are_compared_by_their_angle_without_labels_for_it(tmp_path: Path) -> None:
+    tensors = [T("x", [1, 3]), T("one", [1, 3], data=np.ones((1, 3), "f4")), T("y", [1, 3])]
+    for name, factor in (("same", (1, 1, 1)), ("turned", (-1, -1, -1)), ("bent", (1, 1, 0))):
+        tensors[1] = T("factor", [1, 3], data=np.array([factor], "f4"))
+        node = N("MUL", ["x", "factor"], ["y"], options={"kind": "MulOptions"})
+        (tmp_path / f"{name}.tflite").write_bytes(build(G(tensors, [node], ["x"], ["y"])))
+    x = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(12) % 3)
+    words = ["same.tflite", "turned.tflite", "bent.tflite", "--data", "d.npz", "--no-latency"]
+    found = asked(tmp_path, "compare", *words, "--task", "embeddings", "--max-drop", "50%")
+    rows = [line.split() for line in found["said"].splitlines()]
+    shown = [row[3] for row in rows if row[:2] == ["cosine", "to"]]
+    expected = np.linalg.norm(x[:, :2], axis=1) / np.linalg.norm(x, axis=1)
+    assert [float(one) for one in shown] == pytest.approx([-1, expected.mean()], abs=1e-4)

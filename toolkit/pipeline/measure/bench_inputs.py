@@ -16,6 +16,7 @@ from edgekit import npy
 from edgekit.converters import flatbuffer
 from edgekit.converters.signature import chosen_signature
 from edgekit.errors import BundleError, DataError
+from edgekit.pipeline.measure.shape_inputs import shape_inputs
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
@@ -174,6 +175,7 @@ def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.N
 
     A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
     integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
+    An input that tells an operator a shape holds the one that the file was made with.
     ``shapes`` are those of inputs, batch included, where the model leaves dimensions free. Raises
     :class:`DataError` where one besides the batch is free all the same, or a shape does not fit.
     """
@@ -183,13 +185,18 @@ def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.N
         names = ", ".join(repr(spec.name) for spec in model.inputs)
         message = f"--shape names {unknown[0]!r}; the model's inputs are {names}"
         raise DataError("EK-DATA-060", message, f"give the shape of one of these: {names}")
-    batches = {spec.shape[:1] for spec in (*model.inputs, *model.outputs)}
-    return {
-        spec.name: _drawn(
-            rng, spec, ranges.get(spec.name), _item(spec, given.get(spec.name), len(batches) == 1)
-        )
-        for spec in model.inputs
-    }
+    shapes_told = shape_inputs(model)
+    ends = [one for one in (*model.inputs, *model.outputs) if one.name not in shapes_told]
+    batches = {spec.shape[:1] for spec in ends}
+    found = {}
+    for spec in model.inputs:
+        if spec.name in shapes_told:
+            value = shapes_told[spec.name].astype(spec.dtype)
+            found[spec.name] = np.tile(value, (DRAWN, *[1] * value.ndim))
+            continue
+        item = _item(spec, given.get(spec.name), len(batches) == 1)
+        found[spec.name] = _drawn(rng, spec, ranges.get(spec.name), item)
+    return found
 
 
 def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple[int, ...]:
