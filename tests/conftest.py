@@ -145,6 +145,9 @@ def started_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 class Lent:
     """A worker that the runs of many tests share: each would import TensorFlow again."""
 
+    # Nothing is started ahead of time for it.
+    started = False
+
     def __init__(self, worker: Any) -> None:
         self._worker = worker
 

@@ -151,7 +151,8 @@ class Benched:
     ``inputs`` says where the items came from; synthetic ones were drawn. ``address`` is what the
     device's name stands for, where it is one of the user's own, ``place`` the machine that it
     shares with others. ``attempts`` are the problems of those before this one. ``emulated`` names
-    the emulator where the device is one: its times are estimates, and satisfy no budget. ``facts``
+    the emulator where the device is one: its times are estimates, and satisfy no budget.
+    ``transient`` says that another attempt may not fail. ``facts``
     are the device's, with its temperature before and after.
     """
 
@@ -181,6 +182,7 @@ class Benched:
     emulated: str = ""
     place: str = ""
     attempts: tuple[str, ...] = ()
+    transient: bool = False
 
 
 @dataclass(frozen=True)

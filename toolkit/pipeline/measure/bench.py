@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgekit.errors import DeviceError, RunnerError
+from edgekit.errors import DeviceError, RunnerCrashed, RunnerError, RunnerHung
 from edgekit.evaluation import protocol
 from edgekit.evaluation.mlperf_tiny import SECONDS, perform
 from edgekit.evaluation.profile import profile
@@ -45,8 +45,6 @@ from edgekit.types import (
 
 # A source, and a device's name; without one, the default for that source.
 Pair = tuple[str, str | None]
-# A runner that crashed or hung may not do so again; one that refuses a model will.
-MENDED = ("EK-RUNNER-001", "EK-RUNNER-003")
 
 
 @dataclass(frozen=True)
@@ -187,8 +185,7 @@ def _attempt(
 
 def _passing(row: Benched) -> bool:
     """Whether a row failed in a way that another attempt may mend: not by what it was asked."""
-    code = row.problem.partition(" ")[0]
-    return row.status is Status.UNAVAILABLE or code in MENDED
+    return row.status is Status.UNAVAILABLE or row.transient
 
 
 def _facts(entries: Sequence[Entry]) -> Mapping[str, Json]:
@@ -363,7 +360,9 @@ def _by_tool(run: Run, entry: Entry, subject: Subject, feed: Feed, asked: BenchO
 def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
     missing = isinstance(error, DeviceError)
     status = Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
-    return {"status": status, "problem": problem(error)}
+    # A runner that crashed or hung may not do so again; one that refuses a model will.
+    transient = isinstance(error, RunnerCrashed | RunnerHung)
+    return {"status": status, "problem": problem(error), "transient": transient}
 
 
 def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benched:
