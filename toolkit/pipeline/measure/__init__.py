@@ -1,7 +1,6 @@
 """Measuring models as they are: evaluate, compare and bench, on any device."""
 
-from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.bench import BenchOptions
+from edgekit.pipeline.measure.asked import Asked, BenchOptions
 from edgekit.pipeline.measure.bench_job import BenchJob, perform
 from edgekit.pipeline.measure.compare import compare
 from edgekit.pipeline.measure.evaluate import evaluate

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.evaluation.latency import LAUNCHES
+from edgekit.evaluation.mlperf_tiny import SECONDS
+from edgekit.evaluation.protocol import Protocol
 from edgekit.types import Json
 
 
@@ -43,3 +45,30 @@ class Asked:
         arena = self.arena if runtime == "tflm" else None
         named = {"threads": self.threads, "delegate": self.delegate, "arena_bytes": arena}
         return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What is measured, how long, and what it is judged by.
+
+    ``arena`` is TFLM's, in bytes. ``threads`` one after the other, 0 is one per processor.
+    ``max_latency`` in nanoseconds, ``max_slowdown`` a share of the median in ``baseline``, an
+    earlier ``bench.json``. ``sustain`` and ``window`` (of MLPerf Tiny) in seconds.
+    """
+
+    devices: tuple[str, ...] = ()
+    threads: tuple[int, ...] = (1,)
+    batch: int = 1
+    delegate: str | None = None
+    arena: int | None = None
+    protocol: Protocol = field(default_factory=Protocol)
+    calibrate: bool = True
+    profile: bool = False
+    sustain: float = 0.0
+    mlperf_tiny: bool = False
+    window: float = SECONDS
+    metric_output: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    max_latency: float | None = None
+    max_slowdown: float | None = None
+    baseline: Path | None = None

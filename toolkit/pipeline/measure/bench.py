@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import numpy.typing as npt
 
 from edgekit.errors import DeviceError, RunnerCrashed, RunnerError, RunnerHung
 from edgekit.evaluation import protocol
-from edgekit.evaluation.mlperf_tiny import SECONDS, perform
+from edgekit.evaluation.mlperf_tiny import perform
 from edgekit.evaluation.profile import profile
-from edgekit.evaluation.protocol import Job, Protocol
+from edgekit.evaluation.protocol import Job
 from edgekit.evaluation.sustained import sustain
 from edgekit.pipeline.float_file import main_file
-from edgekit.pipeline.measure import bench_inputs, bench_memory, bench_tool, selftest
-from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.measure import bench_inputs, bench_summary, bench_tool, selftest
+from edgekit.pipeline.measure.asked import Asked, BenchOptions
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
-from edgekit.pipeline.measure.bench_summary import summarized
 from edgekit.pipeline.measure.calibrated import calibrated
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
@@ -45,33 +44,6 @@ from edgekit.types import (
 
 # A source, and a device's name; without one, the default for that source.
 Pair = tuple[str, str | None]
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What is measured, how long, and what it is judged by.
-
-    ``arena`` is TFLM's, in bytes. ``threads`` one after the other, 0 is one per processor.
-    ``max_latency`` in nanoseconds, ``max_slowdown`` a share of the median in ``baseline``, an
-    earlier ``bench.json``. ``sustain`` and ``window`` (of MLPerf Tiny) in seconds.
-    """
-
-    devices: tuple[str, ...] = ()
-    threads: tuple[int, ...] = (1,)
-    batch: int = 1
-    delegate: str | None = None
-    arena: int | None = None
-    protocol: Protocol = field(default_factory=Protocol)
-    calibrate: bool = True
-    profile: bool = False
-    sustain: float = 0.0
-    mlperf_tiny: bool = False
-    window: float = SECONDS
-    metric_output: str | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    max_latency: float | None = None
-    max_slowdown: float | None = None
-    baseline: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -335,7 +307,7 @@ def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Ben
         elif found is not None and found.error is not None:
             row = replace(row, **_failed(found.error))
         elif found is not None:
-            row = summarized(row, found, _file(run, "npy"))
+            row = bench_summary.summarized(row, found, _file(run, "npy"))
         rows.append(row)
     return tuple(rows)
 
@@ -374,7 +346,7 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
         job = entry.job(entry.subject, entry.feed)
         held = row.memory.peak_rss
         row = replace(
-            row, memory=bench_memory.measure(entry.subject, entry.feed, job.request, held)
+            row, memory=bench_summary.memory_of(entry.subject, entry.feed, job.request, held)
         )
         if asked.profile:
             row = replace(row, profile=_profile(run, entry.subject, job.request))

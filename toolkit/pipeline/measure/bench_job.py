@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.evaluation.protocol import Protocol
+from edgekit.pipeline.measure.asked import BenchOptions
 from edgekit.pipeline.measure.bench import (
-    BenchOptions,
     PlaceBench,
     about_source,
     bench_place,

@@ -8,11 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekit.converters import flatbuffer
+from edgekit.converters.inspection import memory as inspection
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.evaluation.arena import arena
 from edgekit.evaluation.latency import summarized as latency_of
 from edgekit.evaluation.protocol import Launch, Taken
-from edgekit.pipeline.measure import bench_memory
+from edgekit.pipeline.measure.bench_inputs import Feed
+from edgekit.pipeline.measure.given import problem
+from edgekit.pipeline.measure.subject import Subject
 from edgekit.targets.devices.warnings import spoilers
-from edgekit.types import Benched, Measurement, Phases
+from edgekit.types import Benched, BenchMemory, Measurement, Phases, Request
+
+UNIT = "byte"
+RUNTIME = "litert"
 
 
 def summarized(row: Benched, taken: Taken, path: Path) -> Benched:
@@ -28,7 +37,7 @@ def summarized(row: Benched, taken: Taken, path: Path) -> Benched:
         version=launches[0].version or row.version,
         phases=phases,
         latency=latency_of(launches, taken.stopped, path=path),
-        memory=bench_memory.held(launches, row.batch),
+        memory=_held_by(launches, row.batch),
         conditions=replace(conditions, notes=notes),
         facts={**row.facts, **taken.watch.temperatures()},
     )
@@ -47,3 +56,62 @@ def _phases(launches: Sequence[Launch]) -> Phases:
         warmup_runs=sum(len(launch.warmup) for launch in launches),
         settled=all(launch.settled for launch in launches),
     )
+
+
+def _held_by(launches: Sequence[Launch], batch: int) -> BenchMemory:
+    """What the launches tell: the most that one held over the baseline of its runtime."""
+    absent = Measurement.unavailable(UNIT, "it was not measured")
+    return BenchMemory(_peak(launches, batch), absent, absent, absent)
+
+
+def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
+    if batch > 1:
+        reason = "at a larger batch the runner opens the model twice"
+        return Measurement.unavailable(UNIT, reason)
+    if not all(launch.peak for launch in launches):
+        return Measurement.unavailable(UNIT, "the runner does not tell its peak memory")
+    most = max(launch.peak - launch.baseline for launch in launches)
+    return Measurement(
+        float(most), UNIT, n=len(launches), tool="VmHWM, the largest of the launches"
+    )
+
+
+def memory_of(subject: Subject, feed: Feed, request: Request, peak: Measurement) -> BenchMemory:
+    """The memory of a subject, whose runner held ``peak`` on a request to time it."""
+    planned, activations = _planned(subject), _activations(subject, request)
+    if subject.device.runtime != "tflm":
+        reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
+        return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
+    try:
+        found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess,
+                      subject.model.signature, subject.model.carried(feed.inputs))  # fmt: skip
+    except (RunnerError, DeviceError) as error:
+        absent = Measurement.unavailable(UNIT, problem(error))
+        return BenchMemory(peak, planned, activations, absent)
+    return BenchMemory(
+        peak, planned, activations, found.smallest, found.recorded, found.margin,
+        found.estimated_32bit,
+    )  # fmt: skip
+
+
+def _planned(subject: Subject) -> Measurement:
+    if not subject.model.is_tflite:
+        return Measurement.unavailable(UNIT, "a SavedModel has no plan of its memory")
+    file, key = flatbuffer.read(subject.path), subject.model.signature
+    graph = next((one.graph for one in file.signatures if one.key == key), 0)
+    return inspection.plan(file, graph).peak
+
+
+def _activations(subject: Subject, request: Request) -> Measurement:
+    """What LiteRT's own kernels allocate, in a process of their own."""
+    if subject.device.runtime != RUNTIME:
+        reason = f"{subject.device.runtime} does not tell activations from packed weights"
+        return Measurement.unavailable(UNIT, reason)
+    try:
+        answer = subject.device.run(replace(request, mode="memory").to_json())
+    except (RunnerError, DeviceError) as error:
+        reason = f"the model does not run without a delegate: {problem(error)}"
+        return Measurement.unavailable(UNIT, reason)
+    held = answer["models"][request.models[0].id]["activation_bytes"]
+    tool = "RssAnon from loading to the end of the first inference, without a delegate"
+    return Measurement(float(held), UNIT, n=1, tool=tool)

@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import bench_budgets
+from edgekit.pipeline.measure.asked import BenchOptions
 from edgekit.pipeline.measure.bench import (
-    BenchOptions,
     Pair,
     PlaceBench,
     about_source,
