@@ -85,7 +85,7 @@ def plugged() -> Iterator[SystemCheck]:
 
 
 def _walls() -> SystemCheck:
-    """Landlock: without it nothing of edgekit's fails, but a hostile model's file has no walls."""
+    """Check for Landlock: without it all works, but a hostile model file is not confined."""
     found = state()
     if not found.open:
         return SystemCheck(

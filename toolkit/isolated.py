@@ -1,4 +1,4 @@
-"""Files of another hand read in a process of their own: what its parser does ends that one alone.
+"""Read untrusted files in a process of their own: a parser that crashes ends that one alone.
 
 The process has limits of time and memory, and says what it is reading, so that a file, or one
 picture of thousands, is refused by its name when the parser crashes, hangs or fills the memory.
@@ -62,7 +62,7 @@ class ParserFailure:
 def call(
     refusal: ParserFailure, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
 ) -> Any:
-    """Return what ``function`` gives, run in a process of its own; it gives what JSON can carry.
+    """Run ``function`` in a process of its own and return its result, which JSON must carry.
 
     It is found there by module and name. Raises what it raised where that is an
     :class:`EdgekitError` or an OSError, and ``refusal`` where the process died, took a minute over
@@ -78,7 +78,7 @@ def call_confined(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Any:
-    """As :func:`call`, behind walls."""
+    """Run as :func:`call` does, behind walls."""
     rules = json.dumps(walls.rules() if walls else None)
     command = [sys.executable, "-c", START, function.__module__, function.__qualname__]
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
@@ -106,15 +106,15 @@ def died(code: int | None) -> str:
     return f"its parser {describe_exit(code)[0]}"
 
 
-def _unpacked(refusal: ParserFailure, found: dict[str, Any], place: str) -> Any:
-    if "error" in found:
-        name, *words = found["error"]
+def _unpacked(refusal: ParserFailure, answer: dict[str, Any], place: str) -> Any:
+    if "error" in answer:
+        name, *words = answer["error"]
         raise getattr(errors, name)(*words)
-    if "system" in found:
-        raise OSError(*found["system"])
-    if "memory" in found:
+    if "system" in answer:
+        raise OSError(*answer["system"])
+    if "memory" in answer:
         raise refusal.of(place, FULL)
-    return found["content"]
+    return answer["content"]
 
 
 def _tail(file: BinaryIO) -> list[str]:
@@ -163,7 +163,7 @@ def watched(noted: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watched_file(path: Path, refusal: ParserFailure) -> Iterator[None]:
-    """As :func:`watched`, noting to a file, which is gone afterwards unless this process died.
+    """Bound as :func:`watched` does, noting to a file that is removed unless this process dies.
 
     Raises ``refusal`` where memory runs out.
     """
@@ -198,26 +198,26 @@ def _data_bytes() -> int:
 def serve() -> None:
     """Read what is asked for on standard input, and answer on standard output: once."""
     # What a parser prints is no answer.
-    answer = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Where memory runs out, the system should end this process before all others.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     module, name, noted, rules = sys.argv[1:]
-    found: dict[str, Any]
+    answer: dict[str, Any]
     try:
         function = getattr(importlib.import_module(module), name)
         args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (written by edgekit itself)
         if (allowed := json.loads(rules)) is not None:
             landlock.restrict(allowed)
         with watched(int(noted)):
-            found = {"content": function(*args, **kwargs)}
+            answer = {"content": function(*args, **kwargs)}
     except EdgekitError as error:
-        found = {"error": [type(error).__name__, error.code, error.message, error.hint]}
+        answer = {"error": [type(error).__name__, error.code, error.message, error.hint]}
     except OSError as error:
-        found = {"system": [error.errno, error.strerror or str(error), error.filename]}
+        answer = {"system": [error.errno, error.strerror or str(error), error.filename]}
     except MemoryError:
-        found = {"memory": True}
-    json.dump(found, answer)
-    answer.close()
+        answer = {"memory": True}
+    json.dump(answer, output)
+    output.close()

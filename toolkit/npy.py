@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` files of another hand: what is no array of theirs is a ValueError."""
+"""Read untrusted ``.npy`` files: what is not an array of numbers or texts is a ValueError."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def opened(path: Path) -> Array:
     objects.
     """
     try:
-        found: Array = FORMAT.open_memmap(path, mode="r")
+        array: Array = FORMAT.open_memmap(path, mode="r")
     # The header is text of another hand: numpy raises whatever Python's own parser does.
     except Exception as error:
         raise ValueError(f"{error}") from error
-    return found
+    return array
 
 
 def parsed(content: bytes) -> Array:
@@ -31,7 +31,7 @@ def parsed(content: bytes) -> Array:
     objects.
     """
     try:
-        found: Array = FORMAT.read_array(io.BytesIO(content), allow_pickle=False)
+        array: Array = FORMAT.read_array(io.BytesIO(content), allow_pickle=False)
     except Exception as error:
         raise ValueError(f"{error}") from error
-    return found
+    return array

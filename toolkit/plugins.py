@@ -173,6 +173,6 @@ class Column(Mapping[str, U]):
 
 
 def _told(error: BaseException) -> str:
-    """What an exception of another hand is, on one line."""
+    """Describe a plug-in's exception on one line."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -31,7 +31,7 @@ class Limits:
 
 
 def describe_exit(code: int | None) -> tuple[str, str]:
-    """Tell how a child ended, and the likely cause, from its return code."""
+    """Say how a child ended, and the likely cause, from its return code."""
     if code is None:
         return "stopped answering", "it closed its pipe and stays alive"
     if code < 0:
@@ -66,9 +66,9 @@ def resident(pid: int) -> int:
     total = 0
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
+        for member in [process, *process.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                total += one.memory_info().rss
+                total += member.memory_info().rss
     return total
 
 

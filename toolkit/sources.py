@@ -1,4 +1,4 @@
-"""Which code this is: the version of an installed wheel, or a digest of sources that may change."""
+"""The version of the code: of an installed wheel, or a digest of sources that may change."""
 
 from __future__ import annotations
 
@@ -26,21 +26,19 @@ def code_version(
     first = package / "__init__.py" if package.is_dir() else package
     if INSTALLED & set(first.resolve().parts):
         return version
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, content in _files(package):
         for part in (name.encode(), content):
-            found.update(len(part).to_bytes(8, "big") + part)
-    return f"{version}+{found.hexdigest()[:16]}"
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return f"{version}+{digest.hexdigest()[:16]}"
 
 
 def _files(package: Path) -> Iterator[tuple[str, bytes]]:
-    """Return the files below a folder in a fixed order, through the links of an editable
-    install.
-    """
+    """Yield the files below a folder in a fixed order, through an editable install's links."""
     if package.is_file():
         yield package.name, package.read_bytes()
     for folder, folders, names in os.walk(package, followlinks=True):
-        folders[:] = sorted(one for one in folders if one != COMPILED)
+        folders[:] = sorted(name for name in folders if name != COMPILED)
         for name in sorted(names):
             path = Path(folder) / name
             if path.is_file():

@@ -2,8 +2,8 @@
 
 ``<root>/<stage>/<key>/`` holds an artefact's files and ``facts.json``. An artefact is made in a
 temporary folder and renamed into place, so that it is there whole or not at all, whatever kills
-the process and however many processes share the store. What is found is read against the digests
-that were kept of it: a damaged artefact is made anew, and said.
+the process and however many processes share the store. An artefact is read against the digests
+that were kept of it: a damaged one is made anew, with a warning.
 """
 
 from __future__ import annotations
@@ -85,20 +85,19 @@ class Store:
         everything the result depends on.
         """
         with writing(self.root):
-            found = self.find(stage, key)
-            if found:
-                return found
+            if artefact := self.find(stage, key):
+                return artefact
             with self._alone(stage, key):
                 return self._whole(stage, key) or self._make(stage, key, make)
 
     def _whole(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
-        """Return what :meth:`find` finds; who holds the key's lock may remove what is damaged."""
-        found, damage = self._read(stage, key)
+        """Find as :meth:`find` does, and remove a damaged artefact: the caller holds the lock."""
+        artefact, damage = self._read(stage, key)
         if damage:
             folder = self._folder(stage, key)
             _remove(folder)
             LOG.warning("warning EK-STORE-004: %s is damaged (%s): made anew", folder, damage)
-        return found
+        return artefact
 
     def _make(
         self,
@@ -113,16 +112,14 @@ class Store:
             final.parent.mkdir(parents=True, exist_ok=True)
             ours = _rename(temporary, final)
         made = Artefact(final, record["digest"], record["facts"], False)
-        found = made if ours else self.find(stage, key)
-        if found is None:
+        artefact = made if ours else self.find(stage, key)
+        if artefact is None:
             raise StoreError("EK-STORE-003", f"{final} was changed while it was written")
         shutil.rmtree(self.partial(stage, key), ignore_errors=True)
-        return replace(found, cached=False)
+        return replace(artefact, cached=False)
 
     def find(self, stage: str, key: Mapping[str, Json]) -> Artefact | None:
-        """Return the artefact of ``key`` if it is there and whole: every byte of it as it was
-        made.
-        """
+        """Return the artefact of ``key`` if it is there and intact, byte for byte."""
         return self._read(stage, key)[0]
 
     def _read(self, stage: str, key: Mapping[str, Json]) -> tuple[Artefact | None, str]:
@@ -147,7 +144,7 @@ class Store:
             return None, f"{FACTS} was changed"
 
     def partial(self, stage: str, key: Mapping[str, Json]) -> Path:
-        """Tell where unfinished work on ``key`` is kept for a later run to go on from."""
+        """Return the folder of unfinished work on ``key``, which a later run resumes."""
         return self.unfinished / f"{stage}-{_key_digest(stage, key)}"
 
     def _folder(self, stage: str, key: Mapping[str, Json]) -> Path:
@@ -178,7 +175,7 @@ class Store:
 
     @property
     def unfinished(self) -> Path:
-        """Where work is kept that a later run goes on with."""
+        """Where unfinished work is kept, which a later run resumes."""
         return self.root / "partial"
 
 
@@ -196,7 +193,7 @@ def _record(
 
 
 def _check(folder: Path, name: str, entry: Mapping[str, Json]) -> None:
-    """Raise OSError, of which one that says what, where a file is not what was made."""
+    """Raise :class:`_DamagedError`, which says why, where a file is not what was made."""
     path = folder / name
     if not path.is_file():
         raise _DamagedError(f"{name} is missing")
@@ -217,8 +214,8 @@ def _remembered(path: Path) -> str:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _remove(path: Path) -> None:
@@ -243,7 +240,7 @@ def _open_up(folder: Path) -> None:
 
 
 def _rename(source: Path, final: Path) -> bool:
-    """Tell whether it is ours that lies there now: another process's result is as good."""
+    """Rename, and tell whether ours was first: another process's result is as good."""
     try:
         source.rename(final)
     except OSError as error:
@@ -265,13 +262,13 @@ def _listing(folder: Path) -> dict[str, Json]:
 
 
 def digest_of(value: Json) -> str:
-    """SHA-256 (hex) of a JSON value in canonical form."""
+    """Hash a JSON value in canonical form: SHA-256, hex."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file, or of a folder's files and their names."""
+    """Hash a file, or a folder's files and their names: SHA-256, hex."""
     if path.is_dir():
         return digest_of(_listing(path))
     digest = hashlib.sha256()
@@ -321,8 +318,8 @@ def sweep_parts(folder: Path, name: str = "") -> None:
     if not folder.is_dir():
         return
     with os.scandir(folder) as entries:
-        found = [(entry.path, PART.fullmatch(entry.name)) for entry in entries]
-    for path, matched in found:
+        parts = [(entry.path, PART.fullmatch(entry.name)) for entry in entries]
+    for path, matched in parts:
         if matched and name in ("", matched[1]):
             scratch.sweep_file(Path(path))
 

@@ -1,4 +1,4 @@
-"""JSON of another hand, read so that all it holds can be computed with and printed."""
+"""Read untrusted JSON: everything in it can be computed with and printed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def loads(content: bytes) -> Any:
 
 
 def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _walk(value: Any, where: str, depth: int) -> None:
     if depth > DEEPEST:
         raise ValueError("it is nested too deeply")
     if isinstance(value, dict):
-        for key, one in value.items():
+        for key, item in value.items():
             _text(key, where)
-            _walk(one, f"{where}.{key}" if where else key, depth + 1)
+            _walk(item, f"{where}.{key}" if where else key, depth + 1)
     elif isinstance(value, list):
-        for number, one in enumerate(value):
-            _walk(one, f"{where}[{number}]", depth + 1)
+        for number, item in enumerate(value):
+            _walk(item, f"{where}[{number}]", depth + 1)
     elif isinstance(value, str):
         _text(value, where)
     elif isinstance(value, (int, float)) and not abs(value) < _largest(value):
@@ -54,4 +54,4 @@ def _text(text: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{where[:200]} is no text: {text[:60]!a}") from error
+        raise ValueError(f"{where[:200]} is not valid text: {text[:60]!a}") from error

@@ -61,10 +61,9 @@ def resolve(source: str, root: Path) -> Callable[..., Any]:
         with user_errors(source):
             module = importlib.import_module(module_name)
     if not callable(getattr(module, function, None)):
-        found = ", ".join(n for n in vars(module) if not n.startswith("_"))[:200]
-        raise ProjectError(
-            "EK-PROJECT-007", f"{source}: no function {function!r}", f"found: {found}"
-        )
+        names = ", ".join(n for n in vars(module) if not n.startswith("_"))[:200]
+        hint = f"the module defines: {names}"
+        raise ProjectError("EK-PROJECT-007", f"{source}: no function {function!r}", hint)
     return getattr(module, function)  # type: ignore[no-any-return]
 
 
@@ -90,7 +89,7 @@ def _importable(root: Path) -> None:
 
 
 def place(function: Callable[..., Any]) -> str:
-    """Tell where a function is written, for errors about what it returned."""
+    """Return the file and line of a function, for errors about what it returned."""
     code = getattr(function, "__code__", None)
     if code is None:
         return type(function).__name__
@@ -145,9 +144,9 @@ def _local_imports(path: Path, root: Path) -> list[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    found = []
+    files = []
     for folder in {root, path.parent}:
         for name in names:
             base = folder.joinpath(*name.split("."))
-            found += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
-    return [p.resolve() for p in found]
+            files += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    return [p.resolve() for p in files]

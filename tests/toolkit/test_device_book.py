@@ -66,8 +66,8 @@ time_limit = "10 min"
         ('address = "local"\nattempts = 0', "line 3: devices.pi.attempts"),
         ('address = "local"\ntime_limit = "10"', "line 3: devices.pi.time_limit"),
         ('address = "local"\nbudgets = { latency = "5 ms" }', "did you mean 'latency_p"),
-        ('address = "local"\nmembers = ["local"]', "say one of the two"),
-        ("attempts = 2", "say one of the two"),
+        ('address = "local"\nmembers = ["local"]', "give one of the two"),
+        ("attempts = 2", "give one of the two"),
         ('members = ["local"]\nattempts = 2', "'attempts' belongs to a device"),
         ('members = ["tflm", "tflm"]', "'tflm' is named twice"),
     ],
@@ -90,7 +90,7 @@ def test_a_table_that_is_wrong_says_where(
 
 @pytest.mark.parametrize("name", ["local", "tflm", '"a:b"', '"ssh://board"'])
 def test_a_name_of_ours_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ProjectError, match="cannot name a device"):
+    with pytest.raises(ProjectError, match="is taken: every host has a device of that name"):
         project(tmp_path, f'[devices.{name}]\naddress = "local"\n')
 
 

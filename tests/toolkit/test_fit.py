@@ -87,7 +87,7 @@ def contradictions(path: Path, trials: FitTrials) -> list[str]:
         (after,) = [r for r in final[WHERE[runtime]].runtimes if r.runtime == runtime]
         refused = trial.outcome == "refused"
         # A file may state less than it uses, and be answered wrongly: that is told apart.
-        doubted = "is in doubt" in after.reason or "but wrongly" in after.reason
+        doubted = "outputs are in doubt" in after.reason or "but wrongly" in after.reason
         contrary = (refused and table.fits) or (trial.outcome == "ran" and table.fits is False)
         if contrary and not doubted:
             wrong.append(f"{path.name} on {runtime}: {table} against {trial}")

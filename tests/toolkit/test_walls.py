@@ -245,8 +245,8 @@ def missing(number: int) -> Callable[[], int]:
         (missing(errno.EOPNOTSUPP), "Landlock is disabled in this kernel", "read and write"),
         (missing(errno.ENOSYS), "has no Landlock", "read and write"),
         (missing(errno.EPERM), "Landlock is refused here", "read and write"),
-        (lambda: 3, "ABI 3, which walls off no TCP", "files are walled off"),
-        (lambda: 2, "ABI 2, which walls off no TCP", "empty your files"),
+        (lambda: 3, "ABI 3, which does not restrict TCP", "files are protected"),
+        (lambda: 2, "ABI 2, which does not restrict TCP", "empty your files"),
     ],
 )
 def test_missing_walls_are_said_with_the_reason(

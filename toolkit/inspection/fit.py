@@ -1,4 +1,4 @@
-"""Which targets a ``.tflite`` file fits: by tables, and by what was tried of it here."""
+"""Which targets a ``.tflite`` file fits: by tables, and by trials on this machine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TargetFit:
 
 
 def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...]:
-    """Every target of the catalog, and whether it runs the file.
+    """Judge for every target of the catalog whether it runs the file.
 
     By operator versions and the like, and by the trials where there are any: what a runtime
     refused does not fit, whatever the tables say. A file with errors is not known to run anywhere.
@@ -89,7 +89,7 @@ def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> Tar
 def _compiled(
     found: Inspection, runtime: catalog.Runtime, target: catalog.Target, program: str
 ) -> RuntimeFit:
-    """Return a compiled file fits what it was compiled for, and nothing else."""
+    """Judge a compiled file: it fits what it was compiled for, and nothing else."""
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     what, why, fix = COMPILED[edge_tpu.EDGE_TPU if program == edge_tpu.ACCELERATOR else ETHOS_U]
     if program == ETHOS_U and target.npu is not None and target.npu.accelerator.startswith(ETHOS_U):
@@ -116,9 +116,7 @@ def _for_npu(
     npu: catalog.Npu,
     trials: FitTrials,
 ) -> RuntimeFit:
-    """Return a file that is still to be compiled: by the compiler where it was asked, else by
-    rules.
-    """
+    """Judge a file that is still to be compiled: by the compiler's trial, else by rules."""
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     kinds = {layer.precision.kind for layer in found.layers}
     if kinds & {"float", "dynamic"} and "integer" not in kinds:
@@ -171,18 +169,16 @@ def _runtime(
 
 
 def _ran(found: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
-    """Return a file that a runtime ran once: whether its answers are to be believed is another
-    matter.
-    """
+    """Judge a file that a runtime ran once; its outputs may still be wrong."""
     if row.runtime == "tflm" and row.fits is False:
         return replace(row, reason=f"{name} runs it, but wrongly: {row.reason}")
     if row.fits is False:
-        reason = f"{name} runs it, but what it answers is in doubt: {row.reason}"
+        reason = f"{name} runs it, but its outputs are in doubt: {row.reason}"
         return replace(row, fits=None, reason=reason)
     errors = _errors(found)
     if errors:
         reason = f"{name} runs it, but the file has errors: {', '.join(errors)}"
-        return replace(row, fits=None, reason=reason, fix="mend the file first")
+        return replace(row, fits=None, reason=reason, fix="repair the file first")
     if row.runtime == "tflm" and any(one.code == FREE_SIZES for one in found.findings):
         return row
     return replace(row, fits=True, reason=f"{name} loaded it, and ran it once on zeros", fix="")
@@ -212,7 +208,7 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     errors = _errors(found)
     if fit.fits and errors:
         reason = f"the file has errors: {', '.join(errors)}"
-        return replace(row, fits=None, reason=reason, fix="mend the file first")
+        return replace(row, fits=None, reason=reason, fix="repair the file first")
     return replace(row, fits=fit.fits, reason=fit.reason, fix=fit.fix)
 
 

@@ -1,4 +1,4 @@
-"""Whether the runtimes and the NPU compilers that are installed here take a file: tried."""
+"""Try a file on the runtimes and NPU compilers that are installed here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REASON = 300
 # What free sizes are taken as, besides the batch; as ``load_mode.py`` has it.
 FREE = 64
 # Beyond a limit nothing is known of the file.
-NOT_TOLD = (RunnerHung, RunnerTooLarge)
+UNDECIDED = (RunnerHung, RunnerTooLarge)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
         except DeviceError as error:
             return FitTrial("unavailable", version, _line(error))
         except RunnerError as error:
-            outcome = "unavailable" if isinstance(error, NOT_TOLD) else "refused"
+            outcome = "unavailable" if isinstance(error, UNDECIDED) else "refused"
             return FitTrial(outcome, version, _line(error))  # type: ignore[arg-type]
     problem = _clean(told["problem"])
     if told["ran"]:

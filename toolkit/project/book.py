@@ -23,7 +23,7 @@ FILE = "devices.toml"
 
 
 def user_file() -> Path:
-    """``$XDG_CONFIG_HOME/edgekit/devices.toml``, by default below ``~/.config``."""
+    """Return ``$XDG_CONFIG_HOME/edgekit/devices.toml``, by default below ``~/.config``."""
     # The XDG Base Directory Specification: a path that is not absolute does not count.
     stated = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     root = stated if stated.is_absolute() else Path("~/.config").expanduser()
@@ -36,10 +36,10 @@ def device_book(project: Project | None = None) -> DeviceBook:
     Raises :class:`ProjectError` where the user's file is wrong.
     """
     file = user_file()
-    found = _listed(_read(file), file.parent) if file.is_file() else {}
+    listed = _listed(_read(file), file.parent) if file.is_file() else {}
     if project is not None:
-        found |= _listed(project.devices, project.root)
-    return DeviceBook(found)
+        listed |= _listed(project.devices, project.root)
+    return DeviceBook(listed)
 
 
 def _read(file: Path) -> Mapping[str, DeviceTable]:

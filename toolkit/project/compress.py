@@ -1,4 +1,4 @@
-"""``[compress]`` of the project file: the schemes, their scopes, and how accuracy is won back."""
+"""``[compress]`` of the project file: the schemes, their scopes, and how accuracy is recovered."""
 
 from __future__ import annotations
 
@@ -176,9 +176,9 @@ class CompressTable(Table):
         return tuple(name for name in names if self.table_of(name) is not None)
 
     def table_of(self, scheme: str) -> Table | PluginTable | None:
-        """The settings of a scheme, where it is asked for."""
-        found: Table | PluginTable | None = self.plugged.get(scheme) or getattr(self, scheme)
-        return found
+        """Return the settings of a scheme, where the file has them."""
+        table: Table | PluginTable | None = self.plugged.get(scheme) or getattr(self, scheme)
+        return table
 
 
 def switched(value: Any) -> Any:

@@ -45,19 +45,23 @@ class DeviceTable(Table):
     @model_validator(mode="after")
     def _is_one_of_two(self) -> DeviceTable:
         if (self.address is None) == (not self.members):
-            raise ValueError("a device has an address, a group has members: say one of the two")
+            raise ValueError("a device has an address, a group has members: give one of the two")
         if self.members and (more := sorted(self.model_fields_set - {"members"})):
             raise ValueError(f"{more[0]!r} belongs to a device, and this is a group of them")
         return self
 
 
 def check_names(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
-    """Raises ValueError where a name is that of another device, or cannot be told from one."""
+    """Raise ValueError where a name is taken, or cannot name a device."""
     for name in tables:
         if name in TAKEN:
-            raise ValueError(f"{name!r} cannot name a device: every host has one of that name")
+            raise ValueError(
+                f"{name!r} is taken: every host has a device of that name, choose another name"
+            )
         if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot name a device: take letters, digits, . _ -")
+            raise ValueError(
+                f"{name!r} cannot name a device: use letters, digits, and . _ - after the first"
+            )
     return tables
 
 

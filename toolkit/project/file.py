@@ -1,4 +1,4 @@
-"""``edgekit.toml``: how it is read, and what is said where it is wrong."""
+"""``edgekit.toml``: how it is read, and its errors."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ def _place(origin: Path, text: str, word: str) -> str:
 
 
 def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
-    """Return what pydantic found wrong in a file of these tables, with the line and a
-    did-you-mean.
-    """
+    """Return pydantic's findings as an error with line numbers and did-you-mean."""
     lines = []
     for detail in error.errors():
         path = [str(part) for part in detail["loc"]]
@@ -156,10 +154,10 @@ def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectEr
             known = _fields(path[:-1])
             lines.append(f"{where}unknown key {name!r}{did_you_mean(path[-1], known)}")
         else:
-            said = detail["msg"].removeprefix("Value error, ")
-            if origin and (quoted := re.search(r"'([^']+)'", said)) and quoted[1] in text:
+            reason = detail["msg"].removeprefix("Value error, ")
+            if origin and (quoted := re.search(r"'([^']+)'", reason)) and quoted[1] in text:
                 where = _place(origin, text, quoted[1])
-            lines.append(f"{where}{name}: {said}")
+            lines.append(f"{where}{name}: {reason}")
     return ProjectError("EK-PROJECT-003", lines[0], "\n".join(lines[1:]))
 
 

@@ -42,30 +42,30 @@ class PreprocessTable(Table):
 
     @model_validator(mode="after")
     def _channels_agree(self) -> PreprocessTable:
-        given = {name: getattr(self, name) for name in ("scale", "offset", "mean", "std")}
-        lists = {name: value for name, value in given.items() if isinstance(value, tuple)}
+        values = {name: getattr(self, name) for name in ("scale", "offset", "mean", "std")}
+        lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
         if len({len(value) for value in lists.values()}) > 1:
             counts = ", ".join(f"{name} has {len(value)}" for name, value in lists.items())
             raise ValueError(f"lists hold one number per channel, and these differ: {counts}")
         if self.std == 0 or (isinstance(self.std, tuple) and 0 in self.std):
-            raise ValueError("'std' divides, and is 0")
+            raise ValueError("'std' is 0, and values are divided by it")
         return self
 
     def spec(self) -> Preprocess:
         """Return the spec, where ``(x · scale + offset - mean) / std`` is one scale and one
         offset.
         """
-        given = self.model_dump(exclude={"mean", "std"})
+        rest = self.model_dump(exclude={"mean", "std"})
         parts = (self.scale, self.offset, self.mean, self.std)
-        count = max(len(one) if isinstance(one, tuple) else 1 for one in parts)
+        count = max(len(part) if isinstance(part, tuple) else 1 for part in parts)
         rows = zip(
-            *(one if isinstance(one, tuple) else (one,) * count for one in parts), strict=True
+            *(part if isinstance(part, tuple) else (part,) * count for part in parts), strict=True
         )
         made = [(scale / std, (offset - mean) / std) for scale, offset, mean, std in rows]
         scales, offsets = zip(*made, strict=True)
-        if not any(isinstance(one, tuple) for one in parts):
+        if not any(isinstance(part, tuple) for part in parts):
             (scales,), (offsets,) = scales, offsets
-        return Preprocess(**{**given, "scale": scales, "offset": offsets})
+        return Preprocess(**{**rest, "scale": scales, "offset": offsets})
 
 
 class RepresentativeTable(Table):
@@ -174,7 +174,7 @@ class Budgets(Table):
     @model_validator(mode="after")
     def _has_one_goal(self) -> Budgets:
         if self.accuracy is not None and self.metric is not None:
-            raise ValueError("accuracy and metric are one budget: state one of the two")
+            raise ValueError("accuracy and metric are the same budget: keep one of the two")
         return self
 
     @property

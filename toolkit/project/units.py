@@ -100,8 +100,8 @@ def parse_numbers(value: Any) -> float | tuple[float, ...]:
         return parse_number(value)
     if not value:
         raise ValueError("a list of one number per channel is empty")
-    found = tuple(parse_number(one) for one in value)
-    return found if len(found) > 1 else found[0]
+    numbers = tuple(parse_number(text) for text in value)
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 # The context in which tables that edgekit wrote itself are read, where bytes, nanoseconds and

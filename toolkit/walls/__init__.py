@@ -1,4 +1,4 @@
-"""What a process that opens a user's model may reach: Landlock's walls around it."""
+"""The sandbox of a process that opens a user's model: what it may reach, by Landlock."""
 
 from edgekit.walls.host import environment
 from edgekit.walls.state import State, state

@@ -45,19 +45,19 @@ ACCELERATORS = ("nvidia*", "kfd", "dri/*")
 
 def libraries() -> dict[str, list[str]]:
     """Return the rules that every program needs."""
-    found = [Path("/dev") / name for name in DEVICES]
-    found += [path for pattern in ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
+    devices = [Path("/dev") / name for name in DEVICES]
+    devices += [path for pattern in ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
     return {
         "run": [*SYSTEM, *_named("LD_LIBRARY_PATH"), *_named("PYTHONPATH")],
         "read": [*SETTINGS, *KERNEL],
-        "devices": [str(path) for path in found],
+        "devices": [str(path) for path in devices],
     }
 
 
 def _named(variable: str) -> list[str]:
     """Return the folders of a search path in the environment."""
-    found = os.environ.get(variable, "").split(os.pathsep)
-    return [one for one in found if Path(one).is_absolute()]
+    folders = os.environ.get(variable, "").split(os.pathsep)
+    return [folder for folder in folders if Path(folder).is_absolute()]
 
 
 def environment(python: Path) -> tuple[Path, ...]:
@@ -81,31 +81,29 @@ def interpreter() -> tuple[str, ...]:
 
 
 def _home(python: Path) -> Path:
-    """Return the folder of the installation that a Python, or an environment's link to one, is
-    of.
-    """
+    """Return the installation folder of a Python, or of an environment's link to one."""
     return python.resolve().parent.parent
 
 
 def _search_path() -> tuple[str, ...]:
-    """Tell where modules come from; not the folder that edgekit was called in, nor a script's."""
+    """Return the folders of modules, without the current one and a script's."""
     here = {Path(sys.argv[0]).parent.resolve() if sys.argv else None}
     # Called in a folder that is gone.
     with contextlib.suppress(OSError):
         here.add(Path.cwd().resolve())
-    found = [Path(entry) for entry in sys.path]
-    return tuple(str(one) for one in found if one.is_absolute() and one.resolve() not in here)
+    entries = [Path(entry) for entry in sys.path]
+    return tuple(str(p) for p in entries if p.is_absolute() and p.resolve() not in here)
 
 
 def _sources() -> Iterator[str]:
-    """Tell where edgekit's own files are: an editable install is a tree of links to them."""
+    """Yield the folders of edgekit's own files: an editable install is a tree of links to them."""
     for folder in edgekit.__path__:
-        for found in sorted(Path(folder).rglob("__init__.py")):
-            yield str(found.resolve().parent)
+        for package in sorted(Path(folder).rglob("__init__.py")):
+            yield str(package.resolve().parent)
 
 
 def _editable() -> Iterator[str]:
-    """Return packages that setuptools' finders, not the search path, lead to."""
+    """Yield packages that setuptools' finders find, not the search path."""
     for finder in sys.meta_path:
         module = sys.modules.get(getattr(finder, "__module__", ""))
         places = getattr(module, "MAPPING", {})

@@ -1,4 +1,4 @@
-"""Whether there are walls on this machine, and where not, why."""
+"""Whether this machine has Landlock, and why not where it has not."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgekit.walls import landlock
 
 # The way round for a machine on which nothing runs behind walls. Runs say that it was taken.
 SWITCH = "EDGEKIT_WALLS"
-FILES = "what opens a model can read and write what you can, and connect to where you can"
-NETWORK = "what opens a model can connect to where you can; files are walled off"
-TRUNCATION = "what opens a model can connect to where you can, and empty your files"
+FILES = "processes that open a model can read and write all that you can, and connect to it"
+NETWORK = "processes that open a model can connect to all that you can; files are protected"
+TRUNCATION = "processes that open a model can connect to all that you can, and empty your files"
 # Landlock's interface knows TRUNCATE from here, and TCP from there.
 TRUNCATE_SINCE = 3
 
@@ -38,7 +38,7 @@ class State:
 
 
 def state() -> State:
-    """Tell whether this machine has walls."""
+    """Examine which walls this machine has."""
     if os.environ.get(SWITCH) == "off":
         return State(0, f"{SWITCH}=off", FILES, f"unset {SWITCH}")
     try:
@@ -47,15 +47,17 @@ def state() -> State:
         return State(0, *_missing(error))
     if version < landlock.NETWORK_SINCE:
         lacks = NETWORK if version >= TRUNCATE_SINCE else TRUNCATION
-        reason = f"Linux {platform.release()} has Landlock's ABI {version}, which walls off no TCP"
-        return State(version, reason, lacks, "Linux 6.7 or later walls off the network, too")
+        reason = (
+            f"Linux {platform.release()} has Landlock's ABI {version}, which does not restrict TCP"
+        )
+        return State(version, reason, lacks, "Linux 6.7 or later restricts the network, too")
     return State(version)
 
 
 def _missing(error: OSError) -> tuple[str, str, str]:
     system = f"{platform.system()} {platform.release()}"
     if platform.system() != "Linux":
-        return f"{system} has no Landlock", FILES, "on Linux 5.13 or later there are walls"
+        return f"{system} has no Landlock", FILES, "Linux 5.13 or later has it"
     if error.errno == errno.EOPNOTSUPP:
         fix = "add landlock to lsm= on the kernel's command line, and start it again"
         return "Landlock is disabled in this kernel", FILES, fix

@@ -1,4 +1,4 @@
-"""Walls around one process: what it may read and write besides what every program needs."""
+"""Confine a process: what it may read and write besides what every program needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAUNCHER = os.path.realpath(landlock.__file__)
 # What the C library, Python and TensorFlow say of EACCES.
 DENIED = re.compile(r"permission ?denied", re.IGNORECASE)
 PATH = re.compile(r"(?<![\w.~/-])/[^\s'\"`:;,|()\[\]{}<>]+")
-EVERYWHERE = "a model's file is opened behind walls, whatever --trust says: see docs/safety.md"
+EVERYWHERE = "model files are opened in a sandbox, even with --trust: see docs/safety.md"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Walls:
     run: tuple[Path, ...] = ()
 
     def wider(self, read: Iterable[Path]) -> Walls:
-        """Return the same with these paths to read, too."""
+        """Return these walls with more paths to read."""
         return replace(self, read=tuple(dict.fromkeys((*self.read, *read))))
 
     def rules(self) -> Mapping[str, list[str]] | None:
@@ -62,20 +62,18 @@ class Walls:
         return any(_holds(os.path.realpath(one), real) for one in places)
 
     def denied(self, text: str) -> str:
-        """Return what an error's text says that these walls refused, in words; empty where
-        nothing.
-        """
+        """Say what these walls refused, from an error's text; empty where nothing."""
         lines = [line for line in text.splitlines() if DENIED.search(line)]
         if not lines or not state().abi:
             return ""
         named = [path for line in lines for path in PATH.findall(line)]
         for path in named or PATH.findall(text):
             if not self.allow(path):
-                return f"may not read or write {path}: it was not given that"
+                return f"may not read or write {path}: it has no access to that path"
         for path in named:
             there = path if os.path.exists(path) else os.path.dirname(path)  # noqa: PTH110, PTH120
             if not self.allow_writing(path) and os.access(there, os.W_OK):
-                return f"may not write to {path}: only to the run's own folders"
+                return f"may not write to {path}: it can write only to the run's own folders"
         return ""
 
     def _rules(self) -> dict[str, list[str]]:

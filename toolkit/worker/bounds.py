@@ -1,4 +1,4 @@
-"""How long a part of a call may take, said from inside the worker."""
+"""Time limits for parts of a call, set from inside the worker."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # What the worker imports of others: behind walls it can keep no bytecode of it.
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
-OWN = "what a layer of yours reads, keep below the project's folder"
+OWN = "keep files that your own layers read below the project's folder"
 
 
 class Worker:
@@ -67,7 +67,7 @@ class Worker:
         return self._process is not None
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """``function(*args, **kwargs)``, run in the worker.
+        """Call ``function(*args, **kwargs)`` in the worker.
 
         The function is found there by module and name; arguments and result are pickled. A
         parameter called ``progress`` gets a callable ``(done, total, text)``. Raises what the
@@ -77,7 +77,7 @@ class Worker:
         self._give([*_paths(args), *_paths(kwargs)])
         try:
             # One that was dying when it was called has not failed on this call.
-            if not self._begins(message) and not self._begins(message):
+            if not self._begin(message) and not self._begin(message):
                 raise EOFError
             return self._await(function.__name__)  # type: ignore[no-any-return]
         except (EOFError, ConnectionError) as error:
@@ -87,8 +87,8 @@ class Worker:
                 self.stop()
             raise
 
-    def _begins(self, message: tuple[Any, ...]) -> bool:
-        """Hand a call over; false where the worker was gone before it began."""
+    def _begin(self, message: tuple[Any, ...]) -> bool:
+        """Send a call, and tell whether the worker was still there to begin it."""
         _, pipe = self._started()
         try:
             pipe.send(message)
@@ -225,26 +225,26 @@ class Worker:
 
 
 def _paths(value: Any) -> Iterator[Path]:
-    """Return the paths that an argument holds, however deep."""
+    """Yield the paths that an argument holds, however deep."""
     if isinstance(value, Path):
         yield value.absolute()
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from _paths(getattr(value, field.name))
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _paths(one)
+        for item in value.values():
+            yield from _paths(item)
     elif isinstance(value, (list, tuple, set, frozenset)):
-        for one in value:
-            yield from _paths(one)
+        for item in value:
+            yield from _paths(item)
 
 
 def _compile(environment: Mapping[str, str]) -> None:
     """Import the libraries once where no bytecode of them is kept, as installers leave some."""
-    found = importlib.util.find_spec(LIBRARIES[0])
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(LIBRARIES[0])
+    if spec is None or spec.origin is None:
         return
-    kept = importlib.util.cache_from_source(found.origin)
-    if not Path(kept).exists() and os.access(Path(found.origin).parent, os.W_OK):
+    bytecode = importlib.util.cache_from_source(spec.origin)
+    if not Path(bytecode).exists() and os.access(Path(spec.origin).parent, os.W_OK):
         command = [sys.executable, "-c", f"import {', '.join(LIBRARIES)}"]
         subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""The worker's own side: import what is asked for, call it, send back what came of it."""
+"""The worker's side: import a function, call it, send back the result or the error."""
 
 from __future__ import annotations
 
