@@ -204,9 +204,8 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
         with pytest.raises(RunnerError):
             session.ready()
         for name, entry in entries.items():
-            session._send({**asked, "models": [entry]})
             try:
-                session.ready()
+                session.ask({**asked, "models": [entry]})
             except RunnerError as error:
                 said[name] = f"{error.code} {error.message}"
     finally:
