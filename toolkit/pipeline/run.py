@@ -196,7 +196,8 @@ class Run:
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
         """Return a store key: its parts, and the versions of edgekit and of what does the work."""
-        versions = {name: _version(name) for name in distributions}
+        # A plug-in may bring a distribution that is none of ours.
+        versions = {n: self.versions.get(n) or _version(n) for n in distributions}
         return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}
 
     def report(
