@@ -77,7 +77,7 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
         out.print()
         out.print(table, soft_wrap=isinstance(table, str), markup=False)
     out.print()
-    for advice in report.told_below(done):
+    for advice in report.advice_below(done):
         if quiet and advice.severity == "info":
             continue
         style = "yellow" if advice.severity == "warning" else "dim"

@@ -1,4 +1,4 @@
-"""What ``edgekit bench`` prints: a table, lines on conditions and details, JSON and CSV.
+"""The report of ``edgekit bench``: a table, lines on conditions and details, JSON and CSV.
 
 JSON and CSV also have the field names of the platform's own tools, so that old dashboards read
 them: ``ai_edge_litert/tools/benchmark_litert_model.py`` (``latency.init_ms`` …) and TensorFlow
@@ -85,7 +85,7 @@ Line = tuple[str, str]
 
 
 def to_json(done: BenchReport) -> dict[str, Json]:
-    """Return everything that was found, each row with the fields of the platform's tools.
+    """Return the whole report, each row with the fields of the platform's tools.
 
     The path of the timed runs counts from the run's folder, so that the folder may move.
     """
@@ -193,7 +193,7 @@ def write(done: BenchReport, folder: Path, table: Path | None = None) -> Path:
 
 
 def tables(done: BenchReport) -> Iterator[object]:
-    """Return the rows, then where the time of each goes, where that was asked for."""
+    """Yield the table of rows, then each row's profile, where there is one."""
     yield drawn(list(HEADINGS), (Row(_cells(one), _style(one)) for one in done.rows))
     for one in done.rows:
         if one.profile is not None and one.profile.operators:
@@ -229,13 +229,13 @@ def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
 
 
 def _time(found: Measurement) -> str:
-    """Return a duration, with a mark where it is an estimate."""
+    """Format a duration, with a mark where it is an estimate."""
     mark = words.ESTIMATE if found.how == "estimated" else ""
     return f"{mark}{words.duration(found)}"
 
 
 def spread(found: Measurement) -> str:
-    """Return the bounds of a latency, in the unit of its value."""
+    """Format the bounds of a latency, in the unit of its value."""
     if found.value is None:
         return words.NONE
     if found.low is None or found.high is None:
@@ -270,9 +270,7 @@ def _operators(profile: Profile) -> Iterator[Row]:
 
 
 def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
-    """Return what to say below the table: results that no column has, and where it is not to be
-    quiet what each row can tell and what disturbed it.
-    """
+    """Yield the lines below the table: results without a column; unless quiet, conditions too."""
     if not quiet:
         for name, place in done.places.items():
             own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""

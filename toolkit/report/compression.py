@@ -22,7 +22,7 @@ TABLE_HEADINGS = (
 
 
 def compression_lines(report: Report) -> Iterator[str]:
-    """Return a line per scheme, and one for the layers it left alone."""
+    """Yield a line per scheme, and one for the layers that it left unchanged."""
     if report.compression is None:
         return
     bounded = bool(report.settings["bounded"])
@@ -95,7 +95,7 @@ def layer_headings(scheme: SchemeResult) -> tuple[str, ...]:
 
 
 def layer_rows(scheme: SchemeResult) -> Iterator[tuple[str, ...]]:
-    """Return a scheme's layers as rows under :func:`layer_headings`."""
+    """Yield a scheme's layers as rows under :func:`layer_headings`."""
     for layer in scheme.layers:
         name = f"{layer.layer} ({layer.kind})"
         if layer.channels is not None and layer.macs is not None:
@@ -151,7 +151,7 @@ def _rows(report: Report, metric: str) -> Iterator[Row]:
 
 
 def _in_pairs(candidates: tuple[Candidate, ...]) -> list[Candidate]:
-    """Each compressed candidate below the uncompressed one of its precision."""
+    """Order candidates: each compressed one below the uncompressed one of its precision."""
     order = list(dict.fromkeys(candidate.precision for candidate in candidates))
     return sorted(candidates, key=lambda one: (order.index(one.precision), "@" not in one.id))
 

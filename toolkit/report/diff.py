@@ -16,7 +16,7 @@ HEADINGS = (("layer", ""), ("bytes", ""), ("after", ""), ("what changed", ""))
 
 
 def summary_table(found: Difference) -> object:
-    """Size, constants, tensors, MACs and memory of both files."""
+    """Build the table of size, constants, tensors, MACs and memory of both files."""
     before, after = found.before, found.after
     files = (before.bytes, after.bytes)
     sizes = [sum(row.bytes for row in one.weights) for one in (before, after)]
@@ -35,8 +35,8 @@ def summary_table(found: Difference) -> object:
     return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in rows))
 
 
-def _bytes(found: Measurement) -> str:
-    return words.NONE if found.value is None else words.size(found.value)
+def _bytes(measured: Measurement) -> str:
+    return words.NONE if measured.value is None else words.size(measured.value)
 
 
 def _measured(found: tuple[Measurement, Measurement]) -> str:
@@ -48,7 +48,7 @@ def _times(before: float, after: float) -> str:
 
 
 def change_lines(found: Difference) -> Iterator[Line]:
-    """Operators, inputs and outputs, metadata and findings that changed."""
+    """Yield the operators, inputs, outputs, metadata and findings that changed."""
     for operator in found.operators:
         (a, b), (old, new) = operator.counts, operator.versions
         if not a or not b:

@@ -70,7 +70,7 @@ def to_json(report: Report) -> dict[str, Json]:
 
 
 def read(path: Path) -> Report:
-    """Return the report in a file. Raises :class:`ProjectError` where it is none of ours."""
+    """Read a report. Raises :class:`ProjectError` where the file is not one of edgekit's."""
     if path.is_dir():
         path = path / "report.json"
     if not path.is_file():
@@ -107,7 +107,7 @@ def from_json(document: Mapping[str, Any]) -> Report:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses, enums and paths as JSON can carry them."""
+    """Convert dataclasses, enums and paths to JSON types."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
@@ -133,7 +133,7 @@ def _candidate(candidate: Candidate) -> dict[str, Json]:
 
 
 def _runtime_need(need: RuntimeNeed | None) -> dict[str, Json]:
-    """Estimated, for it is computed and not executed."""
+    """Return the minimum runtime as JSON: estimated, as it is computed and not executed."""
     if need is None:
         need = RuntimeNeed("", "", "", "", NO_FILE)
     how = "estimated" if need.release or need.litert else "unavailable"

@@ -42,7 +42,7 @@ NOT_TRIED = "judged by tables, nothing was run: edgekit targets fit FILE tries i
 
 
 def macs(found: Measurement) -> str:
-    """Multiply-accumulates with a unit prefix."""
+    """Format multiply-accumulates with a unit prefix."""
     value = found.value
     if value is None:
         return words.NONE
@@ -53,12 +53,12 @@ def macs(found: Measurement) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return the end of a text, which tells layers apart."""
+    """Shorten a text to its end, where layers' names differ."""
     return text if len(text) <= width else f"..{text[2 - width :]}"
 
 
 def head_lines(found: Inspection) -> Iterator[Line]:
-    """Return the file, and what can be called in it."""
+    """Yield the file, and its signatures."""
     yield f"{words.path(found.path)}  {words.size(found.bytes)}", "bold"
     if found.description.strip():
         yield _labelled("description", short(found.description)), ""
@@ -106,7 +106,7 @@ def _labelled(label: str, text: str) -> str:
 
 
 def weight_lines(found: Inspection) -> Iterator[Line]:
-    """Return what the file's bytes are."""
+    """Yield what the file's bytes consist of."""
     held = sum(row.bytes for row in found.weights)
     zipped = sum(row.zip_bytes for row in found.weights)
     dtypes: dict[str, int] = {}
@@ -136,7 +136,7 @@ def weight_lines(found: Inspection) -> Iterator[Line]:
 
 
 def operator_table(found: Inspection) -> object:
-    """Return operators with version, count and the precisions that they compute in."""
+    """Build the table of operators: version, count and the precisions that they compute in."""
     rows: dict[tuple[str, int], dict[str, int]] = {}
     for layer in found.layers:
         labels = rows.setdefault((layer.operator, layer.version), {})
@@ -161,7 +161,7 @@ def _shared(labels: dict[str, int]) -> str:
 
 
 def layer_table(found: Inspection, most: int | None) -> object:
-    """Return a row per operator: the largest by constants first, or all in execution order."""
+    """Build the table of layers: the largest by constants first, or all in execution order."""
     rows: dict[tuple[int, str, str], list[WeightSummary]] = {}
     for row in found.weights:
         rows.setdefault((row.graph, row.layer, row.operator), []).append(row)
@@ -178,7 +178,7 @@ def layer_table(found: Inspection, most: int | None) -> object:
 
 
 def _layer_row(layer: LayerSummary, weights: Sequence[WeightSummary], whole: int) -> Row:
-    """Zeros and unique values are those of the layer's largest constant."""
+    """Build a layer's row; zeros and unique values are those of its largest constant."""
     held = weights if layer.bytes else ()
     main = max(held, key=lambda row: row.bytes, default=None)
     zeros = main.sparsity if main else None
@@ -196,7 +196,7 @@ def _layer_row(layer: LayerSummary, weights: Sequence[WeightSummary], whole: int
 
 
 def runtime_lines(found: MinimumRuntime) -> Iterator[Line]:
-    """Return the minimum runtime: what forces it, who has it, and what the file claims."""
+    """Yield the minimum runtime: what requires it, where it comes with, what the file claims."""
     if found.reason:
         yield _labelled("minimum runtime", f"unavailable, because {found.reason}"), ""
     else:
@@ -218,9 +218,7 @@ def _wrapped_label(label: str, text: str) -> Iterator[Line]:
 
 
 def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[Line]:
-    """Tell which targets of the catalog the file fits and how that is known; runtimes that do
-    not, why, and the fix.
-    """
+    """Yield the targets that the file fits and how that is known; for others why, and the fix."""
     width = max((len(row.target) for row in rows), default=0)
     for row in rows:
         runtimes = ", ".join(f"{one.runtime} {one.version}" for one in row.runtimes if one.fits)
@@ -239,7 +237,7 @@ def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[
 
 
 def precision_lines(found: Inspection) -> Iterator[Line]:
-    """Tell how many operators compute in each precision, and which share of the arithmetic."""
+    """Yield how many operators compute in each precision, and their share of the MACs."""
     total = sum(layer.macs.value or 0 for layer in found.layers)
     for label, count in found.precisions.items():
         same = [layer.macs.value or 0 for layer in found.layers if layer.precision.label == label]
@@ -249,7 +247,7 @@ def precision_lines(found: Inspection) -> Iterator[Line]:
 
 
 def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
-    """Each finding: what, where, why and what to do."""
+    """Yield each finding: what, where, why and what to do."""
     for one in findings:
         yield from wrapped(f"{one.severity} {one.code}: {one.message}", "", STYLES[one.severity])
         shown = one.places if verbose else one.places[:PLACES]
@@ -263,7 +261,7 @@ def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
 
 
 def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
-    """Return a text in lines that fit, names never broken."""
+    """Wrap a text to the terminal's width without breaking names."""
     for line in textwrap.wrap(
         text,
         words.columns(),

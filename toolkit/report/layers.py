@@ -1,4 +1,4 @@
-"""Layers of two files side by side on the terminal, and whether they are one network."""
+"""Layers of two files side by side, and whether the files are the same network."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ HEADINGS = (
 STYLES = {"same weights": "", "different weights": "red", "different structure": "red"}
 
 
-def layer_table(found: LayerParity, most: int | None = None) -> object:
-    """Return the layers in execution order with the first fall marked, or those that add most."""
-    layers = found.layers if most is None else found.ranked[:most]
-    return drawn(list(HEADINGS), (_row(layer, found.first_fall) for layer in layers))
+def layer_table(parity: LayerParity, most: int | None = None) -> object:
+    """Build the table of layers in execution order, or of those that add most noise."""
+    layers = parity.layers if most is None else parity.ranked[:most]
+    return drawn(list(HEADINGS), (_row(layer, parity.first_fall) for layer in layers))
 
 
 def _row(layer: MatchedLayer, first: MatchedLayer | None) -> Row:
@@ -63,37 +63,42 @@ def _added(measured: Measurement) -> str:
     return f"{measured.value * 100:.2g} %" if measured.value > 0 else "0 %"
 
 
-def layer_lines(found: LayerParity) -> Iterator[Line]:
-    """Return what to say below the table: the first fall, what adds most, and what was not
-    compared.
-    """
-    yield f"{found.left} against {found.right}: {len(found.layers)} tensors, {found.n} items", ""
-    first = found.first_fall
+def layer_lines(parity: LayerParity) -> Iterator[Line]:
+    """Yield the lines below the table: the first fall, what adds most, what was not compared."""
+    yield (
+        f"{parity.left} against {parity.right}: {len(parity.layers)} tensors, {parity.n} items",
+        "",
+    )
+    first = parity.first_fall
     if first is None:
-        effect = " with an effect" if any(one.falls for one in found.layers) else ""
+        effect = " with an effect" if any(one.falls for one in parity.layers) else ""
         yield f"no layer falls by more than {FALL:g} dB beyond sound rounding{effect}", ""
     elif first.broken:
         yield f"falls first at {first.operator} {cut(first.name, NAME)}: {first.sqnr.reason}", "red"
     else:
         fall = _figure(first.fall, "{:.1f}")
         yield f"falls first at {first.operator} {cut(first.name, NAME)}, by {fall} dB", "red"
-    most = [f"{one.operator} {cut(one.name, NAME)} {_added(one.added)}" for one in found.ranked[:3]]
+    most = [
+        f"{one.operator} {cut(one.name, NAME)} {_added(one.added)}" for one in parity.ranked[:3]
+    ]
     if most:
         yield f"most noise is added by {'; '.join(most)}", ""
-    for side, names in (("left", found.left_only), ("right", found.right_only)):
+    for side, names in (("left", parity.left_only), ("right", parity.right_only)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             yield f"only {side}: {', '.join(names[:5])}{more}", "dim"
-    for line in (*found.missing, *found.notes):
+    for line in (*parity.missing, *parity.notes):
         yield line, "dim"
 
 
-def likeness_line(found: Likeness) -> Line:
-    """Tell whether the two are one network."""
-    said = {
+def likeness_line(likeness: Likeness) -> Line:
+    """Say whether the two files are the same network."""
+    verdicts = {
         "same weights": "the same weights",
         "different weights": "these are two different networks: other weights",
         "different structure": "these are two different networks: another structure",
         "not known": "whether these are one network is not known",
     }
-    return f"{said[found.verdict]} ({found.reason})", STYLES.get(found.verdict, "yellow")
+    return f"{verdicts[likeness.verdict]} ({likeness.reason})", STYLES.get(
+        likeness.verdict, "yellow"
+    )

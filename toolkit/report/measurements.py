@@ -1,4 +1,4 @@
-"""What `edgekit evaluate` and `edgekit compare` print: tables, the verdict in lines, JSON."""
+"""The report of `edgekit evaluate` and `edgekit compare`: tables, verdict lines, JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgekit.report import parts, words
 from edgekit.report.grid import Row, drawn
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.outputs import outputs_table
-from edgekit.report.table import MARKS, said
+from edgekit.report.table import MARKS, outcome
 from edgekit.types import (
     Advice,
     Compared,
@@ -31,12 +31,12 @@ DIFFERENT = "EK-NOTE-024"
 
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
-    """Return everything that was found, as ``--json`` prints it."""
+    """Return the whole report, as ``--json`` prints it."""
     return {"schema_version": SCHEMA_VERSION, **plain(dataclasses.asdict(done))}
 
 
 def plain(value: Json) -> Json:
-    """Return what a dataclass holds, by ``asdict``, as JSON can carry it."""
+    """Convert what ``asdict`` gives to JSON types."""
     if isinstance(value, dict):
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -47,9 +47,7 @@ def plain(value: Json) -> Json:
 
 
 def evaluated(done: Evaluated) -> Iterator[object]:
-    """Return the models with their metric, each class or slice, what is confused, and the worst
-    items.
-    """
+    """Yield the tables: models with their metric, classes, slices; and the worst items."""
     yield drawn(
         _headings(done.settings),
         (Row(_model_cells(one, done.settings), _style(one)) for one in done.models),
@@ -63,7 +61,7 @@ def evaluated(done: Evaluated) -> Iterator[object]:
 
 
 def _outputs(done: Evaluated | Compared) -> Iterator[object]:
-    """Return what is judged beside the headline."""
+    """Yield the table of the other metrics, where there are any."""
     if (found := outputs_table(done)) is not None:
         yield found
 
@@ -94,7 +92,7 @@ def _sliced(done: Evaluated) -> Iterator[object]:
 
 
 def _lines(done: Evaluated) -> Iterator[str]:
-    """Return what is confused most, and the worst items, in words."""
+    """Yield the classes confused most, and the worst items, in words."""
     pairs = done.details.get("confused") or ()
     if pairs:
         listed = ", ".join(
@@ -133,7 +131,7 @@ def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
 
 
 def compared(done: Compared) -> Iterator[object]:
-    """Return the models with their metric, then what each other differs in from the first."""
+    """Yield the models with their metric, then how each other one differs from the first."""
     for advice in done.advice:
         if advice.code == DIFFERENT:
             yield "\n".join(advice_lines(advice))
@@ -164,20 +162,20 @@ def compared(done: Compared) -> Iterator[object]:
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:
-    """Return what the user should know, and how to mend it."""
+    """Yield a note, and what to do about it."""
     yield f"{advice.severity} {advice.code}: {advice.message}"
     if advice.fix:
         yield f"  {advice.fix}"
 
 
-def told_below(done: Evaluated | Compared) -> tuple[Advice, ...]:
+def advice_below(done: Evaluated | Compared) -> tuple[Advice, ...]:
     """Return the advice that is not above the tables already."""
     above = DIFFERENT if isinstance(done, Compared) else ""
     return tuple(advice for advice in done.advice if advice.code != above)
 
 
 def _differences(done: Compared) -> Iterator[str]:
-    """Return what the files tell: one network or two, steps and latencies apart."""
+    """Yield how the files differ: network, quantization steps, latencies."""
     said = set()
     above = " ".join(advice.message for advice in done.advice if advice.code == DIFFERENT)
     for contrast in done.contrasts:
@@ -262,7 +260,7 @@ def _percent(measured: Measurement | None) -> str:
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """Return what does not pass, a line each with its style, then the outcome."""
+    """Yield the checks that do not pass, with their style, then the verdict."""
     for check in verdict.checks:
         if check.status is Status.PASSED and not check.limit:
             continue
@@ -272,6 +270,6 @@ def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
             continue
         limit = f" ({check.limit})" if check.limit else ""
         mark, style = MARKS[check.status]
-        yield f"{check.candidate}: {mark}: {check.name}{limit}: {said(check)}", style
+        yield f"{check.candidate}: {mark}: {check.name}{limit}: {outcome(check)}", style
     mark, style = MARKS[verdict.status]
     yield f"{mark} (exit code {verdict.exit_code})", f"bold {style}"

@@ -11,7 +11,7 @@ MOST_NAMED = 3
 
 
 def npu_lines(npu: NpuEstimate) -> Iterator[str]:
-    """Return what the compiler estimates, and what it leaves to the CPU."""
+    """Yield what the compiler estimates, and what it leaves to the CPU."""
     parts = [_latency(npu), f"SRAM {_size(npu.sram)}"]
     parts += [f"DRAM {_size(npu.dram)}"] if npu.dram.value else []
     parts += [f"flash {_size(npu.flash)}"] if npu.flash.value else []

@@ -1,4 +1,4 @@
-"""What is measured beside the headline: a row per metric or output, and model.
+"""The metrics other than the main one: a row per metric or output, and model.
 
 The metrics of other outputs are judged too, the task's other metrics are not.
 """
@@ -21,13 +21,13 @@ TITLES = (
 
 
 def outputs_table(done: Report | Evaluated | Compared) -> object | None:
-    """Return the figures beside the headline for a rich console; nothing where that is all."""
-    found = list(outputs_rows(done))
-    return drawn(list(TITLES), iter(found)) if found else None
+    """Build the table of the other metrics; None where there are none."""
+    rows = list(outputs_rows(done))
+    return drawn(list(TITLES), iter(rows)) if rows else None
 
 
 def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
-    """Return a row per metric and model, the reference first."""
+    """Yield a row per metric and model, the reference first."""
     judged = list(done.settings.get("outputs", ()))[1:]
     for one in (*list(done.settings.get("beside", ())), *judged):
         name, bounded = str(one["name"]), bool(one["bounded"])

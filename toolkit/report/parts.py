@@ -1,4 +1,4 @@
-"""A metric class by class in a report: the worst few in words."""
+"""A metric by class: the classes with the lowest figures, as a table and in words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def worst(parts: Sequence[Part], count: int = WORST) -> list[Part]:
 
 
 def of_json(details: Mapping[str, Json]) -> tuple[Part, ...]:
-    """Return the parts that an evaluation's details hold."""
+    """Read the parts from an evaluation's details."""
     return tuple(
         Part(
             one["number"],
@@ -42,14 +42,14 @@ def of_json(details: Mapping[str, Json]) -> tuple[Part, ...]:
 
 
 def rows(parts: Sequence[Part]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Return the cells of a class: how many items have it, and each figure with its interval."""
+    """Yield the cells of each class: how many items have it, and its figures with intervals."""
     for one in parts:
         figures = [(words.value(f, True), words.interval(f, True)) for f in one.figures.values()]
         yield ((one.name, ""), (f"{one.count:,}", ""), *figures, ("", ""))
 
 
 def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
-    """Return the columns of such rows."""
+    """Return the column titles of :func:`rows`."""
     names = [CALLED.get(name, name) for name in parts[0].figures]
     what = "labels" if "average_precision" in parts[0].figures else "classes"
     return [
@@ -61,9 +61,7 @@ def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """Return the classes that a candidate answers worst, and by how much worse than the
-    reference.
-    """
+    """Yield each candidate's lowest classes, and their change against the reference."""
     before = {one.number: one for one in report.reference_evaluation.parts}
     for candidate in report.candidates:
         found = worst(candidate.evaluation.parts, 3)

@@ -68,7 +68,7 @@ def _words(item: int, label: str, answer: str) -> Iterator[tuple[str, str]]:
 
 
 def _cut(text: str, length: Callable[[str], float]) -> str:
-    """As much of a line as fits under an image."""
+    """Shorten a line to what fits under an image."""
     kept = text
     while kept and length(kept if kept == text else f"{kept}…") > SIDE:
         kept = kept[:-1]

@@ -14,7 +14,7 @@ WORDS = {
 
 
 def recovery_lines(candidate: str, recovery: Recovery) -> Iterator[tuple[str, str]]:
-    """Return what it took and cost, which operators stayed float, and how long the search was."""
+    """Yield what was recovered, which operators stay in float, and the search's effort."""
     style = "" if recovery.succeeded else "yellow"
     yield f"{candidate}: {recovery.sentence}", style
     for name in recovery.float_operators:

@@ -43,7 +43,7 @@ HEADINGS = (
 
 
 def rows(report: Report) -> Iterator[Row]:
-    """Return the table's rows, reference first."""
+    """Yield the table's rows, the reference first."""
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
     limited = _is_limited(report)
@@ -83,7 +83,7 @@ def _sizes(candidate: Candidate, limited: bool) -> tuple[str, str]:
 
 
 def _stand_in(report: Report, candidate: str) -> str:
-    """Tell which candidate, if any, brings back what this one lost."""
+    """Name the candidate that recovers what this one lost, if any."""
     for one in report.candidates:
         if one.recovery and one.recovery.succeeded and one.recovery.stands_for == candidate:
             return f"see {one.id}"
@@ -138,9 +138,7 @@ def table(report: Report) -> object:
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
-    """Return the tensor arena of what a target ships, where it was measured and is the target's
-    own.
-    """
+    """Yield the measured tensor arena of what a target ships, unless an NPU has its own."""
     for candidate in report.candidates:
         memory = candidate.evaluation.memory
         if candidate.id == target.candidate and memory and memory.arena.value and not target.npu:
@@ -148,7 +146,7 @@ def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
 
 
 def device_lines(target: TargetResult) -> Iterator[str]:
-    """Return what a target's own device gave of the candidate that it ships."""
+    """Yield the latency of the shipped candidate on the target's own device."""
     for found in target.on_device:
         if found.candidate == target.candidate and found.latency is not None:
             p50, p95 = words.duration(found.latency.p50), words.duration(found.latency.p95)
@@ -157,9 +155,9 @@ def device_lines(target: TargetResult) -> Iterator[str]:
 
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """Return what to say below the table: lines and their style."""
-    if said := words.task(report.settings):
-        yield said, "dim"
+    """Yield the lines below the table, with their style."""
+    if task := words.task(report.settings):
+        yield task, "dim"
     if report.compression:
         for line in compression_lines(report):
             yield line, ""
@@ -195,13 +193,13 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     yield from result_lines(report)
 
 
-def said(check: CheckResult) -> str:
-    """Return what a check found, behind its status: that it is unavailable is not said twice."""
+def outcome(check: CheckResult) -> str:
+    """Return a check's message without the status that is shown before it."""
     return check.message.removeprefix(f"{Status.UNAVAILABLE.value}, because ")
 
 
 def result_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """Return the outcome alone: what does not pass, the limits that are kept, and the verdict."""
+    """Yield the checks that do not pass or have a limit, and the verdict."""
     for check in report.verdict.checks:
         passed = check.status is Status.PASSED
         # What has no limit of its own, such as that a runtime answers, is said by the target.
@@ -212,6 +210,6 @@ def result_lines(report: Report) -> Iterator[tuple[str, str]]:
         mark, style = MARKS[check.status]
         if passed:
             style = "dim"
-        yield f"  {mark}: {where}{limit}: {said(check)}", style
+        yield f"  {mark}: {where}{limit}: {outcome(check)}", style
     mark, style = MARKS[report.verdict.status]
     yield f"verdict: {mark}", f"bold {style}"

@@ -1,4 +1,4 @@
-"""A report of another hand: held against the shipped schema before anything is made of it."""
+"""Validate an untrusted report against the shipped schema before it is used."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
 
 
 def parse(content: bytes, version: int) -> Mapping[str, Any]:
-    """Return the report document in ``content``. Raises ValueError, which says where it is
-    wrong.
-    """
+    """Parse and validate a report document. Raises ValueError that says where it is wrong."""
     document = strict_json.loads(content)
     if not isinstance(document, dict):
-        raise ValueError("it is no table")
-    found = document.get("schema_version")
-    if found != version:
-        raise ValueError(f"schema_version {str(found)[:20]} is not known")
+        raise ValueError("it is not a JSON object")
+    stated = document.get("schema_version")
+    if stated != version:
+        raise ValueError(f"schema_version {str(stated)[:20]} is not known")
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator().iter_errors(document))
@@ -42,16 +40,16 @@ def _validator() -> Any:
 
 
 def _intervals(value: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every table with both ends of an interval, and where it is."""
+    """Yield every table with both ends of an interval, and where it is."""
     if isinstance(value, dict):
         ends = (value.get("low"), value.get("high"))
         if all(isinstance(end, (int, float)) for end in ends):
             yield where, value
-        for key, one in value.items():
-            yield from _intervals(one, f"{where}.{key}" if where else key)
+        for key, item in value.items():
+            yield from _intervals(item, f"{where}.{key}" if where else key)
     elif isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _intervals(one, f"{where}[{number}]")
+        for number, item in enumerate(value):
+            yield from _intervals(item, f"{where}[{number}]")
 
 
 def _place(path: Any) -> str:

@@ -1,4 +1,4 @@
-"""Quantities in words: sizes, times, metrics with their intervals."""
+"""Format quantities: sizes, times, metrics with their intervals."""
 
 from __future__ import annotations
 
@@ -16,35 +16,31 @@ WIDTH = 100
 
 
 def task(settings: Mapping[str, Json]) -> str:
-    """Return what the model was judged as, and why; empty where a function of the user's judged
-    it.
-    """
-    found = settings.get("task")
-    return f"task: {found['name']}, because {found['reason']}" if found else ""
+    """Name the detected task and its reason; empty where the user's own function judged."""
+    detected = settings.get("task")
+    return f"task: {detected['name']}, because {detected['reason']}" if detected else ""
 
 
 def path(full: Path) -> str:
-    """Return a path as the user would type it from where they stand, where that is shorter."""
+    """Return a path relative to the current folder where it is below it."""
     here = Path.cwd()
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
 
 
 def columns() -> int:
-    """Tell how wide a line of text may be: 100, or what a narrower terminal has."""
+    """Return the width of a line of text: 100, or a narrower terminal's."""
     if not sys.stdout.isatty():
         return WIDTH
     return min(WIDTH, shutil.get_terminal_size().columns)
 
 
 def shortened(name: str, width: int) -> str:
-    """Return the end of a long name: paths differ there."""
+    """Shorten a long name to its end, where paths differ."""
     return name if len(name) <= width else f"…{name[1 - width :]}"
 
 
 def size(count: float) -> str:
-    """Return bytes as kB or MB (1000); small ones, which arenas and limits are copied from, one
-    by one.
-    """
+    """Format bytes as kB or MB (1000), and below 10 kB exactly."""
     if count < 10_000:
         return exact(count)
     if count < 1e6:
@@ -53,14 +49,12 @@ def size(count: float) -> str:
 
 
 def exact(count: float) -> str:
-    """Return bytes one by one: a size that is copied, or held against a limit, must not be
-    rounded.
-    """
+    """Format bytes exactly: a size that is compared with a limit must not be rounded."""
     return f"{count:,.0f} B"
 
 
 def duration(measured: Measurement | None) -> str:
-    """Return nanoseconds as µs or ms."""
+    """Format nanoseconds as µs, ms or s."""
     if measured is None or measured.value is None:
         return NONE
     value = measured.value
@@ -70,7 +64,7 @@ def duration(measured: Measurement | None) -> str:
 
 
 def value(measured: Measurement | None, bounded: bool) -> str:
-    """Return a metric: per cent where it lies in 0..1."""
+    """Format a metric: per cent where it lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
     return f"{measured.value * 100:.2f} %" if bounded else number(measured.value, 4)
@@ -83,12 +77,12 @@ def number(value: float, digits: int) -> str:
 
 
 def share(part: float) -> str:
-    """Return a share of a whole, in per cent."""
+    """Format a share of a whole in per cent."""
     return f"{part * 100:.1f} %"
 
 
 def points(measured: Measurement | None, bounded: bool) -> str:
-    """Return a drop: points where the metric lies in 0..1."""
+    """Format a drop: points where the metric lies in 0..1."""
     if measured is None or measured.value is None:
         return NONE
     shown = f"{measured.value * 100:.2f}" if bounded else number(measured.value, 3)
@@ -96,7 +90,7 @@ def points(measured: Measurement | None, bounded: bool) -> str:
 
 
 def interval(measured: Measurement | None, bounded: bool) -> str:
-    """Return the bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
+    """Format the bounds of a metric or a drop, in the unit of :func:`value` without its sign."""
     if measured is None or measured.value is None or measured.level is None:
         return ""
 
@@ -109,7 +103,7 @@ def interval(measured: Measurement | None, bounded: bool) -> str:
 
 
 def ratio(measured: Measurement | None) -> str:
-    """Return a ratio with its interval."""
+    """Format a ratio with its interval."""
     if measured is None or measured.value is None:
         return ""
     return f"x{measured.value:.3g} {interval(measured, False)}".strip()

@@ -21,8 +21,8 @@ from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
 from edgekit.pipeline.measure import Asked
 from edgekit.project import Project, Share
+from edgekit.report.measurements import advice_below, to_json
 from edgekit.report.measurements import compared as compared_lines
-from edgekit.report.measurements import to_json, told_below
 from edgekit.targets.runners import OWN, RUNNER_FILES
 from edgekit.types import Compared, Status
 
@@ -302,7 +302,7 @@ def test_two_networks_are_called_that(folder: Path) -> None:
     lines = [line for block in compared_lines(done) for line in str(block).splitlines()]
     assert sum("two different networks" in line for line in lines) == 1
     assert lines[1] == f"  {done.advice[0].fix}"
-    assert told_below(done) == ()
+    assert advice_below(done) == ()
 
 
 def first_line(done: Compared) -> str:
