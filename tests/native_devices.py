@@ -16,9 +16,9 @@ from shells import Shell as Connection
 from edgekit.process import Limits
 from edgekit.targets.devices import Workplace
 from edgekit.targets.devices.remote import native, native_build, native_library
-from edgekit.targets.devices.remote.console import Console
 from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.devices.remote.native_process import Program
+from edgekit.targets.devices.remote.shell import Console
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.types import Silent
 

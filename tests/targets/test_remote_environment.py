@@ -27,8 +27,7 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices import DeviceName, Workplace, addressed, transports
 from edgekit.targets.devices.remote import environment
-from edgekit.targets.devices.remote.client import Agent
-from edgekit.targets.devices.remote.refusals import Refusal
+from edgekit.targets.devices.remote.client import Agent, Refusal
 from edgekit.types import Status
 
 ADDRESS = "ssh://tester@here"

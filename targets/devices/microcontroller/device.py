@@ -15,11 +15,13 @@ from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import check, output_files
 from edgekit.targets.devices.microcontroller.link import Link
-from edgekit.targets.devices.microcontroller.session import BoardSession, loaded, result
-from edgekit.targets.devices.microcontroller.use import (
+from edgekit.targets.devices.microcontroller.session import (
+    BoardSession,
     Restarts,
     answered,
+    loaded,
     opened,
+    result,
     using,
 )
 from edgekit.targets.devices.retry import again

@@ -17,9 +17,8 @@ from edgekit.process import Limits
 from edgekit.targets.devices.device import DeviceName, Workplace
 from edgekit.targets.devices.installer import order
 from edgekit.targets.devices.proof import PATIENCE, prove
-from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.client import Agent, Refusal
 from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
-from edgekit.targets.devices.remote.refusals import Refusal
 from edgekit.targets.devices.remote.wheels import Wheels, fetch, fitting, platform_of
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Json

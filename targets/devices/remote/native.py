@@ -21,11 +21,18 @@ from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import no_runner
 from edgekit.targets.devices.local import PATIENCE
 from edgekit.targets.devices.remote import machine, native_build, native_library
-from edgekit.targets.devices.remote.console import Console
-from edgekit.targets.devices.remote.native_answers import Answering, Loaded, full, phases, refusal
-from edgekit.targets.devices.remote.native_model import Opened, encode_items, opened
-from edgekit.targets.devices.remote.native_process import NativeProcess, Program
-from edgekit.targets.devices.remote.native_session import NativeSession
+from edgekit.targets.devices.remote.native_model import (
+    Answering,
+    Loaded,
+    Opened,
+    encode_items,
+    full,
+    opened,
+    phases,
+    refusal,
+)
+from edgekit.targets.devices.remote.native_process import NativeProcess, NativeSession, Program
+from edgekit.targets.devices.remote.shell import Console
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.remote.turn import Turn
 from edgekit.targets.devices.retry import again

@@ -16,7 +16,7 @@ import shlex
 import socket
 import time
 
-from edgekit.targets.devices.remote.console import Console
+from edgekit.targets.devices.remote.shell import Console
 from edgekit.types import Json, Progress
 
 # Seconds between two looks at a lock that another has.
