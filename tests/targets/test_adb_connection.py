@@ -11,10 +11,11 @@ import pytest
 from adb_daemon import AdbDaemon, adb_server, attached, needs_adb, said, until
 
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError
+from edgekit.store import sha256
 from edgekit.targets.devices import parse
 from edgekit.targets.devices.agent.folder import MARK
 from edgekit.targets.devices.remote.shell import Shell
-from edgekit.targets.devices.remote.shell_files import ShellFiles, sha256
+from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.transports import adb
 
 pytestmark = needs_adb

@@ -25,6 +25,7 @@ from edgekit.errors import DeviceError, RunnerError, StoreError
 from edgekit.targets.devices.inventory import inventory
 from edgekit.targets.devices.remote import native, native_build, native_library
 from edgekit.targets.devices.remote.machine import Kind
+from edgekit.targets.devices.retry import ATTEMPTS
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent, Status
 
@@ -75,7 +76,7 @@ def test_connection_that_never_holds_is_an_error(doubler: Path, tmp_path: Path) 
     ):
         device.run(request)
     assert caught.value.code == "EK-DEVICE-075"
-    assert len(connection.left) == 6
+    assert len(connection.left) == 9 - ATTEMPTS
 
 
 def test_killed_runner_is_an_error_and_the_device_goes_on(

@@ -13,8 +13,9 @@ import pytest
 from shells import Shell as Connection
 
 from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.store import sha256
 from edgekit.targets.devices.agent.folder import MARK
-from edgekit.targets.devices.remote.shell_files import ShellFiles, sha256
+from edgekit.targets.devices.remote.shell_files import ShellFiles
 
 BUSYBOX = pytest.mark.skipif(
     shutil.which("busybox") is None, reason="there is no BusyBox: apt-get install busybox"

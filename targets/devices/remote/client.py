@@ -13,6 +13,7 @@ from pathlib import Path
 from edgekit.errors import ConnectionLost, DeviceError
 from edgekit.targets.devices.agent.channel import PIECE
 from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.remote.files import Damaged, Pushing
 from edgekit.targets.devices.remote.turn import holder, waits
 from edgekit.targets.devices.remote.wire import Pace, Reply, Wire
 from edgekit.targets.devices.retry import again
@@ -31,13 +32,13 @@ HINTS = {
 class Refusal(DeviceError):
     """A call that the agent refused; ``kind`` is its own word for why."""
 
-    def __init__(self, code: str, message: str, hint: str, kind: str) -> None:
+    def __init__(self, code: str, message: str, hint: str, kind: str = "") -> None:
         super().__init__(code, message, hint)
         self.kind = kind
 
 
-class Damaged(Refusal):
-    """A file that came with another content, or that another connection has changed there."""
+class DamagedFile(Refusal, Damaged):
+    """A refusal of a file's content: it is sent again."""
 
 
 def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost:
@@ -49,7 +50,7 @@ def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost
         return Refusal("EK-DEVICE-033", text, hint, kind)
     if kind in ("damaged", "part"):
         hint = "the connection or the disk there changes what it carries"
-        return Damaged("EK-DEVICE-035", f"{address}: {message}", hint, kind)
+        return DamagedFile("EK-DEVICE-035", f"{address}: {message}", hint, kind)
     if kind == "foreign":
         hint = "delete it by hand if it may go"
         return Refusal("EK-DEVICE-036", f"{address}: {message}", hint, kind)
@@ -71,7 +72,7 @@ def _ignore(event: Mapping[str, Json], payload: bytes) -> None:
     """Take no note of an event."""
 
 
-class Agent:
+class Agent(Pushing):
     """An agent on a device. Reached when it is made; raises :class:`DeviceError` where it is not.
 
     What runners there say goes to ``log``. ``hello`` is what the agent said first, see
@@ -82,12 +83,11 @@ class Agent:
         self, connection: Connection, log: Path, progress: Progress | None = None,
         pace: Pace = PACE, pauses: tuple[float, ...] = PAUSES,
     ) -> None:  # fmt: skip
-        self.connection, self.log, self._progress = connection, log, progress or Silent()
+        super().__init__(connection.address, progress or Silent())
+        self.connection, self.log = connection, log
         self._pace, self._pauses = pace, pauses
         self._closed, self._reaching = False, threading.RLock()
         self._owned: Wire | None = None
-        self._digests: dict[tuple[str, int, int, int], str] = {}
-        self._pushed: dict[str, str] = {}
         self.hello: Mapping[str, Json] = {}
         self._wire = self._connect()
 
@@ -157,37 +157,20 @@ class Agent:
         """One call that may be made twice: it is, where the connection ends before the answer."""
         return again(lambda: self.ask(method, parameters))
 
-    def push(self, paths: Iterable[Path]) -> Mapping[Path, str]:
-        """Files of this host on the device: each its absolute path there, named by its sha256.
+    def _missing(self, lengths: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
+        told = self.ask("files.missing", {"files": dict(lengths)})
+        return str(told["folder"]), told["missing"]
 
-        What is there already is not sent. Raises :class:`DeviceError` where they cannot be kept.
-        """
-        digests = {path: self._digest(path) for path in paths}
-        files = {digest: path for path, digest in digests.items() if digest not in self._pushed}
-        if files:
-            again(lambda: self._send(files), Damaged)
-        return {path: self._pushed[digest] for path, digest in digests.items()}
-
-    def _send(self, files: Mapping[str, Path]) -> None:
-        lengths = {digest: path.stat().st_size for digest, path in files.items()}
-
-        left = sum(lengths.values())
-
-        def attempt() -> str:
-            nonlocal left
-            found = self.ask("files.missing", {"files": lengths})
-            wanted = [[one, lengths[one], at] for one, at in found["missing"].items()]
-            left = sum(length - at for _, length, at in wanted)
-            if wanted:
-                self._progress.update(0, 1, f"sending {left / 1e6:.1f} MB to {self.address}")
-                self.ask(
-                    "files.receive", {"files": wanted},
-                    feed=lambda wire, number, reply: _feed(wire, number, reply, files, wanted),
-                )  # fmt: skip
-            return str(found["folder"])
-
-        folder = again(attempt, progress=lambda: left)
-        self._pushed.update({digest: f"{folder}/{digest}" for digest in files})
+    def _send(
+        self, files: Mapping[str, Path], missing: Mapping[str, int], executable: bool
+    ) -> None:
+        # A runner there is started by its Python.
+        del executable
+        wanted = [[digest, files[digest].stat().st_size, at] for digest, at in missing.items()]
+        self.ask(
+            "files.receive", {"files": wanted},
+            feed=lambda wire, number, reply: _feed(wire, number, reply, files, wanted),
+        )  # fmt: skip
 
     def push_folder(self, name: str, entries: Mapping[str, Path]) -> str:
         """A folder of files under their own names, below the agent's folder; its path there.
@@ -208,17 +191,6 @@ class Agent:
         self.call("files.discard", files=digests)
         for digest in digests:
             self._pushed.pop(digest, None)
-
-    def _digest(self, path: Path) -> str:
-        found = path.stat()
-        key = str(path), found.st_size, found.st_mtime_ns, found.st_ino
-        if key not in self._digests:
-            hashed = hashlib.sha256()
-            with path.open("rb") as file:
-                for piece in iter(lambda: file.read(PIECE), b""):
-                    hashed.update(piece)
-            self._digests[key] = hashed.hexdigest()
-        return self._digests[key]
 
     def keep_log(self, said: bytes) -> None:
         """Keep what a runner there has said."""

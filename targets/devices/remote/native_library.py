@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 
 from edgekit.errors import DeviceError
+from edgekit.store import sha256
 from edgekit.targets.devices.installer import RETRIES
 from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.devices.remote.native_build import cache
-from edgekit.targets.devices.remote.shell_files import sha256
 from edgekit.types import Progress
 
 # The user's own library, for any machine.

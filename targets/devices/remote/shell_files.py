@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.store import sha256
 from edgekit.targets.devices.agent.folder import MARK, NOTE, OWN
 from edgekit.targets.devices.connection import Connection
+from edgekit.targets.devices.remote.files import Damaged, Pushing
 from edgekit.targets.devices.remote.shell import PATIENCE, Shell, refusal
 from edgekit.types import Progress, Silent
 
-# How often a file is begun again that a connection broke at, or that arrived damaged.
-ATTEMPTS = 4
 # Bytes a second of the slowest link that is waited for.
 SLOWEST = 20_000
 # How the scripts below end, where it is not the end of one of their programs.
@@ -55,15 +53,7 @@ chmod {{mode}} {{name}}.part && mv -f {{name}}.part {{name}}
 """
 
 
-@dataclass(frozen=True)
-class Held:
-    """What a device has of a file: so many bytes, of the whole of it or of a part."""
-
-    whole: bool
-    bytes: int
-
-
-class ShellFiles:
+class ShellFiles(Pushing):
     """Files below ``folder`` of a device (absolute, or below the home folder), by their sha256.
 
     They lie in ``folder/files/<sha256>``, with ``.part`` while they are on their way. Needs of the
@@ -73,34 +63,10 @@ class ShellFiles:
     def __init__(
         self, connection: Connection, folder: str, progress: Progress | None = None
     ) -> None:
+        super().__init__(connection.address, progress or Silent())
         self.shell = Shell(connection)
-        self._address = connection.address
         self._folder = folder
-        self._progress = progress or Silent()
-        # What has been seen there whole, as long as this object lives.
-        self._there: set[str] = set()
         self._made = False
-
-    def push(self, paths: Sequence[Path], executable: bool = False) -> Mapping[Path, str]:
-        """Where each file lies on the device, absolute; what is there already is not sent.
-
-        Raises :class:`DeviceError` where the device has no room, refuses to write, or is not
-        reached, and :class:`ConnectionLost` where it went away and stays away.
-        """
-        named = {path: sha256(path) for path in paths}
-        missing = {name: path for path, name in named.items() if name not in self._there}
-        for attempt in range(ATTEMPTS) if missing or not paths else ():
-            try:
-                held = self._prepare(missing)
-                for name, path in list(missing.items()):
-                    self._send(name, path, held.get(name), executable)
-                    del missing[name]
-            except ConnectionLost:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-            else:
-                break
-        return {path: f"{self._folder}/files/{name}" for path, name in named.items()}
 
     def folder(self) -> str:
         """The folder there, made where it is missing, as an absolute path."""
@@ -138,15 +104,27 @@ class ShellFiles:
         Raises :class:`DeviceError`, also where there is none.
         """
         said = self.shell.run(REMOVE.format(folder=shlex.quote(self._folder)))
-        self._there.clear()
+        self._pushed.clear()
         if said.status in (NOTHING, FOREIGN):
             hint = f"{self._folder} is not there, or not edgekit's"
             raise DeviceError("EK-DEVICE-055", f"edgekit has put nothing on {self._address}", hint)
         if said.status:
             raise refusal(self._address, f"removing {self._folder}", said.err)
 
-    def _prepare(self, names: Mapping[str, Path] | Sequence[str]) -> Mapping[str, Held]:
-        """Make the folder, and see what it has of some files."""
+    def _missing(self, lengths: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
+        missing = dict.fromkeys(lengths, 0)
+        for name, (whole, held) in self._prepare(lengths).items():
+            if whole and held == lengths[name]:
+                del missing[name]
+            elif not whole and 0 < held <= lengths[name]:
+                missing[name] = held
+            else:
+                # Too long for what it should become, or shortened after it was verified.
+                self._discard(name, f"{name}.part")
+        return f"{self._folder}/files", missing
+
+    def _prepare(self, names: Iterable[str]) -> Mapping[str, tuple[bool, int]]:
+        """Make the folder, and see what it has of some files: whether the whole, and its bytes."""
         script = PREPARE.format(folder=shlex.quote(self._folder), names=" ".join(names))
         said = self.shell.run(script)
         if said.status == NO_SUM:
@@ -161,49 +139,31 @@ class ShellFiles:
         # A folder below the home folder is told as it is from the root.
         self._folder, self._made = folder, True
         rows = [line.split() for line in lines]
-        return {name: Held(kind == "whole", int(size)) for name, kind, size in rows}
+        return {name: (kind == "whole", int(size)) for name, kind, size in rows}
 
-    def _send(self, name: str, path: Path, held: Held | None, executable: bool) -> None:
-        """Bring one file there, going on where an earlier attempt ended."""
-        size = path.stat().st_size
-        if held is None or not held.whole or held.bytes != size:
-            start = held.bytes if held and not held.whole and held.bytes <= size else 0
-            if start == 0 and held is not None:
-                # Too long for what it should become, or shortened after it was verified.
-                self.shell.run(f"cd {shlex.quote(self._folder)}/files && rm -f {name} {name}.part")
-            self._append(name, path, start, size, executable)
-        self._there.add(name)
+    def _discard(self, *names: str) -> None:
+        self.shell.run(f"cd {shlex.quote(self._folder)}/files && rm -f {' '.join(names)}")
 
-    def _append(self, name: str, path: Path, start: int, size: int, executable: bool) -> None:
-        for _ in range(ATTEMPTS):
-            script = SEND.format(
-                folder=shlex.quote(self._folder), name=name, size=size,
-                mode="700" if executable else "600",
-            )  # fmt: skip
-            self._progress.update(start, size, f"sending {path.name} to {self._address}")
+    def _send(
+        self, files: Mapping[str, Path], missing: Mapping[str, int], executable: bool
+    ) -> None:
+        mode = "700" if executable else "600"
+        for name, path in files.items():
+            size, start = path.stat().st_size, missing[name]
+            script = SEND.format(folder=shlex.quote(self._folder), name=name, size=size, mode=mode)
             with path.open("rb") as file:
                 file.seek(start)
                 said = self.shell.run(script, file, _patience(size - start))
-            if said.status == 0:
-                return
             if said.status == SHORT:
                 message = f"{self._address} went away while {path.name} was sent"
                 raise ConnectionLost("EK-DEVICE-075", message, "run it again: it goes on from here")
-            if said.status != DAMAGED:
-                self.shell.run(f"rm -f {shlex.quote(self._folder)}/files/{name}.part")
+            if said.status == DAMAGED:
+                hint = "its disk or the connection to it changes bytes: check both"
+                message = f"{self._address}: {path.name} arrives damaged"
+                raise Damaged("EK-DEVICE-076", message, hint)
+            if said.status:
+                self._discard(f"{name}.part")
                 raise refusal(self._address, f"keeping {path.name} ({size} bytes)", said.err)
-            start = 0
-        hint = "its disk or the connection to it changes bytes: check both"
-        raise DeviceError("EK-DEVICE-076", f"{self._address}: {path.name} arrives damaged", hint)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _patience(size: int) -> float:
