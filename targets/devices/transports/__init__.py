@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection, Iterator
 
 from edgekit.errors import DeviceNameError, did_you_mean
 from edgekit.plugins import Table
@@ -20,8 +21,20 @@ def _own(name: str) -> Scheme:
     return scheme
 
 
-OWN = tuple(module.name for module in pkgutil.iter_modules(__path__))
-SCHEMES: Table[Scheme] = Table("edgekit.transports", Scheme, OWN, _own)
+class _Files(Collection[str]):
+    """The names of the files that lie here now."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (module.name for module in pkgutil.iter_modules(__path__))
+
+    def __contains__(self, name: object) -> bool:
+        return any(one == name for one in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+SCHEMES: Table[Scheme] = Table("edgekit.transports", Scheme, _Files(), _own)
 
 
 def schemes() -> tuple[str, ...]:
