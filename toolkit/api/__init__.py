@@ -35,73 +35,19 @@ if TYPE_CHECKING:
     from edgekit.api.runs import verify as verify
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
-_MODULES = {
-    "machine": (
-        "create_devices",
-        "devices",
-        "doctor",
-        "fits",
-        "inspect",
-        "remove_devices",
-        "set_up_devices",
-    ),
-    "runs": (
-        "Asked",
-        "BenchJob",
-        "BenchOptions",
-        "BenchReport",
-        "Compared",
-        "Evaluated",
-        "Linted",
-        "Options",
-        "Report",
-        "bench",
-        "check",
-        "compare",
-        "compress",
-        "convert",
-        "evaluate",
-        "init",
-        "latest",
-        "lint_data",
-        "metric_names",
-        "verify",
-    ),
-}
-_PUBLIC = {name: module for module, names in _MODULES.items() for name in names}
-
-__all__ = [
-    "Asked",
-    "BenchJob",
-    "BenchOptions",
-    "BenchReport",
-    "Compared",
-    "Evaluated",
-    "Linted",
-    "Options",
-    "Report",
-    "bench",
-    "check",
-    "compare",
-    "compress",
-    "convert",
+_MACHINE = (
     "create_devices",
     "devices",
     "doctor",
-    "evaluate",
     "fits",
-    "init",
     "inspect",
-    "latest",
-    "lint_data",
-    "metric_names",
     "remove_devices",
     "set_up_devices",
-    "verify",
-]
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    module = "machine" if name in _MACHINE else "runs"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
