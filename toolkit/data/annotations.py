@@ -55,7 +55,7 @@ def listed(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list
 
 
 def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> list[list[Box]]:
-    """COCO's ``instances_*.json``: boxes as left, top, width and height in pixels."""
+    """Read COCO's ``instances_*.json``: boxes as left, top, width and height in pixels."""
     document = _json(path)
     try:
         images = {one["id"]: one for one in document["images"]}
@@ -130,7 +130,7 @@ def _of_folder(path: Path, stems: Sequence[str], class_names: Sequence[str]) -> 
 
 
 def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
-    """Return one picture's objects: corners in pixels from 1; a difficult one counts as a crowd."""
+    """Read one picture's objects: corners in pixels from 1; a difficult one counts as a crowd."""
     import xml.etree.ElementTree as ET
 
     text = path.read_bytes()

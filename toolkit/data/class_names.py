@@ -11,7 +11,7 @@ from edgekit.errors import DataError
 
 
 def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, ...]:
-    """Class names: as given, or one per line of a file. Raises :class:`DataError`."""
+    """Return class names: as stated, or one per line of a file. Raises :class:`DataError`."""
     if labels is None or isinstance(labels, tuple):
         return labels or ()
     path = root / labels

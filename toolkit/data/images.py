@@ -185,7 +185,7 @@ def _laid_out(picture: Any, preprocess: Preprocess) -> Array:
 
 
 def _fitted(picture: Any, preprocess: Preprocess) -> Any:
-    """Colours first, then the size: stretched, or the shorter side fitted and the centre cut."""
+    """Convert the colours, then resize: stretched, or the shorter side fitted and cropped."""
     from PIL import Image
 
     picture = picture.convert(MODES[preprocess.color or "rgb"])

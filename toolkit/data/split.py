@@ -35,7 +35,7 @@ def split(labels: npt.NDArray[Any], samples: int = SAMPLES, seed: int = SEED) ->
 
 
 def choose(labels: npt.NDArray[Any] | None, count: int, samples: int, seed: int = SEED) -> Index:
-    """``samples`` of ``count`` item numbers, ascending, spread over the classes as they occur."""
+    """Choose ``samples`` of ``count`` item numbers, ascending, stratified by class."""
     order = np.random.default_rng(seed).permutation(count)
     samples = min(samples, count)
     if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iub":

@@ -82,7 +82,7 @@ def launch_ratio(candidate: Launches, reference: Launches, *, level: float = 0.9
 
 
 def _block_ratios(candidate: Launches, reference: Launches) -> list[FloatArray]:
-    """By launch, the ratios of the medians of blocks that were measured side by side."""
+    """Return by launch the ratios of medians of blocks that were measured side by side."""
     sizes = [len(launch) for launch in reference]
     if [len(launch) for launch in candidate] != sizes:
         raise ValueError("candidate and reference must have the same launches and blocks")
@@ -164,7 +164,7 @@ def _resampled_percentiles(
 
 
 def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tuple[float, float]:
-    """Equal tails of the resamples, widened for few launches; no time is below zero."""
+    """Return equal tails of the resamples, widened for few launches, and not below zero."""
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     wider = _small_sample_factor(launches, level)
     return max(0.0, value - wider * (value - float(low))), value + wider * (float(high) - value)

@@ -9,7 +9,7 @@ from .interval import MAX_ITEMS, Interval, two_sided_z
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion, successes / n.
+    """Compute Wilson's score interval of a proportion, successes / n.
 
     Raises ValueError where n < 1 or successes is outside 0..n.
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference",
@@ -30,7 +30,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 def tango(lost: int, gained: int, n: int, level: float = 0.95) -> Interval:
-    """Tango's score interval of a difference of paired proportions, positive when worse.
+    """Compute Tango's score interval of a paired difference, positive when worse.
 
     Of n items answered by both, `lost` are those only the reference had right and `gained` those
     only the candidate had right; the value is (lost - gained) / n.

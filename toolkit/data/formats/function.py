@@ -111,7 +111,7 @@ def _by_output(
 
 
 def _text(value: Any) -> Any:
-    """TensorFlow's strings, which numpy has as bytes, as text."""
+    """Convert TensorFlow's strings, which numpy has as bytes, to text."""
     array = np.asarray(value)
     if array.dtype.kind == "S" or (array.dtype == object and _all_bytes(array)):
         return np.array([item.decode("utf-8", "replace") for item in array.ravel()]).reshape(

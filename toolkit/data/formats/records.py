@@ -162,7 +162,7 @@ def convert(
 
 
 def _records(source: str, paths: tuple[Path, ...]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every record's features, and where it stands."""
+    """Yield every record's features, and where it is."""
     for path in paths:
         shown = source if len(paths) == 1 else f"{source}, {path.name}"
         note(f"{shown}: record 0")
@@ -172,7 +172,7 @@ def _records(source: str, paths: tuple[Path, ...]) -> Iterator[tuple[str, Mappin
 
 
 def _features(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Each record's features. Raises :class:`DataError` with the number of a damaged record."""
+    """Yield each record's features. Raises :class:`DataError` with a damaged record's number."""
     import tensorflow as tf
 
     with path.open("rb") as file:

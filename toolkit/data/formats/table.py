@@ -266,7 +266,7 @@ def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it."""
+    """Return UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it."""
     with path.open("rb") as file:
         return (
             "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"

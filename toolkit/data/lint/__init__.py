@@ -69,5 +69,5 @@ def arrays(subsets: tuple[Subset, ...]) -> tuple[tuple[Advice, ...], tuple[Unche
 
 
 def ordered(findings: Iterable[Advice]) -> tuple[Advice, ...]:
-    """Each finding once, the severest first."""
+    """Return each finding once, the severest first."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda one: ORDER[one.severity]))

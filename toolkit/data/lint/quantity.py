@@ -99,14 +99,14 @@ def _sufficient(points: dict[int, float]) -> int | None:
 
 
 def _held_out(ranges: Ranges, counts: list[int]) -> npt.NDArray[np.float64]:
-    """Of items in this order: how much of the rest the first n cover, for each count n."""
+    """Return how much of the rest the first n items of this order cover, for each count n."""
     low = np.minimum.accumulate(ranges[..., 0])
     high = np.maximum.accumulate(ranges[..., 1])
     return np.array([_inside(ranges[n:], low[n - 1], high[n - 1]).mean() for n in counts])
 
 
 def _leave_one_out(ranges: Ranges) -> npt.NDArray[np.float64]:
-    """By tensor: how much of each item's range all the others cover, on average."""
+    """Return by tensor how much of an item's range all others cover, on average."""
     low, high = np.sort(ranges[..., 0], axis=0), np.sort(ranges[..., 1], axis=0)
     others_low = np.where(ranges[..., 0] == low[0], low[1], low[0])
     others_high = np.where(ranges[..., 1] == high[-1], high[-2], high[-1])

@@ -79,7 +79,7 @@ class Subset:
 
 
 def listed(items: npt.ArrayLike, most: int = 5) -> str:
-    """Item numbers as a message shows them: the first few, and how many more."""
+    """Format item numbers for a message: the first few, and how many more."""
     numbers = np.asarray(items)
     shown = ", ".join(str(n) for n in numbers[:most])
     return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most:,} more"

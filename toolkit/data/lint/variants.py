@@ -43,7 +43,7 @@ def variants(
 
 
 def _scalings(low: float, high: float) -> list[tuple[str, float, float]]:
-    """Titles, factors and offsets from the range given to the ranges that models are trained on."""
+    """Return titles, factors and offsets that lead to ranges that models are trained on."""
     unit, largest = 1.0 + 1e-6, max(abs(low), abs(high))
     found = []
     if largest > 2.0:

@@ -156,7 +156,7 @@ class _GraphMatcher:
         self.how[right] = how
 
     def _reach(self, value: int) -> Mapping[int, _Reach]:
-        """Left values that are ``value`` but for operators that the right may not have."""
+        """Return left values equal to ``value`` but for operators that the right may lack."""
         found = {value: _Reach(0, True)}
         queue = deque([value])
         while queue:
@@ -319,7 +319,7 @@ def _rows(
 
 
 def _final(right: Flow, left: Flow, value: Mapping[int, int]) -> set[int]:
-    """Right tensors with a left one of the same size: of several with one, the last."""
+    """Return right tensors with a left one of the same size; of several with one, the last."""
     last: dict[int, int] = {}
     for step in right.steps:
         for index in step.outputs:

@@ -52,7 +52,7 @@ class Sums:
             self.angles += 1
 
     def sqnr(self) -> Measurement:
-        """``10·log10(Σ l² / Σ (l - r)²)`` over all values of all items, dB."""
+        """Compute ``10·log10(Σ l² / Σ (l - r)²)`` over all values of all items, dB."""
         return self._ratio(float(self.signal.sum()), float(self.noise.sum()))
 
     def channel_sqnr(self) -> Measurement:

@@ -56,7 +56,7 @@ def rounding(values: Doubles, tensor: Tensor) -> float:
 
 
 def correlation(left: Doubles, right: Doubles) -> float | None:
-    """Pearson's correlation of two arrays, value by value; None where one is constant."""
+    """Compute Pearson's correlation of two arrays; None where one is constant."""
     a, b = left.reshape(-1) - left.mean(), right.reshape(-1) - right.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > 0 else None

@@ -117,7 +117,7 @@ def _of_one(column: Floats, logits: bool) -> Floats:
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, list[ClassScores]]:
-    """Class numbers ``[n]``, and every model's scores.
+    """Return class numbers ``[n]``, and every model's scores.
 
     The scores are logits where any of any model's lies outside 0..1: two models that are compared
     are read alike, and a part of the items as the whole. Raises :class:`DataError` where labels or
@@ -149,7 +149,7 @@ def has_logits(outputs: Array) -> bool:
 
 
 def predicted_class(y_pred: Array) -> Index:
-    """Class numbers ``[n]`` from scores ``[n, classes]``; ``[n]`` or ``[n, 1]`` is one sigmoid.
+    """Return class numbers ``[n]`` of scores ``[n, classes]``; ``[n, 1]`` is one sigmoid.
 
     A single column is cut at 0.5, or at 0 where any value lies outside 0..1 (logits): give it all
     items. Integers are class numbers already. Raises :class:`DataError` where an item has more than
@@ -162,7 +162,7 @@ def predicted_class(y_pred: Array) -> Index:
 
 
 def true_class(y_true: Array) -> Index:
-    """Class numbers ``[n]`` from labels ``[n]``, ``[n, 1]`` or one-hot ``[n, classes]``.
+    """Return class numbers ``[n]`` of labels ``[n]``, ``[n, 1]`` or one-hot ``[n, classes]``.
 
     Raises :class:`DataError` where labels are no whole numbers, or an item has several classes.
     """

@@ -14,7 +14,7 @@ DRAWS = 1000
 
 
 def hit(labels: Index, scores: ClassScores) -> Floats:
-    """1 where the class answered is the label, else 0."""
+    """Return 1 where the predicted class is the label, else 0."""
     return np.asarray(labels == scores.answered(), np.float64)
 
 
@@ -42,7 +42,7 @@ class TopK:
 
 
 def log_loss(labels: Index, scores: ClassScores) -> Floats:
-    """``-ln p`` of the label's probability, which counts as 1.2e-7 where it is smaller."""
+    """Return ``-ln p`` of the label's probability, which counts as at least 1.2e-7."""
     found = np.empty(len(labels))
     for block, rows in scores.probabilities():
         own = rows[np.arange(len(rows)), labels[block]]
@@ -103,7 +103,7 @@ def calibration_error(labels: Index, scores: ClassScores) -> Statistic:
 
 
 def calibrated_by_chance(labels: Index, scores: ClassScores) -> Floats:
-    """Calibration errors of a perfectly calibrated model with these confidences, 1,000 drawn.
+    """Draw 1,000 calibration errors of a perfectly calibrated model with these confidences.
 
     Source: Bröcker & Smith (2007), "Increasing the Reliability of Reliability Diagrams".
     """

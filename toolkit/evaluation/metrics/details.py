@@ -60,7 +60,7 @@ class Details:
 def details(
     metric: Metric, y_true: Array | None, y_pred: Array, class_names: tuple[str, ...] = ()
 ) -> Details | None:
-    """Precision, recall and F1 per class, and the confusion matrix; nothing for other metrics.
+    """Return precision, recall and F1 per class, and the confusion matrix; None without classes.
 
     Intervals are Wilson's, 95 %. Raises :class:`DataError` where labels do not fit.
     """
@@ -108,7 +108,7 @@ def _share(hits: int, n: int, reason: str) -> Measurement:
 
 
 def _f1(overlap: Measurement) -> Measurement:
-    """F1 from the share of the items labelled or answered so that are both.
+    """Compute F1 from the share of the items labelled or predicted so that are both.
 
     ``F1 = 2·share / (1 + share)`` grows with the share, so that its bounds carry over.
     """

@@ -85,7 +85,7 @@ def matched(labels: Array, answers: Array, thresholds: Floats) -> list[ClassMatc
 
 
 def _averaged(classes: list[ClassMatches]) -> Statistic:
-    """COCO's average over pictures that may repeat: each counts as often as it is drawn.
+    """Compute COCO's average over pictures, each counted as often as it is drawn.
 
     Not pycocotools' own sum: the bootstrap asks for it a thousand times.
     """

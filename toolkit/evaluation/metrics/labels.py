@@ -1,4 +1,4 @@
-"""Metrics of several labels per item, each of them there or not."""
+"""Metrics of several labels per item (multi-label classification)."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, l
 
 
 def right(labels: Array, scores: LabelScores) -> Floats:
-    """Return the share of an item's labels that are answered rightly, there or not."""
+    """Return the share of an item's labels that are predicted correctly."""
     return np.asarray((labels == scores.answered()).mean(axis=1), np.float64)
 
 
 def all_right(labels: Array, scores: LabelScores) -> Floats:
-    """1 where every label of an item is answered rightly, else 0."""
+    """Return 1 where every label of an item is predicted correctly, else 0."""
     return np.asarray((labels == scores.answered()).all(axis=1), np.float64)
 
 

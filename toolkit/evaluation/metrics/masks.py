@@ -66,7 +66,7 @@ def _logits(outputs: tuple[Array, ...]) -> bool:
 
 
 def _truth(name: str, y_true: Array, output: Array) -> Index:
-    """Class numbers ``[n, places]``."""
+    """Return the labels as class numbers ``[n, places]``."""
     labels, n = np.asarray(y_true), len(y_true)
     scored = output.shape[-1] if output.ndim > 2 and output.dtype.kind == "f" else 1
     places = math.prod(output.shape[1:]) // scored
@@ -115,7 +115,7 @@ def _counts(labels: Index, valid: npt.NDArray[np.bool_], answers: Index, count: 
 
 
 def shares(labels: Index, counts: MaskCounts) -> Floats | None:
-    """Each picture's share of hit pixels; nothing where pictures have different many of them."""
+    """Return each picture's share of correct pixels; None where pixel counts differ."""
     if not len(labels) or labels.min() != labels.max() or labels.max() == 0:
         return None
     return counts.accuracy
@@ -151,7 +151,7 @@ def mean_iou(labels: Index, counts: MaskCounts) -> Statistic:
 
 
 def ious(counts: MaskCounts, items: Index) -> Floats:
-    """Intersection / union of each class over these pictures; NaN where there is neither."""
+    """Compute intersection over union of each class; NaN where there is neither."""
     weight = np.bincount(items, minlength=len(counts)).astype(np.float64)
     hits = weight @ counts.hits
     union = weight @ counts.labelled + weight @ counts.answered - hits

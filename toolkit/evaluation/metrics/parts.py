@@ -1,4 +1,4 @@
-"""A metric class by class, or label by label: which of them a model answers badly."""
+"""A metric by class, or by label: which of them a model predicts badly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Figures = Callable[[Index], Floats]
 def parts(
     metric: Metric, y_true: Array | None, y_pred: Array, names: tuple[str, ...] = ()
 ) -> tuple[Part, ...]:
-    """Every class or label with its figures, of at most 100; nothing for metrics of neither.
+    """Return every class or label with its figures, of at most 100; none for other metrics.
 
     Of classes precision, recall and F1, of pixels intersection over union, of several labels per
     item accuracy, F1 and average precision. Raises :class:`DataError` where labels do not fit.
@@ -111,7 +111,7 @@ def _share(hits: int, n: int) -> Measurement:
 
 
 def _drawn(of: Figures, n: int, counts: Index) -> list[Measurement]:
-    """Figures with the percentile bootstrap's interval over items, one for each class.
+    """Compute each class's figure with the percentile bootstrap's interval over items.
 
     Unbounded where more than a tenth of the resamples lacks the class. Where none differs, and all
     is right, as :mod:`edgekit.evaluation.metrics.worst_case` has it.

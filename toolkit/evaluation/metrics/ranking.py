@@ -79,7 +79,7 @@ class Ranking:
         return weight[self.items].astype(np.float64), self._running
 
     def sums(self, values: Floats) -> Floats:
-        """Sums ``[classes]`` of one value per positive."""
+        """Sum one value per positive, by class."""
         return np.asarray(np.add.reduceat(values, self.first_of_class))
 
 

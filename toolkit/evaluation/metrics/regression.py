@@ -13,7 +13,7 @@ from .metric import Array, Floats, Index, Statistic, Undefined, rows_at_once
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
-    """Targets in the shape of the outputs. Raises :class:`DataError` where they do not fit."""
+    """Return targets in the outputs' shape. Raises :class:`DataError` where they do not fit."""
     for one in outputs:
         if y_true.size != one.size or y_true.dtype.kind not in "iubf":
             message = (
@@ -67,7 +67,7 @@ def rmse(targets: Array, outputs: Array) -> Statistic:
 
 
 def relative_error(targets: Array, outputs: Array) -> Statistic:
-    """``Σ |target - output| / Σ |target|``: the mean absolute error as a share of the targets."""
+    """Compute ``Σ |target - output| / Σ |target|``: the error as a share of the targets."""
     errors, sizes = (
         absolute_error(targets, outputs),
         absolute_error(targets, np.zeros_like(outputs)),
@@ -83,7 +83,7 @@ def relative_error(targets: Array, outputs: Array) -> Statistic:
 
 
 def r2(targets: Array, outputs: Array) -> Statistic:
-    """``1 - Σ (target - output)² / Σ (target - mean target)²``: the mean over output values.
+    """Compute ``1 - Σ (target - output)² / Σ (target - mean)²``, a mean over output values.
 
     Output values whose targets do not vary are left out.
     """

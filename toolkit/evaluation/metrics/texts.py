@@ -72,7 +72,7 @@ def _length(chunk: Any) -> int:
 
 
 def error_rate(labels: Array, edits: Edits) -> Statistic:
-    """``Σ edits / Σ words`` (or characters) over utterances, which are the items."""
+    """Compute ``Σ edits / Σ words`` (or characters) over utterances, which are the items."""
     del labels
     if not edits.sizes.any():
         raise Undefined("every label is empty, and errors are counted per word of the labels")

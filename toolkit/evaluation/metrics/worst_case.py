@@ -1,4 +1,4 @@
-"""What is surely left of a metric at its end: items that are all alike do not show their others.
+"""Worst cases of a perfect metric: items that are all alike do not show the others.
 
 Resamples of items that are all answered rightly have no spread. Each function gives the share of
 the metric that is kept where, of each class by itself, as many items are answered wrongly as may be
@@ -20,31 +20,31 @@ from .metric import Array, Floats, Index
 
 
 def of_items(labels: Array, scores: object) -> float:
-    """Of a share of items, or of what they are made of."""
+    """Bound a share of items, or of their parts."""
     del scores
     return 1 - unseen_share(len(labels))
 
 
 def of_classes(labels: Index, scores: ClassScores) -> float:
-    """Of a mean over classes of hits among items labelled, answered, or either."""
+    """Bound a mean over classes of hits among items labelled, predicted, or either."""
     del scores
     return _mean(np.unique(labels, return_counts=True)[1])
 
 
 def of_labels(labels: Array, scores: LabelScores) -> float:
-    """Return the same over several labels of each item."""
+    """Bound the same over several labels of each item."""
     del scores
     return _mean(labels.sum(axis=0))
 
 
 def of_masks(labels: Index, counts: MaskCounts) -> float:
-    """Return the same over the classes of pixels, which stand and fall with their picture."""
+    """Bound the same over the classes of pixels, which stand and fall with their picture."""
     del labels
     return _mean((counts.labelled > 0).sum(axis=0))
 
 
 def of_boxes(labels: Array, answers: Array) -> float:
-    """Return the same over the classes of boxes: a wrong picture has as many wrong boxes, which go
+    """Bound the same over the classes of boxes: a wrong picture has as many wrong boxes, which go
     first.
 
     With a share p of a class's boxes missed, and as many wrong ones before all others, recall ends
@@ -55,7 +55,7 @@ def of_boxes(labels: Array, answers: Array) -> float:
 
 
 def of_areas(labels: Index, scores: ClassScores) -> float:
-    """Of a mean over classes of the area under the ROC curve.
+    """Bound a mean over classes of the area under the ROC curve.
 
     A wrong item lies beyond all of the other kind.
     """
@@ -64,20 +64,20 @@ def of_areas(labels: Index, scores: ClassScores) -> float:
 
 
 def of_error_area(labels: Index, errors: Floats) -> float:
-    """Return the same of one error per item."""
+    """Bound the same of one error per item."""
     del errors
     positive = int((labels == 1).sum())
     return _kept(positive) * _kept(len(labels) - positive)
 
 
 def of_precisions(labels: Index, scores: ClassScores) -> float:
-    """Of a mean over classes of the average precision."""
+    """Bound a mean over classes of the average precision."""
     counts = np.bincount(labels, minlength=scores.count)
     return float(np.mean([_precision(int(one), len(labels) - int(one)) for one in counts]))
 
 
 def of_label_precisions(labels: Array, scores: LabelScores) -> float:
-    """Return the same over several labels of each item."""
+    """Bound the same over several labels of each item."""
     del scores
     counts = labels.sum(axis=0)
     return float(np.mean([_precision(int(one), len(labels) - int(one)) for one in counts]))

@@ -1,4 +1,4 @@
-"""What a model is for: one table of tasks, and which of them labels and outputs look like."""
+"""What a model is for: one table of tasks, and how one is detected."""
 
 from .detect import Detected, detect, of_labels, of_metric
 from .evidence import TaskEvidence
