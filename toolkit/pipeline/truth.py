@@ -219,8 +219,9 @@ def _other(items: Items, given: Measurement, best: Score, drop: Measurement) -> 
     name, low, high = items.metric.name, -(drop.high or 0.0), drop.low
     upper = f" to {-high:.3g}" if high is not None else " or more"
     message = (
-        f"the model wants its inputs otherwise: as given {name} is {given.value:.3g}, {best.title}"
-        f" {best.metric.value:.3g}, on the same {given.n} items (better by {low:.3g}{upper}, 95 %)"
+        f"inputs look wrongly preprocessed: {name} {given.value:.3g} as is,"
+        f" {best.metric.value:.3g} {best.title}, on the same {given.n} items"
+        f" (better by {low:.3g}{upper}, 95 %)"
     )
     return Advice("EK-LINT-060", "error", message, best.fix)
 

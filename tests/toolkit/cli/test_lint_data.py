@@ -96,7 +96,7 @@ def test_wrong_scale_is_proven_by_the_models_answers(
         "--rescale", "1/4080", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "error EK-LINT-060: the model wants its inputs otherwise" in done.stdout
+    assert "error EK-LINT-060: inputs look wrongly preprocessed" in done.stdout
     assert "--rescale=1/16 " in done.stdout
     assert "as given: " in done.stdout
     assert not (tmp_path / "build").exists()
