@@ -62,5 +62,4 @@ def install(folder: Path, patch: pytest.MonkeyPatch) -> None:
     from edgekit.targets.devices import transports
 
     patch.setattr(transports, "__path__", [*transports.__path__, str(put_up(folder))])
-    patch.setattr(transports.SCHEMES, "_own", (*transports.OWN, "shelf"))
     patch.delitem(sys.modules, f"{transports.__name__}.shelf", raising=False)
