@@ -245,7 +245,6 @@ STARTED = """
 import sys
 from edgekit.targets.devices import transports
 transports.__path__.append(sys.argv.pop(1))
-transports.SCHEMES._own = (*transports.OWN, "shelf")
 from edgekit.cli import main
 main()
 """
