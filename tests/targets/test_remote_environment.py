@@ -389,7 +389,6 @@ def here(home: Path, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "schemes" / "here.py").write_text(HERE)
     path = [*transports.__path__, str(tmp_path / "schemes")]
     monkeypatch.setattr(transports, "__path__", path)
-    monkeypatch.setattr(transports.SCHEMES, "_own", (*transports.OWN, "here"))
     monkeypatch.setenv("DEVICE_HOME", str(home))
     monkeypatch.setenv("DEVICE_PATH", f"{bare}:/usr/bin:/bin")
     return "here://board"
