@@ -206,9 +206,17 @@ def run(data: Path, wanted: tuple[str, ...]) -> None:
 
 
 COLUMNS = (
-    "network", "scheme", "epochs", "int8 accuracy", "points to float", "bytes", "zip", "zip ratio",
-    "latency ratio", "bar",
-)  # fmt: skip
+    "network",
+    "scheme",
+    "epochs",
+    "int8 accuracy",
+    "points to float",
+    "bytes",
+    "zip",
+    "zip ratio",
+    "latency ratio",
+    "bar",
+)
 
 
 def missed(row: Row, done: Mapping[str, Row]) -> list[str] | None:
@@ -239,10 +247,11 @@ def lines(done: Mapping[str, Row]) -> Iterator[str]:
     for row in sorted(
         done.values(),
         key=lambda one: (
-            NETWORKS.index(one.network), one.generation == "Keras 2",
+            NETWORKS.index(one.network),
+            one.generation == "Keras 2",
             -1 if one.scheme == NONE else order.index(one.scheme),
         ),
-    ):  # fmt: skip
+    ):
         plain = done[f"{row.network} {row.generation} {NONE}"]
         cells = (
             row.network if row.generation == "Keras 3" else f"{row.network}, {row.generation}",

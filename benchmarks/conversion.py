@@ -14,9 +14,16 @@ from rows import Row, watched
 
 ROUNDS = 3
 PRECISIONS = (
-    "float32", "float16", "dynamic", "int8", "int8-float-io", "uint8-io", "int16x8", "int4",
+    "float32",
+    "float16",
+    "dynamic",
+    "int8",
+    "int8-float-io",
+    "uint8-io",
+    "int16x8",
+    "int4",
     "int4-block32",
-)  # fmt: skip
+)
 
 MAKE = """
 import sys, numpy as np, keras
@@ -123,7 +130,17 @@ def _command(side: str, model: Path, data: Path, out: Path) -> Sequence[object]:
     if side == "edgekit":
         edgekit = Path(sys.executable).with_name("edgekit")
         wanted = [f"--precision={precision}" for precision in PRECISIONS]
-        return [edgekit, "convert", model, "--representative", data, "--no-evaluate",
-                "--output", out, "-q", *wanted]  # fmt: skip
+        return [
+            edgekit,
+            "convert",
+            model,
+            "--representative",
+            data,
+            "--no-evaluate",
+            "--output",
+            out,
+            "-q",
+            *wanted,
+        ]
     script = FROM_KERAS if side == "keras" else FROM_SAVED_MODEL
     return [sys.executable, "-c", script, model, data, out]

@@ -75,11 +75,16 @@ class Bench:
 
     def _request(self, device: Device) -> dict[str, Json]:
         return {
-            "schema": 1, "mode": "bench", "runtime": "litert", "threads": 1, "core": device.core(),
+            "schema": 1,
+            "mode": "bench",
+            "runtime": "litert",
+            "threads": 1,
+            "core": device.core(),
             "models": [{"id": "model", "path": str(self._folder / "model.tflite")}],
-            "inputs": {"x": str(self._folder / "x.npy")}, "reset_state": False,
+            "inputs": {"x": str(self._folder / "x.npy")},
+            "reset_state": False,
             "preprocess": {"scale": 1.0, "offset": 0.0},
-        }  # fmt: skip
+        }
 
     def push(self) -> float:
         """Seconds of a connection, and of a file that is pushed over it."""

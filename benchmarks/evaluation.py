@@ -51,9 +51,11 @@ NETWORKS = (
         "MobileNetV2-96",
         "keras.applications.MobileNetV2("
         "input_tensor=keras.Input((96, 96, 3), name='image'), weights=None, classes=10)",
-        (96, 96, 3), 500, 1.6,
+        (96, 96, 3),
+        500,
+        1.6,
     ),
-)  # fmt: skip
+)
 
 MAKE = """
 import sys, keras, numpy as np
@@ -130,9 +132,19 @@ def _throughput(network: Network, model: Path, folder: Path) -> Row:
     chosen: dict[str, Any] = {}
     for _ in range(ROUNDS):
         loop = subprocess.run(
-            [sys.executable, "-c", LOOP, str(model), str(data), str(folder / "loop.npy"),
-             str(SECONDS)], check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-c",
+                LOOP,
+                str(model),
+                str(data),
+                str(folder / "loop.npy"),
+                str(SECONDS),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         naive = float(json.loads(loop.stdout))
         items = round(naive * CORES * 1.05 * SECONDS)
         np.save(folder / "index.npy", np.arange(items) % network.items)
@@ -182,9 +194,23 @@ def _layers(network: Network, folder: Path) -> Row:
     files = [made / precision / "model.tflite" for precision in ("float32", "int8")]
     operators = len(flatbuffer.read(files[1]).graphs[0].nodes)
     taken = seconds(
-        [edgekit, "compare", *files, "--layers", "--no-latency", "--data", folder / "labelled.npz",
-         "--rescale", "1/255", "--output", folder, "--quiet", "--max-drop", "1"]
-    )  # fmt: skip
+        [
+            edgekit,
+            "compare",
+            *files,
+            "--layers",
+            "--no-latency",
+            "--data",
+            folder / "labelled.npz",
+            "--rescale",
+            "1/255",
+            "--output",
+            folder,
+            "--quiet",
+            "--max-drop",
+            "1",
+        ]
+    )
     return Row(
         f"`edgekit compare --layers` of {network.name}, float against int8, {operators} operators",
         f"under {LAYER_SECONDS} s",
@@ -201,10 +227,23 @@ def _int8(network: Network, folder: Path) -> Path:
     seconds([sys.executable, "-c", make, here, folder / "network.keras", data])
     np.savez(folder / "representative.npz", x=np.load(data))
     seconds(
-        [edgekit, "convert", folder / "network.keras", "--data", folder / "representative.npz",
-         "--rescale", "1/255", "--precision", "float32", "--precision", "int8", "--no-evaluate",
-         "--output", folder]
-    )  # fmt: skip
+        [
+            edgekit,
+            "convert",
+            folder / "network.keras",
+            "--data",
+            folder / "representative.npz",
+            "--rescale",
+            "1/255",
+            "--precision",
+            "float32",
+            "--precision",
+            "int8",
+            "--no-evaluate",
+            "--output",
+            folder,
+        ]
+    )
     return folder / "build" / "network" / "int8" / "model.tflite"
 
 
@@ -222,11 +261,15 @@ def _evaluate(
 ) -> tuple[float, dict[str, Any]]:
     """Seconds of the whole process, and the runner's result."""
     request = {
-        "schema": 1, "mode": "evaluate", "runtime": RUNTIME,
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": RUNTIME,
         "models": [{"id": "m", "path": str(model), "outputs": str(folder / "out")}],
-        "inputs": {"image": str(data)}, "preprocess": {"scale": 1 / 255, "offset": 0.0},
-        "threads": 1, **changes,
-    }  # fmt: skip
+        "inputs": {"image": str(data)},
+        "preprocess": {"scale": 1 / 255, "offset": 0.0},
+        "threads": 1,
+        **changes,
+    }
     (folder / "request.json").write_text(json.dumps(request))
     whole = seconds(
         [sys.executable, RUNNER_FILES[RUNTIME], folder / "request.json", folder / "result.json"]

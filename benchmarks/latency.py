@@ -118,9 +118,11 @@ class Bench:
         found = time_side_by_side(
             [Timed(side, self._folder / f"{side}.tflite", "litert") for side in "AB"],
             TimingInputs(inputs, self._folder / "index.npy", Preprocess()),
-            local=self._device, progress=_silent, protocol=allowed(LAUNCHES, LIMIT),
+            local=self._device,
+            progress=_silent,
+            protocol=allowed(LAUNCHES, LIMIT),
             decided=lambda so_far: verdict_of(so_far) is not Status.INCONCLUSIVE,
-        )  # fmt: skip
+        )
         counts.add(found, time.monotonic() - begin)
         self.median_ns = found.latency("A").p50.value or 0.0
         return found
@@ -138,9 +140,14 @@ def network(size: int = SIZE) -> bytes:
     rng = np.random.default_rng(0)
     image = (1, size, size, CHANNELS)
     options: dict[str, Any] = {
-        "kind": "Conv2DOptions", "padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1,
-        "dilationWFactor": 1, "fusedActivationFunction": 1,
-    }  # fmt: skip
+        "kind": "Conv2DOptions",
+        "padding": 0,
+        "strideH": 1,
+        "strideW": 1,
+        "dilationHFactor": 1,
+        "dilationWFactor": 1,
+        "fusedActivationFunction": 1,
+    }
     names = ["x", "y", "z", "answer"]
     tensors = [T(name, image) for name in names]
     nodes = []

@@ -19,7 +19,7 @@ from rows import Row
 
 from edgekit.evaluation import protocol
 from edgekit.evaluation.conditions import Watch
-from edgekit.evaluation.protocol import Job, Protocol
+from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.agent.machine import fast_core
 
@@ -43,8 +43,10 @@ def rows() -> Iterator[Row]:
         model = folder / "mobilenet.tflite"
         subprocess.run(
             [sys.executable, "-c", CONVERT, str(model), str(SIDE)],
-            cwd=Path(__file__).resolve().parent, check=True, capture_output=True,
-        )  # fmt: skip
+            cwd=Path(__file__).resolve().parent,
+            check=True,
+            capture_output=True,
+        )
         ours, theirs = compared(folder, model)
     difference = ours / theirs - 1
     yield Row(
@@ -78,11 +80,17 @@ def _ours(folder: Path, model: Path) -> float:
     (name,) = file.signatures[0].inputs
     core = device.core()
     request = {
-        "schema": 1, "mode": "bench", "threads": 1, "core": core, "inputs": {name: str(items)},
+        "schema": 1,
+        "mode": "bench",
+        "threads": 1,
+        "core": core,
+        "inputs": {name: str(items)},
         "models": [{"id": "model", "path": str(model)}],
-    }  # fmt: skip
+    }
     settings = Protocol(min_runs=RUNS, max_runs=RUNS, min_seconds=0.0, launches=1)
-    found = protocol.launch(Job("model", device, request), settings, Watch(device.state, core))
+    found = protocol.launch(
+        TimingJob("model", device, request), settings, Watch(device.state, core)
+    )
     return float(np.median(found.runs))
 
 
@@ -91,12 +99,18 @@ def _theirs(folder: Path, model: Path) -> float:
     core = fast_core()
     subprocess.run(
         [
-            sys.executable, "-m", TOOL, f"--model={model}", f"--num_runs={RUNS}",
-            f"--warmup_runs={WARMUP}", f"--result_json={path}",
+            sys.executable,
+            "-m",
+            TOOL,
+            f"--model={model}",
+            f"--num_runs={RUNS}",
+            f"--warmup_runs={WARMUP}",
+            f"--result_json={path}",
         ],
-        check=True, capture_output=True,
+        check=True,
+        capture_output=True,
         preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
-    )  # fmt: skip
+    )
     return float(json.loads(path.read_text())["latency"]["median_ms"]) * 1e6
 
 

@@ -51,9 +51,12 @@ def measure(launches: int = LAUNCHES) -> Timings:
             ]
             inputs = TimingInputs({"x": folder / "x.npy"}, folder / "index.npy", Preprocess())
             return time_side_by_side(
-                sides, inputs, local=LocalDevice(folder / "requests", folder / "log"),
-                progress=_silent, protocol=allowed(launches),
-            )  # fmt: skip
+                sides,
+                inputs,
+                local=LocalDevice(folder / "requests", folder / "log"),
+                progress=_silent,
+                protocol=allowed(launches),
+            )
 
 
 def _silent(done: float, total: float, text: str) -> None:

@@ -60,11 +60,28 @@ def rows() -> Iterator[Row]:
         make = [sys.executable, "-c", MAKE, str(DATA), name]
         subprocess.run(make, check=True, capture_output=True)
         done = subprocess.run(
-            [edgekit, "convert", folder / "depthwise.keras", "--data", folder / "test.npz",
-             "--rescale", "1/255", "--precision", "int8", "--max-drop", str(BUDGET), "--recover",
-             "--json", "--output", folder],
-            capture_output=True, text=True, check=False, cwd=folder,
-        )  # fmt: skip
+            [
+                edgekit,
+                "convert",
+                folder / "depthwise.keras",
+                "--data",
+                folder / "test.npz",
+                "--rescale",
+                "1/255",
+                "--precision",
+                "int8",
+                "--max-drop",
+                str(BUDGET),
+                "--recover",
+                "--json",
+                "--output",
+                folder,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
         report = json.loads(done.stdout)
     found = next(one for one in report["candidates"] if one["recovery"])
     recovery = found["recovery"]

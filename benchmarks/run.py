@@ -26,9 +26,17 @@ def main() -> int:
     kept = True
     print("\n".join(lines), flush=True)
     tables = (
-        startup, repeat, evaluation, latency, conversion, recovery, latency_tool, native, devices,
+        startup,
+        repeat,
+        evaluation,
+        latency,
+        conversion,
+        recovery,
+        latency_tool,
+        native,
+        devices,
         walls,
-    )  # fmt: skip
+    )
     for benchmark in tables:
         for row in benchmark.rows():
             kept = kept and row.kept

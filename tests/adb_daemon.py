@@ -186,10 +186,15 @@ class Link:
 
     async def _shell(self, stream: Stream, script: str, v2: bool) -> None:
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if v2 else subprocess.STDOUT, start_new_session=True,
+            "/bin/sh",
+            "-c",
+            script,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if v2 else subprocess.STDOUT,
+            start_new_session=True,
             env=self._daemon.environment(),
-        )  # fmt: skip
+        )
         self._daemon.groups.add(process.pid)
         feeding = asyncio.create_task(self._feed(stream, process, v2))
         try:
@@ -312,9 +317,11 @@ def adb_server(home: Path) -> Iterator[None]:
         port = probe.getsockname()[1]
     home.mkdir(parents=True, exist_ok=True)
     own = {
-        "ANDROID_ADB_SERVER_PORT": str(port), "HOME": str(home), "ANDROID_SDK_HOME": str(home),
+        "ANDROID_ADB_SERVER_PORT": str(port),
+        "HOME": str(home),
+        "ANDROID_SDK_HOME": str(home),
         "ADB_MDNS_AUTO_CONNECT": "0",
-    }  # fmt: skip
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ANDROID_SERIAL", "ADB"):
             patch.delenv(name, raising=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import RunnerError
-from edgekit.evaluation.protocol import Job, Protocol
+from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.targets import catalog
 from edgekit.targets.bundles import Contents, Golden, pack
 from edgekit.targets.devices.agent import machine
@@ -21,9 +21,17 @@ from edgekit.types import Preprocess, Request, RunnerModel, TensorSpec
 Times = Callable[[int], Iterator[float]]
 
 QUICK = Protocol(
-    min_runs=40, max_runs=4000, min_seconds=0.04, max_seconds=4.0, precision=0.01, launches=4,
-    max_launches=8, warmup_runs=10, warmup_seconds=0.01, max_warmup_seconds=0.5,
-)  # fmt: skip
+    min_runs=40,
+    max_runs=4000,
+    min_seconds=0.04,
+    max_seconds=4.0,
+    precision=0.01,
+    launches=4,
+    max_launches=8,
+    warmup_runs=10,
+    warmup_seconds=0.01,
+    max_warmup_seconds=0.5,
+)
 
 
 @dataclass
@@ -80,9 +88,9 @@ class RefusingDevice:
         raise RunnerError("EK-RUNNER-002", "it refuses")
 
 
-def job(name: str, device: Any) -> Job:
+def job(name: str, device: Any) -> TimingJob:
     """A job of a model of this name."""
-    return Job(name, device, Request("bench", (RunnerModel(name, Path(name)),)))
+    return TimingJob(name, device, Request("bench", (RunnerModel(name, Path(name)),)))
 
 
 def nothing(done: float, total: float, text: str) -> None:
@@ -93,10 +101,16 @@ def probe_bundle(model: Path, target: str) -> Path:
     """A bundle around the probe in ``model`` with three golden items, beside it."""
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     contents = Contents(
-        name="probe", version="1", model=model, precision="float32",
+        name="probe",
+        version="1",
+        model=model,
+        precision="float32",
         inputs=(TensorSpec("x", (None, 4), "float32"),),
         outputs=(TensorSpec("y", (1, 4), "float32"),),
-        preprocess=Preprocess(0.5, 1.0), labels=("a", "b", "c", "d"),
-        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}), measurements={}, tools={},
-    )  # fmt: skip
+        preprocess=Preprocess(0.5, 1.0),
+        labels=("a", "b", "c", "d"),
+        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}),
+        measurements={},
+        tools={},
+    )
     return pack(catalog.load(target), contents, model.with_name("probe.tar.gz")).path

@@ -53,10 +53,15 @@ def build_library(folder: Path, *flags: str) -> Path:
 
 class _Tensor(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char_p), ("dtype", ctypes.c_char_p), ("shape", ctypes.c_uint32 * RANK),
-        ("rank", ctypes.c_uint32), ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32),
-        ("data", ctypes.c_void_p), ("bytes", ctypes.c_uint32),
-    )  # fmt: skip
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_char_p),
+        ("shape", ctypes.c_uint32 * RANK),
+        ("rank", ctypes.c_uint32),
+        ("scale", ctypes.c_float),
+        ("zero_point", ctypes.c_int32),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint32),
+    )
 
 
 _Number = ctypes.CFUNCTYPE(ctypes.c_uint32)
@@ -69,26 +74,41 @@ _Find = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.
 
 class _Platform(ctypes.Structure):
     _fields_ = (
-        ("read", _Read), ("write", _Write), ("ticks", _Number), ("rate", ctypes.c_uint32),
-        ("board", ctypes.c_char_p), ("processor", ctypes.c_char_p), ("system", ctypes.c_char_p),
+        ("read", _Read),
+        ("write", _Write),
+        ("ticks", _Number),
+        ("rate", ctypes.c_uint32),
+        ("board", ctypes.c_char_p),
+        ("processor", ctypes.c_char_p),
+        ("system", ctypes.c_char_p),
         ("emulator", ctypes.c_char_p),
-    )  # fmt: skip
+    )
 
 
 class _Backend(ctypes.Structure):
     _fields_ = (
-        ("runtime", ctypes.c_char_p), ("arena_bytes", ctypes.c_uint32), ("open", _Open),
-        ("invoke", _Problem), ("reset", _Problem), ("inputs", _Number), ("outputs", _Number),
-        ("tensor", _Find), ("arena_used", _Number), ("stateful", _Number),
-    )  # fmt: skip
+        ("runtime", ctypes.c_char_p),
+        ("arena_bytes", ctypes.c_uint32),
+        ("open", _Open),
+        ("invoke", _Problem),
+        ("reset", _Problem),
+        ("inputs", _Number),
+        ("outputs", _Number),
+        ("tensor", _Find),
+        ("arena_used", _Number),
+        ("stateful", _Number),
+    )
 
 
 class _Memory(ctypes.Structure):
     _fields_ = (
-        ("model", ctypes.c_char_p), ("model_bytes", ctypes.c_uint32), ("inputs", ctypes.c_char_p),
-        ("inputs_bytes", ctypes.c_uint32), ("space", ctypes.c_char_p),
+        ("model", ctypes.c_char_p),
+        ("model_bytes", ctypes.c_uint32),
+        ("inputs", ctypes.c_char_p),
+        ("inputs_bytes", ctypes.c_uint32),
+        ("space", ctypes.c_char_p),
         ("space_bytes", ctypes.c_uint32),
-    )  # fmt: skip
+    )
 
 
 class TFLMBackend:
@@ -109,10 +129,17 @@ class TFLMBackend:
     def structure(self, runtime: bytes) -> _Backend:
         """The C structure; it holds what C calls."""
         return _Backend(
-            runtime, self._arena, _Open(self._open), _Problem(self._invoke), _Problem(self._reset),
-            _Number(lambda: len(self._ends[0])), _Number(lambda: len(self._ends[1])),
-            _Find(self._tensor), _Number(lambda: 0), _Number(lambda: int(self._stateful)),
-        )  # fmt: skip
+            runtime,
+            self._arena,
+            _Open(self._open),
+            _Problem(self._invoke),
+            _Problem(self._reset),
+            _Number(lambda: len(self._ends[0])),
+            _Number(lambda: len(self._ends[1])),
+            _Find(self._tensor),
+            _Number(lambda: 0),
+            _Number(lambda: int(self._stateful)),
+        )
 
     def _problem(self, error: Exception) -> int:
         self._text = ctypes.create_string_buffer(str(error).encode())
@@ -258,20 +285,29 @@ class Board(contextlib.AbstractContextManager["Board"]):
         self._serial = ctypes.create_string_buffer(size)
         self._structures = (
             _Platform(
-                _Read(lambda: -1), _Write(self._write), _Number(self._ticks),
-                self.stated or self.rate, b"pty-board", b"cortex-m0", b"", b"",
+                _Read(lambda: -1),
+                _Write(self._write),
+                _Number(self._ticks),
+                self.stated or self.rate,
+                b"pty-board",
+                b"cortex-m0",
+                b"",
+                b"",
             ),
             self.backend.structure(b"tflm-test"),
-        )  # fmt: skip
+        )
         self._inputs = ctypes.create_string_buffer(1 << 16)
         self._space = ctypes.create_string_buffer(max(1, self.space))
         self._flash = ctypes.create_string_buffer(self.model, max(1, len(self.model)))
         address = ctypes.addressof
         self._memory = _Memory(
-            ctypes.cast(address(self._flash), ctypes.c_char_p), len(self.model),
-            ctypes.cast(address(self._inputs), ctypes.c_char_p), len(self._inputs),
-            ctypes.cast(address(self._space), ctypes.c_char_p), self.space,
-        )  # fmt: skip
+            ctypes.cast(address(self._flash), ctypes.c_char_p),
+            len(self.model),
+            ctypes.cast(address(self._inputs), ctypes.c_char_p),
+            len(self._inputs),
+            ctypes.cast(address(self._space), ctypes.c_char_p),
+            self.space,
+        )
 
     def _plug(self) -> None:
         self._master, self._slave = os.openpty()
@@ -330,9 +366,11 @@ class Board(contextlib.AbstractContextManager["Board"]):
         self._send(self.text)
         platform, backend = self._structures
         self._c.edgekit_serial_begin(
-            self._serial, ctypes.byref(platform), ctypes.byref(backend),
+            self._serial,
+            ctypes.byref(platform),
+            ctypes.byref(backend),
             ctypes.byref(self._memory),
-        )  # fmt: skip
+        )
 
     def _before_invoke(self, item: Any) -> None:
         if self.crashes(item):

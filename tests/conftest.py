@@ -104,9 +104,13 @@ def brief(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command with few timed runs, of launches that start at once."""
     return subprocess.run(
         [sys.executable, "-c", BRIEF, *map(str, arguments)],
-        cwd=cwd, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=300,
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
         check=False,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -149,13 +149,25 @@ def convolutional() -> bytes:
     y = file.tensor("digit", (1, 10), "INT8", scales=step)
     file.inputs, file.outputs = [x], [y]
     file.node(
-        file.code("CONV_2D", 3), [x, w, b], [h], "Conv2D",
-        strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1,
-    )  # fmt: skip
+        file.code("CONV_2D", 3),
+        [x, w, b],
+        [h],
+        "Conv2D",
+        strideW=1,
+        strideH=1,
+        dilationWFactor=1,
+        dilationHFactor=1,
+    )
     file.node(
-        file.code("MAX_POOL_2D", 2), [h], [p], "Pool2D",
-        strideW=2, strideH=2, filterWidth=2, filterHeight=2,
-    )  # fmt: skip
+        file.code("MAX_POOL_2D", 2),
+        [h],
+        [p],
+        "Pool2D",
+        strideW=2,
+        strideH=2,
+        filterWidth=2,
+        filterHeight=2,
+    )
     file.node(file.code("RESHAPE"), [p, shape], [flat], "Reshape", newShape=[1, 64])
     file.node(file.code("FULLY_CONNECTED", 4), [flat, dw, -1], [y], "FullyConnected")
     file.claim("1.5.0")

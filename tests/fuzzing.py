@@ -18,9 +18,28 @@ SEED = 11
 LONGEST_SECONDS = 20
 # What somebody else's file may have for a value.
 VALUES = (
-    None, True, -1, 0, 10**30, 10**400, 1e308, -0.5, float("nan"), float("inf"), "", "x", "1e400",
-    "\ud800", "../..", [], {}, [[]], {"a": 1}, "passed", "int8",
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    10**400,
+    1e308,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "1e400",
+    "\ud800",
+    "../..",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    "passed",
+    "int8",
+)
 
 
 def honest(call: Callable[[], T]) -> T | None:

@@ -16,24 +16,44 @@ from tflite_files import G, N, T, build
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 SHAPES = {
-    "image": (1, 8, 8, 3), "stem": (1, 8, 8, 8), "plus": (1, 8, 8, 8), "minus": (1, 8, 8, 8),
-    "difference": (1, 8, 8, 8), "pooled": (1, 4, 4, 8), "flat": (1, 128), "scores": (1, 10),
+    "image": (1, 8, 8, 3),
+    "stem": (1, 8, 8, 8),
+    "plus": (1, 8, 8, 8),
+    "minus": (1, 8, 8, 8),
+    "difference": (1, 8, 8, 8),
+    "pooled": (1, 4, 4, 8),
+    "flat": (1, 128),
+    "scores": (1, 10),
     "y": (1, 10),
-}  # fmt: skip
+}
 # Largest absolute values, with room, on inputs of the standard normal distribution.
 RANGES = {
-    "image": 4.5, "stem": 2.6, "plus": 3.0, "minus": 3.0, "difference": 4.2, "pooled": 4.2,
-    "flat": 4.2, "scores": 2.6,
-}  # fmt: skip
+    "image": 4.5,
+    "stem": 2.6,
+    "plus": 3.0,
+    "minus": 3.0,
+    "difference": 4.2,
+    "pooled": 4.2,
+    "flat": 4.2,
+    "scores": 2.6,
+}
 LAYERS = ("stem", "plus", "minus", "scores")
 CONV = {
-    "kind": "Conv2DOptions", "padding": 0, "strideW": 1, "strideH": 1, "dilationWFactor": 1,
+    "kind": "Conv2DOptions",
+    "padding": 0,
+    "strideW": 1,
+    "strideH": 1,
+    "dilationWFactor": 1,
     "dilationHFactor": 1,
-}  # fmt: skip
+}
 POOL = {
-    "kind": "Pool2DOptions", "padding": 0, "strideW": 2, "strideH": 2, "filterWidth": 2,
+    "kind": "Pool2DOptions",
+    "padding": 0,
+    "strideW": 2,
+    "strideH": 2,
+    "filterWidth": 2,
     "filterHeight": 2,
-}  # fmt: skip
+}
 RELU = {"fusedActivationFunction": 1}
 
 
@@ -61,12 +81,22 @@ def nodes(swapped: bool = False) -> list[N]:
         N("CONV_2D", ["stem", "minus_w", "minus_bias"], ["minus"], 3, CONV),
         N("SUB", sides, ["difference"], 2, {"kind": "SubOptions"}),
         N("AVERAGE_POOL_2D", ["difference"], ["pooled"], 2, POOL),
-        N("RESHAPE", ["pooled", "shape"], ["flat"], 1,
-          {"kind": "ReshapeOptions", "newShape": [1, 128]}),
-        N("FULLY_CONNECTED", ["flat", "scores_w", "scores_bias"], ["scores"], 4,
-          {"kind": "FullyConnectedOptions"}),
+        N(
+            "RESHAPE",
+            ["pooled", "shape"],
+            ["flat"],
+            1,
+            {"kind": "ReshapeOptions", "newShape": [1, 128]},
+        ),
+        N(
+            "FULLY_CONNECTED",
+            ["flat", "scores_w", "scores_bias"],
+            ["scores"],
+            4,
+            {"kind": "FullyConnectedOptions"},
+        ),
         N("SOFTMAX", ["scores"], ["y"], 2, {"kind": "SoftmaxOptions", "beta": 1.0}),
-    ]  # fmt: skip
+    ]
 
 
 SHAPE = T("shape", [2], "INT32", np.array([1, 128], np.int32))
@@ -84,10 +114,15 @@ def float_file(of: Arrays, operators: Sequence[N] | None = None, extra: Sequence
 
 
 def int8_file(
-    of: Arrays, operators: Sequence[N] | None = None, weight_scales: Mapping[str, float] = {},
-    names: Mapping[str, str] = {}, ranges: Mapping[str, float] = {}, extra: Sequence[T] = (),
-    edges: tuple[str, str] = ("image", "y"), levels: int = 127,
-) -> bytes:  # fmt: skip
+    of: Arrays,
+    operators: Sequence[N] | None = None,
+    weight_scales: Mapping[str, float] = {},
+    names: Mapping[str, str] = {},
+    ranges: Mapping[str, float] = {},
+    extra: Sequence[T] = (),
+    edges: tuple[str, str] = ("image", "y"),
+    levels: int = 127,
+) -> bytes:
     """The network in int8, weights per channel.
 
     ``weight_scales`` are factors by which the scales of a layer's weights are wrong; ``names``
@@ -112,9 +147,15 @@ def int8_file(
         zeros = [0] * len(scales)
         tensors += [
             T(f"{name}_w", kernel.shape, "INT8", stored, scale=told.tolist(), zero=zeros),
-            T(f"{name}_bias", bias.shape, "INT32", bias,
-              scale=(told * steps[reads[name]]).tolist(), zero=zeros),
-        ]  # fmt: skip
+            T(
+                f"{name}_bias",
+                bias.shape,
+                "INT32",
+                bias,
+                scale=(told * steps[reads[name]]).tolist(),
+                zero=zeros,
+            ),
+        ]
     rows = nodes() if operators is None else list(operators)
     graph = G([*tensors, SHAPE, *extra], rows, edges[:1], edges[1:])
     return build(_renamed(graph, names))
@@ -133,4 +174,4 @@ def _renamed(graph: G, names: Mapping[str, str]) -> G:
             )
             for one in graph.nodes
         ],
-    )  # fmt: skip
+    )

@@ -140,8 +140,10 @@ def run(folder: Path, script: str) -> None:
     file.write_text(BASIS + script + "\ndone()\n")
     done = subprocess.run(
         [sys.executable, str(file), str(folder)],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
 
 

@@ -50,9 +50,12 @@ class Cut(Connection):
 
 
 def made(
-    connection: Connection, folder: Path, limits: Limits | None = None, runner: Path | None = None,
+    connection: Connection,
+    folder: Path,
+    limits: Limits | None = None,
+    runner: Path | None = None,
     library: Path | None = None,
-) -> native.NativeDevice:  # fmt: skip
+) -> native.NativeDevice:
     """The native device at the end of a connection, with another runner where one is given."""
     files = ShellFiles(connection, connection.folder)
     there = files.push([runner or native_build.obtain(HOST)], executable=True)
@@ -70,10 +73,15 @@ def asked(model: Path, folder: Path, inputs: Mapping[str, Any], **changes: Any) 
         np.save(folder / f"{name}.npy", items)
     entry = {"id": "model", "path": str(model), "outputs": str(folder / "outputs")}
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "native", "models": [entry],
-        "inputs": {name: str(folder / f"{name}.npy") for name in inputs}, "batch": 1,
-        "processes": 1, **changes,
-    }  # fmt: skip
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "native",
+        "models": [entry],
+        "inputs": {name: str(folder / f"{name}.npy") for name in inputs},
+        "batch": 1,
+        "processes": 1,
+        **changes,
+    }
 
 
 def answered(device: Any, request: dict[str, Any]) -> dict[str, Any]:

@@ -94,15 +94,19 @@ class SshServer:
         They are those of every host, or of the one that is named.
         """
         usual = {
-            "User": self.user, "IdentityFile": self.key, "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": self.known_hosts, "GlobalKnownHostsFile": "/dev/null",
-        }  # fmt: skip
+            "User": self.user,
+            "IdentityFile": self.key,
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.known_hosts,
+            "GlobalKnownHostsFile": "/dev/null",
+        }
         board = {"HostName": LOCALHOST, "Port": self.port}
         blocks: list[tuple[str, Mapping[str, object]]] = [
-            (host or "*", settings), ("board", board),
+            (host or "*", settings),
+            ("board", board),
             # ssh takes the first value that it meets, but of IdentityFile all.
             ("*", {name: value for name, value in usual.items() if name not in settings}),
-        ]  # fmt: skip
+        ]
         lines = []
         for name, values in blocks:
             lines += [f"Host {name}", *(f"  {key} {_word(value)}" for key, value in values.items())]
@@ -121,8 +125,10 @@ class SshServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command + (lenient if known.returncode == 0 else []),
-                stdin=subprocess.DEVNULL, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         self._wait()
 
     def _settings(self) -> str:

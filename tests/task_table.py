@@ -14,9 +14,15 @@ from edgekit.gate.checks import DEFAULT_MAX_DROP, DEFAULT_PERCENT
 
 BEGIN, END = "<!-- made by tests/task_table.py -->", "<!-- end -->"
 TITLES = (
-    "task", "labels", "outputs", "metric", "also shown", "largest drop allowed by default",
-    "worst items", "golden outputs",
-)  # fmt: skip
+    "task",
+    "labels",
+    "outputs",
+    "metric",
+    "also shown",
+    "largest drop allowed by default",
+    "worst items",
+    "golden outputs",
+)
 
 
 def table() -> str:
@@ -25,10 +31,18 @@ def table() -> str:
     for task in TASKS.values():
         bounded = METRICS[task.metric].bounded
         loss = f"{100 * DEFAULT_MAX_DROP:g} points" if bounded else f"{DEFAULT_PERCENT:g} %"
-        rows.append((
-            f"[{task.name}](tasks/{task.name}.md)", task.labels, task.outputs, f"`{task.metric}`",
-            ", ".join(f"`{name}`" for name in task.beside) or "–", loss, task.worst, task.golden,
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"[{task.name}](tasks/{task.name}.md)",
+                task.labels,
+                task.outputs,
+                f"`{task.metric}`",
+                ", ".join(f"`{name}`" for name in task.beside) or "–",
+                loss,
+                task.worst,
+                task.golden,
+            )
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -184,10 +184,13 @@ def int8_dense(**changes: Any) -> G:
 def remembering() -> bytes:
     """A graph with a state: ``y`` weighs the last three ``x``, 1, 10 and 100 for the latest."""
     tensors = [
-        T("x", [1, 1]), T("f", [1, 1], data=np.ones((1, 1), "f4")),
+        T("x", [1, 1]),
+        T("f", [1, 1], data=np.ones((1, 1), "f4")),
         T("t", [1, 3], data=np.array([[1, 10, 100]], "f4")),
-        T("b", [1], data=np.zeros(1, "f4")), T("s", [1, 3], variable=True), T("y", [1, 1]),
-    ]  # fmt: skip
+        T("b", [1], data=np.zeros(1, "f4")),
+        T("s", [1, 3], variable=True),
+        T("y", [1, 1]),
+    ]
     node = N("SVDF", ["x", "f", "t", "b", "s"], ["y"], options={"kind": "SVDFOptions", "rank": 1})
     return build(G(tensors, [node], ["x"], ["y"]))
 
@@ -196,8 +199,11 @@ def counting() -> bytes:
     """A graph with a state in a resource variable: ``y`` is 5 and the sum of all ``x`` so far."""
     handle = {"kind": "VarHandleOptions", "container": "", "sharedName": "sum"}
     tensors = [
-        T("x", [1, 1]), T("handle", [1], "RESOURCE"), T("before", [1, 1]), T("y", [1, 1]),
-    ]  # fmt: skip
+        T("x", [1, 1]),
+        T("handle", [1], "RESOURCE"),
+        T("before", [1, 1]),
+        T("y", [1, 1]),
+    ]
     nodes = [
         N("CALL_ONCE", [], [], options={"kind": "CallOnceOptions", "initSubgraphIndex": 1}),
         N("VAR_HANDLE", [], ["handle"], options=handle),
@@ -217,9 +223,12 @@ def counting() -> bytes:
 
 
 def doubling(
-    shape: Sequence[int], free: Sequence[int] = (), name: str = "x", answer: str = "y",
+    shape: Sequence[int],
+    free: Sequence[int] = (),
+    name: str = "x",
+    answer: str = "y",
     signature: str | None = "serving_default",
-) -> G:  # fmt: skip
+) -> G:
     """A graph whose output is twice its input, of any shape; -1 in ``free`` where it is open."""
     tensors = [T(name, shape, free=free), T(answer, shape, free=free)]
     add = N("ADD", [name, name], [answer], options={"kind": "AddOptions"})
@@ -238,11 +247,15 @@ def leaking(quantized: bool = False) -> bytes:
         return T(name, [1, 2], "INT8" if quantized else "FLOAT32", **known)
 
     tensors = [
-        tensor("x", 0.5, -7), tensor("state_in", 0.125, 9), tensor("halved", 0.125, 9),
-        tensor("state_out", 0.25, -3), tensor("y", 0.5, 3),
-        T("half", [1], data=np.full(1, 0.5, "f4")) if not quantized
+        tensor("x", 0.5, -7),
+        tensor("state_in", 0.125, 9),
+        tensor("halved", 0.125, 9),
+        tensor("state_out", 0.25, -3),
+        tensor("y", 0.5, 3),
+        T("half", [1], data=np.full(1, 0.5, "f4"))
+        if not quantized
         else T("half", [1], "INT8", np.full(1, 64, "i1"), [1 / 128], [0]),
-    ]  # fmt: skip
+    ]
     nodes = [
         N("MUL", ["state_in", "half"], ["halved"], options={"kind": "MulOptions"}),
         N("ADD", ["halved", "x"], ["state_out"], options={"kind": "AddOptions"}),

@@ -20,10 +20,14 @@ CRASHING = "import ctypes\nctypes.string_at(0)\n"
 
 
 def wheel(
-    folder: Path, name: str, version: str, files: Mapping[str, str | bytes],
-    tag: str = "py3-none-any", requires: tuple[str, ...] = (),
+    folder: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, str | bytes],
+    tag: str = "py3-none-any",
+    requires: tuple[str, ...] = (),
     record: Mapping[str, str] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Write a wheel; ``record`` changes the hashes of some files, empty ones are left out."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{name.replace('-', '_')}-{version}"

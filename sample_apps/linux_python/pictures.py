@@ -14,9 +14,13 @@ import numpy as np
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 # The spec's word for each of Pillow's filters. Source: Pillow handbook, "Concepts", "Filters".
 FILTERS = {
-    "nearest": "NEAREST", "area": "BOX", "bilinear": "BILINEAR", "hamming": "HAMMING",
-    "bicubic": "BICUBIC", "lanczos": "LANCZOS",
-}  # fmt: skip
+    "nearest": "NEAREST",
+    "area": "BOX",
+    "bilinear": "BILINEAR",
+    "hamming": "HAMMING",
+    "bicubic": "BICUBIC",
+    "lanczos": "LANCZOS",
+}
 MODES = {"rgb": "RGB", "bgr": "RGB", "grayscale": "L"}
 CHANNELS = {1: "grayscale", 3: "rgb"}
 

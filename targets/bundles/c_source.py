@@ -51,11 +51,16 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     if contents.compiled is not None and target.npu is not None:
         compiled = f"| `{COMPILED}` | the same, compiled for {target.npu.accelerator} |\n"
     text = README.format(
-        name=contents.name, version=contents.version, title=target.title, prefix=prefix,
-        array=f"`{COMPILED if compiled else 'model.tflite'}` as a C array", compiled=compiled,
-        precision=contents.precision, golden=GOLDEN.format(title=target.title),
+        name=contents.name,
+        version=contents.version,
+        title=target.title,
+        prefix=prefix,
+        array=f"`{COMPILED if compiled else 'model.tflite'}` as a C array",
+        compiled=compiled,
+        precision=contents.precision,
+        golden=GOLDEN.format(title=target.title),
         pip=" ".join(f"{r.package}=={r.version}" for r in target.runtimes),
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
-    )  # fmt: skip
+    )
     placed["README.md"] = text.encode()
     return placed

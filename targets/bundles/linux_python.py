@@ -42,8 +42,11 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         installs += f"    pip install -r {requirements}{note}\n"
     notes = "".join(f"\n- {note}." for note in target.notes)
     text = README.format(
-        name=contents.name, version=contents.version, title=target.title, installs=installs,
+        name=contents.name,
+        version=contents.version,
+        title=target.title,
+        installs=installs,
         notes=notes + "\n",
-    )  # fmt: skip
+    )
     placed["README.md"] = text.encode()
     return placed

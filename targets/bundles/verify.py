@@ -27,7 +27,7 @@ from edgekit.targets.bundles.archive import MANIFEST
 from edgekit.targets.bundles.manifest import carrying, preprocess_of, read_manifest
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import Golden, Json, Request, RunnerModel
+from edgekit.types import ExpectedOutput, Json, Request, RunnerModel
 
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
@@ -138,7 +138,9 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     outcome: dict[str, str] = {}
     try:
         outputs = manifest["golden"]["outputs"].items()
-        golden = {name: Golden(_inside(folder, g["file"]), g["tolerance"]) for name, g in outputs}
+        golden = {
+            name: ExpectedOutput(_inside(folder, g["file"]), g["tolerance"]) for name, g in outputs
+        }
         inputs = manifest["golden"]["inputs"].items()
         request = Request(
             mode="selftest",
@@ -170,7 +172,7 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
     return outcome
 
 
-def _check_tolerances(path: Path, request: Request, expected: Mapping[str, Golden]) -> None:
+def _check_tolerances(path: Path, request: Request, expected: Mapping[str, ExpectedOutput]) -> None:
     """Refuse a self-test that nothing could fail: a tolerance as large as the outputs, or no items.
 
     Of a quantized output a few steps are always allowed.
@@ -194,7 +196,9 @@ def _check_tolerances(path: Path, request: Request, expected: Mapping[str, Golde
             raise BundleError("EK-BUNDLE-007", message, hint)
 
 
-def _check_answers(path: Path, manifest: Mapping[str, Any], expected: Mapping[str, Golden]) -> None:
+def _check_answers(
+    path: Path, manifest: Mapping[str, Any], expected: Mapping[str, ExpectedOutput]
+) -> None:
     """Refuse labels in another order than the golden items' answers have them."""
     told = manifest["golden"].get("answers")
     if told is None:

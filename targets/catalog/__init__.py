@@ -103,11 +103,14 @@ def parse(name: str, table: dict[str, Any]) -> Target:
     """A target from its table. Raises :class:`KeyError` where a field is missing."""
     runtimes = tuple(
         Runtime(
-            row["name"], row["package"], row["version"],
-            tuple(row.get("requires", ())), row.get("note", ""),
+            row["name"],
+            row["package"],
+            row["version"],
+            tuple(row.get("requires", ())),
+            row.get("note", ""),
         )
         for row in table["runtimes"]
-    )  # fmt: skip
+    )
     return Target(
         id=name,
         title=table["title"],

@@ -7,11 +7,23 @@ from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.names import parse
 from edgekit.targets.devices.opening import open_device
 from edgekit.targets.devices.pool import DevicePool
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 from edgekit.targets.devices.transport import RunnerSession, Transport
 
 __all__ = [
-    "Connection", "Device", "DeviceBook", "DeviceBudgets", "DeviceName", "DevicePool", "Listed",
-    "RunnerSession", "Scheme", "Tape", "Transport", "Workplace", "open_device", "parse",
+    "AddressScheme",
+    "Connection",
+    "Device",
+    "DeviceBook",
+    "DeviceBudgets",
+    "DeviceName",
+    "DevicePool",
+    "Listed",
+    "RunnerSession",
+    "Tape",
+    "Transport",
+    "Workplace",
+    "open_device",
+    "parse",
     "tape_of",
-]  # fmt: skip
+]

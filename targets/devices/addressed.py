@@ -11,14 +11,14 @@ from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, Edgekit
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, DeviceName, Workplace
-from edgekit.targets.devices.entry import Entry, reason
+from edgekit.targets.devices.entry import InventoryEntry, reason
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote import environment as remote_environment
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.device import Prepared
 from edgekit.targets.devices.remote.environment import CHOICE
 from edgekit.targets.devices.remote.shell_files import ShellFiles
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 from edgekit.targets.devices.transports import scheme_of, schemes
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Progress, Silent, Status
@@ -27,7 +27,7 @@ from edgekit.types import Progress, Silent, Status
 NOTHING = "no runtime is there: edgekit devices setup {}"
 
 
-def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
+def examine(name: DeviceName, folder: Path) -> tuple[InventoryEntry, ...]:
     """Try a device by address: every runtime that it has, or the one that its name asks for.
 
     Nothing is installed. A device that is not there is one entry, with the reason.
@@ -45,13 +45,13 @@ def examine(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
             # Such a device may have a runtime that needs none.
             return (_opened(scheme, name, _place(folder, Silent())),)
     except EdgekitError as error:
-        return (Entry(name.text, name.runtime, Status.UNAVAILABLE, "", _why(error)),)
+        return (InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", _why(error)),)
 
 
-def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[Entry, ...]:
+def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[InventoryEntry, ...]:
     """Run the probe on every runtime that a device has and a name allows. Nothing is installed."""
     wanted = (name.runtime,) if name.runtime else CHOICE
-    found: list[Entry] = []
+    found: list[InventoryEntry] = []
     for runtime in wanted:
         for one in remote_environment.matching(agent, runtime, name):
             prepared = remote_environment.prepared(agent, runtime, one)
@@ -62,36 +62,46 @@ def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[Entry, ...
     if found:
         return tuple(found)
     message = NOTHING.format(name.text)
-    return (Entry(name.text, name.runtime, Status.UNAVAILABLE, "", message),)
+    return (InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", message),)
 
 
-def _tried(agent: Agent, text: str, prepared: Prepared, place: Workplace) -> Entry:
+def _tried(agent: Agent, text: str, prepared: Prepared, place: Workplace) -> InventoryEntry:
     where = str(Path(prepared.path[0]).parent) if prepared.path else ""
     try:
         remote_environment.run_probe(agent, prepared, place)
     except ConnectionLost:
         raise
     except EdgekitError as error:
-        return Entry(text, prepared.runtime, Status.FAILED, prepared.version, reason(error), where)
-    return Entry(text, prepared.runtime, Status.PASSED, prepared.version, "runs a model", where)
+        return InventoryEntry(
+            text, prepared.runtime, Status.FAILED, prepared.version, reason(error), where
+        )
+    return InventoryEntry(
+        text, prepared.runtime, Status.PASSED, prepared.version, "runs a model", where
+    )
 
 
-def _opened(scheme: Scheme, name: DeviceName, place: Workplace) -> Entry:
+def _opened(scheme: AddressScheme, name: DeviceName, place: Workplace) -> InventoryEntry:
     """A device that is only opened: what runs there is there already."""
     device = scheme.open(name, place)
     with contextlib.closing(device):
         return _probed(device, place)
 
 
-def _probed(device: Device, place: Workplace) -> Entry:
+def _probed(device: Device, place: Workplace) -> InventoryEntry:
     try:
         prove(device.reached, device.runtime, place.folder / "probe")
     except EdgekitError as error:
-        return Entry(device.name, device.runtime, Status.FAILED, device.version, reason(error))
-    return Entry(device.name, device.runtime, Status.PASSED, device.version, "runs a model")
+        return InventoryEntry(
+            device.name, device.runtime, Status.FAILED, device.version, reason(error)
+        )
+    return InventoryEntry(
+        device.name, device.runtime, Status.PASSED, device.version, "runs a model"
+    )
 
 
-def set_up(name: DeviceName, progress: Progress, source: Path | None = None) -> tuple[Entry, ...]:
+def set_up(
+    name: DeviceName, progress: Progress, source: Path | None = None
+) -> tuple[InventoryEntry, ...]:
     """Install what a name asks for on its device, where it is not there yet, and try it.
 
     ``source`` is a folder of wheels to take instead of those of the package index. Raises

@@ -31,7 +31,7 @@ class OutOfPatience(Exception):
     """The search has used its time or its launches."""
 
 
-class Search:
+class ItemBisection:
     """The search for the item that makes one request fail, by bisection.
 
     An item is named only where a fresh runner fails on it, one item at a time: what needs a batch,
@@ -39,9 +39,14 @@ class Search:
     """
 
     def __init__(
-        self, request: Mapping[str, Json], failure: RunnerError, attempt: Attempt, running: Running,
-        folder: Path, limit: float | None,
-    ) -> None:  # fmt: skip
+        self,
+        request: Mapping[str, Json],
+        failure: RunnerError,
+        attempt: Attempt,
+        running: Running,
+        folder: Path,
+        limit: float | None,
+    ) -> None:
         self._request, self._failure, self._attempt = request, failure, attempt
         self._running, self._folder = running, folder
         self._end = time.monotonic() + PATIENCE
@@ -106,9 +111,13 @@ class Search:
         outputs = self._folder / f"outputs-{self._launches}"
         (entry,) = self._request["models"]
         request = {
-            **self._request, "models": [{**entry, "outputs": str(outputs)}],
-            "items": list(items), "batch": 1, "processes": 1, "block": 1,
-        }  # fmt: skip
+            **self._request,
+            "models": [{**entry, "outputs": str(outputs)}],
+            "items": list(items),
+            "batch": 1,
+            "processes": 1,
+            "block": 1,
+        }
         try:
             self._attempt(request, min(left, self._most))
         except RunnerError as error:
@@ -122,9 +131,14 @@ class Search:
 
 
 def located(
-    error: RunnerError, request: Mapping[str, Json], within: Range | None, attempt: Attempt,
-    running: Running, folder: Path, limit: float | None,
-) -> RunnerError:  # fmt: skip
+    error: RunnerError,
+    request: Mapping[str, Json],
+    within: Range | None,
+    attempt: Attempt,
+    running: Running,
+    folder: Path,
+    limit: float | None,
+) -> RunnerError:
     """The error of a request with the item it happened at, or what is known of it.
 
     ``within`` is what the runner was at, ``limit`` the seconds a request may take. What the search
@@ -135,7 +149,7 @@ def located(
     refused = isinstance(error, RuntimeCannotRun) and within is None
     if not isinstance(error, SEARCHED) or refused or len(request["models"]) != 1:
         return type(error)(error.code, f"{error.message}{where}", error.hint)
-    search = Search(request, error, attempt, running, folder, limit)
+    search = ItemBisection(request, error, attempt, running, folder, limit)
     try:
         item = search.item(within)
     finally:

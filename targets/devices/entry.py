@@ -9,7 +9,7 @@ from edgekit.types import Status
 
 
 @dataclass(frozen=True)
-class Entry:
+class InventoryEntry:
     """One device: whether it works now, the runtime's version, and why not and what to do.
 
     ``name`` is what ``--device`` takes; ``environment`` the folder of a runtime's own

@@ -16,7 +16,7 @@ from edgekit.process import Limits
 from edgekit.targets.devices import addressed, environment
 from edgekit.targets.devices.book import DeviceBook
 from edgekit.targets.devices.device import NATIVE, DeviceName, Workplace
-from edgekit.targets.devices.entry import Entry, reason
+from edgekit.targets.devices.entry import InventoryEntry, reason
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.names import ALONE, parse
 from edgekit.targets.devices.opening import open_device
@@ -34,7 +34,9 @@ def known() -> tuple[DeviceName, ...]:
     return (*installed, parse(f"local:{NATIVE}"), *(one.name for one in environment.made()))
 
 
-def inventory(names: Sequence[str] = (), book: DeviceBook | None = None) -> tuple[Entry, ...]:
+def inventory(
+    names: Sequence[str] = (), book: DeviceBook | None = None
+) -> tuple[InventoryEntry, ...]:
     """Try devices by name, without any all that are known. Nothing is installed.
 
     The user's own of ``book`` are known, too. A device with an address gives an entry for every
@@ -55,7 +57,7 @@ def inventory(names: Sequence[str] = (), book: DeviceBook | None = None) -> tupl
         return tuple(entry for entries in found for entry in entries)
 
 
-def _listed(book: DeviceBook, name: str, folder: Path) -> tuple[Entry, ...]:
+def _listed(book: DeviceBook, name: str, folder: Path) -> tuple[InventoryEntry, ...]:
     """A device under its own name; one of the user's that is none of ours is a row, too."""
     listed = book.find(name)
     if listed.name == listed.address:
@@ -63,15 +65,15 @@ def _listed(book: DeviceBook, name: str, folder: Path) -> tuple[Entry, ...]:
     try:
         found = _entries(listed.device, folder)
     except DeviceError as error:
-        found = (Entry(name, listed.runtime, Status.UNAVAILABLE, "", reason(error)),)
+        found = (InventoryEntry(name, listed.runtime, Status.UNAVAILABLE, "", reason(error)),)
     return tuple(replace(one, name=name, address=listed.address) for one in found)
 
 
-def _entries(name: DeviceName, folder: Path) -> tuple[Entry, ...]:
+def _entries(name: DeviceName, folder: Path) -> tuple[InventoryEntry, ...]:
     return addressed.examine(name, folder) if name.address else (examine(name, folder),)
 
 
-def examine(name: DeviceName, folder: Path) -> Entry:
+def examine(name: DeviceName, folder: Path) -> InventoryEntry:
     """Build and run the probe on one device of this host, with files in ``folder``."""
     if name.runtime == NATIVE:
         return _native(name, folder)
@@ -79,7 +81,7 @@ def examine(name: DeviceName, folder: Path) -> Entry:
     where = str(made.folder) if made else ""
     if made and not made.version:
         message = f"not made yet: edgekit devices setup {name.text}"
-        return Entry(name.text, name.runtime, Status.UNAVAILABLE, "", message)
+        return InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", message)
     folder.mkdir(parents=True, exist_ok=True)
     python = made.python if made else None
     device = LocalDevice(folder, folder / "log.txt", Limits(seconds=PATIENCE), python=python)
@@ -89,11 +91,11 @@ def examine(name: DeviceName, folder: Path) -> Entry:
         found = made.version if made else _installed(RUNNERS[name.runtime].distribution)
         missing = isinstance(error, NotInstalled)
         status = Status.UNAVAILABLE if missing else Status.FAILED
-        return Entry(name.text, name.runtime, status, found, reason(error), where)
-    return Entry(name.text, name.runtime, Status.PASSED, version, "runs a model", where)
+        return InventoryEntry(name.text, name.runtime, status, found, reason(error), where)
+    return InventoryEntry(name.text, name.runtime, Status.PASSED, version, "runs a model", where)
 
 
-def _native(name: DeviceName, folder: Path) -> Entry:
+def _native(name: DeviceName, folder: Path) -> InventoryEntry:
     """The C runner: it works where a compiler and LiteRT's C library are here."""
     version = ""
     try:
@@ -104,8 +106,10 @@ def _native(name: DeviceName, folder: Path) -> Entry:
             prove(device.reached, NATIVE, folder)
     except EdgekitError as error:
         status = Status.FAILED if version else Status.UNAVAILABLE
-        return Entry(name.text, NATIVE, status, version, f"{error.message}: {reason(error)}")
-    return Entry(name.text, NATIVE, Status.PASSED, version, "runs a model")
+        return InventoryEntry(
+            name.text, NATIVE, status, version, f"{error.message}: {reason(error)}"
+        )
+    return InventoryEntry(name.text, NATIVE, Status.PASSED, version, "runs a model")
 
 
 def _installed(distribution: str) -> str:

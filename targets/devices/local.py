@@ -121,9 +121,12 @@ class LocalDevice(Transport):
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     walls.command(command),
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
                     start_new_session=True,
-                )  # fmt: skip
+                )
             self._processes.add(process)
             try:
                 self._wait(process, request, Limits(seconds, self._limits.bytes))
@@ -134,14 +137,14 @@ class LocalDevice(Transport):
                 raise crashed(process.returncode, request, self._log)
             return _checked(json.loads(answered.read_text()), request, walls)
 
-    def open(self, request: Mapping[str, Json]) -> Session:
+    def open(self, request: Mapping[str, Json]) -> LocalSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         command = self._command(request, "--serve")
         temporary = contextlib.ExitStack()
         folder = temporary.enter_context(scratch.held(self._folder))
         environment, walls = self._environment(folder), self._walls(request, folder)
         try:
-            session = Session(
+            session = LocalSession(
                 command, request, self._log, self._limits, environment, temporary, walls
             )
         except BaseException:
@@ -192,21 +195,32 @@ class LocalDevice(Transport):
             _check_limits(process, limits, begin, request)
 
 
-class Session:
+class LocalSession:
     """A runner that stays alive and answers JSON lines, so that several can take turns."""
 
     def __init__(
-        self, command: list[str], request: Mapping[str, Json], log: Path, limits: Limits,
-        environment: Mapping[str, str], temporary: contextlib.ExitStack, walls: Walls,
-    ) -> None:  # fmt: skip
+        self,
+        command: list[str],
+        request: Mapping[str, Json],
+        log: Path,
+        limits: Limits,
+        environment: Mapping[str, str],
+        temporary: contextlib.ExitStack,
+        walls: Walls,
+    ) -> None:
         self._request, self._log, self._limits = request, log, limits
         self._temporary, self._walls = temporary, walls
         self._answer: Mapping[str, Json] | None = None
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                walls.command(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=stderr, env=environment, start_new_session=True, text=True,
-            )  # fmt: skip
+                walls.command(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+                text=True,
+            )
         self._send(request)
 
     @property

@@ -38,14 +38,18 @@ class Login:
         """The jump hosts on the way there, the nearest first, as ssh takes them."""
         asked = subprocess.run(
             [*self.client, "-G", *self.destination],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=10,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
         found = re.search(r"^proxyjump (?!none$)(.+)$", asked.stdout, re.MULTILINE)
         return found[1].split(",") if found else []
 
 
 @dataclass(frozen=True)
-class Said:
+class LoginFailure:
     """What ssh said about a login, and where in it the cause was found."""
 
     login: Login
@@ -72,7 +76,7 @@ def failure(login: Login, said: str) -> DeviceError:
     for pattern, explain in CAUSES:
         found = re.search(pattern, said, re.MULTILINE)
         if found is not None:
-            return explain(Said(login, said, found))
+            return explain(LoginFailure(login, said, found))
     hint = f"see more with: {login.line('-v')}"
     if text := _text(said):
         hint = f"ssh said: {text}\n{hint}"
@@ -86,7 +90,7 @@ def _text(said: str) -> str:
     return "; ".join(kept[-SHOWN:])
 
 
-def _changed(said: Said) -> DeviceError:
+def _changed(said: LoginFailure) -> DeviceError:
     remove = said.look(r"^\s*(ssh-keygen -f .+ -R .+)$")
     named = said.look(r"^Host key for (\S+) has changed")
     host = named[1] if named else said.login.destination[-1].rpartition("@")[2]
@@ -99,12 +103,12 @@ def _changed(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-042", f"{said.address}: the host key of {host} has changed", hint)
 
 
-def _revoked(said: Said) -> DeviceError:
+def _revoked(said: LoginFailure) -> DeviceError:
     hint = "your ssh configuration lists the key as revoked (RevokedHostKeys): give it a new one"
     return DeviceError("EK-DEVICE-042", f"{said.address}: its host key is revoked", hint)
 
 
-def _unknown(said: Said) -> DeviceError:
+def _unknown(said: LoginFailure) -> DeviceError:
     named = said.look(r"^No \S+ host key is known for (\S+)")
     whose = f"the host key of {named[1]}" if named else "its host key"
     if said.on_the_way and not named:
@@ -117,7 +121,7 @@ def _unknown(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-041", f"{said.address}: {whose} is not known here", hint)
 
 
-def _accept(said: Said) -> str:
+def _accept(said: LoginFailure) -> str:
     """The commands that accept the host keys in question, one a line."""
     ask = "-oStrictHostKeyChecking=ask"
     if not said.on_the_way:
@@ -131,7 +135,7 @@ def _accept(said: Said) -> str:
     return "\n".join(lines) or f"  {said.login.line(ask)}"
 
 
-def _denied(said: Said) -> DeviceError:
+def _denied(said: LoginFailure) -> DeviceError:
     who, methods = said.found["who"].rpartition(": ")[2], said.found["methods"]
     lines = [f"the device takes: {methods}; edgekit logs in with keys only, and asks nothing"]
     if open_key := said.look(r'^Load key "(.+)": bad permissions'):
@@ -148,7 +152,7 @@ def _denied(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-043", message, "\n".join(lines))
 
 
-def _too_many(said: Said) -> DeviceError:
+def _too_many(said: LoginFailure) -> DeviceError:
     hint = (
         "ssh offered so many keys that the device hung up. Name the right one in ~/.ssh/config:\n"
         "  IdentityFile ~/.ssh/KEY\n  IdentitiesOnly yes"
@@ -157,7 +161,7 @@ def _too_many(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-043", message, hint)
 
 
-def _through(said: Said) -> DeviceError:
+def _through(said: LoginFailure) -> DeviceError:
     hint = (
         f"it can be reached itself, but said: {said.found[1]}\n"
         f"see whether the device is on, and whether its name and port are right as seen from there"
@@ -165,14 +169,14 @@ def _through(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-047", f"{said.address}: the jump host does not reach it", hint)
 
 
-def _jump(said: Said) -> DeviceError:
+def _jump(said: LoginFailure) -> DeviceError:
     jumps = said.login.jumps()
     names = f"jump host {', '.join(jumps)}" if jumps else "ProxyCommand"
     hint = f"the way there is in your ssh configuration ({names}). ssh said: {_text(said.text)}"
     return DeviceError("EK-DEVICE-047", f"{said.address}: the way there is closed", hint)
 
 
-def _no_host(said: Said) -> DeviceError:
+def _no_host(said: LoginFailure) -> DeviceError:
     if said.on_the_way:
         return _jump(said)
     hint = (
@@ -183,7 +187,7 @@ def _no_host(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-044", message, hint)
 
 
-def _not_connected(said: Said) -> DeviceError:
+def _not_connected(said: LoginFailure) -> DeviceError:
     if said.on_the_way:
         return _jump(said)
     host, port, why = said.found.groups()
@@ -199,14 +203,14 @@ def _not_connected(said: Said) -> DeviceError:
     return DeviceError("EK-DEVICE-046", f"{said.address}: {host} does not answer", hint)
 
 
-def _timed_out(said: Said) -> DeviceError:
+def _timed_out(said: LoginFailure) -> DeviceError:
     if said.on_the_way:
         return _jump(said)
     hint = f"ssh said: {_text(said.text)}\nis the device switched on, awake, and in this network?"
     return DeviceError("EK-DEVICE-046", f"{said.address}: it does not answer", hint)
 
 
-def _closed(said: Said) -> DeviceError:
+def _closed(said: LoginFailure) -> DeviceError:
     if said.on_the_way:
         return _jump(said)
     hint = (
@@ -218,7 +222,7 @@ def _closed(said: Said) -> DeviceError:
 
 
 # In this order: what comes first is the cause of what comes after.
-CAUSES: Sequence[tuple[str, Callable[[Said], DeviceError]]] = (
+CAUSES: Sequence[tuple[str, Callable[[LoginFailure], DeviceError]]] = (
     (r"REVOKED HOST KEY DETECTED|^Host key \S+ was revoked", _revoked),
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for \S+ has changed", _changed),
     (r"^Host key verification failed\.|^No \S+ host key is known for", _unknown),

@@ -66,17 +66,21 @@ class DevicePool:
         place = self._place
         seconds = [s for s in (place.limits.seconds, listed.time_limit) if s is not None]
         place = replace(
-            place, progress=progress or place.progress, benchmark_model=listed.benchmark_model,
+            place,
+            progress=progress or place.progress,
+            benchmark_model=listed.benchmark_model,
             limits=Limits(min(seconds, default=None), place.limits.bytes),
-        )  # fmt: skip
+        )
         named = listed.device
         device = open_device(named, place)
         return replace(
-            device, name=listed.name, transport=named.transport,
+            device,
+            name=listed.name,
+            transport=named.transport,
             address="" if listed.name == listed.address else listed.address,
             emulated=STATED if listed.emulated else "",
             reached=Guard(device.reached, listed.name, listed.time_limit),
-        )  # fmt: skip
+        )
 
     def host(self) -> Mapping[str, Json]:
         """What the machine is that edgekit runs on, or ran on when it was recorded."""

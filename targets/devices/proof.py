@@ -11,7 +11,7 @@ from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Golden, Request, RunnerModel
+from edgekit.types import ExpectedOutput, Request, RunnerModel
 from edgekit.worker import Worker
 
 # Seconds for a runtime to start and run the smallest model; TensorFlow takes 20 on a slow disk.
@@ -48,7 +48,7 @@ def prove(reached: Transport, runtime: str, folder: Path) -> str:
         models=(RunnerModel("probe", _probe(runtime, folder)),),
         inputs={"x": x},
         runtime=runtime,
-        golden={"y": Golden(y, 0.0)},
+        golden={"y": ExpectedOutput(y, 0.0)},
     )
     result = reached.run(request.to_json())
     if not result["models"]["probe"]["passed"]:

@@ -12,7 +12,7 @@ from edgekit.types import Progress
 
 
 @dataclass(frozen=True)
-class Scheme:
+class AddressScheme:
     """One way to reach a device by address.
 
     ``form`` is how an address reads, for help and errors. ``check`` raises

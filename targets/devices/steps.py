@@ -36,18 +36,27 @@ def turn(folder: Path, what: str, code: str, progress: Progress) -> Iterator[IO[
 
 
 def step(
-    command: Sequence[str], log: Path, progress: Progress, lock: IO[bytes],
+    command: Sequence[str],
+    log: Path,
+    progress: Progress,
+    lock: IO[bytes],
     environment: Mapping[str, str],
-) -> tuple[int, list[str]]:  # fmt: skip
+) -> tuple[int, list[str]]:
     """Run one command to its end: its status, and the lines it said, which ``log`` keeps too."""
     lines: list[str] = []
     with log.open("a") as written:
         # It inherits the lock: should this process be killed, the next one waits for its end.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, start_new_session=True, text=True, errors="replace",
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            text=True,
+            errors="replace",
             pass_fds=(lock.fileno(),),
-        )  # fmt: skip
+        )
         said = stdout_of(process)
         try:
             for line in said:

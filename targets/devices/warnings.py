@@ -17,17 +17,21 @@ def spoilers(facts: Mapping[str, Json], state: Mapping[str, Json] | None = None)
     """
     told = {**facts, **(state or {})}
     found = [
-        ("powersave" in str(told.get("governor", "")),
-         "the governor is powersave: the processor may stay slow"),
-        (told.get("screen") in ("off", "dozing"),
-         f"the screen is {told.get('screen')}: Android keeps background work on slow cores"),
-        (bool(told.get("power_save")),
-         "the phone saves power: its processor is held back"),
-        (_low(told),
-         f"the battery is at {told.get('battery_percent')} % and not charging"),
-        (told.get("thermal_status", "none") != "none",
-         f"the phone's thermal status is {told.get('thermal_status')}: it may be throttled"),
-    ]  # fmt: skip
+        (
+            "powersave" in str(told.get("governor", "")),
+            "the governor is powersave: the processor may stay slow",
+        ),
+        (
+            told.get("screen") in ("off", "dozing"),
+            f"the screen is {told.get('screen')}: Android keeps background work on slow cores",
+        ),
+        (bool(told.get("power_save")), "the phone saves power: its processor is held back"),
+        (_low(told), f"the battery is at {told.get('battery_percent')} % and not charging"),
+        (
+            told.get("thermal_status", "none") != "none",
+            f"the phone's thermal status is {told.get('thermal_status')}: it may be throttled",
+        ),
+    ]
     return tuple(text for spoils, text in found if spoils)
 
 

@@ -57,8 +57,9 @@ class CompiledModel:
                 self._model.resize_input_tensor_by_name(key, name, info.shape, strict=False)
         self.inputs, self.batch = infos, batch
         create, receive = (
-            self._model.create_input_buffer_by_name, self._model.create_output_buffer_by_name,
-        )  # fmt: skip
+            self._model.create_input_buffer_by_name,
+            self._model.create_output_buffer_by_name,
+        )
         self._feeds = {name: create(key, name) for name in self.inputs}
         self._answers = {name: receive(key, name) for name in self.outputs}
         self._shapes: dict[str, tuple[int, ...]] = {

@@ -28,15 +28,25 @@ INVOKE = b"Invoke"
 DEFAULT_EVENT = 1
 # An element's type in C, by numpy's name of it.
 ELEMENTS = {
-    "float32": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9,
-    "float16": 10, "float64": 11, "uint64": 13, "uint32": 16, "uint16": 17,
-}  # fmt: skip
+    "float32": 1,
+    "int32": 2,
+    "uint8": 3,
+    "int64": 4,
+    "bool": 6,
+    "int16": 7,
+    "int8": 9,
+    "float16": 10,
+    "float64": 11,
+    "uint64": 13,
+    "uint32": 16,
+    "uint16": 17,
+}
 
 Pointer = ctypes.c_void_p
 Size = ctypes.c_size_t
 
 
-class Layout(ctypes.Structure):
+class TensorLayout(ctypes.Structure):
     """``LiteRtLayout``: the rank in the lower seven bits of the first field."""
 
     _fields_ = [
@@ -49,7 +59,7 @@ class Layout(ctypes.Structure):
 class TensorType(ctypes.Structure):
     """``LiteRtRankedTensorType``."""
 
-    _fields_ = [("element", ctypes.c_int), ("layout", Layout)]
+    _fields_ = [("element", ctypes.c_int), ("layout", TensorLayout)]
 
 
 class Event(ctypes.Structure):
@@ -71,7 +81,7 @@ class Event(ctypes.Structure):
 keep = ctypes.CFUNCTYPE(None, Pointer)(lambda _: None)
 
 
-class Library:
+class CLibrary:
     """The C library; a call that fails is a RuntimeError with its name and status."""
 
     def __init__(self) -> None:
@@ -97,10 +107,10 @@ class Library:
         return found
 
 
-class CompiledModel:
+class ProfiledModel:
     """A model in LiteRT's CompiledModel, profiled, with the inputs of a job in its buffers."""
 
-    def __init__(self, library: Library, job: Any, path: str, delegate: bool):
+    def __init__(self, library: CLibrary, job: Any, path: str, delegate: bool):
         self._library = library
         self._environment = library.make("CreateEnvironment", ctypes.c_int(0), None)
         self._model = library.make("CreateModelFromFile", self._environment, path.encode())
@@ -157,8 +167,10 @@ class CompiledModel:
         )
         made = self._library.make(
             "CreateManagedTensorBufferFromRequirements",
-            self._environment, ctypes.byref(kind), requirements,
-        )  # fmt: skip
+            self._environment,
+            ctypes.byref(kind),
+            requirements,
+        )
         if end == "Input":
             address = Pointer()
             lock = ctypes.c_int(WRITE)
@@ -171,9 +183,14 @@ class CompiledModel:
         inputs = (Pointer * len(self._inputs))(*self._inputs)
         outputs = (Pointer * len(self._outputs))(*self._outputs)
         self._library.call(
-            "RunCompiledModel", self._compiled, Size(0),
-            Size(len(inputs)), inputs, Size(len(outputs)), outputs,
-        )  # fmt: skip
+            "RunCompiledModel",
+            self._compiled,
+            Size(0),
+            Size(len(inputs)),
+            inputs,
+            Size(len(outputs)),
+            outputs,
+        )
 
     def profiled(self) -> List[Event]:
         """The events of one run."""
@@ -193,19 +210,19 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Profile every model of a request."""
     if request["runtime"] != "litert":
         raise ValueError("%s tells no time of single operators" % request["runtime"])
-    library = Library()
+    library = CLibrary()
     python_runner.pin(request.get("core"))
     for entry in request["models"]:
         result["running"] = {"model": entry["id"], "items": [0, 1]}
         job = python_runner.Job(request, entry)
         job.first()
         delegate = request.get("delegate") != "none"
-        compiled = CompiledModel(library, job, entry["path"], delegate)
+        compiled = ProfiledModel(library, job, entry["path"], delegate)
         result["models"][entry["id"]] = profile(compiled, int(request.get("runs", 50)))
     result.pop("running", None)
 
 
-def profile(compiled: CompiledModel, runs: int) -> Dict[str, Any]:
+def profile(compiled: ProfiledModel, runs: int) -> Dict[str, Any]:
     """Each operator's time in each run, in the order that they ran; loops add up."""
     for _ in range(WARMUP):
         compiled.run()

@@ -84,9 +84,15 @@ class TensorInfo:
     """
 
     def __init__(
-        self, index: int, shape: Tuple[int, ...], dtype: Any, scale: float, zero: int,
-        free: Tuple[int, ...] = (), whole: bool = False,
-    ):  # fmt: skip
+        self,
+        index: int,
+        shape: Tuple[int, ...],
+        dtype: Any,
+        scale: float,
+        zero: int,
+        free: Tuple[int, ...] = (),
+        whole: bool = False,
+    ):
         self.index, self.shape, self.dtype = index, shape, np.dtype(dtype)
         self.scale, self.zero, self.free, self.whole = scale, zero, free, whole
 
@@ -235,9 +241,12 @@ class TFLiteModel:
     """A ``.tflite`` file in an interpreter, its inputs and outputs keyed by signature name."""
 
     def __init__(
-        self, interpreter: Callable[..., Any], path: str, threads: int,
+        self,
+        interpreter: Callable[..., Any],
+        path: str,
+        threads: int,
         signature: Optional[str] = None,
-    ):  # fmt: skip
+    ):
         self._source = (interpreter, path, threads, signature)
         self.batch = 1
         # Where a reset of the runtime does not do, the interpreter is made anew.

@@ -45,9 +45,12 @@ class TFLMModel:
     """A ``.tflite`` file in TFLM's interpreter, its inputs and outputs keyed by signature name."""
 
     def __init__(
-        self, interpreter: Interpreter, content: bytes, arena_bytes: int,
+        self,
+        interpreter: Interpreter,
+        content: bytes,
+        arena_bytes: int,
         signature: Optional[str] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._source, self._arena_bytes = (interpreter, content), arena_bytes
         self._signature, self.batch = signature, 1
         # TFLM's reset sets resource variables to zero, whatever they begin with.
@@ -300,8 +303,10 @@ def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
     if tried.signal:
         name = signal.Signals(tried.signal).name
         return "TFLM crashed (%s) on it with an arena of %d bytes: %s" % (
-            name, arena_bytes, printed or "the file may be damaged",
-        )  # fmt: skip
+            name,
+            arena_bytes,
+            printed or "the file may be damaged",
+        )
     lacking = LACKING.findall(tried.log)
     if lacking:
         return "TFLM has no %s" % ", ".join(dict.fromkeys(lacking))

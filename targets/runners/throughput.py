@@ -99,9 +99,14 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
         if self.processes > 1 and self._claims:
             self._claims.write_bytes(b"")
         request = dict(
-            self.job.request, models=[self.job.entry], items=[self.job.start, self.job.stop],
-            batch=self.model.batch, threads=self.threads, processes=1, block=self.block,
-        )  # fmt: skip
+            self.job.request,
+            models=[self.job.entry],
+            items=[self.job.start, self.job.stop],
+            batch=self.model.batch,
+            threads=self.threads,
+            processes=1,
+            block=self.block,
+        )
         for number in range(1, self.processes):
             # Not named progress-*.json: that is of the process that was started first.
             part = dict(request, part="part-%d.progress.json" % number)

@@ -203,9 +203,14 @@ def _items(job: Any) -> Dict[str, Tuple[int, ...]]:
 
 
 def _keep(
-    tracer: Tracer, index: int, row: int, job: Any, entry: Dict[str, Any], files: Dict[int, Any],
+    tracer: Tracer,
+    index: int,
+    row: int,
+    job: Any,
+    entry: Dict[str, Any],
+    files: Dict[int, Any],
     missing: Dict[int, str],
-) -> None:  # fmt: skip
+) -> None:
     """Write a tensor of the latest item into its file."""
     value = tracer.read(index)
     path = Path(entry["outputs"]) / ("%d.npy" % index)

@@ -28,8 +28,11 @@ class Bench:
 
     def __init__(self, runner_file: Path, runtime: str, model: Path, folder: Path) -> None:
         self.runner_file, self.runtime, self.model, self.folder = (
-            runner_file, runtime, model, folder,
-        )  # fmt: skip
+            runner_file,
+            runtime,
+            model,
+            folder,
+        )
         # Quarters: sums and products of them are exact in float32.
         quarters = np.arange(ITEMS * 4).reshape(ITEMS, 4) / 4 - 3
         self.x: Floats = quarters.astype(np.float32)
@@ -45,10 +48,16 @@ class Bench:
         """A request on all items, with some fields changed."""
         entry = {"id": "doubler", "path": str(self.model), "outputs": str(self.outputs)}
         return {
-            "schema": 1, "mode": mode, "runtime": self.runtime, "models": [entry],
-            "inputs": {"x": self.save("x", self.x)}, "preprocess": {"scale": 1.0, "offset": 0.0},
-            "processes": 1, "batch": 1, **changes,
-        }  # fmt: skip
+            "schema": 1,
+            "mode": mode,
+            "runtime": self.runtime,
+            "models": [entry],
+            "inputs": {"x": self.save("x", self.x)},
+            "preprocess": {"scale": 1.0, "offset": 0.0},
+            "processes": 1,
+            "batch": 1,
+            **changes,
+        }
 
     def golden(self, expected: Floats, tolerance: float = 1e-6) -> dict[str, Any]:
         """The ``golden`` field of a self-test."""
@@ -61,8 +70,12 @@ class Bench:
         answered.unlink(missing_ok=True)
         done = subprocess.run(
             [sys.executable, str(self.runner_file), str(asked), str(answered)],
-            cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
         assert answered.exists(), done.stderr
         result: dict[str, Any] = json.loads(answered.read_text())
         assert (done.returncode == 0) == ("error" not in result), (done.returncode, result)
@@ -89,8 +102,12 @@ class Bench:
         done = subprocess.run(
             [sys.executable, str(self.runner_file), "--serve"],
             input="".join(json.dumps(line) + "\n" for line in lines),
-            cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 

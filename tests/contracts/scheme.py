@@ -63,9 +63,12 @@ class SchemeContract:
         (folder / "settings.pickle").write_bytes(pickle.dumps(settings))
         done = subprocess.run(
             [sys.executable, "-m", "edgekit.contracts.scheme_trial", str(folder)],
-            capture_output=True, text=True, timeout=SECONDS, check=False,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         return dict(json.loads((folder / "outcomes.json").read_text()))
 

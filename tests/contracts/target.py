@@ -24,12 +24,18 @@ def doubler(folder: Path, labels: tuple[str, ...] = ()) -> Contents:
     model.write_bytes(probe_model())
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     return Contents(
-        name="doubler", version="1.2.3", model=model, precision="float32",
+        name="doubler",
+        version="1.2.3",
+        model=model,
+        precision="float32",
         inputs=(TensorSpec("x", (None, 4), "float32"),),
         outputs=(TensorSpec("y", (1, 4), "float32"),),
-        preprocess=Preprocess(0.5, 1.0), labels=labels,
-        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}), measurements={}, tools={},
-    )  # fmt: skip
+        preprocess=Preprocess(0.5, 1.0),
+        labels=labels,
+        golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}),
+        measurements={},
+        tools={},
+    )
 
 
 class TargetContract:

@@ -54,8 +54,10 @@ def test_converting_gives_the_same_bytes_in_two_processes(tmp_path: Path) -> Non
         subprocess.run(
             [sys.executable, script, tmp_path / seed],
             env={**os.environ, "PYTHONHASHSEED": seed, "TF_USE_LEGACY_KERAS": "0"},
-            check=True, capture_output=True, timeout=300,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
     files = sorted((tmp_path / "1").rglob("*.tflite"))
     assert len(files) == 6
     for file in files:

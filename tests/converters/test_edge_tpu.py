@@ -91,7 +91,9 @@ def test_compiled_file_is_read_with_the_output(test_data: Path) -> None:
     coral = test_data / "coral"
     found = edge_tpu.estimate(
         coral / "mobilenet_v1_0.25_128_quant.tflite",
-        coral / "mobilenet_v1_0.25_128_quant_edgetpu.tflite", WHOLLY, "recorded",
-    )  # fmt: skip
+        coral / "mobilenet_v1_0.25_128_quant_edgetpu.tflite",
+        WHOLLY,
+        "recorded",
+    )
     assert (found.operators_on_npu.value, found.macs_on_npu.value) == (1.0, 1.0)
     assert (found.cycles.how, found.latency.how) == ("unavailable", "unavailable")

@@ -110,8 +110,11 @@ def read_all(folder: Path, contents: Iterator[bytes]) -> dict[str, object]:
         [sys.executable, "-c", READ, str(MOST_BYTES), str(rows)],
         # Every thread of a numeric library claims address space.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
 
@@ -166,8 +169,10 @@ def test_shared_tables_are_refused_before_they_cost_much(tmp_path: Path) -> None
 def shared_options(operators: int, entries: int) -> bytes:
     """A file whose operators all have the options of the first, which hold a long vector."""
     shape = np.ones(entries, np.int32)
-    options = [{"kind": "ReshapeOptions", "newShape": shape if k == 0 else shape[:1]}
-               for k in range(operators)]  # fmt: skip
+    options = [
+        {"kind": "ReshapeOptions", "newShape": shape if k == 0 else shape[:1]}
+        for k in range(operators)
+    ]
     nodes = [N("RESHAPE", ["x"], ["y"], options=one) for one in options]
     content = bytearray(build(G([T("x", [1, 4]), T("y", [1, 4])], nodes, ["x"], ["y"])))
     graph = schema.Model.GetRootAs(bytes(content), 0).Subgraphs(0)
@@ -181,8 +186,10 @@ def shared_options(operators: int, entries: int) -> bytes:
 
 def shared_buffers(count: int, size: int) -> bytes:
     """A file whose constants all lie in the same bytes."""
-    tensors = [T(f"k{k}", [size if k == 0 else 1], "UINT8",
-                 np.zeros(size if k == 0 else 1, np.uint8)) for k in range(count)]  # fmt: skip
+    tensors = [
+        T(f"k{k}", [size if k == 0 else 1], "UINT8", np.zeros(size if k == 0 else 1, np.uint8))
+        for k in range(count)
+    ]
     content = bytearray(build(G([T("x", [1, 4]), *tensors], [], ["x"], ["x"])))
     model = schema.Model.GetRootAs(bytes(content), 0)
     first = model.Buffers(1)._tab
@@ -242,9 +249,11 @@ def test_published_files_are_read_or_refused_by_name(test_data: Path, tmp_path: 
     paths = sorted(test_data.rglob("*.tflite"))
     assert len(paths) > 30
     names = {
-        "invalid_model.tflite", "test_model_broken.tflite", "0_subgraphs.tflite",
+        "invalid_model.tflite",
+        "test_model_broken.tflite",
+        "0_subgraphs.tflite",
         "no_subgraphs.tflite",
-    }  # fmt: skip
+    }
     bad = [path for path in paths if path.name in names]
     for path in bad:
         with pytest.raises(ModelError, match=path.name) as caught:

@@ -31,39 +31,103 @@ def single(operator: str, inputs: list[T], output: T, **options: object) -> G:
 
 CASES = {
     # 4*4 positions, 8 channels, windows of 3*3*3.
-    "conv": (single("CONV_2D", [T("x", [1, 8, 8, 3]), T("w", [8, 3, 3, 3], data=zeros(8, 3, 3, 3))],
-                    T("y", [1, 4, 4, 8])), 4 * 4 * 8 * 27),
+    "conv": (
+        single(
+            "CONV_2D",
+            [T("x", [1, 8, 8, 3]), T("w", [8, 3, 3, 3], data=zeros(8, 3, 3, 3))],
+            T("y", [1, 4, 4, 8]),
+        ),
+        4 * 4 * 8 * 27,
+    ),
     # Two groups: each output channel sees half of the four input channels.
-    "grouped conv": (single("CONV_2D", [T("x", [1, 8, 8, 4]),
-                                        T("w", [6, 1, 1, 2], data=zeros(6, 1, 1, 2))],
-                            T("y", [1, 8, 8, 6])), 8 * 8 * 6 * 2),
-    "depthwise": (single("DEPTHWISE_CONV_2D", [T("x", [1, 8, 8, 3]),
-                                               T("w", [1, 3, 3, 6], data=zeros(1, 3, 3, 6))],
-                         T("y", [1, 8, 8, 6])), 8 * 8 * 6 * 9),
-    "dense": (single("FULLY_CONNECTED", [T("x", [2, 10]), T("w", [5, 10], data=zeros(5, 10))],
-                     T("y", [2, 5])), 2 * 5 * 10),
-    "transposed conv": (single("TRANSPOSE_CONV", [T("s", [4], "INT32", zeros(4, dtype="int32")),
-                                                  T("w", [2, 3, 3, 4], data=zeros(2, 3, 3, 4)),
-                                                  T("x", [1, 5, 5, 4])],
-                               T("y", [1, 10, 10, 2])), 5 * 5 * 4 * 2 * 9),
-    "matmul": (single("BATCH_MATMUL", [T("a", [3, 4, 5]), T("b", [3, 5, 6])], T("y", [3, 4, 6])),
-               3 * 4 * 6 * 5),
-    "transposed matmul": (single("BATCH_MATMUL", [T("a", [5, 4]), T("b", [5, 6])], T("y", [4, 6]),
-                                 kind="BatchMatMulOptions", adjX=True), 4 * 6 * 5),
+    "grouped conv": (
+        single(
+            "CONV_2D",
+            [T("x", [1, 8, 8, 4]), T("w", [6, 1, 1, 2], data=zeros(6, 1, 1, 2))],
+            T("y", [1, 8, 8, 6]),
+        ),
+        8 * 8 * 6 * 2,
+    ),
+    "depthwise": (
+        single(
+            "DEPTHWISE_CONV_2D",
+            [T("x", [1, 8, 8, 3]), T("w", [1, 3, 3, 6], data=zeros(1, 3, 3, 6))],
+            T("y", [1, 8, 8, 6]),
+        ),
+        8 * 8 * 6 * 9,
+    ),
+    "dense": (
+        single(
+            "FULLY_CONNECTED", [T("x", [2, 10]), T("w", [5, 10], data=zeros(5, 10))], T("y", [2, 5])
+        ),
+        2 * 5 * 10,
+    ),
+    "transposed conv": (
+        single(
+            "TRANSPOSE_CONV",
+            [
+                T("s", [4], "INT32", zeros(4, dtype="int32")),
+                T("w", [2, 3, 3, 4], data=zeros(2, 3, 3, 4)),
+                T("x", [1, 5, 5, 4]),
+            ],
+            T("y", [1, 10, 10, 2]),
+        ),
+        5 * 5 * 4 * 2 * 9,
+    ),
+    "matmul": (
+        single("BATCH_MATMUL", [T("a", [3, 4, 5]), T("b", [3, 5, 6])], T("y", [3, 4, 6])),
+        3 * 4 * 6 * 5,
+    ),
+    "transposed matmul": (
+        single(
+            "BATCH_MATMUL",
+            [T("a", [5, 4]), T("b", [5, 6])],
+            T("y", [4, 6]),
+            kind="BatchMatMulOptions",
+            adjX=True,
+        ),
+        4 * 6 * 5,
+    ),
     # Steps * filters * (inputs + memory).
-    "svdf": (single("SVDF", [T("x", [1, 10]), T("wf", [4, 10], data=zeros(4, 10)),
-                             T("wt", [4, 6], data=zeros(4, 6)), T("b", [2], data=zeros(2)),
-                             T("s", [1, 24], variable=True)], T("y", [1, 2])), 4 * 10 + 4 * 6),
+    "svdf": (
+        single(
+            "SVDF",
+            [
+                T("x", [1, 10]),
+                T("wf", [4, 10], data=zeros(4, 10)),
+                T("wt", [4, 6], data=zeros(4, 6)),
+                T("b", [2], data=zeros(2)),
+                T("s", [1, 24], variable=True),
+            ],
+            T("y", [1, 2]),
+        ),
+        4 * 10 + 4 * 6,
+    ),
     # Seven steps of one batch: an input and a recurrent matrix of 5 units.
-    "rnn": (single("UNIDIRECTIONAL_SEQUENCE_RNN",
-                   [T("x", [1, 7, 3]), T("w", [5, 3], data=zeros(5, 3)),
-                    T("r", [5, 5], data=zeros(5, 5)), T("b", [5], data=zeros(5)),
-                    T("s", [1, 5], variable=True)], T("y", [1, 7, 5])), 7 * (15 + 25)),
+    "rnn": (
+        single(
+            "UNIDIRECTIONAL_SEQUENCE_RNN",
+            [
+                T("x", [1, 7, 3]),
+                T("w", [5, 3], data=zeros(5, 3)),
+                T("r", [5, 5], data=zeros(5, 5)),
+                T("b", [5], data=zeros(5)),
+                T("s", [1, 5], variable=True),
+            ],
+            T("y", [1, 7, 5]),
+        ),
+        7 * (15 + 25),
+    ),
     "add": (single("ADD", [T("a", [1, 8]), T("b", [1, 8])], T("y", [1, 8])), 0),
-    "free batch": (single("FULLY_CONNECTED", [T("x", [1, 10], free=[-1, 10]),
-                                              T("w", [5, 10], data=zeros(5, 10))],
-                          T("y", [1, 5], free=[-1, 5])), 50),
-}  # fmt: skip
+    "free batch": (
+        single(
+            "FULLY_CONNECTED",
+            [T("x", [1, 10], free=[-1, 10]), T("w", [5, 10], data=zeros(5, 10))],
+            T("y", [1, 5], free=[-1, 5]),
+        ),
+        50,
+    ),
+}
 
 
 @pytest.mark.parametrize(("graph", "count"), CASES.values(), ids=CASES)
@@ -82,14 +146,24 @@ def test_macs_of_an_lstm_count_every_gate_at_every_step() -> None:
 
 
 UNKNOWN = {
-    "free size": (single("CONV_2D", [T("x", [1, 1, 1, 3]), T("w", [8, 3, 3, 3],
-                                                             data=zeros(8, 3, 3, 3))],
-                         T("y", [1, 1, 1, 8], free=[1, -1, -1, 8])), "'y' is free"),
+    "free size": (
+        single(
+            "CONV_2D",
+            [T("x", [1, 1, 1, 3]), T("w", [8, 3, 3, 3], data=zeros(8, 3, 3, 3))],
+            T("y", [1, 1, 1, 8], free=[1, -1, -1, 8]),
+        ),
+        "'y' is free",
+    ),
     "custom": (single("Sinh", [T("x", [1])], T("y", [1])), "custom operator Sinh"),
-    "no rank": (single("CONV_2D", [T("x", [1, 4, 4, 3]), T("w", [8, 3, 3, 3],
-                                                           data=zeros(8, 3, 3, 3))],
-                       T("y", [])), "only known once the model runs"),
-}  # fmt: skip
+    "no rank": (
+        single(
+            "CONV_2D",
+            [T("x", [1, 4, 4, 3]), T("w", [8, 3, 3, 3], data=zeros(8, 3, 3, 3))],
+            T("y", []),
+        ),
+        "only known once the model runs",
+    ),
+}
 
 
 @pytest.mark.parametrize(("graph", "reason"), UNKNOWN.values(), ids=UNKNOWN)
@@ -106,8 +180,9 @@ def loop(body: int) -> G:
 
 
 BRANCH = G([T("p", [1, 100]), T("q", [1, 100])], [N("RELU", ["p"], ["q"])], ["p"], ["q"], None)
-CONDITION = G([T("p", [1, 100]), T("q", [], "BOOL")], [N("LESS", ["p", "p"], ["q"])],
-              ["p"], ["q"], None)  # fmt: skip
+CONDITION = G(
+    [T("p", [1, 100]), T("q", [], "BOOL")], [N("LESS", ["p", "p"], ["q"])], ["p"], ["q"], None
+)
 
 
 def test_macs_of_a_loop_are_unavailable() -> None:
@@ -118,9 +193,13 @@ def test_macs_of_a_loop_are_unavailable() -> None:
 def test_peak_memory_of_a_residual_block_is_as_planned_by_hand() -> None:
     # x 400 -> a 800 -> b 400 -> y = x + b: while a and b live, x has to wait for the sum.
     tensors = [
-        T("x", [1, 100]), T("a", [1, 200]), T("b", [1, 100]), T("y", [1, 100]),
-        T("w", [200, 100], data=zeros(200, 100)), T("v", [100, 200], data=zeros(100, 200)),
-    ]  # fmt: skip
+        T("x", [1, 100]),
+        T("a", [1, 200]),
+        T("b", [1, 100]),
+        T("y", [1, 100]),
+        T("w", [200, 100], data=zeros(200, 100)),
+        T("v", [100, 200], data=zeros(100, 200)),
+    ]
     nodes = [
         N("FULLY_CONNECTED", ["x", "w"], ["a"]),
         N("FULLY_CONNECTED", ["a", "v"], ["b"]),
@@ -156,8 +235,12 @@ def test_peak_memory_of_a_graph_that_runs_itself_is_unavailable() -> None:
 
 
 def test_peak_memory_leaves_weights_out_that_dequantize_unpacks() -> None:
-    tensors = [T("x", [1, 10]), T("w16", [5, 10], "FLOAT16", zeros(5, 10, dtype="float16")),
-               T("w", [5, 10]), T("y", [1, 5])]  # fmt: skip
+    tensors = [
+        T("x", [1, 10]),
+        T("w16", [5, 10], "FLOAT16", zeros(5, 10, dtype="float16")),
+        T("w", [5, 10]),
+        T("y", [1, 5]),
+    ]
     nodes = [N("DEQUANTIZE", ["w16"], ["w"]), N("FULLY_CONNECTED", ["x", "w"], ["y"])]
     file = read(G(tensors, nodes, ["x"], ["y"]))
     plan = memory.plan(file, 0)
@@ -170,8 +253,11 @@ def dense(activation: str, weight: str) -> G:
     kind = {"INT8": "int8", "INT4": "int8", "UINT8": "uint8", "FLOAT32": "float32"}[weight]
     content = zeros(5 if weight == "INT4" else 10, 10 if weight != "INT4" else 5, dtype=kind)
     shape = [10, 10] if weight != "INT4" else [5, 10]
-    return single("FULLY_CONNECTED", [T("x", [1, 10], activation), T("w", shape, weight, content)],
-                  T("y", [1, shape[0]], activation))  # fmt: skip
+    return single(
+        "FULLY_CONNECTED",
+        [T("x", [1, 10], activation), T("w", shape, weight, content)],
+        T("y", [1, shape[0]], activation),
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,10 +283,14 @@ def test_precision_is_what_a_node_computes_in(
 def island() -> G:
     """Int8 dense, ELU in float between DEQUANTIZE and QUANTIZE, int8 softmax."""
     base = int8_dense()
-    tensors = [*base.tensors, T("f", [1, 3]), T("g", [1, 3]),
-               T("q", [1, 3], "INT8", scale=[0.25])]  # fmt: skip
-    nodes = [base.nodes[0], N("DEQUANTIZE", ["h"], ["f"], 2), N("ELU", ["f"], ["g"]),
-             N("QUANTIZE", ["g"], ["q"]), N("SOFTMAX", ["q"], ["y"], 2)]  # fmt: skip
+    tensors = [*base.tensors, T("f", [1, 3]), T("g", [1, 3]), T("q", [1, 3], "INT8", scale=[0.25])]
+    nodes = [
+        base.nodes[0],
+        N("DEQUANTIZE", ["h"], ["f"], 2),
+        N("ELU", ["f"], ["g"]),
+        N("QUANTIZE", ["g"], ["q"]),
+        N("SOFTMAX", ["q"], ["y"], 2),
+    ]
     return G(tensors, nodes, ["x"], ["y"])
 
 
@@ -221,8 +311,10 @@ def test_weights_tell_zeros_values_and_what_zip_leaves() -> None:
     real = np.array([0.0, -0.0, 1.5, 1.5], "float32")
     graph = G(
         [T("x", [1, 4]), T("w", [2, 4], "INT8", content), T("f", [4], data=real), T("y", [1, 2])],
-        [N("FULLY_CONNECTED", ["x", "w", "f"], ["y"])], ["x"], ["y"],
-    )  # fmt: skip
+        [N("FULLY_CONNECTED", ["x", "w", "f"], ["y"])],
+        ["x"],
+        ["y"],
+    )
     file = read(graph)
     rows = {row.tensor: row for row in weights(file)}
     assert (rows["w"].bytes, rows["w"].sparsity, rows["w"].unique) == (8, 0.5, 3)
@@ -240,8 +332,13 @@ def test_zero_of_asymmetric_weights_is_their_zero_point() -> None:
 
 
 def test_shared_buffers_are_counted_once() -> None:
-    tensors = [T("x", [1, 4]), T("w", [4, 4], data=np.eye(4, dtype="f4")),
-               T("v", [4, 4], buffer="w"), T("h", [1, 4]), T("y", [1, 4])]  # fmt: skip
+    tensors = [
+        T("x", [1, 4]),
+        T("w", [4, 4], data=np.eye(4, dtype="f4")),
+        T("v", [4, 4], buffer="w"),
+        T("h", [1, 4]),
+        T("y", [1, 4]),
+    ]
     nodes = [N("FULLY_CONNECTED", ["x", "w"], ["h"]), N("FULLY_CONNECTED", ["h", "v"], ["y"])]
     rows = weights(read(G(tensors, nodes, ["x"], ["y"])))
     assert [(row.tensor, row.bytes, row.shared_with) for row in rows] == [

@@ -28,13 +28,14 @@ from edgekit.types import Preprocess
 
 LABELS = tuple("0123456789")
 FACTS = ModelFacts(
-    name="digits", description="Handwritten digits", version="1.2", author="A. N. Author",
+    name="digits",
+    description="Handwritten digits",
+    version="1.2",
+    author="A. N. Author",
     license="Apache-2.0",
-    inputs=(
-        TensorFacts("image", "A digit", (0.0,), (16.0,), (0.0,), (1.0,), "GRAYSCALE", 8, 8),
-    ),
+    inputs=(TensorFacts("image", "A digit", (0.0,), (16.0,), (0.0,), (1.0,), "GRAYSCALE", 8, 8),),
     outputs=(TensorFacts("output_0", "Scores", minimum=(0.0,), maximum=(1.0,), labels=LABELS),),
-)  # fmt: skip
+)
 PROBE = ModelFacts("probe", inputs=(TensorFacts("x"),), outputs=(TensorFacts("y"),))
 
 
@@ -64,11 +65,16 @@ def test_answers_are_the_same_to_the_bit(
     answers = {}
     for name, path in (("plain", plain), ("told", told)):
         request = {
-            "schema": 1, "mode": "evaluate", "runtime": runtime, "threads": 1,
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": runtime,
+            "threads": 1,
             "models": [{"id": name, "path": str(path), "outputs": str(tmp_path / name)}],
-            "inputs": {"image": str(converted / "test.npy")}, "index": str(index),
-            "preprocess": {"scale": 1 / 16, "offset": 0.0}, "reset_state": False,
-        }  # fmt: skip
+            "inputs": {"image": str(converted / "test.npy")},
+            "index": str(index),
+            "preprocess": {"scale": 1 / 16, "offset": 0.0},
+            "reset_state": False,
+        }
         LocalDevice(tmp_path / "requests", tmp_path / "log.txt", Limits(60)).run(request)
         (file,) = (tmp_path / name).glob("*.npy")
         answers[name] = np.load(file)

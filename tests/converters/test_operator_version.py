@@ -20,9 +20,11 @@ FLOAT, INT8, INT16 = "FLOAT32", "INT8", "INT16"
 
 
 def tensor(
-    dtype: str, quantization: Quantization | None = None, shape: tuple[int, ...] = (1, 4, 4, 2),
+    dtype: str,
+    quantization: Quantization | None = None,
+    shape: tuple[int, ...] = (1, 4, 4, 2),
     sparse: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     return Tensor("t", dtype, shape, quantization=quantization, sparse=sparse)
 
 
@@ -55,7 +57,9 @@ def placed(
         (7, [tensor(INT16), tensor(INT8), None], tensor(INT16), {}),
         (8, [tensor(FLOAT), tensor(FLOAT, sparse=True), None], tensor(FLOAT), {}),
         (
-            9, [tensor(FLOAT), tensor(INT8, PER_TENSOR), None], tensor(FLOAT),
+            9,
+            [tensor(FLOAT), tensor(INT8, PER_TENSOR), None],
+            tensor(FLOAT),
             {"asymmetric_quantize_inputs": True},
         ),
         (10, [tensor(INT8), tensor("INT4", PER_CHANNEL), None], tensor(INT8), {}),
@@ -68,7 +72,7 @@ def placed(
         (13, [tensor(FLOAT), tensor("INT4", BLOCKWISE), None], tensor(FLOAT), {}),
         (14, [tensor(FLOAT), tensor("INT2"), None], tensor(FLOAT), {}),
     ],
-)  # fmt: skip
+)
 def test_dense_layer_needs_the_version_of_its_features(
     version: int, inputs: list[Tensor | None], output: Tensor, options: dict[str, Any]
 ) -> None:
@@ -102,7 +106,9 @@ def test_dense_layer_needs_the_version_of_its_features(
         ("LSTM", 2, [FLOAT, FLOAT, FLOAT], {"kernel_type": 1}),
         ("UNIDIRECTIONAL_SEQUENCE_LSTM", 2, [FLOAT, None, INT8], {}),
         (
-            "UNIDIRECTIONAL_SEQUENCE_LSTM", 3, [FLOAT, None, INT8],
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            3,
+            [FLOAT, None, INT8],
             {"asymmetric_quantize_inputs": True},
         ),
         ("BATCH_MATMUL", 2, [INT8, INT8], {}),
@@ -124,7 +130,7 @@ def test_dense_layer_needs_the_version_of_its_features(
         ("BROADCAST_TO", 2, [FLOAT], {}),
         ("CAST", 5, [FLOAT], {"to": "FLOAT16"}),
     ],
-)  # fmt: skip
+)
 def test_operators_need_the_version_of_their_dtypes_and_options(
     operator: str, version: int, kinds: list[str | None], options: dict[str, Any]
 ) -> None:

@@ -23,7 +23,7 @@ NOT_MADE = {
     **{("fused", name): f"not {name}" for name in ("dynamic", "int4", "int4-block32")},
     ("attention", "int16x8"): "EK-CONVERT-005",
     ("fused", "int16x8"): "EK-CONVERT-005",
-}  # fmt: skip
+}
 LACKING = {"int4": "lacks DEQUANTIZE 6", "int4-block32": "lacks FULLY_CONNECTED 13"}
 
 
@@ -94,10 +94,15 @@ def _accuracy_without_reset(
 ) -> float:
     """What an evaluation scores that lets each item see the state of the one before."""
     request = {
-        "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1,
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "litert",
+        "processes": 1,
         "models": [{"id": "m", "path": str(model), "outputs": str(folder / "stale")}],
-        "inputs": {"image": str(items)}, "reset_state": False, "batch": 1,
-    }  # fmt: skip
+        "inputs": {"image": str(items)},
+        "reset_state": False,
+        "batch": 1,
+    }
     LocalDevice(folder / "requests", folder / "log.txt").run(request)
     answers = np.load(folder / "stale" / "digit.npy")
     return float(np.mean(answers.argmax(axis=1) == labels))

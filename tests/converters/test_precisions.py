@@ -40,11 +40,18 @@ def test_a_file_of_one_precision_is_not_mixed(converted: Path, real: str) -> Non
 @pytest.mark.parametrize(
     ("precision", "dtype"),
     [
-        ("float32", "FLOAT32"), ("float16", "FLOAT32"), ("dynamic", "FLOAT32"), ("int8", "INT8"),
-        ("int8-float-io", "FLOAT32"), ("uint8-io", "UINT8"), ("int16x8", "INT16"),
-        ("int4", "FLOAT32"), ("int4-block32", "FLOAT32"), ("mixed", "FLOAT32"),
+        ("float32", "FLOAT32"),
+        ("float16", "FLOAT32"),
+        ("dynamic", "FLOAT32"),
+        ("int8", "INT8"),
+        ("int8-float-io", "FLOAT32"),
+        ("uint8-io", "UINT8"),
+        ("int16x8", "INT16"),
+        ("int4", "FLOAT32"),
+        ("int4-block32", "FLOAT32"),
+        ("mixed", "FLOAT32"),
     ],
-)  # fmt: skip
+)
 def test_the_edges_are_of_the_precisions_dtype(converted: Path, precision: str, dtype: str) -> None:
     file = flatbuffer.read(converted / f"{precision}.tflite")
     assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == {dtype}
@@ -59,11 +66,17 @@ def test_blocks_are_of_32(converted: Path) -> None:
 @pytest.mark.parametrize(
     ("precision", "dtype"),
     [
-        ("float32", "FLOAT32"), ("float16", "FLOAT16"), ("dynamic", "INT8"), ("int8", "INT8"),
-        ("int8-float-io", "INT8"), ("uint8-io", "INT8"), ("int16x8", "INT8"), ("int4", "INT4"),
+        ("float32", "FLOAT32"),
+        ("float16", "FLOAT16"),
+        ("dynamic", "INT8"),
+        ("int8", "INT8"),
+        ("int8-float-io", "INT8"),
+        ("uint8-io", "INT8"),
+        ("int16x8", "INT8"),
+        ("int4", "INT4"),
         ("int4-block32", "INT4"),
     ],
-)  # fmt: skip
+)
 def test_the_weights_are_of_the_precisions_dtype(
     converted: Path, precision: str, dtype: str
 ) -> None:
@@ -96,8 +109,11 @@ def test_an_operator_without_int8_is_named(converted: Path, outcomes: dict[str, 
 
 
 def test_weights_that_are_variables_name_wrappers_and_their_stripping() -> None:
-    tensors = [T("x", [1, 4], "INT8", scale=[1.0], zero=[0]), T("handle", [1], "RESOURCE"),
-               T("weights", [1, 4])]  # fmt: skip
+    tensors = [
+        T("x", [1, 4], "INT8", scale=[1.0], zero=[0]),
+        T("handle", [1], "RESOURCE"),
+        T("weights", [1, 4]),
+    ]
     nodes = [N("VAR_HANDLE", [], ["handle"]), N("READ_VARIABLE", ["handle"], ["weights"])]
     file = build(G(tensors, nodes, ["x"], ["x"]))
     assert "strip_pruning" in PRECISIONS["int8"].problem(flatbuffer.parse(file, "m.tflite"))
@@ -144,13 +160,22 @@ def test_a_model_that_takes_bytes_is_integer_throughout(
 
 def test_what_keeps_a_state_stays_beside_a_square_made_integer() -> None:
     like = {"dtype": "INT8", "scale": [0.5], "zero": [0]}
-    tensors = [T("x", [4], **like), T("real", [4]), T("squared", [4]), T("y", [4], **like),
-               T("unread", [4], **like), T("handle", [1], "RESOURCE")]  # fmt: skip
+    tensors = [
+        T("x", [4], **like),
+        T("real", [4]),
+        T("squared", [4]),
+        T("y", [4], **like),
+        T("unread", [4], **like),
+        T("handle", [1], "RESOURCE"),
+    ]
     nodes = [
-        N("VAR_HANDLE", [], ["handle"]), N("DEQUANTIZE", ["x"], ["real"]),
-        N("SQUARE", ["real"], ["squared"]), N("QUANTIZE", ["squared"], ["y"]),
-        N("ASSIGN_VARIABLE", ["handle", "x"], []), N("RELU", ["x"], ["unread"]),
-    ]  # fmt: skip
+        N("VAR_HANDLE", [], ["handle"]),
+        N("DEQUANTIZE", ["x"], ["real"]),
+        N("SQUARE", ["real"], ["squared"]),
+        N("QUANTIZE", ["squared"], ["y"]),
+        N("ASSIGN_VARIABLE", ["handle", "x"], []),
+        N("RELU", ["x"], ["unread"]),
+    ]
     content = use_integer_operators(build(G(tensors, nodes, ["x"], ["y"])))
     (graph,) = flatbuffer.parse(content, "m.tflite").graphs
     assert [n.operator for n in graph.nodes] == ["VAR_HANDLE", "MUL", "ASSIGN_VARIABLE", "RELU"]
@@ -208,9 +233,10 @@ def per_channel(path: Path) -> set[str]:
 def test_profile_makes_dense_layers_that_old_runtimes_run(converted: Path) -> None:
     assert versions(converted / "dynamic.tflite", "FULLY_CONNECTED") == {12}
     assert versions(converted / "dynamic@tflite-2.14.tflite", "FULLY_CONNECTED") == {9}
-    assert PRECISIONS["dynamic"].problem(
-        flatbuffer.read(converted / "dynamic@tflite-2.14.tflite")
-    ) == ""  # fmt: skip
+    assert (
+        PRECISIONS["dynamic"].problem(flatbuffer.read(converted / "dynamic@tflite-2.14.tflite"))
+        == ""
+    )
 
 
 def test_profile_sets_the_granularity(converted: Path) -> None:
@@ -240,9 +266,13 @@ def test_profile_is_named_where_it_changes_a_precision(
 
 @pytest.mark.parametrize(
     ("precision", "reason"),
-    [("int8", ""), ("float32", "integers only"), ("int4", "integers only"),
-     ("uint8-io", "its driver is signed")],
-)  # fmt: skip
+    [
+        ("int8", ""),
+        ("float32", "integers only"),
+        ("int4", "integers only"),
+        ("uint8-io", "its driver is signed"),
+    ],
+)
 def test_integer_target_refuses_what_computes_in_float(precision: str, reason: str) -> None:
     found = refusal(precision, INTEGER)
     assert (reason in found) if reason else not found

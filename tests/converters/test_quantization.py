@@ -28,10 +28,14 @@ def answers(path: Path, feeds: dict[str, Any]) -> dict[str, Any]:
     runner = Interpreter(model_path=str(path)).get_signature_runner()
     count = len(next(iter(feeds.values())))
     rows = [
-        {name: out.copy() for name, out in
-         runner(**{name: array[at : at + 1] for name, array in feeds.items()}).items()}
+        {
+            name: out.copy()
+            for name, out in runner(
+                **{name: array[at : at + 1] for name, array in feeds.items()}
+            ).items()
+        }
         for at in range(count)
-    ]  # fmt: skip
+    ]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -91,9 +95,14 @@ def test_calibration_lists_the_operators_and_counts_the_items(quantized: Path) -
     assert facts["items"] == 40
     kinds = {kind for kind, _ in facts["operators"]}
     assert kinds == {
-        "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "CONCATENATION", "FULLY_CONNECTED",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "ADD",
+        "MEAN",
+        "CONCATENATION",
+        "FULLY_CONNECTED",
         "SOFTMAX",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

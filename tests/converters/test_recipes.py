@@ -57,13 +57,19 @@ def test_weights_of_4_bits_stand_beside_int8(converted: Path) -> None:
     ("label", "said"),
     [
         ("mixed-nothing", "EK-CONVERT-013 the recipe leaves every operator float32"),
-        ("mixed-unknown", "EK-CONVERT-011 [[convert.mixed]]: the model has no operator 'CONV_3D';"
-                          " did you mean 'CONV_2D'?"),
-        ("mixed-no-match", "EK-CONVERT-012 [[convert.mixed]]: no operator's output is called like"
-                           " 'digti'; did you mean 'digit"),
+        (
+            "mixed-unknown",
+            "EK-CONVERT-011 [[convert.mixed]]: the model has no operator 'CONV_3D';"
+            " did you mean 'CONV_2D'?",
+        ),
+        (
+            "mixed-no-match",
+            "EK-CONVERT-012 [[convert.mixed]]: no operator's output is called like"
+            " 'digti'; did you mean 'digit",
+        ),
         ("mixed-unable", "EK-CONVERT-013 [[convert.mixed]]: SOFTMAX cannot be int4"),
     ],
-)  # fmt: skip
+)
 def test_recipe_that_cannot_be_meant_is_refused(
     outcomes: dict[str, str], label: str, said: str
 ) -> None:
@@ -85,12 +91,15 @@ def accuracy(path: Path, runtime: str, converted: Path, folder: Path) -> float:
     device = LocalDevice(folder / "requests", folder / "log.txt")
     device.run(
         {
-            "schema": 1, "mode": "evaluate", "runtime": runtime, "processes": 1,
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": runtime,
+            "processes": 1,
             "models": [{"id": path.stem, "path": str(path), "outputs": str(folder / "outputs")}],
             "inputs": {"image": str(converted / "test.npy")},
             "preprocess": {"scale": 1 / 16},
         }
-    )  # fmt: skip
+    )
     got = np.load(folder / "outputs" / "digit.npy")
     return float(np.mean(got.argmax(1) == np.load(converted / "test-digit.npy").argmax(1)))
 
@@ -110,10 +119,12 @@ def test_quantizers_own_dynamic_file_is_garbage_on_an_old_runtime(
 @pytest.mark.parametrize(
     ("label", "operator"),
     [
-        ("quantizer-dynamic", "FULLY_CONNECTED"), ("int4", "DEQUANTIZE"),
-        ("int4-block32", "FULLY_CONNECTED"), ("mixed-int4", "DEQUANTIZE"),
+        ("quantizer-dynamic", "FULLY_CONNECTED"),
+        ("int4", "DEQUANTIZE"),
+        ("int4-block32", "FULLY_CONNECTED"),
+        ("mixed-int4", "DEQUANTIZE"),
     ],
-)  # fmt: skip
+)
 def test_old_runtime_refuses_what_it_would_compute_wrongly(
     converted: Path, tmp_path: Path, label: str, operator: str
 ) -> None:

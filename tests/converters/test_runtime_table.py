@@ -70,8 +70,10 @@ def loads(runtime: str, folder: Path) -> dict[str, bool]:
     """Which files a runtime constructs an interpreter on."""
     done = subprocess.run(
         [sys.executable, "-c", LOAD, runtime, str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -134,8 +136,9 @@ def test_table_names_its_sources_and_date() -> None:
     document = tomllib.loads(runtime_table.FILE.read_text())
     assert document["date"] >= "2026"
     assert {row["project"] for row in document["source"]} == {
-        "google-ai-edge/LiteRT", "tensorflow/tensorflow",
-    }  # fmt: skip
+        "google-ai-edge/LiteRT",
+        "tensorflow/tensorflow",
+    }
     assert all(len(row["commit"]) == 40 for row in document["source"])
     assert all(row["source"] and row["versions"] for row in document["package"])
 

@@ -26,9 +26,10 @@ def test_minimum_is_forced_by_the_newest_operator() -> None:
     found = minimum(flatfiles.convolutional())
     assert (found.release, found.litert) == ("1.14.0", "1.0.1")
     assert [str(need) for need in found.forced_by] == [
-        "CONV_2D version 3 (features)", "MAX_POOL_2D version 2 (pooled)",
+        "CONV_2D version 3 (features)",
+        "MAX_POOL_2D version 2 (pooled)",
         "FULLY_CONNECTED version 4 (digit)",
-    ]  # fmt: skip
+    ]
     assert found.claimed == "1.5.0"
     assert found.understated == ()
     assert found.title == "TFLite 1.14.0, LiteRT 1.0.1"
@@ -56,9 +57,11 @@ def test_minimum_is_lower_with_one_scale() -> None:
 def test_minimum_names_packages_that_have_it() -> None:
     had = {str(package) for package in minimum(flatfiles.dense("INT8")).packages}
     assert {
-        "pip tensorflow 2.17.0", "pip ai-edge-litert 1.0.1",
-        "Maven org.tensorflow:tensorflow-lite 2.17.0", "CocoaPods TensorFlowLiteSwift 2.17.0",
-    } <= had  # fmt: skip
+        "pip tensorflow 2.17.0",
+        "pip ai-edge-litert 1.0.1",
+        "Maven org.tensorflow:tensorflow-lite 2.17.0",
+        "CocoaPods TensorFlowLiteSwift 2.17.0",
+    } <= had
     (old,) = (package for package in had if "tflite-runtime" in package)
     assert old == (
         "pip tflite-runtime unavailable: the newest version with a source is 2.14.0;"
@@ -121,11 +124,14 @@ def test_flex_operators_fit_no_runtime_without_tensorflow() -> None:
 @pytest.mark.parametrize(
     ("runtime", "version", "expected"),
     [
-        ("tflite-runtime", "2.14.0", False), ("tflite-runtime", "2.17.0", True),
-        ("tensorflow", "2.21.0", True), ("litert", "1.0.1", True), ("litert", "2.3.0", True),
+        ("tflite-runtime", "2.14.0", False),
+        ("tflite-runtime", "2.17.0", True),
+        ("tensorflow", "2.21.0", True),
+        ("litert", "1.0.1", True),
+        ("litert", "2.3.0", True),
         ("tflm", "0.dev20261023182759", None),
     ],
-)  # fmt: skip
+)
 def test_fits_compares_on_the_axis_of_the_runtime(
     runtime: str, version: str, expected: bool | None
 ) -> None:

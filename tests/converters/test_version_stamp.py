@@ -44,8 +44,10 @@ def answers(folder: Path, runtime: str, content: bytes) -> np.ndarray | str:
     np.save(items, x)
     done = subprocess.run(
         [sys.executable, "-c", RUN, runtime, str(model), str(items), str(given)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         return done.stderr
     right = flatfiles.dense_answer(x)
@@ -110,5 +112,6 @@ def test_stamp_raises_a_shared_code_to_its_highest_need() -> None:
     file.node(custom, [outputs[0]], [outputs[1]])
     found = flatbuffer.parse(stamp_versions(file.build()), "built")
     assert [(o.name, o.version, o.count) for o in found.operators] == [
-        ("CONV_2D", 5, 2), ("Sinh", 3, 1),
-    ]  # fmt: skip
+        ("CONV_2D", 5, 2),
+        ("Sinh", 3, 1),
+    ]

@@ -249,7 +249,7 @@ def test_shell_without_statuses_is_refused(phone: AdbDaemon) -> None:
         ("error: something new", "EK-DEVICE-071"),
         ("", "EK-DEVICE-073"),
     ],
-)  # fmt: skip
+)
 def test_words_of_adb_are_told_apart(server: None, words: str, code: str) -> None:
     failure = adb.AdbConnection("adb", "X").failure(255, words)
     assert failure is not None

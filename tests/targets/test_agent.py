@@ -105,9 +105,12 @@ for name in {modules}: importlib.import_module("alone." + name)
 print([name for name in ("edgekit", "numpy", "psutil") if name in sys.modules])
 """
     done = subprocess.run(
-        [sys.executable, "-S", "-c", script], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-S", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert done.stdout == "[]\n"
 
 
@@ -172,8 +175,10 @@ def test_python_off_the_path_is_found_where_the_connection_says(
 def test_agent_runs_on_the_oldest_python(home: Path, tmp_path: Path, connect: Connect) -> None:
     found = subprocess.run(
         ["sh", "-c", "python3.9 -c 'import sys; print(sys.executable)'"],
-        capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
     if not found:
         pytest.skip("needs python3.9 on the PATH")
     agent = connect(Shell(home, path=str(old_python(tmp_path / "tools")), pythons=(found,)))

@@ -55,25 +55,38 @@ def phone(tmp_path: Path) -> Iterator[AdbDaemon]:
         (
             NOUGAT,
             {
-                "model": "Planted Note 4 [x]", "manufacturer": "Planted", "soc": "msm8953",
-                "abi": "arm64-v8a", "android": "7.1.2", "os": "Android 7.1.2",
-                "battery_percent": 11, "battery_status": "discharging",
-                "battery_temperature_c": 31.2, "screen": "off", "power_save": True,
+                "model": "Planted Note 4 [x]",
+                "manufacturer": "Planted",
+                "soc": "msm8953",
+                "abi": "arm64-v8a",
+                "android": "7.1.2",
+                "os": "Android 7.1.2",
+                "battery_percent": 11,
+                "battery_status": "discharging",
+                "battery_temperature_c": 31.2,
+                "screen": "off",
+                "power_save": True,
             },
             ("thermal_status",),
         ),
         (
             TIRAMISU,
             {
-                "model": "Planted 7", "soc": "PS201", "os": "Android 13", "battery_percent": 83,
-                "battery_status": "charging", "battery_temperature_c": 28.9, "screen": "on",
-                "power_save": False, "thermal_status": "moderate",
+                "model": "Planted 7",
+                "soc": "PS201",
+                "os": "Android 13",
+                "battery_percent": 83,
+                "battery_status": "charging",
+                "battery_temperature_c": 28.9,
+                "screen": "on",
+                "power_save": False,
+                "thermal_status": "moderate",
             },
             (),
         ),
     ],
     ids=["Android 7", "Android 13"],
-)  # fmt: skip
+)
 def test_facts_of_a_phone_are_read_through_adb(
     phone: AdbDaemon,
     outputs: Mapping[str, str],
@@ -100,10 +113,15 @@ def test_state_of_a_phone_is_read_through_adb(phone: AdbDaemon) -> None:
 def test_facts_are_those_of_the_devices_own_files() -> None:
     found = android.described(FILES)
     expected = {
-        "cpus": 2, "frequency_minimum_hz": 300_000_000, "frequency_maximum_hz": 2_850_000_000,
-        "governor": "powersave, sched_pixel", "memory_bytes": 7774904 * 1024,
-        "kernel": "5.10.149-android13", "machine": "aarch64", "model": "Planted 7",
-    }  # fmt: skip
+        "cpus": 2,
+        "frequency_minimum_hz": 300_000_000,
+        "frequency_maximum_hz": 2_850_000_000,
+        "governor": "powersave, sched_pixel",
+        "memory_bytes": 7774904 * 1024,
+        "kernel": "5.10.149-android13",
+        "machine": "aarch64",
+        "model": "Planted 7",
+    }
     assert {name: found[name] for name in expected} == expected
     assert "cpu" in found["unavailable"]
 

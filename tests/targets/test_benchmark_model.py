@@ -28,9 +28,12 @@ from edgekit.types import Benched, BenchReport, Measurement, Status, Verdict
 
 Request = Mapping[str, Any]
 REQUEST: Request = {
-    "schema": 1, "mode": "bench", "threads": 2, "stop": {"runs": 10, "seconds": 0.4},
+    "schema": 1,
+    "mode": "bench",
+    "threads": 2,
+    "stop": {"runs": 10, "seconds": 0.4},
     "warmup": {"runs": 3, "seconds": 0.1},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -40,12 +43,16 @@ REQUEST: Request = {
         (OLD, (1892, 91810, 86184.3), (50, 115062, 88216, 129193, 7678, None), 4.25),
         (USUAL, (17187, 3512391, 3512391), (50, 2950340, 2727568, 3189954, 109798, None), 46.0859),
         (NEW, (119515, 87112, 58147.4), (1000, 63743.2, 49088, 686105, 60716, 51891), 55.4961),
-        (NEW.replace("\n", "\r\n"), (119515, 87112, 58147.4),
-         (1000, 63743.2, 49088, 686105, 60716, 51891), 55.4961),
+        (
+            NEW.replace("\n", "\r\n"),
+            (119515, 87112, 58147.4),
+            (1000, 63743.2, 49088, 686105, 60716, 51891),
+            55.4961,
+        ),
         (ALIKE, (310, 9, 9), (50, 7, 7, 7, 0, 7), None),
     ],
     ids=["TensorFlow 1.13", "TensorFlow 2.1", "TensorFlow 2.15", "LiteRT", "CRLF", "all alike"],
-)  # fmt: skip
+)
 def test_output_of_every_form_is_read(
     text: str, phases: tuple[float, ...], steady: tuple[float, ...], peak: float | None
 ) -> None:
@@ -203,8 +210,10 @@ def row_of(
     (tmp_path / "model.tflite").write_bytes(probe_model())
     asked = api.BenchOptions(
         devices=(f"adb://{phone.serial}{tmp_path}/on the phone#benchmark_model",),
-        protocol=Protocol(launches=2), calibrate=False, **more,
-    )  # fmt: skip
+        protocol=Protocol(launches=2),
+        calibrate=False,
+        **more,
+    )
     project = Project.parse({"model": {"source": source}}, tmp_path, None, "")
     done = api.bench(project, [source], asked)
     (row,) = done.rows

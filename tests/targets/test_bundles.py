@@ -69,12 +69,18 @@ def small(tmp_path: Path) -> Files:
     model.write_bytes(probe_model())
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     contents = Contents(
-        name="probe", version="1", model=model, precision="float32",
+        name="probe",
+        version="1",
+        model=model,
+        precision="float32",
         inputs=(TensorSpec("x", (None, 4), "float32"),),
         outputs=(TensorSpec("y", (1, 4), "float32"),),
-        preprocess=Preprocess(), labels=("a", "b", "c", "d"),
-        golden=Golden({"x": x}, {"y": 2 * x}, {"y": 1e-6}), measurements={}, tools={},
-    )  # fmt: skip
+        preprocess=Preprocess(),
+        labels=("a", "b", "c", "d"),
+        golden=Golden({"x": x}, {"y": 2 * x}, {"y": 1e-6}),
+        measurements={},
+        tools={},
+    )
     return read(pack(catalog.load("linux-x86_64"), contents, tmp_path / "small.tar.gz").path)
 
 
@@ -137,17 +143,23 @@ def test_pack_gives_the_same_bytes_from_the_same_contents(
 
     golden = manifest["golden"]
     contents = Contents(
-        name=manifest["name"], version=manifest["version"], model=unpacked / "model.tflite",
-        precision=manifest["model"]["precision"], inputs=specs("inputs"), outputs=specs("outputs"),
-        preprocess=Preprocess(**manifest["preprocess"]), labels=tuple(manifest["labels"]),
+        name=manifest["name"],
+        version=manifest["version"],
+        model=unpacked / "model.tflite",
+        precision=manifest["model"]["precision"],
+        inputs=specs("inputs"),
+        outputs=specs("outputs"),
+        preprocess=Preprocess(**manifest["preprocess"]),
+        labels=tuple(manifest["labels"]),
         golden=Golden(
             {n: np.load(unpacked / f) for n, f in golden["inputs"].items()},
             {n: np.load(unpacked / g["file"]) for n, g in golden["outputs"].items()},
             {n: g["tolerance"] for n, g in golden["outputs"].items()},
             Answers(golden["answers"]["output"], tuple(golden["answers"]["labels"])),
         ),
-        measurements=manifest["measurements"], tools=manifest["tools"],
-    )  # fmt: skip
+        measurements=manifest["measurements"],
+        tools=manifest["tools"],
+    )
     target = catalog.load(manifest["target"])
     packed = [pack(target, contents, tmp_path / name) for name in ("first.tar.gz", "b.tar.gz")]
     assert packed[0].path.read_bytes() == packed[1].path.read_bytes() == bundle.read_bytes()
@@ -193,10 +205,17 @@ def test_verify_passes_when_only_the_root_has_another_name(small: Files, tmp_pat
 
 def names_in_a_bundle() -> list[str]:
     return [
-        "README.md", "app.py", "golden/input_0.npy", "golden/output_0.npy", "labels.txt",
-        "model.tflite", "pictures.py", "python_runner.py", "requirements-litert.txt",
+        "README.md",
+        "app.py",
+        "golden/input_0.npy",
+        "golden/output_0.npy",
+        "labels.txt",
+        "model.tflite",
+        "pictures.py",
+        "python_runner.py",
+        "requirements-litert.txt",
         "requirements-tflite-runtime.txt",
-    ]  # fmt: skip
+    ]
 
 
 def test_the_kinds_of_files_tried_below_are_all_there_are(small: Files) -> None:
@@ -249,11 +268,22 @@ def test_verify_goes_red_when_a_file_is_added(small: Files, tmp_path: Path) -> N
         special(f"{ROOT}/folder", tarfile.DIRTYPE),
     ],
     ids=[
-        "dots inside", "dots", "absolute", "duplicate", "second root", "the root", "no name",
-        "below a file", "symlink", "hard link", "character device", "block device", "pipe",
+        "dots inside",
+        "dots",
+        "absolute",
+        "duplicate",
+        "second root",
+        "the root",
+        "no name",
+        "below a file",
+        "symlink",
+        "hard link",
+        "character device",
+        "block device",
+        "pipe",
         "folder",
     ],
-)  # fmt: skip
+)
 def test_verify_goes_red_when_an_entry_is_unsafe(
     small: Files, tmp_path: Path, planted: tuple[tarfile.TarInfo, bytes]
 ) -> None:
@@ -328,11 +358,19 @@ def test_verify_goes_red_without_a_manifest(small: Files, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"{", b"[]", b"null", b'"text"', b"{}", b"\xff\xfe", b"[" * 100_000,
-        b'{"schema_version": 1, "files": 3}', b'{"schema_version": 1, "files": {"app.py": 3}}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"schema_version": 1, "files": 3}',
+        b'{"schema_version": 1, "files": {"app.py": 3}}',
         b'{"schema_version": 1, "files": {"app.py": {}}}',
     ],
-)  # fmt: skip
+)
 def test_verify_goes_red_when_the_manifest_is_damaged(
     small: Files, tmp_path: Path, content: bytes
 ) -> None:
@@ -481,7 +519,7 @@ TOLERANCE = '"tolerance": 1e-06'
         (_manifest('"x": "golden/input_0.npy"', '"x": "golden"'), "EK-BUNDLE-004"),
     ],
     ids=lambda value: "" if callable(value) else None,
-)  # fmt: skip
+)
 def test_verify_says_what_is_wrong_with_a_manifest_of_another_hand(
     small: Files, tmp_path: Path, change: Callable[[bytes], bytes], code: str
 ) -> None:
@@ -515,8 +553,13 @@ def app(folder: Path, *arguments: object, **options: Any) -> subprocess.Complete
     """Run a bundle's app as its README says, with this interpreter."""
     return subprocess.run(
         [sys.executable, "app.py", *map(str, arguments)],
-        cwd=folder, capture_output=True, text=True, timeout=120, check=False, **options,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -579,9 +622,10 @@ def test_verify_and_the_app_go_red_when_the_model_exchanges_two_classes(
     files = read(bundle)
     model = swapped_classes(files["model.tflite"])
     found = edgekit(
-        "verify", write(tmp_path / "swapped.tar.gz", listed({**files, "model.tflite": model})),
+        "verify",
+        write(tmp_path / "swapped.tar.gz", listed({**files, "model.tflite": model})),
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert found.returncode == 1
     assert "EK-BUNDLE-006" in found.stderr
     folder = copied(unpacked, tmp_path)
@@ -688,9 +732,12 @@ def test_app_says_in_one_line_what_is_wrong_with_the_items(
 ) -> None:
     path = tmp_path / "items.npy"
     arrays = {
-        "wide": np.zeros((3, 9, 8, 1), np.uint8), "flat": np.zeros(63), "scalar": np.float32(1),
-        "empty": np.zeros((0, 8, 8, 1), np.uint8), "words": np.full((2, 8, 8, 1), "seven"),
-    }  # fmt: skip
+        "wide": np.zeros((3, 9, 8, 1), np.uint8),
+        "flat": np.zeros(63),
+        "scalar": np.float32(1),
+        "empty": np.zeros((0, 8, 8, 1), np.uint8),
+        "words": np.full((2, 8, 8, 1), "seven"),
+    }
     if fault in arrays:
         np.save(path, arrays[fault])
     elif fault == "text":

@@ -114,13 +114,19 @@ def test_a_replay_without_devices_takes_the_recorded_ones(recorded: Path, tmp_pa
     ("words", "code", "said"),
     [
         (("probe.tflite", *QUICK, "--no-calibrate"), "EK-DEVICE-092", "another model: sha256"),
-        (("conv.tflite", *QUICK, "--threads", "2", "--no-calibrate"), "EK-DEVICE-092",
-         "threads is 2"),
-        (("conv.tflite", *QUICK, "--batch", "2", "--no-calibrate"), "EK-DEVICE-092",
-         "batch is 2, recorded with 1"),
+        (
+            ("conv.tflite", *QUICK, "--threads", "2", "--no-calibrate"),
+            "EK-DEVICE-092",
+            "threads is 2",
+        ),
+        (
+            ("conv.tflite", *QUICK, "--batch", "2", "--no-calibrate"),
+            "EK-DEVICE-092",
+            "batch is 2, recorded with 1",
+        ),
         (("conv.tflite", "--device", "tflm", *QUICK), "EK-DEVICE-093", "holds no tflm"),
     ],
-)  # fmt: skip
+)
 def test_what_was_not_recorded_is_an_error_that_says_what(
     recorded: Path, tmp_path: Path, words: tuple[str, ...], code: str, said: str
 ) -> None:
@@ -192,10 +198,14 @@ class Telling:
 
     def facts(self) -> Mapping[str, Json]:
         return {
-            "system": "Linux", "machine": "aarch64", "model": "Raspberry Pi 4 Model B",
-            "hostname": "vault-42", "serial": "SER1AL99", "environment": "/home/alice/.cache/e",
+            "system": "Linux",
+            "machine": "aarch64",
+            "model": "Raspberry Pi 4 Model B",
+            "hostname": "vault-42",
+            "serial": "SER1AL99",
+            "environment": "/home/alice/.cache/e",
             "note": ["alice@vault-42.lan", "192.168.7.31", "fe80::1ff:fe23:4567:890a"],
-        }  # fmt: skip
+        }
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
         return {"at": 1.0, "load1": 0.5, "unavailable": {"temperature_c": "no /home/alice/zone"}}
@@ -224,9 +234,18 @@ ADDRESSES = {"mine": "ssh://alice@vault-42"}
 def telling(folder: Path) -> Path:
     """The record of devices that hold secrets."""
     (folder / "m.tflite").write_bytes(probe_model())
-    request = {"schema": 1, "mode": "evaluate", "inputs": {}, "models": [
-        {"id": "m on ssh://alice@192.168.7.31", "path": str(folder / "m.tflite"),
-         "outputs": str(folder / "out")}]}  # fmt: skip
+    request = {
+        "schema": 1,
+        "mode": "evaluate",
+        "inputs": {},
+        "models": [
+            {
+                "id": "m on ssh://alice@192.168.7.31",
+                "path": str(folder / "m.tflite"),
+                "outputs": str(folder / "out"),
+            }
+        ],
+    }
     book = DeviceBook({"mine": Listed("mine", "local", budgets=Listed("x").budgets)})
     with tape_of(folder / "x.zip", None, {str(folder): "<project>"}) as tape:
         tape.book(book)
@@ -268,8 +287,13 @@ def test_the_recorded_errors_come_again_under_the_users_own_names(tmp_path: Path
     with tape_of(None, path, {}) as tape:
         device = tape.open("adb://serial-1", lambda: pytest.fail("nothing is reached"))
         assert device.facts()["model"] == "Raspberry Pi 4 Model B"
-        request = {"schema": 1, "mode": "evaluate", "runtime": "litert", "inputs": {}, "models": [
-            {"id": "another", "path": str(tmp_path / "m.tflite"), "outputs": "/x"}]}  # fmt: skip
+        request = {
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": "litert",
+            "inputs": {},
+            "models": [{"id": "another", "path": str(tmp_path / "m.tflite"), "outputs": "/x"}],
+        }
         with pytest.raises(RunnerError) as caught:
             device.run({k: v for k, v in request.items() if k != "runtime"})
         assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 7)
@@ -330,8 +354,12 @@ def test_a_shelf_is_replayed_by_its_recorded_book(
     second = json.loads(again.stdout)
     assert not (tmp_path / "shelf" / "seen" / "board1").exists()
     for one, other in zip(first["rows"], second["rows"], strict=True):
-        hidden = {"address": other["address"], "place": other["place"],
-                  "problem": other["problem"], "attempts": other["attempts"]}  # fmt: skip
+        hidden = {
+            "address": other["address"],
+            "place": other["place"],
+            "problem": other["problem"],
+            "attempts": other["attempts"],
+        }
         for row in (one, other):
             row["facts"].pop("address", None)
         assert {**one, **hidden} == other
@@ -357,11 +385,23 @@ def test_the_record_of_a_command_that_fails_is_kept(
 def test_an_interrupted_command_leaves_no_half_record(tmp_path: Path) -> None:
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     process = subprocess.Popen(
-        [EDGEKIT, "bench", "probe.tflite", "--no-calibrate", "--sustain", "60 s", "--record",
-         "x.zip", *QUICK[:-2]],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
+        [
+            EDGEKIT,
+            "bench",
+            "probe.tflite",
+            "--no-calibrate",
+            "--sustain",
+            "60 s",
+            "--record",
+            "x.zip",
+            *QUICK[:-2],
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
         preexec_fn=heed_interrupts,
-    )  # fmt: skip
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("details"):

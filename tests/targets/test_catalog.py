@@ -14,9 +14,12 @@ from edgekit.targets.catalog import Npu, Target
 from edgekit.targets.runners import RUNNER_FILES
 
 ENTRY: dict[str, Any] = {
-    "title": "A board", "system": "Linux", "machine": "riscv64", "bundle": "linux-python",
+    "title": "A board",
+    "system": "Linux",
+    "machine": "riscv64",
+    "bundle": "linux-python",
     "runtimes": [{"name": "litert", "package": "ai-edge-litert", "version": "2.3.0"}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("target_id", catalog.names())
@@ -30,10 +33,16 @@ class TestCatalog(TargetContract):
 
 def test_names_are_the_targets_of_this_version() -> None:
     assert catalog.names() == (
-        "coral-edge-tpu", "cortex-m4", "cortex-m55-ethos-u55-128", "cortex-m55-ethos-u55-256",
-        "cortex-m85-ethos-u85-256", "ethos-u65-256", "linux-aarch64", "linux-x86_64",
+        "coral-edge-tpu",
+        "cortex-m4",
+        "cortex-m55-ethos-u55-128",
+        "cortex-m55-ethos-u55-256",
+        "cortex-m85-ethos-u85-256",
+        "ethos-u65-256",
+        "linux-aarch64",
+        "linux-x86_64",
         "raspberry-pi-4",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("name", ["", "raspberry-pi", "../catalog/linux-x86_64", "LINUX-X86_64"])

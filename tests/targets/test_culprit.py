@@ -60,9 +60,14 @@ def request(folder: Path, *fatal: int, count: int = 1200, **changes: Any) -> dic
     np.save(folder / "x.npy", x)
     entry = {"id": "tiny", "path": str(folder / "probe.tflite"), "outputs": str(folder / "outputs")}
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "litert", "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, "processes": 1, **changes,
-    }  # fmt: skip
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "litert",
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        "processes": 1,
+        **changes,
+    }
 
 
 def failure(device: LocalDevice, asked: dict[str, Any]) -> RunnerError:

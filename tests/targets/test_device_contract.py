@@ -88,7 +88,8 @@ def test_contract_goes_red_when_a_device_breaks_it(
     suite.device_class = faulty
     device = suite.transport(tmp_path / "work", None, RUNNER_FILES)
     given: Mapping[str, list[object]] = {
-        Nameless.__name__: [device], Lying.__name__: [device, bench],
-    }  # fmt: skip
+        Nameless.__name__: [device],
+        Lying.__name__: [device, bench],
+    }
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         getattr(suite, check)(*given.get(faulty.__name__, [tmp_path, bench]))

@@ -70,9 +70,16 @@ def benched(
     device = board.address(FOLDER)
     commands("devices", "remove", device, cwd=folder)
     done = commands(
-        "bench", bundle, "--device", f"{device}{RUNTIME}", *QUICK, "--max-latency", "3600 s",
-        "--json", cwd=folder,
-    )  # fmt: skip
+        "bench",
+        bundle,
+        "--device",
+        f"{device}{RUNTIME}",
+        *QUICK,
+        "--max-latency",
+        "3600 s",
+        "--json",
+        cwd=folder,
+    )
     assert done.returncode == 3, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -110,16 +117,34 @@ def test_latency_there_is_marked_and_keeps_no_limit(benched: Mapping[str, Any]) 
     [("int8", "xnnpack", 0.0), ("float32", "none", 1e-6)],
 )
 def test_answers_there_are_those_of_the_host(
-    board: SshServer, commands: Run, digits_run: Path, tmp_path: Path, precision: str,
-    delegate: str, error: float,
-) -> None:  # fmt: skip
+    board: SshServer,
+    commands: Run,
+    digits_run: Path,
+    tmp_path: Path,
+    precision: str,
+    delegate: str,
+    error: float,
+) -> None:
     project = digits_run / "project"
     done = commands(
-        "compare", project / "build" / "digits" / precision / "model.tflite", "--project",
-        project / "edgekit.toml", "--output", tmp_path, "--device", "local:tflite-runtime",
-        "--device", f"{board.address(FOLDER)}{RUNTIME}", "--delegate", delegate, "--no-latency",
-        "--max-error", error, "--json", cwd=tmp_path,
-    )  # fmt: skip
+        "compare",
+        project / "build" / "digits" / precision / "model.tflite",
+        "--project",
+        project / "edgekit.toml",
+        "--output",
+        tmp_path,
+        "--device",
+        "local:tflite-runtime",
+        "--device",
+        f"{board.address(FOLDER)}{RUNTIME}",
+        "--delegate",
+        delegate,
+        "--no-latency",
+        "--max-error",
+        error,
+        "--json",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["emulated"] for one in found["models"]] == ["", "qemu-user"]

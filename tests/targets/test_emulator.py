@@ -131,9 +131,14 @@ def test_architecture_of_the_host_itself_is_not_emulated(
     ids=["no qemu-user", "old kernel", "no namespaces", "no namespaces as root"],
 )
 def test_host_that_cannot_emulate_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, uid: int, registered: bool,
-    namespaces: bool, reason: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    release: str,
+    uid: int,
+    registered: bool,
+    namespaces: bool,
+    reason: str,
+) -> None:
     host(tmp_path, monkeypatch, release, uid, registered)
     planted(tmp_path / "bin", {"unshare": f"exit {int(not namespaces)}"}, monkeypatch)
     with pytest.raises(DeviceError) as caught:
@@ -152,13 +157,25 @@ def test_host_that_cannot_emulate_says_why(
         ("6.12.1", 1000, "enabled\nflags: P\n", "exit 0", "-Urm", True),
         ("6.12.1", 1000, "disabled\nflags: F\n", "exit 0", "-Urm", True),
     ],
-    ids=["user", "root without namespaces", "root of an old kernel", "machine's own table",
-         "emulator opened late", "table switched off"],
-)  # fmt: skip
+    ids=[
+        "user",
+        "root without namespaces",
+        "root of an old kernel",
+        "machine's own table",
+        "emulator opened late",
+        "table switched off",
+    ],
+)
 def test_programs_are_entered_by_the_least_that_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, uid: int, table: str,
-    unshare: str, flags: str, own: bool,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    release: str,
+    uid: int,
+    table: str,
+    unshare: str,
+    flags: str,
+    own: bool,
+) -> None:
     host(tmp_path, monkeypatch, release, uid, True)
     if table:
         (tmp_path / "formats").mkdir()
@@ -216,9 +233,14 @@ def test_failure_to_get_in_is_told_from_the_scripts_own(
 )
 @pytest.mark.usefixtures("emulated")
 def test_apt_that_fails_is_told_with_its_reason_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, distribution: str, update: str,
-    install: str, reason: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: Path,
+    distribution: str,
+    update: str,
+    install: str,
+    reason: str,
+) -> None:
     apt(tmp_path, monkeypatch, distribution, update, install)
     with pytest.raises(DeviceError) as caught:
         emulator.create(ADDRESS, Silent())

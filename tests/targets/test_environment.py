@@ -71,9 +71,12 @@ def wheels(shared: Path) -> Path:
 def settings(cache: Path, wheels: Path) -> dict[str, str]:
     """The variables under which pip takes those wheels and nothing else, and finds no uv."""
     return {
-        "XDG_CACHE_HOME": str(cache), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels),
-        "PIP_CONFIG_FILE": os.devnull, "PATH": str(wheels),
-    }  # fmt: skip
+        "XDG_CACHE_HOME": str(cache),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PATH": str(wheels),
+    }
 
 
 @pytest.fixture
@@ -197,10 +200,12 @@ def test_interrupted_making_leaves_nothing_that_is_taken_for_good(
     (tools / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     process = subprocess.Popen(
-        [EDGEKIT, "devices", "setup", NAME], cwd=tmp_path, stderr=subprocess.DEVNULL,
+        [EDGEKIT, "devices", "setup", NAME],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
         # Tests that a shell started in its background would hand on an ignored Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 30
     while not list(local_wheels.glob("*/bin/half")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -275,39 +280,57 @@ NOT_FOUND = "ERROR: Could not find a version that satisfies the requirement p==9
 FAILURES: dict[str, tuple[list[str], str, str]] = {
     "pip, no such release": (
         [f"{NOT_FOUND} (from versions: 1.0, 2.0)", "ERROR: No matching distribution found"],
-        "Could not find a version that satisfies the requirement p==9", "releases of p for Python",
+        "Could not find a version that satisfies the requirement p==9",
+        "releases of p for Python",
     ),
     "pip, no wheel": (
         [f"{NOT_FOUND} (from versions: none)"],
-        "Could not find a version that satisfies the requirement p==9", "use another Python",
+        "Could not find a version that satisfies the requirement p==9",
+        "use another Python",
     ),
     "pip, offline": (
-        ["WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(",
-         f"{NOT_FOUND} (from versions: none)"],
-        "Could not find a version that satisfies the requirement p==9", "cannot be reached",
+        [
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(",
+            f"{NOT_FOUND} (from versions: none)",
+        ],
+        "Could not find a version that satisfies the requirement p==9",
+        "cannot be reached",
     ),
     "pip, disk full": (
-        ["Installing collected packages: p",
-         "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"],
-        "No space left on device", "the whole log is",
+        [
+            "Installing collected packages: p",
+            "ERROR: Could not install packages due to an OSError: "
+            "[Errno 28] No space left on device",
+        ],
+        "No space left on device",
+        "the whole log is",
     ),
     "uv, no such release": (
-        ["error: No solution found when resolving dependencies",
-         "  cause: Because there is no version of p==9 and you require p==9, we can conclude"],
-        "Because there is no version of p==9", "the whole log is",
+        [
+            "error: No solution found when resolving dependencies",
+            "  cause: Because there is no version of p==9 and you require p==9, we can conclude",
+        ],
+        "Because there is no version of p==9",
+        "the whole log is",
     ),
     "uv, no wheel": (
-        ["  × No solution found when resolving dependencies:",
-         "  ╰─▶ Because p==9 has no wheels with a matching Python ABI tag and you require p==9"],
-        "Because p==9 has no wheels", "use another Python",
+        [
+            "  × No solution found when resolving dependencies:",
+            "  ╰─▶ Because p==9 has no wheels with a matching Python ABI tag and you require p==9",
+        ],
+        "Because p==9 has no wheels",
+        "use another Python",
     ),
     "uv, offline": (
-        ["error: Request failed after 3 retries in 6.2s",
-         "  cause: error sending request for url (http://127.0.0.1:9/simple/p/)"],
-        "Request failed after 3 retries", "cannot be reached",
+        [
+            "error: Request failed after 3 retries in 6.2s",
+            "  cause: error sending request for url (http://127.0.0.1:9/simple/p/)",
+        ],
+        "Request failed after 3 retries",
+        "cannot be reached",
     ),
     "nothing said": ([], "it gave no reason", "the whole log is"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FAILURES)
@@ -321,12 +344,16 @@ def test_reason_is_the_installers_own_and_what_to_do(case: str) -> None:
 @pytest.mark.parametrize(
     ("runtime", "version", "expected"),
     [
-        ("tflite-runtime", "2.14.0", "numpy<2"), ("tflite-runtime", "99.0", "numpy<2"),
-        ("litert", "1.0.1", "numpy<2"), ("litert", "1.1.1", "numpy"), ("litert", "2.3.0", "numpy"),
-        ("litert", "1.10.0", "numpy"), ("tensorflow", "2.17.1", "numpy<2"),
+        ("tflite-runtime", "2.14.0", "numpy<2"),
+        ("tflite-runtime", "99.0", "numpy<2"),
+        ("litert", "1.0.1", "numpy<2"),
+        ("litert", "1.1.1", "numpy"),
+        ("litert", "2.3.0", "numpy"),
+        ("litert", "1.10.0", "numpy"),
+        ("tensorflow", "2.17.1", "numpy<2"),
         ("tensorflow", "2.21.0", "numpy"),
     ],
-)  # fmt: skip
+)
 def test_numpy_is_of_the_generation_that_a_release_was_built_for(
     runtime: str, version: str, expected: str
 ) -> None:
@@ -357,9 +384,11 @@ def test_published_release_is_installed_and_evaluates(
     assert device.version == release.split("==")[1]
     entry = {"id": "m", "path": str(converted / "int8.tflite"), "outputs": str(tmp_path / "o")}
     asked: dict[str, Any] = {
-        "mode": "evaluate", "models": [entry], "inputs": {"image": str(converted / "test.npy")},
+        "mode": "evaluate",
+        "models": [entry],
+        "inputs": {"image": str(converted / "test.npy")},
         "preprocess": {"scale": 1 / 16},
-    }  # fmt: skip
+    }
     result = device.run(asked)
     assert result["version"] == device.version
     expected = np.load(converted / "test-digit.npy")

@@ -65,9 +65,12 @@ def request(folder: Path, runtime: str = "planted") -> dict[str, Any]:
     np.save(folder / "x.npy", np.ones((7, 4), np.float32))
     entry = {"id": "tiny", "path": str(model), "outputs": str(folder / "outputs")}
     return {
-        "mode": "evaluate", "runtime": runtime, "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, "processes": 1,
-    }  # fmt: skip
+        "mode": "evaluate",
+        "runtime": runtime,
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        "processes": 1,
+    }
 
 
 def local(folder: Path) -> LocalDevice:

@@ -62,8 +62,11 @@ def test_host_facts_say_what_a_board_is(tmp_path: Path) -> None:
 
 def test_conditions_are_the_processors_temperature_frequency_and_load(tmp_path: Path) -> None:
     assert conditions_now(plant(tmp_path, BOARD)) == {
-        "temperature_c": 48.312, "frequency_hz": 800_000_000, "load1": 0.42, "unavailable": {},
-    }  # fmt: skip
+        "temperature_c": 48.312,
+        "frequency_hz": 800_000_000,
+        "load1": 0.42,
+        "unavailable": {},
+    }
 
 
 def test_conditions_are_of_one_core_when_it_is_named(tmp_path: Path) -> None:
@@ -75,11 +78,16 @@ def test_conditions_are_of_one_core_when_it_is_named(tmp_path: Path) -> None:
     [
         ({"sys/class/thermal/thermal_zone0/type": "acpitz"}, 61.0),
         ({"sys/class/thermal/thermal_zone0/temp": "off"}, 61.0),
-        ({"sys/class/hwmon/hwmon0/name": "k10temp", "sys/class/hwmon/hwmon0/temp1_input": "70500"},
-         70.5),
+        (
+            {
+                "sys/class/hwmon/hwmon0/name": "k10temp",
+                "sys/class/hwmon/hwmon0/temp1_input": "70500",
+            },
+            70.5,
+        ),
     ],
     ids=["no processor sensor", "sensor off", "hwmon"],
-)  # fmt: skip
+)
 def test_temperature_is_the_hottest_of_the_best_sensors(
     tmp_path: Path, changed: dict[str, str], expected: float
 ) -> None:
@@ -90,9 +98,17 @@ def test_what_a_system_does_not_tell_is_absent_with_a_reason(tmp_path: Path) -> 
     facts, now = host_facts(tmp_path), conditions_now(tmp_path)
     assert set(facts) == {"system", "machine", "unavailable"}
     assert set(facts["unavailable"]) == {
-        "model", "cpu", "cpus", "cores", "frequency_minimum_hz", "frequency_maximum_hz", "governor",
-        "memory_bytes", "os", "kernel",
-    }  # fmt: skip
+        "model",
+        "cpu",
+        "cpus",
+        "cores",
+        "frequency_minimum_hz",
+        "frequency_maximum_hz",
+        "governor",
+        "memory_bytes",
+        "os",
+        "kernel",
+    }
     assert set(now) == {"unavailable"}
     assert set(now["unavailable"]) == {"temperature_c", "frequency_hz", "load1"}
     assert all(reason for reason in [*facts["unavailable"].values(), *now["unavailable"].values()])
@@ -137,12 +153,24 @@ X86_VM = {
         ("x86_64", {"proc/cpuinfo": "vendor_id: A\nmodel name: QEMU Virtual CPU version 2.5+"}, ""),
     ],
     ids=[
-        "board", "arm64 on x86", "armhf on x86", "board seen from x86", "x86 with KVM", "32 bits",
-        "another family", "nothing told", "arm by TCG", "armhf by TCG", "board with that timer",
-        "arm with KVM", "TCG's own processor", "a virtual processor of another maker",
-        "x86 by TCG", "x86 with KVM and QEMU's model",
+        "board",
+        "arm64 on x86",
+        "armhf on x86",
+        "board seen from x86",
+        "x86 with KVM",
+        "32 bits",
+        "another family",
+        "nothing told",
+        "arm by TCG",
+        "armhf by TCG",
+        "board with that timer",
+        "arm with KVM",
+        "TCG's own processor",
+        "a virtual processor of another maker",
+        "x86 by TCG",
+        "x86 with KVM and QEMU's model",
     ],
-)  # fmt: skip
+)
 def test_emulator_is_named_only_where_something_proves_it(
     tmp_path: Path, machine: str, files: dict[str, str], expected: str
 ) -> None:

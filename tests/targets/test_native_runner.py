@@ -193,17 +193,22 @@ REFUSED = {
         "is an input too",
     ),
     "a shape that follows the values": (
-        G([T("x", (1, 4), "BOOL"), T("w", (1, 2), "INT64"), T("y", (1, 2))],
-          [N("WHERE", ["x"], ["w"]),
-           N("CAST", ["w"], ["y"], options={"kind": "CastOptions", "inDataType": 4})],
-          ["x"], ["y"]),
+        G(
+            [T("x", (1, 4), "BOOL"), T("w", (1, 2), "INT64"), T("y", (1, 2))],
+            [
+                N("WHERE", ["x"], ["w"]),
+                N("CAST", ["w"], ["y"], options={"kind": "CastOptions", "inDataType": 4}),
+            ],
+            ["x"],
+            ["y"],
+        ),
         "the shape of output y follows the values",
     ),
     "a batch of two": (
         G([T("x", (2, 4)), T("y", (2, 4))], [N("ADD", ["x", "x"], ["y"])], ["x"], ["y"]),
         "no batch of 1",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("which", REFUSED)
@@ -256,9 +261,14 @@ def test_a_state_that_it_cannot_reset_is_refused(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["hello_world_int8", "mnist_quantized", "conv_fc_mnist", "conv_fc_mnist_srq_a8w8",
-     "partly_quantized_mnist"],
-)  # fmt: skip
+    [
+        "hello_world_int8",
+        "mnist_quantized",
+        "conv_fc_mnist",
+        "conv_fc_mnist_srq_a8w8",
+        "partly_quantized_mnist",
+    ],
+)
 def test_real_models_are_answered_as_by_litert(
     test_data: Path, device: native.NativeDevice, tmp_path: Path, name: str
 ) -> None:

@@ -26,7 +26,7 @@ from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
-from edgekit.targets.devices.remote.outputs import Outputs
+from edgekit.targets.devices.remote.outputs import RequestOutputs
 from edgekit.targets.devices.remote.wire import Pace
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
@@ -88,9 +88,15 @@ def request(folder: Path, items: int = 200, **changes: Any) -> dict[str, Any]:
     np.save(folder / "x.npy", numbers)
     entry = {"id": "doubler", "path": str(model), "outputs": str(folder / "outputs")}
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "litert", "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, "processes": 1, "batch": 1, **changes,
-    }  # fmt: skip
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "litert",
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        "processes": 1,
+        "batch": 1,
+        **changes,
+    }
 
 
 def doubled(folder: Path, items: int = 200) -> bool:
@@ -121,14 +127,14 @@ def slow(tmp_path: Path) -> Mapping[str, Path]:
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The items that the host took down as finished, as they come."""
     noted: list[tuple[int, int]] = []
-    take = Outputs.take
+    take = RequestOutputs.take
 
-    def noting(self: Outputs, event: Mapping[str, Any], payload: bytes) -> None:
+    def noting(self: RequestOutputs, event: Mapping[str, Any], payload: bytes) -> None:
         take(self, event, payload)
         if "finished" in event:
             noted.append(tuple(event["finished"]))
 
-    monkeypatch.setattr(Outputs, "take", noting)
+    monkeypatch.setattr(RequestOutputs, "take", noting)
     return noted
 
 
@@ -155,9 +161,14 @@ def test_answers_come_while_others_are_made(
     ],
 )
 def test_run_that_is_killed_three_times_counts_every_item_once(
-    home: Path, tmp_path: Path, opened: Opening, slow: Mapping[str, Path], finished: Ranges,
-    how: str, processes: int,
-) -> None:  # fmt: skip
+    home: Path,
+    tmp_path: Path,
+    opened: Opening,
+    slow: Mapping[str, Path],
+    finished: Ranges,
+    how: str,
+    processes: int,
+) -> None:
     # All three together are shorter than the work; the fourth connection lasts.
     plan = [f"time {random.uniform(0.45, 0.6):.3f} {how}" for _ in range(3)] + ["never 0 kill"]
     device = opened(faulty(home, *plan), None, slow)
@@ -185,9 +196,11 @@ def test_run_goes_on_after_a_silent_cut(
 def test_connection_that_breaks_before_every_answer_is_given_up(
     home: Path, tmp_path: Path, opened: Opening
 ) -> None:
-    device = opened(faulty(home, *["time 0.2 agent"] * 9), None, altered(
-        tmp_path, INVOKE, "        time.sleep(5)\n" + INVOKE
-    ))  # fmt: skip
+    device = opened(
+        faulty(home, *["time 0.2 agent"] * 9),
+        None,
+        altered(tmp_path, INVOKE, "        time.sleep(5)\n" + INVOKE),
+    )
     with pytest.raises(ConnectionLost):
         device.run(request(tmp_path))
 
@@ -272,12 +285,13 @@ def test_runner_that_is_killed_is_an_error_with_its_signal_and_its_words(
     home: Path, tmp_path: Path, opened: Opening
 ) -> None:
     runners = altered(
-        tmp_path, INVOKE,
+        tmp_path,
+        INVOKE,
         "        if int(batch['x'][0][0]) == 4 * 17:\n"
         "            sys.stderr.write('native trouble')\n"
         "            sys.stderr.flush()\n"
         "            os.kill(os.getpid(), 9)\n" + INVOKE,
-    )  # fmt: skip
+    )
     with pytest.raises(RunnerError) as caught:
         opened(Shell(home), None, runners).run(request(tmp_path, 40))
     assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 17)

@@ -205,9 +205,13 @@ def test_what_a_device_has_of_its_own_is_used(
 def test_stamp_holds_for_what_was_proven(changed: dict[str, Any], holds: bool) -> None:
     hello = {"python": "3.11.2", "machine": "aarch64", "packages": {"numpy": "1.24.2"}}
     stamp = {
-        "package": "tflite-runtime", "version": "2.14.0", "path": ["/site"], "numpy": "1.24.2",
-        "python": "3.11.2", "machine": "aarch64",
-    }  # fmt: skip
+        "package": "tflite-runtime",
+        "version": "2.14.0",
+        "path": ["/site"],
+        "numpy": "1.24.2",
+        "python": "3.11.2",
+        "machine": "aarch64",
+    }
     assert environment.holds(stamp, {**hello, **changed}) is holds
     assert not environment.holds({}, hello)
 
@@ -299,9 +303,12 @@ def test_parts_of_a_wheel_that_run_no_model_stay_out(
 ) -> None:
     agent, _ = device
     files = {
-        "pure/a.py": "", "some-1.data/platlib/native/b.so": "b", "some-1.data/purelib/c.py": "c",
-        "some-1.data/scripts/d": "d", "some-1.data/headers/e.h": "e",
-    }  # fmt: skip
+        "pure/a.py": "",
+        "some-1.data/platlib/native/b.so": "b",
+        "some-1.data/purelib/c.py": "c",
+        "some-1.data/scripts/d": "d",
+        "some-1.data/headers/e.h": "e",
+    }
     path = wheel(tmp_path, "some", "1", files)
     (there,) = agent.push([path]).values()
     made = agent.call("environments.make", name="some-1", wheels={path.name: there})

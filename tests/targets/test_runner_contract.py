@@ -163,10 +163,12 @@ def answers(model: Path, runtime: str, items: Path, folder: Path, **changes: Any
     """The only output of a model of one input on all items."""
     named = {"lstm": "steps"}.get(model.stem, "image")
     request = {
-        "mode": "evaluate", "runtime": runtime, "inputs": {named: str(items)},
+        "mode": "evaluate",
+        "runtime": runtime,
+        "inputs": {named: str(items)},
         "models": [{"id": "model", "path": str(model), "outputs": str(folder / "outputs")}],
         **changes,
-    }  # fmt: skip
+    }
     asked, answered = folder / "request.json", folder / "result.json"
     asked.write_text(json.dumps(request))
     command = [sys.executable, str(RUNNER_FILES[runtime]), str(asked), str(answered)]
@@ -183,20 +185,30 @@ def answers(model: Path, runtime: str, items: Path, folder: Path, **changes: Any
 @pytest.mark.parametrize(
     ("precision", "tolerance"),
     [
-        ("float32", 1e-5), ("float16", 0.01), ("dynamic", 0.05), ("dynamic@tflite-2.14", 0.05),
-        ("int8", 0.15), ("int8-float-io", 0.15), ("uint8-io", 0.15), ("int16x8", 0.05),
-        ("mixed", 0.15), ("mixed-by-name", 0.15),
+        ("float32", 1e-5),
+        ("float16", 0.01),
+        ("dynamic", 0.05),
+        ("dynamic@tflite-2.14", 0.05),
+        ("int8", 0.15),
+        ("int8-float-io", 0.15),
+        ("uint8-io", 0.15),
+        ("int16x8", 0.05),
+        ("mixed", 0.15),
+        ("mixed-by-name", 0.15),
     ],
-)  # fmt: skip
+)
 def test_runner_answers_as_keras_does(
     converted: Path, tmp_path: Path, precision: str, tolerance: float, runtime: str
 ) -> None:
     if (precision, runtime) == ("dynamic", "tflite-runtime"):
         pytest.skip("it has no FULLY_CONNECTED 12: the next test")
     got = answers(
-        converted / f"{precision}.tflite", runtime, converted / "test.npy", tmp_path,
+        converted / f"{precision}.tflite",
+        runtime,
+        converted / "test.npy",
+        tmp_path,
         preprocess={"scale": 1 / 16},
-    )  # fmt: skip
+    )
     expected = np.load(converted / "test-digit.npy")
     assert got.shape == expected.shape
     assert np.abs(got - expected).max() < tolerance
@@ -278,9 +290,12 @@ def test_output_without_a_batch_dimension_is_refused_not_cut_when_items_are_run_
     ids=str,
 )
 def test_an_input_takes_items_by_their_shape(
-    shape: tuple[int, ...], free: tuple[int, ...], item: tuple[int, ...],
-    fitted_to: tuple[int, ...] | None, whole: bool,
-) -> None:  # fmt: skip
+    shape: tuple[int, ...],
+    free: tuple[int, ...],
+    item: tuple[int, ...],
+    fitted_to: tuple[int, ...] | None,
+    whole: bool,
+) -> None:
     tensor = TensorInfo(0, shape, np.float32, 0.0, 0, free)
     if fitted_to is None:
         with pytest.raises(ValueError, match=r"'x' is shaped .*, which takes no items of"):
@@ -293,11 +308,13 @@ def test_an_input_takes_items_by_their_shape(
 @pytest.mark.parametrize(
     ("names", "wanted", "chosen"),
     [
-        ([], None, None), (["only"], None, "only"), (["a", "serving_default"], None,
-        "serving_default"), (["a", "b"], "b", "b"),
+        ([], None, None),
+        (["only"], None, "only"),
+        (["a", "serving_default"], None, "serving_default"),
+        (["a", "b"], "b", "b"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_signature_is_named_or_clear(
     names: list[str], wanted: str | None, chosen: str | None
 ) -> None:

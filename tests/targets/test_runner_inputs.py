@@ -48,9 +48,12 @@ def result(
     np.save(folder / "x.npy", np.asarray(x, np.float32))
     entry = {"id": "m", "path": str(folder / "model.tflite"), "outputs": str(folder / "outputs")}
     request = {
-        "mode": "evaluate", "runtime": runtime, "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, **changes,
-    }  # fmt: skip
+        "mode": "evaluate",
+        "runtime": runtime,
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        **changes,
+    }
     asked, answered = folder / "request.json", folder / "result.json"
     asked.write_text(json.dumps(request))
     command = [sys.executable, str(RUNNER_FILES[runtime]), str(asked), str(answered)]
@@ -134,8 +137,9 @@ def test_an_output_without_a_batch_is_the_answer_to_one_item(tmp_path: Path, run
     graph = G(
         [T("x", [1, 6]), shape, T("y", [3, 2])],
         [N("RESHAPE", ["x", "shape"], ["y"], options=to)],
-        ["x"], ["y"],
-    )  # fmt: skip
+        ["x"],
+        ["y"],
+    )
     items = np.arange(4 * 6).reshape(4, 6)
     found = answers(tmp_path, build(graph), runtime, items, batch="auto")
     assert np.array_equal(found, items.reshape(4, 3, 2))

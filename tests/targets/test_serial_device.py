@@ -26,7 +26,7 @@ from edgekit.process import Limits
 from edgekit.targets.devices import Transport, Workplace, open_device, parse
 from edgekit.targets.devices.microcontroller import board as boards_end
 from edgekit.targets.devices.microcontroller import link as links
-from edgekit.targets.devices.microcontroller.lines import Reader, frame
+from edgekit.targets.devices.microcontroller.lines import LineReader, frame
 from edgekit.targets.devices.proof import prove
 from edgekit.targets.devices.transports.serial import parse as port_of
 from edgekit.targets.runners.probe import probe_model
@@ -80,11 +80,13 @@ def asked(tmp_path: Path) -> dict[str, Any]:
     x = np.random.default_rng(3).uniform(-60, 60, (ITEMS, 4)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "tflm",
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "tflm",
         "inputs": {"x": str(tmp_path / "x.npy")},
         "models": [{"id": "dense", "path": str(model), "outputs": str(tmp_path / "outputs")}],
         "preprocess": {"scale": 1.0, "offset": 0.0},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="session")
@@ -96,12 +98,14 @@ def expected(shared: Path) -> Path:
         x = np.random.default_rng(3).uniform(-60, 60, (ITEMS, 4)).astype(np.float32)
         np.save(folder / "x.npy", x)
         request = {
-            "schema": 1, "mode": "evaluate", "runtime": "tflm",
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": "tflm",
             "models": [
                 {"id": "dense", "path": str(folder / "dense.tflite"), "outputs": str(folder)}
             ],
             "inputs": {"x": str(folder / "x.npy")},
-        }  # fmt: skip
+        }
         open_device(parse("tflm"), Workplace(folder, folder / "log.txt")).run(request)
 
     return once(shared / "serial-expected", run)
@@ -160,7 +164,7 @@ def test_crc_is_that_of_ethernet_on_both_ends(library: Path) -> None:
 def test_line_is_read_whatever_is_around_it(before: bytes, end: bytes) -> None:
     line = frame(1, 2, "ok a=b").replace(b">", b"<").replace(b"\n", end)
     for step in (1, 3, 1000):
-        reader, found = Reader(), []
+        reader, found = LineReader(), []
         content = before + line + line
         for at in range(0, len(content), step):
             found += reader.take(content[at : at + step])
@@ -175,11 +179,11 @@ def test_line_with_any_one_byte_changed_dropped_or_added_is_not_taken() -> None:
             line[:at] + line[at + 1 :],
             line[:at] + b"A" + line[at:] if at else b"",
         ):
-            assert all(one.text == "" for one in Reader().take(bad + b"\n")), bad
+            assert all(one.text == "" for one in LineReader().take(bad + b"\n")), bad
 
 
 def test_text_besides_the_protocol_is_kept_for_messages() -> None:
-    reader = Reader()
+    reader = LineReader()
     reader.take(b"Failed to resize buffer\r\n<not whole\nlast\n")
     assert reader.stray() == ["Failed to resize buffer", "not whole", "last"]
     assert reader.damaged == 1
@@ -195,7 +199,7 @@ def test_lines_in_the_protocol_s_description_are_sound() -> None:
         if line[0] == ">":
             assert frame(int(token, 16), int(sequence, 16), text) == f"{line}\n".encode()
         else:
-            (found,) = Reader().take(f"{line}\n".encode())
+            (found,) = LineReader().take(f"{line}\n".encode())
             assert found.text == text
 
 
@@ -210,10 +214,12 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "dropped bytes": {"to_host": Noise(drop=3e-4), "to_board": Noise(drop=3e-4, seed=2)},
     "inserted bytes": {"to_host": Noise(insert=8e-4), "to_board": Noise(insert=8e-4, seed=2)},
     "all noise and echo": {
-        "to_host": Noise(2e-4, 2e-4, 2e-4), "to_board": Noise(2e-4, 2e-4, 2e-4, 2), "echo": True,
+        "to_host": Noise(2e-4, 2e-4, 2e-4),
+        "to_board": Noise(2e-4, 2e-4, 2e-4, 2),
+        "echo": True,
     },
     "messages of TFLM": {"to_host": lambda content: content.replace(b"\n", b"\nMicroPrintf\n")},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -410,13 +416,17 @@ def test_board_that_cannot_run_its_model_is_not_proven(make: Make, tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"batch": 4}, "batch of its file"), ({"threads": 2}, "one thread"),
-        ({"threads": True}, "one thread"), ({"processes": 2}, "processes 2"),
+        ({"batch": 4}, "batch of its file"),
+        ({"threads": 2}, "one thread"),
+        ({"threads": True}, "one thread"),
+        ({"processes": 2}, "processes 2"),
         ({"signature": "infer"}, "TFLM runs the first graph"),
-        ({"delegate": "xnnpack"}, "TFLM has none"), ({"mode": "arena"}, "of 262,144 bytes"),
-        ({"mode": "trace"}, "mode 'trace'"), ({"arena_bytes": 4096}, "of 262,144 bytes"),
+        ({"delegate": "xnnpack"}, "TFLM has none"),
+        ({"mode": "arena"}, "of 262,144 bytes"),
+        ({"mode": "trace"}, "mode 'trace'"),
+        ({"arena_bytes": 4096}, "of 262,144 bytes"),
     ],
-)  # fmt: skip
+)
 def test_request_that_a_microcontroller_cannot_do_is_refused_with_the_reason(
     make: Make, asked: dict[str, Any], changes: Mapping[str, Any], why: str
 ) -> None:
@@ -554,9 +564,12 @@ except Exception as error:
     [(b"", "not one byte"), (b"\xff\x00\x9c", "3 bytes"), (b"hello world\n", "hello world")],
 )
 def test_port_where_nothing_of_ours_answers_is_an_error_that_says_what_was_seen(
-    terminal: tuple[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes,
+    terminal: tuple[int, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bytes,
     seen: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(links, "START", 0.6)
     master, path = terminal
     threading.Timer(0.2, os.write, (master, said)).start()
@@ -580,17 +593,24 @@ def test_firmware_of_another_protocol_is_an_error(make: Make, tmp_path: Path) ->
         ("serial:///dev/ttyUSB0@921600", ("/dev/ttyUSB0", 921600)),
         ("serial:///dev/serial/by-id/usb-A@b@9600", ("/dev/serial/by-id/usb-A@b", 9600)),
     ],
-)  # fmt: skip
+)
 def test_address_is_a_path_and_a_rate(address: str, port: tuple[str, int]) -> None:
     assert port_of(address) == port
 
 
 @pytest.mark.parametrize(
     "address",
-    ["serial://", "serial://COM3", "serial:///", "serial:///dev/ttyACM0@0", "serial:///dev/a b",
-     "serial:///dev/ttyACM0@99999999999", "serial:///dev/ttyACM0#litert",
-     "serial:///dev/ttyACM0#tflite-micro==1"],
-)  # fmt: skip
+    [
+        "serial://",
+        "serial://COM3",
+        "serial:///",
+        "serial:///dev/ttyACM0@0",
+        "serial:///dev/a b",
+        "serial:///dev/ttyACM0@99999999999",
+        "serial:///dev/ttyACM0#litert",
+        "serial:///dev/ttyACM0#tflite-micro==1",
+    ],
+)
 def test_address_that_names_no_port_is_a_mistake_of_the_user_s(
     address: str, tmp_path: Path
 ) -> None:

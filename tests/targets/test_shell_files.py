@@ -97,10 +97,13 @@ def test_file_that_was_cut_off_is_sent_from_there_on(
 
 @pytest.mark.parametrize(
     ("suffix", "content", "sent"),
-    [(".part", b"x" * 100, [299_900, 300_000]), (".part", b"x" * 300_001, [300_000]),
-     ("", b"", [300_000])],
+    [
+        (".part", b"x" * 100, [299_900, 300_000]),
+        (".part", b"x" * 300_001, [300_000]),
+        ("", b"", [300_000]),
+    ],
     ids=["a damaged part", "a part that is too long", "emptied after it came"],
-)  # fmt: skip
+)
 def test_file_that_is_damaged_there_is_sent_anew(
     file: Path, home: Path, suffix: str, content: bytes, sent: list[int]
 ) -> None:

@@ -50,9 +50,15 @@ def said(address: str, script: str = "exit 7") -> tuple[int, str]:
     """The status of a command over ssh, and what it wrote."""
     connection = SshConnection(address)
     done = subprocess.run(
-        connection.command(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, env=connection.environment(), check=False, timeout=30,
-    )  # fmt: skip
+        connection.command(script),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=connection.environment(),
+        check=False,
+        timeout=30,
+    )
     return done.returncode, done.stdout
 
 
@@ -140,9 +146,12 @@ def test_script_runs_as_it_is_under_every_login_shell(shell: str, tmp_path: Path
     # A word that is longer than what csh once took.
     for longer in ("", f": {'word ' * 4000}\n"):
         done = subprocess.run(
-            [*command, "-c", quoted(longer + script)], input=b"\x00in\xff", capture_output=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C"}, check=False,
-        )  # fmt: skip
+            [*command, "-c", quoted(longer + script)],
+            input=b"\x00in\xff",
+            capture_output=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C"},
+            check=False,
+        )
         assert done.stdout.startswith(HARD.encode() + b"\x00in\xff0-"), done
         assert done.returncode == 7
 
@@ -151,9 +160,13 @@ def test_command_reaches_the_server_and_carries_bytes_and_status(server: SshServ
     connection = SshConnection(server.address())
     sent = bytes(range(256)) * 1000
     done = subprocess.run(
-        connection.command("cat; echo 'not reached' >&2; exit 7"), input=sent,
-        capture_output=True, env=connection.environment(), check=False, timeout=30,
-    )  # fmt: skip
+        connection.command("cat; echo 'not reached' >&2; exit 7"),
+        input=sent,
+        capture_output=True,
+        env=connection.environment(),
+        check=False,
+        timeout=30,
+    )
     assert (done.stdout, done.stderr, done.returncode) == (sent, b"not reached\n", 7)
     assert connection.failure(done.returncode, done.stderr.decode()) is None
 

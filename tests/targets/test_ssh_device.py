@@ -93,10 +93,14 @@ def agent_of(
 
 @contextlib.contextmanager
 def device_of(
-    address: str, folder: Path, pace: Pace = HASTY, limits: Limits | None = None,
-    runners: Mapping[str, Path] = RUNNER_FILES, executable: str = "",
+    address: str,
+    folder: Path,
+    pace: Pace = HASTY,
+    limits: Limits | None = None,
+    runners: Mapping[str, Path] = RUNNER_FILES,
+    executable: str = "",
     pauses: tuple[float, ...] = PAUSES,
-) -> Iterator[RemoteDevice]:  # fmt: skip
+) -> Iterator[RemoteDevice]:
     agent = agent_of(address, folder, pace, pauses)
     prepared = Prepared("litert", "", executable or agent.hello["executable"], ())
     with contextlib.closing(
@@ -275,9 +279,11 @@ def sent(tmp_path: Path, size: int) -> Path:
 def mounted(folder: Path, options: str) -> Iterator[None]:
     folder.mkdir(parents=True)
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
     try:
@@ -375,9 +381,10 @@ def slow_model(milliseconds: int = 1) -> bytes:
         weights = rng.normal(0, fan_in**-0.5, (fan_out, fan_in)).astype(np.float32)
         zeros = np.zeros(fan_out, np.float32)
         tensors += [
-            T(f"w{number}", weights.shape, data=weights), T(f"b{number}", [fan_out], data=zeros),
+            T(f"w{number}", weights.shape, data=weights),
+            T(f"b{number}", [fan_out], data=zeros),
             T(f"t{number + 1}", [1, fan_out]),
-        ]  # fmt: skip
+        ]
         names = [f"t{number}", f"w{number}", f"b{number}"]
         nodes.append(N("FULLY_CONNECTED", names, [f"t{number + 1}"]))
     return build(G(tensors, nodes, ["t0"], [f"t{len(sizes) - 1}"]))
@@ -398,13 +405,17 @@ class Work:
         """What a device answers to every item, which it must have counted once."""
         outputs = self.folder / f"outputs-{time.monotonic_ns()}"
         request: dict[str, Any] = {
-            "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1, "batch": 1,
+            "schema": 1,
+            "mode": "evaluate",
+            "runtime": "litert",
+            "processes": 1,
+            "batch": 1,
             "models": [
                 {"id": "slow", "path": str(self.folder / "slow.tflite"), "outputs": str(outputs)}
             ],
             "inputs": {"t0": str(self.folder / "items.npy")},
             "preprocess": {"scale": 1.0, "offset": 0.0},
-        }  # fmt: skip
+        }
         result = device.run(request)
         assert result["models"]["slow"]["items"] == self.items
         (written,) = outputs.glob("*.npy")
@@ -525,9 +536,14 @@ def test_commands_compare_and_bench_on_the_device(server: SshServer, project: Pa
 def test_device_that_is_not_reached_is_exit_3(server: SshServer, project: Path) -> None:
     server.stop()
     done = edgekit(
-        "evaluate", "doubler.tflite", "--data", "data.npz", "--device", server.address(),
+        "evaluate",
+        "doubler.tflite",
+        "--data",
+        "data.npz",
+        "--device",
+        server.address(),
         cwd=project,
-    )  # fmt: skip
+    )
     assert done.returncode == 3
     assert "EK-DEVICE-045" in done.stdout + done.stderr
     assert "openssh-server" in done.stdout + done.stderr
@@ -540,11 +556,16 @@ def _interruptible() -> None:
 def started(project: Path, *words: str) -> subprocess.Popen[str]:
     """The command, which Ctrl-C reaches as it does from a terminal."""
     return subprocess.Popen(
-        [EDGEKIT, *words], cwd=project, env={**os.environ, "NO_COLOR": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        [EDGEKIT, *words],
+        cwd=project,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         # In the background of a shell it would be ignored.
         preexec_fn=_interruptible,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow

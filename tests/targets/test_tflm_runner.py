@@ -64,9 +64,13 @@ def answer(device: Device, folder: Path, model: Path, x: Any, **changes: Any) ->
     np.save(folder / "x.npy", x)
     entry = {"id": "m", "path": str(model), "outputs": str(folder / device.runtime)}
     request = {
-        "schema": 1, "mode": "evaluate", "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, "processes": 1, **changes,
-    }  # fmt: skip
+        "schema": 1,
+        "mode": "evaluate",
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        "processes": 1,
+        **changes,
+    }
     device.run(request)
     found: npt.NDArray[Any] = np.load(folder / device.runtime / "y.npy")
     return found

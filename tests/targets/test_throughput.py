@@ -193,25 +193,36 @@ REFUSED = {
     "no stateful model": build(
         G(
             [T("x", [1, 4]), T("v", [1, 4], variable=True), T("y", [1, 4])],
-            [N("ADD", ["x", "v"], ["y"], options=ADD)], ["x"], ["y"],
+            [N("ADD", ["x", "v"], ["y"], options=ADD)],
+            ["x"],
+            ["y"],
         )
     ),
     "shape of output 'y' follows": build(
         G(
             [
-                T("x", [1, 4]), T("axis", [1], "INT32", np.array([1], np.int32)), T("s", [1]),
-                T("d", [1], "INT32"), T("one", [], data=np.float32(1)), T("y", [1]),
+                T("x", [1, 4]),
+                T("axis", [1], "INT32", np.array([1], np.int32)),
+                T("s", [1]),
+                T("d", [1], "INT32"),
+                T("one", [], data=np.float32(1)),
+                T("y", [1]),
             ],
             [
                 N("SUM", ["x", "axis"], ["s"], options={"kind": "ReducerOptions"}),
-                N("CAST", ["s"], ["d"],
-                  options={"kind": "CastOptions", "inDataType": 0, "outDataType": 2}),
+                N(
+                    "CAST",
+                    ["s"],
+                    ["d"],
+                    options={"kind": "CastOptions", "inDataType": 0, "outDataType": 2},
+                ),
                 N("FILL", ["d", "one"], ["y"], options={"kind": "FillOptions"}),
             ],
-            ["x"], ["y"],
+            ["x"],
+            ["y"],
         )
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("reason", REFUSED)

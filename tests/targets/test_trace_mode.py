@@ -49,13 +49,19 @@ def trace(folder: Path, content: bytes, runtime: str, tensors: list[int], **more
     name, values = more.pop("feed", ("x", X))
     np.save(folder / "in.npy", values)
     entry = {
-        "id": "m", "path": str(folder / "model.tflite"), "outputs": str(folder / "traces"),
+        "id": "m",
+        "path": str(folder / "model.tflite"),
+        "outputs": str(folder / "traces"),
         "tensors": tensors,
-    }  # fmt: skip
+    }
     request = {
-        "mode": "trace", "runtime": runtime, "models": [entry],
-        "inputs": {name: str(folder / "in.npy")}, "preprocess": {}, **more,
-    }  # fmt: skip
+        "mode": "trace",
+        "runtime": runtime,
+        "models": [entry],
+        "inputs": {name: str(folder / "in.npy")},
+        "preprocess": {},
+        **more,
+    }
     (folder / "request.json").write_text(json.dumps(request))
     paths = [str(folder / "request.json"), str(folder / "result.json")]
     subprocess.run([sys.executable, str(RUNNER_FILES["litert"]), *paths], capture_output=True)
@@ -120,8 +126,12 @@ def test_a_tensor_that_nobody_writes_is_missing(
     monkeypatch.setattr(mode.Tracer, "stored", unwritten)
     (tmp_path / "model.tflite").write_bytes(chain())
     np.save(tmp_path / "in.npy", X)
-    entry = {"id": "m", "path": str(tmp_path / "model.tflite"), "outputs": str(tmp_path / "traces"),
-             "tensors": [1, 2]}  # fmt: skip
+    entry = {
+        "id": "m",
+        "path": str(tmp_path / "model.tflite"),
+        "outputs": str(tmp_path / "traces"),
+        "tensors": [1, 2],
+    }
     inputs = {"x": str(tmp_path / "in.npy")}
     result: dict[str, Any] = {"models": {}}
     mode.run({"runtime": "litert", "models": [entry], "inputs": inputs}, result)

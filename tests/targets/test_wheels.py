@@ -18,9 +18,12 @@ NOWHERE = "http://127.0.0.1:9/simple"
 
 
 def platform(
-    python: str = "3.11", machine: str = "aarch64", libc: str = "glibc", version: str = "2.36",
+    python: str = "3.11",
+    machine: str = "aarch64",
+    libc: str = "glibc",
+    version: str = "2.36",
     numpy: str = "",
-) -> Platform:  # fmt: skip
+) -> Platform:
     return Platform(python, f"cp{python.replace('.', '')}", machine, libc, version, numpy)
 
 
@@ -93,9 +96,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for version in ("1.26.4", "2.4.0"):
         wheel(folder, "numpy", version, {}, old)
     for name, value in {
-        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(folder),
+        "PIP_CONFIG_FILE": os.devnull,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, value)
     return folder
 

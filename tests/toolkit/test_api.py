@@ -30,8 +30,11 @@ def test_readme_example_runs_as_written(project: Path) -> None:
     plan = FEW_RUNS
     done = subprocess.run(
         [sys.executable, "-c", plan + example],
-        cwd=project, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert re.search(r"int8 +[\d.]+ kB", done.stdout)
     assert "passed" in done.stdout
 
@@ -47,8 +50,10 @@ def test_import_is_light() -> None:
     code = "import edgekit, sys; print([m for m in ('tensorflow', 'numpy', 'pydantic', 'rich')"
     done = subprocess.run(
         [sys.executable, "-c", code + " if m in sys.modules])"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"
 
 

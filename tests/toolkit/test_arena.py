@@ -25,9 +25,13 @@ PARTS = {
 
 def result(**changes: Any) -> dict[str, Any]:
     return {
-        "arena_bytes": 1936, "recorded_bytes": 1504, "margin": 1936 / 1504 - 1, "items": 8,
-        "recorded": {"total": 1504, "head": 32, "tail": 1472, "parts": PARTS}, **changes,
-    }  # fmt: skip
+        "arena_bytes": 1936,
+        "recorded_bytes": 1504,
+        "margin": 1936 / 1504 - 1,
+        "items": 8,
+        "recorded": {"total": 1504, "head": 32, "tail": 1472, "parts": PARTS},
+        **changes,
+    }
 
 
 def test_arena_is_measured_and_the_recorder_stands_beside_it() -> None:

@@ -320,10 +320,18 @@ def _npz_as_npy(path: Path) -> None:
         (".npy", _npz_as_npy),
     ],
     ids=[
-        "empty npz", "empty npy", "lfs", "no arrays", "no items", "scalars", "no npy inside",
-        "encrypted", "text npy", "npz as npy",
+        "empty npz",
+        "empty npy",
+        "lfs",
+        "no arrays",
+        "no items",
+        "scalars",
+        "no npy inside",
+        "encrypted",
+        "text npy",
+        "npz as npy",
     ],
-)  # fmt: skip
+)
 def test_data_is_refused_when_it_holds_no_items(
     work: Path, models: Path, suffix: str, make: Callable[[Path], object]
 ) -> None:
@@ -543,32 +551,62 @@ precisions = ["float32"]
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        ("[trian]\nepochs = 1", "EK-PROJECT-003",
-         "line 8: unknown key 'trian'; did you mean 'train'?"),
-        ("[train]\nepoch = 1", "EK-PROJECT-003",
-         "line 9: unknown key 'train.epoch'; did you mean 'epochs'?"),
+        (
+            "[trian]\nepochs = 1",
+            "EK-PROJECT-003",
+            "line 8: unknown key 'trian'; did you mean 'train'?",
+        ),
+        (
+            "[train]\nepoch = 1",
+            "EK-PROJECT-003",
+            "line 9: unknown key 'train.epoch'; did you mean 'epochs'?",
+        ),
         ("[train]\nepochs = 0", "EK-PROJECT-003", "line 9: train.epochs: "),
         ('[train]\nepochs = "many"', "EK-PROJECT-003", "line 9: train.epochs: "),
-        ('[evaluate]\nmetric = "acuracy"', "EK-PROJECT-004",
-         "line 9: unknown metric 'acuracy'; did you mean 'accuracy'?"),
-        ("[targets.raspbery-pi-4]", "EK-PROJECT-003",
-         "line 8: targets: unknown target 'raspbery-pi-4'; did you mean 'raspberry-pi-4'?"),
-        ('[targets.raspberry-pi-4]\nprecision = "int7"', "EK-PROJECT-004",
-         "line 9: unknown precision 'int7'; did you mean 'int8'?"),
-        ('[targets.raspberry-pi-4.budgets]\nsizes = "1 kB"', "EK-PROJECT-003",
-         "line 9: unknown key 'targets.raspberry-pi-4.budgets.sizes'; did you mean 'size'?"),
-        ('[targets.raspberry-pi-4.budgets]\nsize = "150 kb"', "EK-PROJECT-003",
-         "line 9: targets.raspberry-pi-4.budgets.size: '150 kb' is not a size"),
-        ("[targets.raspberry-pi-4.budgets]\nsize = 150", "EK-PROJECT-003",
-         "line 9: targets.raspberry-pi-4.budgets.size: 150 is not a size"),
-        ('[targets.raspberry-pi-4.budgets]\nlatency_p50 = "5"', "EK-PROJECT-003",
-         "line 9: targets.raspberry-pi-4.budgets.latency_p50: '5' is not a time"),
-        ('[limits]\nmemory = "2 gigs"', "EK-PROJECT-003",
-         "line 9: limits.memory: '2 gigs' is not a size"),
+        (
+            '[evaluate]\nmetric = "acuracy"',
+            "EK-PROJECT-004",
+            "line 9: unknown metric 'acuracy'; did you mean 'accuracy'?",
+        ),
+        (
+            "[targets.raspbery-pi-4]",
+            "EK-PROJECT-003",
+            "line 8: targets: unknown target 'raspbery-pi-4'; did you mean 'raspberry-pi-4'?",
+        ),
+        (
+            '[targets.raspberry-pi-4]\nprecision = "int7"',
+            "EK-PROJECT-004",
+            "line 9: unknown precision 'int7'; did you mean 'int8'?",
+        ),
+        (
+            '[targets.raspberry-pi-4.budgets]\nsizes = "1 kB"',
+            "EK-PROJECT-003",
+            "line 9: unknown key 'targets.raspberry-pi-4.budgets.sizes'; did you mean 'size'?",
+        ),
+        (
+            '[targets.raspberry-pi-4.budgets]\nsize = "150 kb"',
+            "EK-PROJECT-003",
+            "line 9: targets.raspberry-pi-4.budgets.size: '150 kb' is not a size",
+        ),
+        (
+            "[targets.raspberry-pi-4.budgets]\nsize = 150",
+            "EK-PROJECT-003",
+            "line 9: targets.raspberry-pi-4.budgets.size: 150 is not a size",
+        ),
+        (
+            '[targets.raspberry-pi-4.budgets]\nlatency_p50 = "5"',
+            "EK-PROJECT-003",
+            "line 9: targets.raspberry-pi-4.budgets.latency_p50: '5' is not a time",
+        ),
+        (
+            '[limits]\nmemory = "2 gigs"',
+            "EK-PROJECT-003",
+            "line 9: limits.memory: '2 gigs' is not a size",
+        ),
         ("[limits]\nmemory = ", "EK-PROJECT-002", "line 9"),
         ("[model]\n", "EK-PROJECT-002", "line 8"),
     ],
-)  # fmt: skip
+)
 def test_project_is_refused_with_its_line_when_wrong(
     tmp_path: Path, more: str, code: str, words: str
 ) -> None:

@@ -228,10 +228,12 @@ def test_call_reports_progress(planted: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "how"),
     [
-        ("kill", "was ended by SIGKILL"), ("segv", "was ended by SIGSEGV"),
-        ("abort", "was ended by SIGABRT"), ("exit", "ended with status 3"),
+        ("kill", "was ended by SIGKILL"),
+        ("segv", "was ended by SIGSEGV"),
+        ("abort", "was ended by SIGABRT"),
+        ("exit", "ended with status 3"),
     ],
-)  # fmt: skip
+)
 def test_call_raises_worker_error_and_the_next_works_when_the_worker_crashes(
     planted: Any, worker: Worker, tmp_path: Path, fault: str, how: str
 ) -> None:
@@ -312,9 +314,16 @@ def judged(shared: Path, models: Path, digits: Path) -> Path:
 
     def make(folder: Path) -> None:
         done = brief(
-            "convert", models / "keras3.keras", "--data", digits / "test.npz",
-            "--precision", "float32", "--precision", "int8", cwd=folder,
-        )  # fmt: skip
+            "convert",
+            models / "keras3.keras",
+            "--data",
+            digits / "test.npz",
+            "--precision",
+            "float32",
+            "--precision",
+            "int8",
+            cwd=folder,
+        )
         assert done.returncode == 0, done.stderr
 
     return once(shared / "judged", make) / ".edgekit" / "store"
@@ -326,9 +335,15 @@ def converted(shared: Path, models: Path, digits: Path) -> Path:
 
     def make(folder: Path) -> None:
         done = edgekit(
-            "convert", models / "keras3.keras", "--data", digits / "test.npz",
-            "--precision", "float32", "--no-evaluate", cwd=folder,
-        )  # fmt: skip
+            "convert",
+            models / "keras3.keras",
+            "--data",
+            digits / "test.npz",
+            "--precision",
+            "float32",
+            "--no-evaluate",
+            cwd=folder,
+        )
         assert done.returncode == 0, done.stderr
 
     return once(shared / "crash-converted", make) / ".edgekit" / "store"
@@ -388,9 +403,14 @@ def assert_no_rest(output: Path) -> None:
     [("kill", "SIGKILL"), ("segv", "SIGSEGV"), ("abort", "SIGABRT")],
 )
 def test_other_candidates_finish_when_one_kills_the_worker(
-    planted_convert: None, monkeypatch: pytest.MonkeyPatch, output: Path, models: Path,
-    digits: Path, fault: str, how: str,
-) -> None:  # fmt: skip
+    planted_convert: None,
+    monkeypatch: pytest.MonkeyPatch,
+    output: Path,
+    models: Path,
+    digits: Path,
+    fault: str,
+    how: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     options = Options(output=output, evaluate=False)
     report = convert(project(models, digits, "int8", "float32"), options)
@@ -433,9 +453,15 @@ def test_exit_code_is_5_when_a_precision_asked_for_kills_the_worker(
     ],
 )
 def test_other_candidates_finish_when_one_breaks_the_worker_s_limits(
-    planted_convert: None, monkeypatch: pytest.MonkeyPatch, output: Path, models: Path,
-    digits: Path, fault: str, limits: dict[str, Any], said: str,
-) -> None:  # fmt: skip
+    planted_convert: None,
+    monkeypatch: pytest.MonkeyPatch,
+    output: Path,
+    models: Path,
+    digits: Path,
+    fault: str,
+    limits: dict[str, Any],
+    said: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     options = Options(output=output, evaluate=False)
     report = convert(project(models, digits, "int8", "float32", **limits), options)
@@ -475,11 +501,20 @@ def request_of(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     np.save(tmp_path / "x.npy", np.ones((1200, 4), np.float32))
     return {
-        "schema": 1, "mode": "evaluate", "runtime": "litert", "processes": 1, "block": 512,
-        "models": [{"id": "planted", "path": str(tmp_path / "probe.tflite"),
-                    "outputs": str(tmp_path / "outputs")}],
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "litert",
+        "processes": 1,
+        "block": 512,
+        "models": [
+            {
+                "id": "planted",
+                "path": str(tmp_path / "probe.tflite"),
+                "outputs": str(tmp_path / "outputs"),
+            }
+        ],
         "inputs": {"x": str(tmp_path / "x.npy")},
-    }  # fmt: skip
+    }
 
 
 def device(tmp_path: Path, limits: Limits | None = None) -> LocalDevice:
@@ -499,14 +534,20 @@ def test_runner_gives_its_result_when_nothing_is_planted(
 @pytest.mark.parametrize(
     ("fault", "how"),
     [
-        ("kill", "was ended by SIGKILL"), ("segv", "was ended by SIGSEGV"),
-        ("abort", "was ended by SIGABRT"), ("exit", "ended with status 3"),
+        ("kill", "was ended by SIGKILL"),
+        ("segv", "was ended by SIGSEGV"),
+        ("abort", "was ended by SIGABRT"),
+        ("exit", "ended with status 3"),
     ],
-)  # fmt: skip
+)
 def test_run_raises_runner_error_when_the_runner_crashes(
-    planted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request_of: dict[str, Any],
-    fault: str, how: str,
-) -> None:  # fmt: skip
+    planted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request_of: dict[str, Any],
+    fault: str,
+    how: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     monkeypatch.setenv("PLANTED_ITEM", "512")
     with pytest.raises(RunnerError) as caught:
@@ -532,14 +573,24 @@ def test_run_raises_runner_error_when_the_runner_refuses(
     ("fault", "limits", "code", "said"),
     [
         ("hang", Limits(seconds=1), "EK-RUNNER-003", "took longer than its limit of 1 s"),
-        ("memory", Limits(bytes=700_000_000), "EK-RUNNER-004",
-         "held more memory than its limit of 700 MB"),
+        (
+            "memory",
+            Limits(bytes=700_000_000),
+            "EK-RUNNER-004",
+            "held more memory than its limit of 700 MB",
+        ),
     ],
-)  # fmt: skip
+)
 def test_run_raises_runner_error_when_the_runner_breaks_its_limits(
-    planted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request_of: dict[str, Any],
-    fault: str, limits: Limits, code: str, said: str,
-) -> None:  # fmt: skip
+    planted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request_of: dict[str, Any],
+    fault: str,
+    limits: Limits,
+    code: str,
+    said: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     with pytest.raises(RunnerError) as caught:
         device(tmp_path, limits).run(request_of)
@@ -577,9 +628,14 @@ def test_session_gives_blocks_and_leaves_nothing(
     ],
 )
 def test_session_raises_runner_error_when_the_runner_fails(
-    planted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request_of: dict[str, Any],
-    fault: str, limits: Limits | None, code: str,
-) -> None:  # fmt: skip
+    planted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request_of: dict[str, Any],
+    fault: str,
+    limits: Limits | None,
+    code: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     session = device(tmp_path, limits).open({**request_of, "mode": "bench"})
     try:
@@ -619,9 +675,16 @@ def test_session_raises_runner_error_when_the_runner_crashes_between_blocks(
     ],
 )
 def test_other_candidates_are_judged_when_one_breaks_the_runner(
-    planted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, judged_output: Path,
-    models: Path, digits: Path, fault: str, limits: dict[str, Any], said: str,
-) -> None:  # fmt: skip
+    planted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    judged_output: Path,
+    models: Path,
+    digits: Path,
+    fault: str,
+    limits: dict[str, Any],
+    said: str,
+) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     faulty = replace(runners.OWN["litert"], file=tmp_path / "planted" / "runner.py")
     monkeypatch.setitem(runners.OWN, "litert", faulty)  # type: ignore[arg-type]

@@ -43,24 +43,47 @@ BUILT = {
     "two scales for three channels": dense({}, {"scale": [0.02] * 2}),
     "free batch": build(int8_dense(x={"free": [-1, 4]})),
     "free size": one(N("RELU", ["x"], ["y"]), T("x", [1, 1], free=[1, -1]), T("y", [1, 1])),
-    "scalar": one(N("RESHAPE", ["x", "s"], ["y"]), T("x", [1]), T("y", []),
-                  T("s", [0], "INT32", np.zeros(0, "i4"))),
-    "strings": one(N("RESHAPE", ["x", "s"], ["y"]), T("x", [1], "STRING"), T("y", [1], "STRING"),
-                   T("s", [1], "INT32", np.ones(1, "i4"))),
+    "scalar": one(
+        N("RESHAPE", ["x", "s"], ["y"]),
+        T("x", [1]),
+        T("y", []),
+        T("s", [0], "INT32", np.zeros(0, "i4")),
+    ),
+    "strings": one(
+        N("RESHAPE", ["x", "s"], ["y"]),
+        T("x", [1], "STRING"),
+        T("y", [1], "STRING"),
+        T("s", [1], "INT32", np.ones(1, "i4")),
+    ),
     "flex": one(N("FlexErf", ["x"], ["y"]), T("x", [1]), T("y", [1])),
-    "complex": build(G(
-        [T("x", [1, 8]), T("n", [2], "INT32", np.array([1, 8], "i4")), T("c", [1, 5], "COMPLEX64"),
-         T("y", [1, 5])],
-        [N("RFFT2D", ["x", "n"], ["c"]), N("REAL", ["c"], ["y"])], ["x"], ["y"])),
+    "complex": build(
+        G(
+            [
+                T("x", [1, 8]),
+                T("n", [2], "INT32", np.array([1, 8], "i4")),
+                T("c", [1, 5], "COMPLEX64"),
+                T("y", [1, 5]),
+            ],
+            [N("RFFT2D", ["x", "n"], ["c"]), N("REAL", ["c"], ["y"])],
+            ["x"],
+            ["y"],
+        )
+    ),
     "newer than 2.14": one(
-        N("FULLY_CONNECTED", ["x", "w"], ["y"], 12), T("x", [1, 4]), T("y", [1, 3]),
-        T("w", [3, 4], "INT8", np.ones((3, 4), "i1"), scale=[0.1, 0.2, 0.3])),
+        N("FULLY_CONNECTED", ["x", "w"], ["y"], 12),
+        T("x", [1, 4]),
+        T("y", [1, 3]),
+        T("w", [3, 4], "INT8", np.ones((3, 4), "i1"), scale=[0.1, 0.2, 0.3]),
+    ),
     "newer than it says": one(
-        N("FULLY_CONNECTED", ["x", "w"], ["y"], 3), T("x", [1, 4]), T("y", [1, 3]),
-        T("w", [3, 4], "INT8", np.ones((3, 4), "i1"), scale=[0.1, 0.2, 0.3])),
+        N("FULLY_CONNECTED", ["x", "w"], ["y"], 3),
+        T("x", [1, 4]),
+        T("y", [1, 3]),
+        T("w", [3, 4], "INT8", np.ones((3, 4), "i1"), scale=[0.1, 0.2, 0.3]),
+    ),
     "dynamic": flatfiles.dense("INT8"),
     "no operator": build(G([T("x", [1])], [], ["x"], ["x"])),
-}  # fmt: skip
+}
 
 
 def tried(folder: Path, files: Mapping[str, Path]) -> dict[str, FitTrials]:
@@ -136,8 +159,10 @@ def test_fit_runs_the_file_and_says_how_each_verdict_is_known(tmp_path: Path) ->
     assert (
         "raspberry-pi-4            fits on litert 2.3.0, tflite-runtime 2.14.0 (estimated)" in text
     )
-    rows = {r["target"]: r for r in json.loads(
-        edgekit("targets", "fit", "m.tflite", "--json", cwd=tmp_path).stdout)}  # fmt: skip
+    rows = {
+        r["target"]: r
+        for r in json.loads(edgekit("targets", "fit", "m.tflite", "--json", cwd=tmp_path).stdout)
+    }
     assert rows["cortex-m4"]["verdict"] == "fits"
     assert rows["linux-x86_64"]["runtimes"][0]["reason"].endswith("ran it once on zeros")
     assert not list(tmp_path.glob(".edgekit*"))
@@ -178,10 +203,11 @@ def test_runtime_that_crashes_refuses(tmp_path: Path) -> None:
 def compiled(*words: int) -> bytes:
     stream = b"COP1" + np.array(words, "<u4").tobytes()
     tensors = [
-        T("x", [1, 4], "INT8", scale=[0.5]), T("y", [1, 4], "INT8", scale=[0.5]),
+        T("x", [1, 4], "INT8", scale=[0.5]),
+        T("y", [1, 4], "INT8", scale=[0.5]),
         T("stream", [len(stream)], "UINT8", np.frombuffer(stream, "u1")),
         T("scratch", [64], "UINT8"),
-    ]  # fmt: skip
+    ]
     return one(N("ethos-u", ["stream", "scratch", "x"], ["y"]), *tensors)
 
 
@@ -215,8 +241,13 @@ def test_program_of_an_unknown_configuration_is_not_known_to_fit(tmp_path: Path)
 
 def test_edge_tpu_program_fits_the_edge_tpu_only(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
-    path.write_bytes(one(N("edgetpu-custom-op", ["x"], ["y"]), T("x", [1, 4], "INT8", scale=[0.5]),
-                         T("y", [1, 4], "INT8", scale=[0.5])))  # fmt: skip
+    path.write_bytes(
+        one(
+            N("edgetpu-custom-op", ["x"], ["y"]),
+            T("x", [1, 4], "INT8", scale=[0.5]),
+            T("y", [1, 4], "INT8", scale=[0.5]),
+        )
+    )
     found = verdicts(fits(inspect(path)))
     assert {name for name, verdict in found.items() if verdict == "fits"} == {"coral-edge-tpu"}
 
@@ -247,8 +278,13 @@ def test_edge_tpu_takes_no_free_sizes_no_int16_and_one_item(
 
 def test_file_that_only_converts_is_left_to_the_compiler(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
-    path.write_bytes(one(N("QUANTIZE", ["x"], ["y"], 2), T("x", [1, 4], "INT16", scale=[0.5]),
-                         T("y", [1, 4], "INT8", scale=[0.5])))  # fmt: skip
+    path.write_bytes(
+        one(
+            N("QUANTIZE", ["x"], ["y"], 2),
+            T("x", [1, 4], "INT16", scale=[0.5]),
+            T("y", [1, 4], "INT8", scale=[0.5]),
+        )
+    )
     found = {row.target: row for row in fits(inspect(path))}["ethos-u65-256"]
     assert (found.verdict, found.how) == ("not known", "unavailable")
     assert "only its compiler says" in found.runtimes[0].reason

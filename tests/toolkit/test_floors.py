@@ -46,10 +46,21 @@ def lint_imports(package: Path) -> subprocess.CompletedProcess[str]:
 def mypy(package: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         # What it imports is not looked at: `make lint` does that.
-        [BIN / "mypy", "-m", "edgekit.converters.planted", "--follow-imports", "skip",
-         "--cache-dir", str(package / "cache")],
-        cwd=package, capture_output=True, text=True, check=False, env={"MYPYPATH": str(package)},
-    )  # fmt: skip
+        [
+            BIN / "mypy",
+            "-m",
+            "edgekit.converters.planted",
+            "--follow-imports",
+            "skip",
+            "--cache-dir",
+            str(package / "cache"),
+        ],
+        cwd=package,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"MYPYPATH": str(package)},
+    )
 
 
 def test_floors_hold(package: Path) -> None:

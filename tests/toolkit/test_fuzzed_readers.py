@@ -180,8 +180,18 @@ def test_golden_input_that_is_no_array_is_refused(bundle: Files, tmp_path: Path)
 # --- cassettes -----------------------------------------------------------------------------------
 
 EVALUATE = ("evaluate", "probe.tflite", "--data", "items.npz", "--metric", "accuracy", "--json")
-BENCH = ("bench", "conv.tflite", "--min-seconds", "0.02", "--max-seconds", "0.1", "--launches", "2",
-         "--no-calibrate", "--json")  # fmt: skip
+BENCH = (
+    "bench",
+    "conv.tflite",
+    "--min-seconds",
+    "0.02",
+    "--max-seconds",
+    "0.1",
+    "--launches",
+    "2",
+    "--no-calibrate",
+    "--json",
+)
 COMMANDS = {"evaluate": EVALUATE, "bench": BENCH}
 
 
@@ -248,19 +258,27 @@ def test_mutated_cassettes_are_refused_or_answer(recorded: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        ("devices", None), ("devices", [{}]), ("devices.0.opens.0.device", "x"),
-        ("devices.0.opens.0.device.odd", 1), ("devices.0.facts.0.is", None),
-        ("devices.0.facts.0.is.unavailable", 3), ("devices.0.runs.0.result", None),
+        ("devices", None),
+        ("devices", [{}]),
+        ("devices.0.opens.0.device", "x"),
+        ("devices.0.opens.0.device.odd", 1),
+        ("devices.0.facts.0.is", None),
+        ("devices.0.facts.0.is.unavailable", 3),
+        ("devices.0.runs.0.result", None),
         ("devices.0.runs.0.result.models", []),
         ("devices.0.runs.0.result.models.model-0.memory.peak_bytes", "x"),
         ("devices.0.runs.0.result.models.model-0.items", {}),
         ("devices.0.runs.0.result.models.model-0.seconds", float("inf")),
-        ("devices.0.runs.0.outputs", {"9/y.npy": "a"}), ("devices.0.runs.0.request", []),
-        ("devices.0.clock", "x"), ("expanded", None), ("listed", {"a": {"name": "a"}}),
-        ("host", []), ("devices.0.runs.0.error", {"kind": "NoSuch"}),
+        ("devices.0.runs.0.outputs", {"9/y.npy": "a"}),
+        ("devices.0.runs.0.request", []),
+        ("devices.0.clock", "x"),
+        ("expanded", None),
+        ("listed", {"a": {"name": "a"}}),
+        ("host", []),
+        ("devices.0.runs.0.error", {"kind": "NoSuch"}),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_cassette_of_another_form_is_refused_with_the_place(
     recorded: Path, tmp_path: Path, place: str, value: object
 ) -> None:
@@ -466,9 +484,12 @@ print(json.dumps({**outcomes, "odd": odd}))
 def test_mutated_records_are_refused_or_read(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", RECORDS, tmp_path, Path(__file__).parents[1]],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["odd"] == []

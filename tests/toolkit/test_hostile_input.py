@@ -78,16 +78,38 @@ def described(shape: str, kind: str = "<f4") -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        described("(-4, 8)"), described("(True, 8)"), described("(4.5,)"), described("4"),
-        described("(10000000000000, 8)"), described("(" + "9" * 4000 + ", 8)"),
-        described("(4,)", "|O"), described("(4,)", "<q9"), header("(((("), header("(" * 3000),
-        header("{'descr': " + "-" * 900 + "1}"), header("[" * 90 + "]" * 90), header("3"), b"",
+        described("(-4, 8)"),
+        described("(True, 8)"),
+        described("(4.5,)"),
+        described("4"),
+        described("(10000000000000, 8)"),
+        described("(" + "9" * 4000 + ", 8)"),
+        described("(4,)", "|O"),
+        described("(4,)", "<q9"),
+        header("(((("),
+        header("(" * 3000),
+        header("{'descr': " + "-" * 900 + "1}"),
+        header("[" * 90 + "]" * 90),
+        header("3"),
+        b"",
     ],
     ids=[
-        "negative", "true", "a fraction", "a number", "a huge shape", "a huge number", "objects",
-        "no dtype", "brackets", "many brackets", "minus signs", "lists", "no table", "nothing",
+        "negative",
+        "true",
+        "a fraction",
+        "a number",
+        "a huge shape",
+        "a huge number",
+        "objects",
+        "no dtype",
+        "brackets",
+        "many brackets",
+        "minus signs",
+        "lists",
+        "no table",
+        "nothing",
     ],
-)  # fmt: skip
+)
 def test_array_with_an_odd_header_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(DataError):

@@ -86,11 +86,15 @@ def start(
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [EDGEKIT, *map(str, arguments)],
-        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         env={**os.environ, "NO_COLOR": "1"},
         # What a shell runs in its background inherits an ignored Ctrl-C; a terminal does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     started.append(process)
     return process
 
@@ -223,9 +227,15 @@ def test_training_starts_over_when_killed_while_it_kept_an_epoch(
     ],
 )
 def test_conversion_goes_on_when_interrupted(
-    mark: str, tmp_path: Path, models: Path, digits: Path,
-    started: list[subprocess.Popen[str]], number: signal.Signals, stage: str, seconds: float,
-) -> None:  # fmt: skip
+    mark: str,
+    tmp_path: Path,
+    models: Path,
+    digits: Path,
+    started: list[subprocess.Popen[str]],
+    number: signal.Signals,
+    stage: str,
+    seconds: float,
+) -> None:
     command = (*CONVERT, models / "keras3.keras", "--data", digits / "test.npz")
     process = start(started, *command, cwd=tmp_path)
     wait_for_stage(process, stage)
@@ -261,9 +271,14 @@ def test_nothing_is_left_when_interrupted_twice(
 
 @pytest.mark.parametrize("seconds", [pytest.param(0.0, marks=pytest.mark.slow), 1.5])
 def test_conversion_goes_on_when_killed(
-    mark: str, tmp_path: Path, models: Path, digits: Path,
-    started: list[subprocess.Popen[str]], seconds: float, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    mark: str,
+    tmp_path: Path,
+    models: Path,
+    digits: Path,
+    started: list[subprocess.Popen[str]],
+    seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     system = tmp_path / "system"
     system.mkdir()
     monkeypatch.setenv("TMPDIR", str(system))
@@ -288,8 +303,14 @@ def test_conversion_goes_on_when_killed(
 def test_evaluation_goes_on_when_killed(
     mark: str, tmp_path: Path, models: Path, digits: Path, started: list[subprocess.Popen[str]]
 ) -> None:
-    command = ("convert", models / "keras3.keras", "--data", digits / "test.npz",
-               "--precision", "float32")  # fmt: skip
+    command = (
+        "convert",
+        models / "keras3.keras",
+        "--data",
+        digits / "test.npz",
+        "--precision",
+        "float32",
+    )
     for stage in ("evaluate", "latency"):
         process = start(started, *command, cwd=tmp_path)
         wait_for_stage(process, stage)

@@ -53,8 +53,15 @@ def test_every_tensor_of_a_float_and_an_int8_file_is_matched() -> None:
     assert by_name(found, *files) == {name: name for name in EVERY}
     assert {one.how for one in found.tensors} == {"graph"}
     assert [one.inputs for one in found.tensors] == [
-        (), (0,), (1,), (1,), (2, 3), (4,), (5,), (6,),
-    ]  # fmt: skip
+        (),
+        (0,),
+        (1,),
+        (1,),
+        (2, 3),
+        (4,),
+        (5,),
+        (6,),
+    ]
     # The stem's activation counts as an operator; the reshape does not.
     assert len(found.operators) == 8
 
@@ -132,8 +139,11 @@ def test_operators_around_the_edges_are_skipped_and_their_rounding_shown() -> No
     of = layered.weights()
     inner = parse(layered.int8_file(of)).graphs[0]
     extra = [T("image_in", layered.SHAPES["image"]), T("y_out", layered.SHAPES["y"])]
-    rows = [N("QUANTIZE", ["image_in"], ["image"]), *layered.nodes(),
-            N("DEQUANTIZE", ["y"], ["y_out"])]  # fmt: skip
+    rows = [
+        N("QUANTIZE", ["image_in"], ["image"]),
+        *layered.nodes(),
+        N("DEQUANTIZE", ["y"], ["y_out"]),
+    ]
     content = layered.int8_file(of, rows, extra=extra, edges=("image_in", "y_out"))
     found = matched(layered.float_file(of), content)
     assert found.tensors[0].operator == "INPUT"
@@ -160,8 +170,11 @@ def swished(whole: bool) -> bytes:
         N("MUL", ["times", "sixth"], ["b"], 1, {"kind": "MulOptions"}),
     ]
     one = [N("HARD_SWISH", ["a"], ["b"], 1, {"kind": "HardSwishOptions"})]
-    rows = [N("FULLY_CONNECTED", ["x", "a_w", None], ["a"], 1, dense), *(one if whole else parts),
-            N("FULLY_CONNECTED", ["b", "y_w", None], ["y"], 1, dense)]  # fmt: skip
+    rows = [
+        N("FULLY_CONNECTED", ["x", "a_w", None], ["a"], 1, dense),
+        *(one if whole else parts),
+        N("FULLY_CONNECTED", ["b", "y_w", None], ["y"], 1, dense),
+    ]
     return build(G(tensors, rows, ["x"], ["y"]))
 
 

@@ -59,9 +59,13 @@ def compare(tmp_path: Path) -> Compare:
         device = device or Inside()
         sides = [LayerSide(tmp_path / f"{name}.tflite", device) for name in ("left", "right")]
         return layer_parity(
-            *sides, {"image": tmp_path / "image.npy"}, tmp_path / "index.npy", Preprocess(),
-            items=items, folder=tmp_path / "traces",
-        )  # fmt: skip
+            *sides,
+            {"image": tmp_path / "image.npy"},
+            tmp_path / "index.npy",
+            Preprocess(),
+            items=items,
+            folder=tmp_path / "traces",
+        )
 
     return run
 
@@ -74,10 +78,15 @@ def test_layers_of_a_sound_int8_file_do_not_fall(compare: Compare) -> None:
     found = compare(layered.float_file(layered.weights()), layered.int8_file(layered.weights()))
     rows = [(one.operator, one.name) for one in found.layers]
     assert rows == [
-        ("INPUT", "image"), ("CONV_2D", "stem"), ("CONV_2D", "plus"), ("CONV_2D", "minus"),
-        ("SUB", "difference"), ("AVERAGE_POOL_2D", "pooled"), ("FULLY_CONNECTED", "scores"),
+        ("INPUT", "image"),
+        ("CONV_2D", "stem"),
+        ("CONV_2D", "plus"),
+        ("CONV_2D", "minus"),
+        ("SUB", "difference"),
+        ("AVERAGE_POOL_2D", "pooled"),
+        ("FULLY_CONNECTED", "scores"),
         ("SOFTMAX", "y"),
-    ]  # fmt: skip
+    ]
     assert found.first_fall is None
     assert all(25 < one.sqnr.value < 60 for one in found.layers if one.sqnr.value)
     assert (found.left_only, found.right_only, found.missing, found.notes) == ((), (), (), ())
@@ -208,8 +217,15 @@ def deep(precision: str) -> bytes:
     shape, step = [1, 48, 48, 16], [6 / 127]
     quantized = precision == "int8"
     tensors, rows, before = [], [], "image"
-    tensors.append(T("image", [1, 48, 48, 16], "INT8" if quantized else "FLOAT32",
-                     scale=step if quantized else [], zero=[0] if quantized else []))  # fmt: skip
+    tensors.append(
+        T(
+            "image",
+            [1, 48, 48, 16],
+            "INT8" if quantized else "FLOAT32",
+            scale=step if quantized else [],
+            zero=[0] if quantized else [],
+        )
+    )
     for number in range(60):
         kernel = rng.normal(0, 0.117, (16, 3, 3, 16)).astype(np.float32)
         scales = np.abs(kernel).max(axis=(1, 2, 3)) / 127
@@ -221,18 +237,29 @@ def deep(precision: str) -> bytes:
             )
             bias = np.zeros(16, np.int32)
             tensors.append(
-                T(f"{name}_b", [16], "INT32", bias, scale=(scales * step[0]).tolist(),
-                  zero=[0] * 16)
-            )  # fmt: skip
+                T(
+                    f"{name}_b",
+                    [16],
+                    "INT32",
+                    bias,
+                    scale=(scales * step[0]).tolist(),
+                    zero=[0] * 16,
+                )
+            )
             tensors.append(T(name, shape, "INT8", scale=step, zero=[0]))
         else:
             tensors.append(T(f"{name}_w", kernel.shape, data=kernel))
             tensors.append(T(f"{name}_b", [16], data=np.zeros(16, np.float32)))
             tensors.append(T(name, shape))
         rows.append(
-            N("CONV_2D", [before, f"{name}_w", f"{name}_b"], [name], 3,
-              {**layered.CONV, **layered.RELU})
-        )  # fmt: skip
+            N(
+                "CONV_2D",
+                [before, f"{name}_w", f"{name}_b"],
+                [name],
+                3,
+                {**layered.CONV, **layered.RELU},
+            )
+        )
         before = name
     return build(G(tensors, rows, ["image"], [before]))
 
@@ -249,9 +276,13 @@ def test_sixty_layers_take_less_than_20_seconds(tmp_path: Path) -> None:
         sides[-1].path.write_bytes(deep(precision))
     begin = os.times()
     found = layer_parity(
-        sides[0], sides[1], {"image": tmp_path / "image.npy"}, tmp_path / "index.npy",
-        Preprocess(), folder=tmp_path / "traces",
-    )  # fmt: skip
+        sides[0],
+        sides[1],
+        {"image": tmp_path / "image.npy"},
+        tmp_path / "index.npy",
+        Preprocess(),
+        folder=tmp_path / "traces",
+    )
     # Processor time of this process and the runners, whatever else the machine does.
     seconds = sum(after - before for after, before in zip(os.times()[:4], begin[:4], strict=True))
     assert (len(found.layers), found.n, found.first_fall) == (61, 32, None)

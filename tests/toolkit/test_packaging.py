@@ -51,8 +51,9 @@ def test_every_error_code_is_documented_and_no_other() -> None:
 def test_wheel_works_outside_the_tree(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     (wheel,) = tmp_path.glob("edgekit-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -71,8 +72,11 @@ def test_wheel_works_outside_the_tree(tmp_path: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edgekit"}
     done = subprocess.run(
         [sys.executable, "-S", "-c", START.format(sys.path), "targets"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "raspberry-pi-4" in done.stdout
 
 

@@ -94,8 +94,15 @@ def test_steps_by_hand() -> None:
     apart[3] = [0, 1, -1, 2, 3, -4, 5, 48]
     found = steps(left, (left + apart * 0.05).astype(np.float32), 0.05)
     assert found.counts == {
-        "0": 31 * 8 + 1, "1": 2, "2": 1, "3-4": 2, "5-8": 1, "9-16": 0, "17-32": 0, "33-64": 1,
-    }  # fmt: skip
+        "0": 31 * 8 + 1,
+        "1": 2,
+        "2": 1,
+        "3-4": 2,
+        "5-8": 1,
+        "9-16": 0,
+        "17-32": 0,
+        "33-64": 1,
+    }
     assert found.largest == 48
     assert (found.differing.value, found.differing.n) == (7 / 256, 256)
     assert (found.differing_items.value, found.differing_items.n) == (1 / 32, 32)

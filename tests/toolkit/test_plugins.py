@@ -43,10 +43,21 @@ def solar(shared: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
-             "--no-build-isolation", "--target", folder / "site", folder / "source"],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+                "--no-build-isolation",
+                "--target",
+                folder / "site",
+                folder / "source",
+            ],
             check=True,
-        )  # fmt: skip
+        )
         (folder / "doubler.tflite").write_bytes(probe_model())
         x = np.random.default_rng(0).random((40, 4), np.float32)
         off = np.where(np.arange(40)[:, None] < 10, 0.5, 0.05).astype(np.float32)
@@ -66,10 +77,19 @@ def test_metric_runner_and_transport_of_another_package_are_used(
     solar: Path, tmp_path: Path
 ) -> None:
     done = edgekit(
-        "evaluate", solar / "doubler.tflite", "--data", solar / "items.npz", "--json",
-        "--metric", "within_tenth", "--device", "local:solar", "--device", "sun://barn",
+        "evaluate",
+        solar / "doubler.tflite",
+        "--data",
+        solar / "items.npz",
+        "--json",
+        "--metric",
+        "within_tenth",
+        "--device",
+        "local:solar",
+        "--device",
+        "sun://barn",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["models"]
     assert [row["device"] for row in rows] == ["local:solar", "sun://barn"]
@@ -81,9 +101,18 @@ def test_metric_runner_and_transport_of_another_package_are_used(
 @pytest.mark.usefixtures("installed")
 def test_target_and_bundle_of_another_package_are_used(solar: Path, tmp_path: Path) -> None:
     done = brief(
-        "convert", solar / "doubler.tflite", "--as-is", "--data", solar / "items.npz",
-        "--metric", "within_tenth", "--target", "solar-roof", "--json", cwd=tmp_path,
-    )  # fmt: skip
+        "convert",
+        solar / "doubler.tflite",
+        "--as-is",
+        "--data",
+        solar / "items.npz",
+        "--metric",
+        "within_tenth",
+        "--target",
+        "solar-roof",
+        "--json",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     (bundle,) = (tmp_path / "dist").iterdir()
     with tarfile.open(bundle) as archive:

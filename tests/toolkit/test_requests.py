@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.targets.runners import python_runner
-from edgekit.types import Golden, Preprocess, Request, RunnerModel
+from edgekit.types import ExpectedOutput, Preprocess, Request, RunnerModel
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNERS = Path(python_runner.__file__).resolve().parent
@@ -40,7 +40,7 @@ def test_request_is_written_as_runners_read_it() -> None:
         runtime="litert",
         items=(0, 3),
         threads=0,
-        golden={"y": Golden(Path("/a/y.npy"), 0.0)},
+        golden={"y": ExpectedOutput(Path("/a/y.npy"), 0.0)},
     )
     assert request.to_json() == {
         "schema": 1,

@@ -121,8 +121,13 @@ def looped(seed: int) -> bytes:
     kernel = np.random.default_rng(seed).normal(size=(16, 16)).astype(np.float32)
     step = {"kind": "WhileOptions", "condSubgraphIndex": 1, "bodySubgraphIndex": 2}
     main = G([T("x", (1, 16)), T("y", (1, 16))], [N("WHILE", ["x"], ["y"], 1, step)], ["x"], ["y"])
-    goes_on = G([T("c", (1, 16)), T("no", (1,), "BOOL", np.array([False]))], [], ["c"], ["no"],
-                signature=None)  # fmt: skip
+    goes_on = G(
+        [T("c", (1, 16)), T("no", (1,), "BOOL", np.array([False]))],
+        [],
+        ["c"],
+        ["no"],
+        signature=None,
+    )
     dense = N("FULLY_CONNECTED", ["b", "k", None], ["z"], 1, {"kind": "FullyConnectedOptions"})
     tensors = [T("b", (1, 16)), T("k", (16, 16), data=kernel), T("z", (1, 16))]
     return build(main, goes_on, G(tensors, [dense], ["b"], ["z"], signature=None))

@@ -15,7 +15,7 @@ import pytest
 
 from edgekit import scratch
 from edgekit.errors import ProjectError
-from edgekit.pipeline.outputs import Outputs
+from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.process import Limits
 from edgekit.store import write_bytes
 from edgekit.targets.devices.local import LocalDevice
@@ -75,7 +75,10 @@ def test_half_written_file_of_a_killed_process_is_swept_at_the_next_write(tmp_pa
 def test_output_is_edgekits_own_when_an_earlier_run_was_killed_while_it_was_placed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: str
 ) -> None:
-    outputs, path = Outputs(tmp_path / ".edgekit" / "outputs", tmp_path), tmp_path / "model.tflite"
+    outputs, path = (
+        WrittenFiles(tmp_path / ".edgekit" / "outputs", tmp_path),
+        tmp_path / "model.tflite",
+    )
     sources = []
     for number in range(3):
         sources.append(tmp_path / f"source{number}")
@@ -99,7 +102,7 @@ def test_output_is_edgekits_own_when_an_earlier_run_was_killed_while_it_was_plac
 
 
 def test_record_of_an_output_goes_with_it(tmp_path: Path) -> None:
-    outputs = Outputs(tmp_path / ".edgekit" / "outputs", tmp_path)
+    outputs = WrittenFiles(tmp_path / ".edgekit" / "outputs", tmp_path)
     source = tmp_path / "source"
     source.write_bytes(b"model")
     for name in ("kept", "gone"):
@@ -128,8 +131,13 @@ def test_temporary_files_of_a_worker_go_with_it(
 
 
 SESSION: dict[str, Any] = {
-    "schema": 1, "mode": "bench", "runtime": "planted", "threads": 1, "models": [], "inputs": {},
-}  # fmt: skip
+    "schema": 1,
+    "mode": "bench",
+    "runtime": "planted",
+    "threads": 1,
+    "models": [],
+    "inputs": {},
+}
 
 
 @pytest.mark.parametrize("how", ["run", "open"])

@@ -170,12 +170,24 @@ def _locked(folder: Path) -> None:
         pytest.param(_locked, marks=pytest.mark.skipif(not os.geteuid(), reason="root")),
     ],
     ids=[
-        "a bit of a file", "a number in the facts", "facts of nothing", "no files", "null files",
-        "digest", "another key", "deep facts", "a huge number", "folder for facts",
-        "file for a folder", "loop for a file", "file for the artefact", "loop for the artefact",
-        "dangling link", "no rights",
+        "a bit of a file",
+        "a number in the facts",
+        "facts of nothing",
+        "no files",
+        "null files",
+        "digest",
+        "another key",
+        "deep facts",
+        "a huge number",
+        "folder for facts",
+        "file for a folder",
+        "loop for a file",
+        "file for the artefact",
+        "loop for the artefact",
+        "dangling link",
+        "no rights",
     ],
-)  # fmt: skip
+)
 def test_damage_of_any_kind_is_said_and_the_artefact_made_anew(
     store: Store, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -231,10 +243,17 @@ def test_facts_that_are_no_plain_json_are_found_again(store: Store) -> None:
         lambda folder: (folder / "facts.json").write_bytes(b"\xff\xfe"),
     ],
     ids=[
-        "truncated file", "missing file", "no facts", "broken facts", "empty facts", "odd facts",
-        "half the facts", "odd files", "no text",
+        "truncated file",
+        "missing file",
+        "no facts",
+        "broken facts",
+        "empty facts",
+        "odd facts",
+        "half the facts",
+        "odd files",
+        "no text",
     ],
-)  # fmt: skip
+)
 def test_artefact_is_made_again_when_damaged(store: Store, damage: Callable[[Path], None]) -> None:
     make = Maker()
     damage(store.obtain("stage", KEY, make).path)
@@ -448,13 +467,16 @@ def test_full_device_is_an_error_that_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("number", "code"),
     [
-        (errno.ENOSPC, "EK-STORE-001"), (errno.EDQUOT, "EK-STORE-001"),
-        (errno.EFBIG, "EK-STORE-001"), (errno.EROFS, "EK-STORE-002"),
-        (errno.EACCES, "EK-STORE-002"), (errno.EPERM, "EK-STORE-002"),
+        (errno.ENOSPC, "EK-STORE-001"),
+        (errno.EDQUOT, "EK-STORE-001"),
+        (errno.EFBIG, "EK-STORE-001"),
+        (errno.EROFS, "EK-STORE-002"),
+        (errno.EACCES, "EK-STORE-002"),
+        (errno.EPERM, "EK-STORE-002"),
         (errno.ENOTDIR, "EK-STORE-002"),
     ],
     ids=lambda value: errno.errorcode.get(value, "") if isinstance(value, int) else "",
-)  # fmt: skip
+)
 def test_refusal_of_the_system_has_a_code(store: Store, number: int, code: str) -> None:
     def refuse(folder: Path) -> Mapping[str, Any]:
         raise OSError(number, os.strerror(number), str(folder / "file.bin"))

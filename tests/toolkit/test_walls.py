@@ -100,9 +100,11 @@ def tried(place: Path, port: int, wrap: Callable[[list[str]], list[str]]) -> dic
     private = place / "private"
     told = [str(private / "secret"), str(private), str(place / "own"), port, os.getpid()]
     done = subprocess.run(
-        wrap([sys.executable, "-c", TRIES, json.dumps(told)]), capture_output=True, text=True,
+        wrap([sys.executable, "-c", TRIES, json.dumps(told)]),
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -180,9 +182,12 @@ def request(folder: Path) -> dict[str, Any]:
     np.save(folder / "x.npy", np.ones((3, 4), np.float32))
     entry = {"id": "tiny", "path": str(folder / "probe.tflite"), "outputs": str(folder / "out")}
     return {
-        "mode": "evaluate", "runtime": "planted", "models": [entry],
-        "inputs": {"x": str(folder / "x.npy")}, "processes": 1,
-    }  # fmt: skip
+        "mode": "evaluate",
+        "runtime": "planted",
+        "models": [entry],
+        "inputs": {"x": str(folder / "x.npy")},
+        "processes": 1,
+    }
 
 
 RUNNER = """
@@ -216,9 +221,11 @@ def test_error_names_what_a_runner_may_not_reach(
 ) -> None:
     private = place / "private"
     words = {
-        "secret": str(private / "secret"), "new": str(private / "new"),
-        "model": str(tmp_path / "probe.tflite"), "code": str(tmp_path / "code" / "new.py"),
-    }  # fmt: skip
+        "secret": str(private / "secret"),
+        "new": str(private / "new"),
+        "model": str(tmp_path / "probe.tflite"),
+        "code": str(tmp_path / "code" / "new.py"),
+    }
     runner = tmp_path / "code" / "planted_runner.py"
     runner.parent.mkdir()
     runner.write_text(RUNNER.format(action=action.format(**words)))
@@ -275,9 +282,16 @@ def test_run_without_walls_carries_a_note(
     x = np.arange(80, dtype=np.float32).reshape(20, 4)
     np.savez(tmp_path / "items.npz", x=x, y=2 * x)
     done = answer(
-        "evaluate", "probe.tflite", "--data", "items.npz", "--metric", "mse", "--json",
-        cwd=tmp_path, **environment,
-    )  # fmt: skip
+        "evaluate",
+        "probe.tflite",
+        "--data",
+        "items.npz",
+        "--metric",
+        "mse",
+        "--json",
+        cwd=tmp_path,
+        **environment,
+    )
     assert done.returncode == 0, done.stderr
     notes = [one for one in json.loads(done.stdout)["advice"] if one["code"] == "EK-NOTE-095"]
     (note,) = notes

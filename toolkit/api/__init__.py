@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from edgekit.api.machine import inspect as inspect
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
-    from edgekit.api.runs import Asked as Asked
     from edgekit.api.runs import BenchJob as BenchJob
     from edgekit.api.runs import BenchOptions as BenchOptions
     from edgekit.api.runs import BenchReport as BenchReport
     from edgekit.api.runs import Compared as Compared
     from edgekit.api.runs import Evaluated as Evaluated
     from edgekit.api.runs import Linted as Linted
+    from edgekit.api.runs import MeasureOptions as MeasureOptions
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
     from edgekit.api.runs import bench as bench

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgekit.inspection import TargetFit
     from edgekit.project import Project
     from edgekit.targets.devices import DeviceBook, DeviceName
-    from edgekit.targets.devices.entry import Entry
+    from edgekit.targets.devices.entry import InventoryEntry
 
 
 def doctor() -> Iterator[SystemCheck]:
@@ -42,7 +42,9 @@ def fits(found: Inspection) -> tuple[TargetFit, ...]:
     return inspection.fits(found)
 
 
-def devices(names: Sequence[str] = (), project: Project | None = None) -> tuple[Entry, ...]:
+def devices(
+    names: Sequence[str] = (), project: Project | None = None
+) -> tuple[InventoryEntry, ...]:
     """Run a model on devices by name, without any on all that are known here.
 
     Names of the user's own and of the project's count. Raises :class:`DeviceError` where a name is
@@ -58,7 +60,7 @@ def set_up_devices(
     project: Project | None = None,
     progress: Progress | None = None,
     wheels: Path | None = None,
-) -> tuple[Entry, ...]:
+) -> tuple[InventoryEntry, ...]:
     """Install runtimes on devices, or releases here, and try them; what then works.
 
     ``wheels`` is a folder to take packages for a device from. Raises :class:`DeviceError`.
@@ -66,7 +68,7 @@ def set_up_devices(
     from edgekit import scratch
     from edgekit.targets.devices import addressed, environment, inventory
 
-    found: list[Entry] = []
+    found: list[InventoryEntry] = []
     for name in _chosen(names, project):
         with scratch.held(prefix="edgekit-devices-") as folder:
             if name.address:

@@ -13,7 +13,7 @@ from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
-from edgekit.pipeline.measure import Asked, BenchJob, BenchOptions
+from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
 from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable
 from edgekit.report import bench as bench_report
 from edgekit.report import read, write
@@ -32,13 +32,13 @@ from edgekit.types import (
 )
 
 __all__ = [
-    "Asked",
     "BenchJob",
     "BenchOptions",
     "BenchReport",
     "Compared",
     "Evaluated",
     "Linted",
+    "MeasureOptions",
     "Options",
     "Report",
     "bench",
@@ -96,7 +96,7 @@ def lint_data(
 def evaluate(
     project: Project,
     source: str,
-    asked: Asked | None = None,
+    asked: MeasureOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Evaluated:
@@ -104,7 +104,7 @@ def evaluate(
 
     Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
     """
-    asked = asked or Asked()
+    asked = asked or MeasureOptions()
     done = measure.evaluate(project, options or Options(), source, asked, progress or Silent())
     if asked.pictures is not None and done.images is not None:
         draw_worst(done, done.images, asked.pictures)
@@ -114,7 +114,7 @@ def evaluate(
 def compare(
     project: Project,
     sources: Sequence[str],
-    asked: Asked | None = None,
+    asked: MeasureOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Compared:
@@ -123,7 +123,7 @@ def compare(
     Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
     """
     return measure.compare(
-        project, options or Options(), sources, asked or Asked(), progress or Silent()
+        project, options or Options(), sources, asked or MeasureOptions(), progress or Silent()
     )
 
 

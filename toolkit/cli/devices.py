@@ -15,7 +15,7 @@ from edgekit.types import Status
 
 if TYPE_CHECKING:
     from edgekit.project import Project
-    from edgekit.targets.devices.entry import Entry
+    from edgekit.targets.devices.entry import InventoryEntry
 
 ABSENT = "absent"
 
@@ -111,7 +111,7 @@ def _say(done: str, folders: list[str], as_json: bool, quiet: bool) -> None:
             click.echo(f"{done} {folder}")
 
 
-def _show(entries: tuple[Entry, ...], as_json: bool, quiet: bool) -> None:
+def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> None:
     from edgekit.targets.devices.names import DEFAULT_RUNTIME
 
     if as_json:

@@ -58,7 +58,7 @@ def asked_of(options: dict[str, Any], **more: Any) -> Any:
     named = {
         key: options[key] for key in ("devices", "threads", "delegate", "arena", "metric_output")
     }
-    return api.Asked(**named, **more)
+    return api.MeasureOptions(**named, **more)
 
 
 def options_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -53,10 +53,14 @@ class Arena:
 
 
 def arena(
-    device: LocalDevice | Device, path: Path, inputs: Mapping[str, Path],
-    index: Path | None = None, preprocess: Preprocess | None = None, signature: str | None = None,
+    device: LocalDevice | Device,
+    path: Path,
+    inputs: Mapping[str, Path],
+    index: Path | None = None,
+    preprocess: Preprocess | None = None,
+    signature: str | None = None,
     states: Mapping[str, str] | None = None,
-) -> Arena:  # fmt: skip
+) -> Arena:
     """The smallest arena of a ``.tflite`` file, on the first of the items.
 
     ``inputs`` are raw ``.npy`` files by input name, items first; ``index`` a ``.npy`` of the items
@@ -65,9 +69,15 @@ def arena(
     :class:`RunnerError` where it does not run the file.
     """
     asked = Request(
-        "arena", (RunnerModel("model", path),), inputs, preprocess or Preprocess(), RUNTIME, index,
-        signature=signature, states=states or None,
-    )  # fmt: skip
+        "arena",
+        (RunnerModel("model", path),),
+        inputs,
+        preprocess or Preprocess(),
+        RUNTIME,
+        index,
+        signature=signature,
+        states=states or None,
+    )
     result = device.run(asked.to_json())
     return read(result["models"]["model"], str(result["version"]))
 

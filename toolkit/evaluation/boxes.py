@@ -27,7 +27,7 @@ SHARES = 2.0
 
 
 @dataclass(frozen=True)
-class Spec:
+class BoxSpec:
     """How boxes are read from outputs; what is None is told by the outputs' shapes and values.
 
     ``boxes``, ``scores`` and ``classes`` name outputs. ``pixels`` says that coordinates are of the
@@ -51,7 +51,7 @@ class Spec:
     largest: int = 100
 
 
-def decoded(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Array:
+def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Boxes ``[n, k, 6]`` of outputs by name; ``size`` is the input's height and width.
 
     Raises :class:`ProjectError` where the outputs are no boxes, or which is which is not clear.
@@ -60,7 +60,7 @@ def decoded(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> 
     return READERS[kind](outputs, spec, size)
 
 
-def told(outputs: Mapping[str, Array], spec: Spec) -> Format:
+def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
     """The format that outputs of these shapes have. Raises :class:`ProjectError` for none."""
     shapes = [array.shape[1:] for array in outputs.values()]
     ranks = sorted(len(shape) for shape in shapes)
@@ -125,7 +125,7 @@ def packed(found: list[tuple[Array, Array, Array]], largest: int) -> Array:
     return rows
 
 
-def _postprocess(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Array:
+def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """TFLite_Detection_PostProcess and its like: boxes, classes, scores, and how many."""
     name, classes, scores = _parts(outputs, spec)
     boxes = _shares(as_corners(outputs[name], spec.layout or "yxyx"), spec, size)
@@ -139,7 +139,7 @@ def _postprocess(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]
     return packed(found, spec.largest)
 
 
-def _parts(outputs: Mapping[str, Array], spec: Spec) -> tuple[str, str, str]:
+def _parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
     """Which output holds boxes, which classes, which scores: by name, never by order."""
     boxes = spec.boxes or next((n for n, a in outputs.items() if a.shape[2:] == (4,)), "")
     flat = [n for n, a in outputs.items() if a.ndim == 2 and a.shape[1:] != (1,)]
@@ -159,7 +159,7 @@ def _parts(outputs: Mapping[str, Array], spec: Spec) -> tuple[str, str, str]:
     return boxes, classes, scores
 
 
-def _ssd(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Array:
+def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Offsets from anchors, as SSD heads give them, and a score per anchor and class.
 
     Both are shares of the picture: its size does not matter. Source: Liu et al. (2016), "SSD:
@@ -184,14 +184,14 @@ def _ssd(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Arr
     return _scored(corners, np.asarray(outputs[scores], np.float64), spec)
 
 
-def _boxes(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Array:
+def _boxes(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Boxes ``[n, k, 4]`` as they are, and scores ``[n, k, classes]``."""
     name, scores = _pair(outputs, spec)
     corners = _shares(as_corners(outputs[name], spec.layout or "xyxy"), spec, size)
     return _scored(corners, np.asarray(outputs[scores], np.float64), spec)
 
 
-def _pair(outputs: Mapping[str, Array], spec: Spec) -> tuple[str, str]:
+def _pair(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str]:
     four = [name for name, array in outputs.items() if array.shape[2:] == (4,)]
     boxes = spec.boxes or (four[0] if len(four) == 1 else "")
     rest = [name for name in outputs if name != boxes]
@@ -202,7 +202,7 @@ def _pair(outputs: Mapping[str, Array], spec: Spec) -> tuple[str, str]:
     return boxes, scores
 
 
-def _yolo(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Array:
+def _yolo(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """One output ``[n, k, 4 + classes]``, ``[n, k, 5 + classes]`` or either transposed.
 
     Of the transposed kind, which has fewer rows than columns, no row tells objects from background
@@ -219,7 +219,7 @@ def _yolo(outputs: Mapping[str, Array], spec: Spec, size: tuple[int, int]) -> Ar
     return _scored(corners, scores, spec)
 
 
-def _scored(corners: Array, scores: Array, spec: Spec) -> Array:
+def _scored(corners: Array, scores: Array, spec: BoxSpec) -> Array:
     """The boxes of every class that scores enough, after suppression."""
     if spec.sigmoid or (spec.sigmoid is None and (scores.min() < -1e-3 or scores.max() > 1.001)):
         scores = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
@@ -234,7 +234,7 @@ def _scored(corners: Array, scores: Array, spec: Spec) -> Array:
     return packed(found, spec.largest)
 
 
-def _shares(corners: Array, spec: Spec, size: tuple[int, int]) -> Array:
+def _shares(corners: Array, spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Corners as shares of the picture."""
     pixels = spec.pixels
     if pixels is None:
@@ -243,9 +243,12 @@ def _shares(corners: Array, spec: Spec, size: tuple[int, int]) -> Array:
     return np.asarray(corners / np.array([width, height, width, height]) if pixels else corners)
 
 
-READERS: Mapping[Format, Callable[[Mapping[str, Array], Spec, tuple[int, int]], Array]] = {
-    "postprocess": _postprocess, "ssd": _ssd, "yolo": _yolo, "boxes": _boxes,
-}  # fmt: skip
+READERS: Mapping[Format, Callable[[Mapping[str, Array], BoxSpec, tuple[int, int]], Array]] = {
+    "postprocess": _postprocess,
+    "ssd": _ssd,
+    "yolo": _yolo,
+    "boxes": _boxes,
+}
 
 
 def are_labels(labels: Array) -> bool:

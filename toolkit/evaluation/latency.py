@@ -11,11 +11,11 @@ import numpy as np
 from edgekit import statistics
 from edgekit.evaluation.protocol import (
     SIDE_BY_SIDE,
-    Job,
     Launch,
     Progress,
     Protocol,
     Taken,
+    TimingJob,
     blocks_of,
     measure,
 )
@@ -60,7 +60,7 @@ class Timed:
     signature: str | None = None
     states: Mapping[str, str] = field(default_factory=dict)
 
-    def job(self, local: Transport, feed: TimingInputs) -> Job:
+    def job(self, local: Transport, feed: TimingInputs) -> TimingJob:
         """The side as the engine takes it. TensorFlow takes seconds to start, so it starts once:
         its launches in turns differ by 3 %, which a ratio to it need not resolve."""
         device: Device | Transport = self.device or local
@@ -80,10 +80,13 @@ class Timed:
             reset_state=self.stateful,
             states=self.states or None,
         )
-        return Job(
-            self.id, device, request, lasting=self.runtime == TENSORFLOW,
+        return TimingJob(
+            self.id,
+            device,
+            request,
+            lasting=self.runtime == TENSORFLOW,
             any_core=here and self.threads == 1,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,17 @@ class Timings:
 
 
 def time_side_by_side(
-    sides: Sequence[Timed], feed: TimingInputs, *, local: Transport, progress: Progress,
-    protocol: Protocol = SIDE_BY_SIDE, noise: bool = True, lasting: bool = True,
-    decided: Callable[[Timings], bool] | None = None, early: Job | None = None,
-) -> Timings:  # fmt: skip
+    sides: Sequence[Timed],
+    feed: TimingInputs,
+    *,
+    local: Transport,
+    progress: Progress,
+    protocol: Protocol = SIDE_BY_SIDE,
+    noise: bool = True,
+    lasting: bool = True,
+    decided: Callable[[Timings], bool] | None = None,
+    early: TimingJob | None = None,
+) -> Timings:
     """Time sides in launches in which all take turns, until it is enough.
 
     With ``noise`` a model is loaded a second time in every launch, in the same process where all
@@ -184,15 +194,20 @@ def noise_floor(twins: Measurement) -> Measurement:
     if twins.low is None or twins.high is None:
         raise ValueError("the ratio has no interval")
     return Measurement(
-        max(twins.high, 1 / twins.low) - 1, "1", n=twins.n, level=twins.level,
+        max(twins.high, 1 / twins.low) - 1,
+        "1",
+        n=twins.n,
+        level=twins.level,
         tool="A/A: the same model loaded twice, the farther end of their ratio's interval",
-    )  # fmt: skip
+    )
 
 
 def summarized(
-    launches: Sequence[Launch], stopped: str, noise: Measurement | None = None,
+    launches: Sequence[Launch],
+    stopped: str,
+    noise: Measurement | None = None,
     path: Path | None = None,
-) -> Latency:  # fmt: skip
+) -> Latency:
     """Return what launches come to; every run's nanoseconds go to ``path``, an ``.npy``."""
     runs = np.concatenate([launch.runs for launch in launches])
     if path is not None:
@@ -209,13 +224,22 @@ def summarized(
 
     middle = percentile(50)
     return Latency(
-        p50=middle, p90=percentile(90), p95=percentile(95), p99=percentile(99),
-        mean=plain(runs.mean()), min=plain(runs.min()), max=plain(runs.max()),
+        p50=middle,
+        p90=percentile(90),
+        p95=percentile(95),
+        p99=percentile(99),
+        mean=plain(runs.mean()),
+        min=plain(runs.min()),
+        max=plain(runs.max()),
         mad=plain(np.median(np.abs(runs - np.median(runs)))),
-        std=plain(runs.std(ddof=1) if len(runs) > 1 else 0.0), p5=plain(np.percentile(runs, 5)),
-        launches=tuple(len(launch.runs) for launch in launches), stopped=stopped,
-        power=power(middle), noise=noise, path=path,
-    )  # fmt: skip
+        std=plain(runs.std(ddof=1) if len(runs) > 1 else 0.0),
+        p5=plain(np.percentile(runs, 5)),
+        launches=tuple(len(launch.runs) for launch in launches),
+        stopped=stopped,
+        power=power(middle),
+        noise=noise,
+        path=path,
+    )
 
 
 def power(middle: Measurement) -> Measurement:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from edgekit.evaluation.protocol import Job, Protocol, Session, warm_up
+from edgekit.evaluation.protocol import Protocol, Session, TimingJob, warm_up
 from edgekit.types import Measurement, MLPerfTiny
 
 WINDOWS = 5
@@ -20,9 +20,12 @@ SLICE = 0.5
 
 
 def perform(
-    job: Job, protocol: Protocol, accuracy: Measurement,
-    progress: Callable[[float, float, str], None], seconds: float = SECONDS,
-) -> MLPerfTiny:  # fmt: skip
+    job: TimingJob,
+    protocol: Protocol,
+    accuracy: Measurement,
+    progress: Callable[[float, float, str], None],
+    seconds: float = SECONDS,
+) -> MLPerfTiny:
     """Time the windows, in one launch.
 
     Raises :class:`RunnerError` or :class:`DeviceError`.

@@ -70,10 +70,19 @@ class Protocol:
 # least at which the interval stands two gone wrong on either side. Three start at once, because
 # that many more bear one more wild launch: start-up uses all cores, yet few processes hold models.
 SIDE_BY_SIDE = Protocol(
-    min_runs=180, min_seconds=0.18, max_seconds=3.6, launches=6, max_launches=12, warmup_runs=5,
-    warmup_seconds=0.015, max_warmup_seconds=0.015, block_seconds=0.005, blocks=6, together=3,
+    min_runs=180,
+    min_seconds=0.18,
+    max_seconds=3.6,
+    launches=6,
+    max_launches=12,
+    warmup_runs=5,
+    warmup_seconds=0.015,
+    max_warmup_seconds=0.015,
+    block_seconds=0.005,
+    blocks=6,
+    together=3,
     limit=60.0,
-)  # fmt: skip
+)
 
 
 class Session(Interface):
@@ -93,7 +102,7 @@ class Openable(Interface):
 
 
 @dataclass(frozen=True)
-class Job:
+class TimingJob:
     """What is measured: a request for a runner of ``device`` that holds the one model ``id``.
 
     Jobs of one group whose requests differ in the model alone share a process, but for one that is
@@ -151,9 +160,11 @@ Decided = Callable[[Mapping[str, Taken]], bool]
 
 
 def measure(
-    groups: Sequence[Sequence[Job]], protocol: Protocol, progress: Progress,
+    groups: Sequence[Sequence[TimingJob]],
+    protocol: Protocol,
+    progress: Progress,
     decided: Decided | None = None,
-) -> Mapping[str, Taken]:  # fmt: skip
+) -> Mapping[str, Taken]:
     """Measure every job's launches, by id; groups take turns, and the jobs of one within a launch.
 
     A group stops when it is decided or, where nothing is to decide, when it is precise, else at a
@@ -174,7 +185,7 @@ def measure(
     return taken
 
 
-def _begun(job: Job, alone: bool) -> Taken:
+def _begun(job: TimingJob, alone: bool) -> Taken:
     """No launches yet; an error where the device went away before the first."""
     silent = Watch(lambda _: {"unavailable": {}}, None)
     try:
@@ -200,9 +211,12 @@ class _Group:
     """Jobs that take turns within a launch."""
 
     def __init__(
-        self, jobs: Sequence[Job], protocol: Protocol, taken: Mapping[str, Taken],
+        self,
+        jobs: Sequence[TimingJob],
+        protocol: Protocol,
+        taken: Mapping[str, Taken],
         lasting: contextlib.ExitStack,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.jobs, self.protocol, self.lasting = jobs, protocol, lasting
         self.taken = {job.id: taken[job.id] for job in jobs}
         self.title = jobs[0].id if len(jobs) == 1 else f"{len(jobs)} models"
@@ -253,9 +267,11 @@ class _Group:
                 for number, runners in zip(numbers, opened, strict=True)
             ]
 
-    def _open(self, jobs: Sequence[Job], stack: contextlib.ExitStack) -> Mapping[str, _Runner]:
+    def _open(
+        self, jobs: Sequence[TimingJob], stack: contextlib.ExitStack
+    ) -> Mapping[str, _Runner]:
         """A runner for each job; it is one for those that share a process."""
-        processes: dict[tuple[Json, ...], list[Job]] = {}
+        processes: dict[tuple[Json, ...], list[TimingJob]] = {}
         for job in jobs:
             processes.setdefault(job.process, []).append(job)
         runners: dict[str, _Runner] = {}
@@ -297,7 +313,7 @@ class _Group:
         return ""
 
 
-def rotated(jobs: Sequence[Job], number: int) -> list[Job]:
+def rotated(jobs: Sequence[TimingJob], number: int) -> list[TimingJob]:
     """Return the jobs in the order of a launch: each loads another one first."""
     at = number % len(jobs)
     return [*jobs[at:], *jobs[:at]]
@@ -320,9 +336,11 @@ def least_busy(busy: Sequence[float], allowed: Collection[int]) -> int:
 
 
 def _time(
-    jobs: Sequence[Job], runners: Mapping[str, _Runner], protocol: Protocol,
+    jobs: Sequence[TimingJob],
+    runners: Mapping[str, _Runner],
+    protocol: Protocol,
     taken: Mapping[str, Taken],
-) -> Mapping[str, Launch]:  # fmt: skip
+) -> Mapping[str, Launch]:
     """Warm up every job, then time blocks in turns; raises what sessions raise."""
     warm = {job.id: warm_up(runners[job.id].session, job.id, protocol) for job in jobs}
     with contextlib.ExitStack() as stack:
@@ -336,9 +354,12 @@ def _time(
 
 
 def _launch(
-    model: str, answer: Mapping[str, Json], warmup: Samples, settled: bool,
+    model: str,
+    answer: Mapping[str, Json],
+    warmup: Samples,
+    settled: bool,
     blocks: Sequence[Samples],
-) -> Launch:  # fmt: skip
+) -> Launch:
     facts = answer["models"][model]
     memory = facts.get("memory", {})
     return Launch(
@@ -388,9 +409,11 @@ def _settled(samples: Samples, precision: float) -> bool:
 
 
 def _steady(
-    jobs: Sequence[Job], runners: Mapping[str, _Runner], protocol: Protocol,
+    jobs: Sequence[TimingJob],
+    runners: Mapping[str, _Runner],
+    protocol: Protocol,
     taken: Mapping[str, Taken],
-) -> Mapping[str, list[Samples]]:  # fmt: skip
+) -> Mapping[str, list[Samples]]:
     """Blocks of this launch's share in turns, the order alternating.
 
     One model alone goes on until its own median is precise, or the share is up: of several, further

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgekit.evaluation.latency import measured
-from edgekit.evaluation.protocol import Job, Protocol, warm_up
+from edgekit.evaluation.protocol import Protocol, TimingJob, warm_up
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
 from edgekit.types import Measurement, Second, Sustained
@@ -20,9 +20,12 @@ PARTS = 4
 
 
 def sustain(
-    job: Job, protocol: Protocol, seconds: float, progress: Callable[[float, float, str], None],
+    job: TimingJob,
+    protocol: Protocol,
+    seconds: float,
+    progress: Callable[[float, float, str], None],
     step: float = STEP,
-) -> Sustained:  # fmt: skip
+) -> Sustained:
     """Run the model without a pause for so many seconds, in one launch.
 
     Raises :class:`RunnerError` or :class:`DeviceError`.
@@ -40,10 +43,13 @@ def sustain(
             state = job.device.state(core)
             rows.append(
                 Second(
-                    round(at, 3), len(timed), float(np.median(timed)),
-                    state.get("temperature_c"), state.get("frequency_hz"),
+                    round(at, 3),
+                    len(timed),
+                    float(np.median(timed)),
+                    state.get("temperature_c"),
+                    state.get("frequency_hz"),
                 )
-            )  # fmt: skip
+            )
     finally:
         session.close()
     return summarized(rows, seconds)
@@ -56,9 +62,11 @@ def summarized(rows: Sequence[Second], seconds: float) -> Sustained:
     first = series.median_interval(np.asarray(early or [rows[0].median]))
     plateau = series.median_interval(np.asarray(late or [rows[-1].median]))
     return Sustained(
-        first=_measured(first, "ns"), plateau=_measured(plateau, "ns"),
-        slowdown=_measured(ratio(plateau, first), "1"), seconds=tuple(rows),
-    )  # fmt: skip
+        first=_measured(first, "ns"),
+        plateau=_measured(plateau, "ns"),
+        slowdown=_measured(ratio(plateau, first), "1"),
+        seconds=tuple(rows),
+    )
 
 
 def ratio(above: Interval, below: Interval) -> Interval:

@@ -20,9 +20,19 @@ Array = npt.NDArray[Any]
 Blank = Literal["first", "last"]
 CODE = "EK-PROJECT-047"
 # Names by which vocabularies call CTC's blank.
-BLANKS = frozenset({
-    "<blank>", "[blank]", "<blk>", "<pad>", "[pad]", "<ctc>", "<eps>", "ε", "<epsilon>",
-})  # fmt: skip
+BLANKS = frozenset(
+    {
+        "<blank>",
+        "[blank]",
+        "<blk>",
+        "<pad>",
+        "[pad]",
+        "<ctc>",
+        "<eps>",
+        "ε",
+        "<epsilon>",
+    }
+)
 # What SentencePiece writes for a space.
 WORD_START = "\u2581"
 PRIVATE, MOST_TOKENS = 0xF0000, 0xFFFE
@@ -33,7 +43,7 @@ BOTH = (
 
 
 @dataclass(frozen=True)
-class Spec:
+class TextSpec:
     """How texts are read; what is None is told by outputs, labels and alphabet.
 
     ``alphabet`` are the tokens by number, with or without the blank; ``merge`` says that a token
@@ -95,7 +105,7 @@ def transcripts(folder: Path, names: Sequence[str]) -> Array:
 
 
 @dataclass(frozen=True)
-class Reader:
+class TextReader:
     """What turns outputs ``[n, steps, tokens]`` or ``[n, length]``, and labels, into texts.
 
     ``tokens`` are the texts of token numbers (empty without an alphabet), ``blank`` CTC's blank,
@@ -128,8 +138,13 @@ class Reader:
         return self._texts(_rows(labels))
 
     def _texts(self, rows: Iterator[Array]) -> Array:
-        return np.array(["".join(self._token(int(one)) for one in row if self._counts(int(one)))
-                         .strip(" ") for row in rows], np.str_)  # fmt: skip
+        return np.array(
+            [
+                "".join(self._token(int(one)) for one in row if self._counts(int(one))).strip(" ")
+                for row in rows
+            ],
+            np.str_,
+        )
 
     def _counts(self, token: int) -> bool:
         return token >= 0 and token not in (self.blank, self.padding)
@@ -140,7 +155,9 @@ class Reader:
         return self.tokens[token] if token < len(self.tokens) else "\ufffd"
 
 
-def reader(spec: Spec, sizes: tuple[int | None, ...], last: str, labels: Array | None) -> Reader:
+def reader(
+    spec: TextSpec, sizes: tuple[int | None, ...], last: str, labels: Array | None
+) -> TextReader:
     """How outputs of these sizes per item are read; ``last`` is their last activation.
 
     Raises :class:`ProjectError` where that is not clear, :class:`DataError` where the alphabet is
@@ -161,10 +178,10 @@ def reader(spec: Spec, sizes: tuple[int | None, ...], last: str, labels: Array |
         hint = "its tokens in order, or a file of one a line: --alphabet 'abc…' ([evaluate.text])"
         raise ProjectError(CODE, "labels are texts, and the model's alphabet is not known", hint)
     padding = spec.padding if spec.padding is not None else -1
-    return Reader(tokens, blank, merge, padding, scored, why)
+    return TextReader(tokens, blank, merge, padding, scored, why)
 
 
-def _blank(spec: Spec, count: int | None, labels: Array | None) -> tuple[int, str]:
+def _blank(spec: TextSpec, count: int | None, labels: Array | None) -> tuple[int, str]:
     """The number of CTC's blank, and how it is known. Raises where it is not."""
     named = [k for k, token in enumerate(spec.alphabet) if token.lower() in BLANKS]
     if count is not None and len(spec.alphabet) == count and len(named) == 1:
@@ -177,14 +194,16 @@ def _blank(spec: Spec, count: int | None, labels: Array | None) -> tuple[int, st
         if count is not None and len(used) and int(used[-1]) == last:
             return 0, f"labels have the last token, {last}: the blank is the first"
         # Zeros at the ends of rows are padding as likely as a token.
-        inside = any((row[: int(np.flatnonzero(row).max(initial=-1)) + 1] == 0).any()
-                     for row in labels.reshape(len(labels), -1))  # fmt: skip
+        inside = any(
+            (row[: int(np.flatnonzero(row).max(initial=-1)) + 1] == 0).any()
+            for row in labels.reshape(len(labels), -1)
+        )
         if inside:
             return last, "labels have the token 0: the blank is the last"
     raise ProjectError(CODE, "where CTC's blank is, is told by neither labels nor alphabet", BOTH)
 
 
-def _tokens(spec: Spec, count: int | None, blank: int) -> tuple[str, ...]:
+def _tokens(spec: TextSpec, count: int | None, blank: int) -> tuple[str, ...]:
     """The text of each token number, the blank's empty."""
     tokens = list(spec.alphabet)
     if not tokens:

@@ -7,6 +7,14 @@ from edgekit.gate.shipping import may_ship, own_device
 from edgekit.gate.verdict import as_evidence, judge_candidates, judge_run
 
 __all__ = [
-    "Limit", "Rules", "as_evidence", "check_limits", "decide", "decides_latency",
-    "judge_candidates", "judge_run", "may_ship", "own_device",
-]  # fmt: skip
+    "Limit",
+    "Rules",
+    "as_evidence",
+    "check_limits",
+    "decide",
+    "decides_latency",
+    "judge_candidates",
+    "judge_run",
+    "may_ship",
+    "own_device",
+]

@@ -82,7 +82,7 @@ def default_limit(bounded: bool) -> Limit:
 
 
 @dataclass(frozen=True)
-class Place:
+class TargetContext:
     """Where a target's figures come from: its id, and why its latency or arena cannot be had.
 
     ``latency`` is what its own device gave, else the candidate's own counts.
@@ -95,7 +95,11 @@ class Place:
 
 
 def check_all(
-    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+    candidate: Candidate,
+    reference: Evaluation,
+    budgets: Budgets,
+    rules: Rules,
+    place: TargetContext,
 ) -> Iterator[CheckResult]:
     """Every check of a candidate for a target (or for none)."""
     yield from check_file(candidate, reference, budgets, rules, place)
@@ -107,7 +111,11 @@ def check_all(
 
 
 def check_file(
-    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+    candidate: Candidate,
+    reference: Evaluation,
+    budgets: Budgets,
+    rules: Rules,
+    place: TargetContext,
 ) -> Iterator[CheckResult]:
     """The checks of what a candidate is wherever it runs: its file, its metric and its size."""
     if candidate.problem:
@@ -120,7 +128,11 @@ def check_file(
 
 
 def check_goals(
-    candidate: Candidate, reference: Evaluation, budgets: Budgets, rules: Rules, place: Place
+    candidate: Candidate,
+    reference: Evaluation,
+    budgets: Budgets,
+    rules: Rules,
+    place: TargetContext,
 ) -> Iterator[CheckResult]:
     """The checks of a candidate's metrics: the headline's, then those of its other outputs."""
     yield from check_goal(candidate, reference, budgets.goal, rules, place)
@@ -130,7 +142,11 @@ def check_goals(
 
 
 def check_goal(
-    candidate: Candidate, reference: Evaluation, goal: Goal | None, rules: Rules, place: Place
+    candidate: Candidate,
+    reference: Evaluation,
+    goal: Goal | None,
+    rules: Rules,
+    place: TargetContext,
 ) -> Iterator[CheckResult]:
     """The checks of a candidate's metric alone."""
     drop = candidate.evaluation.drop.get(rules.metric)
@@ -234,14 +250,14 @@ def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float
     return statistics.items_to_settle_scaled(interval, limit)
 
 
-def _check_size(candidate: Candidate, limit: int, place: Place) -> CheckResult:
+def _check_size(candidate: Candidate, limit: int, place: TargetContext) -> CheckResult:
     status = Status.PASSED if candidate.bytes <= limit else Status.FAILED
     message = f"the file has {candidate.bytes:,} bytes"
     return _result("size", candidate, place, status, message, f"at most {limit:,} bytes")
 
 
 def check_compiled(
-    compiled: Compiled, budgets: Budgets, rules: Rules, place: Place
+    compiled: Compiled, budgets: Budgets, rules: Rules, place: TargetContext
 ) -> Iterator[CheckResult]:
     """The size budget on a compiled file: that is what the device gets."""
     limit = rules.max_size if rules.max_size is not None else budgets.size
@@ -254,7 +270,9 @@ def check_compiled(
     yield CheckResult(name, compiled.candidate, place.target, status, message, bound)
 
 
-def _check_latency(candidate: Candidate, budgets: Budgets, place: Place) -> Iterator[CheckResult]:
+def _check_latency(
+    candidate: Candidate, budgets: Budgets, place: TargetContext
+) -> Iterator[CheckResult]:
     latency = place.latency or candidate.evaluation.latency
     for name, limit in _latency_limits(budgets):
         bound = f"at most {limit / 1e6:g} ms"
@@ -285,7 +303,7 @@ def decides_latency(latency: Latency, budgets: Budgets) -> bool:
     )
 
 
-def _check_arena(candidate: Candidate, limit: int, place: Place) -> CheckResult:
+def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> CheckResult:
     memory, bound = candidate.evaluation.memory, f"at most {limit:,} bytes"
     value = memory.arena.value if memory else None
     if place.no_arena or memory is None or value is None:
@@ -317,7 +335,12 @@ def _interval(measured: Measurement, rules: Rules) -> str:
 
 
 def _result(
-    name: str, candidate: Candidate, place: Place, status: Status, message: str, limit: str = "",
+    name: str,
+    candidate: Candidate,
+    place: TargetContext,
+    status: Status,
+    message: str,
+    limit: str = "",
     stated: bool = True,
-) -> CheckResult:  # fmt: skip
+) -> CheckResult:
     return CheckResult(name, candidate.id, place.target, status, message, limit, stated)

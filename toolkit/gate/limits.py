@@ -49,8 +49,11 @@ def _stated(
         if goal is None:
             continue
         place = f"targets.{name}.budgets.{'accuracy' if table.budgets.accuracy else 'metric'}"
-        for key, most in {"max_degradation": LARGEST_BARE, "min_improvement": LARGEST_BARE,
-                          "threshold": 1.0}.items():  # fmt: skip
+        for key, most in {
+            "max_degradation": LARGEST_BARE,
+            "min_improvement": LARGEST_BARE,
+            "threshold": 1.0,
+        }.items():
             value = getattr(goal, key)
             if value is not None:
                 yield f"{place}.{key}", value, most

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgekit.converters.precision_checks import CASTS
 from edgekit.converters.precisions import RECIPE, profile_of, refusal
-from edgekit.gate.checks import Place, Rules, check_all, check_compiled
+from edgekit.gate.checks import Rules, TargetContext, check_all, check_compiled
 from edgekit.gate.machine import another_machine, described, judge_machine, own_device_key
 from edgekit.gate.statuses import counts, worst
 from edgekit.project import TargetTable
@@ -31,16 +31,26 @@ MACHINE = "machine"
 LOCAL = "local"
 # Where nothing passes, a target reports on the candidate that is nearest to passing.
 NEAREST = (
-    Status.PASSED, Status.NOT_EVALUATED, Status.INCONCLUSIVE, Status.UNAVAILABLE,
-    Status.INCOMPATIBLE, Status.FAILED,
-)  # fmt: skip
+    Status.PASSED,
+    Status.NOT_EVALUATED,
+    Status.INCONCLUSIVE,
+    Status.UNAVAILABLE,
+    Status.INCOMPATIBLE,
+    Status.FAILED,
+)
 
 
 def judge_target(
-    name: str, table: TargetTable, candidates: Sequence[Candidate], reference: Evaluation,
-    rules: Rules, compiled: Sequence[Compiled], on_device: Sequence[OnDevice], tried: bool,
-) -> TargetResult:  # fmt: skip
-    everywhere = Place(name, _why_no_latency(name, table), _why_no_arena(name))
+    name: str,
+    table: TargetTable,
+    candidates: Sequence[Candidate],
+    reference: Evaluation,
+    rules: Rules,
+    compiled: Sequence[Compiled],
+    on_device: Sequence[OnDevice],
+    tried: bool,
+) -> TargetResult:
+    everywhere = TargetContext(name, _why_no_latency(name, table), _why_no_arena(name))
     target = catalog.load(name)
     wanted = [c for c in candidates if may_ship(name, table, c)]
     own = own_device(name, table)
@@ -126,7 +136,9 @@ def _uncompiled(
     yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
 
 
-def _on_its_device(place: Place, found: OnDevice, target: Target, table: TargetTable) -> Place:
+def _on_its_device(
+    place: TargetContext, found: OnDevice, target: Target, table: TargetTable
+) -> TargetContext:
     reason = ""
     if found.emulated:
         reason = f"{found.device} is emulated ({found.emulated}): its times are no device's"

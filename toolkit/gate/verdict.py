@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from edgekit.gate.checks import Place, Rules, check_all, check_file
+from edgekit.gate.checks import Rules, TargetContext, check_all, check_file
 from edgekit.gate.shipping import judge_target, may_ship
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
 from edgekit.project import Budgets, TargetTable
@@ -25,11 +25,15 @@ NO_SUCH_FORM = "EK-CONVERT-015"
 
 
 def judge_run(
-    candidates: Sequence[Candidate], reference: Evaluation, targets: Mapping[str, TargetTable],
-    rules: Rules, asked: bool, compiled: Mapping[str, Sequence[Compiled]] | None = None,
+    candidates: Sequence[Candidate],
+    reference: Evaluation,
+    targets: Mapping[str, TargetTable],
+    rules: Rules,
+    asked: bool,
+    compiled: Mapping[str, Sequence[Compiled]] | None = None,
     on_device: Mapping[str, Sequence[OnDevice]] | None = None,
     tried: Collection[str] | None = None,
-) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:  # fmt: skip
+) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:
     """Judge every candidate and target.
 
     ``asked`` says that precisions were asked for by name and no target was: then the budgets of
@@ -101,7 +105,7 @@ def judge_candidates(
 ) -> list[tuple[CheckResult, ...]]:
     """The checks of every candidate by itself, for no target."""
     return [
-        tuple(check_all(candidate, reference, Budgets(), rules, Place()))
+        tuple(check_all(candidate, reference, Budgets(), rules, TargetContext()))
         for candidate in candidates
     ]
 
@@ -134,7 +138,7 @@ def _budget_checks(
 ) -> list[tuple[CheckResult, ...]]:
     """The candidate by the budgets of each target that may ship it, but for its latency."""
     return [
-        tuple(check_file(candidate, reference, table.budgets, rules, Place(name)))
+        tuple(check_file(candidate, reference, table.budgets, rules, TargetContext(name)))
         for name, table in targets.items()
         if may_ship(name, table, candidate)
     ]

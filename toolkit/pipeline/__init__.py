@@ -7,6 +7,7 @@ from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.float32 import prove_float32
+from edgekit.pipeline.items import select_items
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
@@ -17,7 +18,6 @@ from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import rules_of, takes_labels
 from edgekit.pipeline.ship import bundle, place
-from edgekit.pipeline.supply import supply
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
 
@@ -35,7 +35,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         model = obtain(run)
         given = export(run, model)
         reference = reference_of(run, given)
-        items = as_given(run, given, supply(run, given, takes_labels(run)))
+        items = as_given(run, given, select_items(run, given, takes_labels(run)))
         if options.evaluate:
             plan.check_limits(items.metric)
         prove_float32(run, given, items)
@@ -76,7 +76,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
     with Run(plan, progress) as run:
         model = obtain(run)
         reference = export(run, model)
-        items = supply(run, reference, takes_labels(run))
+        items = select_items(run, reference, takes_labels(run))
         prove_float32(run, reference, items)
         smaller, compression = compress(run, model, reference, items)
         made = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgekit.pipeline.run import Run
 
 
-def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
+def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
     """The dataset with the boxes or texts of its pictures as labels, where the project names any.
 
     Raises :class:`DataError` where they cannot be matched to the items.
@@ -49,6 +49,6 @@ def annotated(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
 
 def _rows(run: Run, path: Path, names: Sequence[str]) -> npt.NDArray[Any]:
     """The text of each picture where the project says that labels are texts, else its boxes."""
-    if texts.asked(run):
+    if texts.is_text_task(run):
         return transcripts(path, names)
     return read(path, names, data.read_labels(run.project.data.labels, run.project.root))

@@ -9,8 +9,8 @@ from pathlib import Path
 from edgekit.converters import flatbuffer
 from edgekit.errors import ConversionError, DeviceError, RunnerCrashed, RunnerError
 from edgekit.evaluation.latency import Timed
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
@@ -47,9 +47,13 @@ def request(subject: Timed, items: Items, outputs: Path) -> Request:
 
 
 def answers(
-    run: Run, subject: Timed, digest: str, items: Items, device: Device | None = None,
+    run: Run,
+    subject: Timed,
+    digest: str,
+    items: Items,
+    device: Device | None = None,
     options: Mapping[str, Json] | None = None,
-) -> Artefact:  # fmt: skip
+) -> Artefact:
     """The outputs of a model of this digest on the judged items, and the runner's facts.
 
     By the run's own device unless another is named. ``options`` (``threads``, ``delegate``) go to
@@ -129,6 +133,10 @@ def timed(candidate: Candidate, items: Items, runtime: str = JUDGE) -> Timed:
     path = file_of(candidate)
     stateful = flatbuffer.read(path).stateful
     return Timed(
-        candidate.id, path, runtime, stateful, signature=candidate.signature,
+        candidate.id,
+        path,
+        runtime,
+        stateful,
+        signature=candidate.signature,
         states=items.states,
-    )  # fmt: skip
+    )

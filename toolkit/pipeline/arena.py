@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.arena import RUNTIME, arena
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
 from edgekit.targets.runners import DISTRIBUTION
@@ -49,15 +49,23 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
         if result.runtime == RUNTIME and result.status is not Status.PASSED:
             return Measurement.unavailable("byte", f"TFLM does not run it: {result.message}")
     key = run.key(
-        DISTRIBUTION[RUNTIME], mode="arena", candidate=candidate.sha256, **items.key,
+        DISTRIBUTION[RUNTIME],
+        mode="arena",
+        candidate=candidate.sha256,
+        **items.key,
         **({"signature": candidate.signature} if candidate.signature else {}),
-    )  # fmt: skip
+    )
 
     def make(_: Path) -> Mapping[str, Json]:
         found = arena(
-            run.device, path, items.inputs, items.index_path, items.preprocess, candidate.signature,
+            run.device,
+            path,
+            items.inputs,
+            items.index_path,
+            items.preprocess,
+            candidate.signature,
             items.states,
-        )  # fmt: skip
+        )
         return asdict(found.smallest)
 
     try:

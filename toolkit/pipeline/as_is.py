@@ -18,11 +18,11 @@ from edgekit.evaluation.layers import same_network
 from edgekit.pipeline.as_is_plan import FLOAT, precision
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.float_file import quantized, tflite_model
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.project import ConvertTable
 from edgekit.project.compress import CompressTable
 from edgekit.types import Advice, SavedModel, TensorSpec
@@ -87,9 +87,11 @@ def _opened(run: Run, source: str) -> SavedModel:
     """Another model than the run's, as the reference that it would be itself."""
     table = run.project.model.model_copy(update={"source": source, "signature": None})
     alone = {
-        "model": table, "convert": ConvertTable(precisions=(FLOAT,)), "compress": CompressTable(),
+        "model": table,
+        "convert": ConvertTable(precisions=(FLOAT,)),
+        "compress": CompressTable(),
         "targets": {},
-    }  # fmt: skip
+    }
     about = run.about(Plan.of(run.project.model_copy(update=alone), run.plan.options))
     model = about.plan.model
     if model is None or model.kind != "tflite":

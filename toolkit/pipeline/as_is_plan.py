@@ -12,10 +12,13 @@ from edgekit.types import Model
 FLOAT = "float32"
 # Keys of [convert] that say how a file is made, as a user states them.
 MAKING = {
-    "precisions": "--precision ([convert] precisions)", "recover": "--recover",
-    "unroll": "--unroll", "flex": "--flex", "mixed": "[[convert.mixed]]",
+    "precisions": "--precision ([convert] precisions)",
+    "recover": "--recover",
+    "unroll": "--unroll",
+    "flex": "--flex",
+    "mixed": "[[convert.mixed]]",
     "custom_operators": "[convert] custom_operators",
-}  # fmt: skip
+}
 CONTRADICTS, NO_FILE = "EK-PROJECT-046", "EK-MODEL-042"
 
 
@@ -30,9 +33,10 @@ def check_keys(project: Project) -> None:
         return
     defaults = ConvertTable()
     stated = [
-        option for key, option in MAKING.items()
+        option
+        for key, option in MAKING.items()
         if key in table.model_fields_set and getattr(table, key) != getattr(defaults, key)
-    ]  # fmt: skip
+    ]
     if "precisions" in table.model_fields_set and MAKING["precisions"] not in stated:
         stated.insert(0, MAKING["precisions"])
     if project.compress.schemes:

@@ -12,8 +12,8 @@ from edgekit import data
 from edgekit.converters.flatbuffer import Tensor
 from edgekit.data import preprocessing
 from edgekit.pipeline.float_file import input_tensors
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.types import Advice, SavedModel
 
 LOOK = 100

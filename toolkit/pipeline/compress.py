@@ -15,11 +15,11 @@ from edgekit.compression.speed import forecast
 from edgekit.errors import CompressionError
 from edgekit.models.export import Names, saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import metric_of
 from edgekit.pipeline.make import KERAS, Obtained, training, training_key
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.ship import put
-from edgekit.pipeline.supply import Items
 from edgekit.project.compress import ChannelsTable
 from edgekit.store import Artefact, sha256
 from edgekit.targets import catalog
@@ -155,15 +155,24 @@ class _Job:
         twins = dict(project.model.twins)
         code = [dict(fingerprint(reference, project.root)) for reference in twins.values()]
         key = run.key(
-            *TFMOT, model=_key(model), samples=self._items.representative_digest, twins=twins,
-            code=code, trust=run.plan.options.trust,
-        )  # fmt: skip
+            *TFMOT,
+            model=_key(model),
+            samples=self._items.representative_digest,
+            twins=twins,
+            code=code,
+            trust=run.plan.options.trust,
+        )
 
         def make(_: Path, folder: Path) -> Mapping[str, Json]:
             return run.worker.call(
-                crossing.cross, model, self._samples, twins, project.root, folder,
+                crossing.cross,
+                model,
+                self._samples,
+                twins,
+                project.root,
+                folder,
                 run.plan.options.trust,
-            )  # fmt: skip
+            )
 
         artefact = self._obtain("bridge", key, make)
         found, dropped = artefact.facts["proof"], tuple(artefact.facts["dropped"])
@@ -200,15 +209,25 @@ class _Job:
         """The user's model with the compressed twin's weights."""
         run, model = self._run, self._twin(compressed)
         key = run.key(
-            *TFMOT, model=_key(original), compressed=_key(model), names=_listed(self._names),
-            samples=self._items.representative_digest, trust=run.plan.options.trust,
-        )  # fmt: skip
+            *TFMOT,
+            model=_key(original),
+            compressed=_key(model),
+            names=_listed(self._names),
+            samples=self._items.representative_digest,
+            trust=run.plan.options.trust,
+        )
 
         def make(_: Path, folder: Path) -> Mapping[str, Json]:
             return run.worker.call(
-                crossing.carry, original, model, twin.layers, self._samples, self._names, folder,
+                crossing.carry,
+                original,
+                model,
+                twin.layers,
+                self._samples,
+                self._names,
+                folder,
                 run.plan.options.trust,
-            )  # fmt: skip
+            )
 
         return self._obtain("carry", key, make)
 
@@ -265,9 +284,14 @@ class _Job:
         """The model file of an artefact, of the original's generation and code."""
         path = artefact.path / crossing.KERAS_FILE
         return replace(
-            original, path=path, kind="keras", digest=sha256(path), weights=None, own=True,
+            original,
+            path=path,
+            kind="keras",
+            digest=sha256(path),
+            weights=None,
+            own=True,
             generation=artefact.facts["generation"],
-        )  # fmt: skip
+        )
 
     def _twin(self, artefact: Artefact) -> Model:
         """A twin's file, with the code of the user's tf_keras layers in it."""

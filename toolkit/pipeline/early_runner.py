@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.evaluation.latency import Timed, TimingInputs
-from edgekit.evaluation.protocol import Job, least_busy_core
-from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.evaluation.protocol import TimingJob, least_busy_core
+from edgekit.targets.devices.local import LocalDevice, LocalSession
 from edgekit.types import Json, Request
 
 # A runner that is timed has one thread: what would take longer is answered by another on all cores,
@@ -28,8 +28,8 @@ class EarlyRunner:
     Its answers lie in ``outputs`` first: walls have no door to a folder that is not there yet.
     """
 
-    job: Job
-    session: Session
+    job: TimingJob
+    session: LocalSession
     outputs: Path
 
     @classmethod

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edgekit.models.float32 import prove
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.types import Advice, Json, SavedModel
 
 

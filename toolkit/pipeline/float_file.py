@@ -23,9 +23,14 @@ JUDGE = "litert"
 # Operators that move numbers, or write them in another dtype.
 PASSING = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST"})
 ACTIVATIONS = {
-    "SOFTMAX": "softmax", "LOG_SOFTMAX": "log softmax", "LOGISTIC": "sigmoid", "ARG_MAX": "argmax",
-    "TANH": "tanh", "RELU": "relu", "L2_NORMALIZATION": "unit norm",
-}  # fmt: skip
+    "SOFTMAX": "softmax",
+    "LOG_SOFTMAX": "log softmax",
+    "LOGISTIC": "sigmoid",
+    "ARG_MAX": "argmax",
+    "TANH": "tanh",
+    "RELU": "relu",
+    "L2_NORMALIZATION": "unit norm",
+}
 
 
 def float_reference(run: Run, model: Model) -> SavedModel:
@@ -139,11 +144,18 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
     signature = chosen_signature(path, file, run.project.model.signature)
     inputs, outputs = ends(file, real=True, signature=signature)
     return SavedModel(
-        path=kept.path / FILE, digest=kept.digest, bytes=file.size, inputs=inputs,
-        outputs=outputs, batched=False, parameters=0, runtime="litert", stateful=file.stateful,
+        path=kept.path / FILE,
+        digest=kept.digest,
+        bytes=file.size,
+        inputs=inputs,
+        outputs=outputs,
+        batched=False,
+        parameters=0,
+        runtime="litert",
+        stateful=file.stateful,
         last=last_operators(file, signature),
         signature=signature if len(file.signatures) > 1 else None,
-    )  # fmt: skip
+    )
 
 
 def main_file(run: Run, model: SavedModel) -> Path:

@@ -32,9 +32,11 @@ def margin_of(values: Floats) -> DecisionMargin:
 
 
 def choose(
-    outputs: Mapping[str, Floats], labels: npt.NDArray[Any] | None, item_bytes: int,
+    outputs: Mapping[str, Floats],
+    labels: npt.NDArray[Any] | None,
+    item_bytes: int,
     known: Mapping[str, DecisionMargin] | None = None,
-) -> Index:  # fmt: skip
+) -> Index:
     """Positions of the items to keep, in order.
 
     They are spread over what the first output with answers of its own gives (``known`` says what

@@ -23,7 +23,7 @@ CODE = "EK-PROJECT-010"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedOutput:
     """An output that is judged beside the headline's: its metric, its labels, its function.
 
     ``reader`` makes texts of it.
@@ -33,7 +33,7 @@ class Judged:
     metric: metrics.Metric
     labels: Array | None
     postprocess: str | None = None
-    reader: texts.Reader | None = None
+    reader: texts.TextReader | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class OutputSelection:
     """The headline's output with its labels, and the labels of the others by output.
 
     ``output`` is empty where nothing says which it is. ``why`` says how it was chosen of several.
@@ -62,7 +62,9 @@ def array_names(run: Run, reference: SavedModel) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in inputs and name != "y"))
 
 
-def chosen(run: Run, dataset: data.Dataset, reference: SavedModel, labelled: bool) -> Chosen:
+def select_outputs(
+    run: Run, dataset: data.Dataset, reference: SavedModel, labelled: bool
+) -> OutputSelection:
     """Whose labels the data holds, and which output gives the headline.
 
     Arrays named like outputs are their labels, ``y`` the headline's. Raises :class:`ProjectError`
@@ -89,10 +91,12 @@ def chosen(run: Run, dataset: data.Dataset, reference: SavedModel, labelled: boo
             if _needs(run, name, True):
                 raise _unlabelled(dataset, name)
             others[name] = None
-    return Chosen(output, labels, others, why)
+    return OutputSelection(output, labels, others, why)
 
 
-def advise(run: Run, reference: SavedModel, picked: Chosen, metric: metrics.Metric) -> None:
+def advise(
+    run: Run, reference: SavedModel, picked: OutputSelection, metric: metrics.Metric
+) -> None:
     """Say which of several outputs gives the headline, and which are not judged at all."""
     names = [spec.name for spec in reference.outputs]
     if len(names) == 1 or not picked.output:
@@ -137,9 +141,12 @@ def _named(
 
 
 def _headline(
-    dataset: data.Dataset, reference: SavedModel, wanted: str | None, tables: Sequence[str],
+    dataset: data.Dataset,
+    reference: SavedModel,
+    wanted: str | None,
+    tables: Sequence[str],
     found: Mapping[str, Array],
-) -> tuple[str, str]:  # fmt: skip
+) -> tuple[str, str]:
     """The output that gives the headline, and how that is known; of several it may not be."""
     if wanted is not None:
         return wanted, "as asked for"

@@ -20,11 +20,11 @@ from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.early_runner import EarlyRunner
 from edgekit.pipeline.headline import unclear
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
 from edgekit.pipeline.side_by_side import inputs_of, key_of, latency_budgets, time_models
-from edgekit.pipeline.supply import Items
 from edgekit.project import Budgets
 from edgekit.store import Artefact
 from edgekit.targets import catalog
@@ -143,9 +143,13 @@ def _reference_evaluation(
 
 
 def _judge(
-    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats],
-    items: Items, number: int,
-) -> Candidate:  # fmt: skip
+    run: Run,
+    candidate: Candidate,
+    truth: Artefact,
+    reference: Mapping[str, Floats],
+    items: Items,
+    number: int,
+) -> Candidate:
     run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
@@ -178,11 +182,15 @@ def _judged(
         memory=memory_of(answered),
         runtimes=(
             RuntimeResult(
-                JUDGE, answered.facts["version"], Status.PASSED, "judged on every item",
-                len(items.index), 0.0,
+                JUDGE,
+                answered.facts["version"],
+                Status.PASSED,
+                "judged on every item",
+                len(items.index),
+                0.0,
             ),
         ),
-    )  # fmt: skip
+    )
     return replace(candidate, evaluation=evaluation)
 
 
@@ -191,9 +199,11 @@ def _compared(
 ) -> Mapping[str, Json]:
     """The candidate's metric, drop and parity; raises RunnerError where an output is not finite."""
     key = run.key(
-        answers=answered.digest, reference=truth.digest, metric=metric_key(run, items),
+        answers=answered.digest,
+        reference=truth.digest,
+        metric=metric_key(run, items),
         data=items.digest,
-    )  # fmt: skip
+    )
 
     def make(_: Path) -> Mapping[str, Json]:
         answers = open_outputs(answered.path / "outputs", tuple(reference))
@@ -226,11 +236,13 @@ def parts_of(kept: list[Json]) -> tuple[Part, ...]:
     """The parts that the store kept."""
     return tuple(
         Part(
-            one["number"], one["name"], one["count"],
+            one["number"],
+            one["name"],
+            one["count"],
             {name: Measurement(**figure) for name, figure in one["figures"].items()},
         )
         for one in kept
-    )  # fmt: skip
+    )
 
 
 def _lost(
@@ -254,9 +266,14 @@ def _reference(model: SavedModel, items: Items) -> Timed:
     own = model.own_inputs
     inputs = {own[name]: path for name, path in items.inputs.items()} if own else None
     return Timed(
-        REFERENCE, model.path, model.runtime, model.stateful, inputs=inputs,
-        signature=model.signature, states=model.carried(items.inputs),
-    )  # fmt: skip
+        REFERENCE,
+        model.path,
+        model.runtime,
+        model.stateful,
+        inputs=inputs,
+        signature=model.signature,
+        states=model.carried(items.inputs),
+    )
 
 
 def memory_of(artefact: Artefact) -> Memory:
@@ -271,19 +288,24 @@ def memory_of(artefact: Artefact) -> Memory:
 
 
 def _time(
-    run: Run, reference: SavedModel, base: Evaluation, candidates: tuple[Candidate, ...],
+    run: Run,
+    reference: SavedModel,
+    base: Evaluation,
+    candidates: tuple[Candidate, ...],
     items: Items,
-) -> tuple[Evaluation, tuple[Candidate, ...]]:  # fmt: skip
+) -> tuple[Evaluation, tuple[Candidate, ...]]:
     sides = [timed(c, items) for c in candidates if not c.problem and c.path is not None]
     models = [_reference(reference, items), *sides]
     budgets = _budgets(run)
     key = run.key(
-        "tensorflow", "ai-edge-litert",
+        "tensorflow",
+        "ai-edge-litert",
         reference=reference.digest,
         candidates=[[c.id, c.sha256, c.signature] for c in candidates if not c.problem],
         **items.key,
-        **key_of(budgets), device=dict(run.device.facts()),
-    )  # fmt: skip
+        **key_of(budgets),
+        device=dict(run.device.facts()),
+    )
 
     def make(_: Path) -> Mapping[str, Json]:
         found = time_models(run, run.device, models, items, budgets)

@@ -24,12 +24,12 @@ from edgekit.data import lint
 from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
 from edgekit.pipeline import carried
+from edgekit.pipeline.items import Index, Items, select_items, training_data
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.preprocessing_check import Score, chance, check_preprocessing, unscaled
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Index, Items, supply, training_data
-from edgekit.pipeline.truth import Score, chance, truth, unscaled
 from edgekit.project import Project
 from edgekit.types import Advice, Evaluation, Json, Preprocess, Progress, SavedModel, TensorSpec
 
@@ -80,11 +80,11 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
     wanted = project if project.convert.as_is else project.model_copy(update={"convert": table})
     with Run(Plan.of(wanted, options), progress) as run:
         reference = export(run, obtain(run))
-        items = supply(run, reference, labelled=False)
+        items = select_items(run, reference, labelled=False)
         with run.stage("lint"):
             found = _lint(run, reference, reference.in_float32, items, True)
         with run.stage("variants"):
-            tried = truth(run, reference, items)
+            tried = check_preprocessing(run, reference, items)
     return dataclasses.replace(
         found,
         findings=lint.ordered((*found.findings, *tried.findings)),
@@ -104,7 +104,7 @@ def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> 
         found = _lint(run, reference, model, items, opened)
         findings = list(found.findings)
         if SCALE & {finding.code for finding in findings} or unscaled(reference, items):
-            tried = truth(run, reference, items)
+            tried = check_preprocessing(run, reference, items)
             findings += tried.findings
             if tried.scores and not tried.findings:
                 # As given is what the model answers best.
@@ -118,7 +118,7 @@ def doubt(run: Run, reference: SavedModel, evaluated: Evaluation, items: Items) 
     if metric is None or (finding := chance(metric, items)) is None:
         return
     with run.stage("variants"):
-        _tell(run, truth(run, reference, items).findings or [finding])
+        _tell(run, check_preprocessing(run, reference, items).findings or [finding])
 
 
 def _tell(run: Run, findings: Iterable[Advice]) -> None:
@@ -176,9 +176,13 @@ def _parts(
 
 
 def part(
-    use: lint.Use, dataset: data.Dataset, index: Index, specs: tuple[TensorSpec, ...],
-    preprocess: Preprocess, root: Path,
-) -> Subset:  # fmt: skip
+    use: lint.Use,
+    dataset: data.Dataset,
+    index: Index,
+    specs: tuple[TensorSpec, ...],
+    preprocess: Preprocess,
+    root: Path,
+) -> Subset:
     """Items of a dataset as a part. Raises :class:`DataError` where it does not fit the inputs."""
     arrays = data.match(dataset, specs, preprocess).inputs
     labels = np.load(dataset.labels)[index] if dataset.labels else None
@@ -234,8 +238,10 @@ def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation |
     path = floating.path / tflite.FILE
     key = run.key(
         "ai-edge-litert",
-        model=floating.digest, items=items.representative_digest, most=RANGE_ITEMS,
-    )  # fmt: skip
+        model=floating.digest,
+        items=items.representative_digest,
+        most=RANGE_ITEMS,
+    )
 
     def make(folder: Path) -> Mapping[str, Json]:
         names, ranges = run.worker.call(item_ranges, path, items.representative, RANGE_ITEMS)

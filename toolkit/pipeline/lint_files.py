@@ -60,9 +60,15 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
         if source is None:
             continue
         dataset, _ = data.open_source(
-            source, Path.cwd(), store, worker, table.preprocess.spec(), inputs=specs,
-            label=table.label_column, class_names=names,
-        )  # fmt: skip
+            source,
+            Path.cwd(),
+            store,
+            worker,
+            table.preprocess.spec(),
+            inputs=specs,
+            label=table.label_column,
+            class_names=names,
+        )
         specs = specs or _specs(dataset)
         index = np.arange(dataset.count)
         if use == "representative":

@@ -20,12 +20,12 @@ from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.carried import with_states
-from edgekit.pipeline.describe import described
 from edgekit.pipeline.float_file import as_it_is, float_reference
-from edgekit.pipeline.profiles import Planned
+from edgekit.pipeline.items import Items, item_sizes, training_data
+from edgekit.pipeline.metadata import with_metadata
+from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items, item_sizes, training_data
 from edgekit.store import Artefact, sha256
 from edgekit.training.fit import Training, train
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
@@ -115,10 +115,13 @@ def _free(model: SavedModel) -> bool:
 def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | None) -> SavedModel:
     options = run.plan.options
     key = run.key(
-        *KERAS, model=model.key, batched=options.evaluate, trust=options.trust,
+        *KERAS,
+        model=model.key,
+        batched=options.evaluate,
+        trust=options.trust,
         sizes={name: list(size) for name, size in (sizes or {}).items()},
         unrolled=run.project.convert.unroll,
-    )  # fmt: skip
+    )
     artefact = run.keep(
         run.store.obtain(
             "export",
@@ -190,14 +193,19 @@ def _weigh_scales(run: Run, candidate: Candidate, others: tuple[Candidate, ...])
 
 
 def _candidate(
-    run: Run, model: SavedModel, items: Items, planned: Planned, number: int, profile: str,
+    run: Run,
+    model: SavedModel,
+    items: Items,
+    planned: PlannedFile,
+    number: int,
+    profile: str,
     reader: ThreadPoolExecutor,
-) -> Future[Candidate]:  # fmt: skip
+) -> Future[Candidate]:
     name, precision = f"{planned.id}@{profile}" if profile else planned.id, planned.precision
     run.progress.update(number, len(run.plan.planned_files), name)
     try:
         artefact = made(run, model, items, planned)
-        path = described(run, artefact.path / tflite.FILE, model, items)
+        path = with_metadata(run, artefact.path / tflite.FILE, model, items)
         given = run.project.convert.as_is
     except (ConversionError, WorkerError) as error:
         run.note(False)

@@ -18,9 +18,9 @@ from edgekit.gate.decision import decide
 from edgekit.pipeline.answers import JUDGE, answers_of, file_of, request, timed
 from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.float_file import ends
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import floor, metric_key, taken, truths
-from edgekit.pipeline.supply import Items
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
 from edgekit.targets.runners import DISTRIBUTION, RUNNER_FILES
@@ -56,11 +56,15 @@ def _try(
         reason = f"this version has no runner for {runtime}"
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
     key = run.key(
-        DISTRIBUTION[runtime], DISTRIBUTION[JUDGE],
-        runtime=runtime, candidate=candidate.sha256, output=output, **items.key,
+        DISTRIBUTION[runtime],
+        DISTRIBUTION[JUDGE],
+        runtime=runtime,
+        candidate=candidate.sha256,
+        output=output,
+        **items.key,
         metric=metric_key(run, items),
         **({"signature": candidate.signature} if candidate.signature else {}),
-    )  # fmt: skip
+    )
 
     here = run.versions[DISTRIBUTION[runtime]]
 
@@ -77,9 +81,15 @@ def _try(
 
 
 def execute(
-    run: Run, device: Transport, candidate: Candidate, runtime: str, version: str, output: str,
-    items: Items, folder: Path,
-) -> RuntimeResult:  # fmt: skip
+    run: Run,
+    device: Transport,
+    candidate: Candidate,
+    runtime: str,
+    version: str,
+    output: str,
+    items: Items,
+    folder: Path,
+) -> RuntimeResult:
     """Run the first items on a runtime of a device, and compare with the judging one's answers.
 
     Raises :class:`DeviceError` where the runtime or the device is not there.
@@ -99,9 +109,13 @@ def execute(
     status, message = _agree(run, items, got, expected)
     worst = float(np.max(np.abs(got[output] - expected[output])))
     return RuntimeResult(
-        runtime, result["version"], status, message, count,
+        runtime,
+        result["version"],
+        status,
+        message,
+        count,
         worst if np.isfinite(worst) else None,
-    )  # fmt: skip
+    )
 
 
 def _outputs(candidate: Candidate) -> tuple[TensorSpec, ...]:

@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.gate import may_ship, own_device
 from edgekit.pipeline.answers import elsewhere, timed
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import metric_key
 from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
-from edgekit.pipeline.supply import Items
 from edgekit.project import TargetTable
 from edgekit.targets.devices import Device
 from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
@@ -74,12 +74,20 @@ def _measured(
     emulated = str(facts.get("emulated", ""))
     return tuple(
         OnDevice(
-            c.id, name, device.runtime, results[c.id].version or device.version,
-            results[c.id].status, results[c.id].message, results[c.id].items,
-            results[c.id].disagreement, latencies.get(c.id), emulated, facts,
+            c.id,
+            name,
+            device.runtime,
+            results[c.id].version or device.version,
+            results[c.id].status,
+            results[c.id].message,
+            results[c.id].items,
+            results[c.id].disagreement,
+            latencies.get(c.id),
+            emulated,
+            facts,
         )
         for c in candidates
-    )  # fmt: skip
+    )
 
 
 def _tried(
@@ -87,12 +95,16 @@ def _tried(
 ) -> RuntimeResult:
     """Whether the device answers the first items as the judging runtime does."""
     key = run.key(
-        device=device.name, machine=elsewhere(device), runtime=device.runtime,
-        release=device.version, output=output,
-        candidate=candidate.sha256, **items.key,
+        device=device.name,
+        machine=elsewhere(device),
+        runtime=device.runtime,
+        release=device.version,
+        output=output,
+        candidate=candidate.sha256,
+        **items.key,
         metric=metric_key(run, items),
         **({"signature": candidate.signature} if candidate.signature else {}),
-    )  # fmt: skip
+    )
 
     def make(folder: Path) -> Mapping[str, Json]:
         found = execute(
@@ -112,10 +124,11 @@ def _timed(
     ]
     budgets = latency_budgets([table.budgets])
     key = run.key(
-        device=dict(device.facts()), candidates=[[c.id, c.sha256, c.signature] for c in candidates],
+        device=dict(device.facts()),
+        candidates=[[c.id, c.sha256, c.signature] for c in candidates],
         **items.key,
         **key_of(budgets),
-    )  # fmt: skip
+    )
 
     def make(_: Path) -> Mapping[str, Json]:
         found = time_models(run, device, sides, items, budgets)

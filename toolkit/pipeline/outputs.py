@@ -15,7 +15,7 @@ SUPERSEDED = ".superseded"
 
 
 @dataclass(frozen=True)
-class Outputs:
+class WrittenFiles:
     """The files below ``root``, recorded below ``folder``."""
 
     folder: Path

@@ -15,7 +15,7 @@ from edgekit.evaluation.tasks import TASKS
 from edgekit.gate import Rules, check_limits
 from edgekit.models.source import identify
 from edgekit.pipeline import as_is_plan
-from edgekit.pipeline.profiles import Planned, calibrates, check_recipes, planned_files
+from edgekit.pipeline.planned_files import PlannedFile, calibrates, check_recipes, planned_files
 from edgekit.project import Project, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import Model
@@ -112,7 +112,7 @@ class Plan:
         )
 
     @property
-    def planned_files(self) -> tuple[Planned, ...]:
+    def planned_files(self) -> tuple[PlannedFile, ...]:
         """The files to make: each precision as the targets take it."""
         return planned_files(self.precisions, self.targets, self.project)
 
@@ -178,9 +178,10 @@ def _targets(project: Project) -> Mapping[str, TargetTable]:
     host = catalog.host()
     if host is None:
         raise DeviceError(
-            "EK-DEVICE-003", "this host is no target of the catalog",
+            "EK-DEVICE-003",
+            "this host is no target of the catalog",
             f"name one with --target: {', '.join(catalog.names())}",
-        )  # fmt: skip
+        )
     return {host: TargetTable()}
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from edgekit import data
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
-from edgekit.evaluation.texts import Reader
+from edgekit.evaluation.texts import TextReader
 from edgekit.types import SavedModel
 
 if TYPE_CHECKING:
@@ -31,9 +31,12 @@ def look_of(
 
 
 def task_of(
-    run: Run, output: str, labels: npt.NDArray[Any] | None, evidence: tasks.TaskEvidence | None,
+    run: Run,
+    output: str,
+    labels: npt.NDArray[Any] | None,
+    evidence: tasks.TaskEvidence | None,
     first: bool = False,
-) -> tasks.Detected | None:  # fmt: skip
+) -> tasks.Detected | None:
     """What an output is for: as named, as the metric says, or as labels and output look.
 
     What the project names without an output is the ``first`` one's, the headline's. Raises
@@ -54,9 +57,12 @@ def task_of(
 
 
 def metric_of(
-    run: Run, output: str, task: tasks.Detected | None, first: bool = False,
-    reader: Reader | None = None,
-) -> metrics.Metric:  # fmt: skip
+    run: Run,
+    output: str,
+    task: tasks.Detected | None,
+    first: bool = False,
+    reader: TextReader | None = None,
+) -> metrics.Metric:
     """The metric that is named for an output, or its task's own; any where nothing is judged.
 
     Texts without an alphabet have no words: what counts is tokens.
@@ -71,7 +77,7 @@ def metric_of(
 
 
 def beside_of(
-    task: tasks.Detected | None, metric: metrics.Metric, reader: Reader | None
+    task: tasks.Detected | None, metric: metrics.Metric, reader: TextReader | None
 ) -> tuple[metrics.Metric, ...]:
     """The task's other metrics, which are shown beside the one that judges."""
     if task is None or metric.reads not in task.task.reads:

@@ -11,9 +11,9 @@ from edgekit.converters import flatbuffer, loops, tflite
 from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
-from edgekit.pipeline.profiles import Planned, calibrates, rules_of
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.planned_files import PlannedFile, calibrates, rules_of
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.types import Advice, Conversion, Json, SavedModel
 
@@ -23,7 +23,7 @@ KEPT_FLOAT = (
 )
 
 
-def made(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
     """The artefact that holds a planned file's ``model.tflite``.
 
     Raises :class:`ConversionError` or WorkerError.
@@ -52,7 +52,7 @@ def _copied(run: Run, model: SavedModel) -> Artefact:
     return run.keep(run.store.obtain("as-is", run.key(model=model.digest), make))
 
 
-def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
     calibrated = calibrates(planned.precision, run.project)
     conversion = planned.conversion
     key = run.key(
@@ -74,14 +74,14 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: Planned) -> A
     return run.keep(run.store.obtain("convert", key, make))
 
 
-def _left_float(made: Artefact, planned: Planned) -> bool:
+def _left_float(made: Artefact, planned: PlannedFile) -> bool:
     """Whether TensorFlow quantized nothing: it leaves small weights, and says no word."""
     if planned.precision != DYNAMIC:
         return False
     return "INT8" not in flatbuffer.read(made.path / tflite.FILE).weights
 
 
-def _small(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
     """A model of small weights by ai-edge-quantizer, which takes those, too.
 
     Raises :class:`ConversionError`, EK-CONVERT-015, where that cannot either.
@@ -90,15 +90,24 @@ def _small(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artef
     conversion = planned.conversion
     per_channel = conversion.granularity == "per-channel"
     key = run.key(
-        "tensorflow", "ai-edge-quantizer", model=base.digest, precision=planned.precision,
-        dense=conversion.per_channel_dense, per_channel=per_channel,
-    )  # fmt: skip
+        "tensorflow",
+        "ai-edge-quantizer",
+        model=base.digest,
+        precision=planned.precision,
+        dense=conversion.per_channel_dense,
+        per_channel=per_channel,
+    )
 
     def make(folder: Path) -> Mapping[str, object]:
         return run.worker.call(
-            edge_quantizer.quantize, base.path / tflite.FILE, (Rule(DYNAMIC),), {}, folder,
-            conversion.per_channel_dense, per_channel,
-        )  # fmt: skip
+            edge_quantizer.quantize,
+            base.path / tflite.FILE,
+            (Rule(DYNAMIC),),
+            {},
+            folder,
+            conversion.per_channel_dense,
+            per_channel,
+        )
 
     try:
         artefact = run.keep(run.store.obtain("quantize", key, make))
@@ -130,21 +139,23 @@ def float_file(
     run: Run, model: SavedModel, items: Items, conversion: Conversion | None = None
 ) -> Artefact:
     """The artefact of the float32 file that other precisions are made of."""
-    return _converted(run, model, items, Planned(FLOAT, "", conversion or Conversion()))
+    return _converted(run, model, items, PlannedFile(FLOAT, "", conversion or Conversion()))
 
 
-def _by_recipe(run: Run, model: SavedModel, items: Items, planned: Planned) -> Artefact:
+def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
     """The float32 file quantized by the rules of its precision."""
     rules = rules_of(planned.precision, run.project)
     base = float_file(run, model, items, planned.conversion)
     file = base.path / tflite.FILE
     calibrated = calibrates(planned.precision, run.project)
     key = run.key(
-        "tensorflow", "ai-edge-quantizer", model=base.digest,
+        "tensorflow",
+        "ai-edge-quantizer",
+        model=base.digest,
         rules=[[rule.precision, rule.operator, rule.name] for rule in rules],
         representative=items.representative_digest if calibrated else None,
         granularity=planned.conversion.granularity,
-    )  # fmt: skip
+    )
 
     def make(folder: Path) -> Mapping[str, object]:
         if not int8_recipe.by_tensorflow(rules):
@@ -170,7 +181,7 @@ def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
 
 
 def _explained(
-    run: Run, model: SavedModel, items: Items, planned: Planned, error: WorkerError
+    run: Run, model: SavedModel, items: Items, planned: PlannedFile, error: WorkerError
 ) -> ConversionError | WorkerError:
     """The error that names the layers on which the converter died, where it is known to."""
     try:

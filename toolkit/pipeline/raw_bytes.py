@@ -13,8 +13,8 @@ from edgekit.converters.flatbuffer import Tensor
 from edgekit.data.blocks import ArrayWriter
 from edgekit.pipeline.clipping import MOST, advise_clipped, clipped
 from edgekit.pipeline.float_file import input_tensors
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.types import Advice, Json, SavedModel
 
 BLOCK = 1 << 22
@@ -94,6 +94,10 @@ def _reals(run: Run, digest: str, path: Path, tensor: Tensor) -> Path:
         writer.close()
         return {}
 
-    key: dict[str, Json] = {"data": digest, "input": tensor.name, "scale": float(scale),
-                            "zero_point": float(zero)}  # fmt: skip
+    key: dict[str, Json] = {
+        "data": digest,
+        "input": tensor.name,
+        "scale": float(scale),
+        "zero_point": float(zero),
+    }
     return run.keep(run.store.obtain("reals", key, make)).path / "reals.npy"

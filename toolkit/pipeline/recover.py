@@ -13,14 +13,14 @@ from edgekit.converters.quantization import post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, decide, statuses
-from edgekit.gate.checks import Place, check_goals, largest_drop, show
+from edgekit.gate.checks import TargetContext, check_goals, largest_drop, show
 from edgekit.pipeline.answers import file_of
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import judge, metrics_of
 from edgekit.pipeline.make import read_back
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import rules_of
-from edgekit.pipeline.search import Outcome, Search, Trial
-from edgekit.pipeline.supply import Items
+from edgekit.pipeline.search import JudgedVariant, OperatorSearch, Outcome
 from edgekit.pipeline.variants import Variant, Workshop
 from edgekit.project import Budgets
 from edgekit.types import (
@@ -107,7 +107,7 @@ class _Recovering:
         if not self._quantizable():
             return None
         lost = _drop(before, self.rules)
-        search = Search(
+        search = OperatorSearch(
             self._judge, self._order, self._can_equalize(), lost, self.limit, self.allowed
         )
         self._search = search
@@ -140,26 +140,26 @@ class _Recovering:
         checks = [
             check
             for budgets in self._budgets()
-            for check in check_goals(candidate, self.base, budgets, self.rules, Place())
+            for check in check_goals(candidate, self.base, budgets, self.rules, TargetContext())
         ]
         return statuses.worst(check.status for check in checks)
 
-    def _judge(self, variant: Variant) -> Trial:
+    def _judge(self, variant: Variant) -> JudgedVariant:
         count = len(self._search.trials) + 1
         try:
             artefact = self.workshop.make(variant)
         except (ConversionError, WorkerError):
             self.run.note(False)
-            return self._tell(count, Trial(variant, None, math.inf, "not recovered"))
+            return self._tell(count, JudgedVariant(variant, None, math.inf, "not recovered"))
         candidate = _read_back(artefact.path / post_training.FILE, variant)
         if not candidate.problem:
             candidate = judge(self.run, self.reference, candidate, self.items)
         if candidate.problem:
-            return self._tell(count, Trial(variant, candidate, math.inf, "not recovered"))
+            return self._tell(count, JudgedVariant(variant, candidate, math.inf, "not recovered"))
         drop = _drop(candidate, self.rules)
-        return self._tell(count, Trial(variant, candidate, drop, self._outcome(candidate)))
+        return self._tell(count, JudgedVariant(variant, candidate, drop, self._outcome(candidate)))
 
-    def _tell(self, count: int, trial: Trial) -> Trial:
+    def _tell(self, count: int, trial: JudgedVariant) -> JudgedVariant:
         operators = len(self.workshop.ground(trial.variant.equalized).operators)
         drop = show(trial.drop, self.rules) if math.isfinite(trial.drop) else "unknown"
         kept = f"{len(trial.variant.kept)} of {operators} in float"
@@ -176,7 +176,7 @@ class _Recovering:
         return "recovered" if proven and status is Status.PASSED else "not proven"
 
     def _recovery(
-        self, before: Candidate, best: Trial, after: Candidate, seconds: float
+        self, before: Candidate, best: JudgedVariant, after: Candidate, seconds: float
     ) -> Recovery:
         variant = best.variant
         made = self.workshop.make(variant)
@@ -208,7 +208,7 @@ def _drop(candidate: Candidate, rules: Rules) -> float:
     return math.inf if value is None else value
 
 
-def _told(trial: Trial, metric: str) -> RecoveryTrial:
+def _told(trial: JudgedVariant, metric: str) -> RecoveryTrial:
     evaluation = trial.candidate.evaluation if trial.candidate else Evaluation()
     missing = Measurement.unavailable("", "there is no file that runs")
     variant = trial.variant
@@ -243,9 +243,14 @@ def _latency_ratio(ours: Measurement | None, theirs: Measurement | None) -> Meas
     low = ours.low / theirs.high if ours.low is not None and theirs.high else None
     high = ours.high / theirs.low if ours.high is not None and theirs.low else None
     return Measurement(
-        ours.value / theirs.value, "ratio", n=ours.n, low=low, high=high, level=ours.level,
+        ours.value / theirs.value,
+        "ratio",
+        n=ours.n,
+        low=low,
+        high=high,
+        level=ours.level,
         tool="the quotient of both ratios to the SavedModel",
-    )  # fmt: skip
+    )
 
 
 def sentence(recovery: Recovery, rules: Rules) -> str:

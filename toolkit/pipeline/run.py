@@ -19,9 +19,9 @@ from pathlib import Path
 import edgekit
 from edgekit import plugins, scratch
 from edgekit.pipeline.early_runner import EarlyRunner
-from edgekit.pipeline.outputs import Outputs
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
-from edgekit.pipeline.supply import Items
 from edgekit.process import Limits
 from edgekit.project.book import device_book
 from edgekit.sources import code_version
@@ -46,9 +46,16 @@ from edgekit.walls import Walls, state
 from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
-    "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert",
-    "tflite-runtime", "tflite-micro", "numpy", "ai-edge-quantizer",
-)  # fmt: skip
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "tflite-micro",
+    "numpy",
+    "ai-edge-quantizer",
+)
 
 
 class Run:
@@ -61,9 +68,14 @@ class Run:
     """
 
     def __init__(
-        self, plan: Plan, progress: Progress, *, name: str = "", book: DeviceBook | None = None,
+        self,
+        plan: Plan,
+        progress: Progress,
+        *,
+        name: str = "",
+        book: DeviceBook | None = None,
         tape: Tape | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.plan = plan
         self.project = plan.project
         self.progress = progress
@@ -72,7 +84,7 @@ class Run:
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"
         self.store = Store(self.home / "store")
-        self.outputs = Outputs(self.home / "outputs", plan.output)
+        self.outputs = WrittenFiles(self.home / "outputs", plan.output)
         self.versions = _versions()
         self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
         # What processes are asked and answer, and their temporary files.
@@ -201,10 +213,15 @@ class Run:
         return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}
 
     def report(
-        self, reference: SavedModel, evaluated: Evaluation, compression: Compression | None,
-        candidates: tuple[Candidate, ...], targets: tuple[TargetResult, ...], verdict: Verdict,
+        self,
+        reference: SavedModel,
+        evaluated: Evaluation,
+        compression: Compression | None,
+        candidates: tuple[Candidate, ...],
+        targets: tuple[TargetResult, ...],
+        verdict: Verdict,
         items: Items,
-    ) -> Report:  # fmt: skip
+    ) -> Report:
         """Everything the run found."""
         plan = self.plan
         return Report(

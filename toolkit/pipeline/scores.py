@@ -12,8 +12,8 @@ from edgekit.evaluation import boxes, metrics, postprocess
 from edgekit.evaluation.metrics.metric import Array
 from edgekit.evaluation.parity import refuse_non_finite
 from edgekit.gate import Rules
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import sha256
 from edgekit.types import Json, Measurement
 from edgekit.usercode import fingerprint, is_reference
@@ -85,7 +85,7 @@ def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
         refuse_non_finite(values, "the model's")
     table, root = run.project.evaluate.boxes, run.project.root
     anchors = np.load(root / table.anchors) if table.anchors else None
-    spec = boxes.Spec(**{**table.model_dump(), "anchors": anchors})
+    spec = boxes.BoxSpec(**{**table.model_dump(), "anchors": anchors})
     shapes = [np.load(path, mmap_mode="r").shape for path in items.inputs.values()]
     pictures = [
         shape[2:4] if shape[1] in (1, 3) and shape[3] not in (1, 3) else shape[1:3]

@@ -24,7 +24,7 @@ TELLING = 0.1
 
 
 @dataclass(frozen=True)
-class Trial:
+class JudgedVariant:
     """A variant as it was judged; ``drop`` is infinite where there is no file that runs."""
 
     variant: Variant
@@ -58,23 +58,23 @@ class _Spent(Exception):
 
 
 @dataclass
-class Search:
+class OperatorSearch:
     """One search: ``judge`` makes and judges a variant, ``order`` ranks the operators.
 
     ``order(equalized)`` are the operators' names, the one that loses most in int8 first. ``lost``
     is the drop of the plain int8 file, and ``limit`` the largest that is allowed.
     """
 
-    judge: Callable[[Variant], Trial]
+    judge: Callable[[Variant], JudgedVariant]
     order: Callable[[bool], Sequence[str]]
     can_equalize: bool
     lost: float
     limit: float
     allowed: int
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[JudgedVariant] = field(default_factory=list)
     stopped: bool = False
 
-    def best(self) -> Trial | None:
+    def best(self) -> JudgedVariant | None:
         """Search, and give the best trial: nothing where not one variant could be judged."""
         try:
             self._search()
@@ -83,7 +83,7 @@ class Search:
         judged = [trial for trial in self.trials if math.isfinite(trial.drop)]
         return min(judged, key=lambda trial: trial.cost, default=None)
 
-    def _try(self, variant: Variant) -> Trial:
+    def _try(self, variant: Variant) -> JudgedVariant:
         for trial in self.trials:
             if trial.variant == variant:
                 return trial
@@ -118,10 +118,10 @@ class Search:
             return Variant()
         return next(trial.variant for trial in tried if trial.drop <= least + telling)
 
-    def _grow(self, treated: Variant, order: Sequence[str]) -> Trial | None:
+    def _grow(self, treated: Variant, order: Sequence[str]) -> JudgedVariant | None:
         """The trial with the fewest operators of the order in float that succeeds."""
 
-        def first(count: int) -> Trial:
+        def first(count: int) -> JudgedVariant:
             kept = tuple(order[:count])
             return self._try(Variant(kept, treated.equalized, treated.corrected))
 
@@ -142,7 +142,7 @@ class Search:
                 low = middle
         return found
 
-    def _eliminate(self, found: Trial) -> Trial:
+    def _eliminate(self, found: JudgedVariant) -> JudgedVariant:
         """The trial without the operators that are not needed in float after all."""
         for name in reversed(found.variant.kept):
             kept = tuple(other for other in found.variant.kept if other != name)

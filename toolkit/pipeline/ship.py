@@ -15,8 +15,8 @@ from edgekit.evaluation.parity import open_outputs
 from edgekit.evaluation.tasks.margins import DecisionMargin
 from edgekit.pipeline import golden
 from edgekit.pipeline.answers import answers_of
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
 from edgekit.types import Advice, Candidate, Json, SavedModel, TargetResult
@@ -52,9 +52,12 @@ def put(run: Run, source: Path, path: Path) -> None:
 
 
 def bundle(
-    run: Run, target: TargetResult, candidates: tuple[Candidate, ...], reference: SavedModel,
+    run: Run,
+    target: TargetResult,
+    candidates: tuple[Candidate, ...],
+    reference: SavedModel,
     items: Items,
-) -> TargetResult:  # fmt: skip
+) -> TargetResult:
     """The target with its bundle packed, where it ships a candidate.
 
     Where it ships none, the bundle that an earlier run left under the same name is moved aside.

@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from edgekit.evaluation.latency import REFERENCE, Timed, TimingInputs, Timings, time_side_by_side
 from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol
 from edgekit.gate import decides_latency
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.project import Budgets
 from edgekit.targets.devices.transport import Transport
 from edgekit.types import Json
@@ -49,7 +49,12 @@ def time_models(
         return all(decides_latency(one, budget) for one in latencies for budget in budgets)
 
     return time_side_by_side(
-        sides, inputs_of(items), local=device, progress=run.progress.update,
-        protocol=protocol_of(budgets), noise=bool(budgets), decided=decided if budgets else None,
+        sides,
+        inputs_of(items),
+        local=device,
+        progress=run.progress.update,
+        protocol=protocol_of(budgets),
+        noise=bool(budgets),
+        decided=decided if budgets else None,
         early=run.early.job if run.early else None,
-    )  # fmt: skip
+    )

@@ -11,7 +11,7 @@ from edgekit import data
 from edgekit.data.dataset import LABELS, object_error
 from edgekit.errors import EdgekitError
 from edgekit.evaluation import metrics, tasks
-from edgekit.evaluation.texts import Reader, Spec, read_alphabet, reader
+from edgekit.evaluation.texts import TextReader, TextSpec, read_alphabet, reader
 from edgekit.types import Advice, SavedModel
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Labels = npt.NDArray[Any]
 TASK = "text"
 
 
-def asked(run: Run, output: str = "") -> bool:
+def is_text_task(run: Run, output: str = "") -> bool:
     """Whether the project says that labels are texts: by task, metric or alphabet."""
     table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
     named = (own.task if own else None) or table.task
@@ -33,24 +33,32 @@ def asked(run: Run, output: str = "") -> bool:
 
 
 def spelled(
-    run: Run, dataset: data.Dataset | None, labels: Labels | None, reference: SavedModel,
+    run: Run,
+    dataset: data.Dataset | None,
+    labels: Labels | None,
+    reference: SavedModel,
     output: str,
-) -> Labels | None:  # fmt: skip
+) -> Labels | None:
     """Labels as strings where a table held them so, and the output is a sequence of tokens."""
     if dataset is None or labels is None or not dataset.class_names or labels.ndim != 1:
         return labels
     if labels.dtype.kind not in "iu" or dataset.pictures is not None:
         return labels
     sizes = [size for size in _sizes(reference, output) if size != 1]
-    if not asked(run, output) and len(sizes) < 2:
+    if not is_text_task(run, output) and len(sizes) < 2:
         return labels
     return np.asarray(dataset.class_names)[labels]
 
 
 def read(
-    run: Run, reference: SavedModel, output: str, labels: Labels | None,
-    task: tasks.Detected | None, source: str, needed: bool = True,
-) -> tuple[Reader | None, Labels | None]:  # fmt: skip
+    run: Run,
+    reference: SavedModel,
+    output: str,
+    labels: Labels | None,
+    task: tasks.Detected | None,
+    source: str,
+    needed: bool = True,
+) -> tuple[TextReader | None, Labels | None]:
     """What makes texts of an output, and its labels as texts, where the task is one of texts.
 
     Labels that cannot be read as texts are none where they are not ``needed``, with a word. Raises
@@ -70,9 +78,13 @@ def read(
 
 
 def reader_of(
-    run: Run, reference: SavedModel, output: str, labels: Labels | None,
-    task: tasks.Detected | None, source: str,
-) -> Reader | None:  # fmt: skip
+    run: Run,
+    reference: SavedModel,
+    output: str,
+    labels: Labels | None,
+    task: tasks.Detected | None,
+    source: str,
+) -> TextReader | None:
     """What makes texts of an output; nothing for other tasks, and where a function does.
 
     Raises :class:`DataError` where labels are strings and the task is another.
@@ -84,10 +96,13 @@ def reader_of(
     table, own = run.project.evaluate.text, run.project.evaluate.outputs.get(output)
     if (own.postprocess if own else None) or run.project.evaluate.postprocess:
         return None
-    spec = Spec(
-        read_alphabet(table.alphabet, run.project.root), table.blank, table.merge, table.padding,
+    spec = TextSpec(
+        read_alphabet(table.alphabet, run.project.root),
+        table.blank,
+        table.merge,
+        table.padding,
         table.space,
-    )  # fmt: skip
+    )
     last = reference.last.get(output, "")
     found = reader(spec, _sizes(reference, output), last, labels)
     if found.why:

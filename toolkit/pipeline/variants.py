@@ -21,8 +21,8 @@ from edgekit.converters.quantization import (
     sensitivity,
 )
 from edgekit.pipeline import quantize
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import Artefact
 from edgekit.types import Json, SavedModel
 

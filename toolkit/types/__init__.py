@@ -2,8 +2,8 @@
 
 from edgekit.types.benched import (
     Benched,
+    BenchMachine,
     BenchMemory,
-    BenchPlace,
     BenchReport,
     Conditions,
     InputSource,
@@ -65,12 +65,12 @@ from edgekit.types.quantities import (
     Status,
     TensorSpec,
 )
-from edgekit.types.request import Golden, Request, RunnerModel
+from edgekit.types.request import ExpectedOutput, Request, RunnerModel
 
 __all__ = [
     "Advice",
+    "BenchMachine",
     "BenchMemory",
-    "BenchPlace",
     "BenchReport",
     "Benched",
     "Bundle",
@@ -86,7 +86,7 @@ __all__ = [
     "Direction",
     "Evaluated",
     "Evaluation",
-    "Golden",
+    "ExpectedOutput",
     "How",
     "InputSource",
     "Json",

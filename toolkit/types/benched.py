@@ -186,7 +186,7 @@ class Benched:
 
 
 @dataclass(frozen=True)
-class BenchPlace:
+class BenchMachine:
     """One machine of a bench: its devices, what it is, and its A/A calibration."""
 
     devices: tuple[str, ...]
@@ -211,4 +211,4 @@ class BenchReport:
     verdict: Verdict
     advice: tuple[Advice, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, BenchPlace] = field(default_factory=dict)
+    places: Mapping[str, BenchMachine] = field(default_factory=dict)

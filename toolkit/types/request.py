@@ -24,7 +24,7 @@ class RunnerModel:
 
 
 @dataclass(frozen=True)
-class Golden:
+class ExpectedOutput:
     """What one output must be, an ``.npy``, within an absolute tolerance."""
 
     path: Path
@@ -62,7 +62,7 @@ class Request:
     runs: int | None = None
     warmup: Mapping[str, float] | None = None
     stop: Mapping[str, float] | None = None
-    golden: Mapping[str, Golden] | None = None
+    golden: Mapping[str, ExpectedOutput] | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Write it as runners read it: paths as text, without what is None."""
@@ -72,7 +72,7 @@ class Request:
 def _plain(value: Json) -> Json:
     if isinstance(value, Preprocess):
         return value.arithmetic
-    if isinstance(value, Request | RunnerModel | Golden):
+    if isinstance(value, Request | RunnerModel | ExpectedOutput):
         named = {one.name: getattr(value, one.name) for one in fields(value)}
         return {name: _plain(one) for name, one in named.items() if one not in (None, "")}
     if isinstance(value, Mapping):

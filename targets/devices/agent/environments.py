@@ -17,7 +17,7 @@ import shutil
 from pathlib import Path
 from typing import Any, List, Mapping
 
-from .serving import Call, Refused
+from .serving import Call, CallRefused
 from .wheels import unpack, unpacked_bytes
 
 Json = Any
@@ -94,13 +94,13 @@ def erase(call: Call) -> Mapping[str, Json]:
     try:
         removed = call.folder.erase()
     except ValueError as error:
-        raise Refused("foreign", str(error)) from error
+        raise CallRefused("foreign", str(error)) from error
     return {"removed": removed, "folder": str(call.folder.path)}
 
 
 def _place(call: Call, name: str) -> Path:
     if not NAME.fullmatch(name):
-        raise Refused("failed", "%r names no environment" % name)
+        raise CallRefused("failed", "%r names no environment" % name)
     return call.folder.path / FOLDER / name
 
 

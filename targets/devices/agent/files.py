@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
 from .channel import PIECE
-from .serving import Call, Refused
+from .serving import Call, CallRefused
 
 FILES = "files"
 PART, CHECKED = ".part", ".checked"
@@ -99,7 +99,7 @@ def _receive(call: Call, folder: Path, digest: str, length: int, offset: int) ->
         # Another connection may have changed it since the offset was told.
         hashed = hashlib.sha256()
         if os.fstat(file).st_size < offset:
-            raise Refused("part", "%s is shorter than it was" % part)
+            raise CallRefused("part", "%s is shorter than it was" % part)
         os.ftruncate(file, offset)
         os.lseek(file, 0, os.SEEK_SET)
         while os.lseek(file, 0, os.SEEK_CUR) < offset:
@@ -114,7 +114,7 @@ def _receive(call: Call, folder: Path, digest: str, length: int, offset: int) ->
             raise
         if hashed.hexdigest() != digest:
             part.unlink()
-            raise Refused("damaged", "%s came with another content" % digest)
+            raise CallRefused("damaged", "%s came with another content" % digest)
         path = folder / digest
         part.replace(path)
         _seal(path, digest)
@@ -124,7 +124,7 @@ def _take(call: Call, file: int, hashed: Any, left: int) -> None:
     while left:
         frame = call.receive()
         if frame is None:
-            raise Refused("cancelled", "the host has taken it back")
+            raise CallRefused("cancelled", "the host has taken it back")
         payload = frame[1]
         hashed.update(payload)
         view = memoryview(payload)
@@ -188,5 +188,8 @@ def discard(call: Call, files: List[str]) -> Mapping[str, Any]:
 
 
 METHODS: Dict[str, Any] = {
-    "missing": missing, "receive": receive, "arrange": arrange, "discard": discard,
-}  # fmt: skip
+    "missing": missing,
+    "receive": receive,
+    "arrange": arrange,
+    "discard": discard,
+}

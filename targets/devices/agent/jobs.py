@@ -19,8 +19,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from . import watchdog
 from .channel import PIECE
-from .outputs import Outputs
-from .serving import Call, Refused
+from .outputs import ModelOutputs
+from .serving import Call, CallRefused
 
 Json = Any
 # Seconds between two looks at what a runner has finished, and at its limits.
@@ -29,15 +29,19 @@ LOOK, CHECK = 0.05, 0.5
 LEAST_SPACE = 1 << 14
 
 
-class Runner:
+class RunnerProcess:
     """A runner's process in a job's folder, and what of it the host is told."""
 
     def __init__(
-        self, call: Call, command: List[str], environment: Mapping[str, str], unset: List[str],
+        self,
+        call: Call,
+        command: List[str],
+        environment: Mapping[str, str],
+        unset: List[str],
         limits: Mapping[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         if call.server.lock is None:
-            raise Refused("unlocked", "the lock was not taken")
+            raise CallRefused("unlocked", "the lock was not taken")
         self.call, self.limits = call, limits
         self.folder = call.folder.job(uuid.uuid4().hex[:12])
         self.broken: Optional[str] = None
@@ -54,9 +58,13 @@ class Runner:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*self._command, *arguments],
-                stdin=pipe or subprocess.DEVNULL, stdout=pipe or log, stderr=log,
-                env=self._environment, start_new_session=True, cwd=str(self.folder),
-            )  # fmt: skip
+                stdin=pipe or subprocess.DEVNULL,
+                stdout=pipe or log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+                cwd=str(self.folder),
+            )
         self.call.groups.add(self._process.pid)
         self.began()
         threading.Thread(target=self._await, daemon=True).start()
@@ -112,22 +120,26 @@ class Runner:
 
 
 def run(
-    call: Call, request: Dict[str, Json], command: List[str], environment: Mapping[str, str],
-    unset: List[str], limits: Mapping[str, Any],
-) -> Mapping[str, Json]:  # fmt: skip
+    call: Call,
+    request: Dict[str, Json],
+    command: List[str],
+    environment: Mapping[str, str],
+    unset: List[str],
+    limits: Mapping[str, Any],
+) -> Mapping[str, Json]:
     """Run one request to its end.
 
     The ``result`` of the runner where it wrote one, else how it ended: ``status``, the limit that
     it ``broke``, the items that were ``running``, and whether the disk is ``full``.
     """
-    runner = Runner(call, command, environment, unset, limits)
+    runner = RunnerProcess(call, command, environment, unset, limits)
     outputs = []
     try:
         for number, entry in enumerate(request["models"]):
             folder = runner.folder / "outputs" / str(number)
             if "outputs" in entry:
                 entry["outputs"] = str(folder)
-                outputs.append(Outputs(call, number, folder))
+                outputs.append(ModelOutputs(call, number, folder))
         asked, answered = runner.folder / "request.json", runner.folder / "result.json"
         asked.write_text(json.dumps(request))
         runner.start(str(asked), str(answered))
@@ -145,7 +157,7 @@ def run(
         runner.drop()
 
 
-def _told(runner: Runner, outputs: List[Outputs], answered: Path) -> Mapping[str, Json]:
+def _told(runner: RunnerProcess, outputs: List[ModelOutputs], answered: Path) -> Mapping[str, Json]:
     """Send the rest of what a runner leaves, and say how it ended."""
     for one in outputs:
         one.tell_finished()
@@ -159,23 +171,29 @@ def _told(runner: Runner, outputs: List[Outputs], answered: Path) -> Mapping[str
             one.tell_rest()
         return {"result": result}
     return {
-        "result": result, "status": runner.status(), "broke": runner.broken,
+        "result": result,
+        "status": runner.status(),
+        "broke": runner.broken,
         "running": [items for one in outputs for items in one.running()],
         "full": shutil.disk_usage(str(runner.folder)).free
         < max(LEAST_SPACE, *(one.unwritten() for one in outputs), 0),
-    }  # fmt: skip
+    }
 
 
 def serve(
-    call: Call, request: Dict[str, Json], command: List[str], environment: Mapping[str, str],
-    unset: List[str], limits: Mapping[str, Any],
-) -> Mapping[str, Json]:  # fmt: skip
+    call: Call,
+    request: Dict[str, Json],
+    command: List[str],
+    environment: Mapping[str, str],
+    unset: List[str],
+    limits: Mapping[str, Any],
+) -> Mapping[str, Json]:
     """Keep a runner that answers lines, until the host takes the call back.
 
     Every frame with a ``line`` goes to it, every line of its own is an event. A limit of time is
     that of one answer.
     """
-    runner = Runner(call, command, environment, unset, limits)
+    runner = RunnerProcess(call, command, environment, unset, limits)
     try:
         runner.start("--serve", serve=True)
         waiting = threading.Event()
@@ -198,20 +216,20 @@ def serve(
         runner.drop()
 
 
-def _gone(runner: Runner) -> bool:
+def _gone(runner: RunnerProcess) -> bool:
     """Whether a runner that nobody waits for is over: time does not count."""
     runner.began()
     return runner.over()
 
 
-def _feed(runner: Runner, line: str, waiting: threading.Event) -> None:
+def _feed(runner: RunnerProcess, line: str, waiting: threading.Event) -> None:
     runner.began()
     waiting.set()
     runner.pipes.stdin.write(line.encode() + b"\n")
     runner.pipes.stdin.flush()
 
 
-def _forward(call: Call, runner: Runner, waiting: threading.Event) -> None:
+def _forward(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
     """The host's lines, to the runner. Its end is seen where it is waited for."""
     frame = call.receive()
     while frame is not None:
@@ -222,7 +240,7 @@ def _forward(call: Call, runner: Runner, waiting: threading.Event) -> None:
         frame = call.receive()
 
 
-def _relay(call: Call, runner: Runner, waiting: threading.Event) -> None:
+def _relay(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
     """The runner's lines, to the host."""
     with contextlib.suppress(OSError, ValueError):
         for line in runner.pipes.stdout:

@@ -20,7 +20,7 @@ SHAPE = re.compile(rb"'shape': \((\d+),([^)]*)\)")
 Range = Tuple[int, int]
 
 
-class Outputs:
+class ModelOutputs:
     """The outputs of one model of a job; ``number`` is its place in the request."""
 
     def __init__(self, call: Call, number: int, folder: Path) -> None:

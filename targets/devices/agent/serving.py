@@ -30,7 +30,7 @@ WAITING = 2
 LOOK, ENDING = 0.1, 5.0
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """What was asked cannot be done. ``kind`` is for the host to tell, ``told`` goes with it."""
 
     def __init__(self, kind: str, message: str, **told: Json) -> None:
@@ -112,7 +112,7 @@ class Server:
         answer: Header = {"id": call.number}
         try:
             answer["result"] = method(header["method"])(call, **header.get("parameters", {}))
-        except Refused as error:
+        except CallRefused as error:
             answer["error"] = {"kind": error.kind, "message": str(error), **error.told}
         except OSError as error:
             told = {"errno": error.errno, "path": str(error.filename or self.folder.path)}
@@ -159,7 +159,7 @@ def method(name: str) -> Any:
     try:
         return importlib.import_module("." + module, __package__).METHODS[function]
     except (ImportError, AttributeError, KeyError) as error:
-        raise Refused("unknown", "there is no method %s" % name) from error
+        raise CallRefused("unknown", "there is no method %s" % name) from error
 
 
 def main(options: Dict[str, Any]) -> None:

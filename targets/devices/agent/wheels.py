@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Dict, Mapping, Optional, Tuple
 
-from .serving import Refused
+from .serving import CallRefused
 
 HASHES = ("sha256", "sha384", "sha512")
 # Signatures of the record: the specification leaves them out of it.
@@ -26,7 +26,7 @@ CHUNK = 1 << 20
 PROGRAM = 0o755
 
 
-class BadWheel(Refused):
+class BadWheel(CallRefused):
     """A wheel is damaged, unsafe, or not one; the text says which, and why."""
 
     def __init__(self, reason: str) -> None:
@@ -117,9 +117,11 @@ def _place(name: str) -> Optional[PurePosixPath]:
 
 
 def _write(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path,
+    archive: zipfile.ZipFile,
+    info: zipfile.ZipInfo,
+    target: Path,
     expected: Optional[Tuple[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     found = hashlib.new(expected[0] if expected else HASHES[0])
     with archive.open(info) as source, target.open("wb") as written:
         for chunk in iter(lambda: source.read(CHUNK), b""):

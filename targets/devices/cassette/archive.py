@@ -29,9 +29,16 @@ ARRAYS = "arrays"
 MOST_BYTES = 4 << 30
 # RuntimeError: a member is encrypted.
 DAMAGED = (
-    OSError, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile,
-    zlib.error, lzma.LZMAError,
-)  # fmt: skip
+    OSError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 # The earliest that a zip can say: the same record gives the same bytes.
 STAMP = (1980, 1, 1, 0, 0, 0)
 Array = npt.NDArray[Any]

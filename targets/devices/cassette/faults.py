@@ -10,8 +10,12 @@ from edgekit.types import Json
 
 def fault(error: EdgekitError) -> dict[str, Json]:
     """An error as JSON can carry it."""
-    found = {"kind": type(error).__name__, "code": error.code, "message": error.message,
-             "hint": error.hint}  # fmt: skip
+    found = {
+        "kind": type(error).__name__,
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+    }
     return {**found, "item": error.item} if isinstance(error, RunnerError) else found
 
 

@@ -86,9 +86,12 @@ class Recorder(Tape):
             track.opens.append(event)
             raise
         about = {
-            "runtime": device.runtime, "version": device.version, "transport": device.transport,
-            "address": device.address, "emulated": device.emulated,
-        }  # fmt: skip
+            "runtime": device.runtime,
+            "version": device.version,
+            "transport": device.transport,
+            "address": device.address,
+            "emulated": device.emulated,
+        }
         track.opens.append({**event, "device": about})
         return replace(device, reached=Recorded(device.reached, track, self))
 
@@ -118,9 +121,12 @@ class Recorder(Tape):
                     event["device"]["address"] = hide.address(plain["device"]["address"])
             devices.append({"name": named, **shown})
         return {
-            "asked": [hide.address(name) for name in self._asked], "expanded": expanded,
-            "listed": listed, "host": hide.json(dict(self._host)), "devices": devices,
-        }  # fmt: skip
+            "asked": [hide.address(name) for name in self._asked],
+            "expanded": expanded,
+            "listed": listed,
+            "host": hide.json(dict(self._host)),
+            "devices": devices,
+        }
 
     def _order(self, name: str) -> tuple[int, str]:
         known = name in self._expanded

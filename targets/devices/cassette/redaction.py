@@ -17,9 +17,19 @@ from edgekit.types import Json
 # Names that everybody has, and words that would be cut out of innocent texts.
 COMMON = frozenset({"root", "localhost", "127.0.0.1", "::1", "user", "local", "home", ""})
 # Values under these names say who or where, whatever they look like.
-TELLING = frozenset({
-    "serial", "serialno", "serial_number", "hostname", "node", "user", "mac", "ip", "imei",
-})  # fmt: skip
+TELLING = frozenset(
+    {
+        "serial",
+        "serialno",
+        "serial_number",
+        "hostname",
+        "node",
+        "user",
+        "mac",
+        "ip",
+        "imei",
+    }
+)
 # What these hold is named by edgekit itself.
 PLAIN = frozenset({"runtime", "version", "code", "kind", "mode"})
 REMOVED = "<removed>"
@@ -32,9 +42,11 @@ PATTERNS = (
     (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:])"), "<address>"),
     (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])"), "<address>"),
     (re.compile(r"(?<![\w:])(?=[0-9A-Fa-f:]*::)(?:[0-9A-Fa-f]{1,4}|:)+(?![\w:])"), "<address>"),
-    (re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.(?:local|lan|home|internal|arpa)(?![\w-])"),
-     "<host>"),
-)  # fmt: skip
+    (
+        re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.(?:local|lan|home|internal|arpa)(?![\w-])"),
+        "<host>",
+    ),
+)
 
 
 class Redactor:

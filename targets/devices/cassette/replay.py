@@ -41,11 +41,15 @@ class Player(Tape):
     def book(self, book: DeviceBook) -> DeviceBook:
         """What was recorded of the user's book, under what the user has named here."""
         recorded = {
-            name: Listed(**{
-                **one, "members": tuple(one["members"]), "budgets": DeviceBudgets(**one["budgets"]),
-            })
+            name: Listed(
+                **{
+                    **one,
+                    "members": tuple(one["members"]),
+                    "budgets": DeviceBudgets(**one["budgets"]),
+                }
+            )
             for name, one in self.cassette.document["listed"].items()
-        }  # fmt: skip
+        }
         return DeviceBook({**recorded, **book.listed})
 
     def expand(self, names: Sequence[str], book: DeviceBook) -> tuple[str, ...]:

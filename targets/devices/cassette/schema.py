@@ -16,10 +16,23 @@ SHOWN = 3
 # What machines and runners give as a number, by its name or the end of it.
 NUMBERS = frozenset(
     {
-        "activation_bytes", "at", "batch", "block", "busy", "cores", "cpus", "items", "load1",
-        "own", "processes", "schema", "seconds", "stolen", "threads",
+        "activation_bytes",
+        "at",
+        "batch",
+        "block",
+        "busy",
+        "cores",
+        "cpus",
+        "items",
+        "load1",
+        "own",
+        "processes",
+        "schema",
+        "seconds",
+        "stolen",
+        "threads",
     }
-)  # fmt: skip
+)
 # What answers for every model of a request.
 ALL_ANSWERED = ("evaluate", "memory", "selftest")
 UNITS = ("_ns", "_bytes", "_hz", "_c", "_mhz", "_percent", "_seconds")

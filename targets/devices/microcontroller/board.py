@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import DeviceError
-from edgekit.targets.devices.microcontroller.link import GONE, Link, Refused, fields
+from edgekit.targets.devices.microcontroller.link import GONE, BoardError, Link, fields
 from edgekit.targets.devices.retry import ATTEMPTS, again
 from edgekit.targets.runners.python_runner import TensorInfo
 
@@ -51,7 +51,7 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoadedOnBoard:
     """A model that is open on a board: its ends by name, and what opening it took."""
 
     model: tuple[int, int]
@@ -84,7 +84,7 @@ class Board:
 
     link: Link
     begun: int = 0
-    opened: Opened | None = None
+    opened: LoadedOnBoard | None = None
     turn: threading.RLock = field(default_factory=threading.RLock)
     hello: Hello = field(init=False)
 
@@ -100,7 +100,7 @@ class Board:
 
         try:
             again(greet, GONE)
-        except Refused as error:
+        except BoardError as error:
             raise self._misfit(f"it refuses to tell its clock: {error.why}") from error
         except GONE as error:
             why = f"it began anew {ATTEMPTS} times while it was greeted"
@@ -117,7 +117,7 @@ class Board:
         except GONE:
             self.reconnect()
 
-    def open(self, path: Path) -> Opened:
+    def open(self, path: Path) -> LoadedOnBoard:
         """Make the interpreter of a ``.tflite`` file anew; the file is sent where there is room.
 
         Raises :class:`DeviceError` (EK-DEVICE-084) where the board has another model.
@@ -126,13 +126,13 @@ class Board:
         wanted = len(content), zlib.crc32(content)
         try:
             return self.open_there(wanted)
-        except Refused as error:
+        except BoardError as error:
             if error.word != "model":
                 raise
             self._send(content, path.name)
             return self.open_there(wanted)
 
-    def open_there(self, model: tuple[int, int]) -> Opened:
+    def open_there(self, model: tuple[int, int]) -> LoadedOnBoard:
         """Make the interpreter of a model anew that the board has, by length and CRC-32."""
         self.opened = None
         answer = self.link.ask(f"open {model[0]} {model[1]:08x}")
@@ -160,9 +160,9 @@ class Board:
             ticks = tuple(int(one) for one in answer["ticks"].split(","))
             crc = int(answer["crc"], 16)
         except (KeyError, ValueError) as error:
-            raise Refused("nonsense", f"the answer to invoke: {answer}") from error
+            raise BoardError("nonsense", f"the answer to invoke: {answer}") from error
         if len(ticks) != runs:
-            raise Refused("nonsense", f"{len(ticks)} of {runs} runs were answered")
+            raise BoardError("nonsense", f"{len(ticks)} of {runs} runs were answered")
         return Runs(ticks, crc, seconds)
 
     def get(self, crc: int) -> Arrays:
@@ -177,7 +177,7 @@ class Board:
             together = zlib.crc32(content, together)
             found[name] = np.frombuffer(content, info.dtype.newbyteorder("<")).reshape(info.shape)
         if together != crc:
-            raise Refused("nonsense", "the outputs are not those that the board computed")
+            raise BoardError("nonsense", "the outputs are not those that the board computed")
         return found
 
     def believed(self, runs: Runs) -> list[int]:
@@ -206,11 +206,19 @@ class Board:
         try:
             length, crc = told["model"].split(":")
             self.hello = Hello(
-                told["firmware"], told["board"], told["processor"], told["system"],
-                told["emulator"], told["runtime"], int(told["ticks_per_second"]),
-                int(told["arena"]), int(told["chunk"]), int(told["runs"]), int(told["space"]),
+                told["firmware"],
+                told["board"],
+                told["processor"],
+                told["system"],
+                told["emulator"],
+                told["runtime"],
+                int(told["ticks_per_second"]),
+                int(told["arena"]),
+                int(told["chunk"]),
+                int(told["runs"]),
+                int(told["space"]),
                 (int(length), int(crc, 16)),
-            )  # fmt: skip
+            )
             usable = min(self.hello.ticks_per_second, self.hello.chunk, self.hello.runs) > 0
         except (KeyError, ValueError) as error:
             raise self._misfit(f"its hello is incomplete: {error}") from error
@@ -252,23 +260,27 @@ class Board:
         except (KeyError, ValueError) as error:
             raise self._misfit(f"it answers no ticks: {answer}") from error
 
-    def _model(self) -> Opened:
+    def _model(self) -> LoadedOnBoard:
         if self.opened is None:
-            raise Refused("closed", "no model is open")
+            raise BoardError("closed", "no model is open")
         return self.opened
 
-    def _opened(self, model: tuple[int, int], told: Mapping[str, str]) -> Opened:
+    def _opened(self, model: tuple[int, int], told: Mapping[str, str]) -> LoadedOnBoard:
         try:
             inputs = [self._tensor("input", at) for at in range(int(told["inputs"]))]
             outputs = [self._tensor("output", at) for at in range(int(told["outputs"]))]
-            found = Opened(
-                model, int(told["ticks"]), int(told["arena_used"]), told["stateful"] == "1",
-                dict(inputs), dict(outputs),
-            )  # fmt: skip
+            found = LoadedOnBoard(
+                model,
+                int(told["ticks"]),
+                int(told["arena_used"]),
+                told["stateful"] == "1",
+                dict(inputs),
+                dict(outputs),
+            )
         except (KeyError, ValueError, struct.error) as error:
-            raise Refused("nonsense", f"what the board says of the model: {error}") from error
+            raise BoardError("nonsense", f"what the board says of the model: {error}") from error
         if len(found.inputs) < len(inputs) or len(found.outputs) < len(outputs):
-            raise Refused("nonsense", "two tensors have one name")
+            raise BoardError("nonsense", "two tensors have one name")
         return found
 
     def _tensor(self, side: str, which: int) -> tuple[str, TensorInfo]:
@@ -307,9 +319,9 @@ class Board:
         try:
             content = base64.b64decode(text, validate=True)
         except binascii.Error as error:
-            raise Refused("nonsense", f"the answer to get: {error}") from error
+            raise BoardError("nonsense", f"the answer to get: {error}") from error
         if len(content) != count:
-            raise Refused("nonsense", f"{len(content)} of {count} bytes were answered")
+            raise BoardError("nonsense", f"{len(content)} of {count} bytes were answered")
         return content
 
 

@@ -133,10 +133,16 @@ class Microcontroller(Transport):
         for file in files.values():
             file.flush()
         return {
-            **loaded(board, job), "first_ns": first, "batch": 1, "threads": 1, "processes": 1,
-            "block": 1, "items": job.stop - job.start, "seconds": time.monotonic() - begin,
+            **loaded(board, job),
+            "first_ns": first,
+            "batch": 1,
+            "threads": 1,
+            "processes": 1,
+            "block": 1,
+            "items": job.stop - job.start,
+            "seconds": time.monotonic() - begin,
             "restarts": restarts.count,
-        }  # fmt: skip
+        }
 
     def _selftest(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
         """Golden inputs through the model, against golden outputs."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import DeviceError, RunnerError, RuntimeCannotRun
-from edgekit.targets.devices.microcontroller.board import Arrays, Board, Opened, Runs
+from edgekit.targets.devices.microcontroller.board import Arrays, Board, LoadedOnBoard, Runs
 from edgekit.targets.runners import python_runner
 from edgekit.types import Json
 
@@ -17,9 +17,12 @@ RUNTIME = "tflm"
 MODES = ("evaluate", "bench", "selftest")
 # What a request may ask for, by field: a board has one core, and an interpreter of one size.
 ONLY: Mapping[str, tuple[object, ...]] = {
-    "batch": (1, "auto"), "threads": (1, 0, "auto"), "processes": (1, "auto"),
-    "delegate": ("none", ""), "signature": ("serving_default", "", None),
-}  # fmt: skip
+    "batch": (1, "auto"),
+    "threads": (1, 0, "auto"),
+    "processes": (1, "auto"),
+    "delegate": ("none", ""),
+    "signature": ("serving_default", "", None),
+}
 WHY = {
     "batch": "TFLM runs a model at the batch of its file",
     "threads": "TFLM has one thread",
@@ -32,7 +35,7 @@ WHY = {
 class BoardModel:
     """The model that is open on a board, as ``python_runner.run_items`` takes it."""
 
-    def __init__(self, board: Board, opened: Opened, reset: bool, path: Path) -> None:
+    def __init__(self, board: Board, opened: LoadedOnBoard, reset: bool, path: Path) -> None:
         self.inputs, self.outputs, self.batch = opened.inputs, opened.outputs, 1
         self._path, self._fresh = path, False
         # TFLM's reset sets resource variables to zero, whatever they begin with.
@@ -83,7 +86,7 @@ class BoardJob(python_runner.Job):
     Raises ``ValueError`` where the request does not fit the model, and what :class:`Board` raises.
     """
 
-    opened: Opened
+    opened: LoadedOnBoard
     model: BoardModel
 
     def __init__(
@@ -115,11 +118,13 @@ def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapp
     create: Any = np.lib.format.open_memmap
     return {
         name: create(
-            folder / f"{python_runner.file_name(name)}.npy", "w+", np.float32,
+            folder / f"{python_runner.file_name(name)}.npy",
+            "w+",
+            np.float32,
             (job.stop, *value.shape[1:]),
         )
         for name, value in sample.items()
-    }  # fmt: skip
+    }
 
 
 def check(request: Mapping[str, Json], arena: int) -> None:

@@ -36,7 +36,7 @@ def frame(token: int, sequence: int, text: str) -> bytes:
     return HOST + body + b"*%08x\n" % zlib.crc32(body)
 
 
-class Reader:
+class LineReader:
     """Takes bytes as they come and gives the board's lines; what is none is kept as text.
 
     ``damaged`` counts lines that did not arrive whole, on from what is given.

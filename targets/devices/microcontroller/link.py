@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from edgekit.errors import ConnectionLost, DeviceError
-from edgekit.targets.devices.microcontroller.lines import Line, Reader, frame
+from edgekit.targets.devices.microcontroller.lines import Line, LineReader, frame
 from edgekit.targets.devices.microcontroller.port import Port, Unplugged, open_port
 
 PROTOCOL = 1
@@ -46,7 +46,7 @@ class OutOfTime(Exception):
     """A limit of time was reached."""
 
 
-class Refused(Exception):
+class BoardError(Exception):
     """The board answered with an error: a ``word`` of the protocol, and why."""
 
     def __init__(self, word: str, why: str) -> None:
@@ -63,7 +63,7 @@ class Link:
         self.deadline: float | None = None
         self._log = log
         self._port: Port | None = None
-        self._reader = Reader()
+        self._reader = LineReader()
         self._token = self._sequence = 0
 
     @property
@@ -145,7 +145,7 @@ class Link:
         if said := self._reader.stray():
             with self._log.open("a") as log:
                 log.writelines(f"{self.path}: {line}\n" for line in said)
-        self._reader = Reader(self._reader.damaged)
+        self._reader = LineReader(self._reader.damaged)
 
     def _greet(self) -> Mapping[str, str]:
         """Say hello under a new token until the board answers."""
@@ -210,7 +210,7 @@ class Link:
         if word != "error":
             return rest
         reason, _, why = rest.partition(" ")
-        raise Restarted if reason == "session" else Refused(reason, unquote(why))
+        raise Restarted if reason == "session" else BoardError(reason, unquote(why))
 
     def _awaited(self, line: Line) -> bool:
         """Whether a line answers the last command: what was held up on its way does not."""

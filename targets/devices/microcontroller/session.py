@@ -11,7 +11,7 @@ from edgekit.errors import ConnectionLost, RunnerCrashed, RunnerHung, RuntimeCan
 from edgekit.process import Limits
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
-from edgekit.targets.devices.microcontroller.link import GONE, OutOfTime, Refused, Restarted
+from edgekit.targets.devices.microcontroller.link import GONE, BoardError, OutOfTime, Restarted
 from edgekit.targets.runners import python_runner
 from edgekit.targets.runners.python_runner import STAGED
 from edgekit.types import Json
@@ -31,8 +31,8 @@ def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator
         board.link.deadline = None if seconds is None else time.monotonic() + seconds
         try:
             yield
-        except (Refused, ValueError) as error:
-            why = error.why if isinstance(error, Refused) else str(error)
+        except (BoardError, ValueError) as error:
+            why = error.why if isinstance(error, BoardError) else str(error)
             hint = "\n".join(part for part in (why, board.link.said()) if part)
             raise RuntimeCannotRun("EK-RUNNER-002", f"{who} cannot run {models}", hint) from error
         except OutOfTime as error:

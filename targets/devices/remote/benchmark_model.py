@@ -20,7 +20,7 @@ from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import crashed, too_slow
 from edgekit.targets.devices.local import PATIENCE
 from edgekit.targets.devices.remote import android, benchmark_output
-from edgekit.targets.devices.remote.shell import Said, Shell
+from edgekit.targets.devices.remote.shell import ScriptResult, Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.transport import RunnerSession, Transport
 from edgekit.types import Json
@@ -125,22 +125,26 @@ class BenchmarkModel(Transport):
         except benchmark_output.NotPrinted as error:
             raise benchmark_output.refused(str(entry["id"]), text) from error
         model = {
-            "load_ns": found.load, "first_ns": found.first, "warmup": asdict(found.warmup),
-            "steady": asdict(found.steady), "peak_bytes": found.peak, "printed": text,
-        }  # fmt: skip
+            "load_ns": found.load,
+            "first_ns": found.first,
+            "warmup": asdict(found.warmup),
+            "steady": asdict(found.steady),
+            "peak_bytes": found.peak,
+            "printed": text,
+        }
         return {"schema": 1, "runtime": RUNTIME, "version": "", "models": {entry["id"]: model}}
 
     @property
     def _limits(self) -> Limits:
         return Limits(self.place.limits.seconds or PATIENCE)
 
-    def _run(self, arguments: list[str]) -> Said:
+    def _run(self, arguments: list[str]) -> ScriptResult:
         seconds = self._limits.seconds or PATIENCE
         # The device's own clock ends it, connected or not.
         limited = f"timeout {max(1, round(seconds))} {shlex.join(arguments)}"
         return Shell(self.connection).run(limited, seconds=seconds + GRACE)
 
-    def _judge(self, said: Said, request: Mapping[str, Json], text: str) -> None:
+    def _judge(self, said: ScriptResult, request: Mapping[str, Json], text: str) -> None:
         if said.status in NOT_STARTED:
             message = f"benchmark_model does not start on {self.connection.address}"
             hint = f"{benchmark_output.complaint(text)}\nis it built for this machine?"
@@ -157,10 +161,13 @@ class BenchmarkModel(Transport):
 def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
     stop, warmup = request["stop"], request["warmup"]
     flags = {
-        "graph": model, "num_threads": request.get("threads", 1), "num_runs": stop["runs"],
-        "min_secs": stop["seconds"], "warmup_runs": warmup["runs"],
+        "graph": model,
+        "num_threads": request.get("threads", 1),
+        "num_runs": stop["runs"],
+        "min_secs": stop["seconds"],
+        "warmup_runs": warmup["runs"],
         "warmup_min_secs": warmup["seconds"],
-    }  # fmt: skip
+    }
     if "most_seconds" in stop:
         flags["max_secs"] = stop["most_seconds"]
     if delegate := request.get("delegate"):

@@ -103,9 +103,15 @@ def _sum(told: Mapping[str, float]) -> Sum:
     # Runs that all took as long are told by the last one.
     alike = told["curr"]
     return Sum(
-        int(told["count"]), told.get("avg", alike), told.get("min", alike), told.get("max", alike),
-        told.get("std", 0.0), told.get("p5"), told.get("median"), told.get("p95"),
-    )  # fmt: skip
+        int(told["count"]),
+        told.get("avg", alike),
+        told.get("min", alike),
+        told.get("max", alike),
+        told.get("std", 0.0),
+        told.get("p5"),
+        told.get("median"),
+        told.get("p95"),
+    )
 
 
 def complaint(text: str) -> str:

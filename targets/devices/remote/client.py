@@ -80,9 +80,13 @@ class Agent(Pushing):
     """
 
     def __init__(
-        self, connection: Connection, log: Path, progress: Progress | None = None,
-        pace: Pace = PACE, pauses: tuple[float, ...] = PAUSES,
-    ) -> None:  # fmt: skip
+        self,
+        connection: Connection,
+        log: Path,
+        progress: Progress | None = None,
+        pace: Pace = PACE,
+        pauses: tuple[float, ...] = PAUSES,
+    ) -> None:
         super().__init__(connection.address, progress or Silent())
         self.connection, self.log = connection, log
         self._pace, self._pauses = pace, pauses
@@ -130,9 +134,12 @@ class Agent(Pushing):
         raise DeviceError(error.code, error.message, error.hint) from error
 
     def ask(
-        self, method: str, parameters: Mapping[str, Json], event: Event = _ignore,
+        self,
+        method: str,
+        parameters: Mapping[str, Json],
+        event: Event = _ignore,
         feed: Callable[[Wire, int, Reply], None] | None = None,
-    ) -> Mapping[str, Json]:  # fmt: skip
+    ) -> Mapping[str, Json]:
         """One call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
 
         Raises :class:`ConnectionLost` where the connection ended before the answer came, and
@@ -168,9 +175,10 @@ class Agent(Pushing):
         del executable
         wanted = [[digest, files[digest].stat().st_size, at] for digest, at in missing.items()]
         self.ask(
-            "files.receive", {"files": wanted},
+            "files.receive",
+            {"files": wanted},
             feed=lambda wire, number, reply: _feed(wire, number, reply, files, wanted),
-        )  # fmt: skip
+        )
 
     def push_folder(self, name: str, entries: Mapping[str, Path]) -> str:
         """A folder of files under their own names, below the agent's folder; its path there.

@@ -221,14 +221,19 @@ def _how_mirrors_are_reached(line: str) -> bool:
 def _settings(architecture: str, part: Path) -> Iterator[str]:
     """Lines of an apt.conf whose state and cache lie in ``part``."""
     folders = {
-        "Dir::State": part, "Dir::State::status": part / "status",
-        "Dir::State::lists": part / "lists", "Dir::Cache": part,
-        "Dir::Cache::archives": part / "archives", "Dir::Etc": part / "etc",
-        "Dir::Etc::sourcelist": part / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::Etc::netrc": "/etc/apt/auth.conf", "Dir::Etc::netrcparts": "/etc/apt/auth.conf.d",
+        "Dir::State": part,
+        "Dir::State::status": part / "status",
+        "Dir::State::lists": part / "lists",
+        "Dir::Cache": part,
+        "Dir::Cache::archives": part / "archives",
+        "Dir::Etc": part / "etc",
+        "Dir::Etc::sourcelist": part / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::netrc": "/etc/apt/auth.conf",
+        "Dir::Etc::netrcparts": "/etc/apt/auth.conf.d",
         "Dir::Etc::trusted": "/etc/apt/trusted.gpg",
         "Dir::Etc::trustedparts": "/etc/apt/trusted.gpg.d",
-    }  # fmt: skip
+    }
     yield f'APT::Architecture "{architecture}";'
     yield f'APT::Architectures {{ "{architecture}"; }};'
     yield 'APT::Install-Recommends "false";'

@@ -23,7 +23,7 @@ from edgekit.targets.devices.failures import (
 )
 from edgekit.targets.devices.local import PATIENCE, surroundings
 from edgekit.targets.devices.remote.client import ANOTHER, Agent, cancel, refusal
-from edgekit.targets.devices.remote.outputs import Outputs
+from edgekit.targets.devices.remote.outputs import RequestOutputs
 from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
@@ -121,9 +121,13 @@ class RemoteDevice(Transport):
     """
 
     def __init__(
-        self, agent: Agent, prepared: Prepared, folder: Path, limits: Limits | None = None,
+        self,
+        agent: Agent,
+        prepared: Prepared,
+        folder: Path,
+        limits: Limits | None = None,
         runners: Mapping[str, Path] = RUNNER_FILES,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._agent, self._prepared, self._folder = agent, prepared, folder
         self._limits = limits or Limits()
         self._runners = runners
@@ -170,9 +174,14 @@ class RemoteDevice(Transport):
         except RunnerError as error:
             folder = self._folder / f"{os.getpid()}-search-{uuid.uuid4().hex[:12]}"
             raise located(
-                error, request, self._at, self._searched, lambda _: self._at, folder,
+                error,
+                request,
+                self._at,
+                self._searched,
+                lambda _: self._at,
+                folder,
                 self._limits.seconds,
-            ) from error  # fmt: skip
+            ) from error
 
     def _searched(self, request: Mapping[str, Json], seconds: float) -> object:
         return again(lambda: self._attempt(request, seconds))
@@ -215,11 +224,11 @@ class RemoteDevice(Transport):
     def _again_for_facts(self, request: Mapping[str, Json], wanted: Range) -> Mapping[str, Json]:
         """The result of the last item. Its answers are there already."""
         asked = {**request, "items": [wanted[1] - 1, wanted[1]]}
-        nowhere = Outputs({}, 0)
+        nowhere = RequestOutputs({}, 0)
         return again(lambda: self._run(asked, nowhere, self._limits.seconds))
 
     def _run(
-        self, request: Mapping[str, Json], outputs: Outputs, seconds: float | None
+        self, request: Mapping[str, Json], outputs: RequestOutputs, seconds: float | None
     ) -> Mapping[str, Json]:
         """One runner there, to its end. Raises :class:`ConnectionLost` too."""
         limits = Limits(seconds, self._limits.bytes)
@@ -288,14 +297,14 @@ def _streams(request: Mapping[str, Json]) -> bool:
     return there and request["mode"] == "evaluate"
 
 
-def _outputs(request: Mapping[str, Json]) -> Outputs:
+def _outputs(request: Mapping[str, Json]) -> RequestOutputs:
     folders = {
         number: Path(entry["outputs"])
         for number, entry in enumerate(request["models"])
         if "outputs" in entry
     }
     # Other modes give whole files.
-    return Outputs(folders, items_of(request)[1] if _streams(request) else 0)
+    return RequestOutputs(folders, items_of(request)[1] if _streams(request) else 0)
 
 
 def _seconds(result: Mapping[str, Json]) -> float:

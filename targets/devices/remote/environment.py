@@ -85,7 +85,7 @@ def _ready(agent: Agent, runtimes: Sequence[str], name: DeviceName) -> Prepared 
 
 def _attempts(
     agent: Agent, runtimes: Sequence[str], name: DeviceName, place: Workplace, source: Path | None
-) -> Iterator[Callable[[], Prepared]]:  # fmt: skip
+) -> Iterator[Callable[[], Prepared]]:
     """The ways to a runtime, those that move nothing first."""
     for runtime in runtimes:
         for one in matching(agent, runtime, name):
@@ -112,9 +112,10 @@ def matching(agent: Agent, runtime: str, name: DeviceName) -> tuple[Found, ...]:
     """What a device has of a runtime, in the release that a name asks for, proven or not."""
     package = RUNNERS[runtime].distribution
     return tuple(
-        one for one in environments(agent)
+        one
+        for one in environments(agent)
         if one.package == package and name.version in ("", one.version)
-    )  # fmt: skip
+    )
 
 
 def name_of(agent: Agent, package: str, version: str) -> str:
@@ -143,9 +144,13 @@ def holds(stamp: Mapping[str, Json], hello: Mapping[str, Json]) -> bool:
 
 def _read(stamp: Mapping[str, Json]) -> Found:
     return Found(
-        stamp["name"], stamp["package"], stamp["version"], tuple(stamp["path"]),
-        tuple(stamp["runtimes"]), stamp["numpy"],
-    )  # fmt: skip
+        stamp["name"],
+        stamp["package"],
+        stamp["version"],
+        tuple(stamp["path"]),
+        tuple(stamp["runtimes"]),
+        stamp["numpy"],
+    )
 
 
 def prepared(agent: Agent, runtime: str, found: Found) -> Prepared:
@@ -206,10 +211,14 @@ def prove_there(agent: Agent, runtime: str, found: Found, place: Workplace) -> P
     run_probe(agent, proven, place)
     numpy = found.numpy if found.path else str(agent.hello["packages"].get("numpy", ""))
     facts = {
-        "package": found.package, "version": found.version, "path": list(found.path),
-        "runtimes": [*found.proven, runtime], "python": agent.hello["python"],
-        "machine": agent.hello["machine"], "numpy": numpy,
-    }  # fmt: skip
+        "package": found.package,
+        "version": found.version,
+        "path": list(found.path),
+        "runtimes": [*found.proven, runtime],
+        "python": agent.hello["python"],
+        "machine": agent.hello["machine"],
+        "numpy": numpy,
+    }
     agent.call("environments.stamp", name=found.name, facts=facts)
     return proven
 

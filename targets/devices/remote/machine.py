@@ -18,15 +18,24 @@ MOST = f"{CPU}/cpufreq/cpuinfo_max_freq"
 # Files of many lines, and of one.
 FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/etc/os-release")
 FACT = (
-    "/proc/device-tree/model", "/sys/class/dmi/id/product_name", "/proc/sys/kernel/osrelease",
-    f"{CPU}/online", f"{CPU}/topology/physical_package_id", f"{CPU}/topology/core_id",
-    f"{CPU}/cpufreq/cpuinfo_min_freq", MOST, f"{CPU}/cpufreq/scaling_governor",
-)  # fmt: skip
+    "/proc/device-tree/model",
+    "/sys/class/dmi/id/product_name",
+    "/proc/sys/kernel/osrelease",
+    f"{CPU}/online",
+    f"{CPU}/topology/physical_package_id",
+    f"{CPU}/topology/core_id",
+    f"{CPU}/cpufreq/cpuinfo_min_freq",
+    MOST,
+    f"{CPU}/cpufreq/scaling_governor",
+)
 CONDITIONS = (
-    "/proc/loadavg", f"{CPU}/cpufreq/scaling_cur_freq",
-    "/sys/class/thermal/thermal_zone*/type", "/sys/class/thermal/thermal_zone*/temp",
-    "/sys/class/hwmon/hwmon*/name", "/sys/class/hwmon/hwmon*/temp*_input",
-)  # fmt: skip
+    "/proc/loadavg",
+    f"{CPU}/cpufreq/scaling_cur_freq",
+    "/sys/class/thermal/thermal_zone*/type",
+    "/sys/class/thermal/thermal_zone*/temp",
+    "/sys/class/hwmon/hwmon*/name",
+    "/sys/class/hwmon/hwmon*/temp*_input",
+)
 COUNTERS = ("/proc/stat", f"{CPU}/thermal_throttle/core_throttle_count")
 # A file of one line is read by the shell itself: a phone has hundreds, and a process takes 5 ms.
 READ = """

@@ -24,7 +24,7 @@ from edgekit.targets.devices.remote import machine, native_build, native_library
 from edgekit.targets.devices.remote.native_model import (
     Answering,
     Loaded,
-    Opened,
+    OpenedModel,
     encode_items,
     full,
     opened,
@@ -51,9 +51,15 @@ class NativeDevice(Transport):
     """
 
     def __init__(
-        self, files: ShellFiles, console: Console, program: Program, kind: machine.Kind,
-        version: str, place: Workplace, passing: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        files: ShellFiles,
+        console: Console,
+        program: Program,
+        kind: machine.Kind,
+        version: str,
+        place: Workplace,
+        passing: bool = False,
+    ) -> None:
         self._files, self._console = files, console
         self._program, self._kind, self._version = program, kind, version
         self._place, self._passing = place, passing
@@ -109,9 +115,14 @@ class NativeDevice(Transport):
             return self._evaluate(request, self._place.limits.seconds)
         except RunnerError as error:
             raise located(
-                error, request, self._at, self._evaluate, lambda _: self._at,
-                self._folder / f"search-{uuid.uuid4().hex[:12]}", self._place.limits.seconds,
-            ) from error  # fmt: skip
+                error,
+                request,
+                self._at,
+                self._evaluate,
+                lambda _: self._at,
+                self._folder / f"search-{uuid.uuid4().hex[:12]}",
+                self._place.limits.seconds,
+            ) from error
 
     def open(self, request: Mapping[str, Json]) -> NativeSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
@@ -157,7 +168,9 @@ class NativeDevice(Transport):
         loaded.memory = {"baseline_bytes": baseline, "peak_bytes": peak}
         return loaded
 
-    def _opened(self, process: NativeProcess, request: Mapping[str, Json], number: int) -> Opened:
+    def _opened(
+        self, process: NativeProcess, request: Mapping[str, Json], number: int
+    ) -> OpenedModel:
         path = Path(request["models"][number]["path"])
         if not path.is_file():
             raise refusal(request, f"there is no file {path}")
@@ -179,9 +192,16 @@ class NativeDevice(Transport):
             index, preprocess = None, {}
         times = tuple(Path(one).stat().st_mtime_ns for one in (source, index) if one)
         key = (
-            source, index, times, loaded.items, info.dtype.str, info.shape, info.scale, info.zero,
+            source,
+            index,
+            times,
+            loaded.items,
+            info.dtype.str,
+            info.shape,
+            info.scale,
+            info.zero,
             json.dumps(preprocess, sort_keys=True),
-        )  # fmt: skip
+        )
         if key not in self._encoded:
             path = self._folder / f"items-{len(self._encoded)}.npy"
             chosen = np.load(index, mmap_mode="r") if index else None
@@ -231,16 +251,23 @@ class NativeDevice(Transport):
             stack.callback(answering.drop)
             loaded = again(attempt, progress=lambda: answering.done)
         said = {
-            **phases(loaded), "batch": 1, "threads": chosen_threads(dict(request)),
-            "processes": 1, "block": 1, "items": len(loaded.items),
+            **phases(loaded),
+            "batch": 1,
+            "threads": chosen_threads(dict(request)),
+            "processes": 1,
+            "block": 1,
+            "items": len(loaded.items),
             "seconds": time.monotonic() - begin,
-        }  # fmt: skip
+        }
         return said, answering.paths
 
     def _answer(
-        self, process: NativeProcess, request: Mapping[str, Json], number: int,
+        self,
+        process: NativeProcess,
+        request: Mapping[str, Json],
+        number: int,
         answering: Answering,
-    ) -> Loaded:  # fmt: skip
+    ) -> Loaded:
         """The items that are left, through a fresh runner."""
         process.start()
         loaded = self.load(process, request, number, None)
@@ -286,17 +313,23 @@ class NativeDevice(Transport):
                 # Not `difference > tolerance`: a NaN must fail.
                 passed = passed and differences[name] <= golden["tolerance"]
             models[entry["id"]] = {
-                "items": said["items"], "passed": passed, "differences": differences,
-            }  # fmt: skip
+                "items": said["items"],
+                "passed": passed,
+                "differences": differences,
+            }
         return self.result(request, models)
 
     def result(self, request: Mapping[str, Json], models: Mapping[str, Json]) -> Mapping[str, Json]:
         """The result of a request, as runners give it."""
         return {
-            "schema": 1, "runtime": NATIVE, "version": self._version,
+            "schema": 1,
+            "runtime": NATIVE,
+            "version": self._version,
             "delegate": request.get("delegate", DELEGATES[0]),
-            "threads": chosen_threads(dict(request)), "device": self.facts(), "models": models,
-        }  # fmt: skip
+            "threads": chosen_threads(dict(request)),
+            "device": self.facts(),
+            "models": models,
+        }
 
 
 def open_native(

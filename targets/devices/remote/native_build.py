@@ -23,19 +23,25 @@ NDK = ("ANDROID_NDK_HOME", "ANDROID_NDK_ROOT")
 OPTIONS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-pthread")
 # Debian's names of compilers for other machines, and the NDK's, for Android 5.0 and later.
 CROSS = {
-    "aarch64": "aarch64-linux-gnu-gcc", "armv7l": "arm-linux-gnueabihf-gcc",
-    "x86_64": "x86_64-linux-gnu-gcc", "i686": "i686-linux-gnu-gcc",
+    "aarch64": "aarch64-linux-gnu-gcc",
+    "armv7l": "arm-linux-gnueabihf-gcc",
+    "x86_64": "x86_64-linux-gnu-gcc",
+    "i686": "i686-linux-gnu-gcc",
     "riscv64": "riscv64-linux-gnu-gcc",
-}  # fmt: skip
+}
 ANDROID = {
-    "aarch64": "aarch64-linux-android21-clang", "armv7l": "armv7a-linux-androideabi21-clang",
-    "x86_64": "x86_64-linux-android21-clang", "i686": "i686-linux-android21-clang",
-}  # fmt: skip
+    "aarch64": "aarch64-linux-android21-clang",
+    "armv7l": "armv7a-linux-androideabi21-clang",
+    "x86_64": "x86_64-linux-android21-clang",
+    "i686": "i686-linux-android21-clang",
+}
 PACKAGES = {
-    "aarch64": "gcc-aarch64-linux-gnu", "armv7l": "gcc-arm-linux-gnueabihf",
-    "x86_64": "gcc-x86-64-linux-gnu", "i686": "gcc-i686-linux-gnu",
+    "aarch64": "gcc-aarch64-linux-gnu",
+    "armv7l": "gcc-arm-linux-gnueabihf",
+    "x86_64": "gcc-x86-64-linux-gnu",
+    "i686": "gcc-i686-linux-gnu",
     "riscv64": "gcc-riscv64-linux-gnu",
-}  # fmt: skip
+}
 PATIENCE = 120.0
 
 
@@ -130,8 +136,12 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     """A compiler's end with all it wrote; one that cannot be started ends with status 127."""
     try:
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False, timeout=PATIENCE,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=PATIENCE,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, f"error: {error}".encode())

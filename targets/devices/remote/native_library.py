@@ -77,10 +77,23 @@ def _fetch(version: str, kind: Kind, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",
-            "--disable-pip-version-check", "--only-binary=:all:", "--retries", RETRIES,
-            "--platform", f"{PLATFORM}_{kind.machine}", "--dest", folder, f"{PACKAGE}=={version}",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+            "--retries",
+            RETRIES,
+            "--platform",
+            f"{PLATFORM}_{kind.machine}",
+            "--dest",
+            folder,
+            f"{PACKAGE}=={version}",
+        ]
         ended = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE
         )

@@ -21,15 +21,25 @@ from edgekit.types import Json
 
 # Element types that a file of items can hold. Source: "litert/c/litert_model_types.h".
 DTYPES = {
-    1: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
-    10: "float16", 11: "float64", 13: "uint64", 16: "uint32", 17: "uint16",
-}  # fmt: skip
+    1: "float32",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    7: "int16",
+    9: "int8",
+    10: "float16",
+    11: "float64",
+    13: "uint64",
+    16: "uint32",
+    17: "uint16",
+}
 # Items that are encoded at once.
 CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedModel:
     """What the runner tells of a loaded model: nanoseconds, tensors by name in the file's order."""
 
     load_ns: int
@@ -37,7 +47,7 @@ class Opened:
     outputs: Mapping[str, TensorInfo]
 
 
-def opened(lines: Sequence[str]) -> Opened:
+def opened(lines: Sequence[str]) -> OpenedModel:
     """The runner's answer to ``open``. Raises ValueError for what cannot be fed or answered."""
     load = 0
     found: dict[str, dict[str, TensorInfo]] = {"input": {}, "output": {}}
@@ -49,20 +59,27 @@ def opened(lines: Sequence[str]) -> Opened:
         element, scale, zero, rank, rest = rest.split(" ", 4)
         *shape, name = rest.split(" ", int(rank))
         info = TensorInfo(
-            len(found[word]), tuple(map(int, shape)), np.dtype(DTYPES[int(element)]),
-            float(np.float32(float.fromhex(scale))), int(zero),
-        )  # fmt: skip
+            len(found[word]),
+            tuple(map(int, shape)),
+            np.dtype(DTYPES[int(element)]),
+            float(np.float32(float.fromhex(scale))),
+            int(zero),
+        )
         if info.shape and info.shape[0] != 1:
             shaped = f"{word} {name!r} is shaped {list(info.shape)}"
             raise ValueError(f"{shaped}: its first dimension is no batch of 1")
         found[word][name] = info
-    return Opened(load, found["input"], found["output"])
+    return OpenedModel(load, found["input"], found["output"])
 
 
 def encode_items(
-    raw: npt.NDArray[Any], index: npt.NDArray[Any] | None, items: range, info: TensorInfo,
-    preprocess: Mapping[str, Json], path: Path,
-) -> None:  # fmt: skip
+    raw: npt.NDArray[Any],
+    index: npt.NDArray[Any] | None,
+    items: range,
+    info: TensorInfo,
+    preprocess: Mapping[str, Json],
+    path: Path,
+) -> None:
     """Write items as an input takes them, to the bit as ``python_runner.encode`` makes them.
 
     Raises ValueError for items of another size, and OSError.
@@ -105,7 +122,7 @@ class Rows:
         self._file.close()
 
 
-class Outputs:
+class EvaluationOutputs:
     """The outputs of an evaluation in ``folder``, one file each, dequantized."""
 
     def __init__(self, folder: Path, infos: Mapping[str, TensorInfo], stop: int) -> None:
@@ -136,7 +153,7 @@ class Outputs:
 class Loaded:
     """A model in a process: what it is, its phases, and its number of items there."""
 
-    opened: Opened
+    opened: OpenedModel
     items: range
     first_ns: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -148,16 +165,16 @@ class Answering:
     def __init__(self, folder: Path, start: int, stop: int) -> None:
         self._folder, self.start, self.stop = folder, start, stop
         self.done = start
-        self._outputs: Outputs | None = None
+        self._outputs: EvaluationOutputs | None = None
 
     @property
     def paths(self) -> Mapping[str, Path]:
         """The outputs' files, by name."""
         return self._outputs.paths if self._outputs else {}
 
-    def open(self, found: Opened) -> None:
+    def open(self, found: OpenedModel) -> None:
         """Make the files, the first time."""
-        self._outputs = self._outputs or Outputs(self._folder, found.outputs, self.stop)
+        self._outputs = self._outputs or EvaluationOutputs(self._folder, found.outputs, self.stop)
 
     def take(self, first: int, last: int, payload: bytes) -> None:
         """Keep a block, whose items are counted from ``start`` on.
@@ -187,9 +204,10 @@ class Answering:
 def phases(loaded: Loaded) -> dict[str, Json]:
     """What a result says of a loaded model."""
     return {
-        "load_ns": loaded.opened.load_ns, "first_ns": loaded.first_ns,
+        "load_ns": loaded.opened.load_ns,
+        "first_ns": loaded.first_ns,
         "memory": dict(loaded.memory),
-    }  # fmt: skip
+    }
 
 
 def refusal(request: Mapping[str, Json], why: str) -> RunnerError:

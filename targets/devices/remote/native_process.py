@@ -73,9 +73,11 @@ class NativeProcess:
         self.pid = 0
         self._said, self._read = tempfile.TemporaryFile(), 0  # noqa: SIM115
         script = SCRIPT.format(
-            runner=shlex.quote(program.runner), library=shlex.quote(program.library), lease=LEASE,
+            runner=shlex.quote(program.runner),
+            library=shlex.quote(program.library),
+            lease=LEASE,
             bytes=limits.bytes or 0,
-        )  # fmt: skip
+        )
         self._process = shell.start(script, subprocess.PIPE, subprocess.PIPE, self._said)
         self._stream = Stream(stdout_of(self._process))
         self._closed = threading.Event()

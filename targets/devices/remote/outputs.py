@@ -26,7 +26,7 @@ class _File:
     begin: int
 
 
-class Outputs:
+class RequestOutputs:
     """The outputs of one request's models, each with its folder; ``stop`` is the rows of a file.
 
     ``finished`` are the items of which all outputs are here.

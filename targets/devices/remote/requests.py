@@ -44,9 +44,11 @@ class Requests:
             index = None
         golden = request.get("golden", {})
         files = [
-            *(Path(entry["path"]) for entry in request["models"]), *inputs.values(),
-            *(Path(one["path"]) for one in golden.values()), *([Path(index)] if index else []),
-        ]  # fmt: skip
+            *(Path(entry["path"]) for entry in request["models"]),
+            *inputs.values(),
+            *(Path(one["path"]) for one in golden.values()),
+            *([Path(index)] if index else []),
+        ]
         # A file that is missing is for the runner to refuse, in its own words.
         found = self._agent.push([path for path in files if path.is_file()])
         sent = {str(path): there for path, there in found.items()}

@@ -30,7 +30,7 @@ LOOK = 0.5
 
 
 @dataclass(frozen=True)
-class Said:
+class ScriptResult:
     """How a script ended, and what it wrote."""
 
     status: int
@@ -45,7 +45,9 @@ class Shell:
         self.connection = connection
         self._reached = False
 
-    def run(self, script: str, feed: IO[bytes] | None = None, seconds: float = PATIENCE) -> Said:
+    def run(
+        self, script: str, feed: IO[bytes] | None = None, seconds: float = PATIENCE
+    ) -> ScriptResult:
         """Run a script to its end; ``feed`` is its stdin, from where a file stands on.
 
         What a login shell writes before is left out. Raises :class:`DeviceError` where the device
@@ -63,19 +65,28 @@ class Shell:
             raise ConnectionLost("EK-DEVICE-075", message, hint) from error
         finally:
             end_group(process)
-        said = Said(process.returncode, out.partition(MARK)[2], err.decode(errors="replace"))
+        said = ScriptResult(
+            process.returncode, out.partition(MARK)[2], err.decode(errors="replace")
+        )
         self.judge(said.status, said.err)
         return said
 
     def start(
-        self, script: str, stdin: IO[bytes] | int, stdout: IO[bytes] | int,
+        self,
+        script: str,
+        stdin: IO[bytes] | int,
+        stdout: IO[bytes] | int,
         stderr: IO[bytes] | int = subprocess.PIPE,
-    ) -> subprocess.Popen[bytes]:  # fmt: skip
+    ) -> subprocess.Popen[bytes]:
         """Start a script; end the process with ``end_group``."""
         return subprocess.Popen(
-            self.connection.command(PLAIN + script), stdin=stdin, stdout=stdout, stderr=stderr,
-            env={**os.environ, **self.connection.environment()}, start_new_session=True,
-        )  # fmt: skip
+            self.connection.command(PLAIN + script),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={**os.environ, **self.connection.environment()},
+            start_new_session=True,
+        )
 
     def judge(self, status: int, said: str) -> None:
         """Raise what a command's end says of the connection, as :meth:`run` does."""

@@ -31,13 +31,19 @@ SURROUNDINGS = "HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/s
 # has it. With `-cpu max` of QEMU 7.2 XNNPACK's answers are wrong, and LiteRT crashes where
 # /proc/cpuinfo names no Arm cores.
 CORES = {
-    "aarch64": ("cortex-a72", (
-        "BogoMIPS\t: 100.00",
-        "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid",
-        "CPU implementer\t: 0x41", "CPU architecture: 8", "CPU variant\t: 0x0",
-        "CPU part\t: 0xd08", "CPU revision\t: 3",
-    )),
-}  # fmt: skip
+    "aarch64": (
+        "cortex-a72",
+        (
+            "BogoMIPS\t: 100.00",
+            "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid",
+            "CPU implementer\t: 0x41",
+            "CPU architecture: 8",
+            "CPU variant\t: 0x0",
+            "CPU part\t: 0xd08",
+            "CPU revision\t: 3",
+        ),
+    ),
+}
 # $1: the root, $2: what runs there, $3: a registration, empty where the machine has it already,
 # $4: its name, $5: the emulated processor, $6: a file in the root that stands for /proc/cpuinfo,
 # both empty for QEMU's default. Mounts end with the last process in their namespace.
@@ -89,8 +95,17 @@ class UserEmulation:
         core = CORES.get(self.processor, ("",))[0]
         told = CPUINFO if core and (root / CPUINFO).is_file() else ""
         inside = [
-            "sh", "-c", ENTER, "sh", str(root), script, given, f"qemu-{self.processor}", core, told,
-        ]  # fmt: skip
+            "sh",
+            "-c",
+            ENTER,
+            "sh",
+            str(root),
+            script,
+            given,
+            f"qemu-{self.processor}",
+            core,
+            told,
+        ]
         return ["unshare", self.flags, *inside]
 
 
@@ -108,9 +123,10 @@ def user_emulation(processor: str) -> UserEmulation:
     old = _kernel() < OWN_TABLES
     if registration is not None and old and not root:
         raise impossible(
-            processor, f"Linux {os.uname().release} lets only root add a format: run"
+            processor,
+            f"Linux {os.uname().release} lets only root add a format: run"
             " `systemctl restart systemd-binfmt` as root, which registers qemu-user-static's",
-        )  # fmt: skip
+        )
     # As root before 6.7 the table to add to is the machine's: one's own namespace has none.
     choices = ("-m",) if root and registration is not None and old else ("-Urm", "-m")
     for flags in choices:

@@ -103,9 +103,13 @@ def cache() -> Path:
 
 
 def fetch(
-    runtime: str, version: str, platform: Platform, folder: Path, progress: Progress,
+    runtime: str,
+    version: str,
+    platform: Platform,
+    folder: Path,
+    progress: Progress,
     source: Path | None = None,
-) -> Wheels:  # fmt: skip
+) -> Wheels:
     """The wheels of a runtime, and of what it requires, that fit a platform; put into ``folder``.
 
     The newest release that has a fitting wheel, where no ``version`` is named. The device's own
@@ -172,9 +176,12 @@ def _release(package: str, dest: Path) -> str:
 
 
 def _download(
-    requirements: Sequence[str], platform: Platform, dest: Path, source: Path | None,
+    requirements: Sequence[str],
+    platform: Platform,
+    dest: Path,
+    source: Path | None,
     own: str | None,
-) -> list[str] | None:  # fmt: skip
+) -> list[str] | None:
     """Let pip put wheels that fit into ``dest``: None, or the lines that it failed with.
 
     With what they require, for which the device has numpy ``own``, if any; where ``own`` is None,
@@ -196,9 +203,14 @@ def _download(
         options += ["--find-links", str(_stub(own, dest.with_name(f"{dest.name}-own")))]
         requirements = (*requirements, f"numpy=={_own(own)}")
     done = subprocess.run(
-        [*_pip(), "download", *options, *requirements], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
-    )  # fmt: skip
+        [*_pip(), "download", *options, *requirements],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     return (
         done.stdout.splitlines() or [f"pip ended with {done.returncode}"]
         if done.returncode
@@ -241,7 +253,7 @@ def _stub(version: str, folder: Path) -> Path:
 
 def _failed(
     runtime: str, version: str, platform: Platform, said: str, folder: Path, source: Path | None
-) -> DeviceError:  # fmt: skip
+) -> DeviceError:
     package = RUNNERS[runtime].distribution
     lines = said.splitlines()
     by_hand = f"fetch the wheels where there is one, then: {BY_HAND}"

@@ -76,9 +76,14 @@ class Wire:
         marker = secrets.token_hex(16)
         self._process = subprocess.Popen(
             connection.command(script(connection, marker)),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
-            env=connection.environment(), start_new_session=True, bufsize=0, pipesize=PIPE,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            env=connection.environment(),
+            start_new_session=True,
+            bufsize=0,
+            pipesize=PIPE,
+        )
         self._channel = _channel(self._process)
         self._marker, self._noise = f"\n{marker}\n".encode(), b""
         self._numbers, self._waiting = 0, dict[int, Reply]()
@@ -217,9 +222,12 @@ def _channel(process: subprocess.Popen[bytes]) -> Channel:
 def _opening(options: Mapping[str, Json], pace: Pace) -> bytes:
     """What the agent's boot takes before the first frame."""
     sent = {
-        **options, "package": PACKAGE, "bytes": len(sources()),
-        "beat": pace.beat, "lease": pace.lease,
-    }  # fmt: skip
+        **options,
+        "package": PACKAGE,
+        "bytes": len(sources()),
+        "beat": pace.beat,
+        "lease": pace.lease,
+    }
     return json.dumps(sent).encode() + b"\n" + sources()
 
 

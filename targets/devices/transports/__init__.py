@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator
 
 from edgekit.errors import DeviceNameError, did_you_mean
 from edgekit.plugins import Table
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 
 
-def _own(name: str) -> Scheme:
-    scheme: Scheme = importlib.import_module(f"{__name__}.{name}").SCHEME
+def _own(name: str) -> AddressScheme:
+    scheme: AddressScheme = importlib.import_module(f"{__name__}.{name}").SCHEME
     return scheme
 
 
@@ -34,7 +34,7 @@ class _Files(Collection[str]):
         return sum(1 for _ in self)
 
 
-SCHEMES: Table[Scheme] = Table("edgekit.transports", Scheme, _Files(), _own)
+SCHEMES: Table[AddressScheme] = Table("edgekit.transports", AddressScheme, _Files(), _own)
 
 
 def schemes() -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted(SCHEMES))
 
 
-def scheme_of(text: str) -> Scheme:
+def scheme_of(text: str) -> AddressScheme:
     """The scheme of an address.
 
     Raises :class:`DeviceNameError` where there is none of this name, and :class:`PluginError` where

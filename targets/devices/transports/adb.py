@@ -21,7 +21,7 @@ from edgekit.targets.devices.remote import open_remote
 from edgekit.targets.devices.remote.android import Phone
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME, open_benchmark_model
 from edgekit.targets.devices.remote.shell import Shell
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 
 FORM = "adb://[SERIAL | HOST:PORT][/FOLDER]"
 # Where adb's shell may write and start programs on every Android.
@@ -192,9 +192,14 @@ def _refusal(adb: str, serial: str, words: str, told: str = "") -> DeviceError:
 def _adb(adb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            [adb, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", timeout=PATIENCE, check=False,
-        )  # fmt: skip
+            [adb, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
     except (subprocess.TimeoutExpired, OSError) as error:
         message = f"adb {arguments[0]} does not answer"
         raise DeviceError("EK-DEVICE-066", message, str(error)) from error
@@ -229,4 +234,4 @@ def _has_python(connection: AdbConnection) -> bool:
     return Shell(connection).run(names).status == 0
 
 
-SCHEME = Scheme(FORM, check, RUNTIMES, _open, connect=reached)
+SCHEME = AddressScheme(FORM, check, RUNTIMES, _open, connect=reached)

@@ -16,7 +16,7 @@ from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import debian_root, user_emulation
 from edgekit.targets.devices.remote.debian_root import PROCESSORS, DebianRoot
 from edgekit.targets.devices.remote.user_emulation import UserEmulation
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 from edgekit.types import Progress
 
 FORM = "emulator://arm64, emulator://armhf"
@@ -97,7 +97,12 @@ def _open(name: DeviceName, place: Workplace) -> Device:
     return remote.open_remote(connect(name.address), name, place)
 
 
-SCHEME = Scheme(
-    form=FORM, check=_check, runtimes=RUNTIMES, open=_open, connect=connect, create=create,
+SCHEME = AddressScheme(
+    form=FORM,
+    check=_check,
+    runtimes=RUNTIMES,
+    open=_open,
+    connect=connect,
+    create=create,
     remove=remove,
-)  # fmt: skip
+)

@@ -9,7 +9,7 @@ from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.microcontroller.device import Microcontroller
 from edgekit.targets.devices.microcontroller.job import RUNTIME
 from edgekit.targets.devices.microcontroller.link import Link
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 
 FORM = "serial://PORT[@BAUD]"
 # What most boards and their examples use; a port over USB alone ignores it.
@@ -46,4 +46,4 @@ def open_serial(name: DeviceName, place: Workplace) -> Device:
     return Device(name.text, RUNTIME, reached.version, reached)
 
 
-SCHEME = Scheme(form=FORM, check=check, runtimes=(RUNTIME,), open=open_serial)
+SCHEME = AddressScheme(form=FORM, check=check, runtimes=(RUNTIME,), open=open_serial)

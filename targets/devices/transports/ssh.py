@@ -13,7 +13,7 @@ from edgekit.errors import DeviceError, DeviceNameError
 from edgekit.targets.devices import openssh
 from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote import open_remote
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 
 FORM = "ssh://[USER@]HOST[:PORT][/FOLDER]"
 # What replaces ``ssh``, as words of a shell.
@@ -172,9 +172,17 @@ def _open(name: DeviceName, place: Workplace) -> Device:
 
 
 RUNTIMES = (
-    "litert", "tflite-runtime", "compiled-model", "reference", "native", "benchmark_model",
-)  # fmt: skip
-SCHEME = Scheme(
-    FORM, _check, RUNTIMES, _open,
+    "litert",
+    "tflite-runtime",
+    "compiled-model",
+    "reference",
+    "native",
+    "benchmark_model",
+)
+SCHEME = AddressScheme(
+    FORM,
+    _check,
+    RUNTIMES,
+    _open,
     connect=SshConnection,
-)  # fmt: skip
+)

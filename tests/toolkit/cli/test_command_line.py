@@ -151,9 +151,11 @@ def test_completion_offers_the_commands(shell: str, tmp_path: Path) -> None:
     line = edgekit("completion", shell, cwd=tmp_path).stdout
     assert f"_EDGEKIT_COMPLETE={shell}_source edgekit" in line
     offered = edgekit(
-        cwd=tmp_path, _EDGEKIT_COMPLETE=f"{shell}_complete", COMP_WORDS="edgekit con",
+        cwd=tmp_path,
+        _EDGEKIT_COMPLETE=f"{shell}_complete",
+        COMP_WORDS="edgekit con",
         COMP_CWORD="1" if shell != "fish" else "con",
-    ).stdout  # fmt: skip
+    ).stdout
     assert "convert" in offered
 
 

@@ -54,9 +54,12 @@ def test_the_option_that_it_names_takes_what_the_file_says(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "words", [("compare", "model.tflite", "model.tflite", "--data", "items.npz", "--no-latency"),
-              ("lint-data", "model.tflite", "--data", "items.npz")],
-)  # fmt: skip
+    "words",
+    [
+        ("compare", "model.tflite", "model.tflite", "--data", "items.npz", "--no-latency"),
+        ("lint-data", "model.tflite", "--data", "items.npz"),
+    ],
+)
 def test_other_commands_that_take_a_model_say_it_too(folder: Path, words: tuple[str, ...]) -> None:
     assert "EK-NOTE-081" in answer(*words, cwd=folder).stderr
 

@@ -100,19 +100,31 @@ def test_markup_and_control_characters_in_names_are_text(tmp_path: Path) -> None
 KINDS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "nothing": (Path.exists, "EK-MODEL-001", "there is no file"),
     "empty": (lambda path: path.touch(), "EK-MODEL-002", "is empty"),
-    "lfs": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
-            "EK-MODEL-002", "Git LFS pointer"),
+    "lfs": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "EK-MODEL-002",
+        "Git LFS pointer",
+    ),
     "folder": (lambda path: path.mkdir(), "EK-MODEL-025", "is a folder"),
-    "saved model": (lambda path: (path.mkdir(), (path / "saved_model.pb").write_bytes(b"x")),
-                    "EK-MODEL-025", "SavedModel folder"),
-    "h5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "EK-MODEL-025",
-           "HDF5 file"),
+    "saved model": (
+        lambda path: (path.mkdir(), (path / "saved_model.pb").write_bytes(b"x")),
+        "EK-MODEL-025",
+        "SavedModel folder",
+    ),
+    "h5": (
+        lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)),
+        "EK-MODEL-025",
+        "HDF5 file",
+    ),
     "zip": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "EK-MODEL-025", ".keras"),
     "noise": (lambda path: path.write_bytes(bytes(range(256))), "EK-MODEL-003", "cannot be read"),
-    "c array": (lambda path: path.write_text("const unsigned char model[] = {0x1c, 0x00};\n"),
-                "EK-MODEL-025", "C source"),
+    "c array": (
+        lambda path: path.write_text("const unsigned char model[] = {0x1c, 0x00};\n"),
+        "EK-MODEL-025",
+        "C source",
+    ),
     "header": (lambda path: path.write_bytes(b"\x08\x00\x00\x00TFL3"), "EK-MODEL-003", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,9 +180,7 @@ def test_hybrid_files_do_not_fit_a_microcontroller(tmp_path: Path) -> None:
 def test_diff_tells_quantization_weights_and_operators(tmp_path: Path, model: Path) -> None:
     base = int8_dense(y={"scale": [1 / 128]}, w={"data": np.ones((3, 4), "int8")})
     other = tmp_path / "other.tflite"
-    other.write_bytes(
-        build(replace(base, nodes=[base.nodes[0], N("LOGISTIC", ["h"], ["y"], 2)]))
-    )  # fmt: skip
+    other.write_bytes(build(replace(base, nodes=[base.nodes[0], N("LOGISTIC", ["h"], ["y"], 2)])))
     text = printed(diff, model, other)
     assert "operator SOFTMAX v2 x1 removed" in text
     assert "operator LOGISTIC v2 x1 added" in text
@@ -198,10 +208,15 @@ def test_diff_follows_layers_by_position_where_names_differ(tmp_path: Path, mode
     names = {one.name: f"other/{one.name}" for one in base.tensors}
     renamed = G(
         [replace(one, name=names[one.name]) for one in base.tensors],
-        [replace(n, inputs=[names[i] for i in n.inputs if i], outputs=[names[o] for o in n.outputs])
-         for n in base.nodes],
-        ["other/x"], ["other/y"],
-    )  # fmt: skip
+        [
+            replace(
+                n, inputs=[names[i] for i in n.inputs if i], outputs=[names[o] for o in n.outputs]
+            )
+            for n in base.nodes
+        ],
+        ["other/x"],
+        ["other/y"],
+    )
     other = tmp_path / "other.tflite"
     other.write_bytes(build(renamed))
     answer = json.loads(printed(diff, model, other, "--json"))
@@ -261,13 +276,22 @@ def damaged(count: int, seed: int) -> list[bytes]:
 
 
 LOOP = (
-    G([T("x", [1, 9]), T("y", [1, 9])],
-      [N("WHILE", ["x"], ["y"],
-         options={"kind": "WhileOptions", "condSubgraphIndex": 1, "bodySubgraphIndex": 2})],
-      ["x"], ["y"]),
+    G(
+        [T("x", [1, 9]), T("y", [1, 9])],
+        [
+            N(
+                "WHILE",
+                ["x"],
+                ["y"],
+                options={"kind": "WhileOptions", "condSubgraphIndex": 1, "bodySubgraphIndex": 2},
+            )
+        ],
+        ["x"],
+        ["y"],
+    ),
     G([T("p", [1, 9]), T("q", [], "BOOL")], [N("LESS", ["p", "p"], ["q"])], ["p"], ["q"], None),
     G([T("p", [1, 9]), T("q", [1, 9])], [N("RELU", ["p"], ["q"])], ["p"], ["q"], None),
-)  # fmt: skip
+)
 
 
 def test_damaged_files_get_an_error_or_an_honest_report(tmp_path: Path) -> None:

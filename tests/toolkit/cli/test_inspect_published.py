@@ -17,10 +17,20 @@ from edgekit.inspection import fits, inspect
 
 # MobileNetV1 0.25 at 128: (input size, channels in, channels out) of each separable block.
 BLOCKS = (
-    (64, 8, 16), (32, 16, 32), (32, 32, 32), (16, 32, 64), (16, 64, 64), (8, 64, 128),
-    (8, 128, 128), (8, 128, 128), (8, 128, 128), (8, 128, 128), (8, 128, 128), (4, 128, 256),
+    (64, 8, 16),
+    (32, 16, 32),
+    (32, 32, 32),
+    (16, 32, 64),
+    (16, 64, 64),
+    (8, 64, 128),
+    (8, 128, 128),
+    (8, 128, 128),
+    (8, 128, 128),
+    (8, 128, 128),
+    (8, 128, 128),
+    (4, 128, 256),
     (4, 256, 256),
-)  # fmt: skip
+)
 MOBILENET = 64 * 64 * 8 * 27 + 256 * 1001 + sum(s * s * (9 * a + a * b) for s, a, b in BLOCKS)
 LSTM = 28 * (4 * 20 * 28 + 4 * 20 * 20) + 560 * 10
 
@@ -87,7 +97,8 @@ FACTS: dict[str, Callable[[Inspection], bool]] = {
     "coral/keras_lstm_mnist_ptq": lambda f: is_lstm(f) and f.entries[0].inputs[0].dtype == "UINT8",
     "coral/keras_lstm_mnist_ptq_edgetpu": is_edge_tpu,
     "coral/split_concat": lambda f: (
-        len(f.entries[0].inputs) == 3 and codes(f) == {"EK-INSPECT-011"}),
+        len(f.entries[0].inputs) == 3 and codes(f) == {"EK-INSPECT-011"}
+    ),
     "coral/split_concat_edgetpu": is_edge_tpu,
     "misc_tflite/trained_lstm": lambda f: is_lstm(f) and f.precisions == {"float32": 4},
     "misc_tflite/trained_lstm_int8": lambda f: is_lstm(f) and f.precisions == {"int8": 4},
@@ -96,35 +107,42 @@ FACTS: dict[str, Callable[[Inspection], bool]] = {
     # Windows of 9 at 28 * 28 positions of 8 channels, and two dense layers.
     "misc_tflite/conv_fc_mnist": lambda f: (
         f.entries[0].macs.value == 28 * 28 * 8 * 9 + 1568 * 32 + 32 * 10
-        and codes(f) == {"EK-INSPECT-004"}),
+        and codes(f) == {"EK-INSPECT-004"}
+    ),
     "misc_tflite/conv_fc_mnist_srq_a8w8": lambda f: (
-        f.precisions == {"int8": 6} and "EK-INSPECT-042" in codes(f)),
+        f.precisions == {"int8": 6} and "EK-INSPECT-042" in codes(f)
+    ),
     "misc_tflite/duplicated_tensor_names": lambda f: "EK-INSPECT-036" in codes(f),
     "misc_tflite/hello_world_float": lambda f: f.entries[0].macs.value == 16 + 16 * 16 + 16,
     "misc_tflite/hello_world_int8": lambda f: f.entries[0].memory.peak.value == 16 + 16,
     "misc_tflite/two_signatures": lambda f: [e.key for e in f.entries] == ["add", "multiply"],
     "misc_tflite/weight_sharing_fcs": lambda f: (
-        "EK-INSPECT-034" in codes(f) and sum(w.bytes for w in f.weights) == 32 * 16 * 4),
+        "EK-INSPECT-034" in codes(f) and sum(w.bytes for w in f.weights) == 32 * 16 * 4
+    ),
     "models_fashion_cvishakh/fashion_mnist_model": is_dynamic,
     "bad_tflite/add": lambda f: codes(f) == set(),
     "bad_tflite/add_quantized_int8": lambda f: "EK-INSPECT-015" in codes(f),
     "bad_tflite/add_shared_tensors": lambda f: {"EK-INSPECT-013", "EK-INSPECT-014"} <= codes(f),
     "bad_tflite/conv_huge_im2col": lambda f: (f.entries[0].memory.peak.value or 0) > 7e8,
     "bad_tflite/custom_sinh": lambda f: (
-        "EK-INSPECT-008" in codes(f) and f.runtime.custom == ("Sinh",)),
+        "EK-INSPECT-008" in codes(f) and f.runtime.custom == ("Sinh",)
+    ),
     "bad_tflite/double_flex": lambda f: (
-        "EK-INSPECT-006" in codes(f) and verdicts(f) == {"does not fit"}),
+        "EK-INSPECT-006" in codes(f) and verdicts(f) == {"does not fit"}
+    ),
     "bad_tflite/softplus_flex": lambda f: f.runtime.flex == ("FlexSoftplus",),
     "bad_tflite/dynamic_shapes": lambda f: (
         f.entries[0].outputs[0].shape == "[8, ?, 1024]"
-        and f.entries[0].macs.how == f.entries[0].memory.peak.how == "unavailable"),
+        and f.entries[0].macs.how == f.entries[0].memory.peak.how == "unavailable"
+    ),
     "bad_tflite/empty_model": lambda f: (
-        codes(f) == {"EK-INSPECT-012"} and verdicts(f) == {"not known"}),
+        codes(f) == {"EK-INSPECT-012"} and verdicts(f) == {"not known"}
+    ),
     "bad_tflite/multi_add": lambda f: len(f.entries[0].inputs) == 4 and codes(f) == set(),
     "bad_tflite/multi_signatures": lambda f: [e.key for e in f.entries] == ["add", "sub"],
     "bad_tflite/segment_sum_invalid_buffer": lambda f: "EK-INSPECT-013" in codes(f),
     "bad_tflite/string_input_model": lambda f: "EK-INSPECT-010" in codes(f),
-}  # fmt: skip
+}
 REFUSED = ("0_subgraphs", "no_subgraphs", "invalid_model", "test_model_broken")
 
 

@@ -72,9 +72,15 @@ def test_labels_of_another_number_are_refused_before_anything_is_run(
 ) -> None:
     items, *more = words
     done = answer(
-        command, folder / "scores.tflite", "--data", folder / items, *more, "--output", tmp_path,
+        command,
+        folder / "scores.tflite",
+        "--data",
+        folder / items,
+        *more,
+        "--output",
+        tmp_path,
         cwd=folder,
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert said in done.stderr
     assert not (tmp_path / "build").exists()
@@ -88,8 +94,13 @@ def test_names_of_every_class_are_taken(folder: Path) -> None:
 def test_pictures_are_turned_upright_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
     """Half of the pictures lie upside down, with a note of it; one is of no kind that is read."""
     w = np.repeat(np.eye(2, dtype=np.float32), 3, axis=1)
-    tensors = [T("x", [1, 2, 1, 3]), T("s", [2], "INT32", np.array([1, 6], np.int32)),
-               T("f", [1, 6]), T("w", [2, 6], data=w), T("y", [1, 2])]  # fmt: skip
+    tensors = [
+        T("x", [1, 2, 1, 3]),
+        T("s", [2], "INT32", np.array([1, 6], np.int32)),
+        T("f", [1, 6]),
+        T("w", [2, 6], data=w),
+        T("y", [1, 2]),
+    ]
     nodes = [N("RESHAPE", ["x", "s"], ["f"]), N("FULLY_CONNECTED", ["f", "w", None], ["y"])]
     (tmp_path / "rows.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
     for row, name in enumerate(("upper", "lower")):

@@ -76,8 +76,10 @@ def test_example_has_no_finding(digits_run: Path, tmp_path: Path) -> None:
     assert status == 0
     assert codes(report) == {}
     assert [(p["use"], p["items"]) for p in report["parts"]] == [
-        ("representative", 200), ("evaluation", 718), ("training", 1079),
-    ]  # fmt: skip
+        ("representative", 200),
+        ("evaluation", 718),
+        ("training", 1079),
+    ]
     assert report["unchecked"] == []
     assert report["saturation"]["sufficient"] in (16, 32, 64)
     assert report["scores"][0]["title"] == "as given"
@@ -92,9 +94,14 @@ def test_wrong_scale_is_proven_by_the_models_answers(
     converted: Path, digits: Path, tmp_path: Path
 ) -> None:
     done = answer(
-        "lint-data", converted / "float32.tflite", "--data", digits / "test.npz",
-        "--rescale", "1/4080", cwd=tmp_path,
-    )  # fmt: skip
+        "lint-data",
+        converted / "float32.tflite",
+        "--data",
+        digits / "test.npz",
+        "--rescale",
+        "1/4080",
+        cwd=tmp_path,
+    )
     assert done.returncode == 1
     assert "error EK-LINT-060: inputs look wrongly preprocessed" in done.stdout
     assert "--rescale=1/16 " in done.stdout
@@ -109,9 +116,13 @@ def test_another_models_labels_are_told_by_answers_no_better_than_chance(
     shuffled = np.random.default_rng(0).permutation(test["y"])
     np.savez(tmp_path / "shuffled.npz", x=test["x"], y=shuffled)
     status, report = lint(
-        converted / "float32.tflite", "--data", tmp_path / "shuffled.npz", "--rescale", "1/16",
+        converted / "float32.tflite",
+        "--data",
+        tmp_path / "shuffled.npz",
+        "--rescale",
+        "1/16",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert status == 0
     assert codes(report)["EK-LINT-061"] == "warning"
 
@@ -148,9 +159,14 @@ def test_fault_is_found_without_a_model(
     x, y = plant(name, digits)
     np.savez(tmp_path / "r.npz", x=x, y=y)
     done, report = lint(
-        "--data", digits / "test.npz", "--representative", "r.npz", "--rescale", "1/16",
+        "--data",
+        digits / "test.npz",
+        "--representative",
+        "r.npz",
+        "--rescale",
+        "1/16",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert code in codes(report)
     assert done == status
     assert {one["check"] for one in report["unchecked"]} >= {"the model's own normalisation"}
@@ -183,14 +199,24 @@ def test_data_that_does_not_fit_is_refused_as_by_convert(digits: Path, tmp_path:
     ],
 )
 def test_models_own_normalisation_is_found(
-    colours: Path, shared: Path, model: str, data: str, options: tuple[str, ...], found: str,
+    colours: Path,
+    shared: Path,
+    model: str,
+    data: str,
+    options: tuple[str, ...],
+    found: str,
     fix: str,
-) -> None:  # fmt: skip
+) -> None:
     # One store for all: the model is exported and converted once.
     status, report = lint(
-        colours / f"{model}.keras", "--data", colours / f"{data}.npz", *options,
-        "--output", shared / "colours-output", cwd=colours,
-    )  # fmt: skip
+        colours / f"{model}.keras",
+        "--data",
+        colours / f"{data}.npz",
+        *options,
+        "--output",
+        shared / "colours-output",
+        cwd=colours,
+    )
     proven = [f for f in report["findings"] if f["code"] == "EK-LINT-060"]
     assert status == bool(found)
     assert len(proven) == bool(found)
@@ -209,8 +235,9 @@ def test_unlabelled_data_says_what_was_not_checked(
     )
     assert status == 0
     assert {one["check"] for one in report["unchecked"]} == {
-        "class coverage", "the model's own normalisation",
-    }  # fmt: skip
+        "class coverage",
+        "the model's own normalisation",
+    }
     assert report["saturation"]["sufficient"]
 
 
@@ -221,10 +248,21 @@ def test_convert_tells_findings_and_judges_by_the_metric_alone(
     x, y = plant("noise", digits)
     np.savez(tmp_path / "noise.npz", x=x, y=y)
     done = answer(
-        "convert", models / "keras3.keras", "--data", digits / "test.npz", "--rescale", "1/4080",
-        "--representative", "noise.npz", "--precision", "int8", "--max-drop", "100%", "--json",
+        "convert",
+        models / "keras3.keras",
+        "--data",
+        digits / "test.npz",
+        "--rescale",
+        "1/4080",
+        "--representative",
+        "noise.npz",
+        "--precision",
+        "int8",
+        "--max-drop",
+        "100%",
+        "--json",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     report = json.loads(done.stdout)
     advice = {a["code"]: a["severity"] for a in report["advice"]}
     assert advice["EK-LINT-040"] == "error"
@@ -246,7 +284,11 @@ def test_fashion_mnist(
     data = test_data / "fashion_mnist"
     _, report = lint(
         test_data / "models_fashion_cvishakh" / "fashion_mnist_model.keras",
-        "--data", data / "fashion_test.npz", "--train-data", data / "fashion_train.npz", *options,
+        "--data",
+        data / "fashion_test.npz",
+        "--train-data",
+        data / "fashion_train.npz",
+        *options,
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert codes(report) == found

@@ -38,9 +38,14 @@ def planted(
     (tmp_path / "planted.py").write_text(COMMAND)
     command = shlex.join([sys.executable, str(tmp_path / "planted.py"), str(code)])
     return subprocess.run(
-        ["bash", "-c", shell.replace("COMMAND", command)], capture_output=True, text=True,
-        env={**os.environ, **environment}, timeout=60, check=False, encoding="utf-8",
-    )  # fmt: skip
+        ["bash", "-c", shell.replace("COMMAND", command)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
+        encoding="utf-8",
+    )
 
 
 @pytest.mark.parametrize("code", [0, 1, 4])

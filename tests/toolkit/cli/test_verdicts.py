@@ -68,9 +68,14 @@ def budgets(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "narrowed", [(), ("--precision", "int8"), ("--target", catalog.host()),
-                 ("--precision", "int8", "--target", catalog.host())],
-)  # fmt: skip
+    "narrowed",
+    [
+        (),
+        ("--precision", "int8"),
+        ("--target", catalog.host()),
+        ("--precision", "int8", "--target", catalog.host()),
+    ],
+)
 def test_narrowing_keeps_the_limit_that_the_run_failed(
     report: Path, narrowed: tuple[str, ...]
 ) -> None:
@@ -158,8 +163,9 @@ def test_a_runtime_that_was_not_tried_is_said(report: Path) -> None:
     done = check(report)
     assert done.code == 3
     assert {name: done.kind(name) for name in done.cases if name.startswith("runs on")} == {
-        "runs on litert 2.3.0": "error", "runs on tflite-runtime 2.14.0": "error",
-    }  # fmt: skip
+        "runs on litert 2.3.0": "error",
+        "runs on tflite-runtime 2.14.0": "error",
+    }
 
 
 def test_a_bundle_of_another_candidate_is_not_shown_for_the_one_that_passes(report: Path) -> None:
@@ -178,11 +184,14 @@ def test_a_drop_is_one_however_it_is_written(report: Path, written: str) -> None
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ("1", "is it 100 points or 1 point?"), ("0.6", "is it 60 points or 0.6 points?"),
-        ("5", "is it 5 points?"), ("1e400", "is not a number such as"),
-        ("nan", "is not a number such as"), ("1pc", "is not a number such as"),
+        ("1", "is it 100 points or 1 point?"),
+        ("0.6", "is it 60 points or 0.6 points?"),
+        ("5", "is it 5 points?"),
+        ("1e400", "is not a number such as"),
+        ("nan", "is not a number such as"),
+        ("1pc", "is not a number such as"),
     ],
-)  # fmt: skip
+)
 def test_a_bare_drop_that_may_mean_two_things_is_asked_about(
     report: Path, written: str, words: str
 ) -> None:

@@ -32,11 +32,18 @@ def families(k: Any) -> dict[str, Callable[[], Any]]:
         return L.ReLU()(L.BatchNormalization()(h))
 
     def plain() -> Any:
-        return k.Sequential([
-            I((12, 12, 3)), L.Conv2D(16, 3, activation="relu"), L.MaxPooling2D(),
-            L.Conv2D(32, 3, activation="relu"), L.GlobalAveragePooling2D(),
-            L.Dense(24, activation="relu"), L.Dropout(0.2), L.Dense(10, activation="softmax"),
-        ])  # fmt: skip
+        return k.Sequential(
+            [
+                I((12, 12, 3)),
+                L.Conv2D(16, 3, activation="relu"),
+                L.MaxPooling2D(),
+                L.Conv2D(32, 3, activation="relu"),
+                L.GlobalAveragePooling2D(),
+                L.Dense(24, activation="relu"),
+                L.Dropout(0.2),
+                L.Dense(10, activation="softmax"),
+            ]
+        )
 
     def resnet() -> Any:
         i = I((16, 16, 3))
@@ -175,14 +182,31 @@ def families(k: Any) -> dict[str, Callable[[], Any]]:
     apps = k.applications
     options = {"input_shape": (64, 64, 3), "weights": None, "classes": 10}
     return {
-        **{f.__name__: f for f in (
-            plain, resnet, dscnn, inception, squeeze_excite, flattened, densenet, sequence, volume,
-            mixed, shared, nested, two_heads, uneven, operations, opaque,
-        )},
+        **{
+            f.__name__: f
+            for f in (
+                plain,
+                resnet,
+                dscnn,
+                inception,
+                squeeze_excite,
+                flattened,
+                densenet,
+                sequence,
+                volume,
+                mixed,
+                shared,
+                nested,
+                two_heads,
+                uneven,
+                operations,
+                opaque,
+            )
+        },
         "mobilenet_v2": lambda: apps.MobileNetV2(alpha=0.35, **options),
         "mobilenet_v3": lambda: apps.MobileNetV3Small(**options),
         "efficientnet": lambda: apps.EfficientNetB0(**options),
-    }  # fmt: skip
+    }
 
 
 def randomise(model: Any) -> None:
@@ -262,23 +286,30 @@ def cut(k: Any, family: str, folder: Path) -> dict[str, Any]:
     unchanged = all((np.asarray(w) == b).all() for w, b in zip(model.weights, before, strict=True))
     smaller.save(folder / f"{k.__name__}-{family}.keras")
     reloaded = k.models.load_model(
-        folder / f"{k.__name__}-{family}.keras", compile=False,
+        folder / f"{k.__name__}-{family}.keras",
+        compile=False,
         custom_objects=CUSTOM[k.__name__],
-    )  # fmt: skip
+    )
     pairs = list(zip(leaves(model), leaves(smaller), strict=True))
     gone = [channels_gone(*pair) for pair in pairs]
     facts = {
-        "asked": asked, "removed": chosen.removed, "seconds": seconds, "unchanged": unchanged,
-        "macs_after": chosen.macs_after, "recounted": sum(macs(smaller).values()),
-        "parameters_before": chosen.parameters_before, "count_params": smaller.count_params(),
+        "asked": asked,
+        "removed": chosen.removed,
+        "seconds": seconds,
+        "unchanged": unchanged,
+        "macs_after": chosen.macs_after,
+        "recounted": sum(macs(smaller).values()),
+        "parameters_before": chosen.parameters_before,
+        "count_params": smaller.count_params(),
         "parameters_after": chosen.parameters_after,
         "free": sum(not group.frozen for group in chosen.groups),
         "widths": [g.after for g in chosen.groups if g.after != g.before],
-        "module": type(smaller).__module__, "zeroed": int(sum(g.sum() for g in gone)),
+        "module": type(smaller).__module__,
+        "zeroed": int(sum(g.sum() for g in gone)),
         "same_layers": all(a.name == b.name and type(a) is type(b) for a, b in pairs),
         "reloaded": difference(answers(reloaded, inputs), got),
         "spread": max(float(np.ptp(a, axis=0).max()) for a in got),
-    }  # fmt: skip
+    }
     for (layer, _), lost in zip(pairs, gone, strict=True):
         zero(layer, lost)
     facts["difference"] = difference(answers(model, inputs), got)

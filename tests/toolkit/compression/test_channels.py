@@ -18,9 +18,23 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 GENERATIONS = ("keras", "tf_keras")
 FAMILIES = (
-    "plain", "resnet", "dscnn", "inception", "squeeze_excite", "flattened", "densenet", "sequence",
-    "volume", "mixed", "shared", "nested", "two_heads", "uneven", "operations", "opaque",
-)  # fmt: skip
+    "plain",
+    "resnet",
+    "dscnn",
+    "inception",
+    "squeeze_excite",
+    "flattened",
+    "densenet",
+    "sequence",
+    "volume",
+    "mixed",
+    "shared",
+    "nested",
+    "two_heads",
+    "uneven",
+    "operations",
+    "opaque",
+)
 # The ways of a channel that is cut, by what the model's own weights say (see channels_cases.py).
 ZEROED = [family for family in FAMILIES if family != "operations"]
 
@@ -35,8 +49,10 @@ def outcomes(folder: Path, *families: str) -> dict[str, Any]:
     def make(part: Path) -> None:
         done = subprocess.run(
             [sys.executable, HERE / "channels_cases.py", part, *families],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     return dict(json.loads((once(folder, make) / "outcomes.json").read_text()))

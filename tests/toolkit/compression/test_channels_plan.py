@@ -234,8 +234,10 @@ def plans(shared: Path) -> dict[str, Any]:
     def make(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", PLANS, folder / "outcomes.json"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     return dict(json.loads((once(shared / "channels-plans", make) / "outcomes.json").read_text()))
@@ -310,9 +312,15 @@ def test_channels_first_is_not_cut(plans: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("budget", "share", "multiple"),
-    [("global", 0.5, 8), ("uniform", 0.5, 8), ("much", 0.9, 8), ("little", 0.01, 8),
-     ("sixteen", 0.5, 16), ("one", 0.5, 1)],
-)  # fmt: skip
+    [
+        ("global", 0.5, 8),
+        ("uniform", 0.5, 8),
+        ("much", 0.9, 8),
+        ("little", 0.01, 8),
+        ("sixteen", 0.5, 16),
+        ("one", 0.5, 1),
+    ],
+)
 def test_plan_removes_what_was_asked_for(
     plans: dict[str, Any], budget: str, share: float, multiple: int
 ) -> None:

@@ -134,8 +134,10 @@ def tuned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
     def make(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", FINETUNE, folder, models, digits],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     return dict(json.loads((once(shared / "finetuned", make) / "outcomes.json").read_text()))

@@ -102,9 +102,11 @@ def faulty(shared: Path) -> Path:
             (place / "settings.pickle").write_bytes(pickle.dumps(settings))
         done = subprocess.run(
             [sys.executable, "-c", TRY, *map(str, folder.iterdir())],
-            capture_output=True, text=True, check=False,
+            capture_output=True,
+            text=True,
+            check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     return once(shared / "faulty-schemes", make)

@@ -38,8 +38,11 @@ def written(folder: Path, kind: str) -> Path:
         (folder / "instances.json").write_text(json.dumps(coco()))
         return folder / "instances.json"
     (folder / "boxes").mkdir()
-    name, text = ("two.xml", VOC.format(difficult=0)) if kind == "voc" else (
-        "two.txt", "1 0.3 0.4 0.4 0.4\n")  # fmt: skip
+    name, text = (
+        ("two.xml", VOC.format(difficult=0))
+        if kind == "voc"
+        else ("two.txt", "1 0.3 0.4 0.4 0.4\n")
+    )
     (folder / "boxes" / name).write_text(text)
     return folder / "boxes"
 

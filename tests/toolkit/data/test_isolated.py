@@ -71,10 +71,13 @@ def test_what_is_read_comes_back_whatever_the_parser_prints(faults: object) -> N
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("segv", "was ended by SIGSEGV"), ("hang", "not read after"), ("loop", "not read after"),
-        ("memory", "GiB of memory"), ("loud", "ZeroDivisionError"),
+        ("segv", "was ended by SIGSEGV"),
+        ("hang", "not read after"),
+        ("loop", "not read after"),
+        ("memory", "GiB of memory"),
+        ("loud", "ZeroDivisionError"),
     ],
-)  # fmt: skip
+)
 def test_parser_that_does_not_come_back_is_refused_with_the_place_it_noted(
     faults: object, how: str, words: str
 ) -> None:
@@ -127,7 +130,7 @@ def planted(folder: Path, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
         ("held = bytearray(16 << 30)", "GiB of memory"),
     ],
     ids=["crash", "hang", "memory"],
-)  # fmt: skip
+)
 def test_picture_that_its_decoder_does_not_survive_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, words: str
 ) -> None:

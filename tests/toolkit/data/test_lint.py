@@ -127,42 +127,64 @@ def _blank(x: Array, y: Array) -> tuple[Array, Array | None]:
 
 DIGIT_FAULTS = {
     "raw where the others are scaled": (
-        change(0, lambda x, y: (x.astype(np.float32) * 255, y)), "EK-LINT-010", "error",
+        change(0, lambda x, y: (x.astype(np.float32) * 255, y)),
+        "EK-LINT-010",
+        "error",
     ),
     "scaled where the others are raw": (
-        change(0, lambda x, y: (x.astype(np.float32) / 16, y)), "EK-LINT-010", "error",
+        change(0, lambda x, y: (x.astype(np.float32) / 16, y)),
+        "EK-LINT-010",
+        "error",
     ),
     "scaled twice": (
-        change(0, lambda x, y: (x.astype(np.float32) / 16, y)), "EK-LINT-012", "error",
+        change(0, lambda x, y: (x.astype(np.float32) / 16, y)),
+        "EK-LINT-012",
+        "error",
     ),
     "evaluation scaled twice": (
-        change(1, lambda x, y: (x.astype(np.float32) / 16, y)), "EK-LINT-012", "error",
+        change(1, lambda x, y: (x.astype(np.float32) / 16, y)),
+        "EK-LINT-012",
+        "error",
     ),
     "overflowing": (
-        change(0, lambda x, y: (x.astype(np.float64) * 1e300, y)), "EK-LINT-013", "error",
+        change(0, lambda x, y: (x.astype(np.float64) * 1e300, y)),
+        "EK-LINT-013",
+        "error",
     ),
     "blank items": (change(0, _blank), "EK-LINT-014", "warning"),
     "all the same": (
-        change(0, lambda x, y: (np.repeat(x[:1], 200, 0), y)), "EK-LINT-015", "error",
+        change(0, lambda x, y: (np.repeat(x[:1], 200, 0), y)),
+        "EK-LINT-015",
+        "error",
     ),
     "three classes of ten": (
-        change(0, lambda x, y: (x[y < 3], y[y < 3])), "EK-LINT-020", "warning",
+        change(0, lambda x, y: (x[y < 3], y[y < 3])),
+        "EK-LINT-020",
+        "warning",
     ),
     "evaluation lacks a class of training": (
-        change(1, lambda x, y: (x[y != 4], y[y != 4])), "EK-LINT-020", "warning",
+        change(1, lambda x, y: (x[y != 4], y[y != 4])),
+        "EK-LINT-020",
+        "warning",
     ),
     "one class crowds": (
-        change(0, lambda x, y: (
-            np.concatenate([x, x[y == 1]] + [np.roll(x[y == 1], k, 1) for k in range(1, 12)]),
-            np.concatenate([y, *[y[y == 1]] * 12]),
-        )), "EK-LINT-021", "warning",
+        change(
+            0,
+            lambda x, y: (
+                np.concatenate([x, x[y == 1]] + [np.roll(x[y == 1], k, 1) for k in range(1, 12)]),
+                np.concatenate([y, *[y[y == 1]] * 12]),
+            ),
+        ),
+        "EK-LINT-021",
+        "warning",
     ),
     "repeated": (
         change(0, lambda x, y: (np.resize(x[:150], x.shape), np.resize(y[:150], y.shape))),
-        "EK-LINT-030", "warning",
+        "EK-LINT-030",
+        "warning",
     ),
     "noise": (change(0, _noise), "EK-LINT-040", "error"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DIGIT_FAULTS)
@@ -226,10 +248,18 @@ def test_class_coverage_is_unchecked_without_labels(planted: Planted) -> None:
     for use, items in (("representative", arrays), ("evaluation", others)):
         paths[use] = planted.folder / f"{use}.npy"
         np.save(paths[use], items["image"])
-    first = Subset("representative", "r", {"image": paths["representative"]}, np.arange(200), None,
-                 IMAGE, PIXELS)  # fmt: skip
-    second = Subset("evaluation", "e", {"image": paths["evaluation"]}, np.arange(600), labels,
-                  IMAGE, PIXELS)  # fmt: skip
+    first = Subset(
+        "representative",
+        "r",
+        {"image": paths["representative"]},
+        np.arange(200),
+        None,
+        IMAGE,
+        PIXELS,
+    )
+    second = Subset(
+        "evaluation", "e", {"image": paths["evaluation"]}, np.arange(600), labels, IMAGE, PIXELS
+    )
     _, unchecked = lint.arrays((first, second))
     assert [(one.check, one.reason) for one in unchecked] == [
         ("class coverage", "the representative data (r) has no labels")
@@ -277,8 +307,9 @@ def test_items_are_numbered_as_in_their_file(planted: Planted) -> None:
     x = np.concatenate([s[0]["image"] for s in sets])
     x[1200] = x[1100]
     np.save(path, x)
-    part = Subset("representative", "all.npz", {"image": path}, np.arange(1000, 1300), None,
-                IMAGE, PIXELS)  # fmt: skip
+    part = Subset(
+        "representative", "all.npz", {"image": path}, np.arange(1000, 1300), None, IMAGE, PIXELS
+    )
     findings, _ = lint.arrays((part,))
     assert [f.code for f in findings] == ["EK-LINT-030"]
     assert "(items 1200)" in findings[0].message

@@ -22,24 +22,47 @@ def photos(low: float, high: float) -> np.ndarray:
     ("given", "preprocess", "title", "expected", "option"),
     [
         ((0, 255), Preprocess(), "divided by 255", (0, 1), "--rescale=1/255 "),
-        ((0, 255), Preprocess(), "scaled to -1..1 (x/127.5 - 1)", (-1, 1),
-         "--rescale=2/255 --offset=-1 "),
+        (
+            (0, 255),
+            Preprocess(),
+            "scaled to -1..1 (x/127.5 - 1)",
+            (-1, 1),
+            "--rescale=2/255 --offset=-1 ",
+        ),
         ((0, 16), Preprocess(), "divided by 16", (0, 1), "--rescale=1/16 "),
         ((0, 1), Preprocess(1 / 255), "times 255", (0, 255), "--rescale=1 "),
         ((0, 1 / 255), Preprocess(1 / 65025), "times 255", (0, 1), "--rescale=1/255 "),
-        ((0, 1), Preprocess(1 / 255), "scaled to -1..1 (2x - 1)", (-1, 1),
-         "--rescale=2/255 --offset=-1 "),
+        (
+            (0, 1),
+            Preprocess(1 / 255),
+            "scaled to -1..1 (2x - 1)",
+            (-1, 1),
+            "--rescale=2/255 --offset=-1 ",
+        ),
         ((0, 1), Preprocess(1 / 255), "inverted (1 - x)", (0, 1), "--rescale=-1/255 --offset=1 "),
-        ((-1, 1), Preprocess(1 / 127.5, -1), "scaled to 0..1 ((x + 1)/2)", (0, 1),
-         "--rescale=1/255 --offset=0 "),
-        ((-1, 1), Preprocess(1 / 127.5, -1), "scaled to 0..255 ((x + 1)·127.5)", (0, 255),
-         "--rescale=1 --offset=0 "),
+        (
+            (-1, 1),
+            Preprocess(1 / 127.5, -1),
+            "scaled to 0..1 ((x + 1)/2)",
+            (0, 1),
+            "--rescale=1/255 --offset=0 ",
+        ),
+        (
+            (-1, 1),
+            Preprocess(1 / 127.5, -1),
+            "scaled to 0..255 ((x + 1)·127.5)",
+            (0, 255),
+            "--rescale=1 --offset=0 ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_scaling_gives_its_range_and_its_option(
-    given: tuple[float, float], preprocess: Preprocess, title: str,
-    expected: tuple[float, float], option: str,
-) -> None:  # fmt: skip
+    given: tuple[float, float],
+    preprocess: Preprocess,
+    title: str,
+    expected: tuple[float, float],
+    option: str,
+) -> None:
     items = photos(*given)
     (found,) = [v for v in variants(items, PHOTO, preprocess) if v.title == title]
     made = found.apply(items)

@@ -138,9 +138,7 @@ def test_grayscale_is_one_channel_by_the_weights_of_bt601(tmp_path: Path) -> Non
         ("cat/3.bmp", lambda path: path.write_bytes(b"no picture")),
     ],
 )
-def test_broken_picture_is_named(
-    pets: Path, name: str, damage: Callable[[Path], object]
-) -> None:  # fmt: skip
+def test_broken_picture_is_named(pets: Path, name: str, damage: Callable[[Path], object]) -> None:
     damage(pets / "pets" / name)
     with pytest.raises(DataError, match=f"pets: {name} cannot be read as a picture") as refused:
         opened("pets", pets, SMALL)
@@ -203,8 +201,12 @@ def test_links_are_followed_once(pets: Path) -> None:
     (pets / "pets" / "cow").symlink_to(pets / "more")
     picture(pets / "more" / "1.png", 4, 4)
     assert opened("pets", pets, SMALL).names().tolist() == [
-        "cat/1.png", "cat/3.bmp", "cow/1.png", "dog/1.png", "dog/2.jpg",
-    ]  # fmt: skip
+        "cat/1.png",
+        "cat/3.bmp",
+        "cow/1.png",
+        "dog/1.png",
+        "dog/2.jpg",
+    ]
 
 
 def test_link_to_nothing_is_named(pets: Path) -> None:
@@ -224,13 +226,16 @@ def test_sixteen_bit_picture_is_refused_by_name(tmp_path: Path) -> None:
     ("make", "code", "words"),
     [
         (lambda folder: folder.mkdir(), "EK-DATA-002", "neither .npy files nor pictures"),
-        (lambda folder: (picture(folder / "a.png", 2, 2), picture(folder / "b" / "c.png", 2, 2)),
-         "EK-DATA-002", "holds pictures, and folders of pictures"),
+        (
+            lambda folder: (picture(folder / "a.png", 2, 2), picture(folder / "b" / "c.png", 2, 2)),
+            "EK-DATA-002",
+            "holds pictures, and folders of pictures",
+        ),
         (lambda folder: (folder.mkdir(), (folder / "a.png").touch()), "EK-DATA-003", "a.png"),
         (lambda _: None, "EK-DATA-001", "there is no data file"),
     ],
     ids=["no pictures", "mixed", "empty picture", "missing"],
-)  # fmt: skip
+)
 def test_folder_is_refused_at_a_glance(
     tmp_path: Path, make: Callable[[Path], object], code: str, words: str
 ) -> None:
@@ -253,9 +258,13 @@ def test_spec_is_what_the_project_file_and_the_bundle_have() -> None:
     spec = Project.parse(project, Path()).data.preprocess.spec()
     assert spec == Preprocess(1 / 255, resize=(96, 128), crop="center", color="rgb")
     assert spec.facts == {
-        "scale": 1 / 255, "offset": 0.0, "resize": [96, 128], "crop": "center", "color": "rgb",
+        "scale": 1 / 255,
+        "offset": 0.0,
+        "resize": [96, 128],
+        "crop": "center",
+        "color": "rgb",
         "method": "bilinear",
-    }  # fmt: skip
+    }
     assert Preprocess().facts == {"scale": 1.0, "offset": 0.0}
 
 
@@ -264,14 +273,14 @@ def test_spec_is_what_the_project_file_and_the_bundle_have() -> None:
     [
         ({"scale": ["1/2", 1, 2], "offset": [0, 1, 0]}, Preprocess((0.5, 1, 2), (0, 1, 0))),
         ({"mean": 2, "std": "1/2"}, Preprocess(2.0, -4.0)),
-        ({"scale": "1/255", "mean": [0.5, 0.25, 0], "std": [1, 2, 4]},
-         Preprocess((1 / 255, 1 / 510, 1 / 1020), (-0.5, -0.125, 0))),
+        (
+            {"scale": "1/255", "mean": [0.5, 0.25, 0], "std": [1, 2, 4]},
+            Preprocess((1 / 255, 1 / 510, 1 / 1020), (-0.5, -0.125, 0)),
+        ),
     ],
     ids=["per channel", "mean", "as torchvision"],
-)  # fmt: skip
-def test_mean_and_std_become_scale_and_offset(
-    table: dict[str, object], spec: Preprocess
-) -> None:  # fmt: skip
+)
+def test_mean_and_std_become_scale_and_offset(table: dict[str, object], spec: Preprocess) -> None:
     project = {"model": {"source": "m.tflite"}, "data": {"preprocess": table}}
     found = Project.parse(project, Path()).data.preprocess.spec()
     assert np.allclose(found.scale, spec.scale, rtol=1e-12)
@@ -305,11 +314,16 @@ def test_scale_per_channel_is_refused_when_items_have_other_channels(pets: Path)
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"scale": [1, 2], "offset": [1, 2, 3]}, {"std": 0}, {"mean": []}, {"resize": [96]},
-        {"resize": [0, 4]}, {"crop": "left"}, {"method": "cubic"},
+        {"scale": [1, 2], "offset": [1, 2, 3]},
+        {"std": 0},
+        {"mean": []},
+        {"resize": [96]},
+        {"resize": [0, 4]},
+        {"crop": "left"},
+        {"method": "cubic"},
     ],
     ids=["channels", "std", "no mean", "one size", "no size", "crop", "method"],
-)  # fmt: skip
+)
 def test_spec_is_refused_when_it_cannot_be_meant(wrong: dict[str, object]) -> None:
     project = {"model": {"source": "m.tflite"}, "data": {"preprocess": wrong}}
     with pytest.raises(ProjectError, match=r"data\.preprocess"):
@@ -345,11 +359,13 @@ def test_real_photos_are_classified_by_the_model_that_they_are_for(
     (given,) = flatbuffer.read(model).graphs[0].inputs
     (name,) = [flatbuffer.read(model).graphs[0].tensors[given].name]
     request = {
-        "schema": 1, "mode": "evaluate", "runtime": "litert",
+        "schema": 1,
+        "mode": "evaluate",
+        "runtime": "litert",
         "models": [{"id": "m", "path": str(model), "outputs": str(tmp_path / "out")}],
         "inputs": {name: str(found.arrays["x"])},
         "preprocess": {"scale": spec.scale, "offset": spec.offset},
-    }  # fmt: skip
+    }
     device.run(request)
     (scores,) = [np.load(path) for path in sorted((tmp_path / "out").glob("*.npy"))]
     # The smallest MobileNet sees the gown and the cap of the uniform's wearer.

@@ -98,8 +98,9 @@ def test_function_returns_arrays_and_columns(folder: Path, worker: Worker) -> No
 def test_function_returns_several_inputs(folder: Path, worker: Worker) -> None:
     found = opened("data.py:inputs", folder, worker=worker)
     assert {name: found.open(name).shape for name in found.arrays} == {
-        "left": (3, 4), "right": (3, 2),
-    }  # fmt: skip
+        "left": (3, 4),
+        "right": (3, 2),
+    }
 
 
 def test_function_may_give_no_labels(folder: Path, worker: Worker) -> None:
@@ -307,9 +308,7 @@ def test_encoded_pictures_and_their_class_are_known_by_name(streamed: dict[str, 
         ("endless", "EK-DATA-006 data.py:endless never ends"),
     ],
 )
-def test_stream_is_refused_with_the_record(
-    streamed: dict[str, Any], name: str, words: str
-) -> None:  # fmt: skip
+def test_stream_is_refused_with_the_record(streamed: dict[str, Any], name: str, words: str) -> None:
     assert words in streamed[name]
 
 
@@ -422,9 +421,13 @@ images.read = planted
     ids=["crash", "hang", "memory"],
 )
 def test_record_that_the_worker_does_not_survive_is_refused_by_its_number(
-    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, streamed: dict[str, Any],
-    action: str, words: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    streamed: dict[str, Any],
+    action: str,
+    words: str,
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(FAULT.format(action=action))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     source = shared / "streamed" / "pictures.tfrecord"

@@ -74,10 +74,21 @@ def test_columns_called_like_the_inputs_are_these_inputs(tmp_path: Path) -> None
         ("y\n1\n", "EK-DATA-003", "holds no inputs"),
         ("a,b\n\udcff,1\n", "EK-DATA-003", "cannot be read as CSV"),
     ],
-    ids=["text", "empty", "nan", "count", "no label", "no header", "labelled row", "no name",
-         "twice", "no rows",
-         "no inputs", "not utf-8"],
-)  # fmt: skip
+    ids=[
+        "text",
+        "empty",
+        "nan",
+        "count",
+        "no label",
+        "no header",
+        "labelled row",
+        "no name",
+        "twice",
+        "no rows",
+        "no inputs",
+        "not utf-8",
+    ],
+)
 def test_table_is_refused_with_its_line_and_column(
     tmp_path: Path, text: str, code: str, words: str
 ) -> None:

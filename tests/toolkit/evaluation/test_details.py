@@ -35,8 +35,10 @@ def test_details_by_hand() -> None:
     assert dog.precision.reason == "the class is never answered"
     confused = [(pair.label, pair.answer, pair.count, pair.share) for pair in found.confused]
     assert confused == [
-        ("ant", "bee", 1, 1 / 3), ("bee", "cat", 1, 1 / 2), ("dog", "bee", 1, 1.0),
-    ]  # fmt: skip
+        ("ant", "bee", 1, 1 / 3),
+        ("bee", "cat", 1, 1 / 2),
+        ("dog", "bee", 1, 1.0),
+    ]
     assert json.loads(json.dumps(found.to_json()))["confusion"][0] == [2, 1, 0, 0]
 
 
@@ -83,8 +85,10 @@ def test_slices_are_the_metric_of_each_part_worst_first() -> None:
     site = np.array(["lab", "field", "shop"])[y_true]
     found = slices(ACCURACY, y_true, outputs, site, "site")
     assert [(s.value, s.count, s.metric.value) for s in found] == [
-        ("field", 40, 0.5), ("shop", 40, 39 / 40), ("lab", 40, 1.0),
-    ]  # fmt: skip
+        ("field", 40, 0.5),
+        ("shop", 40, 39 / 40),
+        ("lab", 40, 1.0),
+    ]
     assert all(s.name == "site" and s.metric.tool == "Wilson" for s in found)
     assert [bool(s.note) for s in found] == [False, False, False]
 
@@ -155,8 +159,9 @@ def test_worst_anomalies_are_on_the_wrong_side() -> None:
     labels, errors = np.array([0, 0, 1, 1]), np.array([0.1, 0.8, 0.9, 0.5])
     found = worst(METRICS["anomaly_auc"], labels, errors, 4)
     assert [(w.item, w.score, w.label, w.answer) for w in found] == [
-        (1, 0.5, 0, 0.8), (3, 0.5, 1, 0.5),
-    ]  # fmt: skip
+        (1, 0.5, 0, 0.8),
+        (3, 0.5, 1, 0.5),
+    ]
 
 
 @pytest.mark.parametrize(("direction", "item"), [("higher", 1), ("lower", 2)])

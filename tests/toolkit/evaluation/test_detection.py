@@ -12,7 +12,7 @@ import pytest
 
 from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation import boxes, metrics
-from edgekit.evaluation.boxes import Spec, decoded
+from edgekit.evaluation.boxes import BoxSpec, decoded
 from edgekit.evaluation.metrics import METRICS, detection
 
 Array = npt.NDArray[Any]
@@ -101,10 +101,12 @@ def test_pictures_are_the_items_of_the_interval() -> None:
 @pytest.mark.parametrize(
     ("layout", "values"),
     [
-        ("xyxy", [20, 20, 100, 60]), ("yxyx", [20, 20, 60, 100]), ("xywh", [20, 20, 80, 40]),
+        ("xyxy", [20, 20, 100, 60]),
+        ("yxyx", [20, 20, 60, 100]),
+        ("xywh", [20, 20, 80, 40]),
         ("cxcywh", [60, 40, 80, 40]),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("pixels", [True, False])
 def test_every_layout_is_read_alike(
     layout: boxes.Layout, values: list[float], pixels: bool
@@ -113,7 +115,7 @@ def test_every_layout_is_read_alike(
     if not pixels:
         given /= [100, 200, 100, 200] if layout == "yxyx" else [200, 100, 200, 100]
     outputs = {"boxes": given, "scores": np.array([[[0.2, 0.9]]])}
-    found = decoded(outputs, Spec(layout=layout), SIZE)[0, 0]
+    found = decoded(outputs, BoxSpec(layout=layout), SIZE)[0, 0]
     assert found == pytest.approx([0.9, 1, *BOX], abs=1e-6)
 
 
@@ -123,10 +125,10 @@ def test_boxes_that_overlap_a_better_one_of_their_class_go() -> None:
         "boxes": np.array([[BOX, near, near]]),
         "scores": np.array([[[0.9, 0], [0.8, 0], [0, 0.7]]]),
     }
-    found = decoded(outputs, Spec(), SIZE)[0]
+    found = decoded(outputs, BoxSpec(), SIZE)[0]
     assert found[:2, :2] == pytest.approx(np.array([[0.9, 0], [0.7, 1]]))
     assert found[2, 0] == boxes.EMPTY
-    kept = decoded(outputs, Spec(iou=0.99), SIZE)[0]
+    kept = decoded(outputs, BoxSpec(iou=0.99), SIZE)[0]
     assert int((kept[:, 0] >= 0).sum()) == 3
 
 
@@ -136,7 +138,7 @@ def test_a_yolo_head_is_read_by_its_shape(newer: bool) -> None:
     row[0, 7, :4] = [60, 40, 80, 40]
     row[0, 7, 4:] = [0.1, 0.8] if newer else [0.5, 0.2, 0.9]
     head = row.transpose(0, 2, 1) if newer else row
-    found = decoded({"output0": head}, Spec(score=0.2), SIZE)[0]
+    found = decoded({"output0": head}, BoxSpec(score=0.2), SIZE)[0]
     assert found[0] == pytest.approx([0.8 if newer else 0.45, 1, *BOX], abs=1e-6)
     assert found[1, 0] == boxes.EMPTY
 
@@ -145,31 +147,33 @@ def test_an_ssd_head_moves_its_anchors() -> None:
     anchors = np.array([[0.4, 0.3, 0.4, 0.4], [0.8, 0.8, 0.2, 0.2]])
     offsets = np.array([[[0.0, 0, 0, 0], [10 * 0.5, 0, 5 * np.log(2), 0]]])
     outputs = {"raw_boxes": offsets, "raw_scores": np.array([[[0, 4.0], [0, 3.0]]])}
-    spec = Spec(anchors=anchors, background=True)
+    spec = BoxSpec(anchors=anchors, background=True)
     found = decoded(outputs, spec, SIZE)[0]
     assert found[0, 2:] == pytest.approx([0.1, 0.2, 0.5, 0.6], abs=1e-6)
     # Half a height down, and twice as high.
     assert found[1, 2:] == pytest.approx([0.7, 0.7, 0.9, 1.1], abs=1e-6)
     assert found[0, 0] == pytest.approx(1 / (1 + np.exp(-4.0)))
     with pytest.raises(ProjectError, match="anchors"):
-        decoded(outputs, Spec(format="ssd"), SIZE)
+        decoded(outputs, BoxSpec(format="ssd"), SIZE)
 
 
 def test_boxes_classes_and_scores_are_told_by_name_never_by_order() -> None:
     outputs = {
-        "where": np.array([[[0.2, 0.1, 0.6, 0.5], [0, 0, 1, 1]]]), "b": np.array([[0.9, 0.8]]),
-        "a": np.array([[2.0, 1.0]]), "count": np.array([1.0]),
-    }  # fmt: skip
+        "where": np.array([[[0.2, 0.1, 0.6, 0.5], [0, 0, 1, 1]]]),
+        "b": np.array([[0.9, 0.8]]),
+        "a": np.array([[2.0, 1.0]]),
+        "count": np.array([1.0]),
+    }
     with pytest.raises(ProjectError, match="not clear"):
-        decoded(outputs, Spec(), SIZE)
-    found = decoded(outputs, Spec(scores="b", classes="a"), SIZE)[0]
+        decoded(outputs, BoxSpec(), SIZE)
+    found = decoded(outputs, BoxSpec(scores="b", classes="a"), SIZE)[0]
     assert found[0] == pytest.approx([0.9, 2, *BOX])
     assert found[1, 0] == boxes.EMPTY
 
 
 def test_other_outputs_are_refused_with_the_way_on() -> None:
     with pytest.raises(ProjectError, match="look like no detector's") as found:
-        decoded({"y": np.zeros((2, 10))}, Spec(), SIZE)
+        decoded({"y": np.zeros((2, 10))}, BoxSpec(), SIZE)
     assert "[evaluate.boxes]" in found.value.hint
 
 

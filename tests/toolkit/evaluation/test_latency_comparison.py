@@ -15,14 +15,22 @@ from edgekit.evaluation.latency import Timed, TimingInputs, Timings, allowed, ti
 from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol, least_busy, measure
 from edgekit.gate import decide
 from edgekit.targets.devices import Workplace, open_device, parse
-from edgekit.targets.devices.local import LocalDevice, Session
+from edgekit.targets.devices.local import LocalDevice, LocalSession
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Json, Preprocess, Status
 
 BRIEF = Protocol(
-    min_runs=0, min_seconds=0.0, launches=3, max_launches=3, warmup_runs=1, warmup_seconds=0.0,
-    max_warmup_seconds=0.0, block_seconds=0.0, blocks=2, together=3,
-)  # fmt: skip
+    min_runs=0,
+    min_seconds=0.0,
+    launches=3,
+    max_launches=3,
+    warmup_runs=1,
+    warmup_seconds=0.0,
+    max_warmup_seconds=0.0,
+    block_seconds=0.0,
+    blocks=2,
+    together=3,
+)
 
 
 class Recording(LocalDevice):
@@ -32,7 +40,7 @@ class Recording(LocalDevice):
         super().__init__(folder / "requests", folder / "log.txt")
         self.requests: list[Mapping[str, Json]] = []
 
-    def open(self, request: Mapping[str, Json]) -> Session:
+    def open(self, request: Mapping[str, Json]) -> LocalSession:
         self.requests.append(request)
         return super().open(request)
 
@@ -157,19 +165,25 @@ def test_launches_end_when_the_verdict_is_decided(files: Path) -> None:
 
     brief_side_by_side = replace(SIDE_BY_SIDE, min_runs=0, min_seconds=0.0)
     found = time_side_by_side(
-        sides, inputs(files), local=Recording(files), progress=silent,
-        protocol=brief_side_by_side, decided=decided,
-    )  # fmt: skip
+        sides,
+        inputs(files),
+        local=Recording(files),
+        progress=silent,
+        protocol=brief_side_by_side,
+        decided=decided,
+    )
     assert (looks, found.launches, found.taken["long"].stopped) == ([6, 9], 9, "decided")
 
 
 def test_a_lasting_process_is_started_once_and_the_others_in_each_launch(files: Path) -> None:
     device = Recording(files)
     jobs = [
-        replace(Timed(name, files / "short.tflite", "litert").job(device, inputs(files)),
-                lasting=name == "reference")
+        replace(
+            Timed(name, files / "short.tflite", "litert").job(device, inputs(files)),
+            lasting=name == "reference",
+        )
         for name in ("reference", "a", "b")
-    ]  # fmt: skip
+    ]
     taken = measure([jobs], BRIEF, silent)
     held = sorted("".join(entry["id"] for entry in r["models"]) for r in device.requests)
     assert held == ["ab", "ab", "ba", "reference"]

@@ -162,15 +162,21 @@ def test_metric_by_hand(name: str, y_true: object, y_pred: object, expected: flo
         ("accuracy", CLASSES, LOGITS, accuracy_score(CLASSES, LOGITS.argmax(1))),
         ("f1", CLASSES, LOGITS, f1_score(CLASSES, LOGITS.argmax(1), average="macro")),
         (
-            "roc_auc", CLASSES, softmax(LOGITS),
+            "roc_auc",
+            CLASSES,
+            softmax(LOGITS),
             roc_auc_score(CLASSES, softmax(LOGITS), multi_class="ovr"),
         ),
         (
-            "roc_auc", CLASSES, LOGITS,
+            "roc_auc",
+            CLASSES,
+            LOGITS,
             roc_auc_score(CLASSES, softmax(LOGITS), multi_class="ovr"),
         ),
         (
-            "roc_auc", CLASSES > 1, LOGITS[:, :1],
+            "roc_auc",
+            CLASSES > 1,
+            LOGITS[:, :1],
             roc_auc_score(CLASSES > 1, LOGITS[:, 0]),
         ),
         ("mse", TARGETS, TARGETS * 0.9, mean_squared_error(TARGETS, TARGETS * 0.9)),
@@ -178,22 +184,28 @@ def test_metric_by_hand(name: str, y_true: object, y_pred: object, expected: flo
         ("r2", TARGETS, TARGETS * 0.9, r2_score(TARGETS, TARGETS * 0.9)),
         ("top_3", CLASSES, LOGITS, top_k_accuracy_score(CLASSES, LOGITS, k=3)),
         (
-            "precision", CLASSES, LOGITS,
+            "precision",
+            CLASSES,
+            LOGITS,
             precision_score(CLASSES, LOGITS.argmax(1), average="macro"),
         ),
         ("recall", CLASSES, LOGITS, recall_score(CLASSES, LOGITS.argmax(1), average="macro")),
         ("log_loss", CLASSES, LOGITS, log_loss(CLASSES, softmax(LOGITS))),
         ("pr_auc", CLASSES > 1, LOGITS[:, :1], average_precision_score(CLASSES > 1, LOGITS[:, 0])),
         (
-            "pr_auc", CLASSES, softmax(LOGITS),
+            "pr_auc",
+            CLASSES,
+            softmax(LOGITS),
             average_precision_score(np.eye(WIDTH)[CLASSES], softmax(LOGITS)),
         ),
         (
-            "anomaly_auc", CLASSES[:200] % 2, ERRORS,
+            "anomaly_auc",
+            CLASSES[:200] % 2,
+            ERRORS,
             roc_auc_score(CLASSES[:200] % 2, ERRORS),
         ),
     ],
-)  # fmt: skip
+)
 def test_metric_equals_scikit_learn(
     name: str, y_true: npt.NDArray[np.int64], y_pred: Floats, expected: float
 ) -> None:
@@ -361,9 +373,13 @@ def test_metric_is_best_in_its_direction_when_every_answer_is_right(
     """A direction that is flipped in the table is noticed by what the numbers do."""
     y_true, y_pred = examples(name)
     perfect = {
-        "classes": np.eye(WIDTH)[CLASSES], "numbers": TARGETS, "errors": y_true * 0.5,
-        "labels": SEVERAL, "masks": np.eye(3)[MASKS], "vectors": np.eye(WIDTH)[CLASSES],
-    }  # fmt: skip
+        "classes": np.eye(WIDTH)[CLASSES],
+        "numbers": TARGETS,
+        "errors": y_true * 0.5,
+        "labels": SEVERAL,
+        "masks": np.eye(3)[MASKS],
+        "vectors": np.eye(WIDTH)[CLASSES],
+    }
     best = value(name, y_true, perfect[METRICS[name].reads])
     usual = value(name, y_true, y_pred)
     assert METRICS[name].direction == direction

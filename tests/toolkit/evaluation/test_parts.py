@@ -20,8 +20,10 @@ def test_pixels_have_an_iou_per_class_by_hand() -> None:
     answers = np.array([[[0, 1], [1, 0]], [[0, 0], [2, 1]]])
     found = parts(METRICS["mean_iou"], labels, answers, ("road", "car", "person"))
     assert [(one.name, one.count, one.figures["iou"].value) for one in found] == [
-        ("road", 2, 0.75), ("car", 1, 0.5), ("person", 1, 0.5),
-    ]  # fmt: skip
+        ("road", 2, 0.75),
+        ("car", 1, 0.5),
+        ("person", 1, 0.5),
+    ]
 
 
 def test_figures_agree_with_scikit_learn() -> None:

@@ -22,9 +22,12 @@ ONE_HOT = np.eye(4, dtype=np.float32)[CLASSES]
 
 
 def evidence(
-    labels: npt.NDArray[Any], *sizes: int | None, last: str = "", dtype: str = "float32",
+    labels: npt.NDArray[Any],
+    *sizes: int | None,
+    last: str = "",
+    dtype: str = "float32",
     inputs: tuple[int, ...] = (8, 8, 1),
-) -> TaskEvidence:  # fmt: skip
+) -> TaskEvidence:
     taken = (TensorSpec("image", (None, *inputs), "float32"),)
     return TaskEvidence(labels, TensorSpec("output_0", (None, *sizes), dtype), last, taken)
 
@@ -32,12 +35,18 @@ def evidence(
 @pytest.mark.parametrize(
     ("given", "task", "reason"),
     [
-        (evidence(CLASSES, 4, last="softmax"), "classification",
-         "labels are class numbers 0 to 3, and the model gives 4 values per item (softmax)"),
+        (
+            evidence(CLASSES, 4, last="softmax"),
+            "classification",
+            "labels are class numbers 0 to 3, and the model gives 4 values per item (softmax)",
+        ),
         (evidence(CLASSES.astype(np.float32), 1, 1, 4), "classification", "class numbers 0 to 3"),
         (evidence(CLASSES % 2, 1, last="sigmoid"), "classification", "labels are 0 or 1"),
-        (evidence((CLASSES % 2).astype(np.float32)[:, None], 1), "classification",
-         "labels are 0 or 1"),
+        (
+            evidence((CLASSES % 2).astype(np.float32)[:, None], 1),
+            "classification",
+            "labels are 0 or 1",
+        ),
         (evidence(ONE_HOT, 4), "classification", "labels are one-hot rows of 4"),
         (evidence(ONE_HOT.astype(np.uint8), 4), "classification", "labels are one-hot rows of 4"),
         (evidence(0.9 * ONE_HOT + 0.025, 4), "classification", "one-hot rows, smoothed, of 4"),
@@ -48,8 +57,11 @@ def evidence(
         (evidence(RNG.dirichlet(np.ones(4), 40), 4), "regression", "labels are numbers"),
         (evidence(CLASSES, dtype="int64"), "class-ids", "the model gives integers (int64)"),
         (evidence(CLASSES, 1, last="argmax"), "class-ids", "the model ends in argmax"),
-        (evidence(np.tile([[1, 1, 0, 0]], (40, 1)), 4, last="sigmoid"), "multi-label",
-         "labels are 0 or 1 for each of 4, any number at once (sigmoid)"),
+        (
+            evidence(np.tile([[1, 1, 0, 0]], (40, 1)), 4, last="sigmoid"),
+            "multi-label",
+            "labels are 0 or 1 for each of 4, any number at once (sigmoid)",
+        ),
         (evidence(MASKS, 8, 6, 3), "segmentation", "labels are a class per place [N, 8, 6]"),
         (evidence(MASKS[..., None], 8, 6, 3), "segmentation", "gives 3 values for each of these"),
         (evidence(np.eye(3)[MASKS], 8, 6, 3), "segmentation", "a one-hot row per place"),
@@ -58,17 +70,26 @@ def evidence(
         (evidence(MASKS, None, None, 3), "segmentation", "a class per place"),
         (evidence(RNG.random((40, 8, 6, 3)), 8, 6, 3), "regression", "labels are numbers"),
         (evidence(CLASSES, 16, last="unit norm"), "embeddings", "16 values of length 1"),
-        (evidence(np.array(["a", "b c"] * 20), 30, 7, last="softmax"), "text",
-         "labels are texts, and the output is [N, 30, 7] (softmax)"),
-        (evidence(np.pad(CLASSES.reshape(20, 2), ((0, 0), (0, 2))), 30, 7), "text",
-         "labels are up to 4 tokens, and the output scores 7 tokens at each of 30 steps"),
-        (evidence(CLASSES.reshape(20, 2), 12, dtype="int32"), "text",
-         "the output gives 12 integers"),
+        (
+            evidence(np.array(["a", "b c"] * 20), 30, 7, last="softmax"),
+            "text",
+            "labels are texts, and the output is [N, 30, 7] (softmax)",
+        ),
+        (
+            evidence(np.pad(CLASSES.reshape(20, 2), ((0, 0), (0, 2))), 30, 7),
+            "text",
+            "labels are up to 4 tokens, and the output scores 7 tokens at each of 30 steps",
+        ),
+        (
+            evidence(CLASSES.reshape(20, 2), 12, dtype="int32"),
+            "text",
+            "the output gives 12 integers",
+        ),
         (evidence(CLASSES.reshape(20, 2) % 3, 2, 3), "segmentation", "a class per place"),
         (evidence(CLASSES % 2, 8, 8, 1), "anomaly", "the output has the size of the input 'image'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_task_is_told_by_labels_and_output(given: TaskEvidence, task: str, reason: str) -> None:
     found = detect(given)
     assert found.task is TASKS[task]

@@ -11,7 +11,7 @@ import pytest
 
 from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation.metrics import METRICS, drop, measure
-from edgekit.evaluation.texts import Reader, Spec, read_alphabet, reader, shown
+from edgekit.evaluation.texts import TextReader, TextSpec, read_alphabet, reader, shown
 from edgekit.evaluation.worst import worst
 
 LABELS = np.array(["the cat sat", "a dog", "no", "on the mat"])
@@ -23,10 +23,15 @@ def scores(rows: list[list[int]], tokens: int) -> np.ndarray:  # type: ignore[ty
     return np.eye(tokens, dtype=np.float32)[np.array(rows)] * 4 - 2
 
 
-def of(alphabet: str = "", sizes: tuple[int | None, ...] = (8, 4), last: str = "",
-       labels: object = None, **more: object) -> Reader:  # fmt: skip
+def of(
+    alphabet: str = "",
+    sizes: tuple[int | None, ...] = (8, 4),
+    last: str = "",
+    labels: object = None,
+    **more: object,
+) -> TextReader:
     given = None if labels is None else np.asarray(labels)
-    return reader(Spec(tuple(alphabet), **more), sizes, last, given)  # type: ignore[arg-type]
+    return reader(TextSpec(tuple(alphabet), **more), sizes, last, given)  # type: ignore[arg-type]
 
 
 def test_error_rates_by_hand() -> None:
@@ -40,8 +45,9 @@ def test_error_rates_by_hand() -> None:
 
 def test_error_rates_are_jiwers_over_the_whole_set() -> None:
     rng = np.random.default_rng(0)
-    made = [["".join(rng.choice(list("ab "), rng.integers(1, 12))) for _ in range(60)]
-            for _ in range(2)]  # fmt: skip
+    made = [
+        ["".join(rng.choice(list("ab "), rng.integers(1, 12))) for _ in range(60)] for _ in range(2)
+    ]
     labels, answers = [f"a{one}b" for one in made[0]], made[1]
     for name, oracle in (("wer", jiwer.wer), ("cer", jiwer.cer)):
         found = measure(METRICS[name], np.array(labels), np.array(answers))
@@ -75,8 +81,9 @@ def test_empty_labels_and_answers_count() -> None:
 def test_the_worst_utterances_show_both_texts() -> None:
     found = worst(METRICS["wer"], LABELS, ANSWERS, 2)
     assert [(one.item, one.score, one.label, one.answer) for one in found] == [
-        (2, 1.0, "no", "on"), (1, 0.5, "a dog", "a dog b"),
-    ]  # fmt: skip
+        (2, 1.0, "no", "on"),
+        (1, 0.5, "a dog", "a dog b"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +123,7 @@ def test_labels_are_strings_or_padded_numbers() -> None:
 def test_the_blank_is_told_by_labels_or_by_its_name() -> None:
     assert of(labels=[[1, 3, 0], [2, 0, 0]]).blank == 0
     assert of(labels=[[1, 0, 2], [2, -1, -1]]).blank == 3
-    assert reader(Spec(("a", "<pad>", "b", "c")), (8, 4), "", None).blank == 1
+    assert reader(TextSpec(("a", "<pad>", "b", "c")), (8, 4), "", None).blank == 1
     with pytest.raises(ProjectError) as caught:
         of(labels=[[1, 2, 0], [2, 0, 0]])
     assert caught.value.code == "EK-PROJECT-047"
@@ -137,7 +144,7 @@ def test_an_alphabet_is_characters_or_a_file_of_tokens(tmp_path: Path) -> None:
     (tmp_path / "tokens.txt").write_text("▁the\n▁cat\ns\n|\n", encoding="utf-8")
     tokens = read_alphabet("tokens.txt", tmp_path)
     assert tokens == ("▁the", "▁cat", "s", "|")
-    read = reader(Spec(tokens, blank="last", space="|"), (4, 5), "", None)
+    read = reader(TextSpec(tokens, blank="last", space="|"), (4, 5), "", None)
     assert read.outputs(scores([[0, 1, 2, 4], [3, 2, 4, 4]], 5)).tolist() == ["the cats", "s"]
     assert read_alphabet("ab ", tmp_path) == ("a", "b", " ")
     for alphabet, said in (("aba", "has 'a' several times"), ("gone.txt", "there is no alphabet")):
@@ -162,5 +169,6 @@ def test_the_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyP
     with pytest.raises(ProjectError) as caught:
         measure(METRICS["wer"], LABELS, ANSWERS)
     assert (caught.value.code, caught.value.hint) == (
-        "EK-PROJECT-045", "install it: pip install 'edgekit[text]'",
-    )  # fmt: skip
+        "EK-PROJECT-045",
+        "install it: pip install 'edgekit[text]'",
+    )

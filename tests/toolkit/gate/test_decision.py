@@ -13,7 +13,7 @@ from edgekit.gate import Rules, decide, judge_run
 from edgekit.gate.decision import settle
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.compare import _check_slowdown
-from edgekit.pipeline.measure.given import Given
+from edgekit.pipeline.measure.model_on_device import ModelOnDevice
 from edgekit.project import Budgets, TargetTable
 from edgekit.report.document import evaluation_from
 from edgekit.report.measurements import plain
@@ -174,8 +174,9 @@ def compared(p50: Measurement, noise: float) -> Status:
     first = 4 * MS
     low, high = (None if one is None else one / first for one in (p50.low, p50.high))
     other = Contrast(
-        "b", latency_ratio=Measurement(p50.value / first, "1", n=12, low=low, high=high),
+        "b",
+        latency_ratio=Measurement(p50.value / first, "1", n=12, low=low, high=high),
         noise=floor(noise),
-    )  # fmt: skip
-    sides = (Given(Measured("a", "a", "local")), Given(Measured("b", "b", "local")))
+    )
+    sides = (ModelOnDevice(Measured("a", "a", "local")), ModelOnDevice(Measured("b", "b", "local")))
     return _check_slowdown(other, sides, LIMIT / first - 1).status

@@ -10,7 +10,7 @@ import pytest
 
 from edgekit import statistics
 from edgekit.gate import Rules, judge_run, own_device
-from edgekit.gate.checks import Place, check_goal
+from edgekit.gate.checks import TargetContext, check_goal
 from edgekit.gate.machine import another_machine
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.targets import catalog
@@ -111,8 +111,9 @@ def test_loss_beyond_the_default_that_nothing_bounds_is_never_green(lost: float,
     """Every item right before, every item wrong after: no resample differs, so nothing is known."""
     fallen = candidate()
     drop = Measurement(lost, "1", n=40, level=0.95)
-    fallen = replace(fallen, evaluation=replace(fallen.evaluation, drop={"accuracy": drop},
-                                                paired={}))  # fmt: skip
+    fallen = replace(
+        fallen, evaluation=replace(fallen.evaluation, drop={"accuracy": drop}, paired={})
+    )
     _, verdict = judge(fallen)
     assert verdict.exit_code == code
 
@@ -129,9 +130,14 @@ def test_default_for_unbounded_metrics_is_five_per_cent_of_the_reference() -> No
     def status(low: float, high: float) -> Status:
         drop = Measurement((low + high) / 2, "1", n=100, low=low, high=high)
         ran = (RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),)
-        one = Candidate("int8", "int8", Path("m"), evaluation=Evaluation(
-            metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop},
-            runtimes=ran))  # fmt: skip
+        one = Candidate(
+            "int8",
+            "int8",
+            Path("m"),
+            evaluation=Evaluation(
+                metrics={"mse": Measurement(2.1, "1", n=100)}, drop={"mse": drop}, runtimes=ran
+            ),
+        )
         return judge_run([one], base, {HOST: TargetTable()}, rules, False)[2].status
 
     assert status(0.01, 0.09) is Status.PASSED
@@ -365,9 +371,12 @@ PI = {"system": "Linux", "machine": "aarch64", "model": "Raspberry Pi 4 Model B 
 
 
 def on_device(
-    p50: float | None = 2e6, emulated: str = "", status: Status = Status.PASSED, message: str = "",
+    p50: float | None = 2e6,
+    emulated: str = "",
+    status: Status = Status.PASSED,
+    message: str = "",
     facts: Mapping[str, object] = PI,
-) -> OnDevice:  # fmt: skip
+) -> OnDevice:
     """What the board gave of the int8 candidate: a median of so many nanoseconds."""
     latency = None
     if p50 is not None:
@@ -409,11 +418,15 @@ def test_latency_budget_is_judged_by_the_targets_own_device(
 @pytest.mark.parametrize(
     ("target", "device", "own"),
     [
-        (BOARD, None, ""), (BOARD, "local", ""), (BOARD, "local:tflite-runtime", ""),
-        (BOARD, "tflm", ""), (BOARD, ADDRESS, ADDRESS), (HOST, "local", ""),
+        (BOARD, None, ""),
+        (BOARD, "local", ""),
+        (BOARD, "local:tflite-runtime", ""),
+        (BOARD, "tflm", ""),
+        (BOARD, ADDRESS, ADDRESS),
+        (HOST, "local", ""),
         (HOST, "local:tflite-runtime", "local:tflite-runtime"),
     ],
-)  # fmt: skip
+)
 def test_own_device_is_this_hosts_only_where_this_host_is_the_target(
     target: str, device: str | None, own: str
 ) -> None:
@@ -530,8 +543,9 @@ def test_the_command_lines_drop_leaves_what_the_file_wants_gained() -> None:
     _, verdict = judge(candidate(), budgets=wanted, rules=replace(RULES, max_drop=0.02))
     assert verdict.exit_code == 1
     assert {check.limit for check in verdict.checks if check.name == "accuracy drop"} == {
-        "at most 2 points", "at most -5 points",
-    }  # fmt: skip
+        "at most 2 points",
+        "at most -5 points",
+    }
 
 
 def test_a_precision_that_the_model_cannot_have_sinks_no_other_and_alone_is_a_must() -> None:
@@ -555,9 +569,16 @@ def test_a_share_of_an_error_near_zero_is_no_less_than_float32_can_tell(
     rules = Rules(metric="mse", bounded=False, higher_is_better=False)
     base = Evaluation(metrics={"mse": Measurement(1e-17, "1", n=100)}, floor=floor)
     drop = Measurement(1e-13, "1", n=100, low=0.9e-13, high=1.1e-13)
-    one = Candidate("float32", "float32", Path("m"), evaluation=Evaluation(
-        metrics={"mse": Measurement(1e-13, "1", n=100)}, drop={"mse": drop},
-        runtimes=(RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),)))  # fmt: skip
+    one = Candidate(
+        "float32",
+        "float32",
+        Path("m"),
+        evaluation=Evaluation(
+            metrics={"mse": Measurement(1e-13, "1", n=100)},
+            drop={"mse": drop},
+            runtimes=(RuntimeResult("litert", "2.3.0", Status.PASSED, "", 100),),
+        ),
+    )
     verdict = judge_run([one], base, {HOST: TargetTable()}, rules, False)[2]
     assert verdict.exit_code == code
     limit = "at most 1e-12, what float32 can tell: 5 % of 1e-17 is less"
@@ -579,9 +600,9 @@ def test_a_limit_on_the_drop_is_unavailable_where_nothing_was_compared(
     goal: Goal | None, max_drop: float | None, expected: Status
 ) -> None:
     rules = replace(RULES, by_itself=True, max_drop=max_drop)
-    (found,) = list(check_goal(candidate(), REFERENCE, goal, rules, Place()))[:1]
+    (found,) = list(check_goal(candidate(), REFERENCE, goal, rules, TargetContext()))[:1]
     assert found.status is expected
     assert ("--reference MODEL" in found.message) == (expected is Status.UNAVAILABLE)
     compared = replace(rules, by_itself=False)
-    (other,) = list(check_goal(candidate(), REFERENCE, goal, compared, Place()))[:1]
+    (other,) = list(check_goal(candidate(), REFERENCE, goal, compared, TargetContext()))[:1]
     assert other.status is Status.PASSED

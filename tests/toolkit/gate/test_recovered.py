@@ -33,11 +33,22 @@ def recovered(lost: int, succeeded: bool = True) -> Candidate:
     found = candidate("mixed", lost)
     drop = found.evaluation.drop["accuracy"]
     recovery = Recovery(
-        stands_for="int8", outcome="recovered" if succeeded else "not recovered", evaluations=9,
-        allowed=24, seconds=1.0, operators=31, float_operators=("CONV_2D (a)",), equalized=0,
-        bias_corrected=0, drop_before=drop, drop_after=drop, bytes_before=1, bytes_after=2,
-        latency_ratio=Measurement.unavailable("ratio", "nothing was timed"), sentence="",
-    )  # fmt: skip
+        stands_for="int8",
+        outcome="recovered" if succeeded else "not recovered",
+        evaluations=9,
+        allowed=24,
+        seconds=1.0,
+        operators=31,
+        float_operators=("CONV_2D (a)",),
+        equalized=0,
+        bias_corrected=0,
+        drop_before=drop,
+        drop_after=drop,
+        bytes_before=1,
+        bytes_after=2,
+        latency_ratio=Measurement.unavailable("ratio", "nothing was timed"),
+        sentence="",
+    )
     return replace(found, recovery=recovery)
 
 

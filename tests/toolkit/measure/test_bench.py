@@ -29,7 +29,15 @@ from edgekit.store import Store
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNERS
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import BenchReport, Golden, Preprocess, SavedModel, SelfTest, Status, TensorSpec
+from edgekit.types import (
+    BenchReport,
+    ExpectedOutput,
+    Preprocess,
+    SavedModel,
+    SelfTest,
+    Status,
+    TensorSpec,
+)
 
 QUICK = ("--no-calibrate", "--min-seconds", "0.05", "--max-seconds", "0.2", "--launches", "2")
 BRIEF = api.BenchOptions(
@@ -46,9 +54,21 @@ def done(shared: Path) -> Path:
         (folder / "conv.tflite").write_bytes(flatfiles.convolutional())
         (folder / "dense.tflite").write_bytes(build(int8_dense()))
         done = edgekit(
-            "bench", "conv.tflite", "dense.tflite", *QUICK, "--profile", "--sustain", "1.2 s",
-            "--max-latency", "10 s", "--csv", "rows.csv", "--json", "-v", cwd=folder,
-        )  # fmt: skip
+            "bench",
+            "conv.tflite",
+            "dense.tflite",
+            *QUICK,
+            "--profile",
+            "--sustain",
+            "1.2 s",
+            "--max-latency",
+            "10 s",
+            "--csv",
+            "rows.csv",
+            "--json",
+            "-v",
+            cwd=folder,
+        )
         (folder / "stdout.json").write_text(done.stdout)
         (folder / "stderr.txt").write_text(done.stderr)
         assert done.returncode == 0, done.stderr
@@ -316,7 +336,7 @@ def test_a_bundle_whose_self_test_fails_on_the_device_is_not_timed(
     def planted(path: Path, store: Store) -> bench_inputs.Unpacked:
         found = unpack(path, store)
         np.save(tmp_path / "wrong.npy", np.load(found.golden["y"].path) + np.float32(wrong))
-        golden = {"y": Golden(tmp_path / "wrong.npy", 1e-6)}
+        golden = {"y": ExpectedOutput(tmp_path / "wrong.npy", 1e-6)}
         return replace(found, golden=golden)
 
     monkeypatch.setattr(bench_inputs, "unpack", planted)
@@ -373,11 +393,17 @@ def test_the_profiler_names_the_operators_of_whoever_runs_them(
     done: Path, tmp_path: Path, delegate: str
 ) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 8, 8, 3), np.float32))
-    answer = ran(tmp_path, {
-        "mode": "profile", "runtime": "litert", "runs": 3, "delegate": delegate,
-        "models": [{"id": "m", "path": str(done / "conv.tflite")}],
-        "inputs": {"image": str(tmp_path / "x.npy")},
-    })  # fmt: skip
+    answer = ran(
+        tmp_path,
+        {
+            "mode": "profile",
+            "runtime": "litert",
+            "runs": 3,
+            "delegate": delegate,
+            "models": [{"id": "m", "path": str(done / "conv.tflite")}],
+            "inputs": {"image": str(tmp_path / "x.npy")},
+        },
+    )
     names = [event["name"] for event in answer["models"]["m"]["events"]]
     if delegate == "none":
         assert names == ["CONV_2D", "MAX_POOL_2D", "RESHAPE", "FULLY_CONNECTED"]
@@ -388,10 +414,15 @@ def test_the_profiler_names_the_operators_of_whoever_runs_them(
 
 @pytest.mark.parametrize("mode", ["profile", "memory"])
 def test_other_runtimes_say_why_there_is_none(done: Path, tmp_path: Path, mode: str) -> None:
-    answer = ran(tmp_path, {
-        "mode": mode, "runtime": "tflite-runtime", "inputs": {},
-        "models": [{"id": "m", "path": str(done / "conv.tflite")}],
-    })  # fmt: skip
+    answer = ran(
+        tmp_path,
+        {
+            "mode": mode,
+            "runtime": "tflite-runtime",
+            "inputs": {},
+            "models": [{"id": "m", "path": str(done / "conv.tflite")}],
+        },
+    )
     assert "tflite-runtime" in answer["error"]["message"]
 
 

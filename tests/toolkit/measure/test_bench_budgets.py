@@ -28,11 +28,17 @@ def launches(level: float) -> list[Launch]:
     rng = np.random.default_rng(0)
     return [
         Launch(
-            10, 10, 0, 0, np.ones(10), True,
-            tuple(level * (1 + 0.002 * rng.standard_normal(20)) for _ in range(8)), "1",
+            10,
+            10,
+            0,
+            0,
+            np.ones(10),
+            True,
+            tuple(level * (1 + 0.002 * rng.standard_normal(20)) for _ in range(8)),
+            "1",
         )
         for _ in range(5)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -48,9 +54,11 @@ def baseline(tmp_path: Path, row: Benched) -> Path:
 
 def written(path: Path, row: Benched, **changes: Any) -> Path:
     document = {
-        "device": HOST, "calibration": dataclasses.asdict(QUIET),
-        "rows": [plain(dataclasses.asdict(row))], **changes,
-    }  # fmt: skip
+        "device": HOST,
+        "calibration": dataclasses.asdict(QUIET),
+        "rows": [plain(dataclasses.asdict(row))],
+        **changes,
+    }
     path.write_text(json.dumps(document))
     return path
 

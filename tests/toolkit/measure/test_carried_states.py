@@ -18,9 +18,19 @@ from conftest import answer
 
 QUICK = ("--worst", 0, "--metric", "mae", "--json")
 BENCH = (
-    "--no-calibrate", "--min-seconds", 0.05, "--max-seconds", 0.1, "--max-runs", 50, "--launches",
-    2, "--precision-goal", "90%", "--json",
-)  # fmt: skip
+    "--no-calibrate",
+    "--min-seconds",
+    0.05,
+    "--max-seconds",
+    0.1,
+    "--max-runs",
+    50,
+    "--launches",
+    2,
+    "--precision-goal",
+    "90%",
+    "--json",
+)
 STARTS = {"stream": (0,), "clips": (0, 3), "apart": range(6)}
 
 
@@ -128,7 +138,7 @@ def test_a_state_without_a_telling_name_is_named(folder: Path) -> None:
         (("--state", "state_in"), "IN=OUT"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_wrong_pair_is_refused(folder: Path, given: tuple[str, ...], words: str) -> None:
     more = given if words != "every input" else (*given, "--state", "state_in=y")
     refused = answer("evaluate", "leaking.tflite", "--data", "apart.npz", *QUICK, *more, cwd=folder)
@@ -138,9 +148,17 @@ def test_a_wrong_pair_is_refused(folder: Path, given: tuple[str, ...], words: st
 
 def test_no_state_at_all_may_be_stated(folder: Path) -> None:
     found = answer(
-        "evaluate", "leaking.tflite", "--data", "given.npz", *QUICK, "--state", "none",
-        "--metric-output", "y", cwd=folder,
-    )  # fmt: skip
+        "evaluate",
+        "leaking.tflite",
+        "--data",
+        "given.npz",
+        *QUICK,
+        "--state",
+        "none",
+        "--metric-output",
+        "y",
+        cwd=folder,
+    )
     assert found.returncode == 0, found.stderr
     assert "EK-NOTE-076" not in found.stdout
 
@@ -148,9 +166,16 @@ def test_no_state_at_all_may_be_stated(folder: Path) -> None:
 def test_the_native_runner_takes_items_apart_and_refuses_a_stream(folder: Path) -> None:
     assert error_of(folder, "leaking", "apart", "--device", "local:native") == 0.0
     refused = answer(
-        "evaluate", "leaking.tflite", "--data", "stream.npz", *QUICK, "--stream", "--device",
-        "local:native", cwd=folder,
-    )  # fmt: skip
+        "evaluate",
+        "leaking.tflite",
+        "--data",
+        "stream.npz",
+        *QUICK,
+        "--stream",
+        "--device",
+        "local:native",
+        cwd=folder,
+    )
     assert refused.returncode == 5
     assert "carries no state" in refused.stderr
 
@@ -159,9 +184,17 @@ def test_bench_and_compare_need_no_items_for_a_state(folder: Path) -> None:
     timed = answer("bench", "int8.tflite", *BENCH, cwd=folder)
     assert timed.returncode == 0, timed.stderr
     compared = answer(
-        "compare", "leaking.tflite", "int8.tflite", "--data", "stream.npz", "--stream",
-        "--layers", "--no-latency", "--json", cwd=folder,
-    )  # fmt: skip
+        "compare",
+        "leaking.tflite",
+        "int8.tflite",
+        "--data",
+        "stream.npz",
+        "--stream",
+        "--layers",
+        "--no-latency",
+        "--json",
+        cwd=folder,
+    )
     found = json.loads(compared.stdout)
     assert found["contrasts"][0]["parity"]["y"]["max_abs_error"]["value"] <= 1.0
     assert found["contrasts"][0]["layers"] is not None

@@ -19,7 +19,7 @@ from conftest import answer
 from edgekit.api import Options, convert
 from edgekit.api import compare as compare_models
 from edgekit.errors import DataError, DeviceError
-from edgekit.pipeline.measure import Asked
+from edgekit.pipeline.measure import MeasureOptions
 from edgekit.project import Project, Share
 from edgekit.report.measurements import advice_below, to_json
 from edgekit.report.measurements import compared as compared_lines
@@ -28,7 +28,7 @@ from edgekit.types import Compared, Status
 
 ITEMS = 400
 CLASSES = 3
-QUICK = Asked(latency=False)
+QUICK = MeasureOptions(latency=False)
 
 
 def weights(seed: int = 0) -> npt.NDArray[np.float32]:
@@ -38,12 +38,16 @@ def weights(seed: int = 0) -> npt.NDArray[np.float32]:
 def classifier(w: npt.NDArray[np.float32], scale: float = 1.0) -> bytes:
     """``w · scale · x`` of ``x`` [1, 6], two pixels of three channels."""
     tensors = [
-        T("x", [1, 6]), T("w", [len(w), 6], data=w), T("z", [1, 6]),
-        T("s", [1], data=np.array([scale], np.float32)), T("y", [1, len(w)]),
-    ]  # fmt: skip
+        T("x", [1, 6]),
+        T("w", [len(w), 6], data=w),
+        T("z", [1, 6]),
+        T("s", [1], data=np.array([scale], np.float32)),
+        T("y", [1, len(w)]),
+    ]
     nodes = [
-        N("MUL", ["x", "s"], ["z"]), N("FULLY_CONNECTED", ["z", "w", None], ["y"]),
-    ]  # fmt: skip
+        N("MUL", ["x", "s"], ["z"]),
+        N("FULLY_CONNECTED", ["z", "w", None], ["y"]),
+    ]
     return build(G(tensors, nodes, ["x"], ["y"]))
 
 
@@ -51,9 +55,10 @@ def difference(first: str, second: str) -> bytes:
     """The scores ``[first - second, second - first]`` of two inputs called ``a`` and ``b``."""
     tensors = [T("a", [1, 1]), T("b", [1, 1]), T("d", [1, 1]), T("n", [1, 1]), T("y", [1, 2])]
     nodes = [
-        N("SUB", [first, second], ["d"]), N("SUB", [second, first], ["n"]),
+        N("SUB", [first, second], ["d"]),
+        N("SUB", [second, first], ["n"]),
         N("CONCATENATION", ["d", "n"], ["y"], options={"kind": "ConcatenationOptions", "axis": 1}),
-    ]  # fmt: skip
+    ]
     return build(G(tensors, nodes, ["a", "b"], ["y"]))
 
 
@@ -69,10 +74,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small[0, 0] += 1e-4
     swapped = w.reshape(CLASSES, 2, 3)[:, :, ::-1].reshape(CLASSES, 6).copy()
     files = {
-        "model": classifier(w), "flipped": classifier(flipped), "small": classifier(small),
-        "rescaled": classifier(w, 1 / 255), "swapped": classifier(swapped),
-        "a-b": difference("a", "b"), "b-a": difference("b", "a"),
-    }  # fmt: skip
+        "model": classifier(w),
+        "flipped": classifier(flipped),
+        "small": classifier(small),
+        "rescaled": classifier(w, 1 / 255),
+        "swapped": classifier(swapped),
+        "a-b": difference("a", "b"),
+        "b-a": difference("b", "a"),
+    }
     for name, content in files.items():
         (folder / f"{name}.tflite").write_bytes(content)
     rng = np.random.default_rng(1)
@@ -188,8 +197,11 @@ def test_first_model_s_device_must_be_there(folder: Path) -> None:
 
 def test_nan_in_one_output_goes_red_and_names_the_item(folder: Path, tmp_path: Path) -> None:
     tensors = [
-        T("x", [1, 6]), T("h", [1, 6]), T("w", [CLASSES, 6], data=weights()), T("y", [1, CLASSES]),
-    ]  # fmt: skip
+        T("x", [1, 6]),
+        T("h", [1, 6]),
+        T("w", [CLASSES, 6], data=weights()),
+        T("y", [1, CLASSES]),
+    ]
     nodes = [N("SQRT", ["x"], ["h"]), N("FULLY_CONNECTED", ["h", "w", None], ["y"])]
     (folder / "root.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
     x = np.abs(np.load(folder / "data.npz")["x"])
@@ -206,9 +218,10 @@ def test_missing_class_leaves_the_budget_unmeasured(folder: Path) -> None:
     some = kept["y"] != 2
     np.savez(folder / "missing.npz", x=kept["x"][some], y=kept["y"][some])
     project: Mapping[str, Any] = {
-        "model": {"source": "model.tflite"}, "data": {"evaluate": "missing.npz"},
+        "model": {"source": "model.tflite"},
+        "data": {"evaluate": "missing.npz"},
         "evaluate": {"metric": "roc_auc"},
-    }  # fmt: skip
+    }
     parsed = Project.model_validate(project)
     parsed._root = folder
     sources = [str(folder / "model.tflite"), str(folder / "flipped.tflite")]
@@ -240,11 +253,26 @@ def test_command_prints_json_alone_and_the_table_elsewhere(folder: Path) -> None
     import subprocess
 
     ran = subprocess.run(
-        [Path(sys.executable).with_name("edgekit"), "compare", "model.tflite", "--device", "local",
-         "--device", "local:tflite-runtime", "--data", "data.npz", "--no-latency", "--json",
-         "--output", "out"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            Path(sys.executable).with_name("edgekit"),
+            "compare",
+            "model.tflite",
+            "--device",
+            "local",
+            "--device",
+            "local:tflite-runtime",
+            "--data",
+            "data.npz",
+            "--no-latency",
+            "--json",
+            "--output",
+            "out",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert [one["runtime"] for one in found["models"]] == ["litert", "tflite-runtime"]
@@ -257,9 +285,12 @@ def test_slower_model_goes_red_and_the_same_one_does_not(folder: Path) -> None:
     square = np.eye(6, dtype=np.float32)
     names = [f"h{k}" for k in range(100)]
     tensors = [
-        T("x", [1, 6]), T("e", [6, 6], data=square), T("w", [CLASSES, 6], data=weights()),
-        *(T(name, [1, 6]) for name in names), T("y", [1, CLASSES]),
-    ]  # fmt: skip
+        T("x", [1, 6]),
+        T("e", [6, 6], data=square),
+        T("w", [CLASSES, 6], data=weights()),
+        *(T(name, [1, 6]) for name in names),
+        T("y", [1, CLASSES]),
+    ]
     nodes = [
         N("FULLY_CONNECTED", [a, "e", None], [b])
         for a, b in zip(["x", *names], names, strict=False)
@@ -332,8 +363,13 @@ def test_network_fed_otherwise_is_told_from_another_network(folder: Path) -> Non
 def test_networks_that_tensorflow_runs_are_told_apart_too(folder: Path, models: Path) -> None:
     source = models / "untrained.keras"
     w = np.random.default_rng(1).normal(size=(10, 64)).astype(np.float32)
-    tensors = [T("x", [1, 8, 8, 1]), T("s", [2], "INT32", np.array([1, 64], "i4")),
-               T("f", [1, 64]), T("w", [10, 64], data=w), T("y", [1, 10])]  # fmt: skip
+    tensors = [
+        T("x", [1, 8, 8, 1]),
+        T("s", [2], "INT32", np.array([1, 64], "i4")),
+        T("f", [1, 64]),
+        T("w", [10, 64], data=w),
+        T("y", [1, 10]),
+    ]
     nodes = [N("RESHAPE", ["x", "s"], ["f"]), N("FULLY_CONNECTED", ["f", "w", None], ["y"])]
     (folder / "linear.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
     x = np.random.default_rng(2).normal(size=(40, 8, 8, 1)).astype(np.float32)
@@ -356,10 +392,11 @@ def test_runtime_matrix_names_what_an_old_runtime_lacks(test_data: Path, tmp_pat
     keras = theirs.with_suffix(".keras")
     data = test_data / "fashion_mnist" / "fashion_test.npz"
     table: dict[str, Any] = {
-        "model": {"source": str(keras)}, "convert": {"precisions": ["dynamic"]},
+        "model": {"source": str(keras)},
+        "convert": {"precisions": ["dynamic"]},
         "data": {"evaluate": str(data), "preprocess": {"scale": "1/255"}},
         "targets": {"raspberry-pi-4": {}},
-    }  # fmt: skip
+    }
     options = Options(output=tmp_path, evaluate=False)
     convert(Project.model_validate(table), options)
     ours = next(tmp_path.glob("build/*/dynamic@tflite-2.14/model.tflite"))

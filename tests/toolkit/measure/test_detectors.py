@@ -33,16 +33,20 @@ def constant() -> bytes:
     head = np.zeros((1, ROWS, 7), np.float32)
     head[0, 0] = [2.4, 3.2, 3.2, 3.2, 1, 0, 0.9]
     tensors = [
-        T("image", [1, 8, 8, 3]), T("flat", [1, 192]), T("shape", [2], "INT32",
-          np.array([1, 192], np.int32)), T("w", [ROWS * 7, 192],
-          data=np.zeros((ROWS * 7, 192), np.float32)),
-        T("b", [ROWS * 7], data=head.reshape(-1)), T("v", [1, ROWS * 7]),
-        T("back", [3], "INT32", np.array([1, ROWS, 7], np.int32)), T("y", [1, ROWS, 7]),
-    ]  # fmt: skip
+        T("image", [1, 8, 8, 3]),
+        T("flat", [1, 192]),
+        T("shape", [2], "INT32", np.array([1, 192], np.int32)),
+        T("w", [ROWS * 7, 192], data=np.zeros((ROWS * 7, 192), np.float32)),
+        T("b", [ROWS * 7], data=head.reshape(-1)),
+        T("v", [1, ROWS * 7]),
+        T("back", [3], "INT32", np.array([1, ROWS, 7], np.int32)),
+        T("y", [1, ROWS, 7]),
+    ]
     nodes = [
         N("RESHAPE", ["image", "shape"], ["flat"]),
-        N("FULLY_CONNECTED", ["flat", "w", "b"], ["v"]), N("RESHAPE", ["v", "back"], ["y"]),
-    ]  # fmt: skip
+        N("FULLY_CONNECTED", ["flat", "w", "b"], ["v"]),
+        N("RESHAPE", ["v", "back"], ["y"]),
+    ]
     return build(G(tensors, nodes, ["image"], ["y"]))
 
 
@@ -74,11 +78,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"yolo/{name}.txt").write_text("1 0.3 0.4 0.4 0.4\n")
         images.append({"id": number, "file_name": f"{name}.png", "width": 80, "height": 80})
     document = {
-        "images": images, "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "images": images,
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
         "annotations": [
             {"image_id": one["id"], "category_id": 2, "bbox": [8, 16, 32, 32]} for one in images
         ],
-    }  # fmt: skip
+    }
     (folder / "coco.json").write_text(json.dumps(document))
     boxes = rng.normal(size=(PICTURES, 2, 4)).astype(np.float32)
     scores = rng.random((PICTURES, 2, 4)).astype(np.float32)

@@ -17,7 +17,7 @@ from tflite_files import build, int8_dense
 
 from edgekit import api
 from edgekit.evaluation.protocol import Protocol
-from edgekit.pipeline.measure import Asked
+from edgekit.pipeline.measure import MeasureOptions
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.project import Project
 from edgekit.report import bench as bench_report
@@ -146,7 +146,7 @@ def compare(folder: Path, latency: bool = True) -> Compared:
     np.savez(folder / "data.npz", x=x, y=np.zeros(len(x), np.int64))
     data = {"evaluate": str(folder / "data.npz")}
     project = Project.model_validate({"model": {"source": path.name}, "data": data})
-    asked = Asked(latency=latency, launches=6, max_slowdown=99.0)
+    asked = MeasureOptions(latency=latency, launches=6, max_slowdown=99.0)
     run = api.Options(output=folder)
     return api.compare(project, [str(path), str(path)], asked, run)
 

@@ -12,7 +12,7 @@ from tflite_files import G, N, T, build
 from conftest import answer
 from edgekit.api import Options, evaluate
 from edgekit.errors import DataError, DeviceError, EdgekitError, ProjectError
-from edgekit.pipeline.measure import Asked
+from edgekit.pipeline.measure import MeasureOptions
 from edgekit.project import Project
 from edgekit.targets.runners import OWN, RUNNERS, Runner
 from edgekit.types import Evaluated, Status
@@ -27,13 +27,16 @@ def scorer() -> bytes:
     w = np.zeros((2, SIDE, SIDE), np.float32)
     w[0, :, : SIDE // 2] = w[1, :, SIDE // 2 :] = 1
     tensors = [
-        T("x", [1, SIDE, SIDE, 1]), T("flat", [1, PIXELS]), T("y", [1, 2]),
+        T("x", [1, SIDE, SIDE, 1]),
+        T("flat", [1, PIXELS]),
+        T("y", [1, 2]),
         T("shape", [2], "INT32", np.array([1, PIXELS], np.int32)),
         T("w", [2, PIXELS], data=w.reshape(2, PIXELS)),
-    ]  # fmt: skip
+    ]
     nodes = [
-        N("RESHAPE", ["x", "shape"], ["flat"]), N("FULLY_CONNECTED", ["flat", "w", None], ["y"]),
-    ]  # fmt: skip
+        N("RESHAPE", ["x", "shape"], ["flat"]),
+        N("FULLY_CONNECTED", ["flat", "w", None], ["y"]),
+    ]
     return build(G(tensors, nodes, ["x"], ["y"]))
 
 
@@ -68,15 +71,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    folder: Path, model: str = "model", data: str = "data", asked: Asked | None = None,
-    limit: int | None = None, **table: Any,
-) -> Evaluated:  # fmt: skip
+    folder: Path,
+    model: str = "model",
+    data: str = "data",
+    asked: MeasureOptions | None = None,
+    limit: int | None = None,
+    **table: Any,
+) -> Evaluated:
     project = Project.model_validate(
         {
-            "model": {"source": f"{model}.tflite"}, "data": {"evaluate": f"{data}.npz"},
+            "model": {"source": f"{model}.tflite"},
+            "data": {"evaluate": f"{data}.npz"},
             "evaluate": table,
         }
-    )  # fmt: skip
+    )
     project._root = folder
     options = Options(output=folder / "out", limit=limit)
     return evaluate(project, str(folder / f"{model}.tflite"), asked, options)
@@ -103,7 +111,7 @@ def test_slice_shows_where_a_model_is_wrong(folder: Path) -> None:
 
 
 def test_classes_are_told_apart_with_what_they_are_taken_for(folder: Path) -> None:
-    done = run(folder, asked=Asked(by_class=True), slices=["camera"])
+    done = run(folder, asked=MeasureOptions(by_class=True), slices=["camera"])
     assert {one["value"] for one in done.slices if one["name"] == "class"} == {"0", "1"}
     confusion = np.array(done.details["confusion"])
     assert confusion.sum() == ITEMS
@@ -115,7 +123,7 @@ def test_worst_items_are_named_by_their_place_in_the_data_and_drawn(folder: Path
     from PIL import Image
 
     sheet = folder / "worst.png"
-    done = run(folder, asked=Asked(worst=3, pictures=sheet), limit=60, slices=["camera"])
+    done = run(folder, asked=MeasureOptions(worst=3, pictures=sheet), limit=60, slices=["camera"])
     camera = np.load(folder / "data.npz")["camera"]
     assert [camera[int(one["item"])] for one in done.worst] == ["b", "b", "b"]
     with Image.open(sheet) as drawn:
@@ -157,12 +165,12 @@ def test_device_that_is_not_there_is_a_row_wherever_it_is_named(
 ) -> None:
     absent = Runner(RUNNERS["tflite-runtime"].file, "no-such-distribution")
     monkeypatch.setitem(OWN, "tflite-runtime", absent)  # type: ignore[arg-type]
-    asked = Asked(devices=("local:tflite-runtime", "local"))
+    asked = MeasureOptions(devices=("local:tflite-runtime", "local"))
     done = run(folder, slices=["camera"], asked=asked)
     assert [one.status for one in done.models] == [Status.UNAVAILABLE, Status.PASSED]
     assert done.verdict.exit_code == 3
     with pytest.raises(DeviceError):
-        run(folder, slices=["camera"], asked=Asked(devices=("local:tflite-runtime",)))
+        run(folder, slices=["camera"], asked=MeasureOptions(devices=("local:tflite-runtime",)))
 
 
 def test_items_beyond_what_a_quantized_input_takes_are_told(folder: Path) -> None:
@@ -170,7 +178,7 @@ def test_items_beyond_what_a_quantized_input_takes_are_told(folder: Path) -> Non
         T("x", [1, 2], "INT8", scale=[1 / 255], zero=[-128]),
         T("y", [1, 2], "INT8", scale=[1 / 255], zero=[-128]),
         T("w", [2, 2], "INT8", np.array([[127, 0], [0, 127]], np.int8), scale=[1 / 127], zero=[0]),
-    ]  # fmt: skip
+    ]
     nodes = [N("FULLY_CONNECTED", ["x", "w", None], ["y"], 4)]
     (folder / "int8.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
     y = np.arange(ITEMS) % 2
@@ -187,13 +195,17 @@ def picker(rescaling: bool = False) -> bytes:
     """Two bytes ``x`` [1, 1, 2], which stand for -1..1, to themselves; or half of float ones."""
     step = {"scale": [1 / 128], "zero": [128]}
     if rescaling:
-        tensors = [T("x", [1, 1, 2]), T("h", [1], data=np.array([0.5], np.float32)),
-                   T("y", [1, 1, 2])]  # fmt: skip
+        tensors = [
+            T("x", [1, 1, 2]),
+            T("h", [1], data=np.array([0.5], np.float32)),
+            T("y", [1, 1, 2]),
+        ]
         return build(G(tensors, [N("MUL", ["x", "h"], ["y"])], ["x"], ["y"]))
     tensors = [
-        T("x", [1, 1, 2], "UINT8", **step), T("y", [1, 2], "UINT8", **step),
+        T("x", [1, 1, 2], "UINT8", **step),
+        T("y", [1, 2], "UINT8", **step),
         T("shape", [2], "INT32", np.array([1, 2], np.int32)),
-    ]  # fmt: skip
+    ]
     return build(G(tensors, [N("RESHAPE", ["x", "shape"], ["y"])], ["x"], ["y"]))
 
 
@@ -210,8 +222,11 @@ def test_raw_bytes_are_fed_as_they_are_to_a_quantized_input_of_bytes(folder: Pat
     assert "EK-NOTE-073" in codes
     # Neither of the notes that would have the bytes scaled.
     assert not {"EK-NOTE-027", "EK-NOTE-002"} & set(codes)
-    np.savez(folder / "reals.npz", x=(x.astype(np.float32) - 128) / 128,
-             y=np.argmax(x.reshape(-1, 2), axis=1))  # fmt: skip
+    np.savez(
+        folder / "reals.npz",
+        x=(x.astype(np.float32) - 128) / 128,
+        y=np.argmax(x.reshape(-1, 2), axis=1),
+    )
     same = run(folder, "picker", "reals")
     assert same.models[0].metric is not None
     assert same.models[0].metric.value == 1.0
@@ -222,7 +237,7 @@ def test_nobody_is_told_to_scale_for_a_model_that_rescales_by_itself(folder: Pat
     (folder / "half.tflite").write_bytes(picker(rescaling=True))
     x = np.random.default_rng(0).integers(3, 256, (ITEMS, 1, 2), dtype=np.uint8)
     np.savez(folder / "bytes.npz", x=x, y=np.argmax(x.reshape(-1, 2), axis=1))
-    done = run(folder, "half", "bytes", Asked(metric_output=None))
+    done = run(folder, "half", "bytes", MeasureOptions(metric_output=None))
     assert not [one for one in done.advice if "unscaled" in one.message]
 
 
@@ -247,9 +262,14 @@ def test_mistaken_model_is_an_error_in_words(folder: Path, model: str, code: str
 )
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_metric_that_cannot_be_had_says_why_and_is_unavailable(
-    folder: Path, tmp_path: Path, model: str, labels: Any, metric: str, reason: str,
+    folder: Path,
+    tmp_path: Path,
+    model: str,
+    labels: Any,
+    metric: str,
+    reason: str,
     quiet: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     x = np.load(folder / ("data.npz" if model == "model" else "sound.npz"))["x"]
     np.savez(tmp_path / "items.npz", x=x, y=labels)
     path = folder / f"{model}.tflite"

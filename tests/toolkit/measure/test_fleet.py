@@ -77,8 +77,12 @@ def test_a_group_is_one_table_in_which_every_fault_is_a_row(tmp_path: Path) -> N
     rows = {row["device"]: row for row in report["rows"]}
     assert list(rows) == ["a", "flaky", "dead", "hangs", "local"]
     assert [row["status"] for row in rows.values()] == [
-        "passed", "passed", "unavailable", "unavailable", "passed",
-    ]  # fmt: skip
+        "passed",
+        "passed",
+        "unavailable",
+        "unavailable",
+        "passed",
+    ]
     assert rows["a"]["id"] == "probe.tflite on a"
     assert rows["a"]["address"] == "shelf://a"
     # The reason of an attempt that failed is kept, of one that was mended and of one that was not.
@@ -98,8 +102,12 @@ def test_a_group_is_one_table_in_which_every_fault_is_a_row(tmp_path: Path) -> N
             runs = np.load(tmp_path / ".edgekit/runs" / report["run"] / row["latency"]["path"])
             assert len(runs) == sum(row["latency"]["launches"])
     assert set(report["places"]) == {
-        "local", "shelf://a", "shelf://flaky", "shelf://dead", "shelf://hangs",
-    }  # fmt: skip
+        "local",
+        "shelf://a",
+        "shelf://flaky",
+        "shelf://dead",
+        "shelf://hangs",
+    }
     assert "a: latency ..." in done.stderr
     assert "dead: models ..." in done.stderr
     assert "attempt 1 failed: EK-DEVICE-040 flaky does not answer" in done.stderr
@@ -185,9 +193,15 @@ def job(folder: Path, *boards: str) -> BenchJob:
         for board in boards
     )
     return BenchJob(
-        "shelf", (str(folder / "probe.tflite"),), devices, replace(BRIEF, threads=(1, 2)),
-        {"model": {"source": "probe.tflite"}}, str(folder), str(folder / "out"), "one/0",
-    )  # fmt: skip
+        "shelf",
+        (str(folder / "probe.tflite"),),
+        devices,
+        replace(BRIEF, threads=(1, 2)),
+        {"model": {"source": "probe.tflite"}},
+        str(folder),
+        str(folder / "out"),
+        "one/0",
+    )
 
 
 @pytest.mark.slow
@@ -196,8 +210,10 @@ def test_a_job_is_data(tmp_path: Path) -> None:
     assert BenchJob.from_json(json.loads(json.dumps(asked.to_json()))) == asked
     found = perform(BenchJob.from_json(json.loads(json.dumps(asked.to_json()))))
     assert [(row.device, row.threads, row.status) for row in found.rows] == [
-        ("flaky", 1, Status.PASSED), ("flaky", 2, Status.PASSED), ("dead", 1, Status.UNAVAILABLE),
-    ]  # fmt: skip
+        ("flaky", 1, Status.PASSED),
+        ("flaky", 2, Status.PASSED),
+        ("dead", 1, Status.UNAVAILABLE),
+    ]
     for row, runs in zip(found.rows, found.samples, strict=True):
         assert (runs is None) == (row.latency is None)
     assert found.facts["system"] == "Linux"
@@ -256,12 +272,23 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "config" / "edgekit" / "devices.toml").unlink()
     devices = ("--device", "shelf://hangs", "--device", "shelf://a", "--device", "local")
     process = subprocess.Popen(
-        [sys.executable, "-c", STARTED, str(tmp_path / "shelf"), "bench", "probe.tflite", *devices,
-         *QUICK],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        [
+            sys.executable,
+            "-c",
+            STARTED,
+            str(tmp_path / "shelf"),
+            "bench",
+            "probe.tflite",
+            *devices,
+            *QUICK,
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         preexec_fn=heed_interrupts,
         env={**os.environ, "EDGEKIT_TEST_MARK": str(tmp_path)},
-    )  # fmt: skip
+    )
     yield process
     process.kill()
     process.wait()

@@ -17,9 +17,19 @@ from edgekit.types import SavedModel
 
 QUICK = ("--worst", 0, "--metric", "mae", "--json")
 BENCH = (
-    "--no-calibrate", "--min-seconds", 0.1, "--max-seconds", 0.3, "--max-runs", 200, "--launches",
-    2, "--precision-goal", "50%", "--json",
-)  # fmt: skip
+    "--no-calibrate",
+    "--min-seconds",
+    0.1,
+    "--max-seconds",
+    0.3,
+    "--max-runs",
+    200,
+    "--launches",
+    2,
+    "--precision-goal",
+    "50%",
+    "--json",
+)
 CLIPS = np.array([7, 3, 7, 3, 7, 3])
 
 
@@ -71,11 +81,13 @@ def error_of(folder: Path, model: str, data: str, *more: object) -> float:
 @pytest.mark.parametrize(
     ("data", "options"),
     [
-        ("apart", ()), ("stream", ("--stream",)), ("stream", ("--stream", "--limit", 3)),
+        ("apart", ()),
+        ("stream", ("--stream",)),
+        ("stream", ("--stream", "--limit", 3)),
         ("clips", ("--stream-by", "clip")),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_state_is_reset_for_each_item_or_carried_on_where_it_is_asked_for(
     folder: Path, data: str, options: tuple[object, ...]
 ) -> None:
@@ -154,9 +166,14 @@ def test_a_metric_that_is_asked_for_needs_its_labels(folder: Path) -> None:
     devices = ("--device", "local:litert", "--device", "local:reference", "--no-latency")
     for asked in (("--metric", "mae"), ("--max-drop", "0.01")):
         found = answer(
-            "compare", "eight.tflite", "--data", "eight-unlabelled.npz", *devices, *asked,
+            "compare",
+            "eight.tflite",
+            "--data",
+            "eight-unlabelled.npz",
+            *devices,
+            *asked,
             cwd=folder,
-        )  # fmt: skip
+        )
         assert found.returncode == 2, asked
         assert "label" in found.stderr
 

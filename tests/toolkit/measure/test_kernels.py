@@ -16,9 +16,10 @@ from edgekit.project import Project
 
 PC, PI = {"machine": "x86_64"}, {"machine": "aarch64"}
 BRIEF = api.BenchOptions(
-    devices=("local:litert", "local:tflite-runtime"), calibrate=False,
+    devices=("local:litert", "local:tflite-runtime"),
+    calibrate=False,
     protocol=Protocol(min_runs=10, min_seconds=0.02, max_seconds=0.1, launches=2, max_launches=2),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from edgekit.evaluation import latency as timing
 from edgekit.evaluation import protocol
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
 from edgekit.pipeline.measure import bench_summary
-from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.calibrated import calibrated
-from edgekit.pipeline.measure.given import Given
+from edgekit.pipeline.measure.measure_options import MeasureOptions
+from edgekit.pipeline.measure.model_on_device import ModelOnDevice
+from edgekit.pipeline.measure.noise import calibrate_noise
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.side_by_side import time_models
 from edgekit.project import Budgets
@@ -102,10 +102,12 @@ def by_convert(device: Recorded, budget: str = "1 s") -> timing.Timings:
 
 def by_compare(device: Recorded, slowdown: float | None = 9.0) -> timing.Timings:
     given = [
-        Given(Measured(one, one, "d", runtime="litert"), subject_of(one, device), ITEMS, outputs={})
+        ModelOnDevice(
+            Measured(one, one, "d", runtime="litert"), subject_of(one, device), ITEMS, outputs={}
+        )
         for one in "ab"
     ]
-    found = timed(run_of(device), given, ITEMS, Asked(max_slowdown=slowdown))
+    found = timed(run_of(device), given, ITEMS, MeasureOptions(max_slowdown=slowdown))
     assert found is not None
     return found
 
@@ -139,7 +141,7 @@ def test_bench_calibrates_by_the_launches_that_the_others_take() -> None:
     device = Recorded()
     feed = SimpleNamespace(inputs={}, index=Path("i.npy"), preprocess=Preprocess())
     entry: Any = SimpleNamespace(subject=subject_of("a", device), feed=feed)
-    noise = calibrated(run_of(device), (entry,))
+    noise = calibrate_noise(run_of(device), (entry,))
     assert set(map(tuple, device.opened)) == {("a", "a again"), ("a again", "a")}
     # Launches in which "b" has a part have times of their own: not the same, but alike.
     other = by_compare(Recorded()).noise

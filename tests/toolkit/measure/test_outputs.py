@@ -24,14 +24,16 @@ def two_ended(side: float = 1.0, total: float = 1.0) -> bytes:
     halves = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], np.float32)
     halves[0] *= side
     tensors = [
-        T("x", [1, 4]), T("w", [2, 4], data=halves),
+        T("x", [1, 4]),
+        T("w", [2, 4], data=halves),
         T("v", [1, 4], data=np.full((1, 4), total, np.float32)),
-        T("side", [1, 2]), T("sum", [1, 1]),
-    ]  # fmt: skip
+        T("side", [1, 2]),
+        T("sum", [1, 1]),
+    ]
     nodes = [
         N("FULLY_CONNECTED", ["x", "w", None], ["side"]),
         N("FULLY_CONNECTED", ["x", "v", None], ["sum"]),
-    ]  # fmt: skip
+    ]
     return build(G(tensors, nodes, ["x"], list(OUTPUTS)))
 
 
@@ -138,9 +140,7 @@ def test_an_unknown_output_is_refused_with_the_names(folder: Path) -> None:
     ("fault", "red", "green"),
     [("one-sided", "accuracy drop", "sum.mse drop"), ("scaled", "sum.mse drop", "accuracy drop")],
 )
-def test_a_loss_of_any_judged_output_fails(
-    folder: Path, fault: str, red: str, green: str
-) -> None:  # fmt: skip
+def test_a_loss_of_any_judged_output_fails(folder: Path, fault: str, red: str, green: str) -> None:
     words = ["model.tflite", f"{fault}.tflite", "--data", "named.npz", "--no-latency"]
     done = answer("compare", *words, "--json", cwd=folder)
     assert done.returncode == 1, done.stderr
@@ -150,8 +150,11 @@ def test_a_loss_of_any_judged_output_fails(
 
 
 def test_an_output_that_the_other_model_has_not_is_unavailable(folder: Path) -> None:
-    tensors = [T("x", [1, 4]), T("w", [2, 4], data=np.eye(2, 4, dtype=np.float32)),
-               T("side", [1, 2])]  # fmt: skip
+    tensors = [
+        T("x", [1, 4]),
+        T("w", [2, 4], data=np.eye(2, 4, dtype=np.float32)),
+        T("side", [1, 2]),
+    ]
     one = build(G(tensors, [N("FULLY_CONNECTED", ["x", "w", None], ["side"])], ["x"], ["side"]))
     (folder / "single.tflite").write_bytes(one)
     words = ["model.tflite", "single.tflite", "--data", "named.npz", "--no-latency"]
@@ -189,7 +192,7 @@ def test_the_report_holds_every_output(folder: Path, report: dict[str, Any]) -> 
 
 def test_check_judges_every_output_again_or_the_one_named(
     folder: Path, report: dict[str, Any]
-) -> None:  # fmt: skip
+) -> None:
     run = folder / "run"
     done = answer("check", "--junit", "junit.xml", "--summary", "summary.md", cwd=run)
     assert done.returncode == 1, done.stderr

@@ -54,14 +54,23 @@ def asked(folder: Path, command: str, *words: str, code: int = 0) -> dict[str, A
     ("words", "headline", "others"),
     [
         (["pixels.tflite", "--data", "pixels.npz"], "pixel_accuracy", ["mean_iou"]),
-        (["pixels.tflite", "--data", "pixels.npz", "--metric", "mean_iou"], "mean_iou",
-         ["pixel_accuracy"]),
-        (["labels.tflite", "--data", "labels.npz"], "label_accuracy",
-         ["subset_accuracy", "label_f1", "label_map"]),
-        (["labels.tflite", "--data", "numbers.npz"], "mse",
-         ["mae", "rmse", "r2", "relative_error"]),
+        (
+            ["pixels.tflite", "--data", "pixels.npz", "--metric", "mean_iou"],
+            "mean_iou",
+            ["pixel_accuracy"],
+        ),
+        (
+            ["labels.tflite", "--data", "labels.npz"],
+            "label_accuracy",
+            ["subset_accuracy", "label_f1", "label_map"],
+        ),
+        (
+            ["labels.tflite", "--data", "numbers.npz"],
+            "mse",
+            ["mae", "rmse", "r2", "relative_error"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_tasks_other_metrics_stand_beside_the_headline(
     folder: Path, words: list[str], headline: str, others: list[str]
 ) -> None:
@@ -107,16 +116,16 @@ def test_other_metrics_are_compared_and_judge_nothing(folder: Path) -> None:
     found = asked(folder, "compare", *words, "--max-drop", "0.5")
     assert found["contrasts"][0]["drops"]["mean_iou"]["low"] > 0.4
     assert [one["name"] for one in found["verdict"]["checks"]] == [
-        "runs", "runs", "pixel_accuracy drop",
-    ]  # fmt: skip
+        "runs",
+        "runs",
+        "pixel_accuracy drop",
+    ]
 
 
 @pytest.mark.usefixtures("untimed")
 def test_the_report_holds_every_class_of_every_candidate(folder: Path, tmp_path: Path) -> None:
     words = ["pixels.tflite", "--data", "pixels.npz", "--labels", "road,car,person"]
-    found = asked(
-        folder, "convert", *words, "--precision", "float32", "--output", str(tmp_path)
-    )  # fmt: skip
+    found = asked(folder, "convert", *words, "--precision", "float32", "--output", str(tmp_path))
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.validate({k: v for k, v in found.items() if k != "said"}, schema)
     for side in (found["reference"], found["candidates"][0]):

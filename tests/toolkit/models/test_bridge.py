@@ -45,13 +45,26 @@ REFUSED = {
     "nested training": ("EK-COMPRESS-004", ["'inside'", "training"]),
 }
 FAULTS = [
-    "weight", "nan", "activation", "hard_sigmoid", "only real items", "ends exchanged",
+    "weight",
+    "nan",
+    "activation",
+    "hard_sigmoid",
+    "only real items",
+    "ends exchanged",
     "nothing finite",
-]  # fmt: skip
+]
 SOUND = [
-    "untouched", "without the real items", "dropout", "infinite alike", "real", "many real",
-    "vocabulary", "free size", "long loop", "fixed batch",
-]  # fmt: skip
+    "untouched",
+    "without the real items",
+    "dropout",
+    "infinite alike",
+    "real",
+    "many real",
+    "vocabulary",
+    "free size",
+    "long loop",
+    "fixed batch",
+]
 
 
 def tried(shared: Path, selection: str) -> Outcomes:
@@ -60,8 +73,10 @@ def tried(shared: Path, selection: str) -> Outcomes:
     def make(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, CASES / "run.py", selection, folder / "outcomes.json"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     folder = once(shared / f"bridge-{selection}", make)
@@ -178,9 +193,13 @@ def test_layer_shared_by_nested_models_stays_one(fast: Outcomes) -> None:
 
 def test_operations_become_layers_that_tfmot_knows_where_one_does_the_same(fast: Outcomes) -> None:
     for name, kind in [
-        ("add", "Add"), ("concatenate", "Concatenate"), ("relu", "ReLU"), ("reshape", "Reshape"),
-        ("mean (1, 2) False", "GlobalAveragePooling2D"), ("scale and shift", "TFOpLambda"),
-    ]:  # fmt: skip
+        ("add", "Add"),
+        ("concatenate", "Concatenate"),
+        ("relu", "ReLU"),
+        ("reshape", "Reshape"),
+        ("mean (1, 2) False", "GlobalAveragePooling2D"),
+        ("scale and shift", "TFOpLambda"),
+    ]:
         assert kind in fast[name]["kinds"].values(), name
 
 

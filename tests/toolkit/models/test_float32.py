@@ -101,9 +101,13 @@ def run(model: Path, items: Path, output: Path, *precisions: str, judged: str = 
     ],
 )
 def test_a_model_in_half_precision_converts_and_keeps_its_accuracy(
-    halves: Path, digits: Path, tmp_path: Path, name: str, policies: tuple[str, ...],
+    halves: Path,
+    digits: Path,
+    tmp_path: Path,
+    name: str,
+    policies: tuple[str, ...],
     precisions: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     report = run(halves / name, digits / "test.npz", tmp_path, *precisions)
     assert report.reference.policies == policies
     assert {spec.dtype for spec in report.reference.inputs} == {"float32"}

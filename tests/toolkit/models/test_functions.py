@@ -139,10 +139,19 @@ def subclassed(shared: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "label",
     [
-        "fresh3", "fresh2", "called3", "called2", "odd3", "unbuilt", "called3 as it is",
-        "called2 as it is", "two as it is", "pair as it is", "attending as it is",
+        "fresh3",
+        "fresh2",
+        "called3",
+        "called2",
+        "odd3",
+        "unbuilt",
+        "called3 as it is",
+        "called2 as it is",
+        "two as it is",
+        "pair as it is",
+        "attending as it is",
     ],
-)  # fmt: skip
+)
 def test_model_without_input_layers_trains_exports_and_converts(
     subclassed: dict[str, Any], label: str
 ) -> None:
@@ -300,9 +309,15 @@ def test_imagenet_without_a_network_names_the_local_file(tmp_path: Path) -> None
         "    return keras.Sequential([base, keras.layers.Flatten(), keras.layers.Dense(2)])\n"
     )
     done = edgekit(
-        "convert", "model.py:build", "--no-evaluate", "--precision", "float32",
-        cwd=tmp_path, KERAS_HOME=str(tmp_path / "empty"), https_proxy="http://127.0.0.1:9",
-    )  # fmt: skip
+        "convert",
+        "model.py:build",
+        "--no-evaluate",
+        "--precision",
+        "float32",
+        cwd=tmp_path,
+        KERAS_HOME=str(tmp_path / "empty"),
+        https_proxy="http://127.0.0.1:9",
+    )
     assert done.returncode == 2
     assert "EK-PROJECT-008" in done.stderr
     assert "weights='path/to/file.h5'" in done.stderr

@@ -31,14 +31,21 @@ def found(hostile_files: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("immutable constant", "ImmutableConst"), ("resource", "WriteFile"),
-        ("vocabulary of another file", "of another file"), ("matching files", "MatchingFiles"),
-        ("loop", "WriteFile"), ("dataset", "TextLineDataset"), ("gradient", "WriteFile"),
-        ("initialiser", "WriteFile"), ("own path", "RestoreV2"), ("called saver", "SaveV2"),
-        ("disguised function", "named like an operator"), ("asset outside", "../../secret.bin"),
+        ("immutable constant", "ImmutableConst"),
+        ("resource", "WriteFile"),
+        ("vocabulary of another file", "of another file"),
+        ("matching files", "MatchingFiles"),
+        ("loop", "WriteFile"),
+        ("dataset", "TextLineDataset"),
+        ("gradient", "WriteFile"),
+        ("initialiser", "WriteFile"),
+        ("own path", "RestoreV2"),
+        ("called saver", "SaveV2"),
+        ("disguised function", "named like an operator"),
+        ("asset outside", "../../secret.bin"),
         ("linked", "/etc/hostname"),
     ],
-)  # fmt: skip
+)
 def test_saved_model_that_does_more_than_compute_is_refused(
     found: dict[str, Any], name: str, words: str
 ) -> None:
@@ -70,16 +77,46 @@ def test_every_registered_operator_is_allowed_or_refused(found: dict[str, Any]) 
 @pytest.mark.parametrize(
     "words",
     [
-        "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "Dataset", "Reader", "Save", "Restore",
-        "Checkpoint", "ImmutableConst", "Rpc", "Summary", "Debug", "Collective", "Nccl", "Send",
-        "Recv", "RemoteCall", "XlaCall", "XlaCustomCall", "TPU", "Iterator", "FileSystem",
-        "RecordInput", "FixedUnigram", "LoadAndRemap", "PrintV2", "VocabRemapping",
+        "ReadFile",
+        "WriteFile",
+        "MatchingFiles",
+        "PyFunc",
+        "Dataset",
+        "Reader",
+        "Save",
+        "Restore",
+        "Checkpoint",
+        "ImmutableConst",
+        "Rpc",
+        "Summary",
+        "Debug",
+        "Collective",
+        "Nccl",
+        "Send",
+        "Recv",
+        "RemoteCall",
+        "XlaCall",
+        "XlaCustomCall",
+        "TPU",
+        "Iterator",
+        "FileSystem",
+        "RecordInput",
+        "FixedUnigram",
+        "LoadAndRemap",
+        "PrintV2",
+        "VocabRemapping",
     ],
-)  # fmt: skip
+)
 def test_no_operator_that_reaches_out_is_allowed(found: dict[str, Any], words: str) -> None:
     # These make a text of their input, and write nothing.
-    pure = ("ScalarSummary", "HistogramSummary", "ImageSummary", "AudioSummary", "MergeSummary",
-            "TensorSummary")  # fmt: skip
+    pure = (
+        "ScalarSummary",
+        "HistogramSummary",
+        "ImageSummary",
+        "AudioSummary",
+        "MergeSummary",
+        "TensorSummary",
+    )
     reached = [name for name in found["registry"]["allowed"] if words in name]
     assert [name for name in reached if not name.startswith(pure)] == []
 
@@ -194,9 +231,11 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
         for name in ("harmless", "loop", "immutable constant", "dataset", "matching files")
     }
     asked = {
-        "mode": "bench", "runtime": "tensorflow", "inputs": {"x": str(tmp_path / "x.npy")},
+        "mode": "bench",
+        "runtime": "tensorflow",
+        "inputs": {"x": str(tmp_path / "x.npy")},
         "models": list(entries.values()),
-    }  # fmt: skip
+    }
     # One runner with the walls of all of them: each is asked for by itself, and fails by itself.
     session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(asked)
     said = {}
@@ -221,7 +260,8 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
 @pytest.mark.parametrize(
     ("name", "codes"),
     [
-        ("name that leads out", ("",)), ("name from the root", ("",)),
+        ("name that leads out", ("",)),
+        ("name from the root", ("",)),
         ("weights that are pickled", ("EK-MODEL-008",)),
         ("weights that are a pickle", ("EK-MODEL-003",)),
         ("weights behind a link", ("EK-MODEL-014",)),
@@ -235,7 +275,7 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
         ("metadata that is a list", ("EK-MODEL-003",)),
         ("another module of the same name", ("",)),
     ],
-)  # fmt: skip
+)
 def test_archive_that_holds_more_than_a_model_does_no_harm(
     found: dict[str, Any], name: str, codes: tuple[str, ...]
 ) -> None:

@@ -25,10 +25,24 @@ pytestmark = pytest.mark.hostile
 
 # Operators of TensorFlow that touch files, processes, the network or Python, and one that does not.
 REACHING_OUT = (
-    "WriteFile", "ReadFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc",
-    "ImmutableConst", "SaveV2", "RestoreV2", "PrintV2", "TextLineDataset", "RemoteCall",
-    "InitializeTableFromTextFileV2", "WriteSummary", "DebugIdentityV2", "XlaCustomCallV2", "Sin",
-)  # fmt: skip
+    "WriteFile",
+    "ReadFile",
+    "MatchingFiles",
+    "PyFunc",
+    "PyFuncStateless",
+    "EagerPyFunc",
+    "ImmutableConst",
+    "SaveV2",
+    "RestoreV2",
+    "PrintV2",
+    "TextLineDataset",
+    "RemoteCall",
+    "InitializeTableFromTextFileV2",
+    "WriteSummary",
+    "DebugIdentityV2",
+    "XlaCustomCallV2",
+    "Sin",
+)
 
 
 def flex(operator: str) -> bytes:
@@ -76,8 +90,14 @@ def build_inner(name: str) -> G:
 
 def edited(edit: Callable[[Any], None]) -> bytes:
     """A good file, changed as objects of the schema."""
-    content = build(G([X, Y, T("k", [1, 4], data=np.ones((1, 4), "f4"))],
-                      [N("ADD", ["x", "k"], ["y"])], ["x"], ["y"]))  # fmt: skip
+    content = build(
+        G(
+            [X, Y, T("k", [1, 4], data=np.ones((1, 4), "f4"))],
+            [N("ADD", ["x", "k"], ["y"])],
+            ["x"],
+            ["y"],
+        )
+    )
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     edit(model)
     return packed(model)
@@ -138,7 +158,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a graph that calls itself": calling_itself,
     "labels that lead out": lambda: trailing_archive("../../marker", b"a\nb\n"),
     "labels that unpack to a gigabyte": lambda: trailing_archive("labels.txt", bytes(1 << 26)),
-}  # fmt: skip
+}
 
 
 # Their inputs are called otherwise: each is run for itself.
@@ -166,8 +186,10 @@ def assert_harmless(folder: Path) -> None:
 def test_hostile_file_is_answered_and_does_no_harm(tmp_path: Path, name: str) -> None:
     place = deep(tmp_path)
     (place / "m.tflite").write_bytes(HOSTILE[name]())
-    commands = [["inspect", "m.tflite"],
-                ["convert", "m.tflite", "--data", "items.npz", "--precision", "int8"]]  # fmt: skip
+    commands = [
+        ["inspect", "m.tflite"],
+        ["convert", "m.tflite", "--data", "items.npz", "--precision", "int8"],
+    ]
     if name not in RUN_TOGETHER:
         commands.append(["evaluate", "m.tflite", *ITEMS])
     for words in commands:
@@ -185,9 +207,16 @@ def test_hostile_files_are_run_and_do_no_harm(tmp_path: Path) -> None:
         (place / f"{number}.tflite").write_bytes(HOSTILE[name]())
     files = [f"{number}.tflite" for number in range(len(RUN_TOGETHER))]
     done = answer(
-        "compare", "good.tflite", *files, *ITEMS, "--no-latency", "--json", "--output", "out",
+        "compare",
+        "good.tflite",
+        *files,
+        *ITEMS,
+        "--no-latency",
+        "--json",
+        "--output",
+        "out",
         cwd=place,
-    )  # fmt: skip
+    )
     assert done.returncode == 5, done.stderr
     assert len(done.stderr) < 10_000
     for row in json.loads(done.stdout)["models"]:

@@ -409,10 +409,18 @@ Found = Callable[[str], dict[str, Any]]
 @pytest.mark.parametrize(
     "label",
     [
-        "three.keras", "three.h5", "three.json", "two.keras", "two.h5", "two.json",
-        "named weights", "weights beside", "text in text", "weights of a whole model",
+        "three.keras",
+        "three.h5",
+        "three.json",
+        "two.keras",
+        "two.h5",
+        "two.json",
+        "named weights",
+        "weights beside",
+        "text in text",
+        "weights of a whole model",
     ],
-)  # fmt: skip
+)
 def test_file_of_every_kind_loads(found: Found, label: str) -> None:
     assert found("files")[label]["difference"] < 1e-6
 
@@ -440,12 +448,20 @@ def test_file_that_cannot_load_says_why(found: Found, label: str, code: str, wor
 @pytest.mark.parametrize(
     "label",
     [
-        "keras 3 operations in h5", "depthwise and slashes keras", "depthwise and slashes h5",
-        "no version h5", "no version keras", "no version keras 3",
-        "gone loss, optimizer and metric", "attributes of bytes", "keras 2.0 sequential",
-        "gru before reset_after", "nested, losses of its own 3", "nested, losses of its own 2",
+        "keras 3 operations in h5",
+        "depthwise and slashes keras",
+        "depthwise and slashes h5",
+        "no version h5",
+        "no version keras",
+        "no version keras 3",
+        "gone loss, optimizer and metric",
+        "attributes of bytes",
+        "keras 2.0 sequential",
+        "gru before reset_after",
+        "nested, losses of its own 3",
+        "nested, losses of its own 2",
     ],
-)  # fmt: skip
+)
 def test_old_and_odd_file_loads(found: Found, label: str) -> None:
     assert found("files")[label].get("difference", 1) < 1e-6, found("files")[label]
 
@@ -498,10 +514,12 @@ def test_store_key_follows_the_code_of_custom_layers(found: Found) -> None:
     [
         ("qat h5", ["QuantizeLayer", "QuantizeWrapperV2"]),
         ("pqat h5", ["QuantizeLayer", "QuantizeWrapperV2"]),
-        ("prune h5", ["PruneLowMagnitude"]), ("prune keras", ["PruneLowMagnitude"]),
-        ("cluster h5", ["ClusterWeights"]), ("cluster keras", ["ClusterWeights"]),
+        ("prune h5", ["PruneLowMagnitude"]),
+        ("prune keras", ["PruneLowMagnitude"]),
+        ("cluster h5", ["ClusterWeights"]),
+        ("cluster keras", ["ClusterWeights"]),
     ],
-)  # fmt: skip
+)
 def test_file_with_tfmot_s_wrappers_loads_and_names_them(
     found: Found, label: str, wrappers: list[str]
 ) -> None:
@@ -527,10 +545,20 @@ def test_quantization_aware_file_that_does_not_reload_names_the_way_on(
 @pytest.mark.parametrize(
     "label",
     [
-        "two inputs", "list outputs", "dict outputs", "same names", "lstm", "gru", "bidirectional",
-        "attention", "tokens", "nested", "spatial", "transfer",
+        "two inputs",
+        "list outputs",
+        "dict outputs",
+        "same names",
+        "lstm",
+        "gru",
+        "bidirectional",
+        "attention",
+        "tokens",
+        "nested",
+        "spatial",
+        "transfer",
     ],
-)  # fmt: skip
+)
 def test_model_of_every_family_runs_as_its_saved_model(
     found: Found, label: str, generation: str
 ) -> None:
@@ -566,10 +594,15 @@ def test_outputs_keep_the_model_s_order_and_names(found: Found) -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        "default signature", "another signature", "signature named", "the only signature",
-        "keras 3 export", "keras 2 saved model", "first called on eight",
+        "default signature",
+        "another signature",
+        "signature named",
+        "the only signature",
+        "keras 3 export",
+        "keras 2 saved model",
+        "first called on eight",
     ],
-)  # fmt: skip
+)
 def test_saved_model_of_every_maker_converts(found: Found, label: str) -> None:
     assert found("ends")[label]["float32"] < 1e-5
 

@@ -24,9 +24,11 @@ pytestmark = pytest.mark.hostile
 
 def layer(class_name: str, module: str | None = "keras.layers", **config: Any) -> dict[str, Any]:
     return {
-        "module": module, "class_name": class_name, "config": {"name": "odd", **config},
+        "module": module,
+        "class_name": class_name,
+        "config": {"name": "odd", **config},
         "registered_name": None,
-    }  # fmt: skip
+    }
 
 
 def bare(class_name: str, **config: Any) -> dict[str, Any]:
@@ -75,8 +77,10 @@ CODE = {
     "a vocabulary of another file": bare(
         "TFOpLambda", function="raw_ops.InitializeTableFromTextFileV2"
     ),
-    "a call by another name": {**bare("Nope", function="io.write_file"),
-                               "registered_name": "keras>TFOpLambda"},
+    "a call by another name": {
+        **bare("Nope", function="io.write_file"),
+        "registered_name": "keras>TFOpLambda",
+    },
     "a configuration made into objects": bare("TFOpLambda", function="keras.losses.deserialize"),
     "an attribute of a tensor": bare("InstanceMethod", attr_name="__init_subclass__"),
     "a class method of a class": bare(
@@ -87,7 +91,7 @@ CODE = {
     ),
     "an old operator": bare("TensorFlowOpLayer", node_def='{"name": "w", "op": "WriteFile"}'),
     "an old operator as text": bare("TensorFlowOpLayer", node_def='name: "w" op: "ReadFile"'),
-}  # fmt: skip
+}
 CUSTOM = {
     "class by path": layer("Attend", "my.layers"),
     "class without path": layer("Attend", None),
@@ -101,10 +105,13 @@ CUSTOM = {
     "path like keras's": layer("Dense", "keras_evil.layers"),
     "initializer by path": layer("Dense", kernel_initializer=layer("Own", "my.things")),
     "type by path": {
-        "module": "my.types", "class_name": "__typespec__", "spec_name": "Spec", "config": [],
+        "module": "my.types",
+        "class_name": "__typespec__",
+        "spec_name": "Spec",
+        "config": [],
         "registered_name": None,
     },
-}  # fmt: skip
+}
 HARMLESS = {
     "layers": model_of(layer("Dense"), bare("LSTM"), layer("Functional", "keras.src.models")),
     "keras 2.15's own path": layer("Functional", "keras.src.engine.functional"),
@@ -116,14 +123,15 @@ HARMLESS = {
     "backend": bare("TFOpLambda", function="keras.backend.relu"),
     "policy": layer("Dense", dtype=layer("DTypePolicy", "keras")),
     "compiled with losses of its own": {
-        **model_of(layer("Dense")), "compile_config": {"loss": function("os", "system")},
+        **model_of(layer("Dense")),
+        "compile_config": {"loss": function("os", "system")},
     },
     "quantized": layer(
         "QuantizeWrapperV2",
         "tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper",
     ),
     "words": layer("StringLookup", vocabulary=["a", "b"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CODE)
@@ -213,11 +221,14 @@ def test_lambda_runs_with_trust(hostile_files: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("convert",), ("convert", "--no-evaluate"), ("convert", "--prune", "0.5"),
-        ("compress", "--prune", "0.5"), ("compress", "--channels", "0.5", "--dry-run"),
+        ("convert",),
+        ("convert", "--no-evaluate"),
+        ("convert", "--prune", "0.5"),
+        ("compress", "--prune", "0.5"),
+        ("compress", "--channels", "0.5", "--dry-run"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_no_command_runs_a_lambda_without_trust(
     hostile_files: Path, tmp_path: Path, name: str, command: tuple[str, ...]
 ) -> None:
@@ -238,10 +249,14 @@ def graphs(hostile_files: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "operator"),
     [
-        ("writes", "WriteFile"), ("reads", "ReadFile"), ("deep", "PrintV2"),
-        ("python", "EagerPyFunc"), ("at load", "WriteFile"), ("unused", "WriteFile"),
+        ("writes", "WriteFile"),
+        ("reads", "ReadFile"),
+        ("deep", "PrintV2"),
+        ("python", "EagerPyFunc"),
+        ("at load", "WriteFile"),
+        ("unused", "WriteFile"),
     ],
-)  # fmt: skip
+)
 def test_saved_model_that_touches_files_is_refused_by_operator(
     graphs: dict[str, Any], name: str, operator: str
 ) -> None:

@@ -20,11 +20,17 @@ STATE = (1, 2, 128, 2)
 @pytest.mark.parametrize(
     ("taken", "given"),
     [
-        ("state_in", "state_out"), ("state", "stateN"), ("h", "hn"), ("c0", "cn"),
-        ("in_state_1", "out_state_1"), ("serving_default_state_in:0", "state_out"),
-        ("prevHidden", "nextHidden"), ("cache", "new_cache"), ("state", "state"),
+        ("state_in", "state_out"),
+        ("state", "stateN"),
+        ("h", "hn"),
+        ("c0", "cn"),
+        ("in_state_1", "out_state_1"),
+        ("serving_default_state_in:0", "state_out"),
+        ("prevHidden", "nextHidden"),
+        ("cache", "new_cache"),
+        ("state", "state"),
     ],
-)  # fmt: skip
+)
 def test_a_state_is_known_by_its_name_and_size(taken: str, given: str) -> None:
     (found,) = detected(specs(X, (taken, STATE)), specs(Y, (given, STATE)))
     assert (found.input.name, found.output.name) == (taken, given)

@@ -49,12 +49,14 @@ def test_link_to_a_pipe_is_refused_without_being_opened(tmp_path: Path) -> None:
     ("code", "words"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
-        ("import time; from edgekit import isolated\nisolated.SECONDS = 1; isolated.note('')\n"
-         "time.sleep(9)",
-         "not read after"),
+        (
+            "import time; from edgekit import isolated\nisolated.SECONDS = 1; isolated.note('')\n"
+            "time.sleep(9)",
+            "not read after",
+        ),
         ("raise MemoryError", "GiB of memory"),
     ],
-)  # fmt: skip
+)
 def test_parser_that_ends_badly_is_an_error_that_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
 ) -> None:

@@ -82,8 +82,11 @@ def outcomes(shared: Path) -> dict[str, Any]:
         (folder / "script.py").write_text(SCRIPT)
         done = subprocess.run(
             [sys.executable, folder / "script.py", folder],
-            capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     return dict(json.loads((once(shared / "unrolled", make) / "outcomes.json").read_text()))
@@ -107,7 +110,14 @@ def test_unroll_names_the_layer_whose_steps_are_free(outcomes: dict[str, Any]) -
 
 
 def test_unroll_is_refused_when_the_model_has_no_layers(models: Path, tmp_path: Path) -> None:
-    done = edgekit("convert", models / "saved_model", "--unroll", "--no-evaluate",
-                   "--precision", "float32", cwd=tmp_path)  # fmt: skip
+    done = edgekit(
+        "convert",
+        models / "saved_model",
+        "--unroll",
+        "--no-evaluate",
+        "--precision",
+        "float32",
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
     assert "it has no layers to unroll" in done.stderr

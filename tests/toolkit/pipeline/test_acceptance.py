@@ -19,10 +19,19 @@ def convert(
 ) -> subprocess.CompletedProcess[str]:
     asked = [option for precision in PRECISIONS for option in ("--precision", precision)]
     return command(
-        "convert", data / "models_fashion_cvishakh" / "fashion_mnist_model.keras",
-        "--data", data / "fashion_mnist" / "fashion_test.npz", "--rescale", rescale,
-        *asked, "--target", "linux-x86_64", "--json", *options, cwd=cwd,
-    )  # fmt: skip
+        "convert",
+        data / "models_fashion_cvishakh" / "fashion_mnist_model.keras",
+        "--data",
+        data / "fashion_mnist" / "fashion_test.npz",
+        "--rescale",
+        rescale,
+        *asked,
+        "--target",
+        "linux-x86_64",
+        "--json",
+        *options,
+        cwd=cwd,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -65,10 +65,18 @@ def test_items(digits: Path) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        "float32", "float16", "dynamic", "int8", "int8-float-io", "uint8-io", "int16x8", "int4",
-        "int4-block32", "mixed",
+        "float32",
+        "float16",
+        "dynamic",
+        "int8",
+        "int8-float-io",
+        "uint8-io",
+        "int16x8",
+        "int4",
+        "int4-block32",
+        "mixed",
     ],
-)  # fmt: skip
+)
 def test_precision_is_read_from_the_bytes(converted: Path, name: str) -> None:
     path = converted / f"{name}.tflite"
     if not path.is_file():
@@ -203,9 +211,11 @@ def test_reference_of_other_names_is_matched_where_there_is_one_of_each(tmp_path
     x = np.random.default_rng(0).random((12, 3)).astype(np.float32)
     np.savez(tmp_path / "data.npz", x=x, y=2 * x)
     table = {
-        "model": {"source": "file.tflite"}, "data": {"evaluate": "data.npz"},
-        "evaluate": {"metric": "mae"}, "convert": {"as_is": True, "reference": "right.tflite"},
-    }  # fmt: skip
+        "model": {"source": "file.tflite"},
+        "data": {"evaluate": "data.npz"},
+        "evaluate": {"metric": "mae"},
+        "convert": {"as_is": True, "reference": "right.tflite"},
+    }
     report = convert(Project.parse(table, tmp_path))
     assert report.verdict.exit_code == 0
     assert report.candidates[0].evaluation.parity["b"]["max_abs_error"].value == 0.0

@@ -96,9 +96,12 @@ def test_bundle_of_a_file_as_it_is_runs_any_number_of_items(folder: Path, name: 
     app = [sys.executable, str(root / "app.py")]
     for command in (["selftest"], ["classify", str(folder / "items.npy"), "--top", "1"]):
         done = subprocess.run(
-            [*app, *command, "--runtime", "litert"], capture_output=True, text=True, timeout=120,
+            [*app, *command, "--runtime", "litert"],
+            capture_output=True,
+            text=True,
+            timeout=120,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("item ")]
     best = [float(line.rpartition(" ")[2]) for line in lines]
@@ -108,9 +111,18 @@ def test_bundle_of_a_file_as_it_is_runs_any_number_of_items(folder: Path, name: 
 @pytest.mark.usefixtures("untimed")
 def test_layers_and_arena_of_a_fixed_batch_are_looked_at(folder: Path) -> None:
     done = answer(
-        "compare", "eight.tflite", "eight.tflite", "--data", "eight.npz", "--metric", "mae",
-        "--layers", "--no-latency", "--json", cwd=folder,
-    )  # fmt: skip
+        "compare",
+        "eight.tflite",
+        "eight.tflite",
+        "--data",
+        "eight.npz",
+        "--metric",
+        "mae",
+        "--layers",
+        "--no-latency",
+        "--json",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     assert "EK-NOTE-025" not in done.stdout
     assert '"ADD"' in done.stdout
@@ -160,9 +172,11 @@ def test_a_batch_is_traced_as_the_model_has_it() -> None:
 def test_a_saved_model_of_a_fixed_batch_converts_with_it(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", FIXED, str(folder)], check=True, capture_output=True)
     table = {
-        "model": {"source": "fixed"}, "data": {"evaluate": "eight.npz"},
-        "evaluate": {"metric": "mae"}, "convert": {"precisions": ["float32", "int8"]},
-    }  # fmt: skip
+        "model": {"source": "fixed"},
+        "data": {"evaluate": "eight.npz"},
+        "evaluate": {"metric": "mae"},
+        "convert": {"precisions": ["float32", "int8"]},
+    }
     report = convert(Project.parse(table, folder))
     assert [one.problem for one in report.candidates] == ["", ""]
     errors = [one.evaluation.metrics["mae"].value for one in report.candidates]
@@ -172,7 +186,8 @@ def test_a_saved_model_of_a_fixed_batch_converts_with_it(folder: Path) -> None:
     path = report.candidates[0].path
     assert path is not None
     assert flatbuffer.read(path).inputs[0].shape == (8, 3)
-    done = answer("compare", "fixed", path, "--data", "eight.npz", "--metric", "mae", "--json",
-                  cwd=folder)  # fmt: skip
+    done = answer(
+        "compare", "fixed", path, "--data", "eight.npz", "--metric", "mae", "--json", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdict"]["exit_code"] == 0

@@ -22,10 +22,12 @@ from edgekit.types import Candidate, Report, SchemeResult
 SCHEMES = {
     "channels": {"channels": {"macs": 0.4}},
     "everything": {
-        "prune": {"sparsity": 0.5}, "cluster": {"clusters": 16}, "quantization_aware": True,
+        "prune": {"sparsity": 0.5},
+        "cluster": {"clusters": 16},
+        "quantization_aware": True,
     },
     "channels then prune": {"channels": {"macs": 0.4}, "prune": {"sparsity": 0.5}},
-}  # fmt: skip
+}
 pytestmark = pytest.mark.usefixtures("one_launch")
 CASES = [
     pytest.param("keras3.keras", "channels", marks=pytest.mark.slow),
@@ -97,10 +99,20 @@ def pruned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
 
     def make(folder: Path) -> None:
         done = brief(
-            "compress", models / "keras3.keras", "--prune", 0.5, "--train-data",
-            digits / "train.npz", "--data", digits / "test.npz", "--rescale", "1/16", "--epochs", 2,
+            "compress",
+            models / "keras3.keras",
+            "--prune",
+            0.5,
+            "--train-data",
+            digits / "train.npz",
+            "--data",
+            digits / "test.npz",
+            "--rescale",
+            "1/16",
+            "--epochs",
+            2,
             cwd=folder,
-        )  # fmt: skip
+        )
         (folder / "stdout.txt").write_text(done.stdout)
         (folder / "outcome.json").write_text(json.dumps([done.returncode, done.stderr]))
 
@@ -109,17 +121,24 @@ def pruned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
     assert code == 0, errors
     (report,) = folder.glob(".edgekit/runs/*/report.json")
     return {
-        "folder": folder, "stdout": (folder / "stdout.txt").read_text(),
+        "folder": folder,
+        "stdout": (folder / "stdout.txt").read_text(),
         "report": document.read(report),
-    }  # fmt: skip
+    }
 
 
 def test_output_tells_what_was_achieved_layer_by_layer(pruned: dict[str, Any]) -> None:
     for words in (
-        "conv2d", "digit (Dense)", "50.0 %", "prune: asked 50 % zeros", "after 2 epochs",
-        "not faster on litert and tflite-runtime", "tolerance 1e-04", "uncompressed",
+        "conv2d",
+        "digit (Dense)",
+        "50.0 %",
+        "prune: asked 50 % zeros",
+        "after 2 epochs",
+        "not faster on litert and tflite-runtime",
+        "tolerance 1e-04",
+        "uncompressed",
         "model.keras: build/keras3/compressed/model.keras",
-    ):  # fmt: skip
+    ):
         assert words in pruned["stdout"], words
 
 
@@ -137,14 +156,24 @@ def test_report_holds_the_metric_before_and_after_recovery(pruned: dict[str, Any
 @pytest.mark.usefixtures("lent_worker")
 def test_dry_run_predicts_and_keeps_nothing(models: Path, tmp_path: Path) -> None:
     done = answer(
-        "compress", models / "keras3.keras", "--prune", "2:4", "--cluster", 4, "--qat", "--dry-run",
+        "compress",
+        models / "keras3.keras",
+        "--prune",
+        "2:4",
+        "--cluster",
+        4,
+        "--qat",
+        "--dry-run",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     for words in (
-        "2:4 works along the input channels, and it has 1 of them", "quantization-aware",
-        "dry run", "compressed", "only smaller when zipped",
-    ):  # fmt: skip
+        "2:4 works along the input channels, and it has 1 of them",
+        "quantization-aware",
+        "dry run",
+        "compressed",
+        "only smaller when zipped",
+    ):
         assert words in done.stdout, words
     assert not (tmp_path / "build").exists()
     report = document.read(next(tmp_path.glob(".edgekit/runs/*/report.json")))
@@ -180,10 +209,21 @@ def test_second_run_trains_nothing_again(
     pruned: dict[str, Any], models: Path, digits: Path
 ) -> None:
     done = answer(
-        "compress", models / "keras3.keras", "--prune", 0.5, "--train-data", digits / "train.npz",
-        "--data", digits / "test.npz", "--rescale", "1/16", "--epochs", 2, "--json",
+        "compress",
+        models / "keras3.keras",
+        "--prune",
+        0.5,
+        "--train-data",
+        digits / "train.npz",
+        "--data",
+        digits / "test.npz",
+        "--rescale",
+        "1/16",
+        "--epochs",
+        2,
+        "--json",
         cwd=pruned["folder"],
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     stages = {stage["name"]: stage["cached"] for stage in json.loads(done.stdout)["stages"]}
     assert all(stages[name] for name in ("bridge", "prune", "carry", "convert", "evaluate"))
@@ -196,10 +236,12 @@ def test_quantization_aware_convert_makes_int8_unless_told_otherwise(
 ) -> None:
     report = convert(
         project(
-            models / "keras2.h5", digits, tmp_path,
+            models / "keras2.h5",
+            digits,
+            tmp_path,
             compress={"quantization_aware": True, "finetune_epochs": 1},
         )
-    )  # fmt: skip
+    )
     assert [one.id for one in report.candidates] == ["int8"]
     assert report.verdict.exit_code == 0
     assert candidate(report, "int8").float_operators == ()
@@ -232,10 +274,11 @@ def test_layer_of_the_user_needs_a_twin_and_works_with_one(
     again = Project.parse(
         {
             "model": {"source": str(path), "custom_objects": "layers.py"},
-            "data": tables["data"], "convert": tables["convert"],
+            "data": tables["data"],
+            "convert": tables["convert"],
         },
         tmp_path,
-    )  # fmt: skip
+    )
     assert convert(again, Options(evaluate=False, force=True)).candidates[0].problem == ""
 
 
@@ -285,10 +328,13 @@ def test_planner_of_latency_reports_what_it_measured_beside_the_counts(
     channels = {"macs": 0.4, "objective": "latency"}
     report = compress(
         project(
-            models / "keras3.keras", digits, tmp_path, convert={"precisions": ["int8"]},
+            models / "keras3.keras",
+            digits,
+            tmp_path,
+            convert={"precisions": ["int8"]},
             compress={"channels": channels, "finetune": {"distill": True}, "finetune_epochs": 4},
         )
-    )  # fmt: skip
+    )
     result = scheme(report, "channels")
     assert result.macs is not None
     assert result.macs[1] <= 0.6 * result.macs[0]

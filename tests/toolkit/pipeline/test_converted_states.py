@@ -49,9 +49,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def converted(folder: Path, *more: object) -> dict[str, Any]:
     """The run's report."""
     done = answer(
-        "convert", "leaking.tflite", "--data", "stream.npz", "--precision", "int8", "--metric",
-        "mae", "--max-drop", 0.05, "--json", *more, cwd=folder,
-    )  # fmt: skip
+        "convert",
+        "leaking.tflite",
+        "--data",
+        "stream.npz",
+        "--precision",
+        "int8",
+        "--metric",
+        "mae",
+        "--max-drop",
+        0.05,
+        "--json",
+        *more,
+        cwd=folder,
+    )
     assert done.stdout, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -76,9 +87,22 @@ def test_calibration_sees_the_states_that_the_model_really_has(folder: Path) -> 
     verified = answer("verify", bundle, cwd=folder)
     assert verified.returncode == 0, verified.stderr
     timed = answer(
-        "bench", bundle, "--no-calibrate", "--min-seconds", 0.05, "--max-seconds", 0.1,
-        "--max-runs", 50, "--launches", 2, "--precision-goal", "90%", "--json", cwd=folder,
-    )  # fmt: skip
+        "bench",
+        bundle,
+        "--no-calibrate",
+        "--min-seconds",
+        0.05,
+        "--max-seconds",
+        0.1,
+        "--max-runs",
+        50,
+        "--launches",
+        2,
+        "--precision-goal",
+        "90%",
+        "--json",
+        cwd=folder,
+    )
     assert timed.returncode == 0, timed.stderr
     assert json.loads(timed.stdout)["rows"][0]["selftest"]["passed"]
 
@@ -86,15 +110,35 @@ def test_calibration_sees_the_states_that_the_model_really_has(folder: Path) -> 
 @pytest.mark.usefixtures("untimed", "lent_worker")
 def test_zeros_alone_tell_a_quantizer_nothing_of_a_state(folder: Path) -> None:
     apart = answer(
-        "convert", "leaking.tflite", "--data", "zeros.npz", "--precision", "int8", "--metric",
-        "mae", "--output", folder / "zeros", "--json", "--no-evaluate", cwd=folder,
-    )  # fmt: skip
+        "convert",
+        "leaking.tflite",
+        "--data",
+        "zeros.npz",
+        "--precision",
+        "int8",
+        "--metric",
+        "mae",
+        "--output",
+        folder / "zeros",
+        "--json",
+        "--no-evaluate",
+        cwd=folder,
+    )
     assert apart.stdout, apart.stderr
     path = json.loads(apart.stdout)["candidates"][0]["path"]
     found = answer(
-        "evaluate", path, "--data", "stream.npz", "--metric", "mae", "--worst", 0, "--stream",
-        "--json", cwd=folder,
-    )  # fmt: skip
+        "evaluate",
+        path,
+        "--data",
+        "stream.npz",
+        "--metric",
+        "mae",
+        "--worst",
+        0,
+        "--stream",
+        "--json",
+        cwd=folder,
+    )
     assert json.loads(found.stdout)["models"][0]["metric"]["value"] > 0.5
 
 
@@ -108,10 +152,24 @@ def test_a_keras_model_with_a_state_is_judged_as_a_stream_by_tensorflow(
 
     model = once(shared / "keras-states", make) / "leaking.keras"
     done = edgekit(
-        "convert", model, "--data", "stream.npz", "--stream", "--metric", "mae", "--max-drop", 0.1,
-        "--precision", "float32", "--precision", "int8", "--json", "--output", folder / "keras",
+        "convert",
+        model,
+        "--data",
+        "stream.npz",
+        "--stream",
+        "--metric",
+        "mae",
+        "--max-drop",
+        0.1,
+        "--precision",
+        "float32",
+        "--precision",
+        "int8",
+        "--json",
+        "--output",
+        folder / "keras",
         cwd=folder,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     # The first fifth calibrates: what comes after begins with another state than zeros.

@@ -22,8 +22,13 @@ from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, Request, RunnerModel
 
 BRIEF = replace(
-    SIDE_BY_SIDE, min_runs=6, min_seconds=0.006, blocks=1, together=6, max_launches=6,
-)  # fmt: skip
+    SIDE_BY_SIDE,
+    min_runs=6,
+    min_seconds=0.006,
+    blocks=1,
+    together=6,
+    max_launches=6,
+)
 
 
 class Counting(LocalDevice):
@@ -65,9 +70,14 @@ def early(
 
 def asked(side: Timed, feed: TimingInputs, outputs: Path) -> Request:
     return Request(
-        mode="evaluate", models=(RunnerModel(side.id, side.path, outputs),), inputs=feed.inputs,
-        index=feed.index, preprocess=feed.preprocess, runtime=side.runtime, threads=1,
-    )  # fmt: skip
+        mode="evaluate",
+        models=(RunnerModel(side.id, side.path, outputs),),
+        inputs=feed.inputs,
+        index=feed.index,
+        preprocess=feed.preprocess,
+        runtime=side.runtime,
+        threads=1,
+    )
 
 
 def test_it_answers_as_a_runner_of_its_own_does(
@@ -88,18 +98,26 @@ def test_it_is_timed_after_that_without_another_start(
     early.answer(asked(side, feed, tmp_path / "mine"), 3)
     job = replace(early.job, lasting=True)
     found = time_side_by_side(
-        [side, replace(side, id="other")], feed, local=device, progress=nothing, protocol=BRIEF,
-        noise=False, early=job,
-    )  # fmt: skip
+        [side, replace(side, id="other")],
+        feed,
+        local=device,
+        progress=nothing,
+        protocol=BRIEF,
+        noise=False,
+        early=job,
+    )
     assert found.launches == 6
     # The early one, and six launches of the other.
     assert device.started == 7
 
 
 def test_what_takes_long_is_left_to_all_cores(
-    early: EarlyRunner, side: Timed, feed: TimingInputs, tmp_path: Path,
+    early: EarlyRunner,
+    side: Timed,
+    feed: TimingInputs,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(early_runner, "SECONDS", 0.0)
     assert early.answer(asked(side, feed, tmp_path / "mine"), 3) is None
 

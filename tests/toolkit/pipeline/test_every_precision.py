@@ -53,9 +53,17 @@ def run(
     folder: Path, model: Path, digits: Path, *options: str, command: Run = edgekit
 ) -> tuple[int, Any]:
     done = command(
-        "convert", model, "--data", digits / "test.npz", "--rescale", "1/16", "--no-evaluate",
-        "--json", *options, cwd=folder,
-    )  # fmt: skip
+        "convert",
+        model,
+        "--data",
+        digits / "test.npz",
+        "--rescale",
+        "1/16",
+        "--no-evaluate",
+        "--json",
+        *options,
+        cwd=folder,
+    )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -143,9 +151,14 @@ def test_precision_without_its_quantizer_says_how_to_get_it(
 
 def test_mixed_without_a_recipe_is_refused(tmp_path: Path, models: Path, digits: Path) -> None:
     done = answer(
-        "convert", models / "keras3.keras", "--data", digits / "test.npz", "--precision", "mixed",
+        "convert",
+        models / "keras3.keras",
+        "--data",
+        digits / "test.npz",
+        "--precision",
+        "mixed",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert "EK-PROJECT-014" in done.stderr
 

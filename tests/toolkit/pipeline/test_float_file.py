@@ -26,10 +26,16 @@ def from_tflite(shared: Path, digits_run: Path) -> dict[str, Any]:
     def make(folder: Path) -> None:
         project = digits_run / "project"
         done = edgekit(
-            "convert", project / "build/digits/float32/model.tflite", "--data",
-            f"{project / 'data.py'}:test", "--rescale", "1/16", "--json",
-            *(f"--precision={precision}" for precision in PRECISIONS), cwd=folder,
-        )  # fmt: skip
+            "convert",
+            project / "build/digits/float32/model.tflite",
+            "--data",
+            f"{project / 'data.py'}:test",
+            "--rescale",
+            "1/16",
+            "--json",
+            *(f"--precision={precision}" for precision in PRECISIONS),
+            cwd=folder,
+        )
         (folder / "stderr.txt").write_text(done.stderr)
         assert done.returncode == 0, done.stderr
         (folder / "report.json").write_text(done.stdout)
@@ -83,9 +89,12 @@ def test_every_precision_of_a_tflite_is_what_it_says(
 def test_convert_refuses_a_quantized_tflite(digits_run: Path, tmp_path: Path) -> None:
     project = digits_run / "project"
     done = edgekit(
-        "convert", project / "build/digits/int8/model.tflite", "--data",
-        f"{project / 'data.py'}:test", cwd=tmp_path,
-    )  # fmt: skip
+        "convert",
+        project / "build/digits/int8/model.tflite",
+        "--data",
+        f"{project / 'data.py'}:test",
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
     assert "error EK-MODEL-006" in done.stderr
     assert "INT8 weights" in done.stderr
@@ -94,9 +103,14 @@ def test_convert_refuses_a_quantized_tflite(digits_run: Path, tmp_path: Path) ->
 def test_compress_refuses_a_tflite(digits_run: Path, tmp_path: Path) -> None:
     project = digits_run / "project"
     done = edgekit(
-        "compress", project / "build/digits/float32/model.tflite", "--prune", "0.5", "--data",
-        f"{project / 'data.py'}:test", cwd=tmp_path,
-    )  # fmt: skip
+        "compress",
+        project / "build/digits/float32/model.tflite",
+        "--prune",
+        "0.5",
+        "--data",
+        f"{project / 'data.py'}:test",
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
     assert "is a TFLite file: it has no layers to compress" in done.stderr
 
@@ -125,9 +139,15 @@ def test_a_stateful_float_file_is_reset_between_items(test_data: Path, tmp_path:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "data.npz", x=rng.random((40, 28, 28), np.float32), y=np.arange(40) % 10)
     done = edgekit(
-        "convert", test_data / "misc_tflite/trained_lstm.tflite", "--data", tmp_path / "data.npz",
-        "--precision", "float32", "--json", cwd=tmp_path,
-    )  # fmt: skip
+        "convert",
+        test_data / "misc_tflite/trained_lstm.tflite",
+        "--data",
+        tmp_path / "data.npz",
+        "--precision",
+        "float32",
+        "--json",
+        cwd=tmp_path,
+    )
     report = json.loads(done.stdout)
     assert report["reference"]["stateful"]
     # An item's answer that hung on those before it would differ between runs in blocks.

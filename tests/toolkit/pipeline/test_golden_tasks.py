@@ -26,9 +26,10 @@ def given_back(order: list[int], *places: int) -> bytes:
     count = len(order)
     weights = np.eye(count, dtype=np.float32)[order]
     tensors = [
-        T("x", [1, *places, count]), T("w", [count, count], data=weights),
+        T("x", [1, *places, count]),
+        T("w", [count, count], data=weights),
         T("y", [1, *places, count]),
-    ]  # fmt: skip
+    ]
     options = {"kind": "FullyConnectedOptions", "keepNumDims": True}
     return build(
         G(tensors, [N("FULLY_CONNECTED", ["x", "w", None], ["y"], 2, options)], ["x"], ["y"])
@@ -74,9 +75,15 @@ def test_a_class_that_changes_places_with_another_makes_the_selftest_red(
     np.savez(tmp_path / "test.npz", x=x.astype(np.float32), y=y)
     (tmp_path / "model.tflite").write_bytes(given_back(list(range(count)), *places))
     done = answer(
-        "convert", "model.tflite", "--data", "test.npz", "--precision", "float32", *words,
+        "convert",
+        "model.tflite",
+        "--data",
+        "test.npz",
+        "--precision",
+        "float32",
+        *words,
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     (bundle,) = (tmp_path / "dist").glob("*.tar.gz")
     assert verify(bundle).selftests["litert"].startswith("passed")

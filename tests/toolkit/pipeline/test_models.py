@@ -75,10 +75,12 @@ def test_pruning_without_recovery_goes_red(
 @pytest.mark.slow
 def test_pruning_recovers_when_it_is_fine_tuned(models: Path, digits: Path, tmp_path: Path) -> None:
     report = run(
-        models / "keras3.keras", digits / "test.npz", tmp_path,
+        models / "keras3.keras",
+        digits / "test.npz",
+        tmp_path,
         data={"train": str(digits / "train.npz")},
         compress={"prune": {"sparsity": 0.5}, "finetune_epochs": 4},
-    )  # fmt: skip
+    )
     assert report.compression is not None
     (pruned,) = report.compression.schemes
     assert pruned.epochs == 4
@@ -92,9 +94,11 @@ def test_wrong_rescale_shows_what_the_model_really_gets(
 ) -> None:
     right = run(models / "keras3.keras", digits / "test.npz", tmp_path)
     wrong = run(
-        models / "keras3.keras", digits / "test.npz", tmp_path,
+        models / "keras3.keras",
+        digits / "test.npz",
+        tmp_path,
         data={"preprocess": {"scale": "1/255"}},
-    )  # fmt: skip
+    )
 
     def value(report: Report) -> float:
         return report.reference_evaluation.metrics["accuracy"].value or 0.0
@@ -111,9 +115,12 @@ def test_inputs_are_matched_by_name_and_float_targets_take_mse(
     # In the file the second input comes first: order must not matter.
     np.savez(tmp_path / "d.npz", right=right, left=left, y=left.sum(1) + right.sum(1))
     report = run(
-        models / "two_inputs.keras", tmp_path / "d.npz", tmp_path,
-        data={"preprocess": {}}, convert={"precisions": ["float32", "int8"]},
-    )  # fmt: skip
+        models / "two_inputs.keras",
+        tmp_path / "d.npz",
+        tmp_path,
+        data={"preprocess": {}},
+        convert={"precisions": ["float32", "int8"]},
+    )
     assert report.settings["metric"] == "mse"
     for candidate in report.candidates:
         assert candidate.problem == ""
@@ -125,16 +132,21 @@ def test_inputs_are_matched_by_name_and_float_targets_take_mse(
 
 def test_no_evaluate_converts_only(models: Path, digits: Path, tmp_path: Path) -> None:
     report = run(
-        models / "keras3.keras", digits / "test.npz", tmp_path, Options(evaluate=False),
+        models / "keras3.keras",
+        digits / "test.npz",
+        tmp_path,
+        Options(evaluate=False),
         convert={"precisions": ["float32", "int8"]},
-    )  # fmt: skip
+    )
     assert (report.verdict.status.value, report.verdict.exit_code) == ("not evaluated", 0)
     assert all(c.evaluation.metrics == {} and c.bytes for c in report.candidates)
     assert not (tmp_path / "dist").exists()
     stated = run(
-        models / "keras3.keras", digits / "test.npz", tmp_path,
+        models / "keras3.keras",
+        digits / "test.npz",
+        tmp_path,
         Options(evaluate=False, max_drop=0.01),
-    )  # fmt: skip
+    )
     assert stated.verdict.exit_code == 3
 
 
@@ -142,9 +154,12 @@ def test_int8_that_stays_float_is_named_and_does_not_ship(
     models: Path, digits: Path, tmp_path: Path
 ) -> None:
     report = run(
-        models / "elu.keras", digits / "test.npz", tmp_path,
-        convert={"precisions": ["int8"]}, data={"preprocess": {"scale": "1/16"}},
-    )  # fmt: skip
+        models / "elu.keras",
+        digits / "test.npz",
+        tmp_path,
+        convert={"precisions": ["int8"]},
+        data={"preprocess": {"scale": "1/16"}},
+    )
     (candidate,) = report.candidates
     assert "ELU" in candidate.problem
     assert report.targets[0].candidate is None
@@ -159,9 +174,11 @@ def test_users_metric_is_taken_by_file_and_function(
         'wrong.direction = "lower"\n'
     )
     report = run(
-        models / "keras3.keras", digits / "test.npz", tmp_path,
+        models / "keras3.keras",
+        digits / "test.npz",
+        tmp_path,
         evaluate={"metric": "score.py:wrong"},
-    )  # fmt: skip
+    )
     value = report.reference_evaluation.metrics["wrong"].value
     assert value is not None
     assert 0 < value < 0.2

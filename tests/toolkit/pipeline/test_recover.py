@@ -12,11 +12,11 @@ import recovering
 from conftest import answer, brief, once
 from edgekit.errors import ProjectError
 from edgekit.pipeline import Options
+from edgekit.pipeline.items import select_items
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.recover import recover
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import supply
 from edgekit.project import Project
 from edgekit.types import Advice, Candidate
 
@@ -30,10 +30,21 @@ def networks(shared: Path) -> Path:
 
 def arguments(networks: Path, kind: str) -> list[object]:
     return [
-        "convert", networks / f"{kind}.keras", "--data", networks / "test.npz",
-        "--representative", networks / "train.npz", "--rescale", "1/16", "--precision", "int8",
-        "--max-drop", "0.01", "--recover", "--json",
-    ]  # fmt: skip
+        "convert",
+        networks / f"{kind}.keras",
+        "--data",
+        networks / "test.npz",
+        "--representative",
+        networks / "train.npz",
+        "--rescale",
+        "1/16",
+        "--precision",
+        "int8",
+        "--max-drop",
+        "0.01",
+        "--recover",
+        "--json",
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +91,7 @@ def outcome(
     options = Options(output=output, max_drop=max_drop, precisions_asked=True)
     with Run(Plan.of(project, options), heard) as run:
         reference = export(run, obtain(run))
-        items = supply(run, reference)
+        items = select_items(run, reference)
         made = candidates(run, reference, items)
         found = recover(run, reference, reference, made, items)
         return found, list(run._advice), heard.texts

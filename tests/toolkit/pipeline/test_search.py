@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgekit.pipeline.search import Outcome, Search, Trial
+from edgekit.pipeline.search import JudgedVariant, OperatorSearch, Outcome
 from edgekit.pipeline.variants import Variant
 
 NAMES = tuple(f"operator{number}" for number in range(40))
@@ -21,13 +21,13 @@ def needing(*numbers: int, each: float = 0.2) -> Loss:
     return lambda variant: each * len(wanted - set(variant.kept))
 
 
-def search(loss: Loss, allowed: int = 24, can_equalize: bool = True) -> Search:
-    def judge(variant: Variant) -> Trial:
+def search(loss: Loss, allowed: int = 24, can_equalize: bool = True) -> OperatorSearch:
+    def judge(variant: Variant) -> JudgedVariant:
         drop = loss(variant)
         outcome: Outcome = "recovered" if drop <= LIMIT else "not recovered"
-        return Trial(variant, None, drop, outcome)
+        return JudgedVariant(variant, None, drop, outcome)
 
-    return Search(judge, lambda _: NAMES, can_equalize, loss(Variant()), LIMIT, allowed)
+    return OperatorSearch(judge, lambda _: NAMES, can_equalize, loss(Variant()), LIMIT, allowed)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_what_cannot_be_equalised_is_not_tried() -> None:
 
 
 def test_the_search_ends_at_a_set_within_the_budget_proven_or_not() -> None:
-    def judge(variant: Variant) -> Trial:
+    def judge(variant: Variant) -> JudgedVariant:
         count = len(variant.kept)
         outcome: Outcome = "not recovered"
         if count >= 2:
             outcome = "recovered" if count >= 4 else "not proven"
-        return Trial(variant, None, 0.5 / (count + 1), outcome)
+        return JudgedVariant(variant, None, 0.5 / (count + 1), outcome)
 
     # Two are enough by the point estimate: that ends the growth, and is all that was asked.
-    run = Search(judge, lambda _: NAMES, True, 0.5, LIMIT, 24)
+    run = OperatorSearch(judge, lambda _: NAMES, True, 0.5, LIMIT, 24)
     best = run.best()
     assert best is not None
     assert (best.outcome, len(best.variant.kept)) == ("not proven", 2)

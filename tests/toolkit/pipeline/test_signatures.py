@@ -23,9 +23,19 @@ from edgekit.targets.bundles import verify
 from edgekit.types import Report
 
 BENCH = (
-    "--no-calibrate", "--min-seconds", 0.1, "--max-seconds", 0.3, "--max-runs", 50, "--launches",
-    2, "--precision-goal", "50%", "--json",
-)  # fmt: skip
+    "--no-calibrate",
+    "--min-seconds",
+    0.1,
+    "--max-seconds",
+    0.3,
+    "--max-runs",
+    50,
+    "--launches",
+    2,
+    "--precision-goal",
+    "50%",
+    "--json",
+)
 pytestmark = pytest.mark.usefixtures("untimed")
 
 
@@ -212,9 +222,19 @@ def test_layers_of_a_signature_beyond_the_main_graph_are_compared(
     folder: Path, file: str, named: tuple[str, ...]
 ) -> None:
     done = answer(
-        "compare", file, file, *named, "--data", "square.npz",
-        "--metric", "mae", "--layers", "--no-latency", "--json", cwd=folder,
-    )  # fmt: skip
+        "compare",
+        file,
+        file,
+        *named,
+        "--data",
+        "square.npz",
+        "--metric",
+        "mae",
+        "--layers",
+        "--no-latency",
+        "--json",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     assert "EK-NOTE-025" not in done.stdout
     assert '"MUL"' in done.stdout

@@ -12,9 +12,9 @@ from tflite_files import G, N, T, build
 
 from edgekit.errors import DataError
 from edgekit.pipeline.float_file import tflite_model
+from edgekit.pipeline.items import Items, select_items
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent
@@ -30,14 +30,20 @@ def supplied(tmp_path: Path) -> Supplied:
     (tmp_path / "model.tflite").write_bytes(probe_model())
     x = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
     np.savez(
-        tmp_path / "d.npz", x=x, y=(np.arange(COUNT) % 4 == 0).astype(np.int64),
-        camera=np.where(np.arange(COUNT) % 2, "left", "right"), clip=np.arange(COUNT) // 10,
-    )  # fmt: skip
+        tmp_path / "d.npz",
+        x=x,
+        y=(np.arange(COUNT) % 4 == 0).astype(np.int64),
+        camera=np.where(np.arange(COUNT) % 2, "left", "right"),
+        clip=np.arange(COUNT) // 10,
+    )
 
     def supply_items(
-        data: dict[str, Any] | None = None, evaluate: dict[str, Any] | None = None,
-        labelled: bool = True, precision: str = "float32", **options: Any,
-    ) -> Items:  # fmt: skip
+        data: dict[str, Any] | None = None,
+        evaluate: dict[str, Any] | None = None,
+        labelled: bool = True,
+        precision: str = "float32",
+        **options: Any,
+    ) -> Items:
         beside = {"slices": ["camera"], "group": "clip"}
         table = {
             "model": {"source": "model.tflite"},
@@ -47,7 +53,7 @@ def supplied(tmp_path: Path) -> Supplied:
         }
         plan = Plan.of(Project.parse(table, tmp_path), Options(**options))
         with Run(plan, Silent()) as run:
-            return supply(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
+            return select_items(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
 
     return supply_items
 
@@ -159,9 +165,13 @@ def test_classes_are_refused_when_fewer_than_the_models_outputs(
     ],
 )
 def test_labels_that_are_not_the_models_are_refused_before_anything_is_converted(
-    supplied: Supplied, tmp_path: Path, labels: list[int], names: list[str] | None,
-    words: str, hint: str,
-) -> None:  # fmt: skip
+    supplied: Supplied,
+    tmp_path: Path,
+    labels: list[int],
+    names: list[str] | None,
+    words: str,
+    hint: str,
+) -> None:
     np.savez(tmp_path / "l.npz", x=np.ones((6, 4), np.float32), y=np.array(labels))
     table: dict[str, Any] = {"evaluate": "l.npz"}
     with pytest.raises(DataError, match=words) as refused:
@@ -184,7 +194,7 @@ def test_an_input_called_as_labels_are_is_an_input(tmp_path: Path) -> None:
         }
         plan = Plan.of(Project.parse(table, tmp_path), Options())
         with Run(plan, Silent()) as run:
-            items = supply(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
+            items = select_items(run, tflite_model(run, tmp_path / "model.tflite"), labelled)
         assert sorted(items.inputs) == ["x", "y"]
         assert (items.labels is not None) == labelled
         if items.labels is not None:

@@ -163,15 +163,19 @@ def test_pictures_have_their_texts_in_files_beside_them(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / f"pictures/p{number}.png")
         (tmp_path / f"words/p{number}.txt").write_text(f"{word.replace(' ', '')}\n")
     tensors = [
-        T("x", [1, 4, 8, 1]), T("order", [4], "INT32", np.array([0, 3, 2, 1], np.int32)),
-        T("columns", [1, 1, 8, 4]), T("shape", [4], "INT32", np.array([0, 2, 1, 3], np.int32)),
-        T("turned", [1, 8, 1, 4]), T("sizes", [3], "INT32", np.array([1, 8, 4], np.int32)),
+        T("x", [1, 4, 8, 1]),
+        T("order", [4], "INT32", np.array([0, 3, 2, 1], np.int32)),
+        T("columns", [1, 1, 8, 4]),
+        T("shape", [4], "INT32", np.array([0, 2, 1, 3], np.int32)),
+        T("turned", [1, 8, 1, 4]),
+        T("sizes", [3], "INT32", np.array([1, 8, 4], np.int32)),
         T("y", [1, 8, 4]),
-    ]  # fmt: skip
+    ]
     nodes = [
-        N("TRANSPOSE", ["x", "order"], ["columns"]), N("TRANSPOSE", ["columns", "shape"],
-          ["turned"]), N("RESHAPE", ["turned", "sizes"], ["y"]),
-    ]  # fmt: skip
+        N("TRANSPOSE", ["x", "order"], ["columns"]),
+        N("TRANSPOSE", ["columns", "shape"], ["turned"]),
+        N("RESHAPE", ["turned", "sizes"], ["y"]),
+    ]
     (tmp_path / "ocr.tflite").write_bytes(build(G(tensors, nodes, ["x"], ["y"])))
     asked = ["ocr.tflite", "--data", "pictures", "--annotations", "words", "--task", "text"]
     how = ["--alphabet", "abc", "--blank", "last"]

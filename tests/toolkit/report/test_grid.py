@@ -12,18 +12,40 @@ from edgekit.report import words
 from edgekit.report.grid import Row, drawn
 
 TITLES = (
-    ("model", "device"), ("size", ""), ("mse", "95 % interval"), ("drop", "95 % interval"),
-    ("flips", "changed"), ("max error", "SQNR"), ("p50", "ratio"),
-)  # fmt: skip
+    ("model", "device"),
+    ("size", ""),
+    ("mse", "95 % interval"),
+    ("drop", "95 % interval"),
+    ("flips", "changed"),
+    ("max error", "SQNR"),
+    ("p50", "ratio"),
+)
 # An unbounded error of a regression: its figures are as wide as they come.
 ROWS = (
-    Row((("reference_of_the_houses.tflite", "litert 2.3.0"), ("15.5 kB", ""),
-         ("26158.4", "[21803.2, 31250.9]"), ("reference", ""), ("–", ""), ("", ""),
-         ("2.31 µs", ""))),
-    Row((("houses_quantized_to_int8_by_hand.tflite", "litert 2.3.0"), ("9,996 B", ""),
-         ("26161.7", "[21811.1, 31260.6]"), ("3.31267", "[-12.4418, 19.8753]"),
-         ("100.00 %", "100.00 %"), ("112.383", "42.7 dB"), ("11.31 µs", "x0.00418")), "red"),
-)  # fmt: skip
+    Row(
+        (
+            ("reference_of_the_houses.tflite", "litert 2.3.0"),
+            ("15.5 kB", ""),
+            ("26158.4", "[21803.2, 31250.9]"),
+            ("reference", ""),
+            ("–", ""),
+            ("", ""),
+            ("2.31 µs", ""),
+        )
+    ),
+    Row(
+        (
+            ("houses_quantized_to_int8_by_hand.tflite", "litert 2.3.0"),
+            ("9,996 B", ""),
+            ("26161.7", "[21811.1, 31260.6]"),
+            ("3.31267", "[-12.4418, 19.8753]"),
+            ("100.00 %", "100.00 %"),
+            ("112.383", "42.7 dB"),
+            ("11.31 µs", "x0.00418"),
+        ),
+        "red",
+    ),
+)
 FIGURES = [text for row in ROWS for cell in row.cells[1:] for text in cell if text]
 
 

@@ -20,15 +20,32 @@ def layer(
         return Measurement(value, unit, n=4)
 
     return MatchedLayer(
-        "CONV_2D", name, 0, 0, inputs, "graph", of(sqnr, "dB"), of(sqnr - 1, "dB"),
-        of(0.25, "tensor"), of(0.125, "tensor"), of(0.99, "1"), of(added, "1"), of(fall, "dB"),
-    )  # fmt: skip
+        "CONV_2D",
+        name,
+        0,
+        0,
+        inputs,
+        "graph",
+        of(sqnr, "dB"),
+        of(sqnr - 1, "dB"),
+        of(0.25, "tensor"),
+        of(0.125, "tensor"),
+        of(0.99, "1"),
+        of(added, "1"),
+        of(fall, "dB"),
+    )
 
 
 SOUND = LayerParity(
-    "a.tflite on local", "b.tflite on tflm", 4,
-    (layer("first", 40.0, 1e-4, 0.5, ()), layer("second", 39.0, 2e-5, -0.5, (0,))), (), (), (), (),
-)  # fmt: skip
+    "a.tflite on local",
+    "b.tflite on tflm",
+    4,
+    (layer("first", 40.0, 1e-4, 0.5, ()), layer("second", 39.0, 2e-5, -0.5, (0,))),
+    (),
+    (),
+    (),
+    (),
+)
 LATE = layer("third", 12.0, 0.06, 17.0, (1,))
 FAULTY = replace(SOUND, layers=(*SOUND.layers, LATE, layer("fourth", 11.0, 0.01, 1.0, (2,))))
 

@@ -48,8 +48,9 @@ def test_sheet_shows_every_image_with_its_words(tmp_path: Path) -> None:
     ],
 )
 def test_floats_are_drawn_in_the_range_they_have(
-    image: np.ndarray, expected: list[list[int]]  # type: ignore[type-arg]
-) -> None:  # fmt: skip
+    image: np.ndarray,
+    expected: list[list[int]],  # type: ignore[type-arg]
+) -> None:
     assert pictures.pixels(image).tolist() == expected
 
 
@@ -64,8 +65,9 @@ def test_floats_are_drawn_in_the_range_they_have(
     ids=["0..16", "0..255", "0..1", "bytes"],
 )
 def test_dark_floats_are_drawn_in_the_range_of_all_of_them(
-    images: np.ndarray, expected: list[list[int]]  # type: ignore[type-arg]
-) -> None:  # fmt: skip
+    images: np.ndarray,
+    expected: list[list[int]],  # type: ignore[type-arg]
+) -> None:
     most = pictures.largest(images)
     if most is not None:
         assert most == 16.0

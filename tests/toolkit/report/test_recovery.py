@@ -19,12 +19,23 @@ from edgekit.types import Measurement, Recovery, RecoveryTrial
 RULES = Rules(metric="accuracy", bounded=True, higher_is_better=True)
 BEFORE, AFTER = Measurement(0.031, "1", n=1000), Measurement(0.006, "1", n=1000)
 RECOVERY = Recovery(
-    stands_for="int8", outcome="recovered", evaluations=9, allowed=24, seconds=12.4, operators=31,
-    float_operators=("CONV_2D (a)", "ADD (b)"), equalized=0, bias_corrected=0, drop_before=BEFORE,
-    drop_after=AFTER, bytes_before=30_000, bytes_after=41_000,
-    latency_ratio=Measurement(1.08, "ratio", n=3), sentence="2 of 31 operators in float",
+    stands_for="int8",
+    outcome="recovered",
+    evaluations=9,
+    allowed=24,
+    seconds=12.4,
+    operators=31,
+    float_operators=("CONV_2D (a)", "ADD (b)"),
+    equalized=0,
+    bias_corrected=0,
+    drop_before=BEFORE,
+    drop_after=AFTER,
+    bytes_before=30_000,
+    bytes_after=41_000,
+    latency_ratio=Measurement(1.08, "ratio", n=3),
+    sentence="2 of 31 operators in float",
     trials=(RecoveryTrial(2, False, True, AFTER),),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,18 @@ from edgekit.errors import DeviceError, RunnerCrashed, RunnerError, RunnerHung
 from edgekit.evaluation import protocol
 from edgekit.evaluation.mlperf_tiny import perform
 from edgekit.evaluation.profile import profile
-from edgekit.evaluation.protocol import Job
+from edgekit.evaluation.protocol import TimingJob
 from edgekit.evaluation.sustained import sustain
 from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure import bench_inputs, bench_summary, bench_tool, selftest
-from edgekit.pipeline.measure.asked import Asked, BenchOptions
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
-from edgekit.pipeline.measure.calibrated import calibrated
 from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
-from edgekit.pipeline.measure.given import Given, answered, problem, status_of
 from edgekit.pipeline.measure.kernels import noted
-from edgekit.pipeline.measure.subject import Subject, measured, subject_of, told_apart
+from edgekit.pipeline.measure.loaded_model import LoadedModel, load_model, measured, unique_names
+from edgekit.pipeline.measure.measure_options import BenchOptions, MeasureOptions
+from edgekit.pipeline.measure.model_on_device import ModelOnDevice, answered, problem, status_of
+from edgekit.pipeline.measure.noise import calibrate_noise
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
@@ -47,11 +47,11 @@ Pair = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchRow:
     """A row to be measured: the model on its device, what it is fed, and how it is run."""
 
     row: Benched
-    subject: Subject | None = None
+    subject: LoadedModel | None = None
     feed: Feed | None = None
     arena: int | None = None
     bundle: Unpacked | None = None
@@ -61,7 +61,7 @@ class Entry:
         """Whether the platform's own tool times it, which tells no single times."""
         return self.subject is not None and self.subject.device.runtime == TOOL
 
-    def job(self, subject: Subject, feed: Feed) -> Job:
+    def job(self, subject: LoadedModel, feed: Feed) -> TimingJob:
         """What the runner is asked; one thread is pinned to one core."""
         row = self.row
         request = Request(
@@ -79,11 +79,11 @@ class Entry:
             reset_state=subject.model.stateful,
             states=subject.model.carried(feed.inputs) or None,
         )
-        return Job(row.id, subject.device, request)
+        return TimingJob(row.id, subject.device, request)
 
 
 @dataclass(frozen=True)
-class PlaceBench:
+class MachineBench:
     """What was found on the devices of one machine.
 
     ``samples`` has the nanoseconds of every run of each row, where it was timed.
@@ -96,9 +96,12 @@ class PlaceBench:
 
 
 def bench_place(
-    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
+    run: Run,
+    pairs: Sequence[Pair],
+    unpacked: Mapping[str, Unpacked],
+    asked: BenchOptions,
     strict: bool,
-) -> PlaceBench:  # fmt: skip
+) -> MachineBench:
     """Measure models on devices, source and name each, that share a machine: rows take turns.
 
     A device that fails is tried again as often as its user says. With ``strict``, one that is not
@@ -106,7 +109,7 @@ def bench_place(
     """
     most = {device: run.devices.book.attempts(device) for _, device in pairs}
     found: dict[Pair, tuple[Benched, ...]] = {}
-    told = PlaceBench((), {}, Measurement.unavailable("1", "it was not asked for"))
+    told = MachineBench((), {}, Measurement.unavailable("1", "it was not asked for"))
     left, attempt = list(pairs), 0
     while left:
         attempt += 1
@@ -132,9 +135,13 @@ def bench_place(
 
 
 def _attempt(
-    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
-    strict: bool, told: PlaceBench,
-) -> tuple[PlaceBench, tuple[Benched, ...]]:  # fmt: skip
+    run: Run,
+    pairs: Sequence[Pair],
+    unpacked: Mapping[str, Unpacked],
+    asked: BenchOptions,
+    strict: bool,
+    told: MachineBench,
+) -> tuple[MachineBench, tuple[Benched, ...]]:
     """The rows of these models and devices, and what is known of their machine by now."""
     with run.stage("models"):
         entries = _entries(run, pairs, unpacked, asked, strict)
@@ -144,7 +151,7 @@ def _attempt(
     calibration = told.calibration
     if asked.calibrate and calibration.value is None:
         with run.stage("calibrate"):
-            calibration = calibrated(run, entries)
+            calibration = calibrate_noise(run, entries)
     with run.stage("latency"):
         rows = _timed(run, entries, asked)
     with run.stage("details"):
@@ -160,7 +167,7 @@ def _passing(row: Benched) -> bool:
     return row.status is Status.UNAVAILABLE or row.transient
 
 
-def _facts(entries: Sequence[Entry]) -> Mapping[str, Json]:
+def _facts(entries: Sequence[BenchRow]) -> Mapping[str, Json]:
     """What the machine is, as the first device there tells it."""
     for entry in entries:
         if entry.subject is not None:
@@ -196,23 +203,26 @@ def unpack_bundles(
 
 
 def _entries(
-    run: Run, pairs: Sequence[Pair], unpacked: Mapping[str, Unpacked], asked: BenchOptions,
+    run: Run,
+    pairs: Sequence[Pair],
+    unpacked: Mapping[str, Unpacked],
+    asked: BenchOptions,
     strict: bool,
-) -> tuple[Entry, ...]:  # fmt: skip
+) -> tuple[BenchRow, ...]:
     """Every row, as far as its model and its device are there."""
-    found: list[Entry] = []
+    found: list[BenchRow] = []
     feeds: dict[str, Feed] = {}
     for source, device in pairs:
         path = str(unpacked[source].model) if source in unpacked else source
         own = about_source(run.project, path, unpacked.get(source))
         about = run.about(Plan.of(own, run.plan.options))
         try:
-            subject = subject_of(about, path, device)
+            subject = load_model(about, path, device)
             facts = subject.device.facts()
         except DeviceError as error:
             if strict:
                 raise
-            found.append(Entry(absent(run.devices.book, source, device or "", error)))
+            found.append(BenchRow(absent(run.devices.book, source, device or "", error)))
             continue
         if source not in feeds:
             feeds[source] = _feed(about, subject, unpacked.get(source), asked)
@@ -229,7 +239,7 @@ def _entries(
     )
 
 
-def _feed(run: Run, subject: Subject, bundle: Unpacked | None, asked: BenchOptions) -> Feed:
+def _feed(run: Run, subject: LoadedModel, bundle: Unpacked | None, asked: BenchOptions) -> Feed:
     if run.project.data.evaluate is not None:
         return bench_inputs.given(run, subject.model)
     if bundle is not None:
@@ -238,19 +248,30 @@ def _feed(run: Run, subject: Subject, bundle: Unpacked | None, asked: BenchOptio
 
 
 def _entry(
-    source: str, subject: Subject, feed: Feed, facts: Mapping[str, Json], threads: int,
+    source: str,
+    subject: LoadedModel,
+    feed: Feed,
+    facts: Mapping[str, Json],
+    threads: int,
     asked: BenchOptions,
-) -> Entry:  # fmt: skip
+) -> BenchRow:
     row = Benched(
-        id="", source=source, device=subject.device.name, runtime=subject.device.runtime,
-        version=subject.device.version, threads=threads or int(facts.get("cpus", 1)),
+        id="",
+        source=source,
+        device=subject.device.name,
+        runtime=subject.device.runtime,
+        version=subject.device.version,
+        threads=threads or int(facts.get("cpus", 1)),
         batch=asked.batch if asked.batch > 1 else bench_inputs.batch_of(subject.model, feed),
-        delegate=asked.delegate or "", bytes=subject.model.bytes,
+        delegate=asked.delegate or "",
+        bytes=subject.model.bytes,
         sha256=subject.model.digest,
-        inputs=feed.source, address=subject.device.address,
-        emulated=emulator_of(subject.device), facts=facts,
-    )  # fmt: skip
-    return Entry(row, subject, feed, asked.arena)
+        inputs=feed.source,
+        address=subject.device.address,
+        emulated=emulator_of(subject.device),
+        facts=facts,
+    )
+    return BenchRow(row, subject, feed, asked.arena)
 
 
 def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
@@ -268,26 +289,26 @@ def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
     for count in {row.threads for row in rows}:
         alike = [row for row in rows if row.threads == count]
         suffix = f", {count} thread{'s' if count > 1 else ''}" if several else ""
-        names[count] = [name + suffix for name in told_apart(alike, bool(asked.devices))]
+        names[count] = [name + suffix for name in unique_names(alike, bool(asked.devices))]
     return [names[row.threads].pop(0) for row in rows]
 
 
-def _tested(entry: Entry) -> Entry:
+def _tested(entry: BenchRow) -> BenchRow:
     """The entry with its bundle's self-test; one that fails it is not measured."""
     if entry.subject is None or entry.bundle is None or entry.by_tool:
         return entry
     try:
         found = selftest.selftest(entry.subject, entry.bundle)
     except (RunnerError, DeviceError) as error:
-        return Entry(replace(entry.row, **_failed(error)))
+        return BenchRow(replace(entry.row, **_failed(error)))
     row = replace(entry.row, selftest=found)
     if found.passed:
         return replace(entry, row=row)
-    return Entry(replace(row, status=Status.FAILED, problem=selftest.failure(found)))
+    return BenchRow(replace(row, status=Status.FAILED, problem=selftest.failure(found)))
 
 
-def _timed(run: Run, entries: Sequence[Entry], asked: BenchOptions) -> tuple[Benched, ...]:
-    jobs: list[Job] = []
+def _timed(run: Run, entries: Sequence[BenchRow], asked: BenchOptions) -> tuple[Benched, ...]:
+    jobs: list[TimingJob] = []
     gone: dict[str, DeviceError] = {}
     for entry in entries:
         if entry.subject is not None and entry.feed is not None and not entry.by_tool:
@@ -318,7 +339,9 @@ def _file(run: Run, ending: str) -> Path:
     return folder / f"{len(list(folder.glob('*.*')))}.{ending}"
 
 
-def _by_tool(run: Run, entry: Entry, subject: Subject, feed: Feed, asked: BenchOptions) -> Benched:
+def _by_tool(
+    run: Run, entry: BenchRow, subject: LoadedModel, feed: Feed, asked: BenchOptions
+) -> Benched:
     path, request = _file(run, "txt"), entry.job(subject, feed).request
     try:
         row = bench_tool.timed(
@@ -337,7 +360,7 @@ def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
     return {"status": status, "problem": problem(error), "transient": transient}
 
 
-def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benched:
+def _detailed(run: Run, entry: BenchRow, row: Benched, asked: BenchOptions) -> Benched:
     """The row with its memory, and with the profile and the long runs that were asked for."""
     if entry.subject is None or entry.feed is None or row.memory is None:
         return row
@@ -363,19 +386,19 @@ def _detailed(run: Run, entry: Entry, row: Benched, asked: BenchOptions) -> Benc
     return row
 
 
-def _profile(run: Run, subject: Subject, request: Request) -> Profile:
+def _profile(run: Run, subject: LoadedModel, request: Request) -> Profile:
     """The time of every operator; the profiler sees the first signature of a file only."""
     path = main_file(run, subject.model)
     models = tuple(replace(one, path=path) for one in request.models)
     return profile(subject.device, replace(request, models=models))
 
 
-def accuracy_of(run: Run, subject: Subject, feed: Feed, output: str | None) -> Measurement:
+def accuracy_of(run: Run, subject: LoadedModel, feed: Feed, output: str | None) -> Measurement:
     """The accuracy run of MLPerf Tiny: the metric on the user's labelled items."""
     if feed.items is None or feed.items.labels is None:
         return Measurement.unavailable("1", "there are no labelled items: give them with --data")
-    asked = Asked(metric_output=output)
-    given = Given(Measured(subject.id, subject.source, subject.device.name), subject)
+    asked = MeasureOptions(metric_output=output)
+    given = ModelOnDevice(Measured(subject.id, subject.source, subject.device.name), subject)
     given = scored(run, answered(run, given, feed.items, subject.model, asked), feed.items, asked)
     found = given.measured
     return found.metric or Measurement.unavailable("1", found.problem)

@@ -16,7 +16,7 @@ from edgekit.statistics import Interval
 from edgekit.targets.devices import DeviceBudgets
 from edgekit.types import (
     Benched,
-    BenchPlace,
+    BenchMachine,
     CheckResult,
     Json,
     Latency,
@@ -32,11 +32,15 @@ SAME = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 
 
 def judge(
-    rows: Sequence[Benched], device: Mapping[str, Json], calibration: Measurement,
-    max_latency: float | None, max_slowdown: float | None, baseline: Path | None,
-    places: Mapping[str, BenchPlace] | None = None,
+    rows: Sequence[Benched],
+    device: Mapping[str, Json],
+    calibration: Measurement,
+    max_latency: float | None,
+    max_slowdown: float | None,
+    baseline: Path | None,
+    places: Mapping[str, BenchMachine] | None = None,
     budgets: Mapping[str, DeviceBudgets] | None = None,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """Every row by every budget; an absent row counts by its status.
 
     ``max_latency`` in nanoseconds, of the median; ``max_slowdown`` a share of the baseline's.

@@ -16,14 +16,14 @@ from edgekit import npy
 from edgekit.converters import flatbuffer
 from edgekit.converters.signature import chosen_signature
 from edgekit.errors import BundleError, DataError
+from edgekit.pipeline.items import Items, select_items
 from edgekit.pipeline.measure.shape_inputs import shape_inputs
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items, supply
 from edgekit.store import Store, sha256
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
 from edgekit.targets.bundles.manifest import carrying, preprocess_of
-from edgekit.types import Golden, InputSource, Json, Preprocess, SavedModel, TensorSpec
+from edgekit.types import ExpectedOutput, InputSource, Json, Preprocess, SavedModel, TensorSpec
 
 ENDINGS = (".tar.gz", ".tgz", ".zip")
 DRAWN = 32
@@ -56,7 +56,7 @@ class Unpacked:
 
     model: Path
     inputs: Mapping[str, Path]
-    golden: Mapping[str, Golden]
+    golden: Mapping[str, ExpectedOutput]
     index: Path
     preprocess: Preprocess
     signature: str | None = None
@@ -108,7 +108,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
         model=kept.path / "model.tflite",
         inputs={name: kept.path / f"input-{k}.npy" for k, name in enumerate(golden)},
         golden={
-            name: Golden(kept.path / f"output-{k}.npy", float(one["tolerance"]))
+            name: ExpectedOutput(kept.path / f"output-{k}.npy", float(one["tolerance"]))
             for k, (name, one) in enumerate(outputs.items())
         },
         index=kept.path / "index.npy",
@@ -146,7 +146,7 @@ def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict
 
 def given(run: Run, model: SavedModel) -> Feed:
     """The user's items, matched to the model. Raises :class:`DataError`."""
-    items = supply(run, model, labelled=False)
+    items = select_items(run, model, labelled=False)
     return Feed("data", items.inputs, items.index_path, items.preprocess, items)
 
 
@@ -218,8 +218,9 @@ def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple
             raise DataError("EK-DATA-060", message, f"--batch {given[0]} does that; write 1 here")
     shape = given or spec.shape
     if None in shape[1:]:
-        sizes = ",".join("1" if at == 0 else "96" if s is None else str(s)
-                         for at, s in enumerate(spec.shape))  # fmt: skip
+        sizes = ",".join(
+            "1" if at == 0 else "96" if s is None else str(s) for at, s in enumerate(spec.shape)
+        )
         hint = (
             f"give their size, which decides how long it takes: --shape {spec.name}={sizes}\n"
             "or real items with --data FILE.npz: their shape is then the input's"
@@ -254,9 +255,11 @@ def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
 
 
 def _drawn(
-    rng: np.random.Generator, spec: TensorSpec, reals: tuple[float, float] | None,
+    rng: np.random.Generator,
+    spec: TensorSpec,
+    reals: tuple[float, float] | None,
     item: tuple[int, ...],
-) -> npt.NDArray[Any]:  # fmt: skip
+) -> npt.NDArray[Any]:
     shape = (DRAWN, *item)
     if reals is not None:
         return rng.uniform(*reals, shape).astype(np.float32)

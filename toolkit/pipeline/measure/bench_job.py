@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.evaluation.protocol import Protocol
-from edgekit.pipeline.measure.asked import BenchOptions
 from edgekit.pipeline.measure.bench import (
-    PlaceBench,
+    MachineBench,
     about_source,
     bench_place,
     unpack_bundles,
 )
+from edgekit.pipeline.measure.measure_options import BenchOptions
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import WRITTEN, Project
@@ -64,15 +64,23 @@ class BenchJob:
         asked["protocol"] = Protocol(**asked["protocol"])
         asked["baseline"] = Path(asked["baseline"]) if asked["baseline"] else None
         devices = tuple(
-            Listed(**{
-                **one, "members": tuple(one["members"]), "budgets": DeviceBudgets(**one["budgets"]),
-            })
+            Listed(
+                **{
+                    **one,
+                    "members": tuple(one["members"]),
+                    "budgets": DeviceBudgets(**one["budgets"]),
+                }
+            )
             for one in found["devices"]
-        )  # fmt: skip
-        return cls(**{
-            **found, "sources": tuple(found["sources"]), "devices": devices,
-            "asked": BenchOptions(**asked),
-        })  # fmt: skip
+        )
+        return cls(
+            **{
+                **found,
+                "sources": tuple(found["sources"]),
+                "devices": devices,
+                "asked": BenchOptions(**asked),
+            }
+        )
 
 
 def tables_of(project: Project) -> dict[str, Json]:
@@ -81,9 +89,11 @@ def tables_of(project: Project) -> dict[str, Json]:
 
 
 def perform(
-    job: BenchJob, progress: Progress | None = None, tape: Tape | None = None,
+    job: BenchJob,
+    progress: Progress | None = None,
+    tape: Tape | None = None,
     began: Callable[[Run], None] | None = None,
-) -> PlaceBench:  # fmt: skip
+) -> MachineBench:
     """Do a job here: its rows, what the machine of its devices is, and every run's time.
 
     ``began`` is given the run, whose devices may be closed from another thread. A device that
@@ -107,7 +117,7 @@ def perform(
     return with_samples(found)
 
 
-def with_samples(found: PlaceBench) -> PlaceBench:
+def with_samples(found: MachineBench) -> MachineBench:
     """What was found, with the times that lie in files: the host that asks may not have them."""
     paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in found.rows]
     samples = tuple(np.load(path) if path is not None else None for path in paths)

@@ -15,8 +15,8 @@ from edgekit.evaluation.arena import arena
 from edgekit.evaluation.latency import summarized as latency_of
 from edgekit.evaluation.protocol import Launch, Taken
 from edgekit.pipeline.measure.bench_inputs import Feed
-from edgekit.pipeline.measure.given import problem
-from edgekit.pipeline.measure.subject import Subject
+from edgekit.pipeline.measure.loaded_model import LoadedModel
+from edgekit.pipeline.measure.model_on_device import problem
 from edgekit.targets.devices.warnings import spoilers
 from edgekit.types import Benched, BenchMemory, Measurement, Phases, Request
 
@@ -76,25 +76,37 @@ def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
     )
 
 
-def memory_of(subject: Subject, feed: Feed, request: Request, peak: Measurement) -> BenchMemory:
+def memory_of(subject: LoadedModel, feed: Feed, request: Request, peak: Measurement) -> BenchMemory:
     """The memory of a subject, whose runner held ``peak`` on a request to time it."""
     planned, activations = _planned(subject), _activations(subject, request)
     if subject.device.runtime != "tflm":
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
         return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
     try:
-        found = arena(subject.device, subject.path, feed.inputs, feed.index, feed.preprocess,
-                      subject.model.signature, subject.model.carried(feed.inputs))  # fmt: skip
+        found = arena(
+            subject.device,
+            subject.path,
+            feed.inputs,
+            feed.index,
+            feed.preprocess,
+            subject.model.signature,
+            subject.model.carried(feed.inputs),
+        )
     except (RunnerError, DeviceError) as error:
         absent = Measurement.unavailable(UNIT, problem(error))
         return BenchMemory(peak, planned, activations, absent)
     return BenchMemory(
-        peak, planned, activations, found.smallest, found.recorded, found.margin,
+        peak,
+        planned,
+        activations,
+        found.smallest,
+        found.recorded,
+        found.margin,
         found.estimated_32bit,
-    )  # fmt: skip
+    )
 
 
-def _planned(subject: Subject) -> Measurement:
+def _planned(subject: LoadedModel) -> Measurement:
     if not subject.model.is_tflite:
         return Measurement.unavailable(UNIT, "a SavedModel has no plan of its memory")
     file, key = flatbuffer.read(subject.path), subject.model.signature
@@ -102,7 +114,7 @@ def _planned(subject: Subject) -> Measurement:
     return inspection.plan(file, graph).peak
 
 
-def _activations(subject: Subject, request: Request) -> Measurement:
+def _activations(subject: LoadedModel, request: Request) -> Measurement:
     """What LiteRT's own kernels allocate, in a process of their own."""
     if subject.device.runtime != RUNTIME:
         reason = f"{subject.device.runtime} does not tell activations from packed weights"

@@ -25,9 +25,13 @@ OLD = "this benchmark_model prints only the mean, the least, the most and the de
 
 
 def timed(
-    row: Benched, device: Device, request: Request, protocol: Protocol, path: Path,
+    row: Benched,
+    device: Device,
+    request: Request,
+    protocol: Protocol,
+    path: Path,
     progress: Callable[[float, float, str], None],
-) -> Benched:  # fmt: skip
+) -> Benched:
     """The row, measured in as many fresh launches as the protocol's fewest.
 
     What the tool printed goes to ``path``. Raises :class:`DeviceError` or :class:`RunnerError`.
@@ -69,9 +73,10 @@ def _asked(request: Request, protocol: Protocol) -> Request:
     """One launch's share of the protocol."""
     count = protocol.launches
     stop = {
-        "runs": math.ceil(protocol.min_runs / count), "seconds": protocol.min_seconds / count,
+        "runs": math.ceil(protocol.min_runs / count),
+        "seconds": protocol.min_seconds / count,
         "most_seconds": max(protocol.max_seconds / count, protocol.max_warmup_seconds),
-    }  # fmt: skip
+    }
     warmup = {"runs": protocol.warmup_runs, "seconds": protocol.warmup_seconds}
     return replace(request, stop=stop, warmup=warmup)
 
@@ -112,12 +117,21 @@ def _latency(sums: Sequence[Mapping[str, Json]], path: Path) -> Latency:
 
     absent = Measurement.unavailable("ns", NO_TIMES)
     return Latency(
-        p50=_middle(sums, "median"), p90=absent, p95=_middle(sums, "p95"), p99=absent,
-        mean=plain(mean), min=plain(min(one["min"] for one in sums)),
-        max=plain(max(one["max"] for one in sums)), mad=absent, std=plain(math.sqrt(variance)),
-        p5=_middle(sums, "p5"), launches=tuple(int(count) for count in counts),
-        stopped="launches", power=Measurement.unavailable("1", NO_TIMES), path=path,
-    )  # fmt: skip
+        p50=_middle(sums, "median"),
+        p90=absent,
+        p95=_middle(sums, "p95"),
+        p99=absent,
+        mean=plain(mean),
+        min=plain(min(one["min"] for one in sums)),
+        max=plain(max(one["max"] for one in sums)),
+        mad=absent,
+        std=plain(math.sqrt(variance)),
+        p5=_middle(sums, "p5"),
+        launches=tuple(int(count) for count in counts),
+        stopped="launches",
+        power=Measurement.unavailable("1", NO_TIMES),
+        path=path,
+    )
 
 
 def _middle(sums: Sequence[Mapping[str, Json]], name: str) -> Measurement:

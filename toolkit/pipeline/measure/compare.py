@@ -15,17 +15,23 @@ from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_d
 from edgekit.gate.decision import decide, settle
 from edgekit.gate.limits import check_limits
 from edgekit.gate.statuses import EXIT_CODES, worst
-from edgekit.pipeline.measure.asked import Asked
+from edgekit.pipeline.items import Items, select_items
 from edgekit.pipeline.measure.emulated import estimates, no_budget
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
-from edgekit.pipeline.measure.given import Given, answered, measuring, obtained, pairs
-from edgekit.pipeline.measure.inside import layers, likeness, output_steps
 from edgekit.pipeline.measure.kernels import advise
+from edgekit.pipeline.measure.measure_options import MeasureOptions
+from edgekit.pipeline.measure.model_on_device import (
+    ModelOnDevice,
+    answered,
+    measuring,
+    obtained,
+    pairs,
+)
+from edgekit.pipeline.measure.network_comparison import layers, likeness, output_steps
 from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import floor, rules_of, takes_labels, truths
-from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import (
     Advice,
@@ -45,7 +51,11 @@ Pairs = Mapping[str, tuple[Floats, Floats]]
 
 
 def compare(
-    project: Project, options: Options, sources: Sequence[str], asked: Asked, progress: Progress
+    project: Project,
+    options: Options,
+    sources: Sequence[str],
+    asked: MeasureOptions,
+    progress: Progress,
 ) -> Compared:
     """Set every model on every device beside the first. Raises :class:`EdgekitError`.
 
@@ -58,7 +68,7 @@ def compare(
         # Parity and latency need no labels: only a metric that somebody names does.
         judged = project.evaluate.metric is not None or asked.max_drop is not None
         labelled = judged and takes_labels(run)
-        items = supply(run, subject.model, labelled=labelled, streaming=True)
+        items = select_items(run, subject.model, labelled=labelled, streaming=True)
         unlabelled = items.metric.takes_labels and items.labels is None
         if unlabelled:
             message = "the items have no labels: no metric is taken, parity and latency need none"
@@ -105,7 +115,7 @@ def compare(
         )
 
 
-def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contrast:
+def _contrast(first: ModelOnDevice, other: ModelOnDevice, items: Items, rules: Rules) -> Contrast:
     name = other.measured.id
     both = first.answered, other.answered
     if both[0] is None or both[1] is None or first.answers is None or other.answers is None:
@@ -138,14 +148,19 @@ def _contrast(first: Given, other: Given, items: Items, rules: Rules) -> Contras
     )
 
 
-def _had(given: Given, name: str) -> bool:
+def _had(given: ModelOnDevice, name: str) -> bool:
     """Whether a model has a figure beside the headline's."""
     found = given.measured.outputs.get(name)
     return name in given.others and found is not None and found.how != "unavailable"
 
 
 def _inside(
-    run: Run, first: Given, other: Given, items: Items, asked: Asked, contrast: Contrast
+    run: Run,
+    first: ModelOnDevice,
+    other: ModelOnDevice,
+    items: Items,
+    asked: MeasureOptions,
+    contrast: Contrast,
 ) -> Contrast:
     """The contrast with what the two files tell."""
     left, right = first.answered, other.answered
@@ -159,7 +174,7 @@ def _inside(
     )
 
 
-def _emulators(*sides: Given) -> str:
+def _emulators(*sides: ModelOnDevice) -> str:
     """The emulators that any of the sides ran on; empty where none did."""
     return ", ".join(dict.fromkeys(s.measured.emulated for s in sides if s.measured.emulated))
 
@@ -172,7 +187,7 @@ def _with_latency(contrast: Contrast, found: Timings | None, emulator: str) -> C
     return replace(contrast, latency_ratio=ratio, noise=found.noise)
 
 
-def _latencies(given: Sequence[Given], found: Timings | None) -> Mapping[str, Latency]:
+def _latencies(given: Sequence[ModelOnDevice], found: Timings | None) -> Mapping[str, Latency]:
     """The latency of every model that was timed, by id."""
     emulators = {one.measured.id: one.measured.emulated for one in given}
     latencies = {name: found.latency(name) for name in found.names} if found else {}
@@ -190,7 +205,7 @@ def _stated(rules: Rules) -> Limit:
     return Limit(rules.max_drop) if rules.max_drop is not None else rules.default()
 
 
-def _with_floors(rules: Rules, first: Given, items: Items) -> Rules:
+def _with_floors(rules: Rules, first: ModelOnDevice, items: Items) -> Rules:
     """The rules with what float32 can tell of each metric at the scale of the first's outputs."""
     if first.outputs is None or first.answers is None:
         return rules
@@ -240,7 +255,10 @@ def _counts(check: CheckResult) -> bool:
 
 
 def _checks(
-    contrast: Contrast, sides: tuple[Given, Given], rules: Rules | None, asked: Asked
+    contrast: Contrast,
+    sides: tuple[ModelOnDevice, ModelOnDevice],
+    rules: Rules | None,
+    asked: MeasureOptions,
 ) -> Iterator[CheckResult]:
     """The budgets of one model against the first; nothing of one that did not run.
 
@@ -267,9 +285,12 @@ def _checks(
 
 
 def _check_drop(
-    model: str, drop: Measurement | None, counts: PairedCounts | None, base: Measurement | None,
+    model: str,
+    drop: Measurement | None,
+    counts: PairedCounts | None,
+    base: Measurement | None,
     rules: Rules,
-) -> CheckResult:  # fmt: skip
+) -> CheckResult:
     """The limit of one metric's drop; one that nobody stated fails on a proven loss only."""
     name, stated = f"{rules.metric} drop", rules.max_drop is not None
     if drop is None:
@@ -311,7 +332,9 @@ def _check_error(contrast: Contrast, budget: float) -> CheckResult:
     return CheckResult("largest error", contrast.id, "", status, message, bound)
 
 
-def _check_slowdown(contrast: Contrast, sides: tuple[Given, Given], budget: float) -> CheckResult:
+def _check_slowdown(
+    contrast: Contrast, sides: tuple[ModelOnDevice, ModelOnDevice], budget: float
+) -> CheckResult:
     bound = f"at most {100 * budget:g} % slower"
     for one in (side.measured for side in sides if side.measured.emulated):
         message = f"unavailable, because {no_budget(one.device, one.emulated)}"

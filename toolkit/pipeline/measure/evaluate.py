@@ -18,10 +18,11 @@ from edgekit.evaluation.worst import worst
 from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
-from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import (
+from edgekit.pipeline.items import Items, select_items
+from edgekit.pipeline.measure.measure_options import MeasureOptions
+from edgekit.pipeline.measure.model_on_device import (
     Answered,
-    Given,
+    ModelOnDevice,
     answered,
     measuring,
     obtained,
@@ -31,7 +32,6 @@ from edgekit.pipeline.measure.given import (
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, taken, takes_labels, truths
-from edgekit.pipeline.supply import Items, supply
 from edgekit.project import Project
 from edgekit.types import CheckResult, Evaluated, Json, Measurement, Progress, Status, Verdict
 
@@ -40,7 +40,7 @@ UNLABELLED = "the items have no labels"
 
 
 def evaluate(
-    project: Project, options: Options, source: str, asked: Asked, progress: Progress
+    project: Project, options: Options, source: str, asked: MeasureOptions, progress: Progress
 ) -> Evaluated:
     """Score a model on every device asked for. Raises :class:`EdgekitError`.
 
@@ -49,7 +49,7 @@ def evaluate(
     with measuring(project, options, source, progress) as run:
         found = obtained(run, (source,), asked.devices, strict=False)
         first = next(one.subject for one in found if one.subject is not None)
-        items = supply(run, first.model, labelled=takes_labels(run), streaming=True)
+        items = select_items(run, first.model, labelled=takes_labels(run), streaming=True)
         with run.stage("evaluate"):
             strict = len(found) == 1
             found = tuple(answered(run, one, items, first.model, asked, strict) for one in found)
@@ -70,7 +70,9 @@ def evaluate(
         )
 
 
-def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = False) -> Given:
+def scored(
+    run: Run, given: ModelOnDevice, items: Items, asked: MeasureOptions, strict: bool = False
+) -> ModelOnDevice:
     """The model's metric. Outputs that are NaN or infinite make it a row without one."""
     answered = given.answered
     if answered is None:
@@ -103,7 +105,7 @@ def scored(run: Run, given: Given, items: Items, asked: Asked, strict: bool = Fa
     )
 
 
-def _unlabelled(given: Given, answered: Answered, items: Items) -> Given:
+def _unlabelled(given: ModelOnDevice, answered: Answered, items: Items) -> ModelOnDevice:
     """The answers of a model without a metric: there is nothing to take it against."""
     outputs = answered.outputs
     output = items.output if items.output in outputs else next(iter(outputs))
@@ -129,7 +131,7 @@ def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[
     }
 
 
-def _details(given: Given, answers: Floats, items: Items) -> Mapping[str, Json]:
+def _details(given: ModelOnDevice, answers: Floats, items: Items) -> Mapping[str, Json]:
     found = metrics.details(items.metric, truths(items), answers, items.class_names)
     if found is not None:
         return {"model": given.measured.id, **found.to_json()}
@@ -138,7 +140,7 @@ def _details(given: Given, answers: Floats, items: Items) -> Mapping[str, Json]:
     return {"model": given.measured.id, "parts": listed} if parts else {}
 
 
-def _slices(answers: Floats, items: Items, asked: Asked) -> tuple[Mapping[str, Json], ...]:
+def _slices(answers: Floats, items: Items, asked: MeasureOptions) -> tuple[Mapping[str, Json], ...]:
     columns = dict(items.columns)
     if asked.by_class and items.labels is not None:
         classes = metrics.true_class(items.labels)
@@ -152,7 +154,7 @@ def _slices(answers: Floats, items: Items, asked: Asked) -> tuple[Mapping[str, J
 
 
 def _worst(
-    given: Given, answers: Floats, items: Items, asked: Asked
+    given: ModelOnDevice, answers: Floats, items: Items, asked: MeasureOptions
 ) -> tuple[Mapping[str, Json], ...]:
     """The worst items by their number in the data, with their file where they are files."""
     count = asked.worst if asked.worst is not None else items_shown(given)
@@ -163,13 +165,14 @@ def _worst(
             **dataclasses.asdict(one),
             "item": one.item if grouped else int(items.index[one.item]),
             "name": str(items.names[one.item]) if items.names is not None else "",
-            "label": _called(one.label, items), "answer": _called(one.answer, items),
+            "label": _called(one.label, items),
+            "answer": _called(one.answer, items),
         }
         for one in found
-    )  # fmt: skip
+    )
 
 
-def items_shown(given: Given) -> int:
+def items_shown(given: ModelOnDevice) -> int:
     """How many of the worst items are listed where nobody says."""
     return min(WORST, given.measured.items)
 
@@ -189,7 +192,7 @@ def _images(items: Items) -> Path:
     raise DataError("EK-DATA-044", "the model takes no pictures that could be drawn", hint)
 
 
-def _unscored(found: Sequence[Given], items: Items) -> Iterator[CheckResult]:
+def _unscored(found: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckResult]:
     """A check for each metric that could not be had of answers, with its reason."""
     for one in (given.measured for given in found if given.answered is not None):
         judged = {items.metric.name: one.metric}
@@ -200,14 +203,14 @@ def _unscored(found: Sequence[Given], items: Items) -> Iterator[CheckResult]:
                 yield CheckResult(name, one.id, one.device, Status.UNAVAILABLE, message)
 
 
-def runs(given: Given) -> CheckResult:
+def runs(given: ModelOnDevice) -> CheckResult:
     """Whether the model ran on its device, as a check."""
     one = given.measured
     message = one.problem or f"answered {one.items:,} items"
     return CheckResult("runs", one.id, one.device, one.status, message)
 
 
-def settings(run: Run, items: Items, asked: Asked) -> Mapping[str, Json]:
+def settings(run: Run, items: Items, asked: MeasureOptions) -> Mapping[str, Json]:
     """What the figures depend on besides models and devices."""
     options = run.plan.options
     return {

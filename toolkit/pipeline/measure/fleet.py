@@ -26,10 +26,9 @@ import numpy.typing as npt
 
 from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import bench_budgets
-from edgekit.pipeline.measure.asked import BenchOptions
 from edgekit.pipeline.measure.bench import (
+    MachineBench,
     Pair,
-    PlaceBench,
     about_source,
     absent,
     bench_place,
@@ -37,7 +36,8 @@ from edgekit.pipeline.measure.bench import (
     unpack_bundles,
 )
 from edgekit.pipeline.measure.bench_job import BenchJob, perform, tables_of
-from edgekit.pipeline.measure.given import recording
+from edgekit.pipeline.measure.measure_options import BenchOptions
+from edgekit.pipeline.measure.model_on_device import recording
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
 from edgekit.project import Project
@@ -45,7 +45,7 @@ from edgekit.project.book import device_book
 from edgekit.targets.devices import DeviceBook, Listed
 from edgekit.types import (
     Benched,
-    BenchPlace,
+    BenchMachine,
     BenchReport,
     Json,
     Measurement,
@@ -58,9 +58,13 @@ GRACE = 120.0
 
 
 def bench(
-    project: Project, options: Options, sources: Sequence[str], asked: BenchOptions,
-    progress: Progress, executor: Executor | None = None,
-) -> BenchReport:  # fmt: skip
+    project: Project,
+    options: Options,
+    sources: Sequence[str],
+    asked: BenchOptions,
+    progress: Progress,
+    executor: Executor | None = None,
+) -> BenchReport:
     """Measure every model on every device with every number of threads.
 
     A model is a ``.tflite`` file anywhere, a bundle, or what TensorFlow runs on
@@ -107,9 +111,14 @@ def grouped(book: DeviceBook, names: Sequence[str]) -> dict[str, tuple[Listed, .
 
 
 def _job(
-    run: Run, project: Project, sources: Sequence[str], asked: BenchOptions, place: str,
-    devices: tuple[Listed, ...], number: int,
-) -> BenchJob:  # fmt: skip
+    run: Run,
+    project: Project,
+    sources: Sequence[str],
+    asked: BenchOptions,
+    place: str,
+    devices: tuple[Listed, ...],
+    number: int,
+) -> BenchJob:
     return BenchJob(
         place=place,
         sources=tuple(sources),
@@ -123,21 +132,19 @@ def _job(
     )
 
 
-def fleet(run: Run, jobs: Sequence[BenchJob], executor: Executor | None) -> list[PlaceBench]:
+def fleet(run: Run, jobs: Sequence[BenchJob], executor: Executor | None) -> list[MachineBench]:
     """Every job's outcome, in order; of one that does not come back, rows that say why.
 
     Raises what a job raises, once the others are stopped: a model that cannot be read.
     """
     ours, lock = _Ours(), threading.Lock()
     threads = ThreadPoolExecutor(len(jobs), "edgekit-bench") if executor is None else None
-    futures: list[Future[PlaceBench]] = []
+    futures: list[Future[MachineBench]] = []
     try:
         for job in jobs:
             if threads is not None:
-                shown = Named(run.progress, job.label, lock)
-                futures.append(
-                    threads.submit(perform, job, shown, run.devices.tape, ours.began)
-                )  # fmt: skip
+                shown = NamedProgress(run.progress, job.label, lock)
+                futures.append(threads.submit(perform, job, shown, run.devices.tape, ours.began))
             elif executor is not None:
                 futures.append(executor.submit(perform, job))
         _await(futures, _patience(jobs), elsewhere=executor is not None)
@@ -178,7 +185,7 @@ class _Ours:
             run.stop()
 
 
-def _await(futures: Sequence[Future[PlaceBench]], seconds: float | None, elsewhere: bool) -> None:
+def _await(futures: Sequence[Future[MachineBench]], seconds: float | None, elsewhere: bool) -> None:
     """Wait for all, so long; raises what one raises that is no failure of who carries it."""
     left = set(futures)
     end = math.inf if seconds is None else time.monotonic() + seconds
@@ -193,7 +200,7 @@ def _await(futures: Sequence[Future[PlaceBench]], seconds: float | None, elsewhe
             return
 
 
-def _error(future: Future[PlaceBench]) -> BaseException | None:
+def _error(future: Future[MachineBench]) -> BaseException | None:
     return CancelledError() if future.cancelled() else future.exception()
 
 
@@ -208,7 +215,7 @@ def _patience(jobs: Sequence[BenchJob]) -> float | None:
     return max(sum(found) for found in limits) + GRACE
 
 
-def _outcome(book: DeviceBook, job: BenchJob, future: Future[PlaceBench]) -> PlaceBench:
+def _outcome(book: DeviceBook, job: BenchJob, future: Future[MachineBench]) -> MachineBench:
     """What a job found, or rows that say why there is nothing."""
     if not future.done():
         why = "it is not done long after the time limits of its devices"
@@ -219,10 +226,10 @@ def _outcome(book: DeviceBook, job: BenchJob, future: Future[PlaceBench]) -> Pla
     lost = DeviceError("EK-DEVICE-090", f"the job of {job.label} did not come back", why)
     rows = tuple(absent(book, s, one.name, lost) for s in job.sources for one in job.devices)
     reason = Measurement.unavailable("1", lost.message)
-    return PlaceBench(rows, {}, reason, (None,) * len(rows))
+    return MachineBench(rows, {}, reason, (None,) * len(rows))
 
 
-class Named:
+class NamedProgress:
     """Progress of one of several that go on at once: what it says names the devices."""
 
     def __init__(self, progress: Progress, label: str, lock: threading.Lock) -> None:
@@ -240,37 +247,56 @@ class Named:
 
 
 def _report(
-    run: Run, done: Mapping[str, PlaceBench], places: Mapping[str, tuple[Listed, ...]],
-    sources: Sequence[str], asked: BenchOptions,
-) -> BenchReport:  # fmt: skip
+    run: Run,
+    done: Mapping[str, MachineBench],
+    places: Mapping[str, tuple[Listed, ...]],
+    sources: Sequence[str],
+    asked: BenchOptions,
+) -> BenchReport:
     """One table of what was found everywhere, and its verdict."""
     rows = _together(run, done, sources, asked)
     kept = {
-        place: BenchPlace(
+        place: BenchMachine(
             tuple(one.name for one in places.get(place, ())), found.facts, found.calibration
         )
         for place, found in done.items()
     }
     first = kept.get(HERE) or next(iter(kept.values()))
     settings: dict[str, Json] = {
-        **asdict(asked.protocol), "batch": asked.batch, "delegate": asked.delegate,
-        "arena": asked.arena, "sustain": asked.sustain, "max_latency": asked.max_latency,
+        **asdict(asked.protocol),
+        "batch": asked.batch,
+        "delegate": asked.delegate,
+        "arena": asked.arena,
+        "sustain": asked.sustain,
+        "max_latency": asked.max_latency,
         "max_slowdown": asked.max_slowdown,
-    }  # fmt: skip
+    }
     budgets = {one.name: one.budgets for found in places.values() for one in found}
     host = run.devices.host()
     verdict = bench_budgets.judge(
-        rows, host, first.calibration, asked.max_latency, asked.max_slowdown, asked.baseline,
-        kept, budgets,
-    )  # fmt: skip
+        rows,
+        host,
+        first.calibration,
+        asked.max_latency,
+        asked.max_slowdown,
+        asked.baseline,
+        kept,
+        budgets,
+    )
     return BenchReport(
-        run=run.id, settings=settings, device=host, calibration=first.calibration, rows=rows,
-        verdict=verdict, versions=run.versions, places=kept,
-    )  # fmt: skip
+        run=run.id,
+        settings=settings,
+        device=host,
+        calibration=first.calibration,
+        rows=rows,
+        verdict=verdict,
+        versions=run.versions,
+        places=kept,
+    )
 
 
 def _together(
-    run: Run, done: Mapping[str, PlaceBench], sources: Sequence[str], asked: BenchOptions
+    run: Run, done: Mapping[str, MachineBench], sources: Sequence[str], asked: BenchOptions
 ) -> tuple[Benched, ...]:
     """The rows of all machines in the order asked for, their samples in the run's own folder."""
     found: list[tuple[Benched, npt.NDArray[Any] | None]] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection.precision import precisions
-from edgekit.pipeline.measure.subject import Subject
+from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice, Benched, Json
 
@@ -33,7 +33,7 @@ def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Pat
     return any(one.kind == "integer" for graph in file.graphs for one in precisions(file, graph))
 
 
-def noted(row: Benched, subject: Subject | None) -> Benched:
+def noted(row: Benched, subject: LoadedModel | None) -> Benched:
     """The row with what spoils its times, where its runtime lacks the kernels."""
     if subject is None or row.latency is None or row.conditions is None:
         return row
@@ -43,7 +43,7 @@ def noted(row: Benched, subject: Subject | None) -> Benched:
     return replace(row, conditions=replace(row.conditions, notes=notes))
 
 
-def advise(run: Run, timed: Iterable[Subject]) -> None:
+def advise(run: Run, timed: Iterable[LoadedModel]) -> None:
     """Tell the user which of the times are no device's."""
     lacking = [
         one.id

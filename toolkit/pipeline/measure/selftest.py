@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 
 from edgekit.pipeline.measure.bench_inputs import Unpacked
-from edgekit.pipeline.measure.subject import Subject
+from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.types import Request, RunnerModel, SelfTest
 
 
-def selftest(subject: Subject, bundle: Unpacked) -> SelfTest:
+def selftest(subject: LoadedModel, bundle: Unpacked) -> SelfTest:
     """Run the bundle's golden items. Raises :class:`RunnerError` or :class:`DeviceError`."""
     request = Request(
         mode="selftest",

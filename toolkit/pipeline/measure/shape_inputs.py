@@ -20,9 +20,16 @@ WHOLE = {"TRANSPOSE_CONV": 0, "RESHAPE": 1, "BROADCAST_TO": 1, "FILL": 0}
 PLANE = {"RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1}
 # Inputs that are places, amounts or orders of dimensions: what fits is not written in the file.
 OTHERS = {
-    "SLICE": (1, 2), "STRIDED_SLICE": (1, 2, 3), "TILE": (1,), "PAD": (1,), "PADV2": (1,),
-    "MIRROR_PAD": (1,), "TRANSPOSE": (1,), "EXPAND_DIMS": (1,), "RANGE": (0, 1, 2),
-}  # fmt: skip
+    "SLICE": (1, 2),
+    "STRIDED_SLICE": (1, 2, 3),
+    "TILE": (1,),
+    "PAD": (1,),
+    "PADV2": (1,),
+    "MIRROR_PAD": (1,),
+    "TRANSPOSE": (1,),
+    "EXPAND_DIMS": (1,),
+    "RANGE": (0, 1, 2),
+}
 
 
 def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:

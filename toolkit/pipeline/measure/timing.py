@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from edgekit.errors import EdgekitError
 from edgekit.evaluation.latency import TENSORFLOW, Timed, Timings, allowed, time_side_by_side
 from edgekit.gate import decide
-from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import Answered, Given, problem
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.measure.measure_options import MeasureOptions
+from edgekit.pipeline.measure.model_on_device import Answered, ModelOnDevice, problem
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.side_by_side import inputs_of
-from edgekit.pipeline.supply import Items
 from edgekit.types import Advice, Status
 
 
-def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timings | None:
+def timed(
+    run: Run, found: Sequence[ModelOnDevice], items: Items, asked: MeasureOptions
+) -> Timings | None:
     """Time all models beside the first, until the budget is decided; None where nothing was timed.
 
     What TensorFlow runs is timed only where asked for: it takes seconds to start.
@@ -37,10 +39,14 @@ def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timin
     with run.stage("latency"):
         try:
             return time_side_by_side(
-                sides, inputs_of(items), local=run.device, progress=run.progress.update,
-                protocol=allowed(asked.launches), lasting=budget is None,
+                sides,
+                inputs_of(items),
+                local=run.device,
+                progress=run.progress.update,
+                protocol=allowed(asked.launches),
+                lasting=budget is None,
                 decided=decided if budget is not None else None,
-            )  # fmt: skip
+            )
         except EdgekitError as error:
             run.note(False)
             message = f"latency is unavailable, because {problem(error)}"
@@ -48,11 +54,18 @@ def timed(run: Run, found: Sequence[Given], items: Items, asked: Asked) -> Timin
             return None
 
 
-def _timed(given: Answered, asked: Asked) -> Timed:
+def _timed(given: Answered, asked: MeasureOptions) -> Timed:
     subject = given.subject
     return Timed(
-        subject.id, subject.path, subject.device.runtime, subject.model.stateful, subject.device,
-        threads=asked.threads or 1, delegate=asked.delegate or "", arena=asked.arena,
-        inputs=given.items.inputs, signature=subject.model.signature,
+        subject.id,
+        subject.path,
+        subject.device.runtime,
+        subject.model.stateful,
+        subject.device,
+        threads=asked.threads or 1,
+        delegate=asked.delegate or "",
+        arena=asked.arena,
+        inputs=given.items.inputs,
+        signature=subject.model.signature,
         states=subject.model.carried(given.items.inputs),
-    )  # fmt: skip
+    )

@@ -28,7 +28,15 @@ def application(name: str) -> Callable[[], Any]:
 
 
 FAMILIES = (
-    "MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0",
-    "EfficientNetV2B0", "ResNet50", "DenseNet121", "NASNetMobile", "Xception",
-)  # fmt: skip
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "ResNet50",
+    "DenseNet121",
+    "NASNetMobile",
+    "Xception",
+)
 MODELS = {name: application(name) for name in FAMILIES}

@@ -35,9 +35,15 @@ def head(k: Any, h: Any) -> Any:
 def sequential(k: Any) -> Any:
     layers = [k.layers.Conv2D(3, 3, name="convolution"), k.layers.BatchNormalization()]
     return k.Sequential(
-        [k.Input(IMAGE, name="image"), *layers, k.layers.ReLU(), k.layers.Flatten(),
-         k.layers.Dense(2)], name="whole",
-    )  # fmt: skip
+        [
+            k.Input(IMAGE, name="image"),
+            *layers,
+            k.layers.ReLU(),
+            k.layers.Flatten(),
+            k.layers.Dense(2),
+        ],
+        name="whole",
+    )
 
 
 def shared(k: Any, i: Any) -> Any:
@@ -158,15 +164,26 @@ def transfer(k: Any) -> Any:
 
 
 BOTH: dict[str, Callable[[Any], Any]] = {
-    "sequential": sequential, "shared": over_image(shared),
+    "sequential": sequential,
+    "shared": over_image(shared),
     "nested": over_image(lambda k, i: head(k, block(k)(i))),
-    "nested sequential": nested_sequential, "nested twice": over_image(nested_twice),
-    "nested deep": over_image(nested_deep), "nested ends": nested_ends,
-    "same names": over_image(same_names), "parts shared": over_image(features),
-    "frozen": over_image(frozen), "types": types, "dictionaries": dictionaries,
-    "one in list": one_in_list, "passed through": passed_through, "recurrent": recurrent,
-    "attention": attention, "video": video, "cells": cells, "transfer": transfer,
-}  # fmt: skip
+    "nested sequential": nested_sequential,
+    "nested twice": over_image(nested_twice),
+    "nested deep": over_image(nested_deep),
+    "nested ends": nested_ends,
+    "same names": over_image(same_names),
+    "parts shared": over_image(features),
+    "frozen": over_image(frozen),
+    "types": types,
+    "dictionaries": dictionaries,
+    "one in list": one_in_list,
+    "passed through": passed_through,
+    "recurrent": recurrent,
+    "attention": attention,
+    "video": video,
+    "cells": cells,
+    "transfer": transfer,
+}
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -267,21 +284,33 @@ TWINS = {"Score": ScoreTwin}
 MODELS = {
     **{f"keras3 {name}": lambda b=build: b(keras) for name, build in BOTH.items()},
     **{f"keras2 {name}": lambda b=build: b(tf_keras) for name, build in BOTH.items()},
-    "keras2 operations": tf_operations, "keras2 rank": lambda: rank(tf_keras),
-    "keras3 own layer": lambda: own_layer(Score), "keras3 own wrapped": lambda: own_wrapped(Score),
-}  # fmt: skip
+    "keras2 operations": tf_operations,
+    "keras2 rank": lambda: rank(tf_keras),
+    "keras3 own layer": lambda: own_layer(Score),
+    "keras3 own wrapped": lambda: own_wrapped(Score),
+}
 REFUSED = {
-    "subclassed": subclassed, "other layer wrapped": lambda: own_wrapped(Dense),
+    "subclassed": subclassed,
+    "other layer wrapped": lambda: own_wrapped(Dense),
     "other layer": lambda: own_layer(Dense),
-    "training": called(training=True), "nested training": nested_called,
+    "training": called(training=True),
+    "nested training": nested_called,
     "unbuilt": lambda: keras.Sequential([keras.layers.Dense(2)], name="unbuilt"),
     "new setting": renormed,
-}  # fmt: skip
+}
 # In both generations for the first few; the others take seconds or say little in the other one.
 FAST = frozenset(
     {
-        *(f"keras3 {name}" for name in BOTH), "keras3 own layer", "keras3 own wrapped",
-        "keras2 sequential", "keras2 nested twice", "keras2 nested ends", "keras2 dictionaries",
-        "keras2 operations", "keras2 rank", "keras2 parts shared",
-    } - {"keras3 recurrent", "keras3 transfer", "keras3 video", "keras3 cells"}
-)  # fmt: skip
+        *(f"keras3 {name}" for name in BOTH),
+        "keras3 own layer",
+        "keras3 own wrapped",
+        "keras2 sequential",
+        "keras2 nested twice",
+        "keras2 nested ends",
+        "keras2 dictionaries",
+        "keras2 operations",
+        "keras2 rank",
+        "keras2 parts shared",
+    }
+    - {"keras3 recurrent", "keras3 transfer", "keras3 video", "keras3 cells"}
+)

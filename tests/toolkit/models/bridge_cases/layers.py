@@ -59,8 +59,10 @@ def adapted() -> Any:
 def attention(**call: Any) -> Build:
     return several(
         lambda q, v, k: L.MultiHeadAttention(2, 3, value_dim=4, name="one")(q, v, key=k, **call),
-        (5, 4), (8, 4), (8, 4),
-    )  # fmt: skip
+        (5, 4),
+        (8, 4),
+        (8, 4),
+    )
 
 
 def masked(*layers: Callable[[], Any]) -> Build:
@@ -121,8 +123,16 @@ PLAIN: dict[str, Build] = {
     **convolution("Conv1D", LINE, 4, 3),
     "Conv1D causal": layer("Conv1D", LINE, 4, 3, padding="causal"),
     **convolution("Conv2D", IMAGE, 4, 3),
-    "Conv2D groups": layer("Conv2D", IMAGE, 4, 3, groups=2, kernel_regularizer="l2",
-                           kernel_constraint="max_norm", kernel_initializer="he_normal"),
+    "Conv2D groups": layer(
+        "Conv2D",
+        IMAGE,
+        4,
+        3,
+        groups=2,
+        kernel_regularizer="l2",
+        kernel_constraint="max_norm",
+        kernel_initializer="he_normal",
+    ),
     "Conv2D free size": layer("Conv2D", (None, None, 2), 4, 3),
     **convolution("Conv3D", VOLUME, 2, 2),
     **convolution("DepthwiseConv1D", LINE, 3),
@@ -143,9 +153,7 @@ PLAIN: dict[str, Build] = {
     "GRU reset after": layer("GRU", LINE, 4, reset_after=True),
     "LSTM states": states,
     "RNN cells": cells,
-    "LSTM masked zero": masked(
-        lambda: L.LSTM(3, zero_output_for_mask=True, return_sequences=True)
-    ),
+    "LSTM masked zero": masked(lambda: L.LSTM(3, zero_output_for_mask=True, return_sequences=True)),
     "Bidirectional masked": masked(lambda: L.Bidirectional(L.LSTM(3))),
     "Masking": on(LINE, lambda: L.Masking(0.0), lambda: L.LSTM(3)),
     **{f"ConvLSTM{n}D": layer(f"ConvLSTM{n}D", (3, *(5,) * n, 2), 2, 2) for n in (1, 2, 3)},
@@ -162,7 +170,8 @@ PLAIN: dict[str, Build] = {
     ),
     "MultiHeadAttention mask": several(
         lambda q, m: L.MultiHeadAttention(2, 3)(q, q, attention_mask=keras.ops.greater(m, 0.3)),
-        (5, 4), (5, 5),
+        (5, 4),
+        (5, 5),
     ),
     "Attention": several(lambda q, v: L.Attention(use_scale=True)([q, v]), (5, 4), (8, 4)),
     "Attention scores": several(
@@ -187,19 +196,24 @@ PLAIN: dict[str, Build] = {
     "Concatenate": several(lambda a, b: L.Concatenate(axis=1)([a, b]), (8, 3), (2, 3)),
     "Dot": several(lambda a, b: L.Dot(axes=2, normalize=True)([a, b]), LINE, LINE),
     **{
-        f"{kind}Pooling{n}D": layer(f"{kind}Pooling{n}D", (7,) * n + (2,), 3, strides=2,
-                                    padding="same")
-        for kind in ("Average", "Max") for n in (1, 2, 3)
+        f"{kind}Pooling{n}D": layer(
+            f"{kind}Pooling{n}D", (7,) * n + (2,), 3, strides=2, padding="same"
+        )
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
     },
     **{
-        f"Global{kind}Pooling{n}D": layer(f"Global{kind}Pooling{n}D", (7,) * n + (2,),
-                                          keepdims=n == 2)
-        for kind in ("Average", "Max") for n in (1, 2, 3)
+        f"Global{kind}Pooling{n}D": layer(
+            f"Global{kind}Pooling{n}D", (7,) * n + (2,), keepdims=n == 2
+        )
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
     },
     "GlobalAveragePooling1D masked": masked(lambda: L.GlobalAveragePooling1D()),
     **{
         f"{kind}{n}D": layer(f"{kind}{n}D", (7,) * n + (2,), 2)
-        for kind in ("Cropping", "ZeroPadding", "UpSampling") for n in (1, 2, 3)
+        for kind in ("Cropping", "ZeroPadding", "UpSampling")
+        for n in (1, 2, 3)
     },
     "ZeroPadding2D uneven": layer("ZeroPadding2D", IMAGE, ((0, 1), (2, 0))),
     "UpSampling2D bilinear": layer("UpSampling2D", IMAGE, 2, interpolation="bilinear"),
@@ -217,15 +231,21 @@ PLAIN: dict[str, Build] = {
     "ActivityRegularization": layer("ActivityRegularization", LINE, l2=0.1),
     **{
         kind: layer(kind, LINE, 0.3, seed=1)
-        for kind in ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
-                     "SpatialDropout1D")
+        for kind in (
+            "AlphaDropout",
+            "Dropout",
+            "GaussianDropout",
+            "GaussianNoise",
+            "SpatialDropout1D",
+        )
     },
     "SpatialDropout2D": layer("SpatialDropout2D", IMAGE, 0.3),
     "SpatialDropout3D": layer("SpatialDropout3D", VOLUME, 0.3),
     "Rescaling": layer("Rescaling", IMAGE, 1 / 127.5, offset=-1),
     "Resizing": layer("Resizing", IMAGE, 5, 7),
-    "Resizing cropped": layer("Resizing", (8, 6, 2), 4, 4, crop_to_aspect_ratio=True,
-                              interpolation="nearest"),
+    "Resizing cropped": layer(
+        "Resizing", (8, 6, 2), 4, 4, crop_to_aspect_ratio=True, interpolation="nearest"
+    ),
     "CenterCrop": layer("CenterCrop", IMAGE, 5, 4),
     "RandomBrightness": layer("RandomBrightness", IMAGE, 0.2),
     "RandomContrast": layer("RandomContrast", IMAGE, 0.2),
@@ -237,18 +257,36 @@ PLAIN: dict[str, Build] = {
     "Discretization": layer("Discretization", (5,), [-0.5, 0.0, 0.5]),
     **{
         f"activation {name}": layer("Activation", LINE, name)
-        for name in ("elu", "exponential", "gelu", "leaky_relu", "linear", "log_softmax", "mish",
-                     "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
-                     "swish", "tanh", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
-                     "log_sigmoid")
+        for name in (
+            "elu",
+            "exponential",
+            "gelu",
+            "leaky_relu",
+            "linear",
+            "log_softmax",
+            "mish",
+            "relu",
+            "relu6",
+            "selu",
+            "sigmoid",
+            "silu",
+            "softmax",
+            "softplus",
+            "softsign",
+            "swish",
+            "tanh",
+            "hard_sigmoid",
+            "hard_silu",
+            "hard_swish",
+            "hard_tanh",
+            "log_sigmoid",
+        )
     },
     "activation in Conv2D": layer("Conv2D", IMAGE, 3, 3, activation="hard_silu"),
     "activation layer": layer("Dense", LINE, 3, activation=L.LeakyReLU(0.1)),
     "activation layer of one": layer("Dense", LINE, 3, activation=L.Activation("hard_silu")),
-    "activation wrapped": on(
-        LINE, lambda: L.TimeDistributed(L.Dense(3, activation="hard_silu"))
-    ),
-}  # fmt: skip
+    "activation wrapped": on(LINE, lambda: L.TimeDistributed(L.Dense(3, activation="hard_silu"))),
+}
 
 REFUSED: dict[str, Build] = {
     "lora": layer("Dense", LINE, 3, lora_rank=2),
@@ -269,9 +307,21 @@ REFUSED: dict[str, Build] = {
 # What takes seconds: tf_keras builds a recurrent layer for every device that there may be.
 SLOW = frozenset(
     {
-        "Bidirectional GRU", "Bidirectional SimpleRNN", "Bidirectional masked", "ConvLSTM2D",
-        "ConvLSTM3D", "Conv3DTranspose options", "GRU free length", "GRU masked", "GRU sequences",
-        "LSTM free length", "LSTM masked", "LSTM masked zero", "Masking", "SimpleRNN free length",
-        "SimpleRNN masked", "SimpleRNN sequences",
+        "Bidirectional GRU",
+        "Bidirectional SimpleRNN",
+        "Bidirectional masked",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "Conv3DTranspose options",
+        "GRU free length",
+        "GRU masked",
+        "GRU sequences",
+        "LSTM free length",
+        "LSTM masked",
+        "LSTM masked zero",
+        "Masking",
+        "SimpleRNN free length",
+        "SimpleRNN masked",
+        "SimpleRNN sequences",
     }
-)  # fmt: skip
+)

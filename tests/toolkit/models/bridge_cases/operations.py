@@ -33,8 +33,18 @@ MODELS = {
     **{
         f"activation {name}": of(getattr(A, name))
         for name in (
-            "celu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "log_softmax", "relu",
-            "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink",
+            "celu",
+            "exponential",
+            "gelu",
+            "hard_shrink",
+            "hard_sigmoid",
+            "log_softmax",
+            "relu",
+            "soft_shrink",
+            "sparse_plus",
+            "sparse_sigmoid",
+            "squareplus",
+            "tanh_shrink",
         )
     },
     "activation glu": of(A.glu, (4, 4)),
@@ -96,16 +106,40 @@ MODELS = {
     "argmax": of(lambda x: O.argmax(x, axis=-1)),
     **{
         name: of(lambda x, n=name: getattr(O, n)(x))
-        for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "selu",
-                     "elu", "gelu", "leaky_relu", "log_sigmoid", "hard_silu", "hard_swish",
-                     "hard_sigmoid", "hard_tanh", "softmax", "abs", "exp", "square", "sin", "cos",
-                     "floor", "ceil", "sign", "erf")
+        for name in (
+            "relu",
+            "relu6",
+            "sigmoid",
+            "tanh",
+            "silu",
+            "softplus",
+            "softsign",
+            "selu",
+            "elu",
+            "gelu",
+            "leaky_relu",
+            "log_sigmoid",
+            "hard_silu",
+            "hard_swish",
+            "hard_sigmoid",
+            "hard_tanh",
+            "softmax",
+            "abs",
+            "exp",
+            "square",
+            "sin",
+            "cos",
+            "floor",
+            "ceil",
+            "sign",
+            "erf",
+        )
     },
     "softmax axis": of(lambda x: O.softmax(x, axis=1)),
     "sqrt": of(lambda x: O.sqrt(O.abs(x)) + O.rsqrt(O.abs(x) + 1) + O.reciprocal(O.exp(x))),
     "log": of(lambda x: O.log(O.abs(x) + 1)),
     "named twice": of(lambda x: keras.layers.Dense(3)(x + 1) + 1),
-}  # fmt: skip
+}
 
 REFUSED = {
     "convolution": of(lambda x: O.conv(x, np.ones((2, 3, 3), "float32"))),

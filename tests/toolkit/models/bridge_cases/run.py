@@ -17,9 +17,11 @@ from trial import attempt
 
 def fast() -> dict[str, Any]:
     plain = {
-        **{k: v for k, v in layers.PLAIN.items() if k not in layers.SLOW}, **layers.REFUSED,
-        **operations.REFUSED, **graphs.REFUSED,
-    }  # fmt: skip
+        **{k: v for k, v in layers.PLAIN.items() if k not in layers.SLOW},
+        **layers.REFUSED,
+        **operations.REFUSED,
+        **graphs.REFUSED,
+    }
     deep = {**operations.MODELS, **{k: v for k, v in graphs.MODELS.items() if k in graphs.FAST}}
     return {
         **{name: attempt(build, {}, False) for name, build in plain.items()},

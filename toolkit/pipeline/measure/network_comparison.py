@@ -18,12 +18,12 @@ from edgekit.evaluation.layers import (
 )
 from edgekit.evaluation.parity import Steps, steps
 from edgekit.pipeline.float_file import main_file
-from edgekit.pipeline.measure.asked import Asked
-from edgekit.pipeline.measure.given import Answered, pairs, problem
-from edgekit.pipeline.measure.subject import DEFAULT_DEVICE
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.measure.loaded_model import DEFAULT_DEVICE
+from edgekit.pipeline.measure.measure_options import MeasureOptions
+from edgekit.pipeline.measure.model_on_device import Answered, pairs, problem
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.targets.devices import Device
 from edgekit.types import Advice, Contrast
 
@@ -34,7 +34,12 @@ UNEXPLAINED = f"less than the {EXPLAINED:.0f} dB that conversion of float32 keep
 
 
 def likeness(
-    run: Run, first: Answered, other: Answered, items: Items, asked: Asked, contrast: Contrast
+    run: Run,
+    first: Answered,
+    other: Answered,
+    items: Items,
+    asked: MeasureOptions,
+    contrast: Contrast,
 ) -> Likeness | None:
     """Whether two models are one network, by their files; None where it is one file.
 
@@ -104,7 +109,7 @@ def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reas
 
 
 def layers(
-    run: Run, first: Answered, other: Answered, items: Items, asked: Asked
+    run: Run, first: Answered, other: Answered, items: Items, asked: MeasureOptions
 ) -> LayerParity | None:
     """MatchedLayer by layer, where it was asked for; the user is told why where it cannot be."""
     if not asked.layers:
@@ -113,9 +118,13 @@ def layers(
     try:
         sides = [_side(run, one, items, asked) for one in (first, other)]
         found = layer_parity(
-            sides[0], sides[1], other.items.inputs, items.index_path, items.preprocess,
+            sides[0],
+            sides[1],
+            other.items.inputs,
+            items.index_path,
+            items.preprocess,
             folder=folder,
-        )  # fmt: skip
+        )
         return replace(found, left=first.id, right=other.id)
     except EdgekitError as error:
         run.note(False)
@@ -136,7 +145,7 @@ def output_steps(first: Answered, other: Answered) -> Mapping[str, Steps]:
     }
 
 
-def _side(run: Run, given: Answered, items: Items, asked: Asked) -> LayerSide:
+def _side(run: Run, given: Answered, items: Items, asked: MeasureOptions) -> LayerSide:
     device: Device = given.subject.device
     if device.runtime == "tensorflow":
         device = run.devices.open(DEFAULT_DEVICE)

@@ -13,7 +13,7 @@ from edgekit.types import Json
 
 
 @dataclass(frozen=True)
-class Asked:
+class MeasureOptions:
     """What the command line adds: where to measure, how, and by what budgets.
 
     ``devices`` empty means TensorFlow for what it runs, and LiteRT for ``.tflite`` files. ``arena``

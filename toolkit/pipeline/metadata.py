@@ -10,8 +10,8 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.metadata import ModelFacts, TensorFacts, add_metadata, normalisation
 from edgekit.converters.metadata.facts import ColourSpace
 from edgekit.errors import ConversionError
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.store import sha256
 from edgekit.types import Advice, Json, SavedModel, TensorSpec
 from edgekit.usercode import is_reference
@@ -19,7 +19,7 @@ from edgekit.usercode import is_reference
 COLOUR_SPACES: Mapping[int, ColourSpace] = {1: "GRAYSCALE", 3: "RGB"}
 
 
-def described(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
+def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
     """The file with what the project knows of the model, where ``[convert] metadata`` asks for it.
 
     Raises :class:`ConversionError` where the project's facts do not fit the model.
@@ -104,9 +104,13 @@ def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
         return facts
     _, height, width, channels = spec.shape
     return TensorFacts(
-        spec.name, mean=mean, std=std, colour_space=COLOUR_SPACES[channels or 0],
-        width=width or 0, height=height or 0,
-    )  # fmt: skip
+        spec.name,
+        mean=mean,
+        std=std,
+        colour_space=COLOUR_SPACES[channels or 0],
+        width=width or 0,
+        height=height or 0,
+    )
 
 
 def _output(spec: TensorSpec, model: SavedModel, items: Items) -> TensorFacts:

@@ -25,7 +25,7 @@ DEFAULT_DEVICE = "local"
 
 
 @dataclass(frozen=True)
-class Subject:
+class LoadedModel:
     """One model on one device.
 
     ``model`` is what the inputs and outputs are of: integer ends that are quantized count as
@@ -45,13 +45,14 @@ class Subject:
 def measured(project: Project) -> Project:
     """The project with nothing to convert or compress: models are taken as they are."""
     nothing = {
-        "convert": ConvertTable(precisions=("float32",)), "compress": CompressTable(),
+        "convert": ConvertTable(precisions=("float32",)),
+        "compress": CompressTable(),
         "targets": {},
-    }  # fmt: skip
+    }
     return project.model_copy(update=nothing)
 
 
-def subject_of(run: Run, source: str, device: str | None) -> Subject:
+def load_model(run: Run, source: str, device: str | None) -> LoadedModel:
     """One model on a device; without one, on TensorFlow what it runs, else on LiteRT.
 
     Raises :class:`ModelError` or :class:`DeviceError` where either cannot be had.
@@ -65,12 +66,12 @@ def subject_of(run: Run, source: str, device: str | None) -> Subject:
                 "EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint
             )
         model = with_states(run, tflite_model(run, path))
-        return Subject(path.name, source, model, opened)
+        return LoadedModel(path.name, source, model, opened)
     opened = _open(run, device or SAVED_MODEL_DEVICE)
     if opened.runtime != "tensorflow":
         hint = f"convert it first: edgekit convert {source}; then name the .tflite file"
         raise ModelDoesNotSuit("EK-DEVICE-014", f"{opened.name} takes no {source}", hint)
-    return Subject(Path(source).name, source, _exported(run, source), opened)
+    return LoadedModel(Path(source).name, source, _exported(run, source), opened)
 
 
 def is_tflite(path: Path) -> bool:
@@ -89,7 +90,7 @@ def _exported(run: Run, source: str) -> SavedModel:
     return export(about, obtain(about))
 
 
-class Named(Protocol):
+class HasDevice(Protocol):
     """What :func:`told_apart` names."""
 
     @property
@@ -98,7 +99,7 @@ class Named(Protocol):
     def device(self) -> Device | str: ...
 
 
-def told_apart(found: Sequence[Named], named: bool) -> list[str]:
+def unique_names(found: Sequence[HasDevice], named: bool) -> list[str]:
     """Ids that differ: the file's name, more of its path where names are alike, and the device."""
     files = {one.source: Path(one.source).name for one in found}
     twins = {name for name in files.values() if list(files.values()).count(name) > 1}

@@ -18,9 +18,9 @@ from edgekit.data import preprocessing
 from edgekit.data.split import SAMPLES, SEED
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
-from edgekit.evaluation.texts import Reader
+from edgekit.evaluation.texts import TextReader
 from edgekit.pipeline import carried, headline, streams, texts
-from edgekit.pipeline.annotated import annotated
+from edgekit.pipeline.annotated import with_annotations
 from edgekit.pipeline.purpose import (
     beside_of,
     check_classes,
@@ -79,10 +79,10 @@ class Items:
     task: tasks.Detected | None = None
     output: str = ""
     postprocess: str | None = None
-    others: tuple[headline.Judged, ...] = ()
+    others: tuple[headline.JudgedOutput, ...] = ()
     streams: tuple[int, ...] = ()
     states: Mapping[str, str] = field(default_factory=dict)
-    reader: Reader | None = None
+    reader: TextReader | None = None
     beside: tuple[metrics.Metric, ...] = ()
     shown_only: bool = False
 
@@ -135,13 +135,24 @@ class Items:
         yield self.metric.name, self
         for one in self.others:
             groups = self.groups if one.metric.grouped else None
-            yield one.name, replace(
-                self, output=one.output, metric=one.metric, labels=one.labels, groups=groups,
-                postprocess=one.postprocess, others=(), beside=(), task=None, reader=one.reader,
-            )  # fmt: skip
+            yield (
+                one.name,
+                replace(
+                    self,
+                    output=one.output,
+                    metric=one.metric,
+                    labels=one.labels,
+                    groups=groups,
+                    postprocess=one.postprocess,
+                    others=(),
+                    beside=(),
+                    task=None,
+                    reader=one.reader,
+                ),
+            )
 
 
-def supply(
+def select_items(
     run: Run, reference: SavedModel, labelled: bool = True, streaming: bool = False
 ) -> Items:
     """Open the evaluation and representative data, and set the two apart where they are one file.
@@ -153,12 +164,12 @@ def supply(
     preprocess = project.data.preprocess.spec()
     with run.stage("data"):
         arrays = headline.array_names(run, reference)
-        judged = annotated(run, _open(run, project.data.evaluate, reference.inputs, arrays))
+        judged = with_annotations(run, _open(run, project.data.evaluate, reference.inputs, arrays))
         labels, groups = None, None
-        picked = headline.Chosen(project.evaluate.output or "", None, {})
+        picked = headline.OutputSelection(project.evaluate.output or "", None, {})
         beside: Mapping[str, npt.NDArray[Any]] = {}
         if judged and plan.options.evaluate:
-            picked = headline.chosen(run, judged, reference, labelled)
+            picked = headline.select_outputs(run, judged, reference, labelled)
             labels = texts.spelled(run, judged, picked.labels, reference, picked.output)
             beside = judged.columns(project.evaluate.slices)
             if project.evaluate.group is not None:
@@ -231,14 +242,17 @@ def _names_of(
 
 def _other(
     run: Run, reference: SavedModel, name: str, labels: npt.NDArray[Any] | None, index: Index
-) -> headline.Judged:
+) -> headline.JudgedOutput:
     """An output that is judged beside the headline's."""
     task = task_of(run, name, labels, look_of(run, reference, name, labels))
     reader, labels = texts.read(run, reference, name, labels, task, name)
-    return headline.Judged(
-        name, metric_of(run, name, task, reader=reader),
-        labels[index] if labels is not None else None, postprocess_of(run, name), reader,
-    )  # fmt: skip
+    return headline.JudgedOutput(
+        name,
+        metric_of(run, name, task, reader=reader),
+        labels[index] if labels is not None else None,
+        postprocess_of(run, name),
+        reader,
+    )
 
 
 def _streams(run: Run, judged: data.Dataset) -> Streams:
@@ -283,13 +297,22 @@ def _open(
         return None
     table, judged = run.project.data, run.project.evaluate
     found, cached = data.open_source(
-        source, run.project.root, run.store, run.free, table.preprocess.spec(), inputs=inputs,
+        source,
+        run.project.root,
+        run.store,
+        run.free,
+        table.preprocess.spec(),
+        inputs=inputs,
         columns=(
-            *judged.slices, *([judged.group] if judged.group else []), *labels,
+            *judged.slices,
+            *([judged.group] if judged.group else []),
+            *labels,
             *([judged.stream] if isinstance(judged.stream, str) else []),
         ),
-        label=table.label_column, class_names=_class_names(run), texts=texts.asked(run),
-    )  # fmt: skip
+        label=table.label_column,
+        class_names=_class_names(run),
+        texts=texts.is_text_task(run),
+    )
     run.note(cached)
     found = _with_own_inputs(found, inputs)
     for notice in found.notices:
@@ -324,10 +347,14 @@ def _class_names(run: Run) -> tuple[str, ...]:
 
 
 def _choose(
-    run: Run, judged: data.Dataset | None, labels: npt.NDArray[Any] | None,
-    groups: npt.NDArray[Any] | None, inputs: tuple[TensorSpec, ...], arrays: tuple[str, ...],
+    run: Run,
+    judged: data.Dataset | None,
+    labels: npt.NDArray[Any] | None,
+    groups: npt.NDArray[Any] | None,
+    inputs: tuple[TensorSpec, ...],
+    arrays: tuple[str, ...],
     order: Streams | None,
-) -> tuple[Index, Index, data.Dataset | None, Streams | None]:  # fmt: skip
+) -> tuple[Index, Index, data.Dataset | None, Streams | None]:
     """Items to judge, items to calibrate with, the dataset that the latter are from, and the
     streams that are judged.
     """

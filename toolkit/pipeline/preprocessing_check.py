@@ -23,8 +23,8 @@ from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
 from edgekit.gate import decide
 from edgekit.pipeline.answers import threads_of
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import (
     Advice,
@@ -60,7 +60,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Truth:
+class PreprocessingCheck:
     """What trying other preparations found."""
 
     findings: tuple[Advice, ...] = ()
@@ -68,7 +68,7 @@ class Truth:
     scores: tuple[Score, ...] = ()
 
 
-def truth(run: Run, reference: SavedModel, items: Items) -> Truth:
+def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> PreprocessingCheck:
     """Score the items as given and otherwise; a finding where another way is clearly better.
 
     Raises :class:`DataError` where the labels do not fit the outputs.
@@ -120,8 +120,8 @@ def unscaled(reference: SavedModel, items: Items) -> bool:
     return False
 
 
-def _unchecked(reason: str) -> Truth:
-    return Truth(unchecked=(Unchecked(CHECK, reason),))
+def _unchecked(reason: str) -> PreprocessingCheck:
+    return PreprocessingCheck(unchecked=(Unchecked(CHECK, reason),))
 
 
 def _fitting(
@@ -137,16 +137,23 @@ def _fitting(
 
 
 def _answers(
-    run: Run, reference: SavedModel, items: Items, given: Arrays,
-    tried: list[tuple[str, PreprocessVariant]], output: str,
-) -> npt.NDArray[Any]:  # fmt: skip
+    run: Run,
+    reference: SavedModel,
+    items: Items,
+    given: Arrays,
+    tried: list[tuple[str, PreprocessVariant]],
+    output: str,
+) -> npt.NDArray[Any]:
     """The reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
     count = len(next(iter(given.values())))
     key = run.key(
         DISTRIBUTION[reference.runtime],
-        model=reference.digest, **items.key, count=count, output=output,
+        model=reference.digest,
+        **items.key,
+        count=count,
+        output=output,
         tried=[[n, v.title] for n, v in tried],
-    )  # fmt: skip
+    )
 
     def make(folder: Path) -> Mapping[str, Json]:
         inputs = folder / "inputs"
@@ -189,9 +196,12 @@ def _write(
 
 
 def _judge(
-    reference: SavedModel, items: Items, truths: npt.NDArray[Any],
-    tried: list[tuple[str, PreprocessVariant]], answers: npt.NDArray[Any],
-) -> Truth:  # fmt: skip
+    reference: SavedModel,
+    items: Items,
+    truths: npt.NDArray[Any],
+    tried: list[tuple[str, PreprocessVariant]],
+    answers: npt.NDArray[Any],
+) -> PreprocessingCheck:
     metric = items.metric
     given = metrics.measure(metric, truths, answers[0])
     scores = [Score(GIVEN, given, None)]
@@ -212,7 +222,7 @@ def _judge(
         findings.append(_other(items, given, best, drop))
     elif doubtful := chance(given, items):
         findings.append(doubtful)
-    return Truth(tuple(findings), (), tuple(scores))
+    return PreprocessingCheck(tuple(findings), (), tuple(scores))
 
 
 def _other(items: Items, given: Measurement, best: Score, drop: Measurement) -> Advice:

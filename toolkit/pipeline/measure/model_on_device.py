@@ -15,20 +15,20 @@ from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.pipeline.answers import answers
 from edgekit.pipeline.headline import unclear
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import memory_of
-from edgekit.pipeline.measure.asked import Asked
 from edgekit.pipeline.measure.emulated import emulator_of
-from edgekit.pipeline.measure.subject import (
-    Subject,
+from edgekit.pipeline.measure.loaded_model import (
+    LoadedModel,
     is_tflite,
+    load_model,
     measured,
-    subject_of,
-    told_apart,
+    unique_names,
 )
+from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.raw_bytes import with_raw_bytes
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.supply import Items
 from edgekit.project import Project
 from edgekit.targets.devices import Tape, tape_of
 from edgekit.types import Measured, Progress, SavedModel, Status, TensorSpec
@@ -36,7 +36,7 @@ from edgekit.usercode import is_reference
 
 
 @dataclass(frozen=True)
-class Given:
+class ModelOnDevice:
     """One model on one device: what is known of it and, where it answered, its outputs.
 
     ``answers`` are the output that the metric is taken on, as the metric takes it, and ``others``
@@ -44,7 +44,7 @@ class Given:
     """
 
     measured: Measured
-    subject: Subject | None = None
+    subject: LoadedModel | None = None
     items: Items | None = None
     outputs: Mapping[str, Floats] | None = None
     answers: Floats | None = None
@@ -63,7 +63,7 @@ class Answered:
     """A model that answered every item, as it takes them, and its outputs by name."""
 
     id: str
-    subject: Subject
+    subject: LoadedModel
     items: Items
     outputs: Mapping[str, Floats]
 
@@ -86,7 +86,7 @@ def recording(plan: Plan) -> contextlib.AbstractContextManager[Tape]:
 
 def obtained(
     run: Run, sources: Sequence[str], devices: Sequence[str], strict: bool = True
-) -> tuple[Given, ...]:
+) -> tuple[ModelOnDevice, ...]:
     """Every model on every device, as far as both are there; one that is not says why.
 
     Raises where a model cannot be read, a device's name is none, or the first is not there: without
@@ -94,29 +94,34 @@ def obtained(
     """
     devices = run.devices.expand(devices)
     abouts = {source: _about(run, source, len(sources) > 1) for source in sources}
-    found: list[Given] = []
+    found: list[ModelOnDevice] = []
     missing: DeviceError | None = None
     for source in sources:
         for name in devices or (None,):
             try:
-                subject = subject_of(abouts[source], source, name)
+                subject = load_model(abouts[source], source, name)
             except DeviceError as error:
                 if strict and not found:
                     raise
                 missing = error
-                found.append(Given(_absent(source, name or "", error)))
+                found.append(ModelOnDevice(_absent(source, name or "", error)))
                 continue
             facts = Measured(
-                id=subject.id, source=source, device=subject.device.name,
-                runtime=subject.device.runtime, version=subject.device.version,
-                bytes=subject.model.bytes, sha256=subject.model.digest,
-                status=Status.NOT_EVALUATED, address=subject.device.address,
+                id=subject.id,
+                source=source,
+                device=subject.device.name,
+                runtime=subject.device.runtime,
+                version=subject.device.version,
+                bytes=subject.model.bytes,
+                sha256=subject.model.digest,
+                status=Status.NOT_EVALUATED,
+                address=subject.device.address,
                 emulated=emulator_of(subject.device),
-            )  # fmt: skip
-            found.append(Given(facts, subject))
+            )
+            found.append(ModelOnDevice(facts, subject))
     if missing is not None and all(one.subject is None for one in found):
         raise missing
-    names = told_apart([one.measured for one in found], bool(devices))
+    names = unique_names([one.measured for one in found], bool(devices))
     return tuple(
         replace(
             one,
@@ -146,8 +151,13 @@ def _about(run: Run, source: str, several: bool) -> Run:
 
 
 def answered(
-    run: Run, given: Given, items: Items, first: SavedModel, asked: Asked, strict: bool = False
-) -> Given:
+    run: Run,
+    given: ModelOnDevice,
+    items: Items,
+    first: SavedModel,
+    asked: MeasureOptions,
+    strict: bool = False,
+) -> ModelOnDevice:
     """The model's answers to the items. A runtime that cannot run it is a row, unless strict."""
     subject = given.subject
     if subject is None:
@@ -155,9 +165,13 @@ def answered(
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
     theirs = with_raw_bytes(run, subject.source, subject.model, theirs)
     timed = Timed(
-        subject.id, subject.path, subject.device.runtime, subject.model.stateful,
-        signature=subject.model.signature, states=subject.model.carried(theirs.inputs),
-    )  # fmt: skip
+        subject.id,
+        subject.path,
+        subject.device.runtime,
+        subject.model.stateful,
+        signature=subject.model.signature,
+        states=subject.model.carried(theirs.inputs),
+    )
     device, options = subject.device, asked.runner_options(subject.device.runtime)
     try:
         kept = answers(run, timed, subject.model.digest, theirs, device, options)
@@ -173,11 +187,16 @@ def answered(
         items=theirs,
         outputs=open_outputs(kept.path / "outputs", names),
         measured=replace(
-            given.measured, status=Status.PASSED, memory=memory_of(kept), items=len(items.index),
-            batch=int(facts["batch"]), processes=int(facts["processes"]),
-            seconds=float(facts["seconds"]), version=str(facts["version"]),
+            given.measured,
+            status=Status.PASSED,
+            memory=memory_of(kept),
+            items=len(items.index),
+            batch=int(facts["batch"]),
+            processes=int(facts["processes"]),
+            seconds=float(facts["seconds"]),
+            version=str(facts["version"]),
         ),
-    )  # fmt: skip
+    )
 
 
 def output_of(answered: Answered, wanted: str | None) -> str:
@@ -228,7 +247,7 @@ def _failed(measured: Measured, error: EdgekitError) -> Measured:
 
 
 def _inputs(
-    files: Mapping[str, Path], first: tuple[TensorSpec, ...], subject: Subject
+    files: Mapping[str, Path], first: tuple[TensorSpec, ...], subject: LoadedModel
 ) -> Mapping[str, Path]:
     """The items keyed by a model's own input names: the same names, or the only one of each.
 
@@ -252,7 +271,7 @@ def _inputs(
     raise DataError("EK-DATA-010", message, hint)
 
 
-def _check_size(file: Path, spec: TensorSpec, subject: Subject) -> None:
+def _check_size(file: Path, spec: TensorSpec, subject: LoadedModel) -> None:
     shape = np.load(file, mmap_mode="r").shape[1:]
     wanted = spec.shape[1:]
     if (

@@ -16,7 +16,7 @@ from edgekit.types import Conversion
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedFile:
     """One file to make: its precision, and the profile that changes it, if one does."""
 
     precision: str
@@ -30,26 +30,26 @@ class Planned:
 
 def planned_files(
     precisions: Iterable[str], targets: Iterable[str], project: Project
-) -> tuple[Planned, ...]:
+) -> tuple[PlannedFile, ...]:
     """What to make for the targets: a file that several of them take alike is made once.
 
     One that is taken as it is is the same for all.
     """
     if project.convert.as_is:
-        return tuple(Planned(precision) for precision in precisions)
+        return tuple(PlannedFile(precision) for precision in precisions)
     found = {one.id: one for one in _each(tuple(precisions), tuple(targets), project)}
     return tuple(found.values())
 
 
 def _each(
     precisions: tuple[str, ...], targets: tuple[str, ...], project: Project
-) -> Iterator[Planned]:
+) -> Iterator[PlannedFile]:
     for precision in precisions:
         for target in targets:
             conversion = catalog.load(target).conversion
             profile = profile_of(precision, conversion)
             settings = conversion if profile else Conversion()
-            yield Planned(precision, profile, _allowed(settings, project))
+            yield PlannedFile(precision, profile, _allowed(settings, project))
 
 
 def _allowed(conversion: Conversion, project: Project) -> Conversion:

@@ -12,19 +12,19 @@ from edgekit.types import Measurement
 
 if TYPE_CHECKING:
     from edgekit.pipeline.measure.bench_inputs import Feed
-    from edgekit.pipeline.measure.subject import Subject
+    from edgekit.pipeline.measure.loaded_model import LoadedModel
 
 
 class Calibratable(Protocol):
     """A row that may be measured against itself."""
 
     @property
-    def subject(self) -> Subject | None: ...
+    def subject(self) -> LoadedModel | None: ...
     @property
     def feed(self) -> Feed | None: ...
 
 
-def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
+def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
     """The first model that is there, timed against itself over fresh launches (A/A).
 
     Not on an emulated device: no budget is judged there, so that its noise does not matter.
@@ -49,9 +49,11 @@ def calibrated(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
         )
         try:
             found = time_side_by_side(
-                [timed], TimingInputs(feed.inputs, feed.index, feed.preprocess),
-                local=run.device, progress=run.progress.update,
-            )  # fmt: skip
+                [timed],
+                TimingInputs(feed.inputs, feed.index, feed.preprocess),
+                local=run.device,
+                progress=run.progress.update,
+            )
             return found.noise or Measurement.unavailable("1", reason)
         except (RunnerError, DeviceError) as error:
             return Measurement.unavailable("1", f"the model could not be timed: {error.message}")
