@@ -79,7 +79,9 @@ class Layout(Protocol):
     """How a platform's bundle is laid out: a module of this shape, or an object."""
 
     def files(self, target: Target, contents: Contents) -> Mapping[str, bytes]:
-        """What the platform needs besides the model, the manifest and the golden pairs, by path."""
+        """Return what the platform needs besides the model, the manifest and the golden pairs,
+        by path.
+        """
 
 
 def _own(name: str) -> Layout:
@@ -179,7 +181,9 @@ def _states(states: tuple[CarriedState, ...]) -> dict[str, Json]:
 def _specs(
     specs: tuple[TensorSpec, ...], golden: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, Json]:
-    """One item of each, whatever the file's batch; free sizes are those of the golden items."""
+    """Return one item of each, whatever the file's batch; free sizes are those of the golden
+    items.
+    """
     return {
         s.name: {"shape": [1, *_item(s, golden[s.name].shape[1:])], "dtype": s.dtype} for s in specs
     }
@@ -194,7 +198,9 @@ def _item(spec: TensorSpec, held: tuple[int, ...]) -> tuple[int | None, ...]:
 
 
 def _archive(root: str, files: Mapping[str, bytes]) -> bytes:
-    """A tar of regular files in name order, without times or owners, gzipped without a time."""
+    """Return a tar of regular files in name order, without times or owners, gzipped without a
+    time.
+    """
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=9) as zipped,

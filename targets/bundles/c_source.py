@@ -37,7 +37,7 @@ nothing was executed on {title}. `manifest.json` says by how much outputs may di
 
 
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
-    """The platform's files by their path in the bundle.
+    """Return the platform's files by their path in the bundle.
 
     Raises :class:`ConversionError` for an operator that TFLM does not have.
     """

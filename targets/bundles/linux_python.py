@@ -25,7 +25,7 @@ and what was measured when this bundle was made.
 
 
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
-    """The platform's files by their path in the bundle."""
+    """Return the platform's files by their path in the bundle."""
     placed = {
         "app.py": (FOLDER / "linux_python" / "app.py").read_bytes(),
         "pictures.py": (FOLDER / "linux_python" / "pictures.py").read_bytes(),

@@ -99,7 +99,9 @@ class _Manifest(_Table):
 
 
 def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
-    """The manifest of the bundle at ``path``. Raises :class:`BundleError`, which says where."""
+    """Return the manifest of the bundle at ``path``. Raises :class:`BundleError`, which says
+    where.
+    """
     try:
         document = strict_json.loads(content)
     except ValueError as error:
@@ -119,7 +121,7 @@ def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
 
 
 def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:
-    """How a manifest that was read says that items are prepared."""
+    """Tell how a manifest that was read says that items are prepared."""
     return _Preprocess.model_validate(manifest["preprocess"]).spec
 
 

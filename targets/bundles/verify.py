@@ -220,7 +220,9 @@ def _check_answers(
 
 
 def _runners() -> Mapping[str, Path]:
-    """The runners of the catalog's runtimes: a SavedModel in a bundle would be a program to run."""
+    """Return the runners of the catalog's runtimes: a SavedModel in a bundle would be a program
+    to run.
+    """
     named = {runtime.name for target in catalog.every() for runtime in target.runtimes}
     return {name: RUNNER_FILES[name] for name in RUNNER_FILES if name in named}
 

@@ -80,18 +80,18 @@ TARGETS: Table[Target] = Table(
 
 
 def names() -> tuple[str, ...]:
-    """The ids of all targets, sorted; those of plug-ins that cannot be used, too."""
+    """Return the ids of all targets, sorted; those of plug-ins that cannot be used, too."""
     return tuple(sorted(TARGETS))
 
 
 def every() -> tuple[Target, ...]:
-    """All targets that can be used, sorted by id."""
+    """Return all targets that can be used, sorted by id."""
     return tuple(target for _, target in sorted(TARGETS.working().items()))
 
 
 @functools.cache
 def load(name: str) -> Target:
-    """The target called ``name``.
+    """Return the target called ``name``.
 
     Raises :class:`KeyError` where there is none, and :class:`PluginError` where the package that
     adds it is broken.
@@ -100,7 +100,7 @@ def load(name: str) -> Target:
 
 
 def parse(name: str, table: dict[str, Any]) -> Target:
-    """A target from its table. Raises :class:`KeyError` where a field is missing."""
+    """Return a target from its table. Raises :class:`KeyError` where a field is missing."""
     runtimes = tuple(
         Runtime(
             row["name"],
@@ -127,12 +127,12 @@ def parse(name: str, table: dict[str, Any]) -> Target:
 
 
 def _conversion(table: dict[str, Any]) -> Conversion:
-    """A profile from its table. Raises :class:`TypeError` where a key is unknown."""
+    """Return a profile from its table. Raises :class:`TypeError` where a key is unknown."""
     custom = tuple(table.get("custom_operators", ()))
     return Conversion(**{**table, "custom_operators": custom})
 
 
 def host() -> str | None:
-    """The id of the target that this machine is, if the catalog has it."""
+    """Return the id of the target that this machine is, if the catalog has it."""
     name = f"{platform.system().lower()}-{platform.machine().lower()}"
     return name if name in TARGETS else None

@@ -81,7 +81,7 @@ def _tried(agent: Agent, text: str, prepared: Prepared, place: Workplace) -> Inv
 
 
 def _opened(scheme: AddressScheme, name: DeviceName, place: Workplace) -> InventoryEntry:
-    """A device that is only opened: what runs there is there already."""
+    """Return a device that is only opened: what runs there is there already."""
     device = scheme.open(name, place)
     with contextlib.closing(device):
         return _probed(device, place)
@@ -161,7 +161,7 @@ def remove(name: DeviceName, progress: Progress) -> str:
 
 
 def clear(agent: Agent, name: DeviceName) -> str:
-    """What :func:`remove` does, over an agent."""
+    """Return what :func:`remove` does, over an agent."""
     if not agent.call("environments.made")["there"]:
         hint = f"{agent.hello['folder']} is not there"
         raise DeviceError("EK-DEVICE-055", f"edgekit has put nothing on {name.address}", hint)
@@ -177,7 +177,7 @@ def clear(agent: Agent, name: DeviceName) -> str:
 
 
 def _in_python(name: DeviceName) -> bool:
-    """Whether Python runs what a name asks for; other devices are opened as they are."""
+    """Tell whether Python runs what a name asks for; other devices are opened as they are."""
     runner = RUNNERS.get(name.runtime)
     return not name.runtime or (runner is not None and runner.file.suffix == ".py")
 
@@ -194,6 +194,6 @@ def _place(folder: Path, progress: Progress) -> Workplace:
 
 
 def _why(error: EdgekitError) -> str:
-    """Why a device is not there, on one line: what was not reached belongs to it."""
+    """Tell why a device is not there, on one line: what was not reached belongs to it."""
     hint = error.hint.splitlines()[0] if error.hint else ""
     return f"{error.message}: {hint}" if hint else error.message

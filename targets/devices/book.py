@@ -90,7 +90,7 @@ class DeviceBook:
     listed: Mapping[str, Listed] = field(default_factory=dict)
 
     def find(self, name: str) -> Listed:
-        """The device of a name, or of an address. Raises :class:`DeviceNameError`."""
+        """Return the device of a name, or of an address. Raises :class:`DeviceNameError`."""
         found = self.listed.get(name)
         if found is None:
             self._check(name)
@@ -102,12 +102,13 @@ class DeviceBook:
         return found
 
     def attempts(self, name: str | None) -> int:
-        """How often a bench is begun on a device."""
+        """Tell how often a bench is begun on a device."""
         found = self.listed.get(name or "")
         return found.attempts if found else 1
 
     def expand(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The devices that names stand for: groups by their members, each device once, in order.
+        """Return the devices that names stand for: groups by their members, each device once, in
+        order.
 
         Raises :class:`DeviceNameError` where a name is none, or a group contains itself.
         """

@@ -27,17 +27,18 @@ class Connection(Protocol):
         """Where a Python may be besides on the PATH there, absolute."""
 
     def command(self, script: str) -> list[str]:
-        """A local command whose stdin, stdout and stderr are those of ``sh -c SCRIPT`` there.
+        """Return a local command whose stdin, stdout and stderr are those of ``sh -c SCRIPT``
+        there.
 
         Byte for byte; its status is the script's, or what the connection's program says of its own
         failure. ``script`` may hold anything that sh takes, quotes and line ends too.
         """
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that the local command needs."""
+        """Return the environment variables that the local command needs."""
 
     def failure(self, status: int, said: str) -> DeviceError | None:
-        """Why the device was not reached, from a command's status and what it wrote to stderr.
+        """Tell why the device was not reached, from a command's status and what it wrote to stderr.
 
         Says what, why, and what to do. ``None`` where it was reached: the script itself ended so.
         """

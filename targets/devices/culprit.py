@@ -56,7 +56,8 @@ class ItemBisection:
         self.error: RunnerError = failure
 
     def item(self, within: Range | None) -> int | None:
-        """The position of the first item that fails alone; ``None`` where there is none in time.
+        """Return the position of the first item that fails alone; ``None`` where there is none in
+        time.
 
         ``within`` is what the runner was at; without it, all items of the request are meant.
         """
@@ -74,7 +75,7 @@ class ItemBisection:
             return None
 
     def _first_fails(self, start: int) -> bool:
-        """Whether the first item fails alone. Of a hang it is the control: what items take."""
+        """Tell whether the first item fails alone. Of a hang it is the control: what items take."""
         if not isinstance(self._failure, RunnerHung):
             return self._fails((start, start + 1)) is not None
         limit, begin = self._most, time.monotonic()
@@ -139,7 +140,7 @@ def located(
     folder: Path,
     limit: float | None,
 ) -> RunnerError:
-    """The error of a request with the item it happened at, or what is known of it.
+    """Return the error of a request with the item it happened at, or what is known of it.
 
     ``within`` is what the runner was at, ``limit`` the seconds a request may take. What the search
     needs lies in ``folder``, which is deleted.
@@ -163,7 +164,9 @@ def located(
 
 
 def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
-    """Where an error happened; ``before`` says that it may have been on the way to the item."""
+    """Tell where an error happened; ``before`` says that it may have been on the way to the
+    item.
+    """
     data = number_in_data(request, item)
     own = "" if data == item else f" (item {data} of the data)"
     if item > items_of(request)[0]:
@@ -172,13 +175,13 @@ def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
 
 
 def hull(ranges: Iterable[Range]) -> Range | None:
-    """What several processes of a runner were at: the fault lies with one of them."""
+    """Return what several processes of a runner were at: the fault lies with one of them."""
     found = sorted(ranges)
     return (found[0][0], max(stop for _, stop in found)) if found else None
 
 
 def items_of(request: Mapping[str, Json]) -> Range:
-    """The range of positions that a request asks for."""
+    """Return the range of positions that a request asks for."""
     if items := request.get("items"):
         return int(items[0]), int(items[1])
     listed = request.get("index") or next(iter(request["inputs"].values()))
@@ -186,6 +189,6 @@ def items_of(request: Mapping[str, Json]) -> Range:
 
 
 def number_in_data(request: Mapping[str, Json], item: int) -> int:
-    """Which item of the data lies at a position of the request."""
+    """Tell which item of the data lies at a position of the request."""
     index = request.get("index")
     return int(np.load(index, mmap_mode="r")[item]) if index else item

@@ -63,7 +63,7 @@ class Device(Forwarding):
     emulated: str = ""
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine is, with the runtime."""
+        """Return what the machine is, with the runtime."""
         stated = {"emulated": self.emulated} if self.emulated else {}
         about = {"runtime": self.runtime, "version": self.version}
         return {**stated, **super().facts(), **about}

@@ -27,7 +27,7 @@ class InventoryEntry:
 
 
 def reason(error: EdgekitError) -> str:
-    """Why a device does not work, on one line; a hint of its own is the whole reason."""
+    """Tell why a device does not work, on one line; a hint of its own is the whole reason."""
     hint = error.hint.splitlines()[0] if error.hint else ""
     if isinstance(error, DeviceError) and hint:
         return hint

@@ -59,17 +59,19 @@ class Environment:
 
 
 def cache() -> Path:
-    """Where environments lie: ``$XDG_CACHE_HOME/edgekit/environments``, by default ~/.cache."""
+    """Tell where environments lie: ``$XDG_CACHE_HOME/edgekit/environments``, by default
+    ~/.cache.
+    """
     return installer.cache_home() / "edgekit" / "environments"
 
 
 def environment(name: DeviceName) -> Environment:
-    """The environment of a name with a release, made or not."""
+    """Return the environment of a name with a release, made or not."""
     return Environment(name, cache() / f"{name.package}-{name.version}-{PYTHON}")
 
 
 def made() -> tuple[Environment, ...]:
-    """The environments of this Python that are made, by name."""
+    """Return the environments of this Python that are made, by name."""
     found = []
     for stamp in sorted(cache().glob(f"*-{PYTHON}/{STAMP}")):
         with contextlib.suppress(OSError, ValueError, KeyError, DeviceError):
@@ -78,7 +80,8 @@ def made() -> tuple[Environment, ...]:
 
 
 def obtain(name: DeviceName, folder: Path, progress: Progress) -> Environment:
-    """The environment of a name with a release, made where it is not; ``folder`` is to work in.
+    """Return the environment of a name with a release, made where it is not; ``folder`` is to work
+    in.
 
     Raises :class:`DeviceError` where the release cannot be installed, or does not run the probe.
     """

@@ -23,7 +23,7 @@ LIMITS = "raise it under [limits] in edgekit.toml"
 def checked(
     result: Mapping[str, Json], request: Mapping[str, Json], where: str = "here"
 ) -> Mapping[str, Json]:
-    """A runner's result. Raises what an error in it says."""
+    """Return a runner's result. Raises what an error in it says."""
     if "error" not in result:
         return result
     error = result["error"]
@@ -35,32 +35,32 @@ def checked(
 
 
 def crashed(status: int | None, request: Mapping[str, Json], log: Path) -> RunnerError:
-    """The error of a runner that ended without a result."""
+    """Return the error of a runner that ended without a result."""
     how, cause = describe_exit(status)
     message = f"the {request['runtime']} runner {how} on {models_of(request)}"
     return RunnerCrashed("EK-RUNNER-001", message, f"{cause}\n{tail(log)}\nthe whole log is {log}")
 
 
 def too_slow(request: Mapping[str, Json], limits: Limits) -> RunnerError:
-    """The error of a runner that broke its limit of time."""
+    """Return the error of a runner that broke its limit of time."""
     message = f"{_runner(request)} took longer than its limit of {limits.seconds:g} s"
     return RunnerHung("EK-RUNNER-003", message, LIMITS)
 
 
 def too_large(request: Mapping[str, Json], limits: Limits) -> RunnerError:
-    """The error of a runner that broke its limit of memory."""
+    """Return the error of a runner that broke its limit of memory."""
     megabytes = (limits.bytes or 0) / 1e6
     message = f"{_runner(request)} held more memory than its limit of {megabytes:.0f} MB"
     return RunnerTooLarge("EK-RUNNER-004", message, LIMITS)
 
 
 def no_runner(runtime: str, where: str = "here") -> DeviceError:
-    """The error for a runtime that nothing runs there."""
+    """Return the error for a runtime that nothing runs there."""
     return DeviceError("EK-DEVICE-001", f"there is no runner for {runtime!r} {where}")
 
 
 def models_of(request: Mapping[str, Json]) -> str:
-    """The models of a request, for a message."""
+    """Return the models of a request, for a message."""
     return ", ".join(str(entry["id"]) for entry in request["models"])
 
 

@@ -24,14 +24,14 @@ VERSIONS = re.compile(r"\(from versions: (.*)\)")
 
 
 def cache_home() -> Path:
-    """The folder of caches. Source: XDG Base Directory Specification."""
+    """Return the folder of caches. Source: XDG Base Directory Specification."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     # The specification says of a relative path: invalid, to be ignored.
     return Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
 
 
 def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[list[str], ...]:
-    """The commands that make a virtual environment and install requirements into it.
+    """Return the commands that make a virtual environment and install requirements into it.
 
     The first requirement, the runtime, is taken as a wheel only: building one needs a toolchain.
     """
@@ -53,18 +53,18 @@ def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[l
 
 
 def numpy_for(runner: Runner, version: str) -> str:
-    """What a release of a runtime needs of numpy, as a requirement."""
+    """Return what a release of a runtime needs of numpy, as a requirement."""
     first = runner.numpy_2_from
     return "numpy" if first and order(version) >= order(first) else "numpy<2"
 
 
 def order(version: str) -> tuple[int, ...]:
-    """A key to sort releases by."""
+    """Return a key to sort releases by."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _pip_serves_others() -> bool:
-    """Whether this Python has a pip that installs into another: 22.3, says its changelog."""
+    """Tell whether this Python has a pip that installs into another: 22.3, says its changelog."""
     try:
         major, minor = metadata.version("pip").split(".")[:2]
     except (metadata.PackageNotFoundError, ValueError):
@@ -73,7 +73,7 @@ def _pip_serves_others() -> bool:
 
 
 def reason(lines: Sequence[str], package: str, log: Path) -> str:
-    """Why an installer failed, in its own words on one line, and what to do on the next."""
+    """Tell why an installer failed, in its own words on one line, and what to do on the next."""
     text = "\n".join(lines)
     said = _error(lines)
     found = VERSIONS.search(said)

@@ -29,7 +29,7 @@ AT_ONCE = 2
 
 
 def known() -> tuple[DeviceName, ...]:
-    """The devices of this host: a runtime each, then the environments that are made."""
+    """Return the devices of this host: a runtime each, then the environments that are made."""
     installed = [parse(name if name in ALONE else f"local:{name}") for name in RUNNERS]
     return (*installed, parse(f"local:{NATIVE}"), *(one.name for one in environment.made()))
 
@@ -58,7 +58,7 @@ def inventory(
 
 
 def _listed(book: DeviceBook, name: str, folder: Path) -> tuple[InventoryEntry, ...]:
-    """A device under its own name; one of the user's that is none of ours is a row, too."""
+    """Return a device under its own name; one of the user's that is none of ours is a row, too."""
     listed = book.find(name)
     if listed.name == listed.address:
         return _entries(listed.device, folder)
@@ -96,7 +96,7 @@ def examine(name: DeviceName, folder: Path) -> InventoryEntry:
 
 
 def _native(name: DeviceName, folder: Path) -> InventoryEntry:
-    """The C runner: it works where a compiler and LiteRT's C library are here."""
+    """Return the C runner: it works where a compiler and LiteRT's C library are here."""
     version = ""
     try:
         with contextlib.closing(

@@ -66,7 +66,7 @@ class LocalDevice(Transport):
         self._processes: set[subprocess.Popen[Any]] = set()
 
     def facts(self) -> Mapping[str, Json]:
-        """What this machine is, and the Python that runners run in."""
+        """Return what this machine is, and the Python that runners run in."""
         known = {
             "cpus": os.cpu_count(),
             **machine.host_facts(),
@@ -77,11 +77,11 @@ class LocalDevice(Transport):
         return {**known, "environment": str(self._python.parent.parent)}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """Temperature, frequency, load and counters of this machine now."""
+        """Return temperature, frequency, load and counters of this machine now."""
         return machine.state(core)
 
     def core(self) -> int | None:
-        """The last of the fastest cores that runners may use."""
+        """Return the last of the fastest cores that runners may use."""
         return machine.fast_core()
 
     def close(self) -> None:
@@ -166,7 +166,9 @@ class LocalDevice(Transport):
         return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
 
     def _walls(self, request: Mapping[str, Json], temporary: Path) -> Walls:
-        """What a runner may reach: ``temporary``, its own file, and what the request names."""
+        """Return what a runner may reach: ``temporary``, its own file, and what the request
+        names.
+        """
         models = request["models"]
         golden = [one["path"] for one in request.get("golden", {}).values()]
         named = [*(one["path"] for one in models), *request.get("inputs", {}).values(), *golden]
@@ -235,7 +237,9 @@ class LocalSession:
         return self._answer
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
+        """Return nanoseconds of consecutive inferences: at least ``runs`` and at least
+        ``seconds``.
+        """
         self._send({"model": model, "seconds": seconds, "runs": runs})
         reply = self._receive()
         if "error" in reply:
@@ -284,7 +288,8 @@ class LocalSession:
 
 
 def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment variables of a runner over those of ``base``, by default this process's.
+    """Return the environment variables of a runner over those of ``base``, by default this
+    process's.
 
     An isolated one finds no packages but its own.
     """
@@ -300,7 +305,9 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
 def _checked(
     result: Mapping[str, Json], request: Mapping[str, Json], walls: Walls
 ) -> Mapping[str, Json]:
-    """A runner's result. Raises what an error in it says, or that the walls refused something."""
+    """Return a runner's result. Raises what an error in it says, or that the walls refused
+    something.
+    """
     try:
         return checked(result, request)
     except RuntimeCannotRun as error:
@@ -321,7 +328,7 @@ def _check_limits(
 
 
 def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
-    """Whether a failed runner lacked space for its outputs, or for anything.
+    """Tell whether a failed runner lacked space for its outputs, or for anything.
 
     Outputs are preallocated and written through memory, where a full disk is a SIGBUS.
     """
@@ -332,7 +339,9 @@ def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
 
 
 def running(request: Mapping[str, Json], began: float = 0.0) -> Range | None:
-    """The items that a runner was at when it ended; ``began`` tells what earlier runs left."""
+    """Return the items that a runner was at when it ended; ``began`` tells what earlier runs
+    left.
+    """
     found = []
     for entry in request["models"]:
         for path in Path(entry.get("outputs", "")).glob("progress-*.json"):

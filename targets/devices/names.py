@@ -17,8 +17,9 @@ PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9._+!-]
 
 
 def parse(text: str) -> DeviceName:
-    """A device's name: ``local``, ``local:RUNTIME``, ``local:PACKAGE==VERSION``, ``tflm``, or an
-    address such as ``ssh://USER@HOST``, with ``#RUNTIME`` or ``#PACKAGE==VERSION`` where wanted.
+    """Return a device's name: ``local``, ``local:RUNTIME``, ``local:PACKAGE==VERSION``, ``tflm``,
+    or an address such as ``ssh://USER@HOST``, with ``#RUNTIME`` or ``#PACKAGE==VERSION`` where
+    wanted.
 
     Raises :class:`DeviceNameError` where it names no device, with the closest name that does.
     """
@@ -42,7 +43,7 @@ def parse(text: str) -> DeviceName:
 
 
 def here() -> tuple[str, ...]:
-    """The runtimes of this host, those of plug-ins too."""
+    """Return the runtimes of this host, those of plug-ins too."""
     return (*RUNNERS, NATIVE)
 
 
@@ -68,7 +69,7 @@ def _runtime(text: str, name: str, known: Collection[str]) -> str:
 
 
 def _carried(text: str, package: str) -> str:
-    """The runtime that a package carries."""
+    """Return the runtime that a package carries."""
     runners = RUNNERS.working()
     for name, runner in runners.items():
         if runner.distribution == package:

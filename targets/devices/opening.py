@@ -28,14 +28,16 @@ class LocalShell:
     pythons: tuple[str, ...] = ()
 
     def command(self, script: str) -> list[str]:
-        """The shell itself, behind walls: it works on copies, below its folder's parent alone."""
+        """Return the shell itself, behind walls: it works on copies, below its folder's parent
+        alone.
+        """
         place = Path(self.folder).parent
         # The runner itself is one of the copies.
         walls = Walls(write=(place,), run=(place,))
         return walls.command([shutil.which("sh") or "/bin/sh", "-c", script])
 
     def environment(self) -> dict[str, str]:
-        """Where a shell may keep what it is fed meanwhile."""
+        """Tell where a shell may keep what it is fed meanwhile."""
         return {"TMPDIR": str(Path(self.folder).parent)}
 
     def failure(self, status: int, said: str) -> DeviceError | None:  # noqa: ARG002

@@ -31,11 +31,11 @@ class Login:
     destination: Sequence[str]
 
     def line(self, *options: str, destination: Sequence[str] = ()) -> str:
-        """A command line for the user: a login that does nothing."""
+        """Return a command line for the user: a login that does nothing."""
         return shlex.join([*self.client, *options, *(destination or self.destination), "exit"])
 
     def jumps(self) -> list[str]:
-        """The jump hosts on the way there, the nearest first, as ssh takes them."""
+        """Return the jump hosts on the way there, the nearest first, as ssh takes them."""
         asked = subprocess.run(
             [*self.client, "-G", *self.destination],
             stdin=subprocess.DEVNULL,
@@ -67,12 +67,12 @@ class LoginFailure:
         return PIPE in self.text
 
     def look(self, pattern: str) -> re.Match[str] | None:
-        """Where else in the text a pattern is."""
+        """Tell where else in the text a pattern is."""
         return re.search(pattern, self.text, re.MULTILINE)
 
 
 def failure(login: Login, said: str) -> DeviceError:
-    """Why a login failed, or ended, from what ssh said."""
+    """Tell why a login failed, or ended, from what ssh said."""
     for pattern, explain in CAUSES:
         found = re.search(pattern, said, re.MULTILINE)
         if found is not None:
@@ -84,7 +84,7 @@ def failure(login: Login, said: str) -> DeviceError:
 
 
 def _text(said: str) -> str:
-    """The lines of what was said that matter, the last ones."""
+    """Return the lines of what was said that matter, the last ones."""
     lines = [line.strip() for line in said.splitlines()]
     kept = [line for line in lines if line and not NOISE.match(line) and PIPE not in line]
     return "; ".join(kept[-SHOWN:])
@@ -122,7 +122,7 @@ def _unknown(said: LoginFailure) -> DeviceError:
 
 
 def _accept(said: LoginFailure) -> str:
-    """The commands that accept the host keys in question, one a line."""
+    """Return the commands that accept the host keys in question, one a line."""
     ask = "-oStrictHostKeyChecking=ask"
     if not said.on_the_way:
         return f"  {said.login.line(ask)}"

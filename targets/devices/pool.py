@@ -44,11 +44,13 @@ class DevicePool:
         self.close()
 
     def expand(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The devices that names stand for. Raises :class:`DeviceNameError`."""
+        """Return the devices that names stand for. Raises :class:`DeviceNameError`."""
         return self.tape.expand(names, self.book)
 
     def open(self, name: str, progress: Progress | None = None) -> Device:
-        """The device of a name, reached now where it is not yet. Raises :class:`DeviceError`."""
+        """Return the device of a name, reached now where it is not yet. Raises
+        :class:`DeviceError`.
+        """
         with self._lock:
             if name in self._open:
                 return self._open[name]
@@ -83,7 +85,7 @@ class DevicePool:
         )
 
     def host(self) -> Mapping[str, Json]:
-        """What the machine is that edgekit runs on, or ran on when it was recorded."""
+        """Return what the machine is that edgekit runs on, or ran on when it was recorded."""
         return self.tape.host(host_facts)
 
     def forget(self, name: str) -> None:

@@ -30,7 +30,7 @@ class HasModel(Protocol):
 
 
 def prove(reached: Transport, runtime: str, folder: Path) -> str:
-    """The version of a runtime that has run the probe, with files in ``folder``.
+    """Return the version of a runtime that has run the probe, with files in ``folder``.
 
     A device that has a model of its own runs that one.
 

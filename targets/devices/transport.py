@@ -24,7 +24,7 @@ class RunnerSession(Protocol):
         """
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``.
+        """Return nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``.
 
         Raises :class:`RunnerError` as ``ready`` does; after a refusal the session goes on. Raises
         :class:`ConnectionLost` where the device went away: the session is over, and a new one may
@@ -48,19 +48,25 @@ class Transport(Protocol):
     """
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is: at least ``system``, ``machine`` and ``cpus``.
+        """Return what the machine there is: at least ``system``, ``machine`` and ``cpus``.
 
         ``emulated`` names the emulator, where there is one: no latency there is the device's.
         """
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """What changes, as ``agent.machine.state`` gives it; ``core`` is the one that is timed."""
+        """Return what changes, as ``agent.machine.state`` gives it; ``core`` is the one that is
+        timed.
+        """
 
     def core(self) -> int | None:
-        """The core that runners with one thread are pinned to; ``None`` where they are not."""
+        """Return the core that runners with one thread are pinned to; ``None`` where they are
+        not.
+        """
 
     def now(self) -> float:
-        """Seconds of a clock that goes forward only: the host's, or that of a recorded session."""
+        """Return seconds of a clock that goes forward only: the host's, or that of a recorded
+        session.
+        """
         return time.monotonic()
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -85,26 +91,26 @@ class Forwarding:
     reached: Transport
 
     def around(self) -> contextlib.AbstractContextManager[object]:
-        """What every call that the device takes part in is made within."""
+        """Return what every call that the device takes part in is made within."""
         return contextlib.nullcontext()
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is."""
+        """Return what the machine there is."""
         with self.around():
             return self.reached.facts()
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """What changes there: temperature, frequency, load, counters."""
+        """Return what changes there: temperature, frequency, load, counters."""
         with self.around():
             return self.reached.state(core)
 
     def core(self) -> int | None:
-        """The core that runners with one thread are pinned to."""
+        """Return the core that runners with one thread are pinned to."""
         with self.around():
             return self.reached.core()
 
     def now(self) -> float:
-        """Seconds of a clock that goes forward only."""
+        """Return seconds of a clock that goes forward only."""
         return self.reached.now()
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -11,7 +11,8 @@ LOW_BATTERY = 15
 
 
 def spoilers(facts: Mapping[str, Json], state: Mapping[str, Json] | None = None) -> tuple[str, ...]:
-    """Why latencies under these facts are not those of the device's users; empty where they are.
+    """Tell why latencies under these facts are not those of the device's users; empty where they
+    are.
 
     ``state`` is the newest there is: what it tells comes before the facts.
     """

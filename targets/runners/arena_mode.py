@@ -81,7 +81,8 @@ def _alike(model: Any, size: int, feeds: List[Arrays], expected: List[bytes]) ->
 
 
 def search(passes: Callable[[int], bool], guess: int) -> Tuple[int, int]:
-    """The smallest size on the grid that passes, and how many were tried. ``guess`` in bytes.
+    """Return the smallest size on the grid that passes, and how many were tried. ``guess`` in
+    bytes.
 
     Raises ``ValueError`` where none passes.
     """
@@ -105,7 +106,7 @@ def search(passes: Callable[[int], bool], guess: int) -> Tuple[int, int]:
 
 
 def _recorded(model: Any) -> Dict[str, Any]:
-    """What TFLM's recorder says it used: bytes in all, at the head and tail, and by part."""
+    """Return what TFLM's recorder says it used: bytes in all, at the head and tail, and by part."""
     printed = tflm_runner.attempt(model.interpreter.print_allocations).log
     found: Dict[str, Any] = {name: int(count) for name, count in TOTAL.findall(printed)}
     if "total" not in found:

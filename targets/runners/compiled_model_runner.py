@@ -115,7 +115,8 @@ class CompiledModel:
 def examined(
     path: str, signature: str | None = None
 ) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
-    """Inputs and outputs as LiteRT's interpreter tells them: CompiledModel tells no quantization.
+    """Return inputs and outputs as LiteRT's interpreter tells them: CompiledModel tells no
+    quantization.
 
     Raises :class:`Refused` where CompiledModel's answers could not be trusted.
     """

@@ -45,7 +45,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def anonymous() -> int:
-    """Resident anonymous bytes of this process."""
+    """Return resident anonymous bytes of this process."""
     for line in STATUS.read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def probe_model() -> bytes:
-    """A ``.tflite`` file that adds its input ``x`` (float32 ``[1, 4]``) to itself.
+    """Return a ``.tflite`` file that adds its input ``x`` (float32 ``[1, 4]``) to itself.
 
     Source: the TensorFlow Lite schema, version 3 (``schema.fbs``).
     """

@@ -101,7 +101,7 @@ class CLibrary:
             raise RuntimeError("LiteRt%s failed with status %d" % (name, status))
 
     def make(self, name: str, *arguments: Any) -> Any:
-        """What a call gives through its last argument."""
+        """Return what a call gives through its last argument."""
         found = Pointer()
         self.call(name, *arguments, ctypes.byref(found))
         return found
@@ -193,7 +193,7 @@ class ProfiledModel:
         )
 
     def profiled(self) -> List[Event]:
-        """The events of one run."""
+        """Return the events of one run."""
         library, profiler = self._library, self._profiler
         library.call("ResetProfiler", profiler)
         library.call("StartProfiler", profiler)

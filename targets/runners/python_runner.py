@@ -102,26 +102,26 @@ class TensorInfo:
         return self.shape if self.whole else self.shape[1:]
 
     def shaped(self, batch: int) -> "TensorInfo":
-        """The same tensor at another batch."""
+        """Return the same tensor at another batch."""
         shape = self.shape if self.whole else (batch,) + self.shape[1:]
         return TensorInfo(
             self.index, shape, self.dtype, self.scale, self.zero, self.free, self.whole
         )
 
     def as_whole(self) -> "TensorInfo":
-        """The same tensor, one item as a whole."""
+        """Return the same tensor, one item as a whole."""
         return TensorInfo(
             self.index, self.shape, self.dtype, self.scale, self.zero, self.free, True
         )
 
     def holds_as(self, other: "TensorInfo") -> bool:
-        """Whether values of one are the other's as they are."""
+        """Tell whether values of one are the other's as they are."""
         mine, theirs = ((i.dtype, i.scale, i.zero) for i in (self, other))
         return mine == theirs
 
 
 def fitted(name: str, info: TensorInfo, item: Tuple[int, ...]) -> TensorInfo:
-    """An input as it takes items of a shape; free dimensions get theirs.
+    """Return an input as it takes items of a shape; free dimensions get theirs.
 
     Raises ``ValueError`` where it takes no such items.
     """
@@ -160,7 +160,7 @@ def fitted(name: str, info: TensorInfo, item: Tuple[int, ...]) -> TensorInfo:
 def fit(
     inputs: Dict[str, TensorInfo], items: Dict[str, Tuple[int, ...]]
 ) -> Tuple[Dict[str, TensorInfo], int]:
-    """The inputs as they take items of these shapes, and the smallest batch that they take.
+    """Return the inputs as they take items of these shapes, and the smallest batch that they take.
 
     What no item is for is a state, which is fed as a whole. Raises ``ValueError`` where an input
     does not take them, or two disagree on the batch.
@@ -190,8 +190,10 @@ def check_batch(inputs: Dict[str, TensorInfo], own: int, batch: int) -> None:
 
 
 def chosen_signature(names: List[str], wanted: Optional[str]) -> Optional[str]:
-    """The signature to run: that wanted, else ``serving_default``, else the only one; None where a
-    file has none. Raises ``ValueError`` with their names where it is not clear which."""
+    """Return the signature to run: that wanted, else ``serving_default``, else the only one;
+    None where a file has none. Raises ``ValueError`` with their names where it is not clear
+    which.
+    """
     listed = ", ".join(repr(name) for name in sorted(names)) or "none"
     if wanted is not None:
         if wanted not in names:
@@ -205,14 +207,15 @@ def chosen_signature(names: List[str], wanted: Optional[str]) -> Optional[str]:
 
 
 def assigns_resources(path: str) -> bool:
-    """Whether a ``.tflite`` file writes resource variables, which a runtime's reset leaves alone.
+    """Tell whether a ``.tflite`` file writes resource variables, which a runtime's reset leaves
+    alone.
 
     Source: ``Model.operator_codes`` and ``OperatorCode.builtin_code`` in ``schema.fbs``; how they
     are laid out, in the FlatBuffers internals.
     """
 
     def field(table: int, number: int) -> int:
-        """Where a field of a table lies; 0 where it is left out."""
+        """Tell where a field of a table lies; 0 where it is left out."""
         layout = table - struct.unpack_from("<i", content, table)[0]
         at = 4 + 2 * number
         (size,) = struct.unpack_from("<H", content, layout)
@@ -262,8 +265,9 @@ class TFLiteModel:
     def tensors(
         interpreter: Any, wanted: Optional[str] = None
     ) -> Tuple[Dict[str, TensorInfo], Dict[str, TensorInfo], int]:
-        """Inputs and outputs of an interpreter, by the names of its signature or its tensors; and
-        the number of the graph that they are of."""
+        """Return inputs and outputs of an interpreter, by the names of its signature or its
+        tensors; and the number of the graph that they are of.
+        """
         key = chosen_signature(sorted(interpreter.get_signature_list()), wanted)
         if key is None:
             inputs = {d["name"]: d for d in interpreter.get_input_details()}
@@ -303,7 +307,9 @@ class TFLiteModel:
         self.inputs, self.batch = infos, batch
 
     def _calls(self) -> Any:
-        """The calls that take the number of a graph: the interpreter's own are the first's."""
+        """Return the calls that take the number of a graph: the interpreter's own are the
+        first's.
+        """
         return self._interpreter._interpreter
 
     def stage(self, feeds: Arrays) -> None:
@@ -350,7 +356,9 @@ Opener = Callable[..., Any]
 
 
 def tflite_opener(module: Any) -> Opener:
-    """How a module with TensorFlow Lite's interpreter opens a file, with a delegate or without."""
+    """Tell how a module with TensorFlow Lite's interpreter opens a file, with a delegate or
+    without.
+    """
 
     def open_file(
         path: str, threads: int, delegate: str = "xnnpack", signature: Optional[str] = None
@@ -410,7 +418,7 @@ DELEGATES: Dict[str, Tuple[str, ...]] = {
 
 
 def chosen_delegate(request: Dict[str, Any]) -> str:
-    """The delegate of a request; an error where its runtime does not have it."""
+    """Return the delegate of a request; an error where its runtime does not have it."""
     known = DELEGATES.get(request["runtime"], ("none",))
     wanted = request.get("delegate", known[0])
     if wanted not in known:
@@ -421,7 +429,7 @@ def chosen_delegate(request: Dict[str, Any]) -> str:
 
 
 def chosen_threads(request: Dict[str, Any]) -> int:
-    """The threads of a request; one where they are for ``throughput.py`` to choose."""
+    """Return the threads of a request; one where they are for ``throughput.py`` to choose."""
     wanted = request.get("threads", 1)
     if wanted == "auto" and request["mode"] == "evaluate":
         return 1
@@ -432,7 +440,7 @@ def chosen_threads(request: Dict[str, Any]) -> int:
 
 
 def chosen_streams(request: Dict[str, Any]) -> List[int]:
-    """The positions at which streams begin; empty where items are apart.
+    """Return the positions at which streams begin; empty where items are apart.
 
     Raises ``ValueError`` where they are no such positions, or the request cannot keep their order.
     """
@@ -448,7 +456,9 @@ def chosen_streams(request: Dict[str, Any]) -> List[int]:
 
 
 def chosen_states(request: Dict[str, Any]) -> Dict[str, str]:
-    """The output that each state is fed with, by input. Raises ``ValueError`` where it is none."""
+    """Return the output that each state is fed with, by input. Raises ``ValueError`` where it is
+    none.
+    """
     states = request.get("states") or {}
     twice = sorted(set(states) & set(request["inputs"]))
     if twice:
@@ -464,7 +474,9 @@ def runtime_version(distribution: str) -> str:
 
 
 def alongside(value: Any, raw: Any) -> Any:
-    """A number, or a list of one per channel: the last axis of its length, else the first."""
+    """Return a number, or a list of one per channel: the last axis of its length, else the
+    first.
+    """
     values: Any = np.asarray(value, np.float32)
     if values.ndim and raw.ndim > 1 and raw.shape[-1] != len(values):
         values = values.reshape((len(values),) + (1,) * (raw.ndim - 2))
@@ -493,7 +505,7 @@ def encode(raw: Any, info: TensorInfo, preprocess: Dict[str, Any]) -> Any:
 
 
 def decode(value: Any, info: TensorInfo) -> Any:
-    """An output as float32, dequantized: ``(q - zero_point) * scale``."""
+    """Return an output as float32, dequantized: ``(q - zero_point) * scale``."""
     if info.scale:
         return (value.astype(np.float32) - np.float32(info.zero)) * np.float32(info.scale)
     return value.astype(np.float32)
@@ -533,7 +545,7 @@ class Job:
         self.startup = STARTUP + time.perf_counter() - opening
 
     def fitted(self, model: Any) -> Any:
-        """The model, taking items as the request has them."""
+        """Return the model, taking items as the request has them."""
         given = {*self.raw, *self.states}
         if given != set(model.inputs):
             raise ValueError(
@@ -550,7 +562,7 @@ class Job:
         return model
 
     def feeds(self, model: Any, start: int, stop: int) -> Arrays:
-        """Items ``start`` to ``stop`` as the model takes them."""
+        """Return items ``start`` to ``stop`` as the model takes them."""
         chosen = slice(start, stop) if self.index is None else self.index[start:stop]
         feeds = {}
         for name, raw in self.raw.items():
@@ -560,24 +572,28 @@ class Job:
         return feeds
 
     def answers(self, model: Any, start: int, stop: int) -> Arrays:
-        """Outputs (float32) of items ``start`` to ``stop``."""
+        """Return outputs (float32) of items ``start`` to ``stop``."""
         return run_items(self, model, self.feeds(model, start, stop), stop - start)
 
     def batch_at(self, item: int) -> Arrays:
-        """One batch of the model, from ``item`` on; the last items repeat where there are few."""
+        """Return one batch of the model, from ``item`` on; the last items repeat where there are
+        few.
+        """
         size = self.model.batch
         feeds = self.feeds(self.model, item, min(item + size, self.stop))
         batch = {n: np.resize(v, (size,) + v.shape[1:]) for n, v in feeds.items()}
         return {**batch, **self.state(self.model, True)}
 
     def item(self, model: Any, at: int) -> Arrays:
-        """One item as the model takes it: a fixed batch is full of that one."""
+        """Return one item as the model takes it: a fixed batch is full of that one."""
         feeds = self.feeds(model, at, at + 1)
         batch = {n: np.repeat(v, model.batch, axis=0) for n, v in feeds.items()}
         return {**batch, **self.state(model, True)}
 
     def state(self, model: Any, begins: bool) -> Arrays:
-        """The states as the model takes them: zeros where a stream begins, else as carried on."""
+        """Return the states as the model takes them: zeros where a stream begins, else as
+        carried on.
+        """
         if not begins:
             return self.carried
         infos = {name: model.inputs[name] for name in self.states}
@@ -594,7 +610,9 @@ class Job:
         self.carried = carried
 
     def first(self) -> Tuple[int, Dict[str, int]]:
-        """The first inference's nanoseconds, and memory over the baseline once it has run."""
+        """Return the first inference's nanoseconds, and memory over the baseline once it has
+        run.
+        """
         self.model.stage(self.batch_at(self.start))
         begin = time.perf_counter_ns()
         self.model.invoke()
@@ -603,7 +621,7 @@ class Job:
         return elapsed, {"baseline_bytes": self.baseline, "peak_bytes": peak_memory()}
 
     def block(self, model: Any, seconds: float) -> int:
-        """How many items to run between two records of progress, at ``seconds`` an item."""
+        """Tell how many items to run between two records of progress, at ``seconds`` an item."""
         if "block" in self.request:
             return max(1, int(self.request["block"]))
         held = sum(i.dtype.itemsize * int(np.prod(i.item)) for i in model.inputs.values())
@@ -615,7 +633,7 @@ class Job:
 def run_items(
     job: Job, model: Any, feeds: Arrays, count: int, first: Optional[int] = None
 ) -> Arrays:
-    """Outputs (float32) of ``count`` staged items, in batches of the model's own size.
+    """Return outputs (float32) of ``count`` staged items, in batches of the model's own size.
 
     ``first`` is the position of the first of them where they are a part of a stream: its state is
     carried on. Otherwise they begin one.
@@ -643,7 +661,7 @@ def run_items(
 
 
 def answer_rows(name: str, value: Any, batch: int) -> Any:
-    """An output with its items first. Of one item it may have no batch dimension of its own.
+    """Return an output with its items first. Of one item it may have no batch dimension of its own.
 
     Raises ``ValueError`` where a batch cannot be told apart in it.
     """
@@ -659,7 +677,9 @@ def answer_rows(name: str, value: Any, batch: int) -> Any:
 
 
 def joined(name: str, parts: List[Any]) -> Any:
-    """The answers to several items as one array. Raises ``ValueError`` where shapes differ."""
+    """Return the answers to several items as one array. Raises ``ValueError`` where shapes
+    differ.
+    """
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         raise ValueError(
@@ -717,7 +737,7 @@ class Alone:
         """Have whoever helps begin."""
 
     def blocks(self) -> Iterator[Tuple[int, int]]:
-        """The blocks of items that are this process's to run."""
+        """Return the blocks of items that are this process's to run."""
         for at in range(self.job.start, self.job.stop, self.block):
             yield at, min(at + self.block, self.job.stop)
 
@@ -729,7 +749,9 @@ class Alone:
 
 
 def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
-    """Outputs of every item, written block by block; split over processes where that pays."""
+    """Return outputs of every item, written block by block; split over processes where that
+    pays.
+    """
     for entry in request["models"]:
         folder = Path(entry["outputs"])
         folder.mkdir(parents=True, exist_ok=True)
@@ -742,7 +764,7 @@ def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def evaluate_model(job: Job, folder: Path, result: Dict[str, Any]) -> Dict[str, Any]:
-    """All items through one model; what the result says of it."""
+    """Return all items through one model; what the result says of it."""
     progress = Progress(result, job.id, folder / job.request.get("part", "progress-0.json"))
     progress(job.start, min(job.start + 1, job.stop))
     first_ns, memory = job.first()
@@ -808,7 +830,7 @@ def _create(path: Path, shape: Tuple[int, ...]) -> Any:
 
 
 def file_name(tensor: str) -> str:
-    """A tensor's name as a file name; of a long one a digest stands for the end."""
+    """Return a tensor's name as a file name; of a long one a digest stands for the end."""
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in tensor)
     if len(name.encode()) <= LONGEST_NAME:
         return name
@@ -840,7 +862,9 @@ class Bench:
         result.pop("running", None)
 
     def block(self, model: str, seconds: float, runs: int) -> List[int]:
-        """Nanoseconds of each inference: at least ``runs`` of them and at least ``seconds``."""
+        """Return nanoseconds of each inference: at least ``runs`` of them and at least
+        ``seconds``.
+        """
         job, staged, turn = self._jobs[model]
         target, clock = job.model, time.perf_counter_ns
         samples: List[int] = []
@@ -882,7 +906,9 @@ def bench(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
-    """Golden inputs through the model, against golden outputs, within a tolerance per output."""
+    """Return golden inputs through the model, against golden outputs, within a tolerance per
+    output.
+    """
     for entry in request["models"]:
         job = Job(request, entry)
         count = job.stop - job.start
@@ -918,7 +944,7 @@ def add_mode(name: str) -> None:
 
 
 def beside(name: str) -> Any:
-    """The module in a file beside this one; None where there is no such file."""
+    """Return the module in a file beside this one; None where there is no such file."""
     path, this = HERE / ("%s.py" % name), sys.modules.get(__name__)
     if this is None or not path.is_file():
         return None
@@ -939,12 +965,14 @@ def peak_memory() -> int:
 
 
 def anonymous_memory() -> int:
-    """Resident bytes of this process that are of no file; 0 where the system does not tell."""
+    """Return resident bytes of this process that are of no file; 0 where the system does not
+    tell.
+    """
     return process_status("RssAnon:")
 
 
 def process_status(field: str) -> int:
-    """Bytes of a field of ``/proc/self/status`` (proc(5))."""
+    """Return bytes of a field of ``/proc/self/status`` (proc(5))."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(field):
@@ -961,7 +989,7 @@ def pin(core: Optional[int]) -> None:
 
 
 def facts() -> Dict[str, Any]:
-    """What this device is."""
+    """Return what this device is."""
     return {
         "system": platform.system(),
         "release": platform.release(),
@@ -992,7 +1020,7 @@ def new_result(request: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def handle(request: Dict[str, Any], action: Callable[[Dict[str, Any]], Any]) -> Dict[str, Any]:
-    """The result of a request; an error is part of it, never an exception."""
+    """Return the result of a request; an error is part of it, never an exception."""
     result: Dict[str, Any] = {"schema": 1, "models": {}}
     try:
         result = new_result(request)
@@ -1004,7 +1032,7 @@ def handle(request: Dict[str, Any], action: Callable[[Dict[str, Any]], Any]) -> 
 
 
 def describe(error: Exception) -> str:
-    """An error in words. A KeyError's own text is only the key."""
+    """Return an error in words. A KeyError's own text is only the key."""
     text = str(error)
     if text and not isinstance(error, KeyError):
         return text

@@ -31,7 +31,7 @@ class SavedModel:
         self._start = start if start is not None else self._assigned()
 
     def _assigned(self) -> list[tuple[Any, Any]]:
-        """The variables that a call assigns to, with what they hold."""
+        """Return the variables that a call assigns to, with what they hold."""
         definition = self._call.graph.as_graph_def()
         operators = {node.op for node in definition.node}
         operators |= {n.op for function in definition.library.function for n in function.node_def}

@@ -64,7 +64,7 @@ class TFLMModel:
         self.outputs = _infos(outputs, self.interpreter.get_output_details)
 
     def in_arena(self, arena_bytes: int) -> TFLMModel:
-        """The same model in an arena of another size."""
+        """Return the same model in an arena of another size."""
         other = TFLMModel(*self._source, arena_bytes, self._signature)
         other.inputs, other.batch = self.inputs, self.batch
         return other
@@ -137,8 +137,9 @@ def read(path: Path) -> bytes:
 
 
 def stays(content: bytes) -> bool:
-    """Whether a file keeps state where TFLM's reset does not put it back as it was: in resource
-    variables, or in custom operators, as its signal library has them."""
+    """Tell whether a file keeps state where TFLM's reset does not put it back as it was: in
+    resource variables, or in custom operators, as its signal library has them.
+    """
     model = _schema().Model.GetRootAs(content, 0)
     written = _schema().BuiltinOperator.ASSIGN_VARIABLE
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
@@ -146,7 +147,7 @@ def stays(content: bytes) -> bool:
 
 
 def free_axes(content: bytes) -> Dict[str, Tuple[int, ...]]:
-    """The dimensions that the main graph's tensors leave open, by a tensor's name."""
+    """Return the dimensions that the main graph's tensors leave open, by a tensor's name."""
     graph = _schema().Model.GetRootAs(content, 0).Subgraphs(0)
     found = {}
     for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
@@ -158,7 +159,7 @@ def free_axes(content: bytes) -> Dict[str, Tuple[int, ...]]:
 def tensor_names(
     content: bytes, wanted: Optional[str] = None
 ) -> Tuple[Dict[str, int], Dict[str, int]]:
-    """Places of inputs and of outputs in the main graph, by signature name.
+    """Return places of inputs and of outputs in the main graph, by signature name.
 
     TFLM's interface knows places only, and runs the main graph only. Without a signature the
     tensors' own names count.
@@ -255,7 +256,7 @@ def _alone(action: Callable[[], Any], seconds: int, log: IO[bytes]) -> int:
 
 
 def enough(interpreter: Interpreter, content: bytes) -> int:
-    """Bytes of an arena that the model allocates in, with room to spare.
+    """Return bytes of an arena that the model allocates in, with room to spare.
 
     Raises ``ValueError`` with TFLM's own reason where it does not take the model.
     """
@@ -270,7 +271,8 @@ def enough(interpreter: Interpreter, content: bytes) -> int:
 
 
 def needed(interpreter: Interpreter, content: bytes) -> int:
-    """Bytes of the smallest arena that the model allocates and invokes in; 0 where none is found.
+    """Return bytes of the smallest arena that the model allocates and invokes in; 0 where none is
+    found.
 
     Each size is tried in a process of its own, in steps of 16 bytes.
     """
@@ -291,7 +293,7 @@ def needed(interpreter: Interpreter, content: bytes) -> int:
 
 
 def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
-    """Why TFLM did not take a model, in words; what it printed stands at the end."""
+    """Tell why TFLM did not take a model, in words; what it printed stands at the end."""
     lines = [line.strip().replace(KERNELS, "") for line in tried.log.splitlines()]
     printed = "; ".join(line for line in lines if line and line not in NOTHING_SAID)
     if tried.signal == signal.SIGALRM:
@@ -324,7 +326,7 @@ def explain(tried: Attempt, content: bytes, arena_bytes: int) -> str:
 
 
 def _weights(content: bytes) -> Set[str]:
-    """Dtypes (schema names) of the main graph's constants."""
+    """Return dtypes (schema names) of the main graph's constants."""
     schema = _schema()
     names = {value: name for name, value in vars(schema.TensorType).items()}
     graph = schema.Model.GetRootAs(content, 0)
@@ -339,7 +341,7 @@ def _custom(content: bytes) -> List[str]:
 
 
 def interpreter_of() -> Interpreter:
-    """How to make TFLM's interpreter of a file's bytes and an arena's size."""
+    """Tell how to make TFLM's interpreter of a file's bytes and an arena's size."""
     try:
         from tflite_micro import runtime
     except ImportError as error:
@@ -352,7 +354,7 @@ def interpreter_of() -> Interpreter:
 def open_model(
     interpreter: Interpreter, path: str, arena_bytes: int = 0, signature: Optional[str] = None
 ) -> TFLMModel:
-    """A model in an arena of a size, or where none is given in one that is large enough.
+    """Return a model in an arena of a size, or where none is given in one that is large enough.
 
     Raises ``ValueError`` with TFLM's own reason where it does not take the model.
     """
@@ -376,7 +378,9 @@ def import_tflm() -> python_runner.Opener:
 
 
 def options(request: Dict[str, Any]) -> Dict[str, Any]:
-    """The arena's size, where the request has one. Raises ``ValueError`` where it is no size."""
+    """Return the arena's size, where the request has one. Raises ``ValueError`` where it is no
+    size.
+    """
     wanted = request.get("arena_bytes")
     if wanted is None:
         return {}

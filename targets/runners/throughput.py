@@ -73,7 +73,7 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
             self._claims = self._folder / "claims"
 
     def _at_batch(self, batch: int) -> Any:
-        """The model at the batch size that is asked for, where it answers alike."""
+        """Return the model at the batch size that is asked for, where it answers alike."""
         job = self.job
         stop = min(job.start + batch, job.stop)
         self.progress(job.start, stop)
@@ -86,7 +86,7 @@ class Crew(python_runner.Alone):  # type: ignore[misc]
         return model if alike(answers, expected, model.outputs) else job.model
 
     def _count(self, whole: float) -> int:
-        """How many processes pay for a job of ``whole`` seconds in one."""
+        """Tell how many processes pay for a job of ``whole`` seconds in one."""
         job, wanted = self.job, self.job.request.get("processes", "auto")
         if wanted == "auto":
             room = max(1, cores() // (job.threads or cores()))
@@ -170,7 +170,9 @@ class Trial:
         self._expected: Arrays = {}
 
     def _single(self, settings: int) -> None:
-        """One item at a time, on as many items as there is time to try ``settings`` settings."""
+        """Return one item at a time, on as many items as there is time to try ``settings``
+        settings.
+        """
         job, one = self._job, self.one()
         whole = one * (job.stop - job.start)
         budget = min(TRIAL_SECONDS, TRIAL_SHARE * whole) / (settings + 1)
@@ -191,7 +193,7 @@ class Trial:
         return answers, max(min(took), 1e-9) / count
 
     def one(self) -> float:
-        """Seconds that one item takes, the first inference being over."""
+        """Return seconds that one item takes, the first inference being over."""
         job = self._job
         took: List[float] = []
         self._progress(job.start, job.start + 1)
@@ -203,7 +205,7 @@ class Trial:
         return max(min(took), 1e-9)
 
     def batched(self) -> Tuple[Any, float]:
-        """The model at its best batch size, and the seconds an item takes."""
+        """Return the model at its best batch size, and the seconds an item takes."""
         self._single(len(BATCHES))
         best, seconds = self._job.model, self._seconds
         for size in BATCHES if seconds < BATCHED_BELOW else ():
@@ -214,7 +216,7 @@ class Trial:
         return best, seconds
 
     def threaded(self, model: Any, threads: int) -> Tuple[Any, int]:
-        """The model on more threads where that is faster; and how many it runs on."""
+        """Return the model on more threads where that is faster; and how many it runs on."""
         if not self._expected:
             self._single(1)
         tried = self._tried(lambda: self._job.open(threads).with_batch(model.batch))
@@ -222,7 +224,9 @@ class Trial:
         return (tried[0], threads) if tried and tried[1] * GAIN < seconds else (model, 1)
 
     def _tried(self, open_model: Any) -> Optional[Tuple[Any, float]]:
-        """A setting's model and seconds an item; None where it fails or answers otherwise."""
+        """Return a setting's model and seconds an item; None where it fails or answers
+        otherwise.
+        """
         try:
             model = open_model()
             answers, seconds = self._timed(model, self._count)
@@ -235,7 +239,7 @@ class Trial:
 
 
 def alike(left: Arrays, right: Arrays, outputs: Any) -> bool:
-    """Whether two batch sizes answer alike: integers to the bit, floats within rounding."""
+    """Tell whether two batch sizes answer alike: integers to the bit, floats within rounding."""
     for name, info in outputs.items():
         if left[name].shape != right[name].shape:
             return False
@@ -263,5 +267,5 @@ def claims(path: Path) -> Iterator[int]:
 
 
 def cores() -> int:
-    """The cores that this process may run on."""
+    """Return the cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

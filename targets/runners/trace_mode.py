@@ -67,17 +67,19 @@ class Tracer:
         return self.interpreter
 
     def invoke(self, feeds: Dict[str, Any]) -> None:
-        """One item, from a state as at the start."""
+        """Return one item, from a state as at the start."""
         self.model.reset()
         self.go_on(feeds)
 
     def go_on(self, feeds: Dict[str, Any]) -> None:
-        """One item, from the state that there is."""
+        """Return one item, from the state that there is."""
         self.model.stage(feeds)
         self.model.invoke()
 
     def _computed(self) -> Set[int]:
-        """Tensors that depend on the inputs. The others lie in the file, or are computed once."""
+        """Return tensors that depend on the inputs. The others lie in the file, or are computed
+        once.
+        """
         live = {info.index for info in self.model.inputs.values()}
         for operator in self.interpreter._get_ops_details():
             if live & {int(index) for index in operator["inputs"]}:
@@ -96,7 +98,9 @@ class Tracer:
             pass
 
     def overwritten(self) -> Dict[int, str]:
-        """Tensors in whose memory an operator that reads them puts its own result; its name."""
+        """Return tensors in whose memory an operator that reads them puts its own result; its
+        name.
+        """
         found = {}
         for operator in self.interpreter._get_ops_details():
             if operator["op_name"] in RESHAPING:
@@ -108,14 +112,14 @@ class Tracer:
         return found
 
     def _place(self, index: int) -> Any:
-        """Where a tensor lies in memory; something unlike all others where it does not."""
+        """Tell where a tensor lies in memory; something unlike all others where it does not."""
         try:
             return self.interpreter.tensor(index)().__array_interface__["data"][0]
         except ValueError:
             return object()
 
     def stored(self, index: int) -> Any:
-        """A tensor as it is stored. Raises :class:`ValueError` where there is none."""
+        """Return a tensor as it is stored. Raises :class:`ValueError` where there is none."""
         if index not in self._details:
             raise ValueError("the runtime has no such tensor")
         try:
@@ -127,7 +131,7 @@ class Tracer:
         return value
 
     def read(self, index: int) -> Any:
-        """A tensor's real numbers, float32: ``scale · (q - zero_point)``."""
+        """Return a tensor's real numbers, float32: ``scale · (q - zero_point)``."""
         value = self.stored(index)
         found = self._details[index]["quantization_parameters"]
         scales = np.asarray(found["scales"], np.float32)
@@ -198,7 +202,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def _items(job: Any) -> Dict[str, Tuple[int, ...]]:
-    """The shapes of a request's items, by input."""
+    """Return the shapes of a request's items, by input."""
     return {name: raw.shape[1:] for name, raw in job.raw.items()}
 
 
@@ -227,7 +231,7 @@ def _keep(
 
 
 def _missing(job: Any, entry: Dict[str, Any]) -> Dict[int, str]:
-    """Tensors of the entry that the runtime does not keep or does not compute, and why."""
+    """Return tensors of the entry that the runtime does not keep or does not compute, and why."""
     # An interpreter of its own: what is put into its tensors must not stay in those traced.
     tracer = Tracer(job.request, entry["path"], _items(job))
     feeds = job.item(tracer.model, job.start)

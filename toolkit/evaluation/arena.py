@@ -47,7 +47,7 @@ class Arena:
 
     @classmethod
     def unavailable(cls, reason: str) -> Arena:
-        """An arena of which nothing is known."""
+        """Return an arena of which nothing is known."""
         nothing = Measurement.unavailable("byte", reason)
         return cls(nothing, nothing, Measurement.unavailable("1", reason), nothing)
 
@@ -61,7 +61,7 @@ def arena(
     signature: str | None = None,
     states: Mapping[str, str] | None = None,
 ) -> Arena:
-    """The smallest arena of a ``.tflite`` file, on the first of the items.
+    """Return the smallest arena of a ``.tflite`` file, on the first of the items.
 
     ``inputs`` are raw ``.npy`` files by input name, items first; ``index`` a ``.npy`` of the items
     to take, ``signature`` which one of the file's several runs, ``states`` the outputs that inputs
@@ -83,7 +83,7 @@ def arena(
 
 
 def read(found: Mapping[str, Json], version: str) -> Arena:
-    """The runner's result as measurements; ``version`` is that of the runtime."""
+    """Return the runner's result as measurements; ``version`` is that of the runtime."""
     tool, n = f"{RUNTIME} {version}, {TOOL}", int(found["items"])
     return Arena(
         smallest=Measurement(float(found["arena_bytes"]), "byte", n=n, tool=tool),
@@ -94,7 +94,8 @@ def read(found: Mapping[str, Json], version: str) -> Arena:
 
 
 def _on_32_bits(smallest: float, parts: Mapping[str, Json]) -> Measurement:
-    """The arena less what pointers of half the size save in the structures that were recorded.
+    """Return the arena less what pointers of half the size save in the structures that were
+    recorded.
 
     From above: kernels' own pointers and temporary structures, which shrink too, are not counted.
     """

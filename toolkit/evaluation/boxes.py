@@ -52,7 +52,7 @@ class BoxSpec:
 
 
 def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Boxes ``[n, k, 6]`` of outputs by name; ``size`` is the input's height and width.
+    """Return boxes ``[n, k, 6]`` of outputs by name; ``size`` is the input's height and width.
 
     Raises :class:`ProjectError` where the outputs are no boxes, or which is which is not clear.
     """
@@ -61,7 +61,9 @@ def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) 
 
 
 def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
-    """The format that outputs of these shapes have. Raises :class:`ProjectError` for none."""
+    """Return the format that outputs of these shapes have. Raises :class:`ProjectError` for
+    none.
+    """
     shapes = [array.shape[1:] for array in outputs.values()]
     ranks = sorted(len(shape) for shape in shapes)
     four = [shape for shape in shapes if len(shape) == 2 and shape[-1] == 4]
@@ -80,7 +82,7 @@ def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
 
 
 def as_corners(boxes: Array, layout: Layout) -> Array:
-    """Boxes ``[..., 4]`` in a layout as left, top, right, bottom."""
+    """Return boxes ``[..., 4]`` in a layout as left, top, right, bottom."""
     a, b, c, d = (boxes[..., k] for k in range(4))
     if layout == "yxyx":
         return np.stack([b, a, d, c], axis=-1)
@@ -103,7 +105,9 @@ def overlaps(one: Array, others: Array) -> Array:
 
 
 def suppressed(boxes: Array, scores: Array, classes: Array, iou: float, largest: int) -> Array:
-    """The boxes that are kept, best first: none overlaps a better one of its class by more."""
+    """Return the boxes that are kept, best first: none overlaps a better one of its class by
+    more.
+    """
     order = np.argsort(-scores, kind="stable")[:CANDIDATES]
     kept: list[int] = []
     while len(order) and len(kept) < largest:
@@ -140,7 +144,7 @@ def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, i
 
 
 def _parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
-    """Which output holds boxes, which classes, which scores: by name, never by order."""
+    """Tell which output holds boxes, which classes, which scores: by name, never by order."""
     boxes = spec.boxes or next((n for n, a in outputs.items() if a.shape[2:] == (4,)), "")
     flat = [n for n, a in outputs.items() if a.ndim == 2 and a.shape[1:] != (1,)]
 
@@ -185,7 +189,7 @@ def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> 
 
 
 def _boxes(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Boxes ``[n, k, 4]`` as they are, and scores ``[n, k, classes]``."""
+    """Return boxes ``[n, k, 4]`` as they are, and scores ``[n, k, classes]``."""
     name, scores = _pair(outputs, spec)
     corners = _shares(as_corners(outputs[name], spec.layout or "xyxy"), spec, size)
     return _scored(corners, np.asarray(outputs[scores], np.float64), spec)
@@ -203,7 +207,7 @@ def _pair(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str]:
 
 
 def _yolo(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """One output ``[n, k, 4 + classes]``, ``[n, k, 5 + classes]`` or either transposed.
+    """Return one output ``[n, k, 4 + classes]``, ``[n, k, 5 + classes]`` or either transposed.
 
     Of the transposed kind, which has fewer rows than columns, no row tells objects from background
     (YOLOv8 on); of the other the fifth is that score (YOLOv5), by which classes are multiplied.
@@ -220,7 +224,7 @@ def _yolo(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) ->
 
 
 def _scored(corners: Array, scores: Array, spec: BoxSpec) -> Array:
-    """The boxes of every class that scores enough, after suppression."""
+    """Return the boxes of every class that scores enough, after suppression."""
     if spec.sigmoid or (spec.sigmoid is None and (scores.min() < -1e-3 or scores.max() > 1.001)):
         scores = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
     if spec.background:
@@ -252,7 +256,9 @@ READERS: Mapping[Format, Callable[[Mapping[str, Array], BoxSpec, tuple[int, int]
 
 
 def are_labels(labels: Array) -> bool:
-    """Whether labels are boxes ``[n, k, 5]`` or ``[n, k, 6]``: class, corners as shares, crowd."""
+    """Tell whether labels are boxes ``[n, k, 5]`` or ``[n, k, 6]``: class, corners as shares,
+    crowd.
+    """
     if labels.ndim != 3 or labels.shape[2] not in (5, 6) or labels.dtype.kind != "f":
         return False
     used = labels[labels[..., 0] >= 0]

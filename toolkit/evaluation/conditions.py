@@ -66,7 +66,7 @@ class Watch:
         }
 
     def found(self, launches: Sequence[Samples]) -> Conditions:
-        """What was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
+        """Return what was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
         drifts = [series.drift(_thinned(one)) for one in launches]
         real = [abs(one.slope_share) for one in drifts if one.p < DRIFT_P]
         medians = [float(np.median(one)) for one in launches]
@@ -99,7 +99,7 @@ class Watch:
         return Measurement(max(0.0, spent / lasted), "1", tool="/proc/stat")
 
     def _told(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
-        """A figure of what the system told of something each time it was asked."""
+        """Return a figure of what the system told of something each time it was asked."""
         found = [float(state[name]) for state in self._states if name in state]
         if not found:
             return Measurement.unavailable(unit, reason(self._states[0], name))
@@ -117,7 +117,7 @@ class Watch:
 
 
 def reason(state: Mapping[str, Json], name: str) -> str:
-    """Why a state does not tell something."""
+    """Tell why a state does not tell something."""
     return str(state["unavailable"].get(name, "the system does not tell it"))
 
 
@@ -126,7 +126,7 @@ def _thinned(samples: Samples) -> Samples:
 
 
 def _noted(found: Conditions, launches: int) -> Conditions:
-    """The conditions with what is worth saying of them."""
+    """Return the conditions with what is worth saying of them."""
     rows = (
         (found.others, BUSY, 1, "other processes kept {:.2f} processors busy"),
         (found.stolen, STOLEN, 1, "other guests of the host took {:.2f} processors"),

@@ -61,8 +61,9 @@ class Timed:
     states: Mapping[str, str] = field(default_factory=dict)
 
     def job(self, local: Transport, feed: TimingInputs) -> TimingJob:
-        """The side as the engine takes it. TensorFlow takes seconds to start, so it starts once:
-        its launches in turns differ by 3 %, which a ratio to it need not resolve."""
+        """Return the side as the engine takes it. TensorFlow takes seconds to start, so it
+        starts once: its launches in turns differ by 3 %, which a ratio to it need not resolve.
+        """
         device: Device | Transport = self.device or local
         here = self.device is None or self.device.transport == "local"
         request = Request(
@@ -117,12 +118,14 @@ class Timings:
         return [name for name in self.taken if name != self.twin]
 
     def ratio(self, candidate: str, reference: str = "") -> Measurement:
-        """The candidate's time over another's, by default the first one's; below 1 is faster."""
+        """Return the candidate's time over another's, by default the first one's; below 1 is
+        faster.
+        """
         sides = (self.taken[name].launches for name in (candidate, reference or self.first))
         return paired(*(blocks_of(one) for one in sides))
 
     def latency(self, name: str) -> Latency:
-        """The percentiles of one model."""
+        """Return the percentiles of one model."""
         return summarized(self.taken[name].launches, self.taken[name].stopped, self.noise)
 
 

@@ -83,7 +83,8 @@ class Steps:
 
 
 def steps(reference: Floats, candidate: Floats, scale: float) -> Steps:
-    """The distribution of ``round(|r - c| / scale)`` of two outputs ``[n, ...]``, dequantized.
+    """Return the distribution of ``round(|r - c| / scale)`` of two outputs ``[n, ...]``,
+    dequantized.
 
     ``scale`` is the quantization step of the coarser output. Raises :class:`RunnerError` where an
     output is NaN or infinite, and :class:`ValueError` where there is no step.
@@ -113,7 +114,7 @@ def steps(reference: Floats, candidate: Floats, scale: float) -> Steps:
 
 
 def _bin(number: int) -> str:
-    """The differences in steps that a bin holds."""
+    """Return the differences in steps that a bin holds."""
     if number < 3:
         return str(number)
     return f"{2 ** (number - 2) + 1}-{2 ** (number - 1)}"
@@ -135,7 +136,7 @@ def refuse_non_finite(outputs: Floats, whose: str) -> None:
 
 
 def open_outputs(folder: Path, names: tuple[str, ...]) -> Mapping[str, Floats]:
-    """A runner's outputs by name, memory-mapped, items first.
+    """Return a runner's outputs by name, memory-mapped, items first.
 
     Raises :class:`RunnerError` where one is not there.
     """

@@ -22,7 +22,7 @@ TEXTS = "return strings, one per item"
 
 
 def resolve(name: str, root: Path, texts: bool = False) -> Hook:
-    """The function that ``name`` is; it gets a block of items, outputs by name, items first.
+    """Return the function that ``name`` is; it gets a block of items, outputs by name, items first.
 
     What it returns is checked: numbers, or ``texts``, one answer ``[...]`` per item. Raises
     :class:`ProjectError` where there is no such function, it raises, or returns anything else.
@@ -49,7 +49,7 @@ def resolve(name: str, root: Path, texts: bool = False) -> Hook:
 
 
 def applied(function: Hook, outputs: Outputs) -> Array:
-    """The function's answers for all items, called for some items at a time, in order.
+    """Return the function's answers for all items, called for some items at a time, in order.
 
     Raises :class:`ProjectError` where answers differ in shape from block to block.
     """

@@ -31,7 +31,7 @@ def profile(device: Device, request: Request) -> Profile:
 
 
 def read(found: Mapping[str, Json]) -> Profile:
-    """What the runner's mode ``profile`` gave of a model.
+    """Return what the runner's mode ``profile`` gave of a model.
 
     A time is the interquartile mean of the runs: not the mean, into which every interruption goes,
     and not the median, which a clock of whole microseconds makes coarse.

@@ -270,7 +270,7 @@ class _Group:
     def _open(
         self, jobs: Sequence[TimingJob], stack: contextlib.ExitStack
     ) -> Mapping[str, _Runner]:
-        """A runner for each job; it is one for those that share a process."""
+        """Return a runner for each job; it is one for those that share a process."""
         processes: dict[tuple[Json, ...], list[TimingJob]] = {}
         for job in jobs:
             processes.setdefault(job.process, []).append(job)
@@ -375,7 +375,9 @@ def _launch(
 
 
 def _batches(timed: Sequence[Samples]) -> tuple[Samples, ...]:
-    """The runs in no more consecutive batches than intervals need; more would only cost time."""
+    """Return the runs in no more consecutive batches than intervals need; more would only cost
+    time.
+    """
     count = min(series.BATCHES, len(timed))
     return tuple(
         np.concatenate([timed[at] for at in batch])

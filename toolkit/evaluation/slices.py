@@ -31,7 +31,7 @@ class Slice:
 def slices(
     metric: Metric, y_true: Array | None, y_pred: Array, column: Array, name: str
 ) -> tuple[Slice, ...]:
-    """The metric per value of ``column`` ``[n]``, worst first; those without a metric last.
+    """Return the metric per value of ``column`` ``[n]``, worst first; those without a metric last.
 
     Whether outputs are logits is decided on all items. Raises :class:`DataError` where the column
     has another length or more than 50 values.

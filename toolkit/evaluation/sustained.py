@@ -56,7 +56,9 @@ def sustain(
 
 
 def summarized(rows: Sequence[Second], seconds: float) -> Sustained:
-    """The first minute (at most a quarter) and the last quarter of so many seconds, compared."""
+    """Return the first minute (at most a quarter) and the last quarter of so many seconds,
+    compared.
+    """
     early = [row.median for row in rows if row.at < min(MINUTE, seconds / PARTS)]
     late = [row.median for row in rows if row.at >= seconds * (PARTS - 1) / PARTS]
     first = series.median_interval(np.asarray(early or [rows[0].median]))
@@ -70,7 +72,7 @@ def summarized(rows: Sequence[Second], seconds: float) -> Sustained:
 
 
 def ratio(above: Interval, below: Interval) -> Interval:
-    """The ratio of two medians that were measured apart, with an interval.
+    """Return the ratio of two medians that were measured apart, with an interval.
 
     Both intervals' distances are added in quadrature, on the logarithms (MOVER). Source: Zou &
     Donner (2008), "Construction of confidence limits about effect measures: a general approach",

@@ -85,7 +85,7 @@ def read_alphabet(alphabet: str | None, root: Path) -> tuple[str, ...]:
 
 
 def transcripts(folder: Path, names: Sequence[str]) -> Array:
-    """The text ``[n]`` of each item: ``NAME.txt`` beside its picture's name.
+    """Return the text ``[n]`` of each item: ``NAME.txt`` beside its picture's name.
 
     Raises :class:`DataError` where an item has none.
     """
@@ -125,14 +125,14 @@ class TextReader:
         return bool(self.tokens)
 
     def outputs(self, outputs: Array) -> Array:
-        """The texts ``[n]`` that outputs hold: of scores the best token of each step."""
+        """Return the texts ``[n]`` that outputs hold: of scores the best token of each step."""
         rows = np.asarray(outputs)
         if self.scored:
             rows = rows.argmax(axis=-1)
         return self._texts(row[_changes(row)] if self.merge else row for row in _rows(rows))
 
     def labels(self, labels: Array) -> Array:
-        """The texts ``[n]`` of labels: strings as they are, or token numbers."""
+        """Return the texts ``[n]`` of labels: strings as they are, or token numbers."""
         if labels.dtype.kind == "U":
             return np.asarray(labels).reshape(len(labels))
         return self._texts(_rows(labels))
@@ -158,7 +158,7 @@ class TextReader:
 def reader(
     spec: TextSpec, sizes: tuple[int | None, ...], last: str, labels: Array | None
 ) -> TextReader:
-    """How outputs of these sizes per item are read; ``last`` is their last activation.
+    """Tell how outputs of these sizes per item are read; ``last`` is their last activation.
 
     Raises :class:`ProjectError` where that is not clear, :class:`DataError` where the alphabet is
     another model's.
@@ -182,7 +182,7 @@ def reader(
 
 
 def _blank(spec: TextSpec, count: int | None, labels: Array | None) -> tuple[int, str]:
-    """The number of CTC's blank, and how it is known. Raises where it is not."""
+    """Return the number of CTC's blank, and how it is known. Raises where it is not."""
     named = [k for k, token in enumerate(spec.alphabet) if token.lower() in BLANKS]
     if count is not None and len(spec.alphabet) == count and len(named) == 1:
         return named[0], f"the alphabet calls token {named[0]} {spec.alphabet[named[0]]}"
@@ -204,7 +204,7 @@ def _blank(spec: TextSpec, count: int | None, labels: Array | None) -> tuple[int
 
 
 def _tokens(spec: TextSpec, count: int | None, blank: int) -> tuple[str, ...]:
-    """The text of each token number, the blank's empty."""
+    """Return the text of each token number, the blank's empty."""
     tokens = list(spec.alphabet)
     if not tokens:
         return ()
@@ -230,17 +230,17 @@ def _rows(numbers: Array) -> Iterator[Array]:
 
 
 def _changes(row: Array) -> Array:
-    """Where a token is another than the one before it."""
+    """Tell where a token is another than the one before it."""
     return np.concatenate([[True], row[1:] != row[:-1]])
 
 
 def shown(text: str) -> str:
-    """A text as it is read: tokens without an alphabet as their numbers."""
+    """Return a text as it is read: tokens without an alphabet as their numbers."""
     if text and all(PRIVATE <= ord(one) <= PRIVATE + MOST_TOKENS for one in text):
         return " ".join(str(ord(one) - PRIVATE) for one in text)
     return text
 
 
 def is_private(texts: Sequence[str] | Array) -> bool:
-    """Whether texts are token numbers that no alphabet names."""
+    """Tell whether texts are token numbers that no alphabet names."""
     return any(ord(one) >= PRIVATE for text in texts for one in str(text))

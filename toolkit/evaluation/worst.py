@@ -63,7 +63,7 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
 
 
 def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
-    """What ranks the items, larger is worse; -inf where nothing is wrong with one."""
+    """Return what ranks the items, larger is worse; -inf where nothing is wrong with one."""
     if metric.reads == "classes":
         return _of_classes(metric, labels, scores)
     if metric.reads == "labels":
@@ -84,7 +84,7 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
 
 
 def _where_wrong(shares: Floats | None) -> Floats | None:
-    """What is missing to 1, of the items where anything is."""
+    """Return what is missing to 1, of the items where anything is."""
     return None if shares is None else np.where(shares < 1, 1 - shares, -np.inf)
 
 
@@ -99,7 +99,7 @@ def _of_classes(metric: Metric, labels: Index, scores: ClassScores) -> Floats:
 
 
 def _misplaced(labels: Index, errors: Floats) -> Floats | None:
-    """The share of the items of the other label that are on the wrong side, ties half."""
+    """Return the share of the items of the other label that are on the wrong side, ties half."""
     normal, anomalous = np.sort(errors[labels == 0]), np.sort(errors[labels == 1])
     if not len(normal) or not len(anomalous):
         return None

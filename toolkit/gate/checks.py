@@ -41,11 +41,11 @@ class Limit:
     stated: bool = True
 
     def absolute(self, reference: float, floor: float = 0.0) -> float:
-        """The limit in the metric's unit; a share of it is no less than ``floor``."""
+        """Return the limit in the metric's unit; a share of it is no less than ``floor``."""
         return max(self.value / 100 * abs(reference), floor) if self.percent else self.value
 
     def stands_on_floor(self, reference: float, floor: float) -> bool:
-        """Whether the floor decides: the share alone is finer than float32 arithmetic."""
+        """Tell whether the floor decides: the share alone is finer than float32 arithmetic."""
         return self.percent and floor > self.value / 100 * abs(reference)
 
 
@@ -70,12 +70,12 @@ class Rules:
     by_itself: bool = False
 
     def default(self) -> Limit:
-        """The limit where none is stated."""
+        """Return the limit where none is stated."""
         return default_limit(self.bounded)
 
 
 def default_limit(bounded: bool) -> Limit:
-    """The drop that nobody stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
+    """Return the drop that nobody stated: 0.02 for metrics in 0..1, else 5 % of the reference."""
     if bounded:
         return Limit(DEFAULT_MAX_DROP, stated=False)
     return Limit(DEFAULT_PERCENT, percent=True, stated=False)
@@ -117,7 +117,9 @@ def check_file(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """The checks of what a candidate is wherever it runs: its file, its metric and its size."""
+    """Return the checks of what a candidate is wherever it runs: its file, its metric and its
+    size.
+    """
     if candidate.problem:
         yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
         return
@@ -134,7 +136,9 @@ def check_goals(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """The checks of a candidate's metrics: the headline's, then those of its other outputs."""
+    """Return the checks of a candidate's metrics: the headline's, then those of its other
+    outputs.
+    """
     yield from check_goal(candidate, reference, budgets.goal, rules, place)
     for other in rules.others:
         goal = budgets.outputs.get(other.output)
@@ -148,7 +152,7 @@ def check_goal(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """The checks of a candidate's metric alone."""
+    """Return the checks of a candidate's metric alone."""
     drop = candidate.evaluation.drop.get(rules.metric)
     value = candidate.evaluation.metrics.get(rules.metric)
     base = reference.metrics.get(rules.metric)
@@ -202,7 +206,7 @@ def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
 
 
 def largest_drop(reference: Measurement, goal: Goal | None, rules: Rules) -> float:
-    """The drop that the strictest limit on the metric allows."""
+    """Return the drop that the strictest limit on the metric allows."""
     base = reference.value or 0.0
     allowed = [limit.absolute(base) for limit in _limits(goal, rules)]
     if goal is not None and goal.threshold is not None:
@@ -236,7 +240,7 @@ def judge_drop(
 
 
 def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float) -> int | None:
-    """How many items would decide the drop, if its rates stayed as they are.
+    """Tell how many items would decide the drop, if its rates stayed as they are.
 
     Nothing where no number does, or where a share cannot but keep the limit.
     """
@@ -259,7 +263,7 @@ def _check_size(candidate: Candidate, limit: int, place: TargetContext) -> Check
 def check_compiled(
     compiled: Compiled, budgets: Budgets, rules: Rules, place: TargetContext
 ) -> Iterator[CheckResult]:
-    """The size budget on a compiled file: that is what the device gets."""
+    """Return the size budget on a compiled file: that is what the device gets."""
     limit = rules.max_size if rules.max_size is not None else budgets.size
     if limit is None or compiled.bytes is None:
         return
@@ -316,7 +320,9 @@ def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> Chec
 
 
 def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
-    """A limit in words, and where it is what float32 arithmetic can tell instead of a share."""
+    """Return a limit in words, and where it is what float32 arithmetic can tell instead of a
+    share.
+    """
     shown = f"at most {show(limit.absolute(reference, floor), rules)}"
     if limit.stands_on_floor(reference, floor):
         shown += f", what float32 can tell: {limit.value:g} % of {show(reference, rules)} is less"
@@ -324,7 +330,7 @@ def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
 
 
 def show(value: float, rules: Rules) -> str:
-    """A metric's value or drop in words: points for metrics in 0..1."""
+    """Return a metric's value or drop in words: points for metrics in 0..1."""
     return f"{value * 100:.3g} points" if rules.bounded else f"{value:.4g}"
 
 

@@ -96,7 +96,7 @@ def _more(needed: int | None, made: int) -> str:
 
 
 def _bounds(measured: Measurement) -> tuple[float, float]:
-    """The interval's ends; one that the data do not give is infinite."""
+    """Return the interval's ends; one that the data do not give is infinite."""
     low = measured.low if measured.low is not None else -math.inf
     return low, measured.high if measured.high is not None else math.inf
 

@@ -15,7 +15,8 @@ HOSTED = ("linux", "darwin", "windows", "android")
 
 
 def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> str:
-    """Why a device is not the target, naming both; empty where nothing it tells speaks against it.
+    """Tell why a device is not the target, naming both; empty where nothing it tells speaks against
+    it.
 
     Its system and machine must be the catalog's, and its board where both are known.
     """
@@ -27,7 +28,7 @@ def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> s
 
 
 def judge_machine(target: Target, found: OnDevice, any_device: bool) -> tuple[Status, str]:
-    """Whether what a device gave is the target's own, and why in words."""
+    """Tell whether what a device gave is the target's own, and why in words."""
     reason = another_machine(target, found.device, found.facts)
     if not reason:
         emulated = f", emulated ({found.emulated})" if found.emulated else ""
@@ -39,20 +40,20 @@ def judge_machine(target: Target, found: OnDevice, any_device: bool) -> tuple[St
 
 
 def own_device_key(target: Target, device: str) -> str:
-    """Where a target's own device is named: the key of the project file, and what it holds."""
+    """Tell where a target's own device is named: the key of the project file, and what it holds."""
     scheme = "serial:///dev/…" if target.system == BARE_METAL else "ssh://…"
     return f'device = "{device or scheme}" in [targets.{target.id}]'
 
 
 def described(target: Target) -> str:
-    """A target's machine in words: system, machine or processors, and boards."""
+    """Return a target's machine in words: system, machine or processors, and boards."""
     kinds = " or ".join(target.processors) or target.machine
     boards = f" ({' or '.join(target.boards)})" if target.boards else ""
     return f"{target.system} {kinds}{boards}"
 
 
 def told(facts: Mapping[str, Json]) -> str:
-    """What a device says of itself, in words."""
+    """Return what a device says of itself, in words."""
     model = f" ({facts['model']})" if facts.get("model") else ""
     return f"{_system(facts)} {facts['machine']}{model}"
 

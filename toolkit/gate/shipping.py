@@ -93,13 +93,14 @@ def judge_target(
 
 
 def may_ship(target: str, table: TargetTable, candidate: Candidate) -> bool:
-    """Whether a candidate is one of those that a target may ship, before it is judged."""
+    """Tell whether a candidate is one of those that a target may ship, before it is judged."""
     wanted = table.precision in (None, candidate.precision, _stands_for(candidate))
     return wanted and _made_for(candidate, catalog.load(target).conversion)
 
 
 def own_device(target: str, table: TargetTable) -> str:
-    """The device that a target's latency is measured on, beside the host's own; empty for none.
+    """Return the device that a target's latency is measured on, beside the host's own; empty for
+    none.
 
     A device of this host is the target's own only where this host is the target.
     """
@@ -127,7 +128,7 @@ def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
 def _uncompiled(
     candidate: Candidate, target: Target, compiled: Sequence[Compiled]
 ) -> Iterable[CheckResult]:
-    """What an NPU takes, only its compiler says: without its word nothing is known."""
+    """Return what an NPU takes, only its compiler says: without its word nothing is known."""
     known = any(one.candidate == candidate.id for one in compiled)
     if target.npu is None or known or candidate.problem:
         return
@@ -155,7 +156,9 @@ def _on_its_device(
 def _device_checks(
     candidate: Candidate, device: str, found: OnDevice | None, target: Target, table: TargetTable
 ) -> Iterable[CheckResult]:
-    """Whether the target's device runs the candidate, and whether that device is the target."""
+    """Tell whether the target's device runs the candidate, and whether that device is the
+    target.
+    """
     if found is None:
         if device and candidate.evaluation.metrics and not candidate.problem:
             message = f"unavailable, because nothing was run on {device}"
@@ -173,12 +176,12 @@ def _device_checks(
 
 
 def _stands_for(candidate: Candidate) -> str | None:
-    """The precision that a recovered candidate may be shipped for."""
+    """Return the precision that a recovered candidate may be shipped for."""
     return candidate.recovery.stands_for if candidate.recovery else None
 
 
 def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
-    """Whether a candidate is the one of its precision that the target's profile asks for.
+    """Tell whether a candidate is the one of its precision that the target's profile asks for.
 
     One that is as it is is the only one there is: whether it runs there is tried.
     """
@@ -204,7 +207,7 @@ def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) ->
 
 
 def _is_only_untried(checks: tuple[CheckResult, ...]) -> bool:
-    """Whether all that stands against a candidate is that no runtime of the target is here."""
+    """Tell whether all that stands against a candidate is that no runtime of the target is here."""
     against = [c for c in checks if counts(c) and c.status is not Status.PASSED]
     return bool(against) and all(
         (c.name.startswith(RUNS_ON) or c.name == MACHINE) and c.status is Status.UNAVAILABLE
@@ -213,7 +216,7 @@ def _is_only_untried(checks: tuple[CheckResult, ...]) -> bool:
 
 
 def _runtime_results(candidate: Candidate, target: Target) -> list[RuntimeResult]:
-    """How the candidate fared on each runtime that the target names, in the run's order."""
+    """Tell how the candidate fared on each runtime that the target names, in the run's order."""
     versions = {runtime.name: runtime.version for runtime in target.runtimes}
     known = [r for r in candidate.evaluation.runtimes if r.runtime in versions]
     if not candidate.evaluation.metrics:
@@ -230,7 +233,9 @@ def _runtime_results(candidate: Candidate, target: Target) -> list[RuntimeResult
 
 
 def _runtime_checks(candidate: Candidate, name: str) -> Iterable[CheckResult]:
-    """One check a runtime; one that is not here counts where no other of the target is either."""
+    """Return one check a runtime; one that is not here counts where no other of the target is
+    either.
+    """
     if candidate.problem:
         return
     tried = _runtime_results(candidate, catalog.load(name))

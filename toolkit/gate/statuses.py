@@ -21,11 +21,13 @@ PRECEDENCE = tuple(EXIT_CODES)
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """The status that decides among several."""
+    """Return the status that decides among several."""
     found = set(statuses)
     return next((s for s in PRECEDENCE if s in found), Status.PASSED)
 
 
 def counts(check: CheckResult) -> bool:
-    """Whether a check bears on the outcome: one nobody stated does not where it is unavailable."""
+    """Tell whether a check bears on the outcome: one nobody stated does not where it is
+    unavailable.
+    """
     return check.stated or check.status is not Status.UNAVAILABLE

@@ -82,7 +82,9 @@ def judge_run(
 
 
 def as_evidence(verdict: Verdict) -> Verdict:
-    """The verdict of a gate on a run that evaluated nothing: that is unavailable, not passed."""
+    """Return the verdict of a gate on a run that evaluated nothing: that is unavailable, not
+    passed.
+    """
     if verdict.status is not Status.NOT_EVALUATED:
         return verdict
     message = "unavailable, because the run evaluated nothing"
@@ -103,7 +105,7 @@ def _spared(candidates: Sequence[Candidate]) -> set[str]:
 def judge_candidates(
     candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
-    """The checks of every candidate by itself, for no target."""
+    """Return the checks of every candidate by itself, for no target."""
     return [
         tuple(check_all(candidate, reference, Budgets(), rules, TargetContext()))
         for candidate in candidates
@@ -113,7 +115,7 @@ def judge_candidates(
 def _with_status(
     candidate: Candidate, checks: Sequence[CheckResult], by_target: Sequence[Sequence[CheckResult]]
 ) -> Candidate:
-    """The candidate with the status of its checks, and the names of those that are red.
+    """Return the candidate with the status of its checks, and the names of those that are red.
 
     Red by a target's budgets is only what no target that may ship it takes.
     """
@@ -136,7 +138,7 @@ def _red(checks: Iterable[CheckResult]) -> list[str]:
 def _budget_checks(
     candidate: Candidate, reference: Evaluation, targets: Mapping[str, TargetTable], rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
-    """The candidate by the budgets of each target that may ship it, but for its latency."""
+    """Return the candidate by the budgets of each target that may ship it, but for its latency."""
     return [
         tuple(check_file(candidate, reference, table.budgets, rules, TargetContext(name)))
         for name, table in targets.items()

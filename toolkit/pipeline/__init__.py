@@ -90,7 +90,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
 
 
 def _compared(project: Project) -> Project:
-    """The project with the precisions that show what compression does: float32, and int8."""
+    """Return the project with the precisions that show what compression does: float32, and int8."""
     if "precisions" in project.convert.model_fields_set:
         return project
     data = project.data

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
-    """The dataset with the boxes or texts of its pictures as labels, where the project names any.
+    """Return the dataset with the boxes or texts of its pictures as labels, where the project names
+    any.
 
     Raises :class:`DataError` where they cannot be matched to the items.
     """
@@ -48,7 +49,9 @@ def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | N
 
 
 def _rows(run: Run, path: Path, names: Sequence[str]) -> npt.NDArray[Any]:
-    """The text of each picture where the project says that labels are texts, else its boxes."""
+    """Return the text of each picture where the project says that labels are texts, else its
+    boxes.
+    """
     if texts.is_text_task(run):
         return transcripts(path, names)
     return read(path, names, data.read_labels(run.project.data.labels, run.project.root))

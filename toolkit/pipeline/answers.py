@@ -24,13 +24,14 @@ MACHINE = ("address", "machine", "model", "cpu", "emulated")
 
 
 def threads_of(runtime: str) -> int:
-    """The threads of a runtime that evaluates: TensorFlow spreads one inference over all cores, an
-    interpreter gets one, and the runner starts a second process where that pays."""
+    """Return the threads of a runtime that evaluates: TensorFlow spreads one inference over all
+    cores, an interpreter gets one, and the runner starts a second process where that pays.
+    """
     return 0 if runtime == "tensorflow" else 1
 
 
 def request(subject: Timed, items: Items, outputs: Path) -> Request:
-    """What a runner is asked, to answer every judged item."""
+    """Return what a runner is asked, to answer every judged item."""
     return Request(
         mode="evaluate",
         models=(RunnerModel(subject.id, subject.path, outputs),),
@@ -54,7 +55,7 @@ def answers(
     device: Device | None = None,
     options: Mapping[str, Json] | None = None,
 ) -> Artefact:
-    """The outputs of a model of this digest on the judged items, and the runner's facts.
+    """Return the outputs of a model of this digest on the judged items, and the runner's facts.
 
     By the run's own device unless another is named. ``options`` (``threads``, ``delegate``) go to
     the runner. Raises :class:`RunnerError` or :class:`DeviceError`.
@@ -86,7 +87,7 @@ def answers(
 
 
 def _early(run: Run, asked: Request, items: int) -> Mapping[str, Json] | None:
-    """The answers of the runner that was started before, where it is this model's."""
+    """Return the answers of the runner that was started before, where it is this model's."""
     if run.early is None or not run.early.serves(asked):
         return None
     try:
@@ -98,7 +99,7 @@ def _early(run: Run, asked: Request, items: int) -> Mapping[str, Json] | None:
 
 
 def elsewhere(device: Device | None) -> Mapping[str, Json]:
-    """What another machine is; empty for this one, whose answers are no other's."""
+    """Return what another machine is; empty for this one, whose answers are no other's."""
     facts = device.facts() if device is not None else {}
     if device is None or not ("address" in facts or "://" in device.name):
         return {}
@@ -116,12 +117,12 @@ def _patiently(device: Device | LocalDevice, asked: Request) -> Mapping[str, Jso
 
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
-    """The outputs of a candidate on the judging runtime, on every judged item."""
+    """Return the outputs of a candidate on the judging runtime, on every judged item."""
     return answers(run, timed(candidate, items), candidate.sha256, items)
 
 
 def file_of(candidate: Candidate) -> Path:
-    """A candidate's file. Raises :class:`ConversionError` with why there is none."""
+    """Return a candidate's file. Raises :class:`ConversionError` with why there is none."""
     if candidate.path is None:
         message = f"there is no file of {candidate.id}"
         raise ConversionError("EK-CONVERT-016", message, candidate.problem)
@@ -129,7 +130,7 @@ def file_of(candidate: Candidate) -> Path:
 
 
 def timed(candidate: Candidate, items: Items, runtime: str = JUDGE) -> Timed:
-    """A candidate that has a file, as a side to time or to ask."""
+    """Return a candidate that has a file, as a side to time or to ask."""
     path = file_of(candidate)
     stateful = flatbuffer.read(path).stateful
     return Timed(

@@ -24,7 +24,9 @@ LEAST = 16
 
 
 def affordable(device: Transport, request: Request, count: int) -> int:
-    """How many of ``count`` items a runtime is asked for: of TFLM, by the time of the first one."""
+    """Tell how many of ``count`` items a runtime is asked for: of TFLM, by the time of the first
+    one.
+    """
     if request.runtime != RUNTIME:
         return count
     (first,) = device.run(replace(request, items=(0, 1)).to_json())["models"].values()
@@ -32,7 +34,9 @@ def affordable(device: Transport, request: Request, count: int) -> int:
 
 
 def with_arena(run: Run, candidate: Candidate, items: Items) -> Candidate:
-    """The candidate with the smallest arena that TFLM runs it in, where a target has TFLM."""
+    """Return the candidate with the smallest arena that TFLM runs it in, where a target has
+    TFLM.
+    """
     memory, path = candidate.evaluation.memory, candidate.path
     if memory is None or path is None or candidate.problem:
         return candidate

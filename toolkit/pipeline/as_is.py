@@ -31,7 +31,8 @@ ANOTHER = "EK-MODEL-043"
 
 
 def reference_of(run: Run, given: SavedModel) -> SavedModel:
-    """What candidates are judged by: what they are made of, or the model that the project names.
+    """Return what candidates are judged by: what they are made of, or the model that the project
+    names.
 
     Raises :class:`ModelError` where that takes or gives something else than the file.
     """
@@ -104,7 +105,9 @@ def _opened(run: Run, source: str) -> SavedModel:
 def _paired(
     ours: tuple[TensorSpec, ...], theirs: tuple[TensorSpec, ...], what: str, source: str
 ) -> Mapping[str, TensorSpec]:
-    """The reference's inputs or outputs by the file's names: called alike, or the only ones."""
+    """Return the reference's inputs or outputs by the file's names: called alike, or the only
+    ones.
+    """
     named = {spec.name: spec for spec in theirs}
     if len(ours) == len(theirs) == 1:
         named = {ours[0].name: theirs[0]}
@@ -125,7 +128,7 @@ def _shown(spec: TensorSpec) -> str:
 
 
 def _alike(one: TensorSpec, other: TensorSpec) -> bool:
-    """Whether two tensors hold as much an item, as far as their sizes are known."""
+    """Tell whether two tensors hold as much an item, as far as their sizes are known."""
     shapes = one.shape[1:], other.shape[1:]
     if any(None in shape for shape in shapes):
         return len(shapes[0]) == len(shapes[1]) and all(

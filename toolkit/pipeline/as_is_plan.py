@@ -48,7 +48,7 @@ def check_keys(project: Project) -> None:
 
 
 def precision_of(project: Project, model: Model | None) -> str:
-    """The precision of the file that a project takes as it is.
+    """Return the precision of the file that a project takes as it is.
 
     Raises :class:`ModelError` where it is no ``.tflite``, :class:`ProjectError` where a target
     wants another precision.
@@ -70,7 +70,7 @@ def precision_of(project: Project, model: Model | None) -> str:
 
 
 def precision(file: TFLiteFile) -> str:
-    """The first precision whose check a file passes; ``mixed`` for what is none of them."""
+    """Return the first precision whose check a file passes; ``mixed`` for what is none of them."""
     tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
     real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
     names = (name for name in PRECISIONS if real or name != FLOAT)

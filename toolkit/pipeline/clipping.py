@@ -33,7 +33,7 @@ class Clipped:
 
 
 def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
-    """How much of some items ``[n, ...]`` a quantized input cannot take."""
+    """Tell how much of some items ``[n, ...]`` a quantized input cannot take."""
     low, high = _range(tensor)
     real = preprocessing.scaled(raw[items.index[:LOOK]], items.preprocess).astype(np.float64)
     beyond = (real < low - tensor.scale) | (real > high + tensor.scale)
@@ -67,7 +67,7 @@ def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> No
 
 
 def _range(tensor: Tensor) -> tuple[float, float]:
-    """The reals that a quantized tensor's smallest and largest integer stand for."""
+    """Return the reals that a quantized tensor's smallest and largest integer stand for."""
     limits = np.iinfo(tensor.dtype.lower())
     low, high = (int(end) - tensor.zero_point for end in (limits.min, limits.max))
     return low * tensor.scale, high * tensor.scale

@@ -70,7 +70,7 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilati
 
 
 def attach(run: Run, target: TargetResult, compilation: Compilation) -> TargetResult:
-    """The target with its estimates, and the compiled file under ``build/``."""
+    """Return the target with its estimates, and the compiled file under ``build/``."""
     found = compilation.estimates.get((target.id, target.candidate or ""))
     if found is None or target.candidate is None:
         return target
@@ -88,7 +88,9 @@ def _has_tflm(target: Target) -> bool:
 def _estimate(
     run: Run, target: Target, candidate: Candidate, checks: list[CheckResult]
 ) -> NpuEstimate | None:
-    """What the compiler of the target's NPU says of a candidate; its check goes to ``checks``."""
+    """Return what the compiler of the target's NPU says of a candidate; its check goes to
+    ``checks``.
+    """
     if target.npu is None or candidate.path is None:
         return None
     name = f"compiles for {target.npu.accelerator}"
@@ -134,7 +136,9 @@ def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
 def _operators(
     target: Target, candidate: Candidate, compiled: NpuEstimate | None
 ) -> Iterator[CheckResult]:
-    """Whether TFLM has what is left of a candidate to run; nothing where it did not compile."""
+    """Tell whether TFLM has what is left of a candidate to run; nothing where it did not
+    compile.
+    """
     path = compiled.path if compiled else candidate.path
     if not _has_tflm(target) or path is None or (target.npu is not None and compiled is None):
         return

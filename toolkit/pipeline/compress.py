@@ -59,7 +59,9 @@ class Twin:
 def compress(
     run: Run, obtained: Obtained, reference: SavedModel, items: Items
 ) -> tuple[SavedModel, Compression | None]:
-    """The SavedModel to convert, and what was done: the reference where nothing is asked for."""
+    """Return the SavedModel to convert, and what was done: the reference where nothing is asked
+    for.
+    """
     schemes = run.project.compress.schemes
     if not schemes:
         return reference.in_float32, None
@@ -134,7 +136,7 @@ class _Job:
         self.done: list[SchemeResult] = []
 
     def cut(self, model: Model, table: ChannelsTable) -> Artefact:
-        """The model without the channels that go, in its own generation of Keras."""
+        """Return the model without the channels that go, in its own generation of Keras."""
         run = self._run
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelJob(
@@ -150,7 +152,7 @@ class _Job:
         return artefact
 
     def cross(self, model: Model) -> Twin:
-        """The model as TFMOT takes it."""
+        """Return the model as TFMOT takes it."""
         run, project = self._run, self._run.project
         twins = dict(project.model.twins)
         code = [dict(fingerprint(reference, project.root)) for reference in twins.values()]
@@ -180,7 +182,9 @@ class _Job:
         return Twin(self._twin(artefact), proof, artefact.facts["layers"])
 
     def applied(self, schemes: tuple[str, ...], model: Model) -> _Applied | None:
-        """The last scheme of TFMOT's that made a model; none did in a dry run without items."""
+        """Return the last scheme of TFMOT's that made a model; none did in a dry run without
+        items.
+        """
         current, last = model, None
         for scheme in schemes:
             artefact = self._apply(scheme, current, model)
@@ -206,7 +210,7 @@ class _Job:
         return self._obtain(scheme, key, make)
 
     def carry(self, original: Model, compressed: Artefact, twin: Twin) -> Artefact:
-        """The user's model with the compressed twin's weights."""
+        """Return the user's model with the compressed twin's weights."""
         run, model = self._run, self._twin(compressed)
         key = run.key(
             *TFMOT,
@@ -281,7 +285,7 @@ class _Job:
         )
 
     def keras(self, artefact: Artefact, original: Model) -> Model:
-        """The model file of an artefact, of the original's generation and code."""
+        """Return the model file of an artefact, of the original's generation and code."""
         path = artefact.path / crossing.KERAS_FILE
         return replace(
             original,
@@ -294,7 +298,7 @@ class _Job:
         )
 
     def _twin(self, artefact: Artefact) -> Model:
-        """A twin's file, with the code of the user's tf_keras layers in it."""
+        """Return a twin's file, with the code of the user's tf_keras layers in it."""
         path, project = artefact.path / stage.FILE, self._run.project
         model = Model(path, "h5", "keras2", sha256(path), own=True)
         files = {file_of(reference, project.root) for reference in project.model.twins.values()}
@@ -329,7 +333,7 @@ class _Job:
         )
 
     def _metrics(self, artefact: Artefact, trained: bool) -> tuple[Measurement, Measurement]:
-        """The metric once the scheme is applied, and after recovery."""
+        """Return the metric once the scheme is applied, and after recovery."""
         run, items = self._run, self._items
         final = artefact.path / "saved_model"
         if not items.evaluated or not final.is_dir():
@@ -345,7 +349,7 @@ class _Job:
 
 
 def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
-    """What training depends on; not where it logs to."""
+    """Return what training depends on; not where it logs to."""
     if recovery is None:
         return None
     settings = recovery.finetuning
@@ -359,7 +363,7 @@ def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
 
 
 def _runtimes(run: Run) -> tuple[str, ...]:
-    """The runtimes that the run's targets may meet."""
+    """Return the runtimes that the run's targets may meet."""
     found = (catalog.load(target).runtimes for target in run.plan.targets)
     return tuple(dict.fromkeys(runtime.name for runtimes in found for runtime in runtimes))
 
@@ -377,7 +381,7 @@ def _key(model: Model) -> Json:
 
 
 def _words(scheme: str, table: Any) -> str:
-    """What was asked of a scheme, for a person."""
+    """Return what was asked of a scheme, for a person."""
     if scheme == "channels":
         return f"{table.macs * 100:.3g} % fewer multiply-accumulates"
     if scheme == "prune":

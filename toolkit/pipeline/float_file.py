@@ -34,7 +34,8 @@ ACTIVATIONS = {
 
 
 def float_reference(run: Run, model: Model) -> SavedModel:
-    """The file itself, kept in the store: LiteRT runs it, and every candidate is judged by it.
+    """Return the file itself, kept in the store: LiteRT runs it, and every candidate is judged by
+    it.
 
     Of several signatures it is a file of the one that is meant. Raises :class:`ModelError` where
     that is not clear, where it is quantized already, needs operators that no runtime here has, or
@@ -78,7 +79,8 @@ def _tell(run: Run, file: TFLiteFile, key: str) -> None:
 
 
 def as_it_is(run: Run, model: Model) -> SavedModel:
-    """The file itself, whatever its precision. Raises :class:`ModelError` as it cannot be judged.
+    """Return the file itself, whatever its precision. Raises :class:`ModelError` as it cannot be
+    judged.
 
     Its digest is the file's own, as a candidate's is: what it answered is its answer there, too.
     """
@@ -123,13 +125,15 @@ def check_operators(path: Path, file: TFLiteFile) -> None:
 
 
 def quantized(file: TFLiteFile) -> bool:
-    """Whether a tensor of a file is quantized: without that it computes in float, or in ids."""
+    """Tell whether a tensor of a file is quantized: without that it computes in float, or in
+    ids.
+    """
     tensors = (t for graph in file.graphs for t in graph.tensors)
     return any(t.quantization is not None and t.dtype != "FLOAT32" for t in tensors)
 
 
 def tflite_model(run: Run, path: Path) -> SavedModel:
-    """A ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
+    """Return a ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
     read_content(path)
     file = flatbuffer.read(path)
     digest = sha256(path)
@@ -159,7 +163,7 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
 
 
 def main_file(run: Run, model: SavedModel) -> Path:
-    """The file of a ``.tflite`` model; of a signature that is named, a file of that alone.
+    """Return the file of a ``.tflite`` model; of a signature that is named, a file of that alone.
 
     What looks inside a model sees the main graph only.
     """
@@ -178,7 +182,7 @@ def main_file(run: Run, model: SavedModel) -> Path:
 def ends(
     file: TFLiteFile, real: bool = False, signature: str | None = None
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and outputs, called as the signature calls them, else as their tensors are.
+    """Return the inputs and outputs, called as the signature calls them, else as their tensors are.
 
     With ``real`` a quantized one counts as float32, for that is how runners take and give it. Of
     several signatures the one that is named counts.
@@ -200,13 +204,13 @@ def ends(
 
 
 def input_tensors(path: Path, signature: str | None = None) -> Mapping[str, Tensor]:
-    """The input tensors of a ``.tflite`` file, by the names that items have."""
+    """Return the input tensors of a ``.tflite`` file, by the names that items have."""
     main, (inputs, _) = entry(flatbuffer.read(path), signature)
     return {name: main.tensors[index] for name, index in inputs.items()}
 
 
 def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:
-    """The activation that each output ends in, by name; empty where it is none."""
+    """Return the activation that each output ends in, by name; empty where it is none."""
     main, names = entry(file, signature)
     writers = {index: node for node in main.nodes for index in node.outputs}
     found = {}
@@ -221,7 +225,9 @@ def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[st
 def entry(
     file: TFLiteFile, signature: str | None
 ) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
-    """The graph that runs; its inputs and outputs by name, each with the number of its tensor."""
+    """Return the graph that runs; its inputs and outputs by name, each with the number of its
+    tensor.
+    """
     if file.signatures:
         named = {one.key: one for one in file.signatures}
         default = named.get("serving_default", file.signatures[0])

@@ -25,7 +25,9 @@ SHARE_OF_MARGIN = 0.49
 
 
 def margin_of(values: Floats) -> DecisionMargin:
-    """What tells the answers of an output whose task is not known: classes where it scores any."""
+    """Return what tells the answers of an output whose task is not known: classes where it
+    scores any.
+    """
     if scores_classes(values):
         return margins.CLASSES
     return margins.WHOLE_NUMBERS if values.dtype.kind in "iu" else margins.NUMBERS
@@ -37,7 +39,7 @@ def choose(
     item_bytes: int,
     known: Mapping[str, DecisionMargin] | None = None,
 ) -> Index:
-    """Positions of the items to keep, in order.
+    """Return positions of the items to keep, in order.
 
     They are spread over what the first output with answers of its own gives (``known`` says what
     tells them), and over the classes of the labels, each time the clearest first: any two classes
@@ -80,14 +82,14 @@ def begin(streams: tuple[int, ...], count: int, item_bytes: int) -> Index:
 
 
 def scores_classes(values: Floats) -> bool:
-    """Whether an output holds a score per class of each item."""
+    """Tell whether an output holds a score per class of each item."""
     return values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
 
 
 def tolerance(
     values: Floats, rounding: float, by: DecisionMargin | None = None
 ) -> tuple[float, bool]:
-    """How far golden outputs may lie apart, and whether that tells one answer from another.
+    """Tell how far golden outputs may lie apart, and whether that tells one answer from another.
 
     ``rounding`` is what runtimes may differ by; where the answers lie further apart than that, no
     wrong one passes.
@@ -100,7 +102,7 @@ def tolerance(
 
 
 def _clearness(values: Floats, by: DecisionMargin) -> float:
-    """How far the least clear answer is from the next."""
+    """Tell how far the least clear answer is from the next."""
     margin = by.margins(values)
     if not by.whole:
         return float(margin.min())
@@ -111,7 +113,9 @@ def _clearness(values: Floats, by: DecisionMargin) -> float:
 
 
 def clear_items(values: Floats, rounding: float, by: DecisionMargin | None = None) -> Index:
-    """Positions of the golden items whose answers lie further apart than rounding; else of all."""
+    """Return positions of the golden items whose answers lie further apart than rounding; else
+    of all.
+    """
     by = by or margin_of(values)
     if by.whole:
         return np.arange(len(values))
@@ -125,7 +129,7 @@ def _most(count: int, item_bytes: int) -> int:
 
 
 def _in_turn(groups: list[list[int]], count: int) -> Index:
-    """The first of each group, then the second of each, without the same twice."""
+    """Return the first of each group, then the second of each, without the same twice."""
     found: dict[int, None] = {}
     for rank in range(max(map(len, groups))):
         for group in groups:
@@ -137,5 +141,5 @@ def _in_turn(groups: list[list[int]], count: int) -> Index:
 
 
 def _values(values: Floats, looked: Index) -> npt.NDArray[np.float64]:
-    """One number an item, by which it lies in the outputs' range."""
+    """Return one number an item, by which it lies in the outputs' range."""
     return np.array([np.asarray(values[i], np.float64).mean() for i in looked])

@@ -55,7 +55,9 @@ class OutputSelection:
 
 
 def array_names(run: Run, reference: SavedModel) -> tuple[str, ...]:
-    """The arrays of the data that are labels: those named like outputs, and not like inputs."""
+    """Return the arrays of the data that are labels: those named like outputs, and not like
+    inputs.
+    """
     inputs = {spec.name for spec in reference.inputs}
     stated = [one.labels for one in run.project.evaluate.outputs.values() if one.labels]
     names = [*(spec.name for spec in reference.outputs), *stated]
@@ -114,7 +116,7 @@ def advise(
 
 
 def unclear(names: Sequence[str], whose: str = "the model") -> ProjectError:
-    """The error where nothing says which of several outputs the metric is taken on."""
+    """Return the error where nothing says which of several outputs the metric is taken on."""
     message = f"{whose} has {len(names)} outputs: {', '.join(names)}, and none is named"
     hint = (
         f"say which one the metric is taken on: --metric-output {names[0]}; or call the arrays of"
@@ -126,7 +128,7 @@ def unclear(names: Sequence[str], whose: str = "the model") -> ProjectError:
 def _named(
     dataset: data.Dataset, names: Sequence[str], tables: Mapping[str, OutputTable]
 ) -> dict[str, Array]:
-    """The labels of every output whose array is there. Raises DataError for a stated one."""
+    """Return the labels of every output whose array is there. Raises DataError for a stated one."""
     beside = dataset.beside or {}
     found: dict[str, Array] = {}
     for name in names:
@@ -147,7 +149,9 @@ def _headline(
     tables: Sequence[str],
     found: Mapping[str, Array],
 ) -> tuple[str, str]:
-    """The output that gives the headline, and how that is known; of several it may not be."""
+    """Return the output that gives the headline, and how that is known; of several it may not
+    be.
+    """
     if wanted is not None:
         return wanted, "as asked for"
     if len(reference.outputs) == 1:
@@ -165,7 +169,7 @@ def _headline(
 
 
 def _fits(spec: TensorSpec, labels: Array) -> bool:
-    """Whether labels can be an output's: class numbers below its classes, or its own shape."""
+    """Tell whether labels can be an output's: class numbers below its classes, or its own shape."""
     shape, own = tuple(spec.shape[1:]), labels.shape[1:]
     while own[-1:] == (1,):
         own = own[:-1]
@@ -181,7 +185,7 @@ def _fits(spec: TensorSpec, labels: Array) -> bool:
 
 
 def _needs(run: Run, output: str, labelled: bool) -> bool:
-    """Whether the metric of an output cannot be had without labels."""
+    """Tell whether the metric of an output cannot be had without labels."""
     table = run.project.evaluate
     own = table.outputs.get(output)
     name = own.metric if own and own.metric else table.metric

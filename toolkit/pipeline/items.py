@@ -125,13 +125,17 @@ class Items:
         return bool(self.postprocess) or self.metric.reads == "boxes"
 
     def figures(self) -> Iterator[tuple[str, Items]]:
-        """What is measured: what is judged, and what else says something of the headline's."""
+        """Return what is measured: what is judged, and what else says something of the
+        headline's.
+        """
         yield from self.views()
         for metric in self.beside:
             yield metric.name, replace(self, metric=metric, others=(), beside=(), shown_only=True)
 
     def views(self) -> Iterator[tuple[str, Items]]:
-        """What is judged, each by the name of its figures: the headline, then other outputs."""
+        """Return what is judged, each by the name of its figures: the headline, then other
+        outputs.
+        """
         yield self.metric.name, self
         for one in self.others:
             groups = self.groups if one.metric.grouped else None
@@ -234,7 +238,7 @@ def select_items(
 def _names_of(
     run: Run, judged: data.Dataset | None, task: tasks.Detected | None
 ) -> tuple[str, ...]:
-    """What classes are called; texts are none."""
+    """Return what classes are called; texts are none."""
     if task is not None and task.task.name == texts.TASK:
         return ()
     return _class_names(run) or (judged.class_names if judged else ())
@@ -243,7 +247,7 @@ def _names_of(
 def _other(
     run: Run, reference: SavedModel, name: str, labels: npt.NDArray[Any] | None, index: Index
 ) -> headline.JudgedOutput:
-    """An output that is judged beside the headline's."""
+    """Return an output that is judged beside the headline's."""
     task = task_of(run, name, labels, look_of(run, reference, name, labels))
     reader, labels = texts.read(run, reference, name, labels, task, name)
     return headline.JudgedOutput(
@@ -256,7 +260,9 @@ def _other(
 
 
 def _streams(run: Run, judged: data.Dataset) -> Streams:
-    """The items to judge as streams. A limit takes the only one's first items, or whole streams."""
+    """Return the items to judge as streams. A limit takes the only one's first items, or whole
+    streams.
+    """
     limit, everything = run.plan.options.limit, np.arange(judged.count)
     column = _column(run, judged)
     if column is None:
@@ -266,18 +272,22 @@ def _streams(run: Run, judged: data.Dataset) -> Streams:
 
 
 def _column(run: Run, dataset: data.Dataset) -> npt.NDArray[Any] | None:
-    """What tells streams apart, where the project names it and the data has it."""
+    """Return what tells streams apart, where the project names it and the data has it."""
     wanted = run.project.evaluate.stream
     return dataset.columns([wanted])[wanted] if isinstance(wanted, str) else None
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
-    """The training data, where the project names any, for a model's inputs where it is known."""
+    """Return the training data, where the project names any, for a model's inputs where it is
+    known.
+    """
     return _open(run, run.project.data.train, inputs)
 
 
 def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
-    """The shapes of single items by array name, as in the first data that the project names."""
+    """Return the shapes of single items by array name, as in the first data that the project
+    names.
+    """
     named = run.project.data
     representative = named.representative.from_ if named.representative else None
     others = None if representative in ("train", "evaluate") else representative
@@ -334,7 +344,7 @@ def _with_own_inputs(found: data.Dataset, inputs: tuple[TensorSpec, ...]) -> dat
 def _as_decoded(
     preprocess: Preprocess, dataset: data.Dataset | None, inputs: tuple[TensorSpec, ...]
 ) -> Preprocess:
-    """The spec with the size, colours and layout that pictures were really brought to."""
+    """Return the spec with the size, colours and layout that pictures were really brought to."""
     if dataset is None or dataset.pictures is None:
         stated = preprocess.layout is not None
         layout = data.images.resolved(preprocess, inputs).model_layout if stated else "nhwc"
@@ -355,7 +365,7 @@ def _choose(
     arrays: tuple[str, ...],
     order: Streams | None,
 ) -> tuple[Index, Index, data.Dataset | None, Streams | None]:
-    """Items to judge, items to calibrate with, the dataset that the latter are from, and the
+    """Return items to judge, items to calibrate with, the dataset that the latter are from, and the
     streams that are judged.
     """
     everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
@@ -399,7 +409,7 @@ def _choose(
 def _limited(
     run: Run, items: Index, labels: npt.NDArray[Any] | None, groups: npt.NDArray[Any] | None
 ) -> Index:
-    """The items, or as many of them as the run is limited to, in their order.
+    """Return the items, or as many of them as the run is limited to, in their order.
 
     They are drawn with the run's seed, each class in proportion; of groups whole ones, in an order
     drawn so, while they fit (the first always).
@@ -443,7 +453,9 @@ def _matched(
 def _given_states(
     run: Run, reference: SavedModel, dataset: data.Dataset | None
 ) -> tuple[TensorSpec, ...]:
-    """The states that items are fed with as the data holds them: where nothing carries them on."""
+    """Return the states that items are fed with as the data holds them: where nothing carries
+    them on.
+    """
     held = {**dataset.arrays, **(dataset.beside or {})} if dataset else {}
     if run.project.evaluate.stream:
         return ()
@@ -480,7 +492,7 @@ def _representative(
 
 
 def _states_key(run: Run, reference: SavedModel) -> Mapping[str, Any]:
-    """What a store key must hold of states: which they are, and what ran to have them."""
+    """Return what a store key must hold of states: which they are, and what ran to have them."""
     if not reference.states:
         return {}
     pairs, stream = dict(reference.carried()), run.project.evaluate.stream

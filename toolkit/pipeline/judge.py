@@ -83,7 +83,7 @@ def start_reference(run: Run, reference: SavedModel, items: Items) -> None:
 
 
 def output_of(reference: SavedModel, items: Items) -> str:
-    """The output that the metric is taken on; the first where a function takes them all.
+    """Return the output that the metric is taken on; the first where a function takes them all.
 
     Raises :class:`ProjectError` where there are several and nothing says which.
     """
@@ -96,18 +96,20 @@ def output_of(reference: SavedModel, items: Items) -> str:
 def metric_of(
     run: Run, reference: SavedModel, path: Path, digest: str, items: Items
 ) -> Measurement:
-    """The run's metric of another SavedModel with the reference's outputs, such as a compressed."""
+    """Return the run's metric of another SavedModel with the reference's outputs, such as a
+    compressed.
+    """
     return metrics_of(run, replace(reference, path=path, digest=digest), items)[items.metric.name]
 
 
 def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Measurement]:
-    """All that is judged of a model that others are judged by, the headline first."""
+    """Return all that is judged of a model that others are judged by, the headline first."""
     truth, given = _right(run, reference, items)
     return _reference_evaluation(run, truth, given, items).metrics
 
 
 def _right(run: Run, reference: SavedModel, items: Items) -> tuple[Artefact, Mapping[str, Floats]]:
-    """What the reference answers, by the names of its outputs."""
+    """Return what the reference answers, by the names of its outputs."""
     truth = answers(run, _reference(reference, items), reference.digest, items)
     own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
     found = open_outputs(truth.path / "outputs", tuple(own.values()))
@@ -157,7 +159,7 @@ def _judge(
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
-    """A candidate that has a file with its metric, drop and parity on every judged item."""
+    """Return a candidate that has a file with its metric, drop and parity on every judged item."""
     truth, right = _right(run, reference, items)
     return _judged(run, candidate, truth, right, items)
 
@@ -197,7 +199,9 @@ def _judged(
 def _compared(
     run: Run, answered: Artefact, truth: Artefact, reference: Mapping[str, Floats], items: Items
 ) -> Mapping[str, Json]:
-    """The candidate's metric, drop and parity; raises RunnerError where an output is not finite."""
+    """Return the candidate's metric, drop and parity; raises RunnerError where an output is not
+    finite.
+    """
     key = run.key(
         answers=answered.digest,
         reference=truth.digest,
@@ -226,14 +230,14 @@ def _compare(
 
 
 def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> list[Json]:
-    """The headline's metric class by class, as the store keeps it."""
+    """Return the headline's metric class by class, as the store keeps it."""
     answers = taken(run, items, outputs)
     found = metrics.parts(items.metric, truths(items), answers, items.class_names)
     return [dataclasses.asdict(one) for one in found]
 
 
 def parts_of(kept: list[Json]) -> tuple[Part, ...]:
-    """The parts that the store kept."""
+    """Return the parts that the store kept."""
     return tuple(
         Part(
             one["number"],
@@ -248,7 +252,7 @@ def parts_of(kept: list[Json]) -> tuple[Part, ...]:
 def _lost(
     run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
 ) -> Mapping[str, Json]:
-    """One metric of the candidate, and what it lost of the reference's."""
+    """Return one metric of the candidate, and what it lost of the reference's."""
     labels, ours = truths(items), taken(run, items, answers)
     metric = figure(items, partial(metrics.measure, items.metric, labels, ours))
     lost, counts = metric, None
@@ -277,7 +281,7 @@ def _reference(model: SavedModel, items: Items) -> Timed:
 
 
 def memory_of(artefact: Artefact) -> Memory:
-    """The memory that a model's runner held, from its facts."""
+    """Return the memory that a model's runner held, from its facts."""
     measured = artefact.facts["memory"]
     peak = Measurement.unavailable("byte", "this system does not tell a process's peak memory")
     if measured["peak_bytes"]:
@@ -337,7 +341,7 @@ def _time(
 
 
 def _budgets(run: Run) -> tuple[Budgets, ...]:
-    """The latency budgets that this host's figures are judged by."""
+    """Return the latency budgets that this host's figures are judged by."""
     return latency_budgets(
         table.budgets
         for name, table in run.plan.targets.items()
@@ -346,7 +350,7 @@ def _budgets(run: Run) -> tuple[Budgets, ...]:
 
 
 def uncompressed(name: str) -> str:
-    """The id of the candidate of the same precision made of the uncompressed model."""
+    """Return the id of the candidate of the same precision made of the uncompressed model."""
     return f"{name}@{UNCOMPRESSED}"
 
 

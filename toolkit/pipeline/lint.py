@@ -113,7 +113,9 @@ def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> 
 
 
 def doubt(run: Run, reference: SavedModel, evaluated: Evaluation, items: Items) -> None:
-    """Where the reference answers no better than chance, tell the user what it would answer."""
+    """Tell where the reference answers no better than chance, tell the user what it would
+    answer.
+    """
     metric = evaluated.metrics.get(items.metric.name)
     if metric is None or (finding := chance(metric, items)) is None:
         return
@@ -130,7 +132,7 @@ def _tell(run: Run, findings: Iterable[Advice]) -> None:
 def _lint(
     run: Run, reference: SavedModel, model: SavedModel, items: Items, training: bool
 ) -> Linted:
-    """Arrays against the reference's inputs, ranges by the model that is to be quantized."""
+    """Return arrays against the reference's inputs, ranges by the model that is to be quantized."""
     parts, unfit = _parts(run, reference, items, training)
     findings, unchecked = _arrays(run, reference, parts)
     unchecked = (*unfit, *unchecked)
@@ -151,7 +153,7 @@ def summary(parts: tuple[Subset, ...]) -> tuple[tuple[str, str, int], ...]:
 def _parts(
     run: Run, reference: SavedModel, items: Items, training: bool
 ) -> tuple[tuple[Subset, ...], tuple[Unchecked, ...]]:
-    """The run's items by use, in the order that the linter takes them in."""
+    """Return the run's items by use, in the order that the linter takes them in."""
     specs, preprocess, root = reference.inputs, items.preprocess, run.project.root
     found: list[Subset] = []
     source, index = items.representative_source, items.representative_index
@@ -183,7 +185,9 @@ def part(
     preprocess: Preprocess,
     root: Path,
 ) -> Subset:
-    """Items of a dataset as a part. Raises :class:`DataError` where it does not fit the inputs."""
+    """Return items of a dataset as a part. Raises :class:`DataError` where it does not fit the
+    inputs.
+    """
     arrays = data.match(dataset, specs, preprocess).inputs
     labels = np.load(dataset.labels)[index] if dataset.labels else None
     source = _shown(dataset.source, root)
@@ -191,7 +195,7 @@ def part(
 
 
 def _shown(source: str, root: Path) -> str:
-    """A source as the user would name it: a file below the project's folder from there."""
+    """Return a source as the user would name it: a file below the project's folder from there."""
     path = Path(source)
     return str(path.relative_to(root)) if path.is_relative_to(root) else source
 
@@ -221,13 +225,15 @@ def _arrays(
 
 
 def _identity(one: Subset) -> Json:
-    """What a part's findings depend on: artefacts of the store are named by their content."""
+    """Return what a part's findings depend on: artefacts of the store are named by their
+    content.
+    """
     files = {name: f"{path.parent.name}/{path.name}" for name, path in one.arrays.items()}
     return [one.use, one.source, files, hashlib.sha256(one.index.tobytes()).hexdigest()]
 
 
 def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation | None, str]:
-    """The curve of the representative items, or why there is none."""
+    """Return the curve of the representative items, or why there is none."""
     if items.representative_count < quantity.FEWEST:
         return None, f"it takes {quantity.FEWEST} representative items"
     try:

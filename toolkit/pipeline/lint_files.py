@@ -82,7 +82,9 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
 
 
 def _specs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:
-    """Inputs that take these arrays: wide integers are indices, all else is fed as floats."""
+    """Return inputs that take these arrays: wide integers are indices, all else is fed as
+    floats.
+    """
     found = []
     for name in sorted(dataset.arrays):
         array = dataset.open(name)

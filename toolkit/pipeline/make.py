@@ -45,7 +45,9 @@ class Obtained:
 
 
 def obtain(run: Run) -> Obtained:
-    """The model file as it is, or the user's model, trained where nothing was changed since."""
+    """Return the model file as it is, or the user's model, trained where nothing was changed
+    since.
+    """
     if run.plan.model is not None:
         return Obtained(run.plan.model)
     project, source = run.project, run.project.model.source
@@ -82,7 +84,8 @@ def export(run: Run, obtained: Obtained) -> SavedModel:
 
 
 def _whole(run: Run, obtained: Obtained) -> SavedModel:
-    """The SavedModel of the model as trained or loaded, or the float ``.tflite``: the reference.
+    """Return the SavedModel of the model as trained or loaded, or the float ``.tflite``: the
+    reference.
 
     Runtimes on devices want every size fixed: what the model leaves free is as the data has it.
     """
@@ -157,7 +160,7 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
 def candidates(
     run: Run, model: SavedModel, items: Items, profile: str = ""
 ) -> tuple[Candidate, ...]:
-    """One candidate per planned file; one that cannot be made says why and stops no other.
+    """Return one candidate per planned file; one that cannot be made says why and stops no other.
 
     Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
@@ -217,7 +220,7 @@ def _candidate(
 
 
 def read_back(path: Path, precision: str, given: bool = False) -> Candidate:
-    """A candidate from its file: what it really holds, and whether that is its precision.
+    """Return a candidate from its file: what it really holds, and whether that is its precision.
 
     Of a file that was ``given`` the precision is what its bytes hold, and no promise.
     """
@@ -242,7 +245,7 @@ def read_back(path: Path, precision: str, given: bool = False) -> Candidate:
 
 
 def _zipped(path: Path) -> int:
-    """Bytes of the file in a zip archive: what an update over the air carries."""
+    """Return bytes of the file in a zip archive: what an update over the air carries."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(path, path.name)
@@ -250,7 +253,7 @@ def _zipped(path: Path) -> int:
 
 
 def training(run: Run, epochs: int) -> Training | None:
-    """The training data and how long to train on it, where the project names any."""
+    """Return the training data and how long to train on it, where the project names any."""
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
@@ -264,7 +267,7 @@ def training(run: Run, epochs: int) -> Training | None:
 
 
 def training_key(data: Training) -> Mapping[str, Json]:
-    """What the result of training depends on."""
+    """Return what the result of training depends on."""
     return {
         "data": data.dataset.digest,
         "epochs": data.epochs,

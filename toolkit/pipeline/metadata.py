@@ -20,7 +20,8 @@ COLOUR_SPACES: Mapping[int, ColourSpace] = {1: "GRAYSCALE", 3: "RGB"}
 
 
 def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
-    """The file with what the project knows of the model, where ``[convert] metadata`` asks for it.
+    """Return the file with what the project knows of the model, where ``[convert] metadata`` asks
+    for it.
 
     Raises :class:`ConversionError` where the project's facts do not fit the model.
     """
@@ -38,7 +39,8 @@ def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path
 
 
 def _tell(run: Run, path: Path) -> None:
-    """What readers of the metadata make of the file; MediaPipe's and the Task Library's own rules.
+    """Return what readers of the metadata make of the file; MediaPipe's and the Task Library's own
+    rules.
 
     Both take a quantized input and output as uint8, or floats, and refuse int8.
     """
@@ -65,7 +67,9 @@ def _tell(run: Run, path: Path) -> None:
 
 
 def _function(run: Run) -> str:
-    """The user's function that gives items, where nothing else says how they are normalised."""
+    """Return the user's function that gives items, where nothing else says how they are
+    normalised.
+    """
     data = run.project.data
     if not data.preprocess.spec().identity:
         return ""
@@ -88,7 +92,7 @@ def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
 
 
 def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
-    """An input: how raw values become its own; an image where its shape is one's.
+    """Return an input: how raw values become its own; an image where its shape is one's.
 
     Where it is not ``known`` how, nothing is said of it.
     """
@@ -114,7 +118,9 @@ def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
 
 
 def _output(spec: TensorSpec, model: SavedModel, items: Items) -> TensorFacts:
-    """An output: with the class names, where the metric is taken on it and they are as many."""
+    """Return an output: with the class names, where the metric is taken on it and they are as
+    many.
+    """
     judged = items.output or model.outputs[0].name
     fits = spec.shape and spec.shape[-1] == len(items.class_names)
     labels = items.class_names if spec.name == judged and fits else ()

@@ -93,7 +93,7 @@ def _measured(
 def _tried(
     run: Run, device: Device, candidate: Candidate, output: str, items: Items
 ) -> RuntimeResult:
-    """Whether the device answers the first items as the judging runtime does."""
+    """Tell whether the device answers the first items as the judging runtime does."""
     key = run.key(
         device=device.name,
         machine=elsewhere(device),
@@ -118,7 +118,7 @@ def _tried(
 def _timed(
     run: Run, device: Device, candidates: Sequence[Candidate], items: Items, table: TargetTable
 ) -> Mapping[str, Latency]:
-    """Candidates timed side by side on the device, in turns over fresh launches."""
+    """Return candidates timed side by side on the device, in turns over fresh launches."""
     sides = [
         dataclasses.replace(timed(c, items, device.runtime), device=device) for c in candidates
     ]

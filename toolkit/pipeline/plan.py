@@ -144,7 +144,7 @@ def _identify(project: Project, trust: bool) -> Model:
 
 
 def _precisions(project: Project, model: Model | None) -> tuple[str, ...]:
-    """The precisions asked for; where none is, what the compressed model is made for.
+    """Return the precisions asked for; where none is, what the compressed model is made for.
 
     A file that is taken as it is has its own.
     """
@@ -216,7 +216,7 @@ def _check_metric(project: Project) -> None:
 
 
 def _check_limits(project: Project, options: Options) -> None:
-    """What can be known of the limits before the data says what the metric is."""
+    """Return what can be known of the limits before the data says what the metric is."""
     stated = project.evaluate.metric or ""
     accuracy = {n: t for n, t in project.targets.items() if t.budgets.accuracy is not None}
     if stated in metrics.METRICS:

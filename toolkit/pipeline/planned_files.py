@@ -31,7 +31,7 @@ class PlannedFile:
 def planned_files(
     precisions: Iterable[str], targets: Iterable[str], project: Project
 ) -> tuple[PlannedFile, ...]:
-    """What to make for the targets: a file that several of them take alike is made once.
+    """Return what to make for the targets: a file that several of them take alike is made once.
 
     One that is taken as it is is the same for all.
     """
@@ -53,7 +53,7 @@ def _each(
 
 
 def _allowed(conversion: Conversion, project: Project) -> Conversion:
-    """The settings, with the operators that the project allows, whatever the target."""
+    """Return the settings, with the operators that the project allows, whatever the target."""
     table = project.convert
     return replace(
         conversion, refuses={}, flex=table.flex, custom_operators=tuple(table.custom_operators)
@@ -61,7 +61,7 @@ def _allowed(conversion: Conversion, project: Project) -> Conversion:
 
 
 def rules_of(precision: str, project: Project) -> tuple[Rule, ...]:
-    """The recipe that a precision is made by; empty for TensorFlow's own, and as it is."""
+    """Return the recipe that a precision is made by; empty for TensorFlow's own, and as it is."""
     if project.convert.as_is:
         return ()
     if precision == RECIPE:
@@ -70,7 +70,8 @@ def rules_of(precision: str, project: Project) -> tuple[Rule, ...]:
 
 
 def calibrates(precision: str, project: Project) -> bool:
-    """Whether a precision takes representative items: a recipe does where one of its rules does.
+    """Tell whether a precision takes representative items: a recipe does where one of its rules
+    does.
 
     A file that is taken as it is takes none.
     """

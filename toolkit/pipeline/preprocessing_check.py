@@ -110,7 +110,7 @@ def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> Prepro
 
 
 def unscaled(reference: SavedModel, items: Items) -> bool:
-    """Whether raw integers beyond 0..2 are fed to a float input as they are."""
+    """Tell whether raw integers beyond 0..2 are fed to a float input as they are."""
     if not items.preprocess.identity or not items.inputs:
         return False
     for spec in reference.inputs:
@@ -144,7 +144,7 @@ def _answers(
     tried: list[tuple[str, PreprocessVariant]],
     output: str,
 ) -> npt.NDArray[Any]:
-    """The reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
+    """Return the reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
     count = len(next(iter(given.values())))
     key = run.key(
         DISTRIBUTION[reference.runtime],
@@ -237,7 +237,9 @@ def _other(items: Items, given: Measurement, best: Score, drop: Measurement) -> 
 
 
 def chance(metric: Measurement, items: Items) -> Advice | None:
-    """A finding where accuracy is not proven better than always answering the commonest class."""
+    """Return a finding where accuracy is not proven better than always answering the commonest
+    class.
+    """
     found = labels.classes(items.labels) if items.metric.name == "accuracy" else None
     if found is None or metric.low is None or metric.value is None:
         return None

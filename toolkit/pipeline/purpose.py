@@ -22,7 +22,7 @@ UNJUDGED = "accuracy"
 def look_of(
     run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
 ) -> tasks.TaskEvidence | None:
-    """Labels beside the output that a metric is taken on, where that is known beforehand."""
+    """Return labels beside the output that a metric is taken on, where that is known beforehand."""
     outputs = {spec.name: spec for spec in reference.outputs}
     name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
     if postprocess_of(run, output) or run.project.evaluate.postprocess or name not in outputs:
@@ -37,7 +37,7 @@ def task_of(
     evidence: tasks.TaskEvidence | None,
     first: bool = False,
 ) -> tasks.Detected | None:
-    """What an output is for: as named, as the metric says, or as labels and output look.
+    """Return what an output is for: as named, as the metric says, or as labels and output look.
 
     What the project names without an output is the ``first`` one's, the headline's. Raises
     :class:`DataError` where they look like no task.
@@ -63,7 +63,8 @@ def metric_of(
     first: bool = False,
     reader: TextReader | None = None,
 ) -> metrics.Metric:
-    """The metric that is named for an output, or its task's own; any where nothing is judged.
+    """Return the metric that is named for an output, or its task's own; any where nothing is
+    judged.
 
     Texts without an alphabet have no words: what counts is tokens.
     """
@@ -79,7 +80,7 @@ def metric_of(
 def beside_of(
     task: tasks.Detected | None, metric: metrics.Metric, reader: TextReader | None
 ) -> tuple[metrics.Metric, ...]:
-    """The task's other metrics, which are shown beside the one that judges."""
+    """Return the task's other metrics, which are shown beside the one that judges."""
     if task is None or metric.reads not in task.task.reads:
         return ()
     names = [one for one in (task.task.metric, *task.task.beside) if one != metric.name]
@@ -134,6 +135,6 @@ def _check_numbers(source: str, evidence: tasks.TaskEvidence) -> None:
 
 
 def postprocess_of(run: Run, output: str) -> str | None:
-    """The user's function for one output, where the project has one."""
+    """Return the user's function for one output, where the project has one."""
     own = run.project.evaluate.outputs.get(output)
     return own.postprocess if own else None

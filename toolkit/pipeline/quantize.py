@@ -24,7 +24,7 @@ KEPT_FLOAT = (
 
 
 def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """The artefact that holds a planned file's ``model.tflite``.
+    """Return the artefact that holds a planned file's ``model.tflite``.
 
     Raises :class:`ConversionError` or WorkerError.
     """
@@ -43,7 +43,7 @@ def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Art
 
 
 def _copied(run: Run, model: SavedModel) -> Artefact:
-    """The artefact that holds the same bytes as ``model.tflite``."""
+    """Return the artefact that holds the same bytes as ``model.tflite``."""
 
     def make(folder: Path) -> Mapping[str, Json]:
         shutil.copyfile(model.path, folder / tflite.FILE)
@@ -75,14 +75,14 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
 
 
 def _left_float(made: Artefact, planned: PlannedFile) -> bool:
-    """Whether TensorFlow quantized nothing: it leaves small weights, and says no word."""
+    """Tell whether TensorFlow quantized nothing: it leaves small weights, and says no word."""
     if planned.precision != DYNAMIC:
         return False
     return "INT8" not in flatbuffer.read(made.path / tflite.FILE).weights
 
 
 def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """A model of small weights by ai-edge-quantizer, which takes those, too.
+    """Return a model of small weights by ai-edge-quantizer, which takes those, too.
 
     Raises :class:`ConversionError`, EK-CONVERT-015, where that cannot either.
     """
@@ -124,7 +124,7 @@ def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> A
 
 
 def _settings(conversion: Conversion) -> dict[str, Json]:
-    """What of a profile bears on the file; nothing where all is as TensorFlow has it."""
+    """Return what of a profile bears on the file; nothing where all is as TensorFlow has it."""
     if replace(conversion, profile="", refuses={}) == Conversion():
         return {}
     return {
@@ -138,12 +138,12 @@ def _settings(conversion: Conversion) -> dict[str, Json]:
 def float_file(
     run: Run, model: SavedModel, items: Items, conversion: Conversion | None = None
 ) -> Artefact:
-    """The artefact of the float32 file that other precisions are made of."""
+    """Return the artefact of the float32 file that other precisions are made of."""
     return _converted(run, model, items, PlannedFile(FLOAT, "", conversion or Conversion()))
 
 
 def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """The float32 file quantized by the rules of its precision."""
+    """Return the float32 file quantized by the rules of its precision."""
     rules = rules_of(planned.precision, run.project)
     base = float_file(run, model, items, planned.conversion)
     file = base.path / tflite.FILE
@@ -171,7 +171,9 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
 
 
 def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
-    """A float32 file, of a digest, with every tensor's range over the representative items."""
+    """Return a float32 file, of a digest, with every tensor's range over the representative
+    items.
+    """
     key = run.key("tensorflow", model=digest, representative=items.representative_digest)
 
     def make(folder: Path) -> Mapping[str, object]:
@@ -183,7 +185,7 @@ def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
 def _explained(
     run: Run, model: SavedModel, items: Items, planned: PlannedFile, error: WorkerError
 ) -> ConversionError | WorkerError:
-    """The error that names the layers on which the converter died, where it is known to."""
+    """Return the error that names the layers on which the converter died, where it is known to."""
     try:
         found = float_file(run, model, items, planned.conversion)
     except (ConversionError, WorkerError):

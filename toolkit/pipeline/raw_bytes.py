@@ -21,7 +21,8 @@ BLOCK = 1 << 22
 
 
 def as_given(run: Run, model: SavedModel, items: Items) -> Items:
-    """The items of a file that is taken as it is, where integers of its inputs' dtype are raw.
+    """Return the items of a file that is taken as it is, where integers of its inputs' dtype are
+    raw.
 
     What they stand for is then part of the preprocessing, so that a bundle's app does the same. The
     user is told, and also where much of the items is beyond what an input can take.
@@ -42,7 +43,7 @@ def as_given(run: Run, model: SavedModel, items: Items) -> Items:
 
 
 def with_raw_bytes(run: Run, source: str, model: SavedModel, items: Items) -> Items:
-    """The items, where integers of a quantized input's own dtype are fed as they are.
+    """Return the items, where integers of a quantized input's own dtype are fed as they are.
 
     That is what they are where nothing scales them and, read as reals, much of them lay outside of
     what the input can take: pixels 0..255 for an input of 0..1. The user is told.
@@ -56,7 +57,7 @@ def with_raw_bytes(run: Run, source: str, model: SavedModel, items: Items) -> It
 
 
 def _raw(model: SavedModel, items: Items) -> Mapping[str, Tensor]:
-    """The quantized inputs whose items are integers of their own dtype, as they are."""
+    """Return the quantized inputs whose items are integers of their own dtype, as they are."""
     if not model.is_tflite or not items.preprocess.identity:
         return {}
     found = {}
@@ -82,7 +83,9 @@ def _tell(run: Run, source: str, name: str, tensor: Tensor) -> None:
 
 
 def _reals(run: Run, digest: str, path: Path, tensor: Tensor) -> Path:
-    """A file of the reals that a quantized input's integers stand for, float32; made once."""
+    """Return a file of the reals that a quantized input's integers stand for, float32; made
+    once.
+    """
     scale, zero = np.float32(tensor.scale), np.float32(tensor.zero_point)
 
     def make(folder: Path) -> Mapping[str, Json]:

@@ -42,7 +42,8 @@ NOT_TIMED = "nothing was timed"
 def recover(
     run: Run, model: SavedModel, reference: SavedModel, made: tuple[Candidate, ...], items: Items
 ) -> tuple[Candidate, ...]:
-    """The candidates, and where int8 does not pass its accuracy budget, one that stands in for it.
+    """Return the candidates, and where int8 does not pass its accuracy budget, one that stands in
+    for it.
 
     Its precision is ``mixed``, whatever few operators it has in float. Where the budget cannot be
     reached it is the most accurate that was found. Nothing is done unless the project says so.
@@ -64,7 +65,9 @@ def recover(
 
 
 def explained(candidates: tuple[Candidate, ...], rules: Rules) -> tuple[Candidate, ...]:
-    """The candidates once they were timed: a recovered one with its latency, and in words."""
+    """Return the candidates once they were timed: a recovered one with its latency, and in
+    words.
+    """
     return tuple(_explained(one, candidates, rules) if one.recovery else one for one in candidates)
 
 
@@ -89,14 +92,14 @@ class _Recovering:
         self.limit = min(largest_drop(value, b.goal, self.rules) for b in self._budgets())
 
     def _budgets(self) -> list[Budgets]:
-        """What the metrics must reach on each target that may ship int8."""
+        """Return what the metrics must reach on each target that may ship int8."""
         plan = self.run.plan
         tables = () if plan.all_precisions_count else plan.targets.values()
         found = [table.budgets for table in tables if table.precision in (None, PLAIN)]
         return found or [Budgets()]
 
     def result(self) -> Candidate | None:
-        """The candidate that was found, but for its id."""
+        """Return the candidate that was found, but for its id."""
         begin = time.monotonic()
         before = judge(self.run, self.reference, self.plain, self.items)
         if before.problem or self._status(before) is Status.PASSED:
@@ -136,7 +139,7 @@ class _Recovering:
         return sorted(sqnr, key=lambda name: sqnr[name])
 
     def _status(self, candidate: Candidate) -> Status:
-        """The gate's word on the candidate's metric, for the target that wants most."""
+        """Return the gate's word on the candidate's metric, for the target that wants most."""
         checks = [
             check
             for budgets in self._budgets()
@@ -217,7 +220,7 @@ def _told(trial: JudgedVariant, metric: str) -> RecoveryTrial:
 
 
 def _read_back(path: Path, variant: Variant) -> Candidate:
-    """A candidate from a variant's file, which must be what the variant says."""
+    """Return a candidate from a variant's file, which must be what the variant says."""
     found = read_back(path, PLAIN)
     if variant.kept:
         wrong = precision_checks.mixed_int8_problem(flatbuffer.read(path))
@@ -237,7 +240,7 @@ def _explained(candidate: Candidate, candidates: Sequence[Candidate], rules: Rul
 
 
 def _latency_ratio(ours: Measurement | None, theirs: Measurement | None) -> Measurement:
-    """One ratio to the SavedModel over another, both timed in turns with it."""
+    """Return one ratio to the SavedModel over another, both timed in turns with it."""
     if ours is None or theirs is None or ours.value is None or not theirs.value:
         return Measurement.unavailable("ratio", NOT_TIMED)
     low = ours.low / theirs.high if ours.low is not None and theirs.high else None
@@ -254,7 +257,9 @@ def _latency_ratio(ours: Measurement | None, theirs: Measurement | None) -> Meas
 
 
 def sentence(recovery: Recovery, rules: Rules) -> str:
-    """What it took and what it costs: "2 of 31 operators in float: drop 3.1 → 0.6 points, ..."."""
+    """Return what it took and what it costs: "2 of 31 operators in float: drop 3.1 → 0.6 points,
+    ...".
+    """
     taken = [f"{len(recovery.float_operators)} of {recovery.operators} operators in float"]
     if recovery.equalized:
         taken.append(f"{recovery.equalized} pairs of layers equalised")

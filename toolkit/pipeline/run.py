@@ -148,7 +148,9 @@ class Run:
         self._walled.stop()
 
     def _walls(self) -> Walls:
-        """What the worker that opens a model's file may reach: this run's model, data and store."""
+        """Return what the worker that opens a model's file may reach: this run's model, data and
+        store.
+        """
         model, named = self.plan.model, self.project.data
         representative = named.representative.from_ if named.representative else None
         given = [model.path, model.weights, model.root] if model else []
@@ -166,7 +168,7 @@ class Run:
         self.outputs.sweep()
 
     def about(self, plan: Plan) -> Run:
-        """The same run, with its store, worker and records, concerned with another model."""
+        """Return the same run, with its store, worker and records, concerned with another model."""
         other = copy.copy(self)
         other.plan, other.project = plan, plan.project
         return other
@@ -222,7 +224,7 @@ class Run:
         verdict: Verdict,
         items: Items,
     ) -> Report:
-        """Everything the run found."""
+        """Return everything the run found."""
         plan = self.plan
         return Report(
             run=self.id,
@@ -246,7 +248,7 @@ class Run:
         )
 
     def version(self, reference: SavedModel) -> str:
-        """The model's version: as stated, or the start of its digest."""
+        """Return the model's version: as stated, or the start of its digest."""
         model = self.plan.model
         digest = model.digest if model else reference.digest
         return self.project.model.version or digest[:8]
@@ -303,7 +305,9 @@ def _version(name: str) -> str:
 
 @functools.cache
 def _plugged() -> dict[str, str]:
-    """The versions of packages with plug-ins, and a digest of their code where that may change."""
+    """Return the versions of packages with plug-ins, and a digest of their code where that may
+    change.
+    """
     found: dict[str, str] = {}
     for plugin in plugins.installed():
         module = importlib.util.find_spec(plugin.entry.module.partition(".")[0])

@@ -20,7 +20,7 @@ from edgekit.usercode import fingerprint, is_reference
 
 
 def takes_labels(run: Run) -> bool:
-    """Whether the metric needs labelled items: one of reconstruction does not."""
+    """Tell whether the metric needs labelled items: one of reconstruction does not."""
     table = run.project.evaluate
     headline = table.output or next(iter(table.outputs), "")
     own = table.outputs.get(headline)
@@ -30,7 +30,7 @@ def takes_labels(run: Run) -> bool:
 
 
 def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
-    """What the run is judged by, output by output; by ``max_drop`` where it is given.
+    """Return what the run is judged by, output by output; by ``max_drop`` where it is given.
 
     The largest drop of the command line holds for every metric in 0..1 where the headline's is one,
     else for the headline alone: others have other units.
@@ -53,7 +53,8 @@ def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
 
 
 def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = "") -> Array:
-    """The answers ``[n, ...]`` to the first n items as the metric takes them, one per group if any.
+    """Return the answers ``[n, ...]`` to the first n items as the metric takes them, one per group
+    if any.
 
     Of ``output``, by default the one that the items are judged by. Raises :class:`RunnerError`
     where an output is NaN or infinite and the metric cannot stand it, :class:`ProjectError` where
@@ -80,7 +81,7 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
 
 
 def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
-    """The boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
+    """Return the boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
     for values in outputs.values():
         refuse_non_finite(values, "the model's")
     table, root = run.project.evaluate.boxes, run.project.root
@@ -96,7 +97,9 @@ def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
 
 
 def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:
-    """A metric of a view; where it is only shown, what the items do not allow is unavailable."""
+    """Return a metric of a view; where it is only shown, what the items do not allow is
+    unavailable.
+    """
     try:
         return make()
     except DataError as error:
@@ -106,7 +109,9 @@ def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:
 
 
 def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
-    """The smallest difference of the metric that float32 can tell; ``answers`` as :func:`taken`."""
+    """Return the smallest difference of the metric that float32 can tell; ``answers`` as
+    :func:`taken`.
+    """
     if items.metric.bounded or items.shown_only:
         return 0.0
     first = next(iter(outputs))
@@ -117,7 +122,9 @@ def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
 
 
 def truths(items: Items, count: int | None = None) -> Array | None:
-    """The labels of the first ``count`` items as the metric takes them, one per group if any."""
+    """Return the labels of the first ``count`` items as the metric takes them, one per group if
+    any.
+    """
     labels = items.labels[:count] if items.labels is not None else None
     if items.groups is None or labels is None:
         return labels
@@ -125,7 +132,9 @@ def truths(items: Items, count: int | None = None) -> Array | None:
 
 
 def metric_key(run: Run, items: Items) -> Json:
-    """What a store key must hold of the metric: all that decides what it gives for answers."""
+    """Return what a store key must hold of the metric: all that decides what it gives for
+    answers.
+    """
     table = run.project.evaluate
     named = [one.metric for one in table.outputs.values()]
     names = [items.metric.name, table.metric or "", *(name or "" for name in named)]

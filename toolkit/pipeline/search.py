@@ -119,7 +119,7 @@ class OperatorSearch:
         return next(trial.variant for trial in tried if trial.drop <= least + telling)
 
     def _grow(self, treated: Variant, order: Sequence[str]) -> JudgedVariant | None:
-        """The trial with the fewest operators of the order in float that succeeds."""
+        """Return the trial with the fewest operators of the order in float that succeeds."""
 
         def first(count: int) -> JudgedVariant:
             kept = tuple(order[:count])
@@ -143,7 +143,7 @@ class OperatorSearch:
         return found
 
     def _eliminate(self, found: JudgedVariant) -> JudgedVariant:
-        """The trial without the operators that are not needed in float after all."""
+        """Return the trial without the operators that are not needed in float after all."""
         for name in reversed(found.variant.kept):
             kept = tuple(other for other in found.variant.kept if other != name)
             if not kept:

@@ -58,7 +58,7 @@ def bundle(
     reference: SavedModel,
     items: Items,
 ) -> TargetResult:
-    """The target with its bundle packed, where it ships a candidate.
+    """Return the target with its bundle packed, where it ships a candidate.
 
     Where it ships none, the bundle that an earlier run left under the same name is moved aside.
     """
@@ -110,7 +110,7 @@ def _supersede(run: Run, target: TargetResult, path: Path) -> None:
 
 
 def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
-    """Numbers as class names, where the metric takes the outputs as classes."""
+    """Return numbers as class names, where the metric takes the outputs as classes."""
     if items.metric.name != "accuracy" or len(reference.outputs) != 1:
         return ()
     return tuple(str(k) for k in range(reference.outputs[0].shape[-1] or 0))
@@ -119,7 +119,9 @@ def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
 def _golden(
     run: Run, candidate: Candidate, reference: SavedModel, items: Items, labels: tuple[str, ...]
 ) -> bundles.Golden:
-    """Items spread over classes, or over the outputs' range, and the judging runtime's outputs."""
+    """Return items spread over classes, or over the outputs' range, and the judging runtime's
+    outputs.
+    """
     names = tuple(spec.name for spec in reference.outputs)
     found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
     inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
@@ -148,7 +150,9 @@ def _golden(
 
 
 def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:
-    """What tells the answers of the output that the task is of; of boxes, of every output."""
+    """Return what tells the answers of the output that the task is of; of boxes, of every
+    output.
+    """
     if items.task is None:
         return {}
     found = items.task.task.margin
@@ -160,7 +164,7 @@ def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargi
 def _answers(
     items: Items, outputs: Mapping[str, npt.NDArray[np.float32]], labels: tuple[str, ...]
 ) -> bundles.Answers | None:
-    """What the golden items' classes are called, where they have names."""
+    """Return what the golden items' classes are called, where they have names."""
     name = items.output or next(iter(outputs))
     if items.metric.reads != "classes" or items.postprocess or outputs[name].ndim != 2:
         return None
@@ -187,7 +191,7 @@ def _rounding(
 def _measurements(
     candidate: Candidate, target: TargetResult, by_itself: bool
 ) -> Mapping[str, Json]:
-    """What the manifest tells; no drop where the file was judged by itself."""
+    """Return what the manifest tells; no drop where the file was judged by itself."""
     evaluation = candidate.evaluation
     measured: dict[str, Json] = {n: asdict(m) for n, m in evaluation.metrics.items()}
     if not by_itself:

@@ -22,7 +22,7 @@ TASK = "text"
 
 
 def is_text_task(run: Run, output: str = "") -> bool:
-    """Whether the project says that labels are texts: by task, metric or alphabet."""
+    """Tell whether the project says that labels are texts: by task, metric or alphabet."""
     table, own = run.project.evaluate, run.project.evaluate.outputs.get(output)
     named = (own.task if own else None) or table.task
     name = (own.metric if own else None) or table.metric
@@ -39,7 +39,9 @@ def spelled(
     reference: SavedModel,
     output: str,
 ) -> Labels | None:
-    """Labels as strings where a table held them so, and the output is a sequence of tokens."""
+    """Return labels as strings where a table held them so, and the output is a sequence of
+    tokens.
+    """
     if dataset is None or labels is None or not dataset.class_names or labels.ndim != 1:
         return labels
     if labels.dtype.kind not in "iu" or dataset.pictures is not None:
@@ -59,7 +61,8 @@ def read(
     source: str,
     needed: bool = True,
 ) -> tuple[TextReader | None, Labels | None]:
-    """What makes texts of an output, and its labels as texts, where the task is one of texts.
+    """Return what makes texts of an output, and its labels as texts, where the task is one of
+    texts.
 
     Labels that cannot be read as texts are none where they are not ``needed``, with a word. Raises
     as :func:`reader_of` does.
@@ -85,7 +88,7 @@ def reader_of(
     task: tasks.Detected | None,
     source: str,
 ) -> TextReader | None:
-    """What makes texts of an output; nothing for other tasks, and where a function does.
+    """Return what makes texts of an output; nothing for other tasks, and where a function does.
 
     Raises :class:`DataError` where labels are strings and the task is another.
     """

@@ -63,11 +63,11 @@ class Workshop:
         self._source = model
 
     def float_file(self) -> Artefact:
-        """The model as a float32 file, where the run's candidates have it too."""
+        """Return the model as a float32 file, where the run's candidates have it too."""
         return quantize.float_file(self._run, self._source, self._items)
 
     def equalized_file(self) -> Artefact:
-        """The float file with its channels equalised; ``pairs`` tells which layers."""
+        """Return the float file with its channels equalised; ``pairs`` tells which layers."""
         model = self.float_file()
         return self._made(
             "equalize",
@@ -78,7 +78,7 @@ class Workshop:
         )
 
     def ground(self, equalized: bool) -> Ground:
-        """A float file, calibrated on the run's representative items."""
+        """Return a float file, calibrated on the run's representative items."""
         source = self.equalized_file() if equalized else self.float_file()
         model = source.path / (equalization.FILE if equalized else tflite.FILE)
         return Ground(model, quantize.ranges(self._run, model, source.digest, self._items))
@@ -97,7 +97,9 @@ class Workshop:
         return found
 
     def make(self, variant: Variant) -> Artefact:
-        """The variant as ``model.tflite``; ``layers`` tells how many biases were corrected."""
+        """Return the variant as ``model.tflite``; ``layers`` tells how many biases were
+        corrected.
+        """
         ground = self.ground(variant.equalized)
         path = ground.calibrated.path / calibration.FILE
         names = hashlib.sha256(json.dumps(sorted(variant.kept)).encode()).hexdigest()

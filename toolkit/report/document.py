@@ -228,7 +228,7 @@ def _read_latency(document: Mapping[str, Any] | None) -> Latency | None:
 
 
 def _whole(latency: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A latency of an earlier release, which told fewer figures."""
+    """Return a latency of an earlier release, which told fewer figures."""
     unknown = Measurement.unavailable("ns", "the report is of an earlier edgekit")
     absent = dict.fromkeys(("p99", "max", "mad", "std", "p5", "power"), unknown)
     return {**absent, "launches": (), "stopped": "", **latency}

@@ -96,7 +96,9 @@ class SavedModel:
         return (*self.outputs, *(state.output for state in self.states))
 
     def carried(self, fed: Collection[str] = ()) -> Mapping[str, str]:
-        """The output that each state is fed with, by input; without inputs that items are for."""
+        """Return the output that each state is fed with, by input; without inputs that items are
+        for.
+        """
         pairs = {state.input.name: state.output.name for state in self.states}
         own = {self.own_inputs.get(name, name) for name in fed}
         return {name: output for name, output in pairs.items() if name not in own}

@@ -9,10 +9,10 @@ class Progress(Protocol):
     """Where a run reports to: a terminal, a log, or nowhere."""
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Return a stage begins."""
 
     def update(self, done: float, total: float, text: str) -> None:
-        """The current stage has come to ``done`` of ``total``."""
+        """Return the current stage has come to ``done`` of ``total``."""
 
 
 class Silent:

@@ -25,7 +25,7 @@ INSTALLED = re.compile(r"(%s)-([^-]+)(?:-.*)?\.(?:dist|egg)-info" % "|".join(DIS
 
 
 def hello(call: Call) -> Mapping[str, Json]:
-    """What the host has to know first.
+    """Return what the host has to know first.
 
     ``packages`` are the versions of those of ``DISTRIBUTIONS`` that this Python finds, ``libc`` its
     name and version, empty where it does not tell.
@@ -47,7 +47,9 @@ def hello(call: Call) -> Mapping[str, Json]:
 
 
 def installed(folders: List[str]) -> Dict[str, str]:
-    """Versions of the packages in folders, the first found first: by names only, which is fast."""
+    """Return versions of the packages in folders, the first found first: by names only, which is
+    fast.
+    """
     found: Dict[str, str] = {}
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -59,7 +61,7 @@ def installed(folders: List[str]) -> Dict[str, str]:
 
 
 def libc() -> List[str]:
-    """The C library's name and version: ``glibc``, ``musl`` or ``bionic``."""
+    """Return the C library's name and version: ``glibc``, ``musl`` or ``bionic``."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         # "glibc 2.36"
         told = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
@@ -79,18 +81,18 @@ def libc() -> List[str]:
 
 
 def facts(call: Call) -> Mapping[str, Json]:
-    """What does not change while one measures."""
+    """Return what does not change while one measures."""
     known = {"cpus": os.cpu_count(), "python": platform.python_version()}
     return {**known, **machine.host_facts()}
 
 
 def state(call: Call, core: Optional[int] = None) -> Mapping[str, Json]:
-    """What changes, and counters."""
+    """Return what changes, and counters."""
     return machine.state(core)
 
 
 def fast_core(call: Call) -> Mapping[str, Json]:
-    """The ``core`` to measure on."""
+    """Return the ``core`` to measure on."""
     return {"core": machine.fast_core()}
 
 

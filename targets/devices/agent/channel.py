@@ -81,7 +81,9 @@ class Channel:
             left = left[os.write(self._sink, left) :]
 
     def receive(self) -> Optional[Frame]:
-        """The next frame; None where the other end has closed. Raises :class:`ChannelError`."""
+        """Return the next frame; None where the other end has closed. Raises
+        :class:`ChannelError`.
+        """
         lengths = self._read(LENGTHS.size)
         if lengths is None:
             return None
@@ -128,7 +130,7 @@ class Channel:
 
 
 def _wanted(noise: Union[bytes, bytearray], marker: bytes) -> int:
-    """How many bytes can be read without reading past a marker that may have begun."""
+    """Tell how many bytes can be read without reading past a marker that may have begun."""
     for length in range(len(marker) - 1, 0, -1):
         if noise.endswith(marker[:length]):
             return len(marker) - length

@@ -22,7 +22,8 @@ LOOK = 0.1
 
 
 def missing(call: Call, files: Mapping[str, int]) -> Mapping[str, Any]:
-    """Which of some files, by sha256 with their lengths, are not here; and the folder they are in.
+    """Tell which of some files, by sha256 with their lengths, are not here; and the folder they are
+    in.
 
     What is here in part is told with its length.
     """
@@ -36,7 +37,7 @@ def missing(call: Call, files: Mapping[str, int]) -> Mapping[str, Any]:
 
 
 def _whole(path: Path, digest: str, length: int) -> bool:
-    """Whether a file is here as it was sent. One that was touched since is read again."""
+    """Tell whether a file is here as it was sent. One that was touched since is read again."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -53,7 +54,7 @@ def _whole(path: Path, digest: str, length: int) -> bool:
 
 
 def _print(found: os.stat_result) -> List[Any]:
-    """What changes when a file does. Its time is compared with itself only.
+    """Return what changes when a file does. Its time is compared with itself only.
 
     What was not yet on the disk when the machine lost its power is told by the boot.
     """
@@ -61,7 +62,7 @@ def _print(found: os.stat_result) -> List[Any]:
 
 
 def _boot() -> str:
-    """What this start of the machine is known by; empty where the system does not tell."""
+    """Return what this start of the machine is known by; empty where the system does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -135,7 +136,7 @@ def _take(call: Call, file: int, hashed: Any, left: int) -> None:
 
 @contextlib.contextmanager
 def _alone(part: Path) -> Iterator[int]:
-    """A file opened to be written, once no other connection writes to it."""
+    """Yield a file opened to be written, once no other connection writes to it."""
     while True:
         file = os.open(str(part), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -154,7 +155,9 @@ def _alone(part: Path) -> Iterator[int]:
 
 
 def arrange(call: Call, name: str, entries: Mapping[str, str]) -> Mapping[str, Any]:
-    """A folder of pushed files under their own names, by sha256; made whole or not at all."""
+    """Return a folder of pushed files under their own names, by sha256; made whole or not at
+    all.
+    """
     stored, wanted = call.folder.path / FILES, call.folder.path / name
     if not all((wanted / entry).is_file() for entry in entries):
         made = call.folder.make(name + ".%d%s" % (os.getpid(), PART))
@@ -169,7 +172,7 @@ def arrange(call: Call, name: str, entries: Mapping[str, str]) -> Mapping[str, A
 
 
 def link(source: Path, target: Path) -> None:
-    """The same file under another name; a copy where the file system has no links."""
+    """Return the same file under another name; a copy where the file system has no links."""
     try:
         os.link(str(source), str(target))
     except FileExistsError:

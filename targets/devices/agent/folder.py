@@ -31,7 +31,7 @@ class Folder:
         self._jobs: "set[Path]" = set()
 
     def make(self, *names: str) -> Path:
-        """A folder in it, made where it is not there yet. Raises ``OSError``."""
+        """Return a folder in it, made where it is not there yet. Raises ``OSError``."""
         mark = self.path / MARK
         if not mark.is_file():
             if self.path.is_dir() and any(self.path.iterdir()):
@@ -72,7 +72,7 @@ class Folder:
         return True
 
     def job(self, name: str) -> Path:
-        """A new folder for a job; it goes with :meth:`drop`, or with this process."""
+        """Return a new folder for a job; it goes with :meth:`drop`, or with this process."""
         path = self.make(JOBS) / name
         path.mkdir()
         self._jobs.add(path)
@@ -99,7 +99,7 @@ class Folder:
 
 
 def _ours(path: Path) -> bool:
-    """Whether a folder is edgekit's, or can become so: absent or empty."""
+    """Tell whether a folder is edgekit's, or can become so: absent or empty."""
     try:
         names = {one.name for one in path.iterdir()}
     except NotADirectoryError:

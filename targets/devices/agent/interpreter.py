@@ -42,7 +42,7 @@ def interpreter(call: Call) -> Mapping[str, Json]:
 
 
 def abi() -> str:
-    """The tag of extension modules: ``cp311``, or ``cp313t`` without the global lock."""
+    """Return the tag of extension modules: ``cp311``, or ``cp313t`` without the global lock."""
     if sys.implementation.name != "cpython":
         return ""
     # cpython-311-aarch64-linux-gnu, cpython-313t-…: the letters say how it was built.
@@ -53,7 +53,7 @@ def abi() -> str:
 
 
 def header() -> bytes:
-    """The first bytes of this program's file."""
+    """Return the first bytes of this program's file."""
     try:
         with Path(sys.executable).open("rb") as program:
             return program.read(FLAGS + 4)
@@ -62,7 +62,7 @@ def header() -> bytes:
 
 
 def program_machine(machine: str, pointer: int, header: bytes) -> str:
-    """The machine that a program is for: the kernel's, or the 32-bit one that it also is.
+    """Return the machine that a program is for: the kernel's, or the 32-bit one that it also is.
 
     ``pointer`` is in bytes, ``header`` the begin of the program's file.
     """

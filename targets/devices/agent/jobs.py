@@ -83,7 +83,9 @@ class RunnerProcess:
         self._since = time.monotonic()
 
     def over(self) -> bool:
-        """Whether it has ended, was taken back, or is over its limits, which ``broken`` names."""
+        """Tell whether it has ended, was taken back, or is over its limits, which ``broken``
+        names.
+        """
         if self.call.cancelled.is_set() or self._process.poll() is not None:
             return True
         now, limits = time.monotonic(), self.limits
@@ -217,7 +219,7 @@ def serve(
 
 
 def _gone(runner: RunnerProcess) -> bool:
-    """Whether a runner that nobody waits for is over: time does not count."""
+    """Tell whether a runner that nobody waits for is over: time does not count."""
     runner.began()
     return runner.over()
 
@@ -230,7 +232,7 @@ def _feed(runner: RunnerProcess, line: str, waiting: threading.Event) -> None:
 
 
 def _forward(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
-    """The host's lines, to the runner. Its end is seen where it is waited for."""
+    """Return the host's lines, to the runner. Its end is seen where it is waited for."""
     frame = call.receive()
     while frame is not None:
         try:
@@ -241,7 +243,7 @@ def _forward(call: Call, runner: RunnerProcess, waiting: threading.Event) -> Non
 
 
 def _relay(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
-    """The runner's lines, to the host."""
+    """Return the runner's lines, to the host."""
     with contextlib.suppress(OSError, ValueError):
         for line in runner.pipes.stdout:
             waiting.clear()

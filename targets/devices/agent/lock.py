@@ -59,7 +59,7 @@ def _locked(file: int) -> bool:
 
 
 def read(file: int) -> Dict[str, Any]:
-    """What the holder of a lock says of itself; empty where it has not said it yet."""
+    """Return what the holder of a lock says of itself; empty where it has not said it yet."""
     try:
         content: Dict[str, Any] = json.loads(os.pread(file, 4096, 0))
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def _end(pid: int, force: bool) -> None:
 
 
 def uptime() -> float:
-    """Seconds since this machine was started, or of another clock that goes forward only."""
+    """Return seconds since this machine was started, or of another clock that goes forward only."""
     try:
         return float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError):

@@ -38,7 +38,7 @@ class Unknown(Exception):
 
 
 def host_facts(root: Path = ROOT) -> Mapping[str, Json]:
-    """What does not change while one measures.
+    """Return what does not change while one measures.
 
     ``model`` (of the machine), ``cpu``, ``cpus`` (logical), ``cores`` (physical), ``machine``,
     ``frequency_minimum_hz``, ``frequency_maximum_hz``, ``governor``, ``memory_bytes``, ``system``,
@@ -52,7 +52,8 @@ def host_facts(root: Path = ROOT) -> Mapping[str, Json]:
 
 
 def emulated(root: Path = ROOT, machine: str = "") -> str:
-    """The emulator that runs this machine's programs: ``qemu-user``, ``QEMU``; empty without one.
+    """Return the emulator that runs this machine's programs: ``qemu-user``, ``QEMU``; empty without
+    one.
 
     ``machine`` is what uname says, by default here. Only what proves an emulator counts: a virtual
     machine whose programs run on the processor itself, as with KVM, is none, and says the same of
@@ -75,7 +76,7 @@ def emulated(root: Path = ROOT, machine: str = "") -> str:
 
 
 def _run_by_qemu(root: Path) -> bool:
-    """Whether this program is qemu's: it hides that from the program, but not from another."""
+    """Tell whether this program is qemu's: it hides that from the program, but not from another."""
     readlink = shutil.which("readlink")
     if readlink is None:
         return False
@@ -88,7 +89,7 @@ def _run_by_qemu(root: Path) -> bool:
 
 
 def conditions_now(root: Path = ROOT, core: int | None = None) -> Mapping[str, Json]:
-    """What changes: ``temperature_c``, ``frequency_hz`` and ``load1``, the load of a minute.
+    """Return what changes: ``temperature_c``, ``frequency_hz`` and ``load1``, the load of a minute.
 
     The temperature is the processor's hottest sensor, else the machine's. The frequency is that of
     ``core``, else of the fastest core. What the system does not tell is absent, and
@@ -164,7 +165,7 @@ def state(core: int | None = None, root: Path = ROOT) -> Mapping[str, Json]:
 
 
 def fast_core(root: Path = ROOT) -> int | None:
-    """The core to measure on: the last of the fastest that this process may use."""
+    """Return the core to measure on: the last of the fastest that this process may use."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     most = {
@@ -186,7 +187,9 @@ def _told(readers: Mapping[str, Callable[[Path], Json]], root: Path) -> Mapping[
 
 
 def _text(path: Path) -> str:
-    """A file's text without the ends; empty where it cannot be read, as a sensor that is off."""
+    """Return a file's text without the ends; empty where it cannot be read, as a sensor that is
+    off.
+    """
     try:
         # The device tree ends its strings with a NUL.
         return path.read_text(errors="replace").strip(" \n\t\0")
@@ -202,7 +205,7 @@ def _number(path: Path) -> int | None:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The ``name : value`` or ``NAME=value`` lines of a file."""
+    """Return the ``name : value`` or ``NAME=value`` lines of a file."""
     for line in _text(path).splitlines():
         name, separator, value = line.partition(":" if ":" in line else "=")
         if separator:
@@ -217,7 +220,7 @@ def _model(root: Path) -> str:
 
 
 def _cpuinfo(root: Path) -> Mapping[str, str]:
-    """What /proc/cpuinfo says of the first processor, and of the machine."""
+    """Return what /proc/cpuinfo says of the first processor, and of the machine."""
     told: dict[str, str] = {}
     for name, value in _lines(root / "proc/cpuinfo"):
         told.setdefault(name, value)

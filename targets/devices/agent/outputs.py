@@ -87,7 +87,7 @@ class ModelOutputs:
                         at += len(piece)
 
     def running(self) -> List[List[int]]:
-        """The items that the runner was at when it ended."""
+        """Return the items that the runner was at when it ended."""
         found = []
         for path in sorted(self._folder.glob("progress-*.json")):
             with contextlib.suppress(OSError, ValueError, KeyError):
@@ -96,13 +96,13 @@ class ModelOutputs:
         return found
 
     def unwritten(self) -> int:
-        """Bytes of the files for which the disk has given no space yet."""
+        """Return bytes of the files for which the disk has given no space yet."""
         sizes = [path.stat() for path in self._folder.glob("*.npy")]
         return sum(max(0, size.st_size - size.st_blocks * 512) for size in sizes)
 
 
 def header(file: Any) -> bytes:
-    """The bytes of an ``.npy`` file before its values."""
+    """Return the bytes of an ``.npy`` file before its values."""
     start: bytes = file.read(8)
     form = "<H" if start[6:7] == b"\x01" else "<I"
     length: bytes = file.read(struct.calcsize(form))
@@ -111,7 +111,7 @@ def header(file: Any) -> bytes:
 
 
 def merged(ranges: List[Range]) -> List[Range]:
-    """The ranges in order, those that touch as one."""
+    """Return the ranges in order, those that touch as one."""
     found: List[Range] = []
     for start, stop in sorted(ranges):
         if found and found[-1][1] == start:

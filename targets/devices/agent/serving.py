@@ -55,7 +55,7 @@ class Call:
         self.server.channel.send({"id": self.number, "event": header}, payload)
 
     def receive(self) -> Optional[Frame]:
-        """The next frame of this call; None where the host has taken the call back."""
+        """Return the next frame of this call; None where the host has taken the call back."""
         return self._frames.get()
 
     def deliver(self, header: Header, payload: bytes) -> None:
@@ -154,7 +154,7 @@ class Server:
 
 
 def method(name: str) -> Any:
-    """The function of a method's name. Raises :class:`Refused` where there is none."""
+    """Return the function of a method's name. Raises :class:`Refused` where there is none."""
     module, _, function = name.partition(".")
     try:
         return importlib.import_module("." + module, __package__).METHODS[function]

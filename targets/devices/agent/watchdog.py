@@ -24,7 +24,7 @@ class Groups:
         self._changing = threading.Lock()
 
     def add(self, pid: int) -> None:
-        """A group was started."""
+        """Return a group was started."""
         with self._changing:
             self._leaders.add(pid)
             if self._over:
@@ -54,7 +54,7 @@ def kill(pid: int) -> None:
 
 
 def tree(pid: int) -> Set[int]:
-    """A process, its descendants, and all of its session."""
+    """Return a process, its descendants, and all of its session."""
     rows = _rows()
     found = {one for one, (_, session, _) in rows.items() if session == pid} | {pid}
     grown = True
@@ -66,7 +66,7 @@ def tree(pid: int) -> Set[int]:
 
 
 def within(folder: Path) -> Set[int]:
-    """The processes that work in a folder."""
+    """Return the processes that work in a folder."""
     found, folder = set(), folder.resolve()
     for path in PROC.glob("[0-9]*"):
         # That of others' processes cannot be read.
@@ -77,7 +77,7 @@ def within(folder: Path) -> Set[int]:
 
 
 def resident(pid: int) -> int:
-    """Resident bytes of a process and all it started; 0 where the system does not tell."""
+    """Return resident bytes of a process and all it started; 0 where the system does not tell."""
     rows = _rows()
     return sum(rows[one][2] for one in tree(pid) if one in rows)
 

@@ -49,7 +49,7 @@ def unpack(wheels: Mapping[str, Path], site: Path) -> None:
 
 
 def unpacked_bytes(wheels: Mapping[str, Path]) -> int:
-    """What wheels will take on the disk. Raises :class:`BadWheel`."""
+    """Return what wheels will take on the disk. Raises :class:`BadWheel`."""
     total = 0
     for name, path in wheels.items():
         try:
@@ -76,7 +76,7 @@ def _unpack(archive: zipfile.ZipFile, site: Path) -> None:
 
 
 def _record(archive: zipfile.ZipFile) -> Dict[str, str]:
-    """The hash of every file, by its path."""
+    """Return the hash of every file, by its path."""
     names = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD")]
     if len(names) != 1 or names[0].count("/") != 1:
         raise BadWheel("it has no RECORD, or more than one")
@@ -94,7 +94,9 @@ def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
 
 
 def _expected(record: Dict[str, str], name: str) -> Optional[Tuple[str, str]]:
-    """The hash that a file must have: the algorithm, and what it gives. None for the record."""
+    """Return the hash that a file must have: the algorithm, and what it gives. None for the
+    record.
+    """
     path = PurePosixPath(name)
     if path.name in UNRECORDED and path.parent.name.endswith(".dist-info"):
         return None
@@ -107,7 +109,7 @@ def _expected(record: Dict[str, str], name: str) -> Optional[Tuple[str, str]]:
 
 
 def _place(name: str) -> Optional[PurePosixPath]:
-    """Where a file goes among the packages; None for what is no part of them."""
+    """Tell where a file goes among the packages; None for what is no part of them."""
     parts = PurePosixPath(name).parts
     if not parts[0].endswith(".data"):
         return PurePosixPath(*parts)

@@ -51,14 +51,14 @@ class Spool:
         self._folder = folder
 
     def file(self, path: Path) -> str:
-        """The digest by which an ``.npy`` file is named from now on."""
+        """Return the digest by which an ``.npy`` file is named from now on."""
         digest = sha256(path)
         if not (self._folder / digest).exists():
             shutil.copyfile(path, self._folder / digest)
         return digest
 
     def array(self, values: Array) -> str:
-        """The digest of an array as an ``.npy`` file."""
+        """Return the digest of an array as an ``.npy`` file."""
         content = io.BytesIO()
         np.save(content, values)
         digest = hashlib.sha256(content.getvalue()).hexdigest()
@@ -94,7 +94,9 @@ class Cassette:
     document: Mapping[str, Json]
 
     def content(self, digest: str) -> bytes:
-        """The ``.npy`` file of a digest. Raises :class:`CassetteError` where it is damaged."""
+        """Return the ``.npy`` file of a digest. Raises :class:`CassetteError` where it is
+        damaged.
+        """
         try:
             with zipfile.ZipFile(self.path) as archive:
                 found = _member(archive, f"{ARRAYS}/{digest}.npy")
@@ -105,7 +107,7 @@ class Cassette:
         return found
 
     def array(self, digest: str) -> Array:
-        """The array of a digest. Raises :class:`CassetteError` where it is damaged."""
+        """Return the array of a digest. Raises :class:`CassetteError` where it is damaged."""
         try:
             return npy.parsed(self.content(digest))
         except ValueError as error:
@@ -113,7 +115,7 @@ class Cassette:
 
 
 def read(path: Path) -> Cassette:
-    """A cassette. Raises :class:`CassetteError` where it is none."""
+    """Return a cassette. Raises :class:`CassetteError` where it is none."""
     # Its form takes a library that is slow to import, and most commands read no cassette.
     from edgekit.targets.devices.cassette.schema import parse
 
@@ -131,13 +133,13 @@ def read(path: Path) -> Cassette:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member's bytes. Raises ValueError where it claims to be larger than any."""
+    """Return a member's bytes. Raises ValueError where it claims to be larger than any."""
     if archive.getinfo(name).file_size > MOST_BYTES:
         raise ValueError(f"{name} claims to be larger than {MOST_BYTES >> 20} MiB")
     return archive.read(name)
 
 
 def damaged(path: Path, why: str) -> CassetteError:
-    """The error of a file that is no whole cassette."""
+    """Return the error of a file that is no whole cassette."""
     hint = f"{why}\na cassette is what --record wrote: record it again"
     return CassetteError("EK-DEVICE-091", f"{path} is no cassette, or is damaged", hint)

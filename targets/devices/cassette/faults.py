@@ -9,7 +9,7 @@ from edgekit.types import Json
 
 
 def fault(error: EdgekitError) -> dict[str, Json]:
-    """An error as JSON can carry it."""
+    """Return an error as JSON can carry it."""
     found = {
         "kind": type(error).__name__,
         "code": error.code,
@@ -20,7 +20,7 @@ def fault(error: EdgekitError) -> dict[str, Json]:
 
 
 def raised(found: Mapping[str, Json]) -> EdgekitError:
-    """The error of :func:`fault`."""
+    """Return the error of :func:`fault`."""
     kind = kinds()[str(found["kind"])]
     if issubclass(kind, RunnerError):
         return kind(found["code"], found["message"], found["hint"], found.get("item"))

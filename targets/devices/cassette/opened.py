@@ -20,7 +20,7 @@ FILE = "cassette.zip"
 
 @contextlib.contextmanager
 def tape_of(record: Path | None, replay: Path | None, folders: Mapping[str, str]) -> Iterator[Tape]:
-    """What a command's devices are on, while it runs.
+    """Yield what a command's devices are on, while it runs.
 
     A record is written at the end, also that of a command that fails; not that of one that is
     interrupted. ``folders`` are not named in it, but what they are mapped to. Raises

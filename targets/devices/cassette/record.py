@@ -96,7 +96,7 @@ class Recorder(Tape):
         return replace(device, reached=Recorded(device.reached, track, self))
 
     def document(self) -> dict[str, Json]:
-        """What was recorded, without secrets."""
+        """Return what was recorded, without secrets."""
         hide = self._redactor
         hide.learn(self._expanded, self._listed)
         # Before any text is looked at: each may name what another address holds.
@@ -133,7 +133,9 @@ class Recorder(Tape):
         return (self._expanded.index(name) if known else len(self._expanded), name)
 
     def _wanted(self) -> list[str]:
-        """The pages of the book that were used: groups asked for, and what they are made of."""
+        """Return the pages of the book that were used: groups asked for, and what they are made
+        of.
+        """
         found = [name for name in (*self._asked, *self._expanded) if name in self._listed]
         for name in found:
             found += [
@@ -190,7 +192,7 @@ class Recorded(Forwarding):
         return found
 
     def _outputs(self, request: Mapping[str, Json]) -> dict[str, str]:
-        """The arrays that a request has left, by model and file."""
+        """Return the arrays that a request has left, by model and file."""
         found = {}
         for k, entry in enumerate(request["models"]):
             folder = Path(entry["outputs"]) if "outputs" in entry else None

@@ -61,7 +61,7 @@ class Redactor:
         self._folders = dict(folders or {})
 
     def of_this_host(self) -> Redactor:
-        """The same, which knows the user, the home folder and the name of this machine."""
+        """Return the same, which knows the user, the home folder and the name of this machine."""
         self._folders[str(Path.home())] = "<home>"
         with contextlib.suppress(KeyError, OSError):
             self._learn(getpass.getuser(), "<user>")
@@ -79,7 +79,7 @@ class Redactor:
             self.address(listed[name].address if name in listed else name)
 
     def address(self, name: str) -> str:
-        """A device's name without its user, host, folder and serial number."""
+        """Return a device's name without its user, host, folder and serial number."""
         scheme, found, rest = name.partition("://")
         if not found:
             return self.text(name)
@@ -101,7 +101,7 @@ class Redactor:
         return f"{scheme}://{placed}{hashed}{runtime}"
 
     def text(self, text: str) -> str:
-        """A text without secrets."""
+        """Return a text without secrets."""
         for folder in sorted(self._folders, key=len, reverse=True):
             # After "ssh:/" it is a user: root's home is named like root.
             text = re.sub(rf"(?<!:/){re.escape(folder)}", self._folders[folder], text)
@@ -113,7 +113,7 @@ class Redactor:
         return text
 
     def json(self, value: Json, name: str = "") -> Json:
-        """A value without secrets in its texts."""
+        """Return a value without secrets in its texts."""
         if isinstance(value, dict):
             return {key: self.json(one, str(key)) for key, one in value.items()}
         if isinstance(value, list | tuple):
@@ -123,7 +123,7 @@ class Redactor:
         return REMOVED if name.lower() in TELLING else self.text(value)
 
     def _number(self, secret: str, kind: str) -> str:
-        """The placeholder of a part of an address."""
+        """Return the placeholder of a part of an address."""
         if secret in COMMON:
             return secret
         known = self._secrets.get(secret)

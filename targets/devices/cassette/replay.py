@@ -39,7 +39,7 @@ class Player(Tape):
         self._names: dict[str, str] = {}
 
     def book(self, book: DeviceBook) -> DeviceBook:
-        """What was recorded of the user's book, under what the user has named here."""
+        """Return what was recorded of the user's book, under what the user has named here."""
         recorded = {
             name: Listed(
                 **{
@@ -53,7 +53,7 @@ class Player(Tape):
         return DeviceBook({**recorded, **book.listed})
 
     def expand(self, names: Sequence[str], book: DeviceBook) -> tuple[str, ...]:
-        """The devices that names stand for; without names, those that were recorded.
+        """Return the devices that names stand for; without names, those that were recorded.
 
         Addresses are known by their placeholders, or by their order.
         """
@@ -148,7 +148,7 @@ class Played:
         return found["is"]
 
     def _found(self, left: list[Json], request: Mapping[str, Json]) -> Json:
-        """The first that was recorded of a request, which is then used up."""
+        """Return the first that was recorded of a request, which is then used up."""
         asked = normal(request, self._player.digests)
         for number, event in enumerate(left):
             if event["request"] == asked:
@@ -195,12 +195,12 @@ class PlayedSession:
 
 
 def _given(result: Mapping[str, Json], request: Mapping[str, Json]) -> Mapping[str, Json]:
-    """A recorded result under the ids of the request."""
+    """Return a recorded result under the ids of the request."""
     return renamed(result, {name: own for own, name in ids(request).items()})
 
 
 def unrecorded(why: str, player: Player) -> CassetteError:
-    """The error of what was not recorded."""
+    """Return the error of what was not recorded."""
     hint = "replay the command that was recorded: the same models, data and options"
     message = f"{player.cassette.path} does not hold what is asked: {why}"
     return CassetteError("EK-DEVICE-092", message, hint)

@@ -21,7 +21,7 @@ class Digests:
         self._known: dict[tuple[str, int, int], str] = {}
 
     def of(self, path: Path) -> str:
-        """The digest of a file or folder."""
+        """Return the digest of a file or folder."""
         if path.is_dir():
             return sha256(path)
         stat = path.stat()
@@ -32,12 +32,12 @@ class Digests:
 
 
 def ids(request: Mapping[str, Json]) -> dict[str, str]:
-    """The names of a request's models by their ids, which may hold addresses."""
+    """Return the names of a request's models by their ids, which may hold addresses."""
     return {str(entry["id"]): f"model-{k}" for k, entry in enumerate(request["models"])}
 
 
 def normal(request: Mapping[str, Json], digests: Digests) -> dict[str, Json]:
-    """A request without ids and paths: each file is the digest of what it holds."""
+    """Return a request without ids and paths: each file is the digest of what it holds."""
     named = ids(request)
     kept = {name: value for name, value in request.items() if name not in LEFT_OUT}
     models = []
@@ -63,7 +63,7 @@ def _plain(value: Json, digests: Digests) -> Json:
 
 
 def renamed(result: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
-    """A result whose models go by other names."""
+    """Return a result whose models go by other names."""
     models = result.get("models")
     if not isinstance(models, Mapping):
         return dict(result)
@@ -71,7 +71,7 @@ def renamed(result: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, J
 
 
 def difference(asked: Mapping[str, Json], recorded: Sequence[Mapping[str, Json]]) -> str:
-    """Why a request is none of those recorded, in words."""
+    """Tell why a request is none of those recorded, in words."""
     alike = [one for one in recorded if one["mode"] == asked["mode"]]
     if not alike:
         modes = sorted({str(one["mode"]) for one in recorded})

@@ -265,7 +265,7 @@ class _Document(_Table):
 
 
 def parse(content: bytes) -> Mapping[str, Json]:
-    """The document of a cassette.
+    """Return the document of a cassette.
 
     Raises ValueError, which says where it is wrong, and :class:`NewerFormat`.
     """

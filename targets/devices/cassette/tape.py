@@ -15,17 +15,17 @@ class Tape:
     id = ""
 
     def book(self, book: DeviceBook) -> DeviceBook:
-        """The devices that there are, given those that the user has named."""
+        """Return the devices that there are, given those that the user has named."""
         return book
 
     def expand(self, names: Sequence[str], book: DeviceBook) -> tuple[str, ...]:
-        """The devices that names stand for. Raises :class:`DeviceNameError`."""
+        """Return the devices that names stand for. Raises :class:`DeviceNameError`."""
         return book.expand(names)
 
     def open(self, name: str, reach: Callable[[], Device]) -> Device:  # noqa: ARG002
-        """The device of a name, which ``reach`` would reach. Raises :class:`DeviceError`."""
+        """Return the device of a name, which ``reach`` would reach. Raises :class:`DeviceError`."""
         return reach()
 
     def host(self, facts: Callable[[], Mapping[str, Json]]) -> Mapping[str, Json]:
-        """What the machine is that edgekit runs on."""
+        """Return what the machine is that edgekit runs on."""
         return facts()

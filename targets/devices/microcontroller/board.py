@@ -166,7 +166,9 @@ class Board:
         return Runs(ticks, crc, seconds)
 
     def get(self, crc: int) -> Arrays:
-        """The outputs by name, as the model gives them; ``crc`` is what the board says of them."""
+        """Return the outputs by name, as the model gives them; ``crc`` is what the board says of
+        them.
+        """
         found, together = {}, 0
         for name, info in self._model().outputs.items():
             size = info.dtype.itemsize * int(np.prod(info.shape))
@@ -181,7 +183,7 @@ class Board:
         return found
 
     def believed(self, runs: Runs) -> list[int]:
-        """The nanoseconds of runs, of the resolution that ticks have.
+        """Return the nanoseconds of runs, of the resolution that ticks have.
 
         Raises :class:`DeviceError` where they do not fit what the host's clock saw.
         """
@@ -252,7 +254,7 @@ class Board:
         raise self._clock(told, hint)
 
     def _clock_read(self) -> tuple[float, int, float]:
-        """The host's clock before, the board's counter, the host's clock after."""
+        """Return the host's clock before, the board's counter, the host's clock after."""
         before = time.monotonic()
         answer = fields(self.link.ask("ticks"))
         try:
@@ -326,7 +328,7 @@ class Board:
 
 
 def wire(value: Any, info: TensorInfo) -> bytes:
-    """A tensor's bytes as they go over the wire: little-endian, the last dimension fastest.
+    """Return a tensor's bytes as they go over the wire: little-endian, the last dimension fastest.
 
     Raises ``ValueError`` where they are not as many as the tensor has.
     """

@@ -48,7 +48,7 @@ class Microcontroller(Transport):
         return self._board.hello.runtime
 
     def facts(self) -> Mapping[str, Json]:
-        """What the board is; ``clock_resolution_ns`` is that of its latencies."""
+        """Return what the board is; ``clock_resolution_ns`` is that of its latencies."""
         hello, link = self._board.hello, self._board.link
         absent = ("cpu", "cores", "frequency_minimum_hz", "frequency_maximum_hz", "memory_bytes")
         return {
@@ -67,7 +67,7 @@ class Microcontroller(Transport):
         }
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """The host's clock: a board tells nothing that changes."""
+        """Return the host's clock: a board tells nothing that changes."""
         del core
         absent = dict.fromkeys(("temperature_c", "frequency_hz", "load1"), NO_SYSTEM)
         return {"at": time.monotonic(), "unavailable": absent}
@@ -96,7 +96,7 @@ class Microcontroller(Transport):
         return result(self._board, request, models)
 
     def open(self, request: Mapping[str, Json]) -> BoardSession:
-        """A session whose models are opened on the board by ``ready``."""
+        """Return a session whose models are opened on the board by ``ready``."""
         self._check(request)
         return BoardSession(self._board, request, self._limits)
 
@@ -145,7 +145,7 @@ class Microcontroller(Transport):
         }
 
     def _selftest(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
-        """Golden inputs through the model, against golden outputs."""
+        """Return golden inputs through the model, against golden outputs."""
         restarts = Restarts(self._board, entry)
         job = opened(self._board, request, entry, restarts)
         by_item = dict(answered(self._board, job, restarts))

@@ -69,7 +69,7 @@ class BoardModel:
         self.last = self.run(1)
 
     def fetch(self) -> Arrays:
-        """The answers to the last item."""
+        """Return the answers to the last item."""
         return self._board.get(self.last.outputs) if self.last else {}
 
     def run(self, runs: int) -> Runs:
@@ -113,7 +113,9 @@ class BoardJob(python_runner.Job):
 
 
 def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The outputs' files, float32, preallocated for all items; ``sample`` is one item's answers."""
+    """Return the outputs' files, float32, preallocated for all items; ``sample`` is one item's
+    answers.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     create: Any = np.lib.format.open_memmap
     return {
@@ -128,7 +130,7 @@ def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapp
 
 
 def check(request: Mapping[str, Json], arena: int) -> None:
-    """Whether a board can do what is asked; ``arena`` is the size of its arena in bytes.
+    """Tell whether a board can do what is asked; ``arena`` is the size of its arena in bytes.
 
     Raises :class:`DeviceError` for another runtime and :class:`RunnerError` for a mode or an option
     that a microcontroller does not have.

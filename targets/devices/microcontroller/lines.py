@@ -27,7 +27,7 @@ class Line:
 
 
 def frame(token: int, sequence: int, text: str) -> bytes:
-    """A line from the host, as it goes over the wire.
+    """Return a line from the host, as it goes over the wire.
 
     The CRC is CRC-32/ISO-HDLC, that of Ethernet and zlib: polynomial 0x04C11DB7, reflected,
     initial value and final exclusive-or 0xFFFFFFFF. Source: IEEE 802.3, 3.2.9.
@@ -50,7 +50,7 @@ class LineReader:
         self._stray = bytearray()
 
     def take(self, received: bytes) -> list[Line]:
-        """The lines that end within these bytes, in order."""
+        """Return the lines that end within these bytes, in order."""
         found: list[Line] = []
         self.bytes += len(received)
         # Line ends are one of two, and a mark in the middle of a line begins another one.
@@ -71,7 +71,9 @@ class LineReader:
         return found
 
     def stray(self) -> list[str]:
-        """The last lines of text that were none of the protocol's: a board's own messages."""
+        """Return the last lines of text that were none of the protocol's: a board's own
+        messages.
+        """
         lines = bytes(self._stray).decode("ascii", "replace").splitlines()
         return [re.sub(r"[^ -~]", "?", line) for line in lines if line.strip()]
 

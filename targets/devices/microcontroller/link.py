@@ -109,12 +109,12 @@ class Link:
             time.sleep(LOOK)
 
     def lost(self, why: str) -> ConnectionLost:
-        """The error that ends a use of this board."""
+        """Return the error that ends a use of this board."""
         code = "EK-DEVICE-086" if self.damaged else "EK-DEVICE-083"
         return ConnectionLost(code, f"{self.path}: the board was lost", self._seen(why))
 
     def ask(self, command: str) -> str:
-        """The board's answer to a command, without its ``ok``.
+        """Return the board's answer to a command, without its ``ok``.
 
         Raises :class:`Refused` where it is an error, :class:`Restarted` or :class:`Unplugged`
         where the board is not the one that was greeted any more, :class:`OutOfTime` at the
@@ -130,7 +130,9 @@ class Link:
         raise self.lost(f"{why}; {self.damaged} lines arrived damaged")
 
     def said(self) -> str:
-        """The last text that the board wrote besides the protocol, such as TFLM's messages."""
+        """Return the last text that the board wrote besides the protocol, such as TFLM's
+        messages.
+        """
         return "\n".join(self._reader.stray()[-3:])
 
     def close(self) -> None:
@@ -213,7 +215,7 @@ class Link:
         raise Restarted if reason == "session" else BoardError(reason, unquote(why))
 
     def _awaited(self, line: Line) -> bool:
-        """Whether a line answers the last command: what was held up on its way does not."""
+        """Tell whether a line answers the last command: what was held up on its way does not."""
         return (line.token, line.sequence) == (self._token, self._sequence)
 
     def _check_time(self) -> None:

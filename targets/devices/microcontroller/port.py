@@ -30,14 +30,14 @@ class Port:
         self._opened = opened
 
     def read(self) -> bytes:
-        """What has arrived, after waiting a moment where nothing has."""
+        """Return what has arrived, after waiting a moment where nothing has."""
         try:
             return bytes(self._opened.read(max(1, self._opened.in_waiting)))
         except (OSError, termios.error) as error:
             raise Unplugged(str(error)) from error
 
     def write(self, content: bytes) -> None:
-        """All of the bytes, in order."""
+        """Return all of the bytes, in order."""
         try:
             self._opened.write(content)
         except (OSError, termios.error) as error:
@@ -63,7 +63,7 @@ def open_port(path: str, baud: int) -> Port:
 
 
 def ports() -> tuple[str, ...]:
-    """The serial ports of this host that something is behind, with what it is."""
+    """Return the serial ports of this host that something is behind, with what it is."""
     found = [one for one in list_ports.comports() if one.hwid != "n/a"]
     return tuple(sorted(f"{one.device} ({one.description})" for one in found))
 

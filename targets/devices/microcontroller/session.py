@@ -22,7 +22,7 @@ CRASHES, RESTARTS = 3, 20
 
 @contextlib.contextmanager
 def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator[None]:
-    """A turn with a board. What it raises on the way becomes :class:`RunnerError`, or
+    """Yield a turn with a board. What it raises on the way becomes :class:`RunnerError`, or
     :class:`ConnectionLost` where the board began anew.
     """
     models = ", ".join(str(entry["id"]) for entry in request["models"])
@@ -80,7 +80,7 @@ class Restarts:
 def opened(
     board: Board, request: Mapping[str, Json], entry: Mapping[str, Json], restarts: Restarts
 ) -> BoardJob:
-    """A model of a request, open on the board. Raises what :class:`BoardJob` raises."""
+    """Return a model of a request, open on the board. Raises what :class:`BoardJob` raises."""
     while True:
         try:
             return BoardJob(request, entry, board)
@@ -147,7 +147,9 @@ class BoardSession:
         return result(board, self._request, models)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        """Nanoseconds of consecutive inferences of one item; the next block takes the next one."""
+        """Return nanoseconds of consecutive inferences of one item; the next block takes the
+        next one.
+        """
         job = self._jobs.get(model)
         if job is None:
             raise RuntimeCannotRun(
@@ -183,7 +185,7 @@ class BoardSession:
 
 
 def loaded(board: Board, job: BoardJob) -> Mapping[str, Json]:
-    """What a result says of a model that is open: bytes that a board does not tell are 0."""
+    """Return what a result says of a model that is open: bytes that a board does not tell are 0."""
     memory = {"baseline_bytes": 0, "peak_bytes": 0, "arena_used_bytes": job.opened.arena_used}
     return {"load_ns": board.nanoseconds(job.opened.load_ticks), "memory": memory}
 
@@ -191,7 +193,7 @@ def loaded(board: Board, job: BoardJob) -> Mapping[str, Json]:
 def result(
     board: Board, request: Mapping[str, Json], models: Mapping[str, Json]
 ) -> Mapping[str, Json]:
-    """A runner's result, with what the line was like."""
+    """Return a runner's result, with what the line was like."""
     return {
         "schema": 1,
         "runtime": request["runtime"],

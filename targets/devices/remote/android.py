@@ -40,7 +40,7 @@ class Phone(Forwarding):
     connection: Connection
 
     def facts(self) -> Mapping[str, Json]:
-        """What the device says of itself, and what Android says besides."""
+        """Return what the device says of itself, and what Android says besides."""
         own, told = super().facts(), facts(self.connection)
         found = {**told, **own}
         reasons = {**told["unavailable"], **own.get("unavailable", {})}
@@ -87,7 +87,7 @@ def described(files: Mapping[str, bytes]) -> Mapping[str, Json]:
 
 
 def _android(sections: Mapping[str, str]) -> Mapping[str, Json]:
-    """What Android's own programs say; what they do not is absent."""
+    """Return what Android's own programs say; what they do not is absent."""
     properties = dict(re.findall(r"^\[(.+?)\]: \[(.*)\]$", sections["getprop"], re.MULTILINE))
 
     def first(*names: str) -> str | None:

@@ -42,7 +42,7 @@ XNNPACK = {"xnnpack": "true", "none": "false"}
 
 
 def open_benchmark_model(connection: Connection, name: DeviceName, place: Workplace) -> Device:
-    """The device at the end of a connection, with the tool that is there or brought there.
+    """Return the device at the end of a connection, with the tool that is there or brought there.
 
     Raises :class:`DeviceError` where neither is, or the device is not reached.
     """
@@ -83,11 +83,11 @@ class BenchmarkModel(Transport):
     place: Workplace
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is, and where the tool lies."""
+        """Return what the machine there is, and where the tool lies."""
         return {**android.facts(self.connection), "benchmark_model": self.tool}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """Temperature, frequency and load there now."""
+        """Return temperature, frequency and load there now."""
         return android.state(self.connection, core)
 
     def core(self) -> int | None:

@@ -72,7 +72,7 @@ class NotPrinted(EdgekitError):
 
 
 def read(text: str) -> Printed:
-    """What the tool printed. Raises :class:`NotPrinted` where its figures are not there."""
+    """Return what the tool printed. Raises :class:`NotPrinted` where its figures are not there."""
     text = text.replace("\r\n", "\n")
     lines = [_fields(line) for line in SUMMARY.findall(text)][-2:]
     if len(lines) < 2:
@@ -92,7 +92,7 @@ def read(text: str) -> Printed:
 
 
 def _fields(line: str) -> dict[str, float]:
-    """The fields of a line; times in nanoseconds."""
+    """Return the fields of a line; times in nanoseconds."""
     found = {name: float(value) for name, value in FIELD.findall(line)}
     return {name: value * (name == "count" or MICROSECOND) for name, value in found.items()}
 
@@ -115,13 +115,13 @@ def _sum(told: Mapping[str, float]) -> Sum:
 
 
 def complaint(text: str) -> str:
-    """The last thing that the tool said is wrong, else its last line."""
+    """Return the last thing that the tool said is wrong, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     wrong = [line for line in lines if re.match(r"(?:E tflite|ERROR|FATAL|F tflite)", line)]
     return (wrong or lines or ["it says nothing"])[-1][:300]
 
 
 def refused(model: str, text: str) -> RunnerError:
-    """The error of a tool that ended without figures."""
+    """Return the error of a tool that ended without figures."""
     message = f"benchmark_model cannot run {model}"
     return RuntimeCannotRun("EK-RUNNER-002", message, complaint(text))

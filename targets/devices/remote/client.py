@@ -42,7 +42,7 @@ class DamagedFile(Refusal, Damaged):
 
 
 def refusal(address: str, error: Mapping[str, Json]) -> Refusal | ConnectionLost:
-    """The error of an agent's answer."""
+    """Return the error of an agent's answer."""
     kind, message = str(error["kind"]), str(error["message"])
     if kind == "files":
         text = f"{address}: {error['path'] or 'a file'}: {message}"
@@ -111,7 +111,7 @@ class Agent(Pushing):
         return wire
 
     def _reached(self) -> Wire:
-        """The connection, made again where it ended. Raises :class:`DeviceError`."""
+        """Return the connection, made again where it ended. Raises :class:`DeviceError`."""
         with self._reaching:
             if self._closed:
                 raise DeviceError("EK-DEVICE-030", f"the connection to {self.address} was closed")
@@ -140,7 +140,7 @@ class Agent(Pushing):
         event: Event = _ignore,
         feed: Callable[[Wire, int, Reply], None] | None = None,
     ) -> Mapping[str, Json]:
-        """One call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
+        """Return one call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
 
         Raises :class:`ConnectionLost` where the connection ended before the answer came, and
         :class:`DeviceError` where the device could not be reached again, or refused.
@@ -161,7 +161,9 @@ class Agent(Pushing):
         return wire, *wire.call(method, parameters)
 
     def call(self, method: str, **parameters: Json) -> Mapping[str, Json]:
-        """One call that may be made twice: it is, where the connection ends before the answer."""
+        """Return one call that may be made twice: it is, where the connection ends before the
+        answer.
+        """
         return again(lambda: self.ask(method, parameters))
 
     def _missing(self, lengths: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
@@ -181,7 +183,7 @@ class Agent(Pushing):
         )
 
     def push_folder(self, name: str, entries: Mapping[str, Path]) -> str:
-        """A folder of files under their own names, below the agent's folder; its path there.
+        """Return a folder of files under their own names, below the agent's folder; its path there.
 
         ``name`` gets the digest of all as its ending.
         """
@@ -246,7 +248,7 @@ def _answer(wire: Wire, reply: Reply, event: Event, address: str) -> Mapping[str
 def _feed(
     wire: Wire, number: int, reply: Reply, files: Mapping[str, Path], wanted: list[list[Json]]
 ) -> None:
-    """The bytes of files, until there is an answer: it is a refusal before the end."""
+    """Return the bytes of files, until there is an answer: it is a refusal before the end."""
     for digest, _, offset in wanted:
         with files[digest].open("rb") as file:
             file.seek(offset)

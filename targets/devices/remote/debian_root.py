@@ -68,12 +68,12 @@ class DebianRoot:
 
 
 def cache() -> Path:
-    """Where they lie: ``$XDG_CACHE_HOME/edgekit/emulators``, by default below ~/.cache."""
+    """Tell where they lie: ``$XDG_CACHE_HOME/edgekit/emulators``, by default below ~/.cache."""
     return installer.cache_home() / "edgekit" / "emulators"
 
 
 def make(root: DebianRoot, progress: Progress) -> Path:
-    """The root's folder, made where it is not.
+    """Return the root's folder, made where it is not.
 
     It has its name once a Python with numpy has run in it. Raises :class:`DeviceError` where this
     host is no Debian or has no emulator, and where its packages cannot be had.
@@ -140,7 +140,7 @@ class _Making:
         self._prove(emulation)
 
     def _configure(self) -> None:
-        """Files of an apt that knows one architecture and nothing that is installed."""
+        """Return files of an apt that knows one architecture and nothing that is installed."""
         for folder in ("lists/partial", "archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
             (self.part / folder).mkdir(parents=True)
         (self.part / "status").touch()
@@ -206,7 +206,7 @@ def _system() -> tuple[str, str]:
 
 
 def _told(*command: str) -> list[str]:
-    """The lines that a command of apt answers with; none where it fails."""
+    """Return the lines that a command of apt answers with; none where it fails."""
     environment = {**os.environ, "LC_ALL": "C"}
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     return answer.stdout.splitlines()
@@ -219,7 +219,7 @@ def _how_mirrors_are_reached(line: str) -> bool:
 
 
 def _settings(architecture: str, part: Path) -> Iterator[str]:
-    """Lines of an apt.conf whose state and cache lie in ``part``."""
+    """Return lines of an apt.conf whose state and cache lie in ``part``."""
     folders = {
         "Dir::State": part,
         "Dir::State::status": part / "status",
@@ -244,7 +244,7 @@ def _settings(architecture: str, part: Path) -> Iterator[str]:
 
 
 def _finish(root: Path, processor: str) -> None:
-    """What maintainer scripts would have done, as far as Python and numpy need it."""
+    """Return what maintainer scripts would have done, as far as Python and numpy need it."""
     for name in ALTERNATIVES:
         for library in root.glob(f"usr/lib/*/{name}/lib{name}.so.3"):
             link = library.parent.parent / library.name
@@ -261,7 +261,7 @@ def _finish(root: Path, processor: str) -> None:
 
 
 def _reason(lines: Sequence[str], root: DebianRoot) -> str:
-    """Why apt or dpkg failed, in its own words, and what to do."""
+    """Tell why apt or dpkg failed, in its own words, and what to do."""
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
     said = (errors or [line for line in lines if line.strip()] or ["it gave no reason"])[0]
     text = "\n".join(lines)

@@ -53,7 +53,9 @@ class RemoteSession:
         return checked(self._receive(), started.request, f"on {self._agent.address}")
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
+        """Return nanoseconds of consecutive inferences: at least ``runs`` and at least
+        ``seconds``.
+        """
         if self._error is not None:
             raise self._error
         line = json.dumps({"model": model, "seconds": seconds, "runs": runs})
@@ -70,7 +72,7 @@ class RemoteSession:
             cancel(self._wire, self._number)
 
     def _receive(self) -> Mapping[str, Json]:
-        """The runner's next line. Raises what ended the session."""
+        """Return the runner's next line. Raises what ended the session."""
         while self._error is None:
             frame = self._reply.get()
             if frame is None:
@@ -137,15 +139,15 @@ class RemoteDevice(Transport):
         self._at: Range | None = None
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is, its address, and the Python that runners run in."""
+        """Return what the machine there is, its address, and the Python that runners run in."""
         return {**self._agent.call("about.facts"), "address": self._agent.address}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """Temperature, frequency, load and counters there now."""
+        """Return temperature, frequency, load and counters there now."""
         return self._agent.call("about.state", core=core)
 
     def core(self) -> int | None:
-        """The last of the fastest cores there that runners may use."""
+        """Return the last of the fastest cores there that runners may use."""
         if self._core is None:
             self._core = (self._agent.call("about.core")["core"],)
         return self._core[0]
@@ -168,7 +170,7 @@ class RemoteDevice(Transport):
         return {**taken[-1], "models": models}
 
     def _answered(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        """The result of one model on all items; the item at fault where there is one."""
+        """Return the result of one model on all items; the item at fault where there is one."""
         try:
             return self._evaluate(request)
         except RunnerError as error:
@@ -222,7 +224,7 @@ class RemoteDevice(Transport):
         return _of_all(result, wanted, seconds)
 
     def _again_for_facts(self, request: Mapping[str, Json], wanted: Range) -> Mapping[str, Json]:
-        """The result of the last item. Its answers are there already."""
+        """Return the result of the last item. Its answers are there already."""
         asked = {**request, "items": [wanted[1] - 1, wanted[1]]}
         nowhere = RequestOutputs({}, 0)
         return again(lambda: self._run(asked, nowhere, self._limits.seconds))
@@ -230,7 +232,7 @@ class RemoteDevice(Transport):
     def _run(
         self, request: Mapping[str, Json], outputs: RequestOutputs, seconds: float | None
     ) -> Mapping[str, Json]:
-        """One runner there, to its end. Raises :class:`ConnectionLost` too."""
+        """Return one runner there, to its end. Raises :class:`ConnectionLost` too."""
         limits = Limits(seconds, self._limits.bytes)
 
         def take(event: Mapping[str, Json], payload: bytes) -> None:
@@ -272,7 +274,7 @@ class RemoteDevice(Transport):
         return again(lambda: RemoteSession(self._agent, self._parameters(request, limits), started))
 
     def _parameters(self, request: Mapping[str, Json], limits: Limits) -> Mapping[str, Json]:
-        """What a job there takes: its files pushed, the device this process's own."""
+        """Return what a job there takes: its files pushed, the device this process's own."""
         runtime = request["runtime"]
         if runtime not in self._runners:
             raise no_runner(runtime, f"on {self._agent.address}")
@@ -291,7 +293,9 @@ class RemoteDevice(Transport):
 
 
 def _streams(request: Mapping[str, Json]) -> bool:
-    """Whether a request answers item by item. One without inputs is for the runner to refuse."""
+    """Tell whether a request answers item by item. One without inputs is for the runner to
+    refuse.
+    """
     files = [*request["inputs"].values(), *([request["index"]] if request.get("index") else [])]
     there = bool(files) and all(Path(path).is_file() for path in files)
     return there and request["mode"] == "evaluate"
@@ -312,7 +316,7 @@ def _seconds(result: Mapping[str, Json]) -> float:
 
 
 def _of_all(result: Mapping[str, Json], wanted: Range, seconds: float) -> Mapping[str, Json]:
-    """The last launch's result, with the items and the seconds of all launches."""
+    """Return the last launch's result, with the items and the seconds of all launches."""
     models = {
         name: {**facts, "items": wanted[1] - wanted[0], "seconds": seconds}
         for name, facts in result["models"].items()

@@ -48,7 +48,7 @@ class Found:
 def prepare(
     agent: Agent, name: DeviceName, place: Workplace, source: Path | None = None
 ) -> Prepared:
-    """The runtime that a name asks for on a device, installed there where it has none.
+    """Return the runtime that a name asks for on a device, installed there where it has none.
 
     Without one in the name: the first of ``CHOICE`` that is proven there, else that the device has
     of its own and runs the probe, else that can be installed. ``source`` is a folder of wheels to
@@ -86,7 +86,7 @@ def _ready(agent: Agent, runtimes: Sequence[str], name: DeviceName) -> Prepared 
 def _attempts(
     agent: Agent, runtimes: Sequence[str], name: DeviceName, place: Workplace, source: Path | None
 ) -> Iterator[Callable[[], Prepared]]:
-    """The ways to a runtime, those that move nothing first."""
+    """Return the ways to a runtime, those that move nothing first."""
     for runtime in runtimes:
         for one in matching(agent, runtime, name):
             yield partial(prove_there, agent, runtime, one, place)
@@ -95,7 +95,7 @@ def _attempts(
 
 
 def environments(agent: Agent) -> tuple[Found, ...]:
-    """What the device has: environments that still hold there, then packages of its own."""
+    """Return what the device has: environments that still hold there, then packages of its own."""
     stamps = agent.call("environments.made")["environments"]
     found = [_read(stamp) for stamp in stamps if holds(stamp, agent.hello)]
     known = {one.name for one in found}
@@ -109,7 +109,7 @@ def environments(agent: Agent) -> tuple[Found, ...]:
 
 
 def matching(agent: Agent, runtime: str, name: DeviceName) -> tuple[Found, ...]:
-    """What a device has of a runtime, in the release that a name asks for, proven or not."""
+    """Return what a device has of a runtime, in the release that a name asks for, proven or not."""
     package = RUNNERS[runtime].distribution
     return tuple(
         one
@@ -119,7 +119,7 @@ def matching(agent: Agent, runtime: str, name: DeviceName) -> tuple[Found, ...]:
 
 
 def name_of(agent: Agent, package: str, version: str) -> str:
-    """An environment's name on a device."""
+    """Return an environment's name on a device."""
     return f"{package}-{version}-py{_minor(agent.hello)}"
 
 
@@ -128,7 +128,8 @@ def _minor(facts: Mapping[str, Json]) -> str:
 
 
 def holds(stamp: Mapping[str, Json], hello: Mapping[str, Json]) -> bool:
-    """Whether what was proven is still what is there: Python, machine, and what it takes of them.
+    """Tell whether what was proven is still what is there: Python, machine, and what it takes of
+    them.
 
     A home folder may be shared by machines.
     """
@@ -154,7 +155,7 @@ def _read(stamp: Mapping[str, Json]) -> Found:
 
 
 def prepared(agent: Agent, runtime: str, found: Found) -> Prepared:
-    """A runtime that a device has, as it is run."""
+    """Return a runtime that a device has, as it is run."""
     return Prepared(runtime, found.version, str(agent.hello["executable"]), found.path)
 
 
@@ -236,7 +237,7 @@ def run_probe(agent: Agent, prepared: Prepared, place: Workplace) -> None:
 def _none(
     agent: Agent, name: DeviceName, place: Workplace, reasons: Sequence[EdgekitError]
 ) -> EdgekitError:
-    """The error for a device on which no runtime works."""
+    """Return the error for a device on which no runtime works."""
     if len(reasons) > 1 or not isinstance(reasons[0], DeviceError):
         wanted = name.package or name.runtime or "runtime"
         hint = "\n".join(_line(error) for error in reasons)
@@ -253,5 +254,5 @@ def _none(
 
 
 def _line(error: EdgekitError) -> str:
-    """An error on one line."""
+    """Return an error on one line."""
     return ": ".join(filter(None, (error.message, *error.hint.splitlines()[:1])))

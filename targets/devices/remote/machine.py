@@ -150,7 +150,7 @@ def fast_core(ask: Ask) -> int | None:
 
 
 def _of(runners: Collection[int], processes: bytes) -> Mapping[str, bytes]:
-    """The ``/proc/PID/stat`` of some processes and their children, among those of all."""
+    """Return the ``/proc/PID/stat`` of some processes and their children, among those of all."""
     found = {}
     for line in processes.splitlines():
         # The command in brackets may hold anything, line ends too.

@@ -73,18 +73,18 @@ class NativeDevice(Transport):
         self._at: Range | None = None
 
     def facts(self) -> Mapping[str, Json]:
-        """What the machine there is, and its address."""
+        """Return what the machine there is, and its address."""
         if self._facts is None:
             self._facts = machine.facts(self._console.run, self._kind)
         return {**self._facts, "address": self._files.shell.connection.address}
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:
-        """Temperature, frequency, load and counters there now."""
+        """Return temperature, frequency, load and counters there now."""
         runners = [process.pid for process in self._live if process.pid]
         return machine.state(self._console.run, core, runners)
 
     def core(self) -> int | None:
-        """The last of the fastest cores there that runners may use."""
+        """Return the last of the fastest cores there that runners may use."""
         if self._core is None:
             self._core = (machine.fast_core(self._console.run),)
         return self._core[0]
@@ -137,7 +137,7 @@ class NativeDevice(Transport):
             self._turn.take(self._files.folder())
 
     def start(self, request: Mapping[str, Json], limits: Limits) -> NativeProcess:
-        """A runner for a request, without a model yet."""
+        """Return a runner for a request, without a model yet."""
         process = NativeProcess(self._files.shell, self._program, request, limits, self._place.log)
         self._live.add(process)
         return process
@@ -184,7 +184,7 @@ class NativeDevice(Transport):
             raise refusal(request, str(error)) from error
 
     def _items(self, request: Mapping[str, Json], loaded: Loaded, name: str) -> Path:
-        """A file of the items of an input, as the model takes them; made once."""
+        """Return a file of the items of an input, as the model takes them; made once."""
         info, source = loaded.opened.inputs[name], request["inputs"].get(name)
         index, preprocess = request.get("index"), request.get("preprocess", {})
         if source is None:
@@ -227,7 +227,9 @@ class NativeDevice(Transport):
     def _answers(
         self, request: Mapping[str, Json], number: int, folder: Path, seconds: float | None
     ) -> tuple[dict[str, Json], Mapping[str, Path]]:
-        """All items through one model, in as many connections as it takes; the outputs' files."""
+        """Return all items through one model, in as many connections as it takes; the outputs'
+        files.
+        """
         begin = time.monotonic()
         answering = Answering(folder, *items_of(request))
 
@@ -268,7 +270,7 @@ class NativeDevice(Transport):
         number: int,
         answering: Answering,
     ) -> Loaded:
-        """The items that are left, through a fresh runner."""
+        """Return the items that are left, through a fresh runner."""
         process.start()
         loaded = self.load(process, request, number, None)
         answering.open(loaded.opened)
@@ -296,7 +298,7 @@ class NativeDevice(Transport):
         return self.result(request, found)
 
     def _selftest(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Golden inputs through the model there, its answers against golden outputs here."""
+        """Return golden inputs through the model there, its answers against golden outputs here."""
         models: dict[str, Json] = {}
         for number, entry in enumerate(request["models"]):
             folder = self._folder / f"selftest-{uuid.uuid4().hex[:12]}"
@@ -320,7 +322,7 @@ class NativeDevice(Transport):
         return self.result(request, models)
 
     def result(self, request: Mapping[str, Json], models: Mapping[str, Json]) -> Mapping[str, Json]:
-        """The result of a request, as runners give it."""
+        """Return the result of a request, as runners give it."""
         return {
             "schema": 1,
             "runtime": NATIVE,
@@ -335,7 +337,7 @@ class NativeDevice(Transport):
 def open_native(
     connection: Connection, name: DeviceName, place: Workplace, passing: bool = False
 ) -> Device:
-    """The native runner at the end of a connection, brought there with LiteRT's C library.
+    """Return the native runner at the end of a connection, brought there with LiteRT's C library.
 
     With ``passing`` nothing is left there. Raises :class:`DeviceError` where the device is not
     reached (EK-DEVICE-075), keeps no files (076), or there is no runner (077) or library (078) for

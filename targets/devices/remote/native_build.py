@@ -46,7 +46,7 @@ PATIENCE = 120.0
 
 
 def obtain(kind: Kind) -> Path:
-    """The runner for a kind of machine, built now where it is not in the cache.
+    """Return the runner for a kind of machine, built now where it is not in the cache.
 
     Raises :class:`DeviceError` (EK-DEVICE-077) where no compiler for it is here, or it fails.
     """
@@ -66,17 +66,19 @@ def obtain(kind: Kind) -> Path:
 
 
 def cache() -> Path:
-    """Where built runners lie: ``$XDG_CACHE_HOME/edgekit/native``, by default below ~/.cache."""
+    """Tell where built runners lie: ``$XDG_CACHE_HOME/edgekit/native``, by default below
+    ~/.cache.
+    """
     return installer.cache_home() / "edgekit" / "native"
 
 
 def sources() -> tuple[Path, ...]:
-    """The C files."""
+    """Return the C files."""
     return tuple(sorted(SOURCES.glob("*.c")))
 
 
 def _compiler(kind: Kind) -> str | None:
-    """The program that compiles for a kind of machine, the user's ``CC`` before others."""
+    """Return the program that compiles for a kind of machine, the user's ``CC`` before others."""
     if kind.libc == "bionic":
         folders = [Path(os.environ[name]) for name in NDK if os.environ.get(name)]
         name = ANDROID.get(kind.machine, "")
@@ -107,7 +109,7 @@ def _missing(kind: Kind) -> DeviceError:
 
 
 def _fingerprint(compiler: str) -> str:
-    """What a build depends on: sources, options, compiler."""
+    """Return what a build depends on: sources, options, compiler."""
     digest = hashlib.sha256(" ".join((compiler, *OPTIONS)).encode())
     told = _run([compiler, "--version"])
     digest.update(told.stdout)
@@ -133,7 +135,9 @@ def _build(compiler: str, target: Path, kind: Kind) -> None:
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    """A compiler's end with all it wrote; one that cannot be started ends with status 127."""
+    """Return a compiler's end with all it wrote; one that cannot be started ends with status
+    127.
+    """
     try:
         return subprocess.run(
             command,

@@ -39,7 +39,7 @@ class Library:
 
 
 def obtain(kind: Kind, progress: Progress) -> Library:
-    """The library for a kind of machine, fetched now where it is not in the cache.
+    """Return the library for a kind of machine, fetched now where it is not in the cache.
 
     Raises :class:`DeviceError` (EK-DEVICE-078) where there is none, or it cannot be had.
     """

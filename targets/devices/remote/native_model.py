@@ -48,7 +48,9 @@ class OpenedModel:
 
 
 def opened(lines: Sequence[str]) -> OpenedModel:
-    """The runner's answer to ``open``. Raises ValueError for what cannot be fed or answered."""
+    """Return the runner's answer to ``open``. Raises ValueError for what cannot be fed or
+    answered.
+    """
     load = 0
     found: dict[str, dict[str, TensorInfo]] = {"input": {}, "output": {}}
     for line in lines:
@@ -187,7 +189,7 @@ class Answering:
         self.done = self.start + last
 
     def at(self, running: Range | None) -> Range | None:
-        """What a runner was at, in positions of the request."""
+        """Return what a runner was at, in positions of the request."""
         return (self.start + running[0], self.start + running[1]) if running else None
 
     def close(self) -> None:
@@ -202,7 +204,7 @@ class Answering:
 
 
 def phases(loaded: Loaded) -> dict[str, Json]:
-    """What a result says of a loaded model."""
+    """Return what a result says of a loaded model."""
     return {
         "load_ns": loaded.opened.load_ns,
         "first_ns": loaded.first_ns,
@@ -211,12 +213,12 @@ def phases(loaded: Loaded) -> dict[str, Json]:
 
 
 def refusal(request: Mapping[str, Json], why: str) -> RunnerError:
-    """The error of what the native runner does not take."""
+    """Return the error of what the native runner does not take."""
     return RuntimeCannotRun("EK-RUNNER-002", f"native cannot run {models_of(request)}", why)
 
 
 def full(request: Mapping[str, Json], error: OSError) -> EdgekitError:
-    """The error of a file of this host that cannot be written."""
+    """Return the error of a file of this host that cannot be written."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return refusal(request, str(error))
     hint = "free some space, or choose another disk with --output DIR"

@@ -108,7 +108,7 @@ class NativeProcess:
             self._limits = replace(self._limits, seconds=seconds)
 
     def ask(self, command: str, take: Take | None = None) -> list[str]:
-        """The lines of an answer, without the last.
+        """Return the lines of an answer, without the last.
 
         Raises :class:`RunnerError` where the runner refuses or ends, and :class:`ConnectionLost`.
         """
@@ -188,7 +188,7 @@ class NativeProcess:
             raise ConnectionLost("EK-DEVICE-075", message, "see that it answers, run it again")
 
     def _ended(self) -> RunnerError | DeviceError:
-        """Why the runner's answers ended."""
+        """Tell why the runner's answers ended."""
         while self._stream.bytes(1 << 30, lambda: None) is not None:
             pass
         found = ENDED.search(self._stream.held)
@@ -210,7 +210,7 @@ class NativeProcess:
         return crashed(SIGNALS - status if status > SIGNALS else status, self._request, self._log)
 
     def _told(self) -> str:
-        """What was said on stderr since the last time, which goes to the log."""
+        """Return what was said on stderr since the last time, which goes to the log."""
         # Not read(2): the runner's own place in the file would move with it.
         told = os.pread(self._said.fileno(), LONGEST, self._read)
         self._read += len(told)
@@ -258,7 +258,9 @@ class NativeSession:
         return self._device.result(self._request, models)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
-        """Nanoseconds of consecutive inferences: at least ``runs`` and at least ``seconds``."""
+        """Return nanoseconds of consecutive inferences: at least ``runs`` and at least
+        ``seconds``.
+        """
         if model not in self._items:
             raise refusal(self._request, f"there is no model {model!r}")
         if self._limited:

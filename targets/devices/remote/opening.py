@@ -16,7 +16,7 @@ WITHOUT_PYTHON = {NATIVE: open_native, BENCHMARK_MODEL: open_benchmark_model}
 
 
 def open_remote(connection: Connection, name: DeviceName, place: Workplace) -> Device:
-    """The device at the end of a connection, with the runtime that a name asks for.
+    """Return the device at the end of a connection, with the runtime that a name asks for.
 
     Raises :class:`DeviceError` where it is not reached, or has no such runtime.
     """

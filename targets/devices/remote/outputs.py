@@ -39,7 +39,7 @@ class RequestOutputs:
         self._begun = self._latest = time.monotonic()
 
     def begin(self) -> None:
-        """A launch begins."""
+        """Return a launch begins."""
         self._begun = self._latest = time.monotonic()
 
     def seconds(self) -> float:
@@ -86,7 +86,7 @@ class RequestOutputs:
         _write_all(file.descriptor, payload, file.begin + int(event["at"]))
 
     def _keep(self, event: Mapping[str, Json], payload: bytes) -> None:
-        """A piece of a file that comes whole."""
+        """Return a piece of a file that comes whole."""
         folder = self._folders[int(event["output"])]
         folder.mkdir(parents=True, exist_ok=True)
         path, at = folder / Path(str(event["file"])).name, int(event["at"])
@@ -98,7 +98,7 @@ class RequestOutputs:
             os.close(descriptor)
 
     def left(self, wanted: Range) -> list[Range]:
-        """The ranges of items that are not here yet, in order."""
+        """Return the ranges of items that are not here yet, in order."""
         found, at = [], wanted[0]
         for start, stop in sorted(self.finished):
             if start > at:

@@ -26,13 +26,13 @@ class Requests:
         self._gathered: dict[tuple[str, str, int | None], Path] = {}
 
     def runner(self, file: Path) -> str:
-        """The path there of a runner's file, with those beside it that it may import."""
+        """Return the path there of a runner's file, with those beside it that it may import."""
         ours = {one.name: one for one in FOLDER.glob("*.py") if one.name not in HOST_ONLY}
         beside = {**ours, file.name: file}
         return f"{self._agent.push_folder('runners', beside)}/{file.name}"
 
     def there(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """The request for the device; ``outputs`` are left for the agent to place.
+        """Return the request for the device; ``outputs`` are left for the agent to place.
 
         Positions and answers stay the same. Of a data set with an index only its items go there.
         """
@@ -70,7 +70,7 @@ class Requests:
         return changed
 
     def _gather(self, path: Path, index: str | None, rows: int | None) -> Path:
-        """A file of the items that a request takes, in its order."""
+        """Return a file of the items that a request takes, in its order."""
         key = str(path), str(index), rows
         if key not in self._gathered:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,14 @@ class Requests:
 
 
 def _rows(request: Mapping[str, Json]) -> int | None:
-    """How many of the first items a request looks at; ``None`` where it is all of them."""
+    """Tell how many of the first items a request looks at; ``None`` where it is all of them."""
     if request["mode"] not in TIMED:
         return None
     return int((request.get("items") or [0])[0]) + STAGED + int(request.get("batch", 1))
 
 
 def _shorter(path: Path, index: str | None, rows: int | None) -> bool:
-    """Whether the items that are taken are fewer than those of the file."""
+    """Tell whether the items that are taken are fewer than those of the file."""
     if not path.is_file() or (index and not Path(index).is_file()):
         return False
     count = len(np.load(path, mmap_mode="r"))

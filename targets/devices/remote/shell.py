@@ -100,7 +100,7 @@ class Shell:
 
 
 def refusal(address: str, what: str, said: str) -> DeviceError:
-    """Why a device did not keep a file, from what its programs wrote."""
+    """Tell why a device did not keep a file, from what its programs wrote."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     told = lines[-1][:300] if lines else "its shell does not say why"
     for sign, (reason, hint) in REASONS.items():
@@ -137,7 +137,7 @@ class Stream:
         self.heard = time.monotonic()
 
     def line(self, idle: Callable[[], None]) -> bytes | None:
-        """The next line without its end; ``None`` where the process wrote its last."""
+        """Return the next line without its end; ``None`` where the process wrote its last."""
         while b"\n" not in self.held:
             if not self._more(idle):
                 return None
@@ -145,7 +145,9 @@ class Stream:
         return line
 
     def bytes(self, size: int, idle: Callable[[], None]) -> bytes | None:
-        """The next ``size`` bytes; ``None`` where there are fewer, which stay in ``held``."""
+        """Return the next ``size`` bytes; ``None`` where there are fewer, which stay in
+        ``held``.
+        """
         while len(self.held) < size:
             if not self._more(idle):
                 return None
@@ -194,7 +196,7 @@ class Console:
         self.shells = 0
 
     def run(self, script: str, seconds: float = PATIENCE, stays: bool = False) -> bytes:
-        """What a script writes to stdout; its status is not looked at.
+        """Return what a script writes to stdout; its status is not looked at.
 
         What it changes in its shell stays with ``stays``, else it runs in a shell of its own.
         Raises :class:`DeviceError` where the device is not reached, and :class:`ConnectionLost`

@@ -69,7 +69,7 @@ class ShellFiles(Pushing):
         self._made = False
 
     def folder(self) -> str:
-        """The folder there, made where it is missing, as an absolute path."""
+        """Return the folder there, made where it is missing, as an absolute path."""
         if not self._made:
             self._prepare(())
         return self._folder

@@ -85,7 +85,7 @@ class Turn:
 
 
 def _told(said: list[str]) -> dict[str, Json]:
-    """What the holder says of itself; empty where it has not said it yet."""
+    """Return what the holder says of itself; empty where it has not said it yet."""
     with contextlib.suppress(ValueError, IndexError):
         content = json.loads(said[0])
         return dict(content) if isinstance(content, dict) else {}

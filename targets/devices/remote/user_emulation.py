@@ -87,7 +87,7 @@ class UserEmulation:
     registration: Path | None
 
     def command(self, root: Path, script: str) -> list[str]:
-        """A local command that is ``sh -c SCRIPT`` in ``root``.
+        """Return a local command that is ``sh -c SCRIPT`` in ``root``.
 
         /dev, /proc and /sys there are the host's, but for the processor that is emulated.
         """
@@ -110,7 +110,7 @@ class UserEmulation:
 
 
 def user_emulation(processor: str) -> UserEmulation:
-    """How QEMU's ``processor`` (``aarch64``, ``arm``) runs here.
+    """Tell how QEMU's ``processor`` (``aarch64``, ``arm``) runs here.
 
     Raises :class:`DeviceError` where it cannot, with what to install or to allow.
     """
@@ -138,7 +138,7 @@ def user_emulation(processor: str) -> UserEmulation:
 
 
 def failure(emulation: UserEmulation, status: int, said: str) -> DeviceError | None:
-    """Why a command did not get into its root; ``None`` where it did and ended so itself."""
+    """Tell why a command did not get into its root; ``None`` where it did and ended so itself."""
     steps = [line.partition(MARK)[2].strip() for line in said.splitlines() if MARK in line]
     words = " ".join(line for line in said.splitlines() if line.strip() and MARK not in line)
     if steps and status:
@@ -156,12 +156,12 @@ def failure(emulation: UserEmulation, status: int, said: str) -> DeviceError | N
 
 
 def impossible(processor: str, reason: str) -> DeviceError:
-    """The error that says why this host does not run programs of a processor."""
+    """Return the error that says why this host does not run programs of a processor."""
     return DeviceError(IMPOSSIBLE, f"{processor} cannot be emulated on this host", reason)
 
 
 def _registered(processor: str) -> bool:
-    """Whether the machine runs the processor's programs, inside other roots too.
+    """Tell whether the machine runs the processor's programs, inside other roots too.
 
     Flag F: the emulator was opened when it was registered.
     """

@@ -78,7 +78,7 @@ def _manylinux(minors: Iterable[int], machine: str) -> Iterator[str]:
 
 
 def platform_of(facts: Mapping[str, Json]) -> Platform:
-    """The platform of a device's interpreter, from what ``agent.interpreter`` tells."""
+    """Return the platform of a device's interpreter, from what ``agent.interpreter`` tells."""
     libc, version = facts["libc"]
     numpy = str(facts["packages"].get("numpy", ""))
     return Platform(facts["python"], facts["abi"], facts["machine"], libc, version, numpy)
@@ -98,7 +98,9 @@ class Wheels:
 
 
 def cache() -> Path:
-    """Where fetched wheels stay, for when there is no network: $XDG_CACHE_HOME/edgekit/wheels."""
+    """Tell where fetched wheels stay, for when there is no network:
+    $XDG_CACHE_HOME/edgekit/wheels.
+    """
     return installer.cache_home() / "edgekit" / "wheels"
 
 
@@ -110,7 +112,8 @@ def fetch(
     progress: Progress,
     source: Path | None = None,
 ) -> Wheels:
-    """The wheels of a runtime, and of what it requires, that fit a platform; put into ``folder``.
+    """Return the wheels of a runtime, and of what it requires, that fit a platform; put into
+    ``folder``.
 
     The newest release that has a fitting wheel, where no ``version`` is named. The device's own
     numpy is used where it fits. They are taken from the folder ``source``, else from the package
@@ -142,7 +145,7 @@ def fetch(
 
 
 def fitting(runtime: str, platform: Platform, folder: Path, version: str = "") -> str:
-    """The newest release of a runtime, or that ``version``, that has a wheel for a platform.
+    """Return the newest release of a runtime, or that ``version``, that has a wheel for a platform.
 
     Empty where none has.
     """
@@ -167,7 +170,7 @@ def _fetched(package: str, own: str, dest: Path, keep: bool) -> Wheels:
 
 
 def _release(package: str, dest: Path) -> str:
-    """The version of a package among wheels."""
+    """Return the version of a package among wheels."""
     for path in dest.glob("*.whl"):
         name, version = path.name.split("-")[:2]
         if re.sub(r"[-_.]+", "-", name).lower() == package:
@@ -219,7 +222,7 @@ def _download(
 
 
 def _pip() -> list[str]:
-    """A pip to call: that of this Python, else one that uv runs."""
+    """Return a pip to call: that of this Python, else one that uv runs."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):
@@ -229,12 +232,12 @@ def _pip() -> list[str]:
 
 
 def _own(version: str) -> str:
-    """The version that stands for a package that the device has."""
+    """Return the version that stands for a package that the device has."""
     return f"{version.partition('+')[0]}+{OWN}"
 
 
 def _stub(version: str, folder: Path) -> Path:
-    """A folder with a wheel that holds nothing and says: numpy is there, in that version.
+    """Return a folder with a wheel that holds nothing and says: numpy is there, in that version.
 
     So pip chooses the rest to fit it, and does not fetch another.
     """
@@ -302,7 +305,7 @@ def _misfit(package: str, platform: Platform, nearest: str = "", others: str = "
 
 
 def _nearest(package: str, version: str, platform: Platform, folder: Path) -> str:
-    """What the device lacks for the nearest wheel: a newer C library, or another Python."""
+    """Return what the device lacks for the nearest wheel: a newer C library, or another Python."""
     if platform.libc in SYSTEMS:
         return ""
     wanted = (f"{package}=={version}" if version else package,)

@@ -171,7 +171,7 @@ class Wire:
                 self._channel.beat()
 
     def lost(self) -> DeviceError:
-        """Why the connection ended, from its status and what it said; it has ended by then.
+        """Tell why the connection ended, from its status and what it said; it has ended by then.
 
         A :class:`ConnectionLost` where the agent had been reached.
         """
@@ -211,7 +211,9 @@ class Wire:
 
 
 def _channel(process: subprocess.Popen[bytes]) -> Channel:
-    """The channel over a process's pipes. It owns them: nobody else closes them in mid-use."""
+    """Return the channel over a process's pipes. It owns them: nobody else closes them in
+    mid-use.
+    """
     to, of = stdin_of(process), stdout_of(process)
     channel = Channel(os.dup(of.fileno()), os.dup(to.fileno()))
     to.close()
@@ -220,7 +222,7 @@ def _channel(process: subprocess.Popen[bytes]) -> Channel:
 
 
 def _opening(options: Mapping[str, Json], pace: Pace) -> bytes:
-    """What the agent's boot takes before the first frame."""
+    """Return what the agent's boot takes before the first frame."""
     sent = {
         **options,
         "package": PACKAGE,
@@ -232,7 +234,7 @@ def _opening(options: Mapping[str, Json], pace: Pace) -> bytes:
 
 
 def _end_of(file: IO[bytes]) -> str:
-    """The end of what a file holds."""
+    """Return the end of what a file holds."""
     size = file.seek(0, 2)
     file.seek(max(0, size - SHOWN))
     return file.read().decode(errors="replace").strip()
@@ -243,7 +245,9 @@ def _quoted(said: str) -> str:
 
 
 def script(connection: Connection, marker: str) -> str:
-    """What runs there under sh: the first Python that is young enough, with the agent's boot."""
+    """Return what runs there under sh: the first Python that is young enough, with the agent's
+    boot.
+    """
     pythons = " ".join(shlex.quote(one) for one in (*PYTHONS, *connection.pythons))
     boot = shlex.quote((AGENT / "boot.py").read_text())
     return SCRIPT.format(pythons=pythons, boot=boot, marker=marker, none=NO_PYTHON)
@@ -251,7 +255,7 @@ def script(connection: Connection, marker: str) -> str:
 
 @functools.cache
 def sources() -> bytes:
-    """The agent's sources as its boot takes them."""
+    """Return the agent's sources as its boot takes them."""
     found = {}
     for path in sorted(AGENT.glob("*.py")):
         name = PACKAGE if path.stem == "__init__" else f"{PACKAGE}.{path.stem}"
@@ -268,7 +272,7 @@ HOW = {
 
 
 def no_python(address: str, said: str) -> DeviceError:
-    """The error for a device without a Python, or with one that is too old."""
+    """Return the error for a device without a Python, or with one that is too old."""
     line = said[said.index(NO_PYTHON) :].splitlines()[0]
     _, machine, system, old = line.split(":", 3)
     found = f"; {old.rstrip(', ')}" if old else ""

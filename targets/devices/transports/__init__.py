@@ -38,12 +38,12 @@ SCHEMES: Table[AddressScheme] = Table("edgekit.transports", AddressScheme, _File
 
 
 def schemes() -> tuple[str, ...]:
-    """The schemes that there are, those of plug-ins too."""
+    """Return the schemes that there are, those of plug-ins too."""
     return tuple(sorted(SCHEMES))
 
 
 def scheme_of(text: str) -> AddressScheme:
-    """The scheme of an address.
+    """Return the scheme of an address.
 
     Raises :class:`DeviceNameError` where there is none of this name, and :class:`PluginError` where
     the package that adds it is broken.

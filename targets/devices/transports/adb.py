@@ -72,11 +72,11 @@ class AdbConnection:
         return ["sh", "-c", JUDGED, "sh", self.adb, "-s", self.serial, "shell", "-T", there]
 
     def environment(self) -> dict[str, str]:
-        """The host's own: adb reads ``ANDROID_ADB_SERVER_PORT`` and its like there."""
+        """Return the host's own: adb reads ``ANDROID_ADB_SERVER_PORT`` and its like there."""
         return dict(os.environ)
 
     def failure(self, status: int, said: str) -> DeviceError | None:
-        """What adb says of a device that is not reached: each way with what to do."""
+        """Return what adb says of a device that is not reached: each way with what to do."""
         if status != LOST:
             return None
         found = OWN_WORDS.findall(said)
@@ -119,7 +119,7 @@ class AdbConnection:
 
 
 def reached(address: str) -> AdbConnection:
-    """The connection of an address, which answers. Raises :class:`DeviceError`."""
+    """Return the connection of an address, which answers. Raises :class:`DeviceError`."""
     matched = _matched(address)
     adb = os.environ.get("ADB") or "adb"
     program = shutil.which(adb)
@@ -137,7 +137,7 @@ def reached(address: str) -> AdbConnection:
 
 
 def devices(adb: str) -> Mapping[str, str]:
-    """The state of every device that adb's server knows, by serial number.
+    """Return the state of every device that adb's server knows, by serial number.
 
     Raises :class:`DeviceError` where there is no server.
     """
@@ -150,7 +150,7 @@ def devices(adb: str) -> Mapping[str, str]:
 
 
 def _only(adb: str) -> str:
-    """The one device that is attached, or that ``ANDROID_SERIAL`` names."""
+    """Return the one device that is attached, or that ``ANDROID_SERIAL`` names."""
     if named := os.environ.get("ANDROID_SERIAL"):
         return named
     known = devices(adb)
@@ -164,7 +164,9 @@ def _only(adb: str) -> str:
 
 
 def _refusal(adb: str, serial: str, words: str, told: str = "") -> DeviceError:
-    """The error of what adb says instead of reaching a device, ``told`` when it connected to it."""
+    """Return the error of what adb says instead of reaching a device, ``told`` when it connected
+    to it.
+    """
     name = f"adb://{serial}"
     if "cannot connect to daemon" in words or "failed to check server version" in words:
         return DeviceError("EK-DEVICE-066", "adb's server does not answer", words)

@@ -67,7 +67,7 @@ def remove(address: str, progress: Progress) -> Path:
 
 
 def connect(address: str) -> EmulatorConnection:
-    """A connection to an emulated device that was created. Raises :class:`DeviceError`."""
+    """Return a connection to an emulated device that was created. Raises :class:`DeviceError`."""
     root = _root(address)
     if not root.made:
         hint = f"create it: edgekit devices create {address}"

@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"serial://(/[^\s\x00]*?[^/\s\x00])(?:@([0-9]+))?")
 
 
 def parse(address: str) -> tuple[str, int]:
-    """The port's path and the baud rate. Raises :class:`DeviceNameError`."""
+    """Return the port's path and the baud rate. Raises :class:`DeviceNameError`."""
     found = ADDRESS.fullmatch(address)
     if found is None:
         hint = f"{FORM}, such as serial:///dev/ttyACM0 or serial:///dev/ttyUSB0@921600"

@@ -67,7 +67,7 @@ class SshAddress:
 
 
 def parse(address: str) -> SshAddress:
-    """The parts of ``ssh://…``. Raises :class:`DeviceNameError` where it is malformed."""
+    """Return the parts of ``ssh://…``. Raises :class:`DeviceNameError` where it is malformed."""
     found = ADDRESS.fullmatch(address)
     if found is None or int(found["port"] or 1) not in range(1, 1 << 16):
         password = re.match(r"ssh://[^/@]*:[^/@]*@", address)
@@ -95,7 +95,9 @@ def _malformed(address: str, hint: str) -> DeviceNameError:
 
 
 def client() -> list[str]:
-    """The words that start ssh. Raises :class:`DeviceError` where there is no such program."""
+    """Return the words that start ssh. Raises :class:`DeviceError` where there is no such
+    program.
+    """
     said = os.environ.get(VARIABLE, "")
     try:
         words = shlex.split(said) or ["ssh"]
@@ -111,7 +113,8 @@ def client() -> list[str]:
 
 
 def quoted(script: str) -> str:
-    """A command line that runs ``sh -c SCRIPT`` under any login shell: sh, csh, fish and others.
+    """Return a command line that runs ``sh -c SCRIPT`` under any login shell: sh, csh, fish and
+    others.
 
     What a shell might take for its own goes as octal numbers of its bytes (printf(1), POSIX).
     """
@@ -141,7 +144,7 @@ class SshConnection:
         return ()
 
     def command(self, script: str) -> list[str]:
-        """A local command that runs ``sh -c SCRIPT`` there, whatever the login shell is.
+        """Return a local command that runs ``sh -c SCRIPT`` there, whatever the login shell is.
 
         Raises :class:`DeviceError` where there is no ssh here.
         """
@@ -153,7 +156,8 @@ class SshConnection:
         return dict(os.environ)
 
     def failure(self, status: int, said: str) -> DeviceError | None:
-        """Why ssh did not get through, from what it said; ``None`` where the status is not its own.
+        """Tell why ssh did not get through, from what it said; ``None`` where the status is not its
+        own.
 
         Of a connection that broke in its middle, too.
         """

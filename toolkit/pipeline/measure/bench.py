@@ -62,7 +62,7 @@ class BenchRow:
         return self.subject is not None and self.subject.device.runtime == TOOL
 
     def job(self, subject: LoadedModel, feed: Feed) -> TimingJob:
-        """What the runner is asked; one thread is pinned to one core."""
+        """Return what the runner is asked; one thread is pinned to one core."""
         row = self.row
         request = Request(
             mode="bench",
@@ -142,7 +142,7 @@ def _attempt(
     strict: bool,
     told: MachineBench,
 ) -> tuple[MachineBench, tuple[Benched, ...]]:
-    """The rows of these models and devices, and what is known of their machine by now."""
+    """Return the rows of these models and devices, and what is known of their machine by now."""
     with run.stage("models"):
         entries = _entries(run, pairs, unpacked, asked, strict)
         facts = told.facts or _facts(entries)
@@ -163,12 +163,14 @@ def _attempt(
 
 
 def _passing(row: Benched) -> bool:
-    """Whether a row failed in a way that another attempt may mend: not by what it was asked."""
+    """Tell whether a row failed in a way that another attempt may mend: not by what it was
+    asked.
+    """
     return row.status is Status.UNAVAILABLE or row.transient
 
 
 def _facts(entries: Sequence[BenchRow]) -> Mapping[str, Json]:
-    """What the machine is, as the first device there tells it."""
+    """Return what the machine is, as the first device there tells it."""
     for entry in entries:
         if entry.subject is not None:
             try:
@@ -179,7 +181,9 @@ def _facts(entries: Sequence[BenchRow]) -> Mapping[str, Json]:
 
 
 def about_source(project: Project, source: str, bundle: Unpacked | None = None) -> Project:
-    """The project around a model; a bundle says itself which signature runs, and its states."""
+    """Return the project around a model; a bundle says itself which signature runs, and its
+    states.
+    """
     own = {"signature": bundle.signature} if bundle and bundle.signature else {}
     table = project.model.model_copy(update={"source": source, **own})
     found = measured(project).model_copy(update={"model": table})
@@ -193,7 +197,7 @@ def about_source(project: Project, source: str, bundle: Unpacked | None = None) 
 def unpack_bundles(
     project: Project, options: Options, sources: Sequence[str]
 ) -> Mapping[str, Unpacked]:
-    """The bundles among the sources, verified. Raises :class:`BundleError`."""
+    """Return the bundles among the sources, verified. Raises :class:`BundleError`."""
     store = Store((options.output or project.root).resolve() / ".edgekit" / "store")
     return {
         source: bench_inputs.unpack(project.root / source, store)
@@ -275,7 +279,7 @@ def _entry(
 
 
 def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
-    """The row of a device that is not there."""
+    """Return the row of a device that is not there."""
     status = status_of(error)
     listed = book.listed.get(device)
     where = listed.address if listed else ""
@@ -283,7 +287,9 @@ def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Be
 
 
 def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
-    """Ids that differ: the file's name, the device, and the threads where there are several."""
+    """Return ids that differ: the file's name, the device, and the threads where there are
+    several.
+    """
     several = len(asked.threads) > 1
     names: dict[int, list[str]] = {}
     for count in {row.threads for row in rows}:
@@ -294,7 +300,7 @@ def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
 
 
 def _tested(entry: BenchRow) -> BenchRow:
-    """The entry with its bundle's self-test; one that fails it is not measured."""
+    """Return the entry with its bundle's self-test; one that fails it is not measured."""
     if entry.subject is None or entry.bundle is None or entry.by_tool:
         return entry
     try:
@@ -334,7 +340,7 @@ def _timed(run: Run, entries: Sequence[BenchRow], asked: BenchOptions) -> tuple[
 
 
 def _file(run: Run, ending: str) -> Path:
-    """The next file of the run's measured times."""
+    """Return the next file of the run's measured times."""
     folder = run.folder / "latency"
     return folder / f"{len(list(folder.glob('*.*')))}.{ending}"
 
@@ -361,7 +367,9 @@ def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
 
 
 def _detailed(run: Run, entry: BenchRow, row: Benched, asked: BenchOptions) -> Benched:
-    """The row with its memory, and with the profile and the long runs that were asked for."""
+    """Return the row with its memory, and with the profile and the long runs that were asked
+    for.
+    """
     if entry.subject is None or entry.feed is None or row.memory is None:
         return row
     update = run.progress.update
@@ -387,14 +395,14 @@ def _detailed(run: Run, entry: BenchRow, row: Benched, asked: BenchOptions) -> B
 
 
 def _profile(run: Run, subject: LoadedModel, request: Request) -> Profile:
-    """The time of every operator; the profiler sees the first signature of a file only."""
+    """Return the time of every operator; the profiler sees the first signature of a file only."""
     path = main_file(run, subject.model)
     models = tuple(replace(one, path=path) for one in request.models)
     return profile(subject.device, replace(request, models=models))
 
 
 def accuracy_of(run: Run, subject: LoadedModel, feed: Feed, output: str | None) -> Measurement:
-    """The accuracy run of MLPerf Tiny: the metric on the user's labelled items."""
+    """Return the accuracy run of MLPerf Tiny: the metric on the user's labelled items."""
     if feed.items is None or feed.items.labels is None:
         return Measurement.unavailable("1", "there are no labelled items: give them with --data")
     asked = MeasureOptions(metric_output=output)

@@ -67,7 +67,7 @@ def judge(
 
 
 def read(path: Path) -> Mapping[str, Json]:
-    """A ``bench.json``. Raises :class:`ProjectError`."""
+    """Return a ``bench.json``. Raises :class:`ProjectError`."""
     if path.is_dir():
         path = path / "bench.json"
     if not path.is_file():
@@ -91,7 +91,7 @@ def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
 def _own(
     row: Benched, latency: Latency, budgets: DeviceBudgets, noise: Measurement
 ) -> Iterator[CheckResult]:
-    """A row by the budgets of its own device."""
+    """Return a row by the budgets of its own device."""
     if budgets.latency_p50 is not None:
         yield _latency(row, latency, budgets.latency_p50, noise, "latency_p50")
     if budgets.latency_p95 is not None:
@@ -193,5 +193,5 @@ def _interval(found: Measurement) -> Interval | None:
 
 
 def _made(noise: Measurement) -> Measurement | None:
-    """A calibration that was made; without one the interval alone speaks."""
+    """Return a calibration that was made; without one the interval alone speaks."""
     return noise if noise.value is not None else None

@@ -68,7 +68,7 @@ class Unpacked:
 
 
 def batch_of(model: SavedModel, feed: Feed) -> int:
-    """How many items a run takes at the least: the file's own batch, where that is fixed."""
+    """Tell how many items a run takes at the least: the file's own batch, where that is fixed."""
     found = 1
     for spec in model.inputs:
         batched = np.load(feed.inputs[spec.name], mmap_mode="r").ndim == len(spec.shape)
@@ -78,7 +78,7 @@ def batch_of(model: SavedModel, feed: Feed) -> int:
 
 
 def is_bundle(source: str) -> bool:
-    """Whether a source is named like a bundle."""
+    """Tell whether a source is named like a bundle."""
     return source.lower().endswith(ENDINGS)
 
 
@@ -119,7 +119,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
 
 
 def _items(path: Path, file: Path) -> int:
-    """How many golden items an array of a bundle holds. Raises :class:`BundleError`."""
+    """Tell how many golden items an array of a bundle holds. Raises :class:`BundleError`."""
     try:
         return len(npy.opened(file))
     # A number has no length.
@@ -129,7 +129,9 @@ def _items(path: Path, file: Path) -> int:
 
 
 def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict[str, bytes]:
-    """The files of a verified bundle by their path below its root; digests are checked again."""
+    """Return the files of a verified bundle by their path below its root; digests are checked
+    again.
+    """
     found = {}
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
@@ -145,13 +147,13 @@ def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict
 
 
 def given(run: Run, model: SavedModel) -> Feed:
-    """The user's items, matched to the model. Raises :class:`DataError`."""
+    """Return the user's items, matched to the model. Raises :class:`DataError`."""
     items = select_items(run, model, labelled=False)
     return Feed("data", items.inputs, items.index_path, items.preprocess, items)
 
 
 def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed:
-    """Items drawn for the model, as :func:`drawn` does."""
+    """Return items drawn for the model, as :func:`drawn` does."""
     given = shapes or {}
 
     def make(folder: Path) -> Mapping[str, Json]:
@@ -171,7 +173,7 @@ def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed
 
 
 def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.NDArray[Any]]:
-    """Items by input name, 32 first: in the range of a quantized input, else by its dtype.
+    """Return items by input name, 32 first: in the range of a quantized input, else by its dtype.
 
     A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
     integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
@@ -200,7 +202,8 @@ def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.N
 
 
 def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple[int, ...]:
-    """The shape of one item; ``alike`` where all inputs and outputs have one first dimension.
+    """Return the shape of one item; ``alike`` where all inputs and outputs have one first
+    dimension.
 
     Without that, a first dimension that is neither 1 nor free is no batch.
     """
@@ -233,7 +236,7 @@ def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple
 
 
 def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
-    """The reals that each quantized input of a ``.tflite`` file can hold."""
+    """Return the reals that each quantized input of a ``.tflite`` file can hold."""
     if not model.is_tflite:
         return {}
     file = flatbuffer.read(model.path)

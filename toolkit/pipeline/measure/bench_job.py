@@ -51,14 +51,14 @@ class BenchJob:
         return ", ".join(one.name for one in self.devices)
 
     def to_json(self) -> dict[str, Json]:
-        """The job as JSON can carry it."""
+        """Return the job as JSON can carry it."""
         baseline = self.asked.baseline
         asked = {**asdict(self.asked), "baseline": str(baseline) if baseline else None}
         return {**asdict(self), "asked": asked}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Json]) -> BenchJob:
-        """The job of :meth:`to_json`."""
+        """Return the job of :meth:`to_json`."""
         asked = dict(found["asked"])
         asked |= {name: tuple(asked[name]) for name in ("devices", "threads")}
         asked["protocol"] = Protocol(**asked["protocol"])
@@ -84,7 +84,7 @@ class BenchJob:
 
 
 def tables_of(project: Project) -> dict[str, Json]:
-    """What a job takes of a project; sizes and times are plain numbers."""
+    """Return what a job takes of a project; sizes and times are plain numbers."""
     return project.model_dump(mode="json", by_alias=True, exclude_unset=True, include=TABLES)
 
 
@@ -118,7 +118,9 @@ def perform(
 
 
 def with_samples(found: MachineBench) -> MachineBench:
-    """What was found, with the times that lie in files: the host that asks may not have them."""
+    """Return what was found, with the times that lie in files: the host that asks may not have
+    them.
+    """
     paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in found.rows]
     samples = tuple(np.load(path) if path is not None else None for path in paths)
     return replace(found, samples=samples)

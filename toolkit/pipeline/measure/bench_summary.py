@@ -25,7 +25,9 @@ RUNTIME = "litert"
 
 
 def summarized(row: Benched, taken: Taken, path: Path) -> Benched:
-    """The row with what its launches took; every run's nanoseconds go to ``path``, an ``.npy``."""
+    """Return the row with what its launches took; every run's nanoseconds go to ``path``, an
+    ``.npy``.
+    """
     launches = taken.launches
     conditions = taken.watch.found([launch.runs for launch in launches])
     phases = _phases(launches)
@@ -59,7 +61,7 @@ def _phases(launches: Sequence[Launch]) -> Phases:
 
 
 def _held_by(launches: Sequence[Launch], batch: int) -> BenchMemory:
-    """What the launches tell: the most that one held over the baseline of its runtime."""
+    """Return what the launches tell: the most that one held over the baseline of its runtime."""
     absent = Measurement.unavailable(UNIT, "it was not measured")
     return BenchMemory(_peak(launches, batch), absent, absent, absent)
 
@@ -77,7 +79,7 @@ def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
 
 
 def memory_of(subject: LoadedModel, feed: Feed, request: Request, peak: Measurement) -> BenchMemory:
-    """The memory of a subject, whose runner held ``peak`` on a request to time it."""
+    """Return the memory of a subject, whose runner held ``peak`` on a request to time it."""
     planned, activations = _planned(subject), _activations(subject, request)
     if subject.device.runtime != "tflm":
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
@@ -115,7 +117,7 @@ def _planned(subject: LoadedModel) -> Measurement:
 
 
 def _activations(subject: LoadedModel, request: Request) -> Measurement:
-    """What LiteRT's own kernels allocate, in a process of their own."""
+    """Return what LiteRT's own kernels allocate, in a process of their own."""
     if subject.device.runtime != RUNTIME:
         reason = f"{subject.device.runtime} does not tell activations from packed weights"
         return Measurement.unavailable(UNIT, reason)

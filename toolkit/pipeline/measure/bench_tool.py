@@ -32,7 +32,7 @@ def timed(
     path: Path,
     progress: Callable[[float, float, str], None],
 ) -> Benched:
-    """The row, measured in as many fresh launches as the protocol's fewest.
+    """Return the row, measured in as many fresh launches as the protocol's fewest.
 
     What the tool printed goes to ``path``. Raises :class:`DeviceError` or :class:`RunnerError`.
     """
@@ -60,7 +60,7 @@ def timed(
 
 
 def untested(row: Benched) -> Benched:
-    """The row of a bundle, whose golden items the tool cannot take."""
+    """Return the row of a bundle, whose golden items the tool cannot take."""
     found = row.conditions
     return (
         row
@@ -70,7 +70,7 @@ def untested(row: Benched) -> Benched:
 
 
 def _asked(request: Request, protocol: Protocol) -> Request:
-    """One launch's share of the protocol."""
+    """Return one launch's share of the protocol."""
     count = protocol.launches
     stop = {
         "runs": math.ceil(protocol.min_runs / count),
@@ -135,7 +135,7 @@ def _latency(sums: Sequence[Mapping[str, Json]], path: Path) -> Latency:
 
 
 def _middle(sums: Sequence[Mapping[str, Json]], name: str) -> Measurement:
-    """The median over the launches of what each says; the interval resamples launches."""
+    """Return the median over the launches of what each says; the interval resamples launches."""
     values = [one[name] for one in sums]
     if any(value is None for value in values):
         return Measurement.unavailable("ns", OLD)

@@ -149,7 +149,7 @@ def _contrast(first: ModelOnDevice, other: ModelOnDevice, items: Items, rules: R
 
 
 def _had(given: ModelOnDevice, name: str) -> bool:
-    """Whether a model has a figure beside the headline's."""
+    """Tell whether a model has a figure beside the headline's."""
     found = given.measured.outputs.get(name)
     return name in given.others and found is not None and found.how != "unavailable"
 
@@ -162,7 +162,7 @@ def _inside(
     asked: MeasureOptions,
     contrast: Contrast,
 ) -> Contrast:
-    """The contrast with what the two files tell."""
+    """Return the contrast with what the two files tell."""
     left, right = first.answered, other.answered
     if contrast.drop is None or left is None or right is None:
         return contrast
@@ -175,7 +175,7 @@ def _inside(
 
 
 def _emulators(*sides: ModelOnDevice) -> str:
-    """The emulators that any of the sides ran on; empty where none did."""
+    """Return the emulators that any of the sides ran on; empty where none did."""
     return ", ".join(dict.fromkeys(s.measured.emulated for s in sides if s.measured.emulated))
 
 
@@ -188,7 +188,7 @@ def _with_latency(contrast: Contrast, found: Timings | None, emulator: str) -> C
 
 
 def _latencies(given: Sequence[ModelOnDevice], found: Timings | None) -> Mapping[str, Latency]:
-    """The latency of every model that was timed, by id."""
+    """Return the latency of every model that was timed, by id."""
     emulators = {one.measured.id: one.measured.emulated for one in given}
     latencies = {name: found.latency(name) for name in found.names} if found else {}
     return {
@@ -206,7 +206,9 @@ def _stated(rules: Rules) -> Limit:
 
 
 def _with_floors(rules: Rules, first: ModelOnDevice, items: Items) -> Rules:
-    """The rules with what float32 can tell of each metric at the scale of the first's outputs."""
+    """Return the rules with what float32 can tell of each metric at the scale of the first's
+    outputs.
+    """
     if first.outputs is None or first.answers is None:
         return rules
     answers = {items.metric.name: first.answers, **first.others}
@@ -220,7 +222,7 @@ def _with_floors(rules: Rules, first: ModelOnDevice, items: Items) -> Rules:
 
 
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
-    """The share of items that the two put into different classes, with Wilson's interval."""
+    """Return the share of items that the two put into different classes, with Wilson's interval."""
     if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < 2:
         return Measurement.unavailable("1", "the outputs are no scores of classes")
     if metric.reads != "classes":
@@ -230,7 +232,7 @@ def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
 
 
 def _changed(together: Pairs) -> Measurement:
-    """The share of items of which any output value differs, with Wilson's interval."""
+    """Return the share of items of which any output value differs, with Wilson's interval."""
     if not together:
         return Measurement.unavailable("1", "no output of the two belongs together")
     count = len(next(iter(together.values()))[0])
@@ -250,7 +252,7 @@ def _share(count: int, n: int) -> Measurement:
 
 
 def _counts(check: CheckResult) -> bool:
-    """Whether a check bears on the outcome: one nobody stated does only when it is red."""
+    """Tell whether a check bears on the outcome: one nobody stated does only when it is red."""
     return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE)
 
 
@@ -260,7 +262,7 @@ def _checks(
     rules: Rules | None,
     asked: MeasureOptions,
 ) -> Iterator[CheckResult]:
-    """The budgets of one model against the first; nothing of one that did not run.
+    """Return the budgets of one model against the first; nothing of one that did not run.
 
     Without ``rules`` there is no metric to judge by.
     """
@@ -291,7 +293,7 @@ def _check_drop(
     base: Measurement | None,
     rules: Rules,
 ) -> CheckResult:
-    """The limit of one metric's drop; one that nobody stated fails on a proven loss only."""
+    """Return the limit of one metric's drop; one that nobody stated fails on a proven loss only."""
     name, stated = f"{rules.metric} drop", rules.max_drop is not None
     if drop is None:
         message = f"unavailable, because one of the two has no output {rules.output!r}"

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def emulator_of(device: Device) -> str:
-    """The emulator that a device is, by its facts; empty where it is none.
+    """Return the emulator that a device is, by its facts; empty where it is none.
 
     A device that its user has declared to be one may not say which.
     """
@@ -23,12 +23,14 @@ def emulator_of(device: Device) -> str:
 
 
 def no_budget(device: str, emulator: str) -> str:
-    """Why no latency budget can be judged there."""
+    """Tell why no latency budget can be judged there."""
     return f"{device} is emulated ({emulator}): only a device's own latency satisfies a budget"
 
 
 def marked(row: Benched) -> Benched:
-    """A row whose times are estimates, where its device is emulated; else the row as it is."""
+    """Return a row whose times are estimates, where its device is emulated; else the row as it
+    is.
+    """
     if not row.emulated:
         return row
     score = row.mlperf_tiny

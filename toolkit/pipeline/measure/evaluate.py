@@ -73,7 +73,7 @@ def evaluate(
 def scored(
     run: Run, given: ModelOnDevice, items: Items, asked: MeasureOptions, strict: bool = False
 ) -> ModelOnDevice:
-    """The model's metric. Outputs that are NaN or infinite make it a row without one."""
+    """Return the model's metric. Outputs that are NaN or infinite make it a row without one."""
     answered = given.answered
     if answered is None:
         return given
@@ -106,7 +106,7 @@ def scored(
 
 
 def _unlabelled(given: ModelOnDevice, answered: Answered, items: Items) -> ModelOnDevice:
-    """The answers of a model without a metric: there is nothing to take it against."""
+    """Return the answers of a model without a metric: there is nothing to take it against."""
     outputs = answered.outputs
     output = items.output if items.output in outputs else next(iter(outputs))
     absent = Measurement.unavailable(items.metric.unit, UNLABELLED)
@@ -115,14 +115,16 @@ def _unlabelled(given: ModelOnDevice, answered: Answered, items: Items) -> Model
 
 
 def _output(answered: Answered, wanted: str, items: Items) -> str:
-    """The headline's output; any, where a function of the user's takes them all."""
+    """Return the headline's output; any, where a function of the user's takes them all."""
     if items.takes_all and wanted not in answered.outputs:
         return next(iter(answered.outputs))
     return output_of(answered, wanted)
 
 
 def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[str, Floats]:
-    """What the headline's other metrics are taken of, and those of other outputs that are there."""
+    """Return what the headline's other metrics are taken of, and those of other outputs that are
+    there.
+    """
     theirs = dict(answered.items.figures())
     return {
         name: taken(run, theirs[name], answered.outputs, output if view.shown_only else "")
@@ -156,7 +158,7 @@ def _slices(answers: Floats, items: Items, asked: MeasureOptions) -> tuple[Mappi
 def _worst(
     given: ModelOnDevice, answers: Floats, items: Items, asked: MeasureOptions
 ) -> tuple[Mapping[str, Json], ...]:
-    """The worst items by their number in the data, with their file where they are files."""
+    """Return the worst items by their number in the data, with their file where they are files."""
     count = asked.worst if asked.worst is not None else items_shown(given)
     found = worst(items.metric, truths(items), answers, count) if count else ()
     grouped = items.groups is not None
@@ -173,18 +175,18 @@ def _worst(
 
 
 def items_shown(given: ModelOnDevice) -> int:
-    """How many of the worst items are listed where nobody says."""
+    """Tell how many of the worst items are listed where nobody says."""
     return min(WORST, given.measured.items)
 
 
 def _called(value: int | float | str | None, items: Items) -> Json:
-    """A class by its name, where classes have names."""
+    """Return a class by its name, where classes have names."""
     known = isinstance(value, int) and 0 <= value < len(items.class_names)
     return items.class_names[int(value or 0)] if known else value
 
 
 def _images(items: Items) -> Path:
-    """The raw items, where the model's only input takes pictures."""
+    """Return the raw items, where the model's only input takes pictures."""
     for path in items.inputs.values():
         if len(items.inputs) == 1 and np.load(path, mmap_mode="r").ndim in (3, 4):
             return path
@@ -193,7 +195,7 @@ def _images(items: Items) -> Path:
 
 
 def _unscored(found: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckResult]:
-    """A check for each metric that could not be had of answers, with its reason."""
+    """Return a check for each metric that could not be had of answers, with its reason."""
     for one in (given.measured for given in found if given.answered is not None):
         judged = {items.metric.name: one.metric}
         judged |= {name: one.outputs[name] for name, _ in items.views() if name in one.outputs}
@@ -204,14 +206,14 @@ def _unscored(found: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckRes
 
 
 def runs(given: ModelOnDevice) -> CheckResult:
-    """Whether the model ran on its device, as a check."""
+    """Tell whether the model ran on its device, as a check."""
     one = given.measured
     message = one.problem or f"answered {one.items:,} items"
     return CheckResult("runs", one.id, one.device, one.status, message)
 
 
 def settings(run: Run, items: Items, asked: MeasureOptions) -> Mapping[str, Json]:
-    """What the figures depend on besides models and devices."""
+    """Return what the figures depend on besides models and devices."""
     options = run.plan.options
     return {
         "task": items.task.facts if items.task else None,

@@ -103,7 +103,7 @@ def bench(
 
 
 def grouped(book: DeviceBook, names: Sequence[str]) -> dict[str, tuple[Listed, ...]]:
-    """Devices by the machine that they are on."""
+    """Return devices by the machine that they are on."""
     found: dict[str, tuple[Listed, ...]] = {}
     for listed in (book.find(name) for name in names):
         found[listed.place] = (*found.get(listed.place, ()), listed)
@@ -168,7 +168,7 @@ class _Ours:
         self._lock = threading.Lock()
 
     def began(self, run: Run) -> None:
-        """A job has begun; where all were stopped meanwhile, it is too."""
+        """Return a job has begun; where all were stopped meanwhile, it is too."""
         with self._lock:
             self._runs.append(run)
             stopped = self._stopped
@@ -205,7 +205,7 @@ def _error(future: Future[MachineBench]) -> BaseException | None:
 
 
 def _patience(jobs: Sequence[BenchJob]) -> float | None:
-    """Seconds after which what is not done is given up; None where a device has no limit."""
+    """Return seconds after which what is not done is given up; None where a device has no limit."""
     limits = [
         [one.attempts * one.time_limit for one in job.devices if one.time_limit is not None]
         for job in jobs
@@ -216,7 +216,7 @@ def _patience(jobs: Sequence[BenchJob]) -> float | None:
 
 
 def _outcome(book: DeviceBook, job: BenchJob, future: Future[MachineBench]) -> MachineBench:
-    """What a job found, or rows that say why there is nothing."""
+    """Return what a job found, or rows that say why there is nothing."""
     if not future.done():
         why = "it is not done long after the time limits of its devices"
     elif (error := _error(future)) is not None:
@@ -236,12 +236,12 @@ class NamedProgress:
         self._progress, self._label, self._lock = progress, label, lock
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Return a stage begins."""
         with self._lock:
             self._progress.stage(f"{self._label}: {name}")
 
     def update(self, done: float, total: float, text: str) -> None:
-        """The current stage has come to ``done`` of ``total``."""
+        """Return the current stage has come to ``done`` of ``total``."""
         with self._lock:
             self._progress.update(done, total, f"{self._label}: {text}")
 
@@ -253,7 +253,7 @@ def _report(
     sources: Sequence[str],
     asked: BenchOptions,
 ) -> BenchReport:
-    """One table of what was found everywhere, and its verdict."""
+    """Return one table of what was found everywhere, and its verdict."""
     rows = _together(run, done, sources, asked)
     kept = {
         place: BenchMachine(
@@ -298,7 +298,9 @@ def _report(
 def _together(
     run: Run, done: Mapping[str, MachineBench], sources: Sequence[str], asked: BenchOptions
 ) -> tuple[Benched, ...]:
-    """The rows of all machines in the order asked for, their samples in the run's own folder."""
+    """Return the rows of all machines in the order asked for, their samples in the run's own
+    folder.
+    """
     found: list[tuple[Benched, npt.NDArray[Any] | None]] = []
     for place, one in done.items():
         samples = one.samples or (None,) * len(one.rows)

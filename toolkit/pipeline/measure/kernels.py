@@ -25,7 +25,9 @@ FIX = "time it on the device itself, or by the runtime that will run there"
 
 
 def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Path) -> bool:
-    """Whether integers are computed there by kernels that a device's wheel does better than."""
+    """Tell whether integers are computed there by kernels that a device's wheel does better
+    than.
+    """
     machine = str(facts.get("machine", "")).lower()
     if runtime != RUNTIME or not version.startswith(RELEASE) or machine not in X86:
         return False
@@ -34,7 +36,7 @@ def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Pat
 
 
 def noted(row: Benched, subject: LoadedModel | None) -> Benched:
-    """The row with what spoils its times, where its runtime lacks the kernels."""
+    """Return the row with what spoils its times, where its runtime lacks the kernels."""
     if subject is None or row.latency is None or row.conditions is None:
         return row
     if not lacks_int8(row.runtime, row.version, row.facts, subject.path):

@@ -43,7 +43,7 @@ class LoadedModel:
 
 
 def measured(project: Project) -> Project:
-    """The project with nothing to convert or compress: models are taken as they are."""
+    """Return the project with nothing to convert or compress: models are taken as they are."""
     nothing = {
         "convert": ConvertTable(precisions=("float32",)),
         "compress": CompressTable(),
@@ -53,7 +53,7 @@ def measured(project: Project) -> Project:
 
 
 def load_model(run: Run, source: str, device: str | None) -> LoadedModel:
-    """One model on a device; without one, on TensorFlow what it runs, else on LiteRT.
+    """Return one model on a device; without one, on TensorFlow what it runs, else on LiteRT.
 
     Raises :class:`ModelError` or :class:`DeviceError` where either cannot be had.
     """
@@ -75,7 +75,7 @@ def load_model(run: Run, source: str, device: str | None) -> LoadedModel:
 
 
 def is_tflite(path: Path) -> bool:
-    """Whether a file is named, or begins, as a ``.tflite`` file does."""
+    """Tell whether a file is named, or begins, as a ``.tflite`` file does."""
     return path.suffix == ".tflite" or (path.is_file() and path.open("rb").read(8)[4:] == b"TFL3")
 
 
@@ -100,7 +100,9 @@ class HasDevice(Protocol):
 
 
 def unique_names(found: Sequence[HasDevice], named: bool) -> list[str]:
-    """Ids that differ: the file's name, more of its path where names are alike, and the device."""
+    """Return ids that differ: the file's name, more of its path where names are alike, and the
+    device.
+    """
     files = {one.source: Path(one.source).name for one in found}
     twins = {name for name in files.values() if list(files.values()).count(name) > 1}
     alike = [Path(source).parent for source, name in files.items() if name in twins]

@@ -70,7 +70,7 @@ class Answered:
 
 @contextlib.contextmanager
 def measuring(project: Project, options: Options, source: str, progress: Progress) -> Iterator[Run]:
-    """A run that takes models as they are; ``source`` is the first of them."""
+    """Yield a run that takes models as they are; ``source`` is the first of them."""
     table = project.model.model_copy(update={"source": source})
     wanted = measured(project).model_copy(update={"model": table})
     plan = Plan.of(wanted, options)
@@ -79,7 +79,7 @@ def measuring(project: Project, options: Options, source: str, progress: Progres
 
 
 def recording(plan: Plan) -> contextlib.AbstractContextManager[Tape]:
-    """What the devices of a run are recorded on, or played back from."""
+    """Return what the devices of a run are recorded on, or played back from."""
     folders = {str(plan.output): "<output>", str(plan.project.root): "<project>"}
     return tape_of(plan.options.record, plan.options.replay, folders)
 
@@ -133,7 +133,8 @@ def obtained(
 
 
 def _about(run: Run, source: str, several: bool) -> Run:
-    """The run about one of several models: a file of one signature needs no other's name for it.
+    """Return the run about one of several models: a file of one signature needs no other's name for
+    it.
 
     What is made of a SavedModel's signature has only one, called as TensorFlow calls it.
     """
@@ -158,7 +159,9 @@ def answered(
     asked: MeasureOptions,
     strict: bool = False,
 ) -> ModelOnDevice:
-    """The model's answers to the items. A runtime that cannot run it is a row, unless strict."""
+    """Return the model's answers to the items. A runtime that cannot run it is a row, unless
+    strict.
+    """
     subject = given.subject
     if subject is None:
         return given
@@ -200,7 +203,7 @@ def answered(
 
 
 def output_of(answered: Answered, wanted: str | None) -> str:
-    """The output that the metric is taken on. Raises where it is not clear which."""
+    """Return the output that the metric is taken on. Raises where it is not clear which."""
     names, source = list(answered.outputs), answered.subject.source
     if len(names) == 1:
         return names[0]
@@ -213,7 +216,7 @@ def output_of(answered: Answered, wanted: str | None) -> str:
 
 
 def pairs(left: Answered, right: Answered) -> Mapping[str, tuple[Floats, Floats]]:
-    """The outputs of two models that belong together: by name, or the only one of each."""
+    """Return the outputs of two models that belong together: by name, or the only one of each."""
     if len(left.outputs) == len(right.outputs) == 1:
         ((name, mine),) = left.outputs.items()
         ((_, theirs),) = right.outputs.items()
@@ -226,13 +229,13 @@ def pairs(left: Answered, right: Answered) -> Mapping[str, tuple[Floats, Floats]
 
 
 def problem(error: EdgekitError) -> str:
-    """An error in one line: its code, what happened, and the first line of why."""
+    """Return an error in one line: its code, what happened, and the first line of why."""
     hint = error.hint.splitlines()[0] if error.hint else ""
     return f"{error.code} {error.message}" + (f": {hint}" if hint else "")
 
 
 def status_of(error: EdgekitError) -> Status:
-    """What a device's or a runtime's error makes of the model's row."""
+    """Return what a device's or a runtime's error makes of the model's row."""
     missing = error.exit_code is ExitCode.UNAVAILABLE
     return Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
 
@@ -249,7 +252,7 @@ def _failed(measured: Measured, error: EdgekitError) -> Measured:
 def _inputs(
     files: Mapping[str, Path], first: tuple[TensorSpec, ...], subject: LoadedModel
 ) -> Mapping[str, Path]:
-    """The items keyed by a model's own input names: the same names, or the only one of each.
+    """Return the items keyed by a model's own input names: the same names, or the only one of each.
 
     Raises :class:`DataError`: which input is which is never guessed.
     """

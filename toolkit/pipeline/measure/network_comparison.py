@@ -41,7 +41,7 @@ def likeness(
     asked: MeasureOptions,
     contrast: Contrast,
 ) -> Likeness | None:
-    """Whether two models are one network, by their files; None where it is one file.
+    """Tell whether two models are one network, by their files; None where it is one file.
 
     What TensorFlow runs is made a file for it only where layers are asked for, or where two float
     models share less than conversion explains. The user is told of both.
@@ -57,7 +57,9 @@ def likeness(
 def _likeness(
     run: Run, both: tuple[Answered, Answered], items: Items, converting: bool
 ) -> tuple[Likeness | None, str]:
-    """What the constants tell, or the reason that they could not be read; none without a file."""
+    """Return what the constants tell, or the reason that they could not be read; none without a
+    file.
+    """
     try:
         paths = [_path(run, one, items, converting) for one in both]
     except EdgekitError as error:
@@ -69,7 +71,7 @@ def _likeness(
 
 
 def _apart(first: Answered, other: Answered, contrast: Contrast) -> float | None:
-    """The SQNR in dB of two float models' outputs, where conversion does not explain it."""
+    """Return the SQNR in dB of two float models' outputs, where conversion does not explain it."""
     if not (_is_float(first) and _is_float(other)):
         return None
     shared = [
@@ -82,7 +84,7 @@ def _apart(first: Answered, other: Answered, contrast: Contrast) -> float | None
 
 
 def _is_float(given: Answered) -> bool:
-    """Whether a model calculates with float32 weights: nothing in its file is quantized."""
+    """Tell whether a model calculates with float32 weights: nothing in its file is quantized."""
     if not given.subject.model.is_tflite:
         return True
     tensors = [t for one in flatbuffer.read(given.subject.model.path).graphs for t in one.tensors]
@@ -136,7 +138,7 @@ def layers(
 
 
 def output_steps(first: Answered, other: Answered) -> Mapping[str, Steps]:
-    """How many steps the outputs lie apart that are quantized in either file."""
+    """Tell how many steps the outputs lie apart that are quantized in either file."""
     scales = _scales(other) or _scales(first)
     return {
         name: steps(mine, theirs, scales[name])
@@ -155,7 +157,7 @@ def _side(run: Run, given: Answered, items: Items, asked: MeasureOptions) -> Lay
 
 
 def _path(run: Run, given: Answered, items: Items, converting: bool) -> Path | None:
-    """The file itself, or the float32 file of a SavedModel where one may be made."""
+    """Return the file itself, or the float32 file of a SavedModel where one may be made."""
     return _file(run, given, items) if converting or given.subject.model.is_tflite else None
 
 

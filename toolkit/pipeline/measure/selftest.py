@@ -34,7 +34,7 @@ def selftest(subject: LoadedModel, bundle: Unpacked) -> SelfTest:
 
 
 def _finite(differences: Mapping[str, float]) -> Mapping[str, float | None]:
-    """The differences as JSON can carry them: an output with a NaN has none."""
+    """Return the differences as JSON can carry them: an output with a NaN has none."""
     return {name: d if math.isfinite(d) else None for name, d in differences.items()}
 
 

@@ -63,7 +63,7 @@ def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:
 
 
 def _uses(graph: Graph, index: int) -> Iterator[tuple[str, int, int]]:
-    """The operators that read a tensor, at which of their inputs, and their first output."""
+    """Return the operators that read a tensor, at which of their inputs, and their first output."""
     for node in graph.nodes:
         for position, read in enumerate(node.inputs):
             if read == index:
