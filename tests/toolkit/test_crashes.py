@@ -297,8 +297,8 @@ def test_worker_ends_when_it_starts_after_its_parent_was_killed(
     import planted
     from edgekit.worker import Worker
     worker = Worker(Path({str(tmp_path / "log.txt")!r}))
-    worker._start()
-    worker._pipe.send(("planted", "fault", ("hang",), {{}}))
+    _, pipe = worker._started()
+    pipe.send(("planted", "fault", ("hang",), {{}}))
     os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(body)], check=False)

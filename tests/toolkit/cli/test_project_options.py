@@ -15,8 +15,8 @@ from edgekit.project import WRITTEN, Project, Share
 
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# A target's own entry in the catalog, which is no project file.
-ENTRY = "[conversion]"
+# How an entry of the catalog, or the project file of a Python package, begins.
+OTHERS = ("[conversion]", "title = ", "[build-system]")
 COMMANDS = (("convert",), ("compress",), ("evaluate",), ("bench", "missing.keras"))
 FLEET = """
 [model]
@@ -41,7 +41,7 @@ def examples() -> list[object]:
         pytest.param(block, id=f"{page.stem}-{number}")
         for page in pages
         for number, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
-        if not block.startswith(ENTRY)
+        if not block.startswith(OTHERS)
     ]
 
 

@@ -250,7 +250,7 @@ def test_two_goals_for_one_metric_are_refused(report: Path) -> None:
     project.write_text(f'[model]\nsource = "m"\n[targets.{catalog.host()}.budgets]\n{both}')
     done = check(report, "--project", project.name)
     assert done.code == 2
-    assert "accuracy and metric are one budget" in done.text
+    assert "accuracy and metric are the same budget" in done.text
 
 
 @pytest.mark.parametrize("option", ["--max-flips", "--max-changed", "--max-slowdown"])
