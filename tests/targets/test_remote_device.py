@@ -197,7 +197,7 @@ def test_connection_that_breaks_before_every_answer_is_given_up(
     home: Path, tmp_path: Path, opened: Opening
 ) -> None:
     device = opened(
-        faulty(home, *["time 0.2 agent"] * 9),
+        faulty(home, *["time 1 agent"] * 9),
         None,
         altered(tmp_path, INVOKE, "        time.sleep(5)\n" + INVOKE),
     )
