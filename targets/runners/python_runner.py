@@ -749,7 +749,7 @@ class Alone:
 
 
 def evaluate(request: Dict[str, Any], result: Dict[str, Any]) -> None:
-    """Return outputs of every item, written block by block; split over processes where that
+    """Write the outputs of every item, block by block; split over processes where that
     pays.
     """
     for entry in request["models"]:
@@ -906,7 +906,7 @@ def bench(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
-    """Return golden inputs through the model, against golden outputs, within a tolerance per
+    """Run golden inputs and compare with golden outputs, within a tolerance per
     output.
     """
     for entry in request["models"]:

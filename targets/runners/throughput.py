@@ -170,7 +170,7 @@ class Trial:
         self._expected: Arrays = {}
 
     def _single(self, settings: int) -> None:
-        """Return one item at a time, on as many items as there is time to try ``settings``
+        """Time one item at a time, on as many items as there is time to try ``settings``
         settings.
         """
         job, one = self._job, self.one()

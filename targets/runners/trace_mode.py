@@ -67,12 +67,12 @@ class Tracer:
         return self.interpreter
 
     def invoke(self, feeds: Dict[str, Any]) -> None:
-        """Return one item, from a state as at the start."""
+        """Run one item, from a state as at the start."""
         self.model.reset()
         self.go_on(feeds)
 
     def go_on(self, feeds: Dict[str, Any]) -> None:
-        """Return one item, from the state that there is."""
+        """Run one item, from the state that there is."""
         self.model.stage(feeds)
         self.model.invoke()
 

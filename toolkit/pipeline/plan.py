@@ -216,7 +216,7 @@ def _check_metric(project: Project) -> None:
 
 
 def _check_limits(project: Project, options: Options) -> None:
-    """Return what can be known of the limits before the data says what the metric is."""
+    """Check what can be known of the limits before the data says what the metric is."""
     stated = project.evaluate.metric or ""
     accuracy = {n: t for n, t in project.targets.items() if t.budgets.accuracy is not None}
     if stated in metrics.METRICS:

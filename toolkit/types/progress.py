@@ -9,10 +9,10 @@ class Progress(Protocol):
     """Where a run reports to: a terminal, a log, or nowhere."""
 
     def stage(self, name: str) -> None:
-        """Return a stage begins."""
+        """Report that a stage begins."""
 
     def update(self, done: float, total: float, text: str) -> None:
-        """Return the current stage has come to ``done`` of ``total``."""
+        """Report that the current stage has come to ``done`` of ``total``."""
 
 
 class Silent:

@@ -172,7 +172,7 @@ def arrange(call: Call, name: str, entries: Mapping[str, str]) -> Mapping[str, A
 
 
 def link(source: Path, target: Path) -> None:
-    """Return the same file under another name; a copy where the file system has no links."""
+    """Put the same file under another name; a copy where the file system has no links."""
     try:
         os.link(str(source), str(target))
     except FileExistsError:

@@ -232,7 +232,7 @@ def _feed(runner: RunnerProcess, line: str, waiting: threading.Event) -> None:
 
 
 def _forward(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
-    """Return the host's lines, to the runner. Its end is seen where it is waited for."""
+    """Pass the host's lines on to the runner. Its end is seen where it is waited for."""
     frame = call.receive()
     while frame is not None:
         try:
@@ -243,7 +243,7 @@ def _forward(call: Call, runner: RunnerProcess, waiting: threading.Event) -> Non
 
 
 def _relay(call: Call, runner: RunnerProcess, waiting: threading.Event) -> None:
-    """Return the runner's lines, to the host."""
+    """Pass the runner's lines on to the host."""
     with contextlib.suppress(OSError, ValueError):
         for line in runner.pipes.stdout:
             waiting.clear()

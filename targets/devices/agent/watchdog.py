@@ -24,7 +24,7 @@ class Groups:
         self._changing = threading.Lock()
 
     def add(self, pid: int) -> None:
-        """Return a group was started."""
+        """Note that a process group was started."""
         with self._changing:
             self._leaders.add(pid)
             if self._over:

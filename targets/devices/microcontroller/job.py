@@ -130,7 +130,7 @@ def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapp
 
 
 def check(request: Mapping[str, Json], arena: int) -> None:
-    """Tell whether a board can do what is asked; ``arena`` is the size of its arena in bytes.
+    """Refuse what a board cannot do; ``arena`` is the size of its arena in bytes.
 
     Raises :class:`DeviceError` for another runtime and :class:`RunnerError` for a mode or an option
     that a microcontroller does not have.

@@ -37,7 +37,7 @@ class Port:
             raise Unplugged(str(error)) from error
 
     def write(self, content: bytes) -> None:
-        """Return all of the bytes, in order."""
+        """Write all of the bytes, in order."""
         try:
             self._opened.write(content)
         except (OSError, termios.error) as error:

@@ -248,7 +248,7 @@ def _answer(wire: Wire, reply: Reply, event: Event, address: str) -> Mapping[str
 def _feed(
     wire: Wire, number: int, reply: Reply, files: Mapping[str, Path], wanted: list[list[Json]]
 ) -> None:
-    """Return the bytes of files, until there is an answer: it is a refusal before the end."""
+    """Send the bytes of files until there is an answer: it is a refusal before the end."""
     for digest, _, offset in wanted:
         with files[digest].open("rb") as file:
             file.seek(offset)

@@ -140,7 +140,7 @@ class _Making:
         self._prove(emulation)
 
     def _configure(self) -> None:
-        """Return files of an apt that knows one architecture and nothing that is installed."""
+        """Write the configuration of an apt that knows one architecture and nothing that is installed."""
         for folder in ("lists/partial", "archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
             (self.part / folder).mkdir(parents=True)
         (self.part / "status").touch()
@@ -244,7 +244,7 @@ def _settings(architecture: str, part: Path) -> Iterator[str]:
 
 
 def _finish(root: Path, processor: str) -> None:
-    """Return what maintainer scripts would have done, as far as Python and numpy need it."""
+    """Do what maintainer scripts would have done, as far as Python and numpy need it."""
     for name in ALTERNATIVES:
         for library in root.glob(f"usr/lib/*/{name}/lib{name}.so.3"):
             link = library.parent.parent / library.name

@@ -39,7 +39,7 @@ class RequestOutputs:
         self._begun = self._latest = time.monotonic()
 
     def begin(self) -> None:
-        """Return a launch begins."""
+        """Begin a launch."""
         self._begun = self._latest = time.monotonic()
 
     def seconds(self) -> float:
@@ -86,7 +86,7 @@ class RequestOutputs:
         _write_all(file.descriptor, payload, file.begin + int(event["at"]))
 
     def _keep(self, event: Mapping[str, Json], payload: bytes) -> None:
-        """Return a piece of a file that comes whole."""
+        """Keep a piece of a file that comes whole."""
         folder = self._folders[int(event["output"])]
         folder.mkdir(parents=True, exist_ok=True)
         path, at = folder / Path(str(event["file"])).name, int(event["at"])

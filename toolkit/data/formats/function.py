@@ -125,7 +125,7 @@ def _all_bytes(array: Any) -> bool:
 
 
 def _append(writer: Writer, arrays: dict[str, Any]) -> None:
-    """Return one item, or a batch: what has one first dimension throughout, labels too."""
+    """Append one item, or a batch: what has one first dimension throughout, labels too."""
     sizes = {np.shape(value)[:1] for value in arrays.values()}
     if len(sizes) == 1 and () not in sizes and (LABELS in arrays or len(arrays) > 1):
         writer.extend(arrays)

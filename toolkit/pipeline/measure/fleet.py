@@ -168,7 +168,7 @@ class _Ours:
         self._lock = threading.Lock()
 
     def began(self, run: Run) -> None:
-        """Return a job has begun; where all were stopped meanwhile, it is too."""
+        """Note that a job has begun; where all were stopped meanwhile, it is too."""
         with self._lock:
             self._runs.append(run)
             stopped = self._stopped
@@ -236,12 +236,12 @@ class NamedProgress:
         self._progress, self._label, self._lock = progress, label, lock
 
     def stage(self, name: str) -> None:
-        """Return a stage begins."""
+        """Report that a stage begins."""
         with self._lock:
             self._progress.stage(f"{self._label}: {name}")
 
     def update(self, done: float, total: float, text: str) -> None:
-        """Return the current stage has come to ``done`` of ``total``."""
+        """Report that the current stage has come to ``done`` of ``total``."""
         with self._lock:
             self._progress.update(done, total, f"{self._label}: {text}")
 

@@ -46,7 +46,7 @@ def noted(row: Benched, subject: LoadedModel | None) -> Benched:
 
 
 def advise(run: Run, timed: Iterable[LoadedModel]) -> None:
-    """Tell the user which of the times are no device's."""
+    """Tell the user which times say nothing of a device."""
     lacking = [
         one.id
         for one in timed
