@@ -39,7 +39,7 @@ def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path
 
 
 def _tell(run: Run, path: Path) -> None:
-    """Tell the user what readers of the metadata make of the file; MediaPipe's and the Task Library's own
+    """Tell the user what readers make of the metadata; MediaPipe's and the Task Library's own
     rules.
 
     Both take a quantized input and output as uint8, or floats, and refuse int8.

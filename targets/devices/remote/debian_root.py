@@ -140,7 +140,7 @@ class _Making:
         self._prove(emulation)
 
     def _configure(self) -> None:
-        """Write the configuration of an apt that knows one architecture and nothing that is installed."""
+        """Write the configuration of an apt that knows one architecture with nothing installed."""
         for folder in ("lists/partial", "archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
             (self.part / folder).mkdir(parents=True)
         (self.part / "status").touch()
