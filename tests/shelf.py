@@ -17,7 +17,7 @@ from pathlib import Path
 from edgekit.errors import DeviceError
 from edgekit.targets.devices.device import Device
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 from edgekit.targets.runners import RUNNER_FILES
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def reach(name, place):
         place.folder, place.log, place.limits, runners))
 
 
-SCHEME = Scheme("shelf://NAME", lambda address: None, ("litert",), reach)
+SCHEME = AddressScheme("shelf://NAME", lambda address: None, ("litert",), reach)
 """
 HANGING = "import time\ntime.sleep(600)\n"
 

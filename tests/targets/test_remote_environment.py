@@ -369,7 +369,7 @@ import os
 from pathlib import Path
 from edgekit.errors import DeviceError
 from edgekit.targets.devices import remote
-from edgekit.targets.devices.scheme import Scheme
+from edgekit.targets.devices.scheme import AddressScheme
 from shells import Shell
 
 def connect(address):
@@ -385,7 +385,7 @@ def create(address, progress):
 def opened(name, place):
     return remote.open_remote(connect(name.address), name, place)
 
-SCHEME = Scheme("here://", str, ("litert", "tflite-runtime"), opened, connect, create)
+SCHEME = AddressScheme("here://", str, ("litert", "tflite-runtime"), opened, connect, create)
 """
 
 

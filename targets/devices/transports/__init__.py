@@ -1,6 +1,6 @@
 """The ways to reach a device: one file each, named like the scheme of its addresses.
 
-``ssh.py`` holds ``SCHEME``, a :class:`edgekit.targets.devices.scheme.Scheme`, and is what
+``ssh.py`` holds ``SCHEME``, a :class:`edgekit.targets.devices.scheme.AddressScheme`, and is what
 ``ssh://…`` names. A file that is put here is found; nothing else lists it. Another
 package adds a scheme by an entry point.
 """

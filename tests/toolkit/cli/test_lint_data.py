@@ -221,7 +221,7 @@ def test_models_own_normalisation_is_found(
     assert status == bool(found)
     assert len(proven) == bool(found)
     for finding in proven:
-        assert f", {found} 1, on" in finding["message"]
+        assert f", 1 {found}, on" in finding["message"]
         assert fix in finding["fix"]
 
 
