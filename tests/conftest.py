@@ -287,11 +287,23 @@ def models(shared: Path, digits: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile_files(shared: Path) -> Path:
-    """The folder of models that mean harm, with what came of each in ``outcomes.json``."""
+def hostile_folder(shared: Path) -> Path:
+    """The folder that ``hostile_files`` and ``planted_files`` lie in."""
     import hostile
 
     return once(shared / "hostile", hostile.make)
+
+
+@pytest.fixture(scope="session")
+def hostile_files(hostile_folder: Path) -> Path:
+    """The folder of models that mean harm, with what came of each in ``outcomes.json``."""
+    return hostile_folder / "files"
+
+
+@pytest.fixture(scope="session")
+def planted_files(hostile_folder: Path) -> Path:
+    """The folder of models with planted code and graphs, and ``outcomes.json``."""
+    return hostile_folder / "planted"
 
 
 @pytest.fixture(scope="session")

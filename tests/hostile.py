@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import loading
@@ -350,6 +351,19 @@ MARKER.unlink(missing_ok=True)
 
 
 def make(folder: Path) -> None:
-    """Write them into ``folder``, with what came of each in ``outcomes.json``."""
-    script = SCRIPT.replace("@CRASHING@", str(CRASHING))
-    loading.run(folder, ONCE + PLANTED + GRAPHS + script)
+    """Write them below ``folder``, with what came of each in an ``outcomes.json``.
+
+    ``files`` holds what ``SCRIPT`` plants, ``planted`` what tests/planted.py does: two processes at
+    once, for the tests of either wait for them.
+    """
+    scripts = {
+        "files": SCRIPT.replace("@CRASHING@", str(CRASHING)),
+        "planted": PLANTED + GRAPHS,
+    }
+    with ThreadPoolExecutor() as executor:
+        begun = []
+        for name, script in scripts.items():
+            (folder / name).mkdir()
+            begun.append(executor.submit(loading.run, folder / name, ONCE + script))
+        for one in begun:
+            one.result()

@@ -153,7 +153,7 @@ def hostile(hostile_files: Path, shared: Path) -> Path:
     """The folder of the hostile models, by the name that it had when they were made."""
     with contextlib.suppress(FileExistsError):
         (shared / "hostile.part").symlink_to("hostile")
-    return shared / "hostile.part"
+    return shared / "hostile.part" / "files"
 
 
 @pytest.fixture(scope="module")

@@ -194,23 +194,23 @@ def test_h5_that_reads_other_files_is_refused(tmp_path: Path, how: str) -> None:
 # --- files, through loaders and commands ---------------------------------------------------------
 
 
-def test_lambda_reaches_no_loader_without_trust(hostile_files: Path) -> None:
-    found = loading.outcomes(hostile_files)
-    for name in json.loads((hostile_files / "names.json").read_text()):
+def test_lambda_reaches_no_loader_without_trust(planted_files: Path) -> None:
+    found = loading.outcomes(planted_files)
+    for name in json.loads((planted_files / "names.json").read_text()):
         assert found[name]["error"] == "EK-MODEL-005", name
         assert found[name]["past"] == ["EK-MODEL-005"] * 3, name
         assert not found[name]["sprung"], name
 
 
 @pytest.mark.parametrize("name", ["both.h5", "no-suffix"])
-def test_loader_sees_what_was_looked_at_whatever_the_suffix(hostile_files: Path, name: str) -> None:
-    outcome = loading.outcomes(hostile_files)[name]
+def test_loader_sees_what_was_looked_at_whatever_the_suffix(planted_files: Path, name: str) -> None:
+    outcome = loading.outcomes(planted_files)[name]
     assert "error" not in outcome, outcome
     assert not outcome["sprung"]
 
 
-def test_lambda_runs_with_trust(hostile_files: Path) -> None:
-    found = {k: v for k, v in loading.outcomes(hostile_files).items() if k.startswith("trusted t")}
+def test_lambda_runs_with_trust(planted_files: Path) -> None:
+    found = {k: v for k, v in loading.outcomes(planted_files).items() if k.startswith("trusted t")}
     assert found
     for name, outcome in found.items():
         assert "error" not in outcome, (name, outcome)
@@ -230,20 +230,20 @@ def test_lambda_runs_with_trust(hostile_files: Path) -> None:
     ids=" ".join,
 )
 def test_no_command_runs_a_lambda_without_trust(
-    hostile_files: Path, tmp_path: Path, name: str, command: tuple[str, ...]
+    planted_files: Path, tmp_path: Path, name: str, command: tuple[str, ...]
 ) -> None:
     np.savez(tmp_path / "items.npz", x=np.zeros((20, 8, 8, 1), np.float32), y=np.arange(20) % 10)
     verb, *more = command
-    done = answer(verb, hostile_files / name, "--data", "items.npz", *more, cwd=tmp_path)
+    done = answer(verb, planted_files / name, "--data", "items.npz", *more, cwd=tmp_path)
     assert done.returncode == 2
     assert "error EK-MODEL-005" in done.stderr
     assert not list(tmp_path.rglob("sprung"))
 
 
 @pytest.fixture(scope="session")
-def graphs(hostile_files: Path) -> dict[str, Any]:
+def graphs(planted_files: Path) -> dict[str, Any]:
     """What exporting SavedModels came to, whose graphs touch files or call Python."""
-    return loading.outcomes(hostile_files)
+    return loading.outcomes(planted_files)
 
 
 @pytest.mark.parametrize(
