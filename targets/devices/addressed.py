@@ -161,7 +161,7 @@ def remove(name: DeviceName, progress: Progress) -> str:
 
 
 def clear(agent: Agent, name: DeviceName) -> str:
-    """Return what :func:`remove` does, over an agent."""
+    """Do what :func:`remove` does, over an agent."""
     if not agent.call("environments.made")["there"]:
         hint = f"{agent.hello['folder']} is not there"
         raise DeviceError("EK-DEVICE-055", f"edgekit has put nothing on {name.address}", hint)

@@ -145,7 +145,7 @@ class Microcontroller(Transport):
         }
 
     def _selftest(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
-        """Return golden inputs through the model, against golden outputs."""
+        """Run golden inputs and compare with golden outputs."""
         restarts = Restarts(self._board, entry)
         job = opened(self._board, request, entry, restarts)
         by_item = dict(answered(self._board, job, restarts))

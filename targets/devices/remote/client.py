@@ -140,7 +140,7 @@ class Agent(Pushing):
         event: Event = _ignore,
         feed: Callable[[Wire, int, Reply], None] | None = None,
     ) -> Mapping[str, Json]:
-        """Return one call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
+        """Make one call, once. ``event`` takes what comes before the answer, ``feed`` sends more.
 
         Raises :class:`ConnectionLost` where the connection ended before the answer came, and
         :class:`DeviceError` where the device could not be reached again, or refused.
@@ -161,7 +161,7 @@ class Agent(Pushing):
         return wire, *wire.call(method, parameters)
 
     def call(self, method: str, **parameters: Json) -> Mapping[str, Json]:
-        """Return one call that may be made twice: it is, where the connection ends before the
+        """Make one call that may be made twice: it is, where the connection ends before the
         answer.
         """
         return again(lambda: self.ask(method, parameters))

@@ -232,7 +232,7 @@ class RemoteDevice(Transport):
     def _run(
         self, request: Mapping[str, Json], outputs: RequestOutputs, seconds: float | None
     ) -> Mapping[str, Json]:
-        """Return one runner there, to its end. Raises :class:`ConnectionLost` too."""
+        """Run one runner there, to its end. Raises :class:`ConnectionLost` too."""
         limits = Limits(seconds, self._limits.bytes)
 
         def take(event: Mapping[str, Json], payload: bytes) -> None:

@@ -227,7 +227,7 @@ class NativeDevice(Transport):
     def _answers(
         self, request: Mapping[str, Json], number: int, folder: Path, seconds: float | None
     ) -> tuple[dict[str, Json], Mapping[str, Path]]:
-        """Return all items through one model, in as many connections as it takes; the outputs'
+        """Run all items through one model, in as many connections as it takes; the outputs'
         files.
         """
         begin = time.monotonic()
@@ -298,7 +298,7 @@ class NativeDevice(Transport):
         return self.result(request, found)
 
     def _selftest(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Return golden inputs through the model there, its answers against golden outputs here."""
+        """Run golden inputs there and compare the answers with golden outputs here."""
         models: dict[str, Json] = {}
         for number, entry in enumerate(request["models"]):
             folder = self._folder / f"selftest-{uuid.uuid4().hex[:12]}"
