@@ -79,7 +79,7 @@ def verify(path: Path) -> Verified:
 
 
 def _read(path: Path) -> dict[str, bytes]:
-    """Regular files by their path below the bundle's one root folder."""
+    """Return regular files by their path below the bundle's one root folder."""
     files: dict[str, bytes] = {}
     roots: set[str] = set()
     total = 0

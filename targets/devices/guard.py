@@ -33,7 +33,7 @@ class Guard(Forwarding):
 
     @contextlib.contextmanager
     def around(self) -> Iterator[None]:
-        """Around every call that the device takes part in."""
+        """Wrap every call that the device takes part in."""
         self._check()
         begin = time.monotonic()
         alarm = None

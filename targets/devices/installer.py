@@ -89,7 +89,7 @@ def reason(lines: Sequence[str], package: str, log: Path) -> str:
 
 
 def _error(lines: Sequence[str]) -> str:
-    """pip's first ``ERROR:`` line, all that uv says after its ``×``, or else everything."""
+    """Find pip's first ``ERROR:`` line, all that uv says after its ``×``, or else everything."""
     for line in lines:
         if line.startswith("ERROR: "):
             return line[len("ERROR: ") :]

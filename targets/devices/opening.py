@@ -41,12 +41,14 @@ class LocalShell:
         return {"TMPDIR": str(Path(self.folder).parent)}
 
     def failure(self, status: int, said: str) -> DeviceError | None:  # noqa: ARG002
-        """There is nothing between: the script itself ended so."""
+        """Return None: no connection lies between, so the script itself ended so."""
         return None
 
 
 def open_local_native(name: DeviceName, place: Workplace) -> Device:
-    """This host's native runner, built now where it is not yet. Raises :class:`DeviceError`."""
+    """Return this host's native runner, built now where it is not yet. Raises
+    :class:`DeviceError`.
+    """
     folder = place.folder.absolute() / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
     return open_native(LocalShell(str(folder / "files")), name, place, passing=True)

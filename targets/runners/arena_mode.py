@@ -55,7 +55,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def _feeds(job: Any) -> List[Arrays]:
-    """As many items as a trial has time for, encoded."""
+    """Return as many items as a trial has time for, encoded."""
     first_ns, _ = job.first()
     affordable = int(PER_TRIAL * 1e9 / max(first_ns, 1))
     count = max(1, min(ITEMS, affordable, job.stop - job.start))

@@ -223,7 +223,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def profile(compiled: ProfiledModel, runs: int) -> Dict[str, Any]:
-    """Each operator's time in each run, in the order that they ran; loops add up."""
+    """Return each operator's time in each run, in the order that they ran; loops add up."""
     for _ in range(WARMUP):
         compiled.run()
     times: Dict[Tuple[str, int, bool], List[int]] = {}

@@ -484,7 +484,7 @@ def alongside(value: Any, raw: Any) -> Any:
 
 
 def encode(raw: Any, info: TensorInfo, preprocess: Dict[str, Any]) -> Any:
-    """Raw items to what the input takes: ``x * scale + offset`` in float32, then quantized.
+    """Convert raw items to what the input takes: ``x * scale + offset`` in float32, then quantized.
 
     ``scale`` and ``offset`` are numbers, or lists of one per channel.
     """
@@ -814,7 +814,7 @@ def catch_up(job: Job, model: Any) -> None:
 
 
 def _output_files(folder: Path, job: Job) -> Dict[str, Any]:
-    """Memory-mapped outputs, preallocated once by the process that was started first."""
+    """Open memory-mapped outputs, preallocated once by the process that was started first."""
     paths = {name: folder / ("%s.npy" % file_name(name)) for name in job.model.outputs}
     if job.request.get("part"):
         return {name: np.load(path, mmap_mode="r+") for name, path in paths.items()}
@@ -957,7 +957,7 @@ def beside(name: str) -> Any:
 
 
 def peak_memory() -> int:
-    """Peak resident bytes of this process; 0 where the system does not tell.
+    """Return peak resident bytes of this process; 0 where the system does not tell.
 
     ``VmHWM``, not ``getrusage``: the latter keeps the parent's peak across fork and exec.
     """

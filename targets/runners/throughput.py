@@ -182,7 +182,7 @@ class Trial:
         self._expected, self._seconds = self._timed(job.model, count)
 
     def _timed(self, model: Any, count: int) -> Tuple[Arrays, float]:
-        """Outputs, and the seconds for each item of the faster of two runs."""
+        """Return outputs, and the seconds for each item of the faster of two runs."""
         job = self._job
         self._progress(job.start, job.start + count)
         took = []
@@ -251,7 +251,8 @@ def alike(left: Arrays, right: Arrays, outputs: Any) -> bool:
 
 
 def claims(path: Path) -> Iterator[int]:
-    """0, 1, 2, … over all processes that iterate on one empty file: each number to one of them.
+    """Yield 0, 1, 2, … over all processes that iterate on one empty file: each number to one of
+    them.
 
     A byte appended is a number claimed, and where it came to lie is the number: with O_APPEND the
     write and the offset after it are one step (POSIX, ``write``). Nothing is locked, so a process

@@ -94,7 +94,7 @@ def as_corners(boxes: Array, layout: Layout) -> Array:
 
 
 def overlaps(one: Array, others: Array) -> Array:
-    """Intersection over union of a box ``[4]`` with boxes ``[n, 4]``, corners all."""
+    """Compute intersection over union of a box ``[4]`` with boxes ``[n, 4]``, corners all."""
     low = np.maximum(one[:2], others[:, :2])
     high = np.minimum(one[2:], others[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
@@ -119,7 +119,7 @@ def suppressed(boxes: Array, scores: Array, classes: Array, iou: float, largest:
 
 
 def packed(found: list[tuple[Array, Array, Array]], largest: int) -> Array:
-    """Boxes, scores and classes per picture as ``[n, largest, 6]``."""
+    """Pack boxes, scores and classes per picture as ``[n, largest, 6]``."""
     rows = np.full((len(found), largest, 6), 0.0, np.float32)
     rows[..., 0] = EMPTY
     for row, (boxes, scores, classes) in zip(rows, found, strict=True):
@@ -130,7 +130,7 @@ def packed(found: list[tuple[Array, Array, Array]], largest: int) -> Array:
 
 
 def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """TFLite_Detection_PostProcess and its like: boxes, classes, scores, and how many."""
+    """Read TFLite_Detection_PostProcess and its like: boxes, classes, scores, and how many."""
     name, classes, scores = _parts(outputs, spec)
     boxes = _shares(as_corners(outputs[name], spec.layout or "yxyx"), spec, size)
     counts = next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
@@ -164,7 +164,7 @@ def _parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
 
 
 def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Offsets from anchors, as SSD heads give them, and a score per anchor and class.
+    """Decode offsets from anchors, as SSD heads give them, and a score per anchor and class.
 
     Both are shares of the picture: its size does not matter. Source: Liu et al. (2016), "SSD:
     Single Shot MultiBox Detector", section 2.2.
@@ -239,7 +239,7 @@ def _scored(corners: Array, scores: Array, spec: BoxSpec) -> Array:
 
 
 def _shares(corners: Array, spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Corners as shares of the picture."""
+    """Convert corners to shares of the picture."""
     pixels = spec.pixels
     if pixels is None:
         pixels = bool(corners.size) and float(np.abs(corners).max()) > SHARES

@@ -45,17 +45,19 @@ class Watch:
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
-        """Around what is timed; its processes must live at both ends."""
+        """Watch what is timed inside; its processes must live at both ends."""
         begin = self._state(self._core)
         yield
         self._parts.append((begin, self._state(self._core)))
 
     def look(self) -> None:
-        """Between two blocks: what frequency and temperature are now."""
+        """Record what frequency and temperature are now, between two blocks."""
         self._states.append(self._state(self._core))
 
     def temperatures(self) -> Mapping[str, Json]:
-        """``temperature_before_c`` and ``temperature_after_c`` all that was timed, where told."""
+        """Return ``temperature_before_c`` and ``temperature_after_c`` all that was timed, where
+        told.
+        """
         ends = {"before": self._states[0]}
         if self._parts:
             ends["after"] = self._parts[-1][1]
@@ -86,7 +88,7 @@ class Watch:
         return _noted(conditions, len(launches))
 
     def _share(self, what: str) -> Measurement:
-        """Processors busy with others, or stolen from this machine, over all timed parts."""
+        """Return processors busy with others, or stolen from this machine, over all timed parts."""
         known = [(begin, end) for begin, end in self._parts if what in begin and what in end]
         if self._parts and not known:
             return Measurement.unavailable("1", "the system counts no processor time")

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
-    """Agreement of two outputs ``[n, ...]``, in the outputs' own unit unless said.
+    """Measure the agreement of two outputs ``[n, ...]``, in the outputs' own unit unless said.
 
     Maximum and mean absolute error, relative error (``Σ |r - c| / Σ |r|``), mean cosine similarity
     of the items where neither is zero, SQNR

@@ -186,7 +186,7 @@ def measure(
 
 
 def _begun(job: TimingJob, alone: bool) -> Taken:
-    """No launches yet; an error where the device went away before the first."""
+    """Return no launches yet; an error where the device went away before the first."""
     silent = Watch(lambda _: {"unavailable": {}}, None)
     try:
         return Taken(Watch(job.device.state, job.request.core) if alone else silent)
@@ -230,7 +230,9 @@ class _Group:
         return next((one.stopped for one in self.taken.values() if one.stopped), "")
 
     def launch(self, at: int) -> None:
-        """Some launches that start together, from the one numbered ``at``: all, or an error."""
+        """Make some launches that start together, from the one numbered ``at``: all, or an
+        error.
+        """
         count = min(self.protocol.together, max(1, self.protocol.max_launches - at))
         for attempt in range(ATTEMPTS):
             try:
@@ -416,7 +418,7 @@ def _steady(
     protocol: Protocol,
     taken: Mapping[str, Taken],
 ) -> Mapping[str, list[Samples]]:
-    """Blocks of this launch's share in turns, the order alternating.
+    """Time blocks of this launch's share in turns, the order alternating.
 
     One model alone goes on until its own median is precise, or the share is up: of several, further
     launches tell more.

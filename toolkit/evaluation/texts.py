@@ -59,7 +59,7 @@ class TextSpec:
 
 
 def read_alphabet(alphabet: str | None, root: Path) -> tuple[str, ...]:
-    """Tokens in their order: one a line of a file, or the characters themselves.
+    """Read tokens in their order: one a line of a file, or the characters themselves.
 
     A name that ends in .txt is a file. Raises :class:`DataError` where it cannot be read, or a
     token stands there twice.
@@ -221,7 +221,9 @@ def _tokens(spec: TextSpec, count: int | None, blank: int) -> tuple[str, ...]:
 
 
 def _rows(numbers: Array) -> Iterator[Array]:
-    """Token numbers ``[length]`` of each item. Raises DataError where they are no whole numbers."""
+    """Return token numbers ``[length]`` of each item. Raises DataError where they are no whole
+    numbers.
+    """
     rows = np.asarray(numbers).reshape(len(numbers), -1)
     if rows.dtype.kind not in "iuf" or not (np.rint(rows) == rows).all():
         message = f"texts of dtype {rows.dtype} are no token numbers"

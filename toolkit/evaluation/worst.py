@@ -34,7 +34,7 @@ class WorstItem:
 
 
 def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tuple[WorstItem, ...]:
-    """At most ``count`` items, worst first; equals in the order of the items.
+    """Return at most ``count`` items, worst first; equals in the order of the items.
 
     For classes: wrong answers, the most confident first; for ``log_loss`` the largest losses. For
     errors: the largest. For several labels and pixels: the largest share that is wrong. For

@@ -101,7 +101,7 @@ def check_all(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """Every check of a candidate for a target (or for none)."""
+    """Make every check of a candidate for a target (or for none)."""
     yield from check_file(candidate, reference, budgets, rules, place)
     if candidate.problem:
         return
@@ -218,7 +218,7 @@ def largest_drop(reference: Measurement, goal: Goal | None, rules: Rules) -> flo
 def judge_drop(
     drop: Measurement, counts: PairedCounts | None, limit: float, rules: Rules
 ) -> tuple[Status, str]:
-    """Passed, failed or inconclusive, and why in words."""
+    """Decide on a drop: passed, failed or inconclusive, and why in words."""
     status = decide(drop, limit)
     if status is Status.UNAVAILABLE:
         return status, f"unavailable, because {drop.reason}"
@@ -263,7 +263,7 @@ def _check_size(candidate: Candidate, limit: int, place: TargetContext) -> Check
 def check_compiled(
     compiled: Compiled, budgets: Budgets, rules: Rules, place: TargetContext
 ) -> Iterator[CheckResult]:
-    """Return the size budget on a compiled file: that is what the device gets."""
+    """Yield the check of the size budget on a compiled file, which is what the device gets."""
     limit = rules.max_size if rules.max_size is not None else budgets.size
     if limit is None or compiled.bytes is None:
         return

@@ -128,7 +128,7 @@ def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
 def _uncompiled(
     candidate: Candidate, target: Target, compiled: Sequence[Compiled]
 ) -> Iterable[CheckResult]:
-    """Return what an NPU takes, only its compiler says: without its word nothing is known."""
+    """Yield an unavailable check where nothing compiled the candidate for the target's NPU."""
     known = any(one.candidate == candidate.id for one in compiled)
     if target.npu is None or known or candidate.problem:
         return
@@ -142,7 +142,7 @@ def _on_its_device(
 ) -> TargetContext:
     reason = ""
     if found.emulated:
-        reason = f"{found.device} is emulated ({found.emulated}): its times are no device's"
+        reason = f"{found.device} is emulated ({found.emulated}): its times are estimates"
     elif found.latency is None:
         reason = found.message or "it was not timed"
         if found.status is Status.UNAVAILABLE:
@@ -200,7 +200,9 @@ def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iter
 
 
 def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:
-    """Passing first, then the fewest checks that do not pass, then the smallest file."""
+    """Order candidates: passing first, then the fewest checks that do not pass, then the
+    smallest file.
+    """
     status, size, _, checks = judged
     short = sum(check.status is not Status.PASSED for check in checks if counts(check))
     return NEAREST.index(status), short, size

@@ -82,9 +82,7 @@ def judge_run(
 
 
 def as_evidence(verdict: Verdict) -> Verdict:
-    """Return the verdict of a gate on a run that evaluated nothing: that is unavailable, not
-    passed.
-    """
+    """Return a verdict as a gate takes it: unavailable, not passed, if nothing was evaluated."""
     if verdict.status is not Status.NOT_EVALUATED:
         return verdict
     message = "unavailable, because the run evaluated nothing"
@@ -94,7 +92,7 @@ def as_evidence(verdict: Verdict) -> Verdict:
 
 
 def _spared(candidates: Sequence[Candidate]) -> set[str]:
-    """Precisions that this model cannot have, where others were asked for beside them.
+    """Return precisions that this model cannot have, where others were asked for beside them.
 
     Who asks for one alone means that one.
     """
@@ -138,7 +136,7 @@ def _red(checks: Iterable[CheckResult]) -> list[str]:
 def _budget_checks(
     candidate: Candidate, reference: Evaluation, targets: Mapping[str, TargetTable], rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
-    """Return the candidate by the budgets of each target that may ship it, but for its latency."""
+    """Check a candidate by the budgets, but for latency, of each target that may ship it."""
     return [
         tuple(check_file(candidate, reference, table.budgets, rules, TargetContext(name)))
         for name, table in targets.items()

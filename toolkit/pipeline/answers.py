@@ -31,7 +31,7 @@ def threads_of(runtime: str) -> int:
 
 
 def request(subject: Timed, items: Items, outputs: Path) -> Request:
-    """Return what a runner is asked, to answer every judged item."""
+    """Build the request to run a model on every judged item."""
     return Request(
         mode="evaluate",
         models=(RunnerModel(subject.id, subject.path, outputs),),

@@ -85,7 +85,7 @@ def doubt_reference(run: Run, given: SavedModel, reference: SavedModel, items: I
 
 
 def _opened(run: Run, source: str) -> SavedModel:
-    """Another model than the run's, as the reference that it would be itself."""
+    """Open another model than the run's, as the reference that it would be itself."""
     table = run.project.model.model_copy(update={"source": source, "signature": None})
     alone = {
         "model": table,

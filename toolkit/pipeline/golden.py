@@ -124,7 +124,7 @@ def clear_items(values: Floats, rounding: float, by: DecisionMargin | None = Non
 
 
 def _most(count: int, item_bytes: int) -> int:
-    """As many items as there may be, by their number and their bytes."""
+    """Return as many items as there may be, by their number and their bytes."""
     return max(FEWEST, min(count, MOST, MOST_BYTES // max(item_bytes, 1)))
 
 

@@ -67,7 +67,7 @@ def array_names(run: Run, reference: SavedModel) -> tuple[str, ...]:
 def select_outputs(
     run: Run, dataset: data.Dataset, reference: SavedModel, labelled: bool
 ) -> OutputSelection:
-    """Whose labels the data holds, and which output gives the headline.
+    """Choose whose labels are judged, and which output gives the headline.
 
     Arrays named like outputs are their labels, ``y`` the headline's. Raises :class:`ProjectError`
     for an output that the model has not, :class:`DataError` where labels are missing that a metric

@@ -60,7 +60,7 @@ class Linted:
         return any(finding.severity == "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, Json]:
-        """Everything, as `edgekit lint-data --json` prints it."""
+        """Return everything, as `edgekit lint-data --json` prints it."""
         return {
             "schema_version": SCHEMA_VERSION,
             **dataclasses.asdict(self),
@@ -146,7 +146,7 @@ def _lint(
 
 
 def summary(parts: tuple[Subset, ...]) -> tuple[tuple[str, str, int], ...]:
-    """Use, source and number of items of each part."""
+    """Return use, source and number of items of each part."""
     return tuple((part.use, part.source, len(part)) for part in parts)
 
 

@@ -29,7 +29,8 @@ LATENCY = TypeAdapter(Latency)
 def measure_on_devices(
     run: Run, reference: SavedModel, candidates: Sequence[Candidate], items: Items
 ) -> Mapping[str, tuple[OnDevice, ...]]:
-    """By target what each candidate that it may ship does on its device; nothing where none is.
+    """Return by target what each candidate that it may ship does on its device; nothing where
+    none is.
 
     A device that is away, or that cannot run a candidate, is no error but a result that says so.
     Raises :class:`DeviceNameError`.

@@ -127,7 +127,7 @@ def _unchecked(reason: str) -> PreprocessingCheck:
 def _fitting(
     reference: SavedModel, items: Items, places: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """As many of the items as all variants of them may take on disk."""
+    """Return as many of the items as all variants of them may take on disk."""
     size = sum(
         4 * int(np.prod(np.load(items.inputs[spec.name], mmap_mode="r").shape[1:]))
         for spec in reference.inputs
@@ -179,7 +179,7 @@ def _answers(
 def _write(
     given: Arrays, tried: list[tuple[str, PreprocessVariant]], folder: Path
 ) -> dict[str, Path]:
-    """Every input's items as given and in each variant, one after the other, as ``.npy``."""
+    """Write every input's items as given and in each variant, one after the other, as ``.npy``."""
     create: Any = np.lib.format.open_memmap
     files = {}
     for number, (name, array) in enumerate(given.items()):

@@ -75,7 +75,7 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
 
 
 def _left_float(made: Artefact, planned: PlannedFile) -> bool:
-    """Tell whether TensorFlow quantized nothing: it leaves small weights, and says no word."""
+    """Tell whether TensorFlow quantized nothing: it leaves small weights in float."""
     if planned.precision != DYNAMIC:
         return False
     return "INT8" not in flatbuffer.read(made.path / tflite.FILE).weights

@@ -292,7 +292,7 @@ class Run:
 
 
 def _versions() -> dict[str, str]:
-    """Installed versions without importing anything; empty where a package is absent."""
+    """Read installed versions without importing anything; empty where a package is absent."""
     return {name: _version(name) for name in DISTRIBUTIONS}
 
 

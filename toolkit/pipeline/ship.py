@@ -176,7 +176,7 @@ def _answers(
 def _rounding(
     candidate: Candidate, outputs: Mapping[str, npt.NDArray[np.float32]]
 ) -> Mapping[str, float]:
-    """By how much the outputs of other runtimes may differ."""
+    """Tell by how much the outputs of other runtimes may differ."""
     seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
     file = flatbuffer.read(candidate.path) if candidate.path else None
     steps = file.outputs_of(candidate.signature) if file else {}

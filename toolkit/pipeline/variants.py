@@ -84,7 +84,7 @@ class Workshop:
         return Ground(model, quantize.ranges(self._run, model, source.digest, self._items))
 
     def sensitivity(self, ground: Ground) -> Mapping[str, float]:
-        """Signal over noise in dB by operator, each quantized by itself."""
+        """Return signal over noise in dB by operator, each quantized by itself."""
         path = ground.calibrated.path / calibration.FILE
         made = self._made(
             "sensitivity",

@@ -315,7 +315,7 @@ def _result_lines(one: Benched, verbose: bool) -> Iterator[Line]:
         shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
         yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
     if one.emulated and one.latency is not None:
-        why = "its times are no device's, and satisfy no budget"
+        why = "its times are estimates, and satisfy no budget"
         yield f"{one.id}: emulated ({one.emulated}): {why}", "yellow"
     elif one.latency is not None and one.latency.p50.value is None:
         sums = {"min": one.latency.min, "max": one.latency.max, "std": one.latency.std}

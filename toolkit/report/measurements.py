@@ -196,7 +196,7 @@ def _differences(done: Compared) -> Iterator[str]:
             yield f"{name}: latency {words.ratio(contrast.latency_ratio)}"
     for model in done.models:
         if model.emulated and model.id in done.latency:
-            why = "its latency is no device's, and satisfies no budget"
+            why = "its latency is an estimate, and satisfies no budget"
             yield f"{model.id}: emulated ({model.emulated}): {why}"
     floors = [one.noise.value for one in done.contrasts if one.noise and one.noise.value]
     if floors:

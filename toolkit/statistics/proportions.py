@@ -100,7 +100,7 @@ def _tango_bounds(lost: float, gained: float, n: float, z: float) -> tuple[float
 
 
 def _variance(delta: float, p_lost: float, p_gained: float) -> float:
-    """n times the variance of the estimated difference, where the true difference is delta.
+    """Compute n times the variance of the estimated difference, where the true difference is delta.
 
     The remaining parameter, q = P(gained), is at its maximum-likelihood value given delta: the
     larger root of A q^2 + B q + C = 0 (Tango 1998, with all coefficients divided by n).

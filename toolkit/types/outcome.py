@@ -73,7 +73,7 @@ class OnDevice:
 
     ``disagreement`` is the largest absolute difference of an output from the judging runtime's, on
     the first ``items``. ``emulated`` names the emulator, where the device is one: then its latency
-    is no device's.
+    is an estimate.
     """
 
     candidate: str

@@ -62,7 +62,8 @@ def stamp(call: Call, name: str, facts: Mapping[str, Json]) -> Mapping[str, Json
 
 
 def made(call: Call) -> Mapping[str, Json]:
-    """``environments``: those that are stamped, each with its ``name``, ``folder`` and facts.
+    """Return ``environments``: those that are stamped, each with its ``name``, ``folder`` and
+    facts.
 
     ``there`` says whether edgekit has a folder here at all.
     """

@@ -26,7 +26,8 @@ SOFT_FLOAT = "armel"
 
 
 def interpreter(call: Call) -> Mapping[str, Json]:
-    """``python`` (``3.11``), ``abi`` (``cp311``; empty where it is not CPython), ``machine`` (that
+    """Return ``python`` (``3.11``), ``abi`` (``cp311``; empty where it is not CPython),
+    ``machine`` (that
     of this program, not of the kernel), ``libc`` (name and version), and ``packages`` of its own.
 
     The user's own packages do not count: an environment does not see them.

@@ -104,7 +104,7 @@ class RunnerProcess:
             self._process.wait()
 
     def status(self) -> Optional[int]:
-        """Its return code."""
+        """Return its exit code."""
         code: Optional[int] = self._process.returncode
         return code
 

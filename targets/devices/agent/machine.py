@@ -104,7 +104,7 @@ def conditions_now(root: Path = ROOT, core: int | None = None) -> Mapping[str, J
 
 
 def counters(root: Path = ROOT, pid: int | None = None) -> Mapping[str, Json]:
-    """Counters now: ``at`` (seconds), ``busy``, ``stolen``, ``own`` and ``throttled``.
+    """Return counters now: ``at`` (seconds), ``busy``, ``stolen``, ``own`` and ``throttled``.
 
     ``busy`` and ``stolen`` are processor seconds of all since the start of the machine, ``own``
     those of ``pid`` (by default this process) and all it has started. ``throttled`` counts thermal
@@ -126,7 +126,9 @@ def counters(root: Path = ROOT, pid: int | None = None) -> Mapping[str, Json]:
 
 
 def _spent(root: Path, pid: int) -> int:
-    """Ticks of a process and all its descendants, ended ones that were waited for included."""
+    """Return ticks of a process and all its descendants, ended ones that were waited for
+    included.
+    """
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for path in (root / "proc").glob("[0-9]*/stat"):
@@ -160,7 +162,7 @@ def _throttled(root: Path) -> int | None:
 
 
 def state(core: int | None = None, root: Path = ROOT) -> Mapping[str, Json]:
-    """:func:`conditions_now` and :func:`counters` at once."""
+    """Return :func:`conditions_now` and :func:`counters` at once."""
     return {**conditions_now(root, core), **counters(root)}
 
 
@@ -286,7 +288,7 @@ def _governor(root: Path) -> str:
 
 
 def _sensors(root: Path) -> Iterator[tuple[str, float]]:
-    """Every temperature that the system tells: the sensor's name, degrees Celsius."""
+    """Return every temperature that the system tells: the sensor's name, degrees Celsius."""
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         if (value := _number(zone / "temp")) is not None:
             yield _text(zone / "type"), value / 1000

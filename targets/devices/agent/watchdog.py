@@ -83,7 +83,7 @@ def resident(pid: int) -> int:
 
 
 def _rows() -> Dict[int, Tuple[int, int, int]]:
-    """Parent, session and resident bytes of every process that can be seen."""
+    """Return parent, session and resident bytes of every process that can be seen."""
     page = os.sysconf("SC_PAGE_SIZE")
     found = {}
     for path in PROC.glob("[0-9]*/stat"):

@@ -28,7 +28,7 @@ def raised(found: Mapping[str, Json]) -> EdgekitError:
 
 
 def kinds() -> Mapping[str, type[EdgekitError]]:
-    """Every error by its name."""
+    """Return every error by its name."""
     return {one.__name__: one for one in _kinds(EdgekitError)}
 
 

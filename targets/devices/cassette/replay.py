@@ -137,7 +137,7 @@ class Played:
         return PlayedSession(event, request, self._player)
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is nothing to end."""
 
     def _next(self, left: deque[Json], what: str) -> Json:
         if not left:
@@ -179,7 +179,7 @@ class PlayedSession:
         return list(self._ns[begin : self._at])
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is nothing to end."""
 
     def _next(self, asked: Mapping[str, Json]) -> Mapping[str, Json]:
         if not self._events:

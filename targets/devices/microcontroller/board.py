@@ -199,7 +199,7 @@ class Board:
         return [self.nanoseconds(one) for one in runs.ticks]
 
     def nanoseconds(self, ticks: int) -> int:
-        """Ticks as nanoseconds, of the resolution that they have."""
+        """Return ticks as nanoseconds, of the resolution that they have."""
         return round(ticks * 1_000_000_000 / self.hello.ticks_per_second)
 
     def _begin(self, told: Mapping[str, str]) -> None:

@@ -73,7 +73,7 @@ class Microcontroller(Transport):
         return {"at": time.monotonic(), "unavailable": absent}
 
     def core(self) -> int | None:
-        """There is one core."""
+        """Return None: there is one core."""
         return None
 
     def close(self) -> None:
@@ -117,7 +117,9 @@ class Microcontroller(Transport):
         check(request, self._board.hello.arena)
 
     def _evaluate(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
-        """Every item's outputs into the request's files; what the result says of it."""
+        """Write every item's outputs into the request's files; return what the result says of
+        it.
+        """
         board, restarts = self._board, Restarts(self._board, entry)
         job = opened(board, request, entry, restarts)
         files: Mapping[str, Any] = {}
@@ -164,7 +166,7 @@ class Microcontroller(Transport):
         return {"items": job.stop - job.start, "passed": passed, "differences": differences}
 
     def _bench(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Blocks of every model in turn. Times count whole or not at all: a restart begins anew."""
+        """Time blocks of every model in turn; a board that restarts begins anew."""
         return again(lambda: self._timed(request))
 
     def _timed(self, request: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -224,6 +224,6 @@ class Link:
 
 
 def fields(text: str) -> Mapping[str, str]:
-    """``name=value`` pairs of an answer."""
+    """Return ``name=value`` pairs of an answer."""
     pairs = (one.partition("=") for one in text.split(" ") if "=" in one)
     return {name: unquote(value) for name, _, value in pairs}

@@ -89,7 +89,7 @@ def opened(
 
 
 def answered(board: Board, job: BoardJob, restarts: Restarts) -> Iterator[tuple[int, Any]]:
-    """Every item's answers (float32 by name), in order.
+    """Return every item's answers (float32 by name), in order.
 
     Where the board began anew, it goes on with the item that was running; from the first one,
     where answers depend on those before.
@@ -170,7 +170,7 @@ class BoardSession:
         return found
 
     def close(self) -> None:
-        """Nothing runs on the board between two commands."""
+        """Do nothing: between two commands nothing runs on the board."""
 
     def _stage(self, job: BoardJob) -> None:
         board = self._board

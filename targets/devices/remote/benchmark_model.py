@@ -91,14 +91,14 @@ class BenchmarkModel(Transport):
         return android.state(self.connection, core)
 
     def core(self) -> int | None:
-        """None: the tool runs where the system puts it."""
+        """Return None: the tool runs where the system puts it."""
         return None
 
     def close(self) -> None:
-        """There is nothing that runs on."""
+        """Do nothing: the tool has ended."""
 
     def open(self, request: Mapping[str, Json]) -> RunnerSession:  # noqa: ARG002
-        """Raises :class:`DeviceError`: the tool tells no single times."""
+        """Raise :class:`DeviceError`: the tool prints no single times."""
         raise _unable("benchmark_model prints only sums: no single times")
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:

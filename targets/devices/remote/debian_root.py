@@ -150,7 +150,7 @@ class _Making:
         (self.part / "sources.list").write_text("\n".join(self._sources()) + "\n")
 
     def _sources(self) -> list[str]:
-        """This host's own mirrors of its release, for the other architecture."""
+        """Return this host's own mirrors of its release, for the other architecture."""
         form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(CREATED_BY)"
         # Without release files: an image that deletes apt's lists still names its mirrors.
         told = _told("apt-get", "indextargets", "--no-release-info", "--format", form)
@@ -196,7 +196,7 @@ def _check_tools(root: DebianRoot) -> None:
 
 
 def _system() -> tuple[str, str]:
-    """This host's release by its codename, and by name: ``bookworm``, ``debian-12``."""
+    """Return this host's release by its codename, and by name: ``bookworm``, ``debian-12``."""
     try:
         told = platform.freedesktop_os_release()
     except OSError:
@@ -213,7 +213,7 @@ def _told(*command: str) -> list[str]:
 
 
 def _how_mirrors_are_reached(line: str) -> bool:
-    """Proxies, certificates, attempts: not which indexes there are."""
+    """Tell whether a setting is of proxies, certificates or attempts, and not of indexes."""
     other = ("Acquire::IndexTargets", "Acquire::Languages")
     return line.startswith("Acquire::") and not line.startswith(other)
 

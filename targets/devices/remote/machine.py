@@ -118,7 +118,9 @@ def facts(ask: Ask, known: Kind) -> Mapping[str, Json]:
 
 
 def state(ask: Ask, core: int | None, runners: Collection[int]) -> Mapping[str, Json]:
-    """As ``agent.machine.state`` gives it; ``own`` is what these processes and theirs spent."""
+    """Return conditions and counters as ``agent.machine.state`` does; ``own`` is of these
+    processes.
+    """
     programs = {"processes": "cat /proc/[0-9]*/stat"} if runners else {}
     files = read(ask, ("/sys/fs/cgroup/cpu.stat",), (*CONDITIONS, *COUNTERS), programs)
     spent = _of(runners, files.get("processes", b""))

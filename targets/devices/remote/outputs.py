@@ -43,7 +43,7 @@ class RequestOutputs:
         self._begun = self._latest = time.monotonic()
 
     def seconds(self) -> float:
-        """From the launch's first answers to its latest."""
+        """Return the time from the launch's first outputs to its latest, in seconds."""
         return self._latest - self._begun
 
     def take(self, event: Mapping[str, Json], payload: bytes) -> None:
@@ -121,7 +121,7 @@ def _write_all(descriptor: int, payload: bytes, at: int) -> None:
 
 
 def _read(head: bytes) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and dtype of a head of an ``.npy`` file. Source: ``numpy.lib.format``."""
+    """Read shape and dtype of the head of an ``.npy`` file. Source: ``numpy.lib.format``."""
     file = io.BytesIO(head)
     form: Any = np.lib.format
     version = form.read_magic(file)

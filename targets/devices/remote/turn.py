@@ -42,7 +42,7 @@ KEY = secrets.token_hex(16)
 
 
 def holder() -> dict[str, Json]:
-    """Who this process is to others: its user, host and number, and its key."""
+    """Return who this process is to others: its user, host and number, and its key."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

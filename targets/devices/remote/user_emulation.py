@@ -68,7 +68,9 @@ NAMESPACES = (
 
 
 def cpuinfo(processor: str) -> str:
-    """``/proc/cpuinfo`` of as many cores of the emulated processor as this host has; or nothing."""
+    """Return ``/proc/cpuinfo`` of as many cores of the emulated processor as this host has; or
+    nothing.
+    """
     lines = CORES.get(processor, ("", ()))[1]
     cores = range(os.cpu_count() or 1) if lines else ()
     return "".join("\n".join((f"processor\t: {core}", *lines, "\n")) for core in cores)

@@ -291,7 +291,7 @@ def _error(lines: Sequence[str]) -> str:
 
 
 def _misfit(package: str, platform: Platform, nearest: str = "", others: str = "") -> DeviceError:
-    """No wheel fits: why, from the most general reason to the nearest miss."""
+    """Say why no wheel fits, from the most general reason to the nearest miss."""
     if not platform.abi:
         reason = "wheels of runtimes are for CPython: name another Python, or install CPython there"
     elif platform.libc in SYSTEMS:

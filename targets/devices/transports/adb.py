@@ -63,7 +63,7 @@ class AdbConnection:
         return f"adb://{self.serial}"
 
     def command(self, script: str) -> list[str]:
-        """``adb shell`` without a terminal; a device on the network is connected to again.
+        """Return ``adb shell`` without a terminal; connect to a device on the network again.
 
         ``script`` has to be below 60 kB. Its own statuses 252 to 255 are told as 254.
         """

@@ -42,7 +42,9 @@ class EmulatorConnection:
         return self.emulation.command(self.root, script)
 
     def environment(self) -> dict[str, str]:
-        """This process's own: unshare is found there. What runs on the device sees none of it."""
+        """Return this process's own: unshare is found there. What runs on the device sees none
+        of it.
+        """
         return dict(os.environ)
 
     def failure(self, status: int, said: str) -> DeviceError | None:

@@ -152,7 +152,7 @@ class SshConnection:
         return [*client(), "-T", *options, *self._parts.destination, quoted(script)]
 
     def environment(self) -> dict[str, str]:
-        """This process's own: ssh finds its agent and the home folder there."""
+        """Return this process's own: ssh finds its agent and the home folder there."""
         return dict(os.environ)
 
     def failure(self, status: int, said: str) -> DeviceError | None:

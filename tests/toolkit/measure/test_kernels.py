@@ -1,4 +1,4 @@
-"""Times of int8 by a runtime whose wheel lacks the kernels: said to be no device's."""
+"""Times of int8 by a runtime whose wheel lacks the kernels: said to tell nothing of a device."""
 
 from __future__ import annotations
 

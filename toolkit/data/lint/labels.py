@@ -18,7 +18,9 @@ MOST_CLASSES = 5000
 
 
 def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
-    """Class numbers ``[n]`` of labels ``[n]``, ``[n, 1]`` or one-hot; nothing for other targets."""
+    """Return class numbers ``[n]`` of labels ``[n]``, ``[n, 1]`` or one-hot; nothing for other
+    targets.
+    """
     if labels is None:
         return None
     flat = labels.reshape(len(labels), -1)

@@ -1,4 +1,4 @@
-"""MatchedLayer by layer, how far one file's tensors are from another's, and where it begins.
+"""Layer by layer, how far one file's tensors are from another's, and where it begins.
 
 A tensor's noise, ``share = Σ (l - r)² / Σ l²`` (its SQNR is ``-10·log10(share)`` dB), says little
 about the operator that made it: noise adds up on the way. So two things are said of an operator::

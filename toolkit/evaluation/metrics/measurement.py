@@ -94,7 +94,7 @@ def measure(metric: Metric, y_true: Array | None, y_pred: Array) -> Measurement:
 
 
 def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
-    """:func:`measure` of what :func:`read` gave, or of some items of it."""
+    """Return :func:`measure` of what :func:`read` gave, or of some items of it."""
     return _possible(metric, _measured(metric, labels, scores))
 
 

@@ -299,7 +299,7 @@ def _where(builder: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) 
 
 
 def _get_item(builder: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
-    """Slice, as the operation that TensorFlow's own slicing becomes."""
+    """Build a slice, as the operation that TensorFlow's own slicing becomes."""
     import tensorflow as tf
 
     begin, end, step = [], [], []

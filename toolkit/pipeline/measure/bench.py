@@ -213,7 +213,7 @@ def _entries(
     asked: BenchOptions,
     strict: bool,
 ) -> tuple[BenchRow, ...]:
-    """Every row, as far as its model and its device are there."""
+    """Return every row, as far as its model and its device are there."""
     found: list[BenchRow] = []
     feeds: dict[str, Feed] = {}
     for source, device in pairs:

@@ -41,7 +41,7 @@ def judge(
     places: Mapping[str, BenchMachine] | None = None,
     budgets: Mapping[str, DeviceBudgets] | None = None,
 ) -> Verdict:
-    """Every row by every budget; an absent row counts by its status.
+    """Judge every row by every budget; an absent row counts by its status.
 
     ``max_latency`` in nanoseconds, of the median; ``max_slowdown`` a share of the baseline's.
     ``device`` and ``calibration`` are those of rows whose machine is not among ``places``;

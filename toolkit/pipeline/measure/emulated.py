@@ -1,4 +1,4 @@
-"""Emulated devices: their outputs are real, their latencies are no device's."""
+"""Emulated devices: their outputs are real, their latencies are estimates."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def marked(row: Benched) -> Benched:
 
 
 def estimates(value: T, emulator: str) -> T:
-    """Whatever holds measurements, with all of them estimates that name the emulator."""
+    """Return what holds measurements with all of them estimates that name the emulator."""
     return _estimates(value, f"emulated ({emulator})")  # type: ignore[no-any-return]
 
 

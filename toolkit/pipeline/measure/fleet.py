@@ -133,7 +133,8 @@ def _job(
 
 
 def fleet(run: Run, jobs: Sequence[BenchJob], executor: Executor | None) -> list[MachineBench]:
-    """Every job's outcome, in order; of one that does not come back, rows that say why.
+    """Run every job, and return outcomes in order; of one that does not come back, rows that say
+    why.
 
     Raises what a job raises, once the others are stopped: a model that cannot be read.
     """

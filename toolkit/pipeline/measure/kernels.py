@@ -1,4 +1,4 @@
-"""Kernels that a runtime's wheel lacks for a host's processor: its times there are no device's."""
+"""Kernels that a runtime's wheel lacks on a host, whose times then say nothing of a device."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def recording(plan: Plan) -> contextlib.AbstractContextManager[Tape]:
 def obtained(
     run: Run, sources: Sequence[str], devices: Sequence[str], strict: bool = True
 ) -> tuple[ModelOnDevice, ...]:
-    """Every model on every device, as far as both are there; one that is not says why.
+    """Open every model on every device, as far as both are there; one that is not says why.
 
     Raises where a model cannot be read, a device's name is none, or the first is not there: without
     ``strict``, where none is.

@@ -113,7 +113,9 @@ def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reas
 def layers(
     run: Run, first: Answered, other: Answered, items: Items, asked: MeasureOptions
 ) -> LayerParity | None:
-    """MatchedLayer by layer, where it was asked for; the user is told why where it cannot be."""
+    """Compare two models layer by layer, where it was asked for; tell the user where it cannot
+    be.
+    """
     if not asked.layers:
         return None
     folder = run.folder / "traces"
@@ -169,7 +171,7 @@ def _file(run: Run, given: Answered, items: Items) -> Path:
 
 
 def _scales(given: Answered) -> Mapping[str, float]:
-    """Quantization steps of a file's outputs, by the names that its answers have."""
+    """Return quantization steps of a file's outputs, by the names that its answers have."""
     if not given.subject.model.is_tflite:
         return {}
     file = flatbuffer.read(given.subject.model.path)

@@ -25,7 +25,7 @@ class Calibratable(Protocol):
 
 
 def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
-    """Return the first model that is there, timed against itself over fresh launches (A/A).
+    """Time the first model that is there against itself over fresh launches (A/A).
 
     Not on an emulated device: no budget is judged there, so that its noise does not matter.
     """

@@ -39,7 +39,7 @@ def _finite(differences: Mapping[str, float]) -> Mapping[str, float | None]:
 
 
 def failure(found: SelfTest) -> str:
-    """In words, which output is off and by how much."""
+    """Say which output is off and by how much."""
     off = [
         f"output {name!r} is off by {found.differences[name]:.3g}, allowed is {most:.3g}"
         if found.differences.get(name) is not None
