@@ -60,6 +60,30 @@ def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) 
     return READERS[kind](outputs, spec, size)
 
 
+def written(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
+    """Return outputs with zeros where TFLite_Detection_PostProcess wrote nothing.
+
+    Beyond its number of detections it leaves what was in memory, a NaN too (``fast_nms`` of
+    detection_postprocess.cc); other outputs are given back. Raises :class:`ProjectError` as
+    :func:`decoded`.
+    """
+    counts = _counts(outputs)
+    if (spec.format or told(outputs, spec)) != "postprocess" or counts is None:
+        return outputs
+    found = {}
+    for name, values in outputs.items():
+        held = np.ones(values.shape[:2], bool)
+        if values is not counts:
+            held = np.arange(values.shape[1]) < np.rint(counts.reshape(len(counts), -1)[:, :1])
+        found[name] = np.where(held.reshape(*held.shape, *(1,) * (values.ndim - 2)), values, 0)
+    return found
+
+
+def _counts(outputs: Mapping[str, Array]) -> Array | None:
+    """Return how many boxes each picture has, ``[n]`` or ``[n, 1]``, where an output says so."""
+    return next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
+
+
 def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
     """Return the format that outputs of these shapes have. Raises :class:`ProjectError` for
     none.
@@ -133,7 +157,7 @@ def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, i
     """Read TFLite_Detection_PostProcess and its like: boxes, classes, scores, and how many."""
     name, classes, scores = _parts(outputs, spec)
     boxes = _shares(as_corners(outputs[name], spec.layout or "yxyx"), spec, size)
-    counts = next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
+    counts = _counts(outputs)
     found = []
     for at in range(len(boxes)):
         count = len(boxes[at]) if counts is None else round(float(counts[at].reshape(-1)[0]))

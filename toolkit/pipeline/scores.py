@@ -82,19 +82,12 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
 
 def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
     """Return the boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
-    counts = next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
-    counted = counts is not None and any(a.shape[2:] == (4,) for a in outputs.values())
-    for values in outputs.values():
-        if counts is None or not counted or values is counts or values.ndim < 2:
-            refuse_non_finite(values, "the model's")
-            continue
-        # TFLite_Detection_PostProcess leaves what is beyond its count unwritten.
-        used = np.arange(values.shape[1]) < np.rint(counts.reshape(len(counts), -1)[:, :1])
-        used = used.reshape(*used.shape, *(1,) * (values.ndim - 2))
-        refuse_non_finite(np.where(used, values, 0), "the model's")
     table, root = run.project.evaluate.boxes, run.project.root
     anchors = np.load(root / table.anchors) if table.anchors else None
     spec = boxes.BoxSpec(**{**table.model_dump(), "anchors": anchors})
+    outputs = boxes.written(outputs, spec)
+    for values in outputs.values():
+        refuse_non_finite(values, "the model's")
     shapes = [np.load(path, mmap_mode="r").shape for path in items.inputs.values()]
     pictures = [
         shape[2:4] if shape[1] in (1, 3) and shape[3] not in (1, 3) else shape[1:3]

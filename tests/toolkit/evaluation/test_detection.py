@@ -171,6 +171,23 @@ def test_boxes_classes_and_scores_are_told_by_name_never_by_order() -> None:
     assert found[1, 0] == boxes.EMPTY
 
 
+def test_rows_that_the_postprocess_operator_left_unwritten_are_not_looked_at() -> None:
+    outputs = {
+        "where": np.array([[[0.2, 0.1, 0.6, 0.5], [np.nan] * 4]]),
+        "score": np.array([[0.9, np.nan]]),
+        "class": np.array([[2.0, np.inf]]),
+        "count": np.array([1.0]),
+    }
+    found = boxes.written(outputs, BoxSpec())
+    assert all(np.isfinite(values).all() for values in found.values())
+    assert decoded(found, BoxSpec(), SIZE)[0, 0] == pytest.approx([0.9, 2, *BOX])
+    # What it wrote stays what it is, for others to refuse.
+    both = boxes.written({**outputs, "count": np.array([2.0])}, BoxSpec())
+    assert np.isnan(both["score"][0, 1])
+    head = {"y": np.full((1, 3, 7), np.nan)}
+    assert boxes.written(head, BoxSpec()) is head
+
+
 def test_other_outputs_are_refused_with_the_way_on() -> None:
     with pytest.raises(ProjectError, match="look like no detector's") as found:
         decoded({"y": np.zeros((2, 10))}, BoxSpec(), SIZE)
