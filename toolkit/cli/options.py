@@ -376,16 +376,16 @@ def project_of(options: dict[str, Any]) -> Any:
 
     file = options["project_file"]
     table: dict[str, Any] = {}
-    root, origin, text = Path.cwd(), None, ""
+    root, origin = Path.cwd(), None
     if options["model"] is None or file is not None:
         base = Project.load(file or FILE)
         table = base.table
         root, origin = base.root, base.origin
-        text = origin.read_text(encoding="utf-8") if origin else ""
     else:
         table = read_device_tables(FILE, options.get("devices") or (), bool(options.get("quiet")))
     _overlay(table, options)
-    return Project.parse(table, root, origin, text)
+    # The file was read already: what is wrong now, an option said.
+    return Project.parse(table, root, origin)
 
 
 def data_of(options: dict[str, Any]) -> Any:

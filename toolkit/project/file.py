@@ -95,17 +95,18 @@ class Project(Table):
         table: dict[str, Any],
         root: Path,
         origin: Path | None = None,
-        text: str = "",
+        text: str | None = None,
         context: str | None = None,
     ) -> Project:
         """Read a project from a table such as the file holds, or such as edgekit wrote.
 
-        ``context`` is ``WRITTEN`` for the latter. Raises :class:`ProjectError`.
+        ``context`` is ``WRITTEN`` for the latter. Raises :class:`ProjectError`, with the line of
+        ``origin`` that is to blame where ``text`` is what that file holds.
         """
         try:
             project = cls.model_validate(table, context=context)
         except ValidationError as error:
-            raise explain(error, origin, text) from error
+            raise explain(error, None if text is None else origin, text or "") from error
         project._root, project._origin, project._table = root, origin, table
         return project
 

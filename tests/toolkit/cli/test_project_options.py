@@ -118,3 +118,7 @@ def test_an_unknown_name_of_an_option_is_not_blamed_on_the_file(tmp_path: Path) 
     done = answer("convert", "--precision", "int9", cwd=tmp_path)
     assert done.returncode == 2
     assert "error EK-PROJECT-004: unknown precision 'int9'; did you mean 'int8'?" in done.stderr
+    done = answer("convert", "--target", "raspberry-pi-9", cwd=tmp_path)
+    assert done.returncode == 2
+    said = "error EK-PROJECT-003: targets: unknown target 'raspberry-pi-9'; did you mean"
+    assert said in done.stderr
