@@ -33,6 +33,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
+# Options of a bench that proves a path, and measures as little as it can.
+_TIMES = ("--min-seconds", 0.05, "--max-seconds", 0.1, "--max-runs", 50)
+BRIEF_BENCH = ("--no-calibrate", *_TIMES, "--launches", 2, "--precision-goal", "90%", "--json")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all test processes of one session see."""

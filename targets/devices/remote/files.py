@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Damaged(DeviceError):
     """A file that came with another content, or that another connection has changed there."""
 
 
-class Pushing:
+class Pushing(ABC):
     """Files of this host on one device, named there by their sha256; children bring them there."""
 
     def __init__(self, address: str, progress: Progress) -> None:
@@ -54,15 +55,15 @@ class Pushing:
         folder = again(attempt, progress=lambda: left // PIECE)
         self._pushed.update({digest: f"{folder}/{digest}" for digest in files})
 
+    @abstractmethod
     def _missing(self, lengths: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
         """Return the folder there, and from where on each file is sent that is not there whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _send(
         self, files: Mapping[str, Path], missing: Mapping[str, int], executable: bool
     ) -> None:
         """Send files, each from its place on; verified there. Raises :class:`Damaged`."""
-        raise NotImplementedError
 
     def _digest(self, path: Path) -> str:
         about = path.stat()

@@ -14,23 +14,9 @@ import numpy.typing as npt
 import pytest
 from tflite_files import G, N, T, build, leaking
 
-from conftest import answer
+from conftest import BRIEF_BENCH, answer
 
 QUICK = ("--worst", 0, "--metric", "mae", "--json")
-BENCH = (
-    "--no-calibrate",
-    "--min-seconds",
-    0.05,
-    "--max-seconds",
-    0.1,
-    "--max-runs",
-    50,
-    "--launches",
-    2,
-    "--precision-goal",
-    "90%",
-    "--json",
-)
 STARTS = {"stream": (0,), "clips": (0, 3), "apart": range(6)}
 
 
@@ -181,7 +167,7 @@ def test_the_native_runner_takes_items_apart_and_refuses_a_stream(folder: Path) 
 
 
 def test_bench_and_compare_need_no_items_for_a_state(folder: Path) -> None:
-    timed = answer("bench", "int8.tflite", *BENCH, cwd=folder)
+    timed = answer("bench", "int8.tflite", *BRIEF_BENCH, cwd=folder)
     assert timed.returncode == 0, timed.stderr
     compared = answer(
         "compare",

@@ -93,26 +93,19 @@ def test_compressed_model_is_smaller_still_right_and_converts_again(
         assert abs(accuracy(one) - accuracy(small)) < 0.02
 
 
+def pruning(models: Path, digits: Path) -> tuple[object, ...]:
+    """`edgekit compress --prune 0.5` with training data."""
+    data = ("--train-data", digits / "train.npz", "--data", digits / "test.npz")
+    how = ("--prune", 0.5, "--rescale", "1/16", "--epochs", 2)
+    return ("compress", models / "keras3.keras", *data, *how)
+
+
 @pytest.fixture(scope="module")
 def pruned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
     """What `edgekit compress --prune 0.5` prints and leaves, with training data."""
 
     def make(folder: Path) -> None:
-        done = brief(
-            "compress",
-            models / "keras3.keras",
-            "--prune",
-            0.5,
-            "--train-data",
-            digits / "train.npz",
-            "--data",
-            digits / "test.npz",
-            "--rescale",
-            "1/16",
-            "--epochs",
-            2,
-            cwd=folder,
-        )
+        done = brief(*pruning(models, digits), cwd=folder)
         (folder / "stdout.txt").write_text(done.stdout)
         (folder / "outcome.json").write_text(json.dumps([done.returncode, done.stderr]))
 
@@ -208,22 +201,7 @@ def test_mistake_is_answered_with_its_code(
 def test_second_run_trains_nothing_again(
     pruned: dict[str, Any], models: Path, digits: Path
 ) -> None:
-    done = answer(
-        "compress",
-        models / "keras3.keras",
-        "--prune",
-        0.5,
-        "--train-data",
-        digits / "train.npz",
-        "--data",
-        digits / "test.npz",
-        "--rescale",
-        "1/16",
-        "--epochs",
-        2,
-        "--json",
-        cwd=pruned["folder"],
-    )
+    done = answer(*pruning(models, digits), "--json", cwd=pruned["folder"])
     assert done.returncode == 0, done.stderr
     stages = {stage["name"]: stage["cached"] for stage in json.loads(done.stdout)["stages"]}
     assert all(stages[name] for name in ("bridge", "prune", "carry", "convert", "evaluate"))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tflite_files import leaking
 
-from conftest import answer, edgekit, once
+from conftest import BRIEF_BENCH, answer, edgekit, once
 
 MAKE = """
 import os, sys
@@ -86,23 +86,7 @@ def test_calibration_sees_the_states_that_the_model_really_has(folder: Path) -> 
     assert manifest["golden"]["streams"] == [0]
     verified = answer("verify", bundle, cwd=folder)
     assert verified.returncode == 0, verified.stderr
-    timed = answer(
-        "bench",
-        bundle,
-        "--no-calibrate",
-        "--min-seconds",
-        0.05,
-        "--max-seconds",
-        0.1,
-        "--max-runs",
-        50,
-        "--launches",
-        2,
-        "--precision-goal",
-        "90%",
-        "--json",
-        cwd=folder,
-    )
+    timed = answer("bench", bundle, *BRIEF_BENCH, cwd=folder)
     assert timed.returncode == 0, timed.stderr
     assert json.loads(timed.stdout)["rows"][0]["selftest"]["passed"]
 
