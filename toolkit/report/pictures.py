@@ -76,10 +76,10 @@ def _cut(text: str, length: Callable[[str], float]) -> str:
 
 
 def largest(images: Array) -> float | None:
-    """Return the largest value of floats ``[n, ...]`` that begin at 0 and end well below 255 and
+    """Return the largest value of images ``[n, ...]`` that begin at 0 and end well below 255 and
     above 1, such as 0..16: in 0..255 they would be drawn nearly black.
     """
-    if images.dtype.kind != "f" or not len(images):
+    if images.dtype.kind not in "iuf" or not len(images):
         return None
     looked = np.asarray(images[:: max(1, len(images) // LOOKED_AT)])
     low, high = float(np.nanmin(looked)), float(np.nanmax(looked))
@@ -96,7 +96,7 @@ def pixels(image: Array, most: float | None = None) -> npt.NDArray[np.uint8]:
     if not (shaped.ndim == 2 or colour) or shaped.dtype.kind not in "iubf" or shaped.size == 0:
         message = f"an array of {array.dtype} {list(array.shape)} cannot be drawn"
         raise DataError("EK-DATA-044", message, "images are [h, w], [h, w, 1] or [h, w, 3]")
-    if shaped.dtype == np.uint8:
+    if shaped.dtype == np.uint8 and most is None:
         return np.ascontiguousarray(shaped)
     values = shaped.astype(np.float64)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))

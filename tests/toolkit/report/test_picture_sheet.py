@@ -60,11 +60,12 @@ def test_floats_are_drawn_in_the_range_they_have(
         (np.array([[[0.0, 16.0]], [[0.0, 1.0]]]), [[0, 16]]),
         (np.array([[[0.0, 255.0]], [[0.0, 16.0]]]), [[0, 16]]),
         (np.array([[[0.0, 1.0]], [[0.0, 0.5]]]), [[0, 128]]),
-        (np.array([[[0, 16]], [[0, 16]]], np.uint8), [[0, 16]]),
+        (np.array([[[0, 16]], [[0, 1]]], np.uint8), [[0, 16]]),
+        (np.array([[[0, 255]], [[0, 16]]], np.uint8), [[0, 16]]),
     ],
-    ids=["0..16", "0..255", "0..1", "bytes"],
+    ids=["0..16", "0..255", "0..1", "bytes of 0..16", "bytes of 0..255"],
 )
-def test_dark_floats_are_drawn_in_the_range_of_all_of_them(
+def test_dark_images_are_drawn_in_the_range_of_all_of_them(
     images: np.ndarray,
     expected: list[list[int]],  # type: ignore[type-arg]
 ) -> None:

@@ -71,7 +71,8 @@ def read(path: Path) -> Mapping[str, Json]:
     if path.is_dir():
         path = path / "bench.json"
     if not path.is_file():
-        raise ProjectError("EK-REPORT-001", f"there is no report {path}")
+        hint = "give a bench.json, or the folder of a run of `edgekit bench`"
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
         document: Mapping[str, Json] = json.loads(path.read_text(encoding="utf-8"))
         for row in document["rows"]:
