@@ -25,7 +25,8 @@ def decide(
     it is beyond, else inconclusive; a bound that is not there is infinite. ``noise`` is the
     smallest difference that the host can tell, as a share of the value: an interval narrower than
     that on either side counts as that wide, and a value exactly so far from the limit is
-    inconclusive. Without it the interval alone decides. Unavailable where either is.
+    inconclusive. Without it, and with ``at_least``, the interval alone decides. Unavailable where
+    either is.
     """
     share = noise.value if noise is not None else 0.0
     if measured.value is None or share is None:
@@ -82,7 +83,8 @@ def settle(ratio: Measurement, limit: float, noise: Measurement) -> str:
             f"a model differs from itself by up to {noise.value:.2%} here, the budget is"
             f" {limit - 1:.2%}"
         )
-        needed = math.ceil(made * (noise.value / abs(limit / ratio.value - 1)) ** 2) + 1
+        apart = abs(limit / ratio.value - 1)
+        needed = math.ceil(made * (noise.value / apart) ** 2) + 1 if apart else None
         return f"{seen}: {_more(needed, made)}"
     between = f"the ratio is between {ratio.low:.3f} and {ratio.high:.3f}, its limit {limit:g}"
     interval = Interval(ratio.value, ratio.low, ratio.high, ratio.level or 0.95, made)

@@ -74,9 +74,7 @@ def read(path: Path) -> Report:
     if path.is_dir():
         path = path / "report.json"
     if not path.is_file():
-        hint = (
-            "name a finished run of `edgekit convert`, or leave it out for the newest"
-        )
+        hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
         return from_json(validation.parse(path.read_bytes(), SCHEMA_VERSION))

@@ -88,6 +88,10 @@ def test_more_launches_settle_a_budget_finer_than_the_noise() -> None:
     assert "about 49 launches" in said
 
 
+def test_a_ratio_that_is_the_limit_itself_is_settled_by_no_launches() -> None:
+    assert "launches" not in settle(ratio(1.05, 1.05, 1.05), 1.05, floor(0.02))
+
+
 @pytest.mark.parametrize("budget", [0.0, 0.0001])
 def test_only_a_quieter_host_settles_a_budget_of_nothing(budget: float) -> None:
     assert "quieter host" in settle(ratio(0.99, 1.00, 1.01), 1 + budget, floor(0.10))
