@@ -47,16 +47,7 @@ class EarlyRunner:
         """Tell whether a request is about the model and the files that the runner has."""
         mine = self.job.request
         return asked.models[0].path == mine.models[0].path and all(
-            getattr(asked, name) == getattr(mine, name)
-            for name in (
-                "runtime",
-                "inputs",
-                "index",
-                "signature",
-                "preprocess",
-                "reset_state",
-                "states",
-            )
+            getattr(asked, name) == getattr(mine, name) for name in ALIKE
         )
 
     def answer(self, asked: Request, items: int) -> dict[str, Any] | None:
