@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, project_option
+from edgekit.cli.console import print_json
 from edgekit.cli.convert import show
-from edgekit.cli.options import limits
+from edgekit.cli.options import common, limits, project_option
 
 
 @click.command("check")
@@ -56,5 +55,5 @@ def command(**options: Any) -> int:
     folder = path if path.is_dir() else path.parent
     show(done, options["as_json"], folder, quiet=options["quiet"])
     if options["as_json"]:
-        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+        print_json(report.to_json(done))
     return done.verdict.exit_code

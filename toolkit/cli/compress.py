@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, console, progress, project_option
-from edgekit.cli.options import compression, model_options, project_of
+from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.options import common, compression, flag, model_options, project_option
+from edgekit.cli.project import project_of
 
 
 @click.command("compress")
 @click.argument("model", required=False)
 @model_options
 @compression
-@click.option("--dry-run", is_flag=True, help="Predict layers, sizes and speed; train nothing.")
+@flag("--dry-run", "Predict layers, sizes and speed; train nothing.")
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -28,8 +28,8 @@ def command(**options: Any) -> int:
     """
     from edgekit import api, report
 
-    project = project_of({**options, "precisions": (), "targets": ()})
-    asked = api.Options(
+    project = project_of(options)
+    run = api.Options(
         output=options["output"],
         evaluate=project.data.evaluate is not None and not options["dry_run"],
         force=options["force"],
@@ -37,11 +37,11 @@ def command(**options: Any) -> int:
         dry_run=options["dry_run"],
     )
     with progress(options["quiet"]) as display:
-        done = api.compress(project, asked, display)
-    root = (asked.output or project.root).resolve()
-    show(done, options["as_json"], root / ".edgekit" / "runs" / done.run)
+        done = api.compress(project, run, display)
+    folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
+    show(done, options["as_json"], folder)
     if options["as_json"]:
-        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+        print_json(report.to_json(done))
     return done.verdict.exit_code
 
 

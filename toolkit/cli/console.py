@@ -1,60 +1,17 @@
-"""What commands share: where text goes, how progress is shown, and the common options."""
+"""What commands share: where text and JSON go, and how progress is shown."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from edgekit.types import Progress, Silent
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def common(function: F) -> F:
-    """Add the options that every command takes."""
-    options = (
-        click.option(
-            "--json",
-            "as_json",
-            is_flag=True,
-            help="Print JSON on stdout, everything else on stderr.",
-        ),
-        click.option("-v", "--verbose", is_flag=True, help="Print more details."),
-        click.option("-q", "--quiet", is_flag=True, help="Print only the result."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def project_option(function: F) -> F:
-    """Add ``--project FILE``."""
-    return click.option(
-        "--project",
-        "project_file",
-        type=click.Path(path_type=Path),
-        default=None,
-        cls=_Project,
-    )(function)
-
-
-class _Project(click.Option):
-    """The project file: a command that is given MODEL reads it only where it is named."""
-
-    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        names = {parameter.name for parameter in context.command.params}
-        if "models" in names:
-            self.help = "The project file. Default: none."
-        else:
-            alone = ", unless MODEL is given" if "model" in names else ""
-            self.help = f"The project file. Default: ./edgekit.toml{alone}."
-        return super().get_help_record(context)
 
 
 def console(as_json: bool) -> Any:
@@ -72,6 +29,17 @@ def console(as_json: bool) -> Any:
     file = sys.stderr if as_json else sys.stdout
     width = shutil.get_terminal_size().columns if file.isatty() else words.WIDTH
     return UncroppedConsole(file=file, width=width, highlight=False)
+
+
+def print_lines(out: Any, lines: Iterable[tuple[str, str | None]]) -> None:
+    """Print lines in their styles; markup in them has no effect, and none is cut."""
+    for line, style in lines:
+        out.print(line, style=style or None, markup=False, soft_wrap=True)
+
+
+def print_json(answer: Any) -> None:
+    """Print a document as JSON on stdout."""
+    click.echo(json.dumps(answer, indent=2, allow_nan=False))
 
 
 class ProgressDisplay:

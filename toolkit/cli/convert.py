@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, console, progress, project_option
-from edgekit.cli.options import compression, limits, model_options, project_of
+from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.options import (
+    common,
+    compression,
+    flag,
+    limits,
+    model_options,
+    option,
+    project_option,
+)
+from edgekit.cli.project import project_of
 
 
 @click.command("convert")
 @click.argument("model", required=False)
 @model_options
 @compression
-@click.option(
-    "--unroll",
-    is_flag=True,
-    help="Unroll recurrent layers: a larger file, which int8 can calibrate.",
-)
-@click.option(
+@flag("--unroll", "Unroll recurrent layers: a larger file, which int8 can calibrate.")
+@flag(
     "--recover",
-    is_flag=True,
-    help="Where int8 loses too much accuracy, keep as few operators as possible in float.",
+    "Where int8 loses too much accuracy, keep as few operators as possible in float.",
 )
-@click.option(
-    "--as-is", is_flag=True, help="Convert nothing: check and bundle a .tflite of any precision."
-)
-@click.option(
-    "--reference", metavar="MODEL", help="With --as-is: the model that the file is compared with."
-)
-@click.option("--no-evaluate", is_flag=True, help="Convert only: no metric, no bundle.")
-@click.option(
-    "--metadata",
-    is_flag=True,
-    help="Write TFLite Metadata into the files: normalization, labels, names.",
-)
-@click.option(
-    "--flex",
-    is_flag=True,
-    help="Allow TensorFlow's own operators: a larger app, not tested here.",
-)
+@flag("--as-is", "Convert nothing: check and bundle a .tflite of any precision.")
+@option("--reference MODEL", "With --as-is: the model that the file is compared with.")
+@flag("--no-evaluate", "Convert only: no metric, no bundle.")
+@flag("--metadata", "Write TFLite Metadata into the files: normalization, labels, names.")
+@flag("--flex", "Allow TensorFlow's own operators: a larger app, not tested here.")
 @limits
 @project_option
 @common
@@ -56,7 +47,7 @@ def command(**options: Any) -> int:
     from edgekit import api, report
 
     project = project_of(options)
-    asked = api.Options(
+    run = api.Options(
         output=options["output"],
         evaluate=not options["no_evaluate"],
         force=options["force"],
@@ -67,17 +58,11 @@ def command(**options: Any) -> int:
         targets_asked=bool(options["targets"]),
     )
     with progress(options["quiet"]) as display:
-        done = api.convert(project, asked, display)
-    root = (asked.output or project.root).resolve()
-    show(
-        done,
-        options["as_json"],
-        root / ".edgekit" / "runs" / done.run,
-        options["verbose"],
-        options["quiet"],
-    )
+        done = api.convert(project, run, display)
+    folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
+    show(done, options["as_json"], folder, options["verbose"], options["quiet"])
     if options["as_json"]:
-        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
+        print_json(report.to_json(done))
     return done.verdict.exit_code
 
 
@@ -92,8 +77,7 @@ def show(
 
     out = console(as_json)
     if quiet:
-        for line, style in report.result_lines(done):
-            out.print(line.strip(), style=style, markup=False, soft_wrap=True)
+        print_lines(out, [(line.strip(), style) for line, style in report.result_lines(done)])
         return
     out.print()
     out.print(report.table(done))
@@ -101,8 +85,7 @@ def show(
     if (others := report.outputs_table(done)) is not None:
         out.print(others)
         out.print()
-    for line, style in report.verdict_lines(done):
-        out.print(line, style=style, markup=False, soft_wrap=True)
+    print_lines(out, report.verdict_lines(done))
     if verbose:
         for stage in done.stages:
             spent = "from the store" if stage.cached else f"{stage.seconds:.1f} s"

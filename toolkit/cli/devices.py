@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.console import common, progress
+from edgekit.cli.console import progress
+from edgekit.cli.options import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.console import common
 from edgekit.cli.inspect import layers_option, show
+from edgekit.cli.options import common
 
 
 @click.command("diff")

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from edgekit.cli.console import common
+from edgekit.cli.options import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, console, progress, project_option
-from edgekit.cli.options import NOTHING, measured_options, project_of
+from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.options import FILE, common, flag, measured_options, option, project_option
+from edgekit.cli.project import project_of
 
 
 @click.command("evaluate")
 @click.argument("model", required=False)
 @measured_options
-@click.option("--by-class", is_flag=True, help="Show the metric of each class.")
-@click.option(
-    "--worst",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Number of worst items to list. Default: 5.",
-)
-@click.option(
-    "--pictures",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.png",
-    help="Write a sheet of the worst items as PNG.",
-)
+@flag("--by-class", "Show the metric of each class.")
+@option("--worst N", "Number of worst items to list. Default: 5.", type=click.IntRange(min=0))
+@option("--pictures FILE.png", "Write a sheet of the worst items as PNG.", type=FILE)
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -39,31 +28,29 @@ def command(**options: Any) -> int:
     from edgekit import api
     from edgekit.report import measurements as report
 
-    project = project_of({**NOTHING, **options})
-    asked = asked_of(
-        options, by_class=options["by_class"], worst=options["worst"], pictures=options["pictures"]
-    )
+    project = project_of(options)
+    own = {name: options[name] for name in ("by_class", "worst", "pictures")}
+    measure, run = measure_options(options, **own), run_options(options)
     with progress(options["quiet"]) as display:
-        done = api.evaluate(
-            project, project.model.source, asked, api.Options(**options_of(options)), display
-        )
+        done = api.evaluate(project, project.model.source, measure, run, display)
     show(report.evaluated(done), done, options["as_json"], options["quiet"])
     return done.verdict.exit_code
 
 
-def asked_of(options: dict[str, Any], **more: Any) -> Any:
-    """Return the options of a measurement."""
+def measure_options(options: dict[str, Any], **own: Any) -> Any:
+    """Return what to measure and where, with the command's own settings."""
     from edgekit import api
 
-    named = {
-        key: options[key] for key in ("devices", "threads", "delegate", "arena", "metric_output")
-    }
-    return api.MeasureOptions(**named, **more)
+    names = ("devices", "threads", "delegate", "arena", "metric_output")
+    return api.MeasureOptions(**{name: options[name] for name in names}, **own)
 
 
-def options_of(options: dict[str, Any]) -> dict[str, Any]:
+def run_options(options: dict[str, Any]) -> Any:
     """Return the options of the run."""
-    return {key: options[key] for key in ("output", "trust", "limit", "seed", "record", "replay")}
+    from edgekit import api
+
+    names = ("output", "trust", "limit", "seed", "record", "replay")
+    return api.Options(**{name: options[name] for name in names})
 
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
@@ -81,14 +68,7 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
         if quiet and advice.severity == "info":
             continue
         style = "yellow" if advice.severity == "warning" else "dim"
-        for line in report.advice_lines(advice):
-            out.print(line, style=style, markup=False, soft_wrap=True)
-    for line, style in report.verdict_lines(done.verdict):
-        out.print(line, style=style, markup=False, soft_wrap=True)
+        print_lines(out, [(line, style) for line in report.advice_lines(advice)])
+    print_lines(out, report.verdict_lines(done.verdict))
     if as_json:
-        click.echo(json.dumps(report.to_json(done), indent=2, allow_nan=False))
-
-
-def absolute(source: str) -> str:
-    """Resolve a model named on the command line, which is relative to the current folder."""
-    return source if ":" in source else str(Path(source).resolve())
+        print_json(report.to_json(done))

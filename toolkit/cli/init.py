@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.console import common
+from edgekit.cli.options import common
 
 
 @click.command("init")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, console
+from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.options import common
 
 
 class RowCount(click.ParamType):  # type: ignore[type-arg]
@@ -77,7 +77,7 @@ def command(
     targets = api.fits(inspected)
     if as_json:
         answer = {**to_json(inspected), "targets": fits_json(targets)}
-        click.echo(json.dumps(answer, indent=2, allow_nan=False))
+        print_json(answer)
     elif not quiet:
         _print(inspected, targets, layers, verbose)
     return 0
@@ -110,7 +110,7 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
 
     difference = compare(inspection.inspect(before), inspection.inspect(after))
     if as_json:
-        click.echo(json.dumps(difference_json(difference), indent=2, allow_nan=False))
+        print_json(difference_json(difference))
         return 0
     if quiet:
         return 0
@@ -138,6 +138,5 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
 
 def say(out: Any, lines: Any) -> None:
     """Print lines with their styles; control characters and markup in a file have no effect."""
-    for line, style in lines:
-        text = "".join(c if c.isprintable() else "?" for c in line)
-        out.print(text, style=style, markup=False, soft_wrap=True)
+    shown = [("".join(c if c.isprintable() else "?" for c in line), style) for line, style in lines]
+    print_lines(out, shown)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import common, console, progress, project_option
-from edgekit.cli.options import NOTHING, data_of, model_options, project_of
+from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.options import common, model_options, option, project_option
+from edgekit.cli.project import data_of, project_of
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
@@ -17,7 +17,7 @@ STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 @click.command("lint-data")
 @click.argument("model", required=False)
 @model_options
-@click.option("--train-data", metavar="FILE", help="Items that the model was trained on.")
+@option("--train-data FILE", "Items that the model was trained on.")
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -29,18 +29,17 @@ def command(**options: Any) -> int:
     from edgekit import api
     from edgekit.project import FILE
 
-    options = {**NOTHING, **options}
     project_file = options["project_file"]
     alone = options["model"] is None and project_file is None and not Path(FILE).is_file()
     has_data = any(options[name] for name in ("evaluate_data", "representative", "train_data"))
     project = data_of(options) if alone and has_data else project_of(options)
     evaluated = alone or project.data.evaluate is not None
-    asked = api.Options(output=options["output"], evaluate=evaluated, trust=options["trust"])
+    run = api.Options(output=options["output"], evaluate=evaluated, trust=options["trust"])
     with progress(options["quiet"]) as display:
-        done = api.lint_data(project, asked, display)
+        done = api.lint_data(project, run, display)
     show(done, options["as_json"], options["quiet"])
     if options["as_json"]:
-        click.echo(json.dumps(done.to_json(), indent=2, allow_nan=False))
+        print_json(done.to_json())
     return int(done.failed)
 
 

@@ -7,8 +7,8 @@ import json
 
 import click
 
-from edgekit.cli.console import common
 from edgekit.cli.inspect import signature_option
+from edgekit.cli.options import common
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.targets import catalog
 

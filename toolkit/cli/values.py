@@ -1,4 +1,4 @@
-"""Parse option values: sizes, numbers, drops, shares, pixels."""
+"""Parse the values of options: sizes, numbers, drops, shares, pixels, times, shapes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import Any
 
 import click
 
+SECONDS = {"ms": 1e-3, "s": 1, "min": 60, "m": 60, "h": 3600}
+
 
 def as_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Parse a size: ``150 kB``."""
     from edgekit.project import parse_size
 
     return parsed(parse_size, value)  # type: ignore[no-any-return]
 
 
 def as_number(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Parse a number, or a fraction such as ``1/255``."""
     from edgekit.project import parse_number
 
     return parsed(parse_number, value)
@@ -80,13 +84,63 @@ def as_pruning(context: click.Context, parameter: click.Parameter, value: str | 
 def as_pairs(
     context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """Return what ``NAME=OTHER`` says by name; nothing where nothing is said, no pair for
-    ``none``.
-    """
+    """Parse ``IN=OUT`` pairs: None without the option, no pair for ``none``."""
     if not value or value == ("none",):
         return {} if value else None
-    pairs = [one.partition("=") for one in value]
-    for given, (name, equals, other) in zip(value, pairs, strict=True):
-        if not (name and equals and other):
-            raise click.BadParameter(f"{given!r} is not IN=OUT, an input's name and an output's")
-    return {name.strip(): other.strip() for name, _, other in pairs}
+    pairs = {}
+    for pair in value:
+        name, _, other = pair.partition("=")
+        if not (name and other):
+            raise click.BadParameter(f"{pair!r} is not IN=OUT, an input's name and an output's")
+        pairs[name.strip()] = other.strip()
+    return pairs
+
+
+def as_time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Parse ``5 ms``, in nanoseconds."""
+    from edgekit.project import TIMES, parse_unit
+
+    return parsed(lambda text: parse_unit(text, TIMES, "time"), value)  # type: ignore[no-any-return]
+
+
+def as_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Parse ``5m``, ``90 s``, or a plain number of seconds."""
+    from edgekit.project import parse_number, parse_unit
+
+    if value is not None and value.replace(".", "", 1).isdecimal():
+        return parsed(parse_number, value)
+    scaled = {unit: round(size * 1000) for unit, size in SECONDS.items()}
+    milliseconds = parsed(lambda text: parse_unit(text, scaled, "duration"), value)
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def as_shapes(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[int, ...]]:
+    """Parse ``image=1,96,96,3`` as the input's name and its sizes."""
+    shapes = {}
+    for value in values:
+        name, _, sizes = value.rpartition("=")
+        parts = sizes.replace("x", ",").split(",")
+        if not name or not all(part.strip().isdecimal() and int(part) for part in parts):
+            raise click.BadParameter(f"{value!r} is not NAME=SIZES, such as image=1,96,96,3")
+        shapes[name] = tuple(int(part) for part in parts)
+    return shapes
+
+
+class Threads(click.ParamType):  # type: ignore[type-arg]
+    """``1,2`` or ``1,n``, where n is one per processor, as numbers; 0 stands for n."""
+
+    name = "N,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        counts = []
+        for part in str(value).split(","):
+            if part.strip() != "n" and not (part.strip().isdecimal() and int(part)):
+                self.fail(f"{part!r} is neither a number of threads nor 'n'", param, ctx)
+            counts.append(0 if part.strip() == "n" else int(part))
+        return tuple(dict.fromkeys(counts))

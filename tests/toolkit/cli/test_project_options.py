@@ -9,7 +9,7 @@ import pytest
 from tflite_files import build, doubling
 
 from conftest import answer
-from edgekit.cli.options import NOTHING, project_of
+from edgekit.cli.project import project_of
 from edgekit.pipeline.measure.bench_job import tables_of
 from edgekit.project import WRITTEN, Project, Share
 
@@ -63,9 +63,7 @@ def test_every_project_file_of_the_docs_is_read_by_every_command(
 def test_options_leave_every_quantity_of_the_file_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "edgekit.toml"
     file.write_text(FLEET)
-    options = {**NOTHING, "project_file": file, "model": None, "rescale": 0.5}
-    named = ("weights", "custom_objects", "signature", "evaluate_data")
-    project = project_of({**dict.fromkeys(named), **options})
+    project = project_of({"project_file": file, "model": None, "rescale": 0.5})
     wanted = Project.load(file)
     assert project.data.preprocess.scale == 0.5
     assert (project.devices, project.targets) == (wanted.devices, wanted.targets)

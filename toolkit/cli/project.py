@@ -1,0 +1,159 @@
+"""The project that a command works on: its file, with the options laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgekit.cli.device_tables import read_device_tables
+
+# A longer text is not the name of a file.
+LONGEST_NAME = 200
+
+
+def project_of(options: dict[str, Any]) -> Any:
+    """Return the project file with the options laid over it, or a project around a model.
+
+    Devices that ``--device`` names may be those of this folder's project file in either case.
+    """
+    from edgekit.project import FILE, Project
+
+    file = options["project_file"]
+    root, origin = Path.cwd(), None
+    if options["model"] is None or file is not None:
+        base = Project.load(file or FILE)
+        table, root, origin = base.table, base.root, base.origin
+    else:
+        table = read_device_tables(FILE, options.get("devices") or (), bool(options.get("quiet")))
+    _overlay(table, options)
+    # The file was read already: what is wrong now, an option said.
+    return Project.parse(table, root, origin)
+
+
+def data_of(options: dict[str, Any]) -> Any:
+    """Return the data table that the options make, without a project."""
+    from pydantic import ValidationError
+
+    from edgekit.project import DataTable, explain
+
+    table: dict[str, Any] = {}
+    _overlay(table, options)
+    try:
+        return DataTable.model_validate(table.get("data", {}))
+    except ValidationError as error:
+        raise explain(error, None, "") from error
+
+
+def resolve_source(source: str) -> str:
+    """Resolve a model or data of the command line, which is relative to the current folder."""
+    path, colon, function = source.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).resolve()}:{function}"
+    if colon and not Path(source).exists():
+        return source
+    return resolve_path(source)
+
+
+def resolve_path(path: str) -> str:
+    """Resolve a path of the command line, which is relative to the current folder."""
+    return str(Path(path).resolve())
+
+
+def _class_names(text: str) -> str | list[str]:
+    """Return the path of a file of names, or the names themselves."""
+    if Path(text).exists() or "," not in text:
+        return resolve_path(text)
+    return [name.strip() for name in text.split(",")]
+
+
+def _alphabet(text: str) -> str:
+    """Return the path of a file of tokens, or the tokens themselves."""
+    return resolve_path(text) if len(text) < LONGEST_NAME and Path(text).is_file() else text
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+# Where the value of each option goes in the project file, and as what.
+KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "model": ("model.source", resolve_source),
+    "weights": ("model.weights", resolve_path),
+    "custom_objects": ("model.custom_objects", resolve_path),
+    "signature": ("model.signature", _as_is),
+    "evaluate_data": ("data.evaluate", resolve_source),
+    "train_data": ("data.train", resolve_source),
+    "representative": ("data.representative", lambda source: {"from": resolve_source(source)}),
+    "label_column": ("data.label_column", _as_is),
+    "class_names": ("data.labels", _class_names),
+    "annotations": ("data.annotations", resolve_path),
+    "rescale": ("data.preprocess.scale", _as_is),
+    "offset": ("data.preprocess.offset", _as_is),
+    "mean": ("data.preprocess.mean", _as_is),
+    "std": ("data.preprocess.std", _as_is),
+    "resize": ("data.preprocess.resize", _as_is),
+    "crop": ("data.preprocess.crop", _as_is),
+    "color": ("data.preprocess.color", _as_is),
+    "layout": ("data.preprocess.layout", _as_is),
+    "task": ("evaluate.task", _as_is),
+    "metric": ("evaluate.metric", _as_is),
+    "metric_output": ("evaluate.output", _as_is),
+    "postprocess": ("evaluate.postprocess", _as_is),
+    "group": ("evaluate.group", _as_is),
+    "slices": ("evaluate.slices", _as_is),
+    "stream": ("evaluate.stream", _as_is),
+    "stream_by": ("evaluate.stream", _as_is),
+    "states": ("evaluate.state", _as_is),
+    "alphabet": ("evaluate.text.alphabet", _alphabet),
+    "blank": ("evaluate.text.blank", _as_is),
+    "channels": ("compress.channels", lambda share: {"macs": share}),
+    "prune": ("compress.prune", _as_is),
+    "cluster": ("compress.cluster", lambda clusters: {"clusters": clusters}),
+    "qat": ("compress.quantization_aware", _as_is),
+    "distill": ("compress.finetune", lambda distill: {"distill": distill}),
+    "precisions": ("convert.precisions", list),
+    "unroll": ("convert.unroll", _as_is),
+    "metadata": ("convert.metadata", _as_is),
+    "flex": ("convert.flex", _as_is),
+    "as_is": ("convert.as_is", _as_is),
+    "reference": ("convert.reference", resolve_source),
+}
+
+
+def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
+    """Lay the options that have a value over the tables of a project file."""
+    for name, (key, convert) in KEYS.items():
+        value = options.get(name)
+        if value is not False and value not in (None, "", ()):
+            _put(table, key, convert(value))
+    if "evaluate" in table:
+        _override_output(table["evaluate"], options)
+    if options.get("epochs"):
+        finetuning = options["model"] is not None and table.get("compress")
+        key = "compress.finetune_epochs" if finetuning else "train.epochs"
+        _put(table, key, options["epochs"])
+    if options.get("recover") and not (table.get("convert") or {}).get("recover"):
+        _put(table, "convert.recover", True)
+    if options.get("targets"):
+        known = table.get("targets") or {}
+        table["targets"] = {name: known.get(name, {}) for name in options["targets"]}
+
+
+def _put(table: dict[str, Any], path: str, value: Any) -> None:
+    """Set the key at a dotted path; the tables on the way are copies, or new."""
+    *sections, key = path.split(".")
+    for section in sections:
+        table[section] = dict(table.get(section) or {})
+        table = table[section]
+    table[key] = value
+
+
+def _override_output(evaluate: dict[str, Any], options: dict[str, Any]) -> None:
+    """Let options override the settings of the main output in ``[evaluate.outputs]``."""
+    outputs = evaluate.get("outputs") or {}
+    headline = evaluate.get("output") or next(iter(outputs), None)
+    if headline in outputs:
+        stated = {key for key in ("metric", "postprocess") if options.get(key)}
+        own = {key: value for key, value in outputs[headline].items() if key not in stated}
+        evaluate["outputs"] = {**outputs, headline: own}
