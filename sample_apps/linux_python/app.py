@@ -1,9 +1,10 @@
-"""Run the model of this bundle: self-test it, classify items, time it.
+"""Run the model of this bundle: self-test it, classify items, time it, answer files as they come.
 
     python app.py selftest
     python app.py classify items.npy [--top 3]
     python app.py classify photo.jpg another.png
     python app.py bench
+    python app.py watch FOLDER
 
 Needs numpy and one runtime: pip install -r requirements-litert.txt (or
 requirements-tflite-runtime.txt); pictures need Pillow too: pip install pillow. Works on Python 3.9
@@ -22,6 +23,7 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import pictures
 import python_runner
+import watch as folder_watch
 
 HERE = Path(__file__).resolve().parent
 MANIFEST: Dict[str, Any] = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
@@ -178,19 +180,46 @@ def read_files(paths: List[str], shape: List[int]) -> Any:
     return read_items(paths[0], shape)
 
 
-def classify(runtime: str, paths: List[str], top: int) -> int:
-    inputs = list(MANIFEST["model"]["inputs"])
+def only_input(command: str) -> Tuple[str, List[int]]:
+    """The one input's name, and the shape of an item."""
+    states = MANIFEST["model"].get("states", {})
+    inputs = [name for name in MANIFEST["model"]["inputs"] if name not in states]
     if len(inputs) != 1:
-        raise RuntimeError("classify takes models of one input; this one has %d" % len(inputs))
-    shape = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
-    items = read_files(paths, shape[1:])
+        raise RuntimeError("%s takes models of one input; this one has %d" % (command, len(inputs)))
+    shape: List[int] = MANIFEST["model"]["inputs"][inputs[0]]["shape"]
+    return inputs[0], shape[1:]
+
+
+def main_output() -> str:
+    """The output that scores the labels, or the first that is no state."""
+    golden = MANIFEST["golden"]
+    if "answers" in golden:
+        return str(golden["answers"]["output"])
+    states = {state["output"] for state in MANIFEST["model"].get("states", {}).values()}
+    return str(next(name for name in golden["outputs"] if name not in states))
+
+
+def watch(runtime: str, paths: List[str], top: int) -> int:
+    if len(paths) != 1 or not Path(paths[0]).is_dir():
+        raise RuntimeError("watch takes one folder that is there: python app.py watch FOLDER")
+    name, shape = only_input("watch")
+    asked = request("watch", runtime, golden_inputs())
+    asked.update({k: v for k, v in MANIFEST["golden"].items() if k == "streams"})
+    stream = folder_watch.Stream(asked, name, main_output())
+    folder_watch.watch(stream, Path(paths[0]), lambda path: read_files([path], shape), label, top)
+    return 0
+
+
+def classify(runtime: str, paths: List[str], top: int) -> int:
+    name, shape = only_input("classify")
+    items = read_files(paths, shape)
     with tempfile.TemporaryDirectory() as folder:
         shaped = str(Path(folder) / "items.npy")
         np.save(shaped, items)
-        asked = request("classify", runtime, {inputs[0]: shaped})
+        asked = request("classify", runtime, {name: shaped})
         job = python_runner.Job(asked, asked["models"][0])
         answers = job.answers(job.model, 0, len(items))
-    scores = next(iter(answers.values())).reshape(len(items), -1)
+    scores = answers[main_output()].reshape(len(items), -1)
     for number, row in enumerate(scores):
         best = np.argsort(row)[::-1][:top]
         shown = ", ".join(f"{label(int(k))} {row[k]:.3f}" for k in best)
@@ -200,8 +229,10 @@ def classify(runtime: str, paths: List[str], top: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("command", choices=["selftest", "classify", "bench"])
-    parser.add_argument("items", nargs="*", help="an .npy file or pictures, to classify")
+    parser.add_argument("command", choices=["selftest", "classify", "bench", "watch"])
+    parser.add_argument(
+        "items", nargs="*", help="an .npy file or pictures to classify, or a folder to watch"
+    )
     names = [runtime["name"] for runtime in MANIFEST["runtimes"]]
     parser.add_argument("--runtime", default="", choices=names, help="default: what works here")
     parser.add_argument("--top", type=int, default=3, help="how many classes to print")
@@ -212,10 +243,14 @@ def main() -> int:
             if not arguments.items:
                 parser.error("classify needs an .npy file or pictures")
             return classify(runtime, arguments.items, arguments.top)
+        if arguments.command == "watch":
+            return watch(runtime, arguments.items, arguments.top)
         return {"selftest": selftest, "bench": bench}[arguments.command](runtime)
     except (RuntimeError, OSError, ValueError, python_runner.RuntimeMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

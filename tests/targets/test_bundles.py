@@ -206,15 +206,19 @@ def test_verify_passes_when_only_the_root_has_another_name(small: Files, tmp_pat
 def names_in_a_bundle() -> list[str]:
     return [
         "README.md",
+        "__init__.py",
         "app.py",
         "golden/input_0.npy",
         "golden/output_0.npy",
         "labels.txt",
         "model.tflite",
         "pictures.py",
+        "pyproject.toml",
         "python_runner.py",
         "requirements-litert.txt",
         "requirements-tflite-runtime.txt",
+        "systemd/probe.service",
+        "watch.py",
     ]
 
 
