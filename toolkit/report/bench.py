@@ -8,15 +8,14 @@ Lite's ``benchmark_model`` ("Inference timings in us", in its README).
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
-from edgekit.report.measurements import plain
+from edgekit.report.document import plain
+from edgekit.report.grid import Row, grid, single_lines
 from edgekit.report.table import MARKS
 from edgekit.store import write_text
 from edgekit.types import (
@@ -89,26 +88,26 @@ def to_json(done: BenchReport) -> dict[str, Json]:
 
     The path of the timed runs counts from the run's folder, so that the folder may move.
     """
-    document: dict[str, Json] = plain(dataclasses.asdict(done))
-    for row, one in zip(document["rows"], done.rows, strict=True):
-        row["platform"] = platform(one)
-        if one.latency is not None and one.latency.path is not None:
-            row["latency"]["path"] = "/".join(one.latency.path.parts[-2:])
+    document: dict[str, Json] = plain(done)
+    for row, benched in zip(document["rows"], done.rows, strict=True):
+        row["platform"] = platform(benched)
+        if benched.latency is not None and benched.latency.path is not None:
+            row["latency"]["path"] = "/".join(benched.latency.path.parts[-2:])
     return {"schema_version": SCHEMA_VERSION, **document}
 
 
-def platform(one: Benched) -> dict[str, Json] | None:
+def platform(row: Benched) -> dict[str, Json] | None:
     """Return a row in the field names of the platform's tools; None where nothing was measured."""
-    if one.latency is None or one.phases is None:
+    if row.latency is None or row.phases is None:
         return None
-    phases, latency = one.phases, one.latency
+    phases, latency = row.phases, row.latency
     return {
         "benchmark_litert_model": {
-            "model": one.source,
-            "model_size_mb": round(one.bytes / 2**20, 2),
+            "model": row.source,
+            "model_size_mb": round(row.bytes / 2**20, 2),
             "accelerators": ["CPU"],
-            "num_threads": one.threads,
-            "latency": _milliseconds(one),
+            "num_threads": row.threads,
+            "latency": _milliseconds(row),
         },
         "benchmark_model": {
             "Init": _in(phases.load, 1e3),
@@ -119,10 +118,10 @@ def platform(one: Benched) -> dict[str, Json] | None:
     }
 
 
-def _milliseconds(one: Benched) -> dict[str, Json]:
-    if one.latency is None or one.phases is None:
+def _milliseconds(row: Benched) -> dict[str, Json]:
+    if row.latency is None or row.phases is None:
         return {}
-    phases, latency = one.phases, one.latency
+    phases, latency = row.phases, row.latency
     return {
         "init_ms": _in(phases.load, 1e6),
         "warmup_first_ms": _in(phases.first, 1e6),
@@ -139,9 +138,9 @@ def _milliseconds(one: Benched) -> dict[str, Json]:
     }
 
 
-def _in(found: Measurement, unit: float) -> float | None:
+def _in(measured: Measurement, unit: float) -> float | None:
     # Not rounded to hundredths, as the tools do: a small model would take 0.00 ms.
-    return None if found.value is None else round(found.value / unit, 6)
+    return None if measured.value is None else round(measured.value / unit, 6)
 
 
 def to_csv(done: BenchReport) -> str:
@@ -149,37 +148,37 @@ def to_csv(done: BenchReport) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV, restval="", lineterminator="\n")
     writer.writeheader()
-    for one in done.rows:
-        writer.writerow(_fields(one))
+    for row in done.rows:
+        writer.writerow(_fields(row))
     return text.getvalue()
 
 
-def _fields(one: Benched) -> dict[str, Json]:
+def _fields(row: Benched) -> dict[str, Json]:
     fields: dict[str, Json] = {
-        "model": one.source,
-        "device": one.device,
-        "runtime": one.runtime,
-        "version": one.version,
+        "model": row.source,
+        "device": row.device,
+        "runtime": row.runtime,
+        "version": row.version,
         "accelerators": "CPU",
-        "num_threads": one.threads,
-        "batch": one.batch,
-        "delegate": one.delegate,
-        "inputs": one.inputs,
-        "status": one.status.value,
-        **_milliseconds(one),
-        "address": one.address,
-        "emulated": one.emulated,
-        "problem": one.problem,
+        "num_threads": row.threads,
+        "batch": row.batch,
+        "delegate": row.delegate,
+        "inputs": row.inputs,
+        "status": row.status.value,
+        **_milliseconds(row),
+        "address": row.address,
+        "emulated": row.emulated,
+        "problem": row.problem,
     }
-    if one.latency is not None:
-        middle, latency = one.latency.p50, one.latency
+    if row.latency is not None:
+        middle, latency = row.latency.p50, row.latency
         bounds = {"median_low_ms": middle.low, "median_high_ms": middle.high}
         fields |= {k: round(v / 1e6, 6) for k, v in bounds.items() if v is not None}
         tail = {"p90_ms": latency.p90, "p99_ms": latency.p99, "mad_ms": latency.mad}
-        fields |= {name: _in(found, 1e6) for name, found in tail.items()}
-    if one.memory is not None:
-        held = {"peak_rss_bytes": one.memory.peak_rss, "arena_bytes": one.memory.arena}
-        fields |= {k: int(m.value) for k, m in held.items() if m.value is not None}
+        fields |= {name: _in(measured, 1e6) for name, measured in tail.items()}
+    if row.memory is not None:
+        sizes = {"peak_rss_bytes": row.memory.peak_rss, "arena_bytes": row.memory.arena}
+        fields |= {k: int(m.value) for k, m in sizes.items() if m.value is not None}
     return fields
 
 
@@ -194,66 +193,64 @@ def write(done: BenchReport, folder: Path, table: Path | None = None) -> Path:
 
 def tables(done: BenchReport) -> Iterator[object]:
     """Yield the table of rows, then each row's profile, where there is one."""
-    yield drawn(list(HEADINGS), (Row(_cells(one), _style(one)) for one in done.rows))
-    for one in done.rows:
-        if one.profile is not None and one.profile.operators:
-            yield f"{one.id}: operators by time"
-            yield drawn(
-                [("operator", ""), ("ran by", ""), ("time", ""), ("share", "")],
-                _operators(one.profile),
-            )
+    yield grid(HEADINGS, (Row(_cells(row), _style(row)) for row in done.rows))
+    for row in done.rows:
+        if row.profile is not None and row.profile.operators:
+            yield f"{row.id}: operators by time"
+            titles = [(name, "") for name in ("operator", "run by", "time", "share")]
+            yield grid(titles, _operators(row.profile))
 
 
-def _cells(one: Benched) -> tuple[tuple[str, str], ...]:
-    where = one.device if "==" in one.device else f"{one.runtime} {one.version}".strip()
-    if one.address:
-        told = f"{one.device}: {where or one.address}"
-        where = told if len(told) <= WIDEST else one.device
+def _cells(row: Benched) -> tuple[tuple[str, str], ...]:
+    where = row.device if "==" in row.device else f"{row.runtime} {row.version}".strip()
+    if row.address:
+        named = f"{row.device}: {where or row.address}"
+        where = named if len(named) <= WIDEST else row.device
     head = (
-        (words.shortened(one.id.partition(" on ")[0], WIDEST), where or one.device),
-        (str(one.threads), str(one.batch)),
+        (words.shortened(row.id.partition(" on ")[0], WIDEST), where or row.device),
+        (str(row.threads), str(row.batch)),
     )
-    if one.latency is None or one.phases is None:
-        return (*head, *(((words.NONE, ""),) * 6), (MARKS[one.status][0], ""))
-    latency, memory = one.latency, one.memory
+    if row.latency is None or row.phases is None:
+        return (*head, *(((words.NONE, ""),) * 6), (MARKS[row.status][0], ""))
+    latency, memory = row.latency, row.memory
     return (
         *head,
-        (_time(one.phases.load), _time(one.phases.first)),
+        (_time(row.phases.load), _time(row.phases.first)),
         (_time(latency.p50), spread(latency.p50)),
         (_time(latency.p90), _time(latency.p99)),
         (_time(latency.mean), _time(latency.mad)),
         (_size(memory.peak_rss if memory else None), _size(memory.planned if memory else None)),
         (f"{sum(latency.launches):,}", str(len(latency.launches))),
-        (one.inputs, "emulated" if one.emulated else ""),
+        (row.inputs, "emulated" if row.emulated else ""),
     )
 
 
-def _time(found: Measurement) -> str:
+def _time(measured: Measurement) -> str:
     """Format a duration, with a mark where it is an estimate."""
-    mark = words.ESTIMATE if found.how == "estimated" else ""
-    return f"{mark}{words.duration(found)}"
+    mark = words.ESTIMATE if measured.how == "estimated" else ""
+    return f"{mark}{words.duration(measured)}"
 
 
-def spread(found: Measurement) -> str:
+def spread(measured: Measurement) -> str:
     """Format the bounds of a latency, in the unit of its value."""
-    if found.value is None:
+    if measured.value is None:
         return words.NONE
-    if found.low is None or found.high is None:
+    if measured.low is None or measured.high is None:
         return "unbounded"
-    unit = 1e3 if found.value < 1e6 else 1e6 if found.value < 1e9 else 1e9
-    return f"[{found.low / unit:.4g}, {found.high / unit:.4g}]"
+    unit = 1e3 if measured.value < 1e6 else 1e6 if measured.value < 1e9 else 1e9
+    return f"[{measured.low / unit:.4g}, {measured.high / unit:.4g}]"
 
 
-def _exact(found: Measurement) -> str:
-    return words.NONE if found.value is None else words.exact(found.value)
+def _exact(measured: Measurement) -> str:
+    return words.NONE if measured.value is None else words.exact(measured.value)
 
 
-def _size(found: Measurement | None) -> str:
-    return words.NONE if found is None or found.value is None else words.size(found.value)
+def _size(measured: Measurement | None) -> str:
+    return words.NONE if measured is None or measured.value is None else words.size(measured.value)
 
 
-def _style(one: Benched) -> str:
-    return "" if one.status is Status.PASSED else MARKS[one.status][1]
+def _style(row: Benched) -> str:
+    return "" if row.status is Status.PASSED else MARKS[row.status][1]
 
 
 def _operators(profile: Profile) -> Iterator[Row]:
@@ -262,11 +259,11 @@ def _operators(profile: Profile) -> Iterator[Row]:
         ran = "delegate" if operator.delegate else "interpreter"
         name = f"{operator.name} ({operator.node})"
         time = words.duration(operator.time)
-        yield Row(((name, ""), (ran, ""), (time, ""), (words.share(operator.share), "")))
+        yield single_lines(name, ran, time, words.share(operator.share))
     rest = ranked[OPERATORS:]
     if rest:
         share = words.share(sum(operator.share for operator in rest))
-        yield Row(((f"{len(rest)} more", ""), ("", ""), ("", ""), (share, "")))
+        yield single_lines(f"{len(rest)} more", "", "", share)
 
 
 def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iterator[Line]:
@@ -275,86 +272,92 @@ def lines(done: BenchReport, verbose: bool = False, quiet: bool = False) -> Iter
         for name, place in done.places.items():
             own = ", ".join(place.devices) if name != HERE or len(done.places) > 1 else ""
             yield _calibration(place.calibration, own)
-        if any(one.inputs == "synthetic" and one.latency is not None for one in done.rows):
-            yield "synthetic inputs were drawn: give real ones with --data", "dim"
-    for one in done.rows:
+        if any(row.inputs == "synthetic" and row.latency is not None for row in done.rows):
+            yield "the inputs are synthetic: give real ones with --data", "dim"
+    for row in done.rows:
         if not quiet:
-            yield from _note_lines(one, verbose)
-        yield from _result_lines(one, verbose)
+            yield from _note_lines(row, verbose)
+        yield from _result_lines(row, verbose)
 
 
-def _calibration(found: Measurement, devices: str) -> Line:
-    if found.value is not None:
+def _calibration(noise: Measurement, devices: str) -> Line:
+    if noise.value is not None:
         where = devices or "this host"
-        return f"A/A: {where} tells differences from {100 * found.value:.1f} % on now", ""
+        return f"A/A calibration: {where} can tell differences from {100 * noise.value:.1f} %", ""
     where = f" of {devices}" if devices else ""
-    return f"A/A calibration{where}: unavailable, because {found.reason}", "dim"
+    return f"A/A calibration{where}: unavailable, because {noise.reason}", "dim"
 
 
-def _note_lines(one: Benched, verbose: bool) -> Iterator[Line]:
-    if one.address:
-        yield f"{one.id}: {one.device} is {one.address}", "dim"
-    for number, problem in enumerate(one.attempts, 1):
-        yield f"{one.id}: attempt {number} failed: {problem}", "yellow"
-    if one.latency is not None and not one.emulated:
-        told = one.latency.power
-        if told.value is not None:
-            smallest = f"a difference of {100 * told.value:.1f} % from another such run"
-            yield f"{one.id}: could tell {smallest}; stopped by {one.latency.stopped}", ""
+def _note_lines(row: Benched, verbose: bool) -> Iterator[Line]:
+    if row.address:
+        yield f"{row.id}: {row.device} is {row.address}", "dim"
+    for number, problem in enumerate(row.attempts, 1):
+        yield f"{row.id}: attempt {number} failed: {problem}", "yellow"
+    if row.latency is not None and not row.emulated:
+        power = row.latency.power
+        if power.value is not None:
+            smallest = (
+                f"smallest detectable difference from another such run {100 * power.value:.1f} %"
+            )
+            yield f"{row.id}: {smallest}; stopped by {row.latency.stopped}", ""
         else:
-            yield f"{one.id}: {told.reason}", "yellow"
-    if one.conditions is not None:
-        yield from ((f"{one.id}: {note}", "yellow") for note in one.conditions.notes)
+            yield f"{row.id}: {power.reason}", "yellow"
+    if row.conditions is not None:
+        yield from ((f"{row.id}: {note}", "yellow") for note in row.conditions.notes)
         if verbose:
-            yield from _condition_lines(one.id, one.conditions)
+            yield from _condition_lines(row.id, row.conditions)
 
 
-def _result_lines(one: Benched, verbose: bool) -> Iterator[Line]:
-    if one.selftest is not None and one.selftest.passed:
-        worst = max((d or 0.0 for d in one.selftest.differences.values()), default=0.0)
-        shown = f"{one.selftest.items} golden items, largest difference {worst:.3g}"
-        yield f"{one.id}: self-test passed on {one.device or one.runtime}: {shown}", ""
-    if one.emulated and one.latency is not None:
+def _result_lines(row: Benched, verbose: bool) -> Iterator[Line]:
+    if row.selftest is not None and row.selftest.passed:
+        worst = max((d or 0.0 for d in row.selftest.differences.values()), default=0.0)
+        shown = f"{row.selftest.items} golden items, largest difference {worst:.3g}"
+        yield f"{row.id}: self-test passed on {row.device or row.runtime}: {shown}", ""
+    if row.emulated and row.latency is not None:
         why = "its times are estimates, and satisfy no budget"
-        yield f"{one.id}: emulated ({one.emulated}): {why}", "yellow"
-    elif one.latency is not None and one.latency.p50.value is None:
-        sums = {"min": one.latency.min, "max": one.latency.max, "std": one.latency.std}
+        yield f"{row.id}: emulated ({row.emulated}): {why}", "yellow"
+    elif row.latency is not None and row.latency.p50.value is None:
+        sums = {"min": row.latency.min, "max": row.latency.max, "std": row.latency.std}
         shown = ", ".join(f"{name} {words.duration(m)}" for name, m in sums.items())
-        yield f"{one.id}: {shown}; no median: {one.latency.p50.reason}", ""
-    if one.memory is not None:
-        yield from _memory_lines(one.id, one.memory, verbose)
-    if one.profile is not None and not one.profile.operators:
-        yield f"{one.id}: profile: unavailable, because {one.profile.total.reason}", "yellow"
-    if one.sustained is not None:
-        early, late = words.duration(one.sustained.first), words.duration(one.sustained.plateau)
-        slower = words.ratio(one.sustained.slowdown)
-        yield f"{one.id}: sustained: {early} at first, {late} on the plateau: {slower}", ""
-    if one.mlperf_tiny is not None:
-        score, accuracy = one.mlperf_tiny.throughput, one.mlperf_tiny.accuracy
-        yield f"{one.id}: MLPerf Tiny: {score.value:.5g} inferences/s, {score.tool}", ""
+        yield f"{row.id}: {shown}; no median: {row.latency.p50.reason}", ""
+    if row.memory is not None:
+        yield from _memory_lines(row.id, row.memory, verbose)
+    if row.profile is not None and not row.profile.operators:
+        yield f"{row.id}: profile: unavailable, because {row.profile.total.reason}", "yellow"
+    if row.sustained is not None:
+        early, late = words.duration(row.sustained.first), words.duration(row.sustained.plateau)
+        slower = words.ratio(row.sustained.slowdown)
+        yield f"{row.id}: sustained: {early} at first, {late} on the plateau: {slower}", ""
+    if row.mlperf_tiny is not None:
+        score, accuracy = row.mlperf_tiny.throughput, row.mlperf_tiny.accuracy
+        yield f"{row.id}: MLPerf Tiny: {score.value:.5g} inferences/s, {score.tool}", ""
         right = accuracy.reason if accuracy.value is None else f"{accuracy.value:.4g}"
-        yield f"{one.id}: MLPerf Tiny accuracy: {right}", "dim"
+        yield f"{row.id}: MLPerf Tiny accuracy: {right}", "dim"
 
 
-def _memory_lines(name: str, held: BenchMemory, verbose: bool) -> Iterator[Line]:
-    if held.arena.value is not None:
-        beside = {"recorded": held.recorded, "on 32 bits": held.estimated_32bit}
-        told = [f"{what} {_exact(m)} ({m.how})" for what, m in beside.items() if m is not None]
-        yield f"{name}: smallest arena {_exact(held.arena)}; {', '.join(told)}", ""
+def _memory_lines(name: str, memory: BenchMemory, verbose: bool) -> Iterator[Line]:
+    if memory.arena.value is not None:
+        beside = {"recorded": memory.recorded, "on 32 bits": memory.estimated_32bit}
+        listed = [f"{kind} {_exact(m)} ({m.how})" for kind, m in beside.items() if m is not None]
+        yield f"{name}: smallest arena {_exact(memory.arena)}; {', '.join(listed)}", ""
     if verbose:
-        parts = {"planned": held.planned, "seen": held.activations, "arena": held.arena}
-        for what, found in parts.items():
-            yield f"{name}: activations, {what}: {_told(found)}", "dim"
+        parts = {"planned": memory.planned, "seen": memory.activations, "arena": memory.arena}
+        for kind, size in parts.items():
+            yield f"{name}: activations, {kind}: {_told(size)}", "dim"
 
 
-def _condition_lines(name: str, found: Conditions) -> Iterator[Line]:
-    for what in ("others", "stolen", "load_average", "frequency", "temperature", "throttled"):
-        one = getattr(found, what)
-        value = f"unavailable, because {one.reason}" if one.value is None else f"{one.value:.3g}"
-        yield f"{name}: {what.replace('_', ' ')}: {value}", "dim"
+def _condition_lines(name: str, conditions: Conditions) -> Iterator[Line]:
+    for quantity in ("others", "stolen", "load_average", "frequency", "temperature", "throttled"):
+        measured = getattr(conditions, quantity)
+        value = (
+            f"unavailable, because {measured.reason}"
+            if measured.value is None
+            else f"{measured.value:.3g}"
+        )
+        yield f"{name}: {quantity.replace('_', ' ')}: {value}", "dim"
 
 
-def _told(found: Measurement) -> str:
-    if found.value is None:
-        return f"unavailable, because {found.reason}"
-    return f"{words.exact(found.value)} ({found.how}: {found.tool})"
+def _told(measured: Measurement) -> str:
+    if measured.value is None:
+        return f"unavailable, because {measured.reason}"
+    return f"{words.exact(measured.value)} ({measured.how}: {measured.tool})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid, single_lines
 from edgekit.types import Candidate, Evaluation, LayerCompression, Report, SchemeResult
 
 LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
@@ -28,19 +28,17 @@ def compression_lines(report: Report) -> Iterator[str]:
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
     for scheme in report.compression.schemes:
-        yield f"{_title(scheme)}: asked {scheme.requested}; {_achieved(scheme)}"
+        yield f"{_title(scheme)}: requested {scheme.requested}; {_achieved(scheme)}"
         yield f"  {metric} {_path(scheme, bounded)}"
         yield f"  {scheme.speed}"
         for reason, names in _left_alone(scheme).items():
-            yield f"  left alone: {', '.join(names)} ({reason})"
-    yield "the drop counts from the model before compression"
+            yield f"  unchanged: {', '.join(names)} ({reason})"
+    yield "the drop is measured against the model before compression"
     bridge = report.compression.bridge
     if bridge is not None:
-        real = f", {bridge.real:.1e} on real items" if bridge.real is not None else ""
-        yield (
-            f"rebuilt in tf_keras: outputs differ by {bridge.random:.1e} of their range on random"
-            f"{real}; tolerance {bridge.tolerance:.0e}"
-        )
+        real = f", {bridge.real:.1e} on real ones" if bridge.real is not None else ""
+        apart = f"{bridge.random:.1e} of their range on random items{real}"
+        yield f"rebuilt in tf_keras: outputs differ by {apart}; tolerance {bridge.tolerance:.0e}"
 
 
 def _achieved(scheme: SchemeResult) -> str:
@@ -48,7 +46,7 @@ def _achieved(scheme: SchemeResult) -> str:
     weights = sum(layer.weights for layer in touched)
     if scheme.macs is not None:
         before, after = scheme.macs
-        gone = f"{words.share(1 - after / before)} of {before:,} multiply-accumulates are gone"
+        gone = f"{words.share(1 - after / before)} of {before:,} multiply-accumulates removed"
         if scheme.nanoseconds is None:
             return gone
         was, now = (nanoseconds / 1e3 for nanoseconds in scheme.nanoseconds)
@@ -58,7 +56,7 @@ def _achieved(scheme: SchemeResult) -> str:
     if scheme.scheme == "cluster":
         most = max(layer.unique for layer in touched)
         return f"at most {most} different weights a layer, in {_layers(touched)}"
-    return f"{_layers(touched)} of {weights:,} weights trained as int8 will round them"
+    return f"{_layers(touched)} of {weights:,} weights trained with int8 rounding"
 
 
 def _layers(layers: list[LayerCompression]) -> str:
@@ -78,11 +76,11 @@ def _path(scheme: SchemeResult, bounded: bool) -> str:
 
 
 def _left_alone(scheme: SchemeResult) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for layer in scheme.layers:
         if layer.reason:
-            found.setdefault(layer.reason, []).append(f"{layer.layer} ({layer.kind})")
-    return found
+            names.setdefault(layer.reason, []).append(f"{layer.layer} ({layer.kind})")
+    return names
 
 
 def layer_headings(scheme: SchemeResult) -> tuple[str, ...]:
@@ -127,7 +125,7 @@ def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
 def layer_table(scheme: SchemeResult) -> object:
     """Return what a scheme did to each layer, for a rich console."""
     titles = [(name, "") for name in layer_headings(scheme)]
-    return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in layer_rows(scheme)))
+    return grid(titles, (single_lines(*row) for row in layer_rows(scheme)))
 
 
 def compression_table(report: Report) -> object:
@@ -135,7 +133,7 @@ def compression_table(report: Report) -> object:
     metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
     titles = [(first.format(metric=metric, unit=unit), second) for first, second in TABLE_HEADINGS]
-    return drawn(titles, _rows(report, metric))
+    return grid(titles, _rows(report, metric))
 
 
 def _rows(report: Report, metric: str) -> Iterator[Row]:
@@ -143,17 +141,19 @@ def _rows(report: Report, metric: str) -> Iterator[Row]:
     reference = report.reference
     size = (words.size(reference.bytes), "")
     yield _row((reference.title, ""), size, ("", ""), report.reference_evaluation, metric, bounded)
-    for one in _in_pairs(report.candidates):
-        precision, _, profile = one.id.partition("@")
-        zipped = (words.size(one.compressed_bytes), words.size(one.zstd_bytes))
+    for candidate in _in_pairs(report.candidates):
+        precision, _, profile = candidate.id.partition("@")
+        zipped = (words.size(candidate.compressed_bytes), words.size(candidate.zstd_bytes))
         name = (precision, profile or "compressed")
-        yield _row(name, (words.size(one.bytes), ""), zipped, one.evaluation, metric, bounded)
+        yield _row(
+            name, (words.size(candidate.bytes), ""), zipped, candidate.evaluation, metric, bounded
+        )
 
 
 def _in_pairs(candidates: tuple[Candidate, ...]) -> list[Candidate]:
     """Order candidates: each compressed one below the uncompressed one of its precision."""
     order = list(dict.fromkeys(candidate.precision for candidate in candidates))
-    return sorted(candidates, key=lambda one: (order.index(one.precision), "@" not in one.id))
+    return sorted(candidates, key=lambda each: (order.index(each.precision), "@" not in each.id))
 
 
 def _row(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgekit.converters.inspection import Difference
 from edgekit.converters.inspection.difference import LayerChange
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid, single_lines
 from edgekit.report.inspection import Line, cut, macs
 from edgekit.types import Measurement
 
@@ -15,41 +15,41 @@ NAME = 40
 HEADINGS = (("layer", ""), ("bytes", ""), ("after", ""), ("what changed", ""))
 
 
-def summary_table(found: Difference) -> object:
+def summary_table(difference: Difference) -> object:
     """Build the table of size, constants, tensors, MACs and memory of both files."""
-    before, after = found.before, found.after
+    before, after = difference.before, difference.after
     files = (before.bytes, after.bytes)
-    sizes = [sum(row.bytes for row in one.weights) for one in (before, after)]
-    zips = [sum(row.zip_bytes for row in one.weights) for one in (before, after)]
+    sizes = [sum(row.bytes for row in side.weights) for side in (before, after)]
+    zips = [sum(row.zip_bytes for row in side.weights) for side in (before, after)]
     rows = [
         ("size", *map(words.size, files), _times(*files)),
         ("constants", *map(words.size, sizes), _times(*sizes)),
         ("  zipped", *map(words.size, zips), _times(*zips)),
         ("operators", str(len(before.layers)), str(len(after.layers)), ""),
-        ("tensors", *map(str, found.tensors), ""),
-        ("runtime", *(one.runtime.release or words.NONE for one in (before, after)), ""),
-        ("MACs", *map(macs, found.macs), _measured(found.macs)),
-        ("activations", *map(_bytes, found.memory), _measured(found.memory)),
+        ("tensors", *map(str, difference.tensors), ""),
+        ("runtime", *(side.runtime.release or words.NONE for side in (before, after)), ""),
+        ("MACs", *map(macs, difference.macs), _measured(difference.macs)),
+        ("activations", *map(_bytes, difference.memory), _measured(difference.memory)),
     ]
     titles = [("", ""), ("before", ""), ("after", ""), ("", "")]
-    return drawn(titles, (Row(tuple((cell, "") for cell in row)) for row in rows))
+    return grid(titles, (single_lines(*row) for row in rows))
 
 
 def _bytes(measured: Measurement) -> str:
     return words.NONE if measured.value is None else words.size(measured.value)
 
 
-def _measured(found: tuple[Measurement, Measurement]) -> str:
-    return _times(found[0].value or 0, found[1].value or 0)
+def _measured(pair: tuple[Measurement, Measurement]) -> str:
+    return _times(pair[0].value or 0, pair[1].value or 0)
 
 
 def _times(before: float, after: float) -> str:
     return "" if before == after or not before or not after else f"x{after / before:.2f}"
 
 
-def change_lines(found: Difference) -> Iterator[Line]:
+def change_lines(difference: Difference) -> Iterator[Line]:
     """Yield the operators, inputs, outputs, metadata and findings that changed."""
-    for operator in found.operators:
+    for operator in difference.operators:
         (a, b), (old, new) = operator.counts, operator.versions
         if not a or not b:
             word = "added" if not a else "removed"
@@ -58,20 +58,20 @@ def change_lines(found: Difference) -> Iterator[Line]:
         count = f" x{a} to x{b}" if a != b else f" x{a}"
         version = f" v{old} to v{new}" if old != new else f" v{new}"
         yield f"operator {operator.name}{version}{count}", ""
-    for line in found.edges:
+    for line in difference.edges:
         yield line, ""
-    for line in found.metadata:
+    for line in difference.metadata:
         yield f"metadata {line}"[:160], "dim"
-    for line in found.findings:
+    for line in difference.findings:
         yield line, "dim"
 
 
-def layer_table(found: Difference, most: int | None) -> object:
+def layer_table(difference: Difference, most: int | None) -> object:
     """Return the layers that changed, by how many bytes they changed, or all in execution order."""
-    rows = list(found.layers)
+    rows = list(difference.layers)
     if most is not None:
-        rows = sorted(rows, key=lambda one: -abs(_moved(one)))[:most]
-    return drawn(list(HEADINGS), (_row(one) for one in rows))
+        rows = sorted(rows, key=lambda change: -abs(_moved(change)))[:most]
+    return grid(HEADINGS, (_row(change) for change in rows))
 
 
 def _moved(change: LayerChange) -> int:
@@ -80,7 +80,9 @@ def _moved(change: LayerChange) -> int:
 
 
 def _row(change: LayerChange) -> Row:
-    sides = [words.size(one.bytes) if one else words.NONE for one in (change.before, change.after)]
+    sides = [
+        words.size(side.bytes) if side else words.NONE for side in (change.before, change.after)
+    ]
     first, *rest = change.changes
     return Row(
         (

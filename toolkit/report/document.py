@@ -11,33 +11,12 @@ from typing import Any
 from edgekit.errors import ProjectError
 from edgekit.report import validation
 from edgekit.types import (
-    Advice,
-    Bundle,
     Candidate,
-    CarriedState,
-    CheckResult,
-    Compiled,
-    Compression,
     Evaluation,
     Json,
-    Latency,
     Measurement,
-    Memory,
-    NpuEstimate,
-    OnDevice,
-    Operator,
-    PairedCounts,
-    Part,
-    Recovery,
     Report,
     RuntimeNeed,
-    RuntimeResult,
-    SavedModel,
-    StageRecord,
-    Status,
-    TargetResult,
-    TensorSpec,
-    Verdict,
 )
 
 SCHEMA_VERSION = 1
@@ -47,25 +26,25 @@ NO_FILE = "there is no file"
 
 def to_json(report: Report) -> dict[str, Json]:
     """Return the report as ``report.json`` holds it."""
-    reference = _plain(report.reference)
+    reference = plain(report.reference)
     # A place in the store, which notes speak of in words; and names for this run alone.
     for key in ("twin", "signature", "rewritten", "own_inputs", "own_outputs"):
         del reference[key]
-    reference.update(_evaluation(report.reference_evaluation))
+    reference.update(plain(report.reference_evaluation))
     return {
         "schema_version": SCHEMA_VERSION,
         "run": report.run,
         "tool": {"name": "edgekit", "version": report.environment["edgekit"]},
-        "model": _plain(report.model),
-        "environment": _plain(report.environment),
-        "settings": _plain(report.settings),
-        "stages": _plain(report.stages),
+        "model": plain(report.model),
+        "environment": plain(report.environment),
+        "settings": plain(report.settings),
+        "stages": plain(report.stages),
         "reference": reference,
-        "compression": _plain(report.compression),
+        "compression": plain(report.compression),
         "candidates": [_candidate(candidate) for candidate in report.candidates],
-        "targets": _plain(report.targets),
-        "verdict": _plain(report.verdict),
-        "advice": _plain(report.advice),
+        "targets": plain(report.targets),
+        "verdict": plain(report.verdict),
+        "advice": plain(report.advice),
     }
 
 
@@ -85,49 +64,47 @@ def read(path: Path) -> Report:
 
 def from_json(document: Mapping[str, Any]) -> Report:
     """Return the report that a document holds. Raises KeyError, TypeError or ValueError."""
+    from pydantic import TypeAdapter
+
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {document['schema_version']} is not known")
-    return Report(
-        run=document["run"],
-        model=document["model"],
-        environment=document["environment"],
-        settings=document["settings"],
-        stages=tuple(StageRecord(**s) for s in document["stages"]),
-        reference=_read_reference(document["reference"]),
-        reference_evaluation=evaluation_from(document["reference"]),
-        compression=_read_compression(document["compression"]),
-        candidates=tuple(_read_candidate(c) for c in document["candidates"]),
-        targets=tuple(_read_target(t) for t in document["targets"]),
-        verdict=Verdict(
-            Status(document["verdict"]["status"]),
-            document["verdict"]["exit_code"],
-            tuple(_read_check(c) for c in document["verdict"]["checks"]),
-        ),
-        advice=tuple(Advice(**a) for a in document["advice"]),
-    )
+    reference = document["reference"]
+    report = {
+        **document,
+        "reference_evaluation": evaluation_from(reference),
+        "candidates": [
+            {
+                **candidate,
+                "evaluation": evaluation_from(candidate),
+                "minimum_runtime": _read_runtime_need(candidate["minimum_runtime"]),
+            }
+            for candidate in document["candidates"]
+        ],
+        "targets": [
+            {**target, "on_device": [_with_latency(row) for row in target.get("on_device", ())]}
+            for target in document["targets"]
+        ],
+    }
+    return TypeAdapter(Report).validate_python(report)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Convert dataclasses, enums and paths to JSON types."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Path):
         return value.as_posix()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Json]:
-    return {f.name: _plain(getattr(evaluation, f.name)) for f in dataclasses.fields(evaluation)}
-
-
 def _candidate(candidate: Candidate) -> dict[str, Json]:
-    document = _plain(candidate)
+    document = plain(candidate)
     document.update(document.pop("evaluation"))
     document["minimum_runtime"] = _runtime_need(candidate.minimum_runtime)
     return dict(document)
@@ -160,140 +137,18 @@ def _read_runtime_need(document: Mapping[str, Any]) -> RuntimeNeed | None:
     )
 
 
-def _measurement(document: Mapping[str, Any] | None) -> Measurement | None:
-    return Measurement(**document) if document else None
-
-
-def _measurements(document: Mapping[str, Any]) -> dict[str, Measurement]:
-    return {name: Measurement(**entry) for name, entry in document.items()}
-
-
 def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
     """Return the evaluation part of a candidate or of the reference."""
-    latency, memory = document["latency"], document["memory"]
-    return Evaluation(
-        metrics=_measurements(document["metrics"]),
-        drop=_measurements(document["drop"]),
-        floor=dict(document.get("floor", {})),
-        paired={name: PairedCounts(**p) for name, p in document["paired"].items()},
-        parity={name: _measurements(p) for name, p in document["parity"].items()},
-        latency=_read_latency(latency),
-        latency_ratio=_measurement(document["latency_ratio"]),
-        uncompressed_ratio=_measurement(document["uncompressed_ratio"]),
-        memory=Memory(**_measurements(memory)) if memory else None,
-        runtimes=tuple(
-            RuntimeResult(**{**r, "status": Status(r["status"])}) for r in document["runtimes"]
-        ),
-        parts=tuple(
-            Part(**{**one, "figures": _measurements(one["figures"])})
-            for one in document.get("parts", ())
-        ),
-    )
-
-
-def _specs(rows: list[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(r["name"], tuple(r["shape"]), r["dtype"]) for r in rows)
-
-
-def _read_reference(document: Mapping[str, Any]) -> SavedModel:
-    return SavedModel(
-        path=Path(document["path"]),
-        digest=document["digest"],
-        bytes=document["bytes"],
-        inputs=_specs(document["inputs"]),
-        outputs=_specs(document["outputs"]),
-        batched=document["batched"],
-        parameters=document["parameters"],
-        runtime=document.get("runtime", "tensorflow"),
-        stateful=document.get("stateful", False),
-        last=document.get("last", {}),
-        policies=tuple(document.get("policies", ())),
-        named=document.get("named", ""),
-        states=tuple(
-            CarriedState(_specs([one["input"]])[0], _specs([one["output"]])[0], one["why"])
-            for one in document.get("states", ())
-        ),
-    )
-
-
-def _read_compression(document: Mapping[str, Any] | None) -> Compression | None:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Compression).validate_python(document) if document else None
+    return TypeAdapter(Evaluation).validate_python(_with_latency(document))
 
 
-def _read_latency(document: Mapping[str, Any] | None) -> Latency | None:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Latency).validate_python(_whole(document)) if document else None
-
-
-def _whole(latency: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a latency of an earlier release, which told fewer figures."""
+def _with_latency(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document whose latency has every figure; earlier releases had fewer."""
+    if not document["latency"]:
+        return document
     unknown = Measurement.unavailable("ns", "the report is of an earlier edgekit")
     absent = dict.fromkeys(("p99", "max", "mad", "std", "p5", "power"), unknown)
-    return {**absent, "launches": (), "stopped": "", **latency}
-
-
-def _read_npu(document: Mapping[str, Any] | None) -> NpuEstimate | None:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(NpuEstimate).validate_python(document) if document else None
-
-
-def _read_on_device(document: list[Any]) -> tuple[OnDevice, ...]:
-    from pydantic import TypeAdapter
-
-    rows = [{**row, "latency": row["latency"] and _whole(row["latency"])} for row in document]
-    return TypeAdapter(tuple[OnDevice, ...]).validate_python(rows)
-
-
-def _read_candidate(document: Mapping[str, Any]) -> Candidate:
-    return Candidate(
-        id=document["id"],
-        precision=document["precision"],
-        path=Path(document["path"]) if document["path"] else None,
-        sha256=document["sha256"],
-        bytes=document["bytes"],
-        compressed_bytes=document["compressed_bytes"],
-        zstd_bytes=document["zstd_bytes"],
-        operators=tuple(Operator(**o) for o in document["operators"]),
-        float_operators=tuple(document["float_operators"]),
-        minimum_runtime=_read_runtime_need(document["minimum_runtime"]),
-        problem=document["problem"],
-        problem_status=Status(document["problem_status"]),
-        status=Status(document["status"]),
-        failed=tuple(document.get("failed", ())),
-        evaluation=evaluation_from(document),
-        recovery=_read_recovery(document["recovery"]),
-        as_is=document.get("as_is", False),
-        signature=document.get("signature"),
-    )
-
-
-def _read_recovery(document: Mapping[str, Any] | None) -> Recovery | None:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Recovery).validate_python(document) if document else None
-
-
-def _read_check(document: Mapping[str, Any]) -> CheckResult:
-    return CheckResult(**{**document, "status": Status(document["status"])})
-
-
-def _read_target(document: Mapping[str, Any]) -> TargetResult:
-    bundle = document["bundle"]
-    return TargetResult(
-        id=document["id"],
-        candidate=document["candidate"],
-        fit=document["fit"],
-        status=Status(document["status"]),
-        checks=tuple(_read_check(c) for c in document["checks"]),
-        bundle=Bundle(Path(bundle["path"]), bundle["sha256"], bundle["bytes"]) if bundle else None,
-        npu=_read_npu(document.get("npu")),
-        compiled=tuple(
-            Compiled(c["candidate"], tuple(_read_check(k) for k in c["checks"]), c["bytes"])
-            for c in document.get("compiled", ())
-        ),
-        on_device=_read_on_device(document.get("on_device", [])),
-    )
+    latency = {**absent, "launches": (), "stopped": "", **document["latency"]}
+    return {**document, "latency": latency}

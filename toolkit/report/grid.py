@@ -56,7 +56,7 @@ class Grid:
             return
         taken = [0]
         for at in columns[1:]:
-            if len(taken) > 1 and _total([least[one] for one in (*taken, at)]) > available:
+            if len(taken) > 1 and _total([least[column] for column in (*taken, at)]) > available:
                 yield taken
                 taken = [0]
             taken.append(at)
@@ -114,9 +114,14 @@ class Grid:
         return shown
 
 
-def drawn(titles: Sequence[tuple[str, str]], rows: Iterable[Row]) -> Grid:
-    """Return a table of two-line cells for a rich console: words left, figures right."""
+def grid(titles: Sequence[tuple[str, str]], rows: Iterable[Row]) -> Grid:
+    """Build a table of two-line cells for a rich console: words left, figures right."""
     return Grid(tuple(titles), tuple(rows))
+
+
+def single_lines(*cells: str) -> Row:
+    """Build a row of cells with one line each."""
+    return Row(tuple((cell, "") for cell in cells))
 
 
 def _cell(first: str, second: str, style: str, below: str) -> RenderableType:
@@ -130,7 +135,7 @@ def _trimmed(line: list[Segment]) -> Iterator[Segment]:
     """Return a line without the blanks at its end, which a paste would carry along."""
     from rich.segment import Segment
 
-    *before, last = [one for one in line if not one.control] or [Segment("")]
+    *before, last = [segment for segment in line if not segment.control] or [Segment("")]
     while before and not last.text.strip():
         last = before.pop()
     yield from before

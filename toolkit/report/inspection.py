@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from edgekit.converters.inspection import Finding, Inspection
 from edgekit.converters.inspection.difference import describe_edge
@@ -14,7 +16,7 @@ from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
 from edgekit.inspection import TargetFit
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid, single_lines
 from edgekit.types import Measurement
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
@@ -41,9 +43,9 @@ TRIED = (
 NOT_TRIED = "judged by tables, nothing was run: edgekit targets fit FILE tries it"
 
 
-def macs(found: Measurement) -> str:
+def macs(measured: Measurement) -> str:
     """Format multiply-accumulates with a unit prefix."""
-    value = found.value
+    value = measured.value
     if value is None:
         return words.NONE
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -57,25 +59,25 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"..{text[2 - width :]}"
 
 
-def head_lines(found: Inspection) -> Iterator[Line]:
+def head_lines(inspected: Inspection) -> Iterator[Line]:
     """Yield the file, and its signatures."""
-    yield f"{words.path(found.path)}  {words.size(found.bytes)}", "bold"
-    if found.description.strip():
-        yield _labelled("description", short(found.description)), ""
-    for entry in found.entries:
+    yield f"{words.path(inspected.path)}  {words.size(inspected.bytes)}", "bold"
+    if inspected.description.strip():
+        yield _labelled("description", short(inspected.description)), ""
+    for entry in inspected.entries:
         yield from _entry_lines(entry)
 
 
 def _entry_lines(entry: EntryPoint) -> Iterator[Line]:
     yield _labelled("signature", entry.key or "none: inputs and outputs by position"), ""
-    for what, edges in (("input", entry.inputs), ("output", entry.outputs)):
+    for kind, edges in (("input", entry.inputs), ("output", entry.outputs)):
         width = max((len(edge.name) for edge in edges), default=0)
         for edge in edges:
-            yield _labelled(f"  {what}", _edge(edge, width)), ""
+            yield _labelled(f"  {kind}", _edge(edge, width)), ""
     yield _labelled("  operators", f"{entry.nodes:,}"), ""
     count = entry.macs
-    told = f"{macs(count)} per item" if count.value is not None else _unavailable(count)
-    yield from _wrapped_label("  MACs", told)
+    per_item = f"{macs(count)} per item" if count.value is not None else _unavailable(count)
+    yield from _wrapped_label("  MACs", per_item)
     yield from _memory_lines(entry.memory)
 
 
@@ -89,12 +91,12 @@ def _memory_lines(plan: MemoryPlan) -> Iterator[Line]:
     if plan.state:
         yield _labelled("  state", f"{words.size(plan.state)} of variables, in that figure"), ""
     if plan.unpacked:
-        told = f"{words.size(plan.unpacked)} of weights are unpacked by DEQUANTIZE, besides"
-        yield _labelled("  unpacked", told), ""
+        extra = f"{words.size(plan.unpacked)} more, for weights that DEQUANTIZE unpacks"
+        yield _labelled("  unpacked", extra), ""
 
 
-def _unavailable(found: Measurement) -> str:
-    return f"unavailable, because {found.reason}"
+def _unavailable(measured: Measurement) -> str:
+    return f"unavailable, because {measured.reason}"
 
 
 def _edge(edge: IOTensor, width: int) -> str:
@@ -105,53 +107,34 @@ def _labelled(label: str, text: str) -> str:
     return f"{label:<{LABEL}}{text}"
 
 
-def weight_lines(found: Inspection) -> Iterator[Line]:
+def weight_lines(inspected: Inspection) -> Iterator[Line]:
     """Yield what the file's bytes consist of."""
-    held = sum(row.bytes for row in found.weights)
-    zipped = sum(row.zip_bytes for row in found.weights)
-    dtypes: dict[str, int] = {}
-    for row in found.weights:
-        dtypes[row.dtype.lower()] = dtypes.get(row.dtype.lower(), 0) + row.bytes
-    each = ", ".join(
-        f"{name} {words.size(count)}" for name, count in sorted(dtypes.items(), key=lambda o: -o[1])
-    )
-    yield (
-        _labelled(
-            "constants", f"{words.size(held)} ({each or 'none'}); zipped {words.size(zipped)}"
-        ),
-        "",
-    )
-    rest = {name: words.size(held) for name, held in found.remainder.items()}
-    yield (
-        _labelled(
-            "besides",
-            f"structure {rest['structure']}, metadata {rest['metadata']}, unused buffers"
-            f" {rest['unused']}",
-        ),
-        "",
-    )
-    for one in found.metadata:
-        text = f' "{one.text}"' if one.text else ""
-        yield _labelled("metadata", f"{one.name} ({words.size(one.bytes)}){text[:70]}"), ""
+    total = sum(row.bytes for row in inspected.weights)
+    zipped = sum(row.zip_bytes for row in inspected.weights)
+    dtypes = Counter[str]()
+    for row in inspected.weights:
+        dtypes[row.dtype.lower()] += row.bytes
+    each = ", ".join(f"{name} {words.size(count)}" for name, count in dtypes.most_common())
+    constants = f"{words.size(total)} ({each or 'none'}); zipped {words.size(zipped)}"
+    yield _labelled("constants", constants), ""
+    rest = {name: words.size(count) for name, count in inspected.remainder.items()}
+    parts = f"structure {rest['structure']}, metadata {rest['metadata']}"
+    yield _labelled("other bytes", f"{parts}, unused buffers {rest['unused']}"), ""
+    for entry in inspected.metadata:
+        text = f' "{entry.text}"' if entry.text else ""
+        yield _labelled("metadata", f"{entry.name} ({words.size(entry.bytes)}){text[:70]}"), ""
 
 
-def operator_table(found: Inspection) -> object:
+def operator_table(inspected: Inspection) -> object:
     """Build the table of operators: version, count and the precisions that they compute in."""
-    rows: dict[tuple[str, int], dict[str, int]] = {}
-    for layer in found.layers:
-        labels = rows.setdefault((layer.operator, layer.version), {})
-        labels[layer.precision.label] = labels.get(layer.precision.label, 0) + 1
-    return drawn(
-        list(OPERATOR_HEADINGS),
-        (
-            _plain(name, str(version), str(sum(labels.values())), _shared(labels))
-            for (name, version), labels in sorted(rows.items())
-        ),
+    counts: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for layer in inspected.layers:
+        counts[layer.operator, layer.version][layer.precision.label] += 1
+    rows = (
+        single_lines(name, str(version), str(labels.total()), _shared(labels))
+        for (name, version), labels in sorted(counts.items())
     )
-
-
-def _plain(*cells: str) -> Row:
-    return Row(tuple((cell, "") for cell in cells))
+    return grid(OPERATOR_HEADINGS, rows)
 
 
 def _shared(labels: dict[str, int]) -> str:
@@ -160,54 +143,48 @@ def _shared(labels: dict[str, int]) -> str:
     return ", ".join(f"{label} x{n}" for label, n in labels.items())
 
 
-def layer_table(found: Inspection, most: int | None) -> object:
+def layer_table(inspected: Inspection, most: int | None) -> object:
     """Build the table of layers: the largest by constants first, or all in execution order."""
     rows: dict[tuple[int, str, str], list[WeightSummary]] = {}
-    for row in found.weights:
+    for row in inspected.weights:
         rows.setdefault((row.graph, row.layer, row.operator), []).append(row)
-    layers = list(found.layers)
+    layers = list(inspected.layers)
     if most is not None:
-        layers = sorted((one for one in layers if one.bytes), key=lambda one: -one.bytes)[:most]
-    return drawn(
-        list(HEADINGS),
-        (
-            _layer_row(one, rows.get((one.graph, one.name, one.operator), []), found.bytes)
-            for one in layers
-        ),
-    )
+        by_size = sorted(layers, key=lambda layer: -layer.bytes)
+        layers = [layer for layer in by_size if layer.bytes][:most]
+    of_layer = [rows.get((each.graph, each.name, each.operator), []) for each in layers]
+    return grid(HEADINGS, map(_layer_row, layers, of_layer, repeat(inspected.bytes)))
 
 
 def _layer_row(layer: LayerSummary, weights: Sequence[WeightSummary], whole: int) -> Row:
     """Build a layer's row; zeros and unique values are those of its largest constant."""
-    held = weights if layer.bytes else ()
-    main = max(held, key=lambda row: row.bytes, default=None)
+    constants = weights if layer.bytes else ()
+    main = max(constants, key=lambda row: row.bytes, default=None)
     zeros = main.sparsity if main else None
     unique = main.unique if main else None
     return Row(
         (
             (cut(layer.name, NAME), f"{layer.operator} v{layer.version}, {layer.precision.label}"),
             (macs(layer.macs), ""),
-            (words.size(layer.bytes), words.share(layer.bytes / whole)) if held else ("", ""),
+            (words.size(layer.bytes), words.share(layer.bytes / whole)) if constants else ("", ""),
             (words.share(zeros) if zeros is not None else "", f"{unique:,}" if unique else ""),
-            (words.size(sum(row.zip_bytes for row in held)) if held else "", ""),
+            (words.size(sum(row.zip_bytes for row in constants)) if constants else "", ""),
             (layer.output, ""),
         )
     )
 
 
-def runtime_lines(found: MinimumRuntime) -> Iterator[Line]:
+def runtime_lines(runtime: MinimumRuntime) -> Iterator[Line]:
     """Yield the minimum runtime: what requires it, where it comes with, what the file claims."""
-    if found.reason:
-        yield _labelled("minimum runtime", f"unavailable, because {found.reason}"), ""
+    if runtime.reason:
+        yield _labelled("minimum runtime", f"unavailable, because {runtime.reason}"), ""
     else:
-        yield _labelled("minimum runtime", found.title), ""
-        forced = ", ".join(map(str, found.forced_by[:PLACES]))
-        more = f" and {len(found.forced_by) - PLACES} more" if len(found.forced_by) > PLACES else ""
-        yield from _wrapped_label("  forced by", f"{forced}{more}")
-        yield from _wrapped_label("  first in", "; ".join(map(str, found.packages)))
-        if found.avoid:
-            yield from _wrapped_label("  avoided by", found.avoid)
-    yield _labelled("  file claims", short(found.claimed) if found.claimed else "nothing"), ""
+        yield _labelled("minimum runtime", runtime.title), ""
+        yield from _wrapped_label("  required by", words.listed(runtime.forced_by, PLACES))
+        yield from _wrapped_label("  first in", "; ".join(map(str, runtime.packages)))
+        if runtime.avoid:
+            yield from _wrapped_label("  avoided by", runtime.avoid)
+    yield _labelled("  file claims", short(runtime.claimed) if runtime.claimed else "nothing"), ""
 
 
 def _wrapped_label(label: str, text: str) -> Iterator[Line]:
@@ -221,43 +198,42 @@ def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[
     """Yield the targets that the file fits and how that is known; for others why, and the fix."""
     width = max((len(row.target) for row in rows), default=0)
     for row in rows:
-        runtimes = ", ".join(f"{one.runtime} {one.version}" for one in row.runtimes if one.fits)
+        runtimes = ", ".join(f"{fit.runtime} {fit.version}" for fit in row.runtimes if fit.fits)
         style = {"fits": "green", "does not fit": "red"}.get(row.verdict, "yellow")
         on = f" on {runtimes}" if runtimes else ""
         known = "" if row.verdict == "not known" else f" ({row.how})"
         yield f"{row.target:<{width}}  {row.verdict}{on}{known}", style
     yield from wrapped(TRIED if is_tried else NOT_TRIED, "  ", "dim")
-    told: dict[tuple[str, str], None] = {}
-    for one in (one for row in rows for one in row.runtimes if not one.fits):
-        told[one.reason, one.fix] = None
-    for reason, fix in told:
+    fits = (fit for row in rows for fit in row.runtimes)
+    for reason, fix in dict.fromkeys((fit.reason, fit.fix) for fit in fits if not fit.fits):
         yield from wrapped(reason, "  ", "dim")
         if fix:
             yield from wrapped(f"nearest fix: {fix}", "  ", "dim")
 
 
-def precision_lines(found: Inspection) -> Iterator[Line]:
+def precision_lines(inspected: Inspection) -> Iterator[Line]:
     """Yield how many operators compute in each precision, and their share of the MACs."""
-    total = sum(layer.macs.value or 0 for layer in found.layers)
-    for label, count in found.precisions.items():
-        same = [layer.macs.value or 0 for layer in found.layers if layer.precision.label == label]
-        share = f", {sum(same) / total:.1%} of the MACs" if sum(same) else ""
+    by_label = Counter[str]()
+    for layer in inspected.layers:
+        by_label[layer.precision.label] += int(layer.macs.value or 0)
+    for label, count in inspected.precisions.items():
+        part = by_label[label]
+        share = f", {part / by_label.total():.1%} of the MACs" if part else ""
         noun = "operator" if count == 1 else "operators"
         yield _labelled("precision", f"{label}: {count:,} {noun}{share}"), ""
 
 
 def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
     """Yield each finding: what, where, why and what to do."""
-    for one in findings:
-        yield from wrapped(f"{one.severity} {one.code}: {one.message}", "", STYLES[one.severity])
-        shown = one.places if verbose else one.places[:PLACES]
-        more = len(one.places) - len(shown)
-        if shown:
-            named = f"{', '.join(shown)}{f' and {more:,} more' if more else ''}"
+    for finding in findings:
+        title = f"{finding.severity} {finding.code}: {finding.message}"
+        yield from wrapped(title, "", STYLES[finding.severity])
+        if places := finding.places:
+            named = words.listed(places, len(places) if verbose else PLACES)
             yield from wrapped(f"at: {named}", "  ", "dim")
-        yield from wrapped(f"why: {one.why}", "  ", "dim")
-        if one.fix:
-            yield from wrapped(f"fix: {one.fix}", "  ", "dim")
+        yield from wrapped(f"why: {finding.why}", "  ", "dim")
+        if finding.fix:
+            yield from wrapped(f"fix: {finding.fix}", "  ", "dim")
 
 
 def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:

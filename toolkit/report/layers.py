@@ -8,7 +8,7 @@ from edgekit.evaluation.layers.likeness import Likeness
 from edgekit.evaluation.layers.parity import FALL, LayerParity, MatchedLayer
 from edgekit.evaluation.layers.sums import EQUAL
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid
 from edgekit.report.inspection import Line, cut
 from edgekit.types import Measurement
 
@@ -27,7 +27,7 @@ STYLES = {"same weights": "", "different weights": "red", "different structure":
 def layer_table(parity: LayerParity, most: int | None = None) -> object:
     """Build the table of layers in execution order, or of those that add most noise."""
     layers = parity.layers if most is None else parity.ranked[:most]
-    return drawn(list(HEADINGS), (_row(layer, parity.first_fall) for layer in layers))
+    return grid(HEADINGS, (_row(layer, parity.first_fall) for layer in layers))
 
 
 def _row(layer: MatchedLayer, first: MatchedLayer | None) -> Row:
@@ -71,22 +71,22 @@ def layer_lines(parity: LayerParity) -> Iterator[Line]:
     )
     first = parity.first_fall
     if first is None:
-        effect = " with an effect" if any(one.falls for one in parity.layers) else ""
-        yield f"no layer falls by more than {FALL:g} dB beyond sound rounding{effect}", ""
+        effect = " with an effect" if any(layer.falls for layer in parity.layers) else ""
+        yield f"no layer falls by more than {FALL:g} dB beyond what rounding explains{effect}", ""
     elif first.broken:
         yield f"falls first at {first.operator} {cut(first.name, NAME)}: {first.sqnr.reason}", "red"
     else:
         fall = _figure(first.fall, "{:.1f}")
         yield f"falls first at {first.operator} {cut(first.name, NAME)}, by {fall} dB", "red"
     most = [
-        f"{one.operator} {cut(one.name, NAME)} {_added(one.added)}" for one in parity.ranked[:3]
+        f"{layer.operator} {cut(layer.name, NAME)} {_added(layer.added)}"
+        for layer in parity.ranked[:3]
     ]
     if most:
         yield f"most noise is added by {'; '.join(most)}", ""
     for side, names in (("left", parity.left_only), ("right", parity.right_only)):
         if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            yield f"only {side}: {', '.join(names[:5])}{more}", "dim"
+            yield f"only {side}: {words.listed(names, 5)}", "dim"
     for line in (*parity.missing, *parity.notes):
         yield line, "dim"
 
@@ -97,7 +97,7 @@ def likeness_line(likeness: Likeness) -> Line:
         "same weights": "the same weights",
         "different weights": "these are two different networks: other weights",
         "different structure": "these are two different networks: another structure",
-        "not known": "whether these are one network is not known",
+        "not known": "not known whether these are the same network",
     }
     return f"{verdicts[likeness.verdict]} ({likeness.reason})", STYLES.get(
         likeness.verdict, "yellow"

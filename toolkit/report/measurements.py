@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.report import parts, words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.document import plain
+from edgekit.report.grid import Row, grid, single_lines
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
 from edgekit.report.outputs import outputs_table
 from edgekit.report.table import MARKS, outcome
@@ -32,63 +32,49 @@ DIFFERENT = "EK-NOTE-024"
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
     """Return the whole report, as ``--json`` prints it."""
-    return {"schema_version": SCHEMA_VERSION, **plain(dataclasses.asdict(done))}
-
-
-def plain(value: Json) -> Json:
-    """Convert what ``asdict`` gives to JSON types."""
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    if isinstance(value, Status):
-        return value.value
-    return str(value) if isinstance(value, Path) else value
+    return {"schema_version": SCHEMA_VERSION, **plain(done)}
 
 
 def evaluated(done: Evaluated) -> Iterator[object]:
     """Yield the tables: models with their metric, classes, slices; and the worst items."""
-    yield drawn(
+    yield grid(
         _headings(done.settings),
-        (Row(_model_cells(one, done.settings), _style(one)) for one in done.models),
+        (Row(_model_cells(model, done.settings), _style(model)) for model in done.models),
     )
     yield words.task(done.settings)
     yield from _outputs(done)
-    if found := parts.worst(parts.of_json(done.details)):
-        yield drawn(parts.titles(found), map(Row, parts.rows(found)))
+    if worst := parts.worst(parts.of_json(done.details)):
+        yield grid(parts.titles(worst), map(Row, parts.rows(worst)))
     yield from _sliced(done)
     yield from _lines(done)
 
 
 def _outputs(done: Evaluated | Compared) -> Iterator[object]:
     """Yield the table of the other metrics, where there are any."""
-    if (found := outputs_table(done)) is not None:
-        yield found
+    if (table := outputs_table(done)) is not None:
+        yield table
 
 
 def _sliced(done: Evaluated) -> Iterator[object]:
     bounded = bool(done.settings["bounded"])
     metric = str(done.settings["metric"])
-    for name in dict.fromkeys(one["name"] for one in done.slices):
+    for name in dict.fromkeys(part["name"] for part in done.slices):
         rows = []
-        for one in done.slices:
-            if one["name"] != name:
+        for part in done.slices:
+            if part["name"] != name:
                 continue
-            found = Measurement(**one["metric"])
-            value = words.value(found, bounded)
+            measured = Measurement(**part["metric"])
             rows.append(
-                Row(
-                    (
-                        (str(one["value"]), ""),
-                        (f"{one['count']:,}", ""),
-                        (value, ""),
-                        (words.interval(found, bounded), ""),
-                        (str(one["note"] or found.reason), ""),
-                    )
+                single_lines(
+                    str(part["value"]),
+                    f"{part['count']:,}",
+                    words.value(measured, bounded),
+                    words.interval(measured, bounded),
+                    str(part["note"] or measured.reason),
                 )
             )
         titles = [(str(name), ""), ("items", ""), (metric, ""), ("95 % interval", ""), ("", "")]
-        yield drawn(titles, rows)
+        yield grid(titles, rows)
 
 
 def _lines(done: Evaluated) -> Iterator[str]:
@@ -96,21 +82,21 @@ def _lines(done: Evaluated) -> Iterator[str]:
     pairs = done.details.get("confused") or ()
     if pairs:
         listed = ", ".join(
-            f"{one['label']} as {one['answer']} {one['count']} ({100 * one['share']:.1f} %)"
-            for one in list(pairs)[:CONFUSED]
+            f"{entry['label']} as {entry['answer']} {entry['count']} ({100 * entry['share']:.1f} %)"
+            for entry in list(pairs)[:CONFUSED]
         )
         yield f"confused most: {listed}"
     if done.worst:
         quoted = (done.settings.get("task") or {}).get("name") == "text"
-        yield "worst items: " + "; ".join(_worst(one, quoted) for one in done.worst)
+        yield "worst items: " + "; ".join(_worst(entry, quoted) for entry in done.worst)
 
 
-def _worst(one: Mapping[str, Json], quoted: bool) -> str:
-    name = one["name"] or one["item"]
-    if one["label"] is None or one["answer"] is None:
-        return f"{name} ({one['score']:.3g})"
-    label, answer = (f"{v!r}" if quoted else str(v) for v in (one["label"], one["answer"]))
-    return f"{name} is {label}, answered {answer} ({one['score']:.3g})"
+def _worst(item: Mapping[str, Json], quoted: bool) -> str:
+    name = item["name"] or item["item"]
+    if item["label"] is None or item["answer"] is None:
+        return f"{name} ({item['score']:.3g})"
+    label, answer = (f"{v!r}" if quoted else str(v) for v in (item["label"], item["answer"]))
+    return f"{name} is {label}, answered {answer} ({item['score']:.3g})"
 
 
 def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
@@ -123,9 +109,9 @@ def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
     from edgekit.report.pictures import draw, largest
 
     raw = np.load(images, mmap_mode="r")
-    numbers = [int(one["item"]) for one in done.worst]
-    labels = [str(one["label"]) for one in done.worst]
-    answers = [str(one["answer"]) for one in done.worst]
+    numbers = [int(item["item"]) for item in done.worst]
+    labels = [str(item["label"]) for item in done.worst]
+    answers = [str(item["answer"]) for item in done.worst]
     shown = [np.asarray(raw[number]) for number in numbers]
     draw(numbers, shown, labels, answers, path, largest(raw))
 
@@ -146,12 +132,15 @@ def compared(done: Compared) -> Iterator[object]:
     ]
     rows = (
         Row(
-            (*_model_cells(one, done.settings), *_contrast_cells(one, by_id.get(one.id), done)),
-            _style(one),
+            (
+                *_model_cells(model, done.settings),
+                *_contrast_cells(model, by_id.get(model.id), done),
+            ),
+            _style(model),
         )
-        for one in done.models
+        for model in done.models
     )
-    yield drawn(headings, rows)
+    yield grid(headings, rows)
     yield words.task(done.settings)
     yield from _outputs(done)
     yield "\n".join(_differences(done))
@@ -176,21 +165,21 @@ def advice_below(done: Evaluated | Compared) -> tuple[Advice, ...]:
 
 def _differences(done: Compared) -> Iterator[str]:
     """Yield how the files differ: network, quantization steps, latencies."""
-    said = set()
+    lines = set()
     above = " ".join(advice.message for advice in done.advice if advice.code == DIFFERENT)
     for contrast in done.contrasts:
         name = contrast.id
         if contrast.likeness is not None and contrast.likeness.reason not in above:
             source = name.partition(" on ")[0]
             line = f"{source}: {likeness_line(contrast.likeness)[0]}"
-            if line not in said:
+            if line not in lines:
                 yield line
-            said.add(line)
-        for output, found in contrast.steps.items():
-            if found.largest:
+            lines.add(line)
+        for output, steps in contrast.steps.items():
+            if steps.largest:
                 yield (
-                    f"{name}: output {output!r} lies up to {found.largest} quantization steps"
-                    f" apart, in {100 * (found.differing.value or 0):.2g} % of its values"
+                    f"{name}: output {output!r} lies up to {steps.largest} quantization steps"
+                    f" apart, in {100 * (steps.differing.value or 0):.2g} % of its values"
                 )
         if contrast.latency_ratio is not None:
             yield f"{name}: latency {words.ratio(contrast.latency_ratio)}"
@@ -200,42 +189,43 @@ def _differences(done: Compared) -> Iterator[str]:
             yield f"{model.id}: emulated ({model.emulated}): {why}"
     floors = [one.noise.value for one in done.contrasts if one.noise and one.noise.value]
     if floors:
-        yield f"A/A: this host tells latencies apart from {100 * max(floors):.2g} % on"
+        floor = f"{100 * max(floors):.2g} %"
+        yield f"A/A calibration: this host can tell latency differences from {floor}"
 
 
 def _headings(settings: Json) -> list[tuple[str, str]]:
     return [("model", "device"), ("size", ""), (str(settings["metric"]), "95 % interval")]
 
 
-def _model_cells(one: Measured, settings: Json) -> tuple[tuple[str, str], ...]:
+def _model_cells(model: Measured, settings: Json) -> tuple[tuple[str, str], ...]:
     bounded = bool(settings["bounded"])
-    name = one.id.partition(" on ")[0]
-    ran = f"{one.runtime} {one.version}".strip()
-    where = ran if one.device.startswith("local") and "==" not in one.device else one.device
-    absent = one.metric is not None and one.metric.how == "unavailable"
-    status = Status.UNAVAILABLE if absent and one.status is Status.PASSED else one.status
+    name = model.id.partition(" on ")[0]
+    ran = f"{model.runtime} {model.version}".strip()
+    where = ran if model.device.startswith("local") and "==" not in model.device else model.device
+    absent = model.metric is not None and model.metric.how == "unavailable"
+    status = Status.UNAVAILABLE if absent and model.status is Status.PASSED else model.status
     mark = "" if status is Status.PASSED else MARKS[status][0]
     return (
-        (words.shortened(name, WIDEST), where or one.device),
-        (words.size(one.bytes) if one.bytes else words.NONE, ""),
-        (words.value(one.metric, bounded), mark or words.interval(one.metric, bounded)),
+        (words.shortened(name, WIDEST), where or model.device),
+        (words.size(model.bytes) if model.bytes else words.NONE, ""),
+        (words.value(model.metric, bounded), mark or words.interval(model.metric, bounded)),
     )
 
 
-def _style(one: Measured) -> str:
-    return "" if one.status is Status.PASSED else MARKS[one.status][1]
+def _style(model: Measured) -> str:
+    return "" if model.status is Status.PASSED else MARKS[model.status][1]
 
 
 def _contrast_cells(
-    one: Measured, contrast: Contrast | None, done: Compared
+    model: Measured, contrast: Contrast | None, done: Compared
 ) -> tuple[tuple[str, str], ...]:
     bounded = bool(done.settings["bounded"])
-    latency = done.latency.get(one.id)
-    mark = words.ESTIMATE if one.emulated else ""
+    latency = done.latency.get(model.id)
+    mark = words.ESTIMATE if model.emulated else ""
     p50 = f"{mark}{words.duration(latency.p50)}" if latency else words.NONE
     if contrast is None:
         return (("reference", ""), ("", ""), ("", ""), (p50, ""))
-    errors = [(found["max_abs_error"], found["sqnr"]) for found in contrast.parity.values()]
+    errors = [(figures["max_abs_error"], figures["sqnr"]) for figures in contrast.parity.values()]
     largest = max((e.value for e, _ in errors if e.value is not None), default=None)
     lowest = min((s.value for _, s in errors if s.value is not None), default=None)
     return (

@@ -41,6 +41,4 @@ def _tool(npu: NpuEstimate) -> str:
 def _rest(npu: NpuEstimate) -> str:
     if not npu.on_cpu:
         return ""
-    more = len(npu.on_cpu) - MOST_NAMED
-    named = ", ".join(npu.on_cpu[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"; on the CPU: {named}"
+    return f"; on the CPU: {words.listed(npu.on_cpu, MOST_NAMED)}"

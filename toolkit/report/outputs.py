@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid
 from edgekit.types import Compared, Evaluated, Evaluation, Measurement, Report
 
 EMBEDDINGS = "embeddings"
@@ -23,14 +23,14 @@ TITLES = (
 def outputs_table(done: Report | Evaluated | Compared) -> object | None:
     """Build the table of the other metrics; None where there are none."""
     rows = list(outputs_rows(done))
-    return drawn(list(TITLES), iter(rows)) if rows else None
+    return grid(TITLES, rows) if rows else None
 
 
 def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
     """Yield a row per metric and model, the reference first."""
     judged = list(done.settings.get("outputs", ()))[1:]
-    for one in (*list(done.settings.get("beside", ())), *judged):
-        name, bounded = str(one["name"]), bool(one["bounded"])
+    for metric in (*list(done.settings.get("beside", ())), *judged):
+        name, bounded = str(metric["name"]), bool(metric["bounded"])
         for model, value, drop in _figures(done, name):
             first = (words.value(value, bounded), words.interval(value, bounded))
             second = (words.points(drop, bounded), words.interval(drop, bounded))
@@ -49,10 +49,10 @@ def _cosines(done: Report | Evaluated | Compared) -> Iterator[Row]:
     judged = list(done.settings.get("outputs", ()))
     output = str(judged[0]["output"]) if judged else ""
     if isinstance(done, Report):
-        sides = [(one.id, one.evaluation.parity) for one in done.candidates]
+        sides = [(side.id, side.evaluation.parity) for side in done.candidates]
         first = done.reference.title
     else:
-        sides = [(one.id, one.parity) for one in done.contrasts]
+        sides = [(side.id, side.parity) for side in done.contrasts]
         first = done.models[0].id
     for model, parity in sides:
         of_output = parity.get(output) or next(iter(parity.values()), {})
@@ -67,10 +67,18 @@ def _figures(
 ) -> Iterator[tuple[str, Measurement | None, Measurement | None]]:
     if isinstance(done, Report):
         sides: list[tuple[str, Evaluation]] = [(done.reference.title, done.reference_evaluation)]
-        sides += [(one.id, one.evaluation) for one in done.candidates if one.path is not None]
-        for model, found in sides:
-            yield model, found.metrics.get(name), found.drop.get(name)
+        sides += [
+            (candidate.id, candidate.evaluation)
+            for candidate in done.candidates
+            if candidate.path is not None
+        ]
+        for model, evaluation in sides:
+            yield model, evaluation.metrics.get(name), evaluation.drop.get(name)
         return
-    drops = {one.id: one.drops for one in done.contrasts} if isinstance(done, Compared) else {}
+    drops = (
+        {candidate.id: candidate.drops for candidate in done.contrasts}
+        if isinstance(done, Compared)
+        else {}
+    )
     for side in done.models:
         yield side.id, side.outputs.get(name), drops.get(side.id, {}).get(name)

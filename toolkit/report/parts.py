@@ -21,39 +21,39 @@ def leading(figures: Mapping[str, Measurement]) -> str:
 def worst(parts: Sequence[Part], count: int = WORST) -> list[Part]:
     """Return the classes with the lowest figures, lowest first."""
 
-    def value(one: Part) -> float:
-        found = one.figures[leading(one.figures)].value
-        return 2.0 if found is None else found
+    def value(part: Part) -> float:
+        figure = part.figures[leading(part.figures)].value
+        return 2.0 if figure is None else figure
 
-    return sorted((one for one in parts if value(one) <= 1), key=value)[:count]
+    return sorted((part for part in parts if value(part) <= 1), key=value)[:count]
 
 
 def of_json(details: Mapping[str, Json]) -> tuple[Part, ...]:
     """Read the parts from an evaluation's details."""
     return tuple(
         Part(
-            one["number"],
-            one["name"],
-            one["count"],
-            {name: Measurement(**figure) for name, figure in one["figures"].items()},
+            part["number"],
+            part["name"],
+            part["count"],
+            {name: Measurement(**figure) for name, figure in part["figures"].items()},
         )
-        for one in details.get("parts", ())
+        for part in details.get("parts", ())
     )
 
 
 def rows(parts: Sequence[Part]) -> Iterator[tuple[tuple[str, str], ...]]:
     """Yield the cells of each class: how many items have it, and its figures with intervals."""
-    for one in parts:
-        figures = [(words.value(f, True), words.interval(f, True)) for f in one.figures.values()]
-        yield ((one.name, ""), (f"{one.count:,}", ""), *figures, ("", ""))
+    for part in parts:
+        figures = [(words.value(f, True), words.interval(f, True)) for f in part.figures.values()]
+        yield ((part.name, ""), (f"{part.count:,}", ""), *figures, ("", ""))
 
 
 def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
     """Return the column titles of :func:`rows`."""
     names = [CALLED.get(name, name) for name in parts[0].figures]
-    what = "labels" if "average_precision" in parts[0].figures else "classes"
+    noun = "labels" if "average_precision" in parts[0].figures else "classes"
     return [
-        (f"worst {what}", ""),
+        (f"worst {noun}", ""),
         ("items", ""),
         *((name, "95 % interval") for name in names),
         ("", ""),
@@ -62,22 +62,22 @@ def titles(parts: Sequence[Part]) -> list[tuple[str, str]]:
 
 def lines(report: Report) -> Iterator[str]:
     """Yield each candidate's lowest classes, and their change against the reference."""
-    before = {one.number: one for one in report.reference_evaluation.parts}
+    before = {part.number: part for part in report.reference_evaluation.parts}
     for candidate in report.candidates:
-        found = worst(candidate.evaluation.parts, 3)
-        if candidate.path is None or len(candidate.evaluation.parts) < 2 or not found:
+        lowest = worst(candidate.evaluation.parts, 3)
+        if candidate.path is None or len(candidate.evaluation.parts) < 2 or not lowest:
             continue
-        name = leading(found[0].figures)
+        name = leading(lowest[0].figures)
         # Classes of single answers are told by what is confused.
-        if "precision" in found[0].figures:
+        if "precision" in lowest[0].figures:
             continue
-        listed = ", ".join(_shown(one, before.get(one.number), name) for one in found)
+        listed = ", ".join(_shown(part, before.get(part.number), name) for part in lowest)
         yield f"{candidate.id}: lowest {CALLED.get(name, name)}: {listed}"
 
 
-def _shown(one: Part, before: Part | None, name: str) -> str:
-    figure, base = one.figures[name], before.figures.get(name) if before else None
-    shown = f"{one.name} {words.value(figure, True)}"
+def _shown(part: Part, before: Part | None, name: str) -> str:
+    figure, base = part.figures[name], before.figures.get(name) if before else None
+    shown = f"{part.name} {words.value(figure, True)}"
     if base is None or base.value is None or figure.value is None:
         return shown
     lost = 100 * (base.value - figure.value)

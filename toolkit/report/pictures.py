@@ -63,8 +63,8 @@ def draw(
 
 def _words(item: int, label: str, answer: str) -> Iterator[tuple[str, str]]:
     yield f"item {item}", FAINT
-    yield f"is {label}", INK
-    yield f"said {answer}", WRONG
+    yield f"label {label}", INK
+    yield f"predicted {answer}", WRONG
 
 
 def _cut(text: str, length: Callable[[str], float]) -> str:

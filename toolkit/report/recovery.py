@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from edgekit.types import Recovery
 
 WORDS = {
-    "recovered": "stands in for {}",
-    "not proven": "stands in for {}",
-    "not recovered": "does not bring back what {} lost",
+    "recovered": "replaces {}",
+    "not proven": "replaces {}",
+    "not recovered": "does not recover what {} lost",
 }
 
 
@@ -20,5 +20,5 @@ def recovery_lines(candidate: str, recovery: Recovery) -> Iterator[tuple[str, st
     for name in recovery.float_operators:
         yield f"  in float: {name}", "dim"
     spent = f"{recovery.evaluations} evaluations of at most {recovery.allowed}"
-    what = WORDS[recovery.outcome].format(recovery.stands_for)
-    yield f"  {what}; {spent}, {recovery.seconds:.0f} s", "dim"
+    outcome = WORDS[recovery.outcome].format(recovery.stands_for)
+    yield f"  {outcome}; {spent}, {recovery.seconds:.0f} s", "dim"

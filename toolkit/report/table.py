@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edgekit.report import parts, words
 from edgekit.report.compression import compression_lines
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid
 from edgekit.report.npu import npu_lines
 from edgekit.report.recovery import recovery_lines
 from edgekit.types import (
@@ -84,9 +84,9 @@ def _sizes(candidate: Candidate, limited: bool) -> tuple[str, str]:
 
 def _stand_in(report: Report, candidate: str) -> str:
     """Name the candidate that recovers what this one lost, if any."""
-    for one in report.candidates:
-        if one.recovery and one.recovery.succeeded and one.recovery.stands_for == candidate:
-            return f"see {one.id}"
+    for other in report.candidates:
+        if other.recovery and other.recovery.succeeded and other.recovery.stands_for == candidate:
+            return f"see {other.id}"
     return ""
 
 
@@ -108,7 +108,7 @@ def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[
 
 def _pruning(report: Report) -> SchemeResult | None:
     schemes = report.compression.schemes if report.compression else ()
-    return next((one for one in schemes if one.scheme == "prune"), None)
+    return next((scheme for scheme in schemes if scheme.scheme == "prune"), None)
 
 
 def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
@@ -134,7 +134,7 @@ def headings(report: Report) -> list[tuple[str, str]]:
 
 def table(report: Report) -> object:
     """Return the table for a rich console."""
-    return drawn(headings(report), rows(report))
+    return grid(headings(report), rows(report))
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
@@ -147,11 +147,11 @@ def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
 
 def device_lines(target: TargetResult) -> Iterator[str]:
     """Yield the latency of the shipped candidate on the target's own device."""
-    for found in target.on_device:
-        if found.candidate == target.candidate and found.latency is not None:
-            p50, p95 = words.duration(found.latency.p50), words.duration(found.latency.p95)
-            mark = f", emulated ({found.emulated})" if found.emulated else ""
-            yield f"  on {found.device}: median {p50}, 95th percentile {p95}{mark}"
+    for measured in target.on_device:
+        if measured.candidate == target.candidate and measured.latency is not None:
+            p50, p95 = words.duration(measured.latency.p50), words.duration(measured.latency.p95)
+            mark = f", emulated ({measured.emulated})" if measured.emulated else ""
+            yield f"  on {measured.device}: median {p50}, 95th percentile {p95}{mark}"
 
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekit.types import Json, Measurement
@@ -94,12 +94,18 @@ def interval(measured: Measurement | None, bounded: bool) -> str:
     if measured is None or measured.value is None or measured.level is None:
         return ""
 
-    def bound(one: float | None, unbounded: str) -> str:
-        if one is None:
+    def bound(end: float | None, unbounded: str) -> str:
+        if end is None:
             return unbounded
-        return f"{one * 100:.2f}" if bounded else number(one, 3)
+        return f"{end * 100:.2f}" if bounded else number(end, 3)
 
     return f"[{bound(measured.low, '-∞')}, {bound(measured.high, '∞')}]"
+
+
+def listed(names: Sequence[object], most: int) -> str:
+    """List the first of some names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def ratio(measured: Measurement | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,7 @@ from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.compare import _check_slowdown
 from edgekit.pipeline.measure.model_on_device import ModelOnDevice
 from edgekit.project import Budgets, TargetTable
-from edgekit.report.document import evaluation_from
-from edgekit.report.measurements import plain
+from edgekit.report.document import evaluation_from, plain
 from edgekit.targets import catalog
 from edgekit.types import (
     Benched,
@@ -169,7 +167,7 @@ def converted(evaluation: Evaluation) -> Status:
 
 def read_again(evaluation: Evaluation) -> Evaluation:
     """As ``check`` has it: of the report that was written."""
-    return evaluation_from(json.loads(json.dumps(plain(dataclasses.asdict(evaluation)))))
+    return evaluation_from(json.loads(json.dumps(plain(evaluation))))
 
 
 def compared(p50: Measurement, noise: float) -> Status:

@@ -125,7 +125,7 @@ def test_output_tells_what_was_achieved_layer_by_layer(pruned: dict[str, Any]) -
         "conv2d",
         "digit (Dense)",
         "50.0 %",
-        "prune: asked 50 % zeros",
+        "prune: requested 50 % zeros",
         "after 2 epochs",
         "not faster on litert and tflite-runtime",
         "tolerance 1e-04",

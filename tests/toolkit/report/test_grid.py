@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.cli.console import console
 from edgekit.report import words
-from edgekit.report.grid import Row, drawn
+from edgekit.report.grid import Row, grid
 
 TITLES = (
     ("model", "device"),
@@ -58,7 +58,7 @@ def _shown(
     out = console(False)
     out._force_terminal = terminal
     rows = [Row(row.cells[:columns], row.style) for row in ROWS]
-    out.print(drawn(TITLES[:columns], rows))
+    out.print(grid(TITLES[:columns], rows))
     return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue()).splitlines()
 
 

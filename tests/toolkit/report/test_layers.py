@@ -77,7 +77,7 @@ def test_the_lines_say_where_it_falls_and_what_adds_most() -> None:
     assert "falls first at CONV_2D third, by 17.0 dB" in text
     assert "most noise is added by CONV_2D third 6 %; CONV_2D fourth 1 %; CONV_2D first" in text
     assert "4 tensors, 4 items" in text
-    assert "no layer falls by more than 10 dB beyond sound rounding" in "\n".join(
+    assert "no layer falls by more than 10 dB beyond what rounding explains" in "\n".join(
         t for t, _ in layer_lines(SOUND)
     )
 
@@ -95,7 +95,7 @@ def test_the_lines_say_what_was_not_compared() -> None:
         ("different weights", "these are two different networks: other weights (why)"),
         ("different structure", "these are two different networks: another structure (why)"),
         ("same weights", "the same weights (why)"),
-        ("not known", "whether these are one network is not known (why)"),
+        ("not known", "not known whether these are the same network (why)"),
     ],
 )
 def test_two_different_networks_are_called_that(verdict: str, said: str) -> None:

@@ -79,7 +79,7 @@ def test_lines_name_the_float_operators_and_the_bound_of_the_search() -> None:
         "mixed: 2 of 31 operators in float",
         "  in float: CONV_2D (a)",
         "  in float: ADD (b)",
-        "  stands in for int8; 9 evaluations of at most 24, 12 s",
+        "  replaces int8; 9 evaluations of at most 24, 12 s",
     ]
 
 
