@@ -90,7 +90,7 @@ def _own(name: str) -> Layout:
 
 
 # The modules of edgekit's own layouts, by the name that the catalog's targets give them.
-OWN = {"c-source": "c_source", "linux-python": "linux_python"}
+OWN = {"linux-python": "linux_python", "microcontroller": "microcontroller"}
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 
 
