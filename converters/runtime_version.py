@@ -193,13 +193,15 @@ def _named(count: int) -> str:
     return "its custom operator" if count == 1 else f"{count} of its custom operators"
 
 
-def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
+def fits(minimum: MinimumRuntime, runtime: str, version: str, kernels: str | None = None) -> Fit:
     """Tell whether ``version`` of a runtime of the catalog runs a file of this minimum.
 
-    Unknown for a runtime whose kernels have no operator versions, such as TFLM. Custom operators
-    count by the runtime's own kernels: an application may register more.
+    ``kernels`` is the runtime whose kernels it has, by default itself. Unknown for a runtime whose
+    kernels have no operator versions, such as TFLM. Custom operators count by the runtime's own
+    kernels: an application may register more.
     """
-    axis = AXES.get(runtime)
+    like = runtime if kernels is None else kernels
+    axis = AXES.get(like)
     if axis is None:
         return Fit(None, f"{runtime} has no operator versions to compare: it has to be tried")
     name = f"{runtime} {version}"
@@ -213,7 +215,7 @@ def fits(minimum: MinimumRuntime, runtime: str, version: str) -> Fit:
     if needed and release(version) < release(needed):
         fix = minimum.avoid or f"a runtime of release {needed} or later"
         return Fit(False, f"{name} is older than {needed}, which {late} needs", fix)
-    missing = unsupported_operators(minimum.custom, runtime)
+    missing = unsupported_operators(minimum.custom, like)
     if missing:
         reason = f"{name} has no kernel for {_named(len(missing))}"
         return Fit(

@@ -3,7 +3,25 @@
 :class:`Layout` says what such a module has.
 """
 
-from edgekit.targets.bundles.archive import LAYOUTS, Answers, Contents, Golden, Layout, pack
+from edgekit.targets.bundles.archive import (
+    LAYOUTS,
+    Answers,
+    Contents,
+    Golden,
+    Layout,
+    pack,
+    unpackable,
+)
 from edgekit.targets.bundles.verify import Verified, verify
 
-__all__ = ["LAYOUTS", "Answers", "Contents", "Golden", "Layout", "Verified", "pack", "verify"]
+__all__ = [
+    "LAYOUTS",
+    "Answers",
+    "Contents",
+    "Golden",
+    "Layout",
+    "Verified",
+    "pack",
+    "unpackable",
+    "verify",
+]

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import NoBundleError
 from edgekit.plugins import Table
 from edgekit.store import write_bytes
 from edgekit.targets.catalog import Target
@@ -94,8 +95,22 @@ OWN = {"linux-python": "linux_python", "microcontroller": "microcontroller"}
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 
 
+def unpackable(target: Target) -> str:
+    """Say why no bundle can be made for a target, with the kinds that can be; empty if one can."""
+    if target.bundle in LAYOUTS:
+        return ""
+    kinds = ", ".join(sorted(LAYOUTS))
+    return f"{target.id} takes bundles of kind {target.bundle!r}; this version makes {kinds}"
+
+
 def pack(target: Target, contents: Contents, path: Path) -> Bundle:
-    """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes."""
+    """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes.
+
+    Raises :class:`NoBundleError` where this version makes no bundles of the target's kind.
+    """
+    if reason := unpackable(target):
+        hint = "a package may add the kind: docs/extend.md"
+        raise NoBundleError("EK-BUNDLE-020", f"no bundle: {reason}", hint)
     files = {**LAYOUTS[target.bundle].files(target, contents), **_golden_files(contents.golden)}
     files["model.tflite"] = contents.model.read_bytes()
     if contents.compiled is not None:

@@ -4,78 +4,40 @@ from __future__ import annotations
 
 import functools
 import platform
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from edgekit.plugins import Table
-from edgekit.types import Conversion
+from edgekit.targets.catalog.parsing import parse, read
+from edgekit.targets.catalog.target import Cpu, Npu, Runtime, Target, TargetMemory
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+__all__ = [
+    "FOLDER",
+    "SCHEMA",
+    "TARGETS",
+    "Cpu",
+    "Npu",
+    "Runtime",
+    "Target",
+    "TargetMemory",
+    "add",
+    "every",
+    "host",
+    "load",
+    "names",
+    "own_id",
+    "parse",
+    "spoken",
+]
 
 FOLDER = Path(__file__).resolve().parent
+SCHEMA = FOLDER / "target.schema.json"
+SHIPPED = {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+# edgekit's own by the name of their file, and those that projects of this process bring along.
+FILES = dict(SHIPPED)
 
-
-@dataclass(frozen=True)
-class Runtime:
-    """A runtime that a target may meet: its edgekit name, pip package and pinned version."""
-
-    name: str
-    package: str
-    version: str
-    requires: tuple[str, ...]
-    note: str
-
-
-@dataclass(frozen=True)
-class Npu:
-    """An accelerator that a model is compiled for: the compiler (a pip package, or a command).
-
-    ``system_config`` and ``memory_mode`` are the compiler's own names; empty for its defaults.
-    """
-
-    compiler: str
-    accelerator: str
-    system_config: str = ""
-    memory_mode: str = ""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A kind of device: what it is, the runtimes it may meet, how files and bundles are made.
-
-    ``processors`` are those of a microcontroller, as firmware names them. ``boards`` are what the
-    name of its board begins with, where a target is of one kind of board only.
-    """
-
-    id: str
-    title: str
-    system: str
-    machine: str
-    bundle: str
-    runtimes: tuple[Runtime, ...]
-    notes: tuple[str, ...]
-    npu: Npu | None = None
-    conversion: Conversion = field(default_factory=Conversion)
-    processors: tuple[str, ...] = ()
-    boards: tuple[str, ...] = ()
-
-
-def _read(name: str, path: Path) -> Target:
-    return parse(name, tomllib.loads(path.read_text(encoding="utf-8")))
-
-
-# edgekit's own by the name of their file; a plug-in's entry point is the path of its TOML.
+# A plug-in's entry point is the path of its TOML.
 TARGETS: Table[Target] = Table(
-    "edgekit.targets",
-    Path,
-    sorted(path.stem for path in FOLDER.glob("*.toml")),
-    lambda name: _read(name, FOLDER / f"{name}.toml"),
-    _read,
+    "edgekit.targets", Path, FILES, lambda name: read(name, FILES[name]), read
 )
 
 
@@ -91,45 +53,49 @@ def every() -> tuple[Target, ...]:
 
 @functools.cache
 def load(name: str) -> Target:
-    """Return the target called ``name``.
+    """Return the target of an id or an alias.
 
     Raises :class:`KeyError` where there is none, and :class:`PluginError` where the package that
     adds it is broken.
     """
-    return TARGETS[name]
+    return TARGETS[name if name in TARGETS else own_id(name)]
 
 
-def parse(name: str, table: dict[str, Any]) -> Target:
-    """Return a target from its table. Raises :class:`KeyError` where a field is missing."""
-    runtimes = tuple(
-        Runtime(
-            row["name"],
-            row["package"],
-            row["version"],
-            tuple(row.get("requires", ())),
-            row.get("note", ""),
-        )
-        for row in table["runtimes"]
-    )
-    return Target(
-        id=name,
-        title=table["title"],
-        system=table["system"],
-        machine=table["machine"],
-        bundle=table["bundle"],
-        runtimes=runtimes,
-        notes=tuple(table.get("notes", ())),
-        npu=Npu(**table["npu"]) if "npu" in table else None,
-        conversion=_conversion(table.get("conversion", {})),
-        processors=tuple(table.get("processors", ())),
-        boards=tuple(table.get("boards", ())),
-    )
+def own_id(name: str) -> str:
+    """Return the id of a target that is called by it or by an alias; what is neither, as it is."""
+    if name in TARGETS:
+        return name
+    return _aliases().get(name, name)
 
 
-def _conversion(table: dict[str, Any]) -> Conversion:
-    """Return a profile from its table. Raises :class:`TypeError` where a key is unknown."""
-    custom = tuple(table.get("custom_operators", ()))
-    return Conversion(**{**table, "custom_operators": custom})
+def spoken() -> tuple[str, ...]:
+    """Return every name that a target may be called by: ids and aliases, sorted."""
+    return tuple(sorted({*TARGETS, *_aliases()}))
+
+
+def add(name: str, path: Path) -> None:
+    """Let a TOML file of a project be a target of this process.
+
+    Raises :class:`ValueError` for a name that edgekit's own target or alias has.
+    """
+    if name in SHIPPED:
+        raise ValueError(f"{name!r} is a target of edgekit's own: choose another name")
+    taken = _aliases().get(name, name)
+    if taken != name:
+        raise ValueError(f"{name!r} is another name of edgekit's {taken}: choose another one")
+    FILES[name] = path
+    load.cache_clear()
+    _aliases.cache_clear()
+
+
+@functools.cache
+def _aliases() -> dict[str, str]:
+    """Return ids by alias; an id is never an alias, and the first to claim one has it."""
+    found: dict[str, str] = {}
+    for target in every():
+        for alias in target.aliases:
+            found.setdefault(alias, target.id)
+    return {alias: name for alias, name in found.items() if alias not in TARGETS}
 
 
 def host() -> str | None:

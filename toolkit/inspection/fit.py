@@ -22,6 +22,8 @@ NOT_BARE = frozenset({"EK-INSPECT-006", "EK-INSPECT-010"})
 FREE_SIZES = "EK-INSPECT-005"
 # Quantization that LiteRT and tflite-runtime check as they open a file, and TFLM does not.
 MISPLACED = "EK-INSPECT-029"
+# What a runtime loads that takes no .tflite file, in words.
+LOADED = {"saved-model": "SavedModel"}
 Verdict = Literal["fits", "fits in part", "does not fit", "not known"]
 How = Literal["measured", "estimated", "unavailable"]
 ORDER: tuple[How, ...] = ("measured", "estimated", "unavailable")
@@ -103,7 +105,9 @@ def _compiled(
             resolver.check(found.file)
     except ConversionError as error:
         return replace(row, reason=error.message, fix=error.hint)
-    rest = runtime_version.fits(replace(found.runtime, custom=()), runtime.name, runtime.version)
+    rest = runtime_version.fits(
+        replace(found.runtime, custom=()), runtime.name, runtime.version, kernels=runtime.kernels
+    )
     if rest.fits is False:
         return replace(row, reason=rest.reason, fix=rest.fix)
     return replace(row, fits=True, reason=f"it was compiled for {program}")
@@ -187,6 +191,9 @@ def _ran(found: Inspection, row: RuntimeFit, name: str) -> RuntimeFit:
 def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     codes = {one.code: one for one in found.findings}
+    if runtime.loads != "tflite":
+        reason = f"{runtime.name} takes a {LOADED[runtime.loads]}, not a .tflite file"
+        return replace(row, reason=reason, fix="edgekit convert packs it from the model")
     if runtime.name == "tflm":
         bare = next((codes[code] for code in sorted(NOT_BARE & codes.keys())), None)
         if bare is not None:
@@ -204,12 +211,15 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     if MISPLACED in codes:
         one = codes[MISPLACED]
         return replace(row, reason=f"{runtime.name} refuses it: {one.message}", fix=one.fix)
-    fit = runtime_version.fits(found.runtime, runtime.name, runtime.version)
+    fit = runtime_version.fits(
+        found.runtime, runtime.name, runtime.version, kernels=runtime.kernels
+    )
     errors = _errors(found)
     if fit.fits and errors:
         reason = f"the file has errors: {', '.join(errors)}"
         return replace(row, fits=None, reason=reason, fix="repair the file first")
-    return replace(row, fits=fit.fits, reason=fit.reason, fix=fit.fix)
+    how: How = "estimated" if fit.fits is not None else "unavailable"
+    return replace(row, fits=fit.fits, reason=fit.reason, fix=fit.fix, how=how)
 
 
 def _errors(found: Inspection) -> list[str]:

@@ -70,6 +70,10 @@ def bundle(
         if run.plan.options.evaluate:
             _supersede(run, target, path)
         return target
+    if reason := bundles.unpackable(catalog.load(target.id)):
+        fix = "its model is under build/; a package may add the kind: docs/extend.md"
+        run.advise(Advice("EK-NOTE-086", "warning", f"no bundle is packed: {reason}", fix))
+        return target
     with run.stage(f"bundle {target.id}"):
         labels = items.class_names or _class_numbers(reference, items)
         contents = bundles.Contents(

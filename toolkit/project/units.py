@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
-SIZES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
-SIZES |= {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+from edgekit.types.sizes import SIZES
+
 MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
 

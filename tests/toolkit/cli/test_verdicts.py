@@ -127,7 +127,7 @@ def test_limits_of_the_command_line_of_the_run_stay_where_the_project_has_none(
     assert check(report, "--project", project.name).code == 0
 
 
-@pytest.mark.parametrize("added", ["coral-edge-tpu", "cortex-m55-ethos-u55-128", "linux-aarch64"])
+@pytest.mark.parametrize("added", ["coral-dev-board", "cortex-m55-ethos-u55-128", "linux-aarch64"])
 def test_a_target_added_after_the_run_is_unavailable(report: Path, added: str) -> None:
     project = report.with_name("p.toml")
     project.write_text(f'[model]\nsource = "m"\n[targets.{catalog.host()}]\n[targets.{added}]\n')

@@ -182,7 +182,7 @@ def test_missing_compiler_makes_the_target_unavailable(
 
     monkeypatch.setattr(vela, "version", absent)
     monkeypatch.setenv("PATH", str(tmp_path))
-    report = settled(copy(digits_run, tmp_path), {NPU: {}, "coral-edge-tpu": {}})
+    report = settled(copy(digits_run, tmp_path), {NPU: {}, "coral-dev-board": {}})
     for target, name in zip(report.targets, ("vela", "edgetpu_compiler"), strict=True):
         (red,) = [c for c in target.checks if c.name.startswith("compiles")]
         assert (target.candidate, target.status.value) == (None, "unavailable")
