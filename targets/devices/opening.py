@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
-from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
-from edgekit.errors import DeviceError, NotInstalled
+from edgekit.errors import NotInstalled
 from edgekit.targets.devices import environment
 from edgekit.targets.devices.device import NATIVE, Device, DeviceName, Workplace
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.targets.devices.remote.native import open_native
 from edgekit.targets.devices.transports import scheme_of
 from edgekit.targets.runners import RUNNERS
-from edgekit.walls import Walls
-
-
-@dataclass(frozen=True)
-class LocalShell:
-    """``sh`` on this host, as a connection."""
-
-    folder: str
-    address: str = "local"
-    pythons: tuple[str, ...] = ()
-
-    def command(self, script: str) -> list[str]:
-        """Return the shell itself, behind walls: it works on copies, below its folder's parent
-        alone.
-        """
-        place = Path(self.folder).parent
-        # The runner itself is one of the copies.
-        walls = Walls(write=(place,), run=(place,))
-        return walls.command([shutil.which("sh") or "/bin/sh", "-c", script])
-
-    def environment(self) -> dict[str, str]:
-        """Tell where a shell may keep what it is fed meanwhile."""
-        return {"TMPDIR": str(Path(self.folder).parent)}
-
-    def failure(self, status: int, said: str) -> DeviceError | None:  # noqa: ARG002
-        """Return None: no connection lies between, so the script itself ended so."""
-        return None
-
-
-def open_local_native(name: DeviceName, place: Workplace) -> Device:
-    """Return this host's native runner, built now where it is not yet. Raises
-    :class:`DeviceError`.
-    """
-    folder = place.folder.absolute() / f"{os.getpid()}-native-{uuid.uuid4().hex[:12]}"
-    folder.mkdir(parents=True)
-    return open_native(LocalShell(str(folder / "files")), name, place, passing=True)
 
 
 def open_device(name: DeviceName, place: Workplace) -> Device:
@@ -69,6 +27,9 @@ def open_device(name: DeviceName, place: Workplace) -> Device:
 
 def _open_local(name: DeviceName, place: Workplace) -> Device:
     if name.runtime == NATIVE:
+        # It brings all that reaches other machines, which most commands do without.
+        from edgekit.targets.devices.local_native import open_local_native
+
         return open_local_native(name, place)
     if name.version:
         made = environment.obtain(name, place.folder, place.progress)
