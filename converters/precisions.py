@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.converters import precision_checks as check
+from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.quantization import from_float
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.types import Conversion
 
-RECIPE = "mixed"
+RECIPE, FLOAT = "mixed", "float32"
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,14 @@ PRECISIONS: Mapping[str, Precision] = {
     ),
     RECIPE: Precision("a precision per operator, by [[convert.mixed]]", True, check.mixed_problem),
 }
+
+
+def precision_in(file: TFLiteFile) -> str:
+    """Return the first precision whose check a file passes; ``mixed`` for what is none of them."""
+    tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
+    real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
+    names = (name for name in PRECISIONS if real or name != FLOAT)
+    return next((name for name in names if not PRECISIONS[name].problem(file)), RECIPE)
 
 
 def profile_of(precision: str, conversion: Conversion) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import platform
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edgekit.plugins import Table
 from edgekit.targets.catalog.parsing import parse, read
@@ -22,23 +25,31 @@ __all__ = [
     "add",
     "every",
     "host",
+    "is_own",
     "load",
     "names",
     "own_id",
     "parse",
+    "remove",
     "spoken",
 ]
 
 FOLDER = Path(__file__).resolve().parent
 SCHEMA = FOLDER / "target.schema.json"
+# It is a part of a bundle's file name.
+NAME = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
 SHIPPED = {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 # edgekit's own by the name of their file, and those that projects of this process bring along.
-FILES = dict(SHIPPED)
+FILES: dict[str, Path | Mapping[str, Any]] = dict(SHIPPED)
+
+
+def _read(name: str) -> Target:
+    source = FILES[name]
+    return read(name, source) if isinstance(source, Path) else parse(name, source)
+
 
 # A plug-in's entry point is the path of its TOML.
-TARGETS: Table[Target] = Table(
-    "edgekit.targets", Path, FILES, lambda name: read(name, FILES[name]), read
-)
+TARGETS: Table[Target] = Table("edgekit.targets", Path, FILES, _read, read)
 
 
 def names() -> tuple[str, ...]:
@@ -73,17 +84,35 @@ def spoken() -> tuple[str, ...]:
     return tuple(sorted({*TARGETS, *_aliases()}))
 
 
-def add(name: str, path: Path) -> None:
-    """Let a TOML file of a project be a target of this process.
+def is_own(name: str) -> bool:
+    """Tell whether a project of this process brought a target along."""
+    return name in FILES and name not in SHIPPED
 
-    Raises :class:`ValueError` for a name that edgekit's own target or alias has.
+
+def add(name: str, table: Mapping[str, Any]) -> None:
+    """Let the table of a project's TOML file be a target of this process.
+
+    Raises :class:`ValueError` for a name that edgekit's own target or alias has, or that is none.
     """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a target: small letters, digits and hyphens")
     if name in SHIPPED:
         raise ValueError(f"{name!r} is a target of edgekit's own: choose another name")
     taken = _aliases().get(name, name)
     if taken != name:
         raise ValueError(f"{name!r} is another name of edgekit's {taken}: choose another one")
-    FILES[name] = path
+    FILES[name] = table
+    _forget()
+
+
+def remove(name: str) -> None:
+    """Take a project's target out of this process's catalog again."""
+    if is_own(name):
+        del FILES[name]
+        _forget()
+
+
+def _forget() -> None:
     load.cache_clear()
     _aliases.cache_clear()
 

@@ -6,7 +6,7 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,22 @@ def problems(file: Path) -> tuple[Problem, ...]:
     except (ValueError, RecursionError) as error:
         found = re.search(r"at line (\d+)", str(error))
         return (Problem(file, "", f"it is not valid TOML: {error}", int(found[1]) if found else 0),)
+    return table_problems(file, table, text)
+
+
+def table_problems(file: Path, table: Mapping[str, Any], text: str = "") -> tuple[Problem, ...]:
+    """Return what keeps a table from being a target; ``text`` is what ``file`` holds."""
     wrong = [_problem(file, text, error) for error in _validator().iter_errors(table)]
     if not wrong:
         wrong = list(_contradictions(file, text, table))
     return tuple(sorted(wrong, key=lambda one: (one.line or 0, one.key)))
+
+
+def table_of(source: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a target's table, which may be in its file."""
+    if isinstance(source, Path):
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    return source
 
 
 @functools.cache
@@ -84,7 +96,7 @@ def _problem(file: Path, text: str, error: Any) -> Problem:
         path.append(unknown[0])
         close = did_you_mean(unknown[0], allowed)
         message = f"unknown key{close or ''}; allowed: {', '.join(allowed)}"
-    return Problem(file, _key(path), message, _line(text, path))
+    return Problem(file, _key(path), message, line_of(text, path))
 
 
 def _said(error: Any) -> str:
@@ -109,13 +121,13 @@ def _said(error: Any) -> str:
     return str(error.message)[:200]
 
 
-def _contradictions(file: Path, text: str, table: dict[str, Any]) -> Iterator[Problem]:
+def _contradictions(file: Path, text: str, table: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what the schema cannot say."""
     seen: set[str] = set()
     for at, row in enumerate(table["runtimes"]):
         if row["name"] in seen:
             path = ["runtimes", str(at), "name"]
-            yield Problem(file, _key(path), f"{row['name']!r} is named twice", _line(text, path))
+            yield Problem(file, _key(path), f"{row['name']!r} is named twice", line_of(text, path))
         seen.add(row["name"])
     memory = {key: parse_size(value) for key, value in table.get("memory", {}).items()}
     for part in ("ram", "flash"):
@@ -123,14 +135,14 @@ def _contradictions(file: Path, text: str, table: dict[str, Any]) -> Iterator[Pr
         if whole is not None and share is not None and share > whole:
             path = ["memory", f"model_{part}"]
             message = f"a model may take more than the {part} there is"
-            yield Problem(file, _key(path), message, _line(text, path))
+            yield Problem(file, _key(path), message, line_of(text, path))
     known = {*schema()["properties"], *(f"memory.{key}" for key in memory)}
     for name in table.get("sources", {}):
         if name not in known:
             path = ["sources", name]
             close = did_you_mean(name, sorted(known))
             message = f"is the source of no field{close}; fields: {', '.join(sorted(known))}"
-            yield Problem(file, _key(path), message, _line(text, path))
+            yield Problem(file, _key(path), message, line_of(text, path))
 
 
 def _key(path: list[str]) -> str:
@@ -141,7 +153,7 @@ def _key(path: list[str]) -> str:
     return text
 
 
-def _line(text: str, path: list[str]) -> int | None:
+def line_of(text: str, path: list[str]) -> int | None:
     """Return the line of a key, or of the table that lacks it; None where it is not seen."""
     names = [part for part in path if not part.isdigit()]
     number = next((int(part) for part in path if part.isdigit()), 0)

@@ -14,11 +14,11 @@ from edgekit.gate import Rules
 from edgekit.pipeline import Options, measure
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
-from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable
+from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable, own_targets
 from edgekit.report import bench as bench_report
 from edgekit.report import read, write
 from edgekit.report.measurements import draw_worst
-from edgekit.targets import bundles
+from edgekit.targets import bundles, catalog
 from edgekit.targets.bundles import Verified
 from edgekit.types import (
     BenchReport,
@@ -189,6 +189,8 @@ def check(
     report is none, or holds no such precision, target or output.
     """
     report = read(path)
+    own_targets.add_written(report.settings.get("own_targets", {}))
+    targets = tuple(map(catalog.own_id, targets))
     by_project = project is not None and bool(project.targets)
     tables = _tables(report, project)
     stated = by_project or _stated(report.settings)

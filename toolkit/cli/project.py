@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.cli.device_tables import read_device_tables
+from edgekit.targets import catalog
 
 # A longer text is not the name of a file.
 LONGEST_NAME = 200
@@ -137,7 +138,9 @@ def _overlay(table: dict[str, Any], options: dict[str, Any]) -> None:
         _put(table, "convert.recover", True)
     if options.get("targets"):
         known = table.get("targets") or {}
-        table["targets"] = {name: known.get(name, {}) for name in options["targets"]}
+        # The file's own are there by their ids: it was read already.
+        named = dict.fromkeys(map(catalog.own_id, options["targets"]))
+        table["targets"] = {name: known.get(name, {}) for name in named}
 
 
 def _put(table: dict[str, Any], path: str, value: Any) -> None:

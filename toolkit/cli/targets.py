@@ -1,79 +1,130 @@
-"""``edgekit targets``: the catalog."""
+"""``edgekit targets``: the catalog, and which of it a model fits."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import click
 
 from edgekit.cli.inspect import signature_option
-from edgekit.cli.options import common
-from edgekit.errors import ProjectError, did_you_mean
+from edgekit.cli.options import common, project_option
+from edgekit.errors import ExitCode, ProjectError, did_you_mean
 from edgekit.targets import catalog
+from edgekit.targets.catalog import Target
 
 
 @click.command("targets")
-@click.argument("action", type=click.Choice(["list", "show", "fit"]), default="list")
-@click.argument("target", required=False)
+@click.argument("action", type=click.Choice(["list", "show", "fit", "validate"]), default="list")
+@click.argument("subject", required=False, metavar="[TARGET|MODEL|FILE|FOLDER]")
 @click.option("--no-run", is_flag=True, help="fit: use the tables only, run nothing.")
 @signature_option
+@project_option
 @common
 def command(
     action: str,
-    target: str | None,
+    subject: str | None,
+    no_run: bool,
+    signature: str | None,
+    project_file: Path | None,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
+    """List the targets, show one, say which a model fits, or check a target's file.
+
+    \b
+    edgekit targets                      every target, with its other names
+    edgekit targets show pi4             all that is known of one, and from where
+    edgekit targets fit MODEL.tflite     which targets run it, and the nearest fix elsewhere
+    edgekit targets validate my.toml     what is wrong with a target of your own
+
+    For fit, every runtime that is installed here loads the file and runs it once on zeros, and
+    every NPU compiler that is installed here compiles it. Targets of the project file, and of the
+    folder targets/ beside it, are in the catalog too.
+    """
+    if action != "fit" and (signature is not None or no_run):
+        option = "--no-run" if no_run else "--signature"
+        raise click.UsageError(f"{option} works with fit; {action} runs nothing")
+    if action == "validate":
+        return _validate(Path(subject or "targets"), as_json, quiet)
+    _add_own(project_file, quiet)
+    if action == "fit":
+        return _fit(subject, no_run, signature, as_json, verbose, quiet)
+    if action == "show" and subject is None:
+        raise click.UsageError("show needs a target: edgekit targets show ID")
+    targets = [_named(subject)] if subject else list(catalog.every())
+    if subject is None and not quiet:
+        for _, broken in catalog.TARGETS.plugged():
+            if broken is not None:
+                click.echo(broken, err=True)
+    if as_json:
+        rows = [{**dataclasses.asdict(one), "bundle": one.bundle} for one in targets]
+        click.echo(json.dumps(rows, indent=2))
+        return 0
+    from edgekit.cli.console import console, print_lines
+    from edgekit.report import targets as report
+
+    lines = report.shown(targets[0]) if action == "show" else report.listed(targets, catalog.host())
+    print_lines(console(False), lines)
+    return 0
+
+
+def _named(name: str) -> Target:
+    if catalog.own_id(name) not in catalog.names():
+        close = did_you_mean(name, catalog.spoken()).lstrip("; ")
+        hint = f"{close} known: {', '.join(catalog.names())}".lstrip()
+        raise ProjectError("EK-PROJECT-004", f"unknown target {name!r}", hint)
+    return catalog.load(name)
+
+
+def _add_own(project_file: Path | None, quiet: bool) -> None:
+    """Add the targets of the project file, and of the folder beside it, to the catalog."""
+    from edgekit.project import FILE, own_targets
+
+    file = project_file or Path(FILE)
+    if project_file is None and not file.is_file() and not Path(own_targets.FOLDER).is_dir():
+        return
+    for problem in own_targets.add_of(file):
+        if not quiet:
+            click.echo(f"left out: {problem}", err=True)
+
+
+def _validate(path: Path, as_json: bool, quiet: bool) -> int:
+    """Say what is wrong with a target's TOML file, or with those of a folder."""
+    from edgekit.inspection.entries import problems
+
+    if not path.exists():
+        hint = "name a TOML file, or a folder of them: edgekit targets validate my.toml"
+        raise ProjectError("EK-PROJECT-070", f"there is no {path}", hint)
+    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    if not files:
+        raise ProjectError("EK-PROJECT-070", f"{path} holds no TOML file", "")
+    found = [(file, problems(file)) for file in files]
+    if as_json:
+        rows = [
+            {
+                "file": str(file),
+                "problems": [{"key": p.key, "line": p.line, "message": p.message} for p in wrong],
+            }
+            for file, wrong in found
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    elif not quiet:
+        for file, wrong in found:
+            click.echo("\n".join(map(str, wrong)) if wrong else f"{file}: a target")
+    return int(ExitCode.USAGE if any(wrong for _, wrong in found) else ExitCode.PASSED)
+
+
+def _fit(
+    model: str | None,
     no_run: bool,
     signature: str | None,
     as_json: bool,
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """List the targets, show one, or say which a file fits: edgekit targets fit MODEL.tflite.
-
-    For fit, every runtime that is installed here loads the file and runs it once on zeros, and
-    every NPU compiler that is installed here compiles it.
-    """
-    if action == "fit":
-        return _fit(target, no_run, signature, as_json, quiet)
-    if signature is not None:
-        raise click.UsageError(f"--signature works with fit; {action} reads no file")
-    if no_run:
-        raise click.UsageError(f"--no-run works with fit; {action} runs nothing")
-    if action == "show" and target is None:
-        raise click.UsageError("show needs a target: edgekit targets show ID")
-    if target is not None and target not in catalog.names():
-        close = did_you_mean(target, catalog.names()).lstrip("; ")
-        hint = f"{close} known: {', '.join(catalog.names())}".lstrip()
-        raise ProjectError("EK-PROJECT-004", f"unknown target {target!r}", hint)
-    targets = [catalog.load(target)] if target else list(catalog.every())
-    if target is None and not quiet:
-        for _, broken in catalog.TARGETS.plugged():
-            if broken is not None:
-                click.echo(broken, err=True)
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(target) for target in targets], indent=2))
-        return 0
-    width = max(len(entry.id) for entry in targets)
-    for entry in targets:
-        runtimes = ", ".join(f"{r.name} {r.version}" for r in entry.runtimes)
-        here = "  (this host)" if entry.id == catalog.host() else ""
-        click.echo(f"{entry.id:<{width}}  {entry.title}; {runtimes}{here}")
-        if action == "show":
-            from edgekit.gate.machine import described
-
-            click.echo(f"{'':<{width}}  machine: {described(entry)}")
-            for runtime in entry.runtimes:
-                if runtime.note:
-                    click.echo(f"{'':<{width}}  {runtime.name}: {runtime.note}")
-            if entry.npu:
-                npu = f"{entry.npu.accelerator}, compiled for by {entry.npu.compiler}"
-                click.echo(f"{'':<{width}}  NPU: {npu}")
-            for note in entry.notes:
-                click.echo(f"{'':<{width}}  {note}")
-    return 0
-
-
-def _fit(model: str | None, no_run: bool, signature: str | None, as_json: bool, quiet: bool) -> int:
     """Say which targets a ``.tflite`` file fits."""
     if model is None:
         raise click.UsageError("fit needs a model: edgekit targets fit MODEL.tflite")

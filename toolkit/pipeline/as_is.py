@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.converters import flatbuffer, tflite
+from edgekit.converters.precisions import FLOAT, precision_in
 from edgekit.errors import EdgekitError, ModelError
 from edgekit.evaluation.layers import same_network
-from edgekit.pipeline.as_is_plan import FLOAT, precision
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.float_file import quantized, tflite_model
 from edgekit.pipeline.items import Items
@@ -98,7 +98,7 @@ def _opened(run: Run, source: str) -> SavedModel:
     if model is None or model.kind != "tflite":
         return export(about, obtain(about))
     file = flatbuffer.read(model.path)
-    named = f"{precision(file)} .tflite" if quantized(file) else ""
+    named = f"{precision_in(file)} .tflite" if quantized(file) else ""
     return replace(with_states(about, tflite_model(about, model.path)), named=named)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.precisions import PRECISIONS, RECIPE
+from edgekit.converters.precisions import precision_in
 from edgekit.errors import ModelError, ProjectError
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Model
 
-FLOAT = "float32"
 # Keys of [convert] that say how a file is made, as a user states them.
 MAKING = {
     "precisions": "--precision ([convert] precisions)",
@@ -57,7 +55,7 @@ def precision_of(project: Project, model: Model | None) -> str:
         message = f"--as-is takes a .tflite file, and {project.model.source} is none"
         hint = "leave out --as-is: then .tflite files are made of it"
         raise ModelError(NO_FILE, message, hint)
-    found = precision(flatbuffer.read(model.path))
+    found = precision_in(flatbuffer.read(model.path))
     for name, target in project.targets.items():
         if target.precision not in (None, found):
             message = (
@@ -67,11 +65,3 @@ def precision_of(project: Project, model: Model | None) -> str:
             hint = "leave that precision out, or give the float model and leave out --as-is"
             raise ProjectError(CONTRADICTS, message, hint)
     return found
-
-
-def precision(file: TFLiteFile) -> str:
-    """Return the first precision whose check a file passes; ``mixed`` for what is none of them."""
-    tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
-    real = all(t.quantization is None or t.dtype == "FLOAT32" for t in tensors)
-    names = (name for name in PRECISIONS if real or name != FLOAT)
-    return next((name for name in names if not PRECISIONS[name].problem(file)), RECIPE)

@@ -23,6 +23,7 @@ from edgekit.pipeline.items import Items
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
 from edgekit.process import Limits
+from edgekit.project import own_targets
 from edgekit.project.book import device_book
 from edgekit.sources import code_version
 from edgekit.store import Artefact, Store, write_text, writing
@@ -288,6 +289,7 @@ class Run:
                 name: table.model_dump(mode="json", exclude_none=True)
                 for name, table in self.plan.targets.items()
             },
+            "own_targets": own_targets.written(self.plan.targets),
         }
 
 

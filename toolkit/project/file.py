@@ -20,6 +20,7 @@ from pydantic import (
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project.compress import CompressTable
 from edgekit.project.devices import Devices, DeviceTable
+from edgekit.project.own_targets import with_ids
 from edgekit.project.table import Table
 from edgekit.project.tables import (
     ConvertTable,
@@ -65,7 +66,7 @@ class Project(Table):
     def _targets_are_known(cls, tables: dict[str, TargetTable]) -> dict[str, TargetTable]:
         for name in tables:
             if name not in catalog.names():
-                raise ValueError(f"unknown target {name!r}{did_you_mean(name, catalog.names())}")
+                raise ValueError(f"unknown target {name!r}{did_you_mean(name, catalog.spoken())}")
         return tables
 
     @classmethod
@@ -103,6 +104,7 @@ class Project(Table):
         ``context`` is ``WRITTEN`` for the latter. Raises :class:`ProjectError`, with the line of
         ``origin`` that is to blame where ``text`` is what that file holds.
         """
+        table = with_ids(table, root)
         try:
             project = cls.model_validate(table, context=context)
         except ValidationError as error:

@@ -184,6 +184,9 @@ class Budgets(Table):
 
 
 class TargetTable(Table):
+    """A target of the catalog, or the project's own, whose ``file`` describes it."""
+
+    file: str | None = None
     precision: str | None = None
     device: str | None = None
     any_device: bool = False

@@ -48,6 +48,14 @@ def size(count: float) -> str:
     return f"{count / 1e6:.2f} MB"
 
 
+def binary(count: float) -> str:
+    """Format the bytes of a memory as GiB, MiB or KiB (1024), as memories are sold."""
+    for limit, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return exact(count)
+
+
 def exact(count: float) -> str:
     """Format bytes exactly: a size that is compared with a limit must not be rounded."""
     return f"{count:,.0f} B"

@@ -18,8 +18,9 @@ from edgekit import Project, convert
 from edgekit.api import check, lint_data
 from edgekit.converters import flatbuffer
 from edgekit.converters.metadata.read import read_metadata
+from edgekit.converters.precisions import precision_in
 from edgekit.errors import EdgekitError
-from edgekit.pipeline import Options, as_is
+from edgekit.pipeline import Options
 from edgekit.report import document
 from edgekit.targets.bundles import verify
 from edgekit.types import Report
@@ -81,7 +82,7 @@ def test_precision_is_read_from_the_bytes(converted: Path, name: str) -> None:
     path = converted / f"{name}.tflite"
     if not path.is_file():
         pytest.skip(f"ai-edge-quantizer, which makes {name}, is not installed")
-    assert as_is.precision(flatbuffer.read(path)) == name
+    assert precision_in(flatbuffer.read(path)) == name
 
 
 def test_file_is_packed_to_the_byte_and_judged_by_itself(
