@@ -177,12 +177,22 @@ class TFLiteFile:
         """Return the outputs by their names in a signature; without ``key`` in ``serving_default``,
         else in the first. Empty if the file has none of that name.
         """
-        by_key = {one.key: one for one in self.signatures}
-        first = self.signatures[0].key if self.signatures else ""
-        signature = by_key.get(key or ("serving_default" if "serving_default" in by_key else first))
+        signature = self._signature(key)
         if signature is None:
             return {}
         return {n: self.graphs[signature.graph].tensors[i] for n, i in signature.outputs.items()}
+
+    def inputs_of(self, key: str | None) -> Mapping[str, Tensor]:
+        """Return the inputs by their names in a signature, which is chosen as for the outputs."""
+        signature = self._signature(key)
+        if signature is None:
+            return {}
+        return {n: self.graphs[signature.graph].tensors[i] for n, i in signature.inputs.items()}
+
+    def _signature(self, key: str | None) -> Signature | None:
+        by_key = {one.key: one for one in self.signatures}
+        first = self.signatures[0].key if self.signatures else ""
+        return by_key.get(key or ("serving_default" if "serving_default" in by_key else first))
 
     @property
     def operators(self) -> tuple[Operator, ...]:

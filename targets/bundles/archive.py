@@ -20,7 +20,7 @@ from edgekit.errors import NoBundleError
 from edgekit.plugins import Table
 from edgekit.store import write_bytes
 from edgekit.targets.catalog import Target
-from edgekit.types import Bundle, CarriedState, Json, Preprocess, TensorSpec
+from edgekit.types import BoxesSpec, Bundle, CarriedState, Json, Preprocess, TensorSpec
 
 MANIFEST = "manifest.json"
 # The model as an NPU takes it, beside the file that was evaluated.
@@ -56,7 +56,8 @@ class Contents:
     """What goes into a bundle, whatever its layout.
 
     ``compiled`` is the model as its NPU takes it; golden outputs are those of ``model``, by
-    ``signature`` where it has several and one is named.
+    ``signature`` where it has several and one is named. ``boxes`` says how a detector's outputs
+    are read.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Contents:
     compiled: Path | None = None
     signature: str | None = None
     states: tuple[CarriedState, ...] = ()
+    boxes: BoxesSpec | None = None
 
 
 @runtime_checkable

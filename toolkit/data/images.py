@@ -194,8 +194,17 @@ def _fitted(picture: Any, preprocess: Preprocess) -> Any:
     height, width = preprocess.resize
     method = Image.Resampling[FILTERS[preprocess.method]]
     if preprocess.crop is None:
-        return picture.resize((width, height), method)
+        return _resized(picture, (width, height), method)
     factor = max(height / picture.height, width / picture.width)
     size = (max(width, round(picture.width * factor)), max(height, round(picture.height * factor)))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    return picture.resize(size, method).crop((left, top, left + width, top + height))
+    return _resized(picture, size, method).crop((left, top, left + width, top + height))
+
+
+def _resized(picture: Any, size: tuple[int, int], method: Any) -> Any:
+    """Resize the width, then the height.
+
+    In one call Pillow 13 begins with the height where that costs less, earlier versions do not: the
+    pixels would depend on the version.
+    """
+    return picture.resize((size[0], picture.height), method).resize(size, method)

@@ -155,7 +155,7 @@ def packed(found: list[tuple[Array, Array, Array]], largest: int) -> Array:
 
 def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Read TFLite_Detection_PostProcess and its like: boxes, classes, scores, and how many."""
-    name, classes, scores = _parts(outputs, spec)
+    name, classes, scores = parts(outputs, spec)
     boxes = _shares(as_corners(outputs[name], spec.layout or "yxyx"), spec, size)
     counts = _counts(outputs)
     found = []
@@ -167,7 +167,7 @@ def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, i
     return packed(found, spec.largest)
 
 
-def _parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
+def parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
     """Tell which output holds boxes, which classes, which scores: by name, never by order."""
     boxes = spec.boxes or next((n for n, a in outputs.items() if a.shape[2:] == (4,)), "")
     flat = [n for n, a in outputs.items() if a.ndim == 2 and a.shape[1:] != (1,)]
@@ -198,7 +198,7 @@ def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> 
         raise ProjectError(
             CODE, "an SSD head needs its anchors", '[evaluate.boxes] anchors = "anchors.npy"'
         )
-    name, scores = _pair(outputs, spec)
+    name, scores = pair(outputs, spec)
     offsets, anchors = np.asarray(outputs[name], np.float64), np.asarray(spec.anchors, np.float64)
     if offsets.shape[1:] != anchors.shape:
         message = f"the head gives {offsets.shape[1]} boxes, the anchors are {list(anchors.shape)}"
@@ -214,12 +214,13 @@ def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> 
 
 def _boxes(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
     """Return boxes ``[n, k, 4]`` as they are, and scores ``[n, k, classes]``."""
-    name, scores = _pair(outputs, spec)
+    name, scores = pair(outputs, spec)
     corners = _shares(as_corners(outputs[name], spec.layout or "xyxy"), spec, size)
     return _scored(corners, np.asarray(outputs[scores], np.float64), spec)
 
 
-def _pair(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str]:
+def pair(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str]:
+    """Tell which of two outputs holds boxes, which scores. Raises :class:`ProjectError`."""
     four = [name for name, array in outputs.items() if array.shape[2:] == (4,)]
     boxes = spec.boxes or (four[0] if len(four) == 1 else "")
     rest = [name for name in outputs if name != boxes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -80,21 +80,29 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
     return np.asarray(metrics.prepared(items.metric, inputs, index, spec, answers, groups))
 
 
-def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
-    """Return the boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
+def box_spec(run: Run) -> boxes.BoxSpec:
+    """Return how the project says that a detector's outputs are read."""
     table, root = run.project.evaluate.boxes, run.project.root
     anchors = np.load(root / table.anchors) if table.anchors else None
-    spec = boxes.BoxSpec(**{**table.model_dump(), "anchors": anchors})
+    return boxes.BoxSpec(**{**table.model_dump(), "anchors": anchors})
+
+
+def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
+    """Return the boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
+    spec = box_spec(run)
     outputs = boxes.written(outputs, spec)
     for values in outputs.values():
         refuse_non_finite(values, "the model's")
-    shapes = [np.load(path, mmap_mode="r").shape for path in items.inputs.values()]
-    pictures = [
-        shape[2:4] if shape[1] in (1, 3) and shape[3] not in (1, 3) else shape[1:3]
-        for shape in shapes
-        if len(shape) == 4
-    ]
-    return boxes.decoded(outputs, spec, pictures[0] if pictures else (1, 1))
+    arrays = [np.load(path, mmap_mode="r") for path in items.inputs.values()]
+    return boxes.decoded(outputs, spec, picture_size(arrays))
+
+
+def picture_size(inputs: Iterable[Array]) -> tuple[int, int]:
+    """Return height and width of the first input that is a picture; (1, 1) without one."""
+    for shape in (array.shape for array in inputs if array.ndim == 4):
+        first = shape[1] in (1, 3) and shape[3] not in (1, 3)
+        return (shape[2], shape[3]) if first else (shape[1], shape[2])
+    return (1, 1)
 
 
 def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:

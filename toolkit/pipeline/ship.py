@@ -15,11 +15,13 @@ from edgekit.evaluation.parity import open_outputs
 from edgekit.evaluation.tasks.margins import DecisionMargin
 from edgekit.pipeline import golden
 from edgekit.pipeline.answers import answers_of
+from edgekit.pipeline.box_places import boxes_of
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import box_spec, picture_size
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
-from edgekit.types import Advice, Candidate, Json, SavedModel, TargetResult
+from edgekit.types import Advice, BoxesSpec, Candidate, Json, SavedModel, TargetResult
 
 # Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
 # share of the largest output where it is float, or by twice what the runtimes tried here differ.
@@ -76,6 +78,7 @@ def bundle(
         return target
     with run.stage(f"bundle {target.id}"):
         labels = items.class_names or _class_numbers(reference, items)
+        goldens = _golden(run, chosen, reference, items, labels)
         contents = bundles.Contents(
             name=run.plan.name,
             version=version,
@@ -85,18 +88,26 @@ def bundle(
             outputs=reference.outputs,
             preprocess=items.preprocess,
             labels=labels,
-            golden=_golden(run, chosen, reference, items, labels),
+            golden=goldens,
             measurements=_measurements(chosen, target, run.project.convert.judged_by_itself),
             compiled=target.npu.path if target.npu else None,
             tools={"edgekit": edgekit.__version__, **run.versions},
             signature=chosen.signature,
             states=tuple(s for s in reference.states if s.input.name in items.states),
+            boxes=_boxes(run, items, goldens),
         )
         inside = run.folder / "dist" / name
         packed = bundles.pack(catalog.load(target.id), contents, inside)
         put(run, inside, path)
         run.note(False)
         return replace(target, bundle=replace(packed, path=path))
+
+
+def _boxes(run: Run, items: Items, goldens: bundles.Golden) -> BoxesSpec | None:
+    """Return where a detector's boxes lie in its outputs, where the metric reads them."""
+    if items.metric.reads != "boxes" or items.postprocess:
+        return None
+    return boxes_of(goldens.outputs, box_spec(run), picture_size(goldens.inputs.values()))
 
 
 def _supersede(run: Run, target: TargetResult, path: Path) -> None:

@@ -51,6 +51,7 @@ from edgekit.types.outcome import (
     TargetResult,
     Verdict,
 )
+from edgekit.types.processing import BoxesSpec, Signal
 from edgekit.types.progress import (
     Progress,
     Silent,
@@ -73,6 +74,7 @@ __all__ = [
     "BenchMemory",
     "BenchReport",
     "Benched",
+    "BoxesSpec",
     "Bundle",
     "Candidate",
     "CarriedState",
@@ -120,6 +122,7 @@ __all__ = [
     "SchemeResult",
     "Second",
     "SelfTest",
+    "Signal",
     "Silent",
     "StageRecord",
     "Status",

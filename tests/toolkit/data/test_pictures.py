@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -396,3 +397,21 @@ def test_one_broken_picture_is_refused_by_name(pets: Path) -> None:
     (pets / "pets/cat/1.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"1\.png cannot be read as a picture"):
         opened("pets/cat/1.png", pets, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("method", "digest"),
+    [
+        ("nearest", "507e8d7d78e5be59"),
+        ("area", "2239e5c71a738069"),
+        ("bilinear", "4f6d373d610df485"),
+        ("hamming", "730be6a57de03695"),
+        ("bicubic", "5dc6ace9197de4e4"),
+        ("lanczos", "e9b87a5e7d7f0a47"),
+    ],
+)
+def test_pixels_do_not_depend_on_the_version_of_pillow(method: str, digest: str) -> None:
+    # The digests are of Pillow 10.1's pixels; Pillow 13 resizes the height of these first.
+    pixels = (np.arange(54 * 16 * 3) * 7919 % 251).astype(np.uint8).reshape(54, 16, 3)
+    fitted = images.fitted(pixels, Preprocess(resize=(48, 22), method=method))
+    assert hashlib.sha256(fitted.tobytes()).hexdigest()[:16] == digest
