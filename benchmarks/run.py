@@ -13,8 +13,8 @@ import latency_tool
 import native
 import recovery
 import repeat
+import sandbox
 import startup
-import walls
 from rows import machine, replace_block
 
 README = Path(__file__).resolve().with_name("README.md")
@@ -35,7 +35,7 @@ def main() -> int:
         latency_tool,
         native,
         devices,
-        walls,
+        sandbox,
     )
     for benchmark in tables:
         for row in benchmark.rows():

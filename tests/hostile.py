@@ -300,7 +300,7 @@ edit_config("calls.h5", "evil.h5", evil_call)
 load_case("evil call", "evil.h5")
 outcomes["evil call"]["marker"] = MARKER.exists()
 
-# The same, for the walls to hold: within a folder of one's own, and native code.
+# The same, for the sandbox to prevent: within a folder of one's own, and native code.
 import _ctypes
 shutil.copy(_ctypes.__file__, "library.so")
 (HERE / "own").mkdir()
@@ -335,7 +335,7 @@ for label, action in {
     except EdgekitError as error:
         outcomes[label] = explained(error)
 
-# Trusted, and without walls: what walls are to hold is done.
+# Trusted, and without a sandbox: what the sandbox is to prevent is done.
 for name in ("outside", "secret", "library"):
     MARKER.unlink(missing_ok=True)
     place = HERE / "free" / name

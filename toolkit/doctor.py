@@ -14,12 +14,12 @@ from edgekit.converters.micro import edge_tpu, vela
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.process import Limits
+from edgekit.sandbox import state
 from edgekit.targets import catalog
 from edgekit.targets.bundles import LAYOUTS
 from edgekit.targets.devices import inventory, parse, transports
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import Status
-from edgekit.walls import state
 from edgekit.worker import Worker
 
 PATIENCE = 120.0
@@ -49,7 +49,7 @@ def tensorflow_version() -> str:
 
 
 def examine() -> Iterator[SystemCheck]:
-    """Look at Python, the host, its walls, TensorFlow, runtimes, NPU compilers and plug-ins."""
+    """Look at Python, the host, its sandbox, TensorFlow, runtimes, NPU compilers and plug-ins."""
     version = sys.version_info
     supported = (3, 10) <= version[:2] < (3, 14)
     status = Status.PASSED if supported else Status.FAILED
@@ -63,7 +63,7 @@ def examine() -> Iterator[SystemCheck]:
         False,
     )
     yield SystemCheck("edgekit", Status.PASSED, __version__, "", True)
-    yield _walls()
+    yield _sandbox()
     with scratch.held(prefix="edgekit-doctor-") as folder:
         yield _tensorflow(folder)
         for runtime, needed in (("litert", True), ("tflite-runtime", False), ("tflm", False)):
@@ -84,15 +84,15 @@ def plugged() -> Iterator[SystemCheck]:
             yield SystemCheck(name, status, version, message, False)
 
 
-def _walls() -> SystemCheck:
+def _sandbox() -> SystemCheck:
     """Check for Landlock: without it all works, but a hostile model file is not confined."""
     found = state()
     if not found.open:
         return SystemCheck(
-            "walls", Status.PASSED, found.title, "around all that opens a model", False
+            "sandbox", Status.PASSED, found.title, "around all that opens a model", False
         )
     message = f"{found.reason}: {found.open}; {found.fix}"
-    return SystemCheck("walls", Status.UNAVAILABLE, found.title, message, False)
+    return SystemCheck("sandbox", Status.UNAVAILABLE, found.title, message, False)
 
 
 def _compiler(name: str, version: Callable[[], str], what: str) -> SystemCheck:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, ParamSpec
 from edgekit import errors
 from edgekit.errors import EdgekitError
 from edgekit.process import describe_exit
-from edgekit.walls import Walls, landlock
+from edgekit.sandbox import Sandbox, landlock
 
 P = ParamSpec("P")
 
@@ -72,14 +72,14 @@ def call(
 
 
 def call_confined(
-    walls: Walls | None,
+    sandbox: Sandbox | None,
     refusal: ParserFailure,
     function: Callable[P, Any],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Any:
-    """Run as :func:`call` does, behind walls."""
-    rules = json.dumps(walls.rules() if walls else None)
+    """Run as :func:`call` does, in a sandbox."""
+    rules = json.dumps(sandbox.rules() if sandbox else None)
     command = [sys.executable, "-c", START, function.__module__, function.__qualname__]
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
     with tempfile.TemporaryFile() as place, tempfile.TemporaryFile() as said:

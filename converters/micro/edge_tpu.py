@@ -16,9 +16,9 @@ from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.micro.operations import macs, nodes
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
+from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
-from edgekit.walls import Walls
 
 COMMAND = "edgetpu_compiler"
 ACCELERATOR = "edge-tpu"
@@ -81,10 +81,10 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
     log = folder / LOG
     # The vendor's program ships its libraries beside itself, or beside the target of its link.
     programs = (Path(command).absolute().parent, Path(command).resolve().parent)
-    walls = Walls((model.absolute(),), (folder.absolute(),), programs)
+    sandbox = Sandbox((model.absolute(),), (folder.absolute(),), programs)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            walls.command([command, "--out_dir", str(folder), "--show_operations", str(model)]),
+            sandbox.command([command, "--out_dir", str(folder), "--show_operations", str(model)]),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -20,9 +20,9 @@ from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.micro.operations import describe_node, is_float, macs, nodes
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.process import describe_exit, end_group, tail
+from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
-from edgekit.walls import Walls
 
 PACKAGE = "ethos-u-vela"
 CONFIG = "Arm/vela.ini"
@@ -191,10 +191,10 @@ def _run(
         "--output-dir",
         str(folder.resolve()),
     ]
-    walls = Walls((model.absolute(),), (folder.absolute(),))
+    sandbox = Sandbox((model.absolute(),), (folder.absolute(),))
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
-            walls.command(command),
+            sandbox.command(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

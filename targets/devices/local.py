@@ -18,6 +18,7 @@ from typing import Any
 from edgekit import scratch
 from edgekit.errors import RunnerError, RuntimeCannotRun, StoreError
 from edgekit.process import Limits, end_group, resident, stdin_of, stdout_of
+from edgekit.sandbox import EVERYWHERE, Sandbox, environment
 from edgekit.targets.devices.agent import machine
 from edgekit.targets.devices.culprit import Range, hull, located
 from edgekit.targets.devices.failures import (
@@ -31,7 +32,6 @@ from edgekit.targets.devices.failures import (
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
 from edgekit.types import Json
-from edgekit.walls import EVERYWHERE, Walls, environment
 
 NAME = "local"
 # Seconds without an answer after which a timed block is given up, where no limit is set.
@@ -45,7 +45,7 @@ LEAST_SPACE = 1 << 14
 class LocalDevice(Transport):
     """The machine that edgekit runs on. Runners write to ``log``; requests lie in ``folder``.
 
-    A runner is behind walls: it reads what its request names, and writes to its outputs.
+    A runner is in a sandbox: it reads what its request names, and writes to its outputs.
     """
 
     name = NAME
@@ -117,10 +117,10 @@ class LocalDevice(Transport):
             asked, answered = folder / "request.json", folder / "result.json"
             asked.write_text(json.dumps(request))
             command = self._command(request, str(asked), str(answered))
-            environment, walls = self._environment(folder), self._walls(request, folder)
+            environment, sandbox = self._environment(folder), self._sandbox(request, folder)
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
-                    walls.command(command),
+                    sandbox.command(command),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -135,17 +135,17 @@ class LocalDevice(Transport):
                 self._processes.discard(process)
             if not answered.exists():
                 raise crashed(process.returncode, request, self._log)
-            return _checked(json.loads(answered.read_text()), request, walls)
+            return _checked(json.loads(answered.read_text()), request, sandbox)
 
     def open(self, request: Mapping[str, Json]) -> LocalSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         command = self._command(request, "--serve")
         temporary = contextlib.ExitStack()
         folder = temporary.enter_context(scratch.held(self._folder))
-        environment, walls = self._environment(folder), self._walls(request, folder)
+        environment, sandbox = self._environment(folder), self._sandbox(request, folder)
         try:
             session = LocalSession(
-                command, request, self._log, self._limits, environment, temporary, walls
+                command, request, self._log, self._limits, environment, temporary, sandbox
             )
         except BaseException:
             temporary.close()
@@ -165,7 +165,7 @@ class LocalDevice(Transport):
             raise no_runner(runtime)
         return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
 
-    def _walls(self, request: Mapping[str, Json], temporary: Path) -> Walls:
+    def _sandbox(self, request: Mapping[str, Json], temporary: Path) -> Sandbox:
         """Return what a runner may reach: ``temporary``, its own file, and what the request
         names.
         """
@@ -175,13 +175,13 @@ class LocalDevice(Transport):
         index = request.get("index")
         outputs = [Path(one["outputs"]) for one in models if "outputs" in one]
         for folder in outputs:
-            # A wall has no door to what is not there yet.
+            # Landlock cannot allow a path that does not exist yet.
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
         read = [Path(one).absolute() for one in (*named, *([index] if index else []))]
         runner = Path(self._runners[request["runtime"]]).absolute().parent
         own = environment(self._python) if self._python else ()
-        return Walls((runner, *read), (temporary, *outputs), own)
+        return Sandbox((runner, *read), (temporary, *outputs), own)
 
     def _wait(
         self, process: subprocess.Popen[bytes], request: Mapping[str, Json], limits: Limits
@@ -208,14 +208,14 @@ class LocalSession:
         limits: Limits,
         environment: Mapping[str, str],
         temporary: contextlib.ExitStack,
-        walls: Walls,
+        sandbox: Sandbox,
     ) -> None:
         self._request, self._log, self._limits = request, log, limits
-        self._temporary, self._walls = temporary, walls
+        self._temporary, self._sandbox = temporary, sandbox
         self._answer: Mapping[str, Json] | None = None
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                walls.command(command),
+                sandbox.command(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -233,7 +233,7 @@ class LocalSession:
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         if self._answer is None:
-            self._answer = _checked(self._receive(), self._request, self._walls)
+            self._answer = _checked(self._receive(), self._request, self._sandbox)
         return self._answer
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
@@ -252,7 +252,7 @@ class LocalSession:
         It reads and writes what the first request named. Raises what ``ready`` raises.
         """
         self._send(request)
-        return _checked(self._receive(), request, self._walls)
+        return _checked(self._receive(), request, self._sandbox)
 
     def close(self) -> None:
         """End the runner."""
@@ -303,15 +303,15 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
 
 
 def _checked(
-    result: Mapping[str, Json], request: Mapping[str, Json], walls: Walls
+    result: Mapping[str, Json], request: Mapping[str, Json], sandbox: Sandbox
 ) -> Mapping[str, Json]:
-    """Return a runner's result. Raises what an error in it says, or that the walls refused
+    """Return a runner's result. Raises what an error in it says, or that the sandbox refused
     something.
     """
     try:
         return checked(result, request)
     except RuntimeCannotRun as error:
-        denied = walls.denied(f"{error.message}\n{error.hint}")
+        denied = sandbox.denied(f"{error.message}\n{error.hint}")
         if not denied:
             raise
         hint = f"{error.message}\n{error.hint}\n{EVERYWHERE}"

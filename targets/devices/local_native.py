@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import DeviceError
+from edgekit.sandbox import Sandbox
 from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.remote.native import open_native
-from edgekit.walls import Walls
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class LocalShell:
     pythons: tuple[str, ...] = ()
 
     def command(self, script: str) -> list[str]:
-        """Return the shell itself, behind walls: it works on copies, below its folder's parent
+        """Return the shell itself, in a sandbox: it works on copies, below its folder's parent
         alone.
         """
         place = Path(self.folder).parent
         # The runner itself is one of the copies.
-        walls = Walls(write=(place,), run=(place,))
-        return walls.command([shutil.which("sh") or "/bin/sh", "-c", script])
+        sandbox = Sandbox(write=(place,), run=(place,))
+        return sandbox.command([shutil.which("sh") or "/bin/sh", "-c", script])
 
     def environment(self) -> dict[str, str]:
         """Tell where a shell may keep what it is fed meanwhile."""

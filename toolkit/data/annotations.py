@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgekit.errors import DataError
 from edgekit.isolated import ParserFailure, call_confined, note
-from edgekit.walls import Walls
+from edgekit.sandbox import Sandbox
 
 CODE = "EK-DATA-066"
 MOST_BYTES = 1 << 30
@@ -34,8 +34,8 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
     if not path.exists():
         raise DataError(CODE, f"there are no annotations {path}")
     refusal = ParserFailure(DataError, CODE, str(path), "annotations")
-    walls = Walls((path.absolute(),))
-    found = call_confined(walls, refusal, listed, path, list(names), list(class_names))
+    sandbox = Sandbox((path.absolute(),))
+    found = call_confined(sandbox, refusal, listed, path, list(names), list(class_names))
     if not any(found):
         hint = f"pictures are matched by file name, such as {names[0]!r}"
         raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)

@@ -9,7 +9,7 @@ from edgekit.errors import ModelError
 from edgekit.isolated import ParserFailure, call_confined
 from edgekit.models import files
 from edgekit.models.files import ModelContent
-from edgekit.walls import Walls
+from edgekit.sandbox import Sandbox
 
 Kind = Literal["keras", "h5", "json"]
 
@@ -19,8 +19,8 @@ def read(path: Path, kind: Kind) -> ModelContent:
 
     Raises :class:`ModelError` also where the parser crashed, or took longer than a minute.
     """
-    walls = Walls((path.absolute(),))
-    config, generation, links = call_confined(walls, refusal(path), contents, path, kind)
+    sandbox = Sandbox((path.absolute(),))
+    config, generation, links = call_confined(sandbox, refusal(path), contents, path, kind)
     return ModelContent(config, generation, tuple(links))
 
 
@@ -28,7 +28,7 @@ def links(path: Path) -> tuple[str, ...]:
     """Find what a weights file reads from other files, as :func:`edgekit.models.files.links`
     does.
     """
-    return tuple(call_confined(Walls((path.absolute(),)), refusal(path), files.links, path))
+    return tuple(call_confined(Sandbox((path.absolute(),)), refusal(path), files.links, path))
 
 
 def refusal(path: Path) -> ParserFailure:

@@ -25,7 +25,7 @@ ALIKE = ("runtime", "inputs", "index", "signature", "preprocess", "reset_state",
 class EarlyRunner:
     """The runner of a model, which answers items where that is soon done, and is timed after that.
 
-    Its answers lie in ``outputs`` first: walls have no door to a folder that is not there yet.
+    Its answers lie in ``outputs`` first: the sandbox cannot allow a folder that does not exist yet.
     """
 
     job: TimingJob

@@ -25,6 +25,7 @@ from edgekit.pipeline.plan import Plan
 from edgekit.process import Limits
 from edgekit.project import own_targets
 from edgekit.project.book import device_book
+from edgekit.sandbox import Sandbox, state
 from edgekit.sources import code_version
 from edgekit.store import Artefact, Store, write_text, writing
 from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
@@ -43,7 +44,6 @@ from edgekit.types import (
     Verdict,
 )
 from edgekit.usercode import is_reference
-from edgekit.walls import Walls, state
 from edgekit.worker import Worker
 
 DISTRIBUTIONS = (
@@ -90,9 +90,9 @@ class Run:
         self.limits = Limits(self.project.limits.seconds, self.project.limits.memory)
         # What processes are asked and answer, and their temporary files.
         self.requests = self.home / "requests" / self.id.replace("/", "-")
-        # The user's own code is as free as the user; the file of a model is opened behind walls.
+        # The user's own code is as free as the user; the file of a model is opened in a sandbox.
         self.free = Worker(self.log, progress, self.limits)
-        self._walled = Worker(self.log, progress, self.limits, self._walls())
+        self._sandboxed = Worker(self.log, progress, self.limits, self._sandbox())
         self.device = LocalDevice(self.requests, self.log, self.limits)
         self.devices = DevicePool(
             Workplace(self.requests, self.log, self.limits, progress),
@@ -111,15 +111,15 @@ class Run:
             for folder in (self.folder, self.requests):
                 folder.mkdir(parents=True)
                 self._claims.append(scratch.claim(folder))
-            # A wall has no door to what is not there yet.
+            # Landlock cannot allow a path that does not exist yet.
             for folder in (self.store.temporary, self.store.unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
             write_text(self.log, f"edgekit {edgekit.__version__} run {self.id}\n")
-        walls = state()
-        if walls.open:
-            how = "with a gap in the walls" if walls.abi else "without walls"
-            message = f"models are opened {how}: {walls.reason}; {walls.open}"
-            self.advise(Advice("EK-NOTE-095", "warning", message, walls.fix))
+        here = state()
+        if here.open:
+            how = "in a sandbox with gaps" if here.abi else "without a sandbox"
+            message = f"models are opened {how}: {here.reason}; {here.open}"
+            self.advise(Advice("EK-NOTE-095", "warning", message, here.fix))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class Run:
     @property
     def worker(self) -> Worker:
         """The worker of this run's model: a function of the user's is the user's own code."""
-        return self.free if self.plan.model is None else self._walled
+        return self.free if self.plan.model is None else self._sandboxed
 
     def stop_early(self) -> None:
         """End the runner that was started before it is needed."""
@@ -146,9 +146,9 @@ class Run:
         """End the workers, and a runner that nobody has needed."""
         self.stop_early()
         self.free.stop()
-        self._walled.stop()
+        self._sandboxed.stop()
 
-    def _walls(self) -> Walls:
+    def _sandbox(self) -> Sandbox:
         """Return what the worker that opens a model's file may reach: this run's model, data and
         store.
         """
@@ -159,7 +159,7 @@ class Run:
         files = [self.project.root / one for one in sources if one and not is_reference(one)]
         read = [path for path in (*given, *files) if path is not None]
         written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]
-        return Walls((self.store.root, *(path.absolute() for path in read)), tuple(written))
+        return Sandbox((self.store.root, *(path.absolute() for path in read)), tuple(written))
 
     def _sweep(self) -> None:
         """Remove what killed runs left below this output folder."""

@@ -19,12 +19,12 @@ from typing import Any, ParamSpec, TypeVar
 from edgekit import scratch
 from edgekit.errors import EdgekitError, WorkerDied, WorkerError
 from edgekit.process import Limits, describe_exit, end_group, resident, tail
+from edgekit.sandbox import EVERYWHERE, Sandbox
 from edgekit.types import Progress, Silent
-from edgekit.walls import EVERYWHERE, Walls
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# What the worker imports of others: behind walls it can keep no bytecode of it.
+# What the worker imports of others: in a sandbox it can keep no bytecode of it.
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
 OWN = "keep files that your own layers read below the project's folder"
 
@@ -35,7 +35,7 @@ class Worker:
     Its standard output and error go to ``log``, its temporary files into a folder beside it. Use as
     a context manager: leaving ends the process and whatever it started, and removes that folder.
 
-    With ``walls`` it reaches nothing but what they allow, its temporary folder, and to read the
+    With ``sandbox`` it reaches nothing but what that allows, its temporary folder, and to read the
     paths among the arguments of calls; without, it is as free as who called it.
     """
 
@@ -44,12 +44,12 @@ class Worker:
         log: Path,
         progress: Progress | None = None,
         limits: Limits | None = None,
-        walls: Walls | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._log = log
         self._progress = progress or Silent()
         self._limits = limits or Limits()
-        self._walls = walls
+        self._sandbox = sandbox
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._busy = False
@@ -108,13 +108,13 @@ class Worker:
         self._temporary.close()
 
     def _give(self, paths: list[Path]) -> None:
-        """Let the worker read these: walls cannot be widened, so it starts again where it must."""
-        if self._walls is None:
+        """Let the worker read these: a running sandbox cannot be widened, so it may start again."""
+        if self._sandbox is None:
             return
-        missing = [path for path in paths if not self._walls.allow(path)]
+        missing = [path for path in paths if not self._sandbox.allow(path)]
         if missing:
             self.stop()
-            self._walls = self._walls.wider(missing)
+            self._sandbox = self._sandbox.wider(missing)
 
     def _started(self) -> tuple[subprocess.Popen[bytes], Connection]:
         """Return the process and its pipe, started where there is none or it has ended."""
@@ -133,10 +133,10 @@ class Worker:
         # Keras 3 by its own name, TensorFlow behind it: what converts to TFLite.
         environment.update(KERAS_BACKEND="tensorflow", TF_USE_LEGACY_KERAS="0")
         rules = None
-        if self._walls is not None:
+        if self._sandbox is not None:
             _compile(environment)
-            walls = self._walls
-            rules = dataclasses.replace(walls, write=(*walls.write, temporary)).rules()
+            sandbox = self._sandbox
+            rules = dataclasses.replace(sandbox, write=(*sandbox.write, temporary)).rules()
         with self._log.open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -178,7 +178,7 @@ class Worker:
                 self._busy = False
                 if kind == "result":
                     return content[0]
-                raise self._walled(content[0])
+                raise self._refusal(content[0])
             now = time.monotonic()
             if limit is not None and now - begin > limit:
                 raise self._overrun(
@@ -196,10 +196,10 @@ class Worker:
                         f" over its limit of {self._limits.bytes / 1e9:.1f} GB",
                     )
 
-    def _walled(self, error: EdgekitError) -> EdgekitError:
-        """Return an error, or what it comes of where the walls refused something."""
+    def _refusal(self, error: EdgekitError) -> EdgekitError:
+        """Return an error, or what it comes of where the sandbox refused something."""
         text = f"{error.message}\n{error.hint}"
-        denied = self._walls.denied(text) if self._walls else ""
+        denied = self._sandbox.denied(text) if self._sandbox else ""
         if not denied:
             return error
         hint = f"{text}\n{EVERYWHERE}\n{OWN}"

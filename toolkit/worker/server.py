@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from edgekit.errors import EdgekitError, StoreError, WorkerError
-from edgekit.walls import landlock
+from edgekit.sandbox import landlock
 from edgekit.worker import bounds
 
 

@@ -16,8 +16,8 @@ from sources import opened, picture
 from conftest import answer
 from edgekit import isolated
 from edgekit.errors import DataError, ModelError, StoreError
+from edgekit.sandbox import state
 from edgekit.types import Preprocess
-from edgekit.walls import state
 
 pytestmark = pytest.mark.hostile
 

@@ -15,8 +15,8 @@ import pytest
 from edgekit.errors import EdgekitError, RunnerError, WorkerError
 from edgekit.models.export import export
 from edgekit.models.source import identify
+from edgekit.sandbox import Sandbox, landlock, state
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.walls import Walls, landlock, state
 from edgekit.worker import Worker
 
 pytestmark = pytest.mark.hostile
@@ -144,8 +144,8 @@ def test_loader_uses_nothing_that_is_no_building_block_whatever_its_name(
     assert found[name].get("error") == "EK-MODEL-005", found[name]
 
 
-# With --trust: the list is lifted, the walls stand.
-walled = pytest.mark.skipif(state().abi < landlock.NETWORK_SINCE, reason="no Landlock here")
+# With --trust: the list is lifted, the sandbox stays.
+sandboxed = pytest.mark.skipif(state().abi < landlock.NETWORK_SINCE, reason="no Landlock here")
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +157,13 @@ def hostile(hostile_files: Path, shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def behind_walls(
+def in_sandbox(
     hostile: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Worker, Path]]:
     """A worker as a run starts one, and a folder that it may write to."""
-    folder = tmp_path_factory.mktemp("walled")
-    walls = Walls(tuple(hostile.glob("*.h5")), (hostile / "own", folder))
-    with Worker(folder / "log.txt", walls=walls) as worker:
+    folder = tmp_path_factory.mktemp("sandboxed")
+    sandbox = Sandbox(tuple(hostile.glob("*.h5")), (hostile / "own", folder))
+    with Worker(folder / "log.txt", sandbox=sandbox) as worker:
         yield worker, folder
 
 
@@ -177,27 +177,27 @@ def trusted(worker: Any, path: Path, folder: Path) -> str:
     return ""
 
 
-@walled
+@sandboxed
 def test_worker_is_shut_in_as_a_run_starts_it(
-    hostile: Path, behind_walls: tuple[Worker, Path]
+    hostile: Path, in_sandbox: tuple[Worker, Path]
 ) -> None:
     """By a reader that needs no TensorFlow; what models do there is among the slow ones."""
-    worker, folder = behind_walls
+    worker, folder = in_sandbox
     with pytest.raises(WorkerError, match="EK-WORKER-005") as refused:
         # As text, for the worker may read what it is handed as a path.
         worker.call(shutil.copyfile, str(hostile / "secret.bin"), str(folder / "secret.bin"))
     assert f"the worker may not read or write {hostile / 'secret.bin'}" in str(refused.value)
 
 
-@walled
+@sandboxed
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "file"), [("outside", "marker"), ("secret", "secret.bin"), ("library", "library.so")]
 )
-def test_trusted_h5_is_held_by_the_walls(
-    hostile: Path, found: dict[str, Any], behind_walls: tuple[Worker, Path], name: str, file: str
+def test_trusted_h5_is_confined_by_the_sandbox(
+    hostile: Path, found: dict[str, Any], in_sandbox: tuple[Worker, Path], name: str, file: str
 ) -> None:
-    worker, folder = behind_walls
+    worker, folder = in_sandbox
     told = trusted(worker, hostile / f"{name}.h5", folder / name)
     assert "EK-WORKER-005" in told, told
     assert f"the worker may not read or write {hostile / file}" in told.splitlines()[0]
@@ -205,7 +205,7 @@ def test_trusted_h5_is_held_by_the_walls(
 
 
 @pytest.mark.parametrize("name", ["outside", "secret", "library"])
-def test_trusted_h5_does_without_walls_what_it_is_made_for(
+def test_trusted_h5_does_without_a_sandbox_what_it_is_made_for(
     found: dict[str, Any], name: str
 ) -> None:
     free = found[f"free {name}"]
@@ -213,18 +213,20 @@ def test_trusted_h5_does_without_walls_what_it_is_made_for(
     assert free["marker"] == (name == "outside")
 
 
-@walled
+@sandboxed
 @pytest.mark.slow
 def test_trusted_h5_may_write_to_a_folder_of_the_run(
-    hostile: Path, behind_walls: tuple[Worker, Path]
+    hostile: Path, in_sandbox: tuple[Worker, Path]
 ) -> None:
-    worker, folder = behind_walls
+    worker, folder = in_sandbox
     trusted(worker, hostile / "inside.h5", folder / "inside")
     assert (hostile / "own" / "marker").read_text() == "x"
 
 
-@walled
-def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_path: Path) -> None:
+@sandboxed
+def test_saved_models_are_confined_by_the_sandbox_of_their_runner(
+    hostile: Path, tmp_path: Path
+) -> None:
     np.save(tmp_path / "x.npy", np.ones((1, 4), np.float32))
     entries = {
         name: {"id": name, "path": str(hostile / name)}
@@ -236,7 +238,7 @@ def test_saved_models_are_held_by_the_walls_of_their_runner(hostile: Path, tmp_p
         "inputs": {"x": str(tmp_path / "x.npy")},
         "models": list(entries.values()),
     }
-    # One runner with the walls of all of them: each is asked for by itself, and fails by itself.
+    # One runner whose sandbox allows all of them: each is asked for by itself, and fails by itself.
     session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(asked)
     said = {}
     try:

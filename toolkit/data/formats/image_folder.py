@@ -16,8 +16,8 @@ from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.isolated import ParserFailure, call_confined, note
+from edgekit.sandbox import Sandbox
 from edgekit.types import Json, Preprocess
-from edgekit.walls import Walls
 
 INPUT = "x"
 MOST_FOLDERS = 64
@@ -60,9 +60,9 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     def make(folder: Path) -> Mapping[str, Json]:
         refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "a picture")
         stated = reading.preprocess.resize is not None
-        walls = Walls(_folders(reading.path, files), (folder.absolute(),))
+        sandbox = Sandbox(_folders(reading.path, files), (folder.absolute(),))
         facts: Mapping[str, Any] = call_confined(
-            walls,
+            sandbox,
             refusal,
             decode,
             Pictures(reading.source, reading.path, by_class),

@@ -9,10 +9,10 @@ from edgekit.data.dataset import Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
 from edgekit.isolated import ParserFailure, call_confined
+from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
 from edgekit.types import Json
 from edgekit.unzip import unzip
-from edgekit.walls import Walls
 
 
 def matches(path: Path) -> bool:
@@ -31,6 +31,6 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Json]:
     refusal = ParserFailure(DataError, "EK-DATA-003", str(path), ".npz")
-    walls = Walls((path.absolute(),), (folder.absolute(),))
-    files = call_confined(walls, refusal, unzip, path, str(path), folder)
+    sandbox = Sandbox((path.absolute(),), (folder.absolute(),))
+    files = call_confined(sandbox, refusal, unzip, path, str(path), folder)
     return describe(str(path), {name: folder / file for name, file in files.items()})

@@ -7,10 +7,10 @@ import os
 import platform
 from dataclasses import dataclass
 
-from edgekit.walls import landlock
+from edgekit.sandbox import landlock
 
-# The way round for a machine on which nothing runs behind walls. Runs say that it was taken.
-SWITCH = "EDGEKIT_WALLS"
+# The way round for a machine on which nothing runs in a sandbox. Runs say that it was taken.
+SWITCH = "EDGEKIT_SANDBOX"
 FILES = "processes that open a model can read and write all that you can, and connect to it"
 NETWORK = "processes that open a model can connect to all that you can; files are protected"
 TRUNCATION = "processes that open a model can connect to all that you can, and empty your files"
@@ -22,8 +22,8 @@ TRUNCATE_SINCE = 3
 class State:
     """The version of Landlock's interface here; 0, with the ``reason``, where there is none.
 
-    ``open`` says what is not walled off; nothing where all is that walls are for. ``fix`` is the
-    way to the rest.
+    ``open`` says what it does not protect; empty where it protects all. ``fix`` says how to get
+    the rest.
     """
 
     abi: int
@@ -38,7 +38,7 @@ class State:
 
 
 def state() -> State:
-    """Examine which walls this machine has."""
+    """Find out how much of the sandbox this machine can enforce."""
     if os.environ.get(SWITCH) == "off":
         return State(0, f"{SWITCH}=off", FILES, f"unset {SWITCH}")
     try:

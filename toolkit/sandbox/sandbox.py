@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.walls import host, landlock
-from edgekit.walls.state import state
+from edgekit.sandbox import host, landlock
+from edgekit.sandbox.state import state
 
 LAUNCHER = os.path.realpath(landlock.__file__)
 # What the C library, Python and TensorFlow say of EACCES.
@@ -20,28 +20,28 @@ EVERYWHERE = "model files are opened in a sandbox, even with --trust: see docs/s
 
 
 @dataclass(frozen=True)
-class Walls:
+class Sandbox:
     """What a process may read, what read and write, and what run besides this Python.
 
-    Where this machine has no Landlock they are none: :func:`edgekit.walls.state` says so.
+    Where this machine has no Landlock it restricts nothing: :func:`edgekit.sandbox.state` says so.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     run: tuple[Path, ...] = ()
 
-    def wider(self, read: Iterable[Path]) -> Walls:
-        """Return these walls with more paths to read."""
+    def wider(self, read: Iterable[Path]) -> Sandbox:
+        """Return this sandbox with more paths to read."""
         return replace(self, read=tuple(dict.fromkeys((*self.read, *read))))
 
     def rules(self) -> Mapping[str, list[str]] | None:
-        """Return what :func:`edgekit.walls.landlock.restrict` takes; None where there are no
-        walls.
+        """Return what :func:`edgekit.sandbox.landlock.restrict` takes; None where this
+        machine has no Landlock.
         """
         return self._rules() if state().abi else None
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """Return the command that runs another behind these walls."""
+        """Return the command that runs another in this sandbox."""
         rules = self.rules()
         if rules is None:
             return list(command)
@@ -62,7 +62,7 @@ class Walls:
         return any(_holds(os.path.realpath(one), real) for one in places)
 
     def denied(self, text: str) -> str:
-        """Say what these walls refused, from an error's text; empty where nothing."""
+        """Say what this sandbox refused, from an error's text; empty where nothing."""
         lines = [line for line in text.splitlines() if DENIED.search(line)]
         if not lines or not state().abi:
             return ""

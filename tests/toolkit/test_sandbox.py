@@ -1,4 +1,4 @@
-"""Walls around what opens a model: a program that tries every way out finds none."""
+"""The sandbox of what opens a model: a program that tries every way out finds none."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest
 from conftest import answer
 from edgekit import doctor
 from edgekit.errors import RunnerError
+from edgekit.sandbox import Sandbox, landlock, state
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Status
-from edgekit.walls import Walls, landlock, state
 
-HERE = "walls" if state().abi >= landlock.SCOPES_SINCE else ""
-walled = pytest.mark.skipif(not HERE, reason="this kernel has no Landlock, or an old one")
+HERE = "sandbox" if state().abi >= landlock.SCOPES_SINCE else ""
+sandboxed = pytest.mark.skipif(not HERE, reason="this kernel has no Landlock, or an old one")
 
 # A program that tries what its argument says, and says what came of each.
 TRIES = """
@@ -82,7 +82,7 @@ INSIDE = ("own folder", "own facts", "null", "numpy", "child")
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a secret in it, and a folder of one's own."""
-    folder = tmp_path_factory.mktemp("walls")
+    folder = tmp_path_factory.mktemp("sandbox")
     (folder / "private").mkdir()
     (folder / "own").mkdir()
     (folder / "private" / "secret").write_text("0123456789abcdef")
@@ -111,18 +111,18 @@ def tried(place: Path, port: int, wrap: Callable[[list[str]], list[str]]) -> dic
 
 @pytest.fixture(scope="module")
 def outcomes(place: Path, listening: int) -> dict[str, str]:
-    """What came of every try behind walls."""
-    return tried(place, listening, Walls(write=(place / "own",)).command)
+    """What came of every try in the sandbox."""
+    return tried(place, listening, Sandbox(write=(place / "own",)).command)
 
 
-@walled
+@sandboxed
 @pytest.mark.parametrize("name", INSIDE)
-def test_what_a_program_needs_works_behind_walls(outcomes: dict[str, str], name: str) -> None:
+def test_what_a_program_needs_works_in_the_sandbox(outcomes: dict[str, str], name: str) -> None:
     assert outcomes[name] == "done"
 
 
-@walled
-def test_nothing_else_works_behind_walls(outcomes: dict[str, str], place: Path) -> None:
+@sandboxed
+def test_nothing_else_works_in_the_sandbox(outcomes: dict[str, str], place: Path) -> None:
     others = {name: said for name, said in outcomes.items() if name not in INSIDE}
     assert len(others) > 20
     assert {name: said for name, said in others.items() if said == "done"} == {}
@@ -132,7 +132,7 @@ def test_nothing_else_works_behind_walls(outcomes: dict[str, str], place: Path) 
     assert "Permission denied" in outcomes["connect"]
 
 
-def test_the_same_works_without_walls(place: Path, listening: int, tmp_path: Path) -> None:
+def test_the_same_works_without_a_sandbox(place: Path, listening: int, tmp_path: Path) -> None:
     (tmp_path / "private").mkdir()
     (tmp_path / "own").mkdir()
     (tmp_path / "private" / "secret").write_text("0123456789abcdef")
@@ -142,11 +142,13 @@ def test_the_same_works_without_walls(place: Path, listening: int, tmp_path: Pat
         assert found[name] == "done", name
 
 
-@walled
+@sandboxed
 def test_link_that_was_given_leads_where_it_leads(place: Path) -> None:
     given = place / "given"
     given.symlink_to(place / "private" / "secret")
-    command = Walls((given,)).command([sys.executable, "-c", f"print(open({str(given)!r}).read())"])
+    command = Sandbox((given,)).command(
+        [sys.executable, "-c", f"print(open({str(given)!r}).read())"]
+    )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "0123456789abcdef", done.stderr
 
@@ -162,7 +164,7 @@ def test_rights_are_those_that_the_kernel_knows(version: int, absent: int) -> No
     assert known & landlock.WRITE_FILE
 
 
-@walled
+@sandboxed
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_older_kernels_take_the_rules_of_their_own_interface(place: Path, version: int) -> None:
     # The kernel refuses what an interface does not have, not what a newer one has besides.
@@ -206,7 +208,7 @@ Path(sys.argv[2]).write_text(json.dumps(result))
 """
 
 
-@walled
+@sandboxed
 @pytest.mark.parametrize(
     ("action", "said"),
     [
@@ -256,7 +258,7 @@ def missing(number: int) -> Callable[[], int]:
         (lambda: 2, "ABI 2, which does not restrict TCP", "empty your files"),
     ],
 )
-def test_missing_walls_are_said_with_the_reason(
+def test_missing_sandbox_is_said_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, planted: Callable[[], int], reason: str, opens: str
 ) -> None:
     monkeypatch.setattr(landlock, "abi", planted)
@@ -264,7 +266,7 @@ def test_missing_walls_are_said_with_the_reason(
     assert reason in found.reason
     assert opens in found.open
     assert found.fix
-    line = doctor._walls()
+    line = doctor._sandbox()
     assert line.status is Status.UNAVAILABLE
     assert not line.needed
     assert reason in line.message
@@ -272,10 +274,10 @@ def test_missing_walls_are_said_with_the_reason(
 
 
 @pytest.mark.parametrize("switch", [True, False])
-def test_run_without_walls_carries_a_note(
+def test_run_without_a_sandbox_carries_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: bool
 ) -> None:
-    environment = {"EDGEKIT_WALLS": "off"} if switch else {}
+    environment = {"EDGEKIT_SANDBOX": "off"} if switch else {}
     if not switch:
         monkeypatch.setattr(landlock, "abi", missing(errno.EOPNOTSUPP))
     (tmp_path / "probe.tflite").write_bytes(probe_model())
@@ -295,10 +297,10 @@ def test_run_without_walls_carries_a_note(
     assert done.returncode == 0, done.stderr
     notes = [one for one in json.loads(done.stdout)["advice"] if one["code"] == "EK-NOTE-095"]
     (note,) = notes
-    assert ("EDGEKIT_WALLS=off" if switch else "Landlock is disabled") in note["message"]
+    assert ("EDGEKIT_SANDBOX=off" if switch else "Landlock is disabled") in note["message"]
 
 
-@walled
+@sandboxed
 def test_doctor_says_which_landlock_there_is() -> None:
-    assert doctor._walls().status is Status.PASSED
-    assert doctor._walls().version == f"Landlock ABI {landlock.abi()}"
+    assert doctor._sandbox().status is Status.PASSED
+    assert doctor._sandbox().version == f"Landlock ABI {landlock.abi()}"
