@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from processing_cases import ACTIVATIONS, COLORS, DTYPES, LAYOUTS, METHODS, Case
+from processing_cases import ACTIVATIONS, COLORS, DTYPES, LAYOUTS, METHODS, Case, golden_spec
 
 from edgekit.sample_apps import FOLDER
+from edgekit.targets.bundles.processing import numpy_source
 
 NUMPY = FOLDER / "processing" / "numpy"
 
@@ -46,6 +47,23 @@ class Answers:
         stream = iter(tokens)
         answer: Callable[[Any], Any] = getattr(self, f"_{command}")
         return list(np.asarray(answer(stream)).reshape(-1).tolist())
+
+    def _constants(self, tokens: Any) -> Any:
+        del tokens
+        spec: dict[str, Any] = {}
+        exec(numpy_source.files(golden_spec(), "golden")[numpy_source.CONSTANTS], spec)
+        (item,), (output,) = spec["INPUTS"], spec["OUTPUTS"]
+        picture, boxes, signal = item["picture"], spec["BOXES"], spec["SIGNAL"]
+        return [
+            *(int(np.prod(item["shape"])), DTYPES.index(item["dtype"]), item["scale"]),
+            *(item["zero_point"], item["channel_stride"], *item["factors"], *item["offsets"]),
+            *(picture["height"], picture["width"], COLORS.index(picture["color"])),
+            *(METHODS.index(picture["method"]), picture["crop"], picture["layout"] == "nchw"),
+            *(int(np.prod(output["shape"])), DTYPES.index(output["dtype"]), output["scale"]),
+            *(output["zero_point"], ACTIVATIONS.index(output["activation"]), boxes["rows"]),
+            *(boxes["iou"], boxes["candidates"], boxes["anchors"][1][3]),
+            *(signal["fft"], signal["floor"], *"".join(spec["LABELS"]).encode()),
+        ]
 
     def _fit(self, tokens: Any) -> Any:
         height, width, method, color, crop, first, *shape = _integers(tokens, 9)

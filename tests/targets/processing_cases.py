@@ -20,6 +20,7 @@ from sklearn.datasets import load_sample_image
 from edgekit.data import images
 from edgekit.evaluation import boxes
 from edgekit.pipeline.box_places import boxes_of
+from edgekit.targets.bundles.processing import InputSpec, OutputSpec, PictureSpec, Spec
 from edgekit.targets.runners import python_runner as runner
 from edgekit.types import BoxesSpec, Preprocess, Signal
 
@@ -268,7 +269,15 @@ def signal_cases(features: Any) -> Iterator[Case]:
 
 def cases(features: Any) -> list[Case]:
     """Every case."""
-    together = (fits(), encodes(), decodes(), scores(), box_cases(), signal_cases(features))
+    together = (
+        [constants()],
+        fits(),
+        encodes(),
+        decodes(),
+        scores(),
+        box_cases(),
+        signal_cases(features),
+    )
     return list(itertools.chain(*together))
 
 
@@ -278,3 +287,48 @@ def problems(held: list[Case], answers: list[str]) -> list[str]:
     return [
         said for case, answer in zip(held, answers, strict=True) if (said := case.wrong(answer))
     ]
+
+
+def golden_spec() -> Spec:
+    """A spec that uses every part, with names and labels that need care in every language."""
+    picture = PictureSpec(24, 32, "bgr", "lanczos", True, "nchw", True)
+    factors, offsets = (1 / 255, 0.1, 3.0), (-1.0, 1e-7, 12345.678)
+    rounded = [tuple(float(np.float32(v)) for v in values) for values in (factors, offsets)]
+    item = InputSpec("in*/*put", (3, 24, 32), "int8", 0.0078125, -1, *rounded, 768, picture)
+    output = OutputSpec('sc"o$re', (60, 6), "uint8", 0.00390625, 3, "softmax")
+    rows = np.random.default_rng(1).uniform(0.1, 0.9, (60, 4)).astype(np.float32).astype(float)
+    places = (6, 1, 4, 6, 1, -1, True, False)
+    boxes_spec = BoxesSpec(
+        *("ssd", "xyxy", 60, 2, output.name, output.name, None, None, *places, 32, 24),
+        tuple((a, b, c, d) for a, b, c, d in rows.tolist()),
+        (10.0, 10.0, 5.0, 5.0),
+        *(0.3, 0.45, 20, True, 1000),
+    )
+    labels = (
+        'a "quoted" \\ one',
+        "what??/ trigraph",
+        "$dollar ${x} \\(y)",
+        "Überraschung 🐈",
+        "*/",
+    )
+    return Spec((item,), (output,), labels, output.name, boxes_spec, SIGNALS[1])
+
+
+def constants() -> Case:
+    """The constants of :func:`golden_spec`, as every driver prints them."""
+    spec = golden_spec()
+    (item,), (output,) = spec.inputs, spec.outputs
+    assert item.picture is not None
+    assert spec.boxes is not None
+    assert spec.signal is not None
+    picture = item.picture
+    expected = [
+        *(item.size, DTYPES.index(item.dtype), item.scale, item.zero_point, item.channel_stride),
+        *(*item.factors, *item.offsets, picture.height, picture.width),
+        *(COLORS.index(picture.color), METHODS.index(picture.method), picture.crop),
+        *(picture.layout == "nchw", output.size, DTYPES.index(output.dtype), output.scale),
+        *(output.zero_point, ACTIVATIONS.index(output.activation), spec.boxes.rows),
+        *(spec.boxes.iou, spec.boxes.candidates, spec.boxes.anchors[1][3]),
+        *(spec.signal.fft, spec.signal.floor, *"".join(spec.labels).encode()),
+    ]
+    return Case("constants", (), tuple(map(float, expected)), 1e-7)
