@@ -73,7 +73,9 @@ def answers(run: list[object], folder: Path, cases: list[processing_cases.Case])
     return (folder / "answers.txt").read_text().splitlines()
 
 
-@pytest.mark.parametrize("options", [["-O0"], ["-O3", "-march=native", "-ffp-contract=fast"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [["-O0"], ["-O3", "-march=native", "-ffp-contract=fast"]], ids=" ".join
+)
 def test_c99_answers_the_golden_cases(
     cases: list[processing_cases.Case], tmp_path: Path, options: list[str]
 ) -> None:
