@@ -9,6 +9,7 @@ from edgekit.targets.bundles.archive import (
     Contents,
     Golden,
     Layout,
+    Licence,
     pack,
     unpackable,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Contents",
     "Golden",
     "Layout",
+    "Licence",
     "Verified",
     "pack",
     "unpackable",

@@ -9,72 +9,27 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import NoBundleError
+from edgekit.errors import NoBundleError, ProjectError
 from edgekit.plugins import Table
 from edgekit.store import write_bytes
+from edgekit.targets.bundles.contents import Answers as Answers
+from edgekit.targets.bundles.contents import Contents as Contents
+from edgekit.targets.bundles.contents import Golden as Golden
+from edgekit.targets.bundles.contents import Licence as Licence
 from edgekit.targets.catalog import Target
-from edgekit.types import BoxesSpec, Bundle, CarriedState, Json, Preprocess, TensorSpec
+from edgekit.types import Bundle, CarriedState, Json, TensorSpec
 
 MANIFEST = "manifest.json"
 # The model as an NPU takes it, beside the file that was evaluated.
 COMPILED = "model_npu.tflite"
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the best class of each golden item is called; ``output`` scores the classes."""
-
-    output: str
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Golden:
-    """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output.
-
-    ``answers`` are the classes by name, where they have any: a label that stands in another place
-    is seen. ``streams`` are the positions at which states begin anew; without any, at every item.
-    """
-
-    inputs: Mapping[str, npt.NDArray[Any]]
-    outputs: Mapping[str, npt.NDArray[np.float32]]
-    tolerance: Mapping[str, float]
-    answers: Answers | None = None
-    streams: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What goes into a bundle, whatever its layout.
-
-    ``compiled`` is the model as its NPU takes it; golden outputs are those of ``model``, by
-    ``signature`` where it has several and one is named. ``boxes`` says how a detector's outputs
-    are read.
-    """
-
-    name: str
-    version: str
-    model: Path
-    precision: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    preprocess: Preprocess
-    labels: tuple[str, ...]
-    golden: Golden
-    measurements: Mapping[str, Json]
-    tools: Mapping[str, str]
-    compiled: Path | None = None
-    signature: str | None = None
-    states: tuple[CarriedState, ...] = ()
-    boxes: BoxesSpec | None = None
 
 
 @runtime_checkable
@@ -97,32 +52,47 @@ OWN = {"linux-python": "linux_python", "microcontroller": "microcontroller"}
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 
 
-def unpackable(target: Target) -> str:
+def unpackable(target: Target, kind: str = "") -> str:
     """Say why no bundle can be made for a target, with the kinds that can be; empty if one can."""
-    if target.bundle in LAYOUTS:
+    kind = kind or target.bundle
+    if kind in LAYOUTS:
         return ""
     kinds = ", ".join(sorted(LAYOUTS))
-    return f"{target.id} takes bundles of kind {target.bundle!r}; this version makes {kinds}"
+    return f"{target.id} takes bundles of kind {kind!r}; this version makes {kinds}"
 
 
-def pack(target: Target, contents: Contents, path: Path) -> Bundle:
+def pack(target: Target, contents: Contents, path: Path, kind: str = "") -> Bundle:
     """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes.
 
-    Raises :class:`NoBundleError` where this version makes no bundles of the target's kind.
+    Its ``kind`` is the target's default where none is named. Raises :class:`NoBundleError` where
+    this version makes no bundles of that kind, and :class:`ProjectError` where a file of the user's
+    is called like one of the bundle's own.
     """
-    if reason := unpackable(target):
+    kind = kind or target.bundle
+    if reason := unpackable(target, kind):
         hint = "a package may add the kind: docs/extend.md"
         raise NoBundleError("EK-BUNDLE-020", f"no bundle: {reason}", hint)
-    files = {**LAYOUTS[target.bundle].files(target, contents), **_golden_files(contents.golden)}
+    files = _files(target, contents, kind)
+    manifest = _manifest(target, contents, files, kind)
+    files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
+    content = _archive(f"{contents.name}-{contents.version}-{target.id}", files)
+    write_bytes(path, content)
+    return Bundle(path, hashlib.sha256(content).hexdigest(), len(content), kind)
+
+
+def _files(target: Target, contents: Contents, kind: str) -> dict[str, bytes]:
+    """Return everything but the manifest, by path."""
+    files = {**LAYOUTS[kind].files(target, contents), **_golden_files(contents.golden)}
     files["model.tflite"] = contents.model.read_bytes()
     if contents.compiled is not None:
         files[COMPILED] = contents.compiled.read_bytes()
     files["labels.txt"] = "".join(f"{label}\n" for label in contents.labels).encode()
-    manifest = _manifest(target, contents, files)
-    files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
-    content = _archive(f"{contents.name}-{contents.version}-{target.id}", files)
-    write_bytes(path, content)
-    return Bundle(path, hashlib.sha256(content).hexdigest(), len(content))
+    for name, content in contents.extra_files.items():
+        if name in files or name == MANIFEST:
+            message = f"[bundle] extra_files: the bundle has a file {name} of its own"
+            raise ProjectError("EK-PROJECT-075", message, "give yours another name")
+        files[name] = content
+    return files
 
 
 def _golden_files(golden: Golden) -> dict[str, bytes]:
@@ -136,13 +106,16 @@ def _golden_files(golden: Golden) -> dict[str, bytes]:
     return files
 
 
-def _manifest(target: Target, contents: Contents, files: Mapping[str, bytes]) -> dict[str, Json]:
+def _manifest(
+    target: Target, contents: Contents, files: Mapping[str, bytes], kind: str
+) -> dict[str, Json]:
     golden = contents.golden
     return {
         "schema_version": SCHEMA_VERSION,
         "name": contents.name,
         "version": contents.version,
         "target": target.id,
+        "kind": kind,
         "model": {
             "file": "model.tflite",
             "precision": contents.precision,

@@ -227,7 +227,12 @@ def check(
         set(made),
     )
     results = tuple(
-        replace(r, bundle=made[r.id].bundle, npu=made[r.id].npu)
+        replace(
+            r,
+            bundle=made[r.id].bundle,
+            further_bundles=made[r.id].further_bundles,
+            npu=made[r.id].npu,
+        )
         if r.candidate and r.id in made and made[r.id].candidate == r.candidate
         else r
         for r in results

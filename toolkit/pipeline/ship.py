@@ -6,27 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 import edgekit
-from edgekit.converters import flatbuffer
-from edgekit.evaluation.parity import open_outputs
-from edgekit.evaluation.tasks.margins import DecisionMargin
-from edgekit.pipeline import golden
-from edgekit.pipeline.answers import answers_of
+from edgekit.pipeline.answers import file_of
+from edgekit.pipeline.app_table import with_app
 from edgekit.pipeline.box_places import boxes_of
+from edgekit.pipeline.bundle_kinds import file_name, kinds_of
+from edgekit.pipeline.golden_pairs import golden_pairs
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import box_spec, picture_size
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
 from edgekit.types import Advice, BoxesSpec, Candidate, Json, SavedModel, TargetResult
-
-# Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
-# share of the largest output where it is float, or by twice what the runtimes tried here differ.
-STEPS = 2.0
-FLOAT_SHARE = 1e-4
 
 
 def place(run: Run, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -64,9 +55,7 @@ def bundle(
 
     Where it ships none, the bundle that an earlier run left under the same name is moved aside.
     """
-    version = run.version(reference)
-    name = f"{run.plan.name}-{version}-{target.id}.tar.gz"
-    path = run.plan.output / "dist" / name
+    path = run.plan.output / "dist" / f"{run.plan.name}-{run.version(reference)}-{target.id}.tar.gz"
     chosen = next((c for c in candidates if c.id == target.candidate), None)
     if chosen is None or chosen.path is None or not items.evaluated:
         if run.plan.options.evaluate:
@@ -77,30 +66,51 @@ def bundle(
         run.advise(Advice("EK-NOTE-086", "warning", f"no bundle is packed: {reason}", fix))
         return target
     with run.stage(f"bundle {target.id}"):
-        labels = items.class_names or _class_numbers(reference, items)
-        goldens = _golden(run, chosen, reference, items, labels)
-        contents = bundles.Contents(
-            name=run.plan.name,
-            version=version,
-            model=chosen.path,
-            precision=chosen.precision,
-            inputs=reference.inputs,
-            outputs=reference.outputs,
-            preprocess=items.preprocess,
-            labels=labels,
-            golden=goldens,
-            measurements=_measurements(chosen, target, run.project.convert.judged_by_itself),
+        contents = replace(
+            contents_of(run, chosen, reference, items),
+            measurements=measurements(chosen, target, run.project.convert.judged_by_itself),
             compiled=target.npu.path if target.npu else None,
-            tools={"edgekit": edgekit.__version__, **run.versions},
-            signature=chosen.signature,
-            states=tuple(s for s in reference.states if s.input.name in items.states),
-            boxes=_boxes(run, items, goldens),
         )
-        inside = run.folder / "dist" / name
-        packed = bundles.pack(catalog.load(target.id), contents, inside)
-        put(run, inside, path)
+        packed = []
+        for kind in kinds_of(catalog.load(target.id), run.project.bundle.kinds):
+            file = file_name(contents, catalog.load(target.id), kind)
+            inside, path = run.folder / "dist" / file, run.plan.output / "dist" / file
+            made = bundles.pack(catalog.load(target.id), contents, inside, kind)
+            put(run, inside, path)
+            packed.append(replace(made, path=path))
         run.note(False)
-        return replace(target, bundle=replace(packed, path=path))
+        return replace(target, bundle=packed[0], further_bundles=tuple(packed[1:]))
+
+
+def contents_of(
+    run: Run, candidate: Candidate, reference: SavedModel, items: Items
+) -> bundles.Contents:
+    """Return what the bundles of a candidate hold, whatever their target.
+
+    Raises :class:`ProjectError` for a wrong file or licence in ``[bundle]``.
+    """
+    labels = items.class_names or _class_numbers(reference, items)
+    goldens = golden_pairs(run, candidate, reference, items, labels)
+    memory = candidate.evaluation.memory
+    contents = bundles.Contents(
+        name=run.plan.name,
+        version=run.version(reference),
+        model=file_of(candidate),
+        precision=candidate.precision,
+        inputs=reference.inputs,
+        outputs=reference.outputs,
+        preprocess=items.preprocess,
+        labels=labels,
+        golden=goldens,
+        measurements={},
+        tools={"edgekit": edgekit.__version__, **run.versions},
+        signature=candidate.signature,
+        states=tuple(s for s in reference.states if s.input.name in items.states),
+        boxes=_boxes(run, items, goldens),
+        minimum_runtime=candidate.minimum_runtime,
+        arena=memory.arena if memory else None,
+    )
+    return with_app(contents, run.project)
 
 
 def _boxes(run: Run, items: Items, goldens: bundles.Golden) -> BoxesSpec | None:
@@ -131,81 +141,7 @@ def _class_numbers(reference: SavedModel, items: Items) -> tuple[str, ...]:
     return tuple(str(k) for k in range(reference.outputs[0].shape[-1] or 0))
 
 
-def _golden(
-    run: Run, candidate: Candidate, reference: SavedModel, items: Items, labels: tuple[str, ...]
-) -> bundles.Golden:
-    """Return items spread over classes, or over the outputs' range, and the judging runtime's
-    outputs.
-    """
-    names = tuple(spec.name for spec in reference.outputs)
-    found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
-    inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
-    item_bytes = sum(values[:1].nbytes for values in inputs.values())
-    known = _margins(items, names)
-    chosen = golden.choose(found, items.labels, item_bytes, known)
-    if items.streams:
-        # What is carried on is tested by items in their order, from the first one on.
-        chosen = golden.begin(items.streams, len(items.index), item_bytes)
-    rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
-    for name, values in found.items() if not items.streams else ():
-        chosen = chosen[
-            golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
-        ]
-    outputs = {name: np.array(values[chosen]) for name, values in found.items()}
-    tolerance = {}
-    for name, values in outputs.items():
-        tolerance[name], tells = golden.tolerance(values, rounding[name], known.get(name))
-        if not tells:
-            message = f"output {name!r} of {candidate.id} tells its answers by less than rounding"
-            fix = "the bundle's self-test cannot tell a wrong answer there: look at the accuracy"
-            run.advise(Advice("EK-NOTE-045", "warning", message, fix))
-    kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
-    streams = (0,) if items.streams else ()
-    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels), streams)
-
-
-def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:
-    """Return what tells the answers of the output that the task is of; of boxes, of every
-    output.
-    """
-    if items.task is None:
-        return {}
-    found = items.task.task.margin
-    if items.metric.reads == "boxes":
-        return dict.fromkeys(names, found)
-    return {items.output or names[0]: found}
-
-
-def _answers(
-    items: Items, outputs: Mapping[str, npt.NDArray[np.float32]], labels: tuple[str, ...]
-) -> bundles.Answers | None:
-    """Return what the golden items' classes are called, where they have names."""
-    name = items.output or next(iter(outputs))
-    if items.metric.reads != "classes" or items.postprocess or outputs[name].ndim != 2:
-        return None
-    if outputs[name].shape[1] < 2 or outputs[name].shape[1] != len(labels):
-        return None
-    return bundles.Answers(name, tuple(labels[k] for k in outputs[name].argmax(axis=1)))
-
-
-def _rounding(
-    candidate: Candidate, outputs: Mapping[str, npt.NDArray[np.float32]]
-) -> Mapping[str, float]:
-    """Tell by how much the outputs of other runtimes may differ."""
-    seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
-    file = flatbuffer.read(candidate.path) if candidate.path else None
-    steps = file.outputs_of(candidate.signature) if file else {}
-    found = {}
-    for name, values in outputs.items():
-        scale = steps[name].scale if name in steps else 0.0
-        rounding = STEPS * scale if scale else FLOAT_SHARE * max(float(np.abs(values).max()), 1e-6)
-        found[name] = max(rounding, 2 * seen)
-    return found
-
-
-def _measurements(
-    candidate: Candidate, target: TargetResult, by_itself: bool
-) -> Mapping[str, Json]:
+def measurements(candidate: Candidate, target: TargetResult, by_itself: bool) -> Mapping[str, Json]:
     """Return what the manifest tells; no drop where the file was judged by itself."""
     evaluation = candidate.evaluation
     measured: dict[str, Json] = {n: asdict(m) for n, m in evaluation.metrics.items()}

@@ -23,6 +23,7 @@ from edgekit.project.devices import Devices, DeviceTable
 from edgekit.project.own_targets import with_ids
 from edgekit.project.table import Table
 from edgekit.project.tables import (
+    BundleTable,
     ConvertTable,
     DataTable,
     EvaluateTable,
@@ -54,6 +55,7 @@ class Project(Table):
     compress: CompressTable = CompressTable()
     convert: ConvertTable = ConvertTable()
     evaluate: EvaluateTable = EvaluateTable()
+    bundle: BundleTable = BundleTable()
     limits: LimitsTable = LimitsTable()
     targets: dict[str, TargetTable] = Field(default_factory=dict)
     devices: Devices = Field(default_factory=dict)

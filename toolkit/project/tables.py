@@ -13,6 +13,8 @@ from edgekit.project.text import TextTable
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
 from edgekit.types import Preprocess
 
+# At least two parts: what Android and Apple both take.
+APP_ID = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$"
 Pixels = Annotated[int, Field(ge=1)]
 
 
@@ -141,6 +143,20 @@ class EvaluateTable(Table):
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
     boxes: BoxesTable = BoxesTable()
     text: TextTable = TextTable()
+
+
+class BundleTable(Table):
+    """What bundles hold besides the model: their kinds, how the app is called, the user's files.
+
+    ``licence`` is a file of the project's, or an SPDX id; ``sign`` the file of a private key.
+    """
+
+    kinds: tuple[str, ...] = ()
+    app_id: str | None = Field(default=None, pattern=APP_ID)
+    namespace: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    licence: str | None = Field(default=None, min_length=1)
+    extra_files: tuple[str, ...] = ()
+    sign: str | None = None
 
 
 class LimitsTable(Table):

@@ -181,11 +181,8 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         yield from ((line, "") for line in device_lines(target))
         if target.npu:
             yield from ((line, "") for line in npu_lines(target.npu))
-        if target.bundle:
-            yield (
-                f"  bundle {words.path(target.bundle.path)} ({words.size(target.bundle.bytes)})",
-                "",
-            )
+        for bundle in (target.bundle, *target.further_bundles) if target.bundle else ():
+            yield f"  bundle {words.path(bundle.path)} ({words.size(bundle.bytes)})", ""
     for advice in report.advice:
         yield f"{advice.severity} {advice.code}: {advice.message}", "dim"
         if advice.fix:

@@ -27,11 +27,12 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A packed bundle: where it is, its digest and its size in bytes."""
+    """A packed bundle: where it is, its digest, its size in bytes and its kind."""
 
     path: Path
     sha256: str
     bytes: int
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class TargetResult:
     """What a target ships, whether it fits, and the checks it was judged by.
 
     ``compiled`` and ``on_device`` are of every candidate, ``npu`` of the one that ships.
+    ``further_bundles`` are of other kinds than ``bundle``.
     """
 
     id: str
@@ -105,6 +107,7 @@ class TargetResult:
     npu: NpuEstimate | None = None
     compiled: tuple[Compiled, ...] = ()
     on_device: tuple[OnDevice, ...] = ()
+    further_bundles: tuple[Bundle, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""The golden pairs of a bundle: real items, what the model answers, how far others may be off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.converters import flatbuffer
+from edgekit.evaluation.parity import open_outputs
+from edgekit.evaluation.tasks.margins import DecisionMargin
+from edgekit.pipeline import golden
+from edgekit.pipeline.answers import answers_of
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.run import Run
+from edgekit.targets import bundles
+from edgekit.types import Advice, Candidate, SavedModel
+
+# Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
+# share of the largest output where it is float, or by twice what the runtimes tried here differ.
+STEPS = 2.0
+FLOAT_SHARE = 1e-4
+
+
+def golden_pairs(
+    run: Run, candidate: Candidate, reference: SavedModel, items: Items, labels: tuple[str, ...]
+) -> bundles.Golden:
+    """Return items spread over classes, or over the outputs' range, and the judging runtime's
+    outputs.
+    """
+    names = tuple(spec.name for spec in reference.outputs)
+    found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
+    inputs = {name: np.load(path, mmap_mode="r") for name, path in items.inputs.items()}
+    item_bytes = sum(values[:1].nbytes for values in inputs.values())
+    known = _margins(items, names)
+    chosen = golden.choose(found, items.labels, item_bytes, known)
+    if items.streams:
+        # What is carried on is tested by items in their order, from the first one on.
+        chosen = golden.begin(items.streams, len(items.index), item_bytes)
+    rounding = _rounding(candidate, {name: np.array(v[chosen]) for name, v in found.items()})
+    for name, values in found.items() if not items.streams else ():
+        chosen = chosen[
+            golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
+        ]
+    outputs = {name: np.array(values[chosen]) for name, values in found.items()}
+    tolerance = {}
+    for name, values in outputs.items():
+        tolerance[name], tells = golden.tolerance(values, rounding[name], known.get(name))
+        if not tells:
+            message = f"output {name!r} of {candidate.id} tells its answers by less than rounding"
+            fix = "the bundle's self-test cannot tell a wrong answer there: look at the accuracy"
+            run.advise(Advice("EK-NOTE-045", "warning", message, fix))
+    kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
+    streams = (0,) if items.streams else ()
+    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels), streams)
+
+
+def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:
+    """Return what tells the answers of the output that the task is of; of boxes, of every
+    output.
+    """
+    if items.task is None:
+        return {}
+    found = items.task.task.margin
+    if items.metric.reads == "boxes":
+        return dict.fromkeys(names, found)
+    return {items.output or names[0]: found}
+
+
+def _answers(
+    items: Items, outputs: Mapping[str, npt.NDArray[np.float32]], labels: tuple[str, ...]
+) -> bundles.Answers | None:
+    """Return what the golden items' classes are called, where they have names."""
+    name = items.output or next(iter(outputs))
+    if items.metric.reads != "classes" or items.postprocess or outputs[name].ndim != 2:
+        return None
+    if outputs[name].shape[1] < 2 or outputs[name].shape[1] != len(labels):
+        return None
+    return bundles.Answers(name, tuple(labels[k] for k in outputs[name].argmax(axis=1)))
+
+
+def _rounding(
+    candidate: Candidate, outputs: Mapping[str, npt.NDArray[np.float32]]
+) -> Mapping[str, float]:
+    """Tell by how much the outputs of other runtimes may differ."""
+    seen = max((r.disagreement or 0.0 for r in candidate.evaluation.runtimes), default=0.0)
+    file = flatbuffer.read(candidate.path) if candidate.path else None
+    steps = file.outputs_of(candidate.signature) if file else {}
+    found = {}
+    for name, values in outputs.items():
+        scale = steps[name].scale if name in steps else 0.0
+        rounding = STEPS * scale if scale else FLOAT_SHARE * max(float(np.abs(values).max()), 1e-6)
+        found[name] = max(rounding, 2 * seen)
+    return found
