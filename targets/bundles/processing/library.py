@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.processing.spec import Spec
+from edgekit.types import BoxesSpec
 
 LIBRARIES = FOLDER / "processing"
+ANCHORS_A_LINE = 100
 MADE_BY = "Made by edgekit for {name}: do not edit, it is written anew with each bundle."
 
 
@@ -25,15 +26,19 @@ def short_float(value: float) -> str:
     return text if "." in text or "e" not in text else text.replace("e", ".0e")
 
 
-def exact_float(value: float) -> str:
-    """Return a float32 as a language of doubles reads it."""
-    return repr(float(np.float32(value)))
+def quoted(text: str, escape: Callable[[str], str], special: str) -> str:
+    """Return text in double quotes, in ASCII: what is not plain, or ``special``, is escaped."""
+    plain = (c if " " <= c <= "~" and c not in special else escape(c) for c in text)
+    return f'"{"".join(plain)}"'
 
 
-def quoted(text: str) -> str:
-    """Return text in double quotes as JSON has it, in ASCII."""
-    return json.dumps(text)
+def anchor_lines(boxes: BoxesSpec) -> list[str]:
+    """Return a detector's anchors as lines of numbers: as code they may be too much of it."""
+    rows = [" ".join(map(short_float, row)) for row in boxes.anchors]
+    starts = range(0, len(rows), ANCHORS_A_LINE)
+    return [" ".join(rows[start : start + ANCHORS_A_LINE]) for start in starts]
 
 
 def joined(values: Iterable[str]) -> str:
+    """Return values as a list in any of the languages."""
     return ", ".join(values)
