@@ -35,13 +35,13 @@ def read(path: Path, names: Sequence[str], class_names: Sequence[str] = ()) -> B
         raise DataError(CODE, f"there are no annotations {path}")
     refusal = ParserFailure(DataError, CODE, str(path), "annotations")
     sandbox = Sandbox((path.absolute(),))
-    found = call_confined(sandbox, refusal, listed, path, list(names), list(class_names))
-    if not any(found):
+    pictures = call_confined(sandbox, refusal, listed, path, list(names), list(class_names))
+    if not any(pictures):
         hint = f"pictures are matched by file name, such as {names[0]!r}"
         raise DataError(CODE, f"{path} has no boxes for any of {len(names):,} pictures", hint)
-    rows = np.zeros((len(names), max(map(len, found)), 6), np.float32)
+    rows = np.zeros((len(names), max(map(len, pictures)), 6), np.float32)
     rows[..., 0] = -1
-    for row, boxes in zip(rows, found, strict=True):
+    for row, boxes in zip(rows, pictures, strict=True):
         if boxes:
             row[: len(boxes)] = boxes
     return rows
@@ -58,25 +58,25 @@ def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> li
     """Read COCO's ``instances_*.json``: boxes as left, top, width and height in pixels."""
     document = _json(path)
     try:
-        images = {one["id"]: one for one in document["images"]}
-        kinds = {one["id"]: str(one["name"]) for one in document["categories"]}
+        images = {entry["id"]: entry for entry in document["images"]}
+        kinds = {entry["id"]: str(entry["name"]) for entry in document["categories"]}
         numbers = _numbers(path, kinds, class_names)
-        by_name = {str(one["file_name"]): one["id"] for one in images.values()}
+        by_name = {str(entry["file_name"]): entry["id"] for entry in images.values()}
         by_base = {Path(name).name: number for name, number in by_name.items()}
-        found: dict[Any, list[Box]] = {}
-        for one in document["annotations"]:
-            image = images[one["image_id"]]
-            left, top, width, height = map(float, one["bbox"])
+        boxes: dict[Any, list[Box]] = {}
+        for entry in document["annotations"]:
+            image = images[entry["image_id"]]
+            left, top, width, height = map(float, entry["bbox"])
             wide, high = float(image["width"]), float(image["height"])
             corners = (left / wide, top / high, (left + width) / wide, (top + height) / high)
-            crowd = float(bool(one.get("iscrowd", 0)))
-            box = _checked(path, (numbers[one["category_id"]], *corners, crowd))
-            found.setdefault(one["image_id"], []).append(box)
+            crowd = float(bool(entry.get("iscrowd", 0)))
+            box = _checked(path, (numbers[entry["category_id"]], *corners, crowd))
+            boxes.setdefault(entry["image_id"], []).append(box)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         hint = f"{type(error).__name__}: {error}"
         raise DataError(CODE, f"{path} is no COCO file of instances", hint) from error
     chosen = (by_name.get(name, by_base.get(Path(name).name)) for name in names)
-    return [found.get(number, []) for number in chosen]
+    return [boxes.get(number, []) for number in chosen]
 
 
 def _json(path: Path) -> Any:
@@ -118,15 +118,15 @@ def _of_folder(path: Path, stems: Sequence[str], class_names: Sequence[str]) -> 
     if any(file.suffix == ".xml" for file in files.values()) and not class_names:
         hint = "VOC names its classes: give them in the order of the outputs, [data] labels"
         raise DataError(CODE, f"{path}: which class is which output is not known", hint)
-    found: list[list[Box]] = []
+    pictures: list[list[Box]] = []
     for stem in stems:
         file = files.get(stem)
         note(str(file or path))
         if file is None:
-            found.append([])
+            pictures.append([])
         else:
-            found.append(_voc(file, class_names) if file.suffix == ".xml" else _yolo(file))
-    return found
+            pictures.append(_voc(file, class_names) if file.suffix == ".xml" else _yolo(file))
+    return pictures
 
 
 def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
@@ -141,14 +141,14 @@ def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
         root = ET.fromstring(text)  # noqa: S314  (entities are refused above)
         wide, high = (float(root.findtext(f"size/{name}") or "") for name in ("width", "height"))
         boxes = []
-        for one in root.iter("object"):
+        for element in root.iter("object"):
             left, top, right, bottom = (
-                float(one.findtext(f"bndbox/{name}") or "")
+                float(element.findtext(f"bndbox/{name}") or "")
                 for name in ("xmin", "ymin", "xmax", "ymax")
             )
-            number = _number(path, one.findtext("name") or "", class_names)
+            number = _number(path, element.findtext("name") or "", class_names)
             corners = ((left - 1) / wide, (top - 1) / high, right / wide, bottom / high)
-            crowd = float(one.findtext("difficult") == "1")
+            crowd = float(element.findtext("difficult") == "1")
             boxes.append(_checked(path, (number, *corners, crowd)))
     except (ET.ParseError, ValueError, ArithmeticError) as error:
         raise DataError(CODE, f"{path} is no VOC annotation", str(error)) from error

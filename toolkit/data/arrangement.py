@@ -65,11 +65,11 @@ def _write(source: str, name: str, path: Path, preprocess: Preprocess, to: Path)
     writer = ArrayWriter(to, source, name)
     step = max(1, CHUNK // max(1, raw[:1].nbytes))
     # Arrays of no stated layout are the model's when they are left as they are, else as usual.
-    given = preprocess.layout or "nhwc"
+    layout = preprocess.layout or "nhwc"
     fitted = bool(preprocess.resize or preprocess.color)
     for at in range(0, len(raw), step):
         block = np.asarray(raw[at : at + step])
-        if given == "nchw":
+        if layout == "nchw":
             block = block.transpose(0, 2, 3, 1)
         if fitted:
             _refuse_others(source, name, block)

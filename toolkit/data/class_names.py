@@ -24,13 +24,13 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
     return tuple(line.strip() for line in lines if line)
 
 
-def numbered(source: str, found: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
+def numbered(source: str, used: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the class names in the order of their numbers: ``known``, or sorted where none are
     known.
 
     Raises :class:`DataError` where a class that was found is not among the known ones.
     """
-    names = sorted(set(found))
+    names = sorted(set(used))
     if not known:
         return tuple(names)
     strangers = [name for name in names if name not in known]

@@ -70,15 +70,15 @@ class Dataset:
         Labels with class names are given as these names. Raises :class:`DataError` where there is
         no such array, or where it has more than one value per item.
         """
-        found = {}
+        values = {}
         for name in names:
             column = self._column(name)
             column = column.reshape(len(column), -1)
             if column.shape[1] != 1:
                 message = f"{self.source}: {name!r} has {column.shape[1]} values per item"
                 raise DataError("EK-DATA-016", message, "a column has one value per item")
-            found[name] = column[:, 0]
-        return found
+            values[name] = column[:, 0]
+        return values
 
     def names(self) -> npt.NDArray[Any] | None:
         """Return what the items are called, where they are files of their own."""
@@ -90,8 +90,8 @@ class Dataset:
             labels = self.open_labels(texts=True)
             return np.asarray(self.class_names)[labels] if self.class_names else labels
         if name not in files:
-            held = ", ".join(sorted(files)) or "no other arrays"
-            hint = f"it holds {held}: slices and groups are arrays or columns beside the inputs"
+            names = ", ".join(sorted(files)) or "no other arrays"
+            hint = f"it holds {names}: slices and groups are arrays or columns beside the inputs"
             raise DataError("EK-DATA-016", f"{self.source} has no column {name!r}", hint)
         return np.load(files[name])  # type: ignore[no-any-return]
 
@@ -179,15 +179,15 @@ def object_error(source: str, name: str, dtype: str) -> DataError:
     return DataError("EK-DATA-009", f"{source}: array {name!r} is of dtype {dtype}", hint)
 
 
-def check_file(path: Path, what: str) -> None:
+def check_file(path: Path, kind: str) -> None:
     """Refuse a file that is missing, empty, a folder or a Git LFS pointer.
 
     Raises :class:`DataError`.
     """
     if not path.exists():
-        raise DataError("EK-DATA-001", f"there is no {what} {path}")
+        raise DataError("EK-DATA-001", f"there is no {kind} {path}")
     if path.is_dir():
-        raise DataError("EK-DATA-002", f"{path} is a folder, not a {what}")
+        raise DataError("EK-DATA-002", f"{path} is a folder, not a {kind}")
     check_regular(path)
     if path.stat().st_size == 0:
         raise DataError("EK-DATA-003", f"{path} is empty (0 bytes)")
@@ -195,7 +195,7 @@ def check_file(path: Path, what: str) -> None:
         raise DataError("EK-DATA-003", f"{path} cannot be read: permission denied")
     if is_lfs_pointer(path):
         hint = "the content was never fetched: run `git lfs pull`"
-        raise DataError("EK-DATA-003", f"{path} is a Git LFS pointer, not the {what}", hint)
+        raise DataError("EK-DATA-003", f"{path} is a Git LFS pointer, not the {kind}", hint)
 
 
 def check_regular(path: Path) -> None:

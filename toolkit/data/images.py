@@ -99,15 +99,15 @@ class Tally:
 
     def notices(self, source: str, preprocess: Preprocess, stated: bool) -> list[str]:
         """Return what the user should know; ``stated`` says that the size was the user's word."""
-        found = []
+        texts = []
         if self.turned:
-            found.append(
+            texts.append(
                 f"{source}: {self.turned:,} of {self.count:,} pictures are turned upright as their"
                 " camera noted (Exif orientation); the app must do the same"
             )
         if self.resized and not stated:
-            found.append(_fitting(source, self.resized, self.count, preprocess))
-        return found
+            texts.append(_fitting(source, self.resized, self.count, preprocess))
+        return texts
 
 
 def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:

@@ -50,8 +50,8 @@ def match(
             hint += f" (or the only array may be called {SINGLE!r})"
         if set(arrays) > names or SINGLE in arrays:
             hint += "; name other arrays as columns: --slice NAME, --group NAME"
-        found = ", ".join(sorted(arrays)) or "nothing but labels"
-        raise DataError("EK-DATA-010", f"{dataset.source} holds {found}", hint)
+        listed = ", ".join(sorted(arrays)) or "nothing but labels"
+        raise DataError("EK-DATA-010", f"{dataset.source} holds {listed}", hint)
     notices: list[str] = []
     for spec in inputs:
         array = np.load(arrays[spec.name], mmap_mode="r")
@@ -62,17 +62,17 @@ def match(
 
 
 def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices: list[str]) -> None:
-    wanted, got = spec.shape[1:], shape[1:]
+    expected, got = spec.shape[1:], shape[1:]
     # An item may be all of an input that has no batch dimension.
-    if _fits(wanted, got) or _fits(spec.shape, got):
+    if _fits(expected, got) or _fits(spec.shape, got):
         return
-    if wanted[-1:] == (1,) and _fits(wanted[:-1], got):
+    if expected[-1:] == (1,) and _fits(expected[:-1], got):
         shown = _show((None, *got))
         notices.append(
             f"{source}: {shown} is taken as {_show(spec.shape)}, adding the last dimension"
         )
         return
-    if len(got) == 1 and None not in wanted and _flat(wanted, got[0]):
+    if len(got) == 1 and None not in expected and _flat(expected, got[0]):
         shown = _show((None, *got))
         notices.append(f"{source}: {shown} is taken as {_show(spec.shape)}, row by row")
         return
@@ -81,48 +81,54 @@ def _match_shape(source: str, spec: TensorSpec, shape: tuple[int, ...], notices:
         f" {source} has {_show((shape[0], *got))}"
     )
     whole = len(spec.shape) == 1 and spec.shape[0] not in (None, 1)
-    raise DataError("EK-DATA-004", message, _likely(spec.shape if whole else wanted, got))
+    raise DataError("EK-DATA-004", message, _likely(spec.shape if whole else expected, got))
 
 
-def _fits(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
-    return len(wanted) == len(got) and all(w in (None, g) for w, g in zip(wanted, got, strict=True))
+def _fits(expected: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
+    return len(expected) == len(got) and all(
+        w in (None, g) for w, g in zip(expected, got, strict=True)
+    )
 
 
-def _flat(wanted: tuple[int | None, ...], count: int) -> bool:
+def _flat(expected: tuple[int | None, ...], count: int) -> bool:
     """Tell whether a flat item fills the input in the only order that there is: one channel, or
     none.
     """
-    sizes = [size or 0 for size in wanted]
+    sizes = [size or 0 for size in expected]
     return int(np.prod(sizes)) == count and (len(sizes) < 3 or sizes[-1] == 1)
 
 
-def _likely(wanted: tuple[int | None, ...], got: tuple[int, ...]) -> str:
-    if len(wanted) == len(got) == 3 and _fits(wanted, (got[1], got[2], got[0])):
+def _likely(expected: tuple[int | None, ...], got: tuple[int, ...]) -> str:
+    if len(expected) == len(got) == 3 and _fits(expected, (got[1], got[2], got[0])):
         return (
             "looks like channels-first: --layout nchw (layout of [data.preprocess]) says so, and"
             " it is transposed to [N, height, width, channels]"
         )
-    if len(wanted) == len(got) == 3 and _fits(wanted, (got[2], got[0], got[1])):
+    if len(expected) == len(got) == 3 and _fits(expected, (got[2], got[0], got[1])):
         return (
             "the model takes channels-first and the data looks like channels-last: --layout nhwc"
             " (layout of [data.preprocess]) says so, and it is transposed"
         )
-    if len(wanted) == 3 and _fits(wanted, (*got, 3)):
+    if len(expected) == 3 and _fits(expected, (*got, 3)):
         return "looks like grey images for a model that takes colour: repeat the channel 3 times"
-    if len(wanted) == len(got) == 3 and wanted[:2] == got[:2] and (wanted[2], got[2]) == (1, 3):
+    if (
+        len(expected) == len(got) == 3
+        and expected[:2] == got[:2]
+        and (expected[2], got[2]) == (1, 3)
+    ):
         return (
             "the model takes grey pictures, the data is in colour: --color grayscale (color of"
             " [data.preprocess])"
         )
-    if len(wanted) == 3 and len(got) == 3 and wanted[:2] == got[:2]:
-        return f"the model takes {wanted[2]} channels, the data has {got[2]}"
-    if len(wanted) == 1 and len(got) > 1 and int(np.prod(got)) == wanted[0]:
-        return f"the model takes flat items: reshape each to ({wanted[0]},)"
-    if len(wanted) == len(got) >= 2 and got in set(itertools.permutations(wanted)):
+    if len(expected) == 3 and len(got) == 3 and expected[:2] == got[:2]:
+        return f"the model takes {expected[2]} channels, the data has {got[2]}"
+    if len(expected) == 1 and len(got) > 1 and int(np.prod(got)) == expected[0]:
+        return f"the model takes flat items: reshape each to ({expected[0]},)"
+    if len(expected) == len(got) >= 2 and got in set(itertools.permutations(expected)):
         return "the same dimensions in another order: transpose the data"
-    if len(wanted) == len(got) == 3:
-        return f"resize the items to {_show(wanted)}: --resize {wanted[0]}x{wanted[1]}"
-    return f"every item must be shaped {_show(wanted)}"
+    if len(expected) == len(got) == 3:
+        return f"resize the items to {_show(expected)}: --resize {expected[0]}x{expected[1]}"
+    return f"every item must be shaped {_show(expected)}"
 
 
 def _match_dtype(
@@ -132,10 +138,10 @@ def _match_dtype(
     preprocess: Preprocess,
     notices: list[str],
 ) -> None:
-    wanted, dtype = np.dtype(spec.dtype), array.dtype
+    expected, dtype = np.dtype(spec.dtype), array.dtype
     if dtype.kind == "U":
         raise object_error(source, spec.name, str(dtype))
-    if wanted.kind == "f":
+    if expected.kind == "f":
         # Bytes of two dimensions and more are most likely pixels.
         if dtype == np.uint8 and array.ndim > 2 and preprocess.identity:
             notices.append(
@@ -144,7 +150,7 @@ def _match_dtype(
             )
         return
     message = f"input {spec.name!r} expects {spec.dtype}; {source} has {dtype}"
-    if wanted.kind in "iu" and dtype.kind == "f":
+    if expected.kind in "iu" and dtype.kind == "f":
         hint = "the model takes indices or raw integers: save the array with that dtype"
         raise DataError("EK-DATA-011", message, hint)
     if not preprocess.identity:

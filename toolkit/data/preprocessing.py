@@ -28,8 +28,8 @@ def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> np
 def scaled(raw: npt.NDArray[Any], preprocess: Preprocess) -> npt.NDArray[np.float32]:
     """Return items ``[n, ...]`` times scale plus offset, float32, in their own shape."""
     scale, offset = (
-        np.asarray(one, np.float32).reshape(_alongside(one, raw.shape))
-        for one in (preprocess.scale, preprocess.offset)
+        np.asarray(value, np.float32).reshape(_alongside(value, raw.shape))
+        for value in (preprocess.scale, preprocess.offset)
     )
     return np.asarray(raw.astype(np.float32) * scale + offset, np.float32)
 

@@ -58,15 +58,15 @@ class Reading:
         names = list(names)
 
         def digest(start: str, of: Callable[[Path], str]) -> str:
-            found = hashlib.sha256(start.encode())
+            combined = hashlib.sha256(start.encode())
             for name in names:
                 check_regular(self.path / name)
                 try:
-                    found.update(f"{name}\0{of(self.path / name)}\n".encode())
+                    combined.update(f"{name}\0{of(self.path / name)}\n".encode())
                 except OSError as error:
                     message = f"{self.source}: {name} cannot be read: {error.strerror}"
                     raise DataError("EK-DATA-003", message) from error
-            return found.hexdigest()
+            return combined.hexdigest()
 
         def make(_: Path) -> Mapping[str, Json]:
             return {"digest": digest("", sha256)}

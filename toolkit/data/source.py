@@ -38,16 +38,16 @@ def open_source(
         source, root, store, worker, preprocess, inputs, columns, label, class_names, texts
     )
     if is_reference(source):
-        found, cached = function.read(reading)
+        dataset, cached = function.read(reading)
         decoded = False
     else:
         check_data_file(reading.path)
         kind = _format(reading.path)
-        found, cached = kind.read(reading)
+        dataset, cached = kind.read(reading)
         decoded = kind.read in (image_folder.read, picture.read, records.read)
     layout = images.resolved(preprocess, inputs).model_layout
-    found, kept = arranged(found, preprocess, layout, store, decoded)
-    return found, cached and kept
+    dataset, kept = arranged(dataset, preprocess, layout, store, decoded)
+    return dataset, cached and kept
 
 
 def from_file(path: Path, store: Store) -> tuple[Dataset, bool]:

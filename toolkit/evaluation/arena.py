@@ -68,7 +68,7 @@ def arena(
     are fed with, by input. Raises :class:`DeviceError` where TFLM is not installed, and
     :class:`RunnerError` where it does not run the file.
     """
-    asked = Request(
+    request = Request(
         "arena",
         (RunnerModel("model", path),),
         inputs,
@@ -78,18 +78,18 @@ def arena(
         signature=signature,
         states=states or None,
     )
-    result = device.run(asked.to_json())
+    result = device.run(request.to_json())
     return read(result["models"]["model"], str(result["version"]))
 
 
-def read(found: Mapping[str, Json], version: str) -> Arena:
+def read(result: Mapping[str, Json], version: str) -> Arena:
     """Return the runner's result as measurements; ``version`` is that of the runtime."""
-    tool, n = f"{RUNTIME} {version}, {TOOL}", int(found["items"])
+    tool, n = f"{RUNTIME} {version}, {TOOL}", int(result["items"])
     return Arena(
-        smallest=Measurement(float(found["arena_bytes"]), "byte", n=n, tool=tool),
-        recorded=Measurement(float(found["recorded_bytes"]), "byte", n=n, tool=RECORDER),
-        margin=Measurement(float(found["margin"]), "1", n=n, tool=tool),
-        estimated_32bit=_on_32_bits(float(found["arena_bytes"]), found["recorded"]["parts"]),
+        smallest=Measurement(float(result["arena_bytes"]), "byte", n=n, tool=tool),
+        recorded=Measurement(float(result["recorded_bytes"]), "byte", n=n, tool=RECORDER),
+        margin=Measurement(float(result["margin"]), "1", n=n, tool=tool),
+        estimated_32bit=_on_32_bits(float(result["arena_bytes"]), result["recorded"]["parts"]),
     )
 
 

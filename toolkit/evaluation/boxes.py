@@ -70,13 +70,13 @@ def written(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
     counts = _counts(outputs)
     if (spec.format or told(outputs, spec)) != "postprocess" or counts is None:
         return outputs
-    found = {}
+    cleared = {}
     for name, values in outputs.items():
-        held = np.ones(values.shape[:2], bool)
+        used = np.ones(values.shape[:2], bool)
         if values is not counts:
-            held = np.arange(values.shape[1]) < np.rint(counts.reshape(len(counts), -1)[:, :1])
-        found[name] = np.where(held.reshape(*held.shape, *(1,) * (values.ndim - 2)), values, 0)
-    return found
+            used = np.arange(values.shape[1]) < np.rint(counts.reshape(len(counts), -1)[:, :1])
+        cleared[name] = np.where(used.reshape(*used.shape, *(1,) * (values.ndim - 2)), values, 0)
+    return cleared
 
 
 def _counts(outputs: Mapping[str, Array]) -> Array | None:
@@ -117,12 +117,12 @@ def as_corners(boxes: Array, layout: Layout) -> Array:
     return np.asarray(boxes)
 
 
-def overlaps(one: Array, others: Array) -> Array:
+def overlaps(box: Array, others: Array) -> Array:
     """Compute intersection over union of a box ``[4]`` with boxes ``[n, 4]``, corners all."""
-    low = np.maximum(one[:2], others[:, :2])
-    high = np.minimum(one[2:], others[:, 2:])
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[2:], others[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    own = np.prod(np.clip(one[2:] - one[:2], 0, None))
+    own = np.prod(np.clip(box[2:] - box[:2], 0, None))
     areas = np.prod(np.clip(others[:, 2:] - others[:, :2], 0, None), axis=1)
     union = own + areas - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=union > 0))
@@ -142,11 +142,11 @@ def suppressed(boxes: Array, scores: Array, classes: Array, iou: float, largest:
     return np.array(kept, np.int64)
 
 
-def packed(found: list[tuple[Array, Array, Array]], largest: int) -> Array:
+def packed(pictures: list[tuple[Array, Array, Array]], largest: int) -> Array:
     """Pack boxes, scores and classes per picture as ``[n, largest, 6]``."""
-    rows = np.full((len(found), largest, 6), 0.0, np.float32)
+    rows = np.full((len(pictures), largest, 6), 0.0, np.float32)
     rows[..., 0] = EMPTY
-    for row, (boxes, scores, classes) in zip(rows, found, strict=True):
+    for row, (boxes, scores, classes) in zip(rows, pictures, strict=True):
         count = min(len(scores), largest)
         row[:count, 0], row[:count, 1] = scores[:count], classes[:count]
         row[:count, 2:] = boxes[:count]
@@ -158,13 +158,13 @@ def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, i
     name, classes, scores = parts(outputs, spec)
     boxes = _shares(as_corners(outputs[name], spec.layout or "yxyx"), spec, size)
     counts = _counts(outputs)
-    found = []
+    pictures = []
     for at in range(len(boxes)):
         count = len(boxes[at]) if counts is None else round(float(counts[at].reshape(-1)[0]))
         good = np.flatnonzero(outputs[scores][at][:count] >= spec.score)
         good = good[np.argsort(-outputs[scores][at][good], kind="stable")]
-        found.append((boxes[at][good], outputs[scores][at][good], outputs[classes][at][good]))
-    return packed(found, spec.largest)
+        pictures.append((boxes[at][good], outputs[scores][at][good], outputs[classes][at][good]))
+    return packed(pictures, spec.largest)
 
 
 def parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
@@ -173,8 +173,8 @@ def parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
     flat = [n for n, a in outputs.items() if a.ndim == 2 and a.shape[1:] != (1,)]
 
     def called(*words: str) -> str:
-        found = [name for name in flat if any(word in name.lower() for word in words)]
-        return found[0] if len(found) == 1 else ""
+        matches = [name for name in flat if any(word in name.lower() for word in words)]
+        return matches[0] if len(matches) == 1 else ""
 
     classes = spec.classes or called("class", "postprocess:1", "statefulpartitionedcall:1:2")
     scores = spec.scores or called("score", "postprocess:2")
@@ -254,13 +254,13 @@ def _scored(corners: Array, scores: Array, spec: BoxSpec) -> Array:
         scores = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
     if spec.background:
         scores = scores[..., 1:]
-    found = []
+    pictures = []
     for boxes, own in zip(corners, scores, strict=True):
         places, classes = np.nonzero(own >= spec.score)
         values = own[places, classes]
         kept = suppressed(boxes[places], values, classes, spec.iou, spec.largest)
-        found.append((boxes[places][kept], values[kept], classes[kept]))
-    return packed(found, spec.largest)
+        pictures.append((boxes[places][kept], values[kept], classes[kept]))
+    return packed(pictures, spec.largest)
 
 
 def _shares(corners: Array, spec: BoxSpec, size: tuple[int, int]) -> Array:

@@ -50,7 +50,7 @@ class Watch:
         yield
         self._parts.append((begin, self._state(self._core)))
 
-    def look(self) -> None:
+    def record(self) -> None:
         """Record what frequency and temperature are now, between two blocks."""
         self._states.append(self._state(self._core))
 
@@ -67,45 +67,45 @@ class Watch:
             if "temperature_c" in state
         }
 
-    def found(self, launches: Sequence[Samples]) -> Conditions:
+    def conditions(self, launches: Sequence[Samples]) -> Conditions:
         """Return what was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
-        drifts = [series.drift(_thinned(one)) for one in launches]
-        real = [abs(one.slope_share) for one in drifts if one.p < DRIFT_P]
-        medians = [float(np.median(one)) for one in launches]
+        drifts = [series.drift(_thinned(runs)) for runs in launches]
+        real = [abs(runs.slope_share) for runs in drifts if runs.p < DRIFT_P]
+        medians = [float(np.median(runs)) for runs in launches]
         spread = (max(medians) - min(medians)) / float(np.median(medians))
         conditions = Conditions(
             others=self._share("busy"),
             stolen=self._share("stolen"),
-            load_average=self._told("load1", "1", lambda found: found[0]),
-            frequency=self._told("frequency_hz", "1", lambda f: (max(f) - min(f)) / max(f)),
-            temperature=self._told("temperature_c", "°C", max),
+            load_average=self._reading("load1", "1", lambda values: values[0]),
+            frequency=self._reading("frequency_hz", "1", lambda f: (max(f) - min(f)) / max(f)),
+            temperature=self._reading("temperature_c", "°C", max),
             throttled=self._throttled(),
             drift=Measurement(max(real, default=0.0), "1", n=len(launches), tool="Mann-Kendall"),
             launch_spread=Measurement(spread, "1", n=len(launches)),
-            bimodal=sum(series.bimodal(_thinned(one)) for one in launches),
+            bimodal=sum(series.bimodal(_thinned(runs)) for runs in launches),
             notes=(),
         )
         return _noted(conditions, len(launches))
 
-    def _share(self, what: str) -> Measurement:
+    def _share(self, counter: str) -> Measurement:
         """Return processors busy with others, or stolen from this machine, over all timed parts."""
-        known = [(begin, end) for begin, end in self._parts if what in begin and what in end]
+        known = [(begin, end) for begin, end in self._parts if counter in begin and counter in end]
         if self._parts and not known:
             return Measurement.unavailable("1", "the system counts no processor time")
         lasted = sum(end["at"] - begin["at"] for begin, end in known)
         if lasted <= 0:
             return Measurement.unavailable("1", "nothing was timed for long enough")
-        spent = sum(end[what] - begin[what] for begin, end in known)
-        if what == "busy":
+        spent = sum(end[counter] - begin[counter] for begin, end in known)
+        if counter == "busy":
             spent -= sum(end["own"] - begin["own"] for begin, end in known)
         return Measurement(max(0.0, spent / lasted), "1", tool="/proc/stat")
 
-    def _told(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
+    def _reading(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
         """Return a figure of what the system told of something each time it was asked."""
-        found = [float(state[name]) for state in self._states if name in state]
-        if not found:
+        readings = [float(state[name]) for state in self._states if name in state]
+        if not readings:
             return Measurement.unavailable(unit, reason(self._states[0], name))
-        return Measurement(figure(found), unit, n=len(found))
+        return Measurement(figure(readings), unit, n=len(readings))
 
     def _throttled(self) -> Measurement:
         counts = [
@@ -127,21 +127,21 @@ def _thinned(samples: Samples) -> Samples:
     return samples[:: max(1, -(-len(samples) // LONGEST))]
 
 
-def _noted(found: Conditions, launches: int) -> Conditions:
+def _noted(conditions: Conditions, launches: int) -> Conditions:
     """Return the conditions with what is worth saying of them."""
     rows = (
-        (found.others, BUSY, 1, "other processes kept {:.2f} processors busy"),
-        (found.stolen, STOLEN, 1, "other guests of the host took {:.2f} processors"),
-        (found.throttled, 0, 1, "the processor was throttled {:.0f} times"),
-        (found.frequency, FREQUENCY, 100, "the processor's frequency changed by {:.0f} %"),
-        (found.drift, DRIFT, 100, "times drifted by {:.1f} % within a launch"),
-        (found.launch_spread, SPREAD, 100, "launches differ by {:.0f} %"),
+        (conditions.others, BUSY, 1, "other processes kept {:.2f} processors busy"),
+        (conditions.stolen, STOLEN, 1, "other guests of the host took {:.2f} processors"),
+        (conditions.throttled, 0, 1, "the processor was throttled {:.0f} times"),
+        (conditions.frequency, FREQUENCY, 100, "the processor's frequency changed by {:.0f} %"),
+        (conditions.drift, DRIFT, 100, "times drifted by {:.1f} % within a launch"),
+        (conditions.launch_spread, SPREAD, 100, "launches differ by {:.0f} %"),
     )
     notes = [
-        text.format(scale * one.value)
-        for one, limit, scale, text in rows
-        if one.value is not None and one.value > limit
+        text.format(scale * measured.value)
+        for measured, limit, scale, text in rows
+        if measured.value is not None and measured.value > limit
     ]
-    if found.bimodal:
-        notes.append(f"{found.bimodal} of {launches} launches have two speeds")
-    return replace(found, notes=tuple(notes))
+    if conditions.bimodal:
+        notes.append(f"{conditions.bimodal} of {launches} launches have two speeds")
+    return replace(conditions, notes=tuple(notes))

@@ -122,7 +122,7 @@ class Timings:
         faster.
         """
         sides = (self.taken[name].launches for name in (candidate, reference or self.first))
-        return paired(*(blocks_of(one) for one in sides))
+        return paired(*(blocks_of(launches) for launches in sides))
 
     def latency(self, name: str) -> Latency:
         """Return the percentiles of one model."""
@@ -185,8 +185,8 @@ def allowed(launches: int, limit: float | None = SIDE_BY_SIDE.limit) -> Protocol
 
 def paired(candidate: statistics.Launches, reference: statistics.Launches) -> Measurement:
     """Return candidate over reference: the median over launches of block medians' median ratio."""
-    found = statistics.launch_ratio(candidate, reference)
-    return measured(found, "1", "median over launches of paired block medians, sign test")
+    ratio = statistics.launch_ratio(candidate, reference)
+    return measured(ratio, "1", "median over launches of paired block medians, sign test")
 
 
 def noise_floor(twins: Measurement) -> Measurement:
@@ -219,8 +219,8 @@ def summarized(
     tool = f"bootstrap over {len(launches)} launches, then blocks"
 
     def percentile(q: float) -> Measurement:
-        found = statistics.percentile_interval(blocks_of(launches), q, level=LEVEL)
-        return measured(found, "ns", tool)
+        interval = statistics.percentile_interval(blocks_of(launches), q, level=LEVEL)
+        return measured(interval, "ns", tool)
 
     def plain(value: float) -> Measurement:
         return Measurement(float(value), "ns", n=len(runs))
@@ -259,9 +259,9 @@ def power(middle: Measurement) -> Measurement:
     return Measurement(smallest, "1", how="estimated", level=LEVEL, tool="two runs, power 0.8")
 
 
-def measured(found: Interval, unit: str, tool: str) -> Measurement:
+def measured(interval: Interval, unit: str, tool: str) -> Measurement:
     """Return an interval as a measurement; without bounds where the data give none."""
-    low, high = (bound if np.isfinite(bound) else None for bound in (found.low, found.high))
+    low, high = (bound if np.isfinite(bound) else None for bound in (interval.low, interval.high))
     return Measurement(
-        found.value, unit, n=found.n, low=low, high=high, level=found.level, tool=tool
+        interval.value, unit, n=interval.n, low=low, high=high, level=interval.level, tool=tool
     )

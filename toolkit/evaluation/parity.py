@@ -46,7 +46,7 @@ def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
         angles += int(np.sum(norms > 0))
         agreeing += int(np.sum(left.argmax(axis=1) == right.argmax(axis=1)))
     values = max(reference.size, 1)
-    found = {
+    figures = {
         "max_abs_error": Measurement(worst, "output", n=n),
         "mean_abs_error": Measurement(total / values, "output", n=n),
         "relative_error": Measurement.unavailable("1", "the reference's outputs are all zero"),
@@ -55,14 +55,14 @@ def parity(reference: Floats, candidate: Floats) -> Mapping[str, Measurement]:
         "sqnr": Measurement.unavailable("dB", "the outputs are equal"),
     }
     if size > 0:
-        found["relative_error"] = Measurement(total / size, "1", n=n)
+        figures["relative_error"] = Measurement(total / size, "1", n=n)
     if angles > 0:
-        found["cosine"] = Measurement(cosine / angles, "1", n=angles)
+        figures["cosine"] = Measurement(cosine / angles, "1", n=angles)
     if noise > 0 and signal == 0:
-        found["sqnr"] = Measurement.unavailable("dB", "the reference's outputs are all zero")
+        figures["sqnr"] = Measurement.unavailable("dB", "the reference's outputs are all zero")
     elif noise > 0:
-        found["sqnr"] = Measurement(float(10 * np.log10(signal / noise)), "dB", n=n)
-    return found
+        figures["sqnr"] = Measurement(float(10 * np.log10(signal / noise)), "dB", n=n)
+    return figures
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def open_outputs(folder: Path, names: tuple[str, ...]) -> Mapping[str, Floats]:
     """
     from edgekit.targets.runners.python_runner import file_name
 
-    found = {}
+    outputs = {}
     for name in names:
         try:
-            found[name] = npy.opened(folder / f"{file_name(name)}.npy")
+            outputs[name] = npy.opened(folder / f"{file_name(name)}.npy")
         except ValueError as error:
             message = f"the runner left no output {name!r} that can be read"
             raise RunnerError("EK-RUNNER-007", message, str(error)[:300]) from error
-    return found
+    return outputs

@@ -30,13 +30,13 @@ def profile(device: Device, request: Request) -> Profile:
     return read(answer["models"][request.models[0].id])
 
 
-def read(found: Mapping[str, Json]) -> Profile:
+def read(result: Mapping[str, Json]) -> Profile:
     """Return what the runner's mode ``profile`` gave of a model.
 
     A time is the interquartile mean of the runs: not the mean, into which every interruption goes,
     and not the median, which a clock of whole microseconds makes coarse.
     """
-    times = [_measured(event["us"]) for event in found["events"]]
+    times = [_measured(event["us"]) for event in result["events"]]
     total = sum(time.value or 0.0 for time in times)
     if not times:
         return _absent("the profiler saw no operator")
@@ -50,9 +50,9 @@ def read(found: Mapping[str, Json]) -> Profile:
             time=time,
             share=(time.value or 0.0) / total,
         )
-        for event, time in zip(found["events"], times, strict=True)
+        for event, time in zip(result["events"], times, strict=True)
     )
-    return Profile(_measured(found["invoke_us"]), operators)
+    return Profile(_measured(result["invoke_us"]), operators)
 
 
 def _measured(microseconds: Sequence[int]) -> Measurement:

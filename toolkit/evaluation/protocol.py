@@ -227,7 +227,7 @@ class _Group:
 
     @property
     def stopped(self) -> str:
-        return next((one.stopped for one in self.taken.values() if one.stopped), "")
+        return next((taken.stopped for taken in self.taken.values() if taken.stopped), "")
 
     def launch(self, at: int) -> None:
         """Make some launches that start together, from the one numbered ``at``: all, or an
@@ -251,8 +251,8 @@ class _Group:
         return None
 
     def _end(self, reason: str, error: RunnerError | DeviceError | None = None) -> None:
-        for one in self.taken.values():
-            one.stopped, one.error = reason, error
+        for taken in self.taken.values():
+            taken.stopped, taken.error = reason, error
 
     def _together(self, numbers: range) -> list[Mapping[str, Launch]]:
         if self._core is None or not self._kept:
@@ -277,36 +277,38 @@ class _Group:
         for job in jobs:
             processes.setdefault(job.process, []).append(job)
         runners: dict[str, _Runner] = {}
-        for key, held in processes.items():
-            first, runner = held[0], self._kept.get(key)
+        for key, sharing in processes.items():
+            first, runner = sharing[0], self._kept.get(key)
             if runner is None:
-                models = tuple(model for job in held for model in job.request.models)
+                models = tuple(model for job in sharing for model in job.request.models)
                 core = self._core if first.any_core else first.request.core
                 request = replace(first.request, models=models, core=core)
                 runner = _Runner(first.opened or first.device.open(request.to_json()))
                 (self.lasting if first.lasting else stack).callback(runner.session.close)
                 if first.lasting:
                     self._kept[key] = runner
-            runners.update({job.id: runner for job in held})
+            runners.update({job.id: runner for job in sharing})
         return runners
 
     def stop(self, decided: Decided | None) -> None:
         """Say why to stop after these launches, if so."""
-        made = min(len(one.launches) for one in self.taken.values())
+        made = min(len(taken.launches) for taken in self.taken.values())
         if not self.stopped and made >= self.protocol.launches:
             self._end(self._enough(made, decided))
 
     def _enough(self, made: int, decided: Decided | None) -> str:
         protocol, spent = self.protocol, self._clock() - self._begin
-        runs = [[launch.runs for launch in one.launches] for one in self.taken.values()]
+        timed = [[launch.runs for launch in taken.launches] for taken in self.taken.values()]
         if decided is not None and decided(self.taken):
             return "decided"
-        launches = [self.taken[job.id].launches for job in self.jobs]
-        if decided is None and half_width(*launches) <= protocol.precision:
+        sides = [self.taken[job.id].launches for job in self.jobs]
+        if decided is None and half_width(*sides) <= protocol.precision:
             return "precision"
-        if max(sum(len(one) for one in each) for each in runs) >= protocol.max_runs:
+        if max(sum(map(len, launches)) for launches in timed) >= protocol.max_runs:
             return "max-runs"
-        if max(sum(one.sum() for one in each) for each in runs) / 1e9 >= protocol.max_seconds:
+        if max(sum(runs.sum() for runs in launches) for launches in timed) / 1e9 >= (
+            protocol.max_seconds
+        ):
             return "max-seconds"
         if made >= protocol.max_launches:
             return "max-launches"
@@ -431,7 +433,7 @@ def _steady(
     while True:
         turn = len(blocks[jobs[0].id])
         for job in jobs if turn % 2 == 0 else jobs[::-1]:
-            taken[job.id].watch.look()
+            taken[job.id].watch.record()
             timed = runners[job.id].session.block(job.id, length, 1)
             blocks[job.id].append(np.asarray(timed, dtype=np.float64))
         runs = min(sum(len(block) for block in each) for each in blocks.values())
@@ -446,8 +448,8 @@ def _steady(
 
 
 def _known(blocks: Sequence[Samples], precision: float) -> bool:
-    found = series.median_interval(np.concatenate(blocks))
-    return found.high - found.low <= 2 * precision * found.value
+    median = series.median_interval(np.concatenate(blocks))
+    return median.high - median.low <= 2 * precision * median.value
 
 
 def half_width(first: Sequence[Launch], *others: Sequence[Launch]) -> float:
@@ -456,10 +458,10 @@ def half_width(first: Sequence[Launch], *others: Sequence[Launch]) -> float:
     That of the median over the launches or, of several models, of the ratios to the first one.
     """
     if others:
-        found = [statistics.launch_ratio(blocks_of(one), blocks_of(first)) for one in others]
+        intervals = [statistics.launch_ratio(blocks_of(side), blocks_of(first)) for side in others]
     else:
-        found = [statistics.percentile_interval(blocks_of(first), 50, resamples=RESAMPLES)]
-    return max(max(one.high - one.value, one.value - one.low) / one.value for one in found)
+        intervals = [statistics.percentile_interval(blocks_of(first), 50, resamples=RESAMPLES)]
+    return max(max(i.high - i.value, i.value - i.low) / i.value for i in intervals)
 
 
 def blocks_of(launches: Sequence[Launch]) -> list[tuple[Samples, ...]]:

@@ -46,13 +46,13 @@ def slices(
         message = f"column {name} has {len(values):,} values; at most {MOST} are told apart"
         raise DataError("EK-DATA-043", message, "group them first: a column of ranges or kinds")
     whole = value(metric, y_true, y_pred)
-    found = []
-    for at, one in enumerate(values):
+    parts = []
+    for at, level in enumerate(values):
         items = np.flatnonzero(number == at)
         measured = measure_read(metric, labels[items], scores[items])
         note = measured.reason or _note(measured, whole)
-        found.append(Slice(name, str(one), len(items), measured, note))
-    return tuple(sorted(found, key=lambda part: _badness(metric, part.metric), reverse=True))
+        parts.append(Slice(name, str(level), len(items), measured, note))
+    return tuple(sorted(parts, key=lambda part: _badness(metric, part.metric), reverse=True))
 
 
 def _note(part: Measurement, whole: float | None) -> str:

@@ -88,5 +88,5 @@ def ratio(above: Interval, below: Interval) -> Interval:
     return Interval(value, value * math.exp(-down), value * math.exp(up), above.level, n)
 
 
-def _measured(found: Interval, unit: str) -> Measurement:
-    return measured(found, unit, "batch medians")
+def _measured(interval: Interval, unit: str) -> Measurement:
+    return measured(interval, unit, "batch medians")

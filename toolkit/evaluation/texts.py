@@ -96,12 +96,12 @@ def transcripts(folder: Path, names: Sequence[str]) -> Array:
         more = f" (of {len(names):,} items {len(missing):,} have no text)"
         raise DataError("EK-DATA-066", message + more, "each item has one: its name with .txt")
     try:
-        found = [" ".join(file.read_text(encoding="utf-8-sig").split()) for file in files]
+        texts = [" ".join(file.read_text(encoding="utf-8-sig").split()) for file in files]
     except UnicodeDecodeError as error:
         raise DataError(
             "EK-DATA-003", f"{folder} holds files that are no UTF-8: {error}"
         ) from error
-    return np.array(found, np.str_)
+    return np.array(texts, np.str_)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,9 @@ class TextReader:
     def _texts(self, rows: Iterator[Array]) -> Array:
         return np.array(
             [
-                "".join(self._token(int(one)) for one in row if self._counts(int(one))).strip(" ")
+                "".join(self._token(int(token)) for token in row if self._counts(int(token))).strip(
+                    " "
+                )
                 for row in rows
             ],
             np.str_,

@@ -116,9 +116,9 @@ def _share_below(others: Floats, errors: Floats) -> Floats:
 def _single(values: Array | None, at: int) -> Number:
     if values is None:
         return None
-    one = np.asarray(values[at])
-    if one.dtype.kind == "U":
-        return shown(str(one))
-    if one.size != 1 or one.dtype.kind not in "iubf":
+    item = np.asarray(values[at])
+    if item.dtype.kind == "U":
+        return shown(str(item))
+    if item.size != 1 or item.dtype.kind not in "iubf":
         return None
-    return float(one.reshape(())) if one.dtype.kind == "f" else int(one.reshape(()))
+    return float(item.reshape(())) if item.dtype.kind == "f" else int(item.reshape(()))

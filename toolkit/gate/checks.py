@@ -294,8 +294,8 @@ def _check_latency(
 
 
 def _latency_limits(budgets: Budgets) -> list[tuple[str, float]]:
-    wanted = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
-    return [(name, limit) for name, limit in wanted.items() if limit is not None]
+    limits = {"latency_p50": budgets.latency_p50, "latency_p95": budgets.latency_p95}
+    return [(name, limit) for name, limit in limits.items() if limit is not None]
 
 
 def decides_latency(latency: Latency, budgets: Budgets) -> bool:

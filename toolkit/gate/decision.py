@@ -65,10 +65,10 @@ def decide_time(
         reason = measured.reason or (noise.reason if noise else "") or "nothing was timed"
         return status, f"unavailable, because {reason}"
     low, high = _bounds(widened(measured, noise))
-    told = f"{measured.value / scale:.4g} {unit} [{low / scale:.4g}, {high / scale:.4g}]"
+    interval = f"{measured.value / scale:.4g} {unit} [{low / scale:.4g}, {high / scale:.4g}]"
     if status is Status.INCONCLUSIVE:
-        told += " is too noisy to decide: measure longer, or on a quieter device"
-    return status, told
+        interval += " is too noisy to decide: measure longer, or on a quieter device"
+    return status, interval
 
 
 def settle(ratio: Measurement, limit: float, noise: Measurement) -> str:

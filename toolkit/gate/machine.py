@@ -27,12 +27,12 @@ def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> s
     return f"{device} is {told(facts)}, and {target.id} is {described(target)}"
 
 
-def judge_machine(target: Target, found: OnDevice, any_device: bool) -> tuple[Status, str]:
+def judge_machine(target: Target, measured: OnDevice, any_device: bool) -> tuple[Status, str]:
     """Tell whether what a device gave is the target's own, and why in words."""
-    reason = another_machine(target, found.device, found.facts)
+    reason = another_machine(target, measured.device, measured.facts)
     if not reason:
-        emulated = f", emulated ({found.emulated})" if found.emulated else ""
-        return Status.PASSED, f"{found.device} is {told(found.facts)}{emulated}"
+        emulated = f", emulated ({measured.emulated})" if measured.emulated else ""
+        return Status.PASSED, f"{measured.device} is {told(measured.facts)}{emulated}"
     if any_device:
         return Status.PASSED, f"{reason}: it counts, because any_device = true"
     way = f"any_device = true in [targets.{target.id}] takes its figures all the same"
@@ -72,7 +72,7 @@ def _has_machine(target: Target, facts: Mapping[str, Json]) -> bool:
     machine = str(facts["machine"]).lower()
     if target.processors:
         # "cortex-m4f" is a Cortex-M4 with a floating-point unit.
-        return any(machine in (one, f"{one}f") for one in target.processors)
+        return any(machine in (processor, f"{processor}f") for processor in target.processors)
     return ALIKE.get(machine, machine) == target.machine
 
 

@@ -52,23 +52,23 @@ def judge_target(
 ) -> TargetResult:
     everywhere = TargetContext(name, _why_no_latency(name, table), _why_no_arena(name))
     target = catalog.load(name)
-    wanted = [c for c in candidates if may_ship(name, table, c)]
+    shippable = [c for c in candidates if may_ship(name, table, c)]
     own = own_device(name, table)
-    found = {one.candidate: one for one in on_device if one.device == own}
+    by_candidate = {each.candidate: each for each in on_device if each.device == own}
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
-    for candidate in wanted:
-        there = found.get(candidate.id)
-        place = _on_its_device(everywhere, there, target, table) if there else everywhere
+    for candidate in shippable:
+        measured = by_candidate.get(candidate.id)
+        place = _on_its_device(everywhere, measured, target, table) if measured else everywhere
         checks = tuple(_untried(candidate.id, name)) if not tried else ()
         checks += tuple(_refusals(candidate, target.conversion, name))
         checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
-        for one in compiled:
-            if one.candidate == candidate.id:
-                checks += (*one.checks, *check_compiled(one, table.budgets, rules, place))
+        for file in compiled:
+            if file.candidate == candidate.id:
+                checks += (*file.checks, *check_compiled(file, table.budgets, rules, place))
         if tried:
             checks += tuple(_uncompiled(candidate, target, compiled))
         checks += tuple(_runtime_checks(candidate, name))
-        checks += tuple(_device_checks(candidate, own, there, target, table))
+        checks += tuple(_device_checks(candidate, own, measured, target, table))
         status = worst(check.status for check in checks if counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
             status = Status.NOT_EVALUATED
@@ -86,7 +86,7 @@ def judge_target(
         )
     status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
-    fit = _fit(candidate, target, table, found.get(candidate.id)) if tried else "not tried"
+    fit = _fit(candidate, target, table, by_candidate.get(candidate.id)) if tried else "not tried"
     return TargetResult(
         name, ships, fit, status, checks, compiled=tuple(compiled), on_device=tuple(on_device)
     )
@@ -94,8 +94,8 @@ def judge_target(
 
 def may_ship(target: str, table: TargetTable, candidate: Candidate) -> bool:
     """Tell whether a candidate is one of those that a target may ship, before it is judged."""
-    wanted = table.precision in (None, candidate.precision, _stands_for(candidate))
-    return wanted and _made_for(candidate, catalog.load(target).conversion)
+    has_precision = table.precision in (None, candidate.precision, _stands_for(candidate))
+    return has_precision and _made_for(candidate, catalog.load(target).conversion)
 
 
 def own_device(target: str, table: TargetTable) -> str:
@@ -118,10 +118,10 @@ def _untried(candidate: str, target: str) -> Iterable[CheckResult]:
 
 
 def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
-    what = f"of precision {table.precision} " if table.precision else ""
+    precision = f"of precision {table.precision} " if table.precision else ""
     if not tried:
         return replace(next(iter(_untried("", name))), name="candidate")
-    message = f"no candidate {what}was made for {name}: add it to [convert] precisions"
+    message = f"no candidate {precision}was made for {name}: add it to [convert] precisions"
     return CheckResult("candidate", "", name, Status.FAILED, message)
 
 
@@ -129,7 +129,7 @@ def _uncompiled(
     candidate: Candidate, target: Target, compiled: Sequence[Compiled]
 ) -> Iterable[CheckResult]:
     """Yield an unavailable check where nothing compiled the candidate for the target's NPU."""
-    known = any(one.candidate == candidate.id for one in compiled)
+    known = any(result.candidate == candidate.id for result in compiled)
     if target.npu is None or known or candidate.problem:
         return
     name = f"compiles for {target.npu.accelerator}"
@@ -138,41 +138,43 @@ def _uncompiled(
 
 
 def _on_its_device(
-    place: TargetContext, found: OnDevice, target: Target, table: TargetTable
+    place: TargetContext, measured: OnDevice, target: Target, table: TargetTable
 ) -> TargetContext:
     reason = ""
-    if found.emulated:
-        reason = f"{found.device} is emulated ({found.emulated}): its times are estimates"
-    elif found.latency is None:
-        reason = found.message or "it was not timed"
-        if found.status is Status.UNAVAILABLE:
-            key = own_device_key(target, found.device)
+    if measured.emulated:
+        reason = f"{measured.device} is emulated ({measured.emulated}): its times are estimates"
+    elif measured.latency is None:
+        reason = measured.message or "it was not timed"
+        if measured.status is Status.UNAVAILABLE:
+            key = own_device_key(target, measured.device)
             reason = f"{reason}; the device is the one of {key}"
     elif not table.any_device:
-        reason = another_machine(target, found.device, found.facts)
-    return replace(place, latency=found.latency, no_latency=reason)
+        reason = another_machine(target, measured.device, measured.facts)
+    return replace(place, latency=measured.latency, no_latency=reason)
 
 
 def _device_checks(
-    candidate: Candidate, device: str, found: OnDevice | None, target: Target, table: TargetTable
+    candidate: Candidate, device: str, measured: OnDevice | None, target: Target, table: TargetTable
 ) -> Iterable[CheckResult]:
     """Tell whether the target's device runs the candidate, and whether that device is the
     target.
     """
-    if found is None:
+    if measured is None:
         if device and candidate.evaluation.metrics and not candidate.problem:
             message = f"unavailable, because nothing was run on {device}"
             name = f"{RUNS_ON} {device}"
             yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
         return
-    name = f"{RUNS_ON} {found.device} ({found.runtime} {found.version})".replace(" ( )", "")
-    message = found.message
-    if found.status is Status.UNAVAILABLE:
+    name = f"{RUNS_ON} {measured.device} ({measured.runtime} {measured.version})".replace(
+        " ( )", ""
+    )
+    message = measured.message
+    if measured.status is Status.UNAVAILABLE:
         message = f"unavailable, because {message}"
-    yield CheckResult(name, found.candidate, target.id, found.status, message)
-    if found.status is not Status.UNAVAILABLE:
-        status, said = judge_machine(target, found, table.any_device)
-        yield CheckResult(MACHINE, found.candidate, target.id, status, said, described(target))
+    yield CheckResult(name, measured.candidate, target.id, measured.status, message)
+    if measured.status is not Status.UNAVAILABLE:
+        status, reason = judge_machine(target, measured, table.any_device)
+        yield CheckResult(MACHINE, measured.candidate, target.id, status, reason, described(target))
 
 
 def _stands_for(candidate: Candidate) -> str | None:
@@ -193,7 +195,9 @@ def _made_for(candidate: Candidate, conversion: Conversion) -> bool:
 
 def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iterable[CheckResult]:
     reason = refusal(candidate.precision, conversion)
-    floats = [one for one in candidate.float_operators if one.split()[0] not in CASTS]
+    floats = [
+        operator for operator in candidate.float_operators if operator.split()[0] not in CASTS
+    ]
     # Of a file that was given the precision says less than its operators.
     if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
         yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)

@@ -29,14 +29,14 @@ def judge_run(
     reference: Evaluation,
     targets: Mapping[str, TargetTable],
     rules: Rules,
-    asked: bool,
+    precisions_stated: bool,
     compiled: Mapping[str, Sequence[Compiled]] | None = None,
     on_device: Mapping[str, Sequence[OnDevice]] | None = None,
     tried: Collection[str] | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:
     """Judge every candidate and target.
 
-    ``asked`` says that precisions were asked for by name and no target was: then the budgets of
+    ``precisions_stated`` says that precisions were named and no target was: then the budgets of
     the command line concern each of them. ``compiled`` says by target what its compiler makes of
     each, ``on_device`` what each does on its device; ``tried`` are the targets that the run was
     about, by default all. Returns the candidates with their status, the targets with what they
@@ -60,7 +60,7 @@ def judge_run(
         _with_status(candidate, checks, _budget_checks(candidate, reference, targets, rules))
         for candidate, checks in zip(candidates, judged, strict=True)
     )
-    if asked:
+    if precisions_stated:
         # What was recovered is judged by the candidate that stands in for it.
         replaced = {
             c.recovery.stands_for for c in candidates if c.recovery and c.recovery.succeeded
@@ -72,7 +72,7 @@ def judge_run(
     else:
         counted = tuple(check for result in results for check in result.checks)
     statuses = [c.status for c in counted if counts(c)]
-    if not asked:
+    if not precisions_stated:
         statuses += [result.status for result in results]
     evaluated = any(c.evaluation.metrics for c in candidates)
     status = worst(statuses)
@@ -117,10 +117,10 @@ def _with_status(
 
     Red by a target's budgets is only what no target that may ship it takes.
     """
-    reds = [_red(one) for one in by_target]
+    reds = [_red(failed_checks) for failed_checks in by_target]
     failed = dict.fromkeys(_red(checks))
     if reds and all(reds):
-        failed |= dict.fromkeys(name for one in reds for name in one)
+        failed |= dict.fromkeys(name for failed_checks in reds for name in failed_checks)
     if not checks and not failed:
         return candidate
     status = worst(check.status for check in checks if counts(check))

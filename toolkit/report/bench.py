@@ -343,7 +343,7 @@ def _memory_lines(name: str, memory: BenchMemory, verbose: bool) -> Iterator[Lin
     if verbose:
         parts = {"planned": memory.planned, "seen": memory.activations, "arena": memory.arena}
         for kind, size in parts.items():
-            yield f"{name}: activations, {kind}: {_told(size)}", "dim"
+            yield f"{name}: activations, {kind}: {_described(size)}", "dim"
 
 
 def _condition_lines(name: str, conditions: Conditions) -> Iterator[Line]:
@@ -357,7 +357,7 @@ def _condition_lines(name: str, conditions: Conditions) -> Iterator[Line]:
         yield f"{name}: {quantity.replace('_', ' ')}: {value}", "dim"
 
 
-def _told(measured: Measurement) -> str:
+def _described(measured: Measurement) -> str:
     if measured.value is None:
         return f"unavailable, because {measured.reason}"
     return f"{words.exact(measured.value)} ({measured.how}: {measured.tool})"

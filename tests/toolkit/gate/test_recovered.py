@@ -54,7 +54,7 @@ def recovered(lost: int, succeeded: bool = True) -> Candidate:
 
 def test_verdict_passes_when_the_stand_in_does_and_int8_keeps_its_own_status() -> None:
     both = (candidate("int8", 300), recovered(0))
-    judged, _, verdict = judge_run(both, REFERENCE, {}, RULES, asked=True)
+    judged, _, verdict = judge_run(both, REFERENCE, {}, RULES, precisions_stated=True)
     assert [one.status for one in judged] == [Status.FAILED, Status.PASSED]
     assert (verdict.status, verdict.exit_code) == (Status.PASSED, 0)
     assert {check.candidate for check in verdict.checks} == {"mixed"}
@@ -62,14 +62,14 @@ def test_verdict_passes_when_the_stand_in_does_and_int8_keeps_its_own_status() -
 
 def test_verdict_fails_when_what_was_found_does_not_recover() -> None:
     both = (candidate("int8", 300), recovered(100, succeeded=False))
-    _, _, verdict = judge_run(both, REFERENCE, {}, RULES, asked=True)
+    _, _, verdict = judge_run(both, REFERENCE, {}, RULES, precisions_stated=True)
     assert (verdict.status, verdict.exit_code) == (Status.FAILED, 1)
     assert {check.candidate for check in verdict.checks} == {"int8", "mixed"}
 
 
 def test_verdict_fails_when_the_stand_in_fails_a_later_stricter_check() -> None:
     both = (candidate("int8", 300), recovered(60))
-    _, _, verdict = judge_run(both, REFERENCE, {}, RULES, asked=True)
+    _, _, verdict = judge_run(both, REFERENCE, {}, RULES, precisions_stated=True)
     assert verdict.status is Status.FAILED
 
 
@@ -77,7 +77,7 @@ def test_verdict_fails_when_the_stand_in_fails_a_later_stricter_check() -> None:
 def test_target_that_wants_int8_ships_the_stand_in(precision: str | None) -> None:
     both = (candidate("int8", 300), recovered(0))
     table = {"linux-x86_64": TargetTable(precision=precision, budgets=Budgets())}
-    _, (result,), _ = judge_run(both, REFERENCE, table, RULES, asked=False)
+    _, (result,), _ = judge_run(both, REFERENCE, table, RULES, precisions_stated=False)
     assert result.candidate == "mixed"
 
 

@@ -28,8 +28,8 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     artefact = reading.store.obtain(
         "arrays", {"content": digest}, lambda _: describe(reading.source, paths)
     )
-    found = dataset_from(reading.source, paths, artefact.facts, digest, reading.columns)
-    return found, artefact.cached
+    dataset = dataset_from(reading.source, paths, artefact.facts, digest, reading.columns)
+    return dataset, artefact.cached
 
 
 def _files(path: Path) -> list[Path]:

@@ -93,8 +93,8 @@ def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple
         message = f"{source}: {', '.join(twice)} is an input or the labels, and a column"
         raise DataError("EK-DATA-006", message, "give the column another name")
     labels = {} if y is None else {LABELS: y}
-    found = {**arrays, **labels, **columns}
-    return {name: _text(value) for name, value in found.items()}, tuple(columns)
+    values = {**arrays, **labels, **columns}
+    return {name: _text(value) for name, value in values.items()}, tuple(columns)
 
 
 def _by_output(
@@ -106,8 +106,8 @@ def _by_output(
     if twice:
         message = f"{source}: {', '.join(twice)} is given twice: as input, labels or column"
         raise DataError("EK-DATA-006", message, "give one of the two another name")
-    found = {**arrays, **labels, **columns}
-    return {name: _text(value) for name, value in found.items()}, (*labels, *columns)
+    values = {**arrays, **labels, **columns}
+    return {name: _text(value) for name, value in values.items()}, (*labels, *columns)
 
 
 def _text(value: Any) -> Any:

@@ -141,9 +141,9 @@ def decode(
 
 
 def _sizes(
-    source: str, one: tuple[str, tuple[int, int]], first: tuple[str, tuple[int, int]]
+    source: str, picture: tuple[str, tuple[int, int]], first: tuple[str, tuple[int, int]]
 ) -> DataError:
-    listed = ", ".join(f"{name} is {had[0]}x{had[1]}" for name, had in (one, first))
+    listed = ", ".join(f"{name} is {had[0]}x{had[1]}" for name, had in (picture, first))
     message = f"{source}: {listed} (height x width)"
     hint = (
         "the items of one run have one size, even where a model takes any: say which, --resize HxW"
@@ -157,25 +157,25 @@ def _by_class(path: Path, files: Iterable[str]) -> Mapping[str, list[str]]:
     folders.
     """
     folders = [entry.name for entry in os.scandir(path) if entry.is_dir() and _shown(entry.name)]
-    found: dict[str, list[str]] = {name: [] for name in sorted(folders)}
+    pictures: dict[str, list[str]] = {name: [] for name in sorted(folders)}
     for file in files:
         folder, slash, _ = file.partition("/")
-        found.setdefault(folder if slash else "", []).append(file)
-    if "" in found and len(found) > 1:
-        if not any(found[name] for name in folders):
-            return {"": found[""]}
+        pictures.setdefault(folder if slash else "", []).append(file)
+    if "" in pictures and len(pictures) > 1:
+        if not any(pictures[name] for name in folders):
+            return {"": pictures[""]}
         message = f"{path} holds pictures, and folders of pictures"
         hint = "one folder per class, or all pictures in one folder and no classes"
         raise DataError("EK-DATA-002", message, hint)
-    return found
+    return pictures
 
 
 def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
     """Return the folders that pictures lie in: some are links to elsewhere."""
     real = {Path(os.path.realpath(path / file)).parent for file in files}
     # Each is a rule of its own for the process that reads.
-    found = sorted(real) if len(real) <= MOST_FOLDERS else [Path(os.path.commonpath(real))]
-    return (path.absolute(), *found)
+    parents = sorted(real) if len(real) <= MOST_FOLDERS else [Path(os.path.commonpath(real))]
+    return (path.absolute(), *parents)
 
 
 def _names(path: Path) -> Iterator[str]:

@@ -53,11 +53,11 @@ def shards(path: Path) -> list[Path]:
     A shard is called like ``test.tfrecord-00000-of-00004``.
     """
     if any(sign in path.name for sign in "*?") and not path.exists():
-        found = sorted(path.parent.glob(path.name))
+        files = sorted(path.parent.glob(path.name))
     else:
-        found = sorted(path.iterdir()) if path.is_dir() else [path]
-    named = [one for one in found if one.suffix in SUFFIXES or SHARD.search(one.name)]
-    return [one for one in named if not one.is_dir()]
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+    named = [file for file in files if file.suffix in SUFFIXES or SHARD.search(file.name)]
+    return [file for file in named if not file.is_dir()]
 
 
 def check(path: Path) -> None:
@@ -65,12 +65,12 @@ def check(path: Path) -> None:
 
     Raises :class:`DataError`.
     """
-    found = shards(path)
-    for one in found:
-        _check(one)
-    numbered = [match for one in found if (match := SHARD.search(one.name))]
+    files = shards(path)
+    for file in files:
+        _check(file)
+    numbered = [match for file in files if (match := SHARD.search(file.name))]
     whole = {int(match[2]) for match in numbered}
-    if path not in found and len(whole) == 1 and len(numbered) < max(whole):
+    if path not in files and len(whole) == 1 and len(numbered) < max(whole):
         message = f"{path} has {len(numbered)} of {max(whole)} shards"
         raise DataError("EK-DATA-003", message, "fetch the others, or name one shard alone")
 

@@ -95,8 +95,8 @@ def _convert(
     if label is not None and reading.texts:
         columns[label].text = True
     if label is not None and columns[label].text:
-        found = {row[columns[label].place] for _, row in _rows(path, header)}
-        names = numbered(reading.source, found, () if reading.texts else reading.class_names)
+        labels = {row[columns[label].place] for _, row in _rows(path, header)}
+        names = numbered(reading.source, labels, () if reading.texts else reading.class_names)
     numbers = {name: number for number, name in enumerate(names)}
     others = {label, *beside, *nameless}
     arrays = _arrays(reading, [name for name in header if name not in others])
@@ -120,7 +120,7 @@ def _convert(
             block[name] = np.array(text) if columns[name].text else np.array(text, np.float64)
         writer.extend(block)
     facts = dict(describe(reading.source, writer.close()))
-    notices = [f"{reading.source}: {what} is left out" for what in nameless.values()]
+    notices = [f"{reading.source}: {column} is left out" for column in nameless.values()]
     return {**facts, "beside": list(beside), "class_names": list(names), "notices": notices}
 
 
@@ -132,12 +132,12 @@ def _check_width(reading: Reading, arrays: Mapping[str, list[str]], label: str |
     if len(reading.inputs) != 1 or set(arrays) != {INPUT} or None in reading.inputs[0].shape[1:]:
         return
     (spec,), columns = reading.inputs, arrays[INPUT]
-    wanted = math.prod(size or 1 for size in spec.shape[1:])
-    if len(columns) == wanted:
+    needed = math.prod(size or 1 for size in spec.shape[1:])
+    if len(columns) == needed:
         return
     shown = ", ".join(columns[:20]) + (" …" if len(columns) > 20 else "")
     message = (
-        f"input {spec.name!r} takes {wanted} values per item, {reading.path} has {len(columns)}"
+        f"input {spec.name!r} takes {needed} values per item, {reading.path} has {len(columns)}"
         f" columns for them: {shown}"
     )
     hint = f"one that is no input can be a slice or a group: --slice {columns[0]}"
@@ -151,16 +151,16 @@ def _values(rows: list[list[str]], columns: list[_Column]) -> Any:
     if not all(column.whole for column in columns):
         return np.array(texts, np.float64).astype(np.float32)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
-    held = [np.iinfo(dtype) for dtype in INTEGERS]
-    dtype = next(info.dtype for info in held if info.min <= low and high <= info.max)
+    ranges = [np.iinfo(dtype) for dtype in INTEGERS]
+    dtype = next(info.dtype for info in ranges if info.min <= low and high <= info.max)
     return np.array(texts, np.int64).astype(dtype)
 
 
 def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
     """Return the columns of each input, by its name."""
-    wanted = {spec.name for spec in reading.inputs}
-    parents = {name: found[1] for name in names if (found := ELEMENT.match(name))}
-    called = bool(wanted) and wanted <= set(names) | set(parents.values())
+    inputs = {spec.name for spec in reading.inputs}
+    parents = {name: element[1] for name in names if (element := ELEMENT.match(name))}
+    called = bool(inputs) and inputs <= set(names) | set(parents.values())
     arrays: dict[str, list[str]] = {}
     for name in names:
         alone = name if called else INPUT
@@ -220,20 +220,20 @@ def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
 
     What each is, by its name in the header. Raises :class:`DataError` for one that holds more.
     """
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for place, name in enumerate(header):
         if not UNNAMED.match(name):
             continue
         cells = [row[place] for _, row in _rows(path, header)]
         first = int(cells[0]) if cells and cells[0].isdecimal() else 0
         if not any(cells):
-            found[name] = f"column {place + 1}, which has no name and is empty,"
+            columns[name] = f"column {place + 1}, which has no name and is empty,"
         elif cells == [str(first + number) for number in range(len(cells))]:
-            found[name] = f"column {place + 1}, which has no name and counts the rows,"
+            columns[name] = f"column {place + 1}, which has no name and counts the rows,"
         else:
             message = f"{path}: column {place + 1} has no name, and holds {cells[0][:40]!r} …"
             raise DataError("EK-DATA-002", message, "name it in the first row, or remove it")
-    return found
+    return columns
 
 
 def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:

@@ -46,16 +46,16 @@ def arrays(subsets: tuple[Subset, ...]) -> tuple[tuple[Advice, ...], tuple[Unche
 
     ``subsets`` come in the order representative, evaluation, training; at least one.
     """
-    found: list[Advice] = []
+    findings: list[Advice] = []
     unchecked: list[Unchecked] = []
     first, others = subsets[0], subsets[1:]
     beside = others[0] if others else None
     for subset, following in zip(subsets, (*others, None), strict=True):
-        found += matching.lint(subset, following if subset is first else None)
-        found += values.lint(subset, following)
-    early = {finding.code for finding in found}
+        findings += matching.lint(subset, following if subset is first else None)
+        findings += values.lint(subset, following)
+    early = {finding.code for finding in findings}
     noisy = noise.lint(first, beside)
-    found += [n for n in noisy if n.code != "EK-LINT-041" or not early & EXPLAINING]
+    findings += [n for n in noisy if n.code != "EK-LINT-041" or not early & EXPLAINING]
     if beside is None:
         unchecked.append(Unchecked("comparison with other items", "there is one set of items"))
     else:
@@ -63,11 +63,11 @@ def arrays(subsets: tuple[Subset, ...]) -> tuple[tuple[Advice, ...], tuple[Unche
         if reason:
             unchecked.append(Unchecked("class coverage", reason))
         for subset, fuller in zip(subsets, others, strict=False):
-            found += labels.lint(subset, fuller)
-    found += duplicates.lint(tuple(duplicates.hashed(subset) for subset in subsets))
-    return ordered(found), tuple(unchecked)
+            findings += labels.lint(subset, fuller)
+    findings += duplicates.lint(tuple(duplicates.hashed(subset) for subset in subsets))
+    return ordered(findings), tuple(unchecked)
 
 
 def ordered(findings: Iterable[Advice]) -> tuple[Advice, ...]:
     """Return each finding once, the severest first."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda one: ORDER[one.severity]))
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: ORDER[finding.severity]))

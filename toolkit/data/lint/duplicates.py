@@ -55,18 +55,18 @@ def lint(hashes: tuple[Hashed, ...]) -> Iterator[Advice]:
     Data that repeats by nature, such as tables of few distinct rows, is held against itself: what
     two subsets share counts where it is more than each repeats on its own.
     """
-    for one in hashes:
-        if one.subset.use == "representative":
-            yield from _repeated(one)
-    for number, one in enumerate(hashes):
-        for other in hashes[number + 1 :]:
-            if (one.subset.use, other.subset.use) != ("representative", "training"):
-                yield from _shared(one, other)
+    for left in hashes:
+        if left.subset.use == "representative":
+            yield from _repeated(left)
+    for number, left in enumerate(hashes):
+        for right in hashes[number + 1 :]:
+            if (left.subset.use, right.subset.use) != ("representative", "training"):
+                yield from _shared(left, right)
 
 
-def _repeated(one: Hashed) -> Iterator[Advice]:
-    subset, again = one.subset, one.repeated
-    if not len(again) or len(np.unique(one.digests)) < 2:
+def _repeated(hashes: Hashed) -> Iterator[Advice]:
+    subset, again = hashes.subset, hashes.repeated
+    if not len(again) or len(np.unique(hashes.digests)) < 2:
         return
     severe = len(again) > REPEATED_SHARE * len(subset)
     message = (
@@ -78,18 +78,18 @@ def _repeated(one: Hashed) -> Iterator[Advice]:
     yield Advice("EK-LINT-030", "warning" if severe else "info", message, fix)
 
 
-def _shared(one: Hashed, other: Hashed) -> Iterator[Advice]:
-    both = np.flatnonzero(np.isin(one.digests, other.digests))
-    smaller = min(len(one.subset), len(other.subset))
+def _shared(left: Hashed, right: Hashed) -> Iterator[Advice]:
+    both = np.flatnonzero(np.isin(left.digests, right.digests))
+    smaller = min(len(left.subset), len(right.subset))
     if not len(both):
         return
-    natural = max(len(h.repeated) / len(h.subset) for h in (one, other))
+    natural = max(len(h.repeated) / len(h.subset) for h in (left, right))
     excess = len(both) / smaller - 2 * natural
     severe = excess > SHARED_SHARE and len(both) > 1
-    representative = one.subset.use == "representative"
+    representative = left.subset.use == "representative"
     message = (
-        f"{len(both):,} of {len(one.subset):,} items of the {one.subset.title} are in the"
-        f" {other.subset.title} too (items {listed(one.subset.index[both])})"
+        f"{len(both):,} of {len(left.subset):,} items of the {left.subset.title} are in the"
+        f" {right.subset.title} too (items {listed(left.subset.index[both])})"
     )
     fix = (
         "keep them apart: ranges set on the items that are judged flatter the metric"

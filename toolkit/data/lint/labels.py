@@ -34,12 +34,12 @@ def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
 
 def unchecked(subset: Subset, beside: Subset) -> str:
     """Tell why classes cannot be compared; nothing where they can."""
-    for one in (subset, beside):
-        if one.labels is None:
-            return f"the {one.title} has no labels"
-        found = classes(one.labels)
-        if found is None or len(np.unique(found)) > MOST_CLASSES:
-            return f"the labels of the {one.title} are no classes"
+    for each in (subset, beside):
+        if each.labels is None:
+            return f"the {each.title} has no labels"
+        numbers = classes(each.labels)
+        if numbers is None or len(np.unique(numbers)) > MOST_CLASSES:
+            return f"the labels of the {each.title} are no classes"
     return ""
 
 

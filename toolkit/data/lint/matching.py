@@ -28,10 +28,10 @@ def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
 
 def _dtype(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
     """Return integers that the input's dtype cannot hold: a cast wraps them without a word."""
-    raw, wanted = subset.raw(spec), np.dtype(spec.dtype)
-    if wanted.kind not in "iu" or raw.dtype.kind not in "iu" or raw.dtype == wanted:
+    raw, dtype = subset.raw(spec), np.dtype(spec.dtype)
+    if dtype.kind not in "iu" or raw.dtype.kind not in "iu" or raw.dtype == dtype:
         return
-    bounds = np.iinfo(wanted)
+    bounds = np.iinfo(dtype)
     lows, highs = [], []
     for block in subset.raw_blocks(spec):
         flat = block.reshape(len(block), -1)

@@ -53,11 +53,11 @@ def correlation(items: Array) -> float | None:
     centred = items.astype(np.float64)
     # An item's own brightness, or a channel's, is no structure.
     centred -= centred.mean(axis=(1, 2), keepdims=True)
-    found = [
+    correlations = [
         _pearson(centred[:, 1:], centred[:, :-1]),
         _pearson(centred[:, :, 1:], centred[:, :, :-1]),
     ]
-    return None if any(np.isnan(value) for value in found) else max(found)
+    return None if any(np.isnan(value) for value in correlations) else max(correlations)
 
 
 def _pearson(left: Array, right: Array) -> float:

@@ -90,12 +90,12 @@ def lint(curve: Saturation | None, count: int, source: str) -> Iterator[Advice]:
 
 def _sufficient(points: dict[int, float]) -> int | None:
     """Return the smallest count from which on every point is enough."""
-    found = None
+    enough = None
     for count in sorted(points, reverse=True):
         if points[count] < ENOUGH:
             break
-        found = count
-    return found
+        enough = count
+    return enough
 
 
 def _held_out(ranges: Ranges, counts: list[int]) -> npt.NDArray[np.float64]:

@@ -96,12 +96,12 @@ def _not_finite(subset: Subset, spec: TensorSpec, seen: ValueSummary) -> Advice:
 def _constant(subset: Subset, spec: TensorSpec, seen: ValueSummary) -> Iterator[Advice]:
     if int(np.prod(subset.raw(spec).shape[1:])) < 2:
         return
-    found = subset.index[seen.low == seen.high]
-    if len(found):
-        severe = len(found) > CONSTANT_SHARE * len(subset)
+    blank = subset.index[seen.low == seen.high]
+    if len(blank):
+        severe = len(blank) > CONSTANT_SHARE * len(subset)
         message = (
-            f"{subset.title}: {len(found):,} of {len(subset):,} items of {spec.name!r}"
-            f" ({share(len(found), len(subset))}) hold one value throughout (items {listed(found)})"
+            f"{subset.title}: {len(blank):,} of {len(subset):,} items of {spec.name!r}"
+            f" ({share(len(blank), len(subset))}) hold one value throughout (items {listed(blank)})"
         )
         fix = "remove blank items: were they read, cropped or masked wrongly?"
         yield Advice("EK-LINT-014", "warning" if severe else "info", message, fix)

@@ -45,24 +45,24 @@ def variants(
 def _scalings(low: float, high: float) -> list[tuple[str, float, float]]:
     """Return titles, factors and offsets that lead to ranges that models are trained on."""
     unit, largest = 1.0 + 1e-6, max(abs(low), abs(high))
-    found = []
+    scalings = []
     if largest > 2.0:
         # As pixels: what is 0..16 or 0..1023 is taken by its own largest value as well.
-        found.append(("divided by 255", 1 / 255, 0.0))
+        scalings.append(("divided by 255", 1 / 255, 0.0))
         if low >= 0:
-            found.append(("scaled to -1..1 (x/127.5 - 1)", 1 / 127.5, -1.0))
+            scalings.append(("scaled to -1..1 (x/127.5 - 1)", 1 / 127.5, -1.0))
             if largest < 128 or largest > 256:
-                found.append((f"divided by {largest:g}", 1 / largest, 0.0))
+                scalings.append((f"divided by {largest:g}", 1 / largest, 0.0))
     else:
-        found.append(("times 255", 255.0, 0.0))
+        scalings.append(("times 255", 255.0, 0.0))
         if low >= 0 and high <= unit:
-            found.append(("scaled to -1..1 (2x - 1)", 2.0, -1.0))
+            scalings.append(("scaled to -1..1 (2x - 1)", 2.0, -1.0))
         if -unit <= low < 0 and high <= unit:
-            found.append(("scaled to 0..1 ((x + 1)/2)", 0.5, 0.5))
-            found.append(("scaled to 0..255 ((x + 1)·127.5)", 127.5, 127.5))
+            scalings.append(("scaled to 0..1 ((x + 1)/2)", 0.5, 0.5))
+            scalings.append(("scaled to 0..255 ((x + 1)·127.5)", 127.5, 127.5))
     if low >= 0:
-        found.append((f"inverted ({high:g} - x)", -1.0, high))
-    return found
+        scalings.append((f"inverted ({high:g} - x)", -1.0, high))
+    return scalings
 
 
 def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
@@ -71,10 +71,10 @@ def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
 
 def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
     """Return the options that make ``scale·x + offset`` of what the present options make x."""
-    combined = [one * scale for one in _each(preprocess.scale)]
-    moved = [one * scale + offset for one in _each(preprocess.offset)]
+    combined = [value * scale for value in _each(preprocess.scale)]
+    moved = [value * scale + offset for value in _each(preprocess.offset)]
     text = f"--rescale={','.join(map(number, combined))}"
-    if any(abs(one) > 1e-9 for one in moved):
+    if any(abs(value) > 1e-9 for value in moved):
         text += f" --offset={','.join(map(number, moved))}"
     elif preprocess.offset:
         text += " --offset=0"
@@ -88,35 +88,35 @@ def _each(value: PerChannel) -> tuple[float, ...]:
 
 def _listed(values: list[float]) -> str:
     """Return numbers as the project file has them: one alone, or a list of one per channel."""
-    texts = [f'"{number(one)}"' if "/" in number(one) else number(one) for one in values]
+    texts = [f'"{number(value)}"' if "/" in number(value) else number(value) for value in values]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def number(value: float) -> str:
     """Return a factor as --rescale reads it: a fraction where it is one, such as 1/255."""
-    found = fractions.Fraction(value).limit_denominator(100_000)
-    if found.denominator < 100_000 and abs(float(found) - value) <= 1e-9 * abs(value):
-        return str(found)
+    fraction = fractions.Fraction(value).limit_denominator(100_000)
+    if fraction.denominator < 100_000 and abs(float(fraction) - value) <= 1e-9 * abs(value):
+        return str(fraction)
     return f"{value:.9g}"
 
 
 def _layouts(items: Array, spec: TensorSpec) -> list[PreprocessVariant]:
-    found: list[PreprocessVariant] = []
+    layouts: list[PreprocessVariant] = []
     if items.ndim != 4:
-        return found
+        return layouts
     count, height, width, channels = items.shape
     if channels == COLOURS:
         fix = f"exchange red and blue in the data: {spec.name}[..., ::-1]"
-        found.append(PreprocessVariant("red and blue exchanged", lambda x: x[..., ::-1], fix))
+        layouts.append(PreprocessVariant("red and blue exchanged", lambda x: x[..., ::-1], fix))
     if channels > 1:
         shape = (count, channels, height, width)
         fix = (
             "the data is channels-first and was reshaped where it had to be transposed:"
             f" {spec.name}.reshape(-1, {channels}, {height}, {width}).transpose(0, 2, 3, 1)"
         )
-        found.append(
+        layouts.append(
             PreprocessVariant(
                 "channels-first", lambda x: x.reshape(shape).transpose(0, 2, 3, 1), fix
             )
         )
-    return found
+    return layouts

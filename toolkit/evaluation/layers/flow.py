@@ -70,11 +70,11 @@ class Flow:
 
     def weights(self, tensor: int) -> Mapping[int, int]:
         """Return constants of two dimensions and more, by position, of what writes a tensor."""
-        found: dict[int, int] = {}
+        constants: dict[int, int] = {}
         for step in self.steps:
             if tensor in step.outputs or hidden(tensor) in step.outputs:
-                found.update(step.constants)
-        return {k: at for k, at in found.items() if len(self.graph.tensors[at].shape) > 1}
+                constants.update(step.constants)
+        return {k: at for k, at in constants.items() if len(self.graph.tensors[at].shape) > 1}
 
     def shape(self, value: int) -> tuple[int, ...]:
         return self.graph.tensors[value if value >= 0 else -2 - value].shape

@@ -90,11 +90,9 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
         ((flow(left, number), flow(right, number)), match(left, right, number))
         for number in range(min(len(left.graphs), len(right.graphs)))
     ]
-    layers = tuple(one for pair in pairs for one in _layers((left, right), *pair))
-    most = max(
-        sum(_values(one, one.steps) for one in (flow(file, n) for n in range(len(file.graphs))))
-        for file in (left, right)
-    )
+    layers = tuple(layer for pair in pairs for layer in _layers((left, right), *pair))
+    networks = ([flow(file, n) for n in range(len(file.graphs))] for file in (left, right))
+    most = max(sum(_values(each, each.steps) for each in side) for side in networks)
     sparse = sum(_sparse(*pair) for pair in pairs)
     if sparse > (1 - COVERED) * most:
         reason = f"{sparse / most * 100:.0f} % of the weights are stored sparsely"
@@ -102,7 +100,7 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
     if most == 0:
         reason = f"neither file has an operator with {FEWEST} weights or more"
         return Likeness("not known", reason, layers, 0.0)
-    covered = sum(one.values for one in layers) / most
+    covered = sum(layer.values for layer in layers) / most
     if not layers or covered < COVERED:
         share = f"{covered * 100:.0f} % of the weights have a counterpart of the same shape"
         named = [line for pair in pairs for line in _others(*pair)]
@@ -117,8 +115,8 @@ def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
     for a, b in matching.operators:
         for position in a.constants.keys() & b.constants.keys():
             tensors = [
-                one.graph.tensors[step.constants[position]]
-                for one, step in zip(flows, (a, b), strict=True)
+                network.graph.tensors[step.constants[position]]
+                for network, step in zip(flows, (a, b), strict=True)
             ]
             if any(tensor.sparse for tensor in tensors):
                 count += math.prod(tensors[0].shape)
@@ -127,11 +125,11 @@ def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
 
 def _others(flows: tuple[Flow, Flow], matching: Matching) -> Iterator[str]:
     """Return operators with weights that one file lacks, or that differ in shape, in words."""
-    for side, (word, one) in enumerate(zip(("left", "right"), flows, strict=True)):
+    for side, (word, network) in enumerate(zip(("left", "right"), flows, strict=True)):
         paired = {(pair[side].node, pair[side].fused) for pair in matching.operators}
-        for step in one.steps:
-            if (step.node, step.fused) not in paired and _values(one, [step]):
-                yield f"{one.described(step)} only {word}"
+        for step in network.steps:
+            if (step.node, step.fused) not in paired and _values(network, [step]):
+                yield f"{network.described(step)} only {word}"
     for a, b in matching.operators:
         shapes = flows[0].constant_shapes(a), flows[1].constant_shapes(b)
         if shapes[0] != shapes[1]:
@@ -139,32 +137,32 @@ def _others(flows: tuple[Flow, Flow], matching: Matching) -> Iterator[str]:
 
 
 def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
-    lowest = min(layers, key=lambda one: one.correlation)
+    lowest = min(layers, key=lambda layer: layer.correlation)
     worst = f"the lowest is {lowest.correlation:.3f} ({lowest.operator} {lowest.name})"
-    compared = sum(one.values for one in layers)
-    unlike = sum(one.values for one in layers if one.unlike)
+    compared = sum(layer.values for layer in layers)
+    unlike = sum(layer.values for layer in layers if layer.unlike)
     count = f"{len(layers)} constant{'s' if len(layers) != 1 else ''}"
     verb = "correlate" if len(layers) != 1 else "correlates"
-    drifted = [one for one in layers if not one.alike]
+    drifted = [layer for layer in layers if not layer.alike]
     if not drifted:
         return "same weights", f"{count} {verb} as copies do; {worst}"
-    turned = [f"{one.operator} {one.name}" for one in drifted if one.reordered]
+    turned = [f"{layer.operator} {layer.name}" for layer in drifted if layer.reordered]
     if turned:
         return "not known", f"channels are in another order in {', '.join(turned[:3])}; {worst}"
     if unlike > compared / 2:
-        typical = float(np.median([one.correlation for one in layers]))
+        typical = float(np.median([layer.correlation for layer in layers]))
         return "different weights", f"{count} {verb} by {typical:.2f} (median); {worst}"
     copies = "are no plain copies" if len(drifted) != 1 else "is no plain copy"
     return "not known", f"{len(drifted)} of {count} {copies}; {worst}"
 
 
-def _values(one: Flow, steps: Sequence[FlowStep]) -> int:
+def _values(network: Flow, steps: Sequence[FlowStep]) -> int:
     """Tell how many weights steps have, in constants that are large enough to tell."""
     return sum(
-        math.prod(one.graph.tensors[at].shape)
+        math.prod(network.graph.tensors[at].shape)
         for step in steps
         for at in step.constants.values()
-        if _tells(one.graph.tensors[at])
+        if _tells(network.graph.tensors[at])
     )
 
 
@@ -178,9 +176,9 @@ def _layers(
 ) -> Iterator[WeightLikeness]:
     for steps in matching.operators:
         for position in sorted(steps[0].constants.keys() & steps[1].constants.keys()):
-            found = _compared(files, flows, steps, position)
-            if found is not None:
-                yield found
+            layer = _compared(files, flows, steps, position)
+            if layer is not None:
+                yield layer
 
 
 def _compared(
@@ -190,13 +188,14 @@ def _compared(
     position: int,
 ) -> WeightLikeness | None:
     tensors = [
-        one.graph.tensors[step.constants[position]] for one, step in zip(flows, steps, strict=True)
+        network.graph.tensors[step.constants[position]]
+        for network, step in zip(flows, steps, strict=True)
     ]
     if not all(map(_tells, tensors)) or tensors[0].shape != tensors[1].shape:
         return None
     values = [
-        weights.real(file, one.graph, tensor)
-        for file, one, tensor in zip(files, flows, tensors, strict=True)
+        weights.real(file, network.graph, tensor)
+        for file, network, tensor in zip(files, flows, tensors, strict=True)
     ]
     a, b = values
     if a is None or b is None:
@@ -256,12 +255,12 @@ def _scaled(left: Doubles, right: Doubles) -> float | None:
 
 
 def _balanced(values: Doubles) -> Doubles:
-    found = values.copy()
+    scaled = values.copy()
     for _ in range(ROUNDS):
         for axis in (1, 0):
-            power = np.sqrt(np.mean(np.square(found), axis=axis, keepdims=True))
-            found = found / np.where(power > 0, power, 1.0)
-    return found
+            power = np.sqrt(np.mean(np.square(scaled), axis=axis, keepdims=True))
+            scaled = scaled / np.where(power > 0, power, 1.0)
+    return scaled
 
 
 def _reordered(left: Doubles, right: Doubles, expected: float) -> bool:

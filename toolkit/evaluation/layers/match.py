@@ -157,20 +157,20 @@ class _GraphMatcher:
 
     def _reach(self, value: int) -> Mapping[int, _Reach]:
         """Return left values equal to ``value`` but for operators that the right may lack."""
-        found = {value: _Reach(0, True)}
+        reached = {value: _Reach(0, True)}
         queue = deque([value])
         while queue:
             at = queue.popleft()
             for number in self.ours.readers.get(at, ()):
-                step, here = self.ours.steps[number], found[at]
+                step, here = self.ours.steps[number], reached[at]
                 open_end = number not in self._taken and here.slides < FARTHEST
                 if not open_end or len(step.inputs) != 1 or step.kind not in FOLDED | PASSED:
                     continue
-                found[step.outputs[0]] = _Reach(
+                reached[step.outputs[0]] = _Reach(
                     here.slides + 1, here.folded and step.kind in FOLDED
                 )
                 queue.append(step.outputs[0])
-        return found
+        return reached
 
     def _candidate(self, step: FlowStep) -> int | None:
         """Return the left step that fits best, if any."""
@@ -229,11 +229,13 @@ class _GraphMatcher:
 
     def _likeness(self, left: FlowStep, right: FlowStep) -> float:
         """Return the lowest correlation of the constants of two steps; -1 where there are none."""
-        found = [
+        correlations = [
             weights.correlation(*values)
             for values in constants(self.files, (self.ours, self.theirs), (left, right))
         ]
-        return min((one for one in found if one is not None), default=-1.0)
+        return min(
+            (correlation for correlation in correlations if correlation is not None), default=-1.0
+        )
 
     def _align(self) -> bool:
         """Pair what the walk could not reach by kind, shapes and order; whether it found any."""
@@ -245,10 +247,10 @@ class _GraphMatcher:
             [_key(self.ours, self.ours.steps[n]) for n in left],
             [_key(self.theirs, self.theirs.steps[n]) for n in right],
         )
-        found = list(aligned(*kinds))
-        for i, j in found:
+        steps = list(aligned(*kinds))
+        for i, j in steps:
             self._pair(left[i], right[j], "order")
-        return bool(found)
+        return bool(steps)
 
 
 def constants(
@@ -291,11 +293,11 @@ def _rows(
     final = _final(right, left, value)
     count = 0
 
-    def row(operator: str, mine: int, other: int, inputs: tuple[int, ...], found: How) -> Match:
+    def row(operator: str, mine: int, other: int, inputs: tuple[int, ...], how: How) -> Match:
         nonlocal count
         places[other] = (count,)
         count += 1
-        return Match(operator, right.name(other), mine, other, inputs, found)
+        return Match(operator, right.name(other), mine, other, inputs, how)
 
     default: How = "identity" if everything else "graph"
     requantized = _requantized(left)
@@ -331,12 +333,12 @@ def _final(right: Flow, left: Flow, value: Mapping[int, int]) -> set[int]:
 
 def _requantized(left: Flow) -> dict[int, list[int]]:
     """Return outputs of QUANTIZE operators by the value that they hold."""
-    found: dict[int, list[int]] = {}
+    requantized: dict[int, list[int]] = {}
     for node in left.graph.nodes:
         index = node.outputs[0] if node.outputs else -1
         if node.operator == "QUANTIZE" and index in left.roots:
-            found.setdefault(left.roots[index], []).append(index)
-    return found
+            requantized.setdefault(left.roots[index], []).append(index)
+    return requantized
 
 
 def _size(shape: tuple[int, ...]) -> int:

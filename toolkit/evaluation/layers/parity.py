@@ -106,8 +106,8 @@ class LayerParity:
     @property
     def ranked(self) -> tuple[MatchedLayer, ...]:
         """Layers by what their operators add, most first: broken ones first, absorbed ones last."""
-        adding = [one for one in self.layers if one.broken or (one.added.value or 0.0) > 0]
-        key = lambda one: (-one.broken, one.absorbed, -(one.added.value or 0.0))  # noqa: E731
+        adding = [layer for layer in self.layers if layer.broken or (layer.added.value or 0.0) > 0]
+        key = lambda layer: (-layer.broken, layer.absorbed, -(layer.added.value or 0.0))  # noqa: E731
         return tuple(sorted(adding, key=key))
 
     def to_json(self) -> Mapping[str, Json]:
@@ -115,10 +115,10 @@ class LayerParity:
         ``layers``.
         """
         places = {id(layer): at for at, layer in enumerate(self.layers)}
-        found = {at.name: getattr(self, at.name) for at in dataclasses.fields(self)}
+        fields = {at.name: getattr(self, at.name) for at in dataclasses.fields(self)}
         first = self.first_fall
         return {
-            **found,
+            **fields,
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
             "first_fall": places[id(first)] if first else None,
             "ranked": [places[id(layer)] for layer in self.ranked],
@@ -143,32 +143,32 @@ def layer_parity(
     not give the tensors inside a model, :class:`RunnerError` where it cannot run a file, and
     :class:`ModelError` where a file cannot be read, or no layer is in both.
     """
-    found = opened(left), opened(right)
-    matching = match(found[0].file, found[1].file)
+    sides = opened(left), opened(right)
+    matching = match(sides[0].file, sides[1].file)
     if not any(pair.operator != "INPUT" for pair in matching.tensors):
         message = f"no layer of {right.path.name} has a counterpart in {left.path.name}"
         raise ModelError("EK-LAYERS-003", message, "they are different networks")
     pairs = matching.tensors
-    wanted = sorted({one.left for one in pairs}), sorted({one.right for one in pairs})
+    tensors = sorted({pair.left for pair in pairs}), sorted({pair.right for pair in pairs})
     count = min(items, len(np.load(index, mmap_mode="r")))
     sums = [Sums() for _ in pairs]
     feeds = Feeds(inputs, index, preprocess)
-    for first, (ours, theirs) in traced((left, right), found, wanted, feeds, count, folder):
-        for one, total in zip(pairs, sums, strict=True):
-            if one.left in ours and one.right in theirs:
-                total.add(ours[one.left], theirs[one.right], first)
-    return _result(left, right, found, matching, sums, count)
+    for first, (ours, theirs) in traced((left, right), sides, tensors, feeds, count, folder):
+        for each, total in zip(pairs, sums, strict=True):
+            if each.left in ours and each.right in theirs:
+                total.add(ours[each.left], theirs[each.right], first)
+    return _result(left, right, sides, matching, sums, count)
 
 
 def _result(
     left: LayerSide,
     right: LayerSide,
-    found: tuple[Traced, Traced],
+    sides: tuple[Traced, Traced],
     matching: Matching,
     sums: list[Sums],
     count: int,
 ) -> LayerParity:
-    layers = tuple(_layers(matching.tensors, sums, found))
+    layers = tuple(_layers(matching.tensors, sums, sides))
     # The last part that tells them apart: build/ holds a model.tflite for each precision.
     parts = 2 if left.path.name == right.path.name else 1
     titles = ["/".join(side.path.parts[-parts:]) for side in (left, right)]
@@ -180,35 +180,35 @@ def _result(
         left_only=matching.left_only,
         right_only=matching.right_only,
         missing=tuple(
-            f"{one.file.graphs[0].tensors[at].name} ({word}): {reason}"
-            for word, one in zip(("left", "right"), found, strict=True)
-            for at, reason in sorted(one.missing.items())
+            f"{trace.file.graphs[0].tensors[at].name} ({word}): {reason}"
+            for word, trace in zip(("left", "right"), sides, strict=True)
+            for at, reason in sorted(trace.missing.items())
         ),
-        notes=tuple(_notes((left, right), found)),
+        notes=tuple(_notes((left, right), sides)),
     )
 
 
 def _layers(
-    pairs: tuple[Match, ...], sums: list[Sums], found: tuple[Traced, Traced]
+    pairs: tuple[Match, ...], sums: list[Sums], sides: tuple[Traced, Traced]
 ) -> Iterator[MatchedLayer]:
-    flows = flow(found[0].file), flow(found[1].file)
+    flows = flow(sides[0].file), flow(sides[1].file)
     shares: list[float | None] = []
     rounding: list[float] = []
-    for one, total in zip(pairs, sums, strict=True):
+    for pair, total in zip(pairs, sums, strict=True):
         if not total.n:
-            total.flaw = found[0].missing.get(one.left) or found[1].missing.get(one.right, "")
+            total.flaw = sides[0].missing.get(pair.left) or sides[1].missing.get(pair.right, "")
         shares.append(_share(total.sqnr()))
-        rounding.append(_rounding(one, total, found, flows))
+        rounding.append(_rounding(pair, total, sides, flows))
     absorbed = _absorbed(pairs, shares, rounding)
-    for at, (one, total) in enumerate(zip(pairs, sums, strict=True)):
-        added, fall = _judged(total, shares[at], _handed(one.inputs, shares), rounding[at])
+    for at, (pair, total) in enumerate(zip(pairs, sums, strict=True)):
+        added, fall = _judged(total, shares[at], _handed(pair.inputs, shares), rounding[at])
         yield MatchedLayer(
-            one.operator,
-            one.name,
-            one.left,
-            one.right,
-            one.inputs,
-            one.how,
+            pair.operator,
+            pair.name,
+            pair.left,
+            pair.right,
+            pair.inputs,
+            pair.how,
             sqnr=total.sqnr(),
             channel_sqnr=total.channel_sqnr(),
             max_abs_error=total.max_abs_error(),
@@ -273,20 +273,20 @@ def _judged(
 
 
 def _rounding(
-    one: Match, total: Sums, found: tuple[Traced, Traced], flows: tuple[Flow, Flow]
+    pair: Match, total: Sums, traces: tuple[Traced, Traced], flows: tuple[Flow, Flow]
 ) -> float:
     """Return noise over signal that sound rounding of the weights and the output accounts for."""
     sound = 10 ** (-SOUND / 10)
-    if one.operator in BODIES:
+    if pair.operator in BODIES:
         return sound
     share = 0.0
-    sides = [one.left, one.right]
+    sides = [pair.left, pair.right]
     kept = [side.weights(at) for side, at in zip(flows, sides, strict=True)]
     contents = [
         {k: side.file.data(side.file.graphs[0].tensors[at]) for k, at in own.items()}
-        for side, own in zip(found, kept, strict=True)
+        for side, own in zip(traces, kept, strict=True)
     ]
-    for side, at, own in zip(found, sides, kept, strict=True):
+    for side, at, own in zip(traces, sides, kept, strict=True):
         graph = side.file.graphs[0]
         share += total.rounding(graph.tensors[at].scale)
         # The same weights on both sides round alike.
@@ -299,12 +299,12 @@ def _rounding(
     return min(share, sound)
 
 
-def _notes(sides: tuple[LayerSide, LayerSide], found: tuple[Traced, Traced]) -> Iterator[str]:
-    for word, side, one in zip(("left", "right"), sides, found, strict=True):
-        if not one.alike:
+def _notes(sides: tuple[LayerSide, LayerSide], traces: tuple[Traced, Traced]) -> Iterator[str]:
+    for word, side, trace in zip(("left", "right"), sides, traces, strict=True):
+        if not trace.alike:
             yield (
                 f"{word}: {side.device.name} answers otherwise while tensors are kept,"
-                f" by up to {one.difference:.3g}: its layers are those of other kernels"
+                f" by up to {trace.difference:.3g}: its layers are those of other kernels"
             )
-    if any(len(one.file.graphs) > 1 for one in found):
+    if any(len(trace.file.graphs) > 1 for trace in traces):
         yield "the main graphs are compared: loops and branches are one operator each"

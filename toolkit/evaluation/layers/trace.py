@@ -81,8 +81,8 @@ def opened(side: LayerSide) -> Traced:
 
 def traced(
     sides: tuple[LayerSide, LayerSide],
-    found: tuple[Traced, Traced],
-    wanted: tuple[list[int], list[int]],
+    traces: tuple[Traced, Traced],
+    tensors: tuple[list[int], list[int]],
     feeds: Feeds,
     items: int,
     folder: Path,
@@ -93,8 +93,8 @@ def traced(
     next one is asked for.
     """
     each = sum(
-        4 * int(np.prod(one.file.graphs[0].tensors[index].shape, dtype=np.int64))
-        for one, indices in zip(found, wanted, strict=True)
+        4 * int(np.prod(trace.file.graphs[0].tensors[index].shape, dtype=np.int64))
+        for trace, indices in zip(traces, tensors, strict=True)
         for index in indices
     )
     share = max(1, ROOM // max(each, 1))
@@ -105,8 +105,8 @@ def traced(
             yield (
                 start,
                 (
-                    _run(sides[0], found[0], wanted[0], feeds, span, places[0]),
-                    _run(sides[1], found[1], wanted[1], feeds, span, places[1]),
+                    _run(sides[0], traces[0], tensors[0], feeds, span, places[0]),
+                    _run(sides[1], traces[1], tensors[1], feeds, span, places[1]),
                 ),
             )
         finally:
@@ -116,14 +116,14 @@ def traced(
 
 def _run(
     side: LayerSide,
-    found: Traced,
-    wanted: list[int],
+    trace: Traced,
+    tensors: list[int],
     feeds: Feeds,
     span: tuple[int, int],
     folder: Path,
 ) -> Mapping[int, Floats]:
-    names = _named(found.file, feeds.inputs)
-    entry = RunnerModel(side.path.name, side.path, folder, tuple(wanted))
+    names = _named(trace.file, feeds.inputs)
+    entry = RunnerModel(side.path.name, side.path, folder, tuple(tensors))
     request = Request(
         "trace",
         (entry,),
@@ -135,13 +135,13 @@ def _run(
         states=side.states or None,
     )
     facts = side.device.run(request.to_json())["models"][entry.id]
-    found.missing.update({int(index): reason for index, reason in facts["missing"].items()})
-    found.alike = found.alike and facts["alike"]
-    found.difference = max(found.difference, facts["difference"])
+    trace.missing.update({int(index): reason for index, reason in facts["missing"].items()})
+    trace.alike = trace.alike and facts["alike"]
+    trace.difference = max(trace.difference, facts["difference"])
     return {
         index: np.load(folder / f"{index}.npy", mmap_mode="r")
         for index in facts["written"]
-        if index not in found.missing
+        if index not in trace.missing
     }
 
 

@@ -19,24 +19,28 @@ def real(file: TFLiteFile, graph: Graph, tensor: Tensor) -> Doubles | None:
     That is: where it is sparse, holds no real numbers, or is an integer without a scale (a shape,
     an axis, a padding).
     """
-    found = tensor.quantization
+    quantization = tensor.quantization
     values: npt.NDArray[Any] | None = file.array(tensor)
     if values is None or values.dtype.kind not in "fiu":
         return None
-    if found is None or not (found.scales or found.block_size):
+    if quantization is None or not (quantization.scales or quantization.block_size):
         return np.asarray(values, np.float64) if values.dtype.kind == "f" else None
-    if found.block_size:
-        scales = file.array(graph.tensors[found.block_scales]) if found.block_scales >= 0 else None
+    if quantization.block_size:
+        scales = (
+            file.array(graph.tensors[quantization.block_scales])
+            if quantization.block_scales >= 0
+            else None
+        )
         if scales is None:
             return None
-        spread = np.repeat(np.asarray(scales, np.float64), found.block_size, axis=-1)
+        spread = np.repeat(np.asarray(scales, np.float64), quantization.block_size, axis=-1)
         return np.asarray(values * spread, np.float64) if spread.shape == values.shape else None
     along = [1] * values.ndim
-    if len(found.scales) > 1:
-        along[found.axis] = len(found.scales)
-    zeros = np.asarray(found.zero_points or (0,), np.float64)
+    if len(quantization.scales) > 1:
+        along[quantization.axis] = len(quantization.scales)
+    zeros = np.asarray(quantization.zero_points or (0,), np.float64)
     zeros = zeros.reshape(along) if zeros.size > 1 else zeros
-    return np.asarray((values - zeros) * np.asarray(found.scales, np.float64).reshape(along))
+    return np.asarray((values - zeros) * np.asarray(quantization.scales, np.float64).reshape(along))
 
 
 def rounding(values: Doubles, tensor: Tensor) -> float:
@@ -46,13 +50,13 @@ def rounding(values: Doubles, tensor: Tensor) -> float:
     ``2⁻¹⁶ / 3`` (8 bits). 0 of other floats and of blocks. Source: B. Widrow and I. Kollar,
     "Quantization Noise", 2008, chapter 1.
     """
-    found = tensor.quantization
+    quantization = tensor.quantization
     signal = float(np.sum(np.square(values)))
     if tensor.dtype in HALVES:
         return HALVES[tensor.dtype]
-    if found is None or not found.scales or tensor.dtype in FLOATS or signal == 0:
+    if quantization is None or not quantization.scales or tensor.dtype in FLOATS or signal == 0:
         return 0.0
-    return values.size * float(np.mean(np.square(found.scales))) / 12 / signal
+    return values.size * float(np.mean(np.square(quantization.scales))) / 12 / signal
 
 
 def correlation(left: Doubles, right: Doubles) -> float | None:

@@ -53,12 +53,12 @@ class ClassScores:
         """
         if self.numbers:
             return np.asarray(self.outputs[:, 0], np.int64)
-        found = np.empty(len(self), np.int64)
+        classes = np.empty(len(self), np.int64)
         for block, scores in self.blocks():
             single = scores.shape[1] == 1
             cut = 0.0 if self.logits else 0.5
-            found[block] = scores[:, 0] > cut if single else np.argmax(scores, axis=1)
-        return found
+            classes[block] = scores[:, 0] > cut if single else np.argmax(scores, axis=1)
+        return classes
 
     def probabilities(self) -> Iterator[tuple[slice, Floats]]:
         """Return probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
@@ -88,16 +88,16 @@ class ClassScores:
         """
         self.refuse_numbers()
         width = self.outputs.shape[1]
-        found = np.empty((len(self), width if width > 2 else 1))
+        rows = np.empty((len(self), width if width > 2 else 1))
         for block, scores in self.blocks():
             if width > 2 and self.logits:
                 shifted = scores - scores.max(axis=1, keepdims=True)
-                found[block] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+                rows[block] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
             elif width == 2:
-                found[block] = scores[:, 1:] - scores[:, :1]
+                rows[block] = scores[:, 1:] - scores[:, :1]
             else:
-                found[block] = scores
-        return found
+                rows[block] = scores
+        return rows
 
     def refuse_numbers(self) -> None:
         """Raise :class:`DataError` where there are class numbers, and no scores."""
@@ -123,16 +123,18 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
     are read alike, and a part of the items as the whole. Raises :class:`DataError` where labels or
     outputs are no classes, or do not fit each other.
     """
-    flat = [_flat(one) for one in outputs]
+    flat = [_flat(scores) for scores in outputs]
     labels = true_class(y_true)
-    numbers = [one for one in flat if _are_numbers(one)]
+    numbers = [scores for scores in flat if _are_numbers(scores)]
     count = max(
-        [2, *(int(one.max(initial=0)) + 1 for one in numbers), int(labels.max(initial=0)) + 1]
+        [2, *(int(scores.max(initial=0)) + 1 for scores in numbers), int(labels.max(initial=0)) + 1]
     )
-    for one in flat:
-        _check(name, labels, count if _are_numbers(one) else max(2, one.shape[1]))
-    logits = any(has_logits(one) for one in flat if not _are_numbers(one))
-    return labels, [ClassScores(one, logits, count if _are_numbers(one) else 0) for one in flat]
+    for scores in flat:
+        _check(name, labels, count if _are_numbers(scores) else max(2, scores.shape[1]))
+    logits = any(has_logits(scores) for scores in flat if not _are_numbers(scores))
+    return labels, [
+        ClassScores(scores, logits, count if _are_numbers(scores) else 0) for scores in flat
+    ]
 
 
 def _are_numbers(flat: Array) -> bool:

@@ -31,23 +31,23 @@ class TopK:
         scores.refuse_numbers()
         if scores.outputs.shape[1] == 1:
             return hit(labels, scores)
-        found = np.empty(len(labels))
+        hits = np.empty(len(labels))
         for block, rows in scores.blocks():
             own = labels[block][:, None]
             score = np.take_along_axis(rows, own, axis=1)
             earlier = np.arange(rows.shape[1]) < own
             before = (rows > score) | ((rows == score) & earlier)
-            found[block] = before.sum(axis=1) < self.k
-        return found
+            hits[block] = before.sum(axis=1) < self.k
+        return hits
 
 
 def log_loss(labels: Index, scores: ClassScores) -> Floats:
     """Return ``-ln p`` of the label's probability, which counts as at least 1.2e-7."""
-    found = np.empty(len(labels))
+    losses = np.empty(len(labels))
     for block, rows in scores.probabilities():
         own = rows[np.arange(len(rows)), labels[block]]
-        found[block] = -np.log(np.clip(own, EPSILON, 1.0))
-    return found
+        losses[block] = -np.log(np.clip(own, EPSILON, 1.0))
+    return losses
 
 
 def _counted(labels: Index, scores: ClassScores, mean: str) -> Statistic:
@@ -57,10 +57,10 @@ def _counted(labels: Index, scores: ClassScores, mean: str) -> Statistic:
     # Not scikit-learn's: the bootstrap calls this a thousand times, that takes 4 ms each.
 
     def value(items: Index) -> float:
-        own, said = labels[items], answers[items]
+        own, predicted = labels[items], answers[items]
         hits = np.bincount(own[right[items]], minlength=count)
         labelled = np.bincount(own, minlength=count)
-        answered = np.bincount(said, minlength=count)
+        answered = np.bincount(predicted, minlength=count)
         seen = (labelled + answered) > 0
         of = {"precision": answered, "recall": labelled, "f1": (labelled + answered) / 2}[mean]
         share = np.divide(hits, of, out=np.zeros(count), where=of > 0)
@@ -108,21 +108,21 @@ def calibrated_by_chance(labels: Index, scores: ClassScores) -> Floats:
     Source: Bröcker & Smith (2007), "Increasing the Reliability of Reliability Diagrams".
     """
     confidence, rng = confidences(scores), np.random.default_rng(0)
-    bins, found = _bins(confidence), np.empty(DRAWS)
+    bins, errors = _bins(confidence), np.empty(DRAWS)
     for number in range(DRAWS):
         gap = (rng.random(len(labels)) < confidence) - confidence
-        found[number] = np.abs(np.bincount(bins, gap, BINS)).sum() / len(labels)
-    return found
+        errors[number] = np.abs(np.bincount(bins, gap, BINS)).sum() / len(labels)
+    return errors
 
 
 def confidences(scores: ClassScores) -> Floats:
     """Return the probability of the class answered, per item; 1 of class numbers."""
     if scores.numbers:
         return np.ones(len(scores))
-    found = np.empty(len(scores))
+    largest = np.empty(len(scores))
     for block, rows in scores.probabilities():
-        found[block] = rows.max(axis=1)
-    return found
+        largest[block] = rows.max(axis=1)
+    return largest
 
 
 def _bins(confidence: Floats) -> Index:

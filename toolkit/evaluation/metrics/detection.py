@@ -58,11 +58,11 @@ def matched(labels: Array, answers: Array, thresholds: Floats) -> list[ClassMatc
 
     Raises :class:`Undefined` where there is no box at all.
     """
-    truth, given = _documents(labels, answers)
-    if not truth["annotations"]:
+    annotations, detections = _documents(labels, answers)
+    if not annotations["annotations"]:
         raise Undefined("no picture has a box")
-    evaluation = _evaluated(truth, given, thresholds)
-    pictures, found = evaluation.params.imgIds, []
+    evaluation = _evaluated(annotations, detections, thresholds)
+    pictures, classes = evaluation.params.imgIds, []
     for number, _ in enumerate(evaluation.params.catIds):
         rows = evaluation.evalImgs[number * len(pictures) : (number + 1) * len(pictures)]
         rows = [row for row in rows if row is not None]
@@ -76,12 +76,12 @@ def matched(labels: Array, answers: Array, thresholds: Floats) -> list[ClassMatc
         places = np.concatenate([np.full(len(r["dtScores"]), r["image_id"], int) for r in rows])
         hits = np.concatenate([np.asarray(row["dtMatches"]) for row in rows], axis=1)
         ignored = np.concatenate([np.asarray(row["dtIgnore"]) for row in rows], axis=1)
-        found.append(
+        classes.append(
             ClassMatches(
                 hits[:, order] > 0, ignored[:, order] > 0, places[order].astype(int), boxes
             )
         )
-    return found
+    return classes
 
 
 def _averaged(classes: list[ClassMatches]) -> Statistic:
@@ -92,14 +92,14 @@ def _averaged(classes: list[ClassMatches]) -> Statistic:
 
     def value(items: Index) -> float:
         means = []
-        for one in classes:
-            times = np.bincount(items, minlength=len(one.boxes)).astype(np.float64)
-            total = float(times @ one.boxes)
+        for matches in classes:
+            times = np.bincount(items, minlength=len(matches.boxes)).astype(np.float64)
+            total = float(times @ matches.boxes)
             if total == 0:
                 continue
-            counted = np.where(one.ignored, 0.0, times[one.pictures])
-            right = np.cumsum(counted * one.hits, axis=1)
-            wrong = np.cumsum(counted * ~one.hits, axis=1)
+            counted = np.where(matches.ignored, 0.0, times[matches.pictures])
+            right = np.cumsum(counted * matches.hits, axis=1)
+            wrong = np.cumsum(counted * ~matches.hits, axis=1)
             precision = right / np.maximum(right + wrong, np.spacing(1.0))
             best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
             for recall, envelope in zip(right / total, best, strict=True):
@@ -115,7 +115,7 @@ def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict
     """Return labels and answers as COCO's JSON has them."""
     crowds = labels[..., 5] if labels.shape[2] == 6 else np.zeros(labels.shape[:2])
     annotations: list[dict[str, Any]] = []
-    given: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
     for image, rows in enumerate(labels):
         for row, crowd in zip(rows, crowds[image], strict=True):
             if row[0] >= 0:
@@ -131,7 +131,7 @@ def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict
                     }
                 )
     for image, rows in enumerate(answers):
-        given += [
+        detections += [
             {
                 "image_id": image,
                 "category_id": int(row[1]),
@@ -141,14 +141,14 @@ def _documents(labels: Array, answers: Array) -> tuple[dict[str, Any], list[dict
             for row in rows
             if row[0] >= 0
         ]
-    kinds = sorted({one["category_id"] for one in annotations})
-    truth = {
+    kinds = sorted({entry["category_id"] for entry in annotations})
+    document = {
         "info": {},
         "images": [{"id": image} for image in range(len(labels))],
         "categories": [{"id": kind} for kind in kinds],
         "annotations": annotations,
     }
-    return truth, [one for one in given if one["category_id"] in kinds]
+    return document, [entry for entry in detections if entry["category_id"] in kinds]
 
 
 def _box(corners: Array) -> list[float]:
@@ -156,7 +156,9 @@ def _box(corners: Array) -> list[float]:
     return [left, top, right - left, bottom - top]
 
 
-def _evaluated(truth: dict[str, Any], given: list[dict[str, Any]], thresholds: Floats) -> Any:
+def _evaluated(
+    annotations: dict[str, Any], detections: list[dict[str, Any]], thresholds: Floats
+) -> Any:
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -167,17 +169,22 @@ def _evaluated(truth: dict[str, Any], given: list[dict[str, Any]], thresholds: F
     # It prints as it goes, and the standard output is the user's.
     with contextlib.redirect_stdout(io.StringIO()):
         ours, theirs = COCO(), COCO()
-        ours.dataset = truth
+        ours.dataset = annotations
         ours.createIndex()
         rows = [
-            {**one, "id": k, "area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0}
-            for k, one in enumerate(given, 1)
+            {
+                **detection,
+                "id": k,
+                "area": detection["bbox"][2] * detection["bbox"][3],
+                "iscrowd": 0,
+            }
+            for k, detection in enumerate(detections, 1)
         ]
-        theirs.dataset = {**truth, "annotations": rows}
+        theirs.dataset = {**annotations, "annotations": rows}
         theirs.createIndex()
-        found = COCOeval(ours, theirs, "bbox")
-        found.params.iouThrs = np.asarray(thresholds)
-        found.params.areaRng, found.params.areaRngLbl = [[0, 1e10]], ["all"]
-        found.params.maxDets = [100]
-        found.evaluate()
-    return found
+        evaluation = COCOeval(ours, theirs, "bbox")
+        evaluation.params.iouThrs = np.asarray(thresholds)
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.params.maxDets = [100]
+        evaluation.evaluate()
+    return evaluation

@@ -38,16 +38,16 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, l
     where labels are others, or do not fit the outputs.
     """
     labels = np.asarray(y_true).reshape(len(y_true), -1)
-    flat = [np.asarray(one).reshape(len(one), -1) for one in outputs]
+    flat = [np.asarray(scores).reshape(len(scores), -1) for scores in outputs]
     if labels.dtype.kind not in "iubf" or not np.isin(labels, (0, 1)).all():
         message = f"{name}: labels are {labels.dtype} from {labels.min()} to {labels.max()}"
         raise DataError(CODE, message, "several labels per item are 0 or 1 each")
-    for one in flat:
-        if one.shape != labels.shape:
-            message = f"{name}: {labels.shape[1]} labels per item, {one.shape[1]} outputs"
+    for scores in flat:
+        if scores.shape != labels.shape:
+            message = f"{name}: {labels.shape[1]} labels per item, {scores.shape[1]} outputs"
             raise DataError(CODE, message, "there is one output for each label")
-    logits = any(has_logits(one) for one in flat)
-    return labels.astype(bool), [LabelScores(one, logits) for one in flat]
+    logits = any(has_logits(scores) for scores in flat)
+    return labels.astype(bool), [LabelScores(scores, logits) for scores in flat]
 
 
 def right(labels: Array, scores: LabelScores) -> Floats:

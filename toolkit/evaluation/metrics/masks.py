@@ -45,24 +45,24 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
     ``[n, *places, classes]``, one sigmoid per place, or class numbers. Raises :class:`DataError`
     where they do not fit.
     """
-    truths = [_truth(name, y_true, one) for one in outputs]
+    truths = [_truth(name, y_true, scores) for scores in outputs]
     labels = truths[0]
     valid = (labels >= 0) & (labels != VOID)
-    answers = [_answers(one, labels.shape, _logits(outputs)) for one in outputs]
-    stated = [_classes(one, labels.shape) for one in outputs]
+    answers = [_answers(scores, labels.shape, _logits(outputs)) for scores in outputs]
+    stated = [_classes(scores, labels.shape) for scores in outputs]
     top = int(labels[valid].max(initial=0))
     if any(count and top >= count for count in stated):
         message = f"{name}: labels are up to {top}, the model has {min(filter(None, stated))}"
         hint = f"classes count from 0; {VOID} and negative labels stand for no class"
         raise DataError(CODE, f"{message} classes per pixel", hint)
-    count = max(top, *(int(one.max(initial=0)) for one in answers)) + 1
+    count = max(top, *(int(scores.max(initial=0)) for scores in answers)) + 1
     count = max(count, *stated)
-    found = [_counts(labels, valid, one, count) for one in answers]
-    return np.asarray(valid.sum(axis=1), np.int64), found
+    counts = [_counts(labels, valid, scores, count) for scores in answers]
+    return np.asarray(valid.sum(axis=1), np.int64), counts
 
 
 def _logits(outputs: tuple[Array, ...]) -> bool:
-    return any(one.dtype.kind == "f" and has_logits(one) for one in outputs)
+    return any(scores.dtype.kind == "f" and has_logits(scores) for scores in outputs)
 
 
 def _truth(name: str, y_true: Array, output: Array) -> Index:
@@ -93,13 +93,13 @@ def _answers(output: Array, shape: tuple[int, ...], logits: bool) -> Index:
     """Return the class of each place ``[n, places]``."""
     if output.dtype.kind != "f":
         return np.asarray(output).reshape(shape).astype(np.int64)
-    found = np.empty(shape, np.int64)
+    classes = np.empty(shape, np.int64)
     rows, width = rows_at_once(output.shape[1:]), output.size // math.prod(shape)
     for at in range(0, len(output), rows):
         block = np.asarray(output[at : at + rows]).reshape(-1, shape[1], width)
         single = block[..., 0] > (0.0 if logits else 0.5)
-        found[at : at + rows] = single if width == 1 else block.argmax(axis=2)
-    return found
+        classes[at : at + rows] = single if width == 1 else block.argmax(axis=2)
+    return classes
 
 
 def _counts(labels: Index, valid: npt.NDArray[np.bool_], answers: Index, count: int) -> MaskCounts:

@@ -76,10 +76,10 @@ def value(metric: Metric, y_true: Array | None, y_pred: Array) -> float | None:
     if per_item is not None:
         return float(per_item.mean())
     try:
-        found = _statistic(metric, labels, scores)(np.arange(len(y_pred)))
+        result = _statistic(metric, labels, scores)(np.arange(len(y_pred)))
     except Undefined:
         return None
-    return found if np.isfinite(found) else None
+    return result if np.isfinite(result) else None
 
 
 def measure(metric: Metric, y_true: Array | None, y_pred: Array) -> Measurement:
@@ -98,17 +98,17 @@ def measure_read(metric: Metric, labels: Any, scores: Any) -> Measurement:
     return _possible(metric, _measured(metric, labels, scores))
 
 
-def _possible(metric: Metric, found: Measurement) -> Measurement:
+def _possible(metric: Metric, measured: Measurement) -> Measurement:
     """Return a measurement whose interval ends where the metric does, where nothing else bounds it:
     no error is below 0, no score of how well numbers agree is above 1.
     """
-    if found.value is None or metric.bounded or metric.reads == "anything":
-        return found
-    if metric.direction == "lower" and found.low is None:
-        return dataclasses.replace(found, low=0.0)
-    if metric.direction == "higher" and found.high is None:
-        return dataclasses.replace(found, high=1.0)
-    return found
+    if measured.value is None or metric.bounded or metric.reads == "anything":
+        return measured
+    if metric.direction == "lower" and measured.low is None:
+        return dataclasses.replace(measured, low=0.0)
+    if metric.direction == "higher" and measured.high is None:
+        return dataclasses.replace(measured, high=1.0)
+    return measured
 
 
 def _measured(metric: Metric, labels: Any, scores: Any) -> Measurement:
@@ -262,7 +262,7 @@ def _end(value: float, ends: tuple[float, ...]) -> float | None:
     return next((end for end in ends if abs(value - end) < ROUNDING), None)
 
 
-def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:
+def _unbiased(measured: Measurement, by_chance: Floats) -> Measurement:
     """Return the basic bootstrap interval of a metric that resampling enlarges, from its
     percentiles.
 
@@ -271,13 +271,13 @@ def _unbiased(found: Measurement, by_chance: Floats) -> Measurement:
     where the value is no larger than chance makes it. Source: Davison & Hinkley (1997), "Bootstrap
     Methods and their Application", section 5.2.
     """
-    if found.value is None or found.low is None or found.high is None:
-        return found
-    low, high = 2 * found.value - found.high, 2 * found.value - found.low
-    chance = found.value <= np.quantile(by_chance, (1 + (found.level or 0.0)) / 2)
-    low = 0.0 if chance else max(0.0, min(low, found.value))
-    tool = f"basic {found.tool}"
-    return dataclasses.replace(found, low=low, high=max(high, found.value), tool=tool)
+    if measured.value is None or measured.low is None or measured.high is None:
+        return measured
+    low, high = 2 * measured.value - measured.high, 2 * measured.value - measured.low
+    chance = measured.value <= np.quantile(by_chance, (1 + (measured.level or 0.0)) / 2)
+    low = 0.0 if chance else max(0.0, min(low, measured.value))
+    tool = f"basic {measured.tool}"
+    return dataclasses.replace(measured, low=low, high=max(high, measured.value), tool=tool)
 
 
 def _measurement(interval: Interval, metric: Metric, tool: str) -> Measurement:

@@ -53,15 +53,15 @@ def parts(
 def _of_classes(
     metric: Metric, y_true: Array | None, y_pred: Array, names: tuple[str, ...]
 ) -> tuple[Part, ...]:
-    found = details(metric, y_true, y_pred, names)
+    detailed = details(metric, y_true, y_pred, names)
     return tuple(
         Part(
-            one.number,
-            one.name,
-            one.labelled,
-            {"precision": one.precision, "recall": one.recall, "f1": one.f1},
+            figures.number,
+            figures.name,
+            figures.labelled,
+            {"precision": figures.precision, "recall": figures.recall, "f1": figures.f1},
         )
-        for one in (found.classes if found else ())
+        for figures in (detailed.classes if detailed else ())
     )
 
 
@@ -74,10 +74,10 @@ def _of_masks(counts: MaskCounts) -> tuple[Index, Mapping[str, list[Measurement]
 def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, list[Measurement]]]:
     """Tell how many items have each label, and its figures."""
     n, times = len(labels), np.asarray(labels.sum(axis=0), np.int64)
-    said = scores.answered()
-    right = (labels == said).sum(axis=0)
+    predicted = scores.answered()
+    right = (labels == predicted).sum(axis=0)
     accuracy = [_share(int(one), n) for one in right]
-    hits, either = labels & said, labels.astype(np.int64) + said
+    hits, either = labels & predicted, labels.astype(np.int64) + predicted
 
     def f1(items: Index) -> Floats:
         weight = np.bincount(items, minlength=n).astype(np.float64)
@@ -94,19 +94,25 @@ def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, 
 def _precisions(labels: Array, scores: LabelScores, times: Index) -> list[Measurement]:
     """Return the average precision of each label that some item has."""
     absent = Measurement.unavailable("1", "no item has this label")
-    found, had = [absent] * len(times), np.flatnonzero(times)
+    precisions, had = [absent] * len(times), np.flatnonzero(times)
     if len(had):
         ranking = Ranking(np.asarray(scores.outputs[:, had], np.float64), labels[:, had])
         drawn = _drawn(lambda items: average_precisions(ranking, items), len(labels), times[had])
-        for place, one in zip(had, drawn, strict=True):
-            found[place] = one
-    return found
+        for place, precision in zip(had, drawn, strict=True):
+            precisions[place] = precision
+    return precisions
 
 
 def _share(hits: int, n: int) -> Measurement:
-    one = statistics.wilson(hits, n)
+    interval = statistics.wilson(hits, n)
     return Measurement(
-        one.value, "1", n=n, low=one.low, high=one.high, level=one.level, tool="Wilson"
+        interval.value,
+        "1",
+        n=n,
+        low=interval.low,
+        high=interval.high,
+        level=interval.level,
+        tool="Wilson",
     )
 
 

@@ -39,11 +39,11 @@ def prepared(
     rows = min(rows_at_once(shape) for shape in shapes)
     for at in range(0, len(outputs), rows):
         block = slice(at, at + rows)
-        given = {
+        batch = {
             name: preprocessing.apply(array[index[block]], _as_given(name, array), preprocess)
             for name, array in inputs.items()
         }
-        parts.append(metric.prepare(given, np.asarray(outputs[block])))
+        parts.append(metric.prepare(batch, np.asarray(outputs[block])))
     scores = np.concatenate(parts)
     if groups is None:
         return scores

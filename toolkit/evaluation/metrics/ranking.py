@@ -107,11 +107,11 @@ def roc_areas(ranking: Ranking, items: Index) -> Floats:
     # Each class before this one has put all items into the running total.
     before = ranking.column * float(len(items))
     middle = (running[ranking.below] + running[ranking.through]) / 2.0 - before
-    ones = ranking.sums(own)
+    positive = ranking.sums(own)
     # Of the items below a positive, ties half, the positives are over all half their square.
-    pairs = ranking.sums(own * middle) - ones**2 / 2
-    possible = ones * (len(items) - ones)
-    return np.divide(pairs, possible, out=np.full(len(ones), np.nan), where=possible > 0)
+    pairs = ranking.sums(own * middle) - positive**2 / 2
+    possible = positive * (len(items) - positive)
+    return np.divide(pairs, possible, out=np.full(len(positive), np.nan), where=possible > 0)
 
 
 def average_precisions(ranking: Ranking, items: Index) -> Floats:

@@ -36,16 +36,16 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Index, l
 
     Raises :class:`DataError` where outputs are still the model's, or labels are others.
     """
-    for one in outputs:
-        if one.ndim != 1:
-            message = f"{name} compares outputs {list(one.shape)} with the model's inputs"
+    for errors in outputs:
+        if errors.ndim != 1:
+            message = f"{name} compares outputs {list(errors.shape)} with the model's inputs"
             hint = "this command does not give it the inputs: use `edgekit evaluate` or `compare`"
             raise DataError("EK-DATA-041", message, hint)
     labels = true_class(y_true)
     if len(labels) and (labels.min() < 0 or labels.max() > 1):
         message = f"{name}: labels are {labels.min()} to {labels.max()}"
         raise DataError(CODE, message, "anomalies are labelled 1, all else 0")
-    return labels, [np.asarray(one, np.float64) for one in outputs]
+    return labels, [np.asarray(errors, np.float64) for errors in outputs]
 
 
 def error(labels: Index, errors: Floats) -> Floats:

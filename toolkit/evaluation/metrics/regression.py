@@ -14,11 +14,10 @@ from .metric import Array, Floats, Index, Statistic, Undefined, rows_at_once
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
     """Return targets in the outputs' shape. Raises :class:`DataError` where they do not fit."""
-    for one in outputs:
-        if y_true.size != one.size or y_true.dtype.kind not in "iubf":
-            message = (
-                f"{name}: labels are {y_true.dtype} {list(y_true.shape)}, outputs {list(one.shape)}"
-            )
+    for output in outputs:
+        if y_true.size != output.size or y_true.dtype.kind not in "iubf":
+            labels = f"labels are {y_true.dtype} {list(y_true.shape)}"
+            message = f"{name}: {labels}, outputs {list(output.shape)}"
             raise DataError(CODE, message, "an error metric needs one target per output value")
     return y_true.reshape(outputs[0].shape), list(outputs)
 
@@ -34,20 +33,20 @@ def absolute_error(targets: Array, outputs: Array) -> Floats:
 
 
 def _per_item(targets: Array, outputs: Array, of: Callable[[Floats], Floats]) -> Floats:
-    found = np.empty(len(outputs))
+    means = np.empty(len(outputs))
     rows = rows_at_once(outputs.shape[1:])
     for at in range(0, len(outputs), rows):
         block = slice(at, at + rows)
         error = np.asarray(targets[block], np.float64) - np.asarray(outputs[block], np.float64)
-        found[block] = of(error).reshape(len(error), -1).mean(axis=1)
-    return found
+        means[block] = of(error).reshape(len(error), -1).mean(axis=1)
+    return means
 
 
 def cosine(targets: Array, outputs: Array) -> Floats:
     """Return the cosine of the angle between an item's target and output; 0 where either is
     zero.
     """
-    found = np.empty(len(outputs))
+    cosines = np.empty(len(outputs))
     rows = rows_at_once(outputs.shape[1:])
     for at in range(0, len(outputs), rows):
         left = np.asarray(targets[at : at + rows], np.float64).reshape(
@@ -56,8 +55,8 @@ def cosine(targets: Array, outputs: Array) -> Floats:
         right = np.asarray(outputs[at : at + rows], np.float64).reshape(left.shape)
         norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
         dots = (left * right).sum(axis=1)
-        found[at : at + rows] = np.divide(dots, norms, out=np.zeros(len(dots)), where=norms > 0)
-    return found
+        cosines[at : at + rows] = np.divide(dots, norms, out=np.zeros(len(dots)), where=norms > 0)
+    return cosines
 
 
 def rmse(targets: Array, outputs: Array) -> Statistic:
@@ -87,14 +86,14 @@ def r2(targets: Array, outputs: Array) -> Statistic:
 
     Output values whose targets do not vary are left out.
     """
-    truth = np.asarray(targets, np.float64).reshape(len(targets), -1)
-    errors = (truth - np.asarray(outputs, np.float64).reshape(truth.shape)) ** 2
-    if not np.ptp(truth, axis=0).any():
+    values = np.asarray(targets, np.float64).reshape(len(targets), -1)
+    errors = (values - np.asarray(outputs, np.float64).reshape(values.shape)) ** 2
+    if not np.ptp(values, axis=0).any():
         raise Undefined("the targets do not vary, and r2 is the share of their variance")
-    varying = np.ptp(truth, axis=0) > 0
+    varying = np.ptp(values, axis=0) > 0
     # Centred, so that a sum of squares loses no digits to the mean.
-    truth, errors = truth[:, varying] - truth[:, varying].mean(axis=0), errors[:, varying]
-    stacked = np.hstack([errors, truth, truth**2])
+    values, errors = values[:, varying] - values[:, varying].mean(axis=0), errors[:, varying]
+    stacked = np.hstack([errors, values, values**2])
 
     def value(items: Index) -> float:
         weight = np.bincount(items, minlength=len(stacked)).astype(np.float64)

@@ -232,11 +232,11 @@ def find(name: str, root: Path) -> Metric | None:
 
 def named(name: str, root: Path) -> Metric:
     """Return what :func:`find` finds. Raises :class:`ProjectError` where it is nothing."""
-    found = find(name, root)
-    if found is None:
+    metric = find(name, root)
+    if metric is None:
         hint = f"metrics: {', '.join(METRICS)}, top_<k>, recall_at_<k> or file.py:function"
         raise ProjectError("EK-PROJECT-004", f"unknown metric {name!r}", hint)
-    return found
+    return metric
 
 
 def is_known(name: str) -> bool:
@@ -245,7 +245,7 @@ def is_known(name: str) -> bool:
 
 
 def _of_name(name: str) -> Metric | None:
-    found = re.fullmatch(r"(top|recall_at)_([1-9]\d{0,5})", name)
-    if found is None:
+    match = re.fullmatch(r"(top|recall_at)_([1-9]\d{0,5})", name)
+    if match is None:
         return None
-    return (_top if found[1] == "top" else _recall)(int(found[2]))
+    return (_top if match[1] == "top" else _recall)(int(match[2]))

@@ -35,14 +35,16 @@ def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, l
 
     Raises :class:`DataError` where labels or answers are no texts, or have no words.
     """
-    for one, whose in ((y_true, "labels"), *((one, "answers") for one in outputs)):
-        if one.dtype.kind != "U" or one.shape != (len(one),):
-            message = f"{name}: {whose} are {one.dtype} {list(one.shape)}, not one text per item"
+    for texts, whose in ((y_true, "labels"), *((texts, "answers") for texts in outputs)):
+        if texts.dtype.kind != "U" or texts.shape != (len(texts),):
+            message = (
+                f"{name}: {whose} are {texts.dtype} {list(texts.shape)}, not one text per item"
+            )
             raise DataError(CODE, message, "say that they are texts: --task text")
     if name == "wer" and is_private(y_true):
         hint = "name the tokens: --alphabet 'abc ' or FILE; or take cer, which counts tokens"
         raise DataError(CODE, "wer: without an alphabet there are no words", hint)
-    return y_true, [_counted(name, y_true, one) for one in outputs]
+    return y_true, [_counted(name, y_true, texts) for texts in outputs]
 
 
 def _counted(name: str, labels: Array, answers: Array) -> Edits:
@@ -53,11 +55,11 @@ def _counted(name: str, labels: Array, answers: Array) -> Edits:
         message = f"{name} needs jiwer, which is not installed"
         raise ProjectError("EK-PROJECT-045", message, hint) from error
     of = jiwer.process_words if name == "wer" else jiwer.process_characters
-    found: Any = of([str(one) for one in labels], [str(one) for one in answers])
-    edits = [sum(_length(chunk) for chunk in row) for row in found.alignments]
+    alignment: Any = of([str(text) for text in labels], [str(text) for text in answers])
+    edits = [sum(_length(chunk) for chunk in row) for row in alignment.alignments]
     return Edits(
         np.array(edits, np.int64),
-        np.array([len(one) for one in found.references]),
+        np.array([len(text) for text in alignment.references]),
         np.asarray(answers),
     )
 

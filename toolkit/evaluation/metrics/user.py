@@ -70,15 +70,15 @@ class _Call:
 
     def _scores(self, scores: Any, n: int) -> Floats:
         try:
-            found = np.asarray(scores, np.float64)
+            numbers = np.asarray(scores, np.float64)
         except (TypeError, ValueError) as error:
             raise self._wrong("returned scores per item that are no numbers") from error
-        if found.shape != (n,):
-            raise self._wrong(f"returned scores per item of {list(found.shape)} for {n} items")
-        if not np.isfinite(found).all():
-            item = int(np.argmin(np.isfinite(found)))
-            raise self._wrong(f"returned the score {found[item]} for item {item}")
-        return found
+        if numbers.shape != (n,):
+            raise self._wrong(f"returned scores per item of {list(numbers.shape)} for {n} items")
+        if not np.isfinite(numbers).all():
+            item = int(np.argmin(np.isfinite(numbers)))
+            raise self._wrong(f"returned the score {numbers[item]} for item {item}")
+        return numbers
 
     def _wrong(self, what: str) -> ProjectError:
         hint = "a metric returns a number, or a number and one score per item"

@@ -48,12 +48,12 @@ class RecallAt:
         if self.k >= len(labels) - 1:
             message = f"recall_at_{self.k} of {len(labels)} items finds every item"
             raise DataError(CODE, message, "take a smaller k, or more items")
-        found = np.empty(len(labels))
+        hits = np.empty(len(labels))
         rows = max(1, VALUES // len(labels))
         for at in range(0, len(labels), rows):
             near = vectors[at : at + rows] @ vectors.T
             own = np.arange(at, at + len(near))
             near[np.arange(len(near)), own] = -np.inf
             nearest = np.argsort(-near, axis=1, kind="stable")[:, : self.k]
-            found[at : at + rows] = (labels[nearest] == labels[own][:, None]).any(axis=1)
-        return found
+            hits[at : at + rows] = (labels[nearest] == labels[own][:, None]).any(axis=1)
+        return hits

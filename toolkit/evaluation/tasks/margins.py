@@ -101,7 +101,7 @@ def by_number(values: Array, margins: Floats) -> Groups:
     if not bool((np.rint(rows) == rows).all()):
         return []
     order = np.argsort(-margins, kind="stable")
-    return [[int(i) for i in order if (rows[i] == one).any()] for one in np.unique(rows)]
+    return [[int(i) for i in order if (rows[i] == number).any()] for number in np.unique(rows)]
 
 
 def by_place(values: Array, margins: Floats) -> Groups:
@@ -156,7 +156,7 @@ def _places(values: Array) -> Array:
 
 def _grouped(answers: Array, margins: Floats) -> Groups:
     order = np.argsort(-margins, kind="stable")
-    return [[int(i) for i in order if answers[i] == one] for one in np.unique(answers)]
+    return [[int(i) for i in order if answers[i] == answer] for answer in np.unique(answers)]
 
 
 CLASSES = DecisionMargin(of_classes, by_class)

@@ -39,4 +39,6 @@ class Task:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of the metrics that the task has."""
-        return tuple(name for name, one in METRICS.working().items() if one.reads in self.reads)
+        return tuple(
+            name for name, metric in METRICS.working().items() if metric.reads in self.reads
+        )

@@ -29,7 +29,7 @@ def summarized(row: Benched, taken: Taken, path: Path) -> Benched:
     ``.npy``.
     """
     launches = taken.launches
-    conditions = taken.watch.found([launch.runs for launch in launches])
+    conditions = taken.watch.conditions([launch.runs for launch in launches])
     phases = _phases(launches)
     notes = (*spoilers(row.facts), *conditions.notes)
     if not phases.settled:

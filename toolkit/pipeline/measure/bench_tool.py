@@ -44,7 +44,7 @@ def timed(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(str(one["printed"]) for one in launches))
     steady = [one["steady"] for one in launches]
-    conditions = watch.found([np.array([float(one["mean"])]) for one in steady])
+    conditions = watch.conditions([np.array([float(one["mean"])]) for one in steady])
     unknown = Measurement.unavailable("1", NO_TIMES)
     return replace(
         row,
