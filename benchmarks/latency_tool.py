@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from rows import Row
 
-from edgekit.evaluation import protocol
 from edgekit.evaluation.conditions import Watch
 from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.targets.devices import Workplace, open_device, parse

@@ -83,7 +83,7 @@ def other_output_order(of: Weights) -> None:
 
 CHANGES: dict[str, tuple[Callable[[Weights], None], str, str]] = {
     "equalised": (equalised, "same weights", "copies"),
-    "pruned": (pruned, "not known", "4 of 4 constants are no plain copies"),
+    "pruned": (pruned, "not known", "4 of 4 constants are not plain copies"),
     "one layer anew": (new_head, "not known", "1 of 4 constants"),
     "input channels": (other_input_order, "not known", "another order in CONV_2D stem"),
     "output channels": (other_output_order, "not known", "another order in CONV_2D plus"),

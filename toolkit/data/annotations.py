@@ -74,7 +74,7 @@ def _of_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> li
             boxes.setdefault(entry["image_id"], []).append(box)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         hint = f"{type(error).__name__}: {error}"
-        raise DataError(CODE, f"{path} is no COCO file of instances", hint) from error
+        raise DataError(CODE, f"{path} is not a COCO instances file", hint) from error
     chosen = (by_name.get(name, by_base.get(Path(name).name)) for name in names)
     return [boxes.get(number, []) for number in chosen]
 
@@ -87,7 +87,7 @@ def _json(path: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(CODE, f"{path} cannot be read as JSON", str(error)[:200]) from error
     if not isinstance(document, dict):
-        raise DataError(CODE, f"{path} is no COCO file of instances", "it holds no table")
+        raise DataError(CODE, f"{path} is not a COCO instances file", "it holds no table")
     return document
 
 
@@ -109,7 +109,7 @@ def _numbers(path: Path, kinds: Mapping[Any, str], class_names: Sequence[str]) -
 def _number(path: Path, name: str, class_names: Sequence[str]) -> int:
     if name not in class_names:
         hint = f"the classes are {', '.join(class_names)[:200]}"
-        raise DataError(CODE, f"{path}: class {name!r} is none of the model's", hint)
+        raise DataError(CODE, f"{path}: the model has no class {name!r}", hint)
     return list(class_names).index(name)
 
 
@@ -151,7 +151,7 @@ def _voc(path: Path, class_names: Sequence[str]) -> list[Box]:
             crowd = float(element.findtext("difficult") == "1")
             boxes.append(_checked(path, (number, *corners, crowd)))
     except (ET.ParseError, ValueError, ArithmeticError) as error:
-        raise DataError(CODE, f"{path} is no VOC annotation", str(error)) from error
+        raise DataError(CODE, f"{path} is not a VOC annotation", str(error)) from error
     return boxes
 
 
@@ -168,7 +168,7 @@ def _yolo(path: Path) -> list[Box]:
                 boxes.append(_checked(path, (int(number), *corners, 0.0)))
     except (ValueError, ArithmeticError) as error:
         hint = f"a line is: class, centre x, centre y, width, height; {error}"
-        raise DataError(CODE, f"{path} is no YOLO annotation", hint) from error
+        raise DataError(CODE, f"{path} is not a YOLO annotation", hint) from error
     return boxes
 
 
@@ -176,7 +176,7 @@ def _checked(path: Path, box: Box) -> Box:
     number, left, top, right, bottom, _ = box
     finite = all(map(math.isfinite, box))
     if not finite or number < 0 or right < left or bottom < top or min(box[1:5]) < -0.5:
-        raise DataError(CODE, f"{path}: {box[:5]} is no box", "left < right and top < bottom")
+        raise DataError(CODE, f"{path}: {box[:5]} is not a box", "left < right and top < bottom")
     if max(box[1:5]) > 1.5:
         raise DataError(
             CODE, f"{path}: {box[:5]} lies outside of its picture", "is its size right?"

@@ -40,7 +40,7 @@ def arranged(
     }
     if not chosen:
         shapes = ", ".join(f"{n} {list(dataset.open(n).shape)}" for n in sorted(dataset.arrays))
-        message = f"{dataset.source} has no pictures to arrange: {shapes}"
+        message = f"{dataset.source} has no images to transpose or resize: {shapes}"
         hint = "layout, resize, crop and color are for arrays of rank 4"
         raise DataError("EK-DATA-019", message, hint)
     spec = replace(preprocess, scale=1.0, offset=0.0)

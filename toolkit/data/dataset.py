@@ -202,4 +202,4 @@ def check_regular(path: Path) -> None:
     """Refuse a pipe, a socket or a device, which may never end. Raises :class:`DataError`."""
     if path.exists() and not path.is_file():
         hint = "it is a pipe, a socket or a device: write what it gives to a file"
-        raise DataError("EK-DATA-003", f"{path} is no regular file", hint)
+        raise DataError("EK-DATA-003", f"{path} is not a regular file", hint)

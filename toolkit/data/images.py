@@ -1,7 +1,7 @@
 """Pictures as arrays: decoded, resized and cropped by Pillow, as the preprocess spec says.
 
 Pillow's filters widen with the reduction (they antialias), as ``tf.image.resize`` does only with
-``antialias=True`` and OpenCV only with ``INTER_AREA``. A picture is turned upright as its camera
+``antialias=True`` and OpenCV only with ``INTER_AREA``. A picture is rotated upright as its camera
 noted (Exif orientation), which TensorFlow's decoders do not do; of an animation the first frame
 counts.
 """
@@ -102,8 +102,8 @@ class Tally:
         texts = []
         if self.turned:
             texts.append(
-                f"{source}: {self.turned:,} of {self.count:,} pictures are turned upright as their"
-                " camera noted (Exif orientation); the app must do the same"
+                f"{source}: {self.turned:,} of {self.count:,} pictures are rotated upright as their"
+                " Exif orientation says; the app must do the same"
             )
         if self.resized and not stated:
             texts.append(_fitting(source, self.resized, self.count, preprocess))
@@ -132,7 +132,7 @@ def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
             array = _laid_out(_fitted(upright, preprocess), preprocess)
     # Pillow lets its decoders' own errors through.
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        hint = f"truncated, damaged, or no picture: {error}"
+        hint = f"truncated, damaged, or not an image: {error}"
         raise DataError("EK-DATA-003", f"{name} cannot be read as a picture", hint) from error
     return Picture(array, had, turned)
 

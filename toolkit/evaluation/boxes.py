@@ -102,7 +102,7 @@ def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
         'say how: [evaluate.boxes] format = "postprocess", "ssd", "yolo" or "boxes", with the'
         " outputs' names; or write a function: --postprocess file.py:function"
     )
-    raise ProjectError(CODE, f"the outputs look like no detector's: {listed}", hint)
+    raise ProjectError(CODE, f"the outputs are not those of a known detector: {listed}", hint)
 
 
 def as_corners(boxes: Array, layout: Layout) -> Array:
@@ -240,7 +240,7 @@ def _yolo(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) ->
     name = spec.boxes or next(iter(outputs))
     rows = np.asarray(outputs[name], np.float64)
     if rows.ndim != 3 or min(rows.shape[1:]) < 5:
-        raise ProjectError(CODE, f"output {name!r} {list(rows.shape)} is no YOLO head", "")
+        raise ProjectError(CODE, f"output {name!r} {list(rows.shape)} is not a YOLO head", "")
     newer = rows.shape[1] < rows.shape[2]
     rows = rows.transpose(0, 2, 1) if newer else rows
     corners = _shares(as_corners(rows[..., :4], spec.layout or "cxcywh"), spec, size)
@@ -296,7 +296,7 @@ def are_labels(labels: Array) -> bool:
 def refuse_others(labels: Array) -> None:
     """Raise :class:`DataError` where labels are no boxes."""
     if not are_labels(labels):
-        message = f"labels {labels.dtype} {list(labels.shape)} are no boxes"
+        message = f"labels {labels.dtype} {list(labels.shape)} are not boxes"
         hint = (
             "give --annotations (COCO JSON, VOC XML or YOLO text), or an array y [N, boxes, 5]:"
             " class, left, top, right, bottom as shares of the picture; class -1 for no box"

@@ -94,7 +94,7 @@ class Watch:
             return Measurement.unavailable("1", "the system counts no processor time")
         lasted = sum(end["at"] - begin["at"] for begin, end in known)
         if lasted <= 0:
-            return Measurement.unavailable("1", "nothing was timed for long enough")
+            return Measurement.unavailable("1", "too little time was measured")
         spent = sum(end[counter] - begin[counter] for begin, end in known)
         if counter == "busy":
             spent -= sum(end["own"] - begin["own"] for begin, end in known)
@@ -131,7 +131,7 @@ def _noted(conditions: Conditions, launches: int) -> Conditions:
     """Return the conditions with what is worth saying of them."""
     rows = (
         (conditions.others, BUSY, 1, "other processes kept {:.2f} processors busy"),
-        (conditions.stolen, STOLEN, 1, "other guests of the host took {:.2f} processors"),
+        (conditions.stolen, STOLEN, 1, "other virtual machines took {:.2f} processors"),
         (conditions.throttled, 0, 1, "the processor was throttled {:.0f} times"),
         (conditions.frequency, FREQUENCY, 100, "the processor's frequency changed by {:.0f} %"),
         (conditions.drift, DRIFT, 100, "times drifted by {:.1f} % within a launch"),

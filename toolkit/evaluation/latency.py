@@ -9,16 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import statistics
-from edgekit.evaluation.protocol import (
-    SIDE_BY_SIDE,
-    Launch,
-    Progress,
-    Protocol,
-    Taken,
-    TimingJob,
-    blocks_of,
-    measure,
-)
+from edgekit.evaluation.launches import blocks_of, measure
+from edgekit.evaluation.protocol import SIDE_BY_SIDE, Launch, Progress, Protocol, Taken, TimingJob
 from edgekit.statistics.interval import Interval, two_sided_z
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.transport import Transport

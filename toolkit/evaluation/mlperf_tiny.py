@@ -10,7 +10,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from edgekit.evaluation.protocol import Protocol, Session, TimingJob, warm_up
+from edgekit.evaluation.launches import warm_up
+from edgekit.evaluation.protocol import Protocol, Session, TimingJob
 from edgekit.types import Measurement, MLPerfTiny
 
 WINDOWS = 5

@@ -19,7 +19,7 @@ TOOL = "LiteRT profiler, whole microseconds, interquartile mean"
 def profile(device: Device, request: Request) -> Profile:
     """Profile the one model of a bench request. What cannot be profiled says why."""
     if device.runtime != RUNTIME:
-        return _absent(f"{device.runtime} tells no time of single operators")
+        return _absent(f"{device.runtime} reports no times of single operators")
     if request.reset_state:
         return _absent("LiteRT's profiler runs a model in CompiledModel, which resets no state")
     try:
@@ -41,7 +41,7 @@ def read(result: Mapping[str, Json]) -> Profile:
     if not times:
         return _absent("the profiler saw no operator")
     if not total:
-        return _absent("no operator takes as long as the profiler's clock can tell, a microsecond")
+        return _absent("every operator takes less than the profiler's resolution, a microsecond")
     operators = tuple(
         OperatorTime(
             name=str(event["name"]),

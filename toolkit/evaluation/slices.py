@@ -43,7 +43,7 @@ def slices(
         raise DataError("EK-DATA-043", message, "a slice needs one value per item")
     values, number = np.unique(flat.reshape(-1), return_inverse=True)
     if len(values) > MOST:
-        message = f"column {name} has {len(values):,} values; at most {MOST} are told apart"
+        message = f"column {name} has {len(values):,} values; at most {MOST} are allowed"
         raise DataError("EK-DATA-043", message, "group them first: a column of ranges or kinds")
     whole = value(metric, y_true, y_pred)
     parts = []
@@ -59,7 +59,7 @@ def _note(part: Measurement, whole: float | None) -> str:
     if whole is None or part.value is None:
         return ""
     if part.low is None or part.high is None:
-        return f"too few items, or all alike: no interval tells it from all items ({whole:.4g})"
+        return f"no interval: too few items, or all alike; all items have {whole:.4g}"
     if part.low <= whole <= part.high:
         return f"not shown to differ from all items ({whole:.4g})"
     return ""

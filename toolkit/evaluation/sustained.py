@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgekit.evaluation.latency import measured
-from edgekit.evaluation.protocol import Protocol, TimingJob, warm_up
+from edgekit.evaluation.launches import warm_up
+from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
 from edgekit.types import Measurement, Second, Sustained

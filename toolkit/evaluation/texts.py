@@ -98,9 +98,7 @@ def transcripts(folder: Path, names: Sequence[str]) -> Array:
     try:
         texts = [" ".join(file.read_text(encoding="utf-8-sig").split()) for file in files]
     except UnicodeDecodeError as error:
-        raise DataError(
-            "EK-DATA-003", f"{folder} holds files that are no UTF-8: {error}"
-        ) from error
+        raise DataError("EK-DATA-003", f"{folder} has files that are not UTF-8: {error}") from error
     return np.array(texts, np.str_)
 
 
@@ -170,7 +168,7 @@ def reader(
     count = flat[-1] if scored else None
     if len(flat) > 2 or not flat or (scored and count is None):
         hint = "or decode it in a function: --postprocess file.py:function that returns strings"
-        message = f"the output [N, {', '.join(map(str, sizes))}] is no text"
+        message = f"the output [N, {', '.join(map(str, sizes))}] is not text"
         raise ProjectError(CODE, message, f"texts are [N, steps, tokens], or token numbers; {hint}")
     framed = scored or last == "argmax"
     merge = framed if spec.merge is None else spec.merge
@@ -202,7 +200,7 @@ def _blank(spec: TextSpec, count: int | None, labels: Array | None) -> tuple[int
         )
         if inside:
             return last, "labels have the token 0: the blank is the last"
-    raise ProjectError(CODE, "where CTC's blank is, is told by neither labels nor alphabet", BOTH)
+    raise ProjectError(CODE, "neither labels nor alphabet tell which output is CTC's blank", BOTH)
 
 
 def _tokens(spec: TextSpec, count: int | None, blank: int) -> tuple[str, ...]:
@@ -228,7 +226,7 @@ def _rows(numbers: Array) -> Iterator[Array]:
     """
     rows = np.asarray(numbers).reshape(len(numbers), -1)
     if rows.dtype.kind not in "iuf" or not (np.rint(rows) == rows).all():
-        message = f"texts of dtype {rows.dtype} are no token numbers"
+        message = f"texts of dtype {rows.dtype} are not token numbers"
         raise DataError("EK-DATA-067", message, "texts are strings, or whole numbers of tokens")
     yield from rows.astype(np.int64)
 

@@ -228,7 +228,7 @@ def judge_drop(
     if status is Status.FAILED:
         return status, f"drop {shown} is over {show(limit, rules)}"
     needed = items_to_settle(drop, counts, limit)
-    settle = f"about {needed:,} items would settle it" if needed else "no number would settle it"
+    settle = f"about {needed:,} items would settle it" if needed else "no number of items would"
     if drop.high is None:
         message = (
             f"not proven: {show(drop.value or 0.0, rules)} lost, and any loss is possible on"
@@ -315,7 +315,7 @@ def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> Chec
         message = f"unavailable, because {reason}"
         return _result("arena", candidate, place, Status.UNAVAILABLE, message, bound)
     status = Status.PASSED if value <= limit else Status.FAILED
-    message = f"the smallest arena that runs it on this host has {value:,.0f} bytes"
+    message = f"the smallest arena that runs it on this host is {value:,.0f} bytes"
     return _result("arena", candidate, place, status, message, bound)
 
 
@@ -325,7 +325,7 @@ def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
     """
     shown = f"at most {show(limit.absolute(reference, floor), rules)}"
     if limit.stands_on_floor(reference, floor):
-        shown += f", what float32 can tell: {limit.value:g} % of {show(reference, rules)} is less"
+        shown += f" (float32 resolution; {limit.value:g} % of {show(reference, rules)} is less)"
     return shown
 
 

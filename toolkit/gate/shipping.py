@@ -111,8 +111,8 @@ def own_device(target: str, table: TargetTable) -> str:
 
 def _untried(candidate: str, target: str) -> Iterable[CheckResult]:
     message = (
-        f"unavailable, because the run was not about {target}: nothing was compiled, run or packed"
-        f" for it; `edgekit convert` with [targets.{target}] or --target {target} does that"
+        f"unavailable, because the run did not include {target}: nothing was compiled, run or"
+        f" packed for it; `edgekit convert` with [targets.{target}] or --target {target} does that"
     )
     yield CheckResult("tried", candidate, target, Status.UNAVAILABLE, message)
 
@@ -280,7 +280,7 @@ def _why_no_arena(name: str) -> str:
     if all(runtime.name != "tflm" for runtime in target.runtimes):
         return f"{name} has no TFLM, which alone has an arena"
     if target.npu is not None:
-        return f"what ships is compiled for {target.npu.accelerator}, and only that runs it"
+        return f"the shipped file is compiled for {target.npu.accelerator}, and only that runs it"
     return ""
 
 

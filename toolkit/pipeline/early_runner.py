@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.evaluation.latency import Timed, TimingInputs
-from edgekit.evaluation.protocol import TimingJob, least_busy_core
+from edgekit.evaluation.launches import least_busy_core
+from edgekit.evaluation.protocol import TimingJob
 from edgekit.targets.devices.local import LocalDevice, LocalSession
 from edgekit.types import Json, Request
 

@@ -117,5 +117,5 @@ def test_pictures_are_turned_upright_and_what_is_left_out_is_counted(tmp_path: P
     found = evaluated(tmp_path, "rows.tflite", "--data", "pictures")
     assert found["models"][0]["metric"]["value"] == 1.0
     said = " ".join(one["message"] for one in found["advice"])
-    assert "4 of 8 pictures are turned upright" in said
+    assert "4 of 8 pictures are rotated upright" in said
     assert "8 pictures are read, and left out are 1 .heic" in said

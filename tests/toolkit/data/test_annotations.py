@@ -74,7 +74,10 @@ def test_a_crowd_and_what_is_difficult_are_marked(tmp_path: Path) -> None:
             "no COCO file",
         ),
         ({"annotations": []}, "no boxes for any"),
-        ({"annotations": [{"image_id": 7, "category_id": 2, "bbox": [0, 0, -9, 4]}]}, "is no box"),
+        (
+            {"annotations": [{"image_id": 7, "category_id": 2, "bbox": [0, 0, -9, 4]}]},
+            "not a box",
+        ),
         ({"annotations": [{"image_id": 7, "category_id": 2, "bbox": [0, 0, 900, 4]}]}, "outside"),
     ],
 )
@@ -88,7 +91,7 @@ def test_damaged_annotations_are_refused_with_the_reason(
 
 
 def test_a_class_that_the_model_has_not_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'dog' is none of the model's"):
+    with pytest.raises(DataError, match="the model has no class 'dog'"):
         annotations.read(written(tmp_path, "coco"), NAMES, ("cat", "hound"))
     (tmp_path / "two.xml").write_text(VOC.format(difficult=0))
     with pytest.raises(DataError, match="not known"):

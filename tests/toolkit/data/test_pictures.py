@@ -161,7 +161,7 @@ def test_picture_is_turned_upright_as_its_camera_noted(tmp_path: Path) -> None:
     Image.fromarray(np.rot90(pixels)).save(tmp_path / "p" / "turned.png", exif=noted)
     found = opened("p", tmp_path)
     assert (found.open("x")[0] == pixels).all()
-    assert "1 of 1 pictures are turned upright" in found.notices[0]
+    assert "1 of 1 pictures are rotated upright" in found.notices[0]
 
 
 def test_bgr_is_rgb_in_the_other_order(tmp_path: Path) -> None:

@@ -298,7 +298,7 @@ def test_encoded_pictures_and_their_class_are_known_by_name(streamed: dict[str, 
         ("broken", "EK-DATA-003 broken.tfrecord: record 1, 'image/encoded' cannot be read"),
         ("truncated", "truncated.tfrecord: record 4 cannot be read"),
         ("flipped", "flipped.tfrecord: record 0 cannot be read"),
-        ("bytes", "EK-DATA-009 bytes.tfrecord: record 0: 'x' is bytes, and no encoded picture"),
+        ("bytes", "EK-DATA-009 bytes.tfrecord: record 0: 'x' is bytes, not an encoded image"),
         ("other", "other.tfrecord: record 0 "),
         ("two", "EK-DATA-010 two.tfrecord: record 0 has several features that are 'x'"),
         (

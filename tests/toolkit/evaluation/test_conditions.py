@@ -33,7 +33,7 @@ def found(*launches: npt.NDArray[np.float64]) -> Conditions:
     watch = Watch(machine.state, None)
     with watch.timed():
         time.sleep(0.01)
-    return watch.found(launches)
+    return watch.conditions(launches)
 
 
 def test_quiet_launches_leave_no_note_on_the_series() -> None:
@@ -65,7 +65,7 @@ def test_another_process_is_seen_when_it_spins() -> None:
     watch = Watch(machine.state, None)
     with watch.timed():
         time.sleep(0.8)
-    seen = watch.found([quiet(1)])
+    seen = watch.conditions([quiet(1)])
     assert seen.others.value is not None
     assert seen.others.value > 0.2
     assert any("other processes" in note for note in seen.notes)
@@ -92,7 +92,7 @@ def test_throttling_is_counted_where_the_system_tells(
     with watch.timed():
         counter.write_text("9\n")
         group.write_text("usage_usec 9\nnr_throttled 3\n")
-    seen = watch.found([quiet(1)])
+    seen = watch.conditions([quiet(1)])
     assert seen.throttled.value == 3
     assert "the processor was throttled 3 times" in seen.notes
 
@@ -103,7 +103,7 @@ def test_throttling_is_unavailable_where_nothing_counts_it(
     watch = Watch(lambda core: machine.state(core, tmp_path), None)
     with watch.timed():
         pass
-    seen = watch.found([quiet(1)])
+    seen = watch.conditions([quiet(1)])
     assert seen.throttled.how == "unavailable"
     assert seen.throttled.reason
 

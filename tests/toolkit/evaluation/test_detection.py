@@ -189,7 +189,7 @@ def test_rows_that_the_postprocess_operator_left_unwritten_are_not_looked_at() -
 
 
 def test_other_outputs_are_refused_with_the_way_on() -> None:
-    with pytest.raises(ProjectError, match="look like no detector's") as found:
+    with pytest.raises(ProjectError, match="not those of a known detector") as found:
         decoded({"y": np.zeros((2, 10))}, BoxSpec(), SIZE)
     assert "[evaluate.boxes]" in found.value.hint
 

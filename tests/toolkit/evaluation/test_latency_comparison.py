@@ -12,7 +12,8 @@ import pytest
 from tflite_files import G, N, T, build
 
 from edgekit.evaluation.latency import Timed, TimingInputs, Timings, allowed, time_side_by_side
-from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol, least_busy, measure
+from edgekit.evaluation.launches import least_busy, measure
+from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol
 from edgekit.gate import decide
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice, LocalSession

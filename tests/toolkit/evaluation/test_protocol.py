@@ -10,7 +10,7 @@ import pytest
 from benching import QUICK, RefusingDevice, Times, TraceDevice, job, nothing
 
 from edgekit.errors import RunnerError
-from edgekit.evaluation.protocol import half_width, measure, warm_up
+from edgekit.evaluation.launches import half_width, measure, warm_up
 
 MS = 1e6
 

@@ -156,7 +156,7 @@ def test_an_alphabet_is_characters_or_a_file_of_tokens(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_refused() -> None:
     for sizes in ((), (8, 4, 3), (None,) * 3):
-        with pytest.raises(ProjectError, match="is no text"):
+        with pytest.raises(ProjectError, match="is not text"):
             of("abc", sizes, blank="first")
     with pytest.raises(ProjectError, match="the model's alphabet is not known"):
         of(labels=["ab"], blank="first")

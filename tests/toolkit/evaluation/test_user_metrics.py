@@ -72,7 +72,7 @@ def test_bounded_scores_of_0_and_1_are_counted(tmp_path: Path) -> None:
         ("return None", "returned NoneType as its value"),
         ("return 0.5, [1.0]", r"scores per item of \[1\] for 120 items"),
         ("return 0.5, y_true * np.nan", "the score nan for item 0"),
-        ("return 0.5, 'abc'", "no numbers"),
+        ("return 0.5, 'abc'", "not numbers"),
     ],
 )
 def test_errors_name_the_users_file_and_line(tmp_path: Path, body: str, words: str) -> None:

@@ -581,7 +581,7 @@ def test_a_share_of_an_error_near_zero_is_no_less_than_float32_can_tell(
     )
     verdict = judge_run([one], base, {HOST: TargetTable()}, rules, False)[2]
     assert verdict.exit_code == code
-    limit = "at most 1e-12, what float32 can tell: 5 % of 1e-17 is less"
+    limit = "at most 1e-12 (float32 resolution; 5 % of 1e-17 is less)"
     assert (verdict.checks[0].limit == limit) is (code == 0)
 
 

@@ -15,7 +15,7 @@ from benching import nothing
 
 from conftest import edgekit
 from edgekit.evaluation import latency as timing
-from edgekit.evaluation import protocol
+from edgekit.evaluation import launches
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
 from edgekit.pipeline.measure import bench_summary
 from edgekit.pipeline.measure.measure_options import MeasureOptions
@@ -152,7 +152,7 @@ def test_bench_calibrates_by_the_launches_that_the_others_take() -> None:
 
 
 def test_all_three_call_one_engine() -> None:
-    assert timing.measure is protocol.measure
+    assert timing.measure is launches.measure
 
 
 @pytest.mark.parametrize(

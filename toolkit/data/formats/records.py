@@ -83,7 +83,7 @@ def _check(path: Path) -> None:
     # Source: TensorFlow documentation, "TFRecord and tf.train.Example", "TFRecords format details".
     whole = len(head) == 12 and 16 + struct.unpack("<Q", head[:8])[0] <= path.stat().st_size
     if not head.startswith(GZIP) and not whole:
-        hint = "it is cut off within its first record, or it is no TFRecord file"
+        hint = "it is cut off within its first record, or it is not a TFRecord file"
         raise DataError("EK-DATA-003", f"{path} cannot be read as TFRecord", hint)
 
 
@@ -183,14 +183,14 @@ def _features(path: Path) -> Iterator[Mapping[str, Any]]:
             yield tf.train.Example.FromString(record).features.feature
             number += 1
     except (tf.errors.OpError, ValueError) as error:
-        hint = f"truncated, damaged, or no tf.train.Example: {str(error)[:200]}"
+        hint = f"truncated, damaged, or not a tf.train.Example: {str(error)[:200]}"
         raise DataError("EK-DATA-003", f"{path}: record {number} cannot be read", hint) from error
     # What protobuf raises is no child of ValueError in all of its implementations.
     except Exception as error:
         if type(error).__name__ != "DecodeError":
             raise
         hint = "the records must be serialized tf.train.Example messages"
-        message = f"{path}: record {number} is no tf.train.Example"
+        message = f"{path}: record {number} is not a tf.train.Example"
         raise DataError("EK-DATA-003", message, hint) from error
 
 
@@ -238,7 +238,7 @@ def _item(
 def _picture(where: str, name: str, feature: Any, spec: Preprocess) -> images.Picture:
     content = feature.bytes_list.value[0] if len(feature.bytes_list.value) else b""
     if not content.startswith(images.STARTS):
-        message = f"{where}: {name!r} is bytes, and no encoded picture"
+        message = f"{where}: {name!r} is bytes, not an encoded image"
         hint = "name a text feature as a slice or a group; save other values as numbers"
         raise DataError("EK-DATA-009", message, hint)
     return images.read(content, f"{where}, {name!r}", spec)

@@ -140,7 +140,7 @@ def _check_width(reading: Reading, arrays: Mapping[str, list[str]], label: str |
         f"input {spec.name!r} takes {needed} values per item, {reading.path} has {len(columns)}"
         f" columns for them: {shown}"
     )
-    hint = f"one that is no input can be a slice or a group: --slice {columns[0]}"
+    hint = f"a column that is not an input can be a slice or a group: --slice {columns[0]}"
     if label is None:
         hint = f"name the labels: --label-column {columns[-1]}; {hint}"
     raise DataError("EK-DATA-004", message, hint)

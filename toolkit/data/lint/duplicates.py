@@ -92,7 +92,7 @@ def _shared(left: Hashed, right: Hashed) -> Iterator[Advice]:
         f" {right.subset.title} too (items {listed(left.subset.index[both])})"
     )
     fix = (
-        "keep them apart: ranges set on the items that are judged flatter the metric"
+        "keep them apart: calibrated on the evaluation items, a model looks better than it is"
         if representative
         else "keep them apart: a model is not judged by what it was trained on"
     )

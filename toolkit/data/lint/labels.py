@@ -39,7 +39,7 @@ def unchecked(subset: Subset, beside: Subset) -> str:
             return f"the {each.title} has no labels"
         numbers = classes(each.labels)
         if numbers is None or len(np.unique(numbers)) > MOST_CLASSES:
-            return f"the labels of the {each.title} are no classes"
+            return f"the labels of the {each.title} are not classes"
     return ""
 
 
@@ -69,7 +69,7 @@ def _missing(
         f" are missing: {listed(numbers[absent])}"
     )
     message += "" if severe else f"; so few items ({len(ours):,}) may miss them by chance"
-    fix = "add items of every class: what a class makes of the activations is not seen otherwise"
+    fix = "add items of every class: calibration does not see the activations of a missing class"
     yield Advice("EK-LINT-020", "warning" if severe else "info", message, fix)
 
 

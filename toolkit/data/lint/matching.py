@@ -63,7 +63,7 @@ def _exchanged(subset: Subset, beside: Subset) -> Iterator[Advice]:
                 f"{subset.title}: {left.name!r} and {right.name!r} look exchanged: each is"
                 f" distributed as the other is in the {beside.title}"
             )
-            fix = "save each array under the name of its own input: order is never guessed"
+            fix = "save each array under the name of its own input: inputs are matched by name"
             yield Advice("EK-LINT-002", "error", message, fix)
 
 

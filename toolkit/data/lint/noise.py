@@ -75,11 +75,11 @@ def _unstructured(
     )
     if other is not None and other > SOME and beside is not None:
         message += f", in the {beside.title} by {other:.2f}"
-        fix = "give real items: ranges set on noise fit no real activation"
+        fix = "give real items: ranges calibrated on noise do not fit real activations"
         yield Advice("EK-LINT-040", "error", message, fix)
     elif flat(items):
-        message += ", and every value is about as frequent as every other"
-        fix = "give real items, or ignore this where the input is no image"
+        message += ", and the values are distributed as a random generator's"
+        fix = "give real items, or ignore this where the input is not an image"
         yield Advice("EK-LINT-040", "warning", message, fix)
 
 
@@ -116,9 +116,9 @@ def _unlike(subset: Subset, beside: Subset, spec: TensorSpec, items: Array) -> I
     if shift < SHIFT and 1 / SPREAD < ratio < SPREAD:
         return
     message = (
-        f"{subset.title}: values of {spec.name!r} are distributed unlike the {beside.title}: at the"
-        f" median feature the mean is {shift:.2g} standard deviations off, the spread"
-        f" {ratio:.2g} times as wide"
+        f"{subset.title}: values of {spec.name!r} are distributed differently from the"
+        f" {beside.title}: at the median feature the mean is {shift:.2g} standard deviations off,"
+        f" the spread {ratio:.2g} times as wide"
     )
     fix = "draw both from the same source: are these random, or from elsewhere?"
     yield Advice("EK-LINT-041", "warning", message, fix)

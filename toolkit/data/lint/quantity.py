@@ -80,9 +80,9 @@ def lint(curve: Saturation | None, count: int, source: str) -> Iterator[Advice]:
             yield Advice("EK-LINT-051", "warning" if count < USUAL // 2 else "info", message, more)
     elif curve.sufficient is None:
         message = (
-            f"representative data ({source}): not saturated at {count:,} items: the others cover"
-            f" {100 * curve.covered[-1]:.2f} % of an item's activation ranges (wanted:"
-            f" {100 * ENOUGH:.1f} %); more would still widen {curve.widening!r} most"
+            f"representative data ({source}): {count:,} items are not enough: they cover"
+            f" {100 * curve.covered[-1]:.2f} % of an unseen item's activation ranges (enough:"
+            f" {100 * ENOUGH:.1f} %), and least those of {curve.widening!r}"
             f" ({100 * curve.widening_covered:.2f} %)"
         )
         yield Advice("EK-LINT-050", "warning", message, more)

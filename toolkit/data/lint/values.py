@@ -101,7 +101,7 @@ def _constant(subset: Subset, spec: TensorSpec, seen: ValueSummary) -> Iterator[
         severe = len(blank) > CONSTANT_SHARE * len(subset)
         message = (
             f"{subset.title}: {len(blank):,} of {len(subset):,} items of {spec.name!r}"
-            f" ({share(len(blank), len(subset))}) hold one value throughout (items {listed(blank)})"
+            f" ({share(len(blank), len(subset))}) are constant (items {listed(blank)})"
         )
         fix = "remove blank items: were they read, cropped or masked wrongly?"
         yield Advice("EK-LINT-014", "warning" if severe else "info", message, fix)
@@ -117,8 +117,8 @@ def _scaled_twice(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
     low, high = float(items.min()), float(items.max())
     if 0 < max(-low, high) <= 1.0:
         message = (
-            f"{subset.title}: values of {spec.name!r} lie within {low:.4g} to {high:.4g} as they"
-            f" are, and are multiplied by {scale:.6g} all the same: scaled twice?"
+            f"{subset.title}: values of {spec.name!r} lie within {low:.4g} to {high:.4g}"
+            f" already, and are multiplied by {scale:.6g}: scaled twice?"
         )
         fix = "leave out --rescale ([data] preprocess), or give the raw items"
         yield Advice("EK-LINT-012", "error", message, fix)
@@ -154,7 +154,7 @@ def _dead(
     if len(dead) and (image or len(dead) > len(seen.channel_low) / RANGE_RATIO):
         message = (
             f"{subset.title}: {len(dead)} of {len(seen.channel_low)} channels of {spec.name!r} hold"
-            f" one value in every item, and vary in the {beside.title}: {listed(dead)}"
+            f" one value in every item, but vary in the {beside.title}: {listed(dead)}"
         )
         fix = "fill the missing channels: were they dropped, masked or written as zero?"
         yield Advice("EK-LINT-016", "warning", message, fix)

@@ -152,7 +152,7 @@ def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
     if unlike > compared / 2:
         typical = float(np.median([layer.correlation for layer in layers]))
         return "different weights", f"{count} {verb} by {typical:.2f} (median); {worst}"
-    copies = "are no plain copies" if len(drifted) != 1 else "is no plain copy"
+    copies = "are not plain copies" if len(drifted) != 1 else "is not a plain copy"
     return "not known", f"{len(drifted)} of {count} {copies}; {worst}"
 
 

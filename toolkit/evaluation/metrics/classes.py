@@ -179,7 +179,7 @@ def true_class(y_true: Array) -> Index:
     numbers = labels[:, 0]
     if numbers.dtype.kind not in "iubf" or not (np.rint(numbers) == numbers).all():
         hint = "labels are class numbers from 0; for other targets there are mse, mae and r2"
-        raise DataError(CODE, f"labels of dtype {numbers.dtype} are no class numbers", hint)
+        raise DataError(CODE, f"labels of dtype {numbers.dtype} are not class numbers", hint)
     return numbers.astype(np.int64)
 
 

@@ -72,7 +72,7 @@ class _Call:
         try:
             numbers = np.asarray(scores, np.float64)
         except (TypeError, ValueError) as error:
-            raise self._wrong("returned scores per item that are no numbers") from error
+            raise self._wrong("returned scores per item that are not numbers") from error
         if numbers.shape != (n,):
             raise self._wrong(f"returned scores per item of {list(numbers.shape)} for {n} items")
         if not np.isfinite(numbers).all():

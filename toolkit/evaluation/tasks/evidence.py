@@ -48,7 +48,7 @@ class TaskEvidence:
     def per_item(self) -> Array:
         """The labels ``[n, values]``. Raises :class:`DataError` where there are none."""
         if self.labels is None:
-            raise DataError("EK-DATA-005", "there are no labels, and the task is told by them")
+            raise DataError("EK-DATA-005", "there are no labels to detect the task from")
         return np.asarray(self.labels).reshape(len(self.labels), -1)
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgekit.errors import DeviceError, RunnerCrashed, RunnerError, RunnerHung
-from edgekit.evaluation import protocol
+from edgekit.evaluation import launches
 from edgekit.evaluation.mlperf_tiny import perform
 from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import TimingJob
@@ -322,7 +322,7 @@ def _timed(run: Run, entries: Sequence[BenchRow], asked: BenchOptions) -> tuple[
                 jobs.append(entry.job(entry.subject, entry.feed))
             except DeviceError as error:
                 gone[entry.row.id] = error
-    taken = protocol.measure([[job] for job in jobs], asked.protocol, run.progress.update)
+    taken = launches.measure([[job] for job in jobs], asked.protocol, run.progress.update)
     rows: list[Benched] = []
     for entry in entries:
         found = taken.get(entry.row.id)
