@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from rows import Row
 
-from edgekit.evaluation.conditions import Watch
+from edgekit.evaluation.launches import measure
 from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.agent.machine import fast_core
+from edgekit.types import Preprocess, Request, RunnerModel
 
 LAUNCHES = 7
 BAR = 0.03
@@ -77,20 +78,21 @@ def _ours(folder: Path, model: Path) -> float:
 
     file = flatbuffer.read(model)
     (name,) = file.signatures[0].inputs
-    core = device.core()
-    request = {
-        "schema": 1,
-        "mode": "bench",
-        "threads": 1,
-        "core": core,
-        "inputs": {name: str(items)},
-        "models": [{"id": "model", "path": str(model)}],
-    }
-    settings = Protocol(min_runs=RUNS, max_runs=RUNS, min_seconds=0.0, launches=1)
-    found = protocol.launch(
-        TimingJob("model", device, request), settings, Watch(device.state, core)
+    request = Request(
+        mode="bench",
+        models=(RunnerModel("model", model),),
+        inputs={name: items},
+        preprocess=Preprocess(),
+        runtime="litert",
+        threads=1,
+        core=device.core(),
     )
-    return float(np.median(found.runs))
+    settings = Protocol(min_runs=RUNS, max_runs=RUNS, min_seconds=0.0, launches=1)
+    job = TimingJob("model", device, request)
+    taken = measure([[job]], settings, lambda *_: None, lambda _: True)["model"]
+    if taken.error is not None:
+        raise taken.error
+    return float(np.median(taken.launches[0].runs))
 
 
 def _theirs(folder: Path, model: Path) -> float:

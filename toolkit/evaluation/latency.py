@@ -11,7 +11,7 @@ import numpy as np
 from edgekit import statistics
 from edgekit.evaluation.launches import blocks_of, measure
 from edgekit.evaluation.protocol import SIDE_BY_SIDE, Launch, Progress, Protocol, Taken, TimingJob
-from edgekit.statistics.interval import Interval, two_sided_z
+from edgekit.statistics.interval import two_sided_z
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.transport import Transport
 from edgekit.types import Latency, Measurement, Preprocess, Request, RunnerModel
@@ -178,7 +178,7 @@ def allowed(launches: int, limit: float | None = SIDE_BY_SIDE.limit) -> Protocol
 def paired(candidate: statistics.Launches, reference: statistics.Launches) -> Measurement:
     """Return candidate over reference: the median over launches of block medians' median ratio."""
     ratio = statistics.launch_ratio(candidate, reference)
-    return measured(ratio, "1", "median over launches of paired block medians, sign test")
+    return ratio.measurement("1", "median over launches of paired block medians, sign test")
 
 
 def noise_floor(twins: Measurement) -> Measurement:
@@ -212,7 +212,7 @@ def summarized(
 
     def percentile(q: float) -> Measurement:
         interval = statistics.percentile_interval(blocks_of(launches), q, level=LEVEL)
-        return measured(interval, "ns", tool)
+        return interval.measurement("ns", tool)
 
     def plain(value: float) -> Measurement:
         return Measurement(float(value), "ns", n=len(runs))
@@ -249,11 +249,3 @@ def power(middle: Measurement) -> Measurement:
     error = (middle.high - middle.low) / 2 / z
     smallest = (z + two_sided_z(2 * POWER - 1)) * 2**0.5 * error / middle.value
     return Measurement(smallest, "1", how="estimated", level=LEVEL, tool="two runs, power 0.8")
-
-
-def measured(interval: Interval, unit: str, tool: str) -> Measurement:
-    """Return an interval as a measurement; without bounds where the data give none."""
-    low, high = (bound if np.isfinite(bound) else None for bound in (interval.low, interval.high))
-    return Measurement(
-        interval.value, unit, n=interval.n, low=low, high=high, level=interval.level, tool=tool
-    )

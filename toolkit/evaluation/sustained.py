@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgekit.evaluation.latency import measured
 from edgekit.evaluation.launches import warm_up
 from edgekit.evaluation.protocol import Protocol, TimingJob
 from edgekit.statistics import series
 from edgekit.statistics.interval import Interval
-from edgekit.types import Measurement, Second, Sustained
+from edgekit.types import Second, Sustained
 
+TOOL = "batch medians"
 STEP = 1.0
 MINUTE = 60.0
 # The last quarter of a run is its plateau; a run shorter than four minutes has a shorter first.
@@ -65,9 +65,9 @@ def summarized(rows: Sequence[Second], seconds: float) -> Sustained:
     first = series.median_interval(np.asarray(early or [rows[0].median]))
     plateau = series.median_interval(np.asarray(late or [rows[-1].median]))
     return Sustained(
-        first=_measured(first, "ns"),
-        plateau=_measured(plateau, "ns"),
-        slowdown=_measured(ratio(plateau, first), "1"),
+        first=first.measurement("ns", TOOL),
+        plateau=plateau.measurement("ns", TOOL),
+        slowdown=ratio(plateau, first).measurement("1", TOOL),
         seconds=tuple(rows),
     )
 
@@ -87,7 +87,3 @@ def ratio(above: Interval, below: Interval) -> Interval:
     down = math.hypot(math.log(above.value / above.low), math.log(below.high / below.value))
     up = math.hypot(math.log(above.high / above.value), math.log(below.value / below.low))
     return Interval(value, value * math.exp(-down), value * math.exp(up), above.level, n)
-
-
-def _measured(interval: Interval, unit: str) -> Measurement:
-    return measured(interval, unit, "batch medians")

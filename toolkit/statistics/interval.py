@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from edgekit.types import Measurement
+
 #: Beyond this many items "measure more" is no advice.
 MAX_ITEMS = 10**9
 
@@ -24,6 +26,13 @@ class Interval:
     high: float
     level: float
     n: int
+
+    def measurement(self, unit: str, tool: str) -> Measurement:
+        """Return the estimate as a measurement; an infinite bound is absent, as in JSON."""
+        low, high = (bound if math.isfinite(bound) else None for bound in (self.low, self.high))
+        return Measurement(
+            self.value, unit, n=self.n, low=low, high=high, level=self.level, tool=tool
+        )
 
 
 def unbounded(value: float, level: float, n: int) -> Interval:

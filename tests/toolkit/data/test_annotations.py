@@ -68,10 +68,10 @@ def test_a_crowd_and_what_is_difficult_are_marked(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"categories": [{"id": 1, "name": "cat"}, {"id": 4, "name": "dog"}]}, "leave numbers out"),
-        ({"annotations": [{"image_id": 1}]}, "no COCO file"),
+        ({"annotations": [{"image_id": 1}]}, "not a COCO"),
         (
             {"annotations": [{"image_id": 7, "category_id": 2, "bbox": [10**400, 0, 1, 1]}]},
-            "no COCO file",
+            "not a COCO",
         ),
         ({"annotations": []}, "no boxes for any"),
         (

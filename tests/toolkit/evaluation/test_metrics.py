@@ -465,7 +465,7 @@ def test_labels_beyond_the_classes_are_refused(name: str, labels: list[int]) -> 
 @pytest.mark.parametrize(
     ("name", "y_true", "y_pred", "words"),
     [
-        ("accuracy", [0.5, 1.0], [[0.1, 0.9]] * 2, "no class numbers"),
+        ("accuracy", [0.5, 1.0], [[0.1, 0.9]] * 2, "not class numbers"),
         ("accuracy", [[1, 1], [0, 1]], [[0.1, 0.9]] * 2, "item 0 name no single class"),
         ("accuracy", [0, 1, 1], [[0.1, 0.9]] * 2, "3 labels for 2"),
         ("mse", [1.0, np.nan], [[1.0], [1.0]], "item 1 is not finite"),

@@ -101,10 +101,7 @@ def _class(number: int, name: str, matrix: Index) -> ClassDetail:
 def _share(hits: int, n: int, reason: str) -> Measurement:
     if n == 0:
         return Measurement.unavailable("1", reason)
-    found = statistics.wilson(hits, n)
-    return Measurement(
-        found.value, "1", n=n, low=found.low, high=found.high, level=found.level, tool="Wilson"
-    )
+    return statistics.wilson(hits, n).measurement("1", "Wilson")
 
 
 def _f1(overlap: Measurement) -> Measurement:

@@ -11,7 +11,6 @@ import numpy as np
 from edgekit import statistics
 from edgekit.errors import DataError
 from edgekit.evaluation.parity import refuse_non_finite
-from edgekit.statistics import Interval
 from edgekit.types import Measurement, PairedCounts
 
 from . import classes, detection, masks, reconstruction, regression, texts, vectors
@@ -114,11 +113,11 @@ def _possible(metric: Metric, measured: Measurement) -> Measurement:
 def _measured(metric: Metric, labels: Any, scores: Any) -> Measurement:
     per_item = _per_item(metric, labels, scores)
     if per_item is None:
-        found = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), labels, (scores,))
-        return _unbiased(found, metric.by_chance(labels, scores)) if metric.by_chance else found
+        value = _bootstrapped(metric, lambda: _statistic(metric, labels, scores), labels, (scores,))
+        return _unbiased(value, metric.by_chance(labels, scores)) if metric.by_chance else value
     if _counted(metric, per_item):
         wilson = statistics.wilson(int(per_item.sum()), len(per_item))
-        return _measurement(wilson, metric, "Wilson")
+        return wilson.measurement(metric.unit, "Wilson")
     return _mean(metric, per_item, "BCa bootstrap", lowest=0.0)
 
 
@@ -146,7 +145,7 @@ def drop(
     if _counted(metric, ours, theirs):
         counts = PairedCounts(len(lost), int(np.sum(lost > 0)), int(np.sum(lost < 0)))
         tango = statistics.tango(counts.lost, counts.gained, counts.n)
-        return _measurement(tango, metric, "Tango paired score"), counts
+        return tango.measurement(metric.unit, "Tango paired score"), counts
     return _mean(metric, lost, "paired BCa", lowest=-1.0), None
 
 
@@ -155,8 +154,8 @@ def _mean(metric: Metric, scores: Floats, tool: str, lowest: float) -> Measureme
     value, n = float(scores[0]), len(scores)
     if metric.bounded and np.ptp(scores) == 0 and lowest <= value <= 1:
         interval = statistics.constant_mean(value, n, low=lowest, high=1.0)
-        return _measurement(interval, metric, ALIKE)
-    return _measurement(statistics.bca_mean(scores), metric, tool)
+        return interval.measurement(metric.unit, ALIKE)
+    return statistics.bca_mean(scores).measurement(metric.unit, tool)
 
 
 def _no_drop(metric: Metric, labels: Any, scores: Any) -> tuple[Measurement, PairedCounts | None]:
@@ -248,8 +247,8 @@ def _bootstrapped(
         kept = min(metric.worst_case(labels, one) for one in scores)
         lowest = -1.0 if paired else 0.0
         interval = statistics.constant_mean(end, n, low=lowest, high=1.0, others=1 - kept)
-        return _measurement(interval, metric, ALIKE)
-    return _measurement(interval, metric, f"paired {tool}" if paired else tool)
+        return interval.measurement(metric.unit, ALIKE)
+    return interval.measurement(metric.unit, f"paired {tool}" if paired else tool)
 
 
 def _alike(drawn: list[float]) -> bool:
@@ -278,20 +277,3 @@ def _unbiased(measured: Measurement, by_chance: Floats) -> Measurement:
     low = 0.0 if chance else max(0.0, min(low, measured.value))
     tool = f"basic {measured.tool}"
     return dataclasses.replace(measured, low=low, high=max(high, measured.value), tool=tool)
-
-
-def _measurement(interval: Interval, metric: Metric, tool: str) -> Measurement:
-    return Measurement(
-        value=interval.value,
-        unit=metric.unit,
-        n=interval.n,
-        level=interval.level,
-        tool=tool,
-        low=_finite(interval.low),
-        high=_finite(interval.high),
-    )
-
-
-def _finite(bound: float) -> float | None:
-    """Return a bound as JSON can carry it: an unbounded side is absent."""
-    return bound if np.isfinite(bound) else None

@@ -76,7 +76,7 @@ def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, 
     n, times = len(labels), np.asarray(labels.sum(axis=0), np.int64)
     predicted = scores.answered()
     right = (labels == predicted).sum(axis=0)
-    accuracy = [_share(int(one), n) for one in right]
+    accuracy = [statistics.wilson(int(hit), n).measurement("1", "Wilson") for hit in right]
     hits, either = labels & predicted, labels.astype(np.int64) + predicted
 
     def f1(items: Index) -> Floats:
@@ -101,19 +101,6 @@ def _precisions(labels: Array, scores: LabelScores, times: Index) -> list[Measur
         for place, precision in zip(had, drawn, strict=True):
             precisions[place] = precision
     return precisions
-
-
-def _share(hits: int, n: int) -> Measurement:
-    interval = statistics.wilson(hits, n)
-    return Measurement(
-        interval.value,
-        "1",
-        n=n,
-        low=interval.low,
-        high=interval.high,
-        level=interval.level,
-        tool="Wilson",
-    )
 
 
 def _drawn(of: Figures, n: int, counts: Index) -> list[Measurement]:

@@ -6,11 +6,13 @@ A new metric is one row of ``_OWN``, or an entry point of another package.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from edgekit.errors import ProjectError
 from edgekit.plugins import Table
+from edgekit.types import Direction
 from edgekit.usercode import is_reference
 
 from . import (
@@ -25,7 +27,7 @@ from . import (
     vectors,
     worst_case,
 )
-from .metric import Metric
+from .metric import Floats, Metric, Reads, Statistic
 from .user import user_metric
 
 
@@ -38,47 +40,33 @@ def _recall(k: int) -> Metric:
     return Metric(name, "higher", reads="vectors", per_item=vectors.RecallAt(k))
 
 
+def _whole(
+    name: str,
+    reads: Reads,
+    statistic: Callable[[Any, Any], Statistic],
+    worst: Callable[[Any, Any], float],
+    direction: Direction = "higher",
+) -> Metric:
+    """Return a metric in 0..1 that is computed on all items at once."""
+    return Metric(name, direction, reads=reads, statistic=statistic, worst_case=worst)
+
+
+def _error(name: str, unit: str, per_item: Callable[[Any, Any], Floats]) -> Metric:
+    """Return the mean of an error without an upper end."""
+    return Metric(name, "lower", bounded=False, unit=unit, reads="numbers", per_item=per_item)
+
+
 _OWN: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "higher", reads="classes", per_item=classification.hit),
         _top(3),
         _top(5),
-        Metric(
-            "precision",
-            "higher",
-            reads="classes",
-            statistic=classification.precision,
-            worst_case=worst_case.of_classes,
-        ),
-        Metric(
-            "recall",
-            "higher",
-            reads="classes",
-            statistic=classification.recall,
-            worst_case=worst_case.of_classes,
-        ),
-        Metric(
-            "f1",
-            "higher",
-            reads="classes",
-            statistic=classification.f1,
-            worst_case=worst_case.of_classes,
-        ),
-        Metric(
-            "roc_auc",
-            "higher",
-            reads="classes",
-            statistic=ranking.roc_auc,
-            worst_case=worst_case.of_areas,
-        ),
-        Metric(
-            "pr_auc",
-            "higher",
-            reads="classes",
-            statistic=ranking.pr_auc,
-            worst_case=worst_case.of_precisions,
-        ),
+        _whole("precision", "classes", classification.precision, worst_case.of_classes),
+        _whole("recall", "classes", classification.recall, worst_case.of_classes),
+        _whole("f1", "classes", classification.f1, worst_case.of_classes),
+        _whole("roc_auc", "classes", ranking.roc_auc, worst_case.of_areas),
+        _whole("pr_auc", "classes", ranking.pr_auc, worst_case.of_precisions),
         Metric(
             "log_loss",
             "lower",
@@ -96,19 +84,9 @@ _OWN: Mapping[str, Metric] = {
         ),
         Metric("label_accuracy", "higher", reads="labels", per_item=labels.right),
         Metric("subset_accuracy", "higher", reads="labels", per_item=labels.all_right),
-        Metric(
-            "label_f1",
-            "higher",
-            reads="labels",
-            statistic=labels.f1,
-            worst_case=worst_case.of_labels,
-        ),
-        Metric(
-            "label_map",
-            "higher",
-            reads="labels",
-            statistic=labels.mean_average_precision,
-            worst_case=worst_case.of_label_precisions,
+        _whole("label_f1", "labels", labels.f1, worst_case.of_labels),
+        _whole(
+            "label_map", "labels", labels.mean_average_precision, worst_case.of_label_precisions
         ),
         Metric(
             "pixel_accuracy",
@@ -118,31 +96,11 @@ _OWN: Mapping[str, Metric] = {
             statistic=masks.pixel_accuracy,
             worst_case=worst_case.of_items,
         ),
-        Metric(
-            "mean_iou",
-            "higher",
-            reads="masks",
-            statistic=masks.mean_iou,
-            worst_case=worst_case.of_masks,
-        ),
+        _whole("mean_iou", "masks", masks.mean_iou, worst_case.of_masks),
         _recall(1),
         _recall(5),
-        Metric(
-            "mse",
-            "lower",
-            bounded=False,
-            unit="target²",
-            reads="numbers",
-            per_item=regression.squared_error,
-        ),
-        Metric(
-            "mae",
-            "lower",
-            bounded=False,
-            unit="target",
-            reads="numbers",
-            per_item=regression.absolute_error,
-        ),
+        _error("mse", "target²", regression.squared_error),
+        _error("mae", "target", regression.absolute_error),
         Metric(
             "rmse",
             "lower",
@@ -158,13 +116,7 @@ _OWN: Mapping[str, Metric] = {
             reads="numbers",
             statistic=regression.relative_error,
         ),
-        Metric(
-            "cosine",
-            "higher",
-            bounded=False,
-            reads="numbers",
-            per_item=regression.cosine,
-        ),
+        Metric("cosine", "higher", bounded=False, reads="numbers", per_item=regression.cosine),
         Metric("r2", "higher", bounded=False, reads="numbers", statistic=regression.r2),
         Metric(
             "reconstruction_error",
@@ -186,34 +138,10 @@ _OWN: Mapping[str, Metric] = {
             grouped=True,
             worst_case=worst_case.of_error_area,
         ),
-        Metric(
-            "coco_map",
-            "higher",
-            reads="boxes",
-            statistic=detection.mean_average_precision,
-            worst_case=worst_case.of_boxes,
-        ),
-        Metric(
-            "coco_map_50",
-            "higher",
-            reads="boxes",
-            statistic=detection.at_half,
-            worst_case=worst_case.of_boxes,
-        ),
-        Metric(
-            "wer",
-            "lower",
-            reads="texts",
-            statistic=texts.error_rate,
-            worst_case=worst_case.of_items,
-        ),
-        Metric(
-            "cer",
-            "lower",
-            reads="texts",
-            statistic=texts.error_rate,
-            worst_case=worst_case.of_items,
-        ),
+        _whole("coco_map", "boxes", detection.mean_average_precision, worst_case.of_boxes),
+        _whole("coco_map_50", "boxes", detection.at_half, worst_case.of_boxes),
+        _whole("wer", "texts", texts.error_rate, worst_case.of_items, "lower"),
+        _whole("cer", "texts", texts.error_rate, worst_case.of_items, "lower"),
     )
 }
 

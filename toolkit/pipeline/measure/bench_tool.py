@@ -11,7 +11,6 @@ import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation.conditions import Watch
-from edgekit.evaluation.latency import measured
 from edgekit.evaluation.protocol import Protocol
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME
@@ -141,7 +140,7 @@ def _middle(sums: Sequence[Mapping[str, Json]], name: str) -> Measurement:
         return Measurement.unavailable("ns", OLD)
     launches = [[np.array([float(value)])] for value in values]
     tool = f"{RUNTIME}, median over {len(values)} launches of the {name} of each"
-    return measured(statistics.percentile_interval(launches, 50), "ns", tool)
+    return statistics.percentile_interval(launches, 50).measurement("ns", tool)
 
 
 def _memory(launches: Sequence[Mapping[str, Json]]) -> BenchMemory:

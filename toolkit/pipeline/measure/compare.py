@@ -245,10 +245,7 @@ def _changed(together: Pairs) -> Measurement:
 
 
 def _share(count: int, n: int) -> Measurement:
-    found = statistics.wilson(count, n)
-    return Measurement(
-        found.value, "1", n=n, low=found.low, high=found.high, level=found.level, tool="Wilson"
-    )
+    return statistics.wilson(count, n).measurement("1", "Wilson")
 
 
 def _counts(check: CheckResult) -> bool:
