@@ -125,7 +125,7 @@ def _fit(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Say which targets a ``.tflite`` file fits."""
+    """List the targets that a ``.tflite`` file fits."""
     if model is None:
         raise click.UsageError("fit needs a model: edgekit targets fit MODEL.tflite")
     from edgekit import inspection, scratch

@@ -81,7 +81,7 @@ class Dataset:
         return values
 
     def names(self) -> npt.NDArray[Any] | None:
-        """Return what the items are called, where they are files of their own."""
+        """Return the items' file names, where each is a file of its own."""
         return None if NAMES not in (self.beside or {}) else self._column(NAMES)
 
     def _column(self, name: str) -> npt.NDArray[Any]:
@@ -143,7 +143,7 @@ def describe(source: str, files: Mapping[str, Path]) -> Mapping[str, Json]:
 
 
 def check_array(source: str, name: str, path: Path) -> int:
-    """Tell how many items an array file holds, once it is known to be safe and finite."""
+    """Check that an array file is safe and finite; return its number of items."""
     try:
         array = npy.opened(path)
     except ValueError as error:

@@ -98,7 +98,7 @@ class Tally:
         self.turned += picture.turned
 
     def notices(self, source: str, preprocess: Preprocess, stated: bool) -> list[str]:
-        """Return what the user should know; ``stated`` says that the size was the user's word."""
+        """Return the notices for the user; ``stated`` says that the user chose the size."""
         texts = []
         if self.turned:
             texts.append(
@@ -138,14 +138,14 @@ def read(content: Path | bytes, name: str, preprocess: Preprocess) -> Picture:
 
 
 def decoded(picture: Array, preprocess: Preprocess) -> dict[str, Json]:
-    """Tell how pictures were decoded, as the store keeps it: all of them are of the size of one."""
+    """Return how pictures were decoded, for the store: all of them have the size of ``picture``."""
     first = preprocess.model_layout == "nchw"
     size = picture.shape[1:] if first else picture.shape[:2]
     return {**key(preprocess), "resize": list(size)}
 
 
 def key(preprocess: Preprocess) -> dict[str, Json]:
-    """Return what of a spec decides how pictures are decoded."""
+    """Return the part of a spec that decides how pictures are decoded."""
     return {
         "resize": list(preprocess.resize or ()),
         "crop": preprocess.crop,

@@ -107,7 +107,7 @@ def _on_32_bits(smallest: float, parts: Mapping[str, Json]) -> Measurement:
 
 
 def ticks() -> Measurement:
-    """Time by operator on TFLM: there is none to be had through its Python package.
+    """Return the time by operator on TFLM: unavailable through its Python package.
 
     Source: ``python/tflite_micro/interpreter_wrapper.cc`` of tensorflow/tflite-micro makes its
     interpreter without a ``MicroProfiler``, and gives no way to set one.

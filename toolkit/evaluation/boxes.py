@@ -80,7 +80,7 @@ def written(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
 
 
 def _counts(outputs: Mapping[str, Array]) -> Array | None:
-    """Return how many boxes each picture has, ``[n]`` or ``[n, 1]``, where an output says so."""
+    """Return the number of boxes of each picture, ``[n]`` or ``[n, 1]``, where an output has it."""
     return next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
 
 
@@ -168,7 +168,7 @@ def _postprocess(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, i
 
 
 def parts(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str, str]:
-    """Tell which output holds boxes, which classes, which scores: by name, never by order."""
+    """Find the outputs that hold boxes, classes and scores: by name, never by order."""
     boxes = spec.boxes or next((n for n, a in outputs.items() if a.shape[2:] == (4,)), "")
     flat = [n for n, a in outputs.items() if a.ndim == 2 and a.shape[1:] != (1,)]
 
@@ -213,7 +213,7 @@ def _ssd(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> 
 
 
 def _boxes(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Return boxes ``[n, k, 4]`` as they are, and scores ``[n, k, classes]``."""
+    """Read boxes ``[n, k, 4]`` and scores ``[n, k, classes]``."""
     name, scores = pair(outputs, spec)
     corners = _shares(as_corners(outputs[name], spec.layout or "xyxy"), spec, size)
     return _scored(corners, np.asarray(outputs[scores], np.float64), spec)
@@ -232,7 +232,7 @@ def pair(outputs: Mapping[str, Array], spec: BoxSpec) -> tuple[str, str]:
 
 
 def _yolo(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) -> Array:
-    """Return one output ``[n, k, 4 + classes]``, ``[n, k, 5 + classes]`` or either transposed.
+    """Read one output ``[n, k, 4 + classes]``, ``[n, k, 5 + classes]`` or either transposed.
 
     Of the transposed kind, which has fewer rows than columns, no row tells objects from background
     (YOLOv8 on); of the other the fifth is that score (YOLOv5), by which classes are multiplied.

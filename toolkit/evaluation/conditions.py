@@ -68,7 +68,7 @@ class Watch:
         }
 
     def conditions(self, launches: Sequence[Samples]) -> Conditions:
-        """Return what was seen, with the timed runs of each launch (nanoseconds, [n] each)."""
+        """Summarize the conditions of timed launches (nanoseconds of each run, [n] a launch)."""
         drifts = [series.drift(_thinned(runs)) for runs in launches]
         real = [abs(runs.slope_share) for runs in drifts if runs.p < DRIFT_P]
         medians = [float(np.median(runs)) for runs in launches]
@@ -101,7 +101,7 @@ class Watch:
         return Measurement(max(0.0, spent / lasted), "1", tool="/proc/stat")
 
     def _reading(self, name: str, unit: str, figure: Callable[[list[float]], float]) -> Measurement:
-        """Return a figure of what the system told of something each time it was asked."""
+        """Summarize a quantity over all times that the system reported it."""
         readings = [float(state[name]) for state in self._states if name in state]
         if not readings:
             return Measurement.unavailable(unit, reason(self._states[0], name))
@@ -119,7 +119,7 @@ class Watch:
 
 
 def reason(state: Mapping[str, Json], name: str) -> str:
-    """Tell why a state does not tell something."""
+    """Explain why a quantity is missing from a state."""
     return str(state["unavailable"].get(name, "the system does not tell it"))
 
 

@@ -203,7 +203,7 @@ def summarized(
     noise: Measurement | None = None,
     path: Path | None = None,
 ) -> Latency:
-    """Return what launches come to; every run's nanoseconds go to ``path``, an ``.npy``."""
+    """Summarize launches; every run's nanoseconds go to ``path``, an ``.npy``."""
     runs = np.concatenate([launch.runs for launch in launches])
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -173,7 +173,7 @@ class _Group:
         return runners
 
     def stop(self, decided: Decided | None) -> None:
-        """Say why to stop after these launches, if so."""
+        """Stop after these launches where there is a reason to."""
         made = min(len(taken.launches) for taken in self.taken.values())
         if not self.stopped and made >= self.protocol.launches:
             self._end(self._enough(made, decided))

@@ -50,7 +50,7 @@ def perform(
 
 
 def _window(session: Session, model: str, seconds: float) -> float:
-    """Runs per second of inference, over at least so many seconds and ten runs."""
+    """Measure inferences per second, over at least so many seconds and ten runs."""
     runs, spent = 0, 0
     while runs < FEWEST_RUNS or spent < seconds * 1e9:
         # In slices: millions of times in one answer would be slow to read.

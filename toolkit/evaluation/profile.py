@@ -31,7 +31,7 @@ def profile(device: Device, request: Request) -> Profile:
 
 
 def read(result: Mapping[str, Json]) -> Profile:
-    """Return what the runner's mode ``profile`` gave of a model.
+    """Read the result of the runner's mode ``profile`` for a model.
 
     A time is the interquartile mean of the runs: not the mean, into which every interruption goes,
     and not the median, which a clock of whole microseconds makes coarse.

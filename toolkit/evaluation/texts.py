@@ -158,7 +158,7 @@ class TextReader:
 def reader(
     spec: TextSpec, sizes: tuple[int | None, ...], last: str, labels: Array | None
 ) -> TextReader:
-    """Tell how outputs of these sizes per item are read; ``last`` is their last activation.
+    """Choose how outputs of these sizes per item are read; ``last`` is their last activation.
 
     Raises :class:`ProjectError` where that is not clear, :class:`DataError` where the alphabet is
     another model's.
@@ -221,9 +221,7 @@ def _tokens(spec: TextSpec, count: int | None, blank: int) -> tuple[str, ...]:
 
 
 def _rows(numbers: Array) -> Iterator[Array]:
-    """Return token numbers ``[length]`` of each item. Raises DataError where they are no whole
-    numbers.
-    """
+    """Yield the token numbers ``[length]`` of each item. Raises DataError for other numbers."""
     rows = np.asarray(numbers).reshape(len(numbers), -1)
     if rows.dtype.kind not in "iuf" or not (np.rint(rows) == rows).all():
         message = f"texts of dtype {rows.dtype} are not token numbers"
@@ -232,7 +230,7 @@ def _rows(numbers: Array) -> Iterator[Array]:
 
 
 def _changes(row: Array) -> Array:
-    """Tell where a token is another than the one before it."""
+    """Mark the tokens that differ from the one before them."""
     return np.concatenate([[True], row[1:] != row[:-1]])
 
 

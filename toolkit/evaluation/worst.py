@@ -63,7 +63,7 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
 
 
 def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
-    """Return what ranks the items, larger is worse; -inf where nothing is wrong with one."""
+    """Compute the scores that rank the items, larger is worse; -inf where an item is right."""
     if metric.reads == "classes":
         return _of_classes(metric, labels, scores)
     if metric.reads == "labels":
@@ -84,7 +84,7 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
 
 
 def _where_wrong(shares: Floats | None) -> Floats | None:
-    """Return what is missing to 1, of the items where anything is."""
+    """Return 1 less the share, of the items where it is below 1."""
     return None if shares is None else np.where(shares < 1, 1 - shares, -np.inf)
 
 

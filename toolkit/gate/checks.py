@@ -117,9 +117,7 @@ def check_file(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """Return the checks of what a candidate is wherever it runs: its file, its metric and its
-    size.
-    """
+    """Yield the checks that hold on every device: the file, its metrics and its size."""
     if candidate.problem:
         yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
         return
@@ -136,9 +134,7 @@ def check_goals(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """Return the checks of a candidate's metrics: the headline's, then those of its other
-    outputs.
-    """
+    """Yield the checks of a candidate's metrics: the main one's, then those of other outputs."""
     yield from check_goal(candidate, reference, budgets.goal, rules, place)
     for other in rules.others:
         goal = budgets.outputs.get(other.output)
@@ -152,7 +148,7 @@ def check_goal(
     rules: Rules,
     place: TargetContext,
 ) -> Iterator[CheckResult]:
-    """Return the checks of a candidate's metric alone."""
+    """Yield the checks of one metric."""
     drop = candidate.evaluation.drop.get(rules.metric)
     value = candidate.evaluation.metrics.get(rules.metric)
     base = reference.metrics.get(rules.metric)
@@ -240,7 +236,7 @@ def judge_drop(
 
 
 def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float) -> int | None:
-    """Tell how many items would decide the drop, if its rates stayed as they are.
+    """Compute the number of items that would decide the drop, if its rates stayed as they are.
 
     Nothing where no number does, or where a share cannot but keep the limit.
     """
@@ -320,9 +316,7 @@ def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> Chec
 
 
 def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
-    """Return a limit in words, and where it is what float32 arithmetic can tell instead of a
-    share.
-    """
+    """Format a limit, and say where it is float32's resolution instead of a share."""
     shown = f"at most {show(limit.absolute(reference, floor), rules)}"
     if limit.stands_on_floor(reference, floor):
         shown += f" (float32 resolution; {limit.value:g} % of {show(reference, rules)} is less)"

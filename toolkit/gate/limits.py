@@ -41,7 +41,7 @@ def _two_meanings(name: str, limit: float, metric: str) -> ProjectError:
 def _stated(
     max_drop: float | None, targets: Mapping[str, TargetTable]
 ) -> Iterator[tuple[str, float, float]]:
-    """Return each limit with its name, and the largest that a bare number may say."""
+    """Yield each limit with its name, and the largest value that a bare number may have."""
     if max_drop is not None:
         yield "--max-drop", max_drop, LARGEST_BARE
     for name, table in targets.items():

@@ -15,8 +15,7 @@ HOSTED = ("linux", "darwin", "windows", "android")
 
 
 def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> str:
-    """Tell why a device is not the target, naming both; empty where nothing it tells speaks against
-    it.
+    """Explain why a device is not the target, naming both; empty where it may be.
 
     Its system and machine must be the catalog's, and its board where both are known.
     """
@@ -40,7 +39,7 @@ def judge_machine(target: Target, measured: OnDevice, any_device: bool) -> tuple
 
 
 def own_device_key(target: Target, device: str) -> str:
-    """Tell where a target's own device is named: the key of the project file, and what it holds."""
+    """Return the key of the project file that names a target's own device, with a value."""
     scheme = "serial:///dev/…" if target.system == BARE_METAL else "ssh://…"
     return f'device = "{device or scheme}" in [targets.{target.id}]'
 
@@ -53,7 +52,7 @@ def described(target: Target) -> str:
 
 
 def told(facts: Mapping[str, Json]) -> str:
-    """Return what a device says of itself, in words."""
+    """Describe a device by its own facts."""
     model = f" ({facts['model']})" if facts.get("model") else ""
     return f"{_system(facts)} {facts['machine']}{model}"
 

@@ -222,7 +222,7 @@ def _is_only_untried(checks: tuple[CheckResult, ...]) -> bool:
 
 
 def _runtime_results(candidate: Candidate, target: Target) -> list[RuntimeResult]:
-    """Tell how the candidate fared on each runtime that the target names, in the run's order."""
+    """Return the candidate's result on each runtime that the target names, in the run's order."""
     versions = {runtime.name: runtime.version for runtime in target.runtimes}
     known = [r for r in candidate.evaluation.runtimes if r.runtime in versions]
     if not candidate.evaluation.metrics:
@@ -239,9 +239,7 @@ def _runtime_results(candidate: Candidate, target: Target) -> list[RuntimeResult
 
 
 def _runtime_checks(candidate: Candidate, name: str) -> Iterable[CheckResult]:
-    """Return one check a runtime; one that is not here counts where no other of the target is
-    either.
-    """
+    """Yield a check per runtime; an absent one counts where no other of the target is here."""
     if candidate.problem:
         return
     tried = _runtime_results(candidate, catalog.load(name))

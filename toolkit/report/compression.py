@@ -123,7 +123,7 @@ def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
 
 
 def layer_table(scheme: SchemeResult) -> object:
-    """Return what a scheme did to each layer, for a rich console."""
+    """Build the table of a scheme's layers, for a rich console."""
     titles = [(name, "") for name in layer_headings(scheme)]
     return grid(titles, (single_lines(*row) for row in layer_rows(scheme)))
 

@@ -48,7 +48,7 @@ class Grid:
                 yield from _trimmed(line)
 
     def _folds(self, available: int, is_terminal: bool) -> Iterator[list[int]]:
-        """Return the columns of each table: one, where they fit or nothing bounds them."""
+        """Yield the columns of each table: all in one, where they fit or the width is unlimited."""
         columns = list(range(len(self.titles)))
         least = [self._least(at) for at in columns]
         if _total(least) <= available or not is_terminal:
@@ -63,9 +63,7 @@ class Grid:
         yield taken
 
     def _widths(self, columns: Sequence[int], available: int) -> list[int]:
-        """Return what each column needs, and of what is left to names and words as much as they
-        take.
-        """
+        """Compute the width of each column; names and words share what the figures leave."""
         widths = [self._least(at) for at in columns]
         for place in (0, len(columns) - 1):
             spare = max(0, available - _total(widths))
@@ -132,7 +130,7 @@ def _cell(first: str, second: str, style: str, below: str) -> RenderableType:
 
 
 def _trimmed(line: list[Segment]) -> Iterator[Segment]:
-    """Return a line without the blanks at its end, which a paste would carry along."""
+    """Yield a line without the blanks at its end, which would be copied along with it."""
     from rich.segment import Segment
 
     *before, last = [segment for segment in line if not segment.control] or [Segment("")]

@@ -57,7 +57,7 @@ def _figure(measured: Measurement, form: str) -> str:
 
 
 def _added(measured: Measurement) -> str:
-    """Return what an operator adds, in per cent of the signal; nothing where it adds nothing."""
+    """Format the noise that an operator adds, in per cent of the signal."""
     if measured.value is None:
         return words.NONE
     return f"{measured.value * 100:.2g} %" if measured.value > 0 else "0 %"

@@ -41,9 +41,7 @@ def outputs_rows(done: Report | Evaluated | Compared) -> Iterator[Row]:
 
 
 def _cosines(done: Report | Evaluated | Compared) -> Iterator[Row]:
-    """Return how alike each model's embeddings are to the first's: their mean cosine, which needs
-    no labels.
-    """
+    """Yield the mean cosine of each model's embeddings to the first's, which needs no labels."""
     if (done.settings.get("task") or {}).get("name") != EMBEDDINGS or isinstance(done, Evaluated):
         return
     judged = list(done.settings.get("outputs", ()))

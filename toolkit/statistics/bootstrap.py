@@ -65,7 +65,7 @@ def bca_mean(
 
 
 def unseen_share(n: int, level: float = 0.95) -> float:
-    """Return what share of all items may differ from n that are alike: the upper bound, one-sided.
+    """Return the largest share of all items that may differ from n that are alike, one-sided.
 
     Raises ValueError where n < 1.
     Source: Clopper & Pearson (1934), "The use of confidence or fiducial limits illustrated in the

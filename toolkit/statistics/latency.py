@@ -120,7 +120,7 @@ def _medians(blocks: Sequence[FloatArray]) -> FloatArray:
 
 
 def _block_counts(sizes: Sequence[int], resamples: int, seed: int) -> IntArray:
-    """Tell how often each resample draws each block, [resamples, blocks]."""
+    """Count how often each resample draws each block, [resamples, blocks]."""
     rng = np.random.default_rng(seed)
     launches = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
     # A launch drawn k times has its blocks redrawn k times, and k draws of m are one draw of k m.
@@ -171,7 +171,7 @@ def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tup
 
 
 def _small_sample_factor(launches: int, level: float) -> float:
-    """Tell how much wider a t interval over so many launches is; 1 where launches cannot be
+    """Return how much wider a t interval over so many launches is; 1 where launches are not
     compared.
     """
     if launches < 2:

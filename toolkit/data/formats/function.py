@@ -20,7 +20,7 @@ SHAPES = "(x, y) or (x, y, columns)"
 
 
 def read(reading: Reading) -> tuple[Dataset, bool]:
-    """Return what the function gives, called in the worker without arguments; kept as files.
+    """Read the arrays that the function returns, called in the worker without arguments.
 
     It returns ``(x, y)`` or ``(x, y, columns)``, arrays with items first, a ``tf.data.Dataset`` or
     a generator of such tuples. ``x`` is an array or a dict of arrays by input name, ``y`` may be
@@ -59,7 +59,7 @@ def materialize(source: str, root: Path, folder: Path) -> Mapping[str, Json]:
 
 
 def _elements(source: str, returned: Any) -> Iterator[tuple[Any, ...]]:
-    """Return the elements of a ``tf.data.Dataset`` or a generator. Raises :class:`DataError`."""
+    """Yield the elements of a ``tf.data.Dataset`` or a generator. Raises :class:`DataError`."""
     elements: Iterable[Any]
     if hasattr(returned, "element_spec"):
         # tf.data.INFINITE_CARDINALITY
@@ -100,7 +100,7 @@ def _named(source: str, element: tuple[Any, ...]) -> tuple[dict[str, Any], tuple
 def _by_output(
     source: str, arrays: dict[str, Any], labels: Mapping[str, Any], columns: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return labels by output stand beside the inputs, as columns do."""
+    """Put labels by output beside the inputs, as columns are."""
     named = [*arrays, *labels, *columns]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:

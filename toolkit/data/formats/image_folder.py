@@ -179,7 +179,7 @@ def _folders(path: Path, files: Iterable[str]) -> tuple[Path, ...]:
 
 
 def _names(path: Path) -> Iterator[str]:
-    """Return the pictures below a folder that are not hidden, by their path there, sorted."""
+    """Yield the pictures below a folder by their path there, sorted, without hidden ones."""
     seen: set[str] = set()
     for folder, folders, files in os.walk(path, followlinks=True):
         # A link may lead back up.
@@ -195,9 +195,7 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _left_out(path: Path) -> str:
-    """Tell how many files of each kind below a folder are no pictures that are read; empty for
-    none.
-    """
+    """Count the files below a folder that are not read, by kind; empty for none."""
     kinds = Counter(
         Path(file).suffix.lower() or "without an ending"
         for _, _, files in os.walk(path)

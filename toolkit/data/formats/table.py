@@ -171,7 +171,7 @@ def _arrays(reading: Reading, names: list[str]) -> Mapping[str, list[str]]:
 def _survey(
     path: Path, header: list[str], label: str | None, beside: list[str]
 ) -> dict[str, _Column]:
-    """Return what each column holds. Text is allowed in labels and in columns beside the inputs."""
+    """Find out what each column holds. Labels and columns beside the inputs may hold text."""
     columns = {name: _Column(place, False) for place, name in enumerate(header)}
     free = {name for name in (label, *beside) if name is not None}
     for lines, rows in _blocks(path, header):
@@ -237,7 +237,7 @@ def _nameless(path: Path, header: list[str]) -> Mapping[str, str]:
 
 
 def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
-    """Return rows with their lines, so many cells at a time as memory is for."""
+    """Yield rows with their line numbers, in blocks that fit in memory."""
     lines: list[int] = []
     rows: list[list[str]] = []
     for line, row in _rows(path, header):
@@ -251,9 +251,7 @@ def _blocks(path: Path, header: list[str]) -> Iterator[tuple[list[int], list[lis
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Return rows after the header with their line; blank lines are passed over. Raises
-    DataError.
-    """
+    """Yield the rows after the header with their line, without blank ones. Raises DataError."""
     lines = _lines(path)
     next(lines)
     for line, row in lines:
@@ -292,7 +290,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _bounded(path: Path, file: TextIO) -> Iterator[str]:
-    """Return lines of a length that is fit for memory. Raises :class:`DataError`."""
+    """Yield lines that are short enough to hold. Raises :class:`DataError`."""
     while line := file.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:
             message = f"{path}: a line has {LONGEST_LINE:,} characters or more"

@@ -49,8 +49,7 @@ def hashed(subset: Subset) -> Hashed:
 
 
 def lint(hashes: tuple[Hashed, ...]) -> Iterator[Advice]:
-    """Return findings EK-LINT-030 to -032, over subsets in the order representative, evaluation,
-    training.
+    """Find EK-LINT-030 to -032, over subsets in the order representative, evaluation, training.
 
     Data that repeats by nature, such as tables of few distinct rows, is held against itself: what
     two subsets share counts where it is more than each repeats on its own.

@@ -33,7 +33,7 @@ def classes(labels: Array | None) -> npt.NDArray[np.int64] | None:
 
 
 def unchecked(subset: Subset, beside: Subset) -> str:
-    """Tell why classes cannot be compared; nothing where they can."""
+    """Explain why classes cannot be compared; empty where they can."""
     for each in (subset, beside):
         if each.labels is None:
             return f"the {each.title} has no labels"
@@ -44,7 +44,7 @@ def unchecked(subset: Subset, beside: Subset) -> str:
 
 
 def lint(subset: Subset, beside: Subset) -> Iterator[Advice]:
-    """Return findings EK-LINT-020 and -021: a subset's classes against a fuller subset's."""
+    """Find EK-LINT-020 and -021: a subset's classes against a fuller subset's."""
     ours, theirs = classes(subset.labels), classes(beside.labels)
     if ours is None or theirs is None or not len(ours) or not len(theirs):
         return

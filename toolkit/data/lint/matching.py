@@ -19,7 +19,7 @@ FEWEST = 20
 
 
 def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
-    """Return findings EK-LINT-001 and -002 of a subset, beside another where there is one."""
+    """Find EK-LINT-001 and -002 in a subset, beside another where there is one."""
     for spec in subset.specs:
         yield from _dtype(subset, spec)
     if beside is not None:
@@ -27,7 +27,7 @@ def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
 
 
 def _dtype(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
-    """Return integers that the input's dtype cannot hold: a cast wraps them without a word."""
+    """Find integers that the input's dtype cannot hold: a cast wraps them without an error."""
     raw, dtype = subset.raw(spec), np.dtype(spec.dtype)
     if dtype.kind not in "iu" or raw.dtype.kind not in "iu" or raw.dtype == dtype:
         return
@@ -50,7 +50,7 @@ def _dtype(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
 
 
 def _exchanged(subset: Subset, beside: Subset) -> Iterator[Advice]:
-    """Return two inputs of one shape whose arrays were saved under each other's names."""
+    """Find two inputs of one shape whose arrays were saved under each other's names."""
     if min(len(subset), len(beside)) < FEWEST:
         return
     for left, right in itertools.combinations(subset.specs, 2):
@@ -68,7 +68,7 @@ def _exchanged(subset: Subset, beside: Subset) -> Iterator[Advice]:
 
 
 def _apart(subset: Subset, spec: TensorSpec, beside: Subset, other: TensorSpec) -> float:
-    """Tell how far two inputs' distributions are apart, in standard deviations and their ratio."""
+    """Compute the distance of two distributions, in standard deviations and their ratio."""
     ours, theirs = subset.sample(spec), beside.sample(other)
     spread = max(float(theirs.std()), 1e-12)
     ratio = max(float(ours.std()), 1e-12) / spread

@@ -27,7 +27,7 @@ FEWEST_ITEMS = 2
 
 
 def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
-    """Return findings EK-LINT-040 and -041 of a subset, beside another where there is one."""
+    """Find EK-LINT-040 and -041 in a subset, beside another where there is one."""
     for spec in subset.specs:
         items = subset.sample(spec)
         if np.dtype(spec.dtype).kind not in "fiu" or not np.isfinite(items).all():
@@ -99,7 +99,7 @@ def flat(items: Array) -> bool:
 
 
 def _unlike(subset: Subset, beside: Subset, spec: TensorSpec, items: Array) -> Iterator[Advice]:
-    """Return features whose mean or spread is far from what the other subset has."""
+    """Find features whose mean or spread is far from the other subset's."""
     there = beside.sample(spec)
     if np.dtype(spec.dtype).kind != "f" or min(len(items), len(there)) < FEWEST:
         return

@@ -70,9 +70,7 @@ def saturation(names: tuple[str, ...], ranges: Ranges) -> Saturation:
 
 
 def lint(curve: Saturation | None, count: int, source: str) -> Iterator[Advice]:
-    """Return findings EK-LINT-050 and -051: too few items, by the curve or, without one, by the
-    count.
-    """
+    """Find EK-LINT-050 and -051: too few items, by the curve or, without one, by their number."""
     more = "give more varied items: 100 to 500 are usual"
     if curve is None:
         if count < USUAL:
@@ -99,7 +97,7 @@ def _sufficient(points: dict[int, float]) -> int | None:
 
 
 def _held_out(ranges: Ranges, counts: list[int]) -> npt.NDArray[np.float64]:
-    """Return how much of the rest the first n items of this order cover, for each count n."""
+    """Return the share of the rest's ranges that the first n items cover, for each count n."""
     low = np.minimum.accumulate(ranges[..., 0])
     high = np.maximum.accumulate(ranges[..., 1])
     return np.array([_inside(ranges[n:], low[n - 1], high[n - 1]).mean() for n in counts])

@@ -52,12 +52,12 @@ class Subset:
         return np.load(self.arrays[spec.name], mmap_mode="r")  # type: ignore[no-any-return]
 
     def blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """Return the subset's items as the model takes them, in order, a block at a time."""
+        """Yield the subset's items as the model takes them, in order, a block at a time."""
         for block in self.raw_blocks(spec):
             yield self._apply(block, spec)
 
     def raw_blocks(self, spec: TensorSpec) -> Iterator[Array]:
-        """Return the subset's items as the file has them, in order, a block at a time."""
+        """Yield the subset's items as the file has them, in order, a block at a time."""
         raw = self.raw(spec)
         step = max(1, BLOCK_BYTES // max(1, 4 * int(np.prod(raw.shape[1:]))))
         for at in range(0, len(self.index), step):

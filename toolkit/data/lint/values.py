@@ -64,7 +64,7 @@ def summarize(subset: Subset, spec: TensorSpec) -> ValueSummary:
 
 
 def lint(subset: Subset, beside: Subset | None) -> Iterator[Advice]:
-    """Return findings EK-LINT-010 to -016 of a subset, compared with another where there is one."""
+    """Find EK-LINT-010 to -016 in a subset, compared with another where there is one."""
     for spec in subset.specs:
         seen = summarize(subset, spec)
         if not seen.finite.all():
@@ -108,7 +108,7 @@ def _constant(subset: Subset, spec: TensorSpec, seen: ValueSummary) -> Iterator[
 
 
 def _scaled_twice(subset: Subset, spec: TensorSpec) -> Iterator[Advice]:
-    """Return a scale that shrinks what lies within -1..1 already."""
+    """Find values within -1..1 that are scaled down once more."""
     raw, factor = subset.raw(spec), subset.preprocess.scale
     scale = max(map(abs, factor)) if isinstance(factor, tuple) else factor
     if np.dtype(spec.dtype).kind != "f" or not 0 < abs(scale) < 1 / RANGE_RATIO:
@@ -143,7 +143,7 @@ def _range(
 def _dead(
     subset: Subset, beside: Subset, spec: TensorSpec, seen: ValueSummary, other: ValueSummary
 ) -> Iterator[Advice]:
-    """Return a channel or feature that never changes here and does change there."""
+    """Find channels or features that are constant here and vary in the other subset."""
     if len(subset) < 2:
         return
     dead = np.flatnonzero(

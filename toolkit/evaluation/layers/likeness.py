@@ -110,7 +110,7 @@ def same_network(left: TFLiteFile, right: TFLiteFile) -> Likeness:
 
 
 def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
-    """Tell how many matched weights one of the files stores sparsely: they cannot be read here."""
+    """Count matched weights that one of the files stores sparsely: they cannot be read here."""
     count = 0
     for a, b in matching.operators:
         for position in a.constants.keys() & b.constants.keys():
@@ -124,7 +124,7 @@ def _sparse(flows: tuple[Flow, Flow], matching: Matching) -> int:
 
 
 def _others(flows: tuple[Flow, Flow], matching: Matching) -> Iterator[str]:
-    """Return operators with weights that one file lacks, or that differ in shape, in words."""
+    """Describe the operators with weights that one file lacks, or that differ in shape."""
     for side, (word, network) in enumerate(zip(("left", "right"), flows, strict=True)):
         paired = {(pair[side].node, pair[side].fused) for pair in matching.operators}
         for step in network.steps:
@@ -157,7 +157,7 @@ def _verdict(layers: tuple[WeightLikeness, ...]) -> tuple[Verdict, str]:
 
 
 def _values(network: Flow, steps: Sequence[FlowStep]) -> int:
-    """Tell how many weights steps have, in constants that are large enough to tell."""
+    """Count the weights of steps, in constants that are large enough to compare."""
     return sum(
         math.prod(network.graph.tensors[at].shape)
         for step in steps

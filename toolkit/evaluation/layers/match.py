@@ -191,7 +191,7 @@ class _GraphMatcher:
     def _score(
         self, left: FlowStep, right: FlowStep, reaches: list[Mapping[int, _Reach] | None]
     ) -> tuple[int, ...] | None:
-        """Tell how badly a left step fits, least first; None where it reads something else."""
+        """Rate how badly a left step fits, 0 is best; None where it reads something else."""
         if len(left.inputs) != len(right.inputs) or len(left.outputs) != len(right.outputs):
             return None
         ordered = all(r is None or v in r for v, r in zip(left.inputs, reaches, strict=True))
@@ -256,9 +256,7 @@ class _GraphMatcher:
 def constants(
     files: tuple[TFLiteFile, TFLiteFile], flows: tuple[Flow, Flow], steps: tuple[FlowStep, FlowStep]
 ) -> Iterator[tuple[weights.Doubles, weights.Doubles]]:
-    """Return constants of two paired steps at the same position and of the same size, as real
-    numbers.
-    """
+    """Yield constants of two paired steps at one position and of one size, dequantized."""
     for position in steps[0].constants.keys() & steps[1].constants.keys():
         values = [
             weights.real(file, one.graph, one.graph.tensors[step.constants[position]])

@@ -264,7 +264,7 @@ def _handed(inputs: tuple[int, ...], shares: list[float | None]) -> float | None
 def _judged(
     total: Sums, share: float | None, handed: float | None, rounding: float
 ) -> tuple[Measurement, Measurement]:
-    """Return what an operator adds, and its fall."""
+    """Compute the noise that an operator adds, and its fall."""
     if share is None or handed is None:
         reason = total.sqnr().reason or "nothing is known of what the operator reads"
         return Measurement.unavailable("1", reason), Measurement.unavailable("dB", reason)

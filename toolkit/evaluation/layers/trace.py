@@ -87,7 +87,7 @@ def traced(
     items: int,
     folder: Path,
 ) -> Iterator[tuple[int, tuple[Mapping[int, Floats], Mapping[int, Floats]]]]:
-    """Return tensors ``[items, *shape]`` by index of both sides, a share of the items at a time.
+    """Yield tensors ``[items, *shape]`` of both sides by index, some items at a time.
 
     With each share comes the number of its first item. Its files in ``folder`` are gone when the
     next one is asked for.

@@ -41,7 +41,7 @@ class ClassScores:
         return max(2, self.numbers or self.outputs.shape[1])
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Return outputs in float64, some items at a time."""
+        """Yield outputs in float64, some items at a time."""
         rows = rows_at_once(self.outputs.shape[1:])
         for at in range(0, len(self.outputs), rows):
             block = slice(at, at + rows)
@@ -61,7 +61,7 @@ class ClassScores:
         return classes
 
     def probabilities(self) -> Iterator[tuple[slice, Floats]]:
-        """Return probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
+        """Yield probabilities ``[rows, classes]`` whose rows sum to 1, some items at a time.
 
         Logits go through a softmax, or a sigmoid. Probabilities are divided by their sum, which is
         not 1 where a softmax was quantized. Raises :class:`DataError` of class numbers.
@@ -81,7 +81,7 @@ class ClassScores:
                 yield block, np.divide(shares, total, out=even, where=total > 0)
 
     def ranked_by(self) -> Floats:
-        """Return what orders the items by how much they look like a class, ``[n, classes]``.
+        """Return the scores ``[n, classes]`` by which the items of each class are ranked.
 
         Of two classes only the second, ``[n, 1]``. Probabilities stay as they are, so that items
         that a quantized softmax ties stay tied. Raises :class:`DataError` of class numbers.

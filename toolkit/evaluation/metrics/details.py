@@ -76,7 +76,7 @@ def details(
 
 
 def confusion(labels: Index, scores: ClassScores) -> Index:
-    """Tell how many items of each label got each answer, ``[label, answer]``."""
+    """Count the items of each label and answer, ``[label, answer]``."""
     count = scores.count
     pairs = np.bincount(labels * count + scores.answered(), minlength=count**2)
     return np.asarray(pairs.reshape(count, count), np.int64)

@@ -27,7 +27,7 @@ class LabelScores:
         return LabelScores(self.outputs[items], self.logits)
 
     def answered(self) -> Array:
-        """Tell which labels are answered ``[n, labels]``: above 0.5, of logits above 0."""
+        """Return the labels answered ``[n, labels]``: above 0.5, of logits above 0."""
         return np.asarray(self.outputs > (0.0 if self.logits else 0.5))
 
 

@@ -83,7 +83,7 @@ def _truth(name: str, y_true: Array, output: Array) -> Index:
 
 
 def _classes(output: Array, shape: tuple[int, ...]) -> int:
-    """Tell how many classes an output has scores for; 0 where it gives class numbers."""
+    """Return the number of classes that an output scores; 0 where it gives class numbers."""
     if output.dtype.kind != "f":
         return 0
     return max(2, output.size // math.prod(shape)) if output.size else 2

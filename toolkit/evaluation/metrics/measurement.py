@@ -124,7 +124,7 @@ def _measured(metric: Metric, labels: Any, scores: Any) -> Measurement:
 def drop(
     metric: Metric, y_true: Array | None, reference: Array, candidate: Array
 ) -> tuple[Measurement, PairedCounts | None]:
-    """Tell how much worse the candidate is on the same items: positive is worse, 95 % interval.
+    """Measure how much worse the candidate is on the same items: positive is worse, 95 % interval.
 
     Shares of items: Tango's paired score interval; other per-item scores: BCa on the differences;
     otherwise the bootstrap over items, paired. Equal outputs are no drop, whatever the items.

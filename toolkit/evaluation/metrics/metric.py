@@ -77,5 +77,5 @@ class Undefined(Exception):
 
 
 def rows_at_once(shape: tuple[int, ...]) -> int:
-    """Tell how many items ``[...]`` of this shape make a block of some 16 MiB of float64."""
+    """Return the number of items ``[...]`` of this shape that make some 16 MiB of float64."""
     return max(1, 2**21 // max(1, int(np.prod(shape))))

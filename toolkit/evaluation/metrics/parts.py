@@ -66,13 +66,13 @@ def _of_classes(
 
 
 def _of_masks(counts: MaskCounts) -> tuple[Index, Mapping[str, list[Measurement]]]:
-    """Tell how many pictures have each class, and its intersection over union."""
+    """Count the pictures of each class, and compute its intersection over union."""
     pictures = np.asarray((counts.labelled > 0).sum(axis=0), np.int64)
     return pictures, {"iou": _drawn(lambda items: ious(counts, items), len(counts), pictures)}
 
 
 def _of_labels(labels: Array, scores: LabelScores) -> tuple[Index, Mapping[str, list[Measurement]]]:
-    """Tell how many items have each label, and its figures."""
+    """Count the items of each label, and compute its figures."""
     n, times = len(labels), np.asarray(labels.sum(axis=0), np.int64)
     predicted = scores.answered()
     right = (labels == predicted).sum(axis=0)

@@ -22,7 +22,7 @@ def prepared(
     outputs: Array,
     groups: Array | None = None,
 ) -> Array:
-    """Return what the metric takes as ``y_pred``: for most the outputs as they are.
+    """Return the metric's ``y_pred``: for most metrics the outputs as they are.
 
     ``inputs`` are raw items by name, ``index`` the items of them that ``outputs`` ``[n, ...]`` are
     of. A metric that needs inputs gets them preprocessed, some items at a time. With ``groups``

@@ -159,7 +159,7 @@ def find(name: str, root: Path) -> Metric | None:
 
 
 def named(name: str, root: Path) -> Metric:
-    """Return what :func:`find` finds. Raises :class:`ProjectError` where it is nothing."""
+    """Return the metric of a name. Raises :class:`ProjectError` where :func:`find` has none."""
     metric = find(name, root)
     if metric is None:
         hint = f"metrics: {', '.join(METRICS)}, top_<k>, recall_at_<k> or file.py:function"

@@ -65,7 +65,7 @@ def _counted(name: str, labels: Array, answers: Array) -> Edits:
 
 
 def _length(chunk: Any) -> int:
-    """Tell how many edits a chunk of an alignment is."""
+    """Count the edits of a chunk of an alignment."""
     if chunk.type == "equal":
         return 0
     return int(

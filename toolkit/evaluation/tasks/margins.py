@@ -39,7 +39,7 @@ class DecisionMargin:
 
 
 def of_classes(values: Array) -> Floats:
-    """Return how far the best class is above the next; of one score, how far from the threshold."""
+    """Return the best score less the second best; of one score, its distance from the threshold."""
     rows = values.reshape(len(values), -1)
     if rows.shape[1] == 1:
         return of_labels(values)
@@ -48,20 +48,20 @@ def of_classes(values: Array) -> Floats:
 
 
 def of_labels(values: Array) -> Floats:
-    """Return how far the least clear of several labels is from the threshold."""
+    """Return the smallest distance of several labels' scores from the threshold."""
     threshold = 0.0 if has_logits(values) else 0.5
     return np.asarray(np.abs(values.reshape(len(values), -1) - threshold).min(axis=1), np.float64)
 
 
 def of_steps(values: Array) -> Floats:
-    """Return how far the best token is above the next, at the least clear step."""
+    """Return the best token's score less the second best, at the least clear step."""
     if values.ndim < 3 or values.dtype.kind != "f":
         return of_numbers(values)
     return np.asarray(_places(values).reshape(len(values), -1).min(axis=1), np.float64)
 
 
 def of_places(values: Array) -> Floats:
-    """Return how far the best class is above the next, at the clearest place."""
+    """Return the best class's score less the second best, at the clearest place."""
     if values.dtype.kind != "f":
         return of_numbers(values)
     return np.asarray(_places(values).reshape(len(values), -1).max(axis=1), np.float64)
@@ -74,7 +74,7 @@ def of_numbers(values: Array) -> Floats:
 
 
 def of_boxes(values: Array) -> Floats:
-    """Return how far the first two boxes or scores of a picture lie apart, where there are more."""
+    """Return the distance of the first two boxes or scores of a picture, where there are more."""
     if bool((np.rint(values) == values).all()):
         return of_numbers(values)
     if values.ndim < 3 or values.shape[1] < 2:
