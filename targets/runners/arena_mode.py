@@ -37,7 +37,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         job = python_runner.Job(request, entry)
         feeds = _feeds(job)
         expected = _answers(job.model, feeds)
-        recorded = _recorded(job.model)
+        recorded = recorded_in(job.model.interpreter)
         smallest, trials = search(
             lambda size: _alike(job.model, size, feeds, expected),  # noqa: B023
             recorded["total"],
@@ -105,9 +105,9 @@ def search(passes: Callable[[int], bool], guess: int) -> Tuple[int, int]:
     return above * GRID, trials
 
 
-def _recorded(model: Any) -> Dict[str, Any]:
+def recorded_in(interpreter: Any) -> Dict[str, Any]:
     """Return what TFLM's recorder says it used: bytes in all, at the head and tail, and by part."""
-    printed = tflm_runner.attempt(model.interpreter.print_allocations).log
+    printed = tflm_runner.attempt(interpreter.print_allocations).log
     found: Dict[str, Any] = {name: int(count) for name, count in TOTAL.findall(printed)}
     if "total" not in found:
         raise ValueError("TFLM's recorder says nothing: %s" % printed)

@@ -2,11 +2,13 @@
 
 A request has the ``models``, and needs no inputs. A model's result has ``allocated``, ``ran``, and
 ``problem``: what the runtime said where it did not. It is the file's main graph that is run. Sizes
-that are free, besides the batch, are taken as ``FREE``.
+that are free, besides the batch, are taken as ``FREE``. Of TFLM it may have ``arena_bytes``, the
+smallest arena that it ran in.
 """
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Dict
 
@@ -14,6 +16,8 @@ import numpy as np
 import python_runner
 
 FREE = 64
+# Seconds of an inference in TFLM, beyond which no smaller arena is looked for.
+QUICK = 0.05
 
 
 def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
@@ -31,6 +35,8 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
             told["allocated"] = True
             invoke()
             told["ran"] = True
+            if runtime == "tflm":
+                told.update(_arena(entry["path"], invoke))
         except Exception as error:
             told["problem"] = python_runner.describe(error)
 
@@ -80,6 +86,25 @@ def _tflm(path: str) -> Any:
             raise ValueError(tflm_runner.explain(tried, content, tflm_runner.START))
 
     return invoke
+
+
+def _arena(path: str, invoke: Any) -> Dict[str, Any]:
+    """Return the smallest arena of a model, where trying several takes no time."""
+    import arena_mode
+    import tflm_runner
+
+    begin = time.perf_counter()
+    invoke()
+    if time.perf_counter() - begin > QUICK:
+        return {}
+    make, content = tflm_runner.interpreter_of(), tflm_runner.read(Path(path))
+    opened = make(content, tflm_runner.enough(make, content))
+
+    def passes(size: int) -> bool:
+        return bool(tflm_runner.attempt(lambda: make(content, size).invoke()).passed)
+
+    recorded = arena_mode.recorded_in(opened)["total"]
+    return {"arena_bytes": arena_mode.search(passes, recorded)[0]}
 
 
 OPENERS = {"litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm}

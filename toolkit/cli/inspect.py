@@ -84,6 +84,7 @@ def command(
 
 
 def _print(inspected: Any, targets: Any, layers: int | None, verbose: bool) -> None:
+    from edgekit.report import fit_board
     from edgekit.report import inspection as report
 
     out = console(False)
@@ -97,7 +98,7 @@ def _print(inspected: Any, targets: Any, layers: int | None, verbose: bool) -> N
         out.print()
         out.print(report.layer_table(inspected, layers))
     out.print()
-    say(out, report.target_lines(targets))
+    say(out, fit_board.summary(targets))
     if inspected.findings:
         out.print()
     say(out, report.finding_lines(inspected.findings, verbose))

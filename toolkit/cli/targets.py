@@ -131,7 +131,7 @@ def _fit(
     from edgekit import inspection, scratch
     from edgekit.cli.console import console
     from edgekit.cli.inspect import say
-    from edgekit.report import inspection as report
+    from edgekit.report import fit_board
 
     inspected = inspection.inspect(model, signature)
     targets = catalog.every()
@@ -147,5 +147,5 @@ def _fit(
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
     elif not quiet:
-        say(console(False), report.target_lines(rows, is_tried=not no_run))
+        say(console(False), fit_board.lines(rows, is_tried=not no_run, verbose=verbose))
     return 0

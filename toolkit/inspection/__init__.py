@@ -11,12 +11,14 @@ from pathlib import Path
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import Inspection, explain
 from edgekit.converters.signature import chosen_signature, extract_signature
+from edgekit.inspection.cells import Cell
 from edgekit.inspection.fit import RuntimeFit, TargetFit, fits, fits_json
 from edgekit.inspection.trial import NOTHING, FitTrials, try_everywhere
 from edgekit.models import tflite
 
 __all__ = [
     "NOTHING",
+    "Cell",
     "FitTrials",
     "RuntimeFit",
     "TargetFit",

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgekit.converters import runtime_version
+from edgekit.converters.custom_operators import unsupported_operators
 from edgekit.converters.inspection import Inspection
 from edgekit.converters.inspection.structure import COMPILED
 from edgekit.converters.inspection.summary import jsonable
-from edgekit.converters.micro import compiled, edge_tpu, resolver
+from edgekit.converters.micro import edge_tpu, resolver
 from edgekit.converters.micro.vela import ETHOS_U
 from edgekit.errors import ConversionError
+from edgekit.inspection.cells import (
+    BARE_METAL,
+    IN_FLOAT,
+    ONLY_COMPILER,
+    WITH_VELA,
+    Cell,
+    FileFacts,
+    How,
+    State,
+    cells,
+)
 from edgekit.inspection.trial import FREE, NOTHING, FitTrial, FitTrials
 from edgekit.targets import catalog
 from edgekit.types import Json
@@ -24,8 +37,8 @@ FREE_SIZES = "EK-INSPECT-005"
 MISPLACED = "EK-INSPECT-029"
 # What a runtime loads that takes no .tflite file, in words.
 LOADED = {"saved-model": "SavedModel"}
+PACKED = "give edgekit convert the model that the file was made of"
 Verdict = Literal["fits", "fits in part", "does not fit", "not known"]
-How = Literal["measured", "estimated", "unavailable"]
 ORDER: tuple[How, ...] = ("measured", "estimated", "unavailable")
 
 
@@ -49,7 +62,8 @@ class RuntimeFit:
 class TargetFit:
     """Whether a target of the catalog runs a file, on each runtime that it may meet.
 
-    ``how`` is that of the runtime of which least is known.
+    ``how`` is that of the runtime of which least is known. ``cells`` are the columns of the fit
+    board: one that stands against the target decides, whatever its runtimes do.
     """
 
     target: str
@@ -57,6 +71,7 @@ class TargetFit:
     verdict: Verdict
     runtimes: tuple[RuntimeFit, ...]
     how: How = "estimated"
+    cells: tuple[Cell, ...] = ()
 
 
 def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...]:
@@ -65,17 +80,27 @@ def fits(found: Inspection, trials: FitTrials = NOTHING) -> tuple[TargetFit, ...
     By operator versions and the like, and by the trials where there are any: what a runtime
     refused does not fit, whatever the tables say. A file with errors is not known to run anywhere.
     """
-    return tuple(_target(found, target, trials) for target in catalog.every())
+    facts = FileFacts.of(found)
+    return tuple(_target(found, facts, target, trials) for target in catalog.every())
 
 
-def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> TargetFit:
-    program = compiled.compiled_for(found.file)
-    if program is not None:
-        rows = tuple(_compiled(found, one, target, program) for one in target.runtimes)
+def _target(
+    found: Inspection, facts: FileFacts, target: catalog.Target, trials: FitTrials
+) -> TargetFit:
+    if facts.program is not None:
+        rows = tuple(_compiled(found, one, target, facts.program) for one in target.runtimes)
     elif target.npu is not None:
         rows = tuple(_for_npu(found, one, target, target.npu, trials) for one in target.runtimes)
     else:
         rows = tuple(_runtime(found, one, target, trials) for one in target.runtimes)
+    how = max((row.how for row in rows), key=ORDER.index)
+    runtime = _runtime_cell(rows, how)
+    board = (_operators(found, facts, target), runtime, *cells(found, facts, target, trials))
+    return TargetFit(target.id, target.title, _verdict(board, target), rows, how, board)
+
+
+def _runtime_cell(rows: Sequence[RuntimeFit], how: How) -> Cell:
+    """Return whether the target's runtimes run the file, in the versions that they have."""
     answers = {row.fits for row in rows}
     verdict: Verdict = "fits in part"
     if answers == {True}:
@@ -84,8 +109,75 @@ def _target(found: Inspection, target: catalog.Target, trials: FitTrials) -> Tar
         verdict = "does not fit"
     elif True not in answers:
         verdict = "not known"
-    how = max((row.how for row in rows), key=ORDER.index)
-    return TargetFit(target.id, target.title, verdict, rows, how)
+    count = sum(row.fits is True for row in rows)
+    value = "?" if verdict == "not known" else f"{count} of {len(rows)}"
+    against = [row for row in rows if not row.fits]
+    told = against or list(rows)
+    reason = "; ".join(dict.fromkeys(row.reason for row in told))
+    fix = next((row.fix for row in against if row.fix), "")
+    return Cell("runtime", verdict, how, value, reason, fix)
+
+
+def _verdict(board: Sequence[Cell], target: catalog.Target) -> Verdict:
+    """Return the verdict of a target: what stands against it, else what its runtimes do.
+
+    What is not known of a microcontroller's memories leaves open whether it fits.
+    """
+    if any(cell.verdict == "does not fit" for cell in board):
+        return "does not fit"
+    runtime = next(cell.verdict for cell in board if cell.column == "runtime")
+    small = target.system == BARE_METAL
+    if runtime == "fits" and small and any(c.verdict == "not known" for c in board):
+        return "not known"
+    return runtime if runtime != "does not apply" else "not known"
+
+
+def _operators(found: Inspection, facts: FileFacts, target: catalog.Target) -> Cell:
+    """Return whether the target's runtimes have kernels for the file's operators, by the tables."""
+    cell = Cell("operators", "fits", "estimated", "yes", "it has kernels for every operator")
+    answers = [_kernels(found, facts, target, runtime) for runtime in target.runtimes]
+    lacking = [one for one in answers if one is not None and one[0]]
+    if any(one is None for one in answers):
+        lost = next(r for r, one in zip(target.runtimes, answers, strict=True) if one is None)
+        reason = runtime_version.fits(found.runtime, lost.name, lost.version, kernels="").reason
+        return replace(cell, verdict="not known", how="unavailable", value="?", reason=reason)
+    if len(lacking) < len(answers):
+        partly: State = "fits in part" if lacking else "fits"
+        reason, fix = lacking[0] if lacking else (cell.reason, "")
+        return replace(cell, verdict=partly, reason=reason, fix=fix)
+    reason, fix = lacking[0]
+    return replace(cell, verdict="does not fit", value="no", reason=reason, fix=fix)
+
+
+def _kernels(
+    found: Inspection, facts: FileFacts, target: catalog.Target, runtime: catalog.Runtime
+) -> tuple[str, str] | None:
+    """Tell which operators a runtime has no kernels for, and the fix; empty for none, None where
+    nothing tells."""
+    if runtime.loads != "tflite":
+        return _takes(runtime), PACKED
+    if facts.program is not None:
+        row = _compiled(found, runtime, target, facts.program)
+        return (row.reason, row.fix) if row.fits is False else ("", "")
+    if runtime.kernels == "tflm":
+        codes = {one.code: one for one in found.findings}
+        bare = next((codes[code] for code in sorted(NOT_BARE & codes.keys())), None)
+        if bare is not None:
+            return f"microcontrollers do not take this: {bare.message}", bare.fix
+        if facts.lacking is not None and not facts.lacking[2]:
+            return facts.lacking[:2]
+        return "", ""
+    if runtime.kernels not in runtime_version.AXES:
+        return None
+    minimum = found.runtime
+    if minimum.flex:
+        reason = f"{runtime.name} has no TensorFlow operators: {', '.join(minimum.flex)}"
+        return reason, "convert without SELECT_TF_OPS, with builtin operators only"
+    missing = unsupported_operators(minimum.custom, runtime.kernels)
+    if missing:
+        reason = f"{runtime.name} has no kernel for {', '.join(missing)}"
+        return reason, f"register {', '.join(missing)} in the application, or convert without them"
+    return "", ""
 
 
 def _compiled(
@@ -124,8 +216,7 @@ def _for_npu(
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     kinds = {layer.precision.kind for layer in found.layers}
     if kinds & {"float", "dynamic"} and "integer" not in kinds:
-        reason = "the NPU computes in integers only, and no operator here does"
-        return replace(row, reason=reason, fix="convert with --precision int8")
+        return replace(row, reason=IN_FLOAT, fix="convert with --precision int8")
     if npu.accelerator == edge_tpu.ACCELERATOR:
         refusal = edge_tpu.refusal(found.file)
         if refusal:
@@ -137,9 +228,8 @@ def _for_npu(
         == "unavailable"
     ):
         told = trials.accelerators.get(npu.accelerator)
-        reason = told.reason if told else "what the NPU takes, only its compiler says"
-        fix = "edgekit targets fit compiles it, where edgekit[micro] is installed"
-        return replace(row, fits=None, reason=reason, fix=fix, how="unavailable")
+        reason = told.reason if told else ONLY_COMPILER
+        return replace(row, fits=None, reason=reason, fix=WITH_VELA, how="unavailable")
     told = trials.accelerators[npu.accelerator]
     compiler = f"{npu.compiler} {told.version}"
     if told.outcome == "refused":
@@ -192,8 +282,7 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
     row = RuntimeFit(runtime.name, runtime.version, False, "", "")
     codes = {one.code: one for one in found.findings}
     if runtime.loads != "tflite":
-        reason = f"{runtime.name} takes a {LOADED[runtime.loads]}, not a .tflite file"
-        return replace(row, reason=reason, fix="edgekit convert packs it from the model")
+        return replace(row, reason=_takes(runtime), fix=PACKED)
     if runtime.name == "tflm":
         bare = next((codes[code] for code in sorted(NOT_BARE & codes.keys())), None)
         if bare is not None:
@@ -220,6 +309,10 @@ def _by_tables(found: Inspection, runtime: catalog.Runtime) -> RuntimeFit:
         return replace(row, fits=None, reason=reason, fix="repair the file first")
     how: How = "estimated" if fit.fits is not None else "unavailable"
     return replace(row, fits=fit.fits, reason=fit.reason, fix=fit.fix, how=how)
+
+
+def _takes(runtime: catalog.Runtime) -> str:
+    return f"{runtime.name} takes a {LOADED[runtime.loads]}, not a .tflite file"
 
 
 def _errors(found: Inspection) -> list[str]:

@@ -41,13 +41,19 @@ class FitTrial:
     """What came of a file on a runtime here, or in a compiler.
 
     It *ran* once on zeros (a compiler: compiled it), *loaded* only, was *refused*, or is
-    *unavailable*: not there, or out of its limits. ``reason`` says why it did not run.
+    *unavailable*: not there, or out of its limits. ``reason`` says why it did not run. ``arena`` is
+    the smallest that TFLM runs it in, where that was tried. Of a compiler: the ``share`` of the
+    operators that the NPU takes, and bytes of ``sram`` and of the compiled file.
     """
 
     outcome: Literal["ran", "loaded", "refused", "unavailable"]
     version: str
     reason: str = ""
     fix: str = ""
+    arena: int | None = None
+    share: float | None = None
+    sram: float | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
             return FitTrial(outcome, version, _line(error))  # type: ignore[arg-type]
     problem = _clean(told["problem"])
     if told["ran"]:
-        return FitTrial("ran", version)
+        return FitTrial("ran", version, arena=told.get("arena_bytes"))
     return FitTrial("loaded" if told["allocated"] else "refused", version, problem)
 
 
@@ -117,7 +123,14 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTr
         except EdgekitError as error:
             return FitTrial("unavailable", version, _line(error))
     share = found.operators_on_npu.value or 0.0
-    return FitTrial("ran", version, f"{share:.0%} of its operators run on the NPU")
+    return FitTrial(
+        "ran",
+        version,
+        f"{share:.0%} of its operators run on the NPU",
+        share=share,
+        sram=found.sram.value,
+        bytes=found.bytes,
+    )
 
 
 def _version(distribution: str) -> str:

@@ -14,7 +14,6 @@ from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.summary import EntryPoint, IOTensor, LayerSummary
 from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
-from edgekit.inspection import TargetFit
 from edgekit.report import words
 from edgekit.report.grid import Row, grid, single_lines
 from edgekit.types import Measurement
@@ -36,11 +35,6 @@ LABEL = 17
 
 
 Line = tuple[str, str]
-TRIED = (
-    "measured: loaded and run once on zeros by that runtime on such a machine; estimated: run on"
-    " this machine in place of the target's, compiled for its NPU, or judged by tables"
-)
-NOT_TRIED = "judged by tables, nothing was run: edgekit targets fit FILE tries it"
 
 
 def macs(measured: Measurement) -> str:
@@ -192,23 +186,6 @@ def _wrapped_label(label: str, text: str) -> Iterator[Line]:
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     for at, line in enumerate(lines):
         yield _labelled("" if at else label, line), ""
-
-
-def target_lines(rows: Sequence[TargetFit], is_tried: bool = False) -> Iterator[Line]:
-    """Yield the targets that the file fits and how that is known; for others why, and the fix."""
-    width = max((len(row.target) for row in rows), default=0)
-    for row in rows:
-        runtimes = ", ".join(f"{fit.runtime} {fit.version}" for fit in row.runtimes if fit.fits)
-        style = {"fits": "green", "does not fit": "red"}.get(row.verdict, "yellow")
-        on = f" on {runtimes}" if runtimes else ""
-        known = "" if row.verdict == "not known" else f" ({row.how})"
-        yield f"{row.target:<{width}}  {row.verdict}{on}{known}", style
-    yield from wrapped(TRIED if is_tried else NOT_TRIED, "  ", "dim")
-    fits = (fit for row in rows for fit in row.runtimes)
-    for reason, fix in dict.fromkeys((fit.reason, fit.fix) for fit in fits if not fit.fits):
-        yield from wrapped(reason, "  ", "dim")
-        if fix:
-            yield from wrapped(f"nearest fix: {fix}", "  ", "dim")
 
 
 def precision_lines(inspected: Inspection) -> Iterator[Line]:

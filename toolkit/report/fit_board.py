@@ -1,0 +1,110 @@
+"""Which targets a file fits, on the terminal: the fit board, and the same in a few lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from edgekit.inspection import Cell, TargetFit
+from edgekit.report import words
+
+Line = tuple[str, str]
+STYLES = {"fits": "green", "does not fit": "red"}
+# The board's columns: their heading, and how wide they are on 80 columns.
+HEADINGS = {
+    "operators": ("ops", 5),
+    "runtime": ("runs", 5),
+    "flash": ("flash", 6),
+    "memory": ("RAM", 6),
+    "precision": ("prec", 5),
+    "npu": ("NPU", 6),
+    "io": ("I/O", 5),
+}
+NAMES = {
+    **{column: heading for column, (heading, _) in HEADINGS.items()},
+    "operators": "operators",
+    "runtime": "runtime",
+    "precision": "precision",
+}
+MARKS = {"fits": "yes", "does not fit": "no", "fits in part": "part", "not known": "?"}
+ID = 25
+VERDICT = 4
+# How many targets a reason names on the terminal.
+NAMED = 4
+LEGEND = (
+    "yes, no and shares are measured: by the file's bytes, or run once on zeros by that runtime on"
+    " such a machine; ~ is estimated: by tables, by an NPU's compiler, or run on this machine; ? is"
+    " not known, – does not apply"
+)
+NOT_TRIED = "by tables, nothing was run: edgekit targets fit FILE tries it"
+
+
+def lines(rows: Sequence[TargetFit], is_tried: bool, verbose: bool = False) -> Iterator[Line]:
+    """Yield the fit board, then what stands against targets, each with the nearest fix."""
+    headings = " ".join(f"{heading:>{width}}" for heading, width in HEADINGS.values())
+    yield f"{'':<{ID}} {'fits':<{VERDICT}} {headings}", "bold"
+    for row in rows:
+        cells = {cell.column: cell for cell in row.cells}
+        shown = " ".join(
+            f"{_shown(cells[column]):>{width}}" for column, (_, width) in HEADINGS.items()
+        )
+        name = words.shortened(row.target, ID)
+        verdict = MARKS[row.verdict]
+        yield f"{name:<{ID}} {verdict:<{VERDICT}} {shown}", STYLES.get(row.verdict, "yellow")
+    yield from _wrapped(LEGEND if is_tried else f"{LEGEND}; {NOT_TRIED}", "", "dim")
+    yield from _reasons(rows, verbose)
+
+
+def summary(rows: Sequence[TargetFit]) -> Iterator[Line]:
+    """Yield the targets by verdict, then what stands against them."""
+    for verdict in ("fits", "fits in part", "does not fit", "not known"):
+        names = [row.target for row in rows if row.verdict == verdict]
+        if names:
+            text = f"{verdict}: {', '.join(names)}"
+            yield from _wrapped(text, "", STYLES.get(verdict, "yellow"))
+    yield from _wrapped(f"judged {NOT_TRIED}", "  ", "dim")
+    yield from _reasons(rows, False)
+
+
+def _shown(cell: Cell) -> str:
+    """Return what a cell shows: its share where it has one, else whether it fits."""
+    if cell.verdict == "does not apply":
+        return words.NONE
+    if cell.verdict == "not known":
+        return "?"
+    share = cell.column in ("flash", "memory", "npu") and cell.value.endswith("%")
+    text = cell.value.replace(" ", "") if share else MARKS[cell.verdict]
+    return f"{words.ESTIMATE}{text}" if cell.how == "estimated" else text
+
+
+def _reasons(rows: Sequence[TargetFit], verbose: bool) -> Iterator[Line]:
+    """Yield each reason once, with the targets and columns that it concerns, and its fix."""
+    told: dict[tuple[str, str], tuple[dict[str, None], dict[str, None], bool]] = {}
+    for row in rows:
+        for cell in row.cells:
+            if cell.verdict in ("fits", "does not apply"):
+                continue
+            key = (cell.reason, cell.fix)
+            columns, targets, red = told.get(key, ({}, {}, False))
+            columns[NAMES[cell.column]] = targets[row.target] = None
+            told[key] = (columns, targets, red or cell.verdict == "does not fit")
+    # What stands against a target first.
+    for (reason, fix), (columns, targets, red) in sorted(told.items(), key=lambda o: not o[1][2]):
+        named = list(targets) if verbose else list(targets)[:NAMED]
+        more = f" and {len(targets) - len(named)} more" if len(targets) > len(named) else ""
+        style = "red" if red else "yellow"
+        where = f"{', '.join(named)}{more} ({', '.join(columns)})"
+        yield from _wrapped(f"{where}: {reason}", "", style)
+        if fix:
+            yield from _wrapped(f"nearest fix: {fix}", "  ", "dim")
+
+
+def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+    for line in textwrap.wrap(
+        text,
+        words.columns(),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    ):
+        yield line, style
