@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from edgekit.errors import DeviceNameError, did_you_mean
 from edgekit.targets.devices.device import DeviceName
 from edgekit.targets.devices.names import ALONE, parse
+from edgekit.targets.devices.transports import scheme_of
 
 HERE = "local"
-# What runs on this machine's processors, whatever it is called.
-OURS = ("local", "emulator")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,9 +29,10 @@ class DeviceBudgets:
 class Listed:
     """A device by its ``address``, any name that ``parse`` takes, or a group by its ``members``.
 
-    ``emulated`` says that no latency there is the device's. ``benchmark_model`` is the path of the
-    platform's own benchmark, for devices without Python. ``attempts`` is how often a bench is begun
-    whose device fails, ``time_limit`` the seconds that the device may keep one of them.
+    ``estimates`` says why times there are estimates, where they are. ``benchmark_model`` is the
+    path of the platform's own benchmark, for devices without Python. ``attempts`` is how often a
+    bench is begun whose device fails, ``time_limit`` the seconds that the device may keep one of
+    them.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Listed:
     runtime: str = ""
     members: tuple[str, ...] = ()
     budgets: DeviceBudgets = DeviceBudgets()
-    emulated: bool = False
+    estimates: str = ""
     benchmark_model: str = ""
     attempts: int = 1
     time_limit: float | None = None
@@ -61,12 +61,11 @@ class Listed:
     def place(self) -> str:
         """What devices share that disturb each other: ``local``, or the host of an address."""
         scheme, found, rest = self.address.partition("://")
-        if not found or scheme in OURS:
+        if not found:
             return HERE
         address = rest.partition("#")[0]
         parts = urlsplit(f"//{address}")
-        # The Android emulator's own name for its devices.
-        if parts.hostname in LOOPBACK or address.startswith("emulator-"):
+        if parts.hostname in LOOPBACK or scheme_of(self.address).on_host(self.address):
             return HERE
         return f"{scheme}://{parts.netloc.rpartition('@')[2] or address}"
 

@@ -51,7 +51,7 @@ class Device(Forwarding):
     """What ``--device`` names: its name, the runtime and its version, and how it is reached.
 
     ``transport`` is as in its :class:`DeviceName`; ``address`` what the name stands for, where it
-    is one of the user's own; ``emulated`` how that is known, where no latency is the device's.
+    is one of the user's own; ``declared`` why its times are estimates, where its user says so.
     """
 
     name: str
@@ -60,13 +60,17 @@ class Device(Forwarding):
     reached: Transport
     transport: str = "local"
     address: str = ""
-    emulated: str = ""
+    declared: str = ""
 
     def facts(self) -> Mapping[str, Json]:
         """Return what the machine is, with the runtime."""
-        stated = {"emulated": self.emulated} if self.emulated else {}
+        declared = {"estimates": self.declared} if self.declared else {}
         about = {"runtime": self.runtime, "version": self.version}
-        return {**stated, **super().facts(), **about}
+        return {**declared, **super().facts(), **about}
+
+    def estimates(self) -> str:
+        """Tell why times there are estimates; empty where they are measured."""
+        return str(self.facts().get("estimates") or "")
 
     def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run one request to its end; raises what :meth:`Transport.run` raises."""

@@ -17,8 +17,6 @@ from edgekit.targets.devices.guard import Guard
 from edgekit.targets.devices.opening import open_device
 from edgekit.types import Json, Progress
 
-STATED = "the device book says so"
-
 
 class DevicePool:
     """Devices by name, the user's own of ``book`` too. Leaving it closes them.
@@ -80,7 +78,7 @@ class DevicePool:
             name=listed.name,
             transport=named.transport,
             address="" if listed.name == listed.address else listed.address,
-            emulated=STATED if listed.emulated else "",
+            declared=listed.estimates,
             reached=Guard(device.reached, listed.name, listed.time_limit),
         )
 

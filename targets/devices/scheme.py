@@ -11,6 +11,11 @@ from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.types import Progress
 
 
+def never(address: str) -> bool:  # noqa: ARG001
+    """Return False, for any address."""
+    return False
+
+
 @dataclass(frozen=True)
 class AddressScheme:
     """One way to reach a device by address.
@@ -22,7 +27,8 @@ class AddressScheme:
 
     Optional: ``connect`` gives the shell on a device, for runtimes to be installed and removed
     there; ``create`` makes the device of an address itself, and ``remove`` deletes it: each gives
-    its folder on this host.
+    its folder on this host. ``on_host`` tells whether the device of an address runs on this host's
+    own processors, so that it disturbs what is measured here.
     """
 
     form: str
@@ -32,3 +38,4 @@ class AddressScheme:
     connect: Callable[[str], Connection] | None = None
     create: Callable[[str, Progress], Path] | None = None
     remove: Callable[[str, Progress], Path] | None = None
+    on_host: Callable[[str], bool] = never

@@ -50,7 +50,7 @@ class Transport(Protocol):
     def facts(self) -> Mapping[str, Json]:
         """Return what the machine there is: at least ``system``, ``machine`` and ``cpus``.
 
-        ``emulated`` names the emulator, where there is one: no latency there is the device's.
+        ``estimates`` says why times there are estimates, where they are: none satisfies a budget.
         """
 
     def state(self, core: int | None = None) -> Mapping[str, Json]:

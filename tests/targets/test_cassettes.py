@@ -24,6 +24,7 @@ from forking import heed_interrupts
 from conftest import EDGEKIT, answer, once
 from edgekit.errors import CassetteError, ConnectionLost, DeviceError, RunnerError
 from edgekit.targets.devices import Device, DeviceBook, Listed, tape_of
+from edgekit.targets.devices.cassette import schema
 from edgekit.targets.devices.cassette.archive import read
 from edgekit.targets.devices.cassette.redaction import Redactor
 from edgekit.targets.runners.probe import probe_model
@@ -151,7 +152,7 @@ def test_a_damaged_cassette_is_refused(recorded: Path, tmp_path: Path, fault: st
             for name in old.namelist():
                 held = old.read(name)
                 if fault == "newer":
-                    held = held.replace(b'"format": 1', b'"format": 99')
+                    held = held.replace(b'"format": 2', b'"format": 99')
                 elif name.endswith(".npy"):
                     held = held[:-1] + bytes([held[-1] ^ 1])
                 new.writestr(name, held)
@@ -159,6 +160,21 @@ def test_a_damaged_cassette_is_refused(recorded: Path, tmp_path: Path, fault: st
     done = answer(*words, cwd=recorded)
     assert done.returncode == 2
     assert "EK-DEVICE-091" in done.stderr
+
+
+def test_an_older_cassette_of_an_emulated_device_still_says_that_its_times_are_estimates(
+    recorded: Path,
+) -> None:
+    with zipfile.ZipFile(recorded / "evaluate.zip") as archive:
+        document = json.loads(archive.read("cassette.json"))
+    (track,) = document["devices"]
+    document["format"] = 1
+    del track["opens"][0]["device"]["declared"]
+    track["opens"][0]["device"]["emulated"] = "the device book says so"
+    track["facts"][0]["is"]["emulated"] = "QEMU"
+    (read,) = schema.parse(json.dumps(document).encode())["devices"]
+    assert read["opens"][0]["device"]["declared"] == "emulated (the device book says so)"
+    assert read["facts"][0]["is"]["estimates"] == "emulated (QEMU)"
 
 
 def test_a_model_that_a_session_never_loaded_is_refused(recorded: Path, tmp_path: Path) -> None:

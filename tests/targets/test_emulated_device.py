@@ -97,7 +97,7 @@ def test_bundle_is_benched_there_with_wheels_that_were_pushed(
 def test_facts_of_the_device_are_recorded(benched: Mapping[str, Any]) -> None:
     (row,) = benched["rows"]
     assert row["facts"]["machine"] == "aarch64"
-    assert row["facts"]["emulated"] == row["emulated"] == "qemu-user"
+    assert row["facts"]["estimates"] == row["estimates"] == "emulated (qemu-user)"
     assert row["facts"]["os"].startswith(("Debian", "Ubuntu"))
 
 
@@ -147,7 +147,7 @@ def test_answers_there_are_those_of_the_host(
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [one["emulated"] for one in found["models"]] == ["", "qemu-user"]
+    assert [one["estimates"] for one in found["models"]] == ["", "emulated (qemu-user)"]
     assert found["models"][0]["metric"]["value"] == found["models"][1]["metric"]["value"] > 0.9
     (contrast,) = found["contrasts"]
     assert (contrast["changed"]["value"] == 0) == (error == 0)
@@ -170,7 +170,7 @@ def test_device_answers_by_its_own_address(
     with_runtime = opened(tmp_path)
     try:
         facts = with_runtime.facts()
-        assert (facts["machine"], facts["emulated"]) == ("aarch64", "qemu-user")
+        assert (facts["machine"], facts["estimates"]) == ("aarch64", "emulated (qemu-user)")
         assert facts["cpus"] > 0
         assert with_runtime.core() is not None
     finally:

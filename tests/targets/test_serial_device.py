@@ -662,7 +662,7 @@ def test_firmware_as_a_process_is_a_device(tmp_path: Path, asked: dict[str, Any]
         assert process.stdout is not None
         path = process.stdout.readline().strip()
         device = open_device(parse(f"serial://{path}"), Workplace(tmp_path, tmp_path / "log.txt"))
-        assert device.facts()["emulated"] == "posix process"
+        assert device.facts()["estimates"] == "emulated (posix process)"
         device.run(asked)
         device.close()
         process.kill()

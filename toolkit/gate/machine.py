@@ -30,8 +30,8 @@ def judge_machine(target: Target, measured: OnDevice, any_device: bool) -> tuple
     """Tell whether what a device gave is the target's own, and why in words."""
     reason = another_machine(target, measured.device, measured.facts)
     if not reason:
-        emulated = f", emulated ({measured.emulated})" if measured.emulated else ""
-        return Status.PASSED, f"{measured.device} is {told(measured.facts)}{emulated}"
+        mark = f"; its times are estimates: {measured.estimates}" if measured.estimates else ""
+        return Status.PASSED, f"{measured.device} is {told(measured.facts)}{mark}"
     if any_device:
         return Status.PASSED, f"{reason}: it counts, because any_device = true"
     way = f"any_device = true in [targets.{target.id}] takes its figures all the same"

@@ -141,8 +141,8 @@ def _on_its_device(
     place: TargetContext, measured: OnDevice, target: Target, table: TargetTable
 ) -> TargetContext:
     reason = ""
-    if measured.emulated:
-        reason = f"{measured.device} is emulated ({measured.emulated}): its times are estimates"
+    if measured.estimates:
+        reason = f"the times of {measured.device} are estimates: {measured.estimates}"
     elif measured.latency is None:
         reason = measured.message or "it was not timed"
         if measured.status is Status.UNAVAILABLE:

@@ -20,7 +20,7 @@ from edgekit.types import Candidate, Json, Request, RunnerModel
 # The runtime that candidates are judged on.
 JUDGE = "litert"
 # Facts of a device that its answers depend on, besides the runtime.
-MACHINE = ("address", "machine", "model", "cpu", "emulated")
+MACHINE = ("address", "machine", "model", "cpu", "estimates")
 
 
 def threads_of(runtime: str) -> int:

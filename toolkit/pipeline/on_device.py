@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.gate import may_ship, own_device
 from edgekit.pipeline.answers import elsewhere, timed
+from edgekit.pipeline.estimates import as_estimates
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
@@ -72,7 +73,7 @@ def _measured(
         run.note(False)
         reason = _reason(error)
         return tuple(OnDevice(c.id, name, "", "", Status.UNAVAILABLE, reason) for c in candidates)
-    emulated = str(facts.get("emulated", ""))
+    estimates = str(facts.get("estimates", ""))
     return tuple(
         OnDevice(
             c.id,
@@ -83,8 +84,8 @@ def _measured(
             results[c.id].message,
             results[c.id].items,
             results[c.id].disagreement,
-            latencies.get(c.id),
-            emulated,
+            as_estimates(latencies.get(c.id), estimates),
+            estimates,
             facts,
         )
         for c in candidates

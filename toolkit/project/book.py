@@ -66,7 +66,7 @@ def _one(name: str, table: DeviceTable, root: Path) -> Listed:
         runtime=table.runtime or "",
         members=table.members,
         budgets=DeviceBudgets(**table.budgets.model_dump()),
-        emulated=table.emulated,
+        estimates="emulated (the device book says so)" if table.emulated else "",
         attempts=table.attempts,
         time_limit=table.time_limit,
         benchmark_model=str(root / path.expanduser()) if path else "",

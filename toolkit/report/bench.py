@@ -76,7 +76,7 @@ CSV = (
     "peak_rss_bytes",
     "arena_bytes",
     "address",
-    "emulated",
+    "estimates",
     "problem",
 )
 
@@ -167,7 +167,7 @@ def _fields(row: Benched) -> dict[str, Json]:
         "status": row.status.value,
         **_milliseconds(row),
         "address": row.address,
-        "emulated": row.emulated,
+        "estimates": row.estimates,
         "problem": row.problem,
     }
     if row.latency is not None:
@@ -221,7 +221,7 @@ def _cells(row: Benched) -> tuple[tuple[str, str], ...]:
         (_time(latency.mean), _time(latency.mad)),
         (_size(memory.peak_rss if memory else None), _size(memory.planned if memory else None)),
         (f"{sum(latency.launches):,}", str(len(latency.launches))),
-        (row.inputs, "emulated" if row.emulated else ""),
+        (row.inputs, "estimates" if row.estimates else ""),
     )
 
 
@@ -293,7 +293,7 @@ def _note_lines(row: Benched, verbose: bool) -> Iterator[Line]:
         yield f"{row.id}: {row.device} is {row.address}", "dim"
     for number, problem in enumerate(row.attempts, 1):
         yield f"{row.id}: attempt {number} failed: {problem}", "yellow"
-    if row.latency is not None and not row.emulated:
+    if row.latency is not None and not row.estimates:
         power = row.latency.power
         if power.value is not None:
             smallest = (
@@ -313,9 +313,9 @@ def _result_lines(row: Benched, verbose: bool) -> Iterator[Line]:
         worst = max((d or 0.0 for d in row.selftest.differences.values()), default=0.0)
         shown = f"{row.selftest.items} golden items, largest difference {worst:.3g}"
         yield f"{row.id}: self-test passed on {row.device or row.runtime}: {shown}", ""
-    if row.emulated and row.latency is not None:
+    if row.estimates and row.latency is not None:
         why = "its times are estimates, and satisfy no budget"
-        yield f"{row.id}: emulated ({row.emulated}): {why}", "yellow"
+        yield f"{row.id}: {why}: {row.estimates}", "yellow"
     elif row.latency is not None and row.latency.p50.value is None:
         sums = {"min": row.latency.min, "max": row.latency.max, "std": row.latency.std}
         shown = ", ".join(f"{name} {words.duration(m)}" for name, m in sums.items())

@@ -184,9 +184,9 @@ def _differences(done: Compared) -> Iterator[str]:
         if contrast.latency_ratio is not None:
             yield f"{name}: latency {words.ratio(contrast.latency_ratio)}"
     for model in done.models:
-        if model.emulated and model.id in done.latency:
+        if model.estimates and model.id in done.latency:
             why = "its latency is an estimate, and satisfies no budget"
-            yield f"{model.id}: emulated ({model.emulated}): {why}"
+            yield f"{model.id}: {why}: {model.estimates}"
     floors = [one.noise.value for one in done.contrasts if one.noise and one.noise.value]
     if floors:
         floor = f"{100 * max(floors):.2g} %"
@@ -221,7 +221,7 @@ def _contrast_cells(
 ) -> tuple[tuple[str, str], ...]:
     bounded = bool(done.settings["bounded"])
     latency = done.latency.get(model.id)
-    mark = words.ESTIMATE if model.emulated else ""
+    mark = words.ESTIMATE if model.estimates else ""
     p50 = f"{mark}{words.duration(latency.p50)}" if latency else words.NONE
     if contrast is None:
         return (("reference", ""), ("", ""), ("", ""), (p50, ""))

@@ -150,7 +150,7 @@ def device_lines(target: TargetResult) -> Iterator[str]:
     for measured in target.on_device:
         if measured.candidate == target.candidate and measured.latency is not None:
             p50, p95 = words.duration(measured.latency.p50), words.duration(measured.latency.p95)
-            mark = f", emulated ({measured.emulated})" if measured.emulated else ""
+            mark = f", estimates: {measured.estimates}" if measured.estimates else ""
             yield f"  on {measured.device}: median {p50}, 95th percentile {p95}{mark}"
 
 

@@ -150,8 +150,8 @@ class Benched:
 
     ``inputs`` says where the items came from; synthetic ones were drawn. ``address`` is what the
     device's name stands for, where it is one of the user's own, ``place`` the machine that it
-    shares with others. ``attempts`` are the problems of those before this one. ``emulated`` names
-    the emulator where the device is one: its times are estimates, and satisfy no budget.
+    shares with others. ``attempts`` are the problems of those before this one. ``estimates``
+    says why its times are estimates, where they are: they satisfy no budget.
     ``transient`` says that another attempt may not fail. ``facts``
     are the device's, with its temperature before and after.
     """
@@ -179,7 +179,7 @@ class Benched:
     profile: Profile | None = None
     mlperf_tiny: MLPerfTiny | None = None
     address: str = ""
-    emulated: str = ""
+    estimates: str = ""
     place: str = ""
     attempts: tuple[str, ...] = ()
     transient: bool = False

@@ -18,9 +18,9 @@ class Measured:
     ``status`` is passed where it answered every item, incompatible where the runtime cannot run
     it, unavailable where the device is not there; ``problem`` says why. ``batch`` and
     ``processes`` are how its ``items`` were answered in ``seconds``. ``address`` is what the
-    device's name stands for, where it is one of the user's own. ``emulated`` names the emulator
-    where the device is one: its latency satisfies no budget. ``outputs`` are the metrics of the
-    outputs that are judged beside the one that gives ``metric``.
+    device's name stands for, where it is one of the user's own. ``estimates`` says why
+    times there are estimates, where they are: its latency satisfies no budget. ``outputs`` are the
+    metrics of the outputs that are judged beside the one that gives ``metric``.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Measured:
     processes: int = 0
     seconds: float = 0.0
     address: str = ""
-    emulated: str = ""
+    estimates: str = ""
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,7 @@ class OnDevice:
     """What a candidate does on the device that a target names, or why nothing was measured.
 
     ``disagreement`` is the largest absolute difference of an output from the judging runtime's, on
-    the first ``items``. ``emulated`` names the emulator, where the device is one: then its latency
-    is an estimate.
+    the first ``items``. ``estimates`` says why times there are estimates, where they are.
     """
 
     candidate: str
@@ -86,7 +85,7 @@ class OnDevice:
     items: int = 0
     disagreement: float | None = None
     latency: Latency | None = None
-    emulated: str = ""
+    estimates: str = ""
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 

@@ -43,11 +43,11 @@ def host_facts(root: Path = ROOT) -> Mapping[str, Json]:
     ``model`` (of the machine), ``cpu``, ``cpus`` (logical), ``cores`` (physical), ``machine``,
     ``frequency_minimum_hz``, ``frequency_maximum_hz``, ``governor``, ``memory_bytes``, ``system``,
     ``os``, ``kernel``. What the system does not tell is absent, and ``unavailable`` says why.
-    ``emulated`` is there only where :func:`emulated` names an emulator.
+    ``estimates`` is there only where :func:`emulated` names an emulator: times there are its own.
     """
     known = {"system": platform.system(), "machine": platform.machine()}
     if emulator := emulated(root):
-        known["emulated"] = emulator
+        known["estimates"] = "emulated (%s)" % emulator
     return {**known, **_told(_FACTS, root)}
 
 

@@ -90,7 +90,7 @@ class Recorder(Tape):
             "version": device.version,
             "transport": device.transport,
             "address": device.address,
-            "emulated": device.emulated,
+            "declared": device.declared,
         }
         track.opens.append({**event, "device": about})
         return replace(device, reached=Recorded(device.reached, track, self))

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgekit.targets.devices.book import Listed
+from edgekit.targets.devices.transports import SCHEMES
 from edgekit.types import Json
 
 # Names that everybody has, and words that would be cut out of innocent texts.
@@ -83,7 +84,8 @@ class Redactor:
         scheme, found, rest = name.partition("://")
         if not found:
             return self.text(name)
-        if scheme == "emulator":
+        if scheme in SCHEMES and SCHEMES[scheme].create is not None:
+            # Of a device that edgekit makes the address tells the kind, and nobody's machine.
             return name
         where, hashed, runtime = rest.partition("#")
         parts = urlsplit(f"//{where}")

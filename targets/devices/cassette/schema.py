@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgekit import strict_json
 from edgekit.targets.devices.cassette.faults import kinds
-from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat
+from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat, of_format_1
 from edgekit.types import Json
 
 SHOWN = 3
@@ -73,7 +73,7 @@ class _Device(_Table):
     version: str
     transport: str
     address: str
-    emulated: str
+    declared: str
 
 
 class _Open(_Event):
@@ -244,7 +244,7 @@ class _Listed(_Table):
     runtime: str
     members: list[str]
     budgets: _Budgets
-    emulated: bool
+    estimates: str
     benchmark_model: str
     attempts: int = Field(ge=1)
     time_limit: float | None = None
@@ -273,6 +273,8 @@ def parse(content: bytes) -> Mapping[str, Json]:
     made = document.get("format") if isinstance(document, dict) else None
     if isinstance(made, int) and made > FORMAT:
         raise NewerFormat(made)
+    if made == 1:
+        document = of_format_1(document)
     try:
         _Document.model_validate(document)
     except ValidationError as error:

@@ -62,7 +62,7 @@ class Microcontroller(Transport):
             "arena_bytes": hello.arena,
             "port": link.path,
             "baud": link.baud,
-            **({"emulated": hello.emulator} if hello.emulator else {}),
+            **({"estimates": f"emulated ({hello.emulator})"} if hello.emulator else {}),
             "unavailable": {**dict.fromkeys(absent, NOT_TOLD), "governor": NO_SYSTEM},
         }
 

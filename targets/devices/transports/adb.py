@@ -236,4 +236,9 @@ def _has_python(connection: AdbConnection) -> bool:
     return Shell(connection).run(names).status == 0
 
 
-SCHEME = AddressScheme(FORM, check, RUNTIMES, _open, connect=reached)
+def _on_host(address: str) -> bool:
+    """Tell whether a device is one of the Android emulator's, by the name that it gives them."""
+    return address.startswith("adb://emulator-")
+
+
+SCHEME = AddressScheme(FORM, check, RUNTIMES, _open, connect=reached, on_host=_on_host)

@@ -372,7 +372,7 @@ PI = {"system": "Linux", "machine": "aarch64", "model": "Raspberry Pi 4 Model B 
 
 def on_device(
     p50: float | None = 2e6,
-    emulated: str = "",
+    estimates: str = "",
     status: Status = Status.PASSED,
     message: str = "",
     facts: Mapping[str, object] = PI,
@@ -382,7 +382,7 @@ def on_device(
     if p50 is not None:
         one = Measurement(p50, "ns", n=100, low=0.99 * p50, high=1.01 * p50, level=0.95)
         latency = latency_of(one)
-    found = ("tflite-runtime", "2.14.0", status, message, 200, 0.0, latency, emulated)
+    found = ("tflite-runtime", "2.14.0", status, message, 200, 0.0, latency, estimates)
     return OnDevice("int8", ADDRESS, *found, facts)
 
 
@@ -392,7 +392,7 @@ def on_device(
         (on_device(2e6), Status.PASSED, 0, "2 ms"),
         (on_device(9e6), Status.FAILED, 1, "9 ms"),
         (on_device(5.01e6), Status.INCONCLUSIVE, 4, "too noisy"),
-        (on_device(2e6, "qemu-user"), Status.UNAVAILABLE, 3, "emulated (qemu-user)"),
+        (on_device(2e6, "emulated (qemu-user)"), Status.UNAVAILABLE, 3, "emulated (qemu-user)"),
         (on_device(None, "", Status.UNAVAILABLE, "no route"), Status.UNAVAILABLE, 3, "no route"),
         (on_device(None, "", Status.INCOMPATIBLE, "refused"), Status.INCOMPATIBLE, 5, "refused"),
         (on_device(None), Status.UNAVAILABLE, 3, "it was not timed"),

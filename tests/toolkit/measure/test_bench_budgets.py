@@ -13,6 +13,7 @@ import pytest
 from edgekit.errors import ProjectError
 from edgekit.evaluation.latency import power, summarized
 from edgekit.evaluation.protocol import Launch
+from edgekit.pipeline.estimates import marked
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.report.measurements import plain
 from edgekit.types import Benched, Measurement, Status
@@ -20,6 +21,7 @@ from edgekit.types import Benched, Measurement, Status
 HOST = {"system": "Linux", "machine": "x86_64", "cpu": "one", "cpus": 4}
 QUIET = Measurement(0.001, "1")
 NOISY = Measurement(0.2, "1")
+EMULATED = "emulated (qemu-user)"
 UNCALIBRATED = Measurement.unavailable("1", "it was not asked for")
 
 
@@ -103,20 +105,25 @@ def test_a_slowdown_is_judged_against_the_baseline(
 
 
 @pytest.mark.parametrize("limit", [0.5e6, 2e6])
-def test_a_latency_limit_is_unavailable_on_an_emulated_device(row: Benched, limit: float) -> None:
-    emulated = dataclasses.replace(row, emulated="qemu-user")
-    verdict = bench_budgets.judge([emulated], HOST, QUIET, limit, None, None)
+def test_a_latency_limit_is_unavailable_where_times_are_estimates(
+    row: Benched, limit: float
+) -> None:
+    estimated = marked(dataclasses.replace(row, estimates=EMULATED))
+    verdict = bench_budgets.judge([estimated], HOST, QUIET, limit, None, None)
     assert (verdict.status, verdict.exit_code) == (Status.UNAVAILABLE, 3)
-    assert "local is emulated (qemu-user)" in verdict.checks[0].message
+    assert (
+        f"the times of local are estimates, which satisfy no budget: {EMULATED}"
+        in verdict.checks[0].message
+    )
 
 
-@pytest.mark.parametrize(("before", "now"), [("qemu-user", ""), ("", "qemu-user")])
-def test_a_slowdown_is_unavailable_where_either_device_is_emulated(
+@pytest.mark.parametrize(("before", "now"), [(EMULATED, ""), ("", EMULATED)])
+def test_a_slowdown_is_unavailable_where_either_time_is_an_estimate(
     tmp_path: Path, row: Benched, before: str, now: str
 ) -> None:
-    kept = written(tmp_path / "b.json", dataclasses.replace(row, emulated=before))
-    emulated = dataclasses.replace(row, emulated=now)
-    verdict = bench_budgets.judge([emulated], HOST, QUIET, None, 99.0, kept)
+    kept = written(tmp_path / "b.json", marked(dataclasses.replace(row, estimates=before)))
+    estimated = marked(dataclasses.replace(row, estimates=now))
+    verdict = bench_budgets.judge([estimated], HOST, QUIET, None, 99.0, kept)
     assert (verdict.status, verdict.exit_code) == (Status.UNAVAILABLE, 3)
     assert "emulated (qemu-user)" in verdict.checks[0].message
 

@@ -15,10 +15,10 @@ from edgekit.evaluation.mlperf_tiny import perform
 from edgekit.evaluation.profile import profile
 from edgekit.evaluation.protocol import TimingJob
 from edgekit.evaluation.sustained import sustain
+from edgekit.pipeline.estimates import marked
 from edgekit.pipeline.float_file import main_file
 from edgekit.pipeline.measure import bench_inputs, bench_summary, bench_tool, selftest
 from edgekit.pipeline.measure.bench_inputs import Feed, Unpacked
-from edgekit.pipeline.measure.emulated import emulator_of, marked
 from edgekit.pipeline.measure.evaluate import scored
 from edgekit.pipeline.measure.kernels import noted
 from edgekit.pipeline.measure.loaded_model import LoadedModel, load_model, measured, unique_names
@@ -272,7 +272,7 @@ def _entry(
         sha256=subject.model.digest,
         inputs=feed.source,
         address=subject.device.address,
-        emulated=emulator_of(subject.device),
+        estimates=subject.device.estimates(),
         facts=facts,
     )
     return BenchRow(row, subject, feed, asked.arena)

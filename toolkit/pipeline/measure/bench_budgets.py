@@ -11,7 +11,7 @@ from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate.decision import decide_time
 from edgekit.gate.statuses import EXIT_CODES, worst
-from edgekit.pipeline.measure.emulated import no_budget
+from edgekit.pipeline.estimates import no_budget
 from edgekit.statistics import Interval
 from edgekit.targets.devices import DeviceBudgets
 from edgekit.types import (
@@ -123,8 +123,8 @@ def _latency(
     name: str = "latency",
 ) -> CheckResult:
     shown = f"{limit / 1e6:g} ms"
-    if row.emulated:
-        return _emulated(name, row, row.emulated, shown)
+    if row.estimates:
+        return _undecidable(name, row, row.estimates, shown)
     figure = latency.p95 if name == "latency_p95" else latency.p50
     status, told = decide_time(figure, limit, _made(calibration), "ms", 1e6)
     return CheckResult(name, row.id, "", status, told, shown)
@@ -143,20 +143,21 @@ def _slowdown(
     def undecided(message: str) -> CheckResult:
         return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown)
 
-    if row.emulated:
-        return _emulated("slowdown", row, row.emulated, shown)
+    if row.estimates:
+        return _undecidable("slowdown", row, row.estimates, shown)
     mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
     twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
     if len(twins) != 1:
         return undecided("the baseline has no such row: model, device, threads, batch, delegate")
-    if twins[0].get("emulated"):
-        return _emulated("slowdown", row, str(twins[0]["emulated"]), shown)
+    before = Measurement(**twins[0]["latency"]["p50"])
+    if before.how == "estimated":
+        return _undecidable("slowdown", row, f"{before.tool}, in the baseline", shown)
     # Reports of earlier releases hold the facts of the host only.
     here, before_facts = row.facts or device, twins[0].get("facts") or document["device"]
     other = [one for name in SAME if (one := _unlike(name, here, before_facts))]
     if other:
         return undecided(f"the baseline is of another machine: {', '.join(other)}")
-    medians = (latency.p50, Measurement(**twins[0]["latency"]["p50"]))
+    medians = (latency.p50, before)
     intervals = [interval for one in medians if (interval := _interval(one)) is not None]
     if len(intervals) < len(medians):
         missing = next(one.reason for one in medians if one.value is None)
@@ -170,8 +171,8 @@ def _slowdown(
     return CheckResult("slowdown", row.id, "", status, told, shown)
 
 
-def _emulated(name: str, row: Benched, emulator: str, shown: str) -> CheckResult:
-    message = f"unavailable, because {no_budget(row.device, emulator)}"
+def _undecidable(name: str, row: Benched, reason: str, shown: str) -> CheckResult:
+    message = f"unavailable, because {no_budget(row.device, reason)}"
     return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
 
 

@@ -15,8 +15,8 @@ from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_d
 from edgekit.gate.decision import decide, settle
 from edgekit.gate.limits import check_limits
 from edgekit.gate.statuses import EXIT_CODES, worst
+from edgekit.pipeline.estimates import as_estimates, no_budget
 from edgekit.pipeline.items import Items, select_items
-from edgekit.pipeline.measure.emulated import estimates, no_budget
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
 from edgekit.pipeline.measure.kernels import advise
 from edgekit.pipeline.measure.measure_options import MeasureOptions
@@ -92,7 +92,7 @@ def compare(
         if seconds:
             advise(run, [one.answered.subject for one in found if one.answered is not None])
         contrasts = tuple(
-            _with_latency(one, seconds, _emulators(found[0], other))
+            _with_latency(one, seconds, _estimates(found[0], other))
             for one, other in zip(contrasts, found[1:], strict=True)
         )
         checks = (
@@ -174,27 +174,23 @@ def _inside(
     )
 
 
-def _emulators(*sides: ModelOnDevice) -> str:
-    """Return the emulators that any of the sides ran on; empty where none did."""
-    return ", ".join(dict.fromkeys(s.measured.emulated for s in sides if s.measured.emulated))
+def _estimates(*sides: ModelOnDevice) -> str:
+    """Tell why times of any of the sides are estimates; empty where none are."""
+    return ", ".join(dict.fromkeys(s.measured.estimates for s in sides if s.measured.estimates))
 
 
-def _with_latency(contrast: Contrast, found: Timings | None, emulator: str) -> Contrast:
+def _with_latency(contrast: Contrast, found: Timings | None, estimates: str) -> Contrast:
     if found is None or contrast.id not in found.names:
         return contrast
-    ratio = found.ratio(contrast.id)
-    ratio = estimates(ratio, emulator) if emulator else ratio
+    ratio = as_estimates(found.ratio(contrast.id), estimates)
     return replace(contrast, latency_ratio=ratio, noise=found.noise)
 
 
 def _latencies(given: Sequence[ModelOnDevice], found: Timings | None) -> Mapping[str, Latency]:
     """Return the latency of every model that was timed, by id."""
-    emulators = {one.measured.id: one.measured.emulated for one in given}
-    latencies = {name: found.latency(name) for name in found.names} if found else {}
-    return {
-        name: estimates(one, emulators[name]) if emulators[name] else one
-        for name, one in latencies.items()
-    }
+    estimates = {one.measured.id: one.measured.estimates for one in given}
+    names = found.names if found else ()
+    return {name: as_estimates(found.latency(name), estimates[name]) for name in names if found}
 
 
 def _limit(base: Measurement | None, rules: Rules) -> float:
@@ -335,8 +331,8 @@ def _check_slowdown(
     contrast: Contrast, sides: tuple[ModelOnDevice, ModelOnDevice], budget: float
 ) -> CheckResult:
     bound = f"at most {100 * budget:g} % slower"
-    for one in (side.measured for side in sides if side.measured.emulated):
-        message = f"unavailable, because {no_budget(one.device, one.emulated)}"
+    for one in (side.measured for side in sides if side.measured.estimates):
+        message = f"unavailable, because {no_budget(one.device, one.estimates)}"
         return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
     ratio, noise = contrast.latency_ratio, contrast.noise
     if ratio is None or noise is None or ratio.value is None:

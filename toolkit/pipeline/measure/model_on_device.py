@@ -17,7 +17,6 @@ from edgekit.pipeline.answers import answers
 from edgekit.pipeline.headline import unclear
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import memory_of
-from edgekit.pipeline.measure.emulated import emulator_of
 from edgekit.pipeline.measure.loaded_model import (
     LoadedModel,
     is_tflite,
@@ -116,7 +115,7 @@ def obtained(
                 sha256=subject.model.digest,
                 status=Status.NOT_EVALUATED,
                 address=subject.device.address,
-                emulated=emulator_of(subject.device),
+                estimates=subject.device.estimates(),
             )
             found.append(ModelOnDevice(facts, subject))
     if missing is not None and all(one.subject is None for one in found):

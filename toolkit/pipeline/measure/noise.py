@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
-from edgekit.pipeline.measure.emulated import emulator_of
 from edgekit.pipeline.run import Run
 from edgekit.types import Measurement
 
@@ -27,7 +26,7 @@ class Calibratable(Protocol):
 def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
     """Time the first model that is there against itself over fresh launches (A/A).
 
-    Not on an emulated device: no budget is judged there, so that its noise does not matter.
+    Not where times are estimates: no budget is judged there, so that the noise does not matter.
     """
     reason = "there is no model to time"
     for entry in entries:
@@ -35,8 +34,8 @@ def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
             continue
         subject, feed = entry.subject, entry.feed
         device = subject.device
-        if emulator_of(device):
-            reason = "every device is emulated"
+        if device.estimates():
+            reason = "the times of every device are estimates"
             continue
         timed = Timed(
             subject.id,
