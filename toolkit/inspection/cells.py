@@ -219,7 +219,7 @@ def _programmed(found: Inspection, program: str, accelerator: str) -> Cell:
         reason = "its program does not say for which NPU"
         return Cell("npu", "not known", "unavailable", "?", reason, "compile it again")
     if program != accelerator:
-        fix = f"compile the uncompiled file for {accelerator}"
+        fix = "compile the uncompiled file for its own NPU"
         reason = f"it was compiled for {program}"
         return Cell("npu", "does not fit", "measured", "no", reason, fix)
     names = [node.operator for _, node in nodes(found.file)]
@@ -237,11 +237,11 @@ def _io(found: Inspection, facts: FileFacts, target: Target) -> Cell:
     wrong = [e for e in edges if target.io and e.dtype.lower() not in target.io]
     if wrong:
         kind = wrong[0].dtype.lower()
-        reason = f"{target.id} takes {', '.join(target.io)}, and {wrong[0].name!r} is {kind}"
+        reason = f"it takes {', '.join(target.io)}, and {wrong[0].name!r} is {kind}"
         fix = INT8_EDGES if kind in ("int8", "uint8", "int16") else ""
         return replace(cell, verdict="does not fit", value=kind, reason=reason, fix=fix)
     if facts.free and not target.free_sizes:
-        reason = f"{target.id} takes fixed sizes only, and {facts.free!r} has a free one"
+        reason = f"it takes fixed sizes only, and {facts.free!r} has a free one"
         return replace(cell, verdict="does not fit", value="free", reason=reason, fix=FIXED)
     return cell
 

@@ -75,6 +75,16 @@ def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
 
 
+@pytest.mark.parametrize("name", ["android-arm64", "ios-arm64", "web-wasm", "tf-serving"])
+def test_target_whose_runtime_is_not_here_is_unavailable_and_never_passed(name: str) -> None:
+    """The planted fault: the candidate passes on this host, by LiteRT and by tflite-runtime."""
+    here = candidate(n=1000)
+    ran = tuple(RuntimeResult(r, "1", Status.PASSED, "") for r in ("litert", "tflite-runtime"))
+    here = replace(here, evaluation=replace(here.evaluation, runtimes=ran))
+    shipped, verdict = judge(here, target=name)
+    assert (shipped, verdict.status, verdict.exit_code) == ("int8", Status.UNAVAILABLE, 3)
+
+
 @pytest.mark.parametrize(
     ("lost", "gained", "n", "max_drop", "status", "code"),
     [
