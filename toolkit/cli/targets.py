@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -63,12 +67,28 @@ def command(
         rows = [{**dataclasses.asdict(one), "bundle": one.bundle} for one in targets]
         click.echo(json.dumps(rows, indent=2))
         return 0
+    if action == "list":
+        _list(targets)
+        return 0
     from edgekit.cli.console import console, print_lines
     from edgekit.report import targets as report
 
-    lines = report.shown(targets[0]) if action == "show" else report.listed(targets, catalog.host())
-    print_lines(console(False), lines)
+    print_lines(console(False), report.shown(targets[0]))
     return 0
+
+
+def _list(targets: Sequence[Target]) -> None:
+    """Print a line for each target, with the other names it is called by."""
+    width = max((len(target.id) for target in targets), default=0) + 2
+    columns = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 100
+    for target in targets:
+        names = f" ({', '.join(target.aliases)})" if target.aliases else ""
+        here = ", this host" if target.id == catalog.host() else ""
+        text = f"{target.title}{here}{names}"
+        for at, line in enumerate(
+            textwrap.wrap(text, max(columns - width, 30), break_on_hyphens=False)
+        ):
+            click.echo(f"{'' if at else target.id:<{width}}{line}")
 
 
 def _named(name: str) -> Target:
@@ -81,11 +101,12 @@ def _named(name: str) -> Target:
 
 def _add_own(project_file: Path | None, quiet: bool) -> None:
     """Add the targets of the project file, and of the folder beside it, to the catalog."""
-    from edgekit.project import FILE, own_targets
-
-    file = project_file or Path(FILE)
-    if project_file is None and not file.is_file() and not Path(own_targets.FOLDER).is_dir():
+    file = project_file or Path("edgekit.toml")
+    if project_file is None and not file.is_file() and not Path("targets").is_dir():
         return
+    # Reading project files takes longer than listing the catalog.
+    from edgekit.project import own_targets
+
     for problem in own_targets.add_of(file):
         if not quiet:
             click.echo(f"left out: {problem}", err=True)

@@ -1,9 +1,9 @@
-"""The catalog on the terminal: its targets in a list, or one with all that is known of it."""
+"""A target of the catalog on the terminal, with all that is known of it."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from edgekit.gate.machine import described
 from edgekit.report import words
@@ -12,17 +12,6 @@ from edgekit.targets.catalog import Runtime, Target
 
 Line = tuple[str, str]
 LABEL = 12
-
-
-def listed(targets: Sequence[Target], host: str | None) -> Iterator[Line]:
-    """Yield a line for each target, with the other names it is called by."""
-    width = max((len(target.id) for target in targets), default=0)
-    for target in targets:
-        names = f" ({', '.join(target.aliases)})" if target.aliases else ""
-        here = ", this host" if target.id == host else ""
-        text = f"{target.title}{here}{names}"
-        for at, line in enumerate(_wrapped(text, width + 2)):
-            yield f"{'' if at else target.id:<{width}}  {line}", ""
 
 
 def shown(target: Target) -> Iterator[Line]:
