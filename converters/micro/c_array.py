@@ -39,7 +39,7 @@ const unsigned int {array}_size = {size};
 
 
 def write(model: Path, name: str, folder: Path) -> tuple[Path, Path]:
-    """Write ``<name>_model.h`` and ``<name>_model.cc`` into ``folder``: the same bytes every time.
+    """Write ``<name>_model.h`` and ``<name>_model.cpp`` into ``folder``: the same bytes every time.
 
     The array is called ``<name>_model``, with ``name`` made safe for C. Raises
     :class:`ModelError` if the file is not a TFLite file.
@@ -47,7 +47,7 @@ def write(model: Path, name: str, folder: Path) -> tuple[Path, Path]:
     content = model.read_bytes()
     file = flatbuffer.parse(content, str(model))
     array = f"{identifier(name)}_model"
-    header, source = folder / f"{array}.h", folder / f"{array}.cc"
+    header, source = folder / f"{array}.h", folder / f"{array}.cpp"
     facts = {
         "about": _about(name, file, content),
         "guard": guard(header.name),

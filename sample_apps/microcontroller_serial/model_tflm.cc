@@ -1,19 +1,13 @@
 // TensorFlow Lite for Microcontrollers (TFLM) behind edgekit's serial protocol.
 #include <cstring>
-#include <new>
 
 #include "config.h"
 #include "edgekit_model.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
-#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-#include "tensorflow/lite/micro/system_setup.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace {
 
-using Resolver = tflite::MicroMutableOpResolver<EDGEKIT_OPERATORS>;
-
-alignas(16) uint8_t arena[EDGEKIT_ARENA_BYTES];
 alignas(16) uint8_t inputs_of_item[EDGEKIT_INPUT_BYTES];
 #if EDGEKIT_SPACE_BYTES
 alignas(16) uint8_t space[EDGEKIT_SPACE_BYTES];
@@ -24,27 +18,13 @@ uint8_t* const space = nullptr;
 const tflite::Model* model = nullptr;
 tflite::MicroInterpreter* interpreter = nullptr;
 
-// Static storage, so that the interpreter is made anew without a heap.
-const Resolver* resolver() {
-  static Resolver operators;
-  static bool added = EDGEKIT_ADD_OPERATORS(operators) == kTfLiteOk;
-  return added ? &operators : nullptr;
-}
-
 const char* open_model(const uint8_t* bytes, uint32_t length) {
-  alignas(tflite::MicroInterpreter) static uint8_t place[sizeof(tflite::MicroInterpreter)];
-  // The old one's destructor uses the arena: before it is filled anew.
-  if (interpreter) interpreter->~MicroInterpreter();
-  interpreter = nullptr;
-  tflite::InitializeTarget();
   flatbuffers::Verifier verifier(bytes, length);
   if (!tflite::VerifyModelBuffer(verifier)) return "the bytes are no TFLite model";
   model = tflite::GetModel(bytes);
-  if (model->version() != TFLITE_SCHEMA_VERSION) return "another version of the schema";
-  if (!resolver()) return "the operators do not fit into the resolver";
-  interpreter = new (place) tflite::MicroInterpreter(model, *resolver(), arena, sizeof arena);
-  if (interpreter->AllocateTensors() == kTfLiteOk) return nullptr;
-  return "AllocateTensors failed: an operator that is not added, or the arena is too small";
+  const char* problem = EDGEKIT_OPEN(bytes, length);
+  interpreter = EDGEKIT_INTERPRETER();
+  return problem;
 }
 
 const char* invoke() {

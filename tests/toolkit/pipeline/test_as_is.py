@@ -152,7 +152,7 @@ def test_microcontrollers_get_c_source_and_an_estimate_of_the_file(
     assert plain.bundle is not None
     assert verify(plain.bundle.path).selftests["tflm"].startswith("passed")
     with tarfile.open(plain.bundle.path) as archive:
-        (source,) = (m for m in archive if m.name.endswith("_model.cc"))
+        (source,) = (m for m in archive if m.name.endswith("_model.cpp"))
         text = archive.extractfile(source)
         assert text is not None
         assert f"_model_size = {int8.stat().st_size};".encode() in text.read()

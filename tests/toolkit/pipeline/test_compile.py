@@ -127,12 +127,12 @@ def test_bundle_holds_the_source_of_the_compiled_model_and_verifies(
         with tarfile.open(bundle) as archive:
             archive.extractall(tmp_path / target)  # noqa: S202  (our own)
         (root,) = (tmp_path / target).iterdir()
-        text = (root / "digits_resolver.h").read_text()
+        text = (root / "src" / "digits_resolver.h").read_text()
         assert all(f"resolver.{name}()" in text for name in operators)
         assert ("AddEthosU" in text) == (target == NPU)
         source = "model_npu.tflite" if target == NPU else "model.tflite"
         size = (root / source).stat().st_size
-        assert f"digits_model_size = {size};" in (root / "digits_model.cc").read_text()
+        assert f"digits_model_size = {size};" in (root / "src" / "digits_model.cpp").read_text()
     assert (root / "golden" / "input_0.npy").is_file()
 
 
