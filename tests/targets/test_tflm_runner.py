@@ -20,8 +20,8 @@ from tflite_files import G, N, T, build, int8_dense, remembering
 
 from edgekit.contracts.runner import Bench, RunnerContract
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.arena import arena
 from edgekit.targets.devices import Device, Workplace, open_device, parse
+from edgekit.targets.devices.arena import arena
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
 
 needs_tflm = pytest.mark.skipif(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edgekit.evaluation import arena as module
-from edgekit.evaluation.arena import Arena, read
 from edgekit.pipeline.arena import affordable
+from edgekit.targets.devices.arena import Arena, read
 from edgekit.types import Request, RunnerModel
 
 # As TFLM's recorder prints them for a network of 10 tensors, 2 of them ends, and 3 operators.

@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.arena import RUNTIME, arena
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.targets import catalog
 from edgekit.targets.devices import Transport
+from edgekit.targets.devices.arena import RUNTIME, arena
 from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import Candidate, Json, Measurement, Request, Status
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgekit import scratch
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.arena import RUNTIME, Arena, arena
 from edgekit.process import Limits
 from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.catalog import Target
+from edgekit.targets.devices.arena import RUNTIME, Arena, arena
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from edgekit import scratch
 from edgekit.converters.micro import c_array, resolver
 from edgekit.converters.micro.names import identifier
-from edgekit.evaluation.arena import Arena
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.bundles.microcontroller import arena
@@ -19,6 +18,7 @@ from edgekit.targets.bundles.microcontroller.settings import settings
 from edgekit.targets.bundles.microcontroller.tensors import Places, places_of
 from edgekit.targets.bundles.processing import c99, spec_of
 from edgekit.targets.catalog import Target
+from edgekit.targets.devices.arena import Arena
 
 APP = FOLDER / "microcontroller"
 SOURCE = re.compile(r"src/\w+\.(c|cpp)")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgekit.converters.micro.names import identifier
-from edgekit.evaluation.arena import Arena
 from edgekit.targets.bundles.archive import COMPILED, Contents
 from edgekit.targets.bundles.microcontroller.arena import size_of
 from edgekit.targets.catalog import Target
+from edgekit.targets.devices.arena import Arena
 
 README = """\
 # {name} {version} for {title}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edgekit.converters.micro.names import guard, identifier
-from edgekit.evaluation.arena import Arena
 from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.bundles.microcontroller import arena
 from edgekit.targets.bundles.microcontroller.tensors import Place, Places
 from edgekit.targets.bundles.processing.c99 import number, text
+from edgekit.targets.devices.arena import Arena
 
 HEADER = """\
 // What edgekit knows of the model: its memory, and the places of its tensors.

@@ -11,12 +11,12 @@ import numpy as np
 from edgekit.converters import flatbuffer
 from edgekit.converters.inspection import memory as inspection
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.arena import arena
 from edgekit.evaluation.latency import summarized as latency_of
 from edgekit.evaluation.protocol import Launch, Taken
 from edgekit.pipeline.measure.bench_inputs import Feed
 from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.measure.model_on_device import problem
+from edgekit.targets.devices.arena import arena
 from edgekit.targets.devices.warnings import spoilers
 from edgekit.types import Benched, BenchMemory, Measurement, Phases, Request
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.targets.devices import Device
+from edgekit.targets.devices.device import Device
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import Json, Measurement, Preprocess, Request, RunnerModel
 
