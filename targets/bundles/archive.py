@@ -48,7 +48,11 @@ def _own(name: str) -> Layout:
 
 
 # The modules of edgekit's own layouts, by the name that the catalog's targets give them.
-OWN = {"linux-python": "linux_python", "microcontroller": "microcontroller"}
+OWN = {
+    "linux-c": "linux_c",
+    "linux-python": "linux_python",
+    "microcontroller": "microcontroller",
+}
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,6 +11,20 @@
 
 #define MAGIC "\x93NUMPY"
 #define PREFIX 12
+
+/* The word after 'descr' in the header, which is no longer than this. */
+static void read_dtype(Npy *npy, const char *header, size_t size) {
+  static const char KEY[] = "'descr': '";
+  size_t key = sizeof KEY - 1;
+  for (size_t at = 0; at + key + sizeof npy->dtype < size; at++) {
+    if (memcmp(header + at, KEY, key) != 0) continue;
+    const char *word = header + at + key, *end = memchr(word, '\'', sizeof npy->dtype);
+    if (end == NULL || end - word < 3) return;
+    memcpy(npy->dtype, word, (size_t)(end - word));
+    npy->item_size = (size_t)atoi(npy->dtype + 2);
+    return;
+  }
+}
 
 const char *npy_open(Npy *npy, const char *path) {
   struct stat status;
@@ -36,8 +52,37 @@ const char *npy_open(Npy *npy, const char *path) {
     munmap(mapping, size);
     return "not a .npy file";
   }
-  *npy = (Npy){bytes + prefix + header, size - prefix - header, mapping, size};
+  *npy = (Npy){.items = bytes + prefix + header,
+               .bytes = size - prefix - header,
+               .mapping = mapping,
+               .mapped = size};
+  read_dtype(npy, (const char *)bytes + prefix, header);
   return NULL;
+}
+
+#define TAKE(word, type)                                                                   \
+  if (strcmp(npy->dtype, word) == 0) {                                                     \
+    for (size_t at = 0; at < count; at++) {                                                \
+      type value;                                                                          \
+      memcpy(&value, npy->items + (first + at) * sizeof value, sizeof value);              \
+      reals[at] = (float)value;                                                            \
+    }                                                                                      \
+    return NULL;                                                                           \
+  }
+
+const char *npy_reals(const Npy *npy, size_t first, size_t count, float *reals) {
+  if (npy->item_size == 0 || first + count > npy->bytes / npy->item_size)
+    return "the values end before that";
+  TAKE("<f4", float)
+  TAKE("<f8", double)
+  TAKE("|u1", uint8_t)
+  TAKE("|b1", uint8_t)
+  TAKE("|i1", int8_t)
+  TAKE("<i2", int16_t)
+  TAKE("<u2", uint16_t)
+  TAKE("<i4", int32_t)
+  TAKE("<i8", int64_t)
+  return "values of this type are not read: save them as float32";
 }
 
 void npy_close(Npy *npy) {
