@@ -11,60 +11,16 @@ those files ask for less than the kernels do, docs/runtimes.md names the differe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
-from edgekit.converters.flatbuffer import Graph, Node, Tensor
+from edgekit.converters.flatbuffer import Graph, Node
+from edgekit.converters.operands import Operands, blockwise, hybrid, per_channel, quantized
 from edgekit.converters.operator_dtypes import BY_DTYPE, FLOAT8
 
 SHUFFLED_WEIGHTS = 1
-# Of the schema's TensorType.
-INT32 = 2
 BASIC_LSTM = 1
 HYBRID_INT4 = "int4 weights under float activations"
 BLOCKWISE = "a scale per block of weights"
 INTEGER_LSTM = "integer activations"
-
-
-@dataclass(frozen=True)
-class Operands:
-    """What a node reads and writes, by position; absent where it leaves one out."""
-
-    inputs: tuple[Tensor | None, ...]
-    outputs: tuple[Tensor | None, ...]
-    options: Mapping[str, int | float | bool | str | tuple[int, ...]]
-
-    def input(self, at: int) -> Tensor | None:
-        return self.inputs[at] if at < len(self.inputs) else None
-
-    def output(self, at: int = 0) -> Tensor | None:
-        return self.outputs[at] if at < len(self.outputs) else None
-
-    def kind(self, at: int) -> str:
-        """Return the dtype of an input; empty if it is left out."""
-        tensor = self.input(at)
-        return tensor.dtype if tensor is not None else ""
-
-    def rank(self, at: int = 0) -> int:
-        tensor = self.input(at)
-        return len(tensor.shape) if tensor is not None else 0
-
-    def has(self, option: str) -> bool:
-        return bool(self.options.get(option, False))
-
-    @property
-    def narrow_bias(self) -> bool:
-        """Whether 16-bit activations meet 32-bit biases; 64-bit ones are what old kernels take."""
-        return self.options.get("quantized_bias_type", 0) == INT32
-
-    @property
-    def ranks(self) -> int:
-        """The highest rank of its inputs."""
-        return max((self.rank(at) for at in range(len(self.inputs))), default=0)
-
-    @property
-    def broadcasts(self) -> bool:
-        first, second = self.input(0), self.input(1)
-        return first is not None and second is not None and first.shape != second.shape
 
 
 def required_version(graph: Graph, node: Node) -> int:
@@ -75,7 +31,7 @@ def required_version(graph: Graph, node: Node) -> int:
     known = node.operator in BY_DTYPE or node.operator in BY_FEATURE
     if node.custom or not known:
         return node.version
-    operands = Operands(_tensors(graph, node.inputs), _tensors(graph, node.outputs), node.options)
+    operands = Operands.of(graph, node)
     at, versions = BY_DTYPE.get(node.operator, (0, {}))
     features = BY_FEATURE.get(node.operator, _none)(operands)
     return max(1, versions.get(operands.kind(at), 1), *features)
@@ -85,7 +41,7 @@ def unversioned_feature(graph: Graph, node: Node) -> str:
     """Name the feature that the node uses and no operator version stands for; empty if there is
     none.
     """
-    operands = Operands(_tensors(graph, node.inputs), _tensors(graph, node.outputs), node.options)
+    operands = Operands.of(graph, node)
     if node.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM" and operands.kind(0) in ("INT8", "INT16"):
         return INTEGER_LSTM
     if node.custom or operands.kind(0) != "FLOAT32" or operands.kind(1) != "INT4":
@@ -95,38 +51,13 @@ def unversioned_feature(graph: Graph, node: Node) -> str:
     return HYBRID_INT4 if node.operator in ("CONV_2D", "FULLY_CONNECTED") else ""
 
 
-def _tensors(graph: Graph, indices: tuple[int, ...]) -> tuple[Tensor | None, ...]:
-    return tuple(graph.tensors[i] if i >= 0 else None for i in indices)
-
-
 def _none(_: Operands) -> Iterator[int]:
     yield from ()
 
 
-def per_channel(tensor: Tensor | None) -> bool:
-    """Tell whether the tensor has a scale per channel, more than one."""
-    quantization = tensor.quantization if tensor is not None else None
-    return quantization is not None and quantization.per_channel
-
-
-def blockwise(tensor: Tensor | None) -> bool:
-    """Tell whether the tensor has a scale per block."""
-    quantization = tensor.quantization if tensor is not None else None
-    return quantization is not None and quantization.block_size > 0
-
-
-def _quantized(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.quantization is not None
-
-
-def _hybrid(o: Operands, weights: int = 1) -> bool:
-    """Tell whether integer weights meet float activations, quantized at run time."""
-    return o.kind(0) == "FLOAT32" and o.kind(weights) in ("INT8", "INT4", "INT2")
-
-
 def _conv_2d(o: Operands) -> Iterator[int]:
     data, weights = o.input(0), o.input(1)
-    if _hybrid(o):
+    if hybrid(o):
         yield 5 if per_channel(weights) else 2
         if o.kind(1) == "INT4":
             # No version is its own: the highest of the first release that computes it correctly.
@@ -143,7 +74,7 @@ def _conv_2d(o: Operands) -> Iterator[int]:
 
 
 def _depthwise_conv_2d(o: Operands) -> Iterator[int]:
-    if _hybrid(o):
+    if hybrid(o):
         yield 6 if per_channel(o.input(1)) else 4
     if o.kind(0) == o.kind(1) == "INT8":
         yield 3
@@ -159,7 +90,7 @@ def _fully_connected(o: Operands) -> Iterator[int]:
     weights = o.input(1)
     if o.options.get("weights_format", 0) == SHUFFLED_WEIGHTS:
         yield 2
-    if _hybrid(o):
+    if hybrid(o):
         yield 9 if o.has("asymmetric_quantize_inputs") else 3
         if o.kind(1) == "INT8" and per_channel(weights):
             yield 12
@@ -206,35 +137,35 @@ def _embedding_lookup(o: Operands) -> Iterator[int]:
 def _lstm(o: Operands) -> Iterator[int]:
     if o.options.get("kernel_type", 0) == BASIC_LSTM:
         yield 2
-    elif _hybrid(o, 2):
+    elif hybrid(o, 2):
         yield 4 if o.has("asymmetric_quantize_inputs") else 3
 
 
 def _sequence_lstm(o: Operands) -> Iterator[int]:
-    if _hybrid(o, 2):
+    if hybrid(o, 2):
         yield 3 if o.has("asymmetric_quantize_inputs") else 2
     if o.has("diagonal_recurrent_tensors"):
         yield 4
 
 
 def _recurrent(o: Operands) -> Iterator[int]:
-    if _hybrid(o):
+    if hybrid(o):
         yield 3 if o.has("asymmetric_quantize_inputs") else 2
 
 
 def _svdf(o: Operands) -> Iterator[int]:
-    if _hybrid(o):
+    if hybrid(o):
         yield 4 if o.has("asymmetric_quantize_inputs") else 2
 
 
 def _batch_matmul(o: Operands) -> Iterator[int]:
-    if _hybrid(o) and o.has("asymmetric_quantize_inputs"):
+    if hybrid(o) and o.has("asymmetric_quantize_inputs"):
         yield 4
 
 
 def _add(o: Operands) -> Iterator[int]:
     if o.kind(0) == "INT16":
-        if not _quantized(o.input(0)):
+        if not quantized(o.input(0)):
             yield 5
         elif not o.options.get("pot_scale_int16", True):
             yield 3
@@ -249,7 +180,7 @@ def _sub(o: Operands) -> Iterator[int]:
 
 def _mul(o: Operands) -> Iterator[int]:
     first, second, product = o.input(0), o.input(1), o.output()
-    if o.kind(0) == "INT16" and not (_quantized(first) or _quantized(second)):
+    if o.kind(0) == "INT16" and not (quantized(first) or quantized(second)):
         yield 7
     scales = [tensor.scale if tensor is not None else 0.0 for tensor in (first, second, product)]
     if all(scales) and scales[0] * scales[1] / scales[2] >= 1:
@@ -326,7 +257,7 @@ def _resize_nearest(o: Operands) -> Iterator[int]:
 
 def _abs(o: Operands) -> Iterator[int]:
     if o.kind(0) == "INT16":
-        yield 3 if _quantized(o.input(0)) else 4
+        yield 3 if quantized(o.input(0)) else 4
 
 
 def _normalized(o: Operands) -> Iterator[int]:

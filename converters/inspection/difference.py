@@ -286,8 +286,8 @@ def _findings(before: Inspection, after: Inspection) -> list[str]:
 def difference_json(difference: Difference) -> Json:
     """Return a difference as JSON types: of the files, path and size; of layers, what changed."""
     sides = [
-        {"path": str(one.path), "bytes": one.bytes, "sha256": one.sha256}
-        for one in (difference.before, difference.after)
+        {"path": str(file.path), "bytes": file.bytes, "sha256": file.sha256}
+        for file in (difference.before, difference.after)
     ]
     layers = [
         {

@@ -119,11 +119,11 @@ def islands(index: int, graph: Graph, nodes: tuple[NodePrecision, ...]) -> tuple
     """Find connected runs of float operators in a graph that computes in integers."""
     if not is_quantized(nodes):
         return ()
-    floats = [at for at, one in enumerate(nodes) if one.kind in ("float", "dynamic")]
+    floats = [at for at, precision in enumerate(nodes) if precision.kind in ("float", "dynamic")]
     borders = [
         node
-        for node, one in zip(graph.nodes, nodes, strict=True)
-        if one.kind == "conversion" and not one.weights
+        for node, precision in zip(graph.nodes, nodes, strict=True)
+        if precision.kind == "conversion" and not precision.weights
     ]
     cast_outputs = {i for node in borders for i in node.outputs if i >= 0}
     cast_inputs = {i for node in borders for i in node.inputs if i >= 0}

@@ -65,8 +65,8 @@ def normalisation(preprocess: Preprocess) -> tuple[tuple[float, ...], tuple[floa
     """
     count = preprocess.channels or 1
     scales, offsets = (
-        one if isinstance(one, tuple) else (one,) * count
-        for one in (preprocess.scale, preprocess.offset)
+        values if isinstance(values, tuple) else (values,) * count
+        for values in (preprocess.scale, preprocess.offset)
     )
     if 0 in scales:
         raise ValueError("a scale of 0 has no standard deviation")

@@ -157,12 +157,12 @@ def _remove_replaced(model: Any) -> None:
     """Remove the replaced operators, and what only they read."""
     graph = model.subgraphs[0]
     while True:
-        read = {at for one in graph.operators for at in _tensors(one.inputs)}
+        read = {at for operator in graph.operators for at in _tensors(operator.inputs)}
         read |= set(_tensors(graph.outputs))
         kept = [
-            one.operator
-            for one in editing.main_operators(model)
-            if one.kind not in REPLACED or read & set(_tensors(one.operator.outputs))
+            operator.operator
+            for operator in editing.main_operators(model)
+            if operator.kind not in REPLACED or read & set(_tensors(operator.operator.outputs))
         ]
         if len(kept) == len(graph.operators):
             return

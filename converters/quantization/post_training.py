@@ -16,7 +16,6 @@ from edgekit.converters.quantization.integer_forms import use_integer_operators
 from edgekit.errors import ConversionError
 
 FILE = "model.tflite"
-EDGES = ("float32", "int8", "uint8")
 
 
 def quantize(

@@ -35,11 +35,11 @@ def inspect(path: str | Path, signature: str | None = None) -> Inspection:
     return inspection.inspect(path, signature)
 
 
-def fits(found: Inspection) -> tuple[TargetFit, ...]:
+def fits(inspected: Inspection) -> tuple[TargetFit, ...]:
     """Judge by the tables which targets an inspected file fits."""
     from edgekit import inspection
 
-    return inspection.fits(found)
+    return inspection.fits(inspected)
 
 
 def devices(
@@ -68,16 +68,16 @@ def set_up_devices(
     from edgekit import scratch
     from edgekit.targets.devices import addressed, environment, inventory
 
-    found: list[InventoryEntry] = []
+    entries: list[InventoryEntry] = []
     for name in _chosen(names, project):
         with scratch.held(prefix="edgekit-devices-") as folder:
             if name.address:
-                found += addressed.set_up(name, progress or Silent(), wheels)
+                entries += addressed.set_up(name, progress or Silent(), wheels)
                 continue
             if name.version:
                 environment.obtain(name, folder, progress or Silent())
-            found += inventory.inventory([name.text])
-    return tuple(found)
+            entries += inventory.inventory([name.text])
+    return tuple(entries)
 
 
 def create_devices(

@@ -96,7 +96,7 @@ def lint_data(
 def evaluate(
     project: Project,
     source: str,
-    asked: MeasureOptions | None = None,
+    measure_options: MeasureOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Evaluated:
@@ -104,17 +104,19 @@ def evaluate(
 
     Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
     """
-    asked = asked or MeasureOptions()
-    done = measure.evaluate(project, options or Options(), source, asked, progress or Silent())
-    if asked.pictures is not None and done.images is not None:
-        draw_worst(done, done.images, asked.pictures)
+    measure_options = measure_options or MeasureOptions()
+    done = measure.evaluate(
+        project, options or Options(), source, measure_options, progress or Silent()
+    )
+    if measure_options.pictures is not None and done.images is not None:
+        draw_worst(done, done.images, measure_options.pictures)
     return done
 
 
 def compare(
     project: Project,
     sources: Sequence[str],
-    asked: MeasureOptions | None = None,
+    measure_options: MeasureOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Compared:
@@ -123,14 +125,18 @@ def compare(
     Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
     """
     return measure.compare(
-        project, options or Options(), sources, asked or MeasureOptions(), progress or Silent()
+        project,
+        options or Options(),
+        sources,
+        measure_options or MeasureOptions(),
+        progress or Silent(),
     )
 
 
 def bench(
     project: Project,
     sources: Sequence[str],
-    asked: BenchOptions | None = None,
+    bench_options: BenchOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
     table: Path | None = None,
@@ -142,8 +148,8 @@ def bench(
     machine's by a :class:`BenchJob` that ``executor`` carries; by default, threads. Raises
     :class:`EdgekitError`; a failed budget is no error: see ``BenchReport.verdict``.
     """
-    options, asked = options or Options(), asked or BenchOptions()
-    done = measure.bench(project, options, sources, asked, progress or Silent(), executor)
+    options, bench_options = options or Options(), bench_options or BenchOptions()
+    done = measure.bench(project, options, sources, bench_options, progress or Silent(), executor)
     root = (options.output or project.root).resolve()
     bench_report.write(done, root / ".edgekit" / "runs" / done.run, table)
     return done
@@ -164,13 +170,13 @@ def _run(
 
 def latest(output: Path) -> Path:
     """Return the newest run's report below an output folder. Raises :class:`ProjectError`."""
-    found = sorted(
+    reports = sorted(
         (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
     )
-    if not found:
+    if not reports:
         hint = "run `edgekit convert` first, or name a report.json"
         raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
-    return found[-1]
+    return reports[-1]
 
 
 def check(
@@ -256,13 +262,13 @@ def _of_output(
     if output is None:
         return report, tables
     judged = list(report.settings.get("outputs", ()))
-    _known("output", (output,), [str(one["output"]) for one in judged])
-    one = next(one for one in judged if one["output"] == output)
-    told = {name: one[name] for name in ("direction", "bounded")}
-    settings = {**report.settings, **told, "metric": one["name"], "outputs": [one]}
-    if one is not judged[0]:
+    _known("output", (output,), [str(row["output"]) for row in judged])
+    headline = next(row for row in judged if row["output"] == output)
+    direction = {name: headline[name] for name in ("direction", "bounded")}
+    settings = {**report.settings, **direction, "metric": headline["name"], "outputs": [headline]}
+    if headline is not judged[0]:
         # The run's own limit was the headline's, in its unit.
-        same = bool(one["bounded"]) and bool(judged[0]["bounded"])
+        same = bool(headline["bounded"]) and bool(judged[0]["bounded"])
         settings["max_drop"] = report.settings["max_drop"] if same else None
         tables = {name: _with_budget_of(table, output) for name, table in tables.items()}
     return replace(report, settings=settings), tables
@@ -278,18 +284,18 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
     settings = report.settings
     bounded = bool(settings["bounded"])
     judged = list(settings.get("outputs", ()))
-    own = {one.sha256 for one in report.candidates if one.as_is}
+    own = {candidate.sha256 for candidate in report.candidates if candidate.as_is}
     by_itself = report.reference.digest in own
     others = tuple(
         Rules(
-            metric=str(one["name"]),
-            bounded=bool(one["bounded"]),
-            higher_is_better=one["direction"] == "higher",
-            max_drop=max_drop if bounded and one["bounded"] else None,
-            output=str(one["output"]),
+            metric=str(output["name"]),
+            bounded=bool(output["bounded"]),
+            higher_is_better=output["direction"] == "higher",
+            max_drop=max_drop if bounded and output["bounded"] else None,
+            output=str(output["output"]),
             by_itself=by_itself,
         )
-        for one in judged[1:]
+        for output in judged[1:]
     )
     return Rules(
         metric=str(settings["metric"]),
@@ -333,13 +339,15 @@ def _shipping(
     def takes(name: str, among: Sequence[Candidate]) -> bool:
         return any(gate.may_ship(name, tables[name], one) for one in among)
 
-    found = {n: table for n, table in tables.items() if takes(n, kept) or not takes(n, every)}
-    if not found:
-        wanted = ", ".join(dict.fromkeys(one.id for one in kept))
-        message = f"no target of the report ships {wanted}"
+    kept_targets = {
+        n: table for n, table in tables.items() if takes(n, kept) or not takes(n, every)
+    }
+    if not kept_targets:
+        listed = ", ".join(dict.fromkeys(one.id for one in kept))
+        message = f"no target of the report ships {listed}"
         ships = "; ".join(f"{name} {table.precision}" for name, table in tables.items())
         raise ProjectError("EK-REPORT-004", message, f"they ship: {ships}")
-    return found
+    return kept_targets
 
 
 def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTable:
@@ -355,11 +363,11 @@ def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTabl
     return table.model_copy(update={"budgets": budgets.model_copy(update=changed)})
 
 
-def _known(what: str, wanted: tuple[str, ...], found: list[str]) -> None:
-    for name in wanted:
-        if name not in found:
-            hint = f"it holds: {', '.join(found)}"
-            raise ProjectError("EK-REPORT-003", f"the report holds no {what} {name!r}", hint)
+def _known(noun: str, names: tuple[str, ...], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            hint = f"it holds: {', '.join(known)}"
+            raise ProjectError("EK-REPORT-003", f"the report holds no {noun} {name!r}", hint)
 
 
 def verify(path: str | Path) -> Verified:

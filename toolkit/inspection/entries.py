@@ -39,20 +39,20 @@ def _unknown(name: str, target: Target, file: Path) -> Iterator[tuple[str, str]]
         ("precisions", target.precisions),
         ("conversion.refuses", tuple(target.conversion.refuses)),
     ):
-        for one in values:
-            if one not in PRECISIONS:
-                close = did_you_mean(one, PRECISIONS)
-                yield key, f"unknown precision {one!r}{close}; known: {', '.join(PRECISIONS)}"
+        for value in values:
+            if value not in PRECISIONS:
+                close = did_you_mean(value, PRECISIONS)
+                yield key, f"unknown precision {value!r}{close}; known: {', '.join(PRECISIONS)}"
     if target.npu is not None:
         yield from _npu(target.npu)
     if not re.fullmatch(catalog.NAME, name):
         yield "", f"its name {name!r} is none of a target: small letters, digits and hyphens"
     if file.parent.resolve() == catalog.FOLDER:
         return
-    for key, one in (("", name), *(("aliases", alias) for alias in target.aliases)):
-        known = catalog.own_id(one)
+    for key, value in (("", name), *(("aliases", alias) for alias in target.aliases)):
+        known = catalog.own_id(value)
         if known in catalog.SHIPPED:
-            yield key, f"{one!r} is a name of edgekit's {known}: choose another one"
+            yield key, f"{value!r} is a name of edgekit's {known}: choose another one"
 
 
 def _npu(npu: catalog.Npu) -> Iterator[tuple[str, str]]:

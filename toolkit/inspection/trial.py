@@ -89,16 +89,16 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
     with tempfile.TemporaryDirectory() as folder:
         device = LocalDevice(Path(folder) / "requests", Path(folder) / "log", limits)
         try:
-            told = device.run(request.to_json())["models"][model.name]
+            facts = device.run(request.to_json())["models"][model.name]
         except DeviceError as error:
             return FitTrial("unavailable", version, _line(error))
         except RunnerError as error:
             outcome = "unavailable" if isinstance(error, UNDECIDED) else "refused"
             return FitTrial(outcome, version, _line(error))  # type: ignore[arg-type]
-    problem = _clean(told["problem"])
-    if told["ran"]:
-        return FitTrial("ran", version, arena=told.get("arena_bytes"))
-    return FitTrial("loaded" if told["allocated"] else "refused", version, problem)
+    problem = _clean(facts["problem"])
+    if facts["ran"]:
+        return FitTrial("ran", version, arena=facts.get("arena_bytes"))
+    return FitTrial("loaded" if facts["allocated"] else "refused", version, problem)
 
 
 def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTrial:
@@ -107,7 +107,7 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTr
     with tempfile.TemporaryDirectory() as folder:
         try:
             version = vela.version()
-            found = vela.compile_model(
+            estimate = vela.compile_model(
                 model,
                 npu.accelerator,
                 Path(folder),
@@ -122,14 +122,14 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTr
             return FitTrial("unavailable" if slow else "refused", version, error.message, fix)
         except EdgekitError as error:
             return FitTrial("unavailable", version, _line(error))
-    share = found.operators_on_npu.value or 0.0
+    share = estimate.operators_on_npu.value or 0.0
     return FitTrial(
         "ran",
         version,
         f"{share:.0%} of its operators run on the NPU",
         share=share,
-        sram=found.sram.value,
-        bytes=found.bytes,
+        sram=estimate.sram.value,
+        bytes=estimate.bytes,
     )
 
 

@@ -7,7 +7,6 @@ from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.float32 import prove_float32
-from edgekit.pipeline.items import select_items
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
@@ -16,7 +15,9 @@ from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.raw_bytes import as_given
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.run_report import report
 from edgekit.pipeline.scores import rules_of, takes_labels
+from edgekit.pipeline.selection import select_items
 from edgekit.pipeline.ship import bundle, place
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
@@ -33,22 +34,22 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     plan = Plan.of(project, options)
     with Run(plan, progress) as run:
         model = obtain(run)
-        given = export(run, model)
-        reference = reference_of(run, given)
-        items = as_given(run, given, select_items(run, given, takes_labels(run)))
+        source = export(run, model)
+        reference = reference_of(run, source)
+        items = as_given(run, source, select_items(run, source, takes_labels(run)))
         if options.evaluate:
             plan.check_limits(items.metric)
-        prove_float32(run, given, items)
-        smaller, compression = compress(run, model, given, items)
-        advise(run, given, smaller, items)
+        prove_float32(run, source, items)
+        smaller, compression = compress(run, model, source, items)
+        advise(run, source, smaller, items)
         start_reference(run, reference, items)
         made = candidates(run, smaller, items)
-        made = recover(run, smaller, given, made, items)
+        made = recover(run, smaller, source, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
         rules = rules_of(run, items)
         judged = explained(judged, rules)
-        doubt(run, given, evaluated, items)
-        doubt_reference(run, given, reference, items)
+        doubt(run, source, evaluated, items)
+        doubt_reference(run, source, reference, items)
         compilation = compile_candidates(run, judged)
         on_device = measure_on_devices(run, reference, judged, items)
         settled, targets, verdict = judge_run(
@@ -62,8 +63,8 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)
-        shipped = tuple(bundle(run, target, placed, given, items) for target in targets)
-        return run.report(reference, evaluated, compression, placed, shipped, verdict, items)
+        shipped = tuple(bundle(run, target, placed, source, items) for target in targets)
+        return report(run, reference, evaluated, compression, placed, shipped, verdict, items)
 
 
 def compress_only(project: Project, options: Options, progress: Progress) -> Report:
@@ -86,7 +87,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
         evaluated, judged = evaluate(run, reference, made, items)
         kept = place_compressed(run, compression) if compression and not options.dry_run else None
         verdict = Verdict(Status.NOT_EVALUATED, 0)
-        return run.report(reference, evaluated, kept or compression, judged, (), verdict, items)
+        return report(run, reference, evaluated, kept or compression, judged, (), verdict, items)
 
 
 def _compared(project: Project) -> Project:

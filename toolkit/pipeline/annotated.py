@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,7 @@ from edgekit.data.annotations import read
 from edgekit.errors import DataError
 from edgekit.evaluation.texts import transcripts
 from edgekit.pipeline import texts
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
+from edgekit.pipeline.run import Run
 
 
 def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:

@@ -86,12 +86,12 @@ def answers(
     return run.keep(run.store.obtain("answers", key, make))
 
 
-def _early(run: Run, asked: Request, items: int) -> Mapping[str, Json] | None:
+def _early(run: Run, request: Request, items: int) -> Mapping[str, Json] | None:
     """Return the answers of the runner that was started before, where it is this model's."""
-    if run.early is None or not run.early.serves(asked):
+    if run.early is None or not run.early.serves(request):
         return None
     try:
-        return run.early.answer(asked, items)
+        return run.early.answer(request, items)
     except (RunnerError, DeviceError):
         # Once more in a runner of its own, whose errors say which item is at fault.
         run.stop_early()
@@ -106,14 +106,14 @@ def elsewhere(device: Device | None) -> Mapping[str, Json]:
     return {"name": device.name, **{one: facts[one] for one in MACHINE if one in facts}}
 
 
-def _patiently(device: Device | LocalDevice, asked: Request) -> Mapping[str, Json]:
+def _patiently(device: Device | LocalDevice, request: Request) -> Mapping[str, Json]:
     try:
-        return device.run(asked.to_json())
+        return device.run(request.to_json())
     except RunnerError as error:
         if not isinstance(error, RunnerCrashed) or error.item is not None:
             raise
         # With no item at fault, resizing the batch is the likeliest: once more without.
-        return device.run(replace(asked, batch=1, processes=1).to_json())
+        return device.run(replace(request, batch=1, processes=1).to_json())
 
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:

@@ -61,7 +61,7 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
     )
 
     def make(_: Path) -> Mapping[str, Json]:
-        found = arena(
+        search = arena(
             run.device,
             path,
             items.inputs,
@@ -70,7 +70,7 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
             candidate.signature,
             items.states,
         )
-        return asdict(found.smallest)
+        return asdict(search.smallest)
 
     try:
         return Measurement(**run.keep(run.store.obtain("arena", key, make)).facts)

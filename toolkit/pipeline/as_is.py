@@ -30,7 +30,7 @@ from edgekit.types import Advice, SavedModel, TensorSpec
 ANOTHER = "EK-MODEL-043"
 
 
-def reference_of(run: Run, given: SavedModel) -> SavedModel:
+def reference_of(run: Run, source_model: SavedModel) -> SavedModel:
     """Return what candidates are judged by: what they are made of, or the model that the project
     names.
 
@@ -46,39 +46,39 @@ def reference_of(run: Run, given: SavedModel) -> SavedModel:
         fix = "--reference MODEL judges it by the model that it was made from"
         run.advise(Advice("EK-NOTE-046", "info", message, fix))
     if table.reference is None or not options.evaluate:
-        return given
+        return source_model
     source = table.reference
     with run.stage("reference"):
-        found = _opened(run, source)
-    inputs = _paired(given.inputs, found.inputs, "inputs", source)
-    outputs = _paired(given.outputs, found.outputs, "outputs", source)
+        reference = _opened(run, source)
+    inputs = _paired(source_model.inputs, reference.inputs, "inputs", source)
+    outputs = _paired(source_model.outputs, reference.outputs, "outputs", source)
     return replace(
-        found,
-        inputs=tuple(replace(inputs[spec.name], name=spec.name) for spec in given.inputs),
-        outputs=tuple(replace(outputs[spec.name], name=spec.name) for spec in given.outputs),
+        reference,
+        inputs=tuple(replace(inputs[spec.name], name=spec.name) for spec in source_model.inputs),
+        outputs=tuple(replace(outputs[spec.name], name=spec.name) for spec in source_model.outputs),
         own_inputs={name: spec.name for name, spec in inputs.items()},
         own_outputs={name: spec.name for name, spec in outputs.items()},
     )
 
 
-def doubt_reference(run: Run, given: SavedModel, reference: SavedModel, items: Items) -> None:
+def doubt_reference(run: Run, source: SavedModel, reference: SavedModel, items: Items) -> None:
     """Tell the user where a file and the model that it is judged by have other weights."""
-    if reference is given:
+    if reference is source:
         return
     path = reference.path
     try:
         if not reference.is_tflite:
             path = float_file(run, reference.in_float32, items).path / tflite.FILE
-        found = same_network(flatbuffer.read(given.path), flatbuffer.read(path))
+        networks = same_network(flatbuffer.read(source.path), flatbuffer.read(path))
     except EdgekitError:
         # What cannot be read as constants is judged by its answers alone.
         run.note(False)
         return
-    if found.verdict in ("different weights", "different structure"):
+    if networks.verdict in ("different weights", "different structure"):
         both = f"{Path(run.project.model.source).name} and {run.project.convert.reference}"
         message = (
-            f"{both} are two different networks ({found.reason}): the drop between them is not what"
-            " quantization cost"
+            f"{both} are two different networks ({networks.reason}): the drop between them is not"
+            " what quantization cost"
         )
         fix = "name the model that the file was made from: --reference MODEL"
         run.advise(Advice("EK-NOTE-024", "warning", message, fix))
@@ -103,7 +103,7 @@ def _opened(run: Run, source: str) -> SavedModel:
 
 
 def _paired(
-    ours: tuple[TensorSpec, ...], theirs: tuple[TensorSpec, ...], what: str, source: str
+    ours: tuple[TensorSpec, ...], theirs: tuple[TensorSpec, ...], ends: str, source: str
 ) -> Mapping[str, TensorSpec]:
     """Return the reference's inputs or outputs by the file's names: called alike, or the only
     ones.
@@ -113,11 +113,11 @@ def _paired(
         named = {ours[0].name: theirs[0]}
     listed = [", ".join(f"{s.name!r} {_shown(s)}" for s in specs) for specs in (ours, theirs)]
     if {spec.name for spec in ours} != set(named):
-        message = f"the {what} of {source} are not called as the file's are"
+        message = f"the {ends} of {source} are not called as the file's are"
         hint = f"the file has {listed[0]}; the reference {listed[1]}: they are matched by name"
         raise ModelError(ANOTHER, message, hint)
     if not all(_alike(spec, named[spec.name]) for spec in ours):
-        message = f"{source} is another network: its {what} are not the file's"
+        message = f"{source} is another network: its {ends} are not the file's"
         hint = f"the file has {listed[0]}; the reference {listed[1]}"
         raise ModelError(ANOTHER, message, hint)
     return named
@@ -127,9 +127,9 @@ def _shown(spec: TensorSpec) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
 
 
-def _alike(one: TensorSpec, other: TensorSpec) -> bool:
+def _alike(spec: TensorSpec, other: TensorSpec) -> bool:
     """Tell whether two tensors hold as much an item, as far as their sizes are known."""
-    shapes = one.shape[1:], other.shape[1:]
+    shapes = spec.shape[1:], other.shape[1:]
     if any(None in shape for shape in shapes):
         return len(shapes[0]) == len(shapes[1]) and all(
             left is None or right is None or left == right

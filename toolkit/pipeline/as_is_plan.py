@@ -55,13 +55,13 @@ def precision_of(project: Project, model: Model | None) -> str:
         message = f"--as-is takes a .tflite file, and {project.model.source} is none"
         hint = "leave out --as-is: then .tflite files are made of it"
         raise ModelError(NO_FILE, message, hint)
-    found = precision_in(flatbuffer.read(model.path))
+    precision = precision_in(flatbuffer.read(model.path))
     for name, target in project.targets.items():
-        if target.precision not in (None, found):
+        if target.precision not in (None, precision):
             message = (
-                f"--as-is converts nothing: {model.path} is {found}, and [targets.{name}] asks for"
-                f" {target.precision}"
+                f"--as-is converts nothing: {model.path} is {precision}, and [targets.{name}] asks"
+                f" for {target.precision}"
             )
             hint = "leave that precision out, or give the float model and leave out --as-is"
             raise ProjectError(CONTRADICTS, message, hint)
-    return found
+    return precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,9 @@ from edgekit.errors import DataError
 from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
 from edgekit.models import states
+from edgekit.pipeline.run import Run
 from edgekit.pipeline.streams import Streams
 from edgekit.types import Advice, Preprocess, Request, RunnerModel, SavedModel
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
 
 Index = npt.NDArray[np.int64]
 
@@ -31,27 +29,27 @@ def with_states(run: Run, model: SavedModel) -> SavedModel:
     """
     pairs = run.project.evaluate.state
     if pairs is None:
-        found = states.detected(model.inputs, model.outputs)
+        pairings = states.detected(model.inputs, model.outputs)
     else:
         sides = (("input", pairs.keys(), model.inputs), ("output", pairs.values(), model.outputs))
-        for what, names, specs in sides:
+        for end, names, specs in sides:
             known = [spec.name for spec in specs]
             for name in names:
                 if name not in known:
-                    raise run.project.unknown(what, name, known)
-        found = states.stated(model.inputs, model.outputs, pairs)
-    if not found:
+                    raise run.project.unknown(end, name, known)
+        pairings = states.stated(model.inputs, model.outputs, pairs)
+    if not pairings:
         return model
-    listed = "; ".join(f"{one.input.name!r} <- {one.output.name!r} ({one.why})" for one in found)
+    listed = "; ".join(f"{one.input.name!r} <- {one.output.name!r} ({one.why})" for one in pairings)
     message = f"inputs that are fed with what the model gave before, and begin at zeros: {listed}"
     fix = "--state IN=OUT ([evaluate] state) names others, --state none takes them for plain inputs"
     run.advise(Advice("EK-NOTE-076", "info", message, fix))
-    apart = {one.input.name for one in found}, {one.output.name for one in found}
+    apart = {one.input.name for one in pairings}, {one.output.name for one in pairings}
     return replace(
         model,
         inputs=tuple(spec for spec in model.inputs if spec.name not in apart[0]),
         outputs=tuple(spec for spec in model.outputs if spec.name not in apart[1]),
-        states=found,
+        states=pairings,
     )
 
 
@@ -69,10 +67,10 @@ def hinted(error: DataError, model: SavedModel, arrays: Collection[str]) -> Data
         for spec in model.inputs
         if spec.name not in arrays and len(model.inputs) > 1
     ]
-    asked = " ".join(f"--state {name}={output}" for name, output in pairs if output)
-    if error.code != "EK-DATA-010" or not asked:
+    options = " ".join(f"--state {name}={output}" for name, output in pairs if output)
+    if error.code != "EK-DATA-010" or not options:
         return error
-    hint = f"{error.hint}\nis it fed with what the model gave before, a state? {asked}"
+    hint = f"{error.hint}\nis it fed with what the model gave before, a state? {options}"
     return DataError(error.code, error.message, hint)
 
 
@@ -91,8 +89,8 @@ def write(
     has no range. Raises :class:`RunnerError`.
     """
     order, starts = streams.order, streams.starts
-    wanted = np.argsort(order)[chosen]
-    np.save(folder / "order.npy", order[: int(wanted.max()) + 1])
+    positions = np.argsort(order)[chosen]
+    np.save(folder / "order.npy", order[: int(positions.max()) + 1])
     outputs = folder / "states"
     request = Request(
         mode="evaluate",
@@ -104,18 +102,18 @@ def write(
         signature=reference.signature,
         threads=0 if reference.runtime == "tensorflow" else 1,
         reset_state=reference.stateful,
-        streams=tuple(at for at in starts if at <= int(wanted.max())),
+        streams=tuple(at for at in starts if at <= int(positions.max())),
         states=reference.carried(arrays) or None,
     )
     run.device.run(request.to_json())
     files = {}
-    begins = np.isin(wanted, starts)
+    begins = np.isin(positions, starts)
     for number, state in enumerate(reference.states):
         if state.input.name in arrays:
             continue
-        given = open_outputs(outputs, (state.output.name,))[state.output.name]
-        held: npt.NDArray[Any] = np.asarray(given[np.maximum(wanted - 1, 0)])
-        held[begins] = 0
+        recorded = open_outputs(outputs, (state.output.name,))[state.output.name]
+        values: npt.NDArray[Any] = np.asarray(recorded[np.maximum(positions - 1, 0)])
+        values[begins] = 0
         files[state.input.name] = f"state-{number:03d}.npy"
-        np.save(folder / files[state.input.name], held.astype(state.input.dtype))
+        np.save(folder / files[state.input.name], values.astype(state.input.dtype))
     return files

@@ -49,13 +49,13 @@ def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> No
         tensor = tensors[name]
         if not tensor.scale:
             continue
-        found = clipped(tensor, np.load(path, mmap_mode="r"), items)
-        if found.share > MOST:
-            low, high = found.low, found.high
+        clipping = clipped(tensor, np.load(path, mmap_mode="r"), items)
+        if clipping.share > MOST:
+            low, high = clipping.low, clipping.high
             message = (
                 f"{source}: input {name!r} takes {low:.4g} to {high:.4g}, the items are"
-                f" {found.smallest:.4g} to {found.largest:.4g}: {100 * found.share:.0f} % of their"
-                " values are clipped"
+                f" {clipping.smallest:.4g} to {clipping.largest:.4g}: {100 * clipping.share:.0f} %"
+                " of their values are clipped"
             )
             rescale, offset = (high - low) / 255, low
             fix = (

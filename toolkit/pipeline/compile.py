@@ -60,25 +60,27 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilati
             made = []
             for candidate in usable:
                 checks: list[CheckResult] = []
-                found = _estimate(run, target, candidate, checks)
-                if found is not None:
-                    estimates[target.id, candidate.id] = found
-                checks += _operators(target, candidate, found)
-                made.append(Compiled(candidate.id, tuple(checks), found.bytes if found else None))
+                estimate = _estimate(run, target, candidate, checks)
+                if estimate is not None:
+                    estimates[target.id, candidate.id] = estimate
+                checks += _operators(target, candidate, estimate)
+                made.append(
+                    Compiled(candidate.id, tuple(checks), estimate.bytes if estimate else None)
+                )
             results[target.id] = tuple(made)
     return Compilation(results, estimates)
 
 
 def attach(run: Run, target: TargetResult, compilation: Compilation) -> TargetResult:
     """Return the target with its estimates, and the compiled file under ``build/``."""
-    found = compilation.estimates.get((target.id, target.candidate or ""))
-    if found is None or target.candidate is None:
+    estimate = compilation.estimates.get((target.id, target.candidate or ""))
+    if estimate is None or target.candidate is None:
         return target
     below = Path(target.candidate) / f"{target.id}.tflite"
     path = run.plan.output / "build" / run.plan.name / below
-    put(run, found.path, path)
-    place_file(found.path, run.folder / "build" / below)
-    return replace(target, npu=replace(found, path=path))
+    put(run, estimate.path, path)
+    place_file(estimate.path, run.folder / "build" / below)
+    return replace(target, npu=replace(estimate, path=path))
 
 
 def _has_tflm(target: Target) -> bool:
@@ -99,7 +101,7 @@ def _estimate(
         checks.append(CheckResult(name, candidate.id, target.id, status, message))
 
     try:
-        found = _compiled(run, target.npu, candidate)
+        estimate = _compiled(run, target.npu, candidate)
     except ConversionError as error:
         run.note(False)
         check(Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}".rstrip())
@@ -108,9 +110,9 @@ def _estimate(
         run.note(False)
         check(Status.UNAVAILABLE, f"unavailable, because {error.message}: {error.hint}")
         return None
-    share = found.operators_on_npu.value or 0.0
+    share = estimate.operators_on_npu.value or 0.0
     check(Status.PASSED, f"{share:.0%} of its operators run on the NPU")
-    return found
+    return estimate
 
 
 def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
@@ -120,17 +122,17 @@ def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
 
     def make(folder: Path) -> Mapping[str, Json]:
         if npu.compiler == edge_tpu.COMMAND:
-            found = edge_tpu.compile_model(path, folder)
+            estimate = edge_tpu.compile_model(path, folder)
         else:
-            found = vela.compile_model(
+            estimate = vela.compile_model(
                 path, npu.accelerator, folder, npu.system_config, npu.memory_mode
             )
-        facts: Json = ESTIMATE.dump_python(found, mode="json")
-        return {**facts, "path": found.path.name}
+        facts: Json = ESTIMATE.dump_python(estimate, mode="json")
+        return {**facts, "path": estimate.path.name}
 
     artefact = run.keep(run.store.obtain("compile", key, make))
-    found = ESTIMATE.validate_python(dict(artefact.facts))
-    return replace(found, path=artefact.path / found.path)
+    estimate = ESTIMATE.validate_python(dict(artefact.facts))
+    return replace(estimate, path=artefact.path / estimate.path)
 
 
 def _operators(

@@ -44,28 +44,28 @@ class EarlyRunner:
         session = device.open(request.to_json())
         return cls(replace(job, request=request, opened=session), session, outputs)
 
-    def serves(self, asked: Request) -> bool:
+    def serves(self, request: Request) -> bool:
         """Tell whether a request is about the model and the files that the runner has."""
         mine = self.job.request
-        return asked.models[0].path == mine.models[0].path and all(
-            getattr(asked, name) == getattr(mine, name) for name in ALIKE
+        return request.models[0].path == mine.models[0].path and all(
+            getattr(request, name) == getattr(mine, name) for name in ALIKE
         )
 
-    def answer(self, asked: Request, items: int) -> dict[str, Any] | None:
+    def answer(self, request: Request, items: int) -> dict[str, Any] | None:
         """Answer a request to evaluate the model; None where that is better done by all cores.
 
         Raises :class:`RunnerError` or :class:`DeviceError`.
         """
-        told, name = self.session.ready(), self.job.id
+        started, name = self.session.ready(), self.job.id
         runs = self.session.block(name, 0.0, TRIED)
         if statistics.median(runs) * items > SECONDS * 1e9:
             return None
-        (model,) = asked.models
+        (model,) = request.models
         here = replace(model, outputs=self.outputs)
-        found = dict(self.session.ask(replace(asked, models=(here,), processes=1).to_json()))
-        facts: dict[str, Json] = dict(found["models"][name])
+        result = dict(self.session.ask(replace(request, models=(here,), processes=1).to_json()))
+        facts: dict[str, Json] = dict(result["models"][name])
         # Here the model is loaded twice: what it held the first time is its memory.
-        facts["memory"] = {**facts["memory"], **told["models"][name]["memory"]}
+        facts["memory"] = {**facts["memory"], **started["models"][name]["memory"]}
         if model.outputs is not None:
             shutil.copytree(self.outputs, model.outputs, dirs_exist_ok=True)
-        return {**found, "models": {name: facts}}
+        return {**result, "models": {name: facts}}

@@ -86,25 +86,29 @@ def as_it_is(run: Run, model: Model) -> SavedModel:
     """
     if run.plan.options.evaluate:
         check_operators(model.path, flatbuffer.read(model.path))
-    found = tflite_model(run, model.path)
-    for spec in found.inputs:
+    reference = tflite_model(run, model.path)
+    for spec in reference.inputs:
         if spec.dtype == "string":
             message = f"{model.path}: input {spec.name!r} is {spec.dtype}"
             hint = "items are fed as numbers: let the app do the step from text to numbers"
             raise ModelError("EK-MODEL-010", message, hint)
-    return replace(found, digest=model.digest, named="the file itself")
+    return replace(reference, digest=model.digest, named="the file itself")
 
 
 def check(path: Path, file: TFLiteFile) -> None:
     """Raise :class:`ModelError` where a file is no float model that candidates can be made of."""
     check_operators(path, file)
-    held = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
+    integer_weights = sorted(file.weights.keys() - {"FLOAT32", "BOOL"})
     tensors = [t for graph in file.graphs for t in graph.tensors]
     quantized = [t for t in tensors if t.quantization is not None and t.dtype != "FLOAT32"]
-    if held or quantized:
-        what = f"it holds {', '.join(held)} weights" if held else f"{quantized[0].name!r} is int8"
+    if integer_weights or quantized:
+        reason = (
+            f"it holds {', '.join(integer_weights)} weights"
+            if integer_weights
+            else f"{quantized[0].name!r} is int8"
+        )
         hint = (
-            f"{what}: `edgekit inspect` shows all; give the float model that it was made from, or"
+            f"{reason}: `edgekit inspect` shows all; give the float model that it was made from, or"
             " take this file as it is, for metadata, C source, an NPU or a bundle: --as-is"
         )
         raise ModelError("EK-MODEL-006", f"{path} is quantized already", hint)
@@ -213,13 +217,13 @@ def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[st
     """Return the activation that each output ends in, by name; empty where it is none."""
     main, names = entry(file, signature)
     writers = {index: node for node in main.nodes for index in node.outputs}
-    found = {}
+    activations = {}
     for name, index in names[1].items():
         node = writers.get(index)
         while node is not None and node.operator in PASSING:
             node = writers.get(node.inputs[0])
-        found[name] = ACTIVATIONS.get(node.operator, "") if node else ""
-    return found
+        activations[name] = ACTIVATIONS.get(node.operator, "") if node else ""
+    return activations
 
 
 def entry(

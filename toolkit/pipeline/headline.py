@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,9 @@ import numpy.typing as npt
 from edgekit import data
 from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation import metrics, texts
+from edgekit.pipeline.run import Run
 from edgekit.project import OutputTable
 from edgekit.types import Advice, SavedModel, TensorSpec
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
 
 Array = npt.NDArray[Any]
 CODE = "EK-PROJECT-010"
@@ -78,17 +76,19 @@ def select_outputs(
     for name in (*([table.output] if table.output else []), *table.outputs):
         if name not in names:
             raise run.project.unknown("output", name, names)
-    found = _named(dataset, names, table.outputs)
-    output, why = _headline(dataset, reference, table.output, tuple(table.outputs), found)
-    labels = found.pop(output, None)
+    labels_by_output = _named(dataset, names, table.outputs)
+    output, why = _headline(
+        dataset, reference, table.output, tuple(table.outputs), labels_by_output
+    )
+    labels = labels_by_output.pop(output, None)
     if labels is None and (dataset.labels is not None or _needs(run, output, labelled)):
         labels = dataset.open_labels(texts=True)
     others: dict[str, Array | None] = {}
     for name in names:
         if name == output:
             continue
-        if name in found:
-            others[name] = found[name]
+        if name in labels_by_output:
+            others[name] = labels_by_output[name]
         elif name in table.outputs:
             if _needs(run, name, True):
                 raise _unlabelled(dataset, name)
@@ -130,36 +130,36 @@ def _named(
 ) -> dict[str, Array]:
     """Return the labels of every output whose array is there. Raises DataError for a stated one."""
     beside = dataset.beside or {}
-    found: dict[str, Array] = {}
+    labels: dict[str, Array] = {}
     for name in names:
         stated = tables[name].labels if name in tables else None
         if stated == data.LABELS:
-            found[name] = dataset.open_labels(texts=True)
+            labels[name] = dataset.open_labels(texts=True)
         elif (stated or name) in beside:
-            found[name] = np.load(beside[stated or name])
+            labels[name] = np.load(beside[stated or name])
         elif stated is not None:
             raise _unlabelled(dataset, name, stated)
-    return found
+    return labels
 
 
 def _headline(
     dataset: data.Dataset,
     reference: SavedModel,
-    wanted: str | None,
+    named: str | None,
     tables: Sequence[str],
-    found: Mapping[str, Array],
+    labelled: Mapping[str, Array],
 ) -> tuple[str, str]:
     """Return the output that gives the headline, and how that is known; of several it may not
     be.
     """
-    if wanted is not None:
-        return wanted, "as asked for"
+    if named is not None:
+        return named, "as asked for"
     if len(reference.outputs) == 1:
         return reference.outputs[0].name, ""
     if tables:
         return tables[0], "the first in [evaluate.outputs]"
-    if found:
-        return next(iter(found)), "the first that has labels"
+    if labelled:
+        return next(iter(labelled)), "the first that has labels"
     if dataset.labels is not None:
         labels = np.load(dataset.labels)
         fitting = [spec.name for spec in reference.outputs if _fits(spec, labels)]
@@ -194,11 +194,11 @@ def _needs(run: Run, output: str, labelled: bool) -> bool:
 
 
 def _unlabelled(dataset: data.Dataset, output: str, stated: str = "") -> DataError:
-    held = ", ".join(sorted({**dataset.arrays, **(dataset.beside or {})}))
+    arrays = ", ".join(sorted({**dataset.arrays, **(dataset.beside or {})}))
     labels = ", y" if dataset.labels is not None else ""
     message = f"{dataset.source} has no labels {stated or output!r} for output {output!r}"
     hint = (
-        f"it holds {held}{labels}: name an array like the output, or say which one it is:"
+        f"it holds {arrays}{labels}: name an array like the output, or say which one it is:"
         f' [evaluate.outputs.{output}] labels = "ARRAY"'
     )
     return DataError("EK-DATA-005", message, hint)

@@ -55,11 +55,11 @@ def evaluate(
         return Evaluation(), candidates
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, reference.title)
-        truth, right = _right(run, reference, items)
+        reference_answers, reference_outputs = _right(run, reference, items)
         output = output_of(reference, items)
-        base = _reference_evaluation(run, truth, right, items)
+        base = _reference_evaluation(run, reference_answers, reference_outputs, items)
         judged = tuple(
-            _judge(run, candidate, truth, right, items, number)
+            _judge(run, candidate, reference_answers, reference_outputs, items, number)
             for number, candidate in enumerate(candidates, 1)
         )
     with run.stage("runtimes"):
@@ -110,44 +110,47 @@ def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Me
 
 def _right(run: Run, reference: SavedModel, items: Items) -> tuple[Artefact, Mapping[str, Floats]]:
     """Return what the reference answers, by the names of its outputs."""
-    truth = answers(run, _reference(reference, items), reference.digest, items)
+    answered = answers(run, _reference(reference, items), reference.digest, items)
     own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
-    found = open_outputs(truth.path / "outputs", tuple(own.values()))
-    return truth, {name: found[called] for name, called in own.items()}
+    outputs = open_outputs(answered.path / "outputs", tuple(own.values()))
+    return answered, {name: outputs[called] for name, called in own.items()}
 
 
 def _reference_evaluation(
-    run: Run, truth: Artefact, given: Mapping[str, Floats], items: Items
+    run: Run, answered: Artefact, outputs: Mapping[str, Floats], items: Items
 ) -> Evaluation:
-    if any(len(values) != len(items.index) for values in given.values()):
+    if any(len(values) != len(items.index) for values in outputs.values()):
         raise RunnerError("EK-RUNNER-005", "the reference gave another number of answers")
     key = run.key(
-        answers=truth.digest, metric=metric_key(run, items), data=items.digest, floor=metrics.ULPS
+        answers=answered.digest,
+        metric=metric_key(run, items),
+        data=items.digest,
+        floor=metrics.ULPS,
     )
 
     def make(_: Path) -> Mapping[str, Json]:
         facts = {}
         for name, view in items.figures():
-            scores = taken(run, view, given)
+            scores = taken(run, view, outputs)
             measured = figure(view, partial(metrics.measure, view.metric, truths(view), scores))
-            least = floor(view, given, scores)
+            least = floor(view, outputs, scores)
             facts[name] = {"metric": dataclasses.asdict(measured), "floor": least}
-        return {"figures": facts, "parts": _parts(run, items, given)}
+        return {"figures": facts, "parts": _parts(run, items, outputs)}
 
     kept = run.keep(run.store.obtain("metric", key, make)).facts
-    found = kept["figures"]
+    figures = kept["figures"]
     return Evaluation(
         parts=parts_of(kept["parts"]),
-        metrics={name: Measurement(**one["metric"]) for name, one in found.items()},
-        floor={name: float(one["floor"]) for name, one in found.items() if one["floor"]},
-        memory=memory_of(truth),
+        metrics={name: Measurement(**one["metric"]) for name, one in figures.items()},
+        floor={name: float(one["floor"]) for name, one in figures.items() if one["floor"]},
+        memory=memory_of(answered),
     )
 
 
 def _judge(
     run: Run,
     candidate: Candidate,
-    truth: Artefact,
+    reference_answers: Artefact,
     reference: Mapping[str, Floats],
     items: Items,
     number: int,
@@ -155,7 +158,7 @@ def _judge(
     run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
-    return _judged(run, candidate, truth, reference, items)
+    return _judged(run, candidate, reference_answers, reference, items)
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
@@ -165,11 +168,15 @@ def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -
 
 
 def _judged(
-    run: Run, candidate: Candidate, truth: Artefact, reference: Mapping[str, Floats], items: Items
+    run: Run,
+    candidate: Candidate,
+    reference_answers: Artefact,
+    reference: Mapping[str, Floats],
+    items: Items,
 ) -> Candidate:
     try:
         answered = answers_of(run, candidate, items)
-        facts = _compared(run, answered, truth, reference, items)
+        facts = _compared(run, answered, reference_answers, reference, items)
     except RunnerError as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
@@ -197,14 +204,18 @@ def _judged(
 
 
 def _compared(
-    run: Run, answered: Artefact, truth: Artefact, reference: Mapping[str, Floats], items: Items
+    run: Run,
+    answered: Artefact,
+    reference_answers: Artefact,
+    reference: Mapping[str, Floats],
+    items: Items,
 ) -> Mapping[str, Json]:
     """Return the candidate's metric, drop and parity; raises RunnerError where an output is not
     finite.
     """
     key = run.key(
         answers=answered.digest,
-        reference=truth.digest,
+        reference=reference_answers.digest,
         metric=metric_key(run, items),
         data=items.digest,
     )
@@ -240,12 +251,12 @@ def parts_of(kept: list[Json]) -> tuple[Part, ...]:
     """Return the parts that the store kept."""
     return tuple(
         Part(
-            one["number"],
-            one["name"],
-            one["count"],
-            {name: Measurement(**figure) for name, figure in one["figures"].items()},
+            part["number"],
+            part["name"],
+            part["count"],
+            {name: Measurement(**figure) for name, figure in part["figures"].items()},
         )
-        for one in kept
+        for part in kept
     )
 
 
@@ -312,16 +323,16 @@ def _time(
     )
 
     def make(_: Path) -> Mapping[str, Json]:
-        found = time_models(run, run.device, models, items, budgets)
+        timings = time_models(run, run.device, models, items, budgets)
         return {
             name: {
-                "latency": dataclasses.asdict(found.latency(name)),
-                "ratio": dataclasses.asdict(found.ratio(name)),
-                "uncompressed": dataclasses.asdict(found.ratio(name, uncompressed(name)))
-                if uncompressed(name) in found.names
+                "latency": dataclasses.asdict(timings.latency(name)),
+                "ratio": dataclasses.asdict(timings.ratio(name)),
+                "uncompressed": dataclasses.asdict(timings.ratio(name, uncompressed(name)))
+                if uncompressed(name) in timings.names
                 else None,
             }
-            for name in found.names
+            for name in timings.names
         }
 
     try:

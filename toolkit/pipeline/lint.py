@@ -24,12 +24,14 @@ from edgekit.data import lint
 from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
 from edgekit.pipeline import carried
-from edgekit.pipeline.items import Index, Items, select_items, training_data
+from edgekit.pipeline.datasets import training_data
+from edgekit.pipeline.items import Index, Items
 from edgekit.pipeline.make import export, obtain
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.preprocessing_check import Score, chance, check_preprocessing, unscaled
 from edgekit.pipeline.quantize import float_file
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.types import Advice, Evaluation, Json, Preprocess, Progress, SavedModel, TensorSpec
 
@@ -77,18 +79,18 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
     project asks for; none where it takes a file as it is.
     """
     table = project.convert.model_copy(update={"precisions": ("int8",)})
-    wanted = project if project.convert.as_is else project.model_copy(update={"convert": table})
-    with Run(Plan.of(wanted, options), progress) as run:
+    in_int8 = project if project.convert.as_is else project.model_copy(update={"convert": table})
+    with Run(Plan.of(in_int8, options), progress) as run:
         reference = export(run, obtain(run))
         items = select_items(run, reference, labelled=False)
         with run.stage("lint"):
-            found = _lint(run, reference, reference.in_float32, items, True)
+            linted = _lint(run, reference, reference.in_float32, items, True)
         with run.stage("variants"):
             tried = check_preprocessing(run, reference, items)
     return dataclasses.replace(
-        found,
-        findings=lint.ordered((*found.findings, *tried.findings)),
-        unchecked=(*found.unchecked, *tried.unchecked),
+        linted,
+        findings=lint.ordered((*linted.findings, *tried.findings)),
+        unchecked=(*linted.unchecked, *tried.unchecked),
         scores=tried.scores,
     )
 
@@ -155,26 +157,26 @@ def _parts(
 ) -> tuple[tuple[Subset, ...], tuple[Unchecked, ...]]:
     """Return the run's items by use, in the order that the linter takes them in."""
     specs, preprocess, root = reference.inputs, items.preprocess, run.project.root
-    found: list[Subset] = []
+    subsets: list[Subset] = []
     source, index = items.representative_source, items.representative_index
     if source is not None and index is not None:
         source = carried.without(source, reference)
-        found.append(part("representative", source, index, specs, preprocess, root))
+        subsets.append(part("representative", source, index, specs, preprocess, root))
     if items.inputs:
         name = _shown(str(run.project.data.evaluate), root)
-        found.append(
+        subsets.append(
             Subset("evaluation", name, items.inputs, items.index, items.labels, specs, preprocess)
         )
     dataset = training_data(run, specs) if training else None
     if dataset is None:
-        return tuple(found), ()
+        return tuple(subsets), ()
     try:
         dataset = carried.without(dataset, reference)
-        found.append(part("training", dataset, np.arange(dataset.count), specs, preprocess, root))
+        subsets.append(part("training", dataset, np.arange(dataset.count), specs, preprocess, root))
     except DataError as error:
         # Training may well resize or augment: it is no fault that these are not the model's items.
-        return tuple(found), (Unchecked("training data", f"{error.code} {error.message}"),)
-    return tuple(found), ()
+        return tuple(subsets), (Unchecked("training data", f"{error.code} {error.message}"),)
+    return tuple(subsets), ()
 
 
 def part(
@@ -224,12 +226,12 @@ def _arrays(
     )
 
 
-def _identity(one: Subset) -> Json:
+def _identity(subset: Subset) -> Json:
     """Return what a part's findings depend on: artefacts of the store are named by their
     content.
     """
-    files = {name: f"{path.parent.name}/{path.name}" for name, path in one.arrays.items()}
-    return [one.use, one.source, files, hashlib.sha256(one.index.tobytes()).hexdigest()]
+    files = {name: f"{path.parent.name}/{path.name}" for name, path in subset.arrays.items()}
+    return [subset.use, subset.source, files, hashlib.sha256(subset.index.tobytes()).hexdigest()]
 
 
 def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation | None, str]:

@@ -47,14 +47,14 @@ def lint_files(table: DataTable, options: Options, progress: Progress) -> Linted
 
 
 def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]:
-    wanted = table.representative
+    representative = table.representative
     uses: dict[lint.Use, str | None] = {
-        "representative": wanted.from_ if wanted else None,
+        "representative": representative.from_ if representative else None,
         "evaluation": table.evaluate,
         "training": table.train,
     }
     names = data.read_labels(table.labels, Path.cwd())
-    found: list[Subset] = []
+    subsets: list[Subset] = []
     specs: tuple[TensorSpec, ...] = ()
     for use, source in uses.items():
         if source is None:
@@ -73,22 +73,24 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
         index = np.arange(dataset.count)
         if use == "representative":
             classes: Any = np.load(dataset.labels) if dataset.labels else None
-            index = data.choose(classes, dataset.count, wanted.samples if wanted else SAMPLES)
-        found.append(part(use, dataset, index, specs, table.preprocess.spec(), Path.cwd()))
-    if not found:
+            index = data.choose(
+                classes, dataset.count, representative.samples if representative else SAMPLES
+            )
+        subsets.append(part(use, dataset, index, specs, table.preprocess.spec(), Path.cwd()))
+    if not subsets:
         hint = "give --data FILE.npz, --representative FILE.npz, or both"
         raise DataError("EK-DATA-013", "there is no data to lint", hint)
-    return tuple(found)
+    return tuple(subsets)
 
 
 def _specs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:
     """Return inputs that take these arrays: wide integers are indices, all else is fed as
     floats.
     """
-    found = []
+    specs = []
     for name in sorted(dataset.arrays):
         array = dataset.open(name)
         wide = array.dtype.kind in "iu" and array.dtype.itemsize > 2
         dtype = str(array.dtype) if wide else "float32"
-        found.append(TensorSpec(name, (None, *array.shape[1:]), dtype))
-    return tuple(found)
+        specs.append(TensorSpec(name, (None, *array.shape[1:]), dtype))
+    return tuple(specs)

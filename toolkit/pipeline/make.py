@@ -20,8 +20,9 @@ from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.pipeline.carried import with_states
+from edgekit.pipeline.datasets import item_sizes, training_data
 from edgekit.pipeline.float_file import as_it_is, float_reference
-from edgekit.pipeline.items import Items, item_sizes, training_data
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.metadata import with_metadata
 from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
@@ -167,11 +168,11 @@ def candidates(
     # Compressing to see the size takes as long as converting, and the worker converts meanwhile.
     with run.stage("convert"), ThreadPoolExecutor(1) as reader:
         try:
-            found = [
+            made = [
                 _candidate(run, model, items, planned, number, profile, reader)
                 for number, planned in enumerate(run.plan.planned_files)
             ]
-            done = tuple(one.result() for one in found)
+            done = tuple(one.result() for one in made)
         except BaseException:
             reader.shutdown(wait=False, cancel_futures=True)
             raise
@@ -209,24 +210,24 @@ def _candidate(
     try:
         artefact = made(run, model, items, planned)
         path = with_metadata(run, artefact.path / tflite.FILE, model, items)
-        given = run.project.convert.as_is
+        as_is = run.project.convert.as_is
     except (ConversionError, WorkerError) as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         status = Status.INCOMPATIBLE
         return reader.submit(Candidate, name, precision, problem=problem, problem_status=status)
     key = model.signature
-    return reader.submit(lambda: replace(read_back(path, precision, given), id=name, signature=key))
+    return reader.submit(lambda: replace(read_back(path, precision, as_is), id=name, signature=key))
 
 
-def read_back(path: Path, precision: str, given: bool = False) -> Candidate:
+def read_back(path: Path, precision: str, as_is: bool = False) -> Candidate:
     """Return a candidate from its file: what it really holds, and whether that is its precision.
 
-    Of a file that was ``given`` the precision is what its bytes hold, and no promise.
+    With ``as_is`` the precision is what its bytes hold, and no promise.
     """
     file = flatbuffer.read(path)
     wrong, unproven = PRECISIONS[precision].problem(file), flex.problem(file)
-    wrong = "" if given else wrong
+    wrong = "" if as_is else wrong
     return Candidate(
         id=precision,
         precision=precision,
@@ -240,7 +241,7 @@ def read_back(path: Path, precision: str, given: bool = False) -> Candidate:
         minimum_runtime=runtime_need(file),
         problem=f"the file is not {precision}: {wrong}" if wrong else unproven,
         problem_status=Status.UNAVAILABLE if unproven and not wrong else Status.FAILED,
-        as_is=given,
+        as_is=as_is,
     )
 
 

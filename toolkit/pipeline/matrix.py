@@ -95,10 +95,10 @@ def execute(
     Raises :class:`DeviceError` where the runtime or the device is not there.
     """
     count = min(MATRIX_ITEMS, len(items.index))
-    asked = request(timed(candidate, items, runtime), items, folder / "outputs")
+    answering = request(timed(candidate, items, runtime), items, folder / "outputs")
     try:
-        count = affordable(device, asked, count)
-        result = device.run(replace(asked, items=(0, count)).to_json())
+        count = affordable(device, answering, count)
+        result = device.run(replace(answering, items=(0, count)).to_json())
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)

@@ -44,13 +44,13 @@ def measure_on_devices(
     if not named or not run.plan.options.evaluate:
         return {}
     output = output_of(reference, items)
-    found: dict[str, tuple[OnDevice, ...]] = {}
+    results: dict[str, tuple[OnDevice, ...]] = {}
     for name, device in named.items():
         table = run.plan.targets[name]
-        wanted = [c for c in candidates if c.path and not c.problem and may_ship(name, table, c)]
+        shippable = [c for c in candidates if c.path and not c.problem and may_ship(name, table, c)]
         with run.stage(f"on {device}"):
-            found[name] = _measured(run, device, wanted, output, items, table)
-    return found
+            results[name] = _measured(run, device, shippable, output, items, table)
+    return results
 
 
 def _measured(
@@ -109,10 +109,10 @@ def _tried(
     )
 
     def make(folder: Path) -> Mapping[str, Json]:
-        found = execute(
+        result = execute(
             run, device, candidate, device.runtime, device.version, output, items, folder
         )
-        return {**asdict(found), "status": found.status.value}
+        return {**asdict(result), "status": result.status.value}
 
     return RESULT.validate_python(run.keep(run.store.obtain("on-device", key, make)).facts)
 
@@ -133,8 +133,8 @@ def _timed(
     )
 
     def make(_: Path) -> Mapping[str, Json]:
-        found = time_models(run, device, sides, items, budgets)
-        return {name: asdict(found.latency(name)) for name in found.names}
+        timings = time_models(run, device, sides, items, budgets)
+        return {name: asdict(timings.latency(name)) for name in timings.names}
 
     try:
         facts = run.keep(run.store.obtain("on-device latency", key, make)).facts

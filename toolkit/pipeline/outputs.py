@@ -28,16 +28,16 @@ class WrittenFiles:
         """
         name = path.relative_to(self.root).as_posix()
         record = self._record(path)
-        wanted, before = sha256(source), ""
+        digest, before = sha256(source), ""
         if path.exists():
             before = sha256(path)
-            if not force and before not in (*_recorded(record), wanted):
+            if not force and before not in (*_recorded(record), digest):
                 hint = "edgekit did not write it: move it away, or use --force"
                 raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
         # Whatever kills this, the next run knows both files as its own.
-        write_text(record, json.dumps({"path": name, "sha256": wanted, "before": before}))
+        write_text(record, json.dumps({"path": name, "sha256": digest, "before": before}))
         place(source, path)
-        write_text(record, json.dumps({"path": name, "sha256": wanted}))
+        write_text(record, json.dumps({"path": name, "sha256": digest}))
 
     def set_aside(self, path: Path, force: bool) -> Path | None:
         """Give a file of edgekit's the suffix ``.superseded``; its path then, or none to move.

@@ -85,7 +85,7 @@ def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> Prepro
         return _unchecked(f"the model has {len(outputs)} outputs: name one, --metric-output")
     places = np.linspace(0, len(items.index), min(ITEMS, len(items.index)), endpoint=False)
     chosen = _fitting(reference, items, places.astype(np.int64))
-    given = {
+    as_is = {
         spec.name: preprocessing.apply(
             np.load(items.inputs[spec.name], mmap_mode="r")[items.index[chosen]],
             spec,
@@ -96,12 +96,12 @@ def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> Prepro
     tried = [
         (spec.name, variant)
         for spec in reference.inputs
-        for variant in variants(given[spec.name], spec, items.preprocess)
+        for variant in variants(as_is[spec.name], spec, items.preprocess)
     ]
     if not tried:
         return _unchecked("no input takes floats")
     try:
-        answers = _answers(run, reference, items, given, tried, output)
+        answers = _answers(run, reference, items, as_is, tried, output)
     except RunnerError as error:
         return _unchecked(f"{error.code} {error.message}")
     if not np.isfinite(answers[0]).all():
@@ -140,12 +140,12 @@ def _answers(
     run: Run,
     reference: SavedModel,
     items: Items,
-    given: Arrays,
+    as_is: Arrays,
     tried: list[tuple[str, PreprocessVariant]],
     output: str,
 ) -> npt.NDArray[Any]:
     """Return the reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
-    count = len(next(iter(given.values())))
+    count = len(next(iter(as_is.values())))
     key = run.key(
         DISTRIBUTION[reference.runtime],
         model=reference.digest,
@@ -161,7 +161,7 @@ def _answers(
         request = Request(
             "evaluate",
             (RunnerModel(REFERENCE, reference.path, folder / "outputs"),),
-            _write(given, tried, inputs),
+            _write(as_is, tried, inputs),
             runtime=reference.runtime,
             threads=threads_of(reference.runtime),
             reset_state=reference.stateful,
@@ -177,12 +177,12 @@ def _answers(
 
 
 def _write(
-    given: Arrays, tried: list[tuple[str, PreprocessVariant]], folder: Path
+    as_is: Arrays, tried: list[tuple[str, PreprocessVariant]], folder: Path
 ) -> dict[str, Path]:
     """Write every input's items as given and in each variant, one after the other, as ``.npy``."""
     create: Any = np.lib.format.open_memmap
     files = {}
-    for number, (name, array) in enumerate(given.items()):
+    for number, (name, array) in enumerate(as_is.items()):
         path = folder / f"{number:03d}.npy"
         count = len(array)
         shape = (count * (1 + len(tried)), *array.shape[1:])
@@ -203,8 +203,8 @@ def _judge(
     answers: npt.NDArray[Any],
 ) -> PreprocessingCheck:
     metric = items.metric
-    given = metrics.measure(metric, truths, answers[0])
-    scores = [Score(GIVEN, given, None)]
+    as_is = metrics.measure(metric, truths, answers[0])
+    scores = [Score(GIVEN, as_is, None)]
     for (name, variant), answer in zip(tried, answers[1:], strict=True):
         title = variant.title if len(reference.inputs) == 1 else f"{name}: {variant.title}"
         if not np.isfinite(answer).all():
@@ -214,23 +214,23 @@ def _judge(
         lost, _ = metrics.drop(metric, truths, answers[0], answer)
         measured = metrics.measure(metric, truths, answer)
         scores.append(Score(title, measured, lost, variant.fix))
-    margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(given.value or 0.0)
+    margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(as_is.value or 0.0)
     better = [(s, s.drop) for s in scores if s.drop and decide(s.drop, -margin) is Status.PASSED]
     findings: list[Advice] = []
     if better:
         best, drop = min(better, key=lambda pair: pair[1].value or 0.0)
-        findings.append(_other(items, given, best, drop))
-    elif doubtful := chance(given, items):
+        findings.append(_other(items, as_is, best, drop))
+    elif doubtful := chance(as_is, items):
         findings.append(doubtful)
     return PreprocessingCheck(tuple(findings), (), tuple(scores))
 
 
-def _other(items: Items, given: Measurement, best: Score, drop: Measurement) -> Advice:
+def _other(items: Items, as_is: Measurement, best: Score, drop: Measurement) -> Advice:
     name, low, high = items.metric.name, -(drop.high or 0.0), drop.low
     upper = f" to {-high:.3g}" if high is not None else " or more"
     message = (
-        f"inputs look wrongly preprocessed: {name} {given.value:.3g} as is,"
-        f" {best.metric.value:.3g} {best.title}, on the same {given.n} items"
+        f"inputs look wrongly preprocessed: {name} {as_is.value:.3g} as is,"
+        f" {best.metric.value:.3g} {best.title}, on the same {as_is.n} items"
         f" (better by {low:.3g}{upper}, 95 %)"
     )
     return Advice("EK-LINT-060", "error", message, best.fix)
@@ -240,10 +240,10 @@ def chance(metric: Measurement, items: Items) -> Advice | None:
     """Return a finding where accuracy is not proven better than always answering the commonest
     class.
     """
-    found = labels.classes(items.labels) if items.metric.name == "accuracy" else None
-    if found is None or metric.low is None or metric.value is None:
+    classes = labels.classes(items.labels) if items.metric.name == "accuracy" else None
+    if classes is None or metric.low is None or metric.value is None:
         return None
-    commonest = float(np.max(np.unique(found, return_counts=True)[1])) / len(found)
+    commonest = float(np.max(np.unique(classes, return_counts=True)[1])) / len(classes)
     # With one class there is nothing to tell apart, with few items nothing is proven.
     if metric.low > commonest or commonest == 1.0 or (metric.n or 0) < 50:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
@@ -10,10 +10,8 @@ from edgekit import data
 from edgekit.errors import DataError
 from edgekit.evaluation import metrics, tasks
 from edgekit.evaluation.texts import TextReader
+from edgekit.pipeline.run import Run
 from edgekit.types import SavedModel
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
 
 # The metric of a run that judges nothing.
 UNJUDGED = "accuracy"

@@ -33,8 +33,10 @@ def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Art
     rules = rules_of(planned.precision, run.project)
     try:
         if not rules:
-            found = _converted(run, model, items, planned)
-            return _small(run, model, items, planned) if _left_float(found, planned) else found
+            artefact = _converted(run, model, items, planned)
+            return (
+                _small(run, model, items, planned) if _left_float(artefact, planned) else artefact
+            )
         return _by_recipe(run, model, items, planned)
     except WorkerError as error:
         if "SIGSEGV" in error.message and calibrates(planned.precision, run.project):
@@ -65,11 +67,11 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
     feeds = items.representative if calibrated else None
 
     def make(folder: Path) -> Mapping[str, object]:
-        asked = (model.path, planned.precision, feeds, folder, conversion)
+        arguments = (model.path, planned.precision, feeds, folder, conversion)
         if model.is_tflite:
-            return run.worker.call(tflite.convert_float, *asked)
+            return run.worker.call(tflite.convert_float, *arguments)
         names = [[spec.name for spec in specs] for specs in (model.all_inputs, model.all_outputs)]
-        return run.worker.call(tflite.convert, *asked, model.batch, *names)
+        return run.worker.call(tflite.convert, *arguments, model.batch, *names)
 
     return run.keep(run.store.obtain("convert", key, make))
 
@@ -187,10 +189,10 @@ def _explained(
 ) -> ConversionError | WorkerError:
     """Return the error that names the layers on which the converter died, where it is known to."""
     try:
-        found = float_file(run, model, items, planned.conversion)
+        float_artefact = float_file(run, model, items, planned.conversion)
     except (ConversionError, WorkerError):
         return error
-    layers = loops.recurrent_layers(flatbuffer.read(found.path / tflite.FILE))
+    layers = loops.recurrent_layers(flatbuffer.read(float_artefact.path / tflite.FILE))
     if not layers:
         return error
     how = error.message.removeprefix("the TensorFlow worker ").rpartition(" during ")[0]

@@ -60,7 +60,7 @@ def _raw(model: SavedModel, items: Items) -> Mapping[str, Tensor]:
     """Return the quantized inputs whose items are integers of their own dtype, as they are."""
     if not model.is_tflite or not items.preprocess.identity:
         return {}
-    found = {}
+    tensors = {}
     for name, tensor in input_tensors(model.path, model.signature).items():
         if name not in items.inputs:
             continue
@@ -68,8 +68,8 @@ def _raw(model: SavedModel, items: Items) -> Mapping[str, Tensor]:
         if not tensor.scale or raw.dtype.name != tensor.dtype.lower():
             continue
         if clipped(tensor, raw, items).share > MOST:
-            found[name] = tensor
-    return found
+            tensors[name] = tensor
+    return tensors
 
 
 def _tell(run: Run, source: str, name: str, tensor: Tensor) -> None:

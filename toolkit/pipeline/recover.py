@@ -57,11 +57,11 @@ def recover(
         run.advise(Advice("EK-NOTE-020", "warning", message))
         return made
     with run.stage("recover"):
-        found = _Recovering(run, model, reference, plain, items, table.evaluations).result()
-    if found is None:
+        recovered = _Recovering(run, model, reference, plain, items, table.evaluations).result()
+    if recovered is None:
         return made
     name = MIXED if all(one.id != MIXED for one in made) else f"{MIXED}@recovered"
-    return (*made, replace(found, id=name))
+    return (*made, replace(recovered, id=name))
 
 
 def explained(candidates: tuple[Candidate, ...], rules: Rules) -> tuple[Candidate, ...]:
@@ -116,12 +116,12 @@ class _Recovering:
         self._search = search
         best = search.best()
         seconds = time.monotonic() - begin
-        found = best.candidate if best is not None else None
-        if best is None or found is None or (not best.succeeded and best.drop >= lost):
+        candidate = best.candidate if best is not None else None
+        if best is None or candidate is None or (not best.succeeded and best.drop >= lost):
             message = f"none of {len(search.trials)} files that were judged is better than int8"
             self.run.advise(Advice("EK-NOTE-022", "warning", message))
             return None
-        return replace(found, recovery=self._recovery(before, best, found, seconds))
+        return replace(candidate, recovery=self._recovery(before, best, candidate, seconds))
 
     def _quantizable(self) -> bool:
         kinds = {kind for kind, _ in self.workshop.ground(equalized=False).operators}
@@ -221,12 +221,12 @@ def _told(trial: JudgedVariant, metric: str) -> RecoveryTrial:
 
 def _read_back(path: Path, variant: Variant) -> Candidate:
     """Return a candidate from a variant's file, which must be what the variant says."""
-    found = read_back(path, PLAIN)
+    candidate = read_back(path, PLAIN)
     if variant.kept:
         wrong = precision_checks.mixed_int8_problem(flatbuffer.read(path))
         problem = f"the file is not {MIXED}: {wrong}" if wrong else ""
-        found = replace(found, problem=problem)
-    return replace(found, id=MIXED, precision=MIXED)
+        candidate = replace(candidate, problem=problem)
+    return replace(candidate, id=MIXED, precision=MIXED)
 
 
 def _explained(candidate: Candidate, candidates: Sequence[Candidate], rules: Rules) -> Candidate:

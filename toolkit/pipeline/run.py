@@ -6,24 +6,19 @@ import contextlib
 import copy
 import functools
 import importlib.util
-import os
-import platform
 import shutil
-import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import edgekit
 from edgekit import plugins, scratch
 from edgekit.pipeline.early_runner import EarlyRunner
-from edgekit.pipeline.items import Items
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
 from edgekit.process import Limits
-from edgekit.project import own_targets
 from edgekit.project.book import device_book
 from edgekit.sandbox import Sandbox, state
 from edgekit.sources import code_version
@@ -32,16 +27,10 @@ from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.types import (
     Advice,
-    Candidate,
-    Compression,
-    Evaluation,
     Json,
     Progress,
-    Report,
     SavedModel,
     StageRecord,
-    TargetResult,
-    Verdict,
 )
 from edgekit.usercode import is_reference
 from edgekit.worker import Worker
@@ -154,10 +143,10 @@ class Run:
         """
         model, named = self.plan.model, self.project.data
         representative = named.representative.from_ if named.representative else None
-        given = [model.path, model.weights, model.root] if model else []
+        opened = [model.path, model.weights, model.root] if model else []
         sources = (named.train, named.evaluate, representative)
         files = [self.project.root / one for one in sources if one and not is_reference(one)]
-        read = [path for path in (*given, *files) if path is not None]
+        read = [path for path in (*opened, *files) if path is not None]
         written = [self.store.temporary, self.store.unfinished, self.folder, self.requests]
         return Sandbox((self.store.root, *(path.absolute() for path in read)), tuple(written))
 
@@ -205,6 +194,11 @@ class Run:
         self._advice = [a for a in self._advice if a.code != code or words not in a.message]
 
     @property
+    def stages(self) -> tuple[StageRecord, ...]:
+        """The stages that are done, so far."""
+        return tuple(self._stages)
+
+    @property
     def advices(self) -> tuple[Advice, ...]:
         """What the user should be told, so far."""
         return tuple(self._advice)
@@ -215,82 +209,11 @@ class Run:
         versions = {n: self.versions.get(n) or _version(n) for n in distributions}
         return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}
 
-    def report(
-        self,
-        reference: SavedModel,
-        evaluated: Evaluation,
-        compression: Compression | None,
-        candidates: tuple[Candidate, ...],
-        targets: tuple[TargetResult, ...],
-        verdict: Verdict,
-        items: Items,
-    ) -> Report:
-        """Return everything the run found."""
-        plan = self.plan
-        return Report(
-            run=self.id,
-            model={
-                "name": plan.name,
-                "version": self.version(reference),
-                "source": self.project.model.source,
-                "sha256": plan.model.digest if plan.model else reference.digest,
-                "generation": plan.model.generation if plan.model else "",
-            },
-            environment=self._environment(),
-            settings=self._settings(items),
-            stages=tuple(self._stages),
-            reference=reference,
-            reference_evaluation=evaluated,
-            compression=compression,
-            candidates=candidates,
-            targets=targets,
-            verdict=verdict,
-            advice=tuple(self._advice),
-        )
-
     def version(self, reference: SavedModel) -> str:
         """Return the model's version: as stated, or the start of its digest."""
         model = self.plan.model
         digest = model.digest if model else reference.digest
         return self.project.model.version or digest[:8]
-
-    def _environment(self) -> Mapping[str, Json]:
-        return {
-            "edgekit": edgekit.__version__,
-            "python": platform.python_version(),
-            "platform": sys.platform,
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "host": self.device.name,
-            "packages": self.versions,
-        }
-
-    def _settings(self, items: Items) -> Mapping[str, Json]:
-        options, project = self.plan.options, self.project
-        return {
-            "task": items.task.facts if items.task else None,
-            "metric": items.metric.name,
-            "direction": items.metric.direction,
-            "bounded": items.metric.bounded,
-            "outputs": items.judged,
-            "beside": items.also_shown,
-            "max_drop": options.max_drop,
-            "max_size": options.max_size,
-            "all_precisions_count": self.plan.all_precisions_count,
-            "targets_stated": bool(project.targets),
-            "precisions": list(self.plan.precisions),
-            "preprocess": items.preprocess.facts,
-            "items": {
-                "evaluated": items.evaluated,
-                "representative": items.representative_count,
-            },
-            "seeds": {"training": project.train.seed, "split": items.seed},
-            "targets": {
-                name: table.model_dump(mode="json", exclude_none=True)
-                for name, table in self.plan.targets.items()
-            },
-            "own_targets": own_targets.written(self.plan.targets),
-        }
 
 
 def _versions() -> dict[str, str]:
@@ -310,11 +233,11 @@ def _plugged() -> dict[str, str]:
     """Return the versions of packages with plug-ins, and a digest of their code where that may
     change.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for plugin in plugins.installed():
         module = importlib.util.find_spec(plugin.entry.module.partition(".")[0])
         code = Path(module.origin) if module and module.origin else Path()
         package = code.parent if code.name == "__init__.py" else code
         key = f"{plugin.distribution}: {package.name}"
-        found[key] = code_version(package, plugin.version)
-    return found
+        versions[key] = code_version(package, plugin.version)
+    return versions

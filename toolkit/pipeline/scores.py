@@ -40,14 +40,14 @@ def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
         rules = replace(rules, max_drop=max_drop)
     others = tuple(
         Rules(
-            metric=one.name,
-            bounded=one.metric.bounded,
-            higher_is_better=one.metric.direction == "higher",
-            max_drop=rules.max_drop if one.metric.bounded and rules.bounded else None,
-            output=one.output,
+            metric=output.name,
+            bounded=output.metric.bounded,
+            higher_is_better=output.metric.direction == "higher",
+            max_drop=rules.max_drop if output.metric.bounded and rules.bounded else None,
+            output=output.output,
             by_itself=rules.by_itself,
         )
-        for one in items.others
+        for output in items.others
     )
     return replace(rules, others=others, output=items.output)
 

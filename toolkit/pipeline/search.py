@@ -98,20 +98,20 @@ class OperatorSearch:
         if any(trial.succeeded for trial in self.trials):
             return
         order = self.order(treated.equalized)
-        found = self._grow(treated, order)
-        if found is None:
+        smallest_prefix = self._grow(treated, order)
+        if smallest_prefix is None:
             return
-        smallest = self._eliminate(found)
+        smallest = self._eliminate(smallest_prefix)
         if treated != Variant():
             self._try(Variant(smallest.variant.kept))
 
     def _treat(self) -> Variant:
         """Judge each treatment of the whole model in int8; the one to go on with."""
-        wanted = [Variant(corrected=True)]
+        treatments = [Variant(corrected=True)]
         if self.can_equalize:
             equalized = Variant(equalized=True)
-            wanted = [equalized, *wanted, Variant(equalized=True, corrected=True)]
-        tried = [self._try(variant) for variant in wanted]
+            treatments = [equalized, *treatments, Variant(equalized=True, corrected=True)]
+        tried = [self._try(variant) for variant in treatments]
         telling = TELLING * (self.lost - self.limit)
         least = min(trial.drop for trial in tried)
         if not self.lost - least >= telling:
@@ -128,7 +128,7 @@ class OperatorSearch:
         # At least one operator stays in int8: with none the file would be float32.
         most = len(order) - 1
         low, high = 0, 1
-        while not (found := first(min(high, most))).succeeded:
+        while not (best := first(min(high, most))).succeeded:
             if high >= most:
                 return None
             low, high = high, 2 * high
@@ -136,20 +136,20 @@ class OperatorSearch:
         while high - low > 1:
             middle = (low + high) // 2
             trial = first(middle)
-            if trial.rank <= found.rank:
-                found, high = trial, middle
+            if trial.rank <= best.rank:
+                best, high = trial, middle
             else:
                 low = middle
-        return found
+        return best
 
-    def _eliminate(self, found: JudgedVariant) -> JudgedVariant:
+    def _eliminate(self, best: JudgedVariant) -> JudgedVariant:
         """Return the trial without the operators that are not needed in float after all."""
-        for name in reversed(found.variant.kept):
-            kept = tuple(other for other in found.variant.kept if other != name)
+        for name in reversed(best.variant.kept):
+            kept = tuple(other for other in best.variant.kept if other != name)
             if not kept:
                 break
-            variant = Variant(kept, found.variant.equalized, found.variant.corrected)
+            variant = Variant(kept, best.variant.equalized, best.variant.corrected)
             trial = self._try(variant)
-            if trial.rank <= found.rank:
-                found = trial
-        return found
+            if trial.rank <= best.rank:
+                best = trial
+        return best

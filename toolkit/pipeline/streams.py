@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.data.split import LARGEST_SHARE
+from edgekit.pipeline.run import Run
 from edgekit.types import Advice
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
 
 Index = npt.NDArray[np.int64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,8 @@ from edgekit.data.dataset import LABELS, object_error
 from edgekit.errors import EdgekitError
 from edgekit.evaluation import metrics, tasks
 from edgekit.evaluation.texts import TextReader, TextSpec, read_alphabet, reader
+from edgekit.pipeline.run import Run
 from edgekit.types import Advice, SavedModel
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.run import Run
 
 Labels = npt.NDArray[Any]
 TASK = "text"
@@ -107,10 +105,10 @@ def reader_of(
         table.space,
     )
     last = reference.last.get(output, "")
-    found = reader(spec, _sizes(reference, output), last, labels)
-    if found.why:
-        run.advise(Advice("EK-NOTE-074", "info", f"CTC: {found.why}"))
-    return found
+    made = reader(spec, _sizes(reference, output), last, labels)
+    if made.why:
+        run.advise(Advice("EK-NOTE-074", "info", f"CTC: {made.why}"))
+    return made
 
 
 def _sizes(reference: SavedModel, output: str) -> tuple[int | None, ...]:

@@ -128,7 +128,7 @@ class Project(Table):
         """The file it was read from, if any."""
         return self._origin
 
-    def unknown(self, what: str, name: str, known: Iterable[str]) -> ProjectError:
+    def unknown(self, noun: str, name: str, known: Iterable[str]) -> ProjectError:
         """Return the error for a name that is not in a table of ours, with its line in the file."""
         where = ""
         if self._origin:
@@ -137,7 +137,7 @@ class Project(Table):
             where = place if ", line " in place else ""
         known = sorted(known)
         hint = f"known: {', '.join(known)}"
-        message = f"{where}unknown {what} {name!r}{did_you_mean(name, known)}"
+        message = f"{where}unknown {noun} {name!r}{did_you_mean(name, known)}"
         return ProjectError("EK-PROJECT-004", message, hint)
 
 

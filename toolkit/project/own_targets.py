@@ -47,11 +47,11 @@ def add_folder(root: Path, named: Mapping[str, Any]) -> tuple[checks.Problem, ..
     """
     wrong: list[checks.Problem] = []
     for file in files(root):
-        found = checks.problems(file)
-        if found and file.stem not in named:
-            wrong += found
+        problems = checks.problems(file)
+        if problems and file.stem not in named:
+            wrong += problems
             continue
-        _add(file.stem, file, found)
+        _add(file.stem, file, problems)
     return tuple(wrong)
 
 

@@ -20,7 +20,7 @@ MOST_EPOCHS = 1_000_000
 MOST_ITEMS = 1_000_000_000
 
 
-def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
+def parse_unit(text: Any, units: dict[str, int], noun: str) -> float:
     """Return a number with its unit, in the smallest unit. Raises :class:`ValueError`."""
     match = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
@@ -29,7 +29,7 @@ def parse_unit(text: Any, units: dict[str, int], what: str) -> float:
     )
     if not match or match[2] not in units:
         known = ", ".join(units)
-        raise ValueError(f"{text!r} is not a {what}: write a number and one of {known}")
+        raise ValueError(f"{text!r} is not a {noun}: write a number and one of {known}")
     return float(match[1]) * units[match[2]]
 
 

@@ -18,15 +18,15 @@ def listen(tell: Tell) -> None:
 
 
 @contextlib.contextmanager
-def at_most(seconds: float, what: str) -> Iterator[None]:
+def at_most(seconds: float, task: str) -> Iterator[None]:
     """Bound what is done inside; after that the caller ends the worker and says ``what`` hung.
 
     The project's own ``[limits] seconds`` comes before it. Inside another bound it changes nothing.
     """
-    _open.append(what)
+    _open.append(task)
     try:
         if len(_open) == 1:
-            _tell(seconds, what)
+            _tell(seconds, task)
         yield
     finally:
         _open.pop()

@@ -163,7 +163,7 @@ class Worker:
         process, pipe = self._process, self._pipe
         self._busy = True
         begin = checked = time.monotonic()
-        limit, what = self._limits.seconds, name
+        limit, task = self._limits.seconds, name
         while True:
             if pipe.poll(0.1):
                 kind, *content = pipe.recv()
@@ -173,7 +173,7 @@ class Worker:
                 if kind == "bound":
                     # What the project says holds for the whole call, however long its parts.
                     if self._limits.seconds is None:
-                        begin, (limit, what) = time.monotonic(), content
+                        begin, (limit, task) = time.monotonic(), content
                     continue
                 self._busy = False
                 if kind == "result":
@@ -184,15 +184,15 @@ class Worker:
                 raise self._overrun(
                     WorkerError,
                     "EK-WORKER-002",
-                    f"{what} took longer than its limit of {limit:.0f} s",
+                    f"{task} took longer than its limit of {limit:.0f} s",
                 )
             if self._limits.bytes is not None and now - checked > 0.5:
-                checked, held = now, resident(process.pid)
-                if held > self._limits.bytes:
+                checked, resident_bytes = now, resident(process.pid)
+                if resident_bytes > self._limits.bytes:
                     raise self._overrun(
                         WorkerDied,
                         "EK-WORKER-003",
-                        f"{name} held {held / 1e9:.1f} GB of memory,"
+                        f"{name} held {resident_bytes / 1e9:.1f} GB of memory,"
                         f" over its limit of {self._limits.bytes / 1e9:.1f} GB",
                     )
 

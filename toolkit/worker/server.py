@@ -50,10 +50,10 @@ def _log_traceback() -> None:
 
 
 def _find(module: str, name: str) -> Any:
-    found: Any = importlib.import_module(module)
+    function: Any = importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        function = getattr(function, part)
+    return function
 
 
 def _translate(name: str, error: BaseException) -> EdgekitError:

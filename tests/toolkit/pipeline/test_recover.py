@@ -12,11 +12,11 @@ import recovering
 from conftest import answer, brief, once
 from edgekit.errors import ProjectError
 from edgekit.pipeline import Options
-from edgekit.pipeline.items import select_items
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.plan import Plan
 from edgekit.pipeline.recover import recover
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.types import Advice, Candidate
 

@@ -12,9 +12,10 @@ from tflite_files import G, N, T, build
 
 from edgekit.errors import DataError
 from edgekit.pipeline.float_file import tflite_model
-from edgekit.pipeline.items import Items, select_items
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Silent

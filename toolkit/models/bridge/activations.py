@@ -6,12 +6,11 @@ Source: the same functions in ``keras/src/backend/tensorflow/nn.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from edgekit.models.bridge.operations import OperationBuilder
+from edgekit.models.bridge.builder import OperationBuilder
 
-Cross = Callable[["OperationBuilder", Any, Any], Any]
+Cross = Callable[[OperationBuilder, Any, Any], Any]
 
 
 def relu(builder: OperationBuilder, op: Any, x: Any) -> Any:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import CompressionError
+from edgekit.models.bridge.builder import OperationBuilder
 from edgekit.models.bridge.graph import LayerCall, exchange, inner_model, is_model, read, tensors
 from edgekit.models.bridge.layers import Translation, check_layer
 from edgekit.models.bridge.operations import ACTIVATIONS as COMPUTED
-from edgekit.models.bridge.operations import OperationBuilder, cross
+from edgekit.models.bridge.operations import cross
 from edgekit.models.bridge.weights import transfer
 from edgekit.models.load import is_keras3
 

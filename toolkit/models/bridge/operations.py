@@ -6,44 +6,26 @@ Where a tf_keras layer does the same it is taken, because TFMOT knows layers bet
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgekit.models.bridge.activations import FUNCTIONS
+from edgekit.models.bridge.builder import OperationBuilder, ints, is_symbolic
 from edgekit.models.bridge.refusal import unknown_operation
-
-
-@dataclass(frozen=True)
-class OperationBuilder:
-    """Builds an operation's counterparts in the twin, with its names and its dtype."""
-
-    name: Callable[[], str]
-    dtype: str
-
-    def layer(self, kind: str, *args: Any, **config: Any) -> Any:
-        """Call a tf_keras layer on ``args``."""
-        import tf_keras
-
-        return getattr(tf_keras.layers, kind)(name=self.name(), **config)(*args)
-
-    def function(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a TensorFlow function as a layer of the graph."""
-        from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
-
-        return TFOpLambda(function, name=self.name())(*args, **kwargs)
-
-    def cast(self, value: Any, dtype: str | None = None) -> Any:
-        """Convert a tensor, or a constant, to the dtype that Keras 3 computes in."""
-        import tensorflow as tf
-
-        dtype = dtype or self.dtype
-        if is_symbolic(value):
-            return value if value.dtype == dtype else self.function(tf.cast, value, dtype)
-        array = np.asarray(value, dtype=tf.as_dtype(dtype).as_numpy_dtype)
-        return array.item() if array.ndim == 0 else array
-
+from edgekit.models.bridge.shape_operations import (
+    concatenate,
+    expand_dims,
+    get_item,
+    pad,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    tile,
+    transpose,
+)
 
 Cross = Callable[..., Any]
 
@@ -63,11 +45,6 @@ def cross(
         return counterpart(builder, operation, *args, **kwargs)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise unknown_operation(name, f"{kind}: {' '.join(str(error).split())[:300]}") from error
-
-
-def is_symbolic(value: Any) -> bool:
-    """Tell whether an argument is a tensor of the graph, else a constant."""
-    return hasattr(value, "_keras_history")
 
 
 def _hard_sigmoid(builder: OperationBuilder, x: Any) -> Any:
@@ -162,7 +139,7 @@ def _reduction(function: Any) -> Cross:
     def counterpart(builder: OperationBuilder, op: Any, x: Any) -> Any:
         if getattr(op, "initial", None) is not None or getattr(op, "where", None) is not None:
             raise ValueError("with initial or where")
-        x, axis = builder.cast(x), _ints(op.axis)
+        x, axis = builder.cast(x), ints(op.axis)
         return builder.function(function, x, axis=axis, keepdims=bool(op.keepdims))
 
     return counterpart
@@ -190,75 +167,6 @@ def _arg(function: Any) -> Cross:
     return counterpart
 
 
-def _reshape(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    shape, rest = _ints(op.newshape), list(x.shape[1:])
-    keeps_batch = shape[:1] == [-1] and None not in rest and -1 not in shape[1:]
-    if keeps_batch and np.prod(shape[1:], dtype=int) == np.prod(rest, dtype=int):
-        return builder.layer("Reshape", x, target_shape=shape[1:])
-    return builder.function(tf.reshape, x, shape)
-
-
-def _transpose(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    axes = _ints(op.axes) if op.axes is not None else list(reversed(range(x.shape.rank)))
-    axes = [axis % x.shape.rank for axis in axes]
-    if axes[0] == 0 and len(axes) > 1:
-        return builder.layer("Permute", x, dims=axes[1:])
-    return builder.function(tf.transpose, x, perm=axes)
-
-
-def _swapaxes(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    axes = list(range(x.shape.rank))
-    axes[op.axis1], axes[op.axis2] = axes[op.axis2], axes[op.axis1]
-    return builder.function(tf.transpose, x, perm=axes)
-
-
-def _concatenate(builder: OperationBuilder, op: Any, xs: Any) -> Any:
-    import tensorflow as tf
-
-    parts = [builder.cast(x) for x in xs]
-    plain = all(is_symbolic(x) and getattr(x, "_keras_mask", None) is None for x in parts)
-    if plain and len(parts) > 1 and op.axis % parts[0].shape.rank != 0:
-        return builder.layer("Concatenate", parts, axis=int(op.axis))
-    return builder.function(tf.concat, parts, axis=int(op.axis))
-
-
-def _stack(builder: OperationBuilder, op: Any, xs: Any) -> Any:
-    import tensorflow as tf
-
-    return builder.function(tf.stack, [builder.cast(x) for x in xs], axis=int(op.axis))
-
-
-def _split(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    parts = op.indices_or_sections
-    if not isinstance(parts, int):
-        size = x.shape[op.axis]
-        parts = np.diff([0, *_ints(parts), size]).tolist()
-    return builder.function(tf.split, x, parts, axis=int(op.axis))
-
-
-def _expand_dims(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    if isinstance(op.axis, (list, tuple)) and len(op.axis) != 1:
-        raise ValueError("several axes")
-    (axis,) = np.atleast_1d(op.axis).tolist()
-    return builder.function(tf.expand_dims, x, axis)
-
-
-def _squeeze(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    return builder.function(tf.squeeze, x, axis=_ints(op.axis))
-
-
 def _cast(builder: OperationBuilder, _: Any, x: Any) -> Any:
     import tensorflow as tf
 
@@ -272,25 +180,6 @@ def _clip(builder: OperationBuilder, op: Any, x: Any) -> Any:
     return builder.function(tf.clip_by_value, builder.cast(x), low, high)
 
 
-def _pad(builder: OperationBuilder, op: Any, x: Any, constant_values: Any = None) -> Any:
-    import tensorflow as tf
-
-    if op.mode not in ("constant", "reflect", "symmetric"):
-        raise ValueError(f"mode {op.mode}")
-    widths = np.broadcast_to(np.asarray(op.pad_width, int), (x.shape.rank, 2)).tolist()
-    value = builder.cast(0 if constant_values is None else constant_values)
-    return builder.function(tf.pad, x, widths, mode=op.mode.upper(), constant_values=value)
-
-
-def _tile(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    import tensorflow as tf
-
-    repeats = np.atleast_1d(op.repeats).tolist()
-    if len(repeats) != x.shape.rank:
-        raise ValueError(f"{len(repeats)} repeats for {x.shape.rank} axes")
-    return builder.function(tf.tile, x, repeats)
-
-
 def _where(builder: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) -> Any:
     import tensorflow as tf
 
@@ -298,37 +187,8 @@ def _where(builder: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) 
     return builder.function(tf.where, condition, builder.cast(x1), builder.cast(x2))
 
 
-def _get_item(builder: OperationBuilder, _: Any, x: Any, key: Any) -> Any:
-    """Build a slice, as the operation that TensorFlow's own slicing becomes."""
-    import tensorflow as tf
-
-    begin, end, step = [], [], []
-    masks = dict.fromkeys(("begin", "end", "ellipsis", "new_axis", "shrink_axis"), 0)
-    for position, item in enumerate(key if isinstance(key, tuple) else (key,)):
-        bit, low, high, stride = 1 << position, 0, 0, 1
-        if item is Ellipsis:
-            masks["ellipsis"] |= bit
-        elif item is None:
-            masks["new_axis"] |= bit
-        elif isinstance(item, slice):
-            low, high = (0 if limit is None else int(limit) for limit in (item.start, item.stop))
-            stride = 1 if item.step is None else int(item.step)
-            masks["begin"] |= bit if item.start is None else 0
-            masks["end"] |= bit if item.stop is None else 0
-        elif isinstance(item, (int, np.integer)):
-            low, high = int(item), int(item) + 1
-            masks["shrink_axis"] |= bit
-        else:
-            raise ValueError(f"an index of type {type(item).__name__}")
-        begin.append(low)
-        end.append(high)
-        step.append(stride)
-    named = {f"{name}_mask": mask for name, mask in masks.items()}
-    return builder.function(tf.strided_slice, x, begin, end, strides=step, **named)
-
-
 def _softmax(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    return builder.layer("Softmax", builder.cast(x), axis=_ints(op.axis))
+    return builder.layer("Softmax", builder.cast(x), axis=ints(op.axis))
 
 
 def _leaky_relu(builder: OperationBuilder, op: Any, x: Any) -> Any:
@@ -343,13 +203,6 @@ def _gelu(builder: OperationBuilder, op: Any, x: Any) -> Any:
 
 def _elu(builder: OperationBuilder, op: Any, x: Any) -> Any:
     return builder.layer("ELU", builder.cast(x), alpha=float(op.alpha))
-
-
-def _ints(value: Any) -> Any:
-    """Convert an axis or axes to plain integers, which survive a configuration."""
-    if value is None or isinstance(value, (int, np.integer)):
-        return value if value is None else int(value)
-    return [int(item) for item in value]
 
 
 def _operations() -> Mapping[str, Cross]:
@@ -414,17 +267,17 @@ def _operations() -> Mapping[str, Cross]:
         "Prod": _reduction(tf.math.reduce_prod),
         "Argmax": _arg(tf.math.argmax),
         "Argmin": _arg(tf.math.argmin),
-        "Reshape": _reshape,
-        "Transpose": _transpose,
-        "Swapaxes": _swapaxes,
-        "ExpandDims": _expand_dims,
-        "Squeeze": _squeeze,
-        "Concatenate": _concatenate,
-        "Stack": _stack,
-        "Split": _split,
-        "Tile": _tile,
-        "Pad": _pad,
+        "Reshape": reshape,
+        "Transpose": transpose,
+        "Swapaxes": swapaxes,
+        "ExpandDims": expand_dims,
+        "Squeeze": squeeze,
+        "Concatenate": concatenate,
+        "Stack": stack,
+        "Split": split,
+        "Tile": tile,
+        "Pad": pad,
         "Clip": _clip,
         "Cast": _cast,
-        "GetItem": _get_item,
+        "GetItem": get_item,
     }

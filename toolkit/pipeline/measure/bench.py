@@ -99,7 +99,7 @@ def bench_place(
     run: Run,
     pairs: Sequence[Pair],
     unpacked: Mapping[str, Unpacked],
-    asked: BenchOptions,
+    options: BenchOptions,
     strict: bool,
 ) -> MachineBench:
     """Measure models on devices, source and name each, that share a machine: rows take turns.
@@ -108,18 +108,21 @@ def bench_place(
     there is an error; else, as all that cannot be measured, a row that says why.
     """
     most = {device: run.devices.book.attempts(device) for _, device in pairs}
-    found: dict[Pair, tuple[Benched, ...]] = {}
-    told = MachineBench((), {}, Measurement.unavailable("1", "it was not asked for"))
+    by_pair: dict[Pair, tuple[Benched, ...]] = {}
+    bench = MachineBench((), {}, Measurement.unavailable("1", "calibration is off"))
     left, attempt = list(pairs), 0
     while left:
         attempt += 1
         last = strict and all(attempt >= most[device] for _, device in left)
-        told, rows = _attempt(run, left, unpacked, asked, last, told)
+        bench, rows = _attempt(run, left, unpacked, options, last, bench)
         for pair in left:
             earlier = tuple(
-                text for row in found.get(pair, ()) for text in (*row.attempts, row.problem) if text
+                text
+                for row in by_pair.get(pair, ())
+                for text in (*row.attempts, row.problem)
+                if text
             )
-            found[pair] = tuple(
+            by_pair[pair] = tuple(
                 replace(row, attempts=tuple(dict.fromkeys(earlier)))
                 for row in rows
                 if (row.source, row.device) == (pair[0], pair[1] or row.device)
@@ -127,39 +130,39 @@ def bench_place(
         left = [
             pair
             for pair in left
-            if attempt < most[pair[1]] and any(_passing(row) for row in found[pair])
+            if attempt < most[pair[1]] and any(_passing(row) for row in by_pair[pair])
         ]
         for name in {device for _, device in left if device is not None}:
             run.devices.forget(name)
-    return replace(told, rows=tuple(row for pair in pairs for row in found[pair]))
+    return replace(bench, rows=tuple(row for pair in pairs for row in by_pair[pair]))
 
 
 def _attempt(
     run: Run,
     pairs: Sequence[Pair],
     unpacked: Mapping[str, Unpacked],
-    asked: BenchOptions,
+    options: BenchOptions,
     strict: bool,
-    told: MachineBench,
+    bench: MachineBench,
 ) -> tuple[MachineBench, tuple[Benched, ...]]:
     """Return the rows of these models and devices, and what is known of their machine by now."""
     with run.stage("models"):
-        entries = _entries(run, pairs, unpacked, asked, strict)
-        facts = told.facts or _facts(entries)
+        entries = _entries(run, pairs, unpacked, options, strict)
+        facts = bench.facts or _facts(entries)
     with run.stage("self-test"):
-        entries = tuple(_tested(one) for one in entries)
-    calibration = told.calibration
-    if asked.calibrate and calibration.value is None:
+        entries = tuple(_tested(entry) for entry in entries)
+    calibration = bench.calibration
+    if options.calibrate and calibration.value is None:
         with run.stage("calibrate"):
             calibration = calibrate_noise(run, entries)
     with run.stage("latency"):
-        rows = _timed(run, entries, asked)
+        rows = _timed(run, entries, options)
     with run.stage("details"):
         rows = tuple(
-            noted(marked(_detailed(run, one, row, asked)), one.subject)
-            for one, row in zip(entries, rows, strict=True)
+            noted(marked(_detailed(run, entry, row, options)), entry.subject)
+            for entry, row in zip(entries, rows, strict=True)
         )
-    return replace(told, facts=facts, calibration=calibration), rows
+    return replace(bench, facts=facts, calibration=calibration), rows
 
 
 def _passing(row: Benched) -> bool:
@@ -186,12 +189,12 @@ def about_source(project: Project, source: str, bundle: Unpacked | None = None) 
     """
     own = {"signature": bundle.signature} if bundle and bundle.signature else {}
     table = project.model.model_copy(update={"source": source, **own})
-    found = measured(project).model_copy(update={"model": table})
+    around = measured(project).model_copy(update={"model": table})
     if bundle is None:
-        return found
+        return around
     states = dict(bundle.carrying.get("states") or {})
-    judged = found.evaluate.model_copy(update={"state": states})
-    return found.model_copy(update={"evaluate": judged})
+    judged = around.evaluate.model_copy(update={"state": states})
+    return around.model_copy(update={"evaluate": judged})
 
 
 def unpack_bundles(
@@ -210,11 +213,11 @@ def _entries(
     run: Run,
     pairs: Sequence[Pair],
     unpacked: Mapping[str, Unpacked],
-    asked: BenchOptions,
+    options: BenchOptions,
     strict: bool,
 ) -> tuple[BenchRow, ...]:
     """Return every row, as far as its model and its device are there."""
-    found: list[BenchRow] = []
+    entries: list[BenchRow] = []
     feeds: dict[str, Feed] = {}
     for source, device in pairs:
         path = str(unpacked[source].model) if source in unpacked else source
@@ -226,29 +229,30 @@ def _entries(
         except DeviceError as error:
             if strict:
                 raise
-            found.append(BenchRow(absent(run.devices.book, source, device or "", error)))
+            entries.append(BenchRow(absent(run.devices.book, source, device or "", error)))
             continue
         if source not in feeds:
-            feeds[source] = _feed(about, subject, unpacked.get(source), asked)
-        found += [
+            feeds[source] = _feed(about, subject, unpacked.get(source), options)
+        entries += [
             replace(
-                _entry(source, subject, feeds[source], facts, count, asked),
+                _entry(source, subject, feeds[source], facts, count, options),
                 bundle=unpacked.get(source),
             )
-            for count in asked.threads
+            for count in options.threads
         ]
-    names = named([entry.row for entry in found], asked)
+    names = named([entry.row for entry in entries], options)
     return tuple(
-        replace(one, row=replace(one.row, id=name)) for one, name in zip(found, names, strict=True)
+        replace(entry, row=replace(entry.row, id=name))
+        for entry, name in zip(entries, names, strict=True)
     )
 
 
-def _feed(run: Run, subject: LoadedModel, bundle: Unpacked | None, asked: BenchOptions) -> Feed:
+def _feed(run: Run, subject: LoadedModel, bundle: Unpacked | None, options: BenchOptions) -> Feed:
     if run.project.data.evaluate is not None:
         return bench_inputs.given(run, subject.model)
     if bundle is not None:
         return bundle.feed
-    return bench_inputs.synthetic(run, subject.model, asked.shapes)
+    return bench_inputs.synthetic(run, subject.model, options.shapes)
 
 
 def _entry(
@@ -257,7 +261,7 @@ def _entry(
     feed: Feed,
     facts: Mapping[str, Json],
     threads: int,
-    asked: BenchOptions,
+    options: BenchOptions,
 ) -> BenchRow:
     row = Benched(
         id="",
@@ -266,8 +270,8 @@ def _entry(
         runtime=subject.device.runtime,
         version=subject.device.version,
         threads=threads or int(facts.get("cpus", 1)),
-        batch=asked.batch if asked.batch > 1 else bench_inputs.batch_of(subject.model, feed),
-        delegate=asked.delegate or "",
+        batch=options.batch if options.batch > 1 else bench_inputs.batch_of(subject.model, feed),
+        delegate=options.delegate or "",
         bytes=subject.model.bytes,
         sha256=subject.model.digest,
         inputs=feed.source,
@@ -275,7 +279,7 @@ def _entry(
         estimates=subject.device.estimates(),
         facts=facts,
     )
-    return BenchRow(row, subject, feed, asked.arena)
+    return BenchRow(row, subject, feed, options.arena)
 
 
 def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
@@ -286,16 +290,16 @@ def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Be
     return Benched("", source, device, status=status, problem=problem(error), address=where)
 
 
-def named(rows: Sequence[Benched], asked: BenchOptions) -> list[str]:
+def named(rows: Sequence[Benched], options: BenchOptions) -> list[str]:
     """Return ids that differ: the file's name, the device, and the threads where there are
     several.
     """
-    several = len(asked.threads) > 1
+    several = len(options.threads) > 1
     names: dict[int, list[str]] = {}
     for count in {row.threads for row in rows}:
         alike = [row for row in rows if row.threads == count]
         suffix = f", {count} thread{'s' if count > 1 else ''}" if several else ""
-        names[count] = [name + suffix for name in unique_names(alike, bool(asked.devices))]
+        names[count] = [name + suffix for name in unique_names(alike, bool(options.devices))]
     return [names[row.threads].pop(0) for row in rows]
 
 
@@ -304,16 +308,16 @@ def _tested(entry: BenchRow) -> BenchRow:
     if entry.subject is None or entry.bundle is None or entry.by_tool:
         return entry
     try:
-        found = selftest.selftest(entry.subject, entry.bundle)
+        result = selftest.selftest(entry.subject, entry.bundle)
     except (RunnerError, DeviceError) as error:
         return BenchRow(replace(entry.row, **_failed(error)))
-    row = replace(entry.row, selftest=found)
-    if found.passed:
+    row = replace(entry.row, selftest=result)
+    if result.passed:
         return replace(entry, row=row)
-    return BenchRow(replace(row, status=Status.FAILED, problem=selftest.failure(found)))
+    return BenchRow(replace(row, status=Status.FAILED, problem=selftest.failure(result)))
 
 
-def _timed(run: Run, entries: Sequence[BenchRow], asked: BenchOptions) -> tuple[Benched, ...]:
+def _timed(run: Run, entries: Sequence[BenchRow], options: BenchOptions) -> tuple[Benched, ...]:
     jobs: list[TimingJob] = []
     gone: dict[str, DeviceError] = {}
     for entry in entries:
@@ -322,19 +326,19 @@ def _timed(run: Run, entries: Sequence[BenchRow], asked: BenchOptions) -> tuple[
                 jobs.append(entry.job(entry.subject, entry.feed))
             except DeviceError as error:
                 gone[entry.row.id] = error
-    taken = launches.measure([[job] for job in jobs], asked.protocol, run.progress.update)
+    taken = launches.measure([[job] for job in jobs], options.protocol, run.progress.update)
     rows: list[Benched] = []
     for entry in entries:
-        found = taken.get(entry.row.id)
+        timing = taken.get(entry.row.id)
         row = entry.row
         if (lost := gone.get(row.id)) is not None:
             row = replace(row, **_failed(lost))
         elif entry.subject is not None and entry.feed is not None and entry.by_tool:
-            row = _by_tool(run, entry, entry.subject, entry.feed, asked)
-        elif found is not None and found.error is not None:
-            row = replace(row, **_failed(found.error))
-        elif found is not None:
-            row = bench_summary.summarized(row, found, _file(run, "npy"))
+            row = _by_tool(run, entry, entry.subject, entry.feed, options)
+        elif timing is not None and timing.error is not None:
+            row = replace(row, **_failed(timing.error))
+        elif timing is not None:
+            row = bench_summary.summarized(row, timing, _file(run, "npy"))
         rows.append(row)
     return tuple(rows)
 
@@ -346,12 +350,12 @@ def _file(run: Run, ending: str) -> Path:
 
 
 def _by_tool(
-    run: Run, entry: BenchRow, subject: LoadedModel, feed: Feed, asked: BenchOptions
+    run: Run, entry: BenchRow, subject: LoadedModel, feed: Feed, options: BenchOptions
 ) -> Benched:
     path, request = _file(run, "txt"), entry.job(subject, feed).request
     try:
         row = bench_tool.timed(
-            entry.row, subject.device, request, asked.protocol, path, run.progress.update
+            entry.row, subject.device, request, options.protocol, path, run.progress.update
         )
         return bench_tool.untested(row) if entry.bundle is not None else row
     except (RunnerError, DeviceError) as error:
@@ -366,7 +370,7 @@ def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
     return {"status": status, "problem": problem(error), "transient": transient}
 
 
-def _detailed(run: Run, entry: BenchRow, row: Benched, asked: BenchOptions) -> Benched:
+def _detailed(run: Run, entry: BenchRow, row: Benched, options: BenchOptions) -> Benched:
     """Return the row with its memory, and with the profile and the long runs that were asked
     for.
     """
@@ -379,15 +383,15 @@ def _detailed(run: Run, entry: BenchRow, row: Benched, asked: BenchOptions) -> B
         row = replace(
             row, memory=bench_summary.memory_of(entry.subject, entry.feed, job.request, held)
         )
-        if asked.profile:
+        if options.profile:
             row = replace(row, profile=_profile(run, entry.subject, job.request))
-        if asked.sustain:
-            row = replace(row, sustained=sustain(job, asked.protocol, asked.sustain, update))
-        if asked.mlperf_tiny:
+        if options.sustain:
+            row = replace(row, sustained=sustain(job, options.protocol, options.sustain, update))
+        if options.mlperf_tiny:
             project = about_source(run.project, entry.subject.source, entry.bundle)
             about = run.about(Plan.of(project, run.plan.options))
-            accuracy = accuracy_of(about, entry.subject, entry.feed, asked.metric_output)
-            found = perform(job, asked.protocol, accuracy, update, asked.window)
+            accuracy = accuracy_of(about, entry.subject, entry.feed, options.metric_output)
+            found = perform(job, options.protocol, accuracy, update, options.window)
             row = replace(row, mlperf_tiny=found)
     except (RunnerError, DeviceError) as error:
         row = replace(row, **_failed(error))
@@ -405,8 +409,10 @@ def accuracy_of(run: Run, subject: LoadedModel, feed: Feed, output: str | None) 
     """Return the accuracy run of MLPerf Tiny: the metric on the user's labelled items."""
     if feed.items is None or feed.items.labels is None:
         return Measurement.unavailable("1", "there are no labelled items: give them with --data")
-    asked = MeasureOptions(metric_output=output)
-    given = ModelOnDevice(Measured(subject.id, subject.source, subject.device.name), subject)
-    given = scored(run, answered(run, given, feed.items, subject.model, asked), feed.items, asked)
-    found = given.measured
-    return found.metric or Measurement.unavailable("1", found.problem)
+    options = MeasureOptions(metric_output=output)
+    model = ModelOnDevice(Measured(subject.id, subject.source, subject.device.name), subject)
+    model = scored(
+        run, answered(run, model, feed.items, subject.model, options), feed.items, options
+    )
+    measured = model.measured
+    return measured.metric or Measurement.unavailable("1", measured.problem)

@@ -104,15 +104,15 @@ def _own(
 
 def _held(row: Benched, name: str, limit: int) -> CheckResult:
     shown = f"{limit:,} bytes"
-    found = None
+    memory = None
     if row.memory is not None:
-        found = row.memory.arena if name == "arena" else row.memory.peak_rss
-    if found is None or found.value is None:
-        why = found.reason if found else "it was not measured"
+        memory = row.memory.arena if name == "arena" else row.memory.peak_rss
+    if memory is None or memory.value is None:
+        why = memory.reason if memory else "it was not measured"
         message = f"unavailable, because {why}"
         return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
-    status = Status.PASSED if found.value <= limit else Status.FAILED
-    return CheckResult(name, row.id, "", status, f"{found.value:,.0f} bytes", shown)
+    status = Status.PASSED if memory.value <= limit else Status.FAILED
+    return CheckResult(name, row.id, "", status, f"{memory.value:,.0f} bytes", shown)
 
 
 def _latency(
@@ -186,12 +186,12 @@ def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:
     return (source, row["device"], row["threads"], row["batch"], row["delegate"])
 
 
-def _interval(found: Measurement) -> Interval | None:
-    if found.value is None:
+def _interval(measurement: Measurement) -> Interval | None:
+    if measurement.value is None:
         return None
-    low = found.low if found.low is not None else 0.0
-    high = found.high if found.high is not None else math.inf
-    return Interval(found.value, low, high, found.level or 0.95, found.n or 0)
+    low = measurement.low if measurement.low is not None else 0.0
+    high = measurement.high if measurement.high is not None else math.inf
+    return Interval(measurement.value, low, high, measurement.level or 0.95, measurement.n or 0)
 
 
 def _made(noise: Measurement) -> Measurement | None:

@@ -16,9 +16,10 @@ from edgekit import npy
 from edgekit.converters import flatbuffer
 from edgekit.converters.signature import chosen_signature
 from edgekit.errors import BundleError, DataError
-from edgekit.pipeline.items import Items, select_items
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.shape_inputs import shape_inputs
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.selection import select_items
 from edgekit.store import Store, sha256
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
@@ -69,12 +70,12 @@ class Unpacked:
 
 def batch_of(model: SavedModel, feed: Feed) -> int:
     """Tell how many items a run takes at the least: the file's own batch, where that is fixed."""
-    found = 1
+    batch = 1
     for spec in model.inputs:
         batched = np.load(feed.inputs[spec.name], mmap_mode="r").ndim == len(spec.shape)
         if batched and spec.shape and spec.shape[0]:
-            found = max(found, spec.shape[0])
-    return found
+            batch = max(batch, spec.shape[0])
+    return batch
 
 
 def is_bundle(source: str) -> bool:
@@ -89,15 +90,17 @@ def unpack(path: Path, store: Store) -> Unpacked:
     """
     manifest = verify(path).manifest
     golden = manifest["golden"]["inputs"]
-    wanted = {str(manifest["model"]["file"]): "model.tflite"}
-    wanted |= {str(file): f"input-{k}.npy" for k, file in enumerate(golden.values())}
+    file_names = {str(manifest["model"]["file"]): "model.tflite"}
+    file_names |= {str(file): f"input-{k}.npy" for k, file in enumerate(golden.values())}
     outputs = manifest["golden"]["outputs"]
-    wanted |= {str(one["file"]): f"output-{k}.npy" for k, one in enumerate(outputs.values())}
+    file_names |= {
+        str(output["file"]): f"output-{k}.npy" for k, output in enumerate(outputs.values())
+    }
 
     def make(folder: Path) -> Mapping[str, Json]:
         counts = set()
-        for name, content in _members(path, manifest, set(wanted)).items():
-            (folder / wanted[name]).write_bytes(content)
+        for name, content in _members(path, manifest, set(file_names)).items():
+            (folder / file_names[name]).write_bytes(content)
         for k in range(len(golden)):
             counts.add(_items(path, folder / f"input-{k}.npy"))
         np.save(folder / "index.npy", np.arange(min(counts)))
@@ -108,8 +111,8 @@ def unpack(path: Path, store: Store) -> Unpacked:
         model=kept.path / "model.tflite",
         inputs={name: kept.path / f"input-{k}.npy" for k, name in enumerate(golden)},
         golden={
-            name: ExpectedOutput(kept.path / f"output-{k}.npy", float(one["tolerance"]))
-            for k, (name, one) in enumerate(outputs.items())
+            name: ExpectedOutput(kept.path / f"output-{k}.npy", float(output["tolerance"]))
+            for k, (name, output) in enumerate(outputs.items())
         },
         index=kept.path / "index.npy",
         preprocess=preprocess_of(manifest),
@@ -128,22 +131,22 @@ def _items(path: Path, file: Path) -> int:
         raise BundleError("EK-BUNDLE-006", message, str(error)[:300]) from error
 
 
-def _members(path: Path, manifest: Mapping[str, Json], wanted: set[str]) -> dict[str, bytes]:
+def _members(path: Path, manifest: Mapping[str, Json], names: set[str]) -> dict[str, bytes]:
     """Return the files of a verified bundle by their path below its root; digests are checked
     again.
     """
-    found = {}
+    contents = {}
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             name = member.name.partition("/")[2]
-            content = archive.extractfile(member) if name in wanted else None
+            content = archive.extractfile(member) if name in names else None
             if content is not None:
-                found[name] = content.read()
-    for name in wanted:
-        digest = hashlib.sha256(found.get(name, b"")).hexdigest()
+                contents[name] = content.read()
+    for name in names:
+        digest = hashlib.sha256(contents.get(name, b"")).hexdigest()
         if digest != manifest["files"][name]["sha256"]:
             raise BundleError("EK-BUNDLE-005", f"{path}: {name} changed while {MANIFEST} was read")
-    return found
+    return contents
 
 
 def given(run: Run, model: SavedModel) -> Feed:
@@ -154,15 +157,15 @@ def given(run: Run, model: SavedModel) -> Feed:
 
 def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed:
     """Return items drawn for the model, as :func:`drawn` does."""
-    given = shapes or {}
+    stated = shapes or {}
 
     def make(folder: Path) -> Mapping[str, Json]:
-        for k, values in enumerate(drawn(model, given).values()):
+        for k, values in enumerate(drawn(model, stated).values()):
             np.save(folder / f"input-{k}.npy", values)
         np.save(folder / "index.npy", np.arange(DRAWN))
         return {}
 
-    named = {name: list(shape) for name, shape in given.items()}
+    named = {name: list(shape) for name, shape in stated.items()}
     more = {"signature": model.signature} if model.signature else {}
     key = run.key(
         model=model.digest, count=DRAWN, seed=SEED, **({"shapes": named} if named else {}), **more
@@ -182,44 +185,44 @@ def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.N
     :class:`DataError` where one besides the batch is free all the same, or a shape does not fit.
     """
     rng, ranges = np.random.default_rng(SEED), _ranges(model)
-    given = dict(shapes or {})
-    if unknown := sorted(given.keys() - {spec.name for spec in model.inputs}):
+    stated = dict(shapes or {})
+    if unknown := sorted(stated.keys() - {spec.name for spec in model.inputs}):
         names = ", ".join(repr(spec.name) for spec in model.inputs)
         message = f"--shape names {unknown[0]!r}; the model's inputs are {names}"
         raise DataError("EK-DATA-060", message, f"give the shape of one of these: {names}")
     shapes_told = shape_inputs(model)
-    ends = [one for one in (*model.inputs, *model.outputs) if one.name not in shapes_told]
+    ends = [spec for spec in (*model.inputs, *model.outputs) if spec.name not in shapes_told]
     batches = {spec.shape[:1] for spec in ends}
-    found = {}
+    items = {}
     for spec in model.inputs:
         if spec.name in shapes_told:
             value = shapes_told[spec.name].astype(spec.dtype)
-            found[spec.name] = np.tile(value, (DRAWN, *[1] * value.ndim))
+            items[spec.name] = np.tile(value, (DRAWN, *[1] * value.ndim))
             continue
-        item = _item(spec, given.get(spec.name), len(batches) == 1)
-        found[spec.name] = _drawn(rng, spec, ranges.get(spec.name), item)
-    return found
+        item = _item(spec, stated.get(spec.name), len(batches) == 1)
+        items[spec.name] = _drawn(rng, spec, ranges.get(spec.name), item)
+    return items
 
 
-def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple[int, ...]:
+def _item(spec: TensorSpec, stated: tuple[int, ...] | None, alike: bool) -> tuple[int, ...]:
     """Return the shape of one item; ``alike`` where all inputs and outputs have one first
     dimension.
 
     Without that, a first dimension that is neither 1 nor free is no batch.
     """
-    said = f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
-    if given is not None:
-        fits = len(given) == len(spec.shape) and all(
-            own in (None, size) for own, size in zip(spec.shape, given, strict=True)
+    takes = f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
+    if stated is not None:
+        fits = len(stated) == len(spec.shape) and all(
+            own in (None, size) for own, size in zip(spec.shape, stated, strict=True)
         )
         if not fits:
-            message = f"--shape gives input {spec.name!r} {list(given)}; the model has {said}"
+            message = f"--shape gives input {spec.name!r} {list(stated)}; the model has {takes}"
             hint = "give as many sizes as it has, and others only where it takes any"
             raise DataError("EK-DATA-060", message, hint)
-        if spec.shape[:1] == (None,) and given[0] != 1:
-            message = f"--shape gives input {spec.name!r} a batch of {given[0]}"
-            raise DataError("EK-DATA-060", message, f"--batch {given[0]} does that; write 1 here")
-    shape = given or spec.shape
+        if spec.shape[:1] == (None,) and stated[0] != 1:
+            message = f"--shape gives input {spec.name!r} a batch of {stated[0]}"
+            raise DataError("EK-DATA-060", message, f"--batch {stated[0]} does that; write 1 here")
+    shape = stated or spec.shape
     if None in shape[1:]:
         sizes = ",".join(
             "1" if at == 0 else "96" if s is None else str(s) for at, s in enumerate(spec.shape)
@@ -228,7 +231,7 @@ def _item(spec: TensorSpec, given: tuple[int, ...] | None, alike: bool) -> tuple
             f"give their size, which decides how long it takes: --shape {spec.name}={sizes}\n"
             "or real items with --data FILE.npz: their shape is then the input's"
         )
-        message = f"input {spec.name!r} takes items of any size: {said}"
+        message = f"input {spec.name!r} takes items of any size: {takes}"
         raise DataError("EK-DATA-060", message, hint)
     sizes_of = tuple(int(size or 1) for size in shape)
     whole = not sizes_of or (sizes_of[0] != 1 and not (alike and len(sizes_of) > 1))
@@ -247,14 +250,14 @@ def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
         chosen = named[key or file.signatures[0].key]
         graph = file.graphs[chosen.graph]
         tensors = {name: graph.tensors[i] for name, i in chosen.inputs.items()}
-    found = {}
+    ranges = {}
     for name, tensor in tensors.items():
         if tensor.scale and tensor.quantization is not None:
             limits = np.iinfo(np.dtype(tensor.dtype.lower()))
             zero = tensor.quantization.zero_points[0] if tensor.quantization.zero_points else 0
             low, high = (tensor.scale * (end - zero) for end in (limits.min, limits.max))
-            found[name] = (low, high)
-    return found
+            ranges[name] = (low, high)
+    return ranges
 
 
 def _drawn(

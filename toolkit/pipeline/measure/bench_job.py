@@ -38,7 +38,7 @@ class BenchJob:
     place: str
     sources: tuple[str, ...]
     devices: tuple[Listed, ...]
-    asked: BenchOptions
+    options: BenchOptions
     project: Mapping[str, Json]
     root: str
     output: str
@@ -52,33 +52,33 @@ class BenchJob:
 
     def to_json(self) -> dict[str, Json]:
         """Return the job as JSON can carry it."""
-        baseline = self.asked.baseline
-        asked = {**asdict(self.asked), "baseline": str(baseline) if baseline else None}
-        return {**asdict(self), "asked": asked}
+        baseline = self.options.baseline
+        options = {**asdict(self.options), "baseline": str(baseline) if baseline else None}
+        return {**asdict(self), "options": options}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Json]) -> BenchJob:
+    def from_json(cls, written: Mapping[str, Json]) -> BenchJob:
         """Return the job of :meth:`to_json`."""
-        asked = dict(found["asked"])
-        asked |= {name: tuple(asked[name]) for name in ("devices", "threads")}
-        asked["protocol"] = Protocol(**asked["protocol"])
-        asked["baseline"] = Path(asked["baseline"]) if asked["baseline"] else None
+        options = dict(written["options"])
+        options |= {name: tuple(options[name]) for name in ("devices", "threads")}
+        options["protocol"] = Protocol(**options["protocol"])
+        options["baseline"] = Path(options["baseline"]) if options["baseline"] else None
         devices = tuple(
             Listed(
                 **{
-                    **one,
-                    "members": tuple(one["members"]),
-                    "budgets": DeviceBudgets(**one["budgets"]),
+                    **listed,
+                    "members": tuple(listed["members"]),
+                    "budgets": DeviceBudgets(**listed["budgets"]),
                 }
             )
-            for one in found["devices"]
+            for listed in written["devices"]
         )
         return cls(
             **{
-                **found,
-                "sources": tuple(found["sources"]),
+                **written,
+                "sources": tuple(written["sources"]),
                 "devices": devices,
-                "asked": BenchOptions(**asked),
+                "options": BenchOptions(**options),
             }
         )
 
@@ -108,19 +108,19 @@ def perform(
     first = str(unpacked[source].model) if source in unpacked else source
     book = DeviceBook({one.name: one for one in job.devices})
     plan = Plan.of(about_source(project, first), options)
-    asked = replace(job.asked, devices=tuple(book.listed))
+    bench_options = replace(job.options, devices=tuple(book.listed))
     with Run(plan, progress or Silent(), name=job.run, book=book, tape=tape) as run:
         if began is not None:
             began(run)
         pairs = [(source, device) for source in job.sources for device in book.listed]
-        found = bench_place(run, pairs, unpacked, asked, strict=False)
-    return with_samples(found)
+        bench = bench_place(run, pairs, unpacked, bench_options, strict=False)
+    return with_samples(bench)
 
 
-def with_samples(found: MachineBench) -> MachineBench:
+def with_samples(bench: MachineBench) -> MachineBench:
     """Return what was found, with the times that lie in files: the host that asks may not have
     them.
     """
-    paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in found.rows]
+    paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in bench.rows]
     samples = tuple(np.load(path) if path is not None else None for path in paths)
-    return replace(found, samples=samples)
+    return replace(bench, samples=samples)

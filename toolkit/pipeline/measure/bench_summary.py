@@ -85,7 +85,7 @@ def memory_of(subject: LoadedModel, feed: Feed, request: Request, peak: Measurem
         reason = f"{subject.device.runtime} has no tensor arena of a size to choose: --device tflm"
         return BenchMemory(peak, planned, activations, Measurement.unavailable(UNIT, reason))
     try:
-        found = arena(
+        search = arena(
             subject.device,
             subject.path,
             feed.inputs,
@@ -101,10 +101,10 @@ def memory_of(subject: LoadedModel, feed: Feed, request: Request, peak: Measurem
         peak,
         planned,
         activations,
-        found.smallest,
-        found.recorded,
-        found.margin,
-        found.estimated_32bit,
+        search.smallest,
+        search.recorded,
+        search.margin,
+        search.estimated_32bit,
     )
 
 

@@ -35,11 +35,11 @@ def timed(
 
     What the tool printed goes to ``path``. Raises :class:`DeviceError` or :class:`RunnerError`.
     """
-    asked, watch, launches = _asked(request, protocol), Watch(device.state, None), []
+    device_request, watch, launches = _asked(request, protocol), Watch(device.state, None), []
     for number in range(protocol.launches):
         progress(number, protocol.launches, f"launch {number + 1}: {row.id}")
         with watch.timed():
-            launches.append(_launch(device, asked))
+            launches.append(_launch(device, device_request))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(str(one["printed"]) for one in launches))
     steady = [one["steady"] for one in launches]
@@ -60,11 +60,11 @@ def timed(
 
 def untested(row: Benched) -> Benched:
     """Return the row of a bundle, whose golden items the tool cannot take."""
-    found = row.conditions
+    conditions = row.conditions
     return (
         row
-        if found is None
-        else replace(row, conditions=replace(found, notes=(*found.notes, UNTESTED)))
+        if conditions is None
+        else replace(row, conditions=replace(conditions, notes=(*conditions.notes, UNTESTED)))
     )
 
 

@@ -16,7 +16,7 @@ from edgekit.gate.decision import decide, settle
 from edgekit.gate.limits import check_limits
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import as_estimates, no_budget
-from edgekit.pipeline.items import Items, select_items
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
 from edgekit.pipeline.measure.kernels import advise
 from edgekit.pipeline.measure.measure_options import MeasureOptions
@@ -32,6 +32,7 @@ from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import floor, rules_of, takes_labels, truths
+from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.types import (
     Advice,
@@ -54,7 +55,7 @@ def compare(
     project: Project,
     options: Options,
     sources: Sequence[str],
-    asked: MeasureOptions,
+    measure_options: MeasureOptions,
     progress: Progress,
 ) -> Compared:
     """Set every model on every device beside the first. Raises :class:`EdgekitError`.
@@ -62,116 +63,102 @@ def compare(
     What another one cannot do (a runtime that refuses it, a device that is not there) is a row.
     """
     with measuring(project, options, sources[0], progress) as run:
-        found = obtained(run, sources, asked.devices)
+        models = obtained(run, sources, measure_options.devices)
         # Where the first is not there, its error was raised.
-        subject = next(one.subject for one in found if one.subject is not None)
+        subject = next(model.subject for model in models if model.subject is not None)
         # Parity and latency need no labels: only a metric that somebody names does.
-        judged = project.evaluate.metric is not None or asked.max_drop is not None
+        judged = project.evaluate.metric is not None or measure_options.max_drop is not None
         labelled = judged and takes_labels(run)
         items = select_items(run, subject.model, labelled=labelled, streaming=True)
         unlabelled = items.metric.takes_labels and items.labels is None
         if unlabelled:
             message = "the items have no labels: no metric is taken, parity and latency need none"
             run.advise(Advice("EK-NOTE-072", "info", message))
-        check_limits(items.metric.name, items.metric.bounded, asked.max_drop, {})
+        check_limits(items.metric.name, items.metric.bounded, measure_options.max_drop, {})
         with run.stage("evaluate"):
-            found = tuple(
-                answered(run, one, items, subject.model, asked, strict=one is found[0])
-                for one in found
+            models = tuple(
+                answered(run, model, items, subject.model, measure_options, strict=k == 0)
+                for k, model in enumerate(models)
             )
-            found = tuple(
-                scored(run, one, items, asked, strict=k == 0) for k, one in enumerate(found)
+            models = tuple(
+                scored(run, model, items, measure_options, strict=k == 0)
+                for k, model in enumerate(models)
             )
-        rules = _with_floors(rules_of(run, items, asked.max_drop), found[0], items)
+        first, others = models[0], models[1:]
+        rules = _with_floors(rules_of(run, items, measure_options.max_drop), first, items)
         with run.stage("compare"):
-            contrasts = tuple(
-                _inside(run, found[0], one, items, asked, _contrast(found[0], one, items, rules))
-                for one in found[1:]
-            )
-        seconds = timed(run, found, items, asked)
-        if seconds:
-            advise(run, [one.answered.subject for one in found if one.answered is not None])
-        contrasts = tuple(
-            _with_latency(one, seconds, _estimates(found[0], other))
-            for one, other in zip(contrasts, found[1:], strict=True)
-        )
-        checks = (
-            *(runs(one) for one in found),
-            *(
-                check
-                for one, other in zip(contrasts, found[1:], strict=True)
-                for check in _checks(one, (found[0], other), None if unlabelled else rules, asked)
-            ),
-        )
+            contrasts = [
+                _contrast(run, first, other, items, measure_options, rules) for other in others
+            ]
+        timings = timed(run, models, items, measure_options)
+        if timings:
+            advise(run, [model.answered.subject for model in models if model.answered is not None])
+        checks = [runs(model) for model in models]
+        for k, other in enumerate(others):
+            contrasts[k] = _with_latency(contrasts[k], timings, _estimates(first, other))
+            judging = None if unlabelled else rules
+            checks += _checks(contrasts[k], (first, other), judging, measure_options)
         status = worst(check.status for check in checks if _counts(check))
         return Compared(
             run=run.id,
-            settings={**settings(run, items, asked), "reference": found[0].measured.id},
-            models=tuple(one.measured for one in found),
-            contrasts=contrasts,
-            latency=_latencies(found, seconds),
+            settings={**settings(run, items, measure_options), "reference": first.measured.id},
+            models=tuple(model.measured for model in models),
+            contrasts=tuple(contrasts),
+            latency=_latencies(models, timings),
             advice=run.advices,
-            verdict=Verdict(status, int(EXIT_CODES[status]), checks),
+            verdict=Verdict(status, int(EXIT_CODES[status]), tuple(checks)),
         )
 
 
-def _contrast(first: ModelOnDevice, other: ModelOnDevice, items: Items, rules: Rules) -> Contrast:
-    name = other.measured.id
-    both = first.answered, other.answered
-    if both[0] is None or both[1] is None or first.answers is None or other.answers is None:
-        return Contrast(name)
-    together = pairs(both[0], both[1])
+def _contrast(
+    run: Run,
+    first: ModelOnDevice,
+    other: ModelOnDevice,
+    items: Items,
+    options: MeasureOptions,
+    rules: Rules,
+) -> Contrast:
+    """Compare a model with the first: their answers, and what their two files tell."""
+    left, right = first.answered, other.answered
+    mine, theirs = first.answers, other.answers
+    if left is None or right is None or mine is None or theirs is None:
+        return Contrast(other.measured.id)
+    together = pairs(left, right)
+    contrast = Contrast(
+        id=other.measured.id,
+        drop=Measurement.unavailable(items.metric.unit, UNLABELLED),
+        flips=_flips(mine, theirs, items.metric),
+        changed=_changed(together),
+        parity={name: parity(*both) for name, both in together.items()},
+        steps=output_steps(left, right),
+    )
+    contrast = replace(
+        contrast,
+        likeness=likeness(run, left, right, items, options, contrast),
+        layers=layers(run, left, right, items, options),
+    )
     if items.metric.takes_labels and items.labels is None:
-        return Contrast(
-            id=name,
-            drop=Measurement.unavailable(items.metric.unit, UNLABELLED),
-            flips=_flips(first.answers, other.answers, items.metric),
-            changed=_changed(together),
-            parity={name: parity(*both) for name, both in together.items()},
-        )
-    drop, counts = metrics.drop(items.metric, truths(items), first.answers, other.answers)
+        return contrast
+    drop, counts = metrics.drop(items.metric, truths(items), mine, theirs)
     others = {
         key: metrics.drop(view.metric, truths(view), first.others[key], other.others[key])
         for key, view in items.figures()
         if _had(first, key) and _had(other, key)
     }
-    return Contrast(
-        id=name,
+    return replace(
+        contrast,
         drop=drop,
         paired=counts,
-        flips=_flips(first.answers, other.answers, items.metric),
-        changed=_changed(together),
         needed=items_to_settle(drop, counts, _limit(first.measured.metric, rules)),
-        parity={name: parity(*both) for name, both in together.items()},
         drops={key: lost for key, (lost, _) in others.items()},
         counts={key: counted for key, (_, counted) in others.items() if counted},
     )
 
 
-def _had(given: ModelOnDevice, name: str) -> bool:
+def _had(model: ModelOnDevice, name: str) -> bool:
     """Tell whether a model has a figure beside the headline's."""
-    found = given.measured.outputs.get(name)
-    return name in given.others and found is not None and found.how != "unavailable"
-
-
-def _inside(
-    run: Run,
-    first: ModelOnDevice,
-    other: ModelOnDevice,
-    items: Items,
-    asked: MeasureOptions,
-    contrast: Contrast,
-) -> Contrast:
-    """Return the contrast with what the two files tell."""
-    left, right = first.answered, other.answered
-    if contrast.drop is None or left is None or right is None:
-        return contrast
-    return replace(
-        contrast,
-        steps=output_steps(left, right),
-        likeness=likeness(run, left, right, items, asked, contrast),
-        layers=layers(run, left, right, items, asked),
-    )
+    figure = model.measured.outputs.get(name)
+    return name in model.others and figure is not None and figure.how != "unavailable"
 
 
 def _estimates(*sides: ModelOnDevice) -> str:
@@ -179,18 +166,18 @@ def _estimates(*sides: ModelOnDevice) -> str:
     return ", ".join(dict.fromkeys(s.measured.estimates for s in sides if s.measured.estimates))
 
 
-def _with_latency(contrast: Contrast, found: Timings | None, estimates: str) -> Contrast:
-    if found is None or contrast.id not in found.names:
+def _with_latency(contrast: Contrast, timings: Timings | None, estimates: str) -> Contrast:
+    if timings is None or contrast.id not in timings.names:
         return contrast
-    ratio = as_estimates(found.ratio(contrast.id), estimates)
-    return replace(contrast, latency_ratio=ratio, noise=found.noise)
+    ratio = as_estimates(timings.ratio(contrast.id), estimates)
+    return replace(contrast, latency_ratio=ratio, noise=timings.noise)
 
 
-def _latencies(given: Sequence[ModelOnDevice], found: Timings | None) -> Mapping[str, Latency]:
+def _latencies(models: Sequence[ModelOnDevice], timings: Timings | None) -> Mapping[str, Latency]:
     """Return the latency of every model that was timed, by id."""
-    estimates = {one.measured.id: one.measured.estimates for one in given}
-    names = found.names if found else ()
-    return {name: as_estimates(found.latency(name), estimates[name]) for name in names if found}
+    estimates = {model.measured.id: model.measured.estimates for model in models}
+    names = timings.names if timings else ()
+    return {name: as_estimates(timings.latency(name), estimates[name]) for name in names if timings}
 
 
 def _limit(base: Measurement | None, rules: Rules) -> float:
@@ -253,7 +240,7 @@ def _checks(
     contrast: Contrast,
     sides: tuple[ModelOnDevice, ModelOnDevice],
     rules: Rules | None,
-    asked: MeasureOptions,
+    options: MeasureOptions,
 ) -> Iterator[CheckResult]:
     """Return the budgets of one model against the first; nothing of one that did not run.
 
@@ -268,15 +255,15 @@ def _checks(
         drop, counts = contrast.drops.get(other.metric), contrast.counts.get(other.metric)
         yield _check_drop(contrast.id, drop, counts, base.outputs.get(other.metric), other)
     for name, measured, budget in (
-        ("flips", contrast.flips, asked.max_flips),
-        ("changed items", contrast.changed, asked.max_changed),
+        ("flips", contrast.flips, options.max_flips),
+        ("changed items", contrast.changed, options.max_changed),
     ):
         if budget is not None and measured is not None:
             yield _check_share(name, contrast.id, measured, budget)
-    if asked.max_error is not None:
-        yield _check_error(contrast, asked.max_error)
-    if asked.max_slowdown is not None:
-        yield _check_slowdown(contrast, sides, asked.max_slowdown)
+    if options.max_error is not None:
+        yield _check_error(contrast, options.max_error)
+    if options.max_slowdown is not None:
+        yield _check_slowdown(contrast, sides, options.max_slowdown)
 
 
 def _check_drop(

@@ -18,7 +18,7 @@ from edgekit.evaluation.worst import worst
 from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
-from edgekit.pipeline.items import Items, select_items
+from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import (
     Answered,
@@ -32,6 +32,7 @@ from edgekit.pipeline.measure.model_on_device import (
 from edgekit.pipeline.plan import Options
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, taken, takes_labels, truths
+from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.types import CheckResult, Evaluated, Json, Measurement, Progress, Status, Verdict
 
@@ -40,85 +41,92 @@ UNLABELLED = "the items have no labels"
 
 
 def evaluate(
-    project: Project, options: Options, source: str, asked: MeasureOptions, progress: Progress
+    project: Project,
+    options: Options,
+    source: str,
+    measure_options: MeasureOptions,
+    progress: Progress,
 ) -> Evaluated:
     """Score a model on every device asked for. Raises :class:`EdgekitError`.
 
     With several devices, one that cannot run it is a row; the only one's failure is an error.
     """
     with measuring(project, options, source, progress) as run:
-        found = obtained(run, (source,), asked.devices, strict=False)
-        first = next(one.subject for one in found if one.subject is not None)
+        models = obtained(run, (source,), measure_options.devices, strict=False)
+        first = next(model.subject for model in models if model.subject is not None)
         items = select_items(run, first.model, labelled=takes_labels(run), streaming=True)
         with run.stage("evaluate"):
-            strict = len(found) == 1
-            found = tuple(answered(run, one, items, first.model, asked, strict) for one in found)
-            found = tuple(scored(run, one, items, asked, strict) for one in found)
-        checks = (*(runs(one) for one in found), *_unscored(found, items))
+            strict = len(models) == 1
+            models = tuple(
+                answered(run, model, items, first.model, measure_options, strict)
+                for model in models
+            )
+            models = tuple(scored(run, model, items, measure_options, strict) for model in models)
+        checks = (*(runs(model) for model in models), *_unscored(models, items))
         status = worst_status(check.status for check in checks)
-        looked = next(((g, g.answers) for g in found if g.answers is not None), None)
+        looked = next(((g, g.answers) for g in models if g.answers is not None), None)
         return Evaluated(
             run=run.id,
-            settings=settings(run, items, asked),
-            models=tuple(one.measured for one in found),
+            settings=settings(run, items, measure_options),
+            models=tuple(model.measured for model in models),
             details=_details(*looked, items) if looked else {},
-            slices=_slices(looked[1], items, asked) if looked else (),
-            worst=_worst(*looked, items, asked) if looked else (),
-            images=_images(items) if asked.pictures else None,
+            slices=_slices(looked[1], items, measure_options) if looked else (),
+            worst=_worst(*looked, items, measure_options) if looked else (),
+            images=_images(items) if measure_options.pictures else None,
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
         )
 
 
 def scored(
-    run: Run, given: ModelOnDevice, items: Items, asked: MeasureOptions, strict: bool = False
+    run: Run, model: ModelOnDevice, items: Items, options: MeasureOptions, strict: bool = False
 ) -> ModelOnDevice:
     """Return the model's metric. Outputs that are NaN or infinite make it a row without one."""
-    answered = given.answered
+    answered = model.answered
     if answered is None:
-        return given
+        return model
     advise_clipped(run, answered.subject.source, answered.subject.model, answered.items)
     if items.metric.takes_labels and items.labels is None:
-        return _unlabelled(given, answered, items)
+        return _unlabelled(model, answered, items)
     try:
-        output = _output(answered, asked.metric_output or items.output, items)
+        output = _output(answered, options.metric_output or items.output, items)
         answers = taken(run, answered.items, answered.outputs, output)
-        found = metrics.measure(items.metric, truths(items), answers)
+        metric = metrics.measure(items.metric, truths(items), answers)
         others = _others(run, answered, items, output)
     except RunnerError as error:
         if strict:
             raise
         failed = replace(
-            given.measured, status=Status.INCOMPATIBLE, problem=problem(error), metric=None
+            model.measured, status=Status.INCOMPATIBLE, problem=problem(error), metric=None
         )
-        return replace(given, measured=failed, outputs=None)
+        return replace(model, measured=failed, outputs=None)
     measured = {
         name: figure(view, partial(metrics.measure, view.metric, truths(view), others[name]))
         for name, view in items.figures()
         if name in others
     }
     return replace(
-        given,
-        measured=replace(given.measured, metric=found, outputs=measured),
+        model,
+        measured=replace(model.measured, metric=metric, outputs=measured),
         answers=answers,
         others=others,
     )
 
 
-def _unlabelled(given: ModelOnDevice, answered: Answered, items: Items) -> ModelOnDevice:
+def _unlabelled(model: ModelOnDevice, answered: Answered, items: Items) -> ModelOnDevice:
     """Return the answers of a model without a metric: there is nothing to take it against."""
     outputs = answered.outputs
     output = items.output if items.output in outputs else next(iter(outputs))
     absent = Measurement.unavailable(items.metric.unit, UNLABELLED)
     answers = np.asarray(outputs[output])
-    return replace(given, measured=replace(given.measured, metric=absent), answers=answers)
+    return replace(model, measured=replace(model.measured, metric=absent), answers=answers)
 
 
-def _output(answered: Answered, wanted: str, items: Items) -> str:
+def _output(answered: Answered, named: str, items: Items) -> str:
     """Return the headline's output; any, where a function of the user's takes them all."""
-    if items.takes_all and wanted not in answered.outputs:
+    if items.takes_all and named not in answered.outputs:
         return next(iter(answered.outputs))
-    return output_of(answered, wanted)
+    return output_of(answered, named)
 
 
 def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[str, Floats]:
@@ -133,44 +141,46 @@ def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[
     }
 
 
-def _details(given: ModelOnDevice, answers: Floats, items: Items) -> Mapping[str, Json]:
+def _details(model: ModelOnDevice, answers: Floats, items: Items) -> Mapping[str, Json]:
     found = metrics.details(items.metric, truths(items), answers, items.class_names)
     if found is not None:
-        return {"model": given.measured.id, **found.to_json()}
+        return {"model": model.measured.id, **found.to_json()}
     parts = metrics.parts(items.metric, truths(items), answers, items.class_names)
     listed = [dataclasses.asdict(one) for one in parts]
-    return {"model": given.measured.id, "parts": listed} if parts else {}
+    return {"model": model.measured.id, "parts": listed} if parts else {}
 
 
-def _slices(answers: Floats, items: Items, asked: MeasureOptions) -> tuple[Mapping[str, Json], ...]:
+def _slices(
+    answers: Floats, items: Items, options: MeasureOptions
+) -> tuple[Mapping[str, Json], ...]:
     columns = dict(items.columns)
-    if asked.by_class and items.labels is not None:
+    if options.by_class and items.labels is not None:
         classes = metrics.true_class(items.labels)
         named = items.class_names
         columns["class"] = np.asarray(named)[classes] if named else classes
     return tuple(
-        dataclasses.asdict(one)
+        dataclasses.asdict(part)
         for name, column in columns.items()
-        for one in slices(items.metric, truths(items), answers, column, name)
+        for part in slices(items.metric, truths(items), answers, column, name)
     )
 
 
 def _worst(
-    given: ModelOnDevice, answers: Floats, items: Items, asked: MeasureOptions
+    model: ModelOnDevice, answers: Floats, items: Items, options: MeasureOptions
 ) -> tuple[Mapping[str, Json], ...]:
     """Return the worst items by their number in the data, with their file where they are files."""
-    count = asked.worst if asked.worst is not None else items_shown(given)
-    found = worst(items.metric, truths(items), answers, count) if count else ()
+    count = options.worst if options.worst is not None else items_shown(model)
+    shown = worst(items.metric, truths(items), answers, count) if count else ()
     grouped = items.groups is not None
     return tuple(
         {
-            **dataclasses.asdict(one),
-            "item": one.item if grouped else int(items.index[one.item]),
-            "name": str(items.names[one.item]) if items.names is not None else "",
-            "label": _called(one.label, items),
-            "answer": _called(one.answer, items),
+            **dataclasses.asdict(item),
+            "item": item.item if grouped else int(items.index[item.item]),
+            "name": str(items.names[item.item]) if items.names is not None else "",
+            "label": _called(item.label, items),
+            "answer": _called(item.answer, items),
         }
-        for one in found
+        for item in shown
     )
 
 
@@ -194,27 +204,29 @@ def _images(items: Items) -> Path:
     raise DataError("EK-DATA-044", "the model takes no pictures that could be drawn", hint)
 
 
-def _unscored(found: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckResult]:
+def _unscored(models: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckResult]:
     """Return a check for each metric that could not be had of answers, with its reason."""
-    for one in (given.measured for given in found if given.answered is not None):
-        judged = {items.metric.name: one.metric}
-        judged |= {name: one.outputs[name] for name, _ in items.views() if name in one.outputs}
+    for measured in (model.measured for model in models if model.answered is not None):
+        judged = {items.metric.name: measured.metric}
+        judged |= {
+            name: measured.outputs[name] for name, _ in items.views() if name in measured.outputs
+        }
         for name, metric in judged.items():
             if metric is not None and metric.how == "unavailable":
                 message = f"unavailable, because {metric.reason}"
-                yield CheckResult(name, one.id, one.device, Status.UNAVAILABLE, message)
+                yield CheckResult(name, measured.id, measured.device, Status.UNAVAILABLE, message)
 
 
-def runs(given: ModelOnDevice) -> CheckResult:
+def runs(model: ModelOnDevice) -> CheckResult:
     """Tell whether the model ran on its device, as a check."""
-    one = given.measured
-    message = one.problem or f"answered {one.items:,} items"
-    return CheckResult("runs", one.id, one.device, one.status, message)
+    measured = model.measured
+    message = measured.problem or f"answered {measured.items:,} items"
+    return CheckResult("runs", measured.id, measured.device, measured.status, message)
 
 
-def settings(run: Run, items: Items, asked: MeasureOptions) -> Mapping[str, Json]:
+def settings(run: Run, items: Items, options: MeasureOptions) -> Mapping[str, Json]:
     """Return what the figures depend on besides models and devices."""
-    options = run.plan.options
+    plan = run.plan.options
     return {
         "task": items.task.facts if items.task else None,
         "metric": items.metric.name,
@@ -224,10 +236,10 @@ def settings(run: Run, items: Items, asked: MeasureOptions) -> Mapping[str, Json
         "beside": items.also_shown,
         "items": len(items.index),
         "groups": len(np.unique(items.groups)) if items.groups is not None else None,
-        "limit": options.limit,
-        "seed": options.seed,
+        "limit": plan.limit,
+        "seed": plan.seed,
         "preprocess": items.preprocess.arithmetic,
-        "threads": asked.threads or 1,
-        "delegate": asked.delegate,
-        "arena": asked.arena,
+        "threads": options.threads or 1,
+        "delegate": options.delegate,
+        "arena": options.arena,
     }

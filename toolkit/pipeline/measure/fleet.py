@@ -61,7 +61,7 @@ def bench(
     project: Project,
     options: Options,
     sources: Sequence[str],
-    asked: BenchOptions,
+    bench_options: BenchOptions,
     progress: Progress,
     executor: Executor | None = None,
 ) -> BenchReport:
@@ -71,11 +71,11 @@ def bench(
     ``local:tensorflow``. What cannot be measured is a row that says why. ``executor`` carries the
     jobs of the machines; by default, threads. Raises :class:`EdgekitError`.
     """
-    if asked.max_slowdown is not None and asked.baseline is None:
+    if bench_options.max_slowdown is not None and bench_options.baseline is None:
         hint = "give an earlier bench.json with --baseline"
         raise ProjectError("EK-PROJECT-060", "--max-slowdown has nothing to compare with", hint)
-    if asked.baseline is not None:
-        bench_budgets.read(asked.baseline)
+    if bench_options.baseline is not None:
+        bench_budgets.read(bench_options.baseline)
     book = device_book(project)
     unpacked = unpack_bundles(project, options, sources)
     options = replace(options, evaluate=project.data.evaluate is not None)
@@ -86,35 +86,35 @@ def bench(
         message = "jobs that go elsewhere can be neither recorded nor replayed"
         raise CassetteError("EK-DEVICE-094", message, hint)
     with recording(plan) as tape, Run(plan, progress, book=book, tape=tape) as run:
-        names = run.devices.expand(asked.devices)
-        asked = replace(asked, devices=names)
+        names = run.devices.expand(bench_options.devices)
+        bench_options = replace(bench_options, devices=names)
         places = grouped(run.devices.book, names)
         if len(places) > 1 or executor is not None:
             jobs = [
-                _job(run, project, sources, asked, *one, number)
-                for number, one in enumerate(places.items())
+                _job(run, project, sources, bench_options, *placed, number)
+                for number, placed in enumerate(places.items())
             ]
             done = dict(zip(places, fleet(run, jobs, executor), strict=True))
         else:
             pairs: list[Pair] = [(s, name) for s in sources for name in names or (None,)]
             (place,) = places or (HERE,)
-            done = {place: bench_place(run, pairs, unpacked, asked, strict=len(pairs) == 1)}
-        return _report(run, done, places, sources, asked)
+            done = {place: bench_place(run, pairs, unpacked, bench_options, strict=len(pairs) == 1)}
+        return _report(run, done, places, sources, bench_options)
 
 
 def grouped(book: DeviceBook, names: Sequence[str]) -> dict[str, tuple[Listed, ...]]:
     """Return devices by the machine that they are on."""
-    found: dict[str, tuple[Listed, ...]] = {}
+    places: dict[str, tuple[Listed, ...]] = {}
     for listed in (book.find(name) for name in names):
-        found[listed.place] = (*found.get(listed.place, ()), listed)
-    return found
+        places[listed.place] = (*places.get(listed.place, ()), listed)
+    return places
 
 
 def _job(
     run: Run,
     project: Project,
     sources: Sequence[str],
-    asked: BenchOptions,
+    options: BenchOptions,
     place: str,
     devices: tuple[Listed, ...],
     number: int,
@@ -123,7 +123,7 @@ def _job(
         place=place,
         sources=tuple(sources),
         devices=devices,
-        asked=replace(asked, devices=tuple(one.name for one in devices)),
+        options=replace(options, devices=tuple(listed.name for listed in devices)),
         project=tables_of(project),
         root=str(project.root),
         output=str(run.plan.output),
@@ -252,35 +252,35 @@ def _report(
     done: Mapping[str, MachineBench],
     places: Mapping[str, tuple[Listed, ...]],
     sources: Sequence[str],
-    asked: BenchOptions,
+    options: BenchOptions,
 ) -> BenchReport:
     """Return one table of what was found everywhere, and its verdict."""
-    rows = _together(run, done, sources, asked)
+    rows = _together(run, done, sources, options)
     kept = {
         place: BenchMachine(
-            tuple(one.name for one in places.get(place, ())), found.facts, found.calibration
+            tuple(listed.name for listed in places.get(place, ())), bench.facts, bench.calibration
         )
-        for place, found in done.items()
+        for place, bench in done.items()
     }
     first = kept.get(HERE) or next(iter(kept.values()))
     settings: dict[str, Json] = {
-        **asdict(asked.protocol),
-        "batch": asked.batch,
-        "delegate": asked.delegate,
-        "arena": asked.arena,
-        "sustain": asked.sustain,
-        "max_latency": asked.max_latency,
-        "max_slowdown": asked.max_slowdown,
+        **asdict(options.protocol),
+        "batch": options.batch,
+        "delegate": options.delegate,
+        "arena": options.arena,
+        "sustain": options.sustain,
+        "max_latency": options.max_latency,
+        "max_slowdown": options.max_slowdown,
     }
-    budgets = {one.name: one.budgets for found in places.values() for one in found}
+    budgets = {listed.name: listed.budgets for devices in places.values() for listed in devices}
     host = run.devices.host()
     verdict = bench_budgets.judge(
         rows,
         host,
         first.calibration,
-        asked.max_latency,
-        asked.max_slowdown,
-        asked.baseline,
+        options.max_latency,
+        options.max_slowdown,
+        options.baseline,
         kept,
         budgets,
     )
@@ -297,22 +297,23 @@ def _report(
 
 
 def _together(
-    run: Run, done: Mapping[str, MachineBench], sources: Sequence[str], asked: BenchOptions
+    run: Run, done: Mapping[str, MachineBench], sources: Sequence[str], options: BenchOptions
 ) -> tuple[Benched, ...]:
     """Return the rows of all machines in the order asked for, their samples in the run's own
     folder.
     """
-    found: list[tuple[Benched, npt.NDArray[Any] | None]] = []
-    for place, one in done.items():
-        samples = one.samples or (None,) * len(one.rows)
-        found += [
-            (replace(row, place=place), runs) for row, runs in zip(one.rows, samples, strict=True)
+    measured: list[tuple[Benched, npt.NDArray[Any] | None]] = []
+    for place, machine in done.items():
+        samples = machine.samples or (None,) * len(machine.rows)
+        measured += [
+            (replace(row, place=place), runs)
+            for row, runs in zip(machine.rows, samples, strict=True)
         ]
-    order = {name: number for number, name in enumerate(asked.devices)}
-    found.sort(key=lambda one: (sources.index(one[0].source), order.get(one[0].device, 0)))
-    names = named([row for row, _ in found], asked)
+    order = {name: number for number, name in enumerate(options.devices)}
+    measured.sort(key=lambda one: (sources.index(one[0].source), order.get(one[0].device, 0)))
+    names = named([row for row, _ in measured], options)
     rows: list[Benched] = []
-    for number, (name, (row, runs)) in enumerate(zip(names, found, strict=True)):
+    for number, (name, (row, runs)) in enumerate(zip(names, measured, strict=True)):
         row = replace(row, id=name)
         if runs is not None and row.latency is not None:
             path = run.folder / "latency" / f"{number}.npy"

@@ -48,9 +48,9 @@ def noted(row: Benched, subject: LoadedModel | None) -> Benched:
 def advise(run: Run, timed: Iterable[LoadedModel]) -> None:
     """Tell the user which times say nothing of a device."""
     lacking = [
-        one.id
-        for one in timed
-        if lacks_int8(one.device.runtime, one.device.version, one.device.facts(), one.path)
+        model.id
+        for model in timed
+        if lacks_int8(model.device.runtime, model.device.version, model.device.facts(), model.path)
     ]
     if lacking:
         message = LACKS.format(f"the latency of {', '.join(lacking)}")

@@ -99,20 +99,20 @@ class HasDevice(Protocol):
     def device(self) -> Device | str: ...
 
 
-def unique_names(found: Sequence[HasDevice], named: bool) -> list[str]:
+def unique_names(models: Sequence[HasDevice], named: bool) -> list[str]:
     """Return ids that differ: the file's name, more of its path where names are alike, and the
     device.
     """
-    files = {one.source: Path(one.source).name for one in found}
+    files = {model.source: Path(model.source).name for model in models}
     twins = {name for name in files.values() if list(files.values()).count(name) > 1}
     alike = [Path(source).parent for source, name in files.items() if name in twins]
     parent = os.path.commonpath(alike) if alike and all(p.is_absolute() for p in alike) else ""
     names: list[str] = []
-    for one in found:
-        name = files[one.source]
+    for model in models:
+        name = files[model.source]
         if name in twins:
-            name = os.path.relpath(one.source, parent) if parent else one.source
-        device = one.device if isinstance(one.device, str) else one.device.name
+            name = os.path.relpath(model.source, parent) if parent else model.source
+        device = model.device if isinstance(model.device, str) else model.device.name
         names.append(f"{name} on {device}" if named else name)
     return [
         f"{name} ({names[: k + 1].count(name)})" if names[:k].count(name) else name

@@ -93,17 +93,17 @@ def obtained(
     """
     devices = run.devices.expand(devices)
     abouts = {source: _about(run, source, len(sources) > 1) for source in sources}
-    found: list[ModelOnDevice] = []
+    models: list[ModelOnDevice] = []
     missing: DeviceError | None = None
     for source in sources:
         for name in devices or (None,):
             try:
                 subject = load_model(abouts[source], source, name)
             except DeviceError as error:
-                if strict and not found:
+                if strict and not models:
                     raise
                 missing = error
-                found.append(ModelOnDevice(_absent(source, name or "", error)))
+                models.append(ModelOnDevice(_absent(source, name or "", error)))
                 continue
             facts = Measured(
                 id=subject.id,
@@ -117,17 +117,17 @@ def obtained(
                 address=subject.device.address,
                 estimates=subject.device.estimates(),
             )
-            found.append(ModelOnDevice(facts, subject))
-    if missing is not None and all(one.subject is None for one in found):
+            models.append(ModelOnDevice(facts, subject))
+    if missing is not None and all(model.subject is None for model in models):
         raise missing
-    names = unique_names([one.measured for one in found], bool(devices))
+    names = unique_names([model.measured for model in models], bool(devices))
     return tuple(
         replace(
-            one,
-            measured=replace(one.measured, id=name),
-            subject=replace(one.subject, id=name) if one.subject else None,
+            model,
+            measured=replace(model.measured, id=name),
+            subject=replace(model.subject, id=name) if model.subject else None,
         )
-        for one, name in zip(found, names, strict=True)
+        for model, name in zip(models, names, strict=True)
     )
 
 
@@ -152,18 +152,18 @@ def _about(run: Run, source: str, several: bool) -> Run:
 
 def answered(
     run: Run,
-    given: ModelOnDevice,
+    model: ModelOnDevice,
     items: Items,
     first: SavedModel,
-    asked: MeasureOptions,
+    options: MeasureOptions,
     strict: bool = False,
 ) -> ModelOnDevice:
     """Return the model's answers to the items. A runtime that cannot run it is a row, unless
     strict.
     """
-    subject = given.subject
+    subject = model.subject
     if subject is None:
-        return given
+        return model
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
     theirs = with_raw_bytes(run, subject.source, subject.model, theirs)
     timed = Timed(
@@ -174,22 +174,22 @@ def answered(
         signature=subject.model.signature,
         states=subject.model.carried(theirs.inputs),
     )
-    device, options = subject.device, asked.runner_options(subject.device.runtime)
+    device, runner_options = subject.device, options.runner_options(subject.device.runtime)
     try:
-        kept = answers(run, timed, subject.model.digest, theirs, device, options)
+        kept = answers(run, timed, subject.model.digest, theirs, device, runner_options)
     except (RunnerError, DeviceError) as error:
         if strict:
             raise
         run.note(False)
-        return replace(given, measured=_failed(given.measured, error))
+        return replace(model, measured=_failed(model.measured, error))
     facts = kept.facts
     names = tuple(spec.name for spec in subject.model.outputs)
     return replace(
-        given,
+        model,
         items=theirs,
         outputs=open_outputs(kept.path / "outputs", names),
         measured=replace(
-            given.measured,
+            model.measured,
             status=Status.PASSED,
             memory=memory_of(kept),
             items=len(items.index),
@@ -201,15 +201,15 @@ def answered(
     )
 
 
-def output_of(answered: Answered, wanted: str | None) -> str:
+def output_of(answered: Answered, named: str | None) -> str:
     """Return the output that the metric is taken on. Raises where it is not clear which."""
     names, source = list(answered.outputs), answered.subject.source
     if len(names) == 1:
         return names[0]
-    if wanted and wanted in names:
-        return wanted
-    if wanted:
-        message = f"{source} has no output {wanted!r}"
+    if named and named in names:
+        return named
+    if named:
+        message = f"{source} has no output {named!r}"
         raise ProjectError("EK-PROJECT-004", message, f"its outputs are {', '.join(names)}")
     raise unclear(names, source)
 
@@ -275,14 +275,14 @@ def _inputs(
 
 def _check_size(file: Path, spec: TensorSpec, subject: LoadedModel) -> None:
     shape = np.load(file, mmap_mode="r").shape[1:]
-    wanted = spec.shape[1:]
+    takes = spec.shape[1:]
     if (
         shape == spec.shape
-        or None in wanted
-        or int(np.prod(shape)) == int(np.prod([int(s or 1) for s in wanted]))
+        or None in takes
+        or int(np.prod(shape)) == int(np.prod([int(s or 1) for s in takes]))
     ):
         return
     message = (
-        f"{subject.source}: input {spec.name!r} expects {list(wanted)}, items are {list(shape)}"
+        f"{subject.source}: input {spec.name!r} expects {list(takes)}, items are {list(shape)}"
     )
     raise DataError("EK-DATA-004", message, "the models compared must take the same items")

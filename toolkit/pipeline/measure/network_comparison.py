@@ -38,7 +38,7 @@ def likeness(
     first: Answered,
     other: Answered,
     items: Items,
-    asked: MeasureOptions,
+    options: MeasureOptions,
     contrast: Contrast,
 ) -> Likeness | None:
     """Tell whether two models are one network, by their files; None where it is one file.
@@ -49,9 +49,9 @@ def likeness(
     if first.subject.model.digest == other.subject.model.digest:
         return None
     apart = _apart(first, other, contrast)
-    found, reason = _likeness(run, (first, other), items, asked.layers or apart is not None)
-    _tell(run, f"{first.id} and {other.id}", found, apart, reason)
-    return found
+    networks, reason = _likeness(run, (first, other), items, options.layers or apart is not None)
+    _tell(run, f"{first.id} and {other.id}", networks, apart, reason)
+    return networks
 
 
 def _likeness(
@@ -83,21 +83,21 @@ def _apart(first: Answered, other: Answered, contrast: Contrast) -> float | None
     return lowest if lowest < EXPLAINED else None
 
 
-def _is_float(given: Answered) -> bool:
+def _is_float(model: Answered) -> bool:
     """Tell whether a model calculates with float32 weights: nothing in its file is quantized."""
-    if not given.subject.model.is_tflite:
+    if not model.subject.model.is_tflite:
         return True
-    tensors = [t for one in flatbuffer.read(given.subject.model.path).graphs for t in one.tensors]
+    tensors = [t for one in flatbuffer.read(model.subject.model.path).graphs for t in one.tensors]
     return not any(tensor.scale > 0 or tensor.dtype == "FLOAT16" for tensor in tensors)
 
 
-def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reason: str) -> None:
+def _tell(run: Run, both: str, networks: Likeness | None, apart: float | None, reason: str) -> None:
     """Tell of two networks, and of outputs further apart than conversion puts them."""
     share = f"their outputs share {apart:.1f} dB" if apart is not None else ""
-    verdict = found.verdict if found is not None else ""
+    verdict = networks.verdict if networks is not None else ""
     fix = "compare files of one model"
-    if found is not None and verdict in ("different weights", "different structure"):
-        why = f"{share}; {found.reason}" if share else found.reason
+    if networks is not None and verdict in ("different weights", "different structure"):
+        why = f"{share}; {networks.reason}" if share else networks.reason
         message = f"{both} are two different networks ({why}): parity between them means nothing"
     elif not share:
         return
@@ -105,23 +105,25 @@ def _tell(run: Run, both: str, found: Likeness | None, apart: float | None, reas
         message = f"{both} hold the same weights, but {share}, {UNEXPLAINED}"
         fix = "look at how each is fed, and at operators: `--layers` says where they part"
     else:
-        why = found.reason if found is not None else f"only the outputs were compared: {reason}"
+        why = (
+            networks.reason if networks is not None else f"only the outputs were compared: {reason}"
+        )
         message = f"{both} may be two different networks: {share}, {UNEXPLAINED} ({why})"
     run.advise(Advice("EK-NOTE-024", "warning", message, fix))
 
 
 def layers(
-    run: Run, first: Answered, other: Answered, items: Items, asked: MeasureOptions
+    run: Run, first: Answered, other: Answered, items: Items, options: MeasureOptions
 ) -> LayerParity | None:
     """Compare two models layer by layer, where it was asked for; tell the user where it cannot
     be.
     """
-    if not asked.layers:
+    if not options.layers:
         return None
     folder = run.folder / "traces"
     try:
-        sides = [_side(run, one, items, asked) for one in (first, other)]
-        found = layer_parity(
+        sides = [_side(run, one, items, options) for one in (first, other)]
+        parities = layer_parity(
             sides[0],
             sides[1],
             other.items.inputs,
@@ -129,7 +131,7 @@ def layers(
             items.preprocess,
             folder=folder,
         )
-        return replace(found, left=first.id, right=other.id)
+        return replace(parities, left=first.id, right=other.id)
     except EdgekitError as error:
         run.note(False)
         message = f"layers of {other.id} are unavailable, because {problem(error)}"
@@ -149,31 +151,31 @@ def output_steps(first: Answered, other: Answered) -> Mapping[str, Steps]:
     }
 
 
-def _side(run: Run, given: Answered, items: Items, asked: MeasureOptions) -> LayerSide:
-    device: Device = given.subject.device
+def _side(run: Run, model: Answered, items: Items, options: MeasureOptions) -> LayerSide:
+    device: Device = model.subject.device
     if device.runtime == "tensorflow":
         device = run.devices.open(DEFAULT_DEVICE)
-    path = _file(run, given, items)
-    states = given.subject.model.carried(items.inputs)
-    return LayerSide(path, device, asked.delegate or "", states)
+    path = _file(run, model, items)
+    states = model.subject.model.carried(items.inputs)
+    return LayerSide(path, device, options.delegate or "", states)
 
 
-def _path(run: Run, given: Answered, items: Items, converting: bool) -> Path | None:
+def _path(run: Run, model: Answered, items: Items, converting: bool) -> Path | None:
     """Return the file itself, or the float32 file of a SavedModel where one may be made."""
-    return _file(run, given, items) if converting or given.subject.model.is_tflite else None
+    return _file(run, model, items) if converting or model.subject.model.is_tflite else None
 
 
-def _file(run: Run, given: Answered, items: Items) -> Path:
-    model = given.subject.model
+def _file(run: Run, answered: Answered, items: Items) -> Path:
+    model = answered.subject.model
     if model.is_tflite:
         return main_file(run, model)
     return float_file(run, model, items).path / tflite.FILE
 
 
-def _scales(given: Answered) -> Mapping[str, float]:
+def _scales(model: Answered) -> Mapping[str, float]:
     """Return quantization steps of a file's outputs, by the names that its answers have."""
-    if not given.subject.model.is_tflite:
+    if not model.subject.model.is_tflite:
         return {}
-    file = flatbuffer.read(given.subject.model.path)
-    named = file.outputs_of(given.subject.model.signature)
+    file = flatbuffer.read(model.subject.model.path)
+    named = file.outputs_of(model.subject.model.signature)
     return {n: t.scale for n, t in (named or {t.name: t for t in file.outputs}).items()}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
+from edgekit.pipeline.measure.bench_inputs import Feed
+from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.run import Run
 from edgekit.types import Measurement
-
-if TYPE_CHECKING:
-    from edgekit.pipeline.measure.bench_inputs import Feed
-    from edgekit.pipeline.measure.loaded_model import LoadedModel
 
 
 class Calibratable(Protocol):
@@ -47,13 +45,13 @@ def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
             states=subject.model.carried(feed.inputs),
         )
         try:
-            found = time_side_by_side(
+            timings = time_side_by_side(
                 [timed],
                 TimingInputs(feed.inputs, feed.index, feed.preprocess),
                 local=run.device,
                 progress=run.progress.update,
             )
-            return found.noise or Measurement.unavailable("1", reason)
+            return timings.noise or Measurement.unavailable("1", reason)
         except (RunnerError, DeviceError) as error:
             return Measurement.unavailable("1", f"the model could not be timed: {error.message}")
     return Measurement.unavailable("1", reason)

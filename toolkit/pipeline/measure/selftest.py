@@ -24,11 +24,11 @@ def selftest(subject: LoadedModel, bundle: Unpacked) -> SelfTest:
         **bundle.carrying,
     )
     result = subject.device.run(request.to_json())
-    found = result["models"][subject.id]
+    facts = result["models"][subject.id]
     return SelfTest(
-        passed=bool(found["passed"]),
-        items=int(found["items"]),
-        differences=_finite(found["differences"]),
+        passed=bool(facts["passed"]),
+        items=int(facts["items"]),
+        differences=_finite(facts["differences"]),
         tolerances={name: golden.tolerance for name, golden in bundle.golden.items()},
     )
 
@@ -38,13 +38,13 @@ def _finite(differences: Mapping[str, float]) -> Mapping[str, float | None]:
     return {name: d if math.isfinite(d) else None for name, d in differences.items()}
 
 
-def failure(found: SelfTest) -> str:
+def failure(result: SelfTest) -> str:
     """Say which output is off and by how much."""
     off = [
-        f"output {name!r} is off by {found.differences[name]:.3g}, allowed is {most:.3g}"
-        if found.differences.get(name) is not None
+        f"output {name!r} is off by {result.differences[name]:.3g}, allowed is {most:.3g}"
+        if result.differences.get(name) is not None
         else f"output {name!r} holds NaN"
-        for name, most in found.tolerances.items()
-        if found.differences.get(name) is None or (found.differences[name] or 0.0) > most
+        for name, most in result.tolerances.items()
+        if result.differences.get(name) is None or (result.differences[name] or 0.0) > most
     ]
     return f"the bundle's self-test fails: {'; '.join(off)}"

@@ -41,23 +41,23 @@ def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:
     if not model.is_tflite:
         return {}
     graph, (inputs, _) = entry(flatbuffer.read(model.path), model.signature)
-    found = {}
+    values = {}
     for name, index in inputs.items():
         if not graph.tensors[index].dtype.startswith("INT") or graph.tensors[index].scale:
             continue
         for operator, position, output in _uses(graph, index):
             shape = graph.tensors[output].shape
             if WHOLE.get(operator) == position:
-                found[name] = np.array(shape, np.int64)
+                values[name] = np.array(shape, np.int64)
             elif PLANE.get(operator) == position:
-                found[name] = np.array(shape[1:3], np.int64)
+                values[name] = np.array(shape[1:3], np.int64)
             elif position in OTHERS.get(operator, ()):
                 message = f"input {name!r} tells {operator} a size or a place: no value is drawn"
                 hint = "give what your app gives: --data FILE.npz"
                 raise DataError("EK-DATA-061", message, hint)
     return {
         name: value
-        for name, value in found.items()
+        for name, value in values.items()
         if value.shape == graph.tensors[inputs[name]].shape
     }
 

@@ -16,20 +16,22 @@ from edgekit.types import Advice, Status
 
 
 def timed(
-    run: Run, found: Sequence[ModelOnDevice], items: Items, asked: MeasureOptions
+    run: Run, models: Sequence[ModelOnDevice], items: Items, options: MeasureOptions
 ) -> Timings | None:
     """Time all models beside the first, until the budget is decided; None where nothing was timed.
 
     What TensorFlow runs is timed only where asked for: it takes seconds to start.
     """
-    sides = [_timed(given, asked) for one in found if (given := one.answered) is not None]
-    if asked.latency is False or len(sides) < 2:
+    sides = [
+        _timed(answered, options) for model in models if (answered := model.answered) is not None
+    ]
+    if options.latency is False or len(sides) < 2:
         return None
-    if any(side.runtime == TENSORFLOW for side in sides) and not asked.latency:
+    if any(side.runtime == TENSORFLOW for side in sides) and not options.latency:
         message = "latency was not timed beside TensorFlow, which takes seconds to start"
         run.advise(Advice("EK-NOTE-026", "info", message, "--latency times it"))
         return None
-    budget = asked.max_slowdown
+    budget = options.max_slowdown
 
     def decided(timings: Timings) -> bool:
         ratios = [timings.ratio(name) for name in timings.names if name != timings.first]
@@ -43,7 +45,7 @@ def timed(
                 inputs_of(items),
                 local=run.device,
                 progress=run.progress.update,
-                protocol=allowed(asked.launches),
+                protocol=allowed(options.launches),
                 lasting=budget is None,
                 decided=decided if budget is not None else None,
             )
@@ -54,18 +56,18 @@ def timed(
             return None
 
 
-def _timed(given: Answered, asked: MeasureOptions) -> Timed:
-    subject = given.subject
+def _timed(answered: Answered, options: MeasureOptions) -> Timed:
+    subject = answered.subject
     return Timed(
         subject.id,
         subject.path,
         subject.device.runtime,
         subject.model.stateful,
         subject.device,
-        threads=asked.threads or 1,
-        delegate=asked.delegate or "",
-        arena=asked.arena,
-        inputs=given.items.inputs,
+        threads=options.threads or 1,
+        delegate=options.delegate or "",
+        arena=options.arena,
+        inputs=answered.items.inputs,
         signature=subject.model.signature,
-        states=subject.model.carried(given.items.inputs),
+        states=subject.model.carried(answered.items.inputs),
     )

@@ -1,0 +1,103 @@
+"""The data that a project names, opened for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import data
+from edgekit.pipeline import texts
+from edgekit.pipeline.run import Run
+from edgekit.types import Advice, Preprocess, TensorSpec
+
+
+def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
+    """Return the training data, where the project names any, for a model's inputs where it is
+    known.
+    """
+    return open_data(run, run.project.data.train, inputs)
+
+
+def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
+    """Return the shapes of single items by array name, as in the first data that the project
+    names.
+    """
+    named = run.project.data
+    representative = named.representative.from_ if named.representative else None
+    others = None if representative in ("train", "evaluate") else representative
+    for source in (named.evaluate, others, named.train):
+        dataset = open_data(run, source)
+        if dataset is not None:
+            return {
+                name: np.load(path, mmap_mode="r").shape[1:]
+                for name, path in dataset.arrays.items()
+            }
+    return {}
+
+
+def open_data(
+    run: Run, source: str | None, inputs: tuple[TensorSpec, ...] = (), labels: tuple[str, ...] = ()
+) -> data.Dataset | None:
+    """Open a source of data with all columns that the project judges by; nothing without one."""
+    if source is None:
+        return None
+    table, judged = run.project.data, run.project.evaluate
+    dataset, cached = data.open_source(
+        source,
+        run.project.root,
+        run.store,
+        run.free,
+        table.preprocess.spec(),
+        inputs=inputs,
+        columns=(
+            *judged.slices,
+            *([judged.group] if judged.group else []),
+            *labels,
+            *([judged.stream] if isinstance(judged.stream, str) else []),
+        ),
+        label=table.label_column,
+        class_names=class_names(run),
+        texts=texts.is_text_task(run),
+    )
+    run.note(cached)
+    dataset = _with_own_inputs(dataset, inputs)
+    for notice in dataset.notices:
+        run.advise(Advice("EK-NOTE-002", "info", notice))
+    return dataset
+
+
+def _with_own_inputs(dataset: data.Dataset, inputs: tuple[TensorSpec, ...]) -> data.Dataset:
+    """Return a dataset where an array called as labels are is an input, if the model's is so called
+    and takes no other for it.
+    """
+    names = {spec.name for spec in inputs}
+    single = len(names) == 1 and set(dataset.arrays) == {data.SINGLE}
+    if data.LABELS not in names or dataset.labels is None or dataset.class_names or single:
+        return dataset
+    return replace(dataset, arrays={**dataset.arrays, data.LABELS: dataset.labels}, labels=None)
+
+
+def as_decoded(
+    preprocess: Preprocess, dataset: data.Dataset | None, inputs: tuple[TensorSpec, ...]
+) -> Preprocess:
+    """Return the spec with the size, colours and layout that pictures were really brought to."""
+    if dataset is None or dataset.pictures is None:
+        stated = preprocess.layout is not None
+        layout = data.images.resolved(preprocess, inputs).model_layout if stated else "nhwc"
+        return replace(preprocess, model_layout=layout)
+    return replace(dataset.pictures, scale=preprocess.scale, offset=preprocess.offset)
+
+
+def class_names(run: Run) -> tuple[str, ...]:
+    """Read what the project calls the classes; empty where it does not say."""
+    return data.read_labels(run.project.data.labels, run.project.root)
+
+
+def stream_column(run: Run, dataset: data.Dataset) -> npt.NDArray[Any] | None:
+    """Return what tells streams apart, where the project names it and the data has it."""
+    name = run.project.evaluate.stream
+    return dataset.columns([name])[name] if isinstance(name, str) else None

@@ -1,0 +1,238 @@
+"""Which items of the data are judged, and which calibrate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import data
+from edgekit.data.split import SAMPLES
+from edgekit.errors import DataError
+from edgekit.evaluation import tasks
+from edgekit.pipeline import headline, streams, texts
+from edgekit.pipeline.annotated import with_annotations
+from edgekit.pipeline.datasets import as_decoded, class_names, open_data, stream_column
+from edgekit.pipeline.items import Index, Items
+from edgekit.pipeline.purpose import (
+    beside_of,
+    check_classes,
+    look_of,
+    metric_of,
+    postprocess_of,
+    task_of,
+)
+from edgekit.pipeline.representative import matched, representative, states_in_data
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.streams import Streams
+from edgekit.project import RepresentativeTable
+from edgekit.types import Advice, SavedModel, TensorSpec
+
+FEWEST = 2
+
+
+def select_items(
+    run: Run, reference: SavedModel, labelled: bool = True, streaming: bool = False
+) -> Items:
+    """Open the evaluation and representative data, and set the two apart where they are one file.
+
+    ``labelled`` says that items to judge by need labels, ``streaming`` that the model's state is
+    carried on where the project asks for it. Raises :class:`DataError`.
+    """
+    project, evaluating = run.project, run.plan.options.evaluate
+    preprocess = project.data.preprocess.spec()
+    with run.stage("data"):
+        arrays = headline.array_names(run, reference)
+        dataset = open_data(run, project.data.evaluate, reference.inputs, arrays)
+        judged = with_annotations(run, dataset)
+        labels, groups = None, None
+        picked = headline.OutputSelection(project.evaluate.output or "", None, {})
+        beside: Mapping[str, npt.NDArray[Any]] = {}
+        if judged and evaluating:
+            picked = headline.select_outputs(run, judged, reference, labelled)
+            labels = texts.spelled(run, judged, picked.labels, reference, picked.output)
+            beside = judged.columns(project.evaluate.slices)
+            if project.evaluate.group is not None:
+                groups = judged.columns([project.evaluate.group])[project.evaluate.group]
+        look = look_of(run, reference, picked.output, labels)
+        task = task_of(run, picked.output, labels, look, True)
+        if judged and task is not None and look is not None:
+            check_classes(run, judged, task.task, look)
+        name = judged.source if judged else ""
+        reader, labels = texts.read(run, reference, picked.output, labels, task, name, labelled)
+        order = _streams(run, judged, reference, streaming) if judged and evaluating else None
+        index, chosen, source, order = _choose(
+            run, judged, labels, groups, reference.inputs, arrays, order
+        )
+        files, digest = representative(run, reference, source, chosen)
+        inputs = matched(run, judged, reference, preprocess) if judged and evaluating else {}
+        if order is not None:
+            streams.tell(run, order)
+        index_path = _keep_index(run, index)
+        names = judged.names() if judged else None
+        preprocess = as_decoded(preprocess, judged, reference.inputs)
+    metric = metric_of(run, picked.output, task, True, reader)
+    others = tuple(_other(run, reference, name, own, index) for name, own in picked.others.items())
+    headline.advise(run, reference, picked, metric)
+    return Items(
+        inputs=inputs,
+        index=index,
+        index_path=index_path,
+        labels=labels[index] if labels is not None else None,
+        evaluated=len(index) if inputs and (labels is not None or not metric.takes_labels) else 0,
+        digest=judged.digest if judged else "",
+        metric=metric,
+        task=task,
+        preprocess=preprocess,
+        class_names=_names_of(run, judged, task),
+        representative=files,
+        representative_digest=digest,
+        representative_count=len(chosen),
+        representative_source=source,
+        representative_index=chosen,
+        columns={name: column[index] for name, column in beside.items()},
+        groups=groups[index] if groups is not None else None,
+        names=names[index] if names is not None else None,
+        output=picked.output,
+        postprocess=postprocess_of(run, picked.output) or project.evaluate.postprocess,
+        others=others,
+        streams=order.starts if order is not None else (),
+        states=reference.carried(inputs),
+        reader=reader,
+        beside=beside_of(task, metric, reader) if groups is None else (),
+    )
+
+
+def _names_of(
+    run: Run, judged: data.Dataset | None, task: tasks.Detected | None
+) -> tuple[str, ...]:
+    """Return what classes are called; texts are none."""
+    if task is not None and task.task.name == texts.TASK:
+        return ()
+    return class_names(run) or (judged.class_names if judged else ())
+
+
+def _other(
+    run: Run, reference: SavedModel, name: str, labels: npt.NDArray[Any] | None, index: Index
+) -> headline.JudgedOutput:
+    """Return an output that is judged beside the headline's."""
+    task = task_of(run, name, labels, look_of(run, reference, name, labels))
+    reader, labels = texts.read(run, reference, name, labels, task, name)
+    return headline.JudgedOutput(
+        name,
+        metric_of(run, name, task, reader=reader),
+        labels[index] if labels is not None else None,
+        postprocess_of(run, name),
+        reader,
+    )
+
+
+def _streams(
+    run: Run, judged: data.Dataset, reference: SavedModel, streaming: bool
+) -> Streams | None:
+    """Return the items to judge as streams, where the project asks for them.
+
+    A limit takes the only one's first items, or whole streams.
+    """
+    if not run.project.evaluate.stream:
+        return None
+    fed = states_in_data(run, reference, judged)
+    if not streaming and (reference.stateful or fed or not reference.states):
+        streams.refuse(run)
+        return None
+    everything, column = np.arange(judged.count), stream_column(run, judged)
+    if column is None:
+        return streams.ordered(everything[: run.plan.options.limit], None)
+    items = _limited(run, everything, None, column)
+    return streams.ordered(items, column[items])
+
+
+def _choose(
+    run: Run,
+    judged: data.Dataset | None,
+    labels: npt.NDArray[Any] | None,
+    groups: npt.NDArray[Any] | None,
+    inputs: tuple[TensorSpec, ...],
+    arrays: tuple[str, ...],
+    order: Streams | None,
+) -> tuple[Index, Index, data.Dataset | None, Streams | None]:
+    """Return items to judge, items to calibrate with, the dataset that the latter are from, and the
+    streams that are judged.
+    """
+    everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
+    everything = order.order if order is not None else everything
+    nothing = np.arange(0)
+    if not run.plan.calibrated:
+        return everything, nothing, None, order
+    table = run.project.data.representative
+    if table is None and run.project.compress.schemes and run.project.data.train is not None:
+        # Training items are at hand: no evaluation item needs to be given up.
+        table = RepresentativeTable.model_validate({"from": "train", "samples": SAMPLES})
+    if table is None or table.from_ == "evaluate":
+        if judged is None:
+            return everything, nothing, None, None
+        strata: npt.NDArray[Any] = labels if labels is not None else np.zeros(judged.count)
+        samples = table.samples if table else SAMPLES
+        parts = data.split(strata, samples)
+        if order is not None:
+            first, order = order.set_apart(samples)
+            parts = data.Split(first.order, order.order)
+        apart, rest = len(parts.representative), len(parts.evaluation)
+        message = (
+            f"{apart} items of {judged.source} are set apart for calibration;"
+            f" the metric is taken on the other {rest:,}"
+        )
+        run.advise(Advice("EK-NOTE-001", "info", message))
+        _enough(judged.source, apart)
+        left = parts.evaluation
+        left = left if order is not None else _limited(run, left, labels, groups)
+        return left, parts.representative, judged, order
+    name = run.project.data.train if table.from_ == "train" else table.from_
+    source = open_data(run, name, inputs, arrays)
+    if source is None:
+        return everything, nothing, None, None
+    classes = np.load(source.labels) if source.labels else None
+    chosen = data.choose(classes, source.count, table.samples)
+    _enough(source.source, len(chosen))
+    return everything, chosen, source, order
+
+
+def _limited(
+    run: Run, items: Index, labels: npt.NDArray[Any] | None, groups: npt.NDArray[Any] | None
+) -> Index:
+    """Return the items, or as many of them as the run is limited to, in their order.
+
+    They are drawn with the run's seed, each class in proportion; of groups whole ones, in an order
+    drawn so, while they fit (the first always).
+    """
+    limit, seed = run.plan.options.limit, run.plan.options.seed
+    if limit is None or limit >= len(items):
+        return items
+    if groups is None:
+        strata = labels[items] if labels is not None else None
+        return items[data.choose(strata, len(items), limit, seed)]
+    _, numbers, sizes = np.unique(groups[items], return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    fitting = np.cumsum(sizes[order]) <= limit
+    fitting[0] = True
+    return items[np.isin(numbers, order[fitting])]
+
+
+def _enough(source: str, count: int) -> None:
+    if count < FEWEST:
+        hint = "calibration needs varied real items: 100 to 500 are usual"
+        message = f"{source} gives a representative dataset of {count} items"
+        raise DataError("EK-DATA-015", message, hint)
+
+
+def _keep_index(run: Run, index: Index) -> Path:
+    def make(folder: Path) -> Mapping[str, Any]:
+        np.save(folder / "index.npy", index)
+        return {}
+
+    key = {"sha256": hashlib.sha256(index.tobytes()).hexdigest()}
+    return run.store.obtain("index", key, make).path / "index.npy"
