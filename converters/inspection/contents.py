@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterator
 
 from edgekit.converters.flatbuffer import TFLiteFile
-from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.facts import Facts, Finding, counted, findings
 from edgekit.converters.inspection.shapes import short
 from edgekit.converters.inspection.structure import entry_graphs
 from edgekit.converters.inspection.weights import OVERLAP, UNUSED
@@ -49,15 +49,14 @@ def float_weights(facts: Facts) -> Iterator[Finding]:
 
 def non_finite(facts: Facts) -> Iterator[Finding]:
     places = tuple(row.tensor for row in facts.weights if row.finite is False)
-    if places:
-        yield Finding(
-            "EK-INSPECT-031",
-            "error",
-            f"{counted(places, 'constant holds', 'constants hold')} NaN or infinite values",
-            places,
-            "what is computed with them is NaN too; some operators use -inf as a mask on purpose",
-            "check the training: the model diverged, or a division by zero was folded in",
-        )
+    yield from findings(
+        "EK-INSPECT-031",
+        "error",
+        f"{counted(places, 'constant holds', 'constants hold')} NaN or infinite values",
+        places,
+        "what is computed with them is NaN too; some operators use -inf as a mask on purpose",
+        "check the training: the model diverged, or a division by zero was folded in",
+    )
 
 
 def size_mismatches(facts: Facts) -> Iterator[Finding]:
@@ -75,15 +74,14 @@ def size_mismatches(facts: Facts) -> Iterator[Finding]:
 
 def overlapping(facts: Facts) -> Iterator[Finding]:
     places = tuple(row.tensor for row in facts.weights if row.problem == OVERLAP)
-    if places:
-        yield Finding(
-            "EK-INSPECT-039",
-            "error",
-            f"{counted(places, 'constant overlaps', 'constants overlap')} with others in the file",
-            places,
-            "constants add up to more than the file: it is damaged, or made to exhaust its readers",
-            "convert again, or fetch the file again",
-        )
+    yield from findings(
+        "EK-INSPECT-039",
+        "error",
+        f"{counted(places, 'constant overlaps', 'constants overlap')} with others in the file",
+        places,
+        "constants add up to more than the file: it is damaged, or made to exhaust its readers",
+        "convert again, or fetch the file again",
+    )
 
 
 def duplicates(facts: Facts) -> Iterator[Finding]:
@@ -107,15 +105,14 @@ def duplicates(facts: Facts) -> Iterator[Finding]:
 
 def shared(facts: Facts) -> Iterator[Finding]:
     places = tuple(f"{row.tensor} = {row.shared_with}" for row in facts.weights if row.shared_with)
-    if places:
-        yield Finding(
-            "EK-INSPECT-034",
-            "info",
-            f"{counted(places, 'tensor shares', 'tensors share')} the buffer of another",
-            places,
-            "its bytes are counted once; tools that quantize tensor by tensor must keep them equal",
-            "",
-        )
+    yield from findings(
+        "EK-INSPECT-034",
+        "info",
+        f"{counted(places, 'tensor shares', 'tensors share')} the buffer of another",
+        places,
+        "its bytes are counted once; tools that quantize tensor by tensor must keep them equal",
+        "",
+    )
 
 
 def unused(facts: Facts) -> Iterator[Finding]:
@@ -128,16 +125,15 @@ def unused(facts: Facts) -> Iterator[Finding]:
         used.update(t.quantization.block_scales for t in graph.tensors if t.quantization)
         places += [short(t.name) for t in graph.tensors if t.index not in used]
     size = sum(row.bytes for row in facts.weights if row.layer == UNUSED)
-    if places:
-        yield Finding(
-            "EK-INSPECT-035",
-            "info",
-            f"{counted(places, 'tensor is', 'tensors are')} used by no operator"
-            f" ({size:,} bytes of constants)",
-            tuple(places),
-            "they take space and do nothing",
-            "convert again with a current converter",
-        )
+    yield from findings(
+        "EK-INSPECT-035",
+        "info",
+        f"{counted(places, 'tensor is', 'tensors are')} used by no operator"
+        f" ({size:,} bytes of constants)",
+        places,
+        "they take space and do nothing",
+        "convert again with a current converter",
+    )
 
 
 def duplicate_names(facts: Facts) -> Iterator[Finding]:
@@ -146,15 +142,14 @@ def duplicate_names(facts: Facts) -> Iterator[Finding]:
     for graph in facts.file.graphs:
         counts = collections.Counter(tensor.name for tensor in graph.tensors)
         places += [f"{short(name)} (x{n})" for name, n in counts.items() if n > 1]
-    if places:
-        yield Finding(
-            "EK-INSPECT-036",
-            "info",
-            f"{counted(places, 'tensor name is', 'tensor names are')} used more than once",
-            tuple(places),
-            "tools that find tensors by name take the wrong one",
-            "find tensors by index, or give the layers unique names and convert again",
-        )
+    yield from findings(
+        "EK-INSPECT-036",
+        "info",
+        f"{counted(places, 'tensor name is', 'tensor names are')} used more than once",
+        places,
+        "tools that find tensors by name take the wrong one",
+        "find tensors by index, or give the layers unique names and convert again",
+    )
 
 
 def uncomputed_outputs(facts: Facts) -> Iterator[Finding]:
@@ -164,15 +159,14 @@ def uncomputed_outputs(facts: Facts) -> Iterator[Finding]:
         graph = facts.file.graphs[number]
         made = {i for node in graph.nodes for i in node.outputs}
         places += [short(graph.tensors[i].name) for i in graph.outputs if i >= 0 and i not in made]
-    if places:
-        yield Finding(
-            "EK-INSPECT-037",
-            "warning",
-            f"{counted(places, 'output is', 'outputs are')} computed by no operator",
-            tuple(places),
-            "it passes an input or a constant through: some runtimes refuse such a graph",
-            "leave that output out of the model",
-        )
+    yield from findings(
+        "EK-INSPECT-037",
+        "warning",
+        f"{counted(places, 'output is', 'outputs are')} computed by no operator",
+        places,
+        "it passes an input or a constant through: some runtimes refuse such a graph",
+        "leave that output out of the model",
+    )
 
 
 def unneeded_bytes(facts: Facts) -> Iterator[Finding]:

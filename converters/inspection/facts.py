@@ -29,6 +29,14 @@ class Finding:
     fix: str
 
 
+def findings(
+    code: str, severity: Severity, message: str, places: Sequence[str], why: str, fix: str
+) -> Iterator[Finding]:
+    """Yield a finding about places of a file; nothing where there is none."""
+    if places:
+        yield Finding(code, severity, message, tuple(places), why, fix)
+
+
 @dataclass(frozen=True)
 class Facts:
     """A file and what was computed of it; ``precisions`` by graph, in execution order."""

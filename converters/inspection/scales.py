@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from edgekit.converters.flatbuffer import Graph, Node, Tensor
-from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.facts import Facts, Finding, counted, findings
 from edgekit.converters.inspection.shapes import node_name, short
 
 LIMITS = {
@@ -58,16 +58,15 @@ def invalid_scales(facts: Facts) -> Iterator[Finding]:
         if (bad := next((s for s in _scales(t) if not (s > 0 and math.isfinite(s))), None))
         is not None
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-020",
-            "error",
-            f"{counted(places, 'tensor has a scale', 'tensors have scales')} that no kernel can"
-            " use: zero, negative, NaN or infinite",
-            tuple(places),
-            "every value becomes 0, or the runtime refuses or crashes",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-020",
+        "error",
+        f"{counted(places, 'tensor has a scale', 'tensors have scales')} that no kernel can"
+        " use: zero, negative, NaN or infinite",
+        places,
+        "every value becomes 0, or the runtime refuses or crashes",
+        AGAIN,
+    )
 
 
 def misplaced_scales(facts: Facts) -> Iterator[Finding]:
@@ -80,17 +79,16 @@ def misplaced_scales(facts: Facts) -> Iterator[Finding]:
         for t in _quantized(facts)
         if (problem := _misplaced(t))
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-029",
-            "error",
-            f"{counted(places, 'tensor has', 'tensors have')} scales along a dimension that it does"
-            " not have, or of another number",
-            tuple(places),
-            "LiteRT and tflite-runtime refuse the file: invalid quantization parameters; TFLM looks"
-            " at some of them only, and may run it",
-            "convert again with a current converter, or set quantized_dimension in the file",
-        )
+    yield from findings(
+        "EK-INSPECT-029",
+        "error",
+        f"{counted(places, 'tensor has', 'tensors have')} scales along a dimension that it does"
+        " not have, or of another number",
+        places,
+        "LiteRT and tflite-runtime refuse the file: invalid quantization parameters; TFLM looks"
+        " at some of them only, and may run it",
+        "convert again with a current converter, or set quantized_dimension in the file",
+    )
 
 
 def _misplaced(tensor: Tensor) -> str:
@@ -112,16 +110,15 @@ def odd_scales(facts: Facts) -> Iterator[Finding]:
         for t in _quantized(facts)
         if (odd := next(filter(_is_odd, _scales(t)), None)) is not None
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-021",
-            "warning",
-            f"{counted(places, 'tensor has a scale', 'tensors have scales')} that are denormal or"
-            f" above {LARGEST:,.0f}",
-            tuple(places),
-            "it stands for no range a network has: the calibration saw all zeros, or an outlier",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-021",
+        "warning",
+        f"{counted(places, 'tensor has a scale', 'tensors have scales')} that are denormal or"
+        f" above {LARGEST:,.0f}",
+        places,
+        "it stands for no range a network has: the calibration saw all zeros, or an outlier",
+        AGAIN,
+    )
 
 
 def _is_odd(scale: float) -> bool:
@@ -136,15 +133,14 @@ def zero_points(facts: Facts) -> Iterator[Finding]:
         bad = next((z for z in zeros if not low <= z <= high), None)
         if bad is not None and tensor.dtype in LIMITS:
             places.append(f"{short(tensor.name)} (zero point {bad}, {tensor.dtype.lower()})")
-    if places:
-        yield Finding(
-            "EK-INSPECT-022",
-            "error",
-            f"{counted(places, 'zero point lies', 'zero points lie')} outside the dtype",
-            tuple(places),
-            "the real value 0 cannot be represented: paddings and ReLU go wrong",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-022",
+        "error",
+        f"{counted(places, 'zero point lies', 'zero points lie')} outside the dtype",
+        places,
+        "the real value 0 cannot be represented: paddings and ReLU go wrong",
+        AGAIN,
+    )
 
 
 def asymmetric(facts: Facts) -> Iterator[Finding]:
@@ -159,16 +155,15 @@ def asymmetric(facts: Facts) -> Iterator[Finding]:
     for tensor in _quantized(facts):
         if tensor.dtype == "INT16" and _has_zero_point(tensor):
             places.append(f"{short(tensor.name)} (int16)")
-    if places:
-        yield Finding(
-            "EK-INSPECT-023",
-            "error",
-            f"{counted(places, 'tensor has', 'tensors have')} a zero point that is not 0, where"
-            " kernels take it for 0",
-            tuple(places),
-            "the quantization specification makes int8 weights and int16 symmetric",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-023",
+        "error",
+        f"{counted(places, 'tensor has', 'tensors have')} a zero point that is not 0, where"
+        " kernels take it for 0",
+        places,
+        "the quantization specification makes int8 weights and int16 symmetric",
+        AGAIN,
+    )
 
 
 def _has_zero_point(tensor: Tensor) -> bool:
@@ -185,16 +180,15 @@ def fixed_outputs(facts: Facts) -> Iterator[Finding]:
         zero = next(iter(output.quantization.zero_points), 0)
         if not math.isclose(output.scale, prescribed[0], rel_tol=1e-3) or zero != prescribed[1]:
             places.append(f"{node.operator} ({node_name(graph, node)}): scale {output.scale:g}")
-    if places:
-        yield Finding(
-            "EK-INSPECT-024",
-            "warning",
-            f"{counted(places, 'output is', 'outputs are')} not quantized as the operator"
-            " prescribes (softmax and logistic: scale 1/256)",
-            tuple(places),
-            "kernels assume that scale: they refuse the file, or answers are scaled wrongly",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-024",
+        "warning",
+        f"{counted(places, 'output is', 'outputs are')} not quantized as the operator"
+        " prescribes (softmax and logistic: scale 1/256)",
+        places,
+        "kernels assume that scale: they refuse the file, or answers are scaled wrongly",
+        AGAIN,
+    )
 
 
 def clipped(facts: Facts) -> Iterator[Finding]:
@@ -211,16 +205,15 @@ def clipped(facts: Facts) -> Iterator[Finding]:
             if width > 0 and lost > CLIPPED * width:
                 places.append(f"{node.operator} ({node_name(graph, node)}): {lost / width:.0%}")
                 break
-    if places:
-        yield Finding(
-            "EK-INSPECT-025",
-            "warning",
-            f"{counted(places, 'output saturates', 'outputs saturate')}: the range is narrower than"
-            " that of an input passed through",
-            tuple(places),
-            "values past the end of the range are clipped without an error",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-025",
+        "warning",
+        f"{counted(places, 'output saturates', 'outputs saturate')}: the range is narrower than"
+        " that of an input passed through",
+        places,
+        "values past the end of the range are clipped without an error",
+        AGAIN,
+    )
 
 
 def wide_channels(facts: Facts) -> Iterator[Finding]:
@@ -230,15 +223,14 @@ def wide_channels(facts: Facts) -> Iterator[Finding]:
         # A bias follows its weights.
         if tensor.dtype != "INT32" and len(scales) > 1 and max(scales) > SPAN * min(scales):
             places.append(f"{short(tensor.name)} (x{max(scales) / min(scales):.2g})")
-    if places:
-        yield Finding(
-            "EK-INSPECT-026",
-            "info",
-            f"{counted(places, 'weight')} whose channels' scales span more than {SPAN:,.0f} times",
-            tuple(places),
-            "channels of near-zero weights are dead; the wide ones set the activation's scale",
-            "remove dead channels (edgekit compress --channels), or equalise across layers",
-        )
+    yield from findings(
+        "EK-INSPECT-026",
+        "info",
+        f"{counted(places, 'weight')} whose channels' scales span more than {SPAN:,.0f} times",
+        places,
+        "channels of near-zero weights are dead; the wide ones set the activation's scale",
+        "remove dead channels (edgekit compress --channels), or equalise across layers",
+    )
 
 
 def bias_scales(facts: Facts) -> Iterator[Finding]:
@@ -248,15 +240,14 @@ def bias_scales(facts: Facts) -> Iterator[Finding]:
         for graph, node, _ in facts.nodes()
         if node.operator in WITH_BIAS and _is_bias_off(graph, node)
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-027",
-            "error",
-            f"{counted(places, 'bias has', 'biases have')} another scale than input times weight",
-            tuple(places),
-            "kernels refuse it, or add a bias of the wrong size to the accumulator",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-027",
+        "error",
+        f"{counted(places, 'bias has', 'biases have')} another scale than input times weight",
+        places,
+        "kernels refuse it, or add a bias of the wrong size to the accumulator",
+        AGAIN,
+    )
 
 
 def _is_bias_off(graph: Graph, node: Node) -> bool:
@@ -285,16 +276,15 @@ def bare_integers(facts: Facts) -> Iterator[Finding]:
         for i in (*graph.inputs, *graph.outputs)
         if i >= 0 and graph.tensors[i].dtype in ("INT8", "INT16") and not _scales(graph.tensors[i])
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-028",
-            "warning",
-            f"{counted(places, 'integer input or output has', 'integer inputs or outputs have')}"
-            " no scale",
-            tuple(places),
-            "an application cannot tell which integers to feed, or what they mean",
-            AGAIN,
-        )
+    yield from findings(
+        "EK-INSPECT-028",
+        "warning",
+        f"{counted(places, 'integer input or output has', 'integer inputs or outputs have')}"
+        " no scale",
+        places,
+        "an application cannot tell which integers to feed, or what they mean",
+        AGAIN,
+    )
 
 
 def _quantized(facts: Facts) -> Iterator[Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgekit.converters.custom_operators import FLEX, supporting_runtimes
 from edgekit.converters.flatbuffer import FLOATS, Graph, Node, Tensor, TFLiteFile
-from edgekit.converters.inspection.facts import Facts, Finding, counted
+from edgekit.converters.inspection.facts import Facts, Finding, counted, findings
 from edgekit.converters.inspection.resources import resources
 from edgekit.converters.inspection.shapes import (
     has_free_batch,
@@ -68,31 +68,29 @@ def float_islands(facts: Facts) -> Iterator[Finding]:
 def requantized(facts: Facts) -> Iterator[Finding]:
     """Find a DEQUANTIZE whose only reader is a QUANTIZE."""
     places = list(_pairs(facts, "DEQUANTIZE", "QUANTIZE"))
-    if places:
-        yield Finding(
-            "EK-INSPECT-002",
-            "warning",
-            f"{counted(places, 'DEQUANTIZE goes', 'DEQUANTIZE go')} straight into a QUANTIZE",
-            tuple(places),
-            "two passes over the tensor that change its scale at most: time and a rounding each",
-            "convert again from the source: one QUANTIZE, or equal scales on both sides, will do",
-        )
+    yield from findings(
+        "EK-INSPECT-002",
+        "warning",
+        f"{counted(places, 'DEQUANTIZE goes', 'DEQUANTIZE go')} straight into a QUANTIZE",
+        places,
+        "two passes over the tensor that change its scale at most: time and a rounding each",
+        "convert again from the source: one QUANTIZE, or equal scales on both sides, will do",
+    )
 
 
 def round_trips(facts: Facts) -> Iterator[Finding]:
     """Find a QUANTIZE whose only readers are DEQUANTIZE, as quantization-aware training leaves."""
     places = list(_pairs(facts, "QUANTIZE", "DEQUANTIZE"))
-    if places:
-        yield Finding(
-            "EK-INSPECT-003",
-            "warning",
-            f"{counted(places, 'QUANTIZE goes', 'QUANTIZE go')} straight back through a DEQUANTIZE",
-            tuple(places),
-            "the tensor is rounded and then computed with in float: it costs accuracy and time, and"
-            " nothing runs in integers",
-            "a model trained quantization-aware must be converted with"
-            " optimizations = [tf.lite.Optimize.DEFAULT], which turns such pairs into int8 kernels",
-        )
+    yield from findings(
+        "EK-INSPECT-003",
+        "warning",
+        f"{counted(places, 'QUANTIZE goes', 'QUANTIZE go')} straight back through a DEQUANTIZE",
+        places,
+        "the tensor is rounded and then computed with in float: it costs accuracy and time, and"
+        " nothing runs in integers",
+        "a model trained quantization-aware must be converted with"
+        " optimizations = [tf.lite.Optimize.DEFAULT], which turns such pairs into int8 kernels",
+    )
 
 
 def _pairs(facts: Facts, first: str, second: str) -> Iterator[str]:
@@ -114,32 +112,30 @@ def _pairs(facts: Facts, first: str, second: str) -> Iterator[str]:
 
 def free_batch(facts: Facts) -> Iterator[Finding]:
     places = [_place(g, i) for g, i in _edges(facts.file) if _is_batch_free(g, i)]
-    if places:
-        yield Finding(
-            "EK-INSPECT-004",
-            "warning",
-            f"the batch of {counted(places, 'input')} is free",
-            tuple(places),
-            "compilers for NPUs, and LiteRT.js, may refuse it; elsewhere memory is planned anew"
-            " when the batch changes",
-            "convert with a static batch of 1",
-        )
+    yield from findings(
+        "EK-INSPECT-004",
+        "warning",
+        f"the batch of {counted(places, 'input')} is free",
+        places,
+        "compilers for NPUs, and LiteRT.js, may refuse it; elsewhere memory is planned anew"
+        " when the batch changes",
+        "convert with a static batch of 1",
+    )
 
 
 def free_shapes(facts: Facts) -> Iterator[Finding]:
     places = [
         _place(graph, i) for graph, i in _edges(facts.file) if has_free_size(graph.tensors[i])
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-005",
-            "warning",
-            f"{counted(places, 'input has', 'inputs have')} free dimensions besides the batch",
-            tuple(places),
-            "memory, multiply-accumulates and latency depend on the size that is fed; NPUs and"
-            " microcontrollers refuse the file",
-            "convert with the sizes that the application will use, one file for each",
-        )
+    yield from findings(
+        "EK-INSPECT-005",
+        "warning",
+        f"{counted(places, 'input has', 'inputs have')} free dimensions besides the batch",
+        places,
+        "memory, multiply-accumulates and latency depend on the size that is fed; NPUs and"
+        " microcontrollers refuse the file",
+        "convert with the sizes that the application will use, one file for each",
+    )
 
 
 def _is_batch_free(graph: Graph, index: int) -> bool:
@@ -247,16 +243,15 @@ def strings(facts: Facts) -> Iterator[Finding]:
         for i in (*graph.inputs, *graph.outputs)
         if i >= 0 and graph.tensors[i].dtype == "STRING"
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-010",
-            "warning",
-            f"{counted(places, 'input or output is a string', 'inputs or outputs are strings')}",
-            tuple(places),
-            "TFLM, NPUs and most accelerators have no strings, and their size is known only when"
-            " they are fed",
-            "split or look up text in the application, and feed integers",
-        )
+    yield from findings(
+        "EK-INSPECT-010",
+        "warning",
+        f"{counted(places, 'input or output is a string', 'inputs or outputs are strings')}",
+        places,
+        "TFLM, NPUs and most accelerators have no strings, and their size is known only when"
+        " they are fed",
+        "split or look up text in the application, and feed integers",
+    )
 
 
 def unsigned(facts: Facts) -> Iterator[Finding]:
@@ -299,16 +294,15 @@ def unwritten(facts: Facts) -> Iterator[Finding]:
                     places.append(f"{short(tensor.name)} (read by {short(node.operator)})")
                     written.add(i)
             written.update(node.outputs)
-    if places:
-        yield Finding(
-            "EK-INSPECT-013",
-            "error",
-            f"{counted(places, 'tensor is', 'tensors are')} read before anything is written there",
-            tuple(places),
-            "a constant lost its content, or operators are out of order: runtimes refuse the file,"
-            " crash, or compute with what lies there",
-            "convert again, or fetch the file again",
-        )
+    yield from findings(
+        "EK-INSPECT-013",
+        "error",
+        f"{counted(places, 'tensor is', 'tensors are')} read before anything is written there",
+        places,
+        "a constant lost its content, or operators are out of order: runtimes refuse the file,"
+        " crash, or compute with what lies there",
+        "convert again, or fetch the file again",
+    )
 
 
 def _is_empty(tensor: Tensor) -> bool:
@@ -325,15 +319,14 @@ def overwritten(facts: Facts) -> Iterator[Finding]:
             again = [i for i in node.outputs if i >= 0 and i in written]
             places += [f"{short(graph.tensors[i].name)} ({short(node.operator)})" for i in again]
             written.update(node.outputs)
-    if places:
-        yield Finding(
-            "EK-INSPECT-014",
-            "error",
-            f"{counted(places, 'tensor is', 'tensors are')} written twice",
-            tuple(places),
-            "memory planners give each tensor one writer: what is read later may be either value",
-            "convert again",
-        )
+    yield from findings(
+        "EK-INSPECT-014",
+        "error",
+        f"{counted(places, 'tensor is', 'tensors are')} written twice",
+        places,
+        "memory planners give each tensor one writer: what is read later may be either value",
+        "convert again",
+    )
 
 
 def mixed(facts: Facts) -> Iterator[Finding]:
@@ -345,16 +338,15 @@ def mixed(facts: Facts) -> Iterator[Finding]:
         and node.operator != "CAST"
         and _is_mixed(precision.activations)
     ]
-    if places:
-        yield Finding(
-            "EK-INSPECT-015",
-            "error",
-            f"{counted(places, 'operator reads or writes', 'operators read or write')} float and"
-            " quantized values at once",
-            tuple(places),
-            "no kernel does: the runtime refuses the file or misreads the bytes",
-            "convert again: a QUANTIZE or DEQUANTIZE is missing there",
-        )
+    yield from findings(
+        "EK-INSPECT-015",
+        "error",
+        f"{counted(places, 'operator reads or writes', 'operators read or write')} float and"
+        " quantized values at once",
+        places,
+        "no kernel does: the runtime refuses the file or misreads the bytes",
+        "convert again: a QUANTIZE or DEQUANTIZE is missing there",
+    )
 
 
 def _is_mixed(dtypes: tuple[str, ...]) -> bool:

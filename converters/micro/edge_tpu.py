@@ -13,9 +13,10 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.micro.compiler import run_compiler
 from edgekit.converters.micro.operations import macs, nodes
 from edgekit.errors import ConversionError, DeviceError
-from edgekit.process import describe_exit, end_group, tail
+from edgekit.process import tail
 from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
@@ -82,25 +83,14 @@ def compile_model(model: Path, folder: Path, seconds: float = SECONDS) -> NpuEst
     # The vendor's program ships its libraries beside itself, or beside the target of its link.
     programs = (Path(command).absolute().parent, Path(command).resolve().parent)
     sandbox = Sandbox((model.absolute(),), (folder.absolute(),), programs)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            sandbox.command([command, "--out_dir", str(folder), "--show_operations", str(model)]),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise _failed(model, f"it took longer than {seconds:g} s", log) from None
-        finally:
-            end_group(process)
+    options = ["--out_dir", str(folder.absolute()), "--show_operations"]
+    words = [command, *options, str(model.absolute())]
+    failure = run_compiler(words, sandbox, folder, log, seconds)
     compiled = folder / f"{model.stem}_edgetpu.tflite"
-    if process.returncode != 0:
-        raise _failed(model, f"it {describe_exit(process.returncode)[0]}", log)
-    if not compiled.is_file():
-        raise _failed(model, "it wrote no compiled file", log)
+    if not failure and not compiled.is_file():
+        failure = "it wrote no compiled file"
+    if failure:
+        raise _failed(model, failure, log)
     return estimate(model, compiled, log.read_text(errors="replace"), _version(command))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from pathlib import Path
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
+from edgekit.converters.micro.compiler import run_compiler
 from edgekit.converters.micro.operations import describe_node, is_float, macs, nodes
 from edgekit.errors import ConversionError, DeviceError
-from edgekit.process import describe_exit, end_group, tail
+from edgekit.process import tail
 from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
 from edgekit.types import Measurement, NpuEstimate
@@ -192,24 +192,9 @@ def _run(
         str(folder.resolve()),
     ]
     sandbox = Sandbox((model.absolute(),), (folder.absolute(),))
-    with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(
-            sandbox.command(command),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            reason = f"it took longer than {seconds:g} s"
-            raise _failed(model, accelerator, reason, folder) from None
-        finally:
-            end_group(process)
-    if process.returncode != 0:
-        raise _failed(model, accelerator, f"it {describe_exit(process.returncode)[0]}", folder)
+    failure = run_compiler(command, sandbox, folder, folder / LOG, seconds)
+    if failure:
+        raise _failed(model, accelerator, failure, folder)
 
 
 def _failed(model: Path, accelerator: str, reason: str, folder: Path) -> ConversionError:

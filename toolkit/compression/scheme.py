@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,6 +76,19 @@ class Scheme(Protocol):
 
         ``model`` is as it was before :meth:`wrap`, and may be used up.
         """
+
+
+def layer_plan(
+    layer: Any,
+    value: float | None,
+    left_out: str,
+    refusal: Callable[[list[npt.NDArray[Any]]], str],
+) -> LayerPlan:
+    """Plan one layer: to ``value``, unless that is none, or ``refusal`` of its kernels says why."""
+    arrays = list(kernels(layer).values())
+    reason = refusal(arrays) if value else left_out
+    size = sum(int(kernel.size) for kernel in arrays)
+    return LayerPlan(layer.name, type(layer).__name__, size, None if reason else value, reason)
 
 
 def workable(rows: tuple[LayerPlan, ...], done: str) -> tuple[LayerPlan, ...]:

@@ -83,7 +83,7 @@ def answers(
         facts = dict(result["models"][subject.id])
         return {**facts, "runtime": result["runtime"], "version": result["version"]}
 
-    return run.keep(run.store.obtain("answers", key, make))
+    return run.obtain("answers", key, make)
 
 
 def _early(run: Run, request: Request, items: int) -> Mapping[str, Json] | None:

@@ -73,7 +73,7 @@ def _measured(run: Run, candidate: Candidate, path: Path, items: Items) -> Measu
         return asdict(search.smallest)
 
     try:
-        return Measurement(**run.keep(run.store.obtain("arena", key, make)).facts)
+        return Measurement(**run.obtain("arena", key, make).facts)
     except (DeviceError, RunnerError) as error:
         run.note(False)
         return Measurement.unavailable("byte", f"{error.message}: {error.hint}".rstrip(": "))

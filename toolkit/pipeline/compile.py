@@ -130,7 +130,7 @@ def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
         facts: Json = ESTIMATE.dump_python(estimate, mode="json")
         return {**facts, "path": estimate.path.name}
 
-    artefact = run.keep(run.store.obtain("compile", key, make))
+    artefact = run.obtain("compile", key, make)
     estimate = ESTIMATE.validate_python(dict(artefact.facts))
     return replace(estimate, path=artefact.path / estimate.path)
 

@@ -246,7 +246,7 @@ class _Job:
                 partial.mkdir(parents=True, exist_ok=True)
                 return make(partial, folder)
 
-            return run.keep(run.store.obtain(name, key, made))
+            return run.obtain(name, key, made)
 
     def _key(
         self, model: Model, table: Any, recovery: stage.RecoveryTraining | None

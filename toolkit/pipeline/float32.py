@@ -30,7 +30,7 @@ def prove_float32(run: Run, reference: SavedModel, items: Items) -> None:
         key = run.key(
             "tensorflow", model=reference.digest, representative=items.representative_digest
         )
-        facts = run.keep(run.store.obtain("float32", key, make)).facts
+        facts = run.obtain("float32", key, make).facts
     shares = [f"{facts['random']:.2%} on random items"]
     if facts["real"] is not None:
         shares.append(f"{facts['real']:.2%} on {facts['items']} real ones")

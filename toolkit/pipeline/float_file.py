@@ -14,9 +14,10 @@ from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.errors import ModelError
 from edgekit.models.tflite import read_content
 from edgekit.pipeline.run import Run
-from edgekit.store import sha256
+from edgekit.store import Artefact, sha256
 from edgekit.types import Advice, Json, Model, SavedModel, TensorSpec
 
+Specs = tuple[TensorSpec, ...]
 FILE = "model.tflite"
 # The runtime that candidates are judged on.
 JUDGE = "litert"
@@ -53,20 +54,9 @@ def float_reference(run: Run, model: Model) -> SavedModel:
         (folder / FILE).write_bytes(content)
         return {}
 
-    kept = run.keep(run.store.obtain("float", run.key(model=model.key), make))
-    inputs, outputs = ends(file)
-    return SavedModel(
-        path=kept.path / FILE,
-        digest=kept.digest,
-        bytes=file.size,
-        inputs=inputs,
-        outputs=outputs,
-        batched=False,
-        parameters=file.weights.get("FLOAT32", 0) // 4,
-        runtime="litert",
-        stateful=file.stateful,
-        last=last_operators(file),
-    )
+    kept = run.obtain("float", run.key(model=model.key), make)
+    parameters = file.weights.get("FLOAT32", 0) // 4
+    return replace(_of_file(kept, file, ends(file)), parameters=parameters)
 
 
 def _tell(run: Run, file: TFLiteFile, key: str) -> None:
@@ -146,23 +136,29 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
         shutil.copyfile(path, folder / FILE)
         return {}
 
-    kept = run.keep(run.store.obtain("measured", {"sha256": digest}, make))
+    kept = run.obtain("measured", {"sha256": digest}, make)
     if not file.graphs:
         raise ModelError("EK-MODEL-026", f"{path} holds no graph to run")
     signature = chosen_signature(path, file, run.project.model.signature)
-    inputs, outputs = ends(file, real=True, signature=signature)
+    model = _of_file(kept, file, ends(file, real=True, signature=signature), signature)
+    return replace(model, signature=signature if len(file.signatures) > 1 else None)
+
+
+def _of_file(
+    kept: Artefact, file: TFLiteFile, specs: tuple[Specs, Specs], signature: str | None = None
+) -> SavedModel:
+    """Return a file kept in the store as a model that LiteRT runs; ``specs`` are its ends."""
     return SavedModel(
         path=kept.path / FILE,
         digest=kept.digest,
         bytes=file.size,
-        inputs=inputs,
-        outputs=outputs,
+        inputs=specs[0],
+        outputs=specs[1],
         batched=False,
         parameters=0,
         runtime="litert",
         stateful=file.stateful,
         last=last_operators(file, signature),
-        signature=signature if len(file.signatures) > 1 else None,
     )
 
 
@@ -179,13 +175,11 @@ def main_file(run: Run, model: SavedModel) -> Path:
         (folder / FILE).write_bytes(extract_signature(model.path.read_bytes(), key))
         return {}
 
-    kept = run.keep(run.store.obtain("signature", run.key(model=model.digest, signature=key), make))
+    kept = run.obtain("signature", run.key(model=model.digest, signature=key), make)
     return kept.path / FILE
 
 
-def ends(
-    file: TFLiteFile, real: bool = False, signature: str | None = None
-) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def ends(file: TFLiteFile, real: bool = False, signature: str | None = None) -> tuple[Specs, Specs]:
     """Return the inputs and outputs, called as the signature calls them, else as their tensors are.
 
     With ``real`` a quantized one counts as float32, for that is how runners take and give it. Of

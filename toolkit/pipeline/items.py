@@ -78,6 +78,18 @@ class Items:
         }
 
     @property
+    def settings(self) -> dict[str, Json]:
+        """What the figures depend on, as reports tell it: the task and its metrics."""
+        return {
+            "task": self.task.facts if self.task else None,
+            "metric": self.metric.name,
+            "direction": self.metric.direction,
+            "bounded": self.metric.bounded,
+            "outputs": self.judged,
+            "beside": self.also_shown,
+        }
+
+    @property
     def judged(self) -> list[Json]:
         """What is judged, as reports tell it: the headline first."""
         return [

@@ -137,7 +137,7 @@ def _reference_evaluation(
             facts[name] = {"metric": dataclasses.asdict(measured), "floor": least}
         return {"figures": facts, "parts": _parts(run, items, outputs)}
 
-    kept = run.keep(run.store.obtain("metric", key, make)).facts
+    kept = run.obtain("metric", key, make).facts
     figures = kept["figures"]
     return Evaluation(
         parts=parts_of(kept["parts"]),
@@ -224,7 +224,7 @@ def _compared(
         answers = open_outputs(answered.path / "outputs", tuple(reference))
         return _compare(run, items, reference, answers)
 
-    return run.keep(run.store.obtain("metric", key, make)).facts
+    return run.obtain("metric", key, make).facts
 
 
 def _compare(
@@ -336,7 +336,7 @@ def _time(
         }
 
     try:
-        facts = run.keep(run.store.obtain("latency", key, make)).facts
+        facts = run.obtain("latency", key, make).facts
     except RunnerError as error:
         run.note(False)
         message = f"latency is unavailable, because {error.message}"

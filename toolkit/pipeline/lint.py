@@ -219,7 +219,7 @@ def _arrays(
             "unchecked": [dataclasses.asdict(one) for one in unchecked],
         }
 
-    facts = run.keep(run.store.obtain("lint", key, make)).facts
+    facts = run.obtain("lint", key, make).facts
     return (
         tuple(Advice(**finding) for finding in facts["findings"]),
         tuple(Unchecked(**one) for one in facts["unchecked"]),
@@ -257,7 +257,7 @@ def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation |
         return {"tensors": list(names)}
 
     try:
-        artefact = run.keep(run.store.obtain("ranges", key, make))
+        artefact = run.obtain("ranges", key, make)
     except (ConversionError, WorkerError) as error:
         run.note(False)
         return None, f"{error.code} {error.message}"

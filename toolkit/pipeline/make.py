@@ -65,12 +65,10 @@ def obtain(run: Run) -> Obtained:
             training=training_key(data) if data else None,
         )
         partial = run.store.partial("train", key)
-        artefact = run.keep(
-            run.store.obtain(
-                "train",
-                key,
-                lambda folder: run.free.call(train, source, project.root, data, partial, folder),
-            )
+        artefact = run.obtain(
+            "train",
+            key,
+            lambda folder: run.free.call(train, source, project.root, data, partial, folder),
         )
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)
@@ -126,20 +124,18 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
         sizes={name: list(size) for name, size in (sizes or {}).items()},
         unrolled=run.project.convert.unroll,
     )
-    artefact = run.keep(
-        run.store.obtain(
-            "export",
-            key,
-            lambda folder: run.worker.call(
-                export_model,
-                model,
-                folder,
-                options.evaluate,
-                options.trust,
-                sizes,
-                run.project.convert.unroll,
-            ),
-        )
+    artefact = run.obtain(
+        "export",
+        key,
+        lambda folder: run.worker.call(
+            export_model,
+            model,
+            folder,
+            options.evaluate,
+            options.trust,
+            sizes,
+            run.project.convert.unroll,
+        ),
     )
     stripped = [name for name in artefact.facts["wrappers"] if not name.startswith("Quantize")]
     if stripped and model.kind == "saved_model":

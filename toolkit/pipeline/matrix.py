@@ -73,7 +73,7 @@ def _try(
         return {**dataclasses.asdict(result), "status": result.status.value}
 
     try:
-        facts = run.keep(run.store.obtain("runtime", key, make)).facts
+        facts = run.obtain("runtime", key, make).facts
     except DeviceError as error:
         run.note(False)
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)

@@ -35,7 +35,7 @@ def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path
         (folder / path.name).write_bytes(add_metadata(path.read_bytes(), facts))
         return {}
 
-    return run.keep(run.store.obtain("metadata", key, make)).path / path.name
+    return run.obtain("metadata", key, make).path / path.name
 
 
 def _tell(run: Run, path: Path) -> None:

@@ -114,7 +114,7 @@ def _tried(
         )
         return {**asdict(result), "status": result.status.value}
 
-    return RESULT.validate_python(run.keep(run.store.obtain("on-device", key, make)).facts)
+    return RESULT.validate_python(run.obtain("on-device", key, make).facts)
 
 
 def _timed(
@@ -137,7 +137,7 @@ def _timed(
         return {name: asdict(timings.latency(name)) for name in timings.names}
 
     try:
-        facts = run.keep(run.store.obtain("on-device latency", key, make)).facts
+        facts = run.obtain("on-device latency", key, make).facts
     except RunnerError:
         run.note(False)
         return {}

@@ -51,7 +51,7 @@ def _copied(run: Run, model: SavedModel) -> Artefact:
         shutil.copyfile(model.path, folder / tflite.FILE)
         return {}
 
-    return run.keep(run.store.obtain("as-is", run.key(model=model.digest), make))
+    return run.obtain("as-is", run.key(model=model.digest), make)
 
 
 def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
@@ -73,7 +73,7 @@ def _converted(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
         names = [[spec.name for spec in specs] for specs in (model.all_inputs, model.all_outputs)]
         return run.worker.call(tflite.convert, *arguments, model.batch, *names)
 
-    return run.keep(run.store.obtain("convert", key, make))
+    return run.obtain("convert", key, make)
 
 
 def _left_float(made: Artefact, planned: PlannedFile) -> bool:
@@ -112,7 +112,7 @@ def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> A
         )
 
     try:
-        artefact = run.keep(run.store.obtain("quantize", key, make))
+        artefact = run.obtain("quantize", key, make)
     except ConversionError as error:
         hint = (
             f"{KEPT_FLOAT}; and ai-edge-quantizer says: {error.message}."
@@ -169,7 +169,7 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
             int8_recipe.quantize, file, rules, calibrated_file, per_channel, folder
         )
 
-    return run.keep(run.store.obtain("quantize", key, make))
+    return run.obtain("quantize", key, make)
 
 
 def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
@@ -181,7 +181,7 @@ def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
     def make(folder: Path) -> Mapping[str, object]:
         return run.worker.call(calibration.calibrate, file, items.representative, folder)
 
-    return run.keep(run.store.obtain("calibrate", key, make))
+    return run.obtain("calibrate", key, make)
 
 
 def _explained(

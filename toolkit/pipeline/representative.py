@@ -46,7 +46,7 @@ def representative(
             files |= carried.write(run, reference, arrays, preprocess, order, chosen, folder)
         return {"files": files}
 
-    artefact = run.keep(run.store.obtain("representative", key, make))
+    artefact = run.obtain("representative", key, make)
     files = {name: artefact.path / file for name, file in artefact.facts["files"].items()}
     return files, artefact.digest
 

@@ -9,9 +9,10 @@ import importlib.util
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import edgekit
 from edgekit import plugins, scratch
@@ -175,13 +176,16 @@ class Run:
         cached = bool(self._cached) and all(self._cached)
         self._stages.append(StageRecord(name, seconds, cached))
 
-    def keep(self, artefact: Artefact) -> Artefact:
-        """Note whether the current stage found an artefact in the store."""
-        self._cached.append(artefact.cached)
+    def obtain(
+        self, kind: str, key: Mapping[str, Json], make: Callable[[Path], Mapping[str, Any]]
+    ) -> Artefact:
+        """Return an artefact of the store, made where it is not there, as :meth:`Store.obtain`."""
+        artefact = self.store.obtain(kind, key, make)
+        self.note(artefact.cached)
         return artefact
 
     def note(self, cached: bool) -> None:
-        """Note that the current stage found, or made, one thing."""
+        """Note that the current stage had one thing in the store, or made it."""
         self._cached.append(cached)
 
     def advise(self, advice: Advice) -> None:

@@ -72,12 +72,7 @@ def _environment(run: Run) -> Mapping[str, Json]:
 def _settings(run: Run, items: Items) -> Mapping[str, Json]:
     options, project = run.plan.options, run.project
     return {
-        "task": items.task.facts if items.task else None,
-        "metric": items.metric.name,
-        "direction": items.metric.direction,
-        "bounded": items.metric.bounded,
-        "outputs": items.judged,
-        "beside": items.also_shown,
+        **items.settings,
         "max_drop": options.max_drop,
         "max_size": options.max_size,
         "all_precisions_count": run.plan.all_precisions_count,

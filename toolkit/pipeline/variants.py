@@ -130,4 +130,4 @@ class Workshop:
         return self._run.key("tensorflow", *distributions, representative=representative, **parts)
 
     def _made(self, stage: str, key: dict[str, Json], make: Maker) -> Artefact:
-        return self._run.keep(self._run.store.obtain(stage, key, make))
+        return self._run.obtain(stage, key, make)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.compression.scheme import Context, LayerPlan, kernels, workable
+from edgekit.compression.scheme import Context, LayerPlan, kernels, layer_plan, workable
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.models.wrappers import import_tfmot
 from edgekit.project.compress import ClusterTable
@@ -76,13 +76,9 @@ class Cluster:
 
 
 def _row(layer: Any, table: ClusterTable) -> LayerPlan:
-    kind = type(layer).__name__
-    arrays = kernels(layer)
-    size = sum(int(kernel.size) for kernel in arrays.values())
-    count = setting(layer.name, kind, table.clusters, table.types, table.layers)
-    reason = "" if count else "left out by [compress] cluster"
-    reason = reason or _refusal(layer, table, count, list(arrays.values()))
-    return LayerPlan(layer.name, kind, size, None if reason else count, reason)
+    count = setting(layer.name, type(layer).__name__, table.clusters, table.types, table.layers)
+    left_out = "left out by [compress] cluster"
+    return layer_plan(layer, count, left_out, lambda arrays: _refusal(layer, table, count, arrays))
 
 
 def _refusal(layer: Any, table: ClusterTable, count: int, arrays: list[Any]) -> str:

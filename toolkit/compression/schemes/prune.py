@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.compression.scheme import Context, LayerPlan, kernels, workable
+from edgekit.compression.scheme import Context, LayerPlan, kernels, layer_plan, workable
 from edgekit.compression.scope import check_scopes, setting
 from edgekit.models.wrappers import import_tfmot
 from edgekit.project.compress import PruneTable
@@ -86,13 +86,11 @@ class Prune:
 
 
 def _row(layer: Any, table: PruneTable) -> LayerPlan:
-    kind = type(layer).__name__
-    arrays = kernels(layer)
-    size = sum(int(kernel.size) for kernel in arrays.values())
-    share = setting(layer.name, kind, table.share, table.types, table.layers)
-    reason = "" if share else "left out by [compress] prune"
-    reason = reason or _refusal(layer, table, [kernel.shape for kernel in arrays.values()])
-    return LayerPlan(layer.name, kind, size, None if reason else share, reason)
+    share = setting(layer.name, type(layer).__name__, table.share, table.types, table.layers)
+    left_out = "left out by [compress] prune"
+    return layer_plan(
+        layer, share, left_out, lambda arrays: _refusal(layer, table, [a.shape for a in arrays])
+    )
 
 
 def _refusal(layer: Any, table: PruneTable, shapes: list[tuple[int, ...]]) -> str:

@@ -187,10 +187,6 @@ def _where(builder: OperationBuilder, _: Any, condition: Any, x1: Any, x2: Any) 
     return builder.function(tf.where, condition, builder.cast(x1), builder.cast(x2))
 
 
-def _softmax(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    return builder.layer("Softmax", builder.cast(x), axis=ints(op.axis))
-
-
 def _leaky_relu(builder: OperationBuilder, op: Any, x: Any) -> Any:
     return builder.layer("LeakyReLU", builder.cast(x), alpha=float(op.negative_slope))
 
@@ -199,10 +195,6 @@ def _gelu(builder: OperationBuilder, op: Any, x: Any) -> Any:
     import tensorflow as tf
 
     return builder.function(tf.nn.gelu, builder.cast(x), approximate=bool(op.approximate))
-
-
-def _elu(builder: OperationBuilder, op: Any, x: Any) -> Any:
-    return builder.layer("ELU", builder.cast(x), alpha=float(op.alpha))
 
 
 def _operations() -> Mapping[str, Cross]:
@@ -219,10 +211,12 @@ def _operations() -> Mapping[str, Cross]:
         "HardSigmoid": _computed("hard_sigmoid"),
         "HardTanh": _computed("hard_tanh"),
         "LogSigmoid": _computed("log_sigmoid"),
-        "Softmax": _softmax,
+        "Softmax": lambda builder, op, x: builder.layer(
+            "Softmax", builder.cast(x), axis=ints(op.axis)
+        ),
         "LeakyRelu": _leaky_relu,
         "Gelu": _gelu,
-        "Elu": _elu,
+        "Elu": lambda builder, op, x: builder.layer("ELU", builder.cast(x), alpha=float(op.alpha)),
         "Add": _binary(tf.math.add, "Add"),
         "Subtract": _binary(tf.math.subtract, "Subtract"),
         "Multiply": _binary(tf.math.multiply, "Multiply"),

@@ -170,7 +170,7 @@ def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed
     key = run.key(
         model=model.digest, count=DRAWN, seed=SEED, **({"shapes": named} if named else {}), **more
     )
-    kept = run.keep(run.store.obtain("synthetic", key, make))
+    kept = run.obtain("synthetic", key, make)
     inputs = {spec.name: kept.path / f"input-{k}.npy" for k, spec in enumerate(model.inputs)}
     return Feed("synthetic", inputs, kept.path / "index.npy", Preprocess())
 

@@ -228,12 +228,7 @@ def settings(run: Run, items: Items, options: MeasureOptions) -> Mapping[str, Js
     """Return what the figures depend on besides models and devices."""
     plan = run.plan.options
     return {
-        "task": items.task.facts if items.task else None,
-        "metric": items.metric.name,
-        "direction": items.metric.direction,
-        "bounded": items.metric.bounded,
-        "outputs": items.judged,
-        "beside": items.also_shown,
+        **items.settings,
         "items": len(items.index),
         "groups": len(np.unique(items.groups)) if items.groups is not None else None,
         "limit": plan.limit,

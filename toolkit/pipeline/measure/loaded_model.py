@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edgekit.errors import ModelDoesNotSuit
+from edgekit.evaluation.latency import Timed
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.float_file import tflite_model
 from edgekit.pipeline.make import export, obtain
@@ -40,6 +41,18 @@ class LoadedModel:
     @property
     def path(self) -> Path:
         return self.model.path
+
+    def timed(self, inputs: Collection[str]) -> Timed:
+        """Return the model on its device as the latency engine takes it."""
+        return Timed(
+            self.id,
+            self.path,
+            self.device.runtime,
+            self.model.stateful,
+            self.device,
+            signature=self.model.signature,
+            states=self.model.carried(inputs),
+        )
 
 
 def measured(project: Project) -> Project:
@@ -91,7 +104,7 @@ def _exported(run: Run, source: str) -> SavedModel:
 
 
 class HasDevice(Protocol):
-    """What :func:`told_apart` names."""
+    """What :func:`unique_names` names."""
 
     @property
     def source(self) -> str: ...

@@ -11,7 +11,6 @@ import numpy as np
 
 from edgekit.converters import flatbuffer
 from edgekit.errors import DataError, DeviceError, EdgekitError, ExitCode, ProjectError, RunnerError
-from edgekit.evaluation.latency import Timed
 from edgekit.evaluation.parity import Floats, open_outputs
 from edgekit.pipeline.answers import answers
 from edgekit.pipeline.headline import unclear
@@ -166,14 +165,7 @@ def answered(
         return model
     theirs = replace(items, inputs=_inputs(items.inputs, first.inputs, subject))
     theirs = with_raw_bytes(run, subject.source, subject.model, theirs)
-    timed = Timed(
-        subject.id,
-        subject.path,
-        subject.device.runtime,
-        subject.model.stateful,
-        signature=subject.model.signature,
-        states=subject.model.carried(theirs.inputs),
-    )
+    timed = subject.timed(theirs.inputs)
     device, runner_options = subject.device, options.runner_options(subject.device.runtime)
     try:
         kept = answers(run, timed, subject.model.digest, theirs, device, runner_options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edgekit.errors import DeviceError, RunnerError
-from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
+from edgekit.evaluation.latency import TimingInputs, time_side_by_side
 from edgekit.pipeline.measure.bench_inputs import Feed
 from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.run import Run
@@ -30,23 +30,13 @@ def calibrate_noise(run: Run, entries: tuple[Calibratable, ...]) -> Measurement:
     for entry in entries:
         if entry.subject is None or entry.feed is None:
             continue
-        subject, feed = entry.subject, entry.feed
-        device = subject.device
-        if device.estimates():
+        feed = entry.feed
+        if entry.subject.device.estimates():
             reason = "the times of every device are estimates"
             continue
-        timed = Timed(
-            subject.id,
-            subject.path,
-            device.runtime,
-            subject.model.stateful,
-            device,
-            signature=subject.model.signature,
-            states=subject.model.carried(feed.inputs),
-        )
         try:
             timings = time_side_by_side(
-                [timed],
+                [entry.subject.timed(feed.inputs)],
                 TimingInputs(feed.inputs, feed.index, feed.preprocess),
                 local=run.device,
                 progress=run.progress.update,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgekit.errors import EdgekitError
 from edgekit.evaluation.latency import TENSORFLOW, Timed, Timings, allowed, time_side_by_side
@@ -57,17 +58,10 @@ def timed(
 
 
 def _timed(answered: Answered, options: MeasureOptions) -> Timed:
-    subject = answered.subject
-    return Timed(
-        subject.id,
-        subject.path,
-        subject.device.runtime,
-        subject.model.stateful,
-        subject.device,
+    return replace(
+        answered.subject.timed(answered.items.inputs),
         threads=options.threads or 1,
         delegate=options.delegate or "",
         arena=options.arena,
         inputs=answered.items.inputs,
-        signature=subject.model.signature,
-        states=subject.model.carried(answered.items.inputs),
     )
