@@ -91,7 +91,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
 
 
 def _compared(project: Project) -> Project:
-    """Return the project with the precisions that show what compression does: float32, and int8."""
+    """Choose the precisions that show what compression does: float32, and int8 with data."""
     if "precisions" in project.convert.model_fields_set:
         return project
     data = project.data

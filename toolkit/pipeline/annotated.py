@@ -20,8 +20,7 @@ from edgekit.pipeline.run import Run
 
 
 def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | None:
-    """Return the dataset with the boxes or texts of its pictures as labels, where the project names
-    any.
+    """Add the boxes or texts that the project names for the pictures, as labels.
 
     Raises :class:`DataError` where they cannot be matched to the items.
     """
@@ -47,9 +46,7 @@ def with_annotations(run: Run, dataset: data.Dataset | None) -> data.Dataset | N
 
 
 def _rows(run: Run, path: Path, names: Sequence[str]) -> npt.NDArray[Any]:
-    """Return the text of each picture where the project says that labels are texts, else its
-    boxes.
-    """
+    """Read the text of each picture where labels are texts, else its boxes."""
     if texts.is_text_task(run):
         return transcripts(path, names)
     return read(path, names, data.read_labels(run.project.data.labels, run.project.root))

@@ -55,7 +55,7 @@ def answers(
     device: Device | None = None,
     options: Mapping[str, Json] | None = None,
 ) -> Artefact:
-    """Return the outputs of a model of this digest on the judged items, and the runner's facts.
+    """Run a model of this digest on the judged items: its outputs, and the runner's facts.
 
     By the run's own device unless another is named. ``options`` (``threads``, ``delegate``) go to
     the runner. Raises :class:`RunnerError` or :class:`DeviceError`.
@@ -87,7 +87,7 @@ def answers(
 
 
 def _early(run: Run, request: Request, items: int) -> Mapping[str, Json] | None:
-    """Return the answers of the runner that was started before, where it is this model's."""
+    """Ask the runner that was started early, where it holds this model; else nothing."""
     if run.early is None or not run.early.serves(request):
         return None
     try:
@@ -99,7 +99,7 @@ def _early(run: Run, request: Request, items: int) -> Mapping[str, Json] | None:
 
 
 def elsewhere(device: Device | None) -> Mapping[str, Json]:
-    """Return what another machine is; empty for this one, whose answers are no other's."""
+    """Describe a device that is another machine; empty for this one."""
     facts = device.facts() if device is not None else {}
     if device is None or not ("address" in facts or "://" in device.name):
         return {}
@@ -117,12 +117,12 @@ def _patiently(device: Device | LocalDevice, request: Request) -> Mapping[str, J
 
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:
-    """Return the outputs of a candidate on the judging runtime, on every judged item."""
+    """Run a candidate on the judging runtime, on every judged item."""
     return answers(run, timed(candidate, items), candidate.sha256, items)
 
 
 def file_of(candidate: Candidate) -> Path:
-    """Return a candidate's file. Raises :class:`ConversionError` with why there is none."""
+    """Return a candidate's file. Raises :class:`ConversionError` where it has none."""
     if candidate.path is None:
         message = f"there is no file of {candidate.id}"
         raise ConversionError("EK-CONVERT-016", message, candidate.problem)
@@ -130,7 +130,7 @@ def file_of(candidate: Candidate) -> Path:
 
 
 def timed(candidate: Candidate, items: Items, runtime: str = JUDGE) -> Timed:
-    """Return a candidate that has a file, as a side to time or to ask."""
+    """Describe a candidate that has a file to the latency engine."""
     path = file_of(candidate)
     stateful = flatbuffer.read(path).stateful
     return Timed(

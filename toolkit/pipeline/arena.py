@@ -24,9 +24,7 @@ LEAST = 16
 
 
 def affordable(device: Transport, request: Request, count: int) -> int:
-    """Tell how many of ``count`` items a runtime is asked for: of TFLM, by the time of the first
-    one.
-    """
+    """Decide how many of ``count`` items a runtime runs: TFLM's first item is timed for it."""
     if request.runtime != RUNTIME:
         return count
     (first,) = device.run(replace(request, items=(0, 1)).to_json())["models"].values()
@@ -34,9 +32,7 @@ def affordable(device: Transport, request: Request, count: int) -> int:
 
 
 def with_arena(run: Run, candidate: Candidate, items: Items) -> Candidate:
-    """Return the candidate with the smallest arena that TFLM runs it in, where a target has
-    TFLM.
-    """
+    """Measure the smallest tensor arena of a candidate, where a target has TFLM."""
     memory, path = candidate.evaluation.memory, candidate.path
     if memory is None or path is None or candidate.problem:
         return candidate

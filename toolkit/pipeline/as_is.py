@@ -31,8 +31,7 @@ ANOTHER = "EK-MODEL-043"
 
 
 def reference_of(run: Run, source_model: SavedModel) -> SavedModel:
-    """Return what candidates are judged by: what they are made of, or the model that the project
-    names.
+    """Choose what candidates are compared with: their source, or the model that the project names.
 
     Raises :class:`ModelError` where that takes or gives something else than the file.
     """
@@ -62,7 +61,7 @@ def reference_of(run: Run, source_model: SavedModel) -> SavedModel:
 
 
 def doubt_reference(run: Run, source: SavedModel, reference: SavedModel, items: Items) -> None:
-    """Tell the user where a file and the model that it is judged by have other weights."""
+    """Warn where a file and its reference have other weights."""
     if reference is source:
         return
     path = reference.path
@@ -105,9 +104,7 @@ def _opened(run: Run, source: str) -> SavedModel:
 def _paired(
     ours: tuple[TensorSpec, ...], theirs: tuple[TensorSpec, ...], ends: str, source: str
 ) -> Mapping[str, TensorSpec]:
-    """Return the reference's inputs or outputs by the file's names: called alike, or the only
-    ones.
-    """
+    """Match the reference's inputs or outputs with the file's, by name or as the only ones."""
     named = {spec.name: spec for spec in theirs}
     if len(ours) == len(theirs) == 1:
         named = {ours[0].name: theirs[0]}
@@ -128,7 +125,7 @@ def _shown(spec: TensorSpec) -> str:
 
 
 def _alike(spec: TensorSpec, other: TensorSpec) -> bool:
-    """Tell whether two tensors hold as much an item, as far as their sizes are known."""
+    """Tell whether two tensors have as many elements per item, as far as that is known."""
     shapes = spec.shape[1:], other.shape[1:]
     if any(None in shape for shape in shapes):
         return len(shapes[0]) == len(shapes[1]) and all(

@@ -25,8 +25,8 @@ def check_keys(project: Project) -> None:
     table = project.convert
     if not table.as_is:
         if table.reference is not None:
-            message = "--reference names a model to judge by, and here the model itself is that"
-            hint = "it goes with --as-is ([convert] as_is), which converts nothing; or leave it out"
+            message = "--reference requires --as-is: else the model itself is the reference"
+            hint = "add --as-is ([convert] as_is), which converts nothing, or leave out --reference"
             raise ProjectError(CONTRADICTS, message, hint)
         return
     defaults = ConvertTable()
@@ -41,18 +41,18 @@ def check_keys(project: Project) -> None:
         stated.append(f"[compress] ({', '.join(project.compress.schemes)})")
     if stated:
         hint = "leave them out to take the file as it is; or leave out --as-is ([convert] as_is)"
-        message = f"--as-is converts nothing, and {', '.join(stated)} asks for another file"
+        message = f"--as-is excludes {', '.join(stated)}: it converts nothing"
         raise ProjectError(CONTRADICTS, message, hint)
 
 
 def precision_of(project: Project, model: Model | None) -> str:
-    """Return the precision of the file that a project takes as it is.
+    """Detect the precision of a file that is taken as it is.
 
     Raises :class:`ModelError` where it is no ``.tflite``, :class:`ProjectError` where a target
     wants another precision.
     """
     if model is None or model.kind != "tflite":
-        message = f"--as-is takes a .tflite file, and {project.model.source} is none"
+        message = f"--as-is requires a .tflite file, and {project.model.source} is not one"
         hint = "leave out --as-is: then .tflite files are made of it"
         raise ModelError(NO_FILE, message, hint)
     precision = precision_in(flatbuffer.read(model.path))

@@ -41,7 +41,9 @@ def with_states(run: Run, model: SavedModel) -> SavedModel:
     if not pairings:
         return model
     listed = "; ".join(f"{one.input.name!r} <- {one.output.name!r} ({one.why})" for one in pairings)
-    message = f"inputs that are fed with what the model gave before, and begin at zeros: {listed}"
+    message = (
+        f"state inputs, which start at zero and are fed with the model's previous outputs: {listed}"
+    )
     fix = "--state IN=OUT ([evaluate] state) names others, --state none takes them for plain inputs"
     run.advise(Advice("EK-NOTE-076", "info", message, fix))
     apart = {one.input.name for one in pairings}, {one.output.name for one in pairings}
@@ -54,7 +56,7 @@ def with_states(run: Run, model: SavedModel) -> SavedModel:
 
 
 def without(dataset: Dataset, model: SavedModel, kept: Collection[str] = ()) -> Dataset:
-    """Return a dataset without arrays called like the model's states, but for those to be kept."""
+    """Remove arrays that are named like the model's states, except those to keep."""
     apart = {state.input.name for state in model.states} - set(kept)
     arrays = {name: path for name, path in dataset.arrays.items() if name not in apart}
     return replace(dataset, arrays=arrays)
@@ -70,7 +72,7 @@ def hinted(error: DataError, model: SavedModel, arrays: Collection[str]) -> Data
     options = " ".join(f"--state {name}={output}" for name, output in pairs if output)
     if error.code != "EK-DATA-010" or not options:
         return error
-    hint = f"{error.hint}\nis it fed with what the model gave before, a state? {options}"
+    hint = f"{error.hint}\nis it a state, fed with the model's previous output? {options}"
     return DataError(error.code, error.message, hint)
 
 

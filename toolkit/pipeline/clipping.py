@@ -33,7 +33,7 @@ class Clipped:
 
 
 def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
-    """Tell how much of some items ``[n, ...]`` a quantized input cannot take."""
+    """Compute the share of items ``[n, ...]`` that a quantized input clips."""
     low, high = _range(tensor)
     real = preprocessing.scaled(raw[items.index[:LOOK]], items.preprocess).astype(np.float64)
     beyond = (real < low - tensor.scale) | (real > high + tensor.scale)
@@ -41,7 +41,7 @@ def clipped(tensor: Tensor, raw: npt.NDArray[Any], items: Items) -> Clipped:
 
 
 def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> None:
-    """Tell the user where much of the items is beyond what an input's quantization can take."""
+    """Warn where an input's quantization clips much of the items."""
     if not model.is_tflite:
         return
     tensors = input_tensors(model.path, model.signature)
@@ -67,7 +67,7 @@ def advise_clipped(run: Run, source: str, model: SavedModel, items: Items) -> No
 
 
 def _range(tensor: Tensor) -> tuple[float, float]:
-    """Return the reals that a quantized tensor's smallest and largest integer stand for."""
+    """Compute the real values of a quantized tensor's smallest and largest integer."""
     limits = np.iinfo(tensor.dtype.lower())
     low, high = (int(end) - tensor.zero_point for end in (limits.min, limits.max))
     return low * tensor.scale, high * tensor.scale

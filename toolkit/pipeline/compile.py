@@ -72,7 +72,7 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilati
 
 
 def attach(run: Run, target: TargetResult, compilation: Compilation) -> TargetResult:
-    """Return the target with its estimates, and the compiled file under ``build/``."""
+    """Add the NPU estimates to a target, and put the compiled file under ``build/``."""
     estimate = compilation.estimates.get((target.id, target.candidate or ""))
     if estimate is None or target.candidate is None:
         return target
@@ -90,9 +90,7 @@ def _has_tflm(target: Target) -> bool:
 def _estimate(
     run: Run, target: Target, candidate: Candidate, checks: list[CheckResult]
 ) -> NpuEstimate | None:
-    """Return what the compiler of the target's NPU says of a candidate; its check goes to
-    ``checks``.
-    """
+    """Compile a candidate for the target's NPU; the check of it goes to ``checks``."""
     if target.npu is None or candidate.path is None:
         return None
     name = f"compiles for {target.npu.accelerator}"
@@ -138,9 +136,7 @@ def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
 def _operators(
     target: Target, candidate: Candidate, compiled: NpuEstimate | None
 ) -> Iterator[CheckResult]:
-    """Tell whether TFLM has what is left of a candidate to run; nothing where it did not
-    compile.
-    """
+    """Check that TFLM has the operators that the NPU leaves; nothing where it did not compile."""
     path = compiled.path if compiled else candidate.path
     if not _has_tflm(target) or path is None or (target.npu is not None and compiled is None):
         return

@@ -44,7 +44,7 @@ NO_KERAS_FILE = (
     "a quantization-aware model is kept as .h5 and SavedModel: its .keras file does not reload"
     " (TFMOT's wrappers)"
 )
-NO_RECOVERY = "the scheme acted in one shot, without training data"
+NO_RECOVERY = "there was no training data to fine-tune with"
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class Twin:
 def compress(
     run: Run, obtained: Obtained, reference: SavedModel, items: Items
 ) -> tuple[SavedModel, Compression | None]:
-    """Return the SavedModel to convert, and what was done: the reference where nothing is asked
-    for.
-    """
+    """Compress the model as the project says: the SavedModel to convert, and what was done."""
     schemes = run.project.compress.schemes
     if not schemes:
         return reference.in_float32, None
@@ -112,7 +110,7 @@ def _check(run: Run, obtained: Obtained) -> None:
         hint = "give the .keras or .h5 file that it was exported from, or convert without"
         raise CompressionError("EK-COMPRESS-001", message, f"{hint} [compress]")
     if training(run, run.project.compress.finetune_epochs) is None and not run.plan.options.dry_run:
-        message = "compressed in one shot: without training data nothing wins back what it costs"
+        message = "compressed without fine-tuning: without training data lost accuracy stays lost"
         fix = "give some with --train-data FILE.npz"
         run.advise(Advice("EK-NOTE-003", "warning", message, fix))
 
@@ -136,7 +134,7 @@ class _Job:
         self.done: list[SchemeResult] = []
 
     def cut(self, model: Model, table: ChannelsTable) -> Artefact:
-        """Return the model without the channels that go, in its own generation of Keras."""
+        """Remove channels of the model, in its own generation of Keras."""
         run = self._run
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelJob(
@@ -152,7 +150,7 @@ class _Job:
         return artefact
 
     def cross(self, model: Model) -> Twin:
-        """Return the model as TFMOT takes it."""
+        """Convert the model to the tf_keras twin that TFMOT takes."""
         run, project = self._run, self._run.project
         twins = dict(project.model.twins)
         code = [dict(fingerprint(reference, project.root)) for reference in twins.values()]
@@ -182,7 +180,7 @@ class _Job:
         return Twin(self._twin(artefact), proof, artefact.facts["layers"])
 
     def applied(self, schemes: tuple[str, ...], model: Model) -> _Applied | None:
-        """Return the last scheme of TFMOT's that made a model; none did in a dry run without
+        """Apply schemes of TFMOT in turn; the last that made a model, none in a dry run without
         items.
         """
         current, last = model, None
@@ -210,7 +208,7 @@ class _Job:
         return self._obtain(scheme, key, make)
 
     def carry(self, original: Model, compressed: Artefact, twin: Twin) -> Artefact:
-        """Return the user's model with the compressed twin's weights."""
+        """Copy the compressed twin's weights into the user's model."""
         run, model = self._run, self._twin(compressed)
         key = run.key(
             *TFMOT,
@@ -285,7 +283,7 @@ class _Job:
         )
 
     def keras(self, artefact: Artefact, original: Model) -> Model:
-        """Return the model file of an artefact, of the original's generation and code."""
+        """Describe an artefact's .keras file, of the original's generation and code."""
         path = artefact.path / crossing.KERAS_FILE
         return replace(
             original,
@@ -298,7 +296,7 @@ class _Job:
         )
 
     def _twin(self, artefact: Artefact) -> Model:
-        """Return a twin's file, with the code of the user's tf_keras layers in it."""
+        """Describe a twin's file, with the code of the user's tf_keras layers in it."""
         path, project = artefact.path / stage.FILE, self._run.project
         model = Model(path, "h5", "keras2", sha256(path), own=True)
         files = {file_of(reference, project.root) for reference in project.model.twins.values()}
@@ -333,7 +331,7 @@ class _Job:
         )
 
     def _metrics(self, artefact: Artefact, trained: bool) -> tuple[Measurement, Measurement]:
-        """Return the metric once the scheme is applied, and after recovery."""
+        """Measure the metric once the scheme is applied, and after fine-tuning."""
         run, items = self._run, self._items
         final = artefact.path / "saved_model"
         if not items.evaluated or not final.is_dir():
@@ -349,7 +347,7 @@ class _Job:
 
 
 def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
-    """Return what training depends on; not where it logs to."""
+    """Build the part of a store key that identifies the fine-tuning, without its log folder."""
     if recovery is None:
         return None
     settings = recovery.finetuning
@@ -363,7 +361,7 @@ def _recovery_key(recovery: stage.RecoveryTraining | None) -> Json:
 
 
 def _runtimes(run: Run) -> tuple[str, ...]:
-    """Return the runtimes that the run's targets may meet."""
+    """List the runtimes of the run's targets."""
     found = (catalog.load(target).runtimes for target in run.plan.targets)
     return tuple(dict.fromkeys(runtime.name for runtimes in found for runtime in runtimes))
 
@@ -381,7 +379,7 @@ def _key(model: Model) -> Json:
 
 
 def _words(scheme: str, table: Any) -> str:
-    """Return what was asked of a scheme, for a person."""
+    """Describe the requested amount of compression."""
     if scheme == "channels":
         return f"{table.macs * 100:.3g} % fewer multiply-accumulates"
     if scheme == "prune":

@@ -16,16 +16,12 @@ from edgekit.types import Advice, Preprocess, TensorSpec
 
 
 def training_data(run: Run, inputs: tuple[TensorSpec, ...] = ()) -> data.Dataset | None:
-    """Return the training data, where the project names any, for a model's inputs where it is
-    known.
-    """
+    """Open the training data, where the project names any; ``inputs`` are the model's."""
     return open_data(run, run.project.data.train, inputs)
 
 
 def item_sizes(run: Run) -> Mapping[str, tuple[int, ...]]:
-    """Return the shapes of single items by array name, as in the first data that the project
-    names.
-    """
+    """Read the shape of an item by array name, in the first data that the project names."""
     named = run.project.data
     representative = named.representative.from_ if named.representative else None
     others = None if representative in ("train", "evaluate") else representative
@@ -71,9 +67,7 @@ def open_data(
 
 
 def _with_own_inputs(dataset: data.Dataset, inputs: tuple[TensorSpec, ...]) -> data.Dataset:
-    """Return a dataset where an array called as labels are is an input, if the model's is so called
-    and takes no other for it.
-    """
+    """Take the labels as an input, where the model's input has their name and no other fits."""
     names = {spec.name for spec in inputs}
     single = len(names) == 1 and set(dataset.arrays) == {data.SINGLE}
     if data.LABELS not in names or dataset.labels is None or dataset.class_names or single:
@@ -84,7 +78,7 @@ def _with_own_inputs(dataset: data.Dataset, inputs: tuple[TensorSpec, ...]) -> d
 def as_decoded(
     preprocess: Preprocess, dataset: data.Dataset | None, inputs: tuple[TensorSpec, ...]
 ) -> Preprocess:
-    """Return the spec with the size, colours and layout that pictures were really brought to."""
+    """Set the size, colours and layout that pictures were decoded to."""
     if dataset is None or dataset.pictures is None:
         stated = preprocess.layout is not None
         layout = data.images.resolved(preprocess, inputs).model_layout if stated else "nhwc"
@@ -98,6 +92,6 @@ def class_names(run: Run) -> tuple[str, ...]:
 
 
 def stream_column(run: Run, dataset: data.Dataset) -> npt.NDArray[Any] | None:
-    """Return what tells streams apart, where the project names it and the data has it."""
+    """Return the column that tells streams apart, where the project names one."""
     name = run.project.evaluate.stream
     return dataset.columns([name])[name] if isinstance(name, str) else None

@@ -45,7 +45,9 @@ class EarlyRunner:
         return cls(replace(job, request=request, opened=session), session, outputs)
 
     def serves(self, request: Request) -> bool:
-        """Tell whether a request is about the model and the files that the runner has."""
+        """Tell whether a request has the model, inputs and settings that the runner was started
+        with.
+        """
         mine = self.job.request
         return request.models[0].path == mine.models[0].path and all(
             getattr(request, name) == getattr(mine, name) for name in ALIKE

@@ -35,7 +35,7 @@ ACTIVATIONS = {
 
 
 def float_reference(run: Run, model: Model) -> SavedModel:
-    """Return the file itself, kept in the store: LiteRT runs it, and every candidate is judged by
+    """Keep a float file in the store as the reference: LiteRT runs it, candidates are compared with
     it.
 
     Of several signatures it is a file of the one that is meant. Raises :class:`ModelError` where
@@ -60,7 +60,7 @@ def float_reference(run: Run, model: Model) -> SavedModel:
 
 
 def _tell(run: Run, file: TFLiteFile, key: str) -> None:
-    """Say which one of several signatures is converted."""
+    """Note which one of several signatures is converted."""
     others = ", ".join(repr(one.key) for one in file.signatures if one.key != key)
     if not others:
         return
@@ -69,8 +69,8 @@ def _tell(run: Run, file: TFLiteFile, key: str) -> None:
 
 
 def as_it_is(run: Run, model: Model) -> SavedModel:
-    """Return the file itself, whatever its precision. Raises :class:`ModelError` as it cannot be
-    judged.
+    """Keep a file of any precision as the reference. Raises :class:`ModelError` where it cannot
+    run.
 
     Its digest is the file's own, as a candidate's is: what it answered is its answer there, too.
     """
@@ -119,15 +119,13 @@ def check_operators(path: Path, file: TFLiteFile) -> None:
 
 
 def quantized(file: TFLiteFile) -> bool:
-    """Tell whether a tensor of a file is quantized: without that it computes in float, or in
-    ids.
-    """
+    """Tell whether a file has a quantized tensor; else it computes in float, or on indices."""
     tensors = (t for graph in file.graphs for t in graph.tensors)
     return any(t.quantization is not None and t.dtype != "FLOAT32" for t in tensors)
 
 
 def tflite_model(run: Run, path: Path) -> SavedModel:
-    """Return a ``.tflite`` file of any precision, kept in the store. Raises :class:`ModelError`."""
+    """Keep a ``.tflite`` file of any precision in the store. Raises :class:`ModelError`."""
     read_content(path)
     file = flatbuffer.read(path)
     digest = sha256(path)
@@ -147,7 +145,7 @@ def tflite_model(run: Run, path: Path) -> SavedModel:
 def _of_file(
     kept: Artefact, file: TFLiteFile, specs: tuple[Specs, Specs], signature: str | None = None
 ) -> SavedModel:
-    """Return a file kept in the store as a model that LiteRT runs; ``specs`` are its ends."""
+    """Describe a file in the store as a model for LiteRT; ``specs`` are its inputs and outputs."""
     return SavedModel(
         path=kept.path / FILE,
         digest=kept.digest,
@@ -163,7 +161,7 @@ def _of_file(
 
 
 def main_file(run: Run, model: SavedModel) -> Path:
-    """Return the file of a ``.tflite`` model; of a signature that is named, a file of that alone.
+    """Return the file of a ``.tflite`` model; of a named signature, a file of that alone.
 
     What looks inside a model sees the main graph only.
     """
@@ -180,7 +178,7 @@ def main_file(run: Run, model: SavedModel) -> Path:
 
 
 def ends(file: TFLiteFile, real: bool = False, signature: str | None = None) -> tuple[Specs, Specs]:
-    """Return the inputs and outputs, called as the signature calls them, else as their tensors are.
+    """Read the inputs and outputs, by their names in the signature, else of their tensors.
 
     With ``real`` a quantized one counts as float32, for that is how runners take and give it. Of
     several signatures the one that is named counts.
@@ -208,7 +206,7 @@ def input_tensors(path: Path, signature: str | None = None) -> Mapping[str, Tens
 
 
 def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[str, str]:
-    """Return the activation that each output ends in, by name; empty where it is none."""
+    """Find the activation that each output ends in, by name; empty where there is none."""
     main, names = entry(file, signature)
     writers = {index: node for node in main.nodes for index in node.outputs}
     activations = {}
@@ -223,9 +221,7 @@ def last_operators(file: TFLiteFile, signature: str | None = None) -> Mapping[st
 def entry(
     file: TFLiteFile, signature: str | None
 ) -> tuple[Graph, tuple[Mapping[str, int], Mapping[str, int]]]:
-    """Return the graph that runs; its inputs and outputs by name, each with the number of its
-    tensor.
-    """
+    """Find the graph that runs; its inputs and outputs by name, each with its tensor's index."""
     if file.signatures:
         named = {one.key: one for one in file.signatures}
         default = named.get("serving_default", file.signatures[0])

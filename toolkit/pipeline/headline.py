@@ -53,9 +53,7 @@ class OutputSelection:
 
 
 def array_names(run: Run, reference: SavedModel) -> tuple[str, ...]:
-    """Return the arrays of the data that are labels: those named like outputs, and not like
-    inputs.
-    """
+    """List the arrays that may be labels: those named like outputs, and not like inputs."""
     inputs = {spec.name for spec in reference.inputs}
     stated = [one.labels for one in run.project.evaluate.outputs.values() if one.labels]
     names = [*(spec.name for spec in reference.outputs), *stated]
@@ -99,7 +97,7 @@ def select_outputs(
 def advise(
     run: Run, reference: SavedModel, picked: OutputSelection, metric: metrics.Metric
 ) -> None:
-    """Say which of several outputs gives the headline, and which are not judged at all."""
+    """Note which of several outputs gives the headline, and which are not judged."""
     names = [spec.name for spec in reference.outputs]
     if len(names) == 1 or not picked.output:
         return
@@ -116,7 +114,7 @@ def advise(
 
 
 def unclear(names: Sequence[str], whose: str = "the model") -> ProjectError:
-    """Return the error where nothing says which of several outputs the metric is taken on."""
+    """Build the error for several outputs of which none is named for the metric."""
     message = f"{whose} has {len(names)} outputs: {', '.join(names)}, and none is named"
     hint = (
         f"say which one the metric is taken on: --metric-output {names[0]}; or call the arrays of"
@@ -128,7 +126,9 @@ def unclear(names: Sequence[str], whose: str = "the model") -> ProjectError:
 def _named(
     dataset: data.Dataset, names: Sequence[str], tables: Mapping[str, OutputTable]
 ) -> dict[str, Array]:
-    """Return the labels of every output whose array is there. Raises DataError for a stated one."""
+    """Read the labels of every output whose array exists. Raises DataError where a stated one does
+    not.
+    """
     beside = dataset.beside or {}
     labels: dict[str, Array] = {}
     for name in names:
@@ -149,9 +149,7 @@ def _headline(
     tables: Sequence[str],
     labelled: Mapping[str, Array],
 ) -> tuple[str, str]:
-    """Return the output that gives the headline, and how that is known; of several it may not
-    be.
-    """
+    """Choose the headline's output, and say why; empty where nothing decides between several."""
     if named is not None:
         return named, "as asked for"
     if len(reference.outputs) == 1:
@@ -185,7 +183,7 @@ def _fits(spec: TensorSpec, labels: Array) -> bool:
 
 
 def _needs(run: Run, output: str, labelled: bool) -> bool:
-    """Tell whether the metric of an output cannot be had without labels."""
+    """Tell whether an output's metric requires labels."""
     table = run.project.evaluate
     own = table.outputs.get(output)
     name = own.metric if own and own.metric else table.metric

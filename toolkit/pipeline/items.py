@@ -117,17 +117,13 @@ class Items:
         return bool(self.postprocess) or self.metric.reads == "boxes"
 
     def figures(self) -> Iterator[tuple[str, Items]]:
-        """Return what is measured: what is judged, and what else says something of the
-        headline's.
-        """
+        """Yield what is measured: what is judged, then what is only shown of the headline."""
         yield from self.views()
         for metric in self.beside:
             yield metric.name, replace(self, metric=metric, others=(), beside=(), shown_only=True)
 
     def views(self) -> Iterator[tuple[str, Items]]:
-        """Return what is judged, each by the name of its figures: the headline, then other
-        outputs.
-        """
+        """Yield what is judged by the name of its metric: the headline, then other outputs."""
         yield self.metric.name, self
         for judged in self.others:
             groups = self.groups if judged.metric.grouped else None

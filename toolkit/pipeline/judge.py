@@ -83,7 +83,7 @@ def start_reference(run: Run, reference: SavedModel, items: Items) -> None:
 
 
 def output_of(reference: SavedModel, items: Items) -> str:
-    """Return the output that the metric is taken on; the first where a function takes them all.
+    """Choose the output that the metric is taken on; the first where a function takes them all.
 
     Raises :class:`ProjectError` where there are several and nothing says which.
     """
@@ -96,20 +96,20 @@ def output_of(reference: SavedModel, items: Items) -> str:
 def metric_of(
     run: Run, reference: SavedModel, path: Path, digest: str, items: Items
 ) -> Measurement:
-    """Return the run's metric of another SavedModel with the reference's outputs, such as a
-    compressed.
+    """Measure the run's metric on another SavedModel with the reference's outputs, as a compressed
+    one.
     """
     return metrics_of(run, replace(reference, path=path, digest=digest), items)[items.metric.name]
 
 
 def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Measurement]:
-    """Return all that is judged of a model that others are judged by, the headline first."""
+    """Measure every judged metric of a reference, the headline first."""
     truth, given = _right(run, reference, items)
     return _reference_evaluation(run, truth, given, items).metrics
 
 
 def _right(run: Run, reference: SavedModel, items: Items) -> tuple[Artefact, Mapping[str, Floats]]:
-    """Return what the reference answers, by the names of its outputs."""
+    """Run the reference on the items; its outputs by their names in the file."""
     answered = answers(run, _reference(reference, items), reference.digest, items)
     own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
     outputs = open_outputs(answered.path / "outputs", tuple(own.values()))
@@ -162,7 +162,7 @@ def _judge(
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
-    """Return a candidate that has a file with its metric, drop and parity on every judged item."""
+    """Measure metric, drop and parity of a candidate that has a file, on every judged item."""
     truth, right = _right(run, reference, items)
     return _judged(run, candidate, truth, right, items)
 
@@ -210,7 +210,7 @@ def _compared(
     reference: Mapping[str, Floats],
     items: Items,
 ) -> Mapping[str, Json]:
-    """Return the candidate's metric, drop and parity; raises RunnerError where an output is not
+    """Compare a candidate's outputs with the reference's. Raises RunnerError where one is not
     finite.
     """
     key = run.key(
@@ -241,14 +241,14 @@ def _compare(
 
 
 def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> list[Json]:
-    """Return the headline's metric class by class, as the store keeps it."""
+    """Measure the headline's metric class by class, as the store keeps it."""
     answers = taken(run, items, outputs)
     found = metrics.parts(items.metric, truths(items), answers, items.class_names)
     return [dataclasses.asdict(one) for one in found]
 
 
 def parts_of(kept: list[Json]) -> tuple[Part, ...]:
-    """Return the parts that the store kept."""
+    """Read the parts of a metric that the store kept."""
     return tuple(
         Part(
             part["number"],
@@ -263,7 +263,7 @@ def parts_of(kept: list[Json]) -> tuple[Part, ...]:
 def _lost(
     run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
 ) -> Mapping[str, Json]:
-    """Return one metric of the candidate, and what it lost of the reference's."""
+    """Measure one metric of the candidate, and its drop against the reference."""
     labels, ours = truths(items), taken(run, items, answers)
     metric = figure(items, partial(metrics.measure, items.metric, labels, ours))
     lost, counts = metric, None
@@ -292,9 +292,9 @@ def _reference(model: SavedModel, items: Items) -> Timed:
 
 
 def memory_of(artefact: Artefact) -> Memory:
-    """Return the memory that a model's runner held, from its facts."""
+    """Read the memory that a model's runner held from its facts."""
     measured = artefact.facts["memory"]
-    peak = Measurement.unavailable("byte", "this system does not tell a process's peak memory")
+    peak = Measurement.unavailable("byte", "this system does not report a process's peak memory")
     if measured["peak_bytes"]:
         over = float(measured["peak_bytes"] - measured["baseline_bytes"])
         tool = "VmHWM of a runner holding one model, over the imported runtime"
@@ -352,7 +352,7 @@ def _time(
 
 
 def _budgets(run: Run) -> tuple[Budgets, ...]:
-    """Return the latency budgets that this host's figures are judged by."""
+    """Collect the latency budgets that apply to this host."""
     return latency_budgets(
         table.budgets
         for name, table in run.plan.targets.items()
@@ -361,7 +361,7 @@ def _budgets(run: Run) -> tuple[Budgets, ...]:
 
 
 def uncompressed(name: str) -> str:
-    """Return the id of the candidate of the same precision made of the uncompressed model."""
+    """Name the candidate of the same precision that is made of the uncompressed model."""
     return f"{name}@{UNCOMPRESSED}"
 
 

@@ -115,9 +115,7 @@ def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> 
 
 
 def doubt(run: Run, reference: SavedModel, evaluated: Evaluation, items: Items) -> None:
-    """Tell where the reference answers no better than chance, tell the user what it would
-    answer.
-    """
+    """Warn where the reference is no better than chance, with other preprocessing that is."""
     metric = evaluated.metrics.get(items.metric.name)
     if metric is None or (finding := chance(metric, items)) is None:
         return
@@ -134,7 +132,7 @@ def _tell(run: Run, findings: Iterable[Advice]) -> None:
 def _lint(
     run: Run, reference: SavedModel, model: SavedModel, items: Items, training: bool
 ) -> Linted:
-    """Return arrays against the reference's inputs, ranges by the model that is to be quantized."""
+    """Lint the arrays by the reference's inputs, and the ranges of the model to be quantized."""
     parts, unfit = _parts(run, reference, items, training)
     findings, unchecked = _arrays(run, reference, parts)
     unchecked = (*unfit, *unchecked)
@@ -148,14 +146,14 @@ def _lint(
 
 
 def summary(parts: tuple[Subset, ...]) -> tuple[tuple[str, str, int], ...]:
-    """Return use, source and number of items of each part."""
+    """List use, source and number of items of each part."""
     return tuple((part.use, part.source, len(part)) for part in parts)
 
 
 def _parts(
     run: Run, reference: SavedModel, items: Items, training: bool
 ) -> tuple[tuple[Subset, ...], tuple[Unchecked, ...]]:
-    """Return the run's items by use, in the order that the linter takes them in."""
+    """Collect the run's items by use, in the linter's order."""
     specs, preprocess, root = reference.inputs, items.preprocess, run.project.root
     subsets: list[Subset] = []
     source, index = items.representative_source, items.representative_index
@@ -187,7 +185,7 @@ def part(
     preprocess: Preprocess,
     root: Path,
 ) -> Subset:
-    """Return items of a dataset as a part. Raises :class:`DataError` where it does not fit the
+    """Take items of a dataset for one use. Raises :class:`DataError` where they do not fit the
     inputs.
     """
     arrays = data.match(dataset, specs, preprocess).inputs
@@ -227,15 +225,13 @@ def _arrays(
 
 
 def _identity(subset: Subset) -> Json:
-    """Return what a part's findings depend on: artefacts of the store are named by their
-    content.
-    """
+    """Build the part of a store key that identifies a subset: artefacts are named by content."""
     files = {name: f"{path.parent.name}/{path.name}" for name, path in subset.arrays.items()}
     return [subset.use, subset.source, files, hashlib.sha256(subset.index.tobytes()).hexdigest()]
 
 
 def _saturation(run: Run, model: SavedModel, items: Items) -> tuple[Saturation | None, str]:
-    """Return the curve of the representative items, or why there is none."""
+    """Measure the saturation curve of the representative items, or say why there is none."""
     if items.representative_count < quantity.FEWEST:
         return None, f"it takes {quantity.FEWEST} representative items"
     try:

@@ -84,9 +84,7 @@ def _parts(table: DataTable, store: Store, worker: Worker) -> tuple[Subset, ...]
 
 
 def _specs(dataset: data.Dataset) -> tuple[TensorSpec, ...]:
-    """Return inputs that take these arrays: wide integers are indices, all else is fed as
-    floats.
-    """
+    """Guess inputs that fit these arrays: wide integers are indices, all else is fed as floats."""
     specs = []
     for name in sorted(dataset.arrays):
         array = dataset.open(name)

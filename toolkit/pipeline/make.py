@@ -46,15 +46,15 @@ class Obtained:
 
 
 def obtain(run: Run) -> Obtained:
-    """Return the model file as it is, or the user's model, trained where nothing was changed
-    since.
-    """
+    """Find the model file, or build and train the user's model where something changed since."""
     if run.plan.model is not None:
         return Obtained(run.plan.model)
     project, source = run.project, run.project.model.source
     data = training(run, project.train.epochs)
     if data is None:
-        message = f"nothing trains {source}: the model is taken as the function returns it"
+        message = (
+            f"{source} is not trained, for there is no training data: the model is used as returned"
+        )
         fix = 'to train it, give [data] train = "data.py:train" or --train-data FILE.npz'
         run.advise(Advice("EK-NOTE-006", "info", message, fix))
     with run.stage("train" if data else "build"):
@@ -83,8 +83,7 @@ def export(run: Run, obtained: Obtained) -> SavedModel:
 
 
 def _whole(run: Run, obtained: Obtained) -> SavedModel:
-    """Return the SavedModel of the model as trained or loaded, or the float ``.tflite``: the
-    reference.
+    """Export the model to the SavedModel, or take the float ``.tflite``: the reference.
 
     Runtimes on devices want every size fixed: what the model leaves free is as the data has it.
     """
@@ -157,7 +156,7 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
 def candidates(
     run: Run, model: SavedModel, items: Items, profile: str = ""
 ) -> tuple[Candidate, ...]:
-    """Return one candidate per planned file; one that cannot be made says why and stops no other.
+    """Make one candidate per planned file; one that fails says why and stops no other.
 
     Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
@@ -178,7 +177,7 @@ def candidates(
 
 
 def _weigh_scales(run: Run, candidate: Candidate, others: tuple[Candidate, ...]) -> None:
-    """Tell the user where much of a file says what its integers mean, and not the integers."""
+    """Note where scales and zero points take much of a file."""
     if candidate.path is None or not is_mostly_scales(file := flatbuffer.read(candidate.path)):
         return
     smaller = [f"{one.id} has {one.bytes:,}" for one in others if 0 < one.bytes < candidate.bytes]
@@ -217,7 +216,7 @@ def _candidate(
 
 
 def read_back(path: Path, precision: str, as_is: bool = False) -> Candidate:
-    """Return a candidate from its file: what it really holds, and whether that is its precision.
+    """Read a candidate from its file: what it really holds, and whether that is its precision.
 
     With ``as_is`` the precision is what its bytes hold, and no promise.
     """
@@ -242,7 +241,7 @@ def read_back(path: Path, precision: str, as_is: bool = False) -> Candidate:
 
 
 def _zipped(path: Path) -> int:
-    """Return bytes of the file in a zip archive: what an update over the air carries."""
+    """Count the bytes of the file in a zip archive, as an update over the air carries it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(path, path.name)
@@ -250,7 +249,7 @@ def _zipped(path: Path) -> int:
 
 
 def training(run: Run, epochs: int) -> Training | None:
-    """Return the training data and how long to train on it, where the project names any."""
+    """Open the training data and the settings of training, where the project names any."""
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
@@ -264,7 +263,7 @@ def training(run: Run, epochs: int) -> Training | None:
 
 
 def training_key(data: Training) -> Mapping[str, Json]:
-    """Return what the result of training depends on."""
+    """Build the part of a store key that identifies a training."""
     return {
         "data": data.dataset.digest,
         "epochs": data.epochs,

@@ -125,7 +125,7 @@ def _outputs(candidate: Candidate) -> tuple[TensorSpec, ...]:
 def _agree(
     run: Run, items: Items, theirs: Mapping[str, Floats], ours: Mapping[str, Floats]
 ) -> tuple[Status, str]:
-    """Tell whether another runtime's answers do not prove worse than the judging one's."""
+    """Decide whether another runtime's outputs are as good as the judging one's."""
     if not all(np.isfinite(value).all() for value in theirs.values()):
         return Status.INCOMPATIBLE, "it gives NaN or infinite outputs"
     count = len(next(iter(theirs.values())))

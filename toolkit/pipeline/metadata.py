@@ -20,8 +20,7 @@ COLOUR_SPACES: Mapping[int, ColourSpace] = {1: "GRAYSCALE", 3: "RGB"}
 
 
 def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path:
-    """Return the file with what the project knows of the model, where ``[convert] metadata`` asks
-    for it.
+    """Write what the project knows of the model into the file, where ``[convert] metadata`` asks.
 
     Raises :class:`ConversionError` where the project's facts do not fit the model.
     """
@@ -39,8 +38,7 @@ def with_metadata(run: Run, path: Path, model: SavedModel, items: Items) -> Path
 
 
 def _tell(run: Run, path: Path) -> None:
-    """Tell the user what readers make of the metadata; MediaPipe's and the Task Library's own
-    rules.
+    """Note what readers such as MediaPipe's and the Task Library's cannot use of the metadata.
 
     Both take a quantized input and output as uint8, or floats, and refuse int8.
     """
@@ -92,7 +90,7 @@ def _facts(run: Run, model: SavedModel, items: Items) -> ModelFacts:
 
 
 def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
-    """Return an input: how raw values become its own; an image where its shape is one's.
+    """Describe an input: how raw values are normalised; an image where its shape is one's.
 
     Where it is not ``known`` how, nothing is said of it.
     """
@@ -118,9 +116,7 @@ def _input(spec: TensorSpec, items: Items, known: bool) -> TensorFacts:
 
 
 def _output(spec: TensorSpec, model: SavedModel, items: Items) -> TensorFacts:
-    """Return an output: with the class names, where the metric is taken on it and they are as
-    many.
-    """
+    """Describe an output: with the class names, where it is the metric's and they are as many."""
     judged = items.output or model.outputs[0].name
     fits = spec.shape and spec.shape[-1] == len(items.class_names)
     labels = items.class_names if spec.name == judged and fits else ()

@@ -30,8 +30,7 @@ LATENCY = TypeAdapter(Latency)
 def measure_on_devices(
     run: Run, reference: SavedModel, candidates: Sequence[Candidate], items: Items
 ) -> Mapping[str, tuple[OnDevice, ...]]:
-    """Return by target what each candidate that it may ship does on its device; nothing where
-    none is.
+    """Measure on each target's own device the candidates that it may ship.
 
     A device that is away, or that cannot run a candidate, is no error but a result that says so.
     Raises :class:`DeviceNameError`.
@@ -95,7 +94,7 @@ def _measured(
 def _tried(
     run: Run, device: Device, candidate: Candidate, output: str, items: Items
 ) -> RuntimeResult:
-    """Tell whether the device answers the first items as the judging runtime does."""
+    """Check whether the device answers the first items as the judging runtime does."""
     key = run.key(
         device=device.name,
         machine=elsewhere(device),
@@ -120,7 +119,7 @@ def _tried(
 def _timed(
     run: Run, device: Device, candidates: Sequence[Candidate], items: Items, table: TargetTable
 ) -> Mapping[str, Latency]:
-    """Return candidates timed side by side on the device, in turns over fresh launches."""
+    """Time candidates side by side on the device, in turns over fresh launches."""
     sides = [
         dataclasses.replace(timed(c, items, device.runtime), device=device) for c in candidates
     ]

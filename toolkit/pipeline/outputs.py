@@ -79,7 +79,7 @@ class WrittenFiles:
 
 
 def _recorded(record: Path) -> tuple[str, ...]:
-    """Return the digests of what an earlier run wrote, or was about to replace."""
+    """Read the digests of what an earlier run wrote, or was about to replace."""
     try:
         found = json.loads(record.read_text())
         return tuple(str(found[key]) for key in ("sha256", "before") if found.get(key))

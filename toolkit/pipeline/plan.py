@@ -144,7 +144,7 @@ def _identify(project: Project, trust: bool) -> Model:
 
 
 def _precisions(project: Project, model: Model | None) -> tuple[str, ...]:
-    """Return the precisions asked for; where none is, what the compressed model is made for.
+    """Choose the precisions: those requested, else those that the compression is for.
 
     A file that is taken as it is has its own.
     """
@@ -199,7 +199,7 @@ def _check_task_of(project: Project, name: str | None, metric: str | None) -> No
         raise project.unknown("task", name, TASKS)
     found = metrics.find(metric, project.root) if metric and metrics.is_known(metric) else None
     if found is not None and found.reads not in TASKS[name].reads:
-        message = f"{metric} is no metric of {name}"
+        message = f"{metric} is not a metric of {name}"
         hint = f"metrics of {name}: {', '.join(TASKS[name].metrics)}"
         raise ProjectError("EK-PROJECT-043", message, hint)
 
@@ -230,10 +230,10 @@ def _check_recovery(project: Project, options: Options, precisions: tuple[str, .
     if project.convert.recover is None:
         return
     if "int8" not in precisions:
-        message = "--recover brings back what int8 loses, and int8 is not asked for"
+        message = "--recover requires --precision int8"
         raise ProjectError("EK-PROJECT-020", message, "add --precision int8")
     if not options.evaluate:
-        message = "--recover judges every file it tries, and --no-evaluate lets none be judged"
+        message = "--recover excludes --no-evaluate: it evaluates every file it tries"
         raise ProjectError("EK-PROJECT-020", message, "leave one of the two out")
 
 

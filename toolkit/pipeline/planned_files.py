@@ -31,7 +31,7 @@ class PlannedFile:
 def planned_files(
     precisions: Iterable[str], targets: Iterable[str], project: Project
 ) -> tuple[PlannedFile, ...]:
-    """Return what to make for the targets: a file that several of them take alike is made once.
+    """Plan the files for the targets: one that several of them take alike is made once.
 
     One that is taken as it is is the same for all.
     """
@@ -53,7 +53,7 @@ def _each(
 
 
 def _allowed(conversion: Conversion, project: Project) -> Conversion:
-    """Return the settings, with the operators that the project allows, whatever the target."""
+    """Add the operators that the project allows to a target's settings."""
     table = project.convert
     return replace(
         conversion, refuses={}, flex=table.flex, custom_operators=tuple(table.custom_operators)

@@ -80,7 +80,7 @@ def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> Prepro
     if items.labels is None or not items.inputs:
         return _unchecked("there are no labelled items (--data FILE.npz with an array y)")
     if items.takes_all or items.reader is not None:
-        return _unchecked("the metric is not taken on an output as it is")
+        return _unchecked("the metric is computed from postprocessed outputs")
     if not output:
         return _unchecked(f"the model has {len(outputs)} outputs: name one, --metric-output")
     places = np.linspace(0, len(items.index), min(ITEMS, len(items.index)), endpoint=False)
@@ -127,7 +127,7 @@ def _unchecked(reason: str) -> PreprocessingCheck:
 def _fitting(
     reference: SavedModel, items: Items, places: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Return as many of the items as all variants of them may take on disk."""
+    """Thin the items out until all variants of them fit on disk."""
     size = sum(
         4 * int(np.prod(np.load(items.inputs[spec.name], mmap_mode="r").shape[1:]))
         for spec in reference.inputs
@@ -144,7 +144,7 @@ def _answers(
     tried: list[tuple[str, PreprocessVariant]],
     output: str,
 ) -> npt.NDArray[Any]:
-    """Return the reference's answers ``[1 + variants, n, ...]``: as given, then as each variant."""
+    """Run the reference on the items as given, then in each variant: ``[1 + variants, n, ...]``."""
     count = len(next(iter(as_is.values())))
     key = run.key(
         DISTRIBUTION[reference.runtime],
@@ -237,9 +237,7 @@ def _other(items: Items, as_is: Measurement, best: Score, drop: Measurement) -> 
 
 
 def chance(metric: Measurement, items: Items) -> Advice | None:
-    """Return a finding where accuracy is not proven better than always answering the commonest
-    class.
-    """
+    """Find an accuracy that is not proven better than always answering the commonest class."""
     classes = labels.classes(items.labels) if items.metric.name == "accuracy" else None
     if classes is None or metric.low is None or metric.value is None:
         return None

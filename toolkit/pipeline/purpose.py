@@ -20,7 +20,7 @@ UNJUDGED = "accuracy"
 def look_of(
     run: Run, reference: SavedModel, output: str, labels: npt.NDArray[Any] | None
 ) -> tasks.TaskEvidence | None:
-    """Return labels beside the output that a metric is taken on, where that is known beforehand."""
+    """Collect the evidence for an output's task: its shape and activation, and the labels."""
     outputs = {spec.name: spec for spec in reference.outputs}
     name = output or (next(iter(outputs)) if len(outputs) == 1 else "")
     if postprocess_of(run, output) or run.project.evaluate.postprocess or name not in outputs:
@@ -35,7 +35,7 @@ def task_of(
     evidence: tasks.TaskEvidence | None,
     first: bool = False,
 ) -> tasks.Detected | None:
-    """Return what an output is for: as named, as the metric says, or as labels and output look.
+    """Decide an output's task: as named, as the metric says, or as labels and output look.
 
     What the project names without an output is the ``first`` one's, the headline's. Raises
     :class:`DataError` where they look like no task.
@@ -61,8 +61,7 @@ def metric_of(
     first: bool = False,
     reader: TextReader | None = None,
 ) -> metrics.Metric:
-    """Return the metric that is named for an output, or its task's own; any where nothing is
-    judged.
+    """Choose the metric that is named for an output, or its task's own; any where none judges.
 
     Texts without an alphabet have no words: what counts is tokens.
     """
@@ -78,7 +77,7 @@ def metric_of(
 def beside_of(
     task: tasks.Detected | None, metric: metrics.Metric, reader: TextReader | None
 ) -> tuple[metrics.Metric, ...]:
-    """Return the task's other metrics, which are shown beside the one that judges."""
+    """Choose the task's other metrics, which are shown beside the one that judges."""
     if task is None or metric.reads not in task.task.reads:
         return ()
     names = [one for one in (task.task.metric, *task.task.beside) if one != metric.name]
@@ -98,8 +97,8 @@ def check_classes(
     if not known or outputs in (None, 1) or ("masks" in known and evidence.integers):
         return
     if twins := sorted({name for name in names if names.count(name) > 1}):
-        message = f"of the {len(names):,} class names {twins[0]!r} stands there several times"
-        raise DataError("EK-DATA-018", message, "each class has its own name: one per output")
+        message = f"class name {twins[0]!r} appears several times among the {len(names):,}"
+        raise DataError("EK-DATA-018", message, "give each class a name of its own: one per output")
     if names and len(names) != outputs:
         message = f"there are {len(names):,} class names, the model gives {outputs:,} outputs"
         hint = "give one name per output, in the order of the outputs"

@@ -24,7 +24,7 @@ KEPT_FLOAT = (
 
 
 def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """Return the artefact that holds a planned file's ``model.tflite``.
+    """Make a planned file's ``model.tflite``, or find it in the store.
 
     Raises :class:`ConversionError` or WorkerError.
     """
@@ -45,7 +45,7 @@ def made(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Art
 
 
 def _copied(run: Run, model: SavedModel) -> Artefact:
-    """Return the artefact that holds the same bytes as ``model.tflite``."""
+    """Copy the file as it is into the store."""
 
     def make(folder: Path) -> Mapping[str, Json]:
         shutil.copyfile(model.path, folder / tflite.FILE)
@@ -84,7 +84,7 @@ def _left_float(made: Artefact, planned: PlannedFile) -> bool:
 
 
 def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """Return a model of small weights by ai-edge-quantizer, which takes those, too.
+    """Quantize a model of small weights by ai-edge-quantizer, which takes those, too.
 
     Raises :class:`ConversionError`, EK-CONVERT-015, where that cannot either.
     """
@@ -126,7 +126,7 @@ def _small(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> A
 
 
 def _settings(conversion: Conversion) -> dict[str, Json]:
-    """Return what of a profile bears on the file; nothing where all is as TensorFlow has it."""
+    """Build the part of a store key for a profile; empty where it changes nothing."""
     if replace(conversion, profile="", refuses={}) == Conversion():
         return {}
     return {
@@ -140,12 +140,12 @@ def _settings(conversion: Conversion) -> dict[str, Json]:
 def float_file(
     run: Run, model: SavedModel, items: Items, conversion: Conversion | None = None
 ) -> Artefact:
-    """Return the artefact of the float32 file that other precisions are made of."""
+    """Make the float32 file that other precisions are made of."""
     return _converted(run, model, items, PlannedFile(FLOAT, "", conversion or Conversion()))
 
 
 def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) -> Artefact:
-    """Return the float32 file quantized by the rules of its precision."""
+    """Quantize the float32 file by the rules of its precision."""
     rules = rules_of(planned.precision, run.project)
     base = float_file(run, model, items, planned.conversion)
     file = base.path / tflite.FILE
@@ -173,9 +173,7 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
 
 
 def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
-    """Return a float32 file, of a digest, with every tensor's range over the representative
-    items.
-    """
+    """Calibrate a float32 file of this digest on the representative items."""
     key = run.key("tensorflow", model=digest, representative=items.representative_digest)
 
     def make(folder: Path) -> Mapping[str, object]:
@@ -187,7 +185,7 @@ def ranges(run: Run, file: Path, digest: str, items: Items) -> Artefact:
 def _explained(
     run: Run, model: SavedModel, items: Items, planned: PlannedFile, error: WorkerError
 ) -> ConversionError | WorkerError:
-    """Return the error that names the layers on which the converter died, where it is known to."""
+    """Name the layers on which the converter crashed, where they are known to crash it."""
     try:
         float_artefact = float_file(run, model, items, planned.conversion)
     except (ConversionError, WorkerError):

@@ -21,8 +21,7 @@ BLOCK = 1 << 22
 
 
 def as_given(run: Run, model: SavedModel, items: Items) -> Items:
-    """Return the items of a file that is taken as it is, where integers of its inputs' dtype are
-    raw.
+    """Feed items as raw integers to a file taken as it is, where they have its inputs' dtype.
 
     What they stand for is then part of the preprocessing, so that a bundle's app does the same. The
     user is told, and also where much of the items is beyond what an input can take.
@@ -43,7 +42,7 @@ def as_given(run: Run, model: SavedModel, items: Items) -> Items:
 
 
 def with_raw_bytes(run: Run, source: str, model: SavedModel, items: Items) -> Items:
-    """Return the items, where integers of a quantized input's own dtype are fed as they are.
+    """Feed items as raw integers, where they have a quantized input's own dtype.
 
     That is what they are where nothing scales them and, read as reals, much of them lay outside of
     what the input can take: pixels 0..255 for an input of 0..1. The user is told.
@@ -57,7 +56,7 @@ def with_raw_bytes(run: Run, source: str, model: SavedModel, items: Items) -> It
 
 
 def _raw(model: SavedModel, items: Items) -> Mapping[str, Tensor]:
-    """Return the quantized inputs whose items are integers of their own dtype, as they are."""
+    """Find the quantized inputs whose items are raw integers of their own dtype."""
     if not model.is_tflite or not items.preprocess.identity:
         return {}
     tensors = {}
@@ -78,14 +77,12 @@ def _tell(run: Run, source: str, name: str, tensor: Tensor) -> None:
         f"{source}: {dtype} items are fed to input {name!r} as they are, which is {dtype} too: as"
         " reals most of them lay outside of what it can take"
     )
-    run.advise(Advice("EK-NOTE-073", "info", message, "to scale them, say --rescale"))
+    run.advise(Advice("EK-NOTE-073", "info", message, "to scale them, use --rescale"))
     run.withdraw("EK-NOTE-002", data.UNSCALED)
 
 
 def _reals(run: Run, digest: str, path: Path, tensor: Tensor) -> Path:
-    """Return a file of the reals that a quantized input's integers stand for, float32; made
-    once.
-    """
+    """Write the reals that a quantized input's integers stand for as float32, once."""
     scale, zero = np.float32(tensor.scale), np.float32(tensor.zero_point)
 
     def make(folder: Path) -> Mapping[str, Json]:

@@ -42,8 +42,7 @@ NOT_TIMED = "nothing was timed"
 def recover(
     run: Run, model: SavedModel, reference: SavedModel, made: tuple[Candidate, ...], items: Items
 ) -> tuple[Candidate, ...]:
-    """Return the candidates, and where int8 does not pass its accuracy budget, one that stands in
-    for it.
+    """Add a candidate with some operators in float where int8 fails its accuracy budget.
 
     Its precision is ``mixed``, whatever few operators it has in float. Where the budget cannot be
     reached it is the most accurate that was found. Nothing is done unless the project says so.
@@ -65,9 +64,7 @@ def recover(
 
 
 def explained(candidates: tuple[Candidate, ...], rules: Rules) -> tuple[Candidate, ...]:
-    """Return the candidates once they were timed: a recovered one with its latency, and in
-    words.
-    """
+    """Add latency and a sentence to recovered candidates, once they are timed."""
     return tuple(_explained(one, candidates, rules) if one.recovery else one for one in candidates)
 
 
@@ -92,14 +89,14 @@ class _Recovering:
         self.limit = min(largest_drop(value, b.goal, self.rules) for b in self._budgets())
 
     def _budgets(self) -> list[Budgets]:
-        """Return what the metrics must reach on each target that may ship int8."""
+        """Collect the accuracy budgets of each target that may ship int8."""
         plan = self.run.plan
         tables = () if plan.all_precisions_count else plan.targets.values()
         found = [table.budgets for table in tables if table.precision in (None, PLAIN)]
         return found or [Budgets()]
 
     def result(self) -> Candidate | None:
-        """Return the candidate that was found, but for its id."""
+        """Search for the candidate; its id is not yet set."""
         begin = time.monotonic()
         before = judge(self.run, self.reference, self.plain, self.items)
         if before.problem or self._status(before) is Status.PASSED:
@@ -139,7 +136,7 @@ class _Recovering:
         return sorted(sqnr, key=lambda name: sqnr[name])
 
     def _status(self, candidate: Candidate) -> Status:
-        """Return the gate's word on the candidate's metric, for the target that wants most."""
+        """Judge the candidate's metric for the strictest target."""
         checks = [
             check
             for budgets in self._budgets()
@@ -240,7 +237,7 @@ def _explained(candidate: Candidate, candidates: Sequence[Candidate], rules: Rul
 
 
 def _latency_ratio(ours: Measurement | None, theirs: Measurement | None) -> Measurement:
-    """Return one ratio to the SavedModel over another, both timed in turns with it."""
+    """Divide two ratios to the SavedModel, both timed in turns with it."""
     if ours is None or theirs is None or ours.value is None or not theirs.value:
         return Measurement.unavailable("ratio", NOT_TIMED)
     low = ours.low / theirs.high if ours.low is not None and theirs.high else None
@@ -257,9 +254,7 @@ def _latency_ratio(ours: Measurement | None, theirs: Measurement | None) -> Meas
 
 
 def sentence(recovery: Recovery, rules: Rules) -> str:
-    """Return what it took and what it costs: "2 of 31 operators in float: drop 3.1 → 0.6 points,
-    ...".
-    """
+    """Describe what it took and costs: "2 of 31 operators in float: drop 3.1 → 0.6 points, ..."."""
     taken = [f"{len(recovery.float_operators)} of {recovery.operators} operators in float"]
     if recovery.equalized:
         taken.append(f"{recovery.equalized} pairs of layers equalised")

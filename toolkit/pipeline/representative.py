@@ -52,7 +52,7 @@ def representative(
 
 
 def _states_key(run: Run, reference: SavedModel) -> Mapping[str, Any]:
-    """Return what a store key must hold of states: which they are, and what ran to have them."""
+    """Build the part of a store key that identifies the states, and what computed them."""
     if not reference.states:
         return {}
     pairs, stream = dict(reference.carried()), run.project.evaluate.stream
@@ -79,9 +79,7 @@ def matched(
 def states_in_data(
     run: Run, reference: SavedModel, dataset: data.Dataset | None
 ) -> tuple[TensorSpec, ...]:
-    """Return the states that items are fed with as the data holds them: where nothing carries
-    them on.
-    """
+    """List the states that the data itself feeds: where nothing carries them on."""
     arrays = {**dataset.arrays, **(dataset.beside or {})} if dataset else {}
     if run.project.evaluate.stream:
         return ()

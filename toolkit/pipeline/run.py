@@ -139,9 +139,7 @@ class Run:
         self._sandboxed.stop()
 
     def _sandbox(self) -> Sandbox:
-        """Return what the worker that opens a model's file may reach: this run's model, data and
-        store.
-        """
+        """Define what the worker that opens a model's file may reach: model, data and store."""
         model, named = self.plan.model, self.project.data
         representative = named.representative.from_ if named.representative else None
         opened = [model.path, model.weights, model.root] if model else []
@@ -179,7 +177,7 @@ class Run:
     def obtain(
         self, kind: str, key: Mapping[str, Json], make: Callable[[Path], Mapping[str, Any]]
     ) -> Artefact:
-        """Return an artefact of the store, made where it is not there, as :meth:`Store.obtain`."""
+        """Find an artefact in the store, or make it, as :meth:`Store.obtain`."""
         artefact = self.store.obtain(kind, key, make)
         self.note(artefact.cached)
         return artefact
@@ -189,7 +187,7 @@ class Run:
         self._cached.append(cached)
 
     def advise(self, advice: Advice) -> None:
-        """Tell the user something, once."""
+        """Add advice for the user, once."""
         if advice not in self._advice:
             self._advice.append(advice)
 
@@ -208,7 +206,7 @@ class Run:
         return tuple(self._advice)
 
     def key(self, *distributions: str, **parts: Json) -> dict[str, Json]:
-        """Return a store key: its parts, and the versions of edgekit and of what does the work."""
+        """Build a store key: its parts, and the versions of edgekit and of what does the work."""
         # A plug-in may bring a distribution that is none of ours.
         versions = {n: self.versions.get(n) or _version(n) for n in distributions}
         return {**parts, "versions": {"edgekit": code_version(), **_plugged(), **versions}}

@@ -33,7 +33,7 @@ def report(
     verdict: Verdict,
     items: Items,
 ) -> Report:
-    """Return everything the run found."""
+    """Build the report of everything the run found."""
     plan = run.plan
     return Report(
         run=run.id,

@@ -30,7 +30,7 @@ def takes_labels(run: Run) -> bool:
 
 
 def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
-    """Return what the run is judged by, output by output; by ``max_drop`` where it is given.
+    """Build the rules that the run is judged by, output by output; with ``max_drop`` if given.
 
     The largest drop of the command line holds for every metric in 0..1 where the headline's is one,
     else for the headline alone: others have other units.
@@ -53,8 +53,7 @@ def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
 
 
 def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = "") -> Array:
-    """Return the answers ``[n, ...]`` to the first n items as the metric takes them, one per group
-    if any.
+    """Shape the answers to the first n items as the metric takes them, one per group if any.
 
     Of ``output``, by default the one that the items are judged by. Raises :class:`RunnerError`
     where an output is NaN or infinite and the metric cannot stand it, :class:`ProjectError` where
@@ -81,14 +80,14 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
 
 
 def box_spec(run: Run) -> boxes.BoxSpec:
-    """Return how the project says that a detector's outputs are read."""
+    """Build the spec by which a detector's outputs are read, from the project."""
     table, root = run.project.evaluate.boxes, run.project.root
     anchors = np.load(root / table.anchors) if table.anchors else None
     return boxes.BoxSpec(**{**table.model_dump(), "anchors": anchors})
 
 
 def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
-    """Return the boxes that outputs hold. Raises :class:`RunnerError` where one is not finite."""
+    """Read the boxes in the outputs. Raises :class:`RunnerError` where one is not finite."""
     spec = box_spec(run)
     outputs = boxes.written(outputs, spec)
     for values in outputs.values():
@@ -106,9 +105,7 @@ def picture_size(inputs: Iterable[Array]) -> tuple[int, int]:
 
 
 def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:
-    """Return a metric of a view; where it is only shown, what the items do not allow is
-    unavailable.
-    """
+    """Measure a metric; unavailable where it is only shown and the items do not allow it."""
     try:
         return make()
     except DataError as error:
@@ -118,9 +115,7 @@ def figure(view: Items, make: Callable[[], Measurement]) -> Measurement:
 
 
 def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
-    """Return the smallest difference of the metric that float32 can tell; ``answers`` as
-    :func:`taken`.
-    """
+    """Compute the smallest difference of the metric that float32 resolves at these answers."""
     if items.metric.bounded or items.shown_only:
         return 0.0
     first = next(iter(outputs))
@@ -131,9 +126,7 @@ def floor(items: Items, outputs: Mapping[str, Array], answers: Array) -> float:
 
 
 def truths(items: Items, count: int | None = None) -> Array | None:
-    """Return the labels of the first ``count`` items as the metric takes them, one per group if
-    any.
-    """
+    """Shape the first ``count`` items' labels as the metric takes them, one per group if any."""
     labels = items.labels[:count] if items.labels is not None else None
     if items.groups is None or labels is None:
         return labels
@@ -141,9 +134,7 @@ def truths(items: Items, count: int | None = None) -> Array | None:
 
 
 def metric_key(run: Run, items: Items) -> Json:
-    """Return what a store key must hold of the metric: all that decides what it gives for
-    answers.
-    """
+    """Build the part of a store key that identifies the metric."""
     table = run.project.evaluate
     named = [one.metric for one in table.outputs.values()]
     names = [items.metric.name, table.metric or "", *(name or "" for name in named)]

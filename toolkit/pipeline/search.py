@@ -119,7 +119,7 @@ class OperatorSearch:
         return next(trial.variant for trial in tried if trial.drop <= least + telling)
 
     def _grow(self, treated: Variant, order: Sequence[str]) -> JudgedVariant | None:
-        """Return the trial with the fewest operators of the order in float that succeeds."""
+        """Find the fewest operators, in the order, that must be float for a trial to succeed."""
 
         def first(count: int) -> JudgedVariant:
             kept = tuple(order[:count])
@@ -143,7 +143,7 @@ class OperatorSearch:
         return best
 
     def _eliminate(self, best: JudgedVariant) -> JudgedVariant:
-        """Return the trial without the operators that are not needed in float after all."""
+        """Return operators to int8 one by one, as long as the trial does not get worse."""
         for name in reversed(best.variant.kept):
             kept = tuple(other for other in best.variant.kept if other != name)
             if not kept:

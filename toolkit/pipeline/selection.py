@@ -110,7 +110,7 @@ def select_items(
 def _names_of(
     run: Run, judged: data.Dataset | None, task: tasks.Detected | None
 ) -> tuple[str, ...]:
-    """Return what classes are called; texts are none."""
+    """Return the names of the classes; texts have none."""
     if task is not None and task.task.name == texts.TASK:
         return ()
     return class_names(run) or (judged.class_names if judged else ())
@@ -119,7 +119,7 @@ def _names_of(
 def _other(
     run: Run, reference: SavedModel, name: str, labels: npt.NDArray[Any] | None, index: Index
 ) -> headline.JudgedOutput:
-    """Return an output that is judged beside the headline's."""
+    """Describe an output that is judged beside the headline's."""
     task = task_of(run, name, labels, look_of(run, reference, name, labels))
     reader, labels = texts.read(run, reference, name, labels, task, name)
     return headline.JudgedOutput(
@@ -160,9 +160,7 @@ def _choose(
     arrays: tuple[str, ...],
     order: Streams | None,
 ) -> tuple[Index, Index, data.Dataset | None, Streams | None]:
-    """Return items to judge, items to calibrate with, the dataset that the latter are from, and the
-    streams that are judged.
-    """
+    """Choose items to judge, items to calibrate with and the dataset of those, and the streams."""
     everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
     everything = order.order if order is not None else everything
     nothing = np.arange(0)
@@ -204,7 +202,7 @@ def _choose(
 def _limited(
     run: Run, items: Index, labels: npt.NDArray[Any] | None, groups: npt.NDArray[Any] | None
 ) -> Index:
-    """Return the items, or as many of them as the run is limited to, in their order.
+    """Draw as many items as the run is limited to, in their order.
 
     They are drawn with the run's seed, each class in proportion; of groups whole ones, in an order
     drawn so, while they fit (the first always).

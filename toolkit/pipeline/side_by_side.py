@@ -16,19 +16,19 @@ from edgekit.types import Json
 
 
 def latency_budgets(budgets: Iterable[Budgets]) -> tuple[Budgets, ...]:
-    """Return those that limit a latency."""
+    """Collect the budgets that limit a latency."""
     return tuple(one for one in budgets if (one.latency_p50, one.latency_p95) != (None, None))
 
 
 def protocol_of(budgets: Sequence[Budgets]) -> Protocol:
-    """Return how long to time: the fewest launches that bound a ratio, more for a budget."""
+    """Choose how long to time: the fewest launches that bound a ratio, more for a budget."""
     if budgets:
         return SIDE_BY_SIDE
     return replace(SIDE_BY_SIDE, max_launches=SIDE_BY_SIDE.launches)
 
 
 def key_of(budgets: Sequence[Budgets]) -> Mapping[str, Json]:
-    """Return what the figures depend on besides models, items and the device."""
+    """Build the part of a store key for the timing, besides models, items and device."""
     limits = [[one.latency_p50, one.latency_p95] for one in budgets]
     return {"protocol": asdict(protocol_of(budgets)), "limits": limits}
 

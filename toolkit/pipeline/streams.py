@@ -23,7 +23,7 @@ class Streams:
     starts: tuple[int, ...]
 
     def set_apart(self, samples: int) -> tuple[Streams, Streams]:
-        """Return items to calibrate with, and those to judge: none is of both.
+        """Split the streams into items to calibrate with, and items to judge.
 
         Of several streams whole ones calibrate, of the only one its beginning.
         """
@@ -38,7 +38,7 @@ class Streams:
 
 
 def ordered(items: Index, column: npt.NDArray[Any] | None) -> Streams:
-    """Return items as one stream, or as one for each value that a column has for them."""
+    """Order items as one stream, or as one for each value of a column."""
     if column is None:
         return Streams(items, (0,))
     _, first, number = np.unique(column, return_index=True, return_inverse=True)
@@ -48,7 +48,7 @@ def ordered(items: Index, column: npt.NDArray[Any] | None) -> Streams:
 
 
 def tell(run: Run, streams: Streams) -> None:
-    """Say over how many streams the model's state is carried on."""
+    """Note over how many streams the model's state is carried on."""
     count = f"{len(streams.starts)} streams" if len(streams.starts) > 1 else "one stream"
     items = f"{len(streams.order):,}"
     message = f"the model's state is carried on through {count} of {items} items in all"
@@ -56,7 +56,7 @@ def tell(run: Run, streams: Streams) -> None:
 
 
 def refuse(run: Run) -> None:
-    """Say that items are judged apart although a stream was asked for."""
+    """Note that items are judged separately although a stream was requested."""
     message = "items are judged apart here, each from the state that the model begins with"
     fix = (
         "[evaluate] stream is for edgekit evaluate and compare, and here for states that are"

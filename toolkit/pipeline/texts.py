@@ -37,9 +37,7 @@ def spelled(
     reference: SavedModel,
     output: str,
 ) -> Labels | None:
-    """Return labels as strings where a table held them so, and the output is a sequence of
-    tokens.
-    """
+    """Keep labels as strings where a table holds them so and the output is a sequence of tokens."""
     if dataset is None or labels is None or not dataset.class_names or labels.ndim != 1:
         return labels
     if labels.dtype.kind not in "iu" or dataset.pictures is not None:
@@ -59,8 +57,7 @@ def read(
     source: str,
     needed: bool = True,
 ) -> tuple[TextReader | None, Labels | None]:
-    """Return what makes texts of an output, and its labels as texts, where the task is one of
-    texts.
+    """Build the text reader of an output and read its labels as texts, where its task is texts.
 
     Labels that cannot be read as texts are none where they are not ``needed``, with a word. Raises
     as :func:`reader_of` does.
@@ -86,7 +83,7 @@ def reader_of(
     task: tasks.Detected | None,
     source: str,
 ) -> TextReader | None:
-    """Return what makes texts of an output; nothing for other tasks, and where a function does.
+    """Build the text reader of an output; none for other tasks, or with a postprocess function.
 
     Raises :class:`DataError` where labels are strings and the task is another.
     """

@@ -63,11 +63,11 @@ class Workshop:
         self._source = model
 
     def float_file(self) -> Artefact:
-        """Return the model as a float32 file, where the run's candidates have it too."""
+        """Make the model's float32 file, where the run's candidates have it too."""
         return quantize.float_file(self._run, self._source, self._items)
 
     def equalized_file(self) -> Artefact:
-        """Return the float file with its channels equalised; ``pairs`` tells which layers."""
+        """Equalise the float file's channels; ``pairs`` tells which layers."""
         model = self.float_file()
         return self._made(
             "equalize",
@@ -78,13 +78,13 @@ class Workshop:
         )
 
     def ground(self, equalized: bool) -> Ground:
-        """Return a float file, calibrated on the run's representative items."""
+        """Calibrate a float file on the run's representative items."""
         source = self.equalized_file() if equalized else self.float_file()
         model = source.path / (equalization.FILE if equalized else tflite.FILE)
         return Ground(model, quantize.ranges(self._run, model, source.digest, self._items))
 
     def sensitivity(self, ground: Ground) -> Mapping[str, float]:
-        """Return signal over noise in dB by operator, each quantized by itself."""
+        """Measure the SQNR in dB of each operator quantized by itself."""
         path = ground.calibrated.path / calibration.FILE
         made = self._made(
             "sensitivity",
@@ -97,9 +97,7 @@ class Workshop:
         return found
 
     def make(self, variant: Variant) -> Artefact:
-        """Return the variant as ``model.tflite``; ``layers`` tells how many biases were
-        corrected.
-        """
+        """Make the variant as ``model.tflite``; ``layers`` tells how many biases were corrected."""
         ground = self.ground(variant.equalized)
         path = ground.calibrated.path / calibration.FILE
         names = hashlib.sha256(json.dumps(sorted(variant.kept)).encode()).hexdigest()

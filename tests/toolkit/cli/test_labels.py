@@ -62,7 +62,7 @@ def test_labels_in_every_form_are_scored_by_accuracy(folder: Path, model: str, i
     ("words", "said"),
     [
         (("numbers.npz", "--labels", "background.txt"), "11 class names, the model gives 10"),
-        (("numbers.npz", "--labels", "twice.txt"), "'a' stands there several times"),
+        (("numbers.npz", "--labels", "twice.txt"), "'a' appears several times"),
         (("from-one.npz",), "they count from 1, the outputs from 0 to 9"),
     ],
 )

@@ -192,9 +192,9 @@ def test_recovery_needs_int8_and_an_evaluation(tmp_path: Path, digits: Path, mod
         return Plan.of(Project.parse(table, tmp_path), Options(evaluate=evaluate))
 
     assert plan().project.convert.recover is not None
-    with pytest.raises(ProjectError, match="int8 is not asked for"):
+    with pytest.raises(ProjectError, match="--recover requires --precision int8"):
         plan(precisions=["float32"])
-    with pytest.raises(ProjectError, match="lets none be judged"):
+    with pytest.raises(ProjectError, match="--recover excludes --no-evaluate"):
         plan(evaluate=False)
 
 

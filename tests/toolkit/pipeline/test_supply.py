@@ -159,8 +159,8 @@ def test_classes_are_refused_when_fewer_than_the_models_outputs(
         (
             [0, 1, 2, 3, 0, 1],
             ["a", "b", "a", "c"],
-            "'a' stands there several times",
-            "its own name",
+            "'a' appears several times",
+            "a name of its own",
         ),
         ([0, 1, 2, 3, 0, 1], ["a", "b", "c", "d", "e"], "5 class names", "one name per output"),
     ],

@@ -62,7 +62,7 @@ class BenchRow:
         return self.subject is not None and self.subject.device.runtime == TOOL
 
     def job(self, subject: LoadedModel, feed: Feed) -> TimingJob:
-        """Return what the runner is asked; one thread is pinned to one core."""
+        """Build the runner's request; a single thread is pinned to one core."""
         row = self.row
         request = Request(
             mode="bench",
@@ -145,7 +145,7 @@ def _attempt(
     strict: bool,
     bench: MachineBench,
 ) -> tuple[MachineBench, tuple[Benched, ...]]:
-    """Return the rows of these models and devices, and what is known of their machine by now."""
+    """Measure these models on these devices once: the rows, and what is known of their machine."""
     with run.stage("models"):
         entries = _entries(run, pairs, unpacked, options, strict)
         facts = bench.facts or _facts(entries)
@@ -166,14 +166,12 @@ def _attempt(
 
 
 def _passing(row: Benched) -> bool:
-    """Tell whether a row failed in a way that another attempt may mend: not by what it was
-    asked.
-    """
+    """Tell whether another attempt may help: not where the device refuses what it was asked."""
     return row.status is Status.UNAVAILABLE or row.transient
 
 
 def _facts(entries: Sequence[BenchRow]) -> Mapping[str, Json]:
-    """Return what the machine is, as the first device there tells it."""
+    """Read the facts of the machine from the first device that answers."""
     for entry in entries:
         if entry.subject is not None:
             try:
@@ -184,9 +182,7 @@ def _facts(entries: Sequence[BenchRow]) -> Mapping[str, Json]:
 
 
 def about_source(project: Project, source: str, bundle: Unpacked | None = None) -> Project:
-    """Return the project around a model; a bundle says itself which signature runs, and its
-    states.
-    """
+    """Point the project at a model; a bundle brings its own signature and states."""
     own = {"signature": bundle.signature} if bundle and bundle.signature else {}
     table = project.model.model_copy(update={"source": source, **own})
     around = measured(project).model_copy(update={"model": table})
@@ -200,7 +196,7 @@ def about_source(project: Project, source: str, bundle: Unpacked | None = None) 
 def unpack_bundles(
     project: Project, options: Options, sources: Sequence[str]
 ) -> Mapping[str, Unpacked]:
-    """Return the bundles among the sources, verified. Raises :class:`BundleError`."""
+    """Verify and unpack the bundles among the sources. Raises :class:`BundleError`."""
     store = Store((options.output or project.root).resolve() / ".edgekit" / "store")
     return {
         source: bench_inputs.unpack(project.root / source, store)
@@ -216,7 +212,7 @@ def _entries(
     options: BenchOptions,
     strict: bool,
 ) -> tuple[BenchRow, ...]:
-    """Return every row, as far as its model and its device are there."""
+    """Build a row per model, device and number of threads, as far as model and device exist."""
     entries: list[BenchRow] = []
     feeds: dict[str, Feed] = {}
     for source, device in pairs:
@@ -283,7 +279,7 @@ def _entry(
 
 
 def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Benched:
-    """Return the row of a device that is not there."""
+    """Build the row of a device that is not there."""
     status = status_of(error)
     listed = book.listed.get(device)
     where = listed.address if listed else ""
@@ -291,9 +287,7 @@ def absent(book: DeviceBook, source: str, device: str, error: DeviceError) -> Be
 
 
 def named(rows: Sequence[Benched], options: BenchOptions) -> list[str]:
-    """Return ids that differ: the file's name, the device, and the threads where there are
-    several.
-    """
+    """Make unique ids: the file's name, the device, and the threads where they differ."""
     several = len(options.threads) > 1
     names: dict[int, list[str]] = {}
     for count in {row.threads for row in rows}:
@@ -304,7 +298,7 @@ def named(rows: Sequence[Benched], options: BenchOptions) -> list[str]:
 
 
 def _tested(entry: BenchRow) -> BenchRow:
-    """Return the entry with its bundle's self-test; one that fails it is not measured."""
+    """Run the self-test of an entry's bundle; one that fails is not measured."""
     if entry.subject is None or entry.bundle is None or entry.by_tool:
         return entry
     try:
@@ -344,7 +338,7 @@ def _timed(run: Run, entries: Sequence[BenchRow], options: BenchOptions) -> tupl
 
 
 def _file(run: Run, ending: str) -> Path:
-    """Return the next file of the run's measured times."""
+    """Name the next file of measured times in the run's folder."""
     folder = run.folder / "latency"
     return folder / f"{len(list(folder.glob('*.*')))}.{ending}"
 
@@ -371,9 +365,7 @@ def _failed(error: RunnerError | DeviceError) -> Mapping[str, Json]:
 
 
 def _detailed(run: Run, entry: BenchRow, row: Benched, options: BenchOptions) -> Benched:
-    """Return the row with its memory, and with the profile and the long runs that were asked
-    for.
-    """
+    """Add memory to a row, and the profile and long runs that were requested."""
     if entry.subject is None or entry.feed is None or row.memory is None:
         return row
     update = run.progress.update
@@ -399,14 +391,14 @@ def _detailed(run: Run, entry: BenchRow, row: Benched, options: BenchOptions) ->
 
 
 def _profile(run: Run, subject: LoadedModel, request: Request) -> Profile:
-    """Return the time of every operator; the profiler sees the first signature of a file only."""
+    """Profile every operator; the profiler sees only the first signature of a file."""
     path = main_file(run, subject.model)
     models = tuple(replace(one, path=path) for one in request.models)
     return profile(subject.device, replace(request, models=models))
 
 
 def accuracy_of(run: Run, subject: LoadedModel, feed: Feed, output: str | None) -> Measurement:
-    """Return the accuracy run of MLPerf Tiny: the metric on the user's labelled items."""
+    """Measure the accuracy for MLPerf Tiny: the metric on the user's labelled items."""
     if feed.items is None or feed.items.labels is None:
         return Measurement.unavailable("1", "there are no labelled items: give them with --data")
     options = MeasureOptions(metric_output=output)

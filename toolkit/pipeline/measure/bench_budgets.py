@@ -67,7 +67,7 @@ def judge(
 
 
 def read(path: Path) -> Mapping[str, Json]:
-    """Return a ``bench.json``. Raises :class:`ProjectError`."""
+    """Read a ``bench.json``. Raises :class:`ProjectError`."""
     if path.is_dir():
         path = path / "bench.json"
     if not path.is_file():
@@ -92,7 +92,7 @@ def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
 def _own(
     row: Benched, latency: Latency, budgets: DeviceBudgets, noise: Measurement
 ) -> Iterator[CheckResult]:
-    """Return a row by the budgets of its own device."""
+    """Judge a row by the budgets of its own device."""
     if budgets.latency_p50 is not None:
         yield _latency(row, latency, budgets.latency_p50, noise, "latency_p50")
     if budgets.latency_p95 is not None:

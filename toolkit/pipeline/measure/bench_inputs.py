@@ -69,7 +69,7 @@ class Unpacked:
 
 
 def batch_of(model: SavedModel, feed: Feed) -> int:
-    """Tell how many items a run takes at the least: the file's own batch, where that is fixed."""
+    """Return how many items a run takes at least: the file's own batch, where it is fixed."""
     batch = 1
     for spec in model.inputs:
         batched = np.load(feed.inputs[spec.name], mmap_mode="r").ndim == len(spec.shape)
@@ -122,7 +122,7 @@ def unpack(path: Path, store: Store) -> Unpacked:
 
 
 def _items(path: Path, file: Path) -> int:
-    """Tell how many golden items an array of a bundle holds. Raises :class:`BundleError`."""
+    """Count the golden items in an array of a bundle. Raises :class:`BundleError`."""
     try:
         return len(npy.opened(file))
     # A number has no length.
@@ -132,9 +132,7 @@ def _items(path: Path, file: Path) -> int:
 
 
 def _members(path: Path, manifest: Mapping[str, Json], names: set[str]) -> dict[str, bytes]:
-    """Return the files of a verified bundle by their path below its root; digests are checked
-    again.
-    """
+    """Read the named files of a verified bundle; digests are checked again."""
     contents = {}
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
@@ -150,13 +148,13 @@ def _members(path: Path, manifest: Mapping[str, Json], names: set[str]) -> dict[
 
 
 def given(run: Run, model: SavedModel) -> Feed:
-    """Return the user's items, matched to the model. Raises :class:`DataError`."""
+    """Match the user's items to the model. Raises :class:`DataError`."""
     items = select_items(run, model, labelled=False)
     return Feed("data", items.inputs, items.index_path, items.preprocess, items)
 
 
 def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed:
-    """Return items drawn for the model, as :func:`drawn` does."""
+    """Draw random items for the model, as :func:`drawn` does, and keep them in the store."""
     stated = shapes or {}
 
     def make(folder: Path) -> Mapping[str, Json]:
@@ -176,7 +174,7 @@ def synthetic(run: Run, model: SavedModel, shapes: Shapes | None = None) -> Feed
 
 
 def drawn(model: SavedModel, shapes: Shapes | None = None) -> Mapping[str, npt.NDArray[Any]]:
-    """Return items by input name, 32 first: in the range of a quantized input, else by its dtype.
+    """Draw 32 items by input name: in the range of a quantized input, else by its dtype.
 
     A float image (three dimensions) is uniform in 0..1, another float input standard normal, 8-bit
     integers cover their range, and wider ones are 0 or 1, which every table of embeddings has.
@@ -239,7 +237,7 @@ def _item(spec: TensorSpec, stated: tuple[int, ...] | None, alike: bool) -> tupl
 
 
 def _ranges(model: SavedModel) -> Mapping[str, tuple[float, float]]:
-    """Return the reals that each quantized input of a ``.tflite`` file can hold."""
+    """Compute the range of real values of each quantized input of a ``.tflite`` file."""
     if not model.is_tflite:
         return {}
     file = flatbuffer.read(model.path)

@@ -51,14 +51,14 @@ class BenchJob:
         return ", ".join(one.name for one in self.devices)
 
     def to_json(self) -> dict[str, Json]:
-        """Return the job as JSON can carry it."""
+        """Write the job as JSON types."""
         baseline = self.options.baseline
         options = {**asdict(self.options), "baseline": str(baseline) if baseline else None}
         return {**asdict(self), "options": options}
 
     @classmethod
     def from_json(cls, written: Mapping[str, Json]) -> BenchJob:
-        """Return the job of :meth:`to_json`."""
+        """Read a job that :meth:`to_json` wrote."""
         options = dict(written["options"])
         options |= {name: tuple(options[name]) for name in ("devices", "threads")}
         options["protocol"] = Protocol(**options["protocol"])
@@ -84,7 +84,7 @@ class BenchJob:
 
 
 def tables_of(project: Project) -> dict[str, Json]:
-    """Return what a job takes of a project; sizes and times are plain numbers."""
+    """Dump the tables of a project that a job needs; sizes and times are plain numbers."""
     return project.model_dump(mode="json", by_alias=True, exclude_unset=True, include=TABLES)
 
 
@@ -118,9 +118,7 @@ def perform(
 
 
 def with_samples(bench: MachineBench) -> MachineBench:
-    """Return what was found, with the times that lie in files: the host that asks may not have
-    them.
-    """
+    """Load the times that lie in files: another host may not have these."""
     paths: Sequence[Path | None] = [row.latency.path if row.latency else None for row in bench.rows]
     samples = tuple(np.load(path) if path is not None else None for path in paths)
     return replace(bench, samples=samples)

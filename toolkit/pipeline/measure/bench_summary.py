@@ -33,7 +33,7 @@ def summarized(row: Benched, taken: Taken, path: Path) -> Benched:
     phases = _phases(launches)
     notes = (*spoilers(row.facts), *conditions.notes)
     if not phases.settled:
-        notes = (*notes, "the warm-up ended before its drift did")
+        notes = (*notes, "latency still drifted when the warm-up ended")
     return replace(
         row,
         version=launches[0].version or row.version,
@@ -71,7 +71,7 @@ def _peak(launches: Sequence[Launch], batch: int) -> Measurement:
         reason = "at a larger batch the runner opens the model twice"
         return Measurement.unavailable(UNIT, reason)
     if not all(launch.peak for launch in launches):
-        return Measurement.unavailable(UNIT, "the runner does not tell its peak memory")
+        return Measurement.unavailable(UNIT, "the runner does not report its peak memory")
     most = max(launch.peak - launch.baseline for launch in launches)
     return Measurement(
         float(most), UNIT, n=len(launches), tool="VmHWM, the largest of the launches"
@@ -119,7 +119,7 @@ def _planned(subject: LoadedModel) -> Measurement:
 def _activations(subject: LoadedModel, request: Request) -> Measurement:
     """Return what LiteRT's own kernels allocate, in a process of their own."""
     if subject.device.runtime != RUNTIME:
-        reason = f"{subject.device.runtime} does not tell activations from packed weights"
+        reason = f"{subject.device.runtime} reports activations and packed weights in one figure"
         return Measurement.unavailable(UNIT, reason)
     try:
         answer = subject.device.run(replace(request, mode="memory").to_json())

@@ -207,7 +207,7 @@ def _with_floors(rules: Rules, first: ModelOnDevice, items: Items) -> Rules:
 def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
     """Return the share of items that the two put into different classes, with Wilson's interval."""
     if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < 2:
-        return Measurement.unavailable("1", "the outputs are no scores of classes")
+        return Measurement.unavailable("1", "the outputs are not class scores")
     if metric.reads != "classes":
         return Measurement.unavailable("1", f"{metric.name} does not put items into classes")
     differ = metrics.predicted_class(mine) != metrics.predicted_class(theirs)
@@ -217,7 +217,7 @@ def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
 def _changed(together: Pairs) -> Measurement:
     """Return the share of items of which any output value differs, with Wilson's interval."""
     if not together:
-        return Measurement.unavailable("1", "no output of the two belongs together")
+        return Measurement.unavailable("1", "the two models have no output in common")
     count = len(next(iter(together.values()))[0])
     differ = np.zeros(count, bool)
     for mine, theirs in together.values():
@@ -232,7 +232,7 @@ def _share(count: int, n: int) -> Measurement:
 
 
 def _counts(check: CheckResult) -> bool:
-    """Tell whether a check bears on the outcome: one nobody stated does only when it is red."""
+    """Tell whether a check decides the outcome: a default limit does only when it fails."""
     return check.stated or check.status in (Status.FAILED, Status.INCOMPATIBLE)
 
 
@@ -242,7 +242,7 @@ def _checks(
     rules: Rules | None,
     options: MeasureOptions,
 ) -> Iterator[CheckResult]:
-    """Return the budgets of one model against the first; nothing of one that did not run.
+    """Check one model's budgets against the first; nothing where it did not run.
 
     Without ``rules`` there is no metric to judge by.
     """
@@ -273,7 +273,7 @@ def _check_drop(
     base: Measurement | None,
     rules: Rules,
 ) -> CheckResult:
-    """Return the limit of one metric's drop; one that nobody stated fails on a proven loss only."""
+    """Check the limit of one metric's drop; a default limit fails on a proven loss only."""
     name, stated = f"{rules.metric} drop", rules.max_drop is not None
     if drop is None:
         message = f"unavailable, because one of the two has no output {rules.output!r}"
@@ -306,7 +306,7 @@ def _check_error(contrast: Contrast, budget: float) -> CheckResult:
     bound = f"at most {budget:g}"
     errors = {name: found["max_abs_error"].value for name, found in contrast.parity.items()}
     if not errors:
-        message = "unavailable, because no output of the two belongs together"
+        message = "unavailable, because the two models have no output in common"
         return CheckResult("largest error", contrast.id, "", Status.UNAVAILABLE, message, bound)
     name, largest = max(errors.items(), key=lambda one: one[1] or 0.0)
     status = Status.PASSED if (largest or 0.0) <= budget else Status.FAILED

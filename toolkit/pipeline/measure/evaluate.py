@@ -81,7 +81,7 @@ def evaluate(
 def scored(
     run: Run, model: ModelOnDevice, items: Items, options: MeasureOptions, strict: bool = False
 ) -> ModelOnDevice:
-    """Return the model's metric. Outputs that are NaN or infinite make it a row without one."""
+    """Measure the model's metric. Outputs that are NaN or infinite make it a row without one."""
     answered = model.answered
     if answered is None:
         return model
@@ -114,7 +114,7 @@ def scored(
 
 
 def _unlabelled(model: ModelOnDevice, answered: Answered, items: Items) -> ModelOnDevice:
-    """Return the answers of a model without a metric: there is nothing to take it against."""
+    """Keep a model's answers without a metric: there are no labels."""
     outputs = answered.outputs
     output = items.output if items.output in outputs else next(iter(outputs))
     absent = Measurement.unavailable(items.metric.unit, UNLABELLED)
@@ -123,16 +123,14 @@ def _unlabelled(model: ModelOnDevice, answered: Answered, items: Items) -> Model
 
 
 def _output(answered: Answered, named: str, items: Items) -> str:
-    """Return the headline's output; any, where a function of the user's takes them all."""
+    """Choose the headline's output; any, where a function of the user's takes them all."""
     if items.takes_all and named not in answered.outputs:
         return next(iter(answered.outputs))
     return output_of(answered, named)
 
 
 def _others(run: Run, answered: Answered, items: Items, output: str) -> Mapping[str, Floats]:
-    """Return what the headline's other metrics are taken of, and those of other outputs that are
-    there.
-    """
+    """Collect the answers for the headline's other metrics, and for other judged outputs."""
     theirs = dict(answered.items.figures())
     return {
         name: taken(run, theirs[name], answered.outputs, output if view.shown_only else "")
@@ -168,7 +166,7 @@ def _slices(
 def _worst(
     model: ModelOnDevice, answers: Floats, items: Items, options: MeasureOptions
 ) -> tuple[Mapping[str, Json], ...]:
-    """Return the worst items by their number in the data, with their file where they are files."""
+    """List the worst items by their number in the data, with the file of each."""
     count = options.worst if options.worst is not None else items_shown(model)
     shown = worst(items.metric, truths(items), answers, count) if count else ()
     grouped = items.groups is not None
@@ -185,12 +183,12 @@ def _worst(
 
 
 def items_shown(given: ModelOnDevice) -> int:
-    """Tell how many of the worst items are listed where nobody says."""
+    """Return how many of the worst items are listed by default."""
     return min(WORST, given.measured.items)
 
 
 def _called(value: int | float | str | None, items: Items) -> Json:
-    """Return a class by its name, where classes have names."""
+    """Return a class's name, where classes have names."""
     known = isinstance(value, int) and 0 <= value < len(items.class_names)
     return items.class_names[int(value or 0)] if known else value
 
@@ -201,11 +199,11 @@ def _images(items: Items) -> Path:
         if len(items.inputs) == 1 and np.load(path, mmap_mode="r").ndim in (3, 4):
             return path
     hint = "leave out --pictures"
-    raise DataError("EK-DATA-044", "the model takes no pictures that could be drawn", hint)
+    raise DataError("EK-DATA-044", "no input of the model is a picture", hint)
 
 
 def _unscored(models: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckResult]:
-    """Return a check for each metric that could not be had of answers, with its reason."""
+    """Yield a check for each metric that is unavailable, with its reason."""
     for measured in (model.measured for model in models if model.answered is not None):
         judged = {items.metric.name: measured.metric}
         judged |= {
@@ -218,14 +216,14 @@ def _unscored(models: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckRe
 
 
 def runs(model: ModelOnDevice) -> CheckResult:
-    """Tell whether the model ran on its device, as a check."""
+    """Check that the model ran on its device."""
     measured = model.measured
     message = measured.problem or f"answered {measured.items:,} items"
     return CheckResult("runs", measured.id, measured.device, measured.status, message)
 
 
 def settings(run: Run, items: Items, options: MeasureOptions) -> Mapping[str, Json]:
-    """Return what the figures depend on besides models and devices."""
+    """Collect what the figures depend on besides models and devices."""
     plan = run.plan.options
     return {
         **items.settings,

@@ -103,7 +103,7 @@ def bench(
 
 
 def grouped(book: DeviceBook, names: Sequence[str]) -> dict[str, tuple[Listed, ...]]:
-    """Return devices by the machine that they are on."""
+    """Group devices by the machine that they are on."""
     places: dict[str, tuple[Listed, ...]] = {}
     for listed in (book.find(name) for name in names):
         places[listed.place] = (*places.get(listed.place, ()), listed)
@@ -206,7 +206,7 @@ def _error(future: Future[MachineBench]) -> BaseException | None:
 
 
 def _patience(jobs: Sequence[BenchJob]) -> float | None:
-    """Return seconds after which what is not done is given up; None where a device has no limit."""
+    """Compute the seconds after which a job is given up; None where a device has no limit."""
     limits = [
         [one.attempts * one.time_limit for one in job.devices if one.time_limit is not None]
         for job in jobs
@@ -217,9 +217,9 @@ def _patience(jobs: Sequence[BenchJob]) -> float | None:
 
 
 def _outcome(book: DeviceBook, job: BenchJob, future: Future[MachineBench]) -> MachineBench:
-    """Return what a job found, or rows that say why there is nothing."""
+    """Return a job's result, or rows that say why there is none."""
     if not future.done():
-        why = "it is not done long after the time limits of its devices"
+        why = "it is still running long after the time limits of its devices"
     elif (error := _error(future)) is not None:
         why = f"{type(error).__name__}: {error}"
     else:
@@ -254,7 +254,7 @@ def _report(
     sources: Sequence[str],
     options: BenchOptions,
 ) -> BenchReport:
-    """Return one table of what was found everywhere, and its verdict."""
+    """Join the results of all machines into one report, with its verdict."""
     rows = _together(run, done, sources, options)
     kept = {
         place: BenchMachine(
@@ -299,9 +299,7 @@ def _report(
 def _together(
     run: Run, done: Mapping[str, MachineBench], sources: Sequence[str], options: BenchOptions
 ) -> tuple[Benched, ...]:
-    """Return the rows of all machines in the order asked for, their samples in the run's own
-    folder.
-    """
+    """Sort the rows of all machines as requested, with their samples in the run's own folder."""
     measured: list[tuple[Benched, npt.NDArray[Any] | None]] = []
     for place, machine in done.items():
         samples = machine.samples or (None,) * len(machine.rows)

@@ -25,9 +25,7 @@ FIX = "time it on the device itself, or by the runtime that will run there"
 
 
 def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Path) -> bool:
-    """Tell whether integers are computed there by kernels that a device's wheel does better
-    than.
-    """
+    """Tell whether a runtime here lacks the int8 kernels that a device's wheel has."""
     machine = str(facts.get("machine", "")).lower()
     if runtime != RUNTIME or not version.startswith(RELEASE) or machine not in X86:
         return False
@@ -36,7 +34,7 @@ def lacks_int8(runtime: str, version: str, facts: Mapping[str, Json], model: Pat
 
 
 def noted(row: Benched, subject: LoadedModel | None) -> Benched:
-    """Return the row with what spoils its times, where its runtime lacks the kernels."""
+    """Note on a row that its runtime lacks kernels, which spoils its times."""
     if subject is None or row.latency is None or row.conditions is None:
         return row
     if not lacks_int8(row.runtime, row.version, row.facts, subject.path):
@@ -46,7 +44,7 @@ def noted(row: Benched, subject: LoadedModel | None) -> Benched:
 
 
 def advise(run: Run, timed: Iterable[LoadedModel]) -> None:
-    """Tell the user which times say nothing of a device."""
+    """Warn which latencies do not predict a device's."""
     lacking = [
         model.id
         for model in timed

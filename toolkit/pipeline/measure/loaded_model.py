@@ -43,7 +43,7 @@ class LoadedModel:
         return self.model.path
 
     def timed(self, inputs: Collection[str]) -> Timed:
-        """Return the model on its device as the latency engine takes it."""
+        """Describe the model on its device to the latency engine."""
         return Timed(
             self.id,
             self.path,
@@ -56,7 +56,7 @@ class LoadedModel:
 
 
 def measured(project: Project) -> Project:
-    """Return the project with nothing to convert or compress: models are taken as they are."""
+    """Return the project without conversion or compression: models are measured as they are."""
     nothing = {
         "convert": ConvertTable(precisions=("float32",)),
         "compress": CompressTable(),
@@ -66,7 +66,7 @@ def measured(project: Project) -> Project:
 
 
 def load_model(run: Run, source: str, device: str | None) -> LoadedModel:
-    """Return one model on a device; without one, on TensorFlow what it runs, else on LiteRT.
+    """Load one model on a device; by default TensorFlow for what it runs, else LiteRT.
 
     Raises :class:`ModelError` or :class:`DeviceError` where either cannot be had.
     """
@@ -76,14 +76,14 @@ def load_model(run: Run, source: str, device: str | None) -> LoadedModel:
         if opened.runtime == "tensorflow":
             hint = "a .tflite file runs on local:litert, local:tflite-runtime, tflm …"
             raise ModelDoesNotSuit(
-                "EK-DEVICE-014", f"TensorFlow runs no .tflite file: {source}", hint
+                "EK-DEVICE-014", f"TensorFlow cannot run a .tflite file: {source}", hint
             )
         model = with_states(run, tflite_model(run, path))
         return LoadedModel(path.name, source, model, opened)
     opened = _open(run, device or SAVED_MODEL_DEVICE)
     if opened.runtime != "tensorflow":
         hint = f"convert it first: edgekit convert {source}; then name the .tflite file"
-        raise ModelDoesNotSuit("EK-DEVICE-014", f"{opened.name} takes no {source}", hint)
+        raise ModelDoesNotSuit("EK-DEVICE-014", f"{opened.name} cannot run {source}", hint)
     return LoadedModel(Path(source).name, source, _exported(run, source), opened)
 
 
@@ -113,9 +113,7 @@ class HasDevice(Protocol):
 
 
 def unique_names(models: Sequence[HasDevice], named: bool) -> list[str]:
-    """Return ids that differ: the file's name, more of its path where names are alike, and the
-    device.
-    """
+    """Make unique ids: the file's name, more of its path where names are equal, and the device."""
     files = {model.source: Path(model.source).name for model in models}
     twins = {name for name in files.values() if list(files.values()).count(name) > 1}
     alike = [Path(source).parent for source, name in files.items() if name in twins]

@@ -41,7 +41,7 @@ class MeasureOptions:
     launches: int = LAUNCHES
 
     def runner_options(self, runtime: str) -> Mapping[str, Json]:
-        """Return the fields of a request to a runtime's runner that were asked for."""
+        """Return the fields of a runner's request that the options set."""
         arena = self.arena if runtime == "tflm" else None
         named = {"threads": self.threads, "delegate": self.delegate, "arena_bytes": arena}
         return {name: value for name, value in named.items() if value is not None}

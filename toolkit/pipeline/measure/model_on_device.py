@@ -68,7 +68,7 @@ class Answered:
 
 @contextlib.contextmanager
 def measuring(project: Project, options: Options, source: str, progress: Progress) -> Iterator[Run]:
-    """Yield a run that takes models as they are; ``source`` is the first of them."""
+    """Open a run that takes models as they are; ``source`` is the first of them."""
     table = project.model.model_copy(update={"source": source})
     wanted = measured(project).model_copy(update={"model": table})
     plan = Plan.of(wanted, options)
@@ -77,7 +77,7 @@ def measuring(project: Project, options: Options, source: str, progress: Progres
 
 
 def recording(plan: Plan) -> contextlib.AbstractContextManager[Tape]:
-    """Return what the devices of a run are recorded on, or played back from."""
+    """Open the cassette that a run's devices are recorded on, or played back from."""
     folders = {str(plan.output): "<output>", str(plan.project.root): "<project>"}
     return tape_of(plan.options.record, plan.options.replay, folders)
 
@@ -131,8 +131,7 @@ def obtained(
 
 
 def _about(run: Run, source: str, several: bool) -> Run:
-    """Return the run about one of several models: a file of one signature needs no other's name for
-    it.
+    """Point the run at one of several models; one with a single signature ignores a named one.
 
     What is made of a SavedModel's signature has only one, called as TensorFlow calls it.
     """
@@ -157,9 +156,7 @@ def answered(
     options: MeasureOptions,
     strict: bool = False,
 ) -> ModelOnDevice:
-    """Return the model's answers to the items. A runtime that cannot run it is a row, unless
-    strict.
-    """
+    """Run the model on the items. A runtime that cannot run it is a row, unless strict."""
     subject = model.subject
     if subject is None:
         return model
@@ -194,7 +191,7 @@ def answered(
 
 
 def output_of(answered: Answered, named: str | None) -> str:
-    """Return the output that the metric is taken on. Raises where it is not clear which."""
+    """Choose the output that the metric is taken on. Raises where it is not clear which."""
     names, source = list(answered.outputs), answered.subject.source
     if len(names) == 1:
         return names[0]
@@ -207,7 +204,7 @@ def output_of(answered: Answered, named: str | None) -> str:
 
 
 def pairs(left: Answered, right: Answered) -> Mapping[str, tuple[Floats, Floats]]:
-    """Return the outputs of two models that belong together: by name, or the only one of each."""
+    """Pair the outputs of two models: by name, or the only one of each."""
     if len(left.outputs) == len(right.outputs) == 1:
         ((name, mine),) = left.outputs.items()
         ((_, theirs),) = right.outputs.items()
@@ -220,13 +217,13 @@ def pairs(left: Answered, right: Answered) -> Mapping[str, tuple[Floats, Floats]
 
 
 def problem(error: EdgekitError) -> str:
-    """Return an error in one line: its code, what happened, and the first line of why."""
+    """Describe an error in one line: its code, what happened, and the first line of why."""
     hint = error.hint.splitlines()[0] if error.hint else ""
     return f"{error.code} {error.message}" + (f": {hint}" if hint else "")
 
 
 def status_of(error: EdgekitError) -> Status:
-    """Return what a device's or a runtime's error makes of the model's row."""
+    """Translate a device's or a runtime's error into the status of a row."""
     missing = error.exit_code is ExitCode.UNAVAILABLE
     return Status.UNAVAILABLE if missing else Status.INCOMPATIBLE
 
@@ -243,7 +240,7 @@ def _failed(measured: Measured, error: EdgekitError) -> Measured:
 def _inputs(
     files: Mapping[str, Path], first: tuple[TensorSpec, ...], subject: LoadedModel
 ) -> Mapping[str, Path]:
-    """Return the items keyed by a model's own input names: the same names, or the only one of each.
+    """Key the items by a model's own input names: the same names, or the only one of each.
 
     Raises :class:`DataError`: which input is which is never guessed.
     """

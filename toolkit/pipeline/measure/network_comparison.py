@@ -57,9 +57,7 @@ def likeness(
 def _likeness(
     run: Run, both: tuple[Answered, Answered], items: Items, converting: bool
 ) -> tuple[Likeness | None, str]:
-    """Return what the constants tell, or the reason that they could not be read; none without a
-    file.
-    """
+    """Compare the constants of two files, or say why they could not be read."""
     try:
         paths = [_path(run, one, items, converting) for one in both]
     except EdgekitError as error:
@@ -71,7 +69,9 @@ def _likeness(
 
 
 def _apart(first: Answered, other: Answered, contrast: Contrast) -> float | None:
-    """Return the SQNR in dB of two float models' outputs, where conversion does not explain it."""
+    """Return the SQNR in dB of two float models' outputs, where it is lower than conversion
+    explains.
+    """
     if not (_is_float(first) and _is_float(other)):
         return None
     shared = [
@@ -92,7 +92,7 @@ def _is_float(model: Answered) -> bool:
 
 
 def _tell(run: Run, both: str, networks: Likeness | None, apart: float | None, reason: str) -> None:
-    """Tell of two networks, and of outputs further apart than conversion puts them."""
+    """Warn about two different networks, and outputs further apart than conversion explains."""
     share = f"their outputs share {apart:.1f} dB" if apart is not None else ""
     verdict = networks.verdict if networks is not None else ""
     fix = "compare files of one model"
@@ -142,7 +142,7 @@ def layers(
 
 
 def output_steps(first: Answered, other: Answered) -> Mapping[str, Steps]:
-    """Tell how many steps the outputs lie apart that are quantized in either file."""
+    """Count how many quantization steps the outputs lie apart, where either file quantizes them."""
     scales = _scales(other) or _scales(first)
     return {
         name: steps(mine, theirs, scales[name])
@@ -173,7 +173,7 @@ def _file(run: Run, answered: Answered, items: Items) -> Path:
 
 
 def _scales(model: Answered) -> Mapping[str, float]:
-    """Return quantization steps of a file's outputs, by the names that its answers have."""
+    """Read the quantization steps of a file's outputs, by the names of its answers."""
     if not model.subject.model.is_tflite:
         return {}
     file = flatbuffer.read(model.subject.model.path)

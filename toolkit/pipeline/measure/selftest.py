@@ -34,7 +34,7 @@ def selftest(subject: LoadedModel, bundle: Unpacked) -> SelfTest:
 
 
 def _finite(differences: Mapping[str, float]) -> Mapping[str, float | None]:
-    """Return the differences as JSON can carry them: an output with a NaN has none."""
+    """Replace NaN differences by None, as JSON has no NaN."""
     return {name: d if math.isfinite(d) else None for name, d in differences.items()}
 
 

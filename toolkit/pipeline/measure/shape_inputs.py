@@ -33,7 +33,7 @@ OTHERS = {
 
 
 def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:
-    """Return the values of inputs that are shapes, by name: those that the file was made with.
+    """Find the inputs that are shapes, and the values that the file was made with.
 
     Raises :class:`DataError`, EK-DATA-061, where such an input is a place or an amount, which the
     file does not tell.
@@ -52,7 +52,9 @@ def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:
             elif PLANE.get(operator) == position:
                 values[name] = np.array(shape[1:3], np.int64)
             elif position in OTHERS.get(operator, ()):
-                message = f"input {name!r} tells {operator} a size or a place: no value is drawn"
+                message = (
+                    f"input {name!r} is a size or a position for {operator}: no random value fits"
+                )
                 hint = "give what your app gives: --data FILE.npz"
                 raise DataError("EK-DATA-061", message, hint)
     return {
@@ -63,7 +65,7 @@ def shape_inputs(model: SavedModel) -> Mapping[str, Shape]:
 
 
 def _uses(graph: Graph, index: int) -> Iterator[tuple[str, int, int]]:
-    """Return the operators that read a tensor, at which of their inputs, and their first output."""
+    """Yield the operators that read a tensor, at which of their inputs, and their first output."""
     for node in graph.nodes:
         for position, read in enumerate(node.inputs):
             if read == index:
