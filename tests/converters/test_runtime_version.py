@@ -139,7 +139,7 @@ def test_fits_compares_on_the_axis_of_the_runtime(
     assert answer.fits is expected
     if expected is False:
         assert "FULLY_CONNECTED version 12 (y)" in answer.reason
-        assert "dense weights with one scale" in answer.fix
+        assert "disable per-channel dense" in answer.fix
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def board(folder: Path, content: bytes, trials: FitTrials | None = None) -> Mapp
         (custom("Sinh"), "linux-aarch64", "operators", "no kernel for Sinh", "register Sinh"),
         (custom("Sinh"), "android-arm64", "operators", "no kernel for Sinh", "register Sinh"),
         (custom("FlexErf"), "ios-arm64", "operators", "no TensorFlow operators", "SELECT_TF_OPS"),
-        (NEWER, "linux-armv7", "runtime", "is older than 2.17.0", "dense weights with one scale"),
+        (NEWER, "linux-armv7", "runtime", "is older than 2.17.0", "disable per-channel dense"),
         (INT8, "tf-serving", "runtime", "takes a SavedModel", "edgekit convert"),
         (dense(MANY), "nrf52840", "flash", "of 1 MiB flash", "int8: 1.14 MiB -> about 293 KiB"),
         (dense(4 * MANY, "INT8"), "nrf52840", "flash", "of 1 MiB flash", "--channels"),
@@ -160,12 +160,21 @@ def test_trials_decide_over_estimates(tmp_path: Path) -> None:
     assert rows["cortex-m55-ethos-u55-256"]["npu"].verdict == "not known"
 
 
+def test_file_that_no_runtime_of_the_target_loads_does_not_fit(tmp_path: Path) -> None:
+    refused = FitTrial("refused", "2.14.0", "no reason at all")
+    rows = board(tmp_path, INT8, FitTrials({"tflite-runtime": refused}))
+    assert rows["linux-armv7"]["verdict"] == "does not fit"
+    assert "no reason at all" in rows["linux-armv7"]["runtime"].reason
+    assert rows["linux-aarch64"]["verdict"] == "fits in part"
+    assert rows["ios-arm64"]["verdict"] == "fits"
+
+
 def test_firmware_needs_flash_beside_the_file(tmp_path: Path) -> None:
     limit = catalog.load("nrf52840").memory.most_flash or 0
     content = dense(limit - FIRMWARE // 2, "INT8")
     row = board(tmp_path, content)["nrf52840"]
     assert (row["verdict"], row["flash"].verdict) == ("not known", "not known")
-    assert "82 kB more" in row["flash"].reason
+    assert "82 kB beside it" in row["flash"].reason
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ How = Literal["measured", "estimated", "unavailable"]
 State = Literal["fits", "fits in part", "does not fit", "not known", "does not apply"]
 COLUMNS = ("operators", "runtime", "flash", "memory", "precision", "npu", "io")
 BARE_METAL = "bare metal"
-# What TFLM itself takes of flash, with an application that does nothing else: measured for a
-# firmware of edgekit's bundle, with reference kernels, at -O1 for a Cortex-M3.
+# The flash of a whole firmware, measured: edgekit's bundle of a small model, TFLM's reference
+# kernels, -O1, for a Cortex-M3. What lies beside a model is less, and never nothing.
 FIRMWARE = 82_000
 # What EK-CONVERT-108 says is that TFLM does not compute in this precision.
 HYBRID = "EK-CONVERT-108"
@@ -115,7 +115,9 @@ def _flash(found: Inspection, facts: FileFacts, target: Target, trials: FitTrial
     if cell.verdict == "does not fit":
         return replace(cell, fix=_smaller(found.bytes, facts.as_int8, limit))
     if target.system == BARE_METAL and size + FIRMWARE > limit:
-        reason = f"{cell.reason}, and a firmware with TFLM takes about {FIRMWARE // 1000} kB more"
+        reason = (
+            f"{cell.reason}, and a firmware with TFLM needs up to {FIRMWARE // 1000} kB beside it"
+        )
         return replace(cell, verdict="not known", how="unavailable", reason=reason)
     return cell
 
