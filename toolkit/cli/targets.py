@@ -122,20 +122,20 @@ def _validate(path: Path, as_json: bool, quiet: bool) -> int:
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     if not files:
         raise ProjectError("EK-PROJECT-070", f"{path} holds no TOML file", "")
-    found = [(file, problems(file)) for file in files]
+    checked = [(file, problems(file)) for file in files]
     if as_json:
         rows = [
             {
                 "file": str(file),
                 "problems": [{"key": p.key, "line": p.line, "message": p.message} for p in wrong],
             }
-            for file, wrong in found
+            for file, wrong in checked
         ]
         click.echo(json.dumps(rows, indent=2))
     elif not quiet:
-        for file, wrong in found:
+        for file, wrong in checked:
             click.echo("\n".join(map(str, wrong)) if wrong else f"{file}: a target")
-    return int(ExitCode.USAGE if any(wrong for _, wrong in found) else ExitCode.PASSED)
+    return int(ExitCode.USAGE if any(wrong for _, wrong in checked) else ExitCode.PASSED)
 
 
 def _fit(

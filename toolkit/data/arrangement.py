@@ -18,7 +18,7 @@ from edgekit.store import Store
 from edgekit.types import Json, Preprocess
 
 
-def arranged(
+def arrange(
     dataset: Dataset, preprocess: Preprocess, model_layout: str, store: Store, decoded: bool
 ) -> tuple[Dataset, bool]:
     """Return the dataset with its pictures as the spec has them; whether the store had it.

@@ -24,7 +24,7 @@ def read_labels(labels: tuple[str, ...] | str | None, root: Path) -> tuple[str, 
     return tuple(line.strip() for line in lines if line)
 
 
-def numbered(source: str, used: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
+def class_order(source: str, used: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the class names in the order of their numbers: ``known``, or sorted where none are
     known.
 

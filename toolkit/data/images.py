@@ -70,18 +70,18 @@ def resolved(preprocess: Preprocess, inputs: tuple[TensorSpec, ...]) -> Preproce
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, uint8, as the model takes it; its size was ``had`` (height, width).
+    """A decoded picture, uint8, as the model takes it; ``original_size`` is height and width.
 
-    ``turned`` says that it was brought upright as its camera noted.
+    ``turned`` says that it was rotated upright, as its Exif orientation says.
     """
 
     array: Array
-    had: tuple[int, int]
+    original_size: tuple[int, int]
     turned: bool
 
     def resized(self, preprocess: Preprocess) -> bool:
         """Tell whether it was brought to another size."""
-        return preprocess.resize is not None and self.had != preprocess.resize
+        return preprocess.resize is not None and self.original_size != preprocess.resize
 
 
 @dataclass

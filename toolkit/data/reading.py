@@ -40,7 +40,7 @@ class Reading:
     def path(self) -> Path:
         return self.root / self.source
 
-    def kept(
+    def obtain(
         self, key: Mapping[str, Json], make: Callable[[Path], Mapping[str, Json]]
     ) -> tuple[Dataset, bool]:
         """Return the dataset that ``make(folder)`` describes, made once; whether the store had

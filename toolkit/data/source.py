@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.data import images
-from edgekit.data.arrangement import arranged
+from edgekit.data.arrangement import arrange
 from edgekit.data.dataset import Dataset, check_file
 from edgekit.data.formats import FORMATS, Format, function, image_folder, picture, records
 from edgekit.data.reading import Reading
@@ -46,7 +46,7 @@ def open_source(
         dataset, cached = kind.read(reading)
         decoded = kind.read in (image_folder.read, picture.read, records.read)
     layout = images.resolved(preprocess, inputs).model_layout
-    dataset, kept = arranged(dataset, preprocess, layout, store, decoded)
+    dataset, kept = arrange(dataset, preprocess, layout, store, decoded)
     return dataset, cached and kept
 
 

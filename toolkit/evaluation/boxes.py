@@ -56,11 +56,11 @@ def decoded(outputs: Mapping[str, Array], spec: BoxSpec, size: tuple[int, int]) 
 
     Raises :class:`ProjectError` where the outputs are no boxes, or which is which is not clear.
     """
-    kind = spec.format or told(outputs, spec)
+    kind = spec.format or detect_format(outputs, spec)
     return READERS[kind](outputs, spec, size)
 
 
-def written(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
+def clear_unused(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
     """Return outputs with zeros where TFLite_Detection_PostProcess wrote nothing.
 
     Beyond its number of detections it leaves what was in memory, a NaN too (``fast_nms`` of
@@ -68,7 +68,7 @@ def written(outputs: Mapping[str, Array], spec: BoxSpec) -> Mapping[str, Array]:
     :func:`decoded`.
     """
     counts = _counts(outputs)
-    if (spec.format or told(outputs, spec)) != "postprocess" or counts is None:
+    if (spec.format or detect_format(outputs, spec)) != "postprocess" or counts is None:
         return outputs
     cleared = {}
     for name, values in outputs.items():
@@ -84,7 +84,7 @@ def _counts(outputs: Mapping[str, Array]) -> Array | None:
     return next((a for a in outputs.values() if a.ndim == 1 or a.shape[1:] == (1,)), None)
 
 
-def told(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
+def detect_format(outputs: Mapping[str, Array], spec: BoxSpec) -> Format:
     """Return the format that outputs of these shapes have. Raises :class:`ProjectError` for
     none.
     """

@@ -93,52 +93,68 @@ class TargetContext:
     no_arena: str = ""
     latency: Latency | None = None
 
-
-def check_all(
-    candidate: Candidate,
-    reference: Evaluation,
-    budgets: Budgets,
-    rules: Rules,
-    place: TargetContext,
-) -> Iterator[CheckResult]:
-    """Make every check of a candidate for a target (or for none)."""
-    yield from check_file(candidate, reference, budgets, rules, place)
-    if candidate.problem:
-        return
-    yield from _check_latency(candidate, budgets, place)
-    if budgets.arena is not None:
-        yield _check_arena(candidate, budgets.arena, place)
+    def result(
+        self,
+        name: str,
+        candidate: str,
+        status: Status,
+        message: str,
+        limit: str = "",
+        stated: bool = True,
+    ) -> CheckResult:
+        """Return the result of a check for this target."""
+        return CheckResult(name, candidate, self.target, status, message, limit, stated)
 
 
-def check_file(
-    candidate: Candidate,
-    reference: Evaluation,
-    budgets: Budgets,
-    rules: Rules,
-    place: TargetContext,
-) -> Iterator[CheckResult]:
-    """Yield the checks that hold on every device: the file, its metrics and its size."""
-    if candidate.problem:
-        yield _result("file", candidate, place, candidate.problem_status, candidate.problem)
-        return
-    yield from check_goals(candidate, reference, budgets, rules, place)
-    size = rules.max_size if rules.max_size is not None else budgets.size
-    if size is not None:
-        yield _check_size(candidate, size, place)
+@dataclass(frozen=True)
+class Judge:
+    """What a candidate is judged by: reference, budgets, the run's rules, and the target."""
 
+    reference: Evaluation
+    budgets: Budgets
+    rules: Rules
+    place: TargetContext = TargetContext()
 
-def check_goals(
-    candidate: Candidate,
-    reference: Evaluation,
-    budgets: Budgets,
-    rules: Rules,
-    place: TargetContext,
-) -> Iterator[CheckResult]:
-    """Yield the checks of a candidate's metrics: the main one's, then those of other outputs."""
-    yield from check_goal(candidate, reference, budgets.goal, rules, place)
-    for other in rules.others:
-        goal = budgets.outputs.get(other.output)
-        yield from check_goal(candidate, reference, goal, other, place)
+    def check_all(self, candidate: Candidate) -> Iterator[CheckResult]:
+        """Make every check of a candidate for the target (or for none)."""
+        yield from self.check_file(candidate)
+        if candidate.problem:
+            return
+        yield from _check_latency(candidate, self.budgets, self.place)
+        if self.budgets.arena is not None:
+            yield _check_arena(candidate, self.budgets.arena, self.place)
+
+    def check_file(self, candidate: Candidate) -> Iterator[CheckResult]:
+        """Yield the checks that hold on every device: the file, its metrics and its size."""
+        if candidate.problem:
+            status, problem = candidate.problem_status, candidate.problem
+            yield self.place.result("file", candidate.id, status, problem)
+            return
+        yield from self.check_goals(candidate)
+        yield from self._check_size("size", "file", candidate.id, candidate.bytes)
+
+    def check_goals(self, candidate: Candidate) -> Iterator[CheckResult]:
+        """Yield the checks of the main metric, then of those of the other outputs."""
+        goal = self.budgets.goal
+        yield from check_goal(candidate, self.reference, goal, self.rules, self.place)
+        for other in self.rules.others:
+            goal = self.budgets.outputs.get(other.output)
+            yield from check_goal(candidate, self.reference, goal, other, self.place)
+
+    def check_compiled(self, compiled: Compiled) -> Iterator[CheckResult]:
+        """Yield the check of the size budget on a compiled file, which is what the device gets."""
+        if compiled.bytes is not None:
+            name, file = "compiled size", "compiled file"
+            yield from self._check_size(name, file, compiled.candidate, compiled.bytes)
+
+    def _check_size(
+        self, name: str, file: str, candidate: str, count: int
+    ) -> Iterator[CheckResult]:
+        limit = self.rules.max_size if self.rules.max_size is not None else self.budgets.size
+        if limit is not None:
+            status = Status.PASSED if count <= limit else Status.FAILED
+            message, bound = f"the {file} has {count:,} bytes", f"at most {limit:,} bytes"
+            yield self.place.result(name, candidate, status, message, bound)
 
 
 def check_goal(
@@ -157,7 +173,7 @@ def check_goal(
     if drop is None or value is None or base is None:
         if any(limit.stated for limit in limits) or threshold is not None:
             message = "nothing was evaluated"
-            yield _result(rules.metric, candidate, place, Status.UNAVAILABLE, message)
+            yield place.result(rules.metric, candidate.id, Status.UNAVAILABLE, message)
         return
     counts = candidate.evaluation.paired.get(rules.metric)
     for limit in limits:
@@ -172,13 +188,13 @@ def check_goal(
             status = Status.PASSED
         name = f"{rules.metric} drop"
         shown = in_words(limit, base.value or 0.0, floor, rules)
-        yield _result(name, candidate, place, status, message, shown, limit.stated)
+        yield place.result(name, candidate.id, status, message, shown, limit.stated)
     if threshold is not None:
         status = decide(value, threshold, at_least=rules.higher_is_better)
         side = "at least" if rules.higher_is_better else "at most"
         message = f"{rules.metric} is {_interval(value, rules)}"
         shown = f"{side} {show(threshold, rules)}"
-        yield _result(rules.metric, candidate, place, status, message, shown)
+        yield place.result(rules.metric, candidate.id, status, message, shown)
 
 
 def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
@@ -250,26 +266,6 @@ def items_to_settle(drop: Measurement, counts: PairedCounts | None, limit: float
     return statistics.items_to_settle_scaled(interval, limit)
 
 
-def _check_size(candidate: Candidate, limit: int, place: TargetContext) -> CheckResult:
-    status = Status.PASSED if candidate.bytes <= limit else Status.FAILED
-    message = f"the file has {candidate.bytes:,} bytes"
-    return _result("size", candidate, place, status, message, f"at most {limit:,} bytes")
-
-
-def check_compiled(
-    compiled: Compiled, budgets: Budgets, rules: Rules, place: TargetContext
-) -> Iterator[CheckResult]:
-    """Yield the check of the size budget on a compiled file, which is what the device gets."""
-    limit = rules.max_size if rules.max_size is not None else budgets.size
-    if limit is None or compiled.bytes is None:
-        return
-    status = Status.PASSED if compiled.bytes <= limit else Status.FAILED
-    message = f"the compiled file has {compiled.bytes:,} bytes"
-    bound = f"at most {limit:,} bytes"
-    name = "compiled size"
-    yield CheckResult(name, compiled.candidate, place.target, status, message, bound)
-
-
 def _check_latency(
     candidate: Candidate, budgets: Budgets, place: TargetContext
 ) -> Iterator[CheckResult]:
@@ -279,14 +275,14 @@ def _check_latency(
         if place.no_latency or latency is None:
             reason = place.no_latency or "nothing was timed"
             message = f"unavailable, because {reason}"
-            yield _result(name, candidate, place, Status.UNAVAILABLE, message, bound)
+            yield place.result(name, candidate.id, Status.UNAVAILABLE, message, bound)
             continue
         measured = getattr(latency, name.removeprefix("latency_"))
         status, message = decide_time(measured, limit, latency.noise, "ms", 1e6)
-        yield _result(name, candidate, place, status, message, bound)
+        yield place.result(name, candidate.id, status, message, bound)
     if budgets.latency is not None:
         message = "unavailable, because there is no edgekit.lock to compare with in this version"
-        yield _result("latency", candidate, place, Status.UNAVAILABLE, message)
+        yield place.result("latency", candidate.id, Status.UNAVAILABLE, message)
 
 
 def _latency_limits(budgets: Budgets) -> list[tuple[str, float]]:
@@ -309,10 +305,10 @@ def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> Chec
     if place.no_arena or memory is None or value is None:
         reason = place.no_arena or (memory.arena.reason if memory else "nothing was evaluated")
         message = f"unavailable, because {reason}"
-        return _result("arena", candidate, place, Status.UNAVAILABLE, message, bound)
+        return place.result("arena", candidate.id, Status.UNAVAILABLE, message, bound)
     status = Status.PASSED if value <= limit else Status.FAILED
     message = f"the smallest arena that runs it on this host is {value:,.0f} bytes"
-    return _result("arena", candidate, place, status, message, bound)
+    return place.result("arena", candidate.id, status, message, bound)
 
 
 def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:
@@ -332,15 +328,3 @@ def _interval(measured: Measurement, rules: Rules) -> str:
     low = "-∞" if measured.low is None else show(measured.low, rules).split()[0]
     high = "∞" if measured.high is None else show(measured.high, rules).split()[0]
     return f"{show(measured.value or 0.0, rules)} [{low}, {high}]"
-
-
-def _result(
-    name: str,
-    candidate: Candidate,
-    place: TargetContext,
-    status: Status,
-    message: str,
-    limit: str = "",
-    stated: bool = True,
-) -> CheckResult:
-    return CheckResult(name, candidate.id, place.target, status, message, limit, stated)

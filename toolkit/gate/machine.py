@@ -20,10 +20,12 @@ def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> s
     Its system and machine must be the catalog's, and its board where both are known.
     """
     if not facts.get("machine"):
-        return f"{device} did not say what machine it is, and {target.id} is {described(target)}"
+        return (
+            f"{device} did not say what machine it is, and {target.id} is {describe_target(target)}"
+        )
     if _has_system(target, facts) and _has_machine(target, facts) and _has_board(target, facts):
         return ""
-    return f"{device} is {told(facts)}, and {target.id} is {described(target)}"
+    return f"{device} is {describe_device(facts)}, and {target.id} is {describe_target(target)}"
 
 
 def judge_machine(target: Target, measured: OnDevice, any_device: bool) -> tuple[Status, str]:
@@ -31,7 +33,7 @@ def judge_machine(target: Target, measured: OnDevice, any_device: bool) -> tuple
     reason = another_machine(target, measured.device, measured.facts)
     if not reason:
         mark = f"; its times are estimates: {measured.estimates}" if measured.estimates else ""
-        return Status.PASSED, f"{measured.device} is {told(measured.facts)}{mark}"
+        return Status.PASSED, f"{measured.device} is {describe_device(measured.facts)}{mark}"
     if any_device:
         return Status.PASSED, f"{reason}: it counts, because any_device = true"
     way = f"any_device = true in [targets.{target.id}] takes its figures all the same"
@@ -44,14 +46,14 @@ def own_device_key(target: Target, device: str) -> str:
     return f'device = "{device or scheme}" in [targets.{target.id}]'
 
 
-def described(target: Target) -> str:
+def describe_target(target: Target) -> str:
     """Return a target's machine in words: system, machine or processors, and boards."""
     kinds = " or ".join(target.processors) or target.machine
     boards = f" ({' or '.join(target.boards)})" if target.boards else ""
     return f"{target.system} {kinds}{boards}"
 
 
-def told(facts: Mapping[str, Json]) -> str:
+def describe_device(facts: Mapping[str, Json]) -> str:
     """Describe a device by its own facts."""
     model = f" ({facts['model']})" if facts.get("model") else ""
     return f"{_system(facts)} {facts['machine']}{model}"

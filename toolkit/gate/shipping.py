@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from edgekit.converters.precision_checks import CASTS
 from edgekit.converters.precisions import RECIPE, profile_of, refusal
-from edgekit.gate.checks import Rules, TargetContext, check_all, check_compiled
-from edgekit.gate.machine import another_machine, described, judge_machine, own_device_key
+from edgekit.gate.checks import Judge, Rules, TargetContext
+from edgekit.gate.machine import another_machine, describe_target, judge_machine, own_device_key
 from edgekit.gate.statuses import counts, worst
 from edgekit.project import TargetTable
 from edgekit.targets import catalog
@@ -61,10 +61,11 @@ def judge_target(
         place = _on_its_device(everywhere, measured, target, table) if measured else everywhere
         checks = tuple(_untried(candidate.id, name)) if not tried else ()
         checks += tuple(_refusals(candidate, target.conversion, name))
-        checks += tuple(check_all(candidate, reference, table.budgets, rules, place))
+        judge = Judge(reference, table.budgets, rules, place)
+        checks += tuple(judge.check_all(candidate))
         for file in compiled:
             if file.candidate == candidate.id:
-                checks += (*file.checks, *check_compiled(file, table.budgets, rules, place))
+                checks += (*file.checks, *judge.check_compiled(file))
         if tried:
             checks += tuple(_uncompiled(candidate, target, compiled))
         checks += tuple(_runtime_checks(candidate, name))
@@ -174,7 +175,9 @@ def _device_checks(
     yield CheckResult(name, measured.candidate, target.id, measured.status, message)
     if measured.status is not Status.UNAVAILABLE:
         status, reason = judge_machine(target, measured, table.any_device)
-        yield CheckResult(MACHINE, measured.candidate, target.id, status, reason, described(target))
+        yield CheckResult(
+            MACHINE, measured.candidate, target.id, status, reason, describe_target(target)
+        )
 
 
 def _stands_for(candidate: Candidate) -> str | None:

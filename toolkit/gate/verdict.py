@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from edgekit.gate.checks import Rules, TargetContext, check_all, check_file
+from edgekit.gate.checks import Judge, Rules, TargetContext
 from edgekit.gate.shipping import judge_target, may_ship
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
 from edgekit.project import Budgets, TargetTable
@@ -104,10 +104,8 @@ def judge_candidates(
     candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
     """Return the checks of every candidate by itself, for no target."""
-    return [
-        tuple(check_all(candidate, reference, Budgets(), rules, TargetContext()))
-        for candidate in candidates
-    ]
+    judge = Judge(reference, Budgets(), rules)
+    return [tuple(judge.check_all(candidate)) for candidate in candidates]
 
 
 def _with_status(
@@ -138,7 +136,7 @@ def _budget_checks(
 ) -> list[tuple[CheckResult, ...]]:
     """Check a candidate by the budgets, but for latency, of each target that may ship it."""
     return [
-        tuple(check_file(candidate, reference, table.budgets, rules, TargetContext(name)))
+        tuple(Judge(reference, table.budgets, rules, TargetContext(name)).check_file(candidate))
         for name, table in targets.items()
         if may_ship(name, table, candidate)
     ]

@@ -20,7 +20,7 @@ def boxes_of(outputs: Mapping[str, Array], spec: boxes.BoxSpec, size: tuple[int,
     What ``spec`` leaves open is told by the outputs' values, as :func:`boxes.decoded` tells it.
     Raises :class:`ProjectError` where the outputs are no boxes.
     """
-    kind = spec.format or boxes.told(outputs, spec)
+    kind = spec.format or boxes.detect_format(outputs, spec)
     places = _PLACES[kind](outputs, spec)
     held = outputs[places["box_output"]]
     scores = _scores(outputs, places)

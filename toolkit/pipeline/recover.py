@@ -13,7 +13,7 @@ from edgekit.converters.quantization import post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, decide, statuses
-from edgekit.gate.checks import TargetContext, check_goals, largest_drop, show
+from edgekit.gate.checks import Judge, largest_drop, show
 from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import judge, metrics_of
@@ -140,7 +140,7 @@ class _Recovering:
         checks = [
             check
             for budgets in self._budgets()
-            for check in check_goals(candidate, self.base, budgets, self.rules, TargetContext())
+            for check in Judge(self.base, budgets, self.rules).check_goals(candidate)
         ]
         return statuses.worst(check.status for check in checks)
 

@@ -89,7 +89,7 @@ def box_spec(run: Run) -> boxes.BoxSpec:
 def _boxes(run: Run, items: Items, outputs: Mapping[str, Array]) -> Array:
     """Read the boxes in the outputs. Raises :class:`RunnerError` where one is not finite."""
     spec = box_spec(run)
-    outputs = boxes.written(outputs, spec)
+    outputs = boxes.clear_unused(outputs, spec)
     for values in outputs.values():
         refuse_non_finite(values, "the model's")
     arrays = [np.load(path, mmap_mode="r") for path in items.inputs.values()]

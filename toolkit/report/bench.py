@@ -46,39 +46,23 @@ HEADINGS = (
     ("inputs", ""),
 )
 CSV = (
-    "model",
-    "device",
-    "runtime",
-    "version",
-    "accelerators",
-    "num_threads",
-    "batch",
-    "delegate",
-    "inputs",
-    "status",
-    "init_ms",
-    "warmup_first_ms",
-    "warmup_avg_ms",
-    "num_warmup_runs",
-    "avg_ms",
-    "min_ms",
-    "max_ms",
-    "median_ms",
-    "median_low_ms",
-    "median_high_ms",
-    "std_ms",
-    "p5_ms",
-    "p90_ms",
-    "p95_ms",
-    "p99_ms",
-    "mad_ms",
-    "num_runs",
-    "peak_rss_bytes",
-    "arena_bytes",
-    "address",
-    "estimates",
-    "problem",
-)
+    "model device runtime version accelerators num_threads batch delegate inputs status init_ms"
+    " warmup_first_ms warmup_avg_ms num_warmup_runs avg_ms min_ms max_ms median_ms median_low_ms"
+    " median_high_ms std_ms p5_ms p90_ms p95_ms p99_ms mad_ms num_runs peak_rss_bytes arena_bytes"
+    " address estimates problem"
+).split()
+# Columns that have the name and the value of the row's own field.
+OWN = "device runtime version batch delegate inputs address estimates problem".split()
+# Fields of a latency by the names that the platform's tool gives them.
+FIGURES = {
+    "avg_ms": "mean",
+    "min_ms": "min",
+    "max_ms": "max",
+    "median_ms": "p50",
+    "std_ms": "std",
+    "p5_ms": "p5",
+    "p95_ms": "p95",
+}
 
 Line = tuple[str, str]
 
@@ -127,13 +111,7 @@ def _milliseconds(row: Benched) -> dict[str, Json]:
         "warmup_first_ms": _in(phases.first, 1e6),
         "warmup_avg_ms": _in(phases.warmup, 1e6),
         "num_warmup_runs": phases.warmup_runs,
-        "avg_ms": _in(latency.mean, 1e6),
-        "min_ms": _in(latency.min, 1e6),
-        "max_ms": _in(latency.max, 1e6),
-        "median_ms": _in(latency.p50, 1e6),
-        "std_ms": _in(latency.std, 1e6),
-        "p5_ms": _in(latency.p5, 1e6),
-        "p95_ms": _in(latency.p95, 1e6),
+        **{name: _in(getattr(latency, field), 1e6) for name, field in FIGURES.items()},
         "num_runs": sum(latency.launches),
     }
 
@@ -154,22 +132,9 @@ def to_csv(done: BenchReport) -> str:
 
 
 def _fields(row: Benched) -> dict[str, Json]:
-    fields: dict[str, Json] = {
-        "model": row.source,
-        "device": row.device,
-        "runtime": row.runtime,
-        "version": row.version,
-        "accelerators": "CPU",
-        "num_threads": row.threads,
-        "batch": row.batch,
-        "delegate": row.delegate,
-        "inputs": row.inputs,
-        "status": row.status.value,
-        **_milliseconds(row),
-        "address": row.address,
-        "estimates": row.estimates,
-        "problem": row.problem,
-    }
+    fields: dict[str, Json] = {name: getattr(row, name) for name in OWN}
+    fields |= {"model": row.source, "accelerators": "CPU", "num_threads": row.threads}
+    fields |= {"status": row.status.value, **_milliseconds(row)}
     if row.latency is not None:
         middle, latency = row.latency.p50, row.latency
         bounds = {"median_low_ms": middle.low, "median_high_ms": middle.high}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from edgekit.gate.machine import described
+from edgekit.gate.machine import describe_target
 from edgekit.report import words
 from edgekit.targets.bundles import unpackable
 from edgekit.targets.catalog import Runtime, Target
@@ -18,7 +18,7 @@ def shown(target: Target) -> Iterator[Line]:
     """Yield what is known of a target, each fact with its source."""
     yield f"{target.id}  {target.title}", "bold"
     yield from _row("also called", ", ".join(target.aliases))
-    yield from _row("machine", described(target))
+    yield from _row("machine", describe_target(target))
     yield from _row("processor", _cpu(target), target.sources.get("cpu", ""))
     yield from _row("memory", _memory(target), target.sources.get("memory", ""))
     if target.npu:

@@ -178,14 +178,14 @@ def test_rows_that_the_postprocess_operator_left_unwritten_are_not_looked_at() -
         "class": np.array([[2.0, np.inf]]),
         "count": np.array([1.0]),
     }
-    found = boxes.written(outputs, BoxSpec())
+    found = boxes.clear_unused(outputs, BoxSpec())
     assert all(np.isfinite(values).all() for values in found.values())
     assert decoded(found, BoxSpec(), SIZE)[0, 0] == pytest.approx([0.9, 2, *BOX])
     # What it wrote stays what it is, for others to refuse.
-    both = boxes.written({**outputs, "count": np.array([2.0])}, BoxSpec())
+    both = boxes.clear_unused({**outputs, "count": np.array([2.0])}, BoxSpec())
     assert np.isnan(both["score"][0, 1])
     head = {"y": np.full((1, 3, 7), np.nan)}
-    assert boxes.written(head, BoxSpec()) is head
+    assert boxes.clear_unused(head, BoxSpec()) is head
 
 
 def test_other_outputs_are_refused_with_the_way_on() -> None:
@@ -195,5 +195,5 @@ def test_other_outputs_are_refused_with_the_way_on() -> None:
 
 
 def test_labels_that_are_no_boxes_are_refused() -> None:
-    with pytest.raises(DataError, match="no boxes"):
+    with pytest.raises(DataError, match="are not boxes"):
         metrics.measure(METRICS["coco_map"], np.zeros(2), answers([], []))

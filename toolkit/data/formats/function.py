@@ -32,7 +32,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "source": reading.source,
         "files": dict(fingerprint(reading.source, reading.root)),
     }
-    return reading.kept(
+    return reading.obtain(
         key,
         lambda folder: reading.worker.call(materialize, reading.source, reading.root, folder),
     )

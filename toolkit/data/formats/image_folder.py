@@ -11,7 +11,7 @@ from typing import Any
 
 from edgekit.data import images
 from edgekit.data.blocks import Writer
-from edgekit.data.class_names import numbered
+from edgekit.data.class_names import class_order
 from edgekit.data.dataset import LABELS, NAMES, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
@@ -45,7 +45,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
     """
     files = list(_names(reading.path))
     by_class = _by_class(reading.path, files)
-    names = () if "" in by_class else numbered(reading.source, by_class, reading.class_names)
+    names = () if "" in by_class else class_order(reading.source, by_class, reading.class_names)
     spec = images.resolved(reading.preprocess, reading.inputs)
     defaulted = reading.preprocess.resize is None and spec.resize is not None
     left_out = _left_out(reading.path)
@@ -78,7 +78,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         notice = f"{reading.source}: {count:,} pictures are read, and left out are {left_out}"
         return {**facts, "notices": [*facts["notices"], notice]}
 
-    return reading.kept(key, make)
+    return reading.obtain(key, make)
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ def decode(
             picture = images.read(pictures.path / shown, f"{source}: {shown}", spec)
             tally.add(picture, spec)
             if not size:
-                size, first = picture.array.shape, (shown, picture.had)
+                size, first = picture.array.shape, (shown, picture.original_size)
             if picture.array.shape != size:
-                raise _sizes(source, (shown, picture.had), first)
+                raise _sizes(source, (shown, picture.original_size), first)
             item = {INPUT: picture.array, NAMES: shown}
             writer.add({**item, LABELS: names.index(name)} if names else item)
     notices = [

@@ -23,7 +23,7 @@ def check(path: Path) -> None:
 def read(reading: Reading) -> tuple[Dataset, bool]:
     """Return the array, as ``x``. Raises :class:`DataError`."""
     path = reading.path
-    return reading.kept({"sha256": sha256(path)}, lambda folder: _copy(path, folder))
+    return reading.obtain({"sha256": sha256(path)}, lambda folder: _copy(path, folder))
 
 
 def _copy(path: Path, folder: Path) -> Mapping[str, Json]:

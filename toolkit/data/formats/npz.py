@@ -26,7 +26,7 @@ def check(path: Path) -> None:
 def read(reading: Reading) -> tuple[Dataset, bool]:
     """Return the arrays of the archive by name; ``y`` are the labels. Raises :class:`DataError`."""
     path = reading.path
-    return reading.kept({"sha256": sha256(path)}, lambda folder: _unpack(path, folder))
+    return reading.obtain({"sha256": sha256(path)}, lambda folder: _unpack(path, folder))
 
 
 def _unpack(path: Path, folder: Path) -> Mapping[str, Json]:

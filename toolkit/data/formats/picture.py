@@ -47,4 +47,4 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         refusal = ParserFailure(DataError, "EK-DATA-003", reading.source, "a picture")
         return dict(call(refusal, decode, alone, spec, stated, names, bool(names), folder))
 
-    return reading.kept(key, make)
+    return reading.obtain(key, make)

@@ -125,7 +125,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
             refused.hint += f"\n{error.message}\n{error.hint}"
             raise refused from error
 
-    return reading.kept(key, make)
+    return reading.obtain(key, make)
 
 
 def convert(

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from edgekit.data.blocks import Writer
-from edgekit.data.class_names import numbered
+from edgekit.data.class_names import class_order
 from edgekit.data.dataset import LABELS, Dataset, check_file, describe
 from edgekit.data.reading import Reading
 from edgekit.errors import DataError
@@ -76,7 +76,7 @@ def read(reading: Reading) -> tuple[Dataset, bool]:
         "nameless": list(nameless.values()),
         **({"texts": True} if reading.texts else {}),
     }
-    return reading.kept(
+    return reading.obtain(
         key, lambda folder: _convert(reading, header, label, beside, nameless, folder)
     )
 
@@ -96,7 +96,7 @@ def _convert(
         columns[label].text = True
     if label is not None and columns[label].text:
         labels = {row[columns[label].place] for _, row in _rows(path, header)}
-        names = numbered(reading.source, labels, () if reading.texts else reading.class_names)
+        names = class_order(reading.source, labels, () if reading.texts else reading.class_names)
     numbers = {name: number for number, name in enumerate(names)}
     others = {label, *beside, *nameless}
     arrays = _arrays(reading, [name for name in header if name not in others])
