@@ -8,7 +8,13 @@ from dataclasses import replace
 from edgekit.converters.precision_checks import CASTS
 from edgekit.converters.precisions import RECIPE, profile_of, refusal
 from edgekit.gate.checks import Judge, Rules, TargetContext
-from edgekit.gate.machine import another_machine, describe_target, judge_machine, own_device_key
+from edgekit.gate.machine import (
+    BARE_METAL,
+    another_machine,
+    describe_target,
+    judge_machine,
+    own_device_key,
+)
 from edgekit.gate.statuses import counts, worst
 from edgekit.project import TargetTable
 from edgekit.targets import catalog
@@ -61,6 +67,7 @@ def judge_target(
         place = _on_its_device(everywhere, measured, target, table) if measured else everywhere
         checks = tuple(_untried(candidate.id, name)) if not tried else ()
         checks += tuple(_refusals(candidate, target.conversion, name))
+        checks += tuple(_too_large(candidate, target))
         judge = Judge(reference, table.budgets, rules, place)
         checks += tuple(judge.check_all(candidate))
         for file in compiled:
@@ -204,6 +211,22 @@ def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iter
     # Of a file that was given the precision says less than its operators.
     if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
         yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)
+
+
+def _too_large(candidate: Candidate, target: Target) -> Iterable[CheckResult]:
+    """Yield what a target has too little of for a candidate: flash for the file, RAM for the arena.
+
+    The arena is this host's, which is larger than a device's by a few pointers.
+    """
+    memory, measured = target.memory, candidate.evaluation.memory
+    arena = measured.arena.value if measured and target.system == BARE_METAL else None
+    for name, what, size, limit in (
+        ("flash", "the file", candidate.bytes, memory.most_flash),
+        ("RAM", "the smallest arena on this host", arena, memory.most_ram),
+    ):
+        if size is not None and limit is not None and size > limit and not candidate.problem:
+            message = f"{what} takes {size:,.0f} of the {limit:,} B {name} that a model may take"
+            yield CheckResult(name, candidate.id, target.id, Status.INCOMPATIBLE, message)
 
 
 def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
 
 
-@pytest.mark.parametrize("name", ["android-arm64", "ios-arm64", "web-wasm", "tf-serving"])
+@pytest.mark.parametrize("name", ["android-arm64", "ios-arm64", "tf-serving"])
 def test_target_whose_runtime_is_not_here_is_unavailable_and_never_passed(name: str) -> None:
     """The planted fault: the candidate passes on this host, by LiteRT and by tflite-runtime."""
     here = candidate(n=1000)
@@ -271,6 +271,31 @@ def on_tflm(arena: Measurement | None) -> Candidate:
     ran = RuntimeResult("tflm", "0.dev1", Status.PASSED, "", 200)
     memory = Memory(Measurement(1e6, "byte"), arena) if arena else None
     return replace(one, evaluation=replace(one.evaluation, runtimes=(ran,), memory=memory))
+
+
+@pytest.mark.parametrize(
+    ("size", "arena", "target", "name"),
+    [
+        ((1 << 20) + 1, 6000.0, "nrf52840", "flash"),
+        (1000, 256 * 1024.0 + 1, "nrf52840", "RAM"),
+        (1000, 160 * 1024.0 + 1, "esp32", "RAM"),
+        (1 << 20, 256 * 1024.0, "nrf52840", ""),
+        (1 << 22, 256 * 1024.0, "cortex-m4", ""),
+    ],
+)
+def test_candidate_that_a_targets_memories_do_not_hold_is_incompatible(
+    size: int, arena: float, target: str, name: str
+) -> None:
+    one = replace(on_tflm(Measurement(arena, "byte")), bytes=size)
+    shipped, verdict = judge(one, target=target)
+    red = [check.name for check in verdict.checks if check.status is Status.INCOMPATIBLE]
+    assert red == ([name] if name else [])
+    assert (shipped, verdict.exit_code) == ((None, 5) if name else ("int8", 0))
+
+
+def test_browser_ships_no_file_with_inputs_that_it_does_not_take() -> None:
+    shipped, verdict = judge(candidate("int8"), target="web-wasm")
+    assert (shipped, verdict.exit_code) == (None, 5)
 
 
 def test_target_whose_only_runtime_ran_the_candidate_passes() -> None:
