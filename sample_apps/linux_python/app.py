@@ -137,6 +137,8 @@ def read_items(path: str, shape: List[int]) -> Any:
         raise RuntimeError("items are of dtype %s, not numbers" % items.dtype)
     if items.size == np.prod(shape):
         return items.reshape([1] + shape)
+    if MANIFEST["preprocess"].get("signal"):
+        items = read_samples(items, shape)
     if items.ndim and not len(items):
         raise RuntimeError("%s holds no items" % path)
     if not items.ndim or items[0].size != np.prod(shape):
@@ -144,6 +146,17 @@ def read_items(path: str, shape: List[int]) -> Any:
             "the array is shaped %s, the model takes items of %s" % (list(items.shape), shape)
         )
     return items
+
+
+def read_samples(items: Any, shape: List[int]) -> Any:
+    """Features for samples ``[n, samples]``, or of one item; what are features already stays."""
+    samples = items[None] if items.ndim == 1 else items
+    if samples.ndim != 2 or samples[0].size == np.prod(shape):
+        return items
+    import edgekit_signals
+
+    signal = MANIFEST["preprocess"]["signal"]
+    return np.stack([edgekit_signals.features(signal, item) for item in samples])
 
 
 def read_pictures(paths: List[str], shape: List[int]) -> Any:
@@ -221,7 +234,7 @@ def classify(runtime: str, paths: List[str], top: int) -> int:
         answers = job.answers(job.model, 0, len(items))
     scores = answers[main_output()].reshape(len(items), -1)
     for number, row in enumerate(scores):
-        best = np.argsort(row)[::-1][:top]
+        best = np.argsort(-row, kind="stable")[:top]
         shown = ", ".join(f"{label(int(k))} {row[k]:.3f}" for k in best)
         print(f"item {number}: {shown}")
     return 0

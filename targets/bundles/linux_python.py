@@ -15,6 +15,8 @@ from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.catalog import Runtime, Target
 from edgekit.targets.runners import RUNNER_FILES
 
+# Samples become features by it.
+SIGNALS = FOLDER / "processing" / "numpy" / "edgekit_signals.py"
 APP = ("app.py", "pictures.py", "watch.py")
 
 README = """# {name} {version} for {title}
@@ -130,6 +132,8 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         **{f"requirements-{r.name}.txt": _requirements(r) for r in target.runtimes},
     }
     placed = {name: (FOLDER / "linux_python" / name).read_bytes() for name in APP}
+    if contents.preprocess.signal is not None:
+        placed[SIGNALS.name] = SIGNALS.read_bytes()
     placed["python_runner.py"] = RUNNER_FILES["litert"].read_bytes()
     return placed | {name: text.encode() for name, text in texts.items()}
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgekit import strict_json
 from edgekit.errors import BundleError
 from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
-from edgekit.types import Preprocess
+from edgekit.types import Preprocess, Signal
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Numbers = _Finite | Annotated[list[_Finite], Field(min_length=1)]
@@ -57,6 +57,27 @@ class _Golden(_Table):
     streams: list[int] = Field(default_factory=list)
 
 
+class _Signal(_Table):
+    """How samples become features."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    rate: int
+    window: int
+    stride: int
+    fft: int
+    mels: int
+    low: float
+    high: float
+    coefficients: int
+    power: int
+    floor: float
+
+    @property
+    def spec(self) -> Signal:
+        return Signal(**self.model_dump())
+
+
 class _Preprocess(_Table):
     """What is done to raw items. What is not known here would be left out without a word."""
 
@@ -70,6 +91,13 @@ class _Preprocess(_Table):
     method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
     layout: Literal["nhwc", "nchw"] | None = None
     model_layout: Literal["nhwc", "nchw"] = "nhwc"
+    signal: _Signal | None = None
+
+    @model_validator(mode="after")
+    def _signal_can_be(self) -> _Preprocess:
+        if self.signal is not None:
+            _ = self.signal.spec
+        return self
 
     @property
     def spec(self) -> Preprocess:
@@ -78,6 +106,7 @@ class _Preprocess(_Table):
             name: tuple(value) if isinstance(value, list) else value
             for name, value in self.model_dump().items()
         }
+        given["signal"] = self.signal.spec if self.signal else None
         return Preprocess(**given)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import processing_cases
 import pytest
-from numpy_answers import Answers
 
 from edgekit.targets.bundles.processing import c99
 
@@ -43,7 +42,7 @@ Compile = Callable[[Path, Path], None]
 
 @pytest.fixture(scope="module")
 def cases() -> list[processing_cases.Case]:
-    return processing_cases.cases(Answers().signals.features)
+    return processing_cases.cases()
 
 
 def sources(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import processing_cases
 import pytest
-from numpy_answers import Answers
 
 from conftest import once
 from edgekit.targets.bundles.processing import kotlin
@@ -40,7 +39,7 @@ compiles = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def cases() -> list[processing_cases.Case]:
-    return processing_cases.cases(Answers().signals.features)
+    return processing_cases.cases()
 
 
 def sources(folder: Path) -> None:

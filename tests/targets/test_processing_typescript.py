@@ -9,7 +9,6 @@ from pathlib import Path
 
 import processing_cases
 import pytest
-from numpy_answers import Answers
 
 from conftest import once
 from edgekit.targets.bundles.processing import typescript
@@ -66,7 +65,7 @@ def packages(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def cases() -> list[processing_cases.Case]:
-    return processing_cases.cases(Answers().signals.features)
+    return processing_cases.cases()
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,23 @@
-"""Arrays of pictures brought to the layout, size and colours that the preprocess spec names."""
+"""Arrays as the preprocess spec has them: pictures in layout, size and colours, and features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.data import images
+from edgekit.data import images, signals
 from edgekit.data.blocks import ArrayWriter
 from edgekit.data.dataset import CHUNK, Dataset
 from edgekit.errors import DataError
 from edgekit.store import Store
-from edgekit.types import Json, Preprocess
+from edgekit.types import Json, Preprocess, Signal
+
+SIGNAL_CODE = "EK-DATA-068"
 
 
 def arrange(
@@ -25,10 +27,12 @@ def arrange(
 
     Arrays of rank 4 whose stated layout is not the model's are transposed, and uint8 ones of 1 or 3
     channels resized, cropped and coloured. Pictures that were ``decoded`` from files are so
-    already. Other arrays stay as they are. Raises :class:`DataError` where no array can be what
-    the spec speaks of.
+    already. Samples become features where the spec says how. Other arrays stay as they are. Raises
+    :class:`DataError` where no array can be what the spec speaks of.
     """
     preprocess = replace(preprocess, model_layout=model_layout)
+    if preprocess.signal is not None:
+        return _featured(dataset, preprocess.signal, store)
     fitted = bool(preprocess.resize or preprocess.color)
     moved = preprocess.layout is not None and preprocess.layout != model_layout
     if decoded or not (fitted or moved):
@@ -57,6 +61,47 @@ def arrange(
     files: Any = artefact.facts["files"]
     paths = {name: artefact.path / file for name, file in files.items()}
     arrays = {**dataset.arrays, **paths}
+    return replace(dataset, arrays=arrays, digest=artefact.digest), artefact.cached
+
+
+def _featured(dataset: Dataset, signal: Signal, store: Store) -> tuple[Dataset, bool]:
+    """Return the dataset with features for samples; whether the store had it."""
+    chosen = {}
+    for name, path in dataset.arrays.items():
+        array = np.load(path, mmap_mode="r")
+        if array.ndim == 2 and (array.dtype.kind == "f" or array.dtype == np.int16):
+            chosen[name] = path
+            if signal.frames(array.shape[1]) == 0:
+                message = f"{dataset.source}: {name!r} has {array.shape[1]} samples an item"
+                hint = f"a window of [data.preprocess.signal] has {signal.window}"
+                raise DataError(SIGNAL_CODE, message, hint)
+    if not chosen:
+        shapes = ", ".join(
+            f"{n} {dataset.open(n).dtype} {list(dataset.open(n).shape)}"
+            for n in sorted(dataset.arrays)
+        )
+        message = f"{dataset.source} has no samples: {shapes}"
+        hint = (
+            "[data.preprocess.signal] is for float or int16 [N, samples]; for features leave it out"
+        )
+        raise DataError(SIGNAL_CODE, message, hint)
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        files: dict[str, Json] = {}
+        for number, (name, path) in enumerate(chosen.items()):
+            files[name] = f"{number:03d}.npy"
+            raw = np.load(path, mmap_mode="r")
+            writer = ArrayWriter(folder / files[name], dataset.source, name)
+            # A window overlaps its neighbours: the block's features are larger than its samples.
+            step = max(1, CHUNK // (16 * max(1, raw[:1].nbytes)))
+            for at in range(0, len(raw), step):
+                writer.extend(signals.features(np.asarray(raw[at : at + step]), signal))
+            writer.close()
+        return {"files": files}
+
+    artefact = store.obtain("features", {"data": dataset.digest, **asdict(signal)}, make)
+    files: Any = artefact.facts["files"]
+    arrays = {**dataset.arrays, **{name: artefact.path / file for name, file in files.items()}}
     return replace(dataset, arrays=arrays, digest=artefact.digest), artefact.cached
 
 

@@ -11,10 +11,12 @@ from edgekit.project.compress import switched
 from edgekit.project.table import Table
 from edgekit.project.text import TextTable
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
-from edgekit.types import Preprocess
+from edgekit.types import Preprocess, Signal
 
 # At least two parts: what Android and Apple both take.
 APP_ID = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$"
+# Source: IEEE 754-2019, table 3.5, binary32.
+FLOAT32_LARGEST = 3.4028234663852886e38
 Pixels = Annotated[int, Field(ge=1)]
 
 
@@ -31,6 +33,32 @@ class ModelTable(Table):
     license: str | None = None
 
 
+class SignalTable(Table):
+    rate: int
+    window: int
+    stride: int
+    mels: int
+    fft: int | None = None
+    low: float = 20.0
+    high: float | None = None
+    mfcc: int = 0
+    power: int = 1
+    floor: float = 1e-6
+
+    @model_validator(mode="after")
+    def _can_be(self) -> SignalTable:
+        _ = self.spec
+        return self
+
+    @property
+    def spec(self) -> Signal:
+        """The features; by default a spectrum of the next power of two, up to half of the rate."""
+        fft = self.fft or 1 << max(0, self.window - 1).bit_length()
+        high = self.rate / 2 if self.high is None else self.high
+        sizes = (self.rate, self.window, self.stride, fft, self.mels)
+        return Signal(*sizes, self.low, high, self.mfcc, self.power, self.floor)
+
+
 class PreprocessTable(Table):
     scale: Numbers = 1.0
     offset: Numbers = 0.0
@@ -41,6 +69,7 @@ class PreprocessTable(Table):
     color: Literal["rgb", "bgr", "grayscale"] | None = None
     method: Literal["nearest", "area", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
     layout: Literal["nhwc", "nchw"] | None = None
+    signal: SignalTable | None = None
 
     @model_validator(mode="after")
     def _channels_agree(self) -> PreprocessTable:
@@ -51,13 +80,21 @@ class PreprocessTable(Table):
             raise ValueError(f"lists hold one number per channel, and these differ: {counts}")
         if self.std == 0 or (isinstance(self.std, tuple) and 0 in self.std):
             raise ValueError("'std' is 0, and values are divided by it")
+        pictures = [name for name in ("resize", "crop", "color", "layout") if getattr(self, name)]
+        if self.signal is not None and pictures:
+            raise ValueError(f"'signal' is for samples, {pictures[0]!r} for pictures: name one")
+        for value in _flat(self.spec()):
+            if abs(value) > FLOAT32_LARGEST:
+                message = f"give {value:g} together, which float32 does not hold"
+                raise ValueError(f"'scale', 'offset', 'mean' and 'std' {message}")
         return self
 
     def spec(self) -> Preprocess:
         """Return the spec, where ``(x · scale + offset - mean) / std`` is one scale and one
         offset.
         """
-        rest = self.model_dump(exclude={"mean", "std"})
+        rest = self.model_dump(exclude={"mean", "std", "signal"})
+        rest["signal"] = self.signal.spec if self.signal else None
         parts = (self.scale, self.offset, self.mean, self.std)
         count = max(len(part) if isinstance(part, tuple) else 1 for part in parts)
         rows = zip(
@@ -68,6 +105,12 @@ class PreprocessTable(Table):
         if not any(isinstance(part, tuple) for part in parts):
             (scales,), (offsets,) = scales, offsets
         return Preprocess(**{**rest, "scale": scales, "offset": offsets})
+
+
+def _flat(spec: Preprocess) -> list[float]:
+    """Return the numbers of a spec's scale and offset."""
+    values = (spec.scale, spec.offset)
+    return [v for value in values for v in (value if isinstance(value, tuple) else (value,))]
 
 
 class RepresentativeTable(Table):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from edgekit.types.processing import Signal
 
 Json = Any
 How = Literal["measured", "estimated", "unavailable"]
@@ -73,7 +75,8 @@ class Preprocess:
     ``grayscale``) and brought to ``resize`` (height, width) before that, once, when the data is
     opened: stretched, or with ``crop`` (``center``) the shorter side fitted and the centre taken.
     ``method`` is Pillow's filter by name, ``layout`` that of raw arrays where it is stated, and
-    ``model_layout`` the model's: ``nhwc`` or ``nchw``.
+    ``model_layout`` the model's: ``nhwc`` or ``nchw``. A ``signal`` becomes features, before scale
+    and offset.
     """
 
     scale: PerChannel = 1.0
@@ -84,6 +87,7 @@ class Preprocess:
     method: str = "bilinear"
     layout: str | None = None
     model_layout: str = "nhwc"
+    signal: Signal | None = None
 
     @property
     def identity(self) -> bool:
@@ -115,6 +119,8 @@ class Preprocess:
             found["layout"] = self.layout
         if self.model_layout != "nhwc":
             found["model_layout"] = self.model_layout
+        if self.signal is not None:
+            found["signal"] = asdict(self.signal)
         return found
 
 

@@ -35,10 +35,15 @@ def mel_weights(signal: Dict[str, Any]) -> Any:
 
 
 def features(signal: Dict[str, Any], samples: Any) -> Any:
-    """Return the features ``[frames, mels or coefficients]`` of samples, float32."""
+    """Return the features ``[frames, mels or coefficients]`` of samples, float32.
+
+    Whole numbers of 16 bits stand for -1 to 1.
+    """
+    samples = np.asarray(samples)
+    full_scale = 32768.0 if samples.dtype == np.int16 else 1.0
     size, mels = signal["window"], signal["mels"]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
-    framed = windows(np.asarray(samples, np.float64), size, signal["stride"])
+    framed = windows(samples.astype(np.float64) / full_scale, size, signal["stride"])
     spectrum = np.abs(np.fft.rfft(framed * hann, signal["fft"])) ** signal["power"]
     bands = np.log(spectrum @ mel_weights(signal) + signal["floor"])
     if not signal["coefficients"]:

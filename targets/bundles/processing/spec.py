@@ -129,7 +129,9 @@ def spec_of(contents: Contents) -> Spec:
         _output(one, golden.outputs[one.name], tensors[1][one.name], one.name == answers)
         for one in contents.outputs
     )
-    return Spec(inputs, outputs, contents.labels, answers, contents.boxes)
+    return Spec(
+        inputs, outputs, contents.labels, answers, contents.boxes, contents.preprocess.signal
+    )
 
 
 def _tensors(

@@ -317,13 +317,14 @@ def test_scale_per_channel_is_refused_when_items_have_other_channels(pets: Path)
     [
         {"scale": [1, 2], "offset": [1, 2, 3]},
         {"std": 0},
+        {"std": [1e-30, 1], "mean": [1e30, 0]},
         {"mean": []},
         {"resize": [96]},
         {"resize": [0, 4]},
         {"crop": "left"},
         {"method": "cubic"},
     ],
-    ids=["channels", "std", "no mean", "one size", "no size", "crop", "method"],
+    ids=["channels", "std", "too large", "no mean", "one size", "no size", "crop", "method"],
 )
 def test_spec_is_refused_when_it_cannot_be_meant(wrong: dict[str, object]) -> None:
     project = {"model": {"source": "m.tflite"}, "data": {"preprocess": wrong}}
