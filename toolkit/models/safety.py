@@ -74,7 +74,7 @@ class UnsafeReference:
     """
 
     kind: Kind
-    what: str
+    description: str
     names: frozenset[str] = frozenset()
 
 
@@ -94,21 +94,23 @@ def refuse(
     ``offered`` are the names that the user's own module gives; None where it is not read yet.
     """
     references = tuple(references)
-    code = [one.what for one in references if one.kind == "code"]
+    code = [one.description for one in references if one.kind == "code"]
     if code:
         hint = (
             "it runs code from the file: use --trust if you know who made it, or replace it"
             '\nby a layer class of your own and name its file: [model] custom_objects = "layers.py"'
         )
         raise ModelError("EK-MODEL-005", f"{path} holds {', '.join(code)}", hint)
-    files = [one.what for one in references if one.kind == "files"]
+    files = [one.description for one in references if one.kind == "files"]
     if files:
         hint = "a model's file must hold all it needs: use --trust if you know who made it"
         raise ModelError("EK-MODEL-014", f"{path} holds {', '.join(files)}", hint)
     if offered is None:
         return
     names = set(offered)
-    custom = [one.what for one in references if one.kind == "custom" and not names & one.names]
+    custom = [
+        one.description for one in references if one.kind == "custom" and not names & one.names
+    ]
     if custom:
         raise unknown_class(path, custom, names)
 

@@ -22,11 +22,11 @@ def boxes_of(outputs: Mapping[str, Array], spec: boxes.BoxSpec, size: tuple[int,
     """
     kind = spec.format or boxes.detect_format(outputs, spec)
     places = _PLACES[kind](outputs, spec)
-    held = outputs[places["box_output"]]
+    values = outputs[places["box_output"]]
     scores = _scores(outputs, places)
     pixels = spec.pixels
     if pixels is None:
-        pixels = kind != "ssd" and bool(np.abs(_coordinates(held, places)).max() > boxes.SHARES)
+        pixels = kind != "ssd" and bool(np.abs(_coordinates(values, places)).max() > boxes.SHARES)
     sigmoid = spec.sigmoid
     if sigmoid is None:
         sigmoid = kind != "postprocess" and bool(scores.min() < -1e-3 or scores.max() > 1.001)
@@ -50,16 +50,16 @@ def boxes_of(outputs: Mapping[str, Array], spec: boxes.BoxSpec, size: tuple[int,
     )
 
 
-def _coordinates(held: Array, places: Mapping[str, Any]) -> Array:
+def _coordinates(values: Array, places: Mapping[str, Any]) -> Array:
     """Return the coordinates of all rows of items, flat."""
-    flat = held.reshape(len(held), -1)
+    flat = values.reshape(len(values), -1)
     rows = np.arange(places["rows"])[:, None] * places["box_row"]
     return np.asarray(flat[:, rows + np.arange(4) * places["box_column"]])
 
 
 def _scores(outputs: Mapping[str, Array], places: Mapping[str, Any]) -> Array:
-    held = outputs[places["score_output"]]
-    flat = held.reshape(len(held), -1).astype(np.float64)
+    values = outputs[places["score_output"]]
+    flat = values.reshape(len(values), -1).astype(np.float64)
     rows = np.arange(places["rows"])[:, None] * places["score_row"]
     columns = np.arange(places["classes"]) * places["score_column"]
     scores = flat[:, places["score_start"] + rows + columns]

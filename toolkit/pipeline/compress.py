@@ -128,7 +128,7 @@ class _Job:
 
     def __init__(self, run: Run, reference: SavedModel, items: Items) -> None:
         self._run, self._reference, self._items = run, reference, items
-        self._table = run.project.compress
+        self._table, self._trust = run.project.compress, run.plan.options.trust
         self._names = Names.of(reference)
         self._samples = tuple(items.representative.values())
         self.done: list[SchemeResult] = []
@@ -138,7 +138,7 @@ class _Job:
         run = self._run
         recovery = self._recovery("channels", channel_stage.LEARNING_RATE, model)
         work = channel_stage.ChannelJob(
-            table, model, self._samples, self._names, run.plan.options.trust, run.requests
+            table, model, self._samples, self._names, self._trust, run.requests
         )
         key = self._key(model, table, recovery)
 
@@ -160,23 +160,17 @@ class _Job:
             samples=self._items.representative_digest,
             twins=twins,
             code=code,
-            trust=run.plan.options.trust,
+            trust=self._trust,
         )
 
         def make(_: Path, folder: Path) -> Mapping[str, Json]:
             return run.worker.call(
-                crossing.cross,
-                model,
-                self._samples,
-                twins,
-                project.root,
-                folder,
-                run.plan.options.trust,
+                crossing.cross, model, self._samples, twins, project.root, folder, self._trust
             )
 
         artefact = self._obtain("bridge", key, make)
-        found, dropped = artefact.facts["proof"], tuple(artefact.facts["dropped"])
-        proof = Proof(found["random"], found["real"], found["tolerance"], dropped)
+        facts, dropped = artefact.facts["proof"], tuple(artefact.facts["dropped"])
+        proof = Proof(facts["random"], facts["real"], facts["tolerance"], dropped)
         return Twin(self._twin(artefact), proof, artefact.facts["layers"])
 
     def applied(self, schemes: tuple[str, ...], model: Model) -> _Applied | None:
@@ -216,20 +210,12 @@ class _Job:
             compressed=_key(model),
             names=_listed(self._names),
             samples=self._items.representative_digest,
-            trust=run.plan.options.trust,
+            trust=self._trust,
         )
 
         def make(_: Path, folder: Path) -> Mapping[str, Json]:
-            return run.worker.call(
-                crossing.carry,
-                original,
-                model,
-                twin.layers,
-                self._samples,
-                self._names,
-                folder,
-                run.plan.options.trust,
-            )
+            done = (original, model, twin.layers, self._samples, self._names)
+            return run.worker.call(crossing.carry, *done, folder, self._trust)
 
         return self._obtain("carry", key, make)
 
@@ -256,7 +242,7 @@ class _Job:
             recovery=_recovery_key(recovery),
             samples=self._items.representative_digest,
             names=_listed(self._names),
-            trust=self._run.plan.options.trust,
+            trust=self._trust,
         )
 
     def _recovery(self, scheme: str, rate: float, teacher: Model) -> stage.RecoveryTraining | None:

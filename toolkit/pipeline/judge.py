@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +44,15 @@ from edgekit.types import (
 )
 
 UNCOMPRESSED = "uncompressed"
-LATENCY = TypeAdapter(Latency)
+EVALUATION, LATENCY = TypeAdapter(Evaluation), TypeAdapter(Latency)
+
+
+@dataclass(frozen=True)
+class ReferenceAnswers:
+    """What the reference answered to the items: its outputs, by their names in the file."""
+
+    artefact: Artefact
+    outputs: Mapping[str, Floats]
 
 
 def evaluate(
@@ -55,11 +63,11 @@ def evaluate(
         return Evaluation(), candidates
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, reference.title)
-        reference_answers, reference_outputs = _right(run, reference, items)
+        expected = _answered(run, reference, items)
         output = output_of(reference, items)
-        base = _reference_evaluation(run, reference_answers, reference_outputs, items)
+        base = _reference_evaluation(run, expected, items)
         judged = tuple(
-            _judge(run, candidate, reference_answers, reference_outputs, items, number)
+            _judge(run, candidate, expected, items, number)
             for number, candidate in enumerate(candidates, 1)
         )
     with run.stage("runtimes"):
@@ -104,165 +112,104 @@ def metric_of(
 
 def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Measurement]:
     """Measure every judged metric of a reference, the headline first."""
-    truth, given = _right(run, reference, items)
-    return _reference_evaluation(run, truth, given, items).metrics
+    return _reference_evaluation(run, _answered(run, reference, items), items).metrics
 
 
-def _right(run: Run, reference: SavedModel, items: Items) -> tuple[Artefact, Mapping[str, Floats]]:
-    """Run the reference on the items; its outputs by their names in the file."""
-    answered = answers(run, _reference(reference, items), reference.digest, items)
+def _answered(run: Run, reference: SavedModel, items: Items) -> ReferenceAnswers:
+    """Run the reference on the items."""
+    kept = answers(run, _reference(reference, items), reference.digest, items)
     own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
-    outputs = open_outputs(answered.path / "outputs", tuple(own.values()))
-    return answered, {name: outputs[called] for name, called in own.items()}
+    outputs = open_outputs(kept.path / "outputs", tuple(own.values()))
+    return ReferenceAnswers(kept, {name: outputs[called] for name, called in own.items()})
 
 
-def _reference_evaluation(
-    run: Run, answered: Artefact, outputs: Mapping[str, Floats], items: Items
-) -> Evaluation:
+def _reference_evaluation(run: Run, expected: ReferenceAnswers, items: Items) -> Evaluation:
+    outputs = expected.outputs
     if any(len(values) != len(items.index) for values in outputs.values()):
         raise RunnerError("EK-RUNNER-005", "the reference gave another number of answers")
-    key = run.key(
-        answers=answered.digest,
-        metric=metric_key(run, items),
-        data=items.digest,
-        floor=metrics.ULPS,
-    )
+    digest = expected.artefact.digest
+    key = _key(run, items, answers=digest, floor=metrics.ULPS)
 
     def make(_: Path) -> Mapping[str, Json]:
-        facts = {}
+        measured, floors = {}, {}
         for name, view in items.figures():
             scores = taken(run, view, outputs)
-            measured = figure(view, partial(metrics.measure, view.metric, truths(view), scores))
-            least = floor(view, outputs, scores)
-            facts[name] = {"metric": dataclasses.asdict(measured), "floor": least}
-        return {"figures": facts, "parts": _parts(run, items, outputs)}
+            measured[name] = figure(
+                view, partial(metrics.measure, view.metric, truths(view), scores)
+            )
+            if least := floor(view, outputs, scores):
+                floors[name] = float(least)
+        parts = _parts(run, items, outputs)
+        return dataclasses.asdict(Evaluation(metrics=measured, floor=floors, parts=parts))
 
-    kept = run.obtain("metric", key, make).facts
-    figures = kept["figures"]
-    return Evaluation(
-        parts=parts_of(kept["parts"]),
-        metrics={name: Measurement(**one["metric"]) for name, one in figures.items()},
-        floor={name: float(one["floor"]) for name, one in figures.items() if one["floor"]},
-        memory=memory_of(answered),
-    )
+    evaluation = EVALUATION.validate_python(run.obtain("evaluation", key, make).facts)
+    return replace(evaluation, memory=memory_of(expected.artefact))
+
+
+def _key(run: Run, items: Items, **parts: Json) -> dict[str, Json]:
+    """Build the store key of what is measured of answers."""
+    return run.key(**parts, metric=metric_key(run, items), data=items.digest)
 
 
 def _judge(
-    run: Run,
-    candidate: Candidate,
-    reference_answers: Artefact,
-    reference: Mapping[str, Floats],
-    items: Items,
-    number: int,
+    run: Run, candidate: Candidate, expected: ReferenceAnswers, items: Items, number: int
 ) -> Candidate:
     run.progress.update(number, len(run.plan.planned_files) + 1, candidate.id)
     if candidate.problem or candidate.path is None:
         return candidate
-    return _judged(run, candidate, reference_answers, reference, items)
+    return _judged(run, candidate, expected, items)
 
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
     """Measure metric, drop and parity of a candidate that has a file, on every judged item."""
-    truth, right = _right(run, reference, items)
-    return _judged(run, candidate, truth, right, items)
+    return _judged(run, candidate, _answered(run, reference, items), items)
 
 
-def _judged(
-    run: Run,
-    candidate: Candidate,
-    reference_answers: Artefact,
-    reference: Mapping[str, Floats],
-    items: Items,
-) -> Candidate:
+def _judged(run: Run, candidate: Candidate, expected: ReferenceAnswers, items: Items) -> Candidate:
     try:
-        answered = answers_of(run, candidate, items)
-        facts = _compared(run, answered, reference_answers, reference, items)
+        kept = answers_of(run, candidate, items)
+        evaluation = _compared(run, kept, expected, items)
     except RunnerError as error:
         run.note(False)
         problem = f"{error.code} {error.message}\n{error.hint}".strip()
         return replace(candidate, problem=problem, problem_status=Status.INCOMPATIBLE)
-    judged = facts["judged"]
-    evaluation = Evaluation(
-        parts=parts_of(facts["parts"]),
-        metrics={name: Measurement(**one["metric"]) for name, one in judged.items()},
-        drop={name: Measurement(**one["drop"]) for name, one in judged.items()},
-        paired={n: PairedCounts(**one["paired"]) for n, one in judged.items() if one["paired"]},
-        parity={n: {k: Measurement(**m) for k, m in p.items()} for n, p in facts["parity"].items()},
-        memory=memory_of(answered),
-        runtimes=(
-            RuntimeResult(
-                JUDGE,
-                answered.facts["version"],
-                Status.PASSED,
-                "judged on every item",
-                len(items.index),
-                0.0,
-            ),
-        ),
-    )
+    message, count = "judged on every item", len(items.index)
+    ran = RuntimeResult(JUDGE, kept.facts["version"], Status.PASSED, message, count, 0.0)
+    evaluation = replace(evaluation, memory=memory_of(kept), runtimes=(ran,))
     return replace(candidate, evaluation=evaluation)
 
 
-def _compared(
-    run: Run,
-    answered: Artefact,
-    reference_answers: Artefact,
-    reference: Mapping[str, Floats],
-    items: Items,
-) -> Mapping[str, Json]:
+def _compared(run: Run, kept: Artefact, expected: ReferenceAnswers, items: Items) -> Evaluation:
     """Compare a candidate's outputs with the reference's. Raises RunnerError where one is not
     finite.
     """
-    key = run.key(
-        answers=answered.digest,
-        reference=reference_answers.digest,
-        metric=metric_key(run, items),
-        data=items.digest,
-    )
+    key = _key(run, items, answers=kept.digest, reference=expected.artefact.digest)
 
     def make(_: Path) -> Mapping[str, Json]:
-        answers = open_outputs(answered.path / "outputs", tuple(reference))
-        return _compare(run, items, reference, answers)
-
-    return run.obtain("metric", key, make).facts
-
-
-def _compare(
-    run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
-) -> Mapping[str, Json]:
-    return {
-        "parts": _parts(run, items, answers),
-        "judged": {name: _lost(run, view, reference, answers) for name, view in items.figures()},
-        "parity": {
-            name: {k: dataclasses.asdict(m) for k, m in parity(reference[name], value).items()}
-            for name, value in answers.items()
-        },
-    }
-
-
-def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> list[Json]:
-    """Measure the headline's metric class by class, as the store keeps it."""
-    answers = taken(run, items, outputs)
-    found = metrics.parts(items.metric, truths(items), answers, items.class_names)
-    return [dataclasses.asdict(one) for one in found]
-
-
-def parts_of(kept: list[Json]) -> tuple[Part, ...]:
-    """Read the parts of a metric that the store kept."""
-    return tuple(
-        Part(
-            part["number"],
-            part["name"],
-            part["count"],
-            {name: Measurement(**figure) for name, figure in part["figures"].items()},
+        outputs = open_outputs(kept.path / "outputs", tuple(expected.outputs))
+        parts = _parts(run, items, outputs)
+        lost = {n: _lost(run, view, expected.outputs, outputs) for n, view in items.figures()}
+        evaluation = Evaluation(
+            metrics={name: metric for name, (metric, _, _) in lost.items()},
+            drop={name: drop for name, (_, drop, _) in lost.items()},
+            paired={name: counts for name, (_, _, counts) in lost.items() if counts},
+            parity={name: parity(expected.outputs[name], value) for name, value in outputs.items()},
+            parts=parts,
         )
-        for part in kept
-    )
+        return dataclasses.asdict(evaluation)
+
+    return EVALUATION.validate_python(run.obtain("evaluation", key, make).facts)
+
+
+def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> tuple[Part, ...]:
+    """Measure the headline's metric class by class."""
+    answers = taken(run, items, outputs)
+    return metrics.parts(items.metric, truths(items), answers, items.class_names)
 
 
 def _lost(
     run: Run, items: Items, reference: Mapping[str, Floats], answers: Mapping[str, Floats]
-) -> Mapping[str, Json]:
+) -> tuple[Measurement, Measurement, PairedCounts | None]:
     """Measure one metric of the candidate, and its drop against the reference."""
     labels, ours = truths(items), taken(run, items, answers)
     metric = figure(items, partial(metrics.measure, items.metric, labels, ours))
@@ -270,11 +217,7 @@ def _lost(
     # What is only shown, and cannot be had, has no drop for the same reason.
     if not (items.shown_only and metric.how == "unavailable"):
         lost, counts = metrics.drop(items.metric, labels, taken(run, items, reference), ours)
-    return {
-        "metric": dataclasses.asdict(metric),
-        "drop": dataclasses.asdict(lost),
-        "paired": dataclasses.asdict(counts) if counts else None,
-    }
+    return metric, lost, counts
 
 
 def _reference(model: SavedModel, items: Items) -> Timed:
