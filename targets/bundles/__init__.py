@@ -7,11 +7,22 @@ from edgekit.targets.bundles.archive import (
     LAYOUTS,
     Answers,
     Contents,
+    Family,
+    Gate,
     Golden,
     Layout,
     Licence,
     pack,
     unpackable,
+)
+from edgekit.targets.bundles.description import sizes_of
+from edgekit.targets.bundles.kept import keep, read_kept
+from edgekit.targets.bundles.signing import (
+    SigningKey,
+    TrustedKey,
+    new_key,
+    read_key,
+    read_trusted,
 )
 from edgekit.targets.bundles.verify import Verified, verify
 
@@ -19,11 +30,21 @@ __all__ = [
     "LAYOUTS",
     "Answers",
     "Contents",
+    "Family",
+    "Gate",
     "Golden",
     "Layout",
     "Licence",
+    "SigningKey",
+    "TrustedKey",
     "Verified",
+    "keep",
+    "new_key",
     "pack",
+    "read_kept",
+    "read_key",
+    "read_trusted",
+    "sizes_of",
     "unpackable",
     "verify",
 ]

@@ -21,6 +21,12 @@ from edgekit.types import (
     TensorSpec,
 )
 
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+SCHEMA_VERSION = 1
+MODEL = "model.tflite"
+# The model as an NPU takes it, beside the file that was evaluated.
+COMPILED = "model_npu.tflite"
+LABELS, CARD, LICENCE, SBOM = "labels.txt", "MODEL_CARD.md", "LICENSE.txt", "sbom.cdx.json"
 # What an app is called by until its maker says otherwise: example.com is nobody's.
 EXAMPLE = "com.example"
 
@@ -42,11 +48,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Family:
+    """What another runtime gives for the golden inputs, and how far off it was, by output."""
+
+    runtime: str
+    version: str
+    outputs: Mapping[str, npt.NDArray[np.float32]]
+    differences: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Golden:
     """Raw inputs ``[n, ...]`` and the outputs they must give, within a tolerance per output.
 
     ``answers`` are the classes by name, where they have any: a label that stands in another place
     is seen. ``streams`` are the positions at which states begin anew; without any, at every item.
+    Outputs are LiteRT's, ``version`` its own; ``families`` are further runtimes that ran the items.
+    Where there was no data the items are ``random``, drawn with a seed.
     """
 
     inputs: Mapping[str, npt.NDArray[Any]]
@@ -54,6 +72,17 @@ class Golden:
     tolerance: Mapping[str, float]
     answers: Answers | None = None
     streams: tuple[int, ...] = ()
+    version: str = ""
+    families: tuple[Family, ...] = ()
+    random: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the run that made a model found for the target: a status, and the reason in words."""
+
+    status: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +119,7 @@ class Contents:
     author: str = ""
     minimum_runtime: RuntimeNeed | None = None
     arena: Measurement | None = None
+    gate: Gate = Gate("not evaluated", "nobody says how it was judged")
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property

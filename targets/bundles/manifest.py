@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgekit import strict_json
 from edgekit.errors import BundleError
-from edgekit.targets.bundles.archive import MANIFEST, SCHEMA_VERSION
+from edgekit.targets.bundles.contents import MANIFEST, SCHEMA_VERSION
 from edgekit.types import Preprocess, Signal
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -7,63 +7,83 @@ Nothing of the bundle runs but its model, in edgekit's own runner.
 
 from __future__ import annotations
 
-import gzip
+import base64
 import hashlib
-import tarfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit import scratch
 from edgekit.converters import flatbuffer
-from edgekit.errors import BundleError, DeviceError, EdgekitError, NoBundleError, RunnerError
+from edgekit.errors import BundleError, DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets import catalog
-from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.targets.bundles.contents import MANIFEST, SIGNATURE
 from edgekit.targets.bundles.manifest import carrying, preprocess_of, read_manifest
+from edgekit.targets.bundles.model_check import check_model
+from edgekit.targets.bundles.reading import read_archive, unsafe
+from edgekit.targets.bundles.signing import TrustedKey, signer_of
+from edgekit.targets.devices import Transport
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.types import ExpectedOutput, Json, Request, RunnerModel
 
-MOST_FILES = 10_000
-MOST_BYTES = 4 << 30
-CHUNK = 1 << 20
 SELFTEST_SECONDS = 300.0
 PASSED = "passed"
+UNSIGNED, FOREIGN = "EK-BUNDLE-009", "EK-BUNDLE-011"
+# Reaches a device, now.
+OpenDevice = Callable[[], Transport]
 # Quantization steps by which a golden output may differ in any case.
 MOST_STEPS = 16
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A bundle that holds what it says: its manifest, file count, and self-test per runtime."""
+    """A bundle that holds what it says: its manifest, file count, and self-test per runtime or
+    device.
+
+    ``signer`` is the fingerprint of the key that signed it, empty where none did; ``trusted``
+    whether that key was asked for.
+    """
 
     manifest: Mapping[str, Json]
     files: int
     selftests: Mapping[str, str]
+    signer: str = ""
+    trusted: bool = False
 
     @property
     def tested(self) -> bool:
         """Whether the model gave its golden outputs on a runtime here."""
         return any(outcome.startswith(PASSED) for outcome in self.selftests.values())
 
+    @property
+    def tested_everywhere(self) -> bool:
+        """Whether it did on all of them."""
+        return all(outcome.startswith(PASSED) for outcome in self.selftests.values())
 
-def verify(path: Path) -> Verified:
-    """Check the bundle at ``path``.
 
-    Raises :class:`BundleError` for an unreadable archive, an unsafe path, a missing, unlisted or
-    changed file, or a self-test that fails on a runtime that works here.
+def verify(
+    path: Path,
+    trusted: Sequence[TrustedKey] = (),
+    devices: Mapping[str, OpenDevice] | None = None,
+) -> Verified:
+    """Check the bundle at ``path``, and run its self-test on ``devices``; without any, on every
+    runtime of the target that works here.
+
+    Where keys are ``trusted``, one of them must have signed it. Raises :class:`BundleError` for an
+    unreadable archive, an unsafe path, a wrong or missing signature, a missing, unlisted or changed
+    file, a model that is not the manifest's, or a self-test that fails.
     """
-    if not path.is_file():
-        raise NoBundleError("EK-BUNDLE-001", f"there is no bundle {path}")
-    files = _read(path)
+    files = read_archive(path)
     if MANIFEST not in files:
         raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")
+    signer = _signed(path, files, trusted) if trusted else None
     manifest = read_manifest(path, files[MANIFEST])
+    signer = signer or _own_signature(path, files, manifest)
     _check_files(path, files, {name: one["sha256"] for name, one in manifest["files"].items()})
     with scratch.held(prefix="edgekit-verify-") as folder:
         unpacked = folder / "bundle"
@@ -73,50 +93,50 @@ def verify(path: Path) -> Verified:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             except (FileExistsError, NotADirectoryError, IsADirectoryError, ValueError) as error:
-                raise _unsafe(path, name) from error
-        selftests = _selftests(path, manifest, unpacked)
-    return Verified(manifest, len(files), selftests)
+                raise unsafe(path, name) from error
+        selftests = _selftests(path, manifest, unpacked, devices)
+    return Verified(
+        manifest, len(files), selftests, signer.fingerprint if signer else "", bool(trusted)
+    )
 
 
-def _read(path: Path) -> dict[str, bytes]:
-    """Return regular files by their path below the bundle's one root folder."""
-    files: dict[str, bytes] = {}
-    roots: set[str] = set()
-    total = 0
+def _signed(path: Path, files: Mapping[str, bytes], trusted: Sequence[TrustedKey]) -> TrustedKey:
+    """Return the trusted key that signed the manifest. Raises :class:`BundleError`."""
+    wanted = ", ".join(f"{key.fingerprint} ({key.path})" for key in trusted)
+    if SIGNATURE not in files:
+        message = f"{path} is not signed, and a signature is required"
+        hint = f"trusted: {wanted}\nedgekit bundle --sign KEY signs"
+        raise BundleError(UNSIGNED, message, hint)
+    signer = signer_of(trusted, files[MANIFEST], files[SIGNATURE])
+    if signer is None:
+        message = f"{path}: its signature is of none of the trusted keys"
+        hint = f"trusted: {wanted}\nit was signed by another key, or changed since"
+        raise BundleError(FOREIGN, message, hint)
+    return signer
+
+
+def _own_signature(
+    path: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]
+) -> TrustedKey | None:
+    """Return the key that a manifest itself names, whose signature it then must have."""
+    told = manifest.get("signer")
+    if told is None and SIGNATURE not in files:
+        return None
     try:
-        with gzip.open(path) as zipped, tarfile.open(fileobj=zipped, mode="r:") as archive:
-            for member in archive:
-                parts = PurePosixPath(member.name).parts
-                if not member.isreg() or member.name.startswith("/") or ".." in parts:
-                    raise _unsafe(path, member.name)
-                name = "/".join(parts[1:])
-                total += member.size
-                roots.update(parts[:1])
-                if not name or name in files or len(roots) > 1:
-                    raise _unsafe(path, member.name)
-                if total > MOST_BYTES or len(files) > MOST_FILES:
-                    raise _unsafe(path, member.name)
-                content = archive.extractfile(member)
-                files[name] = content.read() if content else b""
-            # tarfile stops at what it takes for the end, and never sees the checksum after it.
-            zipped.seek(archive.offset)
-            for rest in iter(lambda: zipped.read(CHUNK), b""):
-                if any(rest):
-                    raise tarfile.TarError("something follows its last file")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        hint = f"it is truncated or damaged: {error}"
-        raise BundleError("EK-BUNDLE-002", f"{path} cannot be read as a bundle", hint) from error
-    return files
-
-
-def _unsafe(path: Path, member: str) -> BundleError:
-    hint = "a bundle holds regular files, each once, below one folder: do not unpack this one"
-    return BundleError("EK-BUNDLE-003", f"{path} holds the unsafe entry {member!r}", hint)
+        key = TrustedKey(base64.b64decode(str((told or {})["public_key"]), validate=True))
+    except (KeyError, ValueError) as error:
+        message = f"{path}: it has a {SIGNATURE}, and its manifest names no key"
+        raise BundleError(FOREIGN, message, "it was changed: do not use it") from error
+    if not key.signed(files[MANIFEST], files.get(SIGNATURE, b"")):
+        message = f"{path}: the signature is not that of the key that the manifest names"
+        raise BundleError(FOREIGN, message, "it was changed after it was signed: do not use it")
+    return key
 
 
 def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, str]) -> None:
     problems = [f"{name} is missing" for name in listed if name not in files]
-    problems += [f"{n} is not in the manifest" for n in files if n != MANIFEST and n not in listed]
+    known = {*listed, MANIFEST, SIGNATURE}
+    problems += [f"{name} is not in the manifest" for name in files if name not in known]
     problems += [
         f"{name} was changed"
         for name, content in files.items()
@@ -128,14 +148,12 @@ def _check_files(path: Path, files: Mapping[str, bytes], listed: Mapping[str, st
         )
 
 
-def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
-    device = LocalDevice(
-        folder.with_name("requests"),
-        folder.with_name("log.txt"),
-        Limits(SELFTEST_SECONDS),
-        _runners(),
-    )
-    outcome: dict[str, str] = {}
+def _selftests(
+    path: Path,
+    manifest: Mapping[str, Any],
+    folder: Path,
+    devices: Mapping[str, OpenDevice] | None,
+) -> Mapping[str, str]:
     try:
         outputs = manifest["golden"]["outputs"].items()
         golden = {
@@ -155,21 +173,37 @@ def _selftests(path: Path, manifest: Mapping[str, Any], folder: Path) -> Mapping
         raise BundleError("EK-BUNDLE-004", f"{path}: {MANIFEST} names no file: {error}") from error
     _check_tolerances(path, request, golden)
     _check_answers(path, manifest, golden)
-    for name in dict.fromkeys(runtime["name"] for runtime in manifest["runtimes"]):
-        try:
-            result = device.run(replace(request, runtime=name).to_json())["models"]["model"]
-        except DeviceError as error:
-            outcome[name] = f"unavailable, because {error.hint or error.message}"
-            continue
-        except RunnerError as error:
-            hint = f"{error.message}\n{error.hint}"
-            raise BundleError("EK-BUNDLE-006", f"{path}: the self-test died", hint) from error
-        if not result["passed"]:
-            differences = ", ".join(f"{k} by {v:.3g}" for k, v in result["differences"].items())
-            message = f"{path}: the self-test fails on {name}"
-            raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
-        outcome[name] = f"{PASSED} on {result['items']} golden items"
-    return outcome
+    check_model(path, manifest, request.models[0].path)
+    if devices is not None:
+        return {name: _selftest(path, name, request, open_) for name, open_ in devices.items()}
+    here = LocalDevice(
+        folder.with_name("requests"),
+        folder.with_name("log.txt"),
+        Limits(SELFTEST_SECONDS),
+        _runners(),
+    )
+    names = dict.fromkeys(str(runtime["name"]) for runtime in manifest["runtimes"])
+    return {
+        name: _selftest(path, name, replace(request, runtime=name), lambda: here) for name in names
+    }
+
+
+def _selftest(path: Path, name: str, request: Request, open_device: OpenDevice) -> str:
+    """Run a self-test on a runtime or a device. Raises :class:`BundleError` where it fails."""
+    try:
+        result = open_device().run(request.to_json())["models"]["model"]
+    except DeviceNameError:
+        raise
+    except DeviceError as error:
+        return f"unavailable, because {error.hint or error.message}"
+    except RunnerError as error:
+        hint = f"{error.message}\n{error.hint}"
+        raise BundleError("EK-BUNDLE-006", f"{path}: the self-test died on {name}", hint) from error
+    if not result["passed"]:
+        differences = ", ".join(f"{k} by {v:.3g}" for k, v in result["differences"].items())
+        message = f"{path}: the self-test fails on {name}"
+        raise BundleError("EK-BUNDLE-006", message, f"golden outputs differ: {differences}")
+    return f"{PASSED} on {result['items']} golden items"
 
 
 def _check_tolerances(path: Path, request: Request, expected: Mapping[str, ExpectedOutput]) -> None:

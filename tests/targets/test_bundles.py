@@ -24,7 +24,7 @@ from conftest import edgekit, once
 from edgekit.converters.quantization import editing
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
-from edgekit.targets.bundles import Answers, Contents, Golden, pack, verify
+from edgekit.targets.bundles import Contents, Golden, pack, verify
 from edgekit.targets.bundles.archive import MANIFEST
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess, TensorSpec
@@ -62,13 +62,12 @@ def unpacked(shared: Path, bundle: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Files:
-    """The files of a bundle around the probe, to plant faults in."""
+def probe_contents(tmp_path: Path) -> Contents:
+    """The contents of a bundle around the probe."""
     model = tmp_path / "probe.tflite"
     model.write_bytes(probe_model())
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
-    contents = Contents(
+    return Contents(
         name="probe",
         version="1",
         model=model,
@@ -81,7 +80,13 @@ def small(tmp_path: Path) -> Files:
         measurements={},
         tools={},
     )
-    return read(pack(catalog.load("linux-x86_64"), contents, tmp_path / "small.tar.gz").path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Files:
+    """The files of its bundle, to plant faults in."""
+    target, contents = catalog.load("linux-x86_64"), probe_contents(tmp_path)
+    return read(pack(target, contents, tmp_path / "small.tar.gz").path)
 
 
 def read(path: Path) -> Files:
@@ -132,39 +137,12 @@ def refusal(path: Path) -> BundleError:
     return caught.value
 
 
-def test_pack_gives_the_same_bytes_from_the_same_contents(
-    bundle: Path, unpacked: Path, tmp_path: Path
-) -> None:
-    manifest = json.loads((unpacked / MANIFEST).read_text())
-
-    def specs(which: str) -> tuple[TensorSpec, ...]:
-        found = manifest["model"][which].items()
-        return tuple(TensorSpec(n, tuple(s["shape"]), s["dtype"]) for n, s in found)
-
-    golden = manifest["golden"]
-    contents = Contents(
-        name=manifest["name"],
-        version=manifest["version"],
-        model=unpacked / "model.tflite",
-        precision=manifest["model"]["precision"],
-        inputs=specs("inputs"),
-        outputs=specs("outputs"),
-        preprocess=Preprocess(**manifest["preprocess"]),
-        labels=tuple(manifest["labels"]),
-        golden=Golden(
-            {n: np.load(unpacked / f) for n, f in golden["inputs"].items()},
-            {n: np.load(unpacked / g["file"]) for n, g in golden["outputs"].items()},
-            {n: g["tolerance"] for n, g in golden["outputs"].items()},
-            Answers(golden["answers"]["output"], tuple(golden["answers"]["labels"])),
-        ),
-        measurements=manifest["measurements"],
-        tools=manifest["tools"],
-    )
-    target = catalog.load(manifest["target"])
-    packed = [pack(target, contents, tmp_path / name) for name in ("first.tar.gz", "b.tar.gz")]
-    assert packed[0].path.read_bytes() == packed[1].path.read_bytes() == bundle.read_bytes()
-    assert packed[0].sha256 == hashlib.sha256(bundle.read_bytes()).hexdigest()
-    assert packed[0].bytes == bundle.stat().st_size
+def test_pack_gives_the_same_bytes_from_the_same_contents(tmp_path: Path) -> None:
+    target, contents = catalog.load("linux-x86_64"), probe_contents(tmp_path)
+    packed = [pack(target, contents, tmp_path / name) for name in ("a.tar.gz", "b.tar.gz")]
+    assert packed[0].path.read_bytes() == packed[1].path.read_bytes()
+    assert packed[0].sha256 == hashlib.sha256(packed[1].path.read_bytes()).hexdigest()
+    assert packed[0].bytes == packed[1].path.stat().st_size
 
 
 def test_manifest_tells_how_pictures_are_prepared_only_where_they_are(small: Files) -> None:
@@ -205,6 +183,7 @@ def test_verify_passes_when_only_the_root_has_another_name(small: Files, tmp_pat
 
 def names_in_a_bundle() -> list[str]:
     return [
+        "MODEL_CARD.md",
         "README.md",
         "__init__.py",
         "app.py",
@@ -217,6 +196,7 @@ def names_in_a_bundle() -> list[str]:
         "python_runner.py",
         "requirements-litert.txt",
         "requirements-tflite-runtime.txt",
+        "sbom.cdx.json",
         "systemd/probe.service",
         "watch.py",
     ]
@@ -451,7 +431,7 @@ def test_verify_goes_red_when_the_model_is_replaced_with_its_digest(
 ) -> None:
     model = (unpacked / "model.tflite").read_bytes()
     error = refusal(write(tmp_path / "swapped.tar.gz", listed({**small, "model.tflite": model})))
-    assert error.code == "EK-BUNDLE-006"
+    assert error.code == "EK-BUNDLE-010"
 
 
 def test_verify_goes_red_when_the_model_has_other_weights_and_their_digest(

@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from edgekit.api.machine import doctor as doctor
     from edgekit.api.machine import fits as fits
     from edgekit.api.machine import inspect as inspect
+    from edgekit.api.machine import new_key as new_key
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
     from edgekit.api.runs import BenchJob as BenchJob
     from edgekit.api.runs import BenchOptions as BenchOptions
     from edgekit.api.runs import BenchReport as BenchReport
+    from edgekit.api.runs import BundleOptions as BundleOptions
     from edgekit.api.runs import Compared as Compared
     from edgekit.api.runs import Evaluated as Evaluated
     from edgekit.api.runs import Linted as Linted
+    from edgekit.api.runs import MadeBundle as MadeBundle
     from edgekit.api.runs import MeasureOptions as MeasureOptions
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
     from edgekit.api.runs import bench as bench
+    from edgekit.api.runs import bundle as bundle
     from edgekit.api.runs import check as check
     from edgekit.api.runs import compare as compare
     from edgekit.api.runs import compress as compress
@@ -41,6 +45,7 @@ _MACHINE = (
     "doctor",
     "fits",
     "inspect",
+    "new_key",
     "remove_devices",
     "set_up_devices",
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgekit.doctor import SystemCheck
     from edgekit.inspection import TargetFit
     from edgekit.project import Project
+    from edgekit.targets.bundles import TrustedKey
     from edgekit.targets.devices import DeviceBook, DeviceName
     from edgekit.targets.devices.entry import InventoryEntry
 
@@ -23,6 +24,16 @@ def doctor() -> Iterator[SystemCheck]:
     from edgekit.doctor import examine
 
     yield from examine()
+
+
+def new_key(path: str | Path, force: bool = False) -> TrustedKey:
+    """Write an Ed25519 private key (mode 0600), and its public key to ``<path>.pub``.
+
+    Raises :class:`ProjectError` where one of them is there, unless it is to be forced.
+    """
+    from edgekit.targets import bundles
+
+    return bundles.new_key(Path(path), force)
 
 
 def inspect(path: str | Path, signature: str | None = None) -> Inspection:

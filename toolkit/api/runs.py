@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from edgekit import gate, pipeline
+from edgekit import gate, pipeline, scratch
 from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.gate import Rules
-from edgekit.pipeline import Options, measure
+from edgekit.pipeline import Options, bundling, measure
+from edgekit.pipeline.bundling import BundleOptions, MadeBundle
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
+from edgekit.process import Limits
 from edgekit.project import FILE, WRITTEN, DataTable, Goal, Project, TargetTable, own_targets
+from edgekit.project.book import device_book
 from edgekit.report import bench as bench_report
 from edgekit.report import read, write
 from edgekit.report.measurements import draw_worst
 from edgekit.targets import bundles, catalog
 from edgekit.targets.bundles import Verified
+from edgekit.targets.devices import DevicePool, Workplace
 from edgekit.types import (
     BenchReport,
     Candidate,
@@ -35,13 +40,16 @@ __all__ = [
     "BenchJob",
     "BenchOptions",
     "BenchReport",
+    "BundleOptions",
     "Compared",
     "Evaluated",
     "Linted",
+    "MadeBundle",
     "MeasureOptions",
     "Options",
     "Report",
     "bench",
+    "bundle",
     "check",
     "compare",
     "compress",
@@ -370,9 +378,45 @@ def _known(noun: str, names: tuple[str, ...], known: list[str]) -> None:
             raise ProjectError("EK-REPORT-003", f"the report holds no {noun} {name!r}", hint)
 
 
-def verify(path: str | Path) -> Verified:
-    """Check a bundle. Raises :class:`BundleError`."""
-    return bundles.verify(Path(path))
+def bundle(
+    project: Project,
+    source: str | None = None,
+    asked: BundleOptions | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> tuple[MadeBundle, ...]:
+    """Make bundles of a finished run (its folder or id; the newest without one), or of a
+    ``.tflite`` as it is, without measuring again.
+
+    Raises :class:`EdgekitError`; then no bundle is left.
+    """
+    options, asked = options or Options(), asked or BundleOptions()
+    if source is not None and source.endswith(".tflite"):
+        return bundling.bundle_file(project, source, asked, options, progress or Silent())
+    folder = bundling.run_folder((options.output or project.root).resolve(), source)
+    return bundling.bundle_run(project, read(folder), folder, asked, options)
+
+
+def verify(
+    path: str | Path,
+    trusted: Sequence[str | Path] = (),
+    devices: Sequence[str] = (),
+    project: Project | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Check a bundle: its files, its signature by one of the ``trusted`` public keys where any are
+    named, and its self-test on ``devices``, by default on the runtimes that work here.
+
+    Raises :class:`BundleError`.
+    """
+    keys = [bundles.read_trusted(Path(file)) for file in trusted]
+    if not devices:
+        return bundles.verify(Path(path), keys)
+    with scratch.held(prefix="edgekit-verify-") as folder:
+        place = Workplace(folder / "requests", folder / "log.txt", Limits(), progress or Silent())
+        with DevicePool(place, device_book(project)) as pool:
+            named = {name: partial(pool.open, name) for name in pool.expand(devices)}
+            return bundles.verify(Path(path), keys, named)
 
 
 def init(folder: str | Path, force: bool = False) -> Path:

@@ -28,6 +28,8 @@ COMMANDS = {
     "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
     "diff": "list what changed from one .tflite file to another",
     "check": "judge a finished run by its budgets: the exit code is the verdict",
+    "bundle": "make bundles of a finished run, or of a .tflite as it is",
+    "keys": "make a key pair to sign bundles with",
     "verify": "verify a bundle: its files, its model, its golden pairs",
     "targets": "list the catalog of targets, and which of them a model fits",
     "devices": "list devices and runtimes that work now; set up and remove them",

@@ -4,38 +4,92 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgekit.cli.options import common
+from edgekit.cli.console import progress
+from edgekit.cli.options import common, device_option, project_option
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 
 @click.command("verify")
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--trusted-key",
+    "trusted",
+    multiple=True,
+    metavar="FILE.pub",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Require a signature by this public key; repeatable: by one of them.",
+)
+@device_option
+@project_option
 @common
-def command(bundle: Path, as_json: bool, verbose: bool, quiet: bool) -> int:
-    """Verify BUNDLE: safe paths, every file's digest, and its model against its golden pairs."""
-    from edgekit import api
+def command(**options: Any) -> int:
+    """Verify BUNDLE: safe paths, every file's digest, its signature, and its self-test.
 
-    verified = api.verify(bundle)
-    manifest = verified.manifest
-    if as_json:
-        status = Status.PASSED if verified.tested else Status.UNAVAILABLE
-        answer = {"bundle": str(bundle), "status": status.value, "files": verified.files}
-        click.echo(
-            json.dumps({**answer, "selftests": dict(verified.selftests), "manifest": manifest})
+    The self-test runs the model against its golden pairs: on every --device, by default on the
+    runtimes that work here. Nothing else of the bundle is run.
+    """
+    from edgekit import api
+    from edgekit.project import FILE, Project
+
+    file = options["project_file"]
+    here = bool(options["devices"]) and Path(FILE).is_file()
+    project = Project.load(file or FILE) if file or here else None
+    with progress(options["quiet"] or not options["devices"]) as display:
+        verified = api.verify(
+            options["bundle"], options["trusted"], options["devices"], project, display
         )
-    elif not quiet:
+    asked = bool(options["devices"])
+    passed = verified.tested and (verified.tested_everywhere or not asked)
+    _show(verified, options, passed)
+    return int(ExitCode.PASSED if passed else ExitCode.UNAVAILABLE)
+
+
+def _show(verified: Any, options: dict[str, Any], passed: bool) -> None:
+    """Print what was verified, and plainly what was not."""
+    manifest, path = verified.manifest, options["bundle"]
+    if options["as_json"]:
+        answer = {
+            "bundle": str(path),
+            "status": (Status.PASSED if passed else Status.UNAVAILABLE).value,
+            "files": verified.files,
+            "signer": verified.signer or None,
+            "trusted": verified.trusted,
+            "selftests": dict(verified.selftests),
+            "manifest": manifest,
+        }
+        click.echo(json.dumps(answer))
+    elif not options["quiet"]:
         click.echo(f"{manifest['name']} {manifest['version']} for {manifest['target']}")
-        click.echo(f"  {verified.files} files, all as in the manifest; the manifest is not signed")
-        for runtime, outcome in verified.selftests.items():
-            click.echo(f"  self-test on {runtime}: {outcome}")
-        if verified.tested:
+        click.echo(f"  {verified.files} files, all as in the manifest")
+        for line in _signature(verified):
+            click.echo(f"  {line}")
+        for where, outcome in verified.selftests.items():
+            click.echo(f"  self-test on {where}: {outcome}")
+        if passed:
             click.echo("verified")
-    if not verified.tested:
-        message = "not verified: the files are intact, but no runtime here could run the self-test"
-        click.echo(message, err=True)
-        click.echo("  `edgekit devices` lists the runtimes that work here", err=True)
-    return int(ExitCode.PASSED if verified.tested else ExitCode.UNAVAILABLE)
+    if passed:
+        return
+    where = "one of the devices" if options["devices"] else "no runtime here"
+    could = "could not run" if options["devices"] else "could run"
+    click.echo(f"not verified: the files are intact, but {where} {could} the self-test", err=True)
+    click.echo("  `edgekit devices` lists the runtimes that work here", err=True)
+
+
+def _signature(verified: Any) -> tuple[str, ...]:
+    """Say who signed, and what nobody can tell where nobody did."""
+    if verified.trusted:
+        return (f"signed by the trusted key {verified.signer}",)
+    if verified.signer:
+        return (
+            f"signed by {verified.signer}, which you have not said to trust:"
+            " --trusted-key FILE.pub does",
+        )
+    return (
+        "not signed: if somebody changed a file and its digest in the manifest with it,"
+        " this was not detected",
+    )

@@ -18,7 +18,7 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.run_report import report
 from edgekit.pipeline.scores import rules_of, takes_labels
 from edgekit.pipeline.selection import select_items
-from edgekit.pipeline.ship import bundle, place
+from edgekit.pipeline.ship import bundle, keep_contents, place
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
 
@@ -63,7 +63,8 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)
-        shipped = tuple(bundle(run, target, placed, source, items) for target in targets)
+        kept = keep_contents(run, targets, placed, source, items)
+        shipped = tuple(bundle(run, target, placed, kept, source) for target in targets)
         return report(run, reference, evaluated, compression, placed, shipped, verdict, items)
 
 

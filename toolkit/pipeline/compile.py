@@ -119,18 +119,24 @@ def _compiled(run: Run, npu: Npu, candidate: Candidate) -> NpuEstimate:
     key = run.key(candidate=candidate.sha256, npu=asdict(npu), compiler=compiler.version())
 
     def make(folder: Path) -> Mapping[str, Json]:
-        if npu.compiler == edge_tpu.COMMAND:
-            estimate = edge_tpu.compile_model(path, folder)
-        else:
-            estimate = vela.compile_model(
-                path, npu.accelerator, folder, npu.system_config, npu.memory_mode
-            )
+        estimate = compile_for(npu, path, folder)
         facts: Json = ESTIMATE.dump_python(estimate, mode="json")
         return {**facts, "path": estimate.path.name}
 
     artefact = run.obtain("compile", key, make)
     estimate = ESTIMATE.validate_python(dict(artefact.facts))
     return replace(estimate, path=artefact.path / estimate.path)
+
+
+def compile_for(npu: Npu, path: Path, folder: Path) -> NpuEstimate:
+    """Compile a file into a folder, with the compiler of an NPU.
+
+    Raises :class:`ConversionError` where it refuses the file, :class:`DeviceError` where it is not
+    installed.
+    """
+    if npu.compiler == edge_tpu.COMMAND:
+        return edge_tpu.compile_model(path, folder)
+    return vela.compile_model(path, npu.accelerator, folder, npu.system_config, npu.memory_mode)
 
 
 def _operators(

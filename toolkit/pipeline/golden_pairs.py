@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.converters import flatbuffer
+from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.parity import open_outputs
 from edgekit.evaluation.tasks.margins import DecisionMargin
 from edgekit.pipeline import golden
-from edgekit.pipeline.answers import answers_of
+from edgekit.pipeline.answers import JUDGE, answers_of, request, timed
+from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.targets import bundles
-from edgekit.types import Advice, Candidate, SavedModel
+from edgekit.targets.runners import DISTRIBUTION
+from edgekit.types import Advice, Candidate, Json, SavedModel, Status
 
 # Runtimes round differently: golden outputs may differ by this many quantization steps, or by this
 # share of the largest output where it is float, or by twice what the runtimes tried here differ.
@@ -24,10 +29,18 @@ FLOAT_SHARE = 1e-4
 
 
 def golden_pairs(
-    run: Run, candidate: Candidate, reference: SavedModel, items: Items, labels: tuple[str, ...]
+    run: Run,
+    candidate: Candidate,
+    reference: SavedModel,
+    items: Items,
+    labels: tuple[str, ...],
+    tell: bool = True,
 ) -> bundles.Golden:
     """Return items spread over classes, or over the outputs' range, and the judging runtime's
     outputs.
+
+    Where it is packed now (``tell``), the other runtimes that run it here give theirs too, and the
+    user hears of outputs whose answers rounding could change.
     """
     names = tuple(spec.name for spec in reference.outputs)
     found = open_outputs(answers_of(run, candidate, items).path / "outputs", names)
@@ -44,16 +57,93 @@ def golden_pairs(
             golden.clear_items(np.array(values[chosen]), rounding[name], known.get(name))
         ]
     outputs = {name: np.array(values[chosen]) for name, values in found.items()}
+    families = _families(run, candidate, items, chosen, outputs) if tell else ()
     tolerance = {}
     for name, values in outputs.items():
-        tolerance[name], tells = golden.tolerance(values, rounding[name], known.get(name))
-        if not tells:
+        apart = max((family.differences[name] for family in families), default=0.0)
+        off = max(rounding[name], 2 * apart)
+        tolerance[name], tells = golden.tolerance(values, off, known.get(name))
+        if not tells and tell:
             message = f"output {name!r} of {candidate.id} tells its answers by less than rounding"
             fix = "the bundle's self-test cannot tell a wrong answer there: look at the accuracy"
             run.advise(Advice("EK-NOTE-045", "warning", message, fix))
     kept = {name: np.array(values[items.index[chosen]]) for name, values in inputs.items()}
-    streams = (0,) if items.streams else ()
-    return bundles.Golden(kept, outputs, tolerance, _answers(items, outputs, labels), streams)
+    return bundles.Golden(
+        kept,
+        outputs,
+        tolerance,
+        _answers(items, outputs, labels),
+        (0,) if items.streams else (),
+        run.versions[DISTRIBUTION[JUDGE]],
+        families,
+    )
+
+
+def _families(
+    run: Run,
+    candidate: Candidate,
+    items: Items,
+    chosen: golden.Index,
+    outputs: Mapping[str, npt.NDArray[np.float32]],
+) -> tuple[bundles.Family, ...]:
+    """Return what the other runtimes that run the candidate here give for the golden items."""
+    found: list[bundles.Family] = []
+    for tried in candidate.evaluation.runtimes:
+        seen = (JUDGE, *(family.runtime for family in found))
+        if tried.status is not Status.PASSED or tried.runtime in seen:
+            continue
+        try:
+            theirs = _outputs_on(run, candidate, items, chosen, tried.runtime, tuple(outputs))
+        except (DeviceError, RunnerError):
+            # It ran the run's own items: that it did not run these is said by its absence.
+            continue
+        differences = {
+            name: float(np.abs(values.astype(np.float64) - outputs[name]).max())
+            for name, values in theirs.items()
+        }
+        if theirs and all(np.isfinite(value) for value in differences.values()):
+            found.append(bundles.Family(tried.runtime, tried.version, theirs, differences))
+    return tuple(found)
+
+
+def _outputs_on(
+    run: Run,
+    candidate: Candidate,
+    items: Items,
+    chosen: golden.Index,
+    runtime: str,
+    names: tuple[str, ...],
+) -> Mapping[str, npt.NDArray[np.float32]]:
+    """Run the golden items on a runtime of this host; nothing of one that is too slow for them.
+
+    Raises :class:`DeviceError` or :class:`RunnerError`.
+    """
+    key = run.key(
+        DISTRIBUTION[runtime],
+        runtime=runtime,
+        candidate=candidate.sha256,
+        chosen=[int(position) for position in chosen],
+        **items.key,
+        **({"signature": candidate.signature} if candidate.signature else {}),
+    )
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        np.save(folder / "index.npy", items.index[chosen])
+        asked = replace(
+            request(timed(candidate, items, runtime), items, folder / "outputs"),
+            index=folder / "index.npy",
+            streams=(0,) if items.streams else None,
+        )
+        whole = affordable(run.device, asked, len(chosen)) == len(chosen)
+        if whole:
+            run.device.run(asked.to_json())
+        return {"whole": whole}
+
+    kept = run.keep(run.store.obtain("golden-outputs", key, make))
+    if not kept.facts["whole"]:
+        return {}
+    opened = open_outputs(kept.path / "outputs", names)
+    return {name: np.array(values) for name, values in opened.items()}
 
 
 def _margins(items: Items, names: tuple[str, ...]) -> Mapping[str, DecisionMargin]:

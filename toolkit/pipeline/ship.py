@@ -15,9 +15,13 @@ from edgekit.pipeline.golden_pairs import golden_pairs
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import box_spec, picture_size
+from edgekit.project import Project
 from edgekit.store import place as place_file
 from edgekit.targets import bundles, catalog
 from edgekit.types import Advice, BoxesSpec, Candidate, Json, SavedModel, TargetResult
+
+# Below a run's folder: what bundles are made of, by candidate.
+KEPT = "contents"
 
 
 def place(run: Run, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -44,55 +48,89 @@ def put(run: Run, source: Path, path: Path) -> None:
     run.outputs.put(source, path, run.plan.options.force)
 
 
+def keep_contents(
+    run: Run,
+    targets: tuple[TargetResult, ...],
+    candidates: tuple[Candidate, ...],
+    reference: SavedModel,
+    items: Items,
+) -> Mapping[str, bundles.Contents]:
+    """Return what bundles are made of, by candidate, and keep it for bundles that are made later.
+
+    Of candidates that have a file, that runs; none where nothing was evaluated.
+    """
+    if not items.evaluated:
+        return {}
+    shipped = {target.candidate for target in targets}
+    found = {}
+    with run.stage("golden pairs"):
+        for candidate in candidates:
+            if candidate.path is None or candidate.problem or not candidate.evaluation.metrics:
+                continue
+            tell = candidate.id in shipped
+            found[candidate.id] = contents_of(run, candidate, reference, items, tell)
+            bundles.keep(found[candidate.id], run.folder / KEPT / candidate.id)
+    return found
+
+
 def bundle(
     run: Run,
     target: TargetResult,
     candidates: tuple[Candidate, ...],
+    kept: Mapping[str, bundles.Contents],
     reference: SavedModel,
-    items: Items,
 ) -> TargetResult:
-    """Return the target with its bundle packed, where it ships a candidate.
+    """Return the target with its bundles packed, where it ships a candidate.
 
     Where it ships none, the bundle that an earlier run left under the same name is moved aside.
     """
     path = run.plan.output / "dist" / f"{run.plan.name}-{run.version(reference)}-{target.id}.tar.gz"
     chosen = next((c for c in candidates if c.id == target.candidate), None)
-    if chosen is None or chosen.path is None or not items.evaluated:
+    if chosen is None or chosen.id not in kept:
         if run.plan.options.evaluate:
             _supersede(run, target, path)
         return target
-    if reason := bundles.unpackable(catalog.load(target.id)):
-        fix = "its model is under build/; a package may add the kind: docs/extend.md"
-        run.advise(Advice("EK-NOTE-086", "warning", f"no bundle is packed: {reason}", fix))
-        return target
+    known, packed = catalog.load(target.id), []
     with run.stage(f"bundle {target.id}"):
-        contents = replace(
-            contents_of(run, chosen, reference, items),
-            measurements=measurements(chosen, target, run.project.convert.judged_by_itself),
-            compiled=target.npu.path if target.npu else None,
-        )
-        packed = []
-        for kind in kinds_of(catalog.load(target.id), run.project.bundle.kinds):
-            file = file_name(contents, catalog.load(target.id), kind)
+        contents = for_target(kept[chosen.id], chosen, target, run.project)
+        for kind in kinds_of(known, run.project.bundle.kinds):
+            if reason := bundles.unpackable(known, kind):
+                fix = "its model is under build/; a package may add the kind: docs/extend.md"
+                run.advise(Advice("EK-NOTE-086", "warning", f"no bundle is packed: {reason}", fix))
+                continue
+            file = file_name(contents, known, kind)
             inside, path = run.folder / "dist" / file, run.plan.output / "dist" / file
-            made = bundles.pack(catalog.load(target.id), contents, inside, kind)
+            made = bundles.pack(known, contents, inside, kind)
             put(run, inside, path)
             packed.append(replace(made, path=path))
         run.note(False)
-        return replace(target, bundle=packed[0], further_bundles=tuple(packed[1:]))
+    first = packed[0] if packed else None
+    return replace(target, bundle=first, further_bundles=tuple(packed[1:]))
 
 
-def contents_of(
-    run: Run, candidate: Candidate, reference: SavedModel, items: Items
+def for_target(
+    contents: bundles.Contents, candidate: Candidate, target: TargetResult, project: Project
 ) -> bundles.Contents:
-    """Return what the bundles of a candidate hold, whatever their target.
+    """Return the contents with what was found of the candidate for a target, and the project's app.
 
     Raises :class:`ProjectError` for a wrong file or licence in ``[bundle]``.
     """
+    return replace(
+        with_app(contents, project),
+        measurements=measurements(candidate, target, project.convert.judged_by_itself),
+        compiled=target.npu.path if target.npu else None,
+        gate=bundles.Gate(target.status.value, target.fit),
+    )
+
+
+def contents_of(
+    run: Run, candidate: Candidate, reference: SavedModel, items: Items, tell: bool = True
+) -> bundles.Contents:
+    """Return what the bundles of a candidate hold, whatever their target and the project's app."""
     labels = items.class_names or _class_numbers(reference, items)
-    goldens = golden_pairs(run, candidate, reference, items, labels)
+    goldens = golden_pairs(run, candidate, reference, items, labels, tell)
     memory = candidate.evaluation.memory
-    contents = bundles.Contents(
+    return bundles.Contents(
         name=run.plan.name,
         version=run.version(reference),
         model=file_of(candidate),
@@ -110,7 +148,6 @@ def contents_of(
         minimum_runtime=candidate.minimum_runtime,
         arena=memory.arena if memory else None,
     )
-    return with_app(contents, run.project)
 
 
 def _boxes(run: Run, items: Items, goldens: bundles.Golden) -> BoxesSpec | None:

@@ -1,7 +1,7 @@
 """A run as files and on the terminal: JSON, Markdown, JUnit, and the table."""
 
 from edgekit.report.compression import compression_lines, compression_table, layer_table
-from edgekit.report.document import from_json, read, to_json
+from edgekit.report.document import from_json, plain, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.outputs import outputs_table
 from edgekit.report.table import result_lines, table, verdict_lines
@@ -15,6 +15,7 @@ __all__ = [
     "layer_table",
     "outputs_table",
     "path",
+    "plain",
     "read",
     "result_lines",
     "summary",

@@ -27,12 +27,16 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A packed bundle: where it is, its digest, its size in bytes and its kind."""
+    """A packed bundle: where it is, its digest, its size in bytes and its kind.
+
+    ``parts`` are the bytes, unpacked, of its model, golden pairs, app and description.
+    """
 
     path: Path
     sha256: str
     bytes: int
     kind: str = ""
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,225 @@
+"""Bundles made later: of a finished run, or of a ``.tflite`` as it is, without measuring again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgekit import scratch
+from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
+from edgekit.errors import BundleError, NoBundleError, ProjectError, did_you_mean
+from edgekit.pipeline.app_table import with_app
+from edgekit.pipeline.bundle_file import contents_of_file
+from edgekit.pipeline.bundle_kinds import file_name, kinds_of
+from edgekit.pipeline.compile import compile_for
+from edgekit.pipeline.outputs import WrittenFiles
+from edgekit.pipeline.plan import Options
+from edgekit.pipeline.ship import KEPT, for_target
+from edgekit.project import Project, own_targets
+from edgekit.targets import bundles, catalog
+from edgekit.targets.catalog import Target
+from edgekit.types import Bundle, Candidate, Progress, Report, Status, TargetResult
+
+# Of a file that nobody judged here.
+UNJUDGED = bundles.Gate(Status.NOT_EVALUATED.value, "the file was bundled as it is, and not judged")
+# What is packed for a target, with the compiled model in this folder where it has an NPU.
+Made = Callable[[Target, Path], bundles.Contents]
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """Which bundles are made: for which targets, of which kinds, signed with which key.
+
+    ``targets`` are ids or aliases, by default those of the run or the project; ``kinds`` default to
+    those of ``[bundle]``, else to each target's first. ``sign`` is the file of a private key.
+    """
+
+    targets: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    sign: Path | None = None
+
+
+@dataclass(frozen=True)
+class MadeBundle:
+    """A bundle that was made, for which target, and whose key signed it, if any."""
+
+    target: str
+    bundle: Bundle
+    signer: str = ""
+
+
+def bundle_file(
+    project: Project, source: str, asked: BundleOptions, options: Options, progress: Progress
+) -> tuple[MadeBundle, ...]:
+    """Make bundles of a ``.tflite`` as it is. Raises :class:`EdgekitError`.
+
+    Every bundle is packed before the first is put in its place.
+    """
+    output = (options.output or project.root).resolve()
+    targets = _targets(project, asked.targets, ())
+    with contents_of_file(project, source, options, progress) as contents:
+        return _pack(project, targets, asked, options, output, _of_file(contents, project))
+
+
+def bundle_run(
+    project: Project, done: Report, folder: Path, asked: BundleOptions, options: Options
+) -> tuple[MadeBundle, ...]:
+    """Make bundles of a finished run, whose report was read from ``folder``.
+
+    Raises :class:`EdgekitError`; every bundle is packed before the first is put in its place.
+    """
+    output = (options.output or project.root).resolve()
+    own_targets.add_written(done.settings.get("own_targets", {}))
+    targets = _targets(project, asked.targets, tuple(target.id for target in done.targets))
+    return _pack(project, targets, asked, options, output, _of_run(done, folder, project))
+
+
+def run_folder(output: Path, source: str | None) -> Path:
+    """Return the folder of a finished run: by its path, its report's, its id, or the newest."""
+    runs = output / ".edgekit" / "runs"
+    if source is None:
+        finished = sorted(
+            (path for path in runs.glob("*/report.json") if (path.parent / KEPT).is_dir()),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
+        if not finished:
+            message = f"there is no finished run below {output} to make a bundle of"
+            hint = (
+                "run `edgekit convert` first, or name a .tflite file: edgekit bundle MODEL.tflite"
+            )
+            raise NoBundleError("EK-BUNDLE-040", message, hint)
+        return finished[-1].parent
+    path = Path(source)
+    folder = path.parent if path.name == "report.json" else path
+    if not folder.is_dir():
+        folder = runs / source
+    if not (folder / "report.json").is_file():
+        known = [found.parent.name for found in runs.glob("*/report.json")]
+        message = f"{source!r} is no finished run and no .tflite file{did_you_mean(source, known)}"
+        hint = "`edgekit convert` makes .tflite files and bundles of other models"
+        raise NoBundleError("EK-BUNDLE-040", message, hint)
+    return folder
+
+
+def _targets(project: Project, asked: Sequence[str], ran: tuple[str, ...]) -> tuple[Target, ...]:
+    names = tuple(asked) or ran or tuple(project.targets) or tuple(filter(None, [catalog.host()]))
+    known = tuple(dict.fromkeys(map(catalog.own_id, names)))
+    for name in known:
+        if name not in catalog.names():
+            raise project.unknown("target", name, catalog.spoken())
+    return tuple(map(catalog.load, known))
+
+
+def _of_run(done: Report, folder: Path, project: Project) -> Made:
+    """Return what makes the contents for a target, of what a run has kept."""
+    results = {target.id: target for target in done.targets}
+
+    def made(target: Target, scrap: Path) -> bundles.Contents:
+        result = results.get(target.id)
+        if result is not None and result.candidate is None:
+            message = f"the run ships nothing for {target.id}: {result.fit}"
+            hint = "its report says why; edgekit bundle MODEL.tflite bundles a file unjudged"
+            raise BundleError("EK-BUNDLE-041", message, hint)
+        chosen = _chosen(done, target, result, folder)
+        file = folder / "build" / chosen.id / "model.tflite"
+        contents = bundles.read_kept(folder / KEPT / chosen.id, file)
+        result = result or _unjudged(target, chosen)
+        if target.npu is not None:
+            kept = folder / "build" / chosen.id / f"{target.id}.tflite"
+            npu = replace(result.npu, path=kept) if result.npu else None
+            npu = npu or compile_for(target.npu, file, scrap)
+            result = replace(result, npu=npu)
+        return for_target(contents, chosen, result, project)
+
+    return made
+
+
+def _unjudged(target: Target, chosen: Candidate) -> TargetResult:
+    why = f"the run did not judge for {target.id}: {chosen.id} passed for its own targets"
+    return TargetResult(target.id, chosen.id, why, Status.NOT_EVALUATED)
+
+
+def _chosen(done: Report, target: Target, result: TargetResult | None, folder: Path) -> Candidate:
+    """Return the candidate that a run ships for a target; of one it did not judge for, the one
+    that runs there best.
+    """
+    if result is not None:
+        return next(one for one in done.candidates if one.id == result.candidate)
+    usable = [
+        one
+        for one in done.candidates
+        if one.status is Status.PASSED and (folder / KEPT / one.id).is_dir() and _suits(one, target)
+    ]
+    if not usable:
+        tried = ", ".join(f"{one.id} ({one.status.value})" for one in done.candidates)
+        message = f"the run has no file for {target.id}: {tried}"
+        hint = f"edgekit convert --target {target.id} makes and judges one"
+        raise BundleError("EK-BUNDLE-041", message, hint)
+    best = {name: rank for rank, name in enumerate(target.precisions)}
+    return min(usable, key=lambda one: (best.get(one.precision, len(best)), one.bytes))
+
+
+def _suits(candidate: Candidate, target: Target) -> bool:
+    """Tell whether a target takes files of this precision, made as this one was."""
+    if candidate.precision not in PRECISIONS or refusal(candidate.precision, target.conversion):
+        return False
+    _, _, profile = candidate.id.partition("@")
+    return profile == profile_of(candidate.precision, target.conversion)
+
+
+def _of_file(contents: bundles.Contents, project: Project) -> Made:
+    def made(target: Target, scrap: Path) -> bundles.Contents:
+        npu = compile_for(target.npu, contents.model, scrap) if target.npu else None
+        found = with_app(contents, project)
+        return replace(found, compiled=npu.path if npu else None, gate=UNJUDGED)
+
+    return made
+
+
+def _pack(
+    project: Project,
+    targets: tuple[Target, ...],
+    asked: BundleOptions,
+    options: Options,
+    output: Path,
+    made: Made,
+) -> tuple[MadeBundle, ...]:
+    """Pack every bundle, then put all where the user sees them."""
+    packed: list[tuple[MadeBundle, str]] = []
+    outputs = WrittenFiles(output / ".edgekit" / "outputs", output)
+    key = bundles.read_key(asked.sign) if asked.sign else signing_key(project)
+    with scratch.held(prefix="edgekit-bundle-") as folder:
+        for target in targets:
+            scrap = folder / target.id
+            scrap.mkdir()
+            contents = made(target, scrap)
+            for kind in _kinds(target, asked.kinds, project):
+                name = file_name(contents, target, kind)
+                bundle = bundles.pack(target, contents, scrap / name, kind, key)
+                row = MadeBundle(target.id, bundle, key.public.fingerprint if key else "")
+                packed.append((row, name))
+        done = []
+        for row, name in packed:
+            path = output / "dist" / name
+            outputs.put(row.bundle.path, path, options.force)
+            done.append(replace(row, bundle=replace(row.bundle, path=path)))
+    return tuple(done)
+
+
+def signing_key(project: Project) -> bundles.SigningKey | None:
+    """Return the key that ``[bundle] sign`` names, where it names one."""
+    named = project.bundle.sign
+    return bundles.read_key(project.root / named) if named else None
+
+
+def _kinds(target: Target, asked: tuple[str, ...], project: Project) -> tuple[str, ...]:
+    """Return the kinds of a target that were asked for. Raises :class:`ProjectError` for others."""
+    if not asked:
+        return kinds_of(target, project.bundle.kinds)
+    found = kinds_of(target, asked)
+    if not set(found) & set(asked):
+        message = f"{target.id} takes no bundle of kind {', '.join(asked)}"
+        hint = f"its kinds: {', '.join(target.bundles)}"
+        raise ProjectError("EK-PROJECT-072", message, hint)
+    return found
