@@ -82,10 +82,13 @@ def dense(folder: Path, **changes: Any) -> Contents:
     return replace(contents, golden=golden, **changes)
 
 
-def leaky(folder: Path) -> Contents:
-    """A model whose state is halved and has ``x`` added, and which gives twice the state."""
+def leaky(folder: Path, quantized: bool = False) -> Contents:
+    """A model whose state is halved and has ``x`` added, and which gives twice the state.
+
+    ``quantized`` the state has another scale on its way out than on its way in.
+    """
     model = folder / "leaking.tflite"
-    model.write_bytes(leaking())
+    model.write_bytes(leaking(quantized))
     ends = [TensorSpec(name, (1, 2), "float32") for name in ("state_in", "state_out")]
     y = np.array([[2, 2], [3, 3], [3.5, 3.5], [2, 2]], np.float32)
     return Contents(
@@ -97,7 +100,7 @@ def leaky(folder: Path) -> Contents:
         outputs=(TensorSpec("y", (1, 2), "float32"),),
         preprocess=Preprocess(),
         labels=(),
-        golden=Golden({"x": np.ones((4, 2), np.float32)}, {"y": y}, {"y": 1e-6}, None, (0, 3)),
+        golden=Golden({"x": np.ones((4, 2), np.float32)}, {"y": y}, {"y": 0.25}, None, (0, 3)),
         measurements={},
         tools={},
         states=(CarriedState(*ends, "by name"),),

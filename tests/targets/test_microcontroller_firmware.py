@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,9 +90,12 @@ def test_self_test_says_what_is_wrong_with_the_arena(
     assert said in text
 
 
+@pytest.mark.parametrize("quantized", [False, True])
 @pytest.mark.parametrize("name", ["host", "cortex-m4"])
-def test_states_are_carried_on_between_items_of_a_stream(tmp_path: Path, name: str) -> None:
-    contents = leaky(tmp_path)
+def test_states_are_carried_on_between_items_of_a_stream(
+    tmp_path: Path, name: str, quantized: bool
+) -> None:
+    contents = leaky(tmp_path, quantized)
     folder = write_bundle(contents, tmp_path / "leaky")
     write_recording(recorded(contents), folder)
     program = compiled(folder, PROCESSORS[name], tmp_path / "build")
@@ -112,6 +115,16 @@ def test_readme_s_cmake_line_builds_the_self_test(bundle: Path, tmp_path: Path) 
     run(["cmake", "--build", tmp_path / "build"])
     status, text = executed(tmp_path / "build" / "Dense_net_selftest", PROCESSORS["host"])
     assert (status, text.splitlines()[-1][:6]) == (0, "PASSED"), text
+
+
+def test_readme_s_example_compiles(bundle: Path, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```cpp\n(.*?)```", (bundle / "README.md").read_text(), re.DOTALL)
+    include, _, rest = code.partition("\n")
+    (tmp_path / "example.cpp").write_text(
+        f"{include}\nvoid example();\nvoid example() {{{rest}}}\n"
+    )
+    flags = (f"-I{STUBS}", f"-I{bundle}/src")
+    build_object(tmp_path / "example.cpp", PROCESSORS["host"], tmp_path, flags)
 
 
 def test_arduino_sketch_and_serial_firmware_compile(bundle: Path, tmp_path: Path) -> None:
@@ -138,6 +151,19 @@ unsigned long millis();
 """
 
 
+def test_a_state_that_is_lost_is_seen(tmp_path: Path) -> None:
+    contents = leaky(tmp_path)
+    folder = write_bundle(contents, tmp_path / "leaky")
+    write_recording(recorded(contents), folder)
+    golden = folder / "src" / "leaky_golden.cpp"
+    assert "begins[] = {1, 0, 0, 1}" in golden.read_text()
+    golden.write_text(golden.read_text().replace("begins[] = {1, 0,", "begins[] = {1, 1,"))
+    program = compiled(folder, PROCESSORS["host"], tmp_path / "build")
+    status, text = executed(program, PROCESSORS["host"])
+    assert status == 1
+    assert "item 1: differs: y" in text
+
+
 @pytest.mark.skipif(
     not {"EDGEKIT_TFLM_INCLUDE", "EDGEKIT_TFLM_LIBRARY"} <= set(os.environ),
     reason="set EDGEKIT_TFLM_INCLUDE (folders) and EDGEKIT_TFLM_LIBRARY: TFLM built for Cortex-M4",
@@ -147,7 +173,7 @@ def test_self_test_passes_over_tflm_itself(
     tmp_path: Path, make: Callable[[Path], Contents]
 ) -> None:
     folder = write_bundle(make(tmp_path), tmp_path / "bundle")
-    processor = replace(PROCESSORS["cortex-m4"])
+    processor = PROCESSORS["cortex-m4"]
     program = compiled(folder, processor, tmp_path / "build", replayed=False)
     status, text = executed(program, processor)
     assert (status, text.splitlines()[-1][:6]) == (0, "PASSED"), text

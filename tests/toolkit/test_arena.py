@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgekit.evaluation import arena as module
 from edgekit.pipeline.arena import affordable
+from edgekit.targets.devices import arena as module
 from edgekit.targets.devices.arena import Arena, read
 from edgekit.types import Request, RunnerModel
 

@@ -37,7 +37,7 @@ what the host had. Its last line begins with `PASSED` or `FAILED`.
 ```cpp
 #include "{prefix}_tflm.h"
 
-if (const char* problem = {prefix}_begin()) {{ /* says what is wrong */ }}
+if ({prefix}_begin() != nullptr) return;  // the text says what is wrong
 {example}
 ```
 
