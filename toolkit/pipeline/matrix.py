@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, RunnerError
@@ -28,6 +29,7 @@ from edgekit.types import Advice, Candidate, Json, RuntimeResult, Status, Tensor
 
 # How many items another runtime must answer as the judging one does.
 MATRIX_ITEMS = 200
+RESULT = TypeAdapter(RuntimeResult)
 
 
 def try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:
@@ -55,29 +57,13 @@ def _try(
     if runtime not in RUNNER_FILES:
         reason = f"this version has no runner for {runtime}"
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, reason)
-    key = run.key(
-        DISTRIBUTION[runtime],
-        DISTRIBUTION[JUDGE],
-        runtime=runtime,
-        candidate=candidate.sha256,
-        output=output,
-        **items.key,
-        metric=metric_key(run, items),
-        **({"signature": candidate.signature} if candidate.signature else {}),
-    )
-
-    here = run.versions[DISTRIBUTION[runtime]]
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        result = execute(run, run.device, candidate, runtime, here, output, items, folder)
-        return {**dataclasses.asdict(result), "status": result.status.value}
-
+    packages = DISTRIBUTION[runtime], DISTRIBUTION[JUDGE]
+    here = run.versions[packages[0]]
     try:
-        facts = run.obtain("runtime", key, make).facts
+        return execute(run, run.device, candidate, runtime, here, output, items, *packages)
     except DeviceError as error:
         run.note(False)
         return RuntimeResult(runtime, version, Status.UNAVAILABLE, error.hint or error.message)
-    return RuntimeResult(**{**facts, "status": Status(facts["status"])})
 
 
 def execute(
@@ -88,12 +74,42 @@ def execute(
     version: str,
     output: str,
     items: Items,
+    *distributions: str,
+    **parts: Json,
+) -> RuntimeResult:
+    """Compare the first items' answers on a runtime of a device with the judging one's.
+
+    ``distributions`` and ``parts`` are what else the result depends on. Raises
+    :class:`DeviceError` where the runtime or the device is not there.
+    """
+    key = run.key(
+        *distributions,
+        **parts,
+        runtime=runtime,
+        candidate=candidate.sha256,
+        output=output,
+        **items.key,
+        metric=metric_key(run, items),
+        **({"signature": candidate.signature} if candidate.signature else {}),
+    )
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        result = _executed(run, device, candidate, runtime, version, output, items, folder)
+        return {**dataclasses.asdict(result), "status": result.status.value}
+
+    return RESULT.validate_python(run.obtain("runtime", key, make).facts)
+
+
+def _executed(
+    run: Run,
+    device: Transport,
+    candidate: Candidate,
+    runtime: str,
+    version: str,
+    output: str,
+    items: Items,
     folder: Path,
 ) -> RuntimeResult:
-    """Run the first items on a runtime of a device, and compare with the judging one's answers.
-
-    Raises :class:`DeviceError` where the runtime or the device is not there.
-    """
     count = min(MATRIX_ITEMS, len(items.index))
     answering = request(timed(candidate, items, runtime), items, folder / "outputs")
     try:

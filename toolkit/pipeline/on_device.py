@@ -17,13 +17,11 @@ from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
-from edgekit.pipeline.scores import metric_key
 from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
 from edgekit.project import TargetTable
 from edgekit.targets.devices import Device
 from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
 
-RESULT = TypeAdapter(RuntimeResult)
 LATENCY = TypeAdapter(Latency)
 
 
@@ -95,25 +93,8 @@ def _tried(
     run: Run, device: Device, candidate: Candidate, output: str, items: Items
 ) -> RuntimeResult:
     """Check whether the device answers the first items as the judging runtime does."""
-    key = run.key(
-        device=device.name,
-        machine=elsewhere(device),
-        runtime=device.runtime,
-        release=device.version,
-        output=output,
-        candidate=candidate.sha256,
-        **items.key,
-        metric=metric_key(run, items),
-        **({"signature": candidate.signature} if candidate.signature else {}),
-    )
-
-    def make(folder: Path) -> Mapping[str, Json]:
-        result = execute(
-            run, device, candidate, device.runtime, device.version, output, items, folder
-        )
-        return {**asdict(result), "status": result.status.value}
-
-    return RESULT.validate_python(run.obtain("on-device", key, make).facts)
+    parts = {"on": device.name, "machine": elsewhere(device), "release": device.version}
+    return execute(run, device, candidate, device.runtime, device.version, output, items, **parts)
 
 
 def _timed(
