@@ -263,7 +263,7 @@ def _is_one_of(candidate: Candidate, precisions: tuple[str, ...]) -> bool:
 def _of_output(
     report: Report, tables: dict[str, TargetTable], output: str | None
 ) -> tuple[Report, dict[str, TargetTable]]:
-    """Return the report with no metric judged but one output's, and the targets with its budgets.
+    """Restrict a report to one output's metric, and the targets to its budgets.
 
     Raises :class:`ProjectError` where the run judged no such output.
     """
@@ -288,7 +288,7 @@ def _with_budget_of(table: TargetTable, output: str) -> TargetTable:
 
 
 def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rules:
-    """Return what a report is judged by, output by output, as the run itself was."""
+    """Build the rules that a report is judged by, output by output, as in the run itself."""
     settings = report.settings
     bounded = bool(settings["bounded"])
     judged = list(settings.get("outputs", ()))
@@ -338,8 +338,7 @@ def _stated(settings: Mapping[str, Json]) -> bool:
 def _shipping(
     tables: Mapping[str, TargetTable], every: Sequence[Candidate], kept: Sequence[Candidate]
 ) -> dict[str, TargetTable]:
-    """Return the targets that may ship one of the candidates kept, and those that may ship none at
-    all.
+    """Keep the targets that may ship one of the candidates kept, and those that may ship none.
 
     Raises :class:`ProjectError` where nothing is left to judge.
     """

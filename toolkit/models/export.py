@@ -50,7 +50,7 @@ class Names:
 
     @classmethod
     def of(cls, model: SavedModel) -> Names:
-        """Return the names that an exported model has."""
+        """Read the names of an exported model."""
         return cls(
             tuple(spec.name for spec in model.inputs),
             tuple(spec.name for spec in model.outputs),

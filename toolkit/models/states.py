@@ -63,9 +63,7 @@ def stated(inputs: Specs, outputs: Specs, pairs: Mapping[str, str]) -> tuple[Car
 
 
 def likely(spec: TensorSpec, outputs: Specs) -> str:
-    """Return the only output that an input could be a state of, by shape; empty if there is
-    none.
-    """
+    """Find the only output that could be the state of an input, by shape; empty if none is."""
     alike = [other.name for other in outputs if _alike(spec, other)]
     return alike[0] if len(alike) == 1 else ""
 

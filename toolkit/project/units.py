@@ -21,7 +21,7 @@ MOST_ITEMS = 1_000_000_000
 
 
 def parse_unit(text: Any, units: dict[str, int], noun: str) -> float:
-    """Return a number with its unit, in the smallest unit. Raises :class:`ValueError`."""
+    """Parse a number with its unit, to the smallest unit. Raises :class:`ValueError`."""
     match = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Zµ]+)\s*", text)
         if isinstance(text, str)

@@ -33,7 +33,7 @@ class Analysis:
     parameters: int
 
     def mask(self, kept: Sequence[Sequence[int] | Layout]) -> Mask:
-        """Return by channel whether it stays; ``kept`` are the positions that stay, by group."""
+        """Mark the channels that stay; ``kept`` are the positions that stay, by group."""
         staying = np.zeros(len(self.group_of), dtype=bool)
         for at, (group, places) in enumerate(zip(self.groups, kept, strict=True)):
             stays = np.zeros(group.before, dtype=bool)
@@ -162,7 +162,7 @@ def _number(walk: Walk) -> tuple[Layout, Layout, list[int]]:
 def _layers(
     walk: Walk, group_of: Layout, at: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the names of a group's producers, carriers and consumers."""
+    """Name a group's producers, carriers and consumers."""
     members = np.flatnonzero(group_of == at)
     producers = dict.fromkeys(walk.channels.makers[channel] for channel in members.tolist())
     carriers, consumers = [], []

@@ -44,11 +44,11 @@ class Channels:
                 reasons.append(reason)
 
     def roots(self) -> Layout:
-        """Return by channel the first one of those it is coupled to."""
+        """Find the root of each channel's set: the first of the channels coupled to it."""
         return np.array([self._root(c) for c in range(len(self._parents))], dtype=np.intp)
 
     def reasons(self) -> dict[int, list[str]]:
-        """Return by first channel why it and those coupled to it must stay."""
+        """Collect why sets of coupled channels must stay, by the root of each."""
         by_root: dict[int, list[str]] = {}
         for channel, reasons in self._reasons.items():
             mine = by_root.setdefault(self._root(channel), [])

@@ -100,7 +100,7 @@ def _filter_norms(record: LayerRecord) -> Scores | None:
 
 
 def _scales(analysed: Analysis) -> dict[int, Scores]:
-    """Return a batch norm's scale per channel, by maker of the tensor that it reads."""
+    """Read each batch norm's scale per channel, by the layer that makes its input."""
     scales: dict[int, Scores] = {}
     for record in analysed.records:
         origin = analysed.origins.get(id(record.layer))
@@ -114,7 +114,7 @@ def _scales(analysed: Analysis) -> dict[int, Scores]:
 
 
 def _tensor(variable: Any) -> Any:
-    """Return a Keras 3 variable's TensorFlow one; a tf_keras variable is its own."""
+    """Unwrap a Keras 3 variable to TensorFlow's; a tf_keras variable is one already."""
     return getattr(variable, "_value", variable) if _is_keras3_variable(variable) else variable
 
 

@@ -59,7 +59,7 @@ class _Bench:
 
 
 def _worth(search: WidthSearch, bench: _Bench, before: float) -> npt.NDArray[np.float64]:
-    """Return by group the nanoseconds per multiply-accumulate that it saves, 1 on average."""
+    """Measure the nanoseconds saved per multiply-accumulate of each group, 1 on average."""
     probes = {at: _half(search, at) for at in search.free}
     saved = {at: search.before - search.macs(widths) for at, widths in probes.items()}
     largest = sorted(search.free, key=lambda at: -saved[at])[:PROBED]
@@ -69,6 +69,6 @@ def _worth(search: WidthSearch, bench: _Bench, before: float) -> npt.NDArray[np.
 
 
 def _half(search: WidthSearch, at: int) -> Widths:
-    """Return the full widths with one group at half, in the multiple and above its floor."""
+    """Halve the width of one group, to the multiple and above its floor; others stay full."""
     half = search.full[at] // 2 // search.multiple * search.multiple
     return (*search.full[:at], max(search.least_widths[at], half), *search.full[at + 1 :])

@@ -138,7 +138,7 @@ class WidthSearch:
         )
 
     def savings(self, widths: list[int], step: int) -> Counts:
-        """Return by group the multiply-accumulates that its next block of ``step`` would save."""
+        """Count the multiply-accumulates that each group's next block of ``step`` would save."""
         now = np.array(widths, dtype=np.int64)
         smaller = np.array([_below(width, step) for width in widths], dtype=np.int64)
         return self._terms.savings(now, now - smaller)
@@ -226,7 +226,7 @@ def _judge(group: Group, multiple: int) -> Group:
 
 
 def _below(width: int, step: int) -> int:
-    """Return the next multiple of a step below a width."""
+    """Compute the next multiple of a step below a width."""
     return (width - 1) // step * step
 
 
@@ -235,7 +235,7 @@ def _floor(width: int, multiple: int) -> int:
 
 
 def _losses(scores: Scores) -> Scores:
-    """Return by number of channels kept, most important first: -log of the importance share."""
+    """Compute -log of the importance that stays, by the number of most important channels kept."""
     least = FAINTEST * float(scores.mean()) if scores.any() else 1.0
     kept = np.concatenate([[0.0], np.cumsum(np.maximum(scores, least))])
     with np.errstate(divide="ignore"):

@@ -83,12 +83,12 @@ class QuantizationAware:
 
 
 def _left(plan: tuple[LayerPlan, ...]) -> set[str]:
-    """Return the layers that are not quantized."""
+    """Name the layers that are not quantized."""
     return {row.layer for row in plan if row.reason}
 
 
 def _scheme(before: tuple[str, ...]) -> Any:
-    """Return the TFMOT scheme that preserves the schemes applied before."""
+    """Choose the TFMOT scheme that preserves the schemes applied before."""
     combine = import_tfmot().experimental.combine
     if "cluster" in before:
         return combine.Default8BitClusterPreserveQuantizeScheme("prune" in before)
@@ -102,7 +102,7 @@ def _scheme(before: tuple[str, ...]) -> Any:
 
 
 def _quantized(model: Any, left: set[str], scheme: Any) -> Any:
-    """Return a copy of the model with fake quantization around every layer but those ``left``."""
+    """Add fake quantization around every layer but those ``left``, in a copy of the model."""
     import tf_keras
 
     keras = import_tfmot().quantization.keras
