@@ -12,11 +12,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import forking
 import numpy as np
 import pytest
+
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.runners import RUNNER_FILES
 
 EDGEKIT = Path(sys.executable).with_name("edgekit")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -168,8 +173,15 @@ class Lent:
 
 
 @pytest.fixture
-def lent_worker(started_worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process share one worker: for models and data without code of a user."""
+def lent_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process start runners of SavedModels that have TensorFlow imported already."""
+    runners = {**RUNNER_FILES, "tensorflow": forking.tensorflow_runner()}
+    monkeypatch.setattr("edgekit.pipeline.run.LocalDevice", partial(LocalDevice, runners=runners))
+
+
+@pytest.fixture
+def lent_worker(started_worker: Any, lent_runner: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share one worker as well: for models and data without code of a user."""
     monkeypatch.setattr("edgekit.pipeline.run.Worker", lambda *_: Lent(started_worker))
 
 
@@ -282,11 +294,7 @@ def models(shared: Path, digits: Path) -> Path:
     """
 
     def make(folder: Path) -> None:
-        subprocess.run(
-            [sys.executable, "-c", MODELS, str(folder), str(digits / "train.npz")],
-            check=True,
-            capture_output=True,
-        )
+        forking.tensorflow_script(MODELS, folder, digits / "train.npz")
 
     return once(shared / "models", make)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from forking import tensorflow_script
 
 CONVERT = """
 import json, sys
@@ -158,8 +158,4 @@ def make(folder: Path, models: Path, digits: Path) -> None:
     holds 100 raw digits and ``test-digit.npy`` Keras's answers for them scaled by 1/16;
     ``steps.npy`` and ``steps-score.npy`` the same for ``lstm.tflite``, which keeps state.
     """
-    subprocess.run(
-        [sys.executable, "-c", CONVERT, str(folder), str(models), str(digits)],
-        check=True,
-        capture_output=True,
-    )
+    tensorflow_script(CONVERT, folder, models, digits)

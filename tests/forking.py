@@ -1,72 +1,139 @@
-"""Child processes of tests: runners that import their runtime once, and heed what a user does."""
+"""Child processes of tests: those that import TensorFlow once, and what heeds a user's signals."""
 
 from __future__ import annotations
 
-import contextlib
+import atexit
+import functools
+import json
+import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
-SERVER = """
-import json, os, runpy, socket, sys
-from importlib import import_module
+from edgekit.targets.runners import RUNNER_FILES
 
-place, runner, package = sys.argv[1:]
-import_module(package)
-sys.path.insert(0, os.path.dirname(runner))
+# Importing leaves TensorFlow's context unmade, so that a child may be forked of it.
+SERVER = """
+import json, os, runpy, signal, socket, sys, tempfile, types
+import tensorflow, keras, tf_keras
+
+place, parent = sys.argv[1], int(sys.argv[2])
 server = socket.socket(socket.AF_UNIX)
 server.bind(place)
 server.listen()
+server.settimeout(1)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
-while True:
-    link, _ = server.accept()
-    message, streams, _, _ = socket.recv_fds(link, 65536, 3)
+
+def work(folder, environment, path, code, arguments):
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    sys.argv = [path or "-c", *arguments]
+    sys.path.insert(0, os.path.dirname(path))
+    if path:
+        runpy.run_path(path, run_name="__main__")
+    else:
+        sys.modules["__main__"] = module = types.ModuleType("__main__")
+        exec(compile(code, "<string>", "exec"), module.__dict__)
+
+while os.getppid() == parent:
+    try:
+        link, _ = server.accept()
+    except TimeoutError:
+        continue
+    link.settimeout(None)
+    message, streams, _, _ = socket.recv_fds(link, 1 << 18, 3)
+    # Each child has a process that waits for it: several run at once.
+    if os.fork():
+        for number in (*streams, link.detach()):
+            os.close(number)
+        continue
+    server.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if not child:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        folder, arguments = json.loads(message)
-        os.chdir(folder)
-        sys.argv = [runner, *arguments]
         code = 1
         try:
-            runpy.run_path(runner, run_name="__main__")
+            work(*json.loads(message))
             code = 0
         except SystemExit as error:
             code = error.code or 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
         finally:
             sys.stdout.flush()
             os._exit(code)
-    _, status = os.waitpid(child, 0)
     for stream in streams:
         os.close(stream)
+    _, status = os.waitpid(child, 0)
     link.send(str(os.waitstatus_to_exitcode(status)).encode())
-    link.close()
+    os._exit(0)
 """
 CLIENT = """
 import json, os, socket, sys
 link = socket.socket(socket.AF_UNIX)
 link.connect({place!r})
-socket.send_fds(link, [json.dumps([os.getcwd(), sys.argv[1:]]).encode()], [0, 1, 2])
+message = [os.getcwd(), dict(os.environ), {runner!r}, "", sys.argv[1:]]
+socket.send_fds(link, [json.dumps(message).encode()], [0, 1, 2])
 sys.exit(int(link.recv(16)))
 """
 
 
-@contextlib.contextmanager
-def forked(runner: Path, package: str, folder: Path) -> Iterator[Path]:
-    """A file in ``folder`` that, run as Python, is ``runner`` with ``package`` imported already."""
-    place, client = str(folder / "socket"), folder / "client.py"
-    client.write_text(CLIENT.format(place=place))
-    command = [sys.executable, "-c", SERVER, place, str(runner), package]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield client
-        finally:
-            process.kill()
+@functools.cache
+def _server() -> Path:
+    """The folder with the socket of this process's server, which ends with it."""
+    holder = tempfile.TemporaryDirectory(prefix="forked-")
+    atexit.register(holder.cleanup)
+    place = Path(holder.name) / "socket"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(place), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd="/",
+    )
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return place.parent
+
+
+@functools.cache
+def tensorflow_runner() -> Path:
+    """A file that, run as Python, is the runner of SavedModels with TensorFlow imported already."""
+    client = _server() / "client.py"
+    place, runner = str(_server() / "socket"), str(RUNNER_FILES["tensorflow"])
+    client.write_text(CLIENT.format(place=place, runner=runner))
+    return client
+
+
+def tensorflow_script(script: str | Path, *arguments: object) -> None:
+    """Run Python code, or a file of it, that finds TensorFlow, Keras and tf_keras imported already.
+
+    In a process of its own, as a subprocess is. Fails with the end of what it said.
+    """
+    words = [str(argument) for argument in arguments]
+    path, code = (str(script), "") if isinstance(script, Path) else ("", script)
+    message = json.dumps([str(Path.cwd()), dict(os.environ), path, code, words])
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as said,
+        Path(os.devnull).open() as nothing,
+        socket.socket(socket.AF_UNIX) as link,
+    ):
+        link.connect(str(_server() / "socket"))
+        streams = [stream.fileno() for stream in (nothing, said, said)]
+        socket.send_fds(link, [message.encode()], streams)
+        status = int(link.recv(16))
+        said.seek(0)
+        assert status == 0, said.read()[-3000:]
 
 
 def heed_interrupts() -> None:

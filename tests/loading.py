@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from forking import tensorflow_script
 
 # What every script starts with: `load_case(label, path)` and `end_to_end(label, path)` fill
 # `outcomes`, which is written at the end.
@@ -138,13 +138,7 @@ def run(folder: Path, script: str) -> None:
     # As a file, for Keras asks for the source of what it saves.
     file = folder / "script.py"
     file.write_text(BASIS + script + "\ndone()\n")
-    done = subprocess.run(
-        [sys.executable, str(file), str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    tensorflow_script(file, folder)
 
 
 def outcomes(folder: Path) -> dict[str, Any]:

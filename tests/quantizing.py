@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from forking import tensorflow_script
 
 QUANTIZE = """
 import json, sys
@@ -74,4 +74,4 @@ def make(folder: Path) -> None:
     ``<name>/model.tflite`` each; ``outcomes.json`` says by name how it went: nothing, or the error;
     ``facts.json`` is what calibration told.
     """
-    subprocess.run([sys.executable, "-c", QUANTIZE, str(folder)], check=True, capture_output=True)
+    tensorflow_script(QUANTIZE, folder)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from forking import tensorflow_script
 
 NETWORKS = """
 import numpy as np, keras
@@ -182,8 +182,7 @@ def variants(folder: Path) -> None:
     told. In ``broken`` an equaliser forgot that two layers read the tensor it scaled; ``below`` and
     ``above`` have a ReLU6 that the items never reach, and reach.
     """
-    script = NETWORKS + VARIANTS
-    subprocess.run([sys.executable, "-c", script, str(folder)], check=True, capture_output=True)
+    tensorflow_script(NETWORKS + VARIANTS, folder)
 
 
 def networks(folder: Path) -> None:
@@ -193,5 +192,4 @@ def networks(folder: Path) -> None:
     and two layers or one read it; in ``wide.keras`` the channels behind every depthwise layer span
     a factor of 4,096. In float each answers to the bit as it did before.
     """
-    script = NETWORKS + FILES
-    subprocess.run([sys.executable, "-c", script, str(folder)], check=True, capture_output=True)
+    tensorflow_script(NETWORKS + FILES, folder)

@@ -7,15 +7,14 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import forking
 import numpy as np
 import numpy.typing as npt
 import pytest
+from forking import tensorflow_runner, tensorflow_script
 
 from conftest import once
 from edgekit.contracts.runner import Bench, RunnerContract
@@ -101,18 +100,9 @@ def saved_doubler(shared: Path) -> Path:
     """The contract's model as edgekit exports SavedModels: two signatures."""
 
     def make(folder: Path) -> None:
-        command = [sys.executable, "-c", DOUBLER, str(folder)]
-        subprocess.run(command, check=True, capture_output=True)
+        tensorflow_script(DOUBLER, folder)
 
     return once(shared / "saved-doubler", make)
-
-
-@pytest.fixture(scope="module")
-def tensorflow_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The runner, for which TensorFlow need not be imported each time."""
-    folder = tmp_path_factory.mktemp("forked")
-    with forking.forked(RUNNER_FILES["tensorflow"], "tensorflow", folder) as client:
-        yield client
 
 
 @pytest.mark.slow
@@ -122,8 +112,8 @@ class TestTensorFlow(RunnerContract):
     runtime = "tensorflow"
 
     @pytest.fixture
-    def bench(self, tensorflow_runner: Path, doubler: Path, tmp_path: Path) -> Bench:
-        return Bench(tensorflow_runner, self.runtime, doubler, tmp_path)
+    def bench(self, doubler: Path, tmp_path: Path) -> Bench:
+        return Bench(tensorflow_runner(), self.runtime, doubler, tmp_path)
 
     @pytest.fixture
     def doubler(self, saved_doubler: Path) -> Path:
@@ -144,10 +134,10 @@ tf.saved_model.save(module, sys.argv[1], signatures={"serving_default": concrete
 
 
 @pytest.mark.slow
-def test_a_saved_model_begins_with_its_own_state(tensorflow_runner: Path, tmp_path: Path) -> None:
+def test_a_saved_model_begins_with_its_own_state(tmp_path: Path) -> None:
     model = tmp_path / "counter"
-    subprocess.run([sys.executable, "-c", COUNTER, str(model)], check=True, capture_output=True)
-    bench = Bench(tensorflow_runner, "tensorflow", model, tmp_path)
+    tensorflow_script(COUNTER, model)
+    bench = Bench(tensorflow_runner(), "tensorflow", model, tmp_path)
     bench.x = np.ones((5, 1), np.float32)
     apart = bench.answers(bench.request("evaluate", reset_state=True))
     assert apart[:, 0].tolist() == [6, 6, 6, 6, 6]

@@ -7,7 +7,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 
 from conftest import answer, once
 
@@ -51,8 +51,7 @@ def odd_models(shared: Path) -> Path:
     """``colour.keras`` (``photo`` [8, 8, 3]) and ``tokens.keras`` (``tokens`` int32 [4])."""
 
     def make(folder: Path) -> None:
-        command = [sys.executable, "-c", ODD_MODELS, str(folder)]
-        subprocess.run(command, check=True, capture_output=True)
+        tensorflow_script(ODD_MODELS, folder)
 
     return once(shared / "odd-models", make)
 

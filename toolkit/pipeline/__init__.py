@@ -81,6 +81,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
         items = select_items(run, reference, takes_labels(run))
         prove_float32(run, reference, items)
         smaller, compression = compress(run, model, reference, items)
+        start_reference(run, reference, items)
         made = (
             *candidates(run, reference.in_float32, items, UNCOMPRESSED),
             *candidates(run, smaller, items),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 
 from conftest import answer, once
 
@@ -45,7 +45,7 @@ def colours(shared: Path) -> Path:
     ``bgr.npz`` and ``reshaped.npz`` (channels-first, reshaped instead of transposed)."""
 
     def make(folder: Path) -> None:
-        subprocess.run([sys.executable, "-c", COLOURS, folder], check=True, capture_output=True)
+        tensorflow_script(COLOURS, folder)
         random = np.random.default_rng(2)
         base = random.integers(30, 225, (200, 1, 1, 3))
         slope = np.linspace(-30, 30, 12).astype(np.int64)[:, None, None]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 
@@ -232,13 +231,7 @@ def plans(shared: Path) -> dict[str, Any]:
     """By name of a case: what the planner made of it, or its refusal."""
 
     def make(folder: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", PLANS, folder / "outcomes.json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(PLANS, folder / "outcomes.json")
 
     return dict(json.loads((once(shared / "channels-plans", make) / "outcomes.json").read_text()))
 

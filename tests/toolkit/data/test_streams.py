@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 from sources import opened
 
 from conftest import once
@@ -264,9 +265,7 @@ def streamed(shared: Path) -> dict[str, Any]:
 
     def make(folder: Path) -> None:
         (folder / "script.py").write_text(RECORDS)
-        command = [sys.executable, folder / "script.py", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(folder / "script.py", folder)
 
     return dict(json.loads((once(shared / "streamed", make) / "outcomes.json").read_text()))
 

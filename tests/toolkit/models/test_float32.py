@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 from edgekit import Project, convert
@@ -75,8 +74,7 @@ def halves(shared: Path, digits: Path) -> Path:
     """
 
     def make(folder: Path) -> None:
-        arguments = [sys.executable, "-c", MAKE, str(folder), str(digits / "train.npz")]
-        subprocess.run(arguments, check=True, capture_output=True)
+        tensorflow_script(MAKE, folder, digits / "train.npz")
 
     return once(shared / "halves", make)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 from tflite_files import G, N, T, build, doubling
 
 from conftest import answer
@@ -170,7 +171,7 @@ def test_a_batch_is_traced_as_the_model_has_it() -> None:
 
 @pytest.mark.slow
 def test_a_saved_model_of_a_fixed_batch_converts_with_it(folder: Path) -> None:
-    subprocess.run([sys.executable, "-c", FIXED, str(folder)], check=True, capture_output=True)
+    tensorflow_script(FIXED, folder)
     table = {
         "model": {"source": "fixed"},
         "data": {"evaluate": "eight.npz"},

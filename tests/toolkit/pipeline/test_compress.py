@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from conftest import answer, brief, once
+from conftest import answer, once
 from edgekit import Project, compress, convert
 from edgekit.api import Options
 from edgekit.errors import CompressionError, ProjectError
@@ -100,23 +101,24 @@ def pruning(models: Path, digits: Path) -> tuple[object, ...]:
     return ("compress", models / "keras3.keras", *data, *how)
 
 
-@pytest.fixture(scope="module")
-def pruned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
+@pytest.fixture
+def pruned(shared: Path, models: Path, digits: Path, lent_worker: None) -> dict[str, Any]:
     """What `edgekit compress --prune 0.5` prints and leaves, with training data."""
 
     def make(folder: Path) -> None:
-        done = brief(*pruning(models, digits), cwd=folder)
+        done = answer(*pruning(models, digits), cwd=folder)
         (folder / "stdout.txt").write_text(done.stdout)
         (folder / "outcome.json").write_text(json.dumps([done.returncode, done.stderr]))
+        for report in folder.glob(".edgekit/runs/*/report.json"):
+            shutil.copy(report, folder)
 
     folder = once(shared / "compress-command", make)
     code, errors = json.loads((folder / "outcome.json").read_text())
     assert code == 0, errors
-    (report,) = folder.glob(".edgekit/runs/*/report.json")
     return {
         "folder": folder,
         "stdout": (folder / "stdout.txt").read_text(),
-        "report": document.read(report),
+        "report": document.read(folder / "report.json"),
     }
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 from tflite_files import leaking
 
 from conftest import BRIEF_BENCH, answer, edgekit, once
@@ -131,8 +130,7 @@ def test_a_keras_model_with_a_state_is_judged_as_a_stream_by_tensorflow(
     folder: Path, shared: Path
 ) -> None:
     def make(place: Path) -> None:
-        command = [sys.executable, "-c", MAKE, str(place / "leaking.keras")]
-        subprocess.run(command, check=True, capture_output=True)
+        tensorflow_script(MAKE, place / "leaking.keras")
 
     model = once(shared / "keras-states", make) / "leaking.keras"
     done = edgekit(

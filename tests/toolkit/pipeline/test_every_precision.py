@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 
 from conftest import Run, answer, edgekit, once
 from edgekit.converters.quantization import edge_quantizer
@@ -43,8 +42,7 @@ def odd(shared: Path) -> Path:
     """``gru.keras``, and ``fft.keras``, which needs operators of TensorFlow's own."""
 
     def make(folder: Path) -> None:
-        command = [sys.executable, "-c", BUILD, str(folder)]
-        subprocess.run(command, check=True, capture_output=True)
+        tensorflow_script(BUILD, folder)
 
     return once(shared / "odd-precisions", make)
 

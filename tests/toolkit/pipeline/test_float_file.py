@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import edgekit, once
+from conftest import brief, edgekit, once
 from edgekit import Project, convert
 from edgekit.converters import flatbuffer
 from edgekit.errors import ModelError
@@ -25,7 +25,7 @@ def from_tflite(shared: Path, digits_run: Path) -> dict[str, Any]:
 
     def make(folder: Path) -> None:
         project = digits_run / "project"
-        done = edgekit(
+        done = brief(
             "convert",
             project / "build/digits/float32/model.tflite",
             "--data",

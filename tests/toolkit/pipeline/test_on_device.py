@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from ssh_server import SshServer, needs_sshd
 
-from conftest import answer, brief
+from conftest import answer
 from edgekit.targets import catalog
 
+# All is in the store but times: the user's own code is not called.
+pytestmark = pytest.mark.usefixtures("lent_runner", "one_launch")
 TABLE = """
 [targets.{target}]
 device = "{device}"
@@ -29,7 +31,7 @@ def converted(digits_run: Path, folder: Path, **values: str) -> tuple[int, dict[
     path = project / "edgekit.toml"
     text = path.read_text().partition("[targets.")[0]
     path.write_text(text.rstrip().rpartition("\n#")[0] + TABLE.format(**values))
-    done = brief("convert", "--json", cwd=project)
+    done = answer("convert", "--json", cwd=project)
     return done.returncode, json.loads(done.stdout)["targets"][0]
 
 
@@ -118,7 +120,7 @@ def test_latency_budget_without_a_device_names_the_key_and_moves_the_older_bundl
     text = path.read_text().partition("[targets.")[0].rstrip().rpartition("\n#")[0]
     limit = 'budgets = { latency_p50 = "1 ns" }\n'
     path.write_text(f"{text}\n[targets.{catalog.host()}]\n{limit}[targets.raspberry-pi-4]\n{limit}")
-    done = brief("convert", cwd=project)
+    done = answer("convert", cwd=project)
     assert done.returncode == 1
     assert 'name its own device, device = "ssh://…" in [targets.raspberry-pi-4]' in done.stdout
     assert "EK-NOTE-080" in done.stdout
@@ -127,6 +129,6 @@ def test_latency_budget_without_a_device_names_the_key_and_moves_the_older_bundl
     assert {one.name for one in aside.parent.iterdir()} == {aside.name, theirs.name}
     assert aside.read_bytes() == before
     assert theirs.read_bytes() == b"theirs"
-    again = brief("convert", cwd=project)
+    again = answer("convert", cwd=project)
     assert "EK-NOTE-080" not in again.stdout
     assert aside.read_bytes() == before

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 from edgekit import Project, convert
@@ -68,8 +67,7 @@ def small(shared: Path) -> Path:
     """``ids.keras`` (an embedding of 1,440 weights) and ``small.keras``, with their items."""
 
     def make(folder: Path) -> None:
-        command = [sys.executable, "-c", MAKE, str(folder)]
-        subprocess.run(command, check=True, capture_output=True)
+        tensorflow_script(MAKE, folder)
 
     return once(shared / "small-and-ids", make)
 

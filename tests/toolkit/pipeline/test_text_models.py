@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forking import tensorflow_script
 from PIL import Image
 from tflite_files import G, N, T, build
 
@@ -65,7 +64,7 @@ def texts(shared: Path) -> Path:
     """``ctc.keras``, ``scores.tflite`` alone, ``swapped.tflite`` with two tokens changed, texts."""
 
     def make(folder: Path) -> None:
-        subprocess.run([sys.executable, "-c", MAKE, str(folder)], check=True, capture_output=True)
+        tensorflow_script(MAKE, folder)
         for name, order in (("scores", range(7)), ("swapped", (0, 2, 1, 3, 4, 5, 6))):
             (folder / f"{name}.tflite").write_bytes(scores(list(order)))
 
