@@ -78,7 +78,8 @@ def evaluate(
 
 
 def start_reference(run: Run, reference: SavedModel, items: Items) -> None:
-    """Start TensorFlow for the reference's answers and times, while candidates are made.
+    """Start TensorFlow for the reference's answers and times, while data is linted and candidates
+    are made.
 
     Where nothing has needed a worker yet, all may lie in the store.
     """

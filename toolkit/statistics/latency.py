@@ -145,22 +145,24 @@ def _resampled_percentiles(
 ) -> FloatArray:
     """Return the q-th percentile of each resample, exactly, without building any resample.
 
-    How many of a resample's samples are <= x follows from the sorted blocks and how often each was
-    drawn; bisection over the pooled samples finds the x that has the rank wanted.
+    How many of a resample's samples are <= x follows from how many of each block's are, and how
+    often each was drawn; bisection finds the x that has the rank wanted. It lies between the
+    blocks' own percentiles, the least and the largest of them.
     """
-    ranks = _rank(q, counts @ np.array([block.size for block in blocks]))
+    sizes = np.array([block.size for block in blocks])
+    ranks = _rank(q, counts @ sizes)
+    own = [block[rank - 1] for block, rank in zip(blocks, _rank(q, sizes), strict=True)]
+    first, end = np.searchsorted(pooled, min(own)), np.searchsorted(pooled, max(own), side="right")
+    among = pooled[first:end]
+    covered = np.stack([np.searchsorted(block, among, side="right") for block in blocks])
     low = np.zeros(len(counts), dtype=np.int64)
-    high = np.full(len(counts), pooled.size - 1, dtype=np.int64)
+    high = np.full(len(counts), among.size - 1, dtype=np.int64)
     while (low < high).any():
         middle = (low + high) // 2
-        at = pooled[middle]
-        covered = np.zeros(len(counts), dtype=np.int64)
-        for i, block in enumerate(blocks):
-            covered += counts[:, i] * np.searchsorted(block, at, side="right")
-        enough = covered >= ranks
+        enough = np.einsum("rb,br->r", counts, covered[:, middle]) >= ranks
         high = np.where(enough, middle, high)
         low = np.where(enough, low, middle + 1)
-    return pooled[low]
+    return among[low]
 
 
 def _bounds(drawn: FloatArray, level: float, value: float, launches: int) -> tuple[float, float]:
