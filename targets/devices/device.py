@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.errors import DeviceError
 from edgekit.process import Limits
+from edgekit.targets.devices.answers import check_state, check_values
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json, Progress, Silent
 
@@ -66,7 +68,21 @@ class Device(Forwarding):
         """Return what the machine is, with the runtime."""
         declared = {"estimates": self.declared} if self.declared else {}
         about = {"runtime": self.runtime, "version": self.version}
-        return {**declared, **super().facts(), **about}
+        return {**declared, **self._valid(super().facts(), check_values), **about}
+
+    def state(self, core: int | None = None) -> Mapping[str, Json]:
+        """Return what changes there: temperature, frequency, load, counters."""
+        return self._valid(super().state(core), check_state)
+
+    def _valid(
+        self, answer: Mapping[str, Json], check: Callable[[Mapping[str, Json]], None]
+    ) -> Mapping[str, Json]:
+        try:
+            check(answer)
+        except ValueError as error:
+            message = f"{self.name} does not tell validly what it is"
+            raise DeviceError("EK-DEVICE-095", message, str(error)) from error
+        return answer
 
     def estimates(self) -> str:
         """Tell why times there are estimates; empty where they are measured."""

@@ -58,22 +58,17 @@ class Environment:
         return str(stamp["version"]) if self.python.exists() else ""
 
 
-def cache() -> Path:
-    """Tell where environments lie: ``$XDG_CACHE_HOME/edgekit/environments``, by default
-    ~/.cache.
-    """
-    return installer.cache_home() / "edgekit" / "environments"
-
-
 def environment(name: DeviceName) -> Environment:
     """Return the environment of a name with a release, made or not."""
-    return Environment(name, cache() / f"{name.package}-{name.version}-{PYTHON}")
+    return Environment(
+        name, installer.cache("environments") / f"{name.package}-{name.version}-{PYTHON}"
+    )
 
 
 def made() -> tuple[Environment, ...]:
     """Return the environments of this Python that are made, by name."""
     found = []
-    for stamp in sorted(cache().glob(f"*-{PYTHON}/{STAMP}")):
+    for stamp in sorted(installer.cache("environments").glob(f"*-{PYTHON}/{STAMP}")):
         with contextlib.suppress(OSError, ValueError, KeyError, DeviceError):
             found.append(Environment(parse(json.loads(stamp.read_text())["name"]), stamp.parent))
     return tuple(one for one in found if one.version)
@@ -87,7 +82,7 @@ def obtain(name: DeviceName, folder: Path, progress: Progress) -> Environment:
     """
     wanted = environment(name)
     if not wanted.version:
-        with turn(cache(), "an environment", CODE, progress) as lock:
+        with turn(installer.cache("environments"), "an environment", CODE, progress) as lock:
             # Whoever had the turn before may have made it.
             if not wanted.version:
                 _make(wanted, folder, progress, lock)
@@ -103,7 +98,7 @@ def remove(name: DeviceName, progress: Progress) -> Path:
     if not unwanted.folder.exists():
         hint = "edgekit devices lists the environments that are made"
         raise DeviceError("EK-DEVICE-021", f"there is no environment of {name.text}", hint)
-    with turn(cache(), "an environment", CODE, progress):
+    with turn(installer.cache("environments"), "an environment", CODE, progress):
         shutil.rmtree(unwanted.folder, ignore_errors=True)
         unwanted.log.unlink(missing_ok=True)
     return unwanted.folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,25 +15,66 @@ from edgekit.errors import (
     RunnerHung,
     RunnerTooLarge,
     RuntimeCannotRun,
+    StoreError,
 )
 from edgekit.process import Limits, describe_exit, tail
+from edgekit.targets.devices.answers import check_loaded, check_result
 from edgekit.types import Json
 
 LIMITS = "raise it under [limits] in edgekit.toml"
 
 
 def checked(
-    result: Mapping[str, Json], request: Mapping[str, Json], where: str = "here"
+    result: Json, request: Mapping[str, Json], where: str = "here", loaded: bool = False
 ) -> Mapping[str, Json]:
-    """Return a runner's result. Raises what an error in it says."""
-    if "error" not in result:
-        return result
-    error = result["error"]
+    """Return a runner's result; with ``loaded`` the first of a session, whose models are loaded.
+
+    Raises what an error in it says, and :class:`RunnerError` where it is not what runners answer.
+    """
+    error = result.get("error") if isinstance(result, Mapping) else None
+    if error is None:
+        return _whole(result, request, loaded)
+    if not isinstance(error, Mapping) or not {"kind", "message"} <= error.keys():
+        raise _invalid(request, "its error has no kind and no message")
     if error["kind"] == "runtime-missing":
         message = f"{request['runtime']} is unavailable {where}"
-        raise NotInstalled("EK-DEVICE-002", message, error["message"])
+        raise NotInstalled("EK-DEVICE-002", message, str(error["message"]))
     message = f"{request['runtime']} cannot run {models_of(request)}"
-    raise RuntimeCannotRun("EK-RUNNER-002", message, error["message"][:500])
+    raise RuntimeCannotRun("EK-RUNNER-002", message, str(error["message"])[:500])
+
+
+def _whole(result: Json, request: Mapping[str, Json], loaded: bool) -> Mapping[str, Json]:
+    ids = [str(entry["id"]) for entry in request["models"]]
+    try:
+        check_result(result, "load" if loaded else request["mode"], ids)
+        if loaded:
+            check_loaded(result, ids)
+    except ValueError as error:
+        raise _invalid(request, str(error)) from error
+    return dict(result)
+
+
+def times_of(answer: Json, request: Mapping[str, Json]) -> list[int]:
+    """Return the nanoseconds that answer a block. Raises what :func:`checked` raises."""
+    answer = answer if isinstance(answer, Mapping) else {}
+    if "error" in answer:
+        raise RuntimeCannotRun("EK-RUNNER-002", str(answer["error"]["message"]))
+    times = answer.get("ns")
+    if not isinstance(times, list) or not all(isinstance(one, int) for one in times):
+        raise _invalid(request, "a block is answered without its times: ns is no list of integers")
+    return times
+
+
+def _invalid(request: Mapping[str, Json], why: str) -> RunnerError:
+    hint = f"{why}\na runner of another package is tested by edgekit.contracts.runner"
+    return RunnerError("EK-RUNNER-009", f"{_runner(request)} gave no valid result", hint)
+
+
+def parsed(text: str | bytes) -> Json:
+    """Read what a runner wrote; ``None`` where it is no JSON, which :func:`checked` refuses."""
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return None
 
 
 def crashed(status: int | None, request: Mapping[str, Json], log: Path) -> RunnerError:
@@ -52,6 +95,12 @@ def too_large(request: Mapping[str, Json], limits: Limits) -> RunnerError:
     megabytes = (limits.bytes or 0) / 1e6
     message = f"{_runner(request)} held more memory than its limit of {megabytes:.0f} MB"
     return RunnerTooLarge("EK-RUNNER-004", message, LIMITS)
+
+
+def no_space(what: str) -> StoreError:
+    """Return the error of a disk of this host that is full; ``what`` did not fit."""
+    hint = "free some space, or choose another disk with --output DIR"
+    return StoreError("EK-STORE-001", f"no space left for {what}", hint)
 
 
 def no_runner(runtime: str, where: str = "here") -> DeviceError:

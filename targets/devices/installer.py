@@ -15,6 +15,7 @@ from edgekit.targets.runners import Runner
 
 # Attempts after the first: without a network pip's own five take a minute.
 RETRIES = "2"
+QUIET = ("--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "off")
 OFFLINE = re.compile(
     r"connection broken by|failed to establish|name resolution|error sending request|dns error",
     re.IGNORECASE,
@@ -28,6 +29,11 @@ def cache_home() -> Path:
     named = os.environ.get("XDG_CACHE_HOME", "")
     # The specification says of a relative path: invalid, to be ignored.
     return Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+
+
+def cache(name: str) -> Path:
+    """Return a folder of edgekit's there, such as ``~/.cache/edgekit/wheels``."""
+    return cache_home() / "edgekit" / name
 
 
 def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[list[str], ...]:
@@ -48,8 +54,7 @@ def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[l
         # Half the time goes into a pip that nothing else would use.
         venv, pip = [*venv, "--without-pip"], [sys.executable, "-m", "pip", "--python", str(python)]
         pip.append("install")
-    quiet = ["--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "off"]
-    return (venv, [*pip, *quiet, "--retries", RETRIES, *wheels, *requirements])
+    return (venv, [*pip, *QUIET, "--retries", RETRIES, *wheels, *requirements])
 
 
 def numpy_for(runner: Runner, version: str) -> str:
@@ -75,7 +80,7 @@ def _pip_serves_others() -> bool:
 def reason(lines: Sequence[str], package: str, log: Path) -> str:
     """Tell why an installer failed, in its own words on one line, and what to do on the next."""
     text = "\n".join(lines)
-    said = _error(lines)
+    said = error_of(lines)
     found = VERSIONS.search(said)
     said = VERSIONS.sub("", said).strip()
     here = f"Python {sys.version_info[0]}.{sys.version_info[1]} on {_platform()}"
@@ -88,7 +93,7 @@ def reason(lines: Sequence[str], package: str, log: Path) -> str:
     return f"{said}\nthe whole log is {log}"
 
 
-def _error(lines: Sequence[str]) -> str:
+def error_of(lines: Sequence[str]) -> str:
     """Find pip's first ``ERROR:`` line, all that uv says after its ``×``, or else everything."""
     for line in lines:
         if line.startswith("ERROR: "):

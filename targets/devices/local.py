@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import scratch
-from edgekit.errors import RunnerError, RuntimeCannotRun, StoreError
+from edgekit.errors import RunnerError, RuntimeCannotRun
 from edgekit.process import Limits, end_group, resident, stdin_of, stdout_of
 from edgekit.sandbox import EVERYWHERE, Sandbox, environment
-from edgekit.targets.devices.agent import machine
+from edgekit.targets.devices.agent import machine, outputs
 from edgekit.targets.devices.culprit import Range, hull, located
 from edgekit.targets.devices.failures import (
     checked,
     crashed,
     models_of,
     no_runner,
+    no_space,
+    parsed,
+    times_of,
     too_large,
     too_slow,
 )
@@ -102,9 +105,7 @@ class LocalDevice(Transport):
             return self._run(request, self._limits.seconds)
         except RunnerError as error:
             if _disk_is_full(request, self._folder):
-                hint = "free some space, or choose another disk with --output DIR"
-                message = f"no space left for what {models_of(request)} answers"
-                raise StoreError("EK-STORE-001", message, hint) from error
+                raise no_space(f"what {models_of(request)} answers") from error
             if request["mode"] != "evaluate":
                 raise
             within, seconds = running(request, began), self._limits.seconds
@@ -135,7 +136,7 @@ class LocalDevice(Transport):
                 self._processes.discard(process)
             if not answered.exists():
                 raise crashed(process.returncode, request, self._log)
-            return _checked(json.loads(answered.read_text()), request, sandbox)
+            return _checked(parsed(answered.read_text()), request, sandbox)
 
     def open(self, request: Mapping[str, Json]) -> LocalSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
@@ -173,15 +174,15 @@ class LocalDevice(Transport):
         golden = [one["path"] for one in request.get("golden", {}).values()]
         named = [*(one["path"] for one in models), *request.get("inputs", {}).values(), *golden]
         index = request.get("index")
-        outputs = [Path(one["outputs"]) for one in models if "outputs" in one]
-        for folder in outputs:
+        written = [Path(one["outputs"]) for one in models if "outputs" in one]
+        for folder in written:
             # Landlock cannot allow a path that does not exist yet.
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
         read = [Path(one).absolute() for one in (*named, *([index] if index else []))]
         runner = Path(self._runners[request["runtime"]]).absolute().parent
         own = environment(self._python) if self._python else ()
-        return Sandbox((runner, *read), (temporary, *outputs), own)
+        return Sandbox((runner, *read), (temporary, *written), own)
 
     def _wait(
         self, process: subprocess.Popen[bytes], request: Mapping[str, Json], limits: Limits
@@ -233,7 +234,7 @@ class LocalSession:
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         if self._answer is None:
-            self._answer = _checked(self._receive(), self._request, self._sandbox)
+            self._answer = _checked(self._receive(), self._request, self._sandbox, loaded=True)
         return self._answer
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
@@ -241,10 +242,7 @@ class LocalSession:
         ``seconds``.
         """
         self._send({"model": model, "seconds": seconds, "runs": runs})
-        reply = self._receive()
-        if "error" in reply:
-            raise RuntimeCannotRun("EK-RUNNER-002", str(reply["error"]["message"]))
-        return list(reply["ns"])
+        return times_of(self._receive(), self._request)
 
     def ask(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run another request in the same process: a runtime that is slow to start has started.
@@ -271,7 +269,7 @@ class LocalSession:
         except BrokenPipeError as error:
             raise self._ended() from error
 
-    def _receive(self) -> Mapping[str, Any]:
+    def _receive(self) -> Json:
         pipe = stdout_of(self._process)
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         begin = time.monotonic()
@@ -280,7 +278,7 @@ class LocalSession:
         line = pipe.readline()
         if not line:
             raise self._ended()
-        return json.loads(line)  # type: ignore[no-any-return]
+        return parsed(line)
 
     def _ended(self) -> RunnerError:
         end_group(self._process)
@@ -303,13 +301,13 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
 
 
 def _checked(
-    result: Mapping[str, Json], request: Mapping[str, Json], sandbox: Sandbox
+    result: Json, request: Mapping[str, Json], sandbox: Sandbox, loaded: bool = False
 ) -> Mapping[str, Json]:
     """Return a runner's result. Raises what an error in it says, or that the sandbox refused
     something.
     """
     try:
-        return checked(result, request)
+        return checked(result, request, loaded=loaded)
     except RuntimeCannotRun as error:
         denied = sandbox.denied(f"{error.message}\n{error.hint}")
         if not denied:
@@ -332,9 +330,7 @@ def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
 
     Outputs are preallocated and written through memory, where a full disk is a SIGBUS.
     """
-    found = [p for e in request["models"] for p in Path(e.get("outputs", folder)).glob("*.npy")]
-    sizes = [path.stat() for path in found]
-    missing = sum(max(0, size.st_size - size.st_blocks * 512) for size in sizes)
+    missing = sum(outputs.unwritten(Path(e.get("outputs", folder))) for e in request["models"])
     return shutil.disk_usage(folder).free < max(missing, LEAST_SPACE)
 
 
@@ -342,10 +338,5 @@ def running(request: Mapping[str, Json], began: float = 0.0) -> Range | None:
     """Return the items that a runner was at when it ended; ``began`` tells what earlier runs
     left.
     """
-    found = []
-    for entry in request["models"]:
-        for path in Path(entry.get("outputs", "")).glob("progress-*.json"):
-            if path.stat().st_mtime >= began - CLOCK:
-                start, stop = json.loads(path.read_text())["items"]
-                found.append((int(start), int(stop)))
-    return hull(found)
+    folders = [Path(entry.get("outputs", "")) for entry in request["models"]]
+    return hull(items for one in folders for items in outputs.running(one, began - CLOCK))

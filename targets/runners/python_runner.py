@@ -892,17 +892,26 @@ class Bench:
 
 def bench(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Warm up, then time the request's models in alternating blocks."""
-    running = Bench(request, result)
+    alternate(request, Bench(request, result).block, result["models"])
+
+
+def alternate(
+    request: Dict[str, Any],
+    block: Callable[[str, float, int], List[int]],
+    models: Dict[str, Dict[str, Any]],
+) -> None:
+    """Warm up, then time models in alternating blocks, into ``blocks_ns`` of what a result says of
+    each.
+    """
     ids = [entry["id"] for entry in request["models"]]
     warmup, stop = request.get("warmup", {}), request.get("stop", {})
     for name in ids:
-        running.block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
-    blocks: Dict[str, List[List[int]]] = {name: [] for name in ids}
+        block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
+        models[name]["blocks_ns"] = []
     for turn in range(stop.get("blocks", 10)):
         for name in ids if turn % 2 == 0 else ids[::-1]:
-            blocks[name].append(running.block(name, stop.get("seconds", 0.05), stop.get("runs", 5)))
-    for name in ids:
-        result["models"][name]["blocks_ns"] = blocks[name]
+            times = block(name, stop.get("seconds", 0.05), stop.get("runs", 5))
+            models[name]["blocks_ns"].append(times)
 
 
 def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
@@ -914,22 +923,24 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
         count = job.stop - job.start
         feeds = job.feeds(job.model, job.start, job.stop)
         answers = run_items(job, job.model, feeds, count, job.start)
-        if not request["golden"]:
-            raise ValueError("there are no golden outputs to compare with")
-        differences, passed = {}, True
-        for name, golden in request["golden"].items():
-            expected = np.load(golden["path"])
-            if name not in answers or answers[name].shape != expected.shape:
-                raise ValueError("output %r is missing or has another shape" % name)
-            difference = float(np.max(np.abs(answers[name] - expected)))
-            differences[name] = difference
-            # Not `difference > tolerance`: a NaN must fail.
-            passed = passed and difference <= golden["tolerance"]
-        result["models"][entry["id"]] = {
-            "items": count,
-            "passed": passed,
-            "differences": differences,
-        }
+        told = compare_golden(request, answers)
+        result["models"][entry["id"]] = {"items": count, **told}
+
+
+def compare_golden(request: Dict[str, Any], answers: Dict[str, Any]) -> Dict[str, Any]:
+    """Tell whether a self-test passed, and the largest difference of each golden output."""
+    if not request["golden"]:
+        raise ValueError("there are no golden outputs to compare with")
+    differences, passed = {}, True
+    for name, golden in request["golden"].items():
+        expected = np.load(golden["path"])
+        if name not in answers or answers[name].shape != expected.shape:
+            raise ValueError("output %r is missing or has another shape" % name)
+        difference = float(np.max(np.abs(answers[name] - expected)))
+        differences[name] = difference
+        # Not `difference > tolerance`: a NaN must fail.
+        passed = passed and difference <= golden["tolerance"]
+    return {"passed": passed, "differences": differences}
 
 
 Mode = Callable[[Dict[str, Any], Dict[str, Any]], None]

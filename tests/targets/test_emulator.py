@@ -17,7 +17,7 @@ import pytest
 from forking import heed_interrupts
 
 from edgekit.errors import DeviceError, DeviceNameError, ExitCode
-from edgekit.targets.devices import parse
+from edgekit.targets.devices import installer, parse
 from edgekit.targets.devices.remote import debian_root, user_emulation
 from edgekit.targets.devices.remote.user_emulation import MARK, UserEmulation
 from edgekit.targets.devices.transports import emulator
@@ -37,7 +37,7 @@ SOURCES = "echo 'http://mirror/|{codename}|main|Packages'"
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing is created in the user's own cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return debian_root.cache()
+    return installer.cache("emulators")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 
 from edgekit.errors import DeviceError, ExitCode, RunnerError
 from edgekit.process import Limits
+from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
@@ -41,7 +42,9 @@ if sys.argv[1:] == ["--serve"]:
     for number, line in enumerate(sys.stdin):
         if number == int(os.environ.get("PLANTED_AT", "0")):
             planted(json.loads(line))
-        answer = {{"models": {{}}, "runtime": "planted"}} if number == 0 else {{"ns": [1, 2]}}
+        loaded = {{"tiny": {{"load_ns": 1, "first_ns": 1}}}}
+        first = {{"models": loaded, "runtime": "planted", "version": "1"}}
+        answer = first if number == 0 else {{"ns": [1, 2]}}
         print(json.dumps(answer), flush=True)
 else:
     request = json.loads(Path(sys.argv[1]).read_text())
@@ -245,3 +248,72 @@ os._exit(0)
             return
         time.sleep(0.1)
     pytest.fail(f"still running: {left_over(tmp_path)}")
+
+
+def answer(**changes: Any) -> str:
+    """A runner's result."""
+    return json.dumps({"runtime": "planted", "version": "1", **changes})
+
+
+WHOLE = {"items": 7, "batch": 1, "processes": 1, "seconds": 0.1}
+MEMORY = {"peak_bytes": None, "baseline_bytes": None}
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        ("{", "result is no table"),
+        ("[]", "result is no table"),
+        ('{"runtime": "planted"}', "result.version is no text"),
+        ('{"error": "it failed"}', "its error has no kind"),
+        (answer(models={}), "answers for other models"),
+        (answer(models={"tiny": {**WHOLE, "items": "7"}}), "items is no number"),
+        (answer(models={"tiny": WHOLE}), "memory is not whole"),
+        (answer(models={"tiny": {**WHOLE, "memory": {**MEMORY, "x": "1"}}}), "memory.x is no"),
+    ],
+)
+def test_result_that_is_none_is_refused_and_says_what_is_wrong(
+    tmp_path: Path, result: str, why: str
+) -> None:
+    action = f"open(sys.argv[2], 'w').write({result!r}); sys.exit(0)"
+    with pytest.raises(RunnerError) as caught:
+        planted(tmp_path, action).run(request(tmp_path))
+    assert caught.value.code == "EK-RUNNER-009"
+    assert why in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("ready", "block", "why"),
+    [
+        ("nonsense", "", "result is no table"),
+        (answer(models={"tiny": {"load_ns": 1}}), "", "first_ns is no number"),
+        (answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}), "{}", "ns is no list"),
+        (answer(models={"tiny": {"load_ns": 1, "first_ns": 1}}), '{"ns": [0.5]}', "ns is no list"),
+    ],
+)
+def test_session_that_answers_otherwise_than_runners_do_is_refused(
+    tmp_path: Path, ready: str, block: str, why: str
+) -> None:
+    runner = tmp_path / "runner.py"
+    lines = [f"input(); print({one!r}, flush=True)\n" for one in (ready, block)]
+    runner.write_text("".join(lines) + "input()\n")
+    device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", None, {"planted": runner})
+    with contextlib.closing(device.open(request(tmp_path))) as session:
+        with pytest.raises(RunnerError) as caught:
+            str([session.ready(), session.block("tiny", 0.0, 1)])
+        assert caught.value.code == "EK-RUNNER-009"
+        assert why in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"), [({"cpus": "four"}, {}), ({}, {"busy": 1.0, "unavailable": {}})]
+)
+def test_facts_that_cannot_be_are_refused_whatever_transport_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: Any, state: Any
+) -> None:
+    monkeypatch.setattr(LocalDevice, "facts", lambda _: facts)
+    monkeypatch.setattr(LocalDevice, "state", lambda *_: state or {"unavailable": {}})
+    device = Device("board", "planted", "1", local(tmp_path))
+    with pytest.raises(DeviceError) as caught:
+        str([device.facts(), device.state()])
+    assert caught.value.code == "EK-DEVICE-095"

@@ -86,19 +86,30 @@ class ModelOutputs:
                         )
                         at += len(piece)
 
-    def running(self) -> List[List[int]]:
+    def running(self) -> List[Range]:
         """Return the items that the runner was at when it ended."""
-        found = []
-        for path in sorted(self._folder.glob("progress-*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                start, stop = json.loads(path.read_text())["items"]
-                found.append([int(start), int(stop)])
-        return found
+        return running(self._folder)
 
     def unwritten(self) -> int:
         """Return bytes of the files for which the disk has given no space yet."""
-        sizes = [path.stat() for path in self._folder.glob("*.npy")]
-        return sum(max(0, size.st_size - size.st_blocks * 512) for size in sizes)
+        return unwritten(self._folder)
+
+
+def running(folder: Path, since: float = 0.0) -> List[Range]:
+    """Return the items that a runner's processes were at, as they wrote into its outputs."""
+    found = []
+    for path in sorted(folder.glob("progress-*.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            if path.stat().st_mtime >= since:
+                start, stop = json.loads(path.read_text())["items"]
+                found.append((int(start), int(stop)))
+    return found
+
+
+def unwritten(folder: Path) -> int:
+    """Return bytes of outputs for which the disk has given no space yet."""
+    sizes = [path.stat() for path in folder.glob("*.npy")]
+    return sum(max(0, size.st_size - size.st_blocks * 512) for size in sizes)
 
 
 def header(file: Any) -> bytes:

@@ -18,9 +18,10 @@ from edgekit.targets.devices.book import DeviceBook, Listed
 from edgekit.targets.devices.cassette.archive import Spool
 from edgekit.targets.devices.cassette.faults import fault
 from edgekit.targets.devices.cassette.redaction import Redactor
-from edgekit.targets.devices.cassette.requests import Digests, ids, normal, renamed
+from edgekit.targets.devices.cassette.requests import ids, normal, renamed
 from edgekit.targets.devices.cassette.tape import Tape
 from edgekit.targets.devices.device import Device
+from edgekit.targets.devices.digests import Digests
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
 from edgekit.types import Json
 

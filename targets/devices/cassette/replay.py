@@ -13,15 +13,10 @@ from edgekit.targets.devices.book import DeviceBook, DeviceBudgets, Listed
 from edgekit.targets.devices.cassette.archive import Cassette, damaged
 from edgekit.targets.devices.cassette.faults import raised
 from edgekit.targets.devices.cassette.redaction import Redactor
-from edgekit.targets.devices.cassette.requests import (
-    Digests,
-    difference,
-    ids,
-    normal,
-    renamed,
-)
+from edgekit.targets.devices.cassette.requests import difference, ids, normal, renamed
 from edgekit.targets.devices.cassette.tape import Tape
 from edgekit.targets.devices.device import Device
+from edgekit.targets.devices.digests import Digests
 from edgekit.types import Json
 
 

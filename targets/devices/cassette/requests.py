@@ -6,29 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekit.store import sha256
+from edgekit.targets.devices.digests import Digests
 from edgekit.types import Json
 
 # The core is the device's own matter, and another one on another day.
 LEFT_OUT = ("core",)
 FOLDER = "<folder>"
-
-
-class Digests:
-    """SHA-256 of files, each read once while it stays as it is."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int], str] = {}
-
-    def of(self, path: Path) -> str:
-        """Return the digest of a file or folder."""
-        if path.is_dir():
-            return sha256(path)
-        stat = path.stat()
-        key = (str(path), stat.st_mtime_ns, stat.st_size)
-        if key not in self._known:
-            self._known[key] = sha256(path)
-        return self._known[key]
 
 
 def ids(request: Mapping[str, Json]) -> dict[str, str]:

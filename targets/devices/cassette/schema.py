@@ -8,35 +8,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgekit import strict_json
+from edgekit.targets.devices.answers import (
+    check_loaded,
+    check_result,
+    check_state,
+    check_values,
+)
 from edgekit.targets.devices.cassette.faults import kinds
 from edgekit.targets.devices.cassette.format import FORMAT, NewerFormat, of_format_1
 from edgekit.types import Json
 
 SHOWN = 3
-# What machines and runners give as a number, by its name or the end of it.
-NUMBERS = frozenset(
-    {
-        "activation_bytes",
-        "at",
-        "batch",
-        "block",
-        "busy",
-        "cores",
-        "cpus",
-        "items",
-        "load1",
-        "own",
-        "processes",
-        "schema",
-        "seconds",
-        "stolen",
-        "threads",
-    }
-)
-# What answers for every model of a request.
-ALL_ANSWERED = ("evaluate", "memory", "selftest")
-UNITS = ("_ns", "_bytes", "_hz", "_c", "_mhz", "_percent", "_seconds")
-TABLES = frozenset({"device", "differences", "memory", "models", "unavailable"})
 
 
 class _Table(BaseModel):
@@ -80,18 +62,18 @@ class _Open(_Event):
     device: _Device | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> _Open:
+    def _answers(self) -> _Open:
         _check_answered(self, self.device)
         return self
 
 
 class _Facts(_Event):
-    found: dict[str, Any] | None = Field(default=None, alias="is")
+    answer: dict[str, Any] | None = Field(default=None, alias="is")
 
     @model_validator(mode="after")
-    def _one(self) -> _Facts:
-        _check_answer(self.found or {}, "is")
-        _check_answered(self, self.found)
+    def _answers(self) -> _Facts:
+        check_values(self.answer or {}, "is")
+        _check_answered(self, self.answer)
         return self
 
 
@@ -100,71 +82,44 @@ class _State(_Facts):
 
     @model_validator(mode="after")
     def _whole(self) -> _State:
-        found = self.found or {"unavailable": {}}
-        missing = [name for name in ("unavailable",) if name not in found]
-        if "busy" in found or "stolen" in found:
-            missing += [name for name in ("at", "own") if name not in found]
-        missing += [name for name, value in found.items() if value is None]
-        if missing:
-            raise ValueError(f"it does not say {missing[0][:40]!r}")
+        if self.answer is not None:
+            check_state(self.answer)
         return self
 
 
 class _Core(_Event):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    found: int | None = Field(default=None, alias="is")
+    answer: int | None = Field(default=None, alias="is")
 
     @model_validator(mode="after")
-    def _one(self) -> _Core:
-        if self.error is None and "found" not in self.model_fields_set:
+    def _answers(self) -> _Core:
+        if self.error is None and "answer" not in self.model_fields_set:
             raise ValueError("it has neither an answer nor an error")
         return self
-
-
-class _Result(_Table):
-    runtime: str
-    version: str
-    models: dict[str, dict[str, Any]]
-
-
-class _Memory(_Table):
-    peak_bytes: int | None
-    baseline_bytes: int | None
-
-
-class _Evaluated(_Table):
-    """What every runner says of a model that it has evaluated."""
-
-    memory: _Memory
-    batch: int
-    processes: int
-    items: int
-    seconds: float
 
 
 class _Request(_Table):
     mode: str
     models: list[dict[str, Any]]
 
+    @property
+    def ids(self) -> list[str]:
+        """The models that it names."""
+        return [str(one.get("id")) for one in self.models]
+
 
 class _Run(_Event):
     request: _Request
-    result: _Result | None = None
+    result: dict[str, Any] | None = None
     outputs: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one(self) -> _Run:
+    def _answers(self) -> _Run:
         if self.result is not None:
-            _check_answer(self.result.model_dump(), "result")
-            asked = {str(one.get("id")) for one in self.request.models}
-            if self.request.mode in ALL_ANSWERED and asked != self.result.models.keys():
-                raise ValueError("it answers for other models than it was asked")
+            check_result(self.result, self.request.mode, self.request.ids)
             if "outputs" not in self.model_fields_set:
                 raise ValueError("it does not say which outputs there are")
-            if self.request.mode == "evaluate":
-                for one in self.result.models.values():
-                    _Evaluated.model_validate(one)
         for name in self.outputs:
             number, _, file = name.partition("/")
             known = number.isdecimal() and int(number) < len(self.request.models)
@@ -181,22 +136,12 @@ class _Step(_Event):
     model: str | None = None
     runs: int | None = None
     count: int | None = Field(default=None, ge=0)
-    result: _Result | None = None
+    result: dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> _Step:
-        if self.result is not None:
-            _check_answer(self.result.model_dump(), "result")
+    def _answers(self) -> _Step:
         _check_answered(self, self.count if self.call == "block" else self.result)
         return self
-
-
-class _Loaded(_Table):
-    """What a session says of a model that it has loaded and run once."""
-
-    load_ns: int
-    first_ns: int
-    memory: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Session(_Event):
@@ -206,11 +151,10 @@ class _Session(_Event):
 
     @model_validator(mode="after")
     def _ready(self) -> _Session:
-        asked = [str(one.get("id")) for one in self.request.models]
         for step in self.events:
             if step.call == "ready" and step.result is not None:
-                for name in asked:
-                    _Loaded.model_validate(step.result.models.get(name, {}))
+                check_result(step.result, "load", self.request.ids)
+                check_loaded(step.result, self.request.ids)
         return self
 
 
@@ -260,7 +204,7 @@ class _Document(_Table):
 
     @model_validator(mode="after")
     def _answers(self) -> _Document:
-        _check_answer(self.host, "host")
+        check_values(self.host, "host")
         return self
 
 
@@ -289,22 +233,3 @@ def parse(content: bytes) -> Mapping[str, Json]:
 def _check_answered(event: _Event, answer: Any) -> None:
     if event.error is None and answer is None:
         raise ValueError("it has neither an answer nor an error")
-
-
-def _check_answer(found: Mapping[str, Any], where: str) -> None:
-    """Refuse a number that is none, and a table that is none, wherever they stand."""
-    for name, value in found.items():
-        place = f"{where}.{name[:40]}"
-        number = name in NUMBERS or name.endswith(UNITS)
-        if where.endswith(".unavailable"):
-            if not isinstance(value, str):
-                raise ValueError(f"{place} is no reason")
-        elif name in TABLES:
-            if not isinstance(value, dict):
-                raise ValueError(f"{place} is no table")
-            _check_answer(value, place)
-        elif where.endswith((".memory", ".differences")) or number:
-            if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
-                raise ValueError(f"{place} is no number")
-        elif isinstance(value, dict):
-            _check_answer(value, place)

@@ -26,6 +26,7 @@ from edgekit.targets.devices.microcontroller.session import (
 )
 from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
+from edgekit.targets.runners.python_runner import alternate, compare_golden
 from edgekit.types import Json
 
 NOT_TOLD = "the firmware does not tell it"
@@ -151,19 +152,11 @@ class Microcontroller(Transport):
         restarts = Restarts(self._board, entry)
         job = opened(self._board, request, entry, restarts)
         by_item = dict(answered(self._board, job, restarts))
-        differences, passed = {}, True
-        if not request["golden"]:
-            raise ValueError("there are no golden outputs to compare with")
-        for name, golden in request["golden"].items():
-            expected = np.load(golden["path"])
-            found = [answers[name] for answers in by_item.values() if name in answers]
-            if not found or np.concatenate(found).shape != expected.shape:
-                raise ValueError(f"output {name!r} is missing or has another shape")
-            difference = float(np.max(np.abs(np.concatenate(found) - expected)))
-            differences[name] = difference
-            # Not `difference > tolerance`: a NaN must fail.
-            passed = passed and difference <= golden["tolerance"]
-        return {"items": job.stop - job.start, "passed": passed, "differences": differences}
+        by_name = {
+            name: np.concatenate([answers[name] for answers in by_item.values()])
+            for name in job.opened.outputs
+        }
+        return {"items": job.stop - job.start, **compare_golden(job.request, by_name)}
 
     def _bench(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Time blocks of every model in turn; a board that restarts begins anew."""
@@ -172,14 +165,5 @@ class Microcontroller(Transport):
     def _timed(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         session = self.open(request)
         answer = session.ready()
-        warmup, stop = request.get("warmup", {}), request.get("stop", {})
-        names = list(answer["models"])
-        for name in names:
-            session.block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
-        blocks: dict[str, list[list[int]]] = {name: [] for name in names}
-        for turn in range(stop.get("blocks", 10)):
-            for name in names if turn % 2 == 0 else names[::-1]:
-                timed = session.block(name, stop.get("seconds", 0.05), stop.get("runs", 5))
-                blocks[name].append(timed)
-        models = {name: {**answer["models"][name], "blocks_ns": blocks[name]} for name in names}
-        return {**answer, "models": models}
+        alternate(dict(request), session.block, answer["models"])
+        return answer

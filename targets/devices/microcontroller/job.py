@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import DeviceError, RunnerError, RuntimeCannotRun
+from edgekit.targets.devices.failures import models_of
 from edgekit.targets.devices.microcontroller.board import Arrays, Board, LoadedOnBoard, Runs
 from edgekit.targets.runners import python_runner
 from edgekit.types import Json
@@ -153,5 +154,5 @@ def check(request: Mapping[str, Json], arena: int) -> None:
 
 
 def _refused(request: Mapping[str, Json], why: str) -> RunnerError:
-    models = ", ".join(str(entry["id"]) for entry in request["models"])
-    return RuntimeCannotRun("EK-RUNNER-002", f"the microcontroller cannot run {models} so", why)
+    message = f"the microcontroller cannot run {models_of(request)} so"
+    return RuntimeCannotRun("EK-RUNNER-002", message, why)

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.errors import ConnectionLost, RunnerCrashed, RunnerHung, RuntimeCannotRun
 from edgekit.process import Limits
+from edgekit.targets.devices.failures import models_of
 from edgekit.targets.devices.microcontroller.board import Board
 from edgekit.targets.devices.microcontroller.job import BoardJob
 from edgekit.targets.devices.microcontroller.link import GONE, BoardError, OutOfTime, Restarted
@@ -25,7 +26,7 @@ def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator
     """Yield a turn with a board. What it raises on the way becomes :class:`RunnerError`, or
     :class:`ConnectionLost` where the board began anew.
     """
-    models = ", ".join(str(entry["id"]) for entry in request["models"])
+    models = models_of(request)
     who, seconds = f"{board.hello.name} at {board.link.path}", limits.seconds
     with board.turn:
         board.link.deadline = None if seconds is None else time.monotonic() + seconds

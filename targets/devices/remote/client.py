@@ -188,7 +188,7 @@ class Agent(Pushing):
         ``name`` gets the digest of all as its ending.
         """
         self.push(entries.values())
-        digests = {entry: self._digest(path) for entry, path in entries.items()}
+        digests = {entry: self.digests.of(path) for entry, path in entries.items()}
         ending = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:16]
         if (known := self._pushed.get(f"{name}-{ending}")) is None:
             made = self.call("files.arrange", name=f"{name}-{ending}", entries=digests)
@@ -197,7 +197,7 @@ class Agent(Pushing):
 
     def discard(self, paths: Iterable[Path]) -> None:
         """Delete pushed files on the device."""
-        digests = [self._digest(path) for path in paths]
+        digests = [self.digests.of(path) for path in paths]
         self.call("files.discard", files=digests)
         for digest in digests:
             self._pushed.pop(digest, None)

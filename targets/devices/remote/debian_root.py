@@ -55,7 +55,7 @@ class DebianRoot:
     @property
     def folder(self) -> Path:
         """Where it lies: the distribution, its release and the architecture are in the name."""
-        return cache() / f"{_system()[1]}-{self.architecture}"
+        return installer.cache("emulators") / f"{_system()[1]}-{self.architecture}"
 
     @property
     def log(self) -> Path:
@@ -67,11 +67,6 @@ class DebianRoot:
         return self.folder.is_dir()
 
 
-def cache() -> Path:
-    """Tell where they lie: ``$XDG_CACHE_HOME/edgekit/emulators``, by default below ~/.cache."""
-    return installer.cache_home() / "edgekit" / "emulators"
-
-
 def make(root: DebianRoot, progress: Progress) -> Path:
     """Return the root's folder, made where it is not.
 
@@ -80,7 +75,7 @@ def make(root: DebianRoot, progress: Progress) -> Path:
     """
     emulation = user_emulation.user_emulation(root.processor)
     _check_tools(root)
-    with turn(cache(), NAME, CANNOT_MAKE, progress) as lock:
+    with turn(installer.cache("emulators"), NAME, CANNOT_MAKE, progress) as lock:
         # Whoever had the turn before may have made it.
         if root.made:
             return root.folder
@@ -106,7 +101,7 @@ def remove(root: DebianRoot, progress: Progress) -> Path:
     if not root.made:
         hint = f"it would be {root.folder}"
         raise DeviceError(NOTHING_THERE, f"there is no emulated {root.architecture}", hint)
-    with turn(cache(), NAME, CANNOT_MAKE, progress):
+    with turn(installer.cache("emulators"), NAME, CANNOT_MAKE, progress):
         # Renamed first: what is half deleted is never taken for a root.
         part = root.folder.with_name(f"{root.folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.errors import ConnectionLost, DeviceError, RunnerError, RuntimeCannotRun
+from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.culprit import Range, hull, items_of, located
 from edgekit.targets.devices.failures import (
@@ -18,6 +18,8 @@ from edgekit.targets.devices.failures import (
     crashed,
     models_of,
     no_runner,
+    parsed,
+    times_of,
     too_large,
     too_slow,
 )
@@ -50,7 +52,7 @@ class RemoteSession:
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         started = self._started
-        return checked(self._receive(), started.request, f"on {self._agent.address}")
+        return checked(self._receive(), started.request, f"on {self._agent.address}", loaded=True)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Return nanoseconds of consecutive inferences: at least ``runs`` and at least
@@ -60,10 +62,7 @@ class RemoteSession:
             raise self._error
         line = json.dumps({"model": model, "seconds": seconds, "runs": runs})
         self._wire.send({"id": self._number, "line": line})
-        answer = self._receive()
-        if "error" in answer:
-            raise RuntimeCannotRun("EK-RUNNER-002", str(answer["error"]["message"]))
-        return list(answer["ns"])
+        return times_of(self._receive(), self._started.request)
 
     def close(self) -> None:
         """End the runner and all it started; a second time does nothing."""
@@ -71,7 +70,7 @@ class RemoteSession:
             self._error = ConnectionLost("EK-DEVICE-030", "the session was closed")
             cancel(self._wire, self._number)
 
-    def _receive(self) -> Mapping[str, Json]:
+    def _receive(self) -> Json:
         """Return the runner's next line. Raises what ended the session."""
         while self._error is None:
             frame = self._reply.get()
@@ -81,8 +80,7 @@ class RemoteSession:
             header, payload = frame
             event = header.get("event", {})
             if "line" in event:
-                answer: Mapping[str, Json] = json.loads(event["line"])
-                return answer
+                return parsed(event["line"])
             if "log" in event:
                 self._agent.keep_log(payload)
             if "event" not in header:
@@ -243,7 +241,7 @@ class RemoteDevice(Transport):
 
         told = self._agent.ask("jobs.run", self._parameters(request, limits), take)
         if told["result"] is not None and "error" not in told["result"]:
-            return dict(told["result"])
+            return checked(told["result"], request)
         self._at = hull((int(start), int(stop)) for start, stop in told["running"])
         raise self._failure(request, told, limits)
 

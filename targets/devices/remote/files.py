@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgekit.errors import DeviceError
-from edgekit.store import sha256
 from edgekit.targets.devices.agent.channel import PIECE
+from edgekit.targets.devices.digests import Digests
 from edgekit.targets.devices.retry import again
 from edgekit.types import Progress
 
@@ -22,7 +22,7 @@ class Pushing(ABC):
 
     def __init__(self, address: str, progress: Progress) -> None:
         self._address, self._progress = address, progress
-        self._digests: dict[tuple[str, int, int, int], str] = {}
+        self.digests = Digests()
         # Where what has been seen there whole lies, by its sha256.
         self._pushed: dict[str, str] = {}
 
@@ -32,7 +32,7 @@ class Pushing(ABC):
         What is there already is not sent. Raises :class:`DeviceError` where they cannot be kept,
         and :class:`ConnectionLost` where the device went away and stays away.
         """
-        digests = {path: self._digest(path) for path in paths}
+        digests = {path: self.digests.of(path) for path in paths}
         files = {digest: path for path, digest in digests.items() if digest not in self._pushed}
         if files:
             again(lambda: self._bring(files, executable), Damaged)
@@ -64,10 +64,3 @@ class Pushing(ABC):
         self, files: Mapping[str, Path], missing: Mapping[str, int], executable: bool
     ) -> None:
         """Send files, each from its place on; verified there. Raises :class:`Damaged`."""
-
-    def _digest(self, path: Path) -> str:
-        about = path.stat()
-        key = str(path), about.st_size, about.st_mtime_ns, about.st_ino
-        if key not in self._digests:
-            self._digests[key] = sha256(path)
-        return self._digests[key]

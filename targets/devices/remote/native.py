@@ -37,7 +37,13 @@ from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.remote.turn import Turn
 from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
-from edgekit.targets.runners.python_runner import BLOCK_SECONDS, assigns_resources, chosen_threads
+from edgekit.targets.runners.python_runner import (
+    BLOCK_SECONDS,
+    alternate,
+    assigns_resources,
+    chosen_threads,
+    compare_golden,
+)
 from edgekit.types import Json
 
 DELEGATES = ("xnnpack", "none")
@@ -282,20 +288,11 @@ class NativeDevice(Transport):
 
     def _benched(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Warm up, then time the request's models in alternating blocks."""
-        ids = [entry["id"] for entry in request["models"]]
-        warmup, stop = request.get("warmup", {}), request.get("stop", {})
-        blocks: dict[str, list[list[int]]] = {name: [] for name in ids}
         process = self.start(request, self._place.limits)
         with contextlib.closing(NativeSession(self, request, process)) as session:
-            models = dict(session.ready(limited=False)["models"])
-            for name in ids:
-                session.block(name, warmup.get("seconds", 0.2), warmup.get("runs", 10))
-            for turn in range(stop.get("blocks", 10)):
-                for name in ids if turn % 2 == 0 else ids[::-1]:
-                    taken = session.block(name, stop.get("seconds", 0.05), stop.get("runs", 5))
-                    blocks[name].append(taken)
-        found = {name: {**models[name], "blocks_ns": blocks[name]} for name in ids}
-        return self.result(request, found)
+            result = session.ready(limited=False)
+            alternate(dict(request), session.block, result["models"])
+        return result
 
     def _selftest(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
         """Run golden inputs there and compare the answers with golden outputs here."""
@@ -303,22 +300,11 @@ class NativeDevice(Transport):
         for number, entry in enumerate(request["models"]):
             folder = self._folder / f"selftest-{uuid.uuid4().hex[:12]}"
             said, paths = self._answers(request, number, folder, self._place.limits.seconds)
-            if not request["golden"]:
-                raise refusal(request, "there are no golden outputs to compare with")
-            differences, passed = {}, True
-            for name, golden in request["golden"].items():
-                expected = np.load(golden["path"])
-                answer = np.load(paths[name]) if name in paths else None
-                if answer is None or answer.shape != expected.shape:
-                    raise refusal(request, f"output {name!r} is missing or has another shape")
-                differences[name] = float(np.max(np.abs(answer - expected)))
-                # Not `difference > tolerance`: a NaN must fail.
-                passed = passed and differences[name] <= golden["tolerance"]
-            models[entry["id"]] = {
-                "items": said["items"],
-                "passed": passed,
-                "differences": differences,
-            }
+            try:
+                told = compare_golden(dict(request), {n: np.load(p) for n, p in paths.items()})
+            except ValueError as error:
+                raise refusal(request, str(error)) from error
+            models[entry["id"]] = {"items": said["items"], **told}
         return self.result(request, models)
 
     def result(self, request: Mapping[str, Json], models: Mapping[str, Json]) -> Mapping[str, Json]:

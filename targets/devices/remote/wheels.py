@@ -97,13 +97,6 @@ class Wheels:
     files: tuple[Path, ...]
 
 
-def cache() -> Path:
-    """Tell where fetched wheels stay, for when there is no network:
-    $XDG_CACHE_HOME/edgekit/wheels.
-    """
-    return installer.cache_home() / "edgekit" / "wheels"
-
-
 def fetch(
     runtime: str,
     version: str,
@@ -129,7 +122,7 @@ def fetch(
         installer.numpy_for(RUNNERS[runtime], version or NEWEST),
     )
     said: list[str] = []
-    for place in (source,) if source else (None, cache()):
+    for place in (source,) if source else (None, installer.cache("wheels")):
         for own in dict.fromkeys((platform.numpy, "")):
             dest = folder / f"wheels-{len(said)}"
             lines = _download(wanted, platform, dest, place, own)
@@ -161,11 +154,11 @@ def _fetched(package: str, own: str, dest: Path, keep: bool) -> Wheels:
     stub = f"numpy-{_own(own)}-" if own else None
     files = [path for path in sorted(dest.glob("*.whl")) if not stub or stub not in path.name]
     if keep:
-        cache().mkdir(parents=True, exist_ok=True)
+        installer.cache("wheels").mkdir(parents=True, exist_ok=True)
         for path in files:
-            part = cache() / f"{path.name}.part-{os.getpid()}"
+            part = installer.cache("wheels") / f"{path.name}.part-{os.getpid()}"
             shutil.copyfile(path, part)
-            part.replace(cache() / path.name)
+            part.replace(installer.cache("wheels") / path.name)
     return Wheels(package, _release(package, dest), own, tuple(files))
 
 
@@ -195,8 +188,6 @@ def _download(
     # What a package requires under a condition is judged by this Python, says pip's documentation.
     options = ["--python-version", platform.python, "--implementation", "cp", "--abi", platform.abi]
     options += [word for tag in platform.tags for word in ("--platform", tag)]
-    options += ["--only-binary=:all:", "--dest", str(dest), "--retries", installer.RETRIES]
-    options += ["--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "off"]
     if own is None:
         options.append("--no-deps")
     if source is not None:
@@ -205,8 +196,14 @@ def _download(
     if own:
         options += ["--find-links", str(_stub(own, dest.with_name(f"{dest.name}-own")))]
         requirements = (*requirements, f"numpy=={_own(own)}")
+    return download([*options, *requirements], dest)
+
+
+def download(arguments: Sequence[str], dest: Path) -> list[str] | None:
+    """Let pip put wheels into ``dest``: None, or the lines that it failed with."""
+    options = ["--retries", installer.RETRIES, "--only-binary=:all:", "--dest", str(dest)]
     done = subprocess.run(
-        [*_pip(), "download", *options, *requirements],
+        [*_pip(), "download", *installer.QUIET, *options, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -214,11 +211,8 @@ def _download(
         errors="replace",
         check=False,
     )
-    return (
-        done.stdout.splitlines() or [f"pip ended with {done.returncode}"]
-        if done.returncode
-        else None
-    )
+    lines = done.stdout.splitlines() or [f"pip ended with {done.returncode}"]
+    return lines if done.returncode else None
 
 
 def _pip() -> list[str]:
@@ -266,28 +260,22 @@ def _failed(
         hint = f"{why[: installer.LONGEST]}\nthe package index cannot be reached: {by_hand}"
         return DeviceError("EK-DEVICE-052", f"{package} cannot be fetched for {platform}", hint)
     if source is not None:
-        hint = (
-            f"{_error(lines)}\nit takes wheels tagged {platform.tags[0]} or older, {platform.abi}"
-        )
+        tags = f"{platform.tags[0]} or older, {platform.abi}"
+        hint = f"{installer.error_of(lines)}\nit takes wheels tagged {tags}"
         return NoWheels("EK-DEVICE-051", f"{source} holds no {package} for {platform}", hint)
     listed = installer.VERSIONS.search(said)
-    if listed and f"requirement {package}" in _error(lines):
+    if listed and f"requirement {package}" in installer.error_of(lines):
         others = "" if listed[1] == "none" else f"releases of it that fit: {listed[1]}"
         nearest = _nearest(package, version, platform, folder)
         return _misfit(f"{package} {version}".strip(), platform, nearest, others)
     if release := fitting(runtime, platform, folder, version):
         hint = (
-            f"{package} {release} fits, but not what it requires: {_error(lines)}\n"
+            f"{package} {release} fits, but not what it requires: {installer.error_of(lines)}\n"
             f"install that there with the system's own packages (apt install python3-numpy)"
         )
         return NoWheels("EK-DEVICE-051", f"{package} has no wheels for {platform}", hint)
-    hint = f"{_error(lines)}\nor {by_hand}"
+    hint = f"{installer.error_of(lines)}\nor {by_hand}"
     return DeviceError("EK-DEVICE-052", f"{package} cannot be fetched for {platform}", hint)
-
-
-def _error(lines: Sequence[str]) -> str:
-    errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines[-1:])[0][: installer.LONGEST]
 
 
 def _misfit(package: str, platform: Platform, nearest: str = "", others: str = "") -> DeviceError:
