@@ -15,6 +15,7 @@ from edgekit.targets.bundles.archive import (
     pack,
     unpackable,
 )
+from edgekit.targets.bundles.delta import apply_delta, make_delta
 from edgekit.targets.bundles.description import sizes_of
 from edgekit.targets.bundles.kept import keep, read_kept
 from edgekit.targets.bundles.signing import (
@@ -24,7 +25,7 @@ from edgekit.targets.bundles.signing import (
     read_key,
     read_trusted,
 )
-from edgekit.targets.bundles.verify import Verified, verify
+from edgekit.targets.bundles.verify import Verified, read_bundle_manifest, verify
 
 __all__ = [
     "LAYOUTS",
@@ -38,9 +39,12 @@ __all__ = [
     "SigningKey",
     "TrustedKey",
     "Verified",
+    "apply_delta",
     "keep",
+    "make_delta",
     "new_key",
     "pack",
+    "read_bundle_manifest",
     "read_kept",
     "read_key",
     "read_trusted",

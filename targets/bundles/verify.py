@@ -100,6 +100,17 @@ def verify(
     )
 
 
+def read_bundle_manifest(path: Path) -> Mapping[str, Any]:
+    """Return the manifest of a bundle; nothing of it is verified but that it can be read safely.
+
+    Raises :class:`BundleError`.
+    """
+    files = read_archive(path)
+    if MANIFEST not in files:
+        raise BundleError("EK-BUNDLE-004", f"{path} has no {MANIFEST}")
+    return read_manifest(path, files[MANIFEST])
+
+
 def _signed(path: Path, files: Mapping[str, bytes], trusted: Sequence[TrustedKey]) -> TrustedKey:
     """Return the trusted key that signed the manifest. Raises :class:`BundleError`."""
     wanted = ", ".join(f"{key.fingerprint} ({key.path})" for key in trusted)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import MeasureOptions as MeasureOptions
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
+    from edgekit.api.runs import apply_delta as apply_delta
     from edgekit.api.runs import bench as bench
     from edgekit.api.runs import bundle as bundle
     from edgekit.api.runs import check as check

@@ -22,6 +22,7 @@ from edgekit.project.book import device_book
 from edgekit.report import bench as bench_report
 from edgekit.report import read, write
 from edgekit.report.measurements import draw_worst
+from edgekit.store import write_bytes
 from edgekit.targets import bundles, catalog
 from edgekit.targets.bundles import Verified
 from edgekit.targets.devices import DevicePool, Workplace
@@ -48,6 +49,7 @@ __all__ = [
     "MeasureOptions",
     "Options",
     "Report",
+    "apply_delta",
     "bench",
     "bundle",
     "check",
@@ -394,6 +396,19 @@ def bundle(
         return bundling.bundle_file(project, source, asked, options, progress or Silent())
     folder = bundling.run_folder((options.output or project.root).resolve(), source)
     return bundling.bundle_run(project, read(folder), folder, asked, options)
+
+
+def apply_delta(old: str | Path, delta: str | Path, new: str | Path, force: bool = False) -> Path:
+    """Rebuild the new bundle from an old one and a delta, and return its path.
+
+    Raises :class:`BundleError` for another old bundle or a damaged delta, and
+    :class:`ProjectError` where ``new`` is there, unless it is to be forced.
+    """
+    path = Path(new)
+    if path.exists() and not force:
+        raise ProjectError("EK-OUTPUT-001", f"{path} is there already", "use --force")
+    write_bytes(path, bundles.apply_delta(Path(old), Path(delta)))
+    return path
 
 
 def verify(

@@ -10,6 +10,8 @@ import click
 from edgekit.cli.console import console, print_json, progress
 from edgekit.cli.options import common, data_options, loading_options, project_option
 from edgekit.cli.project import project_of
+from edgekit.cli.values import as_size
+from edgekit.errors import ExitCode
 
 
 @click.command("bundle")
@@ -34,6 +36,18 @@ from edgekit.cli.project import project_of
     metavar="KEY",
     help="Sign with this private key of `edgekit keys new`.",
 )
+@click.option(
+    "--delta-from",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OLD",
+    help="Also make a delta from this older bundle; `edgekit apply` rebuilds the new one.",
+)
+@click.option(
+    "--max-delta",
+    metavar="SIZE",
+    callback=as_size,
+    help="With --delta-from: exit code 1 where the delta is larger, e.g. '20 kB'.",
+)
 @data_options
 @loading_options
 @click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write.")
@@ -50,7 +64,9 @@ def command(**options: Any) -> int:
 
     source = options["source"]
     project = _project(source, options)
-    asked = api.BundleOptions(options["targets"], options["kinds"], options["sign"])
+    asked = api.BundleOptions(
+        options["targets"], options["kinds"], options["sign"], options["delta_from"]
+    )
     run = api.Options(output=options["output"], force=options["force"], trust=options["trust"])
     file = source is not None and source.endswith(".tflite")
     if file:
@@ -58,7 +74,22 @@ def command(**options: Any) -> int:
     with progress(options["quiet"] or not file) as display:
         made = api.bundle(project, source, asked, run, display)
     _show(made, options["as_json"], options["quiet"])
-    return 0
+    return _judged(made, options["max_delta"])
+
+
+def _judged(made: Any, most: int | None) -> int:
+    """Tell whether every delta is as small as it must be."""
+    from edgekit.report import words
+
+    failed = False
+    for one in made if most is not None else ():
+        if one.delta_bytes is None or most is None:
+            raise click.UsageError("--max-delta judges the delta that --delta-from OLD makes")
+        if one.delta_bytes > most:
+            failed = True
+            told = f"{words.size(one.delta_bytes)}, at most {words.size(most)}"
+            click.echo(f"failed: delta size of {one.target}: {told}", err=True)
+    return int(ExitCode.FAILED if failed else ExitCode.PASSED)
 
 
 def _project(source: str | None, options: dict[str, Any]) -> Any:
@@ -88,5 +119,8 @@ def _show(made: Any, as_json: bool, quiet: bool) -> None:
             continue
         parts = ", ".join(f"{name} {words.size(count)}" for name, count in packed.parts.items())
         out.print(f"  unpacked: {parts}", style="dim", markup=False, soft_wrap=True)
+        if one.delta:
+            line = f"  delta {words.path(one.delta)} ({words.size(one.delta_bytes or 0)})"
+            out.print(line, markup=False, soft_wrap=True)
         if one.signer:
             out.print(f"  signed by {one.signer}", style="dim", markup=False, soft_wrap=True)

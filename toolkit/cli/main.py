@@ -29,6 +29,7 @@ COMMANDS = {
     "diff": "list what changed from one .tflite file to another",
     "check": "judge a finished run by its budgets: the exit code is the verdict",
     "bundle": "make bundles of a finished run, or of a .tflite as it is",
+    "apply": "rebuild a new bundle from an old one and a delta",
     "keys": "make a key pair to sign bundles with",
     "verify": "verify a bundle: its files, its model, its golden pairs",
     "targets": "list the catalog of targets, and which of them a model fits",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.errors import ProjectError
 from edgekit.project import Project
-from edgekit.targets.bundles import Contents, Licence
+from edgekit.targets.bundles import Contents, Licence, SigningKey, read_key
 
 
 def with_app(contents: Contents, project: Project) -> Contents:
@@ -26,6 +26,12 @@ def with_app(contents: Contents, project: Project) -> Contents:
         author=model.author or "",
         extra_files=_extra_files(table.extra_files, project.root),
     )
+
+
+def signing_key(project: Project) -> SigningKey | None:
+    """Return the key that ``[bundle] sign`` names, where it names one."""
+    named = project.bundle.sign
+    return read_key(project.root / named) if named else None
 
 
 def _licence(wanted: str, root: Path) -> Licence:

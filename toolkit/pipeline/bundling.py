@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekit import scratch
 from edgekit.converters.precisions import PRECISIONS, profile_of, refusal
 from edgekit.errors import BundleError, NoBundleError, ProjectError, did_you_mean
-from edgekit.pipeline.app_table import with_app
+from edgekit.pipeline.app_table import signing_key, with_app
 from edgekit.pipeline.bundle_file import contents_of_file
 from edgekit.pipeline.bundle_kinds import file_name, kinds_of
 from edgekit.pipeline.compile import compile_for
@@ -33,20 +33,24 @@ class BundleOptions:
 
     ``targets`` are ids or aliases, by default those of the run or the project; ``kinds`` default to
     those of ``[bundle]``, else to each target's first. ``sign`` is the file of a private key.
+    ``delta_from`` is an older bundle, from which a delta is made besides.
     """
 
     targets: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     sign: Path | None = None
+    delta_from: Path | None = None
 
 
 @dataclass(frozen=True)
 class MadeBundle:
-    """A bundle that was made, for which target, and whose key signed it, if any."""
+    """A bundle that was made, for which target, whose key signed it, and its delta, if any."""
 
     target: str
     bundle: Bundle
     signer: str = ""
+    delta: Path | None = None
+    delta_bytes: int | None = None
 
 
 def bundle_file(
@@ -199,18 +203,38 @@ def _pack(
                 bundle = bundles.pack(target, contents, scrap / name, kind, key)
                 row = MadeBundle(target.id, bundle, key.public.fingerprint if key else "")
                 packed.append((row, name))
+        if asked.delta_from is not None:
+            packed = [_with_delta(packed, asked.delta_from)]
         done = []
         for row, name in packed:
             path = output / "dist" / name
             outputs.put(row.bundle.path, path, options.force)
-            done.append(replace(row, bundle=replace(row.bundle, path=path)))
+            row = replace(row, bundle=replace(row.bundle, path=path))
+            if row.delta is not None:
+                delta = path.with_name(row.delta.name)
+                outputs.put(row.delta, delta, options.force)
+                row = replace(row, delta=delta)
+            done.append(row)
     return tuple(done)
 
 
-def signing_key(project: Project) -> bundles.SigningKey | None:
-    """Return the key that ``[bundle] sign`` names, where it names one."""
-    named = project.bundle.sign
-    return bundles.read_key(project.root / named) if named else None
+def _with_delta(packed: list[tuple[MadeBundle, str]], old: Path) -> tuple[MadeBundle, str]:
+    """Return the only bundle with the delta from an older one of its target and kind.
+
+    Raises :class:`ProjectError` where several are made, or the older one is of another target.
+    """
+    if len(packed) != 1:
+        message = f"--delta-from names one bundle, and {len(packed)} are made"
+        raise ProjectError("EK-PROJECT-076", message, "name one --target and one --kind")
+    row, name = packed[0]
+    before = bundles.read_bundle_manifest(old)
+    if (before["target"], before.get("kind", row.bundle.kind)) != (row.target, row.bundle.kind):
+        message = f"{old} is a bundle for {before['target']}, not for {row.target}"
+        raise ProjectError("EK-PROJECT-076", message, "name an older bundle of the same target")
+    version = before["version"]
+    delta = row.bundle.path.with_name(f"{name.removesuffix('.tar.gz')}-from-{version}.delta")
+    delta.write_bytes(bundles.make_delta(old, row.bundle.path))
+    return replace(row, delta=delta, delta_bytes=delta.stat().st_size), name
 
 
 def _kinds(target: Target, asked: tuple[str, ...], project: Project) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import edgekit
 from edgekit.pipeline.answers import file_of
-from edgekit.pipeline.app_table import with_app
+from edgekit.pipeline.app_table import signing_key, with_app
 from edgekit.pipeline.box_places import boxes_of
 from edgekit.pipeline.bundle_kinds import file_name, kinds_of
 from edgekit.pipeline.golden_pairs import golden_pairs
@@ -91,6 +91,7 @@ def bundle(
             _supersede(run, target, path)
         return target
     known, packed = catalog.load(target.id), []
+    key = signing_key(run.project)
     with run.stage(f"bundle {target.id}"):
         contents = for_target(kept[chosen.id], chosen, target, run.project)
         for kind in kinds_of(known, run.project.bundle.kinds):
@@ -100,7 +101,7 @@ def bundle(
                 continue
             file = file_name(contents, known, kind)
             inside, path = run.folder / "dist" / file, run.plan.output / "dist" / file
-            made = bundles.pack(known, contents, inside, kind)
+            made = bundles.pack(known, contents, inside, kind, key)
             put(run, inside, path)
             packed.append(replace(made, path=path))
         run.note(False)

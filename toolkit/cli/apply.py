@@ -1,0 +1,36 @@
+"""``edgekit apply``: a new bundle of an old one and a delta."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgekit.cli.console import print_json
+from edgekit.cli.options import common
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("apply")
+@click.argument("old", type=FILE)
+@click.argument("delta", type=FILE)
+@click.argument("new", type=FILE)
+@click.option("--force", is_flag=True, help="Overwrite NEW.")
+@common
+def command(
+    old: Path, delta: Path, new: Path, force: bool, as_json: bool, verbose: bool, quiet: bool
+) -> int:
+    """Rebuild the bundle NEW from the bundle OLD and a DELTA of `edgekit bundle --delta-from`.
+
+    What is rebuilt is compared with the digest that the delta tells. `edgekit verify NEW` checks
+    the rest: a delta is not signed, the bundle in it is.
+    """
+    from edgekit import api
+
+    path = api.apply_delta(old, delta, new, force)
+    if as_json:
+        print_json({"bundle": str(path), "bytes": path.stat().st_size})
+    elif not quiet:
+        click.echo(f"bundle {path}")
+    return 0
