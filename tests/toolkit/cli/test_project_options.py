@@ -15,8 +15,9 @@ from edgekit.project import WRITTEN, Project, Share
 
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# How an entry of the catalog, or the project file of a Python package, begins.
-OTHERS = ("[conversion]", "title = ", "[build-system]")
+# How an entry of the catalog, the project file of a Python package, or what test_targets_page.py
+# reads with the file that it names begins.
+OTHERS = ("[conversion]", "title = ", "[build-system]", "[targets.solar-roof]")
 COMMANDS = (("convert",), ("compress",), ("evaluate",), ("bench", "missing.keras"))
 FLEET = """
 [model]
