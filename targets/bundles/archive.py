@@ -75,11 +75,17 @@ def _own(name: str) -> Layout:
 
 # The modules of edgekit's own layouts, by the name that the catalog's targets give them.
 OWN = {
+    "android": "android",
     "linux-c": "linux_c",
     "linux-python": "linux_python",
     "microcontroller": "microcontroller",
 }
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
+
+
+def model_file(kind: str) -> str:
+    """Return where a kind's bundle has the model: a layout may say so with ``MODEL``."""
+    return str(getattr(LAYOUTS[kind], "MODEL", MODEL))
 
 
 def unpackable(target: Target, kind: str = "") -> str:
@@ -109,7 +115,7 @@ def pack(
         hint = "a package may add the kind: docs/extend.md"
         raise NoBundleError("EK-BUNDLE-020", f"no bundle: {reason}", hint)
     files = _files(target, contents, kind)
-    manifest = manifest_of(target, contents, files, kind, key)
+    manifest = manifest_of(target, contents, files, kind, model_file(kind), key)
     files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
     if key is not None:
         files[SIGNATURE] = key.sign(files[MANIFEST])
@@ -122,7 +128,7 @@ def pack(
 def _files(target: Target, contents: Contents, kind: str) -> dict[str, bytes]:
     """Return everything but the manifest, by path."""
     files = {**LAYOUTS[kind].files(target, contents), **golden_files(contents.golden)}
-    files[MODEL] = contents.model.read_bytes()
+    files[model_file(kind)] = contents.model.read_bytes()
     if contents.compiled is not None:
         files[COMPILED] = contents.compiled.read_bytes()
     files[LABELS] = "".join(f"{label}\n" for label in contents.labels).encode()

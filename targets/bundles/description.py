@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def sizes_of(files: Mapping[str, int]) -> dict[str, int]:
 
 
 def _part(name: str) -> str:
-    if name in (MODEL, COMPILED):
+    if PurePosixPath(name).name in (MODEL, COMPILED):
         return "model"
     if name.startswith("golden/"):
         return "golden"
@@ -67,9 +68,13 @@ def manifest_of(
     contents: Contents,
     files: Mapping[str, bytes],
     kind: str,
+    model: str = MODEL,
     key: SigningKey | None = None,
 ) -> dict[str, Json]:
-    """Return the manifest: every other file's digest, and all that an app must know."""
+    """Return the manifest: every other file's digest, and all that an app must know.
+
+    ``model`` is where the model lies in the bundle.
+    """
     golden = contents.golden
     return {
         "schema_version": SCHEMA_VERSION,
@@ -78,7 +83,7 @@ def manifest_of(
         "target": target.id,
         "kind": kind,
         "model": {
-            "file": MODEL,
+            "file": model,
             "precision": contents.precision,
             "inputs": _specs(contents.inputs, golden.inputs),
             "outputs": _specs(contents.outputs, golden.outputs),

@@ -1,0 +1,159 @@
+"""The bundle for Android: a Gradle module in Kotlin, and the model as an AI pack of Google Play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from packaging.version import Version
+
+from edgekit.errors import BundleError
+from edgekit.sample_apps import FOLDER
+from edgekit.targets.bundles.contents import Contents
+from edgekit.targets.bundles.processing import kotlin
+from edgekit.targets.bundles.processing.kotlin import text
+from edgekit.targets.bundles.processing.library import joined, short_float
+from edgekit.targets.bundles.processing.spec import spec_of
+from edgekit.targets.catalog import Target
+
+APP = FOLDER / "android"
+# Where the model lies in the archive: once, in Play's AI pack, which the module reads too.
+MODEL = "model_pack/src/main/assets/model#group_other/model.tflite"
+# The releases of com.google.ai.edge.litert:litert with org.tensorflow.lite.Interpreter: 2.x has
+# none. Source: GitHub issues google-ai-edge/LiteRT 4775 and 2752.
+INTERPRETERS = ("1.4.0",)
+SOURCES = ("Npy.kt", "Model.kt", "SelfTest.kt", "InterpreterNetwork.kt")
+KOTLIN = "model/src/main/kotlin"
+TESTS = "model/src/androidTest/kotlin"
+
+README = """# {name} {version} for {title}
+
+A Gradle project of two modules, written for Android Studio (Android Gradle plugin 8.7):
+
+| file | what |
+| --- | --- |
+| `model/` | a library in Kotlin: LiteRT {litert}, pre- and postprocessing, the self-test |
+| `model_pack/` | the {precision} model as an AI pack of Google Play; the library takes it from there too |
+| `golden/` | raw items and the outputs that the model gave for them |
+| `manifest.json` | inputs, outputs, preprocessing, labels, and what was measured |
+
+Add the Gradle wrapper of your Android Studio (`gradle wrapper`), connect a device, and run the
+self-test on it:
+
+    ./gradlew :model:connectedAndroidTest
+
+In an app, add `implementation(project(":model"))`, and at its first start:
+
+    val network = InterpreterNetwork.open(context)
+    val report = selfTest(context, network)     // report.passed, report.runtime, report.problems
+    val model = Model(network)
+    val answers = model.classify(mapOf({input} to values))
+
+`values` are raw: `ModelSpec` rescales and quantizes them.{pictures}
+
+Delivered by Google Play, the AI pack's folder keeps its name without the group:
+`InterpreterNetwork.open(context, "model/model.tflite")`, with `assetPacks += ":model_pack"` in the app and
+without the line `assets.srcDirs` in `model/build.gradle.kts`. The group `other` is the fallback for every
+device; more groups need a `device_targeting_configuration.xml`.
+
+An app has to store the model uncompressed: `androidResources {{ noCompress += "tflite" }}`.
+{edges}
+Made without an Android SDK: the Kotlin sources were compiled against stubs of the classes that they use,
+pre- and postprocessing and the self-test ran on a JVM. Gradle did not run.
+{notes}"""  # noqa: E501
+
+PICTURES = """
+`raw(fit(ModelSpec.inputs[0].picture!!, bytes, height, width, channels))` makes them of a picture,
+to the bit as edgekit did when it measured the model."""
+EDGES = """
+Inputs or outputs are int8: Task Library and MediaPipe refuse the file, they take uint8 or float32.
+For them, convert with `--precision uint8-io` or `int8-float-io`.
+"""
+
+
+def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
+    """Return the platform's files by their path in the bundle.
+
+    Raises :class:`BundleError` for a model that needs a LiteRT without interpreter, or that keeps a
+    state in its inputs and outputs, which this app does not carry on.
+    """
+    release = litert(contents)
+    if contents.states:
+        message = f"{contents.name} has no bundle for Android: it keeps a state in inputs, outputs"
+        hint = "keep the state inside the model (a variable), or take a linux-python bundle"
+        raise BundleError("EK-BUNDLE-024", message, hint)
+    spec = spec_of(contents)
+    package = contents.app
+    sources = {name: (APP / name).read_bytes() for name in SOURCES}
+    sources["GoldenPairs.kt"] = _golden(contents, release).encode()
+    head, named = b"package edgekit\n", f"package {package}\n".encode()
+    sources = {name: content.replace(head, named, 1) for name, content in sources.items()}
+    sources |= kotlin.files(spec, contents.name, package)
+    test = (APP / "SelfTestOnDevice.kt").read_bytes().replace(head, named, 1)
+    gradle = (APP / "build.gradle.kts").read_text(encoding="utf-8")
+    gradle = gradle.replace("@NAMESPACE@", package).replace("@LITERT@", release)
+    edges = {tensor.dtype for tensor in spec.inputs} | {tensor.dtype for tensor in spec.outputs}
+    readme = README.format(
+        name=contents.name,
+        version=contents.version,
+        title=target.title,
+        precision=contents.precision,
+        litert=release,
+        input=text(spec.inputs[0].name),
+        pictures=PICTURES if "pictures" in spec.parts else "",
+        edges=EDGES if "int8" in edges else "",
+        notes="".join(f"\n- {note}." for note in target.notes) + "\n",
+    )
+    folder = package.replace(".", "/")
+    return {
+        **{f"{KOTLIN}/{folder}/{name}": content for name, content in sources.items()},
+        f"{TESTS}/{folder}/SelfTestOnDevice.kt": test,
+        "model/build.gradle.kts": gradle.encode(),
+        "model/src/main/AndroidManifest.xml": (APP / "AndroidManifest.xml").read_bytes(),
+        "model_pack/build.gradle.kts": (APP / "model_pack.gradle.kts").read_bytes(),
+        "settings.gradle.kts": (APP / "settings.gradle.kts").read_bytes(),
+        "README.md": readme.encode(),
+    }
+
+
+def litert(contents: Contents) -> str:
+    """Return the first release for Android that has every operator of the model.
+
+    Raises :class:`BundleError` where the interpreter's last release has not.
+    """
+    need = contents.minimum_runtime
+    if need is None:
+        return INTERPRETERS[0]
+    for release in INTERPRETERS:
+        if need.litert and Version(need.litert) <= Version(release):
+            return release
+    message = f"{contents.name} has no bundle for Android: its app uses LiteRT's interpreter"
+    wanted = need.litert or "no release"
+    hint = (
+        f"the last release of it for Android is {INTERPRETERS[-1]}; {need.forced_by or 'the model'}"
+        f" needs {wanted}: {need.reason or 'convert with a profile for older runtimes'}"
+    )
+    raise BundleError("EK-BUNDLE-023", message, hint)
+
+
+def _golden(contents: Contents, release: str) -> str:
+    golden = contents.golden
+    inputs = joined(
+        f"{text(name)} to {text(f'input_{k}.npy')}" for k, name in enumerate(golden.inputs)
+    )
+    outputs = ",\n        ".join(
+        f"GoldenOutput({text(name)}, {text(f'output_{k}.npy')},"
+        f" {short_float(golden.tolerance[name])}f)"
+        for k, name in enumerate(golden.outputs)
+    )
+    answers = joined(map(text, golden.answers.labels)) if golden.answers else ""
+    return (
+        "// Made by edgekit: do not edit, it is written anew with each bundle.\n"
+        "package edgekit\n\n"
+        "object GoldenPairs {\n"
+        f"    const val LITERT = {text(release)}\n"
+        f"    val inputs = mapOf({inputs})\n"
+        f"    val outputs = listOf(\n        {outputs}\n    )\n"
+        "    /** What the golden items' classes are called, where they have names. */\n"
+        f"    val answers: List<String> = listOf({answers})\n"
+        "}\n"
+    )
