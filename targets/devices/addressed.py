@@ -51,16 +51,16 @@ def examine(name: DeviceName, folder: Path) -> tuple[InventoryEntry, ...]:
 def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[InventoryEntry, ...]:
     """Run the probe on every runtime that a device has and a name allows. Nothing is installed."""
     wanted = (name.runtime,) if name.runtime else CHOICE
-    found: list[InventoryEntry] = []
+    entries: list[InventoryEntry] = []
     for runtime in wanted:
-        for one in remote_environment.matching(agent, runtime, name):
-            prepared = remote_environment.prepared(agent, runtime, one)
+        for there in remote_environment.matching(agent, runtime, name):
+            prepared = remote_environment.prepared(agent, runtime, there)
             text = name.text if name.runtime else f"{name.address}#{runtime}"
-            if one.path and not name.version:
-                text = f"{name.address}#{one.package}=={one.version}"
-            found.append(_tried(agent, text, prepared, place))
-    if found:
-        return tuple(found)
+            if there.path and not name.version:
+                text = f"{name.address}#{there.package}=={there.version}"
+            entries.append(_tried(agent, text, prepared, place))
+    if entries:
+        return tuple(entries)
     message = NOTHING.format(name.text)
     return (InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", message),)
 

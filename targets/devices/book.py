@@ -90,15 +90,15 @@ class DeviceBook:
 
     def find(self, name: str) -> Listed:
         """Return the device of a name, or of an address. Raises :class:`DeviceNameError`."""
-        found = self.listed.get(name)
-        if found is None:
+        listed = self.listed.get(name)
+        if listed is None:
             self._check(name)
             return Listed(name, address=name)
-        if found.members:
+        if listed.members:
             hint = f"name one of them: {', '.join(self.expand([name]))}"
             message = f"{name} is a group, and one device is wanted"
             raise DeviceNameError("EK-DEVICE-087", message, hint)
-        return found
+        return listed
 
     def attempts(self, name: str | None) -> int:
         """Tell how often a bench is begun on a device."""
@@ -114,12 +114,12 @@ class DeviceBook:
         return tuple(dict.fromkeys(one for name in names for one in self._members(name, ())))
 
     def _members(self, name: str, within: tuple[str, ...]) -> Iterator[str]:
-        found = self.listed.get(name)
-        if found is None:
+        listed = self.listed.get(name)
+        if listed is None:
             self._check(name)
             yield name
-        elif not found.members:
-            _ = found.device
+        elif not listed.members:
+            _ = listed.device
             yield name
         elif name in within:
             path = " → ".join((*within[within.index(name) :], name))
@@ -127,7 +127,7 @@ class DeviceBook:
             message = f"the group {name} contains itself: {path}"
             raise DeviceNameError("EK-DEVICE-087", message, hint)
         else:
-            for member in found.members:
+            for member in listed.members:
                 yield from self._members(member, (*within, name))
 
     def _check(self, name: str) -> None:

@@ -80,17 +80,19 @@ def _pip_serves_others() -> bool:
 def reason(lines: Sequence[str], package: str, log: Path) -> str:
     """Tell why an installer failed, in its own words on one line, and what to do on the next."""
     text = "\n".join(lines)
-    said = error_of(lines)
-    found = VERSIONS.search(said)
-    said = VERSIONS.sub("", said).strip()
+    error = error_of(lines)
+    releases = VERSIONS.search(error)
+    error = VERSIONS.sub("", error).strip()
     here = f"Python {sys.version_info[0]}.{sys.version_info[1]} on {_platform()}"
     if OFFLINE.search(text):
-        return f"{said}\nthe package index cannot be reached: look at the network, or name a mirror"
-    if found and found[1] != "none":
-        return f"{said}\nreleases of {package} for {here}: {found[1]}"
-    if found or "no wheels" in said:
-        return f"{said}\nno release of {package} has a wheel for {here}: use another Python"
-    return f"{said}\nthe whole log is {log}"
+        return (
+            f"{error}\nthe package index cannot be reached: look at the network, or name a mirror"
+        )
+    if releases and releases[1] != "none":
+        return f"{error}\nreleases of {package} for {here}: {releases[1]}"
+    if releases or "no wheels" in error:
+        return f"{error}\nno release of {package} has a wheel for {here}: use another Python"
+    return f"{error}\nthe whole log is {log}"
 
 
 def error_of(lines: Sequence[str]) -> str:
