@@ -79,21 +79,21 @@ def _shown(cell: Cell) -> str:
 
 def _reasons(rows: Sequence[TargetFit], verbose: bool) -> Iterator[Line]:
     """Yield each reason once, with the targets and columns that it concerns, and its fix."""
-    told: dict[tuple[str, str], tuple[dict[str, None], dict[str, None], bool]] = {}
+    reasons: dict[tuple[str, str], tuple[dict[str, None], dict[str, None], bool]] = {}
     for row in rows:
         for cell in row.cells:
             if cell.verdict in ("fits", "does not apply"):
                 continue
             key = (cell.reason, cell.fix)
-            columns, targets, red = told.get(key, ({}, {}, False))
+            columns, targets, red = reasons.get(key, ({}, {}, False))
             columns[NAMES[cell.column]] = targets[row.target] = None
-            told[key] = (columns, targets, red or cell.verdict == "does not fit")
+            reasons[key] = (columns, targets, red or cell.verdict == "does not fit")
     # What stands against a target first.
-    for (reason, fix), (columns, targets, red) in sorted(told.items(), key=lambda o: not o[1][2]):
-        named = list(targets) if verbose else list(targets)[:NAMED]
-        more = f" and {len(targets) - len(named)} more" if len(targets) > len(named) else ""
+    ordered = sorted(reasons.items(), key=lambda reason: not reason[1][2])
+    for (reason, fix), (columns, targets, red) in ordered:
+        named = words.listed(list(targets), len(targets) if verbose else NAMED)
         style = "red" if red else "yellow"
-        where = f"{', '.join(named)}{more} ({', '.join(columns)})"
+        where = f"{named} ({', '.join(columns)})"
         yield from _wrapped(f"{where}: {reason}", "", style)
         if fix:
             yield from _wrapped(f"nearest fix: {fix}", "  ", "dim")
