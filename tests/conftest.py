@@ -144,6 +144,7 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "_time", untouched)
     # Nor do they start TensorFlow for it ahead of time.
     monkeypatch.setattr("edgekit.pipeline.start_reference", lambda *_: None)
+    monkeypatch.setattr("edgekit.pipeline.run.Run.start_ahead", lambda _: None)
 
 
 @pytest.fixture(scope="session")

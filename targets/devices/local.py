@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,18 @@ class LocalDevice(Transport):
                 raise crashed(process.returncode, request, self._log)
             return _checked(parsed(answered.read_text()), request, sandbox)
 
-    def open(self, request: Mapping[str, Json]) -> LocalSession:
-        """Start a runner that keeps the request's models loaded; await it with ``ready``."""
+    def open(self, request: Mapping[str, Json], reach: Sandbox | None = None) -> LocalSession:
+        """Start a runner that keeps the request's models loaded; await it with ``ready``.
+
+        It may ``reach`` more than the request names, for one that follows.
+        """
         command = self._command(request, "--serve")
         temporary = contextlib.ExitStack()
         folder = temporary.enter_context(scratch.held(self._folder))
         environment, sandbox = self._environment(folder), self._sandbox(request, folder)
+        if reach is not None:
+            write = (*sandbox.write, *reach.write)
+            sandbox = replace(sandbox.wider(reach.read), write=write)
         try:
             session = LocalSession(
                 command, request, self._log, self._limits, environment, temporary, sandbox
@@ -214,6 +221,7 @@ class LocalSession:
         self._request, self._log, self._limits = request, log, limits
         self._temporary, self._sandbox = temporary, sandbox
         self._answer: Mapping[str, Json] | None = None
+        self._followed = 0
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 sandbox.command(command),
@@ -234,8 +242,19 @@ class LocalSession:
     def ready(self) -> Mapping[str, Json]:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         if self._answer is None:
+            for _ in range(self._followed):
+                self._receive()
+            self._followed = 0
             self._answer = _checked(self._receive(), self._request, self._sandbox, loaded=True)
         return self._answer
+
+    def follow(self, request: Mapping[str, Json]) -> None:
+        """Give the request that the runner was started ahead for; ``ready`` waits for its answer,
+        and what came before is not looked at.
+        """
+        self._followed += 1
+        self._request, self._answer = request, None
+        self._send(request)
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Return nanoseconds of consecutive inferences: at least ``runs`` and at least

@@ -1,6 +1,7 @@
 """Mode ``load``: whether a runtime takes a model: loads it, allocates, and runs it once on zeros.
 
-A request has the ``models``, and needs no inputs. A model's result has ``allocated``, ``ran``, and
+A request has the ``models``, and needs no inputs; without a model only the runtime is loaded. A
+model's result has ``allocated``, ``ran``, and
 ``problem``: what the runtime said where it did not. It is the file's main graph that is run. Sizes
 that are free, besides the batch, are taken as ``FREE``. Of TFLM it may have ``arena_bytes``, the
 smallest arena that it ran in.
@@ -25,7 +26,7 @@ def run(request: Dict[str, Any], result: Dict[str, Any]) -> None:
     runtime = request["runtime"]
     # Says what is missing, where the runtime is.
     python_runner.RUNTIMES[runtime][0]()
-    if runtime not in OPENERS:
+    if request["models"] and runtime not in OPENERS:
         raise ValueError("%s cannot be asked whether it loads a file" % runtime)
     for entry in request["models"]:
         told = {"allocated": False, "ran": False, "problem": ""}

@@ -33,6 +33,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     """
     plan = Plan.of(project, options)
     with Run(plan, progress) as run:
+        run.asks_reference = options.evaluate and not project.compress.schemes
         model = obtain(run)
         source = export(run, model)
         reference = reference_of(run, source)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.evaluation.latency import Timed, TimingInputs
+from edgekit.evaluation.latency import TENSORFLOW, Timed, TimingInputs
 from edgekit.evaluation.launches import least_busy_core
 from edgekit.evaluation.protocol import TimingJob
+from edgekit.sandbox import Sandbox
 from edgekit.targets.devices.local import LocalDevice, LocalSession
-from edgekit.types import Json, Request
+from edgekit.types import Json, Progress, Request
 
 # A runner that is timed has one thread: what would take longer is answered by another on all cores,
 # which is about what it takes to start.
@@ -20,6 +22,34 @@ SECONDS = 6.0
 TRIED = 5
 # What a request must have in common with the one that the runner was started with.
 ALIKE = ("runtime", "inputs", "index", "signature", "preprocess", "reset_state", "states")
+
+
+def start_ahead(device: LocalDevice, store: Path, outputs: Path) -> LocalSession:
+    """Start a runner that loads TensorFlow, before there is a model: it reads what will be in the
+    store, and writes to ``outputs``.
+
+    Raises :class:`DeviceError`.
+    """
+    outputs.mkdir(parents=True, exist_ok=True)
+    request = Request(mode="load", models=(), runtime=TENSORFLOW)
+    return device.open(request.to_json(), Sandbox((store,), (outputs,)))
+
+
+class LastRound:
+    """A :class:`Progress` that also calls ``begin`` when the last round of a stage has begun."""
+
+    def __init__(self, progress: Progress, stage: str, begin: Callable[[], None]) -> None:
+        self._progress, self._stage, self._begin = progress, stage, begin
+        self._current = ""
+
+    def stage(self, name: str) -> None:
+        self._current = name
+        self._progress.stage(name)
+
+    def update(self, done: float, total: float, text: str) -> None:
+        self._progress.update(done, total, text)
+        if self._current == self._stage and total - done <= 1:
+            self._begin()
 
 
 @dataclass
@@ -35,13 +65,23 @@ class EarlyRunner:
 
     @classmethod
     def start(
-        cls, side: Timed, feed: TimingInputs, device: LocalDevice, outputs: Path
+        cls,
+        side: Timed,
+        feed: TimingInputs,
+        device: LocalDevice,
+        outputs: Path,
+        ahead: LocalSession | None = None,
     ) -> EarlyRunner:
-        """Start it, and wait for nothing. Raises :class:`DeviceError`."""
+        """Start it, and wait for nothing: the one that was started ``ahead``, if any, takes it on.
+
+        Raises :class:`DeviceError` or :class:`RunnerError`.
+        """
         job = side.job(device, feed)
         model = replace(job.request.models[0], outputs=outputs)
         request = replace(job.request, models=(model,), core=least_busy_core())
-        session = device.open(request.to_json())
+        session = ahead or device.open(request.to_json())
+        if ahead is not None:
+            ahead.follow(request.to_json())
         return cls(replace(job, request=request, opened=session), session, outputs)
 
     def serves(self, request: Request) -> bool:

@@ -85,10 +85,11 @@ def start_reference(run: Run, reference: SavedModel, items: Items) -> None:
     """
     if not run.plan.options.evaluate or reference.runtime != TENSORFLOW or not run.worker.started:
         return
-    with contextlib.suppress(DeviceError):
-        outputs = run.requests / "reference"
+    with contextlib.suppress(DeviceError, RunnerError):
+        outputs = run.reference_outputs
         side = _reference(reference, items)
-        run.early = EarlyRunner.start(side, inputs_of(items), run.device, outputs)
+        run.early = EarlyRunner.start(side, inputs_of(items), run.device, outputs, run.ahead)
+        run.ahead = None
 
 
 def output_of(reference: SavedModel, items: Items) -> str:

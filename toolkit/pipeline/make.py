@@ -123,10 +123,10 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
         sizes={name: list(size) for name, size in (sizes or {}).items()},
         unrolled=run.project.convert.unroll,
     )
-    artefact = run.obtain(
-        "export",
-        key,
-        lambda folder: run.worker.call(
+
+    def make(folder: Path) -> Mapping[str, Json]:
+        run.start_ahead()
+        return run.worker.call(
             export_model,
             model,
             folder,
@@ -134,8 +134,9 @@ def _exported(run: Run, model: Model, sizes: Mapping[str, tuple[int, ...]] | Non
             options.trust,
             sizes,
             run.project.convert.unroll,
-        ),
-    )
+        )
+
+    artefact = run.obtain("export", key, make)
     stripped = [name for name in artefact.facts["wrappers"] if not name.startswith("Quantize")]
     if stripped and model.kind == "saved_model":
         message = (

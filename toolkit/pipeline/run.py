@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import importlib.util
+import os
 import shutil
 import time
 import uuid
@@ -16,7 +17,8 @@ from typing import Any
 
 import edgekit
 from edgekit import plugins, scratch
-from edgekit.pipeline.early_runner import EarlyRunner
+from edgekit.errors import DeviceError, RunnerError
+from edgekit.pipeline.early_runner import EarlyRunner, LastRound, start_ahead
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
 from edgekit.process import Limits
@@ -25,7 +27,7 @@ from edgekit.sandbox import Sandbox, state
 from edgekit.sources import code_version
 from edgekit.store import Artefact, Store, write_text, writing
 from edgekit.targets.devices import DeviceBook, DevicePool, Tape, Workplace
-from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.devices.local import LocalDevice, LocalSession
 from edgekit.types import (
     Advice,
     Json,
@@ -69,7 +71,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.project = plan.project
-        self.progress = progress
+        self.progress = progress = LastRound(progress, "train", self.start_ahead)
         self.id = name or f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.home = plan.output / ".edgekit"
         self.folder = self.home / "runs" / self.id
@@ -90,6 +92,10 @@ class Run:
             tape,
         )
         self.early: EarlyRunner | None = None
+        # Whether TensorFlow will answer for this run's model, and its runner once it is started.
+        self.asks_reference = False
+        self.ahead: LocalSession | None = None
+        self.reference_outputs = self.requests / "reference"
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []
@@ -126,11 +132,21 @@ class Run:
         """The worker of this run's model: a function of the user's is the user's own code."""
         return self.free if self.plan.model is None else self._sandboxed
 
+    def start_ahead(self) -> None:
+        """Start TensorFlow's runner where it will be needed, while another process imports it."""
+        if not self.asks_reference or self.ahead or self.early:
+            return
+        # Beside a process that imports it too, there must be room.
+        if (os.cpu_count() or 1) > 1:
+            with contextlib.suppress(DeviceError, RunnerError):
+                self.ahead = start_ahead(self.device, self.store.root, self.reference_outputs)
+
     def stop_early(self) -> None:
-        """End the runner that was started before it is needed."""
-        if self.early is not None:
-            self.early.session.close()
-        self.early = None
+        """End the runners that were started before they are needed."""
+        for session in (self.ahead, self.early.session if self.early else None):
+            if session is not None:
+                session.close()
+        self.ahead = self.early = None
 
     def stop(self) -> None:
         """End the workers, and a runner that nobody has needed."""

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from benching import nothing
 
-from edgekit.errors import RunnerCrashed
+from edgekit.errors import RunnerCrashed, RunnerError
 from edgekit.evaluation.latency import Timed, TimingInputs, time_side_by_side
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
 from edgekit.pipeline import answers, early_runner
-from edgekit.pipeline.early_runner import EarlyRunner
+from edgekit.pipeline.early_runner import EarlyRunner, LastRound
+from edgekit.sandbox import Sandbox, state
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Preprocess, Request, RunnerModel
+from edgekit.types import Preprocess, Request, RunnerModel, Silent
 
 BRIEF = replace(
     SIDE_BY_SIDE,
@@ -36,9 +37,9 @@ class Counting(LocalDevice):
 
     started = 0
 
-    def open(self, request: Any) -> Any:
+    def open(self, request: Any, *reach: Any) -> Any:
         self.started += 1
-        return super().open(request)
+        return super().open(request, *reach)
 
 
 @pytest.fixture
@@ -120,6 +121,59 @@ def test_what_takes_long_is_left_to_all_cores(
 ) -> None:
     monkeypatch.setattr(early_runner, "SECONDS", 0.0)
     assert early.answer(asked(side, feed, tmp_path / "mine"), 3) is None
+
+
+def test_one_started_ahead_answers_and_is_timed_as_well(
+    side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
+) -> None:
+    """Its runtime is loaded before its model is there."""
+    outputs, model = tmp_path / "early", side.path.read_bytes()
+    outputs.mkdir()
+    side.path.unlink()
+    loading = Request(mode="load", models=(), runtime=side.runtime)
+    session = device.open(loading.to_json(), Sandbox((tmp_path,), (outputs,)))
+    side.path.write_bytes(model)
+    early = EarlyRunner.start(side, feed, device, outputs, session)
+    try:
+        found = early.answer(asked(side, feed, tmp_path / "mine"), 3)
+        told = device.run(asked(side, feed, tmp_path / "own").to_json())
+        assert found is not None
+        (file,) = (tmp_path / "mine").glob("*.npy")
+        assert np.array_equal(np.load(file), np.load(tmp_path / "own" / file.name))
+        assert set(found["models"]["reference"]) == set(told["models"]["reference"])
+        assert len(session.block("reference", 0.0, 3)) >= 3
+        assert device.started == 1
+    finally:
+        session.close()
+
+
+def test_one_started_ahead_reaches_what_it_was_given_and_no_more(
+    side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
+) -> None:
+    if not state().abi:
+        pytest.skip("no Landlock here")
+    (tmp_path / "early").mkdir()
+    loading = Request(mode="load", models=(), runtime=side.runtime)
+    session = device.open(loading.to_json(), Sandbox((), (tmp_path / "early",)))
+    try:
+        early = EarlyRunner.start(side, feed, device, tmp_path / "early", session)
+        with pytest.raises(RunnerError):
+            early.answer(asked(side, feed, tmp_path / "mine"), 3)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_last_round_of_its_stage_begins_it(epochs: int) -> None:
+    begun: list[float] = []
+    progress = LastRound(Silent(), "train", lambda: begun.append(done))
+    for stage in ("data", "train"):
+        progress.stage(stage)
+        for step in range(2 * epochs + 1):
+            done = step / 2
+            progress.update(done, epochs, "")
+    assert begun[0] == epochs - 1
+    assert len(begun) == 3
 
 
 @pytest.mark.parametrize("change", [{"path": Path("other.tflite")}, {"signature": "other"}])
