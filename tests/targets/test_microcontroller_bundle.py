@@ -142,6 +142,23 @@ def test_golden_items_are_as_many_as_flash_should_hold(contents: Contents) -> No
     assert int(count) == MOST_BYTES // (4 + 4 + 12)
 
 
+def test_inputs_go_by_name_whatever_their_order_in_the_file(tmp_path: Path) -> None:
+    node = N("SUB", ["a", "b"], ["y"], options={"kind": "SubOptions"})
+    tensors = [T(name, [1, 1]) for name in "aby"]
+    one = doubler(tmp_path)
+    one.model.write_bytes(build(G(tensors, [node], ["b", "a"], ["y"])))
+    a, b = np.array([[[5]], [[4]]], np.float32)
+    two = replace(
+        one,
+        inputs=tuple(TensorSpec(name, (1, 1), "float32") for name in "ab"),
+        outputs=(TensorSpec("y", (1, 1), "float32"),),
+        golden=Golden({"a": a, "b": b}, {"y": a - b}, {"y": 1e-6}),
+    )
+    text = text_of(two, "_settings.h")
+    assert "kInputs[] = {{&doubler_input_0, 1}, {&doubler_input_1, 0}}" in text
+    assert "kTensorArenaSize = 0;" not in text
+
+
 def test_dtype_that_the_c_library_does_not_carry_is_refused(tmp_path: Path) -> None:
     wide = replace(doubler(tmp_path), outputs=(TensorSpec("y", (1, 4), "int64"),))
     node = N("CAST", ["x"], ["y"], options={"kind": "CastOptions"})
