@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +20,7 @@ _Numbers = _Finite | Annotated[list[_Finite], Field(min_length=1)]
 _Pixels = Annotated[int, Field(ge=1)]
 CODE = "EK-BUNDLE-004"
 SHOWN = 5
+SCHEMA = Path(__file__).resolve().with_name("manifest.schema.json")
 
 
 class _Table(BaseModel):
@@ -146,7 +149,20 @@ def read_manifest(path: Path, content: bytes) -> Mapping[str, Any]:
             for one in error.errors(include_url=False, include_context=False)
         ]
         raise _damaged(path, "\n".join(wrong[:SHOWN])) from error
+    problems = [
+        f"{'.'.join(str(part)[:60] for part in one.absolute_path)}: {one.message[:200]}"
+        for one in _validator().iter_errors(document)
+    ]
+    if problems:
+        raise _damaged(path, "\n".join(problems[:SHOWN]))
     return dict(document)
+
+
+@functools.cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 def preprocess_of(manifest: Mapping[str, Any]) -> Preprocess:

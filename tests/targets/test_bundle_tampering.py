@@ -192,6 +192,22 @@ def test_verify_runs_the_selftest_on_every_device_that_is_named(tmp_path: Path) 
     assert "self-test on local:litert: passed" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["gate"].pop("status"),
+        lambda m: m.update(size={"model": 1}),
+        lambda m: m["measurements"].update(accuracy={"value": 1}),
+        lambda m: m["golden"]["runtimes"].append({"name": "tflm"}),
+        lambda m: m.update(licence="MIT"),
+    ],
+)
+def test_a_manifest_that_is_not_of_its_schema_is_refused(tmp_path: Path, change: Any) -> None:
+    files = read(signed(tmp_path, None))
+    error = refused(write(tmp_path / "other.tar.gz", listed(files, change)))
+    assert error.code == "EK-BUNDLE-004"
+
+
 def test_a_bundle_says_its_licence_and_holds_the_users_files(tmp_path: Path) -> None:
     more = {"licence": Licence("MIT"), "extra_files": {"notes/a.txt": b"a"}}
     files = read(signed(tmp_path, None, **more))

@@ -1,0 +1,100 @@
+"""``edgekit bundle``: of a finished run the bytes that convert packed, of a file golden pairs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from conftest import answer
+from edgekit.targets import catalog
+from edgekit.targets.bundles import LAYOUTS, verify
+from edgekit.targets.bundles.verify import read_bundle_manifest
+from edgekit.targets.runners.probe import probe_model
+
+
+def bundled(*words: object, cwd: Path) -> list[Path]:
+    done = answer("bundle", *words, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return [Path(one["bundle"]["path"]) for one in json.loads(done.stdout)["bundles"]]
+
+
+def test_a_finished_run_gives_the_bytes_that_convert_packed(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    project = digits_run / "project"
+    (packed,) = (project / "dist").glob("*.tar.gz")
+    (run,) = (path.parent for path in (project / ".edgekit" / "runs").glob("*/contents"))
+    for source in ([], [run], [run.name], [run / "report.json"]):
+        if source == [run.name]:
+            shutil.copytree(run, tmp_path / ".edgekit" / "runs" / run.name, dirs_exist_ok=True)
+        words = [*source, "--project", project / "edgekit.toml"]
+        if not source:
+            words += ["--output", project]
+            before = packed.read_bytes()
+            assert bundled(*words, cwd=tmp_path) == [packed]
+            assert packed.read_bytes() == before
+            continue
+        (made,) = bundled(*words, "--output", tmp_path, cwd=tmp_path)
+        assert made.read_bytes() == packed.read_bytes()
+
+
+def test_a_finished_run_gives_bundles_for_other_targets(digits_run: Path, tmp_path: Path) -> None:
+    project = digits_run / "project"
+    (run,) = (path.parent for path in (project / ".edgekit" / "runs").glob("*/contents"))
+    words = [run, "--project", project / "edgekit.toml", "--output", tmp_path]
+    made = bundled(*words, "--target", "pi4", "--target", "linux-aarch64", cwd=tmp_path)
+    manifests = [read_bundle_manifest(path) for path in made]
+    assert [one["target"] for one in manifests] == ["raspberry-pi-4", "linux-aarch64"]
+    assert manifests[0]["gate"]["status"] == "not evaluated"
+    assert manifests[0]["model"]["precision"] == "int8"
+
+
+def test_a_file_alone_gives_golden_pairs_that_say_they_were_drawn(tmp_path: Path) -> None:
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    words = ("probe.tflite", "--target", "linux-x86_64")
+    (first,) = bundled(*words, cwd=tmp_path)
+    (again,) = bundled(*words, "--output", tmp_path / "again", cwd=tmp_path)
+    assert first.read_bytes() == again.read_bytes()
+    found = verify(first)
+    assert found.tested
+    assert "drawn with a seed" in found.manifest["golden"]["items"]
+    assert found.manifest["measurements"] == {}
+    np.savez(tmp_path / "items.npz", x=np.random.default_rng(0).random((9, 4), np.float32))
+    (real,) = bundled(*words, "--data", "items.npz", "--force", cwd=tmp_path)
+    assert "real items" in read_bundle_manifest(real)["golden"]["items"]
+
+
+def test_what_cannot_be_bundled_is_said_and_a_file_of_the_users_stays(tmp_path: Path) -> None:
+    for words in ((), ("absent",), ("model.keras",)):
+        done = answer("bundle", *words, cwd=tmp_path)
+        assert (done.returncode, "EK-BUNDLE-040" in done.stderr) == (2, True), done.stderr
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    words = ("bundle", "probe.tflite", "--target", "linux-x86_64")
+    (path,) = bundled(*words[1:], cwd=tmp_path)
+    path.write_bytes(b"mine")
+    done = answer(*words, cwd=tmp_path)
+    assert (done.returncode, "EK-OUTPUT-001" in done.stderr) == (2, True), done.stderr
+    assert path.read_bytes() == b"mine"
+    done = answer(*words, "--kind", "microcontroller", cwd=tmp_path)
+    assert (done.returncode, "EK-PROJECT-072" in done.stderr) == (2, True), done.stderr
+    done = answer(*words, "--force", "--max-delta", "1 kB", cwd=tmp_path)
+    assert (done.returncode, "--delta-from" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_delta_that_is_too_large_fails_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    words = ("probe.tflite", "--target", "linux-x86_64")
+    (old,) = bundled(*words, cwd=tmp_path)
+    kept = shutil.copy(old, tmp_path / "old.tar.gz")
+    words = ("bundle", *words, "--delta-from", kept, "--max-delta")
+    assert answer(*words, "20 kB", cwd=tmp_path).returncode == 0
+    done = answer(*words, "10 B", cwd=tmp_path)
+    assert (done.returncode, "failed: delta size" in done.stderr) == (1, True), done.stderr
+
+
+def test_every_kind_that_a_target_names_first_can_be_asked_for() -> None:
+    kinds = {kind for target in catalog.every() for kind in target.bundles}
+    assert set(LAYOUTS) <= kinds
