@@ -33,6 +33,8 @@ from edgekit.types import ExpectedOutput, Json, Request, RunnerModel
 
 SELFTEST_SECONDS = 300.0
 PASSED = "passed"
+# Whose outputs the golden ones are.
+GOLDEN = "litert"
 UNSIGNED, FOREIGN = "EK-BUNDLE-009", "EK-BUNDLE-011"
 # Reaches a device, now.
 OpenDevice = Callable[[], Transport]
@@ -193,7 +195,7 @@ def _selftests(
         Limits(SELFTEST_SECONDS),
         _runners(),
     )
-    names = dict.fromkeys(str(runtime["name"]) for runtime in manifest["runtimes"])
+    names = _local([str(runtime["name"]) for runtime in manifest["runtimes"]])
     return {
         name: _selftest(path, name, replace(request, runtime=name), lambda: here) for name in names
     }
@@ -262,6 +264,15 @@ def _check_answers(
         message = f"{path}: the labels do not give the golden items' answers"
         hint = f"item {item} is called {named[item][:60]!r} by them: are they in the model's order?"
         raise BundleError("EK-BUNDLE-006", message, hint)
+
+
+def _local(named: Sequence[str]) -> tuple[str, ...]:
+    """Return the runtimes to try on this host: those that a manifest names, and LiteRT before them
+    where they are the catalog's and run on no host, as a phone's.
+    """
+    known = {runtime.name for target in catalog.every() for runtime in target.runtimes}
+    elsewhere = known.issuperset(named) and not _runners().keys() & set(named)
+    return tuple(dict.fromkeys((GOLDEN, *named) if elsewhere else named))
 
 
 def _runners() -> Mapping[str, Path]:

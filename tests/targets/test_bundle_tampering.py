@@ -210,6 +210,16 @@ def test_a_manifest_that_is_not_of_its_schema_is_refused(tmp_path: Path, change:
     assert error.code == "EK-BUNDLE-004"
 
 
+def test_a_phones_bundle_is_tested_on_the_runtime_of_its_golden_pairs(tmp_path: Path) -> None:
+    runtimes = [{"name": "litert-android"}]
+    files = listed(
+        read(signed(tmp_path, None)), lambda manifest: manifest.update(runtimes=runtimes)
+    )
+    found = verify(write(tmp_path / "phone.tar.gz", files))
+    assert found.selftests["litert"] == "passed on 3 golden items"
+    assert found.selftests["litert-android"].startswith("unavailable")
+
+
 def test_a_bundle_says_its_licence_and_holds_the_users_files(tmp_path: Path) -> None:
     more = {"licence": Licence("MIT"), "extra_files": {"notes/a.txt": b"a"}}
     files = read(signed(tmp_path, None, **more))
