@@ -76,6 +76,7 @@ def _own(name: str) -> Layout:
 # The modules of edgekit's own layouts, by the name that the catalog's targets give them.
 OWN = {
     "android": "android",
+    "ios": "ios",
     "linux-c": "linux_c",
     "linux-python": "linux_python",
     "microcontroller": "microcontroller",
