@@ -80,6 +80,7 @@ OWN = {
     "linux-c": "linux_c",
     "linux-python": "linux_python",
     "microcontroller": "microcontroller",
+    "tf-serving": "tf_serving",
 }
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 

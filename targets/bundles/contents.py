@@ -93,8 +93,9 @@ class Contents:
     ``signature`` where it has several and one is named. ``boxes`` says how a detector's outputs
     are read. ``minimum_runtime`` is computed from the file's operators, ``arena`` the smallest that
     TFLM ran it in on this host, where that was tried. ``extra_files`` are the user's own, by their
-    path in the bundle. Where ``app_id`` or ``namespace`` are empty, ``app`` and ``code_name`` say
-    what they are instead.
+    path in the bundle. ``saved_model`` is the folder of the one that ``model`` computes the same
+    as, where there is one. Where ``app_id`` or ``namespace`` are empty, ``app`` and ``code_name``
+    say what they are instead.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Contents:
     arena: Measurement | None = None
     gate: Gate = Gate("not evaluated", "nobody says how it was judged")
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
+    saved_model: Path | None = None
 
     @property
     def app(self) -> str:

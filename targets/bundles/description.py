@@ -56,7 +56,7 @@ def sizes_of(files: Mapping[str, int]) -> dict[str, int]:
 
 
 def _part(name: str) -> str:
-    if PurePosixPath(name).name in (MODEL, COMPILED):
+    if PurePosixPath(name).name in (MODEL, COMPILED) or name.startswith("models/"):
         return "model"
     if name.startswith("golden/"):
         return "golden"

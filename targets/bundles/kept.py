@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgekit import npy
 from edgekit.errors import NoBundleError
-from edgekit.store import write_text
+from edgekit.store import place, write_text
 from edgekit.targets.bundles.contents import Answers, Contents, Family, Golden
 from edgekit.types import (
     BoxesSpec,
@@ -27,6 +27,8 @@ from edgekit.types import (
 )
 
 FILE = "contents.json"
+# The SavedModel that the candidate was made of, as a folder.
+SAVED_MODEL = "saved_model"
 # What is kept of the contents, and as what; the project gives the rest anew each time.
 KEPT: Mapping[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(str),
@@ -71,6 +73,10 @@ def keep(contents: Contents, folder: Path) -> None:
             for family in golden.families
         ],
     }
+    if contents.saved_model is not None:
+        for path in sorted(contents.saved_model.rglob("*")):
+            if path.is_file():
+                place(path, folder / SAVED_MODEL / path.relative_to(contents.saved_model))
     write_text(folder / FILE, json.dumps(facts, indent=1))
 
 
@@ -97,7 +103,14 @@ def read_kept(folder: Path, model: Path) -> Contents:
         message = f"{folder} does not hold what a bundle is made of"
         hint = f"run `edgekit convert` again: {str(error).splitlines()[0][:300]}"
         raise NoBundleError("EK-BUNDLE-040", message, hint) from error
-    return Contents(**kept, model=model, golden=pairs, measurements={})
+    saved = folder / SAVED_MODEL
+    return Contents(
+        **kept,
+        model=model,
+        golden=pairs,
+        measurements={},
+        saved_model=saved if saved.is_dir() else None,
+    )
 
 
 def _written(arrays: Arrays, folder: Path, stem: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import tarfile
 from pathlib import Path
@@ -17,12 +18,21 @@ from edgekit.types import Preprocess, TensorSpec
 # An underscore only as in a machine's own name, x86_64.
 KEBAB = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
 SOURCES = frozenset({".py", ".cc", ".cpp", ".c", ".kt", ".swift", ".ts", ".js"})
+# The doubler as a SavedModel of one signature, "serving_default": its graph, and nothing else.
+SAVED_DOUBLER = base64.b64decode(
+    "CAESwAEKByIFc2VydmUSVAoyCgF4EgtQbGFjZWhvbGRlcioLCgVkdHlwZRICMAEqEwoFc2hhcGUSCjoIEgIIARICCAQK"
+    "GQoBeRIFQWRkVjIaAXgaAXgqBwoBVBICMAEiAwiqEypfCg9zZXJ2aW5nX2RlZmF1bHQSTAoWCgF4EhEKA3g6MBABGggS"
+    "AggBEgIIBBIWCgF5EhEKA3k6MBABGggSAggBEgIIBBoadGVuc29yZmxvdy9zZXJ2aW5nL3ByZWRpY3Q="
+)
 
 
 def doubler(folder: Path, labels: tuple[str, ...] = ()) -> Contents:
     """Contents around a model that takes ``x``, float32 ``[1, 4]``, and gives ``y = x + x``."""
     model = folder / "doubler.tflite"
     model.write_bytes(probe_model())
+    saved = folder / "doubler_saved_model"
+    saved.mkdir(exist_ok=True)
+    (saved / "saved_model.pb").write_bytes(SAVED_DOUBLER)
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     return Contents(
         name="doubler",
@@ -36,6 +46,7 @@ def doubler(folder: Path, labels: tuple[str, ...] = ()) -> Contents:
         golden=Golden({"x": x}, {"y": x + 2}, {"y": 1e-6}),
         measurements={},
         tools={},
+        saved_model=saved,
     )
 
 

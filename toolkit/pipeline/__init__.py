@@ -64,7 +64,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)
-        kept = keep_contents(run, targets, placed, source, items)
+        kept = keep_contents(run, targets, placed, source, smaller, items)
         shipped = tuple(bundle(run, target, placed, kept, source) for target in targets)
         return report(run, reference, evaluated, compression, placed, shipped, verdict, items)
 

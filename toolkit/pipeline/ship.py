@@ -53,11 +53,13 @@ def keep_contents(
     targets: tuple[TargetResult, ...],
     candidates: tuple[Candidate, ...],
     reference: SavedModel,
+    made_of: SavedModel,
     items: Items,
 ) -> Mapping[str, bundles.Contents]:
     """Return what bundles are made of, by candidate, and keep it for bundles that are made later.
 
-    Of candidates that have a file, that runs; none where nothing was evaluated.
+    Of candidates that have a file, that runs; none where nothing was evaluated. ``made_of`` is the
+    SavedModel that they were converted from: the reference, or the compressed one.
     """
     if not items.evaluated:
         return {}
@@ -68,9 +70,17 @@ def keep_contents(
             if candidate.path is None or candidate.problem or not candidate.evaluation.metrics:
                 continue
             tell = candidate.id in shipped
-            found[candidate.id] = contents_of(run, candidate, reference, items, tell)
+            contents = contents_of(run, candidate, reference, items, tell)
+            found[candidate.id] = replace(contents, saved_model=_served(candidate, made_of))
             bundles.keep(found[candidate.id], run.folder / KEPT / candidate.id)
     return found
+
+
+def _served(candidate: Candidate, made_of: SavedModel) -> Path | None:
+    """Return the SavedModel that a candidate was made of, where both compute the same."""
+    if candidate.as_is or candidate.precision != "float32" or made_of.runtime != "tensorflow":
+        return None
+    return made_of.in_float32.path
 
 
 def bundle(
