@@ -125,5 +125,6 @@ class TargetContract:
         bundle = pack(packable, doubler(tmp_path, ("a", "b", "c", "d")), tmp_path / "bundle.tar.gz")
         found = verify(bundle.path)
         assert found.manifest["target"] == packable.id
-        assert set(found.selftests) == {runtime.name for runtime in packable.runtimes}
+        # Beside runtimes that are on no host, LiteRT is tried.
+        assert {runtime.name for runtime in packable.runtimes} <= set(found.selftests)
         assert all(text.startswith(("passed", "unavailable")) for text in found.selftests.values())
