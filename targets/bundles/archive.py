@@ -81,6 +81,7 @@ OWN = {
     "linux-python": "linux_python",
     "microcontroller": "microcontroller",
     "tf-serving": "tf_serving",
+    "web": "web",
 }
 LAYOUTS: Table[Layout] = Table("edgekit.bundles", Layout, OWN, _own)
 

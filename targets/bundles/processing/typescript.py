@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgekit.targets.bundles.processing.library import MADE_BY, library
@@ -19,37 +19,65 @@ PARTS = {
 }
 
 
+@dataclass(frozen=True)
+class Constant:
+    """An exported constant: its type in TypeScript, its value, and what is said of it."""
+
+    name: str
+    kind: str
+    value: Any
+    comment: str = ""
+
+
 def files(spec: Spec, name: str) -> Mapping[str, bytes]:
     """Return the constants of a model and the library's files that it uses, by file name."""
-    placed = library("typescript", spec, PARTS)
-    lines = [
-        f"// {MADE_BY.format(name=json.dumps(name)[1:-1])}",
-        'import type { InputSpec, OutputSpec } from "./values.js";',
-    ]
+    imports = ['import type { InputSpec, OutputSpec } from "./values.js";']
     if spec.boxes is not None:
-        lines.append('import type { BoxesSpec } from "./boxes.js";')
+        imports.append('import type { BoxesSpec } from "./boxes.js";')
     if spec.signal is not None:
-        lines.append('import type { SignalSpec } from "./signals.js";')
+        imports.append('import type { SignalSpec } from "./signals.js";')
+    source = constants_file(name, _constants(spec), imports)
+    return library("typescript", spec, PARTS) | {CONSTANTS: source}
+
+
+def scripts(spec: Spec, name: str) -> Mapping[str, bytes]:
+    """Return the same files as JavaScript, as a browser runs them."""
+    compiled = {part: script_of(file) for part, file in PARTS.items()}
+    source = constants_file(name, _constants(spec))
+    return library("typescript", spec, compiled) | {script_of(CONSTANTS): source}
+
+
+def script_of(file: str) -> str:
+    """Return what the JavaScript of a TypeScript file is called."""
+    return file.removesuffix("ts") + "js"
+
+
+def constants_file(
+    name: str, constants: Iterable[Constant], imports: Iterable[str] | None = None
+) -> bytes:
+    """Return a file of constants: TypeScript where types are imported, otherwise JavaScript."""
+    lines = [f"// {MADE_BY.format(name=json.dumps(name)[1:-1])}", *(imports or ()), ""]
+    for one in constants:
+        kind = "" if imports is None else f": {one.kind}"
+        lines += [f"// {one.comment}"] if one.comment else []
+        lines.append(f"export const {one.name}{kind} = {json.dumps(one.value, indent=2)};")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _constants(spec: Spec) -> list[Constant]:
     facts = _camel(asdict(spec))
-    lines += [
-        "",
-        _constant("inputs", "InputSpec[]", facts["inputs"]),
-        _constant("outputs", "OutputSpec[]", facts["outputs"]),
-        _constant("labels", "string[]", facts["labels"]),
-        "// The output that scores the classes.",
-        _constant("answers", "string | null", facts["answers"]),
+    constants = [
+        Constant("inputs", "InputSpec[]", facts["inputs"]),
+        Constant("outputs", "OutputSpec[]", facts["outputs"]),
+        Constant("labels", "string[]", facts["labels"]),
+        Constant("answers", "string | null", facts["answers"], "The output that scores classes."),
     ]
     if spec.boxes is not None:
         facts["boxes"].pop("format")
-        lines.append(_constant("boxes", "BoxesSpec", facts["boxes"]))
+        constants.append(Constant("boxes", "BoxesSpec", facts["boxes"]))
     if spec.signal is not None:
-        lines.append(_constant("signal", "SignalSpec", facts["signal"]))
-    placed[CONSTANTS] = ("\n".join(lines) + "\n").encode()
-    return placed
-
-
-def _constant(name: str, kind: str, value: Any) -> str:
-    return f"export const {name}: {kind} = {json.dumps(value, indent=2)};"
+        constants.append(Constant("signal", "SignalSpec", facts["signal"]))
+    return constants
 
 
 def _camel(value: Any) -> Any:

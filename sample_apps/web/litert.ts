@@ -1,0 +1,79 @@
+/** The model in LiteRT.js, on the processor. */
+
+import { loadAndCompile, loadLiteRt, Tensor, type CompiledModel } from "@litertjs/core";
+import { LITERT } from "./golden_pairs.js";
+import type { Named, Network } from "./model.js";
+import * as spec from "./model_spec.js";
+import type { Values } from "./values.js";
+
+const WASM = "./node_modules/@litertjs/core/wasm/";
+// A sample lasts at least so long: the clock of a page may have steps of 0.1 ms.
+const SAMPLE_MS = 2;
+
+export class LiteRtNetwork implements Network {
+  private constructor(
+    private readonly model: CompiledModel,
+    readonly runtime: string,
+  ) {}
+
+  /** Load LiteRT.js and compile a model's file: for as many threads, 0 for LiteRT.js's choice. */
+  static async open(file: string, count = 0): Promise<LiteRtNetwork> {
+    const threads = globalThis.crossOriginIsolated && count !== 1;
+    await loadLiteRt(WASM, { threads });
+    const cpuOptions = count > 0 ? { cpuOptions: { numThreads: threads ? count : 1 } } : {};
+    const model = await loadAndCompile(file, { accelerator: "wasm", ...cpuOptions });
+    return new LiteRtNetwork(model, `LiteRT.js ${LITERT}, ${threads ? "threads" : "no threads"}`);
+  }
+
+  async run(inputs: Named<Values>): Promise<Named<ArrayLike<number>>> {
+    const given = this.model.getInputDetails();
+    const tensors = spec.inputs.map(({ name }, at) => {
+      // A file without signatures has its tensors in the order of the spec.
+      const { shape } = given.find((one) => one.name === name) ?? given[at];
+      return [name, new Tensor(inputs[name] as Float32Array | Int32Array, shape)] as const;
+    });
+    const named = tensors.every(([name]) => given.some((one) => one.name === name));
+    try {
+      const results: Named<Tensor> | Tensor[] = named
+        ? await this.model.run(Object.fromEntries(tensors))
+        : await this.model.run(tensors.map(([, tensor]) => tensor));
+      return read(results);
+    } finally {
+      for (const [, tensor] of tensors) tensor.delete();
+    }
+  }
+}
+
+/** Return outputs by the spec's names, and free what held them. */
+function read(results: Named<Tensor> | Tensor[]): Named<ArrayLike<number>> {
+  const ordered = Object.values(results);
+  const values = spec.outputs.map(({ name }, at) => {
+    const tensor = Array.isArray(results) ? results[at] : (results[name] ?? ordered[at]);
+    return [name, tensor.toTypedArray().slice()];
+  });
+  for (const tensor of ordered) tensor.delete();
+  return Object.fromEntries(values);
+}
+
+/** What a run takes: the median of samples, each the mean of so many runs in a row. */
+export interface Latency {
+  p50: number;
+  samples: number;
+  runs: number;
+}
+
+/** Time runs of one item, from what the inputs hold to what the outputs hold. */
+export async function latencyOf(network: Network, inputs: Named<Values>): Promise<Latency> {
+  let runs = 1;
+  const timed = async () => {
+    const start = performance.now();
+    for (let k = 0; k < runs; k++) await network.run(inputs);
+    return performance.now() - start;
+  };
+  for (let k = 0; k < 5; k++) await timed();
+  while ((await timed()) < SAMPLE_MS) runs *= 2;
+  const samples: number[] = [];
+  for (let k = 0; k < 51; k++) samples.push((await timed()) / runs);
+  samples.sort((a, b) => a - b);
+  return { p50: samples[25], samples: samples.length, runs };
+}

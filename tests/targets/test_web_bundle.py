@@ -1,0 +1,268 @@
+"""The web bundle: its files, and its page in headless Chromium, as its README says."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tflite_files import G, N, T, build
+
+from conftest import edgekit, once
+from edgekit.contracts.target import doubler
+from edgekit.errors import BundleError
+from edgekit.targets import catalog
+from edgekit.targets.bundles import LAYOUTS, Answers, Contents, pack, verify
+from edgekit.types import CarriedState, TensorSpec
+
+TARGET = catalog.load("web-wasm")
+PAGE = Path(__file__).with_name("web_page.mjs")
+PUPPETEER = "puppeteer-core@24.43.1"
+ROOT = "digits-0.1.0-web-wasm"
+HEADERS = """
+const [, url] = process.argv;
+const page = await fetch(url);
+const outside = await fetch(url + "..%2f..%2f..%2f..%2fetc%2fpasswd");
+const missing = await fetch(url + "%E0%A4%A");
+const headers = ["opener", "embedder"].map((k) => page.headers.get(`cross-origin-${k}-policy`));
+console.log(JSON.stringify([page.status, outside.status, missing.status, ...headers]));
+"""
+browses = pytest.mark.skipif(
+    not all(map(shutil.which, ("node", "npm", "chromium"))),
+    reason="node, npm or chromium is not installed",
+)
+
+
+def labelled(folder: Path) -> Contents:
+    contents = doubler(folder, ("a", "b", "c", "d"))
+    golden = dataclasses.replace(contents.golden, answers=Answers("y", ("d", "d", "d")))
+    return dataclasses.replace(contents, golden=golden)
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder)  # noqa: S202  (our own)
+    (root,) = (one for one in folder.iterdir() if one.is_dir())
+    return root
+
+
+def test_bundle_has_the_model_once_and_javascript_beside_each_source(tmp_path: Path) -> None:
+    archive = pack(TARGET, labelled(tmp_path), tmp_path / "bundle.tar.gz").path
+    root = unpacked(archive, tmp_path / "there")
+    assert [one.name for one in root.rglob("*.tflite")] == ["model.tflite"]
+    sources = {one.stem for one in root.rglob("*.ts")}
+    assert sources == {one.stem for one in root.rglob("*.js")}
+    assert sources > {"app", "selftest", "model_spec", "golden_pairs", "values", "pictures"}
+    package = json.loads((root / "package.json").read_text())
+    assert package["dependencies"] == {"@litertjs/core": TARGET.runtimes[0].version}
+    pairs = (root / "src" / "golden_pairs.js").read_text()
+    assert '"tolerance": 1e-06' in pairs
+    assert 'answers = [\n  "d",' in pairs
+    assert "import" not in pairs
+    assert "<title>doubler</title>" in (root / "index.html").read_text()
+    # Its runtime is for npm to fetch.
+    assert not list(root.rglob("*.wasm"))
+    assert verify(archive).files
+
+
+def test_bundle_is_refused_for_what_the_page_does_not_feed(tmp_path: Path) -> None:
+    contents = doubler(tmp_path)
+    state = TensorSpec("s", (1, 2), "float32")
+    files: dict[str, dict[str, Any]]
+    files = {"int8": {"dtype": "INT8", "scale": [0.5]}, "free": {"free": [-1, 4]}}
+    for name, facts in files.items():
+        ends = [T(end, [1, 4], **facts) for end in ("x", "y")]
+        graph = G(ends, [N("RELU", ["x"], ["y"], 2)], ["x"], ["y"])
+        (tmp_path / f"{name}.tflite").write_bytes(build(graph))
+    carried = CarriedState(state, state, "by name")
+    changes: dict[str, tuple[dict[str, Any], str]] = {
+        "'x' is int8": ({"model": tmp_path / "int8.tflite"}, "dynamic or int8-float-io"),
+        "'x' has a free one": ({"model": tmp_path / "free.tflite"}, "--target web-wasm"),
+        "keeps a state": ({"states": (carried,)}, "another kind"),
+        "signature 'second' of several": ({"signature": "second"}, "another kind"),
+    }
+    for reason, (changed, fix) in changes.items():
+        with pytest.raises(BundleError, match=reason) as caught:
+            LAYOUTS["web"].files(TARGET, dataclasses.replace(contents, **changed))
+        assert caught.value.code == "EK-BUNDLE-026"
+        assert fix in caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def digits_pages(shared: Path, digits_run: Path) -> Path:
+    """The bundles of the float32 and the int8-weight model, unpacked, below their precisions."""
+
+    def make(folder: Path) -> None:
+        project = digits_run / "project"
+        for precision in ("float32", "dynamic"):
+            (model,) = (project / "build" / "digits").glob(f"{precision}*/model.tflite")
+            below = folder / precision
+            shutil.copytree(project, below, ignore=shutil.ignore_patterns("build", "dist", ".*"))
+            arguments = ("--target", "web", "--project", below / "edgekit.toml")
+            done = edgekit("bundle", model, *arguments, cwd=below)
+            assert done.returncode == 0, done.stderr
+            unpacked(below / "dist" / f"{ROOT}.tar.gz", below / "page")
+
+    return once(shared / "web-pages", make)
+
+
+@pytest.fixture(scope="module")
+def packages(shared: Path, digits_pages: Path) -> Path:
+    """A folder with what the bundle's package.json names, and a driver of browsers."""
+
+    def install(folder: Path) -> None:
+        shutil.copy(digits_pages / "float32" / "page" / ROOT / "package.json", folder)
+        shutil.copy(PAGE, folder)
+        command = ["npm", "install", "--no-audit", "--no-fund", PUPPETEER]
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        if done.returncode:
+            (folder / "failed").write_text(done.stderr[-300:])
+
+    folder = once(shared / "web-packages", install)
+    if (folder / "failed").exists():
+        pytest.skip(f"npm cannot install LiteRT.js: {(folder / 'failed').read_text()}")
+    return folder
+
+
+def page(digits_pages: Path, packages: Path, precision: str, folder: Path) -> Path:
+    """A bundle of one's own, after `npm install`."""
+    root = shutil.copytree(digits_pages / precision / "page" / ROOT, folder / precision)
+    (root / "node_modules").symlink_to(packages / "node_modules")
+    return root
+
+
+@contextlib.contextmanager
+def served(root: Path) -> Iterator[str]:
+    command = ["node", "serve.mjs", "0"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+def opened(root: Path, packages: Path, *files: Path, query: str = "") -> dict[str, Any]:
+    """What the page shows in Chromium, of these files too; a screenshot is beside it."""
+    with served(root) as address:
+        command = ["node", "web_page.mjs", shutil.which("chromium"), address + query]
+        done = subprocess.run(
+            [*map(str, command), str(root / "page.png"), *map(str, files)],
+            cwd=packages,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.slow
+@browses
+@pytest.mark.parametrize("precision", ["float32", "dynamic"])
+def test_page_passes_its_selftest_and_tells_latency_and_answers(
+    digits_pages: Path, packages: Path, tmp_path: Path, precision: str
+) -> None:
+    from PIL import Image
+
+    root = page(digits_pages, packages, precision, tmp_path)
+    items = np.load(root / "golden" / "input_0.npy")
+    scores = np.load(root / "golden" / "output_0.npy")
+    drawing, listed = tmp_path / "digit.png", tmp_path / "items.json"
+    Image.fromarray(items[1, :, :, 0].astype(np.uint8)).save(drawing)
+    listed.write_text(json.dumps([{"image": items[2].tolist()}]))
+    seen = opened(root, packages, root / "golden" / "input_0.npy", drawing, listed)
+    assert seen["errors"] == []
+    assert seen["state"] == "passed", seen
+    assert seen["selftest"].startswith("self-test passed on 10 golden items\noutput output_0:")
+    assert seen["isolated"]
+    assert seen["runtime"] == "LiteRT.js 2.5.3, threads"
+    assert seen["latency"] > 0
+    assert seen["shownLatency"].startswith(f"p50 {seen['latency']:.4f} ms of 51 ")
+    lines, picture, second = seen["answers"]
+    best = [f"item {at}: {row.argmax()} {row.max():.3f}" for at, row in enumerate(scores)]
+    # LiteRT.js may round the last digit another way.
+    assert [line[:-2] for line in (one.split(",")[0] for one in lines.splitlines())] == [
+        line[:-2] for line in best
+    ]
+    assert picture == lines.splitlines()[1].replace("item 1", "item 0")
+    assert second == lines.splitlines()[2].replace("item 2", "item 0")
+    assert seen["camera"].startswith("item 0: ")
+    assert Image.open(root / "page.png").size[0] >= 800
+    assert opened(root, packages, query="?threads=1")["runtime"] == "LiteRT.js 2.5.3, no threads"
+
+
+@pytest.mark.slow
+@browses
+def test_page_goes_red_for_another_golden_output_another_label_and_a_broken_file(
+    digits_pages: Path, packages: Path, tmp_path: Path
+) -> None:
+    root = page(digits_pages, packages, "float32", tmp_path)
+    outputs = np.load(root / "golden" / "output_0.npy")
+    np.save(root / "golden" / "output_0.npy", outputs + np.float32(0.01))
+    seen = opened(root, packages)
+    assert seen["state"] == "failed"
+    verdict, problem, *_ = seen["selftest"].splitlines()
+    assert verdict == "self-test FAILED on 10 golden items"
+    assert problem.startswith("output output_0 differs by 0.0")
+    np.save(root / "golden" / "output_0.npy", outputs)
+    spec = root / "src" / "model_spec.js"
+    text = spec.read_text()
+    assert '"3",\n' in text
+    spec.write_text(text.replace('"3",\n', '"three",\n'))
+    seen = opened(root, packages)
+    assert seen["state"] == "failed"
+    assert "is 3, and would be called three" in seen["selftest"]
+    spec.write_text(text)
+    (root / "golden" / "input_0.npy").write_bytes(b"not an array at all")
+    seen = opened(root, packages)
+    assert seen["selftest"] == "self-test FAILED: Error: not a .npy file"
+
+
+@pytest.mark.slow
+@browses
+def test_server_sends_the_headers_that_threads_need_and_nothing_from_outside(
+    digits_pages: Path, packages: Path, tmp_path: Path
+) -> None:
+    root = page(digits_pages, packages, "float32", tmp_path)
+    with served(root) as address:
+        command = ["node", "--input-type=module", "-e", HEADERS, address]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [200, 404, 404, "same-origin", "require-corp"]
+
+
+def scripts(root: Path) -> dict[str, str]:
+    """The JavaScript by name; of constants, without the head and the indentation."""
+    texts = {one.name: one.read_text() for one in (root / "src").glob("*.js")}
+    for name in ("model_spec.js", "golden_pairs.js"):
+        lines = (line.strip() for line in texts[name].splitlines() if "Made by" not in line)
+        texts[name] = "\n".join(filter(None, lines))
+    return texts
+
+
+@pytest.mark.slow
+@browses
+def test_javascript_is_what_the_compiler_makes_of_the_sources(
+    digits_pages: Path, packages: Path, tmp_path: Path
+) -> None:
+    root = page(digits_pages, packages, "float32", tmp_path)
+    # A model with boxes and signals has these too.
+    library = LAYOUTS["web"].LIBRARIES / "typescript"  # type: ignore[attr-defined]
+    for source in library.iterdir():
+        shutil.copy(source, root / "src")
+    before = scripts(root)
+    assert len(before) == 11
+    command = ["npm", "run", "build"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    # If not: copy what `npm run build` makes in a bundle to sample_apps/.
+    assert scripts(root) == before
