@@ -102,7 +102,8 @@ def _named(name: str) -> Target:
 def _add_own(project_file: Path | None, quiet: bool) -> None:
     """Add the targets of the project file, and of the folder beside it, to the catalog."""
     file = project_file or Path("edgekit.toml")
-    if project_file is None and not file.is_file() and not Path("targets").is_dir():
+    own = any(Path("targets").glob("*.toml"))
+    if project_file is None and not file.is_file() and not own:
         return
     # Reading project files takes longer than listing the catalog.
     from edgekit.project import own_targets
