@@ -49,7 +49,7 @@ Nothing is sent anywhere: the model runs in the page.
 | `src/model_spec.ts`, `src/golden_pairs.ts` | this model's constants |
 | `src/*.js` | the same, compiled: after a change, `npm run build` |
 | `model.tflite`, `golden/` | the {precision} model; raw items and the outputs that they must give |
-| `serve.mjs` | a server of ten lines for this folder, for this machine only |
+| `serve.mjs` | a small server for this folder, for this machine only |
 | `manifest.json` | inputs, outputs, preprocessing, labels, and what was measured |
 
 Whatever serves the page in production has to send two headers, or LiteRT.js runs without threads:
