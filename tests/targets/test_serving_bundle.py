@@ -266,6 +266,32 @@ def test_bundle_of_a_run_is_served_as_its_configurations_say(
 
 
 @pytest.mark.slow
+def test_convert_packs_the_float32_file_and_is_unavailable_for_want_of_a_server(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    project = shutil.copytree(digits_run / "project", tmp_path / "project")
+    shutil.rmtree(project / "dist")
+    done = edgekit("convert", "--target", "tf-serving", cwd=project)
+    assert done.returncode == 3, done.stderr
+    (archive,) = (project / "dist").glob("*tf-serving.tar.gz")
+    assert (
+        json.loads((unpacked(archive, tmp_path) / "manifest.json").read_text())["model"][
+            "precision"
+        ]
+        == "float32"
+    )
+    # Of a float file: the run ends with its report, and says why there is no bundle.
+    file = next((project / "build").rglob("float32/model.tflite"))
+    done = edgekit(
+        *("convert", file, "--project", "edgekit.toml", "--target", "tf-serving"),
+        cwd=project,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "EK-NOTE-087" in done.stderr + done.stdout
+    assert "has no SavedModel" in done.stderr + done.stdout
+
+
+@pytest.mark.slow
 def test_kubernetes_files_are_of_their_schemas(bundle: Path, packages: Path) -> None:
     def validate(*paths: Path) -> int:
         code = f"import sys; sys.path.append({str(packages)!r}); import kubernetes_validate as k"

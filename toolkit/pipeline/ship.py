@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import edgekit
+from edgekit.errors import BundleError
 from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.app_table import signing_key, with_app
 from edgekit.pipeline.box_places import boxes_of
@@ -111,7 +112,12 @@ def bundle(
                 continue
             file = file_name(contents, known, kind)
             inside, path = run.folder / "dist" / file, run.plan.output / "dist" / file
-            made = bundles.pack(known, contents, inside, kind, key)
+            try:
+                made = bundles.pack(known, contents, inside, kind, key)
+            except BundleError as error:
+                # What was measured is worth its report, with or without an archive.
+                run.advise(Advice("EK-NOTE-087", "warning", error.message, error.hint))
+                continue
             put(run, inside, path)
             packed.append(replace(made, path=path))
         run.note(False)

@@ -75,7 +75,7 @@ def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
 
 
-@pytest.mark.parametrize("name", ["android-arm64", "ios-arm64", "tf-serving"])
+@pytest.mark.parametrize("name", ["android-arm64", "ios-arm64"])
 def test_target_whose_runtime_is_not_here_is_unavailable_and_never_passed(name: str) -> None:
     """The planted fault: the candidate passes on this host, by LiteRT and by tflite-runtime."""
     here = candidate(n=1000)
@@ -83,6 +83,16 @@ def test_target_whose_runtime_is_not_here_is_unavailable_and_never_passed(name: 
     here = replace(here, evaluation=replace(here.evaluation, runtimes=ran))
     shipped, verdict = judge(here, target=name)
     assert (shipped, verdict.status, verdict.exit_code) == ("int8", Status.UNAVAILABLE, 3)
+
+
+def test_server_of_saved_models_ships_the_float32_file_however_small_another_is() -> None:
+    made = (candidate("int8", size=100), candidate("float16", size=500), candidate("float32"))
+    made = tuple(
+        replace(one, evaluation=replace(one.evaluation, runtimes=one.evaluation.runtimes[:0]))
+        for one in made
+    )
+    shipped, verdict = judge(*made, target="tf-serving")
+    assert (shipped, verdict.status, verdict.exit_code) == ("float32", Status.UNAVAILABLE, 3)
 
 
 @pytest.mark.parametrize(
