@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import bundles
 import conversion
 import devices
 import evaluation
@@ -35,6 +36,7 @@ def main() -> int:
         latency_tool,
         native,
         devices,
+        bundles,
         sandbox,
     )
     for benchmark in tables:

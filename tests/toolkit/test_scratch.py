@@ -140,6 +140,10 @@ SESSION: dict[str, Any] = {
 }
 
 
+NUMBERS = {"load_ns": 1, "first_ns": 1, "memory": {"baseline_bytes": 1, "peak_bytes": 1}}
+ANSWER = {"schema": 1, "runtime": "planted", "version": "1", "models": {"m": NUMBERS}}
+
+
 @pytest.mark.parametrize("how", ["run", "open"])
 def test_temporary_files_of_a_runner_go_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -150,7 +154,7 @@ def test_temporary_files_of_a_runner_go_with_it(
         "import json, os, sys, tempfile, time\n"
         "made = tempfile.NamedTemporaryFile(delete=False).name\n"
         f"open({str(tmp_path / 'told' / 'where')!r}, 'w').write(made)\n"
-        "answer = json.dumps({'schema': 1, 'models': {}})\n"
+        f"answer = json.dumps({ANSWER})\n"
         "if sys.argv[1] == '--serve': print(answer, flush=True); time.sleep(60)\n"
         "else: open(sys.argv[2], 'w').write(answer)\n"
     )

@@ -78,7 +78,8 @@ def is_partly_quantized(found: Inspection) -> bool:
         and found.runtime.release == "2.17.0"
         and found.runtime.claimed == "1.5.0"
         and [len(one.nodes) for one in found.islands] == [3, 2]
-        and verdicts(found) == {"fits in part"}
+        # Those whose newest runtime is older than 2.17 do not run it at all.
+        and verdicts(found) == {"fits in part", "does not fit"}
     )
 
 

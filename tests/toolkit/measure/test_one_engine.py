@@ -18,6 +18,7 @@ from edgekit.evaluation import latency as timing
 from edgekit.evaluation import launches
 from edgekit.evaluation.protocol import SIDE_BY_SIDE
 from edgekit.pipeline.measure import bench_summary
+from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import ModelOnDevice
 from edgekit.pipeline.measure.noise import calibrate_noise
@@ -39,6 +40,7 @@ class Recorded:
     runtime = "litert"
     transport = "local"
     state = staticmethod(machine.state)
+    estimates = staticmethod(lambda: None)
     now = staticmethod(lambda: 0.0)
 
     def __init__(self, spread: float = 0.001) -> None:
@@ -113,8 +115,10 @@ def by_compare(device: Recorded, slowdown: float | None = 9.0) -> timing.Timings
 
 
 def subject_of(name: str, device: Recorded) -> Any:
-    model = SimpleNamespace(stateful=False, signature=None, carried=lambda _: {})
-    return SimpleNamespace(id=name, path=Path(name), device=device, model=model)
+    model: Any = SimpleNamespace(
+        path=Path(name), stateful=False, signature=None, carried=lambda _: {}
+    )
+    return LoadedModel(name, name, model, device)  # type: ignore[arg-type]
 
 
 def test_convert_and_compare_give_the_same_figures_of_the_same_launches() -> None:
