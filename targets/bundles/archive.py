@@ -57,6 +57,9 @@ __all__ = [
     "unpackable",
 ]
 
+# Of gzip: 9 takes ten times as long on a model as C source, and makes it 4 % smaller.
+GZIP_LEVEL = 6
+
 
 @runtime_checkable
 class Layout(Protocol):
@@ -153,7 +156,9 @@ def archive_of(root: str, files: Mapping[str, bytes]) -> bytes:
     """
     buffer = io.BytesIO()
     with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=9) as zipped,
+        gzip.GzipFile(
+            fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=GZIP_LEVEL
+        ) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
         for name, content in sorted(files.items()):

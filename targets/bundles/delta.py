@@ -17,6 +17,7 @@ import zstandard
 
 from edgekit import strict_json
 from edgekit.errors import BundleError
+from edgekit.targets.bundles.archive import GZIP_LEVEL
 from edgekit.targets.bundles.reading import MOST_BYTES, read_archive
 
 MAGIC = b"edgekit delta 1\n"
@@ -70,7 +71,9 @@ def apply_delta(old: Path, delta: Path) -> bytes:
 def zipped(tar: bytes) -> bytes:
     """Return a tar as bundles are compressed: without a name or a time."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=9) as file:
+    with gzip.GzipFile(
+        fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=GZIP_LEVEL
+    ) as file:
         file.write(tar)
     return buffer.getvalue()
 
