@@ -205,6 +205,10 @@ class LocalDevice(Transport):
             _check_limits(process, limits, begin, request)
 
 
+# Bytes of a runner's answer that are read at once.
+PIECE = 1 << 16
+
+
 class LocalSession:
     """A runner that stays alive and answers JSON lines, so that several can take turns."""
 
@@ -222,6 +226,8 @@ class LocalSession:
         self._temporary, self._sandbox = temporary, sandbox
         self._answer: Mapping[str, Json] | None = None
         self._followed = 0
+        # Read past Python's own buffer: select does not see what lies in that.
+        self._unread = b""
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 sandbox.command(command),
@@ -292,11 +298,14 @@ class LocalSession:
         pipe = stdout_of(self._process)
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         begin = time.monotonic()
-        while not select.select([pipe], [], [], 0.5)[0]:
-            _check_limits(self._process, limits, begin, self._request)
-        line = pipe.readline()
-        if not line:
-            raise self._ended()
+        while b"\n" not in self._unread:
+            while not select.select([pipe], [], [], 0.5)[0]:
+                _check_limits(self._process, limits, begin, self._request)
+            piece = os.read(pipe.fileno(), PIECE)
+            if not piece:
+                raise self._ended()
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
         return parsed(line)
 
     def _ended(self) -> RunnerError:

@@ -305,6 +305,18 @@ def test_session_that_answers_otherwise_than_runners_do_is_refused(
         assert why in caught.value.hint
 
 
+def test_answers_that_come_at_once_are_both_read(tmp_path: Path) -> None:
+    """Of a runner started ahead: what is in Python's own buffer, no select sees."""
+    runner = tmp_path / "runner.py"
+    both = answer(models={}) + "\n" + answer(models={"tiny": {"load_ns": 1, "first_ns": 1}})
+    runner.write_text(f"input(); input(); print({both!r}, flush=True)\ninput()\n")
+    device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", Limits(20), {"planted": runner})
+    ahead = {**request(tmp_path), "mode": "load", "models": []}
+    with contextlib.closing(device.open(ahead)) as session:
+        session.follow(request(tmp_path))
+        assert session.ready()["models"]["tiny"]["load_ns"] == 1
+
+
 @pytest.mark.parametrize(
     ("facts", "state"), [({"cpus": "four"}, {}), ({}, {"busy": 1.0, "unavailable": {}})]
 )
