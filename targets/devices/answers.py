@@ -17,6 +17,8 @@ TABLES = frozenset({"device", "differences", "memory", "models", "unavailable"})
 ALL_ANSWERED = ("evaluate", "memory", "selftest")
 EVALUATED = ("batch", "processes", "items", "seconds")
 LOADED = ("load_ns", "first_ns")
+# What is counted between two looks at a machine: one number each, where others may be a list.
+COUNTERS = frozenset({"at", "own", "busy", "stolen"})
 
 
 def check_result(result: Json, mode: str, ids: Collection[str]) -> None:
@@ -56,6 +58,9 @@ def check_state(state: Mapping[str, Json]) -> None:
     if "busy" in state or "stolen" in state:
         missing += [name for name in ("at", "own") if name not in state]
     missing += [name for name, value in state.items() if value is None]
+    for name in COUNTERS & state.keys():
+        if not isinstance(state[name], (int, float)):
+            raise ValueError(f"state.{name} is no number")
     if missing:
         raise ValueError(f"it does not say {missing[0][:40]!r}")
 

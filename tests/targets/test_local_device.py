@@ -318,7 +318,12 @@ def test_answers_that_come_at_once_are_both_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "state"), [({"cpus": "four"}, {}), ({}, {"busy": 1.0, "unavailable": {}})]
+    ("facts", "state"),
+    [
+        ({"cpus": "four"}, {}),
+        ({}, {"busy": 1.0, "unavailable": {}}),
+        ({}, {"busy": 1.0, "at": [1.0], "own": 0.0, "unavailable": {}}),
+    ],
 )
 def test_facts_that_cannot_be_are_refused_whatever_transport_gives_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: Any, state: Any
