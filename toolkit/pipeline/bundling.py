@@ -111,7 +111,7 @@ def _targets(project: Project, asked: Sequence[str], ran: tuple[str, ...]) -> tu
     known = tuple(dict.fromkeys(map(catalog.own_id, names)))
     for name in known:
         if name not in catalog.names():
-            raise project.unknown("target", name, catalog.spoken())
+            raise project.unknown("target", name, catalog.names(), catalog.spoken())
     return tuple(map(catalog.load, known))
 
 

@@ -128,8 +128,13 @@ class Project(Table):
         """The file it was read from, if any."""
         return self._origin
 
-    def unknown(self, noun: str, name: str, known: Iterable[str]) -> ProjectError:
-        """Return the error for a name that is not in a table of ours, with its line in the file."""
+    def unknown(
+        self, noun: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()
+    ) -> ProjectError:
+        """Return the error for a name that is not in a table of ours, with its line in the file.
+
+        ``aliases`` may be what was meant, and are too many to list.
+        """
         where = ""
         if self._origin:
             place = _place(self._origin, self._origin.read_text(encoding="utf-8"), name)
@@ -137,7 +142,7 @@ class Project(Table):
             where = place if ", line " in place else ""
         known = sorted(known)
         hint = f"known: {', '.join(known)}"
-        message = f"{where}unknown {noun} {name!r}{did_you_mean(name, known)}"
+        message = f"{where}unknown {noun} {name!r}{did_you_mean(name, [*known, *aliases])}"
         return ProjectError("EK-PROJECT-004", message, hint)
 
 
