@@ -41,6 +41,7 @@ from edgekit.types.models import (
 )
 from edgekit.types.outcome import (
     Advice,
+    Bound,
     Bundle,
     CheckResult,
     Compiled,
@@ -74,6 +75,7 @@ __all__ = [
     "BenchMemory",
     "BenchReport",
     "Benched",
+    "Bound",
     "BoxesSpec",
     "Bundle",
     "Candidate",

@@ -13,8 +13,21 @@ from edgekit.types.quantities import Json, Measurement, Status
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A limit as a number: the largest ``value`` allowed in ``unit``, or the smallest."""
+
+    value: float
+    unit: str
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
 class CheckResult:
-    """One check of the gate: what was compared with what limit, and what would settle it."""
+    """One check of the gate: what was compared with what limit, and what would settle it.
+
+    ``limit`` is in words, ``bound`` the same as a number, where it is one; ``measured`` is what was
+    held against it, in the same unit. ``fix`` is what to do where the check is not passed.
+    """
 
     name: str
     candidate: str
@@ -23,6 +36,9 @@ class CheckResult:
     message: str
     limit: str = ""
     stated: bool = True
+    measured: Measurement | None = None
+    bound: Bound | None = None
+    fix: str = ""
 
 
 @dataclass(frozen=True)
