@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.api.judgement import check as check
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
     from edgekit.api.machine import doctor as doctor
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from edgekit.api.runs import apply_delta as apply_delta
     from edgekit.api.runs import bench as bench
     from edgekit.api.runs import bundle as bundle
-    from edgekit.api.runs import check as check
     from edgekit.api.runs import compare as compare
     from edgekit.api.runs import compress as compress
     from edgekit.api.runs import convert as convert
@@ -40,20 +40,21 @@ if TYPE_CHECKING:
     from edgekit.api.runs import verify as verify
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
-_MACHINE = (
-    "create_devices",
-    "devices",
-    "doctor",
-    "fits",
-    "inspect",
-    "new_key",
-    "remove_devices",
-    "set_up_devices",
-)
+_ELSEWHERE = {
+    "check": "judgement",
+    "create_devices": "machine",
+    "devices": "machine",
+    "doctor": "machine",
+    "fits": "machine",
+    "inspect": "machine",
+    "new_key": "machine",
+    "remove_devices": "machine",
+    "set_up_devices": "machine",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "machine" if name in _MACHINE else "runs"
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    module = importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'runs')}")
+    return getattr(module, name)
