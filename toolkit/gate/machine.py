@@ -12,6 +12,8 @@ ALIKE = {"arm64": "aarch64", "amd64": "x86_64", "i386": "i686", "i486": "i686", 
 BARE_METAL = "bare metal"
 # Systems that a microcontroller's firmware does not run below.
 HOSTED = ("linux", "darwin", "windows", "android")
+# What two machines must agree on: elsewhere a ratio of times would compare machines, not models.
+FINGERPRINT = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 
 
 def another_machine(target: Target, device: str, facts: Mapping[str, Json]) -> str:
@@ -80,3 +82,14 @@ def _has_machine(target: Target, facts: Mapping[str, Json]) -> bool:
 def _has_board(target: Target, facts: Mapping[str, Json]) -> bool:
     model = facts.get("model")
     return not target.boards or not model or str(model).startswith(target.boards)
+
+
+def fingerprint(facts: Mapping[str, Json]) -> dict[str, Json]:
+    """Return, of what a machine says of itself, that by which times of it may be compared."""
+    return {name: facts[name] for name in FINGERPRINT if facts.get(name)}
+
+
+def differences(here: Mapping[str, Json], there: Mapping[str, Json]) -> str:
+    """Tell in what one machine differs from another, by what both say; empty for nothing."""
+    pairs = [(name, here.get(name), there.get(name)) for name in FINGERPRINT]
+    return ", ".join(f"{n} {b}, here {a}" for n, a, b in pairs if a and b and a != b)

@@ -13,6 +13,7 @@ EXIT_CODES: Mapping[Status, ExitCode] = {
     Status.UNAVAILABLE: ExitCode.UNAVAILABLE,
     Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
     Status.PASSED: ExitCode.PASSED,
+    Status.WAIVED: ExitCode.PASSED,
     Status.NOT_EVALUATED: ExitCode.PASSED,
 }
 RED = (Status.FAILED, Status.INCOMPATIBLE)

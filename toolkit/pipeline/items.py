@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,6 +78,12 @@ class Items:
             "streams": list(self.streams),
             "states": dict(self.states),
         }
+
+    @property
+    def identity(self) -> str:
+        """A digest of the judged items: figures of two runs are of the same items where it is."""
+        told = json.dumps(self.key, sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def settings(self) -> dict[str, Json]:

@@ -238,6 +238,7 @@ def read_back(path: Path, precision: str, as_is: bool = False) -> Candidate:
         problem=f"the file is not {precision}: {wrong}" if wrong else unproven,
         problem_status=Status.UNAVAILABLE if unproven and not wrong else Status.FAILED,
         as_is=as_is,
+        semantic_hash=flatbuffer.semantic_hash(file),
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 import edgekit
+from edgekit.gate.machine import fingerprint
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.project import own_targets
@@ -65,6 +66,7 @@ def _environment(run: Run) -> Mapping[str, Json]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "host": run.device.name,
+        "device": fingerprint(run.device.facts()),
         "packages": run.versions,
     }
 
@@ -80,6 +82,7 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
         "precisions": list(run.plan.precisions),
         "preprocess": items.preprocess.facts,
         "items": {
+            "digest": items.identity,
             "evaluated": items.evaluated,
             "representative": items.representative_count,
         },

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.errors import ProjectError
 from edgekit.report import validation
+from edgekit.report.migrations import SCHEMA_VERSION, migrated
 from edgekit.types import (
     Candidate,
     Evaluation,
@@ -19,9 +20,10 @@ from edgekit.types import (
     RuntimeNeed,
 )
 
-SCHEMA_VERSION = 1
 SCHEMA = validation.SCHEMA
 NO_FILE = "there is no file"
+# More than a report of a thousand candidates has.
+LARGEST = 64 << 20
 
 
 def to_json(report: Report) -> dict[str, Json]:
@@ -56,18 +58,26 @@ def read(path: Path) -> Report:
         hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
-        return from_json(validation.parse(path.read_bytes(), SCHEMA_VERSION))
+        return from_json(validation.parse(read_bounded(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         hint = f"it is damaged or not an edgekit report: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
+
+
+def read_bounded(path: Path, most: int = LARGEST) -> bytes:
+    """Read a file of another hand. Raises ValueError where it is larger than any of ours."""
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB, and no report is")
+    return content
 
 
 def from_json(document: Mapping[str, Any]) -> Report:
     """Return the report that a document holds. Raises KeyError, TypeError or ValueError."""
     from pydantic import TypeAdapter
 
-    if document["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version {document['schema_version']} is not known")
+    document = migrated(document)
     reference = document["reference"]
     report = {
         **document,

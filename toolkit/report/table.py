@@ -28,6 +28,7 @@ MARKS = {
     Status.UNAVAILABLE: ("unavailable", "yellow"),
     Status.INCONCLUSIVE: ("inconclusive", "yellow"),
     Status.NOT_EVALUATED: ("not evaluated", "yellow"),
+    Status.WAIVED: ("waived", "yellow"),
 }
 HEADINGS = (
     ("precision", ""),

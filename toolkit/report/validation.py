@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import strict_json
+from edgekit.report.migrations import migrated
 
 SCHEMA = Path(__file__).resolve().with_name("report.schema.json")
 
 
-def parse(content: bytes, version: int) -> Mapping[str, Any]:
-    """Parse and validate a report document. Raises ValueError that says where it is wrong."""
+def parse(content: bytes) -> Mapping[str, Any]:
+    """Parse and validate a report document, brought to what this release writes.
+
+    Raises ValueError that says where it is wrong.
+    """
     document = strict_json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")
-    stated = document.get("schema_version")
-    if stated != version:
-        raise ValueError(f"schema_version {str(stated)[:20]} is not known")
+    document = migrated(document)
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator().iter_errors(document))

@@ -51,6 +51,7 @@ from edgekit.types.outcome import (
     StageRecord,
     TargetResult,
     Verdict,
+    Waiver,
 )
 from edgekit.types.processing import BoxesSpec, Signal
 from edgekit.types.progress import (
@@ -132,4 +133,5 @@ __all__ = [
     "TargetResult",
     "TensorSpec",
     "Verdict",
+    "Waiver",
 ]

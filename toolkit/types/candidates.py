@@ -199,7 +199,8 @@ class Candidate:
     ``problem`` says why there is no usable file (the converter died, the file is not what its
     precision claims); then ``status`` is failed or incompatible. ``failed`` names the checks that
     are red. One that is ``as_is`` was made by nobody here: its precision is what its bytes hold.
-    ``signature`` is the one of the file's several that runs, where one is named.
+    ``signature`` is the one of the file's several that runs, where one is named. ``semantic_hash``
+    is of what the file computes, whatever its tensors are called.
     """
 
     id: str
@@ -220,3 +221,4 @@ class Candidate:
     recovery: Recovery | None = None
     as_is: bool = False
     signature: str | None = None
+    semantic_hash: str = ""

@@ -22,11 +22,29 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """A red check that a project accepts for a time: which one, why, and until which day.
+
+    An empty ``target``, ``candidate`` or ``model`` is any. ``accepted`` is the status that the
+    check would have.
+    """
+
+    check: str
+    reason: str
+    expires: str
+    target: str = ""
+    candidate: str = ""
+    model: str = ""
+    accepted: Status = Status.FAILED
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check of the gate: what was compared with what limit, and what would settle it.
 
     ``limit`` is in words, ``bound`` the same as a number, where it is one; ``measured`` is what was
-    held against it, in the same unit. ``fix`` is what to do where the check is not passed.
+    held against it, in the same unit. ``fix`` is what to do where the check is not passed. A check
+    that is ``waived`` is red by its figures, and its ``waiver`` accepts that.
     """
 
     name: str
@@ -39,6 +57,7 @@ class CheckResult:
     measured: Measurement | None = None
     bound: Bound | None = None
     fix: str = ""
+    waiver: Waiver | None = None
 
 
 @dataclass(frozen=True)

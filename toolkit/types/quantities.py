@@ -22,6 +22,7 @@ class Status(str, enum.Enum):
     UNAVAILABLE = "unavailable"
     INCONCLUSIVE = "inconclusive"
     NOT_EVALUATED = "not evaluated"
+    WAIVED = "waived"
 
 
 @dataclass(frozen=True)

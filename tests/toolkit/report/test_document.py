@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edgekit import api
 from edgekit.errors import ProjectError
 from edgekit.report import document
 
+FIRST = Path(__file__).with_name("samples") / "report_version_1.json"
 SCHEMA = json.loads(document.SCHEMA.read_text())
 
 
@@ -59,7 +61,8 @@ def test_schema_goes_red_when_a_field_is_wrong(
         (("settings", "targets"), {"linux-x86_64": {"budgets": {"size": []}}}, "settings.targets"),
         (("advice",), [[[]]], "advice[0]"),
         (("reference", "metrics", "accuracy", "high"), -1.0, "reference.metrics.accuracy"),
-        (("schema_version",), 7, "schema_version"),
+        (("schema_version",), 7, "schema_version 7 is of a newer edgekit"),
+        (("schema_version",), "2", "schema_version 2 is not known"),
     ],
 )
 def test_report_of_another_hand_is_refused_with_the_place(
@@ -82,6 +85,32 @@ def test_what_is_no_report_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(ProjectError, match="EK-REPORT-002"):
         api.check(tmp_path)
+
+
+def test_report_of_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "report.json").open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ProjectError, match="larger than 64 MiB"):
+        api.check(tmp_path)
+
+
+def test_report_of_the_first_version_is_read_and_judged_as_then() -> None:
+    before = json.loads(FIRST.read_text())
+    report = document.read(FIRST)
+    now = document.to_json(report)
+    jsonschema.validate(now, SCHEMA)
+    assert (before["schema_version"], now["schema_version"]) == (1, 2)
+    for old, new in zip(before["candidates"], now["candidates"], strict=True):
+        assert {name: new[name] for name in old} == old
+        assert new["semantic_hash"] == ""
+    assert api.check(FIRST).verdict.status.value == before["verdict"]["status"]
+
+
+def test_report_says_what_a_later_one_is_compared_by(digits_report: Any) -> None:
+    hashes = {one["semantic_hash"] for one in digits_report["candidates"]}
+    assert len(hashes) == len(digits_report["candidates"])
+    assert len(digits_report["settings"]["items"]["digest"]) == 64
+    assert digits_report["environment"]["device"]["machine"] == platform.machine()
 
 
 def test_report_survives_the_way_to_json_and_back(digits_report: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate.decision import decide_time
+from edgekit.gate.machine import differences
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import no_budget
 from edgekit.statistics import Interval
@@ -27,8 +28,6 @@ from edgekit.types import (
 
 # The place of this host.
 HERE = "local"
-# What two reports must agree on: elsewhere a ratio would compare machines, not models.
-SAME = ("system", "machine", "model", "cpu", "cpus", "memory_bytes")
 
 
 def judge(
@@ -154,9 +153,8 @@ def _slowdown(
         return _undecidable("slowdown", row, f"{before.tool}, in the baseline", shown)
     # Reports of earlier releases hold the facts of the host only.
     here, before_facts = row.facts or device, twins[0].get("facts") or document["device"]
-    other = [one for name in SAME if (one := _unlike(name, here, before_facts))]
-    if other:
-        return undecided(f"the baseline is of another machine: {', '.join(other)}")
+    if other := differences(here, before_facts):
+        return undecided(f"the baseline is of another machine: {other}")
     medians = (latency.p50, before)
     intervals = [interval for one in medians if (interval := _interval(one)) is not None]
     if len(intervals) < len(medians):
@@ -174,11 +172,6 @@ def _slowdown(
 def _undecidable(name: str, row: Benched, reason: str, shown: str) -> CheckResult:
     message = f"unavailable, because {no_budget(row.device, reason)}"
     return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
-
-
-def _unlike(name: str, left: Mapping[str, Json], right: Mapping[str, Json]) -> str:
-    mine, theirs = left.get(name), right.get(name)
-    return f"{name} {theirs}, here {mine}" if mine and theirs and mine != theirs else ""
 
 
 def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:
