@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgekit import statistics
-from edgekit.gate.decision import decide, decide_time
+from edgekit.gate import fixes
+from edgekit.gate.decision import decide, decide_time, widened
 from edgekit.project import Budgets, Goal
 from edgekit.types import (
+    Bound,
     Candidate,
     CheckResult,
     Compiled,
@@ -93,6 +95,11 @@ class TargetContext:
     no_arena: str = ""
     latency: Latency | None = None
 
+    @property
+    def key(self) -> str:
+        """The table of the project file that holds the target's budgets."""
+        return f"[targets.{self.target}.budgets]" if self.target else "the budgets"
+
     def result(
         self,
         name: str,
@@ -101,19 +108,29 @@ class TargetContext:
         message: str,
         limit: str = "",
         stated: bool = True,
+        measured: Measurement | None = None,
+        bound: Bound | None = None,
+        fix: str = "",
     ) -> CheckResult:
-        """Return the result of a check for this target."""
-        return CheckResult(name, candidate, self.target, status, message, limit, stated)
+        """Return the result of a check for this target; one that passed needs no fix."""
+        fix = fixes.unless_passed(status, fix)
+        return CheckResult(
+            name, candidate, self.target, status, message, limit, stated, measured, bound, fix
+        )
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What a candidate is judged by: reference, budgets, the run's rules, and the target."""
+    """What a candidate is judged by: reference, budgets, the run's rules, and the target.
+
+    ``others`` are the run's other candidates, which a fix may name.
+    """
 
     reference: Evaluation
     budgets: Budgets
     rules: Rules
     place: TargetContext = TargetContext()
+    others: tuple[Candidate, ...] = ()
 
     def check_all(self, candidate: Candidate) -> Iterator[CheckResult]:
         """Make every check of a candidate for the target (or for none)."""
@@ -128,7 +145,8 @@ class Judge:
         """Yield the checks that hold on every device: the file, its metrics and its size."""
         if candidate.problem:
             status, problem = candidate.problem_status, candidate.problem
-            yield self.place.result("file", candidate.id, status, problem)
+            fix = fixes.of_problem(problem)
+            yield self.place.result("file", candidate.id, status, problem, fix=fix)
             return
         yield from self.check_goals(candidate)
         yield from self._check_size("size", "file", candidate.id, candidate.bytes)
@@ -153,8 +171,17 @@ class Judge:
         limit = self.rules.max_size if self.rules.max_size is not None else self.budgets.size
         if limit is not None:
             status = Status.PASSED if count <= limit else Status.FAILED
-            message, bound = f"the {file} has {count:,} bytes", f"at most {limit:,} bytes"
-            yield self.place.result(name, candidate, status, message, bound)
+            message, shown = f"the {file} has {count:,} bytes", f"at most {limit:,} bytes"
+            yield self.place.result(
+                name,
+                candidate,
+                status,
+                message,
+                shown,
+                measured=Measurement(float(count), "byte", tool=f"the {file}"),
+                bound=Bound(limit, "byte"),
+                fix=fixes.of_size(limit, candidate, self.others),
+            )
 
 
 def check_goal(
@@ -172,29 +199,38 @@ def check_goal(
     threshold = goal.threshold if goal else None
     if drop is None or value is None or base is None:
         if any(limit.stated for limit in limits) or threshold is not None:
-            message = "nothing was evaluated"
-            yield place.result(rules.metric, candidate.id, Status.UNAVAILABLE, message)
+            message, fix = "nothing was evaluated", fixes.EVALUATE
+            yield place.result(rules.metric, candidate.id, Status.UNAVAILABLE, message, fix=fix)
         return
     counts = candidate.evaluation.paired.get(rules.metric)
     for limit in limits:
         floor = reference.floor.get(rules.metric, rules.floor)
         absolute = limit.absolute(base.value or 0.0, floor)
         status, message = judge_drop(drop, counts, absolute, rules)
+        fix = fixes.of_drop(status, candidate.id, items_to_settle(drop, counts, absolute))
         if rules.by_itself and limit.stated:
-            status, message = Status.UNAVAILABLE, COMPARED_WITH_NOTHING
+            status, message, fix = Status.UNAVAILABLE, COMPARED_WITH_NOTHING, fixes.REFERENCE
         # What was seen is worse than the limit, and nothing bounds what it may be: no green.
         blind = drop.high is None and (drop.value or 0.0) > absolute
         if status is Status.INCONCLUSIVE and not limit.stated and not blind:
             status = Status.PASSED
         name = f"{rules.metric} drop"
         shown = in_words(limit, base.value or 0.0, floor, rules)
-        yield place.result(name, candidate.id, status, message, shown, limit.stated)
+        bound = Bound(absolute, drop.unit)
+        yield place.result(
+            name, candidate.id, status, message, shown, limit.stated, drop, bound, fix
+        )
     if threshold is not None:
         status = decide(value, threshold, at_least=rules.higher_is_better)
         side = "at least" if rules.higher_is_better else "at most"
         message = f"{rules.metric} is {_interval(value, rules)}"
         shown = f"{side} {show(threshold, rules)}"
-        yield place.result(rules.metric, candidate.id, status, message, shown)
+        bound = Bound(threshold, value.unit, at_least=rules.higher_is_better)
+        below = decide(base, threshold, at_least=rules.higher_is_better) is not Status.PASSED
+        fix = fixes.of_threshold(status, below)
+        yield place.result(
+            rules.metric, candidate.id, status, message, shown, True, value, bound, fix
+        )
 
 
 def _limits(goal: Goal | None, rules: Rules) -> Iterator[Limit]:
@@ -271,18 +307,20 @@ def _check_latency(
 ) -> Iterator[CheckResult]:
     latency = place.latency or candidate.evaluation.latency
     for name, limit in _latency_limits(budgets):
-        bound = f"at most {limit / 1e6:g} ms"
+        shown, bound = f"at most {limit / 1e6:g} ms", Bound(limit, "ns")
         if place.no_latency or latency is None:
             reason = place.no_latency or "nothing was timed"
-            message = f"unavailable, because {reason}"
-            yield place.result(name, candidate.id, Status.UNAVAILABLE, message, bound)
-            continue
-        measured = getattr(latency, name.removeprefix("latency_"))
-        status, message = decide_time(measured, limit, latency.noise, "ms", 1e6)
-        yield place.result(name, candidate.id, status, message, bound)
+            status, message, measured = Status.UNAVAILABLE, f"unavailable, because {reason}", None
+            fix = fixes.DEVICES
+        else:
+            figure = getattr(latency, name.removeprefix("latency_"))
+            status, message = decide_time(figure, limit, latency.noise, "ms", 1e6)
+            measured, fix = widened(figure, latency.noise), fixes.of_time(status)
+        yield place.result(name, candidate.id, status, message, shown, True, measured, bound, fix)
     if budgets.latency is not None:
         message = "unavailable, because there is no edgekit.lock to compare with in this version"
-        yield place.result("latency", candidate.id, Status.UNAVAILABLE, message)
+        fix = f"limit it in itself: latency_p50 in {place.key}"
+        yield place.result("latency", candidate.id, Status.UNAVAILABLE, message, fix=fix)
 
 
 def _latency_limits(budgets: Budgets) -> list[tuple[str, float]]:
@@ -300,15 +338,23 @@ def decides_latency(latency: Latency, budgets: Budgets) -> bool:
 
 
 def _check_arena(candidate: Candidate, limit: int, place: TargetContext) -> CheckResult:
-    memory, bound = candidate.evaluation.memory, f"at most {limit:,} bytes"
+    memory, shown = candidate.evaluation.memory, f"at most {limit:,} bytes"
+    bound = Bound(limit, "byte")
     value = memory.arena.value if memory else None
     if place.no_arena or memory is None or value is None:
         reason = place.no_arena or (memory.arena.reason if memory else "nothing was evaluated")
-        message = f"unavailable, because {reason}"
-        return place.result("arena", candidate.id, Status.UNAVAILABLE, message, bound)
+        message, fix = f"unavailable, because {reason}", f"take arena out of {place.key}"
+        if not place.no_arena:
+            fix = fixes.DEVICES if memory else fixes.EVALUATE
+        return place.result(
+            "arena", candidate.id, Status.UNAVAILABLE, message, shown, bound=bound, fix=fix
+        )
     status = Status.PASSED if value <= limit else Status.FAILED
     message = f"the smallest arena that runs it on this host is {value:,.0f} bytes"
-    return place.result("arena", candidate.id, status, message, bound)
+    measured = memory.arena
+    return place.result(
+        "arena", candidate.id, status, message, shown, True, measured, bound, fixes.ARENA
+    )
 
 
 def in_words(limit: Limit, reference: float, floor: float, rules: Rules) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgekit.converters.precision_checks import CASTS
 from edgekit.converters.precisions import RECIPE, profile_of, refusal
+from edgekit.gate import fixes
 from edgekit.gate.checks import Judge, Rules, TargetContext
 from edgekit.gate.machine import (
     BARE_METAL,
@@ -21,11 +22,13 @@ from edgekit.targets import catalog
 from edgekit.targets.catalog import Target
 from edgekit.targets.runners import RUNNERS
 from edgekit.types import (
+    Bound,
     Candidate,
     CheckResult,
     Compiled,
     Conversion,
     Evaluation,
+    Measurement,
     OnDevice,
     RuntimeResult,
     Status,
@@ -59,6 +62,7 @@ def judge_target(
     everywhere = TargetContext(name, _why_no_latency(name, table), _why_no_arena(name))
     target = catalog.load(name)
     shippable = [c for c in candidates if may_ship(name, table, c)]
+    made_for_it = tuple(c for c in candidates if _made_for(c, target.conversion))
     own = own_device(name, table)
     by_candidate = {each.candidate: each for each in on_device if each.device == own}
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
@@ -68,7 +72,7 @@ def judge_target(
         checks = tuple(_untried(candidate.id, name)) if not tried else ()
         checks += tuple(_refusals(candidate, target.conversion, name))
         checks += tuple(_too_large(candidate, target))
-        judge = Judge(reference, table.budgets, rules, place)
+        judge = Judge(reference, table.budgets, rules, place, made_for_it)
         checks += tuple(judge.check_all(candidate))
         for file in compiled:
             if file.candidate == candidate.id:
@@ -122,7 +126,8 @@ def _untried(candidate: str, target: str) -> Iterable[CheckResult]:
         f"unavailable, because the run did not include {target}: nothing was compiled, run or"
         f" packed for it; `edgekit convert` with [targets.{target}] or --target {target} does that"
     )
-    yield CheckResult("tried", candidate, target, Status.UNAVAILABLE, message)
+    fix = f"`edgekit convert` with [targets.{target}] or --target {target}"
+    yield CheckResult("tried", candidate, target, Status.UNAVAILABLE, message, fix=fix)
 
 
 def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
@@ -130,7 +135,8 @@ def _no_candidate(name: str, table: TargetTable, tried: bool) -> CheckResult:
     if not tried:
         return replace(next(iter(_untried("", name))), name="candidate")
     message = f"no candidate {precision}was made for {name}: add it to [convert] precisions"
-    return CheckResult("candidate", "", name, Status.FAILED, message)
+    fix = f"add {table.precision or 'one that it takes'} to [convert] precisions"
+    return CheckResult("candidate", "", name, Status.FAILED, message, fix=fix)
 
 
 def _uncompiled(
@@ -142,7 +148,8 @@ def _uncompiled(
         return
     name = f"compiles for {target.npu.accelerator}"
     message = "unavailable, because the run did not compile it"
-    yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
+    fix = f"`edgekit convert --target {target.id}` compiles it"
+    yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message, fix=fix)
 
 
 def _on_its_device(
@@ -171,7 +178,8 @@ def _device_checks(
         if device and candidate.evaluation.metrics and not candidate.problem:
             message = f"unavailable, because nothing was run on {device}"
             name = f"{RUNS_ON} {device}"
-            yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message)
+            fix = f"see whether it can be reached: `edgekit devices list {device}`"
+            yield CheckResult(name, candidate.id, target.id, Status.UNAVAILABLE, message, fix=fix)
         return
     name = f"{RUNS_ON} {measured.device} ({measured.runtime} {measured.version})".replace(
         " ( )", ""
@@ -179,12 +187,15 @@ def _device_checks(
     message = measured.message
     if measured.status is Status.UNAVAILABLE:
         message = f"unavailable, because {message}"
-    yield CheckResult(name, measured.candidate, target.id, measured.status, message)
+    fix = fixes.DEVICES if measured.status is Status.UNAVAILABLE else fixes.FIT
+    fix = fixes.unless_passed(measured.status, fix)
+    yield CheckResult(name, measured.candidate, target.id, measured.status, message, fix=fix)
     if measured.status is not Status.UNAVAILABLE:
         status, reason = judge_machine(target, measured, table.any_device)
-        yield CheckResult(
-            MACHINE, measured.candidate, target.id, status, reason, describe_target(target)
-        )
+        way = f"name the target's own, {own_device_key(target, '')}, or take these figures all the"
+        fix = fixes.unless_passed(status, f"{way} same: any_device = true there")
+        shown = describe_target(target)
+        yield CheckResult(MACHINE, measured.candidate, target.id, status, reason, shown, fix=fix)
 
 
 def _stands_for(candidate: Candidate) -> str | None:
@@ -210,7 +221,8 @@ def _refusals(candidate: Candidate, conversion: Conversion, target: str) -> Iter
     ]
     # Of a file that was given the precision says less than its operators.
     if reason and not (candidate.as_is and candidate.precision == RECIPE and not floats):
-        yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason)
+        fix = f"make another precision for {target}: [convert] precisions"
+        yield CheckResult("precision", candidate.id, target, Status.INCOMPATIBLE, reason, fix=fix)
 
 
 def _too_large(candidate: Candidate, target: Target) -> Iterable[CheckResult]:
@@ -226,7 +238,16 @@ def _too_large(candidate: Candidate, target: Target) -> Iterable[CheckResult]:
     ):
         if size is not None and limit is not None and size > limit and not candidate.problem:
             message = f"{what} takes {size:,.0f} of the {limit:,} B {name} that a model may take"
-            yield CheckResult(name, candidate.id, target.id, Status.INCOMPATIBLE, message)
+            yield CheckResult(
+                name,
+                candidate.id,
+                target.id,
+                Status.INCOMPATIBLE,
+                message,
+                measured=Measurement(float(size), "byte", tool=what),
+                bound=Bound(limit, "byte"),
+                fix=fixes.SMALLER if name == "flash" else fixes.ARENA,
+            )
 
 
 def _nearness(judged: tuple[Status, int, Candidate, tuple[CheckResult, ...]]) -> tuple[int, ...]:
@@ -276,7 +297,9 @@ def _runtime_checks(candidate: Candidate, name: str) -> Iterable[CheckResult]:
         message = result.message
         if result.status is Status.UNAVAILABLE:
             message = f"unavailable, because {message}"
-        yield CheckResult(title, candidate.id, name, result.status, message, stated=stated)
+        fix = fixes.DEVICES if result.status is Status.UNAVAILABLE else fixes.FIT
+        fix = fixes.unless_passed(result.status, fix)
+        yield CheckResult(title, candidate.id, name, result.status, message, "", stated, fix=fix)
 
 
 def _fit(candidate: Candidate, target: Target, table: TargetTable, there: OnDevice | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from edgekit.gate import fixes
 from edgekit.gate.checks import Judge, Rules, TargetContext
 from edgekit.gate.shipping import judge_target, may_ship
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
@@ -86,7 +87,8 @@ def as_evidence(verdict: Verdict) -> Verdict:
     if verdict.status is not Status.NOT_EVALUATED:
         return verdict
     message = "unavailable, because the run evaluated nothing"
-    check = CheckResult("evaluation", "", "", Status.UNAVAILABLE, message)
+    fix = fixes.EVALUATE
+    check = CheckResult("evaluation", "", "", Status.UNAVAILABLE, message, fix=fix)
     code = int(EXIT_CODES[Status.UNAVAILABLE])
     return Verdict(Status.UNAVAILABLE, code, (*verdict.checks, check))
 
@@ -104,7 +106,7 @@ def judge_candidates(
     candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
     """Return the checks of every candidate by itself, for no target."""
-    judge = Judge(reference, Budgets(), rules)
+    judge = Judge(reference, Budgets(), rules, others=tuple(candidates))
     return [tuple(judge.check_all(candidate)) for candidate in candidates]
 
 

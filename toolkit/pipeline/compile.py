@@ -22,6 +22,7 @@ from edgekit.types import (
     CheckResult,
     Compiled,
     Json,
+    Measurement,
     NpuEstimate,
     Status,
     TargetResult,
@@ -95,21 +96,27 @@ def _estimate(
         return None
     name = f"compiles for {target.npu.accelerator}"
 
-    def check(status: Status, message: str) -> None:
-        checks.append(CheckResult(name, candidate.id, target.id, status, message))
+    def check(
+        status: Status, message: str, share: Measurement | None = None, fix: str = ""
+    ) -> None:
+        result = CheckResult(name, candidate.id, target.id, status, message)
+        checks.append(replace(result, measured=share, fix=fix))
 
     try:
         estimate = _compiled(run, target.npu, candidate)
     except ConversionError as error:
         run.note(False)
-        check(Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}".rstrip())
+        message = f"{error.code} {error.message}\n  {error.hint}".rstrip()
+        check(Status.INCOMPATIBLE, message, fix=error.hint)
         return None
     except DeviceError as error:
         run.note(False)
-        check(Status.UNAVAILABLE, f"unavailable, because {error.message}: {error.hint}")
+        message = f"unavailable, because {error.message}: {error.hint}"
+        check(Status.UNAVAILABLE, message, fix=error.hint)
         return None
-    share = estimate.operators_on_npu.value or 0.0
-    check(Status.PASSED, f"{share:.0%} of its operators run on the NPU")
+    share = estimate.operators_on_npu
+    message = f"{share.value or 0.0:.0%} of its operators run on the NPU"
+    check(Status.PASSED, message, share)
     return estimate
 
 
@@ -146,9 +153,10 @@ def _operators(
     path = compiled.path if compiled else candidate.path
     if not _has_tflm(target) or path is None or (target.npu is not None and compiled is None):
         return
-    status, message = Status.PASSED, "TFLM has all its operators"
+    status, message, fix = Status.PASSED, "TFLM has all its operators", ""
     try:
         resolver.check(flatbuffer.read(path))
     except ConversionError as error:
         status, message = Status.INCOMPATIBLE, f"{error.code} {error.message}\n  {error.hint}"
-    yield CheckResult("operators", candidate.id, target.id, status, message)
+        fix = error.hint
+    yield CheckResult("operators", candidate.id, target.id, status, message, fix=fix)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
-from edgekit.gate.decision import decide_time
+from edgekit.gate import fixes
+from edgekit.gate.decision import decide_time, widened
 from edgekit.gate.machine import differences
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import no_budget
@@ -18,6 +19,7 @@ from edgekit.targets.devices import DeviceBudgets
 from edgekit.types import (
     Benched,
     BenchMachine,
+    Bound,
     CheckResult,
     Json,
     Latency,
@@ -85,7 +87,8 @@ def read(path: Path) -> Mapping[str, Json]:
 def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
     for row in rows:
         if row.status is not Status.PASSED:
-            yield CheckResult("runs", row.id, "", row.status, row.problem)
+            fix = fixes.DEVICES if row.status is Status.UNAVAILABLE else fixes.FIT
+            yield CheckResult("runs", row.id, "", row.status, row.problem, fix=fix)
 
 
 def _own(
@@ -102,16 +105,20 @@ def _own(
 
 
 def _held(row: Benched, name: str, limit: int) -> CheckResult:
-    shown = f"{limit:,} bytes"
+    shown, bound = f"{limit:,} bytes", Bound(limit, "byte")
     memory = None
     if row.memory is not None:
         memory = row.memory.arena if name == "arena" else row.memory.peak_rss
     if memory is None or memory.value is None:
         why = memory.reason if memory else "it was not measured"
         message = f"unavailable, because {why}"
-        return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
+        fix = "measure it where memory can be: `edgekit devices` lists what works here"
+        return CheckResult(
+            name, row.id, "", Status.UNAVAILABLE, message, shown, bound=bound, fix=fix
+        )
     status = Status.PASSED if memory.value <= limit else Status.FAILED
-    return CheckResult(name, row.id, "", status, f"{memory.value:,.0f} bytes", shown)
+    message, fix = f"{memory.value:,.0f} bytes", fixes.unless_passed(status, fixes.ARENA)
+    return CheckResult(name, row.id, "", status, message, shown, True, memory, bound, fix)
 
 
 def _latency(
@@ -121,12 +128,13 @@ def _latency(
     calibration: Measurement,
     name: str = "latency",
 ) -> CheckResult:
-    shown = f"{limit / 1e6:g} ms"
+    shown, bound = f"{limit / 1e6:g} ms", Bound(limit, "ns")
     if row.estimates:
         return _undecidable(name, row, row.estimates, shown)
-    figure = latency.p95 if name == "latency_p95" else latency.p50
-    status, told = decide_time(figure, limit, _made(calibration), "ms", 1e6)
-    return CheckResult(name, row.id, "", status, told, shown)
+    figure, noise = latency.p95 if name == "latency_p95" else latency.p50, _made(calibration)
+    status, told = decide_time(figure, limit, noise, "ms", 1e6)
+    measured, fix = widened(figure, noise), fixes.unless_passed(status, fixes.of_time(status))
+    return CheckResult(name, row.id, "", status, told, shown, True, measured, bound, fix)
 
 
 def _slowdown(
@@ -140,7 +148,8 @@ def _slowdown(
     shown = f"+{100 * limit:g} %"
 
     def undecided(message: str) -> CheckResult:
-        return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown)
+        fix = "make the baseline anew with this command, here: `edgekit bench`"
+        return CheckResult("slowdown", row.id, "", Status.INCONCLUSIVE, message, shown, fix=fix)
 
     if row.estimates:
         return _undecidable("slowdown", row, row.estimates, shown)
@@ -159,19 +168,24 @@ def _slowdown(
     intervals = [interval for one in medians if (interval := _interval(one)) is not None]
     if len(intervals) < len(medians):
         missing = next(one.reason for one in medians if one.value is None)
-        return CheckResult("slowdown", row.id, "", Status.UNAVAILABLE, missing, shown)
+        return CheckResult(
+            "slowdown", row.id, "", Status.UNAVAILABLE, missing, shown, fix=fixes.DEVICES
+        )
     there = document.get("places", {}).get(row.place, {})
     noises = [calibration, Measurement(**there.get("calibration", document["calibration"]))]
     interval = ratio(*intervals)
     found = Measurement(interval.value, "1", low=interval.low, high=interval.high)
     noisier = max(noises, key=lambda one: one.value or 0.0)
     status, told = decide_time(found, 1 + limit, _made(noisier), "of the baseline", 1.0)
-    return CheckResult("slowdown", row.id, "", status, told, shown)
+    measured, bound = widened(found, _made(noisier)), Bound(1 + limit, "1")
+    fix = fixes.unless_passed(status, fixes.of_time(status))
+    return CheckResult("slowdown", row.id, "", status, told, shown, True, measured, bound, fix)
 
 
 def _undecidable(name: str, row: Benched, reason: str, shown: str) -> CheckResult:
     message = f"unavailable, because {no_budget(row.device, reason)}"
-    return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown)
+    fix = "time it on the device itself: what an emulator or a tool estimates decides nothing"
+    return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown, fix=fix)
 
 
 def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:

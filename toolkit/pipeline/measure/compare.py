@@ -11,8 +11,9 @@ from edgekit import statistics
 from edgekit.evaluation import metrics
 from edgekit.evaluation.latency import Timings
 from edgekit.evaluation.parity import Floats, parity
+from edgekit.gate import fixes
 from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
-from edgekit.gate.decision import decide, settle
+from edgekit.gate.decision import decide, settle, widened
 from edgekit.gate.limits import check_limits
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import as_estimates, no_budget
@@ -36,6 +37,7 @@ from edgekit.pipeline.selection import select_items
 from edgekit.project import Project
 from edgekit.types import (
     Advice,
+    Bound,
     CheckResult,
     Compared,
     Contrast,
@@ -277,21 +279,37 @@ def _check_drop(
     name, stated = f"{rules.metric} drop", rules.max_drop is not None
     if drop is None:
         message = f"unavailable, because one of the two has no output {rules.output!r}"
-        return CheckResult(name, model, "", Status.UNAVAILABLE, message)
+        fix = "judge an output that both have: --metric-output ([evaluate] output)"
+        return CheckResult(name, model, "", Status.UNAVAILABLE, message, fix=fix)
     limit = _limit(base, rules)
     status, message = judge_drop(drop, counts, limit, rules)
+    fix = fixes.of_drop(status, "", items_to_settle(drop, counts, limit))
     if status is Status.INCONCLUSIVE and not stated:
         status = Status.PASSED
     value = (base.value if base else None) or 0.0
     shown = in_words(_stated(rules), value, rules.floor, rules)
-    return CheckResult(name, model, "", status, message, shown, stated)
+    return CheckResult(
+        name,
+        model,
+        "",
+        status,
+        message,
+        shown,
+        stated,
+        drop,
+        Bound(limit, drop.unit),
+        fixes.unless_passed(status, fix),
+    )
 
 
 def _check_share(name: str, model: str, measured: Measurement, budget: float) -> CheckResult:
-    bound = f"at most {100 * budget:g} %"
+    shown, bound = f"at most {100 * budget:g} %", Bound(budget, "1")
     if measured.value is None or measured.low is None or measured.high is None:
         message = f"unavailable, because {measured.reason}"
-        return CheckResult(name, model, "", Status.UNAVAILABLE, message, bound)
+        fix = "compare models with the same outputs, on the same items"
+        return CheckResult(
+            name, model, "", Status.UNAVAILABLE, message, shown, bound=bound, fix=fix
+        )
     message = (
         f"{100 * measured.value:.3g} % [{100 * measured.low:.3g}, {100 * measured.high:.3g}]"
         f" of {measured.n:,} items"
@@ -299,36 +317,47 @@ def _check_share(name: str, model: str, measured: Measurement, budget: float) ->
     status = decide(measured, budget)
     if status is Status.INCONCLUSIVE:
         message += ": not proven either way, more items would settle it"
-    return CheckResult(name, model, "", status, message, bound)
+    fix = fixes.of_share(status)
+    return CheckResult(name, model, "", status, message, shown, True, measured, bound, fix)
 
 
 def _check_error(contrast: Contrast, budget: float) -> CheckResult:
-    bound = f"at most {budget:g}"
-    errors = {name: found["max_abs_error"].value for name, found in contrast.parity.items()}
+    shown, bound = f"at most {budget:g}", Bound(budget, "output")
+    errors = {name: figures["max_abs_error"] for name, figures in contrast.parity.items()}
+    called, model = "largest error", contrast.id
     if not errors:
         message = "unavailable, because the two models have no output in common"
-        return CheckResult("largest error", contrast.id, "", Status.UNAVAILABLE, message, bound)
-    name, largest = max(errors.items(), key=lambda one: one[1] or 0.0)
-    status = Status.PASSED if (largest or 0.0) <= budget else Status.FAILED
-    message = f"{largest:.4g} at output {name!r}"
-    return CheckResult("largest error", contrast.id, "", status, message, bound)
+        fix = "compare models whose outputs have the same names: `edgekit inspect` lists them"
+        return CheckResult(
+            called, model, "", Status.UNAVAILABLE, message, shown, bound=bound, fix=fix
+        )
+    name, largest = max(errors.items(), key=lambda pair: pair[1].value or 0.0)
+    status = Status.PASSED if (largest.value or 0.0) <= budget else Status.FAILED
+    message = f"{largest.value:.4g} at output {name!r}"
+    fix = fixes.unless_passed(status, fixes.LAYERS)
+    return CheckResult(called, model, "", status, message, shown, True, largest, bound, fix)
 
 
 def _check_slowdown(
     contrast: Contrast, sides: tuple[ModelOnDevice, ModelOnDevice], budget: float
 ) -> CheckResult:
-    bound = f"at most {100 * budget:g} % slower"
+    shown, bound = f"at most {100 * budget:g} % slower", Bound(1 + budget, "1")
+
+    def unavailable(reason: str) -> CheckResult:
+        status, message = Status.UNAVAILABLE, f"unavailable, because {reason}"
+        fix = fixes.DEVICES
+        return CheckResult("latency", contrast.id, "", status, message, shown, bound=bound, fix=fix)
+
     for one in (side.measured for side in sides if side.measured.estimates):
-        message = f"unavailable, because {no_budget(one.device, one.estimates)}"
-        return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
+        return unavailable(no_budget(one.device, one.estimates))
     ratio, noise = contrast.latency_ratio, contrast.noise
     if ratio is None or noise is None or ratio.value is None:
-        message = "unavailable, because nothing was timed"
-        return CheckResult("latency", contrast.id, "", Status.UNAVAILABLE, message, bound)
+        return unavailable("nothing was timed")
     message = f"x{ratio.value:.3f}"
     if ratio.low is not None and ratio.high is not None:
         message += f" [{ratio.low:.3f}, {ratio.high:.3f}]"
     more = settle(ratio, 1 + budget, noise)
     status = decide(ratio, 1 + budget, noise)
     text = f"{message}: {more}" if more else message
-    return CheckResult("latency", contrast.id, "", status, text, bound)
+    measured, fix = widened(ratio, noise), fixes.unless_passed(status, fixes.of_time(status))
+    return CheckResult("latency", contrast.id, "", status, text, shown, True, measured, bound, fix)

@@ -15,6 +15,7 @@ from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats
 from edgekit.evaluation.slices import slices
 from edgekit.evaluation.worst import worst
+from edgekit.gate import fixes
 from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
@@ -211,15 +212,18 @@ def _unscored(models: Sequence[ModelOnDevice], items: Items) -> Iterator[CheckRe
         }
         for name, metric in judged.items():
             if metric is not None and metric.how == "unavailable":
-                message = f"unavailable, because {metric.reason}"
-                yield CheckResult(name, measured.id, measured.device, Status.UNAVAILABLE, message)
+                message, status = f"unavailable, because {metric.reason}", Status.UNAVAILABLE
+                fix = "choose a metric that these items allow: --metric ([evaluate] metric)"
+                yield CheckResult(name, measured.id, measured.device, status, message, fix=fix)
 
 
 def runs(model: ModelOnDevice) -> CheckResult:
     """Check that the model ran on its device."""
     measured = model.measured
     message = measured.problem or f"answered {measured.items:,} items"
-    return CheckResult("runs", measured.id, measured.device, measured.status, message)
+    fix = fixes.DEVICES if measured.status is Status.UNAVAILABLE else fixes.FIT
+    fix = fixes.unless_passed(measured.status, fix)
+    return CheckResult("runs", measured.id, measured.device, measured.status, message, fix=fix)
 
 
 def settings(run: Run, items: Items, options: MeasureOptions) -> Mapping[str, Json]:
