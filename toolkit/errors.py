@@ -162,6 +162,10 @@ class PluginError(EdgekitError):
     """What another package adds to edgekit cannot be used."""
 
 
+class HistoryError(EdgekitError):
+    """The history of past runs cannot be read, or does not hold what is asked of it."""
+
+
 class CassetteError(EdgekitError):
     """A record of devices cannot be read, or does not hold what is asked of it."""
 

@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.api.history import add_to_history as add_to_history
+    from edgekit.api.history import trends as trends
     from edgekit.api.judgement import check as check
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
+    "add_to_history": "history",
     "check": "judgement",
     "create_devices": "machine",
     "devices": "machine",
@@ -50,6 +53,7 @@ _ELSEWHERE = {
     "new_key": "machine",
     "remove_devices": "machine",
     "set_up_devices": "machine",
+    "trends": "history",
 }
 
 

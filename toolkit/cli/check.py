@@ -21,6 +21,11 @@ from edgekit.cli.options import common, limits, project_option
 @click.option(
     "--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown to this file."
 )
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="Add the run's figures to this history: a .jsonl file, or a folder.",
+)
 @limits
 @project_option
 @common
@@ -52,6 +57,8 @@ def command(**options: Any) -> int:
         write_bytes(options["junit"], report.junit(done))
     if options["summary"]:
         write_text(options["summary"], report.summary(done))
+    if options["history"]:
+        api.add_to_history(done, options["history"])
     folder = path if path.is_dir() else path.parent
     show(done, options["as_json"], folder, quiet=options["quiet"])
     if options["as_json"]:

@@ -36,6 +36,8 @@ PLAIN = {
     "“": '"',
     "”": '"',
     "•": "*",
+    # The levels of a sparkline.
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
 }
 ERRORS = "edgekit-plain"
 # Marks that a letter loses.

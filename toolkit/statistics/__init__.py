@@ -12,11 +12,13 @@ from .latency import Launches, launch_ratio, percentile_interval
 from .order import least_independent, median_of_independent
 from .proportions import items_to_settle, tango, wilson
 from .series import Drift, bimodal, drift, median_interval
+from .steps import Step, steps
 
 __all__ = [
     "Drift",
     "Interval",
     "Launches",
+    "Step",
     "bca_mean",
     "bimodal",
     "bootstrap_statistic",
@@ -29,6 +31,7 @@ __all__ = [
     "median_interval",
     "median_of_independent",
     "percentile_interval",
+    "steps",
     "tango",
     "unseen_share",
     "wilson",

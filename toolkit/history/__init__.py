@@ -1,0 +1,20 @@
+"""Figures of past runs: kept as small lines of JSON, read back as trends with their steps."""
+
+from edgekit.history.book import BOOK, add, read
+from edgekit.history.commits import Commit, commit_of, commits_between
+from edgekit.history.entry import Entry, entries
+from edgekit.history.trends import Point, Trend, trends
+
+__all__ = [
+    "BOOK",
+    "Commit",
+    "Entry",
+    "Point",
+    "Trend",
+    "add",
+    "commit_of",
+    "commits_between",
+    "entries",
+    "read",
+    "trends",
+]
