@@ -65,6 +65,18 @@ class BundleError(EdgekitError):
     exit_code = ExitCode.FAILED
 
 
+class BundleDoesNotSuit(BundleError):
+    """A model, or the file of it that there is, does not go into a bundle of that kind."""
+
+    exit_code = ExitCode.INCOMPATIBLE
+
+
+class NoLayoutError(BundleError):
+    """This version makes no bundles of a kind that a target takes."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class NoBundleError(BundleError):
     """There is no bundle of that name: a mistake in what was asked, not in a bundle."""
 

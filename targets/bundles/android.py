@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from packaging.version import Version
 
-from edgekit.errors import BundleError
+from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.processing import kotlin
@@ -73,14 +73,14 @@ For them, convert with `--precision uint8-io` or `int8-float-io`.
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleError` for a model that needs a LiteRT without interpreter, or that keeps a
-    state in its inputs and outputs, which this app does not carry on.
+    Raises :class:`BundleDoesNotSuit` for a model that needs a LiteRT without interpreter, or that
+    keeps a state in its inputs and outputs, which this app does not carry on.
     """
     release = litert(contents)
     if contents.states:
         message = f"{contents.name} has no bundle for Android: it keeps a state in inputs, outputs"
         hint = "keep the state inside the model (a variable), or take a linux-python bundle"
-        raise BundleError("EK-BUNDLE-024", message, hint)
+        raise BundleDoesNotSuit("EK-BUNDLE-024", message, hint)
     spec = spec_of(contents)
     package = contents.app
     sources = {name: (APP / name).read_bytes() for name in SOURCES}
@@ -118,7 +118,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
 def litert(contents: Contents) -> str:
     """Return the first release for Android that has every operator of the model.
 
-    Raises :class:`BundleError` where the interpreter's last release has not.
+    Raises :class:`BundleDoesNotSuit` where the interpreter's last release has not.
     """
     need = contents.minimum_runtime
     if need is None:
@@ -132,7 +132,7 @@ def litert(contents: Contents) -> str:
         f"the last release of it for Android is {INTERPRETERS[-1]}; {need.forced_by or 'the model'}"
         f" needs {wanted}: {need.reason or 'convert with a profile for older runtimes'}"
     )
-    raise BundleError("EK-BUNDLE-023", message, hint)
+    raise BundleDoesNotSuit("EK-BUNDLE-023", message, hint)
 
 
 def _golden(contents: Contents, release: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from edgekit.errors import NoBundleError, ProjectError
+from edgekit.errors import NoLayoutError, ProjectError
 from edgekit.plugins import Table
 from edgekit.store import write_bytes
 from edgekit.targets.bundles.card import model_card
@@ -113,13 +113,13 @@ def pack(
     """Write the bundle of ``contents`` for ``target`` to ``path``: same contents, same bytes.
 
     Its ``kind`` is the target's default where none is named; it is signed where there is a ``key``.
-    Raises :class:`NoBundleError` where this version makes no bundles of that kind, and
+    Raises :class:`NoLayoutError` where this version makes no bundles of that kind, and
     :class:`ProjectError` where a file of the user's is called like one of the bundle's own.
     """
     kind = kind or target.bundle
     if reason := unpackable(target, kind):
         hint = "a package may add the kind: docs/extend.md"
-        raise NoBundleError("EK-BUNDLE-020", f"no bundle: {reason}", hint)
+        raise NoLayoutError("EK-BUNDLE-020", f"no bundle: {reason}", hint)
     files = _files(target, contents, kind)
     manifest = manifest_of(target, contents, files, kind, model_file(kind), key)
     files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgekit.converters import flatbuffer
 from edgekit.converters.runtime_version import minimum_runtime
-from edgekit.errors import BundleError
+from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.linux_python import package_version
@@ -66,15 +66,15 @@ run against the same golden vectors.
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleError` where no pod has the model's operators, or the model keeps a state
-    in its inputs and outputs, which this app does not carry on.
+    Raises :class:`BundleDoesNotSuit` where no pod has the model's operators, or the model keeps a
+    state in its inputs and outputs, which this app does not carry on.
     """
     spec = spec_of(contents)
     file = flatbuffer.read(contents.model)
     if contents.states:
         message = f"{contents.name} has no bundle for iOS: it keeps a state in inputs and outputs"
         hint = "keep the state inside the model (a variable), or take a linux-python bundle"
-        raise BundleError("EK-BUNDLE-024", message, hint)
+        raise BundleDoesNotSuit("EK-BUNDLE-024", message, hint)
     words = {
         "MODULE": f"{contents.code_name[:1].upper()}{contents.code_name[1:]}Model",
         "VERSION": package_version(contents.version).replace("+", "."),
@@ -106,13 +106,13 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
 def release(name: str, file: flatbuffer.TFLiteFile) -> str:
     """Return the lowest known version of the pod that has every operator of a file.
 
-    Raises :class:`BundleError` where none has.
+    Raises :class:`BundleDoesNotSuit` where none has.
     """
     (pod,) = (one for one in minimum_runtime(file).packages if one.name == POD)
     if not pod.version:
         message = f"{name} has no bundle for iOS: no {POD} has its operators"
         hint = f"{pod.reason}; convert for the target ios-arm64, whose profile is older"
-        raise BundleError("EK-BUNDLE-025", message, hint)
+        raise BundleDoesNotSuit("EK-BUNDLE-025", message, hint)
     return pod.version
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.converters.micro.names import identifier
-from edgekit.errors import BundleError
+from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.archive import Contents
 from edgekit.targets.bundles.linux_python import package_version
@@ -92,8 +92,8 @@ static const struct {{
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleError` for a model that keeps a state, has several signatures, or takes
-    texts: the app feeds none of them.
+    Raises :class:`BundleDoesNotSuit` for a model that keeps a state, has several signatures, or
+    takes texts: the app feeds none of them.
     """
     _check(contents)
     spec = spec_of(contents)
@@ -124,14 +124,15 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
 def litert(target: Target) -> str:
     """Return the release of LiteRT that a target names.
 
-    Raises :class:`BundleError` where it names none: no other runtime has a C library in its wheel.
+    Raises :class:`BundleDoesNotSuit` where it names none: no other runtime has a C library in its
+    wheel.
     """
     for runtime in target.runtimes:
         if runtime.package == LITERT:
             return package_version(runtime.version)
     message = f"{target.id} has no bundle in C: of its runtimes none has a C library in its wheel"
     hint = f"name {LITERT} in the target's TOML ([[runtimes]]), or take a linux-python bundle"
-    raise BundleError("EK-BUNDLE-021", message, hint)
+    raise BundleDoesNotSuit("EK-BUNDLE-021", message, hint)
 
 
 def _check(contents: Contents) -> None:
@@ -147,7 +148,7 @@ def _check(contents: Contents) -> None:
     if reason:
         message = f"{contents.name} has no bundle in C for Linux: {reason}"
         hint = "take the linux-python bundle: edgekit bundle --kind linux-python"
-        raise BundleError("EK-BUNDLE-022", message, hint)
+        raise BundleDoesNotSuit("EK-BUNDLE-022", message, hint)
 
 
 def _config(target: Target, contents: Contents, spec: Spec, prefix: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from packaging.version import InvalidVersion, Version
 
-from edgekit.errors import BundleError
+from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.linux_python import distribution
@@ -80,7 +80,7 @@ UNKNOWN = (
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleError` where there is no SavedModel that the golden outputs tell of.
+    Raises :class:`BundleDoesNotSuit` where there is no SavedModel that the golden outputs tell of.
     """
     folder = _saved_model(contents)
     served, number = served_name(contents.name), version_number(contents.version)
@@ -148,7 +148,7 @@ def _saved_model(contents: Contents) -> Path:
     else:
         return contents.saved_model
     message = f"{contents.name} has no bundle for TensorFlow Serving: {reason}"
-    raise BundleError("EK-BUNDLE-027", message, hint)
+    raise BundleDoesNotSuit("EK-BUNDLE-027", message, hint)
 
 
 def _filled(path: Path, marks: Mapping[str, str]) -> str:

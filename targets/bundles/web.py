@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from edgekit.converters import flatbuffer
-from edgekit.errors import BundleError
+from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
 from edgekit.targets.bundles.processing.library import LIBRARIES
@@ -65,7 +65,7 @@ faster without threads: compare the page's latency with that of `?threads=1`.
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleError` for a model that LiteRT.js, or the page, does not feed.
+    Raises :class:`BundleDoesNotSuit` for a model that LiteRT.js, or the page, does not feed.
     """
     _check(contents)
     spec = spec_of(contents)
@@ -126,7 +126,7 @@ def _check(contents: Contents) -> None:
         reason = f"it is signature {contents.signature!r} of several: the page does not choose"
     if reason:
         message = f"{contents.name} has no bundle for the web: {reason}"
-        raise BundleError("EK-BUNDLE-026", message, hint)
+        raise BundleDoesNotSuit("EK-BUNDLE-026", message, hint)
 
 
 def _golden(contents: Contents, release: str) -> list[Constant]:

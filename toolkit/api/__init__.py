@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from edgekit.api.runs import Evaluated as Evaluated
     from edgekit.api.runs import Linted as Linted
     from edgekit.api.runs import MadeBundle as MadeBundle
+    from edgekit.api.runs import MadeBundles as MadeBundles
     from edgekit.api.runs import MeasureOptions as MeasureOptions
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
+    from edgekit.api.runs import UnmadeBundle as UnmadeBundle
     from edgekit.api.runs import apply_delta as apply_delta
     from edgekit.api.runs import bench as bench
     from edgekit.api.runs import bundle as bundle

@@ -11,7 +11,7 @@ from edgekit import pipeline, scratch
 from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import Options, bundling, measure
-from edgekit.pipeline.bundling import BundleOptions, MadeBundle
+from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
 from edgekit.process import Limits
@@ -42,9 +42,11 @@ __all__ = [
     "Evaluated",
     "Linted",
     "MadeBundle",
+    "MadeBundles",
     "MeasureOptions",
     "Options",
     "Report",
+    "UnmadeBundle",
     "apply_delta",
     "bench",
     "bundle",
@@ -190,11 +192,13 @@ def bundle(
     asked: BundleOptions | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
-) -> tuple[MadeBundle, ...]:
+) -> MadeBundles:
     """Make bundles of a finished run (its folder or id; the newest without one), or of a
     ``.tflite`` as it is, without measuring again.
 
-    Raises :class:`EdgekitError`; then no bundle is left.
+    Of several, those that can be made are; ``unmade`` says why the others are not. Raises
+    :class:`EdgekitError` for a mistake in what was asked, and where the only one cannot be made;
+    then no bundle is left.
     """
     options, asked = options or Options(), asked or BundleOptions()
     if source is not None and source.endswith(".tflite"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import common, data_options, loading_options, project_option
 from edgekit.cli.project import project_of
 from edgekit.cli.values import as_size
@@ -23,6 +24,7 @@ from edgekit.errors import ExitCode
     metavar="ID",
     help="A target; repeatable. Default: the run's.",
 )
+@click.option("--all", is_flag=True, help="Every target, or every one that takes the --kind.")
 @click.option(
     "--kind",
     "kinds",
@@ -59,37 +61,47 @@ def command(**options: Any) -> int:
     RUN is a finished run of `edgekit convert` (its folder, or its id); by default the newest here.
     MODEL is a .tflite file, which is bundled as it is and not judged: its golden pairs are made
     from --data, or from random inputs where there is none.
+
+    Of several bundles those that can be made are, and a table says why the others are not; the exit
+    code is the worst of theirs.
     """
     from edgekit import api
 
     source = options["source"]
+    _check(options)
     project = _project(source, options)
     asked = api.BundleOptions(
-        options["targets"], options["kinds"], options["sign"], options["delta_from"]
+        options["targets"], options["kinds"], options["sign"], options["delta_from"], options["all"]
     )
     run = api.Options(output=options["output"], force=options["force"], trust=options["trust"])
     file = source is not None and source.endswith(".tflite")
     if file:
         source = str(Path(source).resolve())
     with progress(options["quiet"] or not file) as display:
-        made = api.bundle(project, source, asked, run, display)
-    _show(made, options["as_json"], options["quiet"])
-    return _judged(made, options["max_delta"])
+        done = api.bundle(project, source, asked, run, display)
+    _show(done, options["as_json"], options["quiet"])
+    if options["max_delta"] is not None and not _is_small(done.made[0], options["max_delta"]):
+        return int(ExitCode.FAILED)
+    return int(done.exit_code)
 
 
-def _judged(made: Any, most: int | None) -> int:
-    """Tell whether every delta is as small as it must be."""
+def _check(options: dict[str, Any]) -> None:
+    """Refuse options that do not go together, before anything is made."""
+    if options["all"] and options["targets"]:
+        raise click.UsageError("--all is every target: name no --target besides")
+    if options["max_delta"] is not None and options["delta_from"] is None:
+        raise click.UsageError("--max-delta judges the delta that --delta-from OLD makes")
+
+
+def _is_small(made: Any, most: int) -> bool:
+    """Tell whether a delta is as small as it must be."""
     from edgekit.report import words
 
-    failed = False
-    for one in made if most is not None else ():
-        if one.delta_bytes is None or most is None:
-            raise click.UsageError("--max-delta judges the delta that --delta-from OLD makes")
-        if one.delta_bytes > most:
-            failed = True
-            told = f"{words.size(one.delta_bytes)}, at most {words.size(most)}"
-            click.echo(f"failed: delta size of {one.target}: {told}", err=True)
-    return int(ExitCode.FAILED if failed else ExitCode.PASSED)
+    if made.delta_bytes <= most:
+        return True
+    sizes = f"{words.size(made.delta_bytes)}, at most {words.size(most)}"
+    click.echo(f"failed: delta size of {made.target}: {sizes}", err=True)
+    return False
 
 
 def _project(source: str | None, options: dict[str, Any]) -> Any:
@@ -103,24 +115,63 @@ def _project(source: str | None, options: dict[str, Any]) -> Any:
     return project_of({**options, "model": model, "targets": (), "kinds": ()})
 
 
-def _show(made: Any, as_json: bool, quiet: bool) -> None:
-    """Print each bundle with what its parts take."""
-    from edgekit.report import plain, words
-
+def _show(done: Any, as_json: bool, quiet: bool) -> None:
+    """Print each bundle with what its parts take; where one is not made, a table of all."""
     if as_json:
-        print_json({"bundles": [plain(one) for one in made]})
+        _print_json(done)
         return
     out = console(as_json)
-    for one in made:
-        packed = one.bundle
-        line = f"bundle {words.path(packed.path)} ({words.size(packed.bytes)}, {packed.kind})"
-        out.print(line, markup=False, soft_wrap=True)
-        if quiet:
-            continue
-        parts = ", ".join(f"{name} {words.size(count)}" for name, count in packed.parts.items())
-        out.print(f"  unpacked: {parts}", style="dim", markup=False, soft_wrap=True)
-        if one.delta:
-            line = f"  delta {words.path(one.delta)} ({words.size(one.delta_bytes or 0)})"
-            out.print(line, markup=False, soft_wrap=True)
-        if one.signer:
-            out.print(f"  signed by {one.signer}", style="dim", markup=False, soft_wrap=True)
+    for one in done.made:
+        print_lines(out, _lines(one, quiet))
+    if done.unmade:
+        out.print(_table(done))
+
+
+def _print_json(done: Any) -> None:
+    from edgekit.report import plain
+
+    unmade = [
+        {
+            "target": one.target,
+            "kind": one.kind,
+            "status": one.status.value,
+            "code": one.error.code,
+            "message": one.error.message,
+            "hint": one.error.hint,
+        }
+        for one in done.unmade
+    ]
+    print_json({"bundles": [plain(one) for one in done.made], "not_made": unmade})
+
+
+def _lines(made: Any, quiet: bool) -> Iterator[tuple[str, str | None]]:
+    from edgekit.report import words
+
+    packed = made.bundle
+    yield f"bundle {words.path(packed.path)} ({words.size(packed.bytes)}, {packed.kind})", None
+    if quiet:
+        return
+    parts = ", ".join(f"{name} {words.size(count)}" for name, count in packed.parts.items())
+    yield f"  unpacked: {parts}", "dim"
+    if made.delta:
+        yield f"  delta {words.path(made.delta)} ({words.size(made.delta_bytes or 0)})", None
+    if made.signer:
+        yield f"  signed by {made.signer}", "dim"
+
+
+def _table(done: Any) -> Any:
+    """Return the table of what was made, and what was not and why."""
+    from edgekit.report import words
+    from edgekit.report.grid import Row, grid, single_lines
+    from edgekit.report.table import MARKS
+
+    rows = [
+        single_lines(one.target, words.size(one.bundle.bytes), f"made: {one.bundle.kind}")
+        for one in done.made
+    ]
+    for one in done.unmade:
+        mark, style = MARKS[one.status]
+        reason = f"not made: {mark}, because {one.error.message} ({one.error.code})"
+        cells = ((one.target, ""), (words.NONE, ""), (reason, one.error.hint))
+        rows.append(Row(cells, style))
+    return grid((("target", ""), ("size", ""), ("outcome", "")), rows)

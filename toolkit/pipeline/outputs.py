@@ -28,16 +28,25 @@ class WrittenFiles:
         """
         name = path.relative_to(self.root).as_posix()
         record = self._record(path)
-        digest, before = sha256(source), ""
-        if path.exists():
-            before = sha256(path)
-            if not force and before not in (*_recorded(record), digest):
-                hint = "edgekit did not write it: move it away, or use --force"
-                raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
+        before = self.check(source, path, force)
+        digest = sha256(source)
         # Whatever kills this, the next run knows both files as its own.
         write_text(record, json.dumps({"path": name, "sha256": digest, "before": before}))
         place(source, path)
         write_text(record, json.dumps({"path": name, "sha256": digest}))
+
+    def check(self, source: Path, path: Path, force: bool) -> str:
+        """Return the digest of what is at ``path``, which a file is to replace; empty for nothing.
+
+        Raises :class:`ProjectError` where it is a file of the user's, unless it is to be forced.
+        """
+        if not path.exists():
+            return ""
+        before = sha256(path)
+        if not force and before not in (*_recorded(self._record(path)), sha256(source)):
+            hint = "edgekit did not write it: move it away, or use --force"
+            raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
+        return before
 
     def set_aside(self, path: Path, force: bool) -> Path | None:
         """Give a file of edgekit's the suffix ``.superseded``; its path then, or none to move.

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from conftest import answer
 from edgekit.targets import catalog
@@ -82,6 +83,83 @@ def test_what_cannot_be_bundled_is_said_and_a_file_of_the_users_stays(tmp_path: 
     assert (done.returncode, "EK-PROJECT-072" in done.stderr) == (2, True), done.stderr
     done = answer(*words, "--force", "--max-delta", "1 kB", cwd=tmp_path)
     assert (done.returncode, "--delta-from" in done.stderr) == (2, True), done.stderr
+
+
+def test_of_several_targets_those_that_can_be_made_are(tmp_path: Path) -> None:
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    (alone,) = bundled("probe.tflite", "--target", "linux-x86_64", cwd=tmp_path)
+    words = ("bundle", "probe.tflite", "--target", "tf-serving", "--target", "linux-x86_64")
+    done = answer(*words, "--output", "several", "--json", cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    told = json.loads(done.stdout)
+    ((made,), (unmade,)) = told["bundles"], told["not_made"]
+    assert Path(made["bundle"]["path"]).read_bytes() == alone.read_bytes()
+    assert [path.name for path in (tmp_path / "several" / "dist").iterdir()] == [alone.name]
+    assert (unmade["target"], unmade["kind"]) == ("tf-serving", "tf-serving")
+    assert (unmade["status"], unmade["code"]) == ("incompatible", "EK-BUNDLE-027")
+    shown = answer(*words, cwd=tmp_path)
+    assert shown.returncode == 5
+    last = shown.stdout.splitlines()[-4:]
+    assert last[1].split() == ["linux-x86_64", *last[1].split()[1:3], "made:", "linux-python"]
+    assert "not made: INCOMPATIBLE, because probe has no bundle" in last[2]
+    assert "edgekit convert --target tf-serving" in last[3]
+    done = answer("bundle", "probe.tflite", "--target", "tf-serving", cwd=tmp_path)
+    assert (done.returncode, "EK-BUNDLE-027" in done.stderr) == (5, True), done.stderr
+
+
+def test_nothing_is_written_where_a_file_of_the_users_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    words = ("bundle", "probe.tflite", "--target", "linux-aarch64", "--target")
+    bundled("probe.tflite", "--target", "linux-x86_64", cwd=tmp_path)
+    (path,) = (tmp_path / "dist").iterdir()
+    path.write_bytes(b"mine")
+    done = answer(*words, "linux-x86_64", cwd=tmp_path)
+    assert (done.returncode, "EK-OUTPUT-001" in done.stderr) == (2, True), done.stderr
+    assert [one.read_bytes() for one in (tmp_path / "dist").iterdir()] == [b"mine"]
+
+
+def test_all_are_the_targets_that_take_the_kind(tmp_path: Path) -> None:
+    (tmp_path / "probe.tflite").write_bytes(probe_model())
+    made = bundled("probe.tflite", "--all", "--kind", "android", cwd=tmp_path)
+    takes = {target.id for target in catalog.every() if "android" in target.bundles}
+    assert {read_bundle_manifest(path)["target"] for path in made} == takes
+    done = answer("bundle", "probe.tflite", "--all", "--target", "pi4", cwd=tmp_path)
+    assert (done.returncode, "--all is every target" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["digits", "two_inputs"])
+def test_every_target_of_the_catalog_gets_the_same_bytes_twice_that_verify(
+    model: str, digits_run: Path, models: Path, tmp_path: Path
+) -> None:
+    if model == "digits":
+        project = digits_run / "project"
+        (run,) = (path.parent for path in (project / ".edgekit" / "runs").glob("*/contents"))
+    else:
+        random = np.random.default_rng(0)
+        left, right = (random.random((64, size), np.float32) for size in (4, 2))
+        np.savez(tmp_path / "items.npz", left=left, right=right, y=left.sum(axis=1))
+        words = ["--precision=float32", "--precision=int8", "--max-drop=1000", "--quiet"]
+        file = models / "two_inputs.keras"
+        done = answer("convert", file, "--data", "items.npz", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (run,) = (tmp_path / ".edgekit" / "runs").iterdir()
+    told = {}
+    for folder in ("first", "again"):
+        done = answer("bundle", run, "--all", "--output", folder, "--json", cwd=tmp_path)
+        told[folder] = json.loads(done.stdout)
+        reasons = {(one["target"], one["code"]) for one in told[folder]["not_made"]}
+        # Edge TPU's compiler is not in Debian, PyPI or npm.
+        assert reasons <= {
+            ("coral-dev-board", "EK-DEVICE-011"),
+            ("coral-usb-accelerator", "EK-DEVICE-011"),
+        }, reasons
+        assert done.returncode == (3 if reasons else 0)
+    first, again = ([Path(o["bundle"]["path"]) for o in t["bundles"]] for t in told.values())
+    assert len(first) >= len(catalog.names()) - 2
+    for one, other in zip(first, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert verify(one).tested
 
 
 def test_a_delta_that_is_too_large_fails_the_gate(tmp_path: Path) -> None:
