@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.api.files import check_files as check_files
     from edgekit.api.history import add_to_history as add_to_history
     from edgekit.api.history import trends as trends
     from edgekit.api.judgement import check as check
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "add_to_history": "history",
     "check": "judgement",
+    "check_files": "files",
     "create_devices": "machine",
     "devices": "machine",
     "doctor": "machine",

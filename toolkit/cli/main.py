@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
     "diff": "list what changed from one .tflite file to another",
     "check": "judge a finished run by its budgets: the exit code is the verdict",
+    "check-files": "check .tflite files by size and operators, within a second or two",
     "history": "show how figures went from run to run, and at which commit they stepped",
     "bundle": "make bundles of a finished run, or of a .tflite as it is",
     "apply": "rebuild a new bundle from an old one and a delta",

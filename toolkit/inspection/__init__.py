@@ -13,15 +13,18 @@ from edgekit.converters.inspection import Inspection, explain
 from edgekit.converters.signature import chosen_signature, extract_signature
 from edgekit.inspection.cells import Cell
 from edgekit.inspection.fit import RuntimeFit, TargetFit, fits, fits_json
+from edgekit.inspection.limits import FileLimits, check_file
 from edgekit.inspection.trial import NOTHING, FitTrials, try_everywhere
 from edgekit.models import tflite
 
 __all__ = [
     "NOTHING",
     "Cell",
+    "FileLimits",
     "FitTrials",
     "RuntimeFit",
     "TargetFit",
+    "check_file",
     "fits",
     "fits_json",
     "inspect",

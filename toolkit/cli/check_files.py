@@ -1,0 +1,60 @@
+"""``edgekit check-files``: limits on ``.tflite`` files that need no run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.options import common, option
+from edgekit.cli.values import as_size
+
+
+@click.command("check-files")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@option("--max-size SIZE", "Largest allowed file size, e.g. '150 kB'.", callback=as_size)
+@option(
+    "--forbid-operator NAME",
+    "An operator that no file may have; repeatable.",
+    "forbidden",
+    multiple=True,
+)
+@option(
+    "--allow-operator NAME", "Allow these operators alone; repeatable.", "allowed", multiple=True
+)
+@option(
+    "--max-runtime RELEASE", "The newest TensorFlow that a file may need, e.g. 2.14.", "runtime"
+)
+@option(
+    "--target ID", "A target whose tables the files must fit; repeatable.", "targets", multiple=True
+)
+@common
+def command(files: tuple[Path, ...], **options: Any) -> int:
+    """Check .tflite FILES by their bytes alone, without running them or importing TensorFlow.
+
+    This is what the pre-commit hook runs. Accuracy and latency need `edgekit check`.
+    """
+    from edgekit import api
+    from edgekit.inspection import FileLimits
+
+    names = ("allowed", "forbidden", "runtime", "targets")
+    limits = FileLimits(options["max_size"], **{name: options[name] for name in names})
+    verdict = api.check_files(files, limits)
+    if options["as_json"]:
+        from edgekit.cli.console import print_json
+        from edgekit.report.document import plain
+
+        print_json(plain(verdict))
+        return verdict.exit_code
+    for check in verdict.checks:
+        if options["quiet"] and check.status.value == "passed":
+            continue
+        named = f"{check.name} {check.target}".strip()
+        status = (
+            check.status.value if check.status.value == "passed" else check.status.value.upper()
+        )
+        click.echo(f"{status}: {check.candidate} {named} ({check.limit}): {check.message}")
+        if check.fix:
+            click.echo(f"  {check.fix}")
+    return verdict.exit_code
