@@ -1,14 +1,18 @@
 /** The model in LiteRT.js, on the processor. */
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
-import { LITERT } from "./golden_pairs.js";
+import { LITERT, signature } from "./golden_pairs.js";
 import * as spec from "./model_spec.js";
 const WASM = "./node_modules/@litertjs/core/wasm/";
 // A sample lasts at least so long: the clock of a page may have steps of 0.1 ms.
 const SAMPLE_MS = 2;
 export class LiteRtNetwork {
+    file;
+    options;
     model;
     runtime;
-    constructor(model, runtime) {
+    constructor(file, options, model, runtime) {
+        this.file = file;
+        this.options = options;
         this.model = model;
         this.runtime = runtime;
     }
@@ -17,21 +21,30 @@ export class LiteRtNetwork {
         const threads = globalThis.crossOriginIsolated && count !== 1;
         await loadLiteRt(WASM, { threads });
         const cpuOptions = count > 0 ? { cpuOptions: { numThreads: threads ? count : 1 } } : {};
-        const model = await loadAndCompile(file, { accelerator: "wasm", ...cpuOptions });
-        return new LiteRtNetwork(model, `LiteRT.js ${LITERT}, ${threads ? "threads" : "no threads"}`);
+        const options = { accelerator: "wasm", ...cpuOptions };
+        const model = await loadAndCompile(file, options);
+        return new LiteRtNetwork(file, options, model, `LiteRT.js ${LITERT}, ${threads ? "threads" : "no threads"}`);
+    }
+    /** Compile the model anew: LiteRT.js resets no variables. */
+    async forget() {
+        this.model.delete();
+        this.model = await loadAndCompile(this.file, this.options);
     }
     async run(inputs) {
-        const given = this.model.getInputDetails();
-        const tensors = spec.inputs.map(({ name }, at) => {
+        const { signatures } = this.model;
+        const run = signatures[signature ?? "serving_default"] ?? Object.values(signatures)[0];
+        const details = run.getInputDetails();
+        const names = [...spec.inputs, ...spec.states.map(({ input }) => input)].map(({ name }) => name);
+        const tensors = names.map((name, at) => {
             // A file without signatures has its tensors in the order of the spec.
-            const { shape } = given.find((one) => one.name === name) ?? given[at];
+            const { shape } = details.find((one) => one.name === name) ?? details[at];
             return [name, new Tensor(inputs[name], shape)];
         });
-        const named = tensors.every(([name]) => given.some((one) => one.name === name));
+        const named = names.every((name) => details.some((one) => one.name === name));
         try {
             const results = named
-                ? await this.model.run(Object.fromEntries(tensors))
-                : await this.model.run(tensors.map(([, tensor]) => tensor));
+                ? await run.run(Object.fromEntries(tensors))
+                : await run.run(tensors.map(([, tensor]) => tensor));
             return read(results);
         }
         finally {
@@ -43,7 +56,8 @@ export class LiteRtNetwork {
 /** Return outputs by the spec's names, and free what held them. */
 function read(results) {
     const ordered = Object.values(results);
-    const values = spec.outputs.map(({ name }, at) => {
+    const names = [...spec.outputs, ...spec.states.map(({ output }) => output)].map(({ name }) => name);
+    const values = names.map((name, at) => {
         const tensor = Array.isArray(results) ? results[at] : (results[name] ?? ordered[at]);
         return [name, tensor.toTypedArray().slice()];
     });

@@ -1,7 +1,7 @@
 /** The model in LiteRT.js, on the processor. */
 
-import { loadAndCompile, loadLiteRt, Tensor, type CompiledModel } from "@litertjs/core";
-import { LITERT } from "./golden_pairs.js";
+import { loadAndCompile, loadLiteRt, Tensor, type CompiledModel, type CompileOptions } from "@litertjs/core";
+import { LITERT, signature } from "./golden_pairs.js";
 import type { Named, Network } from "./model.js";
 import * as spec from "./model_spec.js";
 import type { Values } from "./values.js";
@@ -10,9 +10,14 @@ const WASM = "./node_modules/@litertjs/core/wasm/";
 // A sample lasts at least so long: the clock of a page may have steps of 0.1 ms.
 const SAMPLE_MS = 2;
 
+// What a tensor of LiteRT.js holds.
+type Fed = Float32Array | Int32Array | Uint8Array<ArrayBuffer>;
+
 export class LiteRtNetwork implements Network {
   private constructor(
-    private readonly model: CompiledModel,
+    private readonly file: string,
+    private readonly options: CompileOptions,
+    private model: CompiledModel,
     readonly runtime: string,
   ) {}
 
@@ -21,22 +26,32 @@ export class LiteRtNetwork implements Network {
     const threads = globalThis.crossOriginIsolated && count !== 1;
     await loadLiteRt(WASM, { threads });
     const cpuOptions = count > 0 ? { cpuOptions: { numThreads: threads ? count : 1 } } : {};
-    const model = await loadAndCompile(file, { accelerator: "wasm", ...cpuOptions });
-    return new LiteRtNetwork(model, `LiteRT.js ${LITERT}, ${threads ? "threads" : "no threads"}`);
+    const options: CompileOptions = { accelerator: "wasm", ...cpuOptions };
+    const model = await loadAndCompile(file, options);
+    return new LiteRtNetwork(file, options, model, `LiteRT.js ${LITERT}, ${threads ? "threads" : "no threads"}`);
+  }
+
+  /** Compile the model anew: LiteRT.js resets no variables. */
+  async forget(): Promise<void> {
+    this.model.delete();
+    this.model = await loadAndCompile(this.file, this.options);
   }
 
   async run(inputs: Named<Values>): Promise<Named<ArrayLike<number>>> {
-    const given = this.model.getInputDetails();
-    const tensors = spec.inputs.map(({ name }, at) => {
+    const { signatures } = this.model;
+    const run = signatures[signature ?? "serving_default"] ?? Object.values(signatures)[0];
+    const details = run.getInputDetails();
+    const names = [...spec.inputs, ...spec.states.map(({ input }) => input)].map(({ name }) => name);
+    const tensors = names.map((name, at) => {
       // A file without signatures has its tensors in the order of the spec.
-      const { shape } = given.find((one) => one.name === name) ?? given[at];
-      return [name, new Tensor(inputs[name] as Float32Array | Int32Array, shape)] as const;
+      const { shape } = details.find((one) => one.name === name) ?? details[at];
+      return [name, new Tensor(inputs[name] as Fed, shape)] as const;
     });
-    const named = tensors.every(([name]) => given.some((one) => one.name === name));
+    const named = names.every((name) => details.some((one) => one.name === name));
     try {
       const results: Named<Tensor> | Tensor[] = named
-        ? await this.model.run(Object.fromEntries(tensors))
-        : await this.model.run(tensors.map(([, tensor]) => tensor));
+        ? await run.run(Object.fromEntries(tensors))
+        : await run.run(tensors.map(([, tensor]) => tensor));
       return read(results);
     } finally {
       for (const [, tensor] of tensors) tensor.delete();
@@ -47,7 +62,8 @@ export class LiteRtNetwork implements Network {
 /** Return outputs by the spec's names, and free what held them. */
 function read(results: Named<Tensor> | Tensor[]): Named<ArrayLike<number>> {
   const ordered = Object.values(results);
-  const values = spec.outputs.map(({ name }, at) => {
+  const names = [...spec.outputs, ...spec.states.map(({ output }) => output)].map(({ name }) => name);
+  const values = names.map((name, at) => {
     const tensor = Array.isArray(results) ? results[at] : (results[name] ?? ordered[at]);
     return [name, tensor.toTypedArray().slice()];
   });

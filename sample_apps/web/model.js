@@ -1,29 +1,60 @@
 /** The model with what happens before and after it. Nothing of a browser: it runs in node too. */
+import { readBoxes } from "./boxes.js";
+import { streams } from "./golden_pairs.js";
 import * as spec from "./model_spec.js";
 import { activate, decode, encode, top } from "./values.js";
 /** Return what a class is called; its number where it has no name. */
 export function label(place) {
     return spec.labels[place] ?? String(place);
 }
-/** Return what the model's inputs hold, of raw inputs by name. */
-export function encoded(raw) {
-    const inputs = spec.inputs.map((input) => {
-        const values = raw[input.name];
-        const size = input.shape.reduce((a, b) => a * b, 1);
-        if (values === undefined)
-            throw new Error(`input ${input.name} is missing`);
-        if (values.length !== size) {
-            throw new Error(`input ${input.name} takes ${size} values, not ${values.length}`);
+/** Return how many values an item of an input has. */
+export function sizeOf(input) {
+    return input.shape.reduce((a, b) => a * b, 1);
+}
+/** The model over a network. What it carries from an inference to the next begins with `begin`. */
+export class Model {
+    network;
+    carried = zeros();
+    constructor(network) {
+        this.network = network;
+    }
+    /** Begin a stream: states are zeros again. Without streams every item is one. */
+    async begin() {
+        this.carried = zeros();
+        if (streaming)
+            await this.network.forget();
+    }
+    /** Return what the model's inputs hold, of raw inputs by name. */
+    encoded(raw) {
+        const inputs = spec.inputs.map((input) => {
+            const values = raw[input.name];
+            if (values === undefined)
+                throw new Error(`input ${input.name} is missing`);
+            if (values.length !== sizeOf(input)) {
+                throw new Error(`input ${input.name} takes ${sizeOf(input)} values, not ${values.length}`);
+            }
+            return [input.name, encode(input, values)];
+        });
+        return { ...Object.fromEntries(inputs), ...this.carried };
+    }
+    /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
+    async outputs(raw) {
+        const answers = await this.network.run(this.encoded(raw));
+        for (const { input, output } of spec.states) {
+            this.carried[input.name] = encode(input, decode(output, answers[output.name]));
         }
-        return [input.name, encode(input, values)];
-    });
-    return Object.fromEntries(inputs);
+        return Object.fromEntries(spec.outputs.map((one) => [one.name, decode(one, answers[one.name])]));
+    }
 }
-/** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
-export async function outputsOf(network, raw) {
-    const answers = await network.run(encoded(raw));
-    return Object.fromEntries(spec.outputs.map((one) => [one.name, decode(one, answers[one.name])]));
+function zeros() {
+    const states = spec.states.map(({ input }) => [
+        input.name,
+        encode(input, new Float32Array(sizeOf(input))),
+    ]);
+    return Object.fromEntries(states);
 }
+/** Whether items are streams, over which the model keeps a state; else each is by itself. */
+export const streaming = streams.length > 0;
 /** Return the best classes, best first; none where no output scores classes. */
 export function bestOf(outputs, limit = 3) {
     const output = spec.outputs.find(({ name }) => name === spec.answers);
@@ -31,4 +62,8 @@ export function bestOf(outputs, limit = 3) {
         return [];
     const scores = activate(output.activation, outputs[output.name]);
     return top(scores, limit).map((place) => ({ label: label(place), score: scores[place] }));
+}
+/** Return a detector's boxes, best first; null where the model is none. */
+export function boxesOf(outputs) {
+    return spec.boxes === null ? null : readBoxes(spec.boxes, outputs);
 }

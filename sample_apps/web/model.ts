@@ -1,7 +1,9 @@
 /** The model with what happens before and after it. Nothing of a browser: it runs in node too. */
 
+import { readBoxes, type Box } from "./boxes.js";
+import { streams } from "./golden_pairs.js";
 import * as spec from "./model_spec.js";
-import { activate, decode, encode, top, type Values } from "./values.js";
+import { activate, decode, encode, top, type InputSpec, type Values } from "./values.js";
 
 /** Values of one item, by the name of the input or output. */
 export type Named<T> = Record<string, T>;
@@ -11,6 +13,8 @@ export interface Network {
   /** The runtime's name and version. */
   readonly runtime: string;
   run(inputs: Named<Values>): Promise<Named<ArrayLike<number>>>;
+  /** Forget what the model keeps inside itself. */
+  forget(): Promise<void>;
 }
 
 /** A class and how sure the model is of it. */
@@ -24,28 +28,56 @@ export function label(place: number): string {
   return spec.labels[place] ?? String(place);
 }
 
-/** Return what the model's inputs hold, of raw inputs by name. */
-export function encoded(raw: Named<ArrayLike<number>>): Named<Values> {
-  const inputs = spec.inputs.map((input) => {
-    const values = raw[input.name];
-    const size = input.shape.reduce((a, b) => a * b, 1);
-    if (values === undefined) throw new Error(`input ${input.name} is missing`);
-    if (values.length !== size) {
-      throw new Error(`input ${input.name} takes ${size} values, not ${values.length}`);
-    }
-    return [input.name, encode(input, values)];
-  });
-  return Object.fromEntries(inputs);
+/** Return how many values an item of an input has. */
+export function sizeOf(input: InputSpec): number {
+  return input.shape.reduce((a, b) => a * b, 1);
 }
 
-/** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
-export async function outputsOf(
-  network: Network,
-  raw: Named<ArrayLike<number>>,
-): Promise<Named<Float32Array>> {
-  const answers = await network.run(encoded(raw));
-  return Object.fromEntries(spec.outputs.map((one) => [one.name, decode(one, answers[one.name])]));
+/** The model over a network. What it carries from an inference to the next begins with `begin`. */
+export class Model {
+  private carried: Named<Values> = zeros();
+
+  constructor(readonly network: Network) {}
+
+  /** Begin a stream: states are zeros again. Without streams every item is one. */
+  async begin(): Promise<void> {
+    this.carried = zeros();
+    if (streaming) await this.network.forget();
+  }
+
+  /** Return what the model's inputs hold, of raw inputs by name. */
+  encoded(raw: Named<ArrayLike<number>>): Named<Values> {
+    const inputs = spec.inputs.map((input) => {
+      const values = raw[input.name];
+      if (values === undefined) throw new Error(`input ${input.name} is missing`);
+      if (values.length !== sizeOf(input)) {
+        throw new Error(`input ${input.name} takes ${sizeOf(input)} values, not ${values.length}`);
+      }
+      return [input.name, encode(input, values)];
+    });
+    return { ...Object.fromEntries(inputs), ...this.carried };
+  }
+
+  /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
+  async outputs(raw: Named<ArrayLike<number>>): Promise<Named<Float32Array>> {
+    const answers = await this.network.run(this.encoded(raw));
+    for (const { input, output } of spec.states) {
+      this.carried[input.name] = encode(input, decode(output, answers[output.name]));
+    }
+    return Object.fromEntries(spec.outputs.map((one) => [one.name, decode(one, answers[one.name])]));
+  }
 }
+
+function zeros(): Named<Values> {
+  const states = spec.states.map(({ input }) => [
+    input.name,
+    encode(input, new Float32Array(sizeOf(input))),
+  ]);
+  return Object.fromEntries(states);
+}
+
+/** Whether items are streams, over which the model keeps a state; else each is by itself. */
+export const streaming = streams.length > 0;
 
 /** Return the best classes, best first; none where no output scores classes. */
 export function bestOf(outputs: Named<Float32Array>, limit = 3): Answer[] {
@@ -53,4 +85,9 @@ export function bestOf(outputs: Named<Float32Array>, limit = 3): Answer[] {
   if (output === undefined) return [];
   const scores = activate(output.activation, outputs[output.name]);
   return top(scores, limit).map((place) => ({ label: label(place), score: scores[place] }));
+}
+
+/** Return a detector's boxes, best first; null where the model is none. */
+export function boxesOf(outputs: Named<Float32Array>): Box[] | null {
+  return spec.boxes === null ? null : readBoxes(spec.boxes, outputs);
 }

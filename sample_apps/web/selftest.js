@@ -1,6 +1,6 @@
 /** The golden pairs: raw items, and the outputs that the model gave where the bundle was made. */
-import { answers, inputs, outputs } from "./golden_pairs.js";
-import { label, outputsOf } from "./model.js";
+import { answers, inputs, outputs, streams } from "./golden_pairs.js";
+import { label, streaming } from "./model.js";
 import * as spec from "./model_spec.js";
 import { itemOf, readNpy } from "./npy.js";
 import { top } from "./values.js";
@@ -10,15 +10,17 @@ export async function goldenItems(open) {
     return Object.fromEntries(await Promise.all(read));
 }
 /** Run the model on every golden item. */
-export async function selfTest(network, open) {
+export async function selfTest(model, open) {
     const items = await goldenItems(open);
     const count = Object.values(items)[0].shape[0];
     const problems = [];
     const differences = {};
     const seen = [];
     for (let at = 0; at < count; at++) {
+        if (!streaming || streams.includes(at))
+            await model.begin();
         const raw = Object.entries(items).map(([name, array]) => [name, itemOf(array, at)]);
-        seen.push(await outputsOf(network, Object.fromEntries(raw)));
+        seen.push(await model.outputs(Object.fromEntries(raw)));
     }
     for (const { name, file, tolerance } of outputs) {
         const expected = readNpy(await open(file));
@@ -33,7 +35,7 @@ export async function selfTest(network, open) {
             problems.push(...misnamed(expected));
     }
     const passed = count > 0 && problems.length === 0;
-    return { runtime: network.runtime, items: count, differences, problems, passed };
+    return { runtime: model.network.runtime, items: count, differences, problems, passed };
 }
 /** Return the largest difference; a value that is no number, or is missing, differs from all. */
 function difference(seen, must) {

@@ -1,7 +1,7 @@
 /** The golden pairs: raw items, and the outputs that the model gave where the bundle was made. */
 
-import { answers, inputs, outputs } from "./golden_pairs.js";
-import { label, outputsOf, type Named, type Network } from "./model.js";
+import { answers, inputs, outputs, streams } from "./golden_pairs.js";
+import { label, streaming, type Model, type Named } from "./model.js";
 import * as spec from "./model_spec.js";
 import { itemOf, readNpy, type Npy } from "./npy.js";
 import { top } from "./values.js";
@@ -32,7 +32,7 @@ export async function goldenItems(
 
 /** Run the model on every golden item. */
 export async function selfTest(
-  network: Network,
+  model: Model,
   open: (file: string) => Promise<ArrayBuffer>,
 ): Promise<Report> {
   const items = await goldenItems(open);
@@ -41,8 +41,9 @@ export async function selfTest(
   const differences: Named<number> = {};
   const seen: Named<Float32Array>[] = [];
   for (let at = 0; at < count; at++) {
+    if (!streaming || streams.includes(at)) await model.begin();
     const raw = Object.entries(items).map(([name, array]) => [name, itemOf(array, at)]);
-    seen.push(await outputsOf(network, Object.fromEntries(raw)));
+    seen.push(await model.outputs(Object.fromEntries(raw)));
   }
   for (const { name, file, tolerance } of outputs) {
     const expected = readNpy(await open(file));
@@ -55,7 +56,7 @@ export async function selfTest(
     if (name === spec.answers) problems.push(...misnamed(expected));
   }
   const passed = count > 0 && problems.length === 0;
-  return { runtime: network.runtime, items: count, differences, problems, passed };
+  return { runtime: model.network.runtime, items: count, differences, problems, passed };
 }
 
 /** Return the largest difference; a value that is no number, or is missing, differs from all. */

@@ -9,10 +9,8 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
-from edgekit.targets.bundles.processing.library import LIBRARIES
 from edgekit.targets.bundles.processing.spec import Spec, spec_of
 from edgekit.targets.bundles.processing.typescript import (
-    PARTS,
     Constant,
     constants_file,
     script_of,
@@ -25,11 +23,10 @@ APP = FOLDER / "web"
 PACKAGE = "@litertjs/core"
 # The release that the app was tried with, for a target that names none.
 LITERT = "2.5.3"
-# What LiteRT.js feeds and gives. Source: index.d.ts of @litertjs/core 2.5.3, and int8 was tried.
-TYPES = ("float32", "int32")
-SOURCES = ("app.ts", "litert.ts", "model.ts", "npy.ts", "selftest.ts")
-# The page fits pictures into the model's size, whatever the model.
-PAGE_PARTS = ("pictures",)
+# What LiteRT.js feeds and gives. Source: DATATYPES of @litertjs/core 2.5.3, and all were tried:
+# it opens no file of which a signature has an int8 or int16 input or output.
+TYPES = ("float32", "int32", "uint8")
+SOURCES = ("app.ts", "drawing.ts", "items.ts", "litert.ts", "model.ts", "npy.ts", "selftest.ts")
 
 README = """# {name} {version} for {title}
 
@@ -38,13 +35,14 @@ A static page over LiteRT.js {litert}. LiteRT.js is not in this bundle: npm fetc
     npm install
     npm start                        # http://localhost:8080/
 
-The page runs its self-test over the golden pairs, times the model, and then takes {files}.
+The page runs its self-test over the golden pairs, times the model, and then takes {takes}.
 Nothing is sent anywhere: the model runs in the page.
 
 | file | what |
 | --- | --- |
 | `index.html` | the page |
-| `src/app.ts`, `src/litert.ts` | what the page does; the model in LiteRT.js |
+| `src/app.ts`, `src/items.ts`, `src/drawing.ts` | what the page does; items from files; boxes on pictures |
+| `src/litert.ts` | the model in LiteRT.js |
 | `src/model.ts`, `src/selftest.ts` | the model with pre- and postprocessing; the self-test |
 | `src/model_spec.ts`, `src/golden_pairs.ts` | this model's constants |
 | `src/*.js` | the same, compiled: after a change, `npm run build` |
@@ -70,25 +68,25 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     _check(contents)
     spec = spec_of(contents)
     code: dict[str, bytes] = {}
-    placed = [APP / name for name in SOURCES]
-    placed += [LIBRARIES / "typescript" / PARTS[part] for part in PAGE_PARTS]
-    for path in placed:
-        code[path.name] = path.read_bytes()
-        code[script_of(path.name)] = path.with_suffix(".js").read_bytes()
+    for name in SOURCES:
+        code[name] = (APP / name).read_bytes()
+        code[script_of(name)] = (APP / script_of(name)).read_bytes()
     code |= {**sources(spec, contents.name), **scripts(spec, contents.name)}
     release = litert(target)
     constants = _golden(contents, release)
     code["golden_pairs.js"] = constants_file(contents.name, constants)
     types = ('import type { GoldenOutput } from "./selftest.js";',)
     code["golden_pairs.ts"] = constants_file(contents.name, constants, types)
-    own = {"@TITLE@": escape(contents.name), "@LITERT@": release, "@ACCEPT@": _accepted(spec)}
+    takes, accepted = _files(spec)
+    own = {"@TITLE@": escape(contents.name), "@LITERT@": release}
+    own |= {"@FILE@": f"{takes[0].upper()}{takes[1:]}:", "@ACCEPT@": accepted}
     readme = README.format(
         name=contents.name,
         version=contents.version,
         title=target.title,
         litert=release,
         precision=contents.precision,
-        files="a picture, the camera, `.npy` or `.json`" if _picture(spec) else "`.npy` or `.json`",
+        takes=_taken(spec, takes),
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )
     return {
@@ -109,21 +107,20 @@ def litert(target: Target) -> str:
 
 def _check(contents: Contents) -> None:
     file = flatbuffer.read(contents.model)
-    edges = (*file.inputs_of(contents.signature).values(), *file.inputs, *file.outputs)
+    edges = [*file.inputs, *file.outputs]
+    for one in file.signatures:
+        edges += [*file.inputs_of(one.key).values(), *file.outputs_of(one.key).values()]
     wrong = [one for one in edges if one.dtype.lower() not in TYPES]
     free = [one for one in edges if -1 in (*one.shape, *one.signature_shape)]
-    reason, hint = "", "take a bundle of another kind, or a float32 model without it"
+    reason, hint = "", ""
     if wrong:
         dtype = wrong[0].dtype.lower()
-        reason = f"LiteRT.js takes float32 and int32, and {wrong[0].name!r} is {dtype}"
-        hint = "convert with --precision dynamic or int8-float-io, which keep float32 at both ends"
+        taken = f"{', '.join(TYPES[:-1])} and {TYPES[-1]}"
+        reason = f"LiteRT.js takes {taken} at inputs and outputs, and {wrong[0].name!r} is {dtype}"
+        hint = "convert with --precision int8-float-io (float32 at both ends) or uint8-io"
     elif free:
         reason = f"LiteRT.js takes fixed sizes only, and {free[0].name!r} has a free one"
         hint = "convert for the target: edgekit convert --target web-wasm fixes the sizes"
-    elif contents.states or contents.golden.streams:
-        reason = "the model keeps a state, which the page does not carry on"
-    elif contents.signature:
-        reason = f"it is signature {contents.signature!r} of several: the page does not choose"
     if reason:
         message = f"{contents.name} has no bundle for the web: {reason}"
         raise BundleDoesNotSuit("EK-BUNDLE-026", message, hint)
@@ -142,15 +139,27 @@ def _golden(contents: Contents, release: str) -> list[Constant]:
         Constant("inputs", "Record<string, string>", inputs, "Files of golden/."),
         Constant("outputs", "GoldenOutput[]", outputs),
         Constant("answers", "string[]", answers, "What the golden items' classes are called."),
+        Constant("streams", "number[]", list(golden.streams), "The items at which streams begin."),
+        Constant("signature", "string | null", contents.signature, "Which one of several runs."),
     ]
 
 
-def _picture(spec: Spec) -> bool:
-    return len(spec.inputs) == 1 and spec.inputs[0].picture is not None
+def _files(spec: Spec) -> tuple[str, str]:
+    """Return what the page's control for files takes, in words and as HTML says it."""
+    if len(spec.inputs) > 1:
+        return "whole items as .json", ".json"
+    if spec.inputs[0].picture is not None:
+        return "a picture, .npy or .json", "image/*,.npy,.json"
+    return (
+        ".npy of samples or features, or .json" if spec.signal else ".npy or .json"
+    ), ".npy,.json"
 
 
-def _accepted(spec: Spec) -> str:
-    return "image/*,.npy,.json" if _picture(spec) else ".npy,.json"
+def _taken(spec: Spec, files: str) -> str:
+    """Return what the page takes in all, for the README."""
+    if len(spec.inputs) > 1:
+        return f"numbers, pictures or files for each input, or {files}"
+    return f"{files}, or the camera's" if spec.inputs[0].picture is not None else files
 
 
 def _filled(name: str, values: Mapping[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import app_models
 import numpy as np
 import pytest
 from tflite_files import G, N, T, build
@@ -21,12 +22,12 @@ from edgekit.contracts.target import doubler
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
 from edgekit.targets.bundles import LAYOUTS, Answers, Contents, pack, verify
-from edgekit.types import CarriedState, TensorSpec
 
 TARGET = catalog.load("web-wasm")
 PAGE = Path(__file__).with_name("web_page.mjs")
 PUPPETEER = "puppeteer-core@24.43.1"
 ROOT = "digits-0.1.0-web-wasm"
+PRECISIONS = ("float32", "dynamic")
 HEADERS = """
 const [, url] = process.argv;
 const page = await fetch(url);
@@ -73,25 +74,24 @@ def test_bundle_has_the_model_once_and_javascript_beside_each_source(tmp_path: P
     assert verify(archive).files
 
 
-def test_bundle_is_refused_for_what_the_page_does_not_feed(tmp_path: Path) -> None:
+def test_bundle_is_refused_for_what_litert_js_does_not_feed(tmp_path: Path) -> None:
     contents = doubler(tmp_path)
-    state = TensorSpec("s", (1, 2), "float32")
-    files: dict[str, dict[str, Any]]
-    files = {"int8": {"dtype": "INT8", "scale": [0.5]}, "free": {"free": [-1, 4]}}
-    for name, facts in files.items():
+
+    def graph(signature: str, **facts: Any) -> G:
         ends = [T(end, [1, 4], **facts) for end in ("x", "y")]
-        graph = G(ends, [N("RELU", ["x"], ["y"], 2)], ["x"], ["y"])
-        (tmp_path / f"{name}.tflite").write_bytes(build(graph))
-    carried = CarriedState(state, state, "by name")
-    changes: dict[str, tuple[dict[str, Any], str]] = {
-        "'x' is int8": ({"model": tmp_path / "int8.tflite"}, "dynamic or int8-float-io"),
-        "'x' has a free one": ({"model": tmp_path / "free.tflite"}, "--target web-wasm"),
-        "keeps a state": ({"states": (carried,)}, "another kind"),
-        "signature 'second' of several": ({"signature": "second"}, "another kind"),
+        return G(ends, [N("RELU", ["x"], ["y"], 2)], ["x"], ["y"], signature)
+
+    graphs = {
+        "'x' is int8": ([graph("a", dtype="INT8", scale=[0.5])], "int8-float-io"),
+        # LiteRT.js opens every signature, whichever is to run.
+        "'x' is int16": ([graph("a"), graph("b", dtype="INT16", scale=[0.5])], "uint8-io"),
+        "'x' has a free one": ([graph("a", free=[-1, 4])], "--target web-wasm"),
     }
-    for reason, (changed, fix) in changes.items():
+    for reason, (held, fix) in graphs.items():
+        model = tmp_path / "refused.tflite"
+        model.write_bytes(build(*held))
         with pytest.raises(BundleError, match=reason) as caught:
-            LAYOUTS["web"].files(TARGET, dataclasses.replace(contents, **changed))
+            LAYOUTS["web"].files(TARGET, dataclasses.replace(contents, model=model))
         assert caught.value.code == "EK-BUNDLE-026"
         assert fix in caught.value.hint
 
@@ -102,7 +102,7 @@ def digits_pages(shared: Path, digits_run: Path) -> Path:
 
     def make(folder: Path) -> None:
         project = digits_run / "project"
-        for precision in ("float32", "dynamic"):
+        for precision in PRECISIONS:
             (model,) = (project / "build" / "digits").glob(f"{precision}*/model.tflite")
             below = folder / precision
             shutil.copytree(project, below, ignore=shutil.ignore_patterns("build", "dist", ".*"))
@@ -150,12 +150,12 @@ def served(root: Path) -> Iterator[str]:
             server.terminate()
 
 
-def opened(root: Path, packages: Path, *files: Path, query: str = "") -> dict[str, Any]:
-    """What the page shows in Chromium, of these files too; a screenshot is beside it."""
+def opened(root: Path, packages: Path, *acts: Path | str, query: str = "") -> dict[str, Any]:
+    """What the page shows in Chromium, of these acts too; screenshots are beside it."""
     with served(root) as address:
         command = ["node", "web_page.mjs", shutil.which("chromium"), address + query]
         done = subprocess.run(
-            [*map(str, command), str(root / "page.png"), *map(str, files)],
+            [*map(str, command), str(root / "page.png"), *map(str, acts)],
             cwd=packages,
             capture_output=True,
             text=True,
@@ -168,7 +168,7 @@ def opened(root: Path, packages: Path, *files: Path, query: str = "") -> dict[st
 
 @pytest.mark.slow
 @browses
-@pytest.mark.parametrize("precision", ["float32", "dynamic"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_page_passes_its_selftest_and_tells_latency_and_answers(
     digits_pages: Path, packages: Path, tmp_path: Path, precision: str
 ) -> None:
@@ -199,6 +199,99 @@ def test_page_passes_its_selftest_and_tells_latency_and_answers(
     assert seen["camera"].startswith("item 0: ")
     assert Image.open(root / "page.png").size[0] >= 800
     assert opened(root, packages, query="?threads=1")["runtime"] == "LiteRT.js 2.5.3, no threads"
+
+
+def own_page(contents: Contents, packages: Path, folder: Path) -> Path:
+    """The page of any contents, after `npm install`."""
+    archive = pack(TARGET, contents, folder / "bundle.tar.gz").path
+    root = unpacked(archive, folder / "there")
+    (root / "node_modules").symlink_to(packages / "node_modules")
+    return root
+
+
+@pytest.mark.slow
+@browses
+def test_page_draws_a_detectors_boxes_on_the_picture_and_lists_them(
+    packages: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    root = own_page(app_models.detector(tmp_path), packages, tmp_path)
+    picture = tmp_path / "quarters.png"
+    Image.fromarray(app_models.quarters()).save(picture)
+    seen = opened(root, packages, picture, root / "golden" / "input_0.npy", picture)
+    assert (seen["state"], seen["errors"]) == ("passed", [])
+    listed, every, _ = seen["answers"]
+    assert listed.splitlines() == [
+        "item 0: 2 of 12 boxes score 0.3 or more",
+        "  red 0.966: across 0 to 50 %, down 0 to 50 %",
+        "  blue 0.774: across 50 to 100 %, down 50 to 100 %",
+    ]
+    # The second golden item is the picture upside down.
+    assert "red 0.980: across 0 to 50 %, down 50 to 100 %" in every.split("item 1")[1]
+    # The picture's red and blue are on the page, and the frame of the red quarter.
+    pixels = np.asarray(Image.open(root / "page.png").convert("RGB")).reshape(-1, 3).tolist()
+    colors = {tuple(pixel) for pixel in pixels}
+    assert {(250, 20, 20), (20, 20, 200), (7, 69, 131)} <= colors
+    # A phone's width holds the page.
+    assert seen["wide"] == [1280, 1280, 390, 390]
+
+
+@pytest.mark.slow
+@browses
+def test_page_takes_numbers_pictures_and_files_for_each_of_several_inputs(
+    packages: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    root = own_page(app_models.two_inputs(tmp_path), packages, tmp_path)
+    picture, whole = tmp_path / "gray.png", tmp_path / "items.json"
+    Image.new("L", (20, 20), 7).save(picture)
+    whole.write_text(json.dumps([{"picture": [[[0]] * 8] * 8, "numbers": [1, 2, 3]}] * 2))
+    acts = ("numbers:10, 20 30", "numbers:10, 20", "numbers:1 two 3", "numbers:1 2 3")
+    files = (f"picture={picture}", f"numbers={root / 'golden' / 'input_1.npy'}", whole)
+    seen = opened(root, packages, *acts, *files)
+    assert seen["state"] == "passed", seen
+    assert seen["answers"] == [
+        # Until it is given, a picture is that of the first golden item: its mean is 31.5.
+        "item 0: sums: 41.5000 51.5000 61.5000",
+        "Error: input numbers takes 3 values, not 2",
+        'Error: "two" is no number',
+        "item 0: sums: 32.5000 33.5000 34.5000",
+        "item 0: sums: 8.00000 9.00000 10.0000",
+        "item 0: sums: 8.00000 9.00000 10.0000\nitem 1: sums: 11.0000 12.0000 13.5000",
+        "item 0: sums: 1.00000 2.00000 3.00000\nitem 1: sums: 1.00000 2.00000 3.00000",
+    ]
+
+
+@pytest.mark.slow
+@browses
+@pytest.mark.parametrize("made", ["carrying", "counting", "second_signature", "unsigned"])
+def test_page_runs_states_one_signature_of_several_and_uint8_ends(
+    packages: Path, tmp_path: Path, made: str
+) -> None:
+    contents: Contents = getattr(app_models, made)(tmp_path)
+    root = own_page(contents, packages, tmp_path)
+    seen = opened(root, packages, root / "golden" / "input_0.npy")
+    assert seen["state"] == "passed", seen
+    # A file is one stream.
+    ends = {
+        "carrying": ("y: 2.00000", "y: 28.3750"),
+        "counting": ("y: 6.00000", "y: 18.0000"),
+        "second_signature": ("z: 0.00000", "z: 8.00000"),
+        "unsigned": ("y: 0.00000", "y: 8.00000"),
+    }
+    lines = seen["answers"][0].splitlines()
+    assert ends[made][0] in lines[0]
+    assert ends[made][1] in lines[-1]
+    if contents.golden.streams:
+        # Streams that begin elsewhere are seen.
+        pairs = root / "src" / "golden_pairs.js"
+        text = pairs.read_text()
+        streams = json.dumps(list(contents.golden.streams), indent=2)
+        assert streams in text
+        pairs.write_text(text.replace(streams, "[0, 1]"))
+        assert opened(root, packages)["state"] == "failed"
 
 
 @pytest.mark.slow
@@ -255,12 +348,8 @@ def test_javascript_is_what_the_compiler_makes_of_the_sources(
     digits_pages: Path, packages: Path, tmp_path: Path
 ) -> None:
     root = page(digits_pages, packages, "float32", tmp_path)
-    # A model with boxes and signals has these too.
-    library = LAYOUTS["web"].LIBRARIES / "typescript"  # type: ignore[attr-defined]
-    for source in library.iterdir():
-        shutil.copy(source, root / "src")
     before = scripts(root)
-    assert len(before) == 11
+    assert len(before) == 13
     # The compiler writes it anew: a file that it leaves alone would be seen.
     (root / "src" / "npy.js").write_text("")
     command = ["npm", "run", "build"]

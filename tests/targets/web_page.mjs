@@ -1,9 +1,11 @@
 // Opens the page of a web bundle in headless Chromium, and prints what it shows as JSON.
-// node web_page.mjs CHROMIUM URL SCREENSHOT [FILE ...]
+// node web_page.mjs CHROMIUM URL SCREENSHOT [FILE ...]: a file for the page's own control, or
+// NAME=FILE for that of an input, or NAME:TEXT for its numbers.
 import puppeteer from "puppeteer-core";
 
-const [executablePath, url, screenshot, ...files] = process.argv.slice(2);
+const [executablePath, url, screenshot, ...acts] = process.argv.slice(2);
 const args = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"];
+const SHOTS = { "": [1280, "light"], ".dark": [1280, "dark"], ".narrow": [390, "light"], ".narrow-dark": [390, "dark"] };
 const browser = await puppeteer.launch({ executablePath, args, headless: true });
 try {
   const page = await browser.newPage();
@@ -18,6 +20,14 @@ try {
     await page.waitForFunction(() => document.querySelector("#answers").textContent, { timeout: 60000 });
     return shown("answers");
   };
+  const done = async (act) => {
+    const [, name, how, value] = /^(\w+)([=:])(.*)$/.exec(act) ?? [null, "", "=", act];
+    if (how === "=") return (await page.$(name ? `[aria-label="file for ${name}"]` : "#file")).uploadFile(value);
+    await page.$eval(`[aria-label="numbers for ${name}"]`, (field, text) => {
+      field.value = text;
+      field.dispatchEvent(new Event("change"));
+    }, value);
+  };
   const seen = {
     state: await page.$eval("body", (body) => body.dataset.state),
     latency: await page.$eval("body", (body) => Number(body.dataset.latency)),
@@ -26,11 +36,16 @@ try {
     selftest: await shown("selftest"),
     shownLatency: await shown("latency"),
     answers: [],
+    wide: [],
     errors,
   };
-  const input = await page.$("#file");
-  for (const file of files) seen.answers.push(await changed(() => input.uploadFile(file)));
-  await page.screenshot({ path: screenshot, fullPage: true });
+  for (const act of acts) seen.answers.push(await changed(() => done(act)));
+  for (const [name, [width, value]] of Object.entries(SHOTS)) {
+    await page.setViewport({ width, height: 800 });
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+    await page.screenshot({ path: screenshot.replace(".png", `${name}.png`), fullPage: true });
+    seen.wide.push(await page.evaluate(() => document.documentElement.scrollWidth));
+  }
   if (await page.$("#camera:not([hidden])")) {
     await page.click("#camera");
     await page.waitForSelector("#shoot:not([hidden])", { timeout: 60000 });

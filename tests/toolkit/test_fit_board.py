@@ -98,7 +98,8 @@ def board(folder: Path, content: bytes, trials: FitTrials | None = None) -> Mapp
         (relu([1, 8], "INT16"), "coral-dev-board", "npu", "computes in int16", "--precision int8"),
         (relu([1, 8]), "coral-usb-accelerator", "npu", "integers only", "--precision int8"),
         (relu([1, 8]), "ethos-u65-256", "npu", "integers only", "--precision int8"),
-        (INT8, "web-wasm", "io", "float32, int32, and 'x' is int8", "int8-float-io"),
+        (INT8, "web-wasm", "io", "float32, int32, uint8, and 'x' is int8", "int8-float-io"),
+        (INT8, "web-wasm", "precision", "no int8 tensors", "int8-float-io"),
         (relu([1, 8], free=[-1, 8]), "web-wasm", "io", "fixed sizes only", "every size fixed"),
         (
             relu([1, 8], "INT8", [-1, 8]),
@@ -134,6 +135,12 @@ def test_same_file_is_not_red_where_nothing_stands_against_it(
 ) -> None:
     row = board(tmp_path, content)[target]
     assert row["verdict"] in ("fits", "not known")
+    assert not [row[column] for column in COLUMNS if row[column].verdict == "does not fit"]
+
+
+def test_file_that_a_browser_runs_is_not_red_there(tmp_path: Path) -> None:
+    ends = {"x": {"dtype": "UINT8", "zero": [127]}, "y": {"dtype": "UINT8", "zero": [0]}}
+    row = board(tmp_path, build(int8_dense(**ends)))["web-wasm"]
     assert not [row[column] for column in COLUMNS if row[column].verdict == "does not fit"]
 
 

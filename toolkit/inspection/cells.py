@@ -23,7 +23,10 @@ BARE_METAL = "bare metal"
 FIRMWARE = 82_000
 # What EK-CONVERT-108 says is that TFLM does not compute in this precision.
 HYBRID = "EK-CONVERT-108"
-INT8_EDGES = "convert with --precision int8-float-io: float in and out"
+FLOAT_ENDS = "int8-float-io"
+# What is as good as a precision that a target refuses: of the same weights, with other ends.
+ALIKE = {"int8": (FLOAT_ENDS, "uint8-io"), "uint8-io": ("int8", FLOAT_ENDS)}
+ALIKE |= {FLOAT_ENDS: ("int8", "uint8-io"), "int16x8": (FLOAT_ENDS, "int8")}
 IN_FLOAT = "the NPU computes in integers only, and no operator here does"
 ONLY_COMPILER = "what the NPU takes, only its compiler says"
 WITH_VELA = "edgekit targets fit compiles it, where edgekit[micro] is installed"
@@ -176,8 +179,7 @@ def _precision(facts: FileFacts, target: Target) -> Cell:
         return _without("precision", "it takes no .tflite file")
     if facts.program is not None:
         return _without("precision", "it is compiled for an NPU")
-    best = [p for p in target.precisions if p != name and not refusal(p, target.conversion)]
-    fix = f"convert with --precision {best[0]}" if best else ""
+    fix = _conversion(name, target)
     reason = refusal(name, target.conversion)
     runtimes = {runtime.name for runtime in target.runtimes}
     wide = target.npu is not None and target.npu.accelerator == edge_tpu.ACCELERATOR
@@ -192,6 +194,16 @@ def _precision(facts: FileFacts, target: Target) -> Cell:
     if target.precisions and name not in target.precisions:
         return replace(cell, reason=f"it is {name}; {target.precisions[0]} runs best there")
     return cell
+
+
+def _conversion(precision: str, target: Target) -> str:
+    """Name the nearest precision that a target takes, instead of one that it does not."""
+    named = (*ALIKE.get(precision, ()), *target.precisions)
+    taken = [p for p in named if p != precision and not refusal(p, target.conversion)]
+    if not taken:
+        return ""
+    ends = ": float in and out" if taken[0] == FLOAT_ENDS else ""
+    return f"convert with --precision {taken[0]}{ends}"
 
 
 def _npu(found: Inspection, facts: FileFacts, target: Target, trials: FitTrials) -> Cell:
@@ -240,7 +252,7 @@ def _io(found: Inspection, facts: FileFacts, target: Target) -> Cell:
     if wrong:
         kind = wrong[0].dtype.lower()
         reason = f"it takes {', '.join(target.io)}, and {wrong[0].name!r} is {kind}"
-        fix = INT8_EDGES if kind in ("int8", "uint8", "int16") else ""
+        fix = _conversion(facts.precision, target) if kind in ("int8", "uint8", "int16") else ""
         return replace(cell, verdict="does not fit", value=kind, reason=reason, fix=fix)
     if facts.free and not target.free_sizes:
         reason = f"it takes fixed sizes only, and {facts.free!r} has a free one"

@@ -42,6 +42,12 @@ export interface OutputSpec {
   activation: Activation;
 }
 
+/** What is carried on: zeros at first, then what the output gave at the last inference. */
+export interface StateSpec {
+  input: InputSpec;
+  output: OutputSpec;
+}
+
 const ARRAYS = {
   uint8: Uint8Array,
   int8: Int8Array,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edgekit.converters import flatbuffer
 from edgekit.data import images
 from edgekit.targets.bundles.archive import Contents
-from edgekit.types import BoxesSpec, Preprocess, Signal, TensorSpec
+from edgekit.types import BoxesSpec, CarriedState, Preprocess, Signal, TensorSpec
 
 Activation = Literal["none", "softmax", "sigmoid"]
 # Probabilities sum to 1 within a few quantization steps.
@@ -89,10 +89,22 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class StateSpec:
+    """What a model carries on: an output, as a whole, that feeds an input at the next inference.
+
+    An input takes zeros where a stream begins; otherwise what the output gave, as real numbers.
+    """
+
+    input: InputSpec
+    output: OutputSpec
+
+
+@dataclass(frozen=True)
 class Spec:
     """Inputs and outputs in the order of the model's signature, and the names of the classes.
 
-    ``answers`` names the output that scores the classes, where one does.
+    ``answers`` names the output that scores the classes, where one does. ``states`` are not among
+    the inputs and outputs.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -101,6 +113,7 @@ class Spec:
     answers: str | None = None
     boxes: BoxesSpec | None = None
     signal: Signal | None = None
+    states: tuple[StateSpec, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -129,9 +142,12 @@ def spec_of(contents: Contents) -> Spec:
         _output(one, golden.outputs[one.name], tensors[1][one.name], one.name == answers)
         for one in contents.outputs
     )
-    return Spec(
-        inputs, outputs, contents.labels, answers, contents.boxes, contents.preprocess.signal
+    states = tuple(
+        _state(one, tensors[0][one.input.name], tensors[1][one.output.name])
+        for one in contents.states
     )
+    signal = contents.preprocess.signal
+    return Spec(inputs, outputs, contents.labels, answers, contents.boxes, signal, states)
 
 
 def _tensors(
@@ -140,9 +156,10 @@ def _tensors(
     """Return the file's inputs and outputs by name; by their order where no signature has them."""
     inputs = dict(file.inputs_of(contents.signature))
     outputs = dict(file.outputs_of(contents.signature))
+    states = contents.states
     for named, specs, ordered in (
-        (inputs, contents.inputs, file.inputs),
-        (outputs, contents.outputs, file.outputs),
+        (inputs, (*contents.inputs, *(one.input for one in states)), file.inputs),
+        (outputs, (*contents.outputs, *(one.output for one in states)), file.outputs),
     ):
         if any(one.name not in named for one in specs):
             named |= {one.name: tensor for one, tensor in zip(specs, ordered, strict=False)}
@@ -185,6 +202,17 @@ def _output(
         scale=_float32(tensor.scale),
         zero_point=tensor.zero_point,
         activation="softmax" if scores_classes and not probable else "none",
+    )
+
+
+def _state(state: CarriedState, to: flatbuffer.Tensor, given: flatbuffer.Tensor) -> StateSpec:
+    sizes = tuple(max(1, size) for size in to.shape)
+    scale = _float32(to.scale)
+    feeds = (to.dtype.lower(), scale, to.zero_point, (1.0,), (0.0,), 1, None)
+    gives = (given.dtype.lower(), _float32(given.scale), given.zero_point)
+    return StateSpec(
+        InputSpec(state.input.name, sizes, *feeds),
+        OutputSpec(state.output.name, sizes, *gives, "none"),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgekit.targets.bundles.processing.library import MADE_BY, library
+from edgekit.targets.bundles.processing.library import LIBRARIES, MADE_BY
 from edgekit.targets.bundles.processing.spec import Spec
 
 CONSTANTS = "model_spec.ts"
@@ -30,21 +30,24 @@ class Constant:
 
 
 def files(spec: Spec, name: str) -> Mapping[str, bytes]:
-    """Return the constants of a model and the library's files that it uses, by file name."""
-    imports = ['import type { InputSpec, OutputSpec } from "./values.js";']
-    if spec.boxes is not None:
-        imports.append('import type { BoxesSpec } from "./boxes.js";')
-    if spec.signal is not None:
-        imports.append('import type { SignalSpec } from "./signals.js";')
-    source = constants_file(name, _constants(spec), imports)
-    return library("typescript", spec, PARTS) | {CONSTANTS: source}
+    """Return the constants of a model and the whole library, which one page serves every model."""
+    imports = (
+        'import type { InputSpec, OutputSpec, StateSpec } from "./values.js";',
+        'import type { BoxesSpec } from "./boxes.js";',
+        'import type { SignalSpec } from "./signals.js";',
+    )
+    return _library(PARTS) | {CONSTANTS: constants_file(name, _constants(spec), imports)}
 
 
 def scripts(spec: Spec, name: str) -> Mapping[str, bytes]:
     """Return the same files as JavaScript, as a browser runs them."""
     compiled = {part: script_of(file) for part, file in PARTS.items()}
-    source = constants_file(name, _constants(spec))
-    return library("typescript", spec, compiled) | {script_of(CONSTANTS): source}
+    return _library(compiled) | {script_of(CONSTANTS): constants_file(name, _constants(spec))}
+
+
+def _library(names: Mapping[str, str]) -> dict[str, bytes]:
+    folder = LIBRARIES / "typescript"
+    return {name: (folder / name).read_bytes() for name in names.values()}
 
 
 def script_of(file: str) -> str:
@@ -66,18 +69,17 @@ def constants_file(
 
 def _constants(spec: Spec) -> list[Constant]:
     facts = _camel(asdict(spec))
-    constants = [
+    if spec.boxes is not None:
+        facts["boxes"].pop("format")
+    return [
         Constant("inputs", "InputSpec[]", facts["inputs"]),
         Constant("outputs", "OutputSpec[]", facts["outputs"]),
         Constant("labels", "string[]", facts["labels"]),
         Constant("answers", "string | null", facts["answers"], "The output that scores classes."),
+        Constant("states", "StateSpec[]", facts["states"], "What is carried on."),
+        Constant("boxes", "BoxesSpec | null", facts["boxes"], "How a detector's outputs are read."),
+        Constant("signal", "SignalSpec | null", facts["signal"], "What features are made with."),
     ]
-    if spec.boxes is not None:
-        facts["boxes"].pop("format")
-        constants.append(Constant("boxes", "BoxesSpec", facts["boxes"]))
-    if spec.signal is not None:
-        constants.append(Constant("signal", "SignalSpec", facts["signal"]))
-    return constants
 
 
 def _camel(value: Any) -> Any:

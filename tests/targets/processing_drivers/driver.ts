@@ -76,8 +76,8 @@ function constants(): number[] {
     ...input.factors, ...input.offsets, image.height, image.width, COLORS.indexOf(image.color),
     METHODS.indexOf(image.method), Number(image.crop), Number(image.layout === "nchw"),
     size(output.shape), DTYPES.indexOf(output.dtype), output.scale, output.zeroPoint,
-    ACTIVATIONS.indexOf(output.activation), spec.boxes.rows, spec.boxes.iou, spec.boxes.candidates,
-    spec.boxes.anchors[1][3], spec.signal.fft, spec.signal.floor,
+    ACTIVATIONS.indexOf(output.activation), spec.boxes!.rows, spec.boxes!.iou, spec.boxes!.candidates,
+    spec.boxes!.anchors[1][3], spec.signal!.fft, spec.signal!.floor,
     ...new TextEncoder().encode(spec.labels.join("")),
   ];
 }
