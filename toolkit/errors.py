@@ -51,6 +51,10 @@ class ProjectError(EdgekitError):
     """The project file or an option is wrong."""
 
 
+class LockError(EdgekitError):
+    """A lock, or a baseline, cannot be read or does not belong to the run."""
+
+
 class DataError(EdgekitError):
     """A data file, or what it holds, does not fit."""
 

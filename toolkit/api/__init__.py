@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from edgekit.api.files import check_files as check_files
     from edgekit.api.history import add_to_history as add_to_history
     from edgekit.api.history import trends as trends
-    from edgekit.api.judgement import check as check
+    from edgekit.api.judgement import latest as latest
+    from edgekit.api.lock import Tightened as Tightened
+    from edgekit.api.lock import read_lock as read_lock
+    from edgekit.api.lock import update_lock as update_lock
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
     from edgekit.api.machine import doctor as doctor
@@ -39,25 +42,29 @@ if TYPE_CHECKING:
     from edgekit.api.runs import convert as convert
     from edgekit.api.runs import evaluate as evaluate
     from edgekit.api.runs import init as init
-    from edgekit.api.runs import latest as latest
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
     from edgekit.api.runs import verify as verify
+    from edgekit.api.verdict import check as check
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
+    "Tightened": "lock",
     "add_to_history": "history",
-    "check": "judgement",
+    "check": "verdict",
     "check_files": "files",
     "create_devices": "machine",
     "devices": "machine",
     "doctor": "machine",
     "fits": "machine",
     "inspect": "machine",
+    "latest": "judgement",
     "new_key": "machine",
+    "read_lock": "lock",
     "remove_devices": "machine",
     "set_up_devices": "machine",
     "trends": "history",
+    "update_lock": "lock",
 }
 
 

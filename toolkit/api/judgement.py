@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit import gate
 from edgekit.errors import ProjectError
-from edgekit.gate import Rules
-from edgekit.project import WRITTEN, Goal, Project, TargetTable, own_targets
+from edgekit.gate import Rules, Waivers
+from edgekit.project import WRITTEN, Goal, Project, TargetTable, WaiverTable, own_targets
 from edgekit.report import read
 from edgekit.targets import catalog
 from edgekit.types import Candidate, Json, Report, TargetResult, Verdict
 
-__all__ = ["check"]
+__all__ = ["Judged", "judge", "latest", "waivers_of"]
 
 
-def check(
+@dataclass(frozen=True)
+class Judged:
+    """A finished run by its budgets, the tables of the targets that were judged, and its waivers.
+
+    ``whole`` says that nothing narrowed it to some of its targets or precisions.
+    """
+
+    report: Report
+    tables: Mapping[str, TargetTable]
+    waivers: Waivers
+    whole: bool
+
+
+def latest(output: Path) -> Path:
+    """Return the newest run's report below an output folder. Raises :class:`ProjectError`."""
+    reports = sorted(
+        (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
+    )
+    if not reports:
+        hint = "run `edgekit convert` first, or name a report.json"
+        raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
+    return reports[-1]
+
+
+def judge(
     path: Path,
     project: Project | None = None,
     max_drop: float | None = None,
@@ -25,13 +49,8 @@ def check(
     precisions: tuple[str, ...] = (),
     targets: tuple[str, ...] = (),
     metric_output: str | None = None,
-) -> Report:
-    """Judge a finished run again: by these limits, else the project's, else the run's own.
-
-    ``precisions``, ``targets`` and ``metric_output`` narrow: they choose among the checks, whose
-    limits stay. What the run did not try is unavailable. Raises :class:`ProjectError` where the
-    report is none, or holds no such precision, target or output.
-    """
+) -> Judged:
+    """Judge a finished run by its budgets, as :func:`edgekit.api.check` does, by them alone."""
     report = read(path)
     own_targets.add_written(report.settings.get("own_targets", {}))
     targets = tuple(map(catalog.own_id, targets))
@@ -56,10 +75,28 @@ def check(
         max_drop = settings["max_drop"] if max_drop is None else max_drop
         max_size = settings["max_size"] if max_size is None else max_size
     every = bool(report.settings["all_precisions_count"]) or (bool(precisions) and not targets)
-    judged, results, verdict = _judge(
-        report, kept, tables, _rules(report, max_drop, max_size), every and not stated
-    )
-    return replace(report, candidates=judged, targets=results, verdict=gate.as_evidence(verdict))
+    waivers = waivers_of(report, project)
+    rules = replace(_rules(report, max_drop, max_size), waivers=waivers)
+    judged, results, verdict = _judge(report, kept, tables, rules, every and not stated)
+    verdict = gate.as_evidence(verdict)
+    report = replace(report, candidates=judged, targets=results, verdict=verdict)
+    whole = not (precisions or targets or metric_output)
+    return Judged(report, tables, waivers, whole)
+
+
+def waivers_of(report: Report, project: Project | None) -> Waivers:
+    """Return the waivers of a project, or where none is given those that the run was made with.
+
+    Raises :class:`ProjectError` where the report holds what is no waiver.
+    """
+    if project is not None:
+        return Waivers(tuple(table.waiver for table in project.waiver))
+    try:
+        written = report.settings.get("waivers", ())
+        return Waivers(tuple(WaiverTable.model_validate(one).waiver for one in written))
+    except ValueError as error:
+        hint = f"settings.waivers holds no waiver: {str(error)[:500]}"
+        raise ProjectError("EK-REPORT-002", "the report cannot be read", hint) from error
 
 
 def _judge(

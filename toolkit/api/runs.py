@@ -55,7 +55,6 @@ __all__ = [
     "convert",
     "evaluate",
     "init",
-    "latest",
     "lint_data",
     "verify",
 ]
@@ -173,17 +172,6 @@ def _run(
     root = (options.output or project.root).resolve()
     write(report, root / ".edgekit" / "runs" / report.run)
     return report
-
-
-def latest(output: Path) -> Path:
-    """Return the newest run's report below an output folder. Raises :class:`ProjectError`."""
-    reports = sorted(
-        (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
-    )
-    if not reports:
-        hint = "run `edgekit convert` first, or name a report.json"
-        raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
-    return reports[-1]
 
 
 def bundle(

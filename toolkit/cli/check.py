@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli.console import print_json
 from edgekit.cli.convert import show
-from edgekit.cli.options import common, limits, project_option
+from edgekit.cli.options import common, limits, option, project_option
 
 
 @click.command("check")
@@ -26,13 +26,19 @@ from edgekit.cli.options import common, limits, project_option
     type=click.Path(path_type=Path),
     help="Add the run's figures to this history: a .jsonl file, or a folder.",
 )
+@option(
+    "--baseline REPORT|git:REF",
+    "What the run is held against: a report, a run's folder, a lock, or git:main for the lock of a"
+    " branch. Default: edgekit.lock beside the project file, where there is one.",
+)
 @limits
 @project_option
 @common
 def command(**options: Any) -> int:
     """Judge REPORT (report.json, or a run's folder) again. Default: the newest run here.
 
-    Limits come from these options, else from the project file, else from the run itself.
+    Limits come from these options, else from the project file, else from the run itself. With an
+    edgekit.lock beside the project file, nothing in it may be worse.
     """
     from edgekit import api, report
     from edgekit.project import FILE, Project
@@ -52,6 +58,7 @@ def command(**options: Any) -> int:
         options["precisions"],
         options["targets"],
         options["metric_output"],
+        options["baseline"],
     )
     if options["junit"]:
         write_bytes(options["junit"], report.junit(done))

@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "judge a finished run by its budgets: the exit code is the verdict",
     "check-files": "check .tflite files by size and operators, within a second or two",
     "history": "show how figures went from run to run, and at which commit they stepped",
+    "lock": "show the figures that runs are held against; --update tightens them by a run",
     "bundle": "make bundles of a finished run, or of a .tflite as it is",
     "apply": "rebuild a new bundle from an old one and a delta",
     "keys": "make a key pair to sign bundles with",

@@ -5,10 +5,12 @@ from edgekit.gate.decision import decide
 from edgekit.gate.limits import check_limits
 from edgekit.gate.shipping import may_ship, own_device
 from edgekit.gate.verdict import as_evidence, judge_candidates, judge_run
+from edgekit.gate.waivers import Waivers
 
 __all__ = [
     "Limit",
     "Rules",
+    "Waivers",
     "as_evidence",
     "check_limits",
     "decide",

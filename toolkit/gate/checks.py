@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgekit import statistics
 from edgekit.gate import fixes
 from edgekit.gate.decision import decide, decide_time, widened
+from edgekit.gate.waivers import Waivers
 from edgekit.project import Budgets, Goal
 from edgekit.types import (
     Bound,
@@ -58,7 +59,7 @@ class Rules:
     ``others`` are those of the outputs that are judged beside the headline's; ``output`` is the one
     that the metric is taken on, where there are several. ``floor`` is the smallest difference that
     float32 can tell of the metric, where the reference's evaluation does not say it. A file that is
-    judged ``by_itself`` is compared with nothing.
+    judged ``by_itself`` is compared with nothing. ``waivers`` accept what is red.
     """
 
     metric: str
@@ -70,6 +71,7 @@ class Rules:
     output: str = ""
     others: tuple[Rules, ...] = ()
     by_itself: bool = False
+    waivers: Waivers = field(default_factory=Waivers)
 
     def default(self) -> Limit:
         """Return the limit where none is stated."""
@@ -318,8 +320,8 @@ def _check_latency(
             measured, fix = widened(figure, latency.noise), fixes.of_time(status)
         yield place.result(name, candidate.id, status, message, shown, True, measured, bound, fix)
     if budgets.latency is not None:
-        message = "unavailable, because there is no edgekit.lock to compare with in this version"
-        fix = f"limit it in itself: latency_p50 in {place.key}"
+        message = f"unavailable, because there is no edgekit.lock with {place.target}"
+        fix = "make one with `edgekit lock --update`: `edgekit check` decides by it"
         yield place.result("latency", candidate.id, Status.UNAVAILABLE, message, fix=fix)
 
 

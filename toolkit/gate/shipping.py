@@ -81,6 +81,7 @@ def judge_target(
             checks += tuple(_uncompiled(candidate, target, compiled))
         checks += tuple(_runtime_checks(candidate, name))
         checks += tuple(_device_checks(candidate, own, measured, target, table))
+        checks = rules.waivers.apply(checks)
         status = worst(check.status for check in checks if counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
             status = Status.NOT_EVALUATED

@@ -16,6 +16,7 @@ from edgekit.types import (
     Compiled,
     Evaluation,
     OnDevice,
+    Report,
     Status,
     TargetResult,
     Verdict,
@@ -82,6 +83,33 @@ def judge_run(
     return with_status, results, Verdict(status, int(EXIT_CODES[status]), counted)
 
 
+def with_checks(report: Report, added: Mapping[str, Sequence[CheckResult]]) -> Report:
+    """Return a judged report with more checks, by target; those of "" are of the whole run.
+
+    The verdict is that of all checks.
+    """
+    targets = tuple(
+        replace(
+            result,
+            checks=(*result.checks, *added.get(result.id, ())),
+            status=worst([result.status, *_counted(added.get(result.id, ()))]),
+        )
+        for result in report.targets
+    )
+    checks = (*report.verdict.checks, *(check for more in added.values() for check in more))
+    # Where precisions count, no target does.
+    by_target = any(check.target for check in report.verdict.checks)
+    statuses = [result.status for result in targets] if by_target else []
+    status = worst([*statuses, *_counted(checks)])
+    return replace(
+        report, targets=targets, verdict=Verdict(status, int(EXIT_CODES[status]), checks)
+    )
+
+
+def _counted(checks: Iterable[CheckResult]) -> list[Status]:
+    return [check.status for check in checks if counts(check)]
+
+
 def as_evidence(verdict: Verdict) -> Verdict:
     """Return a verdict as a gate takes it: unavailable, not passed, if nothing was evaluated."""
     if verdict.status is not Status.NOT_EVALUATED:
@@ -107,7 +135,7 @@ def judge_candidates(
 ) -> list[tuple[CheckResult, ...]]:
     """Return the checks of every candidate by itself, for no target."""
     judge = Judge(reference, Budgets(), rules, others=tuple(candidates))
-    return [tuple(judge.check_all(candidate)) for candidate in candidates]
+    return [rules.waivers.apply(tuple(judge.check_all(one))) for one in candidates]
 
 
 def _with_status(
@@ -138,7 +166,9 @@ def _budget_checks(
 ) -> list[tuple[CheckResult, ...]]:
     """Check a candidate by the budgets, but for latency, of each target that may ship it."""
     return [
-        tuple(Judge(reference, table.budgets, rules, TargetContext(name)).check_file(candidate))
+        rules.waivers.apply(
+            tuple(Judge(reference, table.budgets, rules, TargetContext(name)).check_file(candidate))
+        )
         for name, table in targets.items()
         if may_ship(name, table, candidate)
     ]

@@ -12,7 +12,7 @@ from edgekit.data import check_data_file
 from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
-from edgekit.gate import Rules, check_limits
+from edgekit.gate import Rules, Waivers, check_limits
 from edgekit.models.source import identify
 from edgekit.pipeline import as_is_plan
 from edgekit.pipeline.planned_files import PlannedFile, calibrates, check_recipes, planned_files
@@ -128,6 +128,7 @@ class Plan:
             max_drop=self.options.max_drop,
             max_size=self.options.max_size,
             by_itself=self.project.convert.judged_by_itself,
+            waivers=Waivers(tuple(table.waiver for table in self.project.waiver)),
         )
 
 

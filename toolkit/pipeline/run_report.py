@@ -21,6 +21,7 @@ from edgekit.types import (
     SavedModel,
     TargetResult,
     Verdict,
+    Waiver,
 )
 
 
@@ -91,5 +92,11 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
             name: table.model_dump(mode="json", exclude_none=True)
             for name, table in run.plan.targets.items()
         },
+        "waivers": [_written(table.waiver) for table in project.waiver],
         "own_targets": own_targets.written(run.plan.targets),
     }
+
+
+def _written(waiver: Waiver) -> Mapping[str, Json]:
+    fields = {name: getattr(waiver, name) for name in ("check", "reason", "expires")}
+    return {**fields, "target": waiver.target, "candidate": waiver.candidate}

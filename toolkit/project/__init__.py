@@ -1,6 +1,7 @@
 """``edgekit.toml``: its tables, their units, and the devices that it and the user have named."""
 
 from edgekit.project.file import FILE, Project, explain
+from edgekit.project.ratchet import LockTable, WaiverTable
 from edgekit.project.tables import (
     Budgets,
     ConvertTable,
@@ -33,11 +34,13 @@ __all__ = [
     "EvaluateTable",
     "Goal",
     "LatencyGoal",
+    "LockTable",
     "OutputTable",
     "Project",
     "RepresentativeTable",
     "Share",
     "TargetTable",
+    "WaiverTable",
     "explain",
     "parse_drop",
     "parse_number",

@@ -21,6 +21,7 @@ from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project.compress import CompressTable
 from edgekit.project.devices import Devices, DeviceTable
 from edgekit.project.own_targets import with_ids
+from edgekit.project.ratchet import LockTable, WaiverTable
 from edgekit.project.table import Table
 from edgekit.project.tables import (
     BundleTable,
@@ -59,6 +60,8 @@ class Project(Table):
     limits: LimitsTable = LimitsTable()
     targets: dict[str, TargetTable] = Field(default_factory=dict)
     devices: Devices = Field(default_factory=dict)
+    lock: LockTable = LockTable()
+    waiver: tuple[WaiverTable, ...] = ()
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)

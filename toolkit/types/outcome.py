@@ -25,8 +25,8 @@ class Bound:
 class Waiver:
     """A red check that a project accepts for a time: which one, why, and until which day.
 
-    An empty ``target``, ``candidate`` or ``model`` is any. ``accepted`` is the status that the
-    check would have.
+    An empty ``target`` or ``candidate`` is any. ``accepted`` is the status that the check would
+    have.
     """
 
     check: str
@@ -34,7 +34,6 @@ class Waiver:
     expires: str
     target: str = ""
     candidate: str = ""
-    model: str = ""
     accepted: Status = Status.FAILED
 
 

@@ -1,0 +1,408 @@
+"""The ratchet: what is worse than edgekit.lock is red, what is better tightens it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ratchet import HOST, ITEMS, Edit, Workshop, accuracy, int8, measured
+
+from edgekit import api
+from edgekit.errors import LockError
+
+
+@pytest.fixture(autouse=True)
+def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host these runs are of, whatever machine runs the tests."""
+    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """A project whose lock holds its only run."""
+    made = Workshop(tmp_path)
+    made.project()
+    made.convert()
+    code, text = made.edgekit("lock", "--update")
+    assert (code, made.lock.is_file()) == (0, True), text
+    return made
+
+
+def one_byte_more(report: Any) -> None:
+    int8(report)["bytes"] += 1
+
+
+def a_new_operator(report: Any) -> None:
+    int8(report)["operators"].append({"name": "TANH", "version": 1, "count": 1})
+
+
+def a_later_version(report: Any) -> None:
+    int8(report)["operators"][0]["version"] += 1
+
+
+def a_raised_runtime(report: Any) -> None:
+    int8(report)["minimum_runtime"] |= {"value": "2.10.0", "litert": "1.1.0"}
+
+
+def no_runtime_at_all(report: Any) -> None:
+    int8(report)["minimum_runtime"] |= {"value": None, "litert": None, "how": "unavailable"}
+
+
+def a_larger_arena(report: Any) -> None:
+    int8(report)["memory"]["arena"]["value"] += 64
+
+
+def two_points_lost(report: Any) -> None:
+    int8(report).update(accuracy(1860, 45, 5), semantic_hash="c" * 64)
+
+
+def two_points_lost_on_other_items(report: Any) -> None:
+    two_points_lost(report)
+    report["settings"]["items"]["digest"] = "d" * 64
+
+
+def slower_by_a_tenth(report: Any) -> None:
+    int8(report)["latency_ratio"] = measured(0.55, 0.545, 0.555, n=6)
+
+
+def no_metric(report: Any) -> None:
+    for name in ("metrics", "drop", "paired"):
+        int8(report)[name] = {}
+
+
+def another_target(report: Any) -> None:
+    report["settings"]["targets"] = {"android-arm64": {"precision": "int8", "budgets": {}}}
+    report["targets"][0]["id"] = "android-arm64"
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (one_byte_more, "lock size (at most 27,736 bytes): the file has 27,737 bytes, +1 bytes"),
+        (a_new_operator, "adds TANH version 1"),
+        (a_later_version, "raises CONV_2D version 4, before 3"),
+        (a_raised_runtime, "needs TensorFlow 2.10.0 or LiteRT 1.1.0"),
+        (no_runtime_at_all, "needs no release that is known"),
+        (a_larger_arena, "the smallest arena is 20,544 bytes, +64 bytes"),
+        (two_points_lost, "drop 2 points [1.37, 2.77]; the same items, paired"),
+        (two_points_lost_on_other_items, "items differ: not paired"),
+        (slower_by_a_tenth, "lock latency (at most 5 % slower than the lock): 1.1 of the lock"),
+        (no_metric, "accuracy is missing, and the lock has it"),
+    ],
+)
+def test_what_is_worse_than_the_lock_is_red(workshop: Workshop, fault: Edit, line: str) -> None:
+    workshop.convert(fault)
+    code, text = workshop.edgekit("check", "-q")
+    (red,) = [one for one in text.splitlines() if one.startswith("FAILED: ")]
+    assert (code, line in red) == (1, True), text
+
+
+def test_same_run_again_is_green_against_its_lock(workshop: Workshop) -> None:
+    workshop.convert()
+    code, text = workshop.edgekit("check", "-q")
+    assert code == 0
+    assert "lock accuracy (not worse than 95.00%): 95.00%, drop 0 points [0, 0]" in text
+    assert text.count("passed: linux-x86_64 int8 lock ") == 6
+
+
+def test_target_that_is_gone_from_the_run_is_red(workshop: Workshop) -> None:
+    workshop.project()
+    toml = workshop.root / "edgekit.toml"
+    toml.write_text(toml.read_text().replace(HOST, "android-arm64"))
+    workshop.convert(another_target)
+    code, text = workshop.edgekit("check", "-q")
+    gone = "lock target (digits linux-x86_64 int8): lock has digits linux-x86_64 int8, and the run"
+    assert (code, gone in text) == (1, True), text
+    # What nothing is known of is not green either.
+    assert "lock entry: edgekit.lock has no entry for digits android-arm64 int8" in text
+
+
+def test_target_that_ships_another_candidate_is_red(workshop: Workshop) -> None:
+    def ships_another(report: Any) -> None:
+        int8(report).update(id="int8@small", precision="int8", bytes=20_000)
+        int8(report)["as_is"] = True
+        report["targets"][0]["candidate"] = "int8@small"
+
+    workshop.convert(ships_another)
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "ships int8@small, and the lock has int8" in text) == (1, True), text
+
+
+def test_narrowed_check_does_not_miss_what_it_was_not_about(workshop: Workshop) -> None:
+    code, text = workshop.edgekit("check", "-q", "--target", HOST)
+    assert (code, "lock target" in text) == (0, False)
+
+
+def test_one_item_worse_is_inconclusive_until_a_loss_is_allowed(workshop: Workshop) -> None:
+    def one_item_lost(report: Any) -> None:
+        int8(report).update(accuracy(1899, 1), semantic_hash="c" * 64)
+
+    workshop.convert(one_item_lost)
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "inconclusive: linux-x86_64 int8 lock accuracy" in text) == (4, True), text
+    workshop.project('[lock]\nmax_drop = "1pt"\n')
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "lock accuracy (at most 1 points worse than 95.00%)" in text) == (0, True), text
+
+
+def test_better_metric_on_other_items_passes(workshop: Workshop) -> None:
+    def on_other_items(report: Any) -> None:
+        int8(report).update(accuracy(1910, 0, 10), semantic_hash="c" * 64)
+        report["settings"]["items"]["digest"] = "d" * 64
+
+    workshop.convert(on_other_items)
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "items differ: not paired" in text) == (0, True), text
+
+
+def test_size_tolerance_lets_a_file_grow_by_a_share(workshop: Workshop) -> None:
+    workshop.convert(one_byte_more)
+    workshop.project('[lock]\nsize_tolerance = "1%"\n')
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "lock size (at most 28,013 bytes)" in text) == (0, True), text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "code", "says"),
+    [
+        ((0.51, 0.505, 0.515), 0, "passed: linux-x86_64 int8 latency"),
+        ((0.55, 0.54, 0.56), 1, "FAILED: linux-x86_64 int8 latency"),
+        ((0.52, 0.48, 0.58), 4, "inconclusive: linux-x86_64 int8 latency"),
+    ],
+)
+def test_budget_of_a_slowdown_is_decided_against_the_lock(
+    workshop: Workshop, ratio: tuple[float, float, float], code: int, says: str
+) -> None:
+    def timed(report: Any) -> None:
+        int8(report)["latency_ratio"] = measured(*ratio, n=6)
+
+    budget = f"[targets.{HOST}.budgets]\nlatency = {{ percent_max_degradation = 5 }}\n"
+    workshop.project(budget + "[lock]\nmax_slowdown = 0.5\n")
+    workshop.convert(timed)
+    answered, text = workshop.edgekit("check", "-q")
+    assert (answered, says in text) == (code, True), text
+
+
+def test_budget_of_a_slowdown_without_a_lock_is_unavailable(workshop: Workshop) -> None:
+    workshop.lock.unlink()
+    workshop.project(f"[targets.{HOST}.budgets]\nlatency = {{ percent_max_degradation = 5 }}\n")
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, f"there is no edgekit.lock with {HOST}" in text) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"cpu": "another"}, 3, "another machine (cpu a processor, here another)"),
+        ({}, 1, "medians on the same machine"),
+    ],
+)
+def test_times_of_another_machine_count_only_beside_a_reference(
+    workshop: Workshop, change: dict[str, str], code: int, says: str
+) -> None:
+    """The planted fault: twice as slow, and no reference was timed."""
+
+    def slower(report: Any) -> None:
+        int8(report)["latency_ratio"] = None
+        for name in ("p50", "p95", "p99", "p90", "max"):
+            figure = int8(report)["latency"][name]
+            figure.update({end: 2 * figure[end] for end in ("value", "low", "high") if figure[end]})
+        report["environment"]["device"] |= change
+
+    workshop.convert(slower)
+    answered, text = workshop.edgekit("check", "-q")
+    assert (answered, says in text) == (code, True), text
+    # Timed beside the reference, the other machine's figures count.
+    workshop.convert(lambda report: report["environment"]["device"].update(change))
+    assert workshop.edgekit("check", "-q")[0] == 0
+
+
+def test_change_goes_red_then_green_and_tightens_the_lock(workshop: Workshop) -> None:
+    before = workshop.lock.read_text()
+    workshop.convert(one_byte_more, a_larger_arena)
+    assert workshop.edgekit("check", "-q")[0] == 1
+    code, text = workshop.edgekit("lock", "--update")
+    assert (code, text.count("refused: ")) == (1, 2)
+    assert workshop.lock.read_text() == before
+
+    def mended(report: Any) -> None:
+        int8(report).update(accuracy(1920, 0, 20), bytes=27_000, semantic_hash="c" * 64)
+
+    workshop.convert(mended)
+    assert workshop.edgekit("check", "-q")[0] == 0
+    code, text = workshop.edgekit("lock", "--update")
+    assert code == 0
+    assert "digits linux-x86_64 int8: size 27,736 to 27,000 bytes" in text
+    assert "digits linux-x86_64 int8: accuracy 95.00% to 96.00%" in text
+    assert "latency" not in text
+    # One figure a line: only what changed differs.
+    changed = set(workshop.lock.read_text().splitlines()) - set(before.splitlines())
+    assert "bytes = 27000" in changed
+    assert "value = 0.96" in changed
+    assert not any("arena" in line or "CONV_2D" in line for line in changed)
+    # What was accepted binds from now on.
+    workshop.convert()
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "lock size (at most 27,000 bytes)" in text) == (1, True)
+    assert workshop.edgekit("lock", "--update")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "locked"), [((0.497, 0.492, 0.502), 0.5), ((0.4, 0.39, 0.41), 0.4)]
+)
+def test_lucky_run_does_not_tighten_the_latency_and_a_faster_one_does(
+    workshop: Workshop, ratio: tuple[float, float, float], locked: float
+) -> None:
+    def timed(report: Any) -> None:
+        int8(report)["latency_ratio"] = measured(*ratio, n=6)
+
+    workshop.convert(timed)
+    assert workshop.edgekit("lock", "--update")[0] == 0
+    (entry,) = api.read_lock(workshop.root)
+    assert entry.latency is not None
+    assert entry.latency.ratio is not None
+    assert entry.latency.ratio.value == locked
+
+
+def test_waiver_lets_a_worse_figure_into_the_lock(workshop: Workshop) -> None:
+    workshop.convert(one_byte_more)
+    workshop.project('[[waiver]]\ncheck = "size"\nreason = "a new class"\nexpires = 2999-12-31\n')
+    code, text = workshop.edgekit("check", "-q")
+    assert (code, "waived: linux-x86_64 int8 lock size" in text) == (0, True), text
+    assert workshop.edgekit("lock", "--update")[0] == 0
+    assert "bytes = 27737" in workshop.lock.read_text()
+    # The lock has it now, and the waiver says that it is not needed any more.
+    code, text = workshop.edgekit("check")
+    assert (code, "the waiver of size matches no red check" in text) == (0, True), text
+
+
+def test_red_run_is_not_locked(workshop: Workshop) -> None:
+    workshop.lock.unlink()
+    workshop.project(f'[targets.{HOST}.budgets]\nsize = "20 kB"\n')
+    code, text = workshop.edgekit("lock", "--update")
+    assert (code, "EK-LOCK-004" in text, "27,736" in text) == (2, True, True)
+    assert not workshop.lock.exists()
+
+
+def test_lock_is_shown_and_is_json(workshop: Workshop) -> None:
+    code, text = workshop.edgekit("lock")
+    assert (code, "accuracy 95.00 % [93.96, 95.87] on 2000 items" in text) == (0, True), text
+    code, text = workshop.edgekit("lock", "--json", "-q")
+    assert json.loads(text)["models"]["digits"]["targets"][HOST]["int8"]["bytes"] == 27_736
+    workshop.lock.unlink()
+    code, text = workshop.edgekit("lock")
+    assert (code, "EK-LOCK-003" in text, "edgekit lock --update" in text) == (2, True, True)
+
+
+HOSTILE = {
+    "no TOML": (b"models = [", "TOML"),
+    "no text": (b"\xff\xfe", "utf-8"),
+    "truncated": (None, "edgekit.lock"),
+    "merge": (b"<<<<<<< HEAD\nschema = 1\n=======\n", "merge conflict"),
+    "NaN": (b"value = 0.95", b"value = nan"),
+    "infinite": (b"value = 0.95", b"value = inf"),
+    "huge": (b"value = 0.95", b"value = 1e300"),
+    "endless": (b"bytes = 27736", b"bytes = " + b"9" * 5000),
+    "negative": (b"bytes = 27736", b"bytes = -1"),
+    "text": (b"bytes = 27736", b'bytes = "many"'),
+    "interval": (b"low = 0.9", b"low = 0.999 #"),
+    "counts": (b"lost = 0", b"lost = 2001"),
+    "status": (b"bytes = 27736", b'bytes = 27736\nstatus = "passed"'),
+    "version": (b'minimum_runtime = "', b'minimum_runtime = "x'),
+    "deep": (b"models = " + b"[" * 5000, "nested too deeply"),
+}
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("name", HOSTILE)
+def test_damaged_lock_is_refused_with_the_place(workshop: Workshop, name: str) -> None:
+    before, after = HOSTILE[name]
+    content = workshop.lock.read_bytes()
+    if before is None:
+        workshop.lock.write_bytes(content[: len(content) // 2 + 3])
+    elif isinstance(after, bytes):
+        assert before in content
+        workshop.lock.write_bytes(content.replace(before, after, 1))
+    else:
+        workshop.lock.write_bytes(before)
+    code, text = workshop.edgekit("check")
+    assert (code, "EK-LOCK-001" in text) == (2, True), text
+    if isinstance(after, bytes) and name not in ("endless",):
+        assert "models.digits.targets.linux-x86_64.int8" in text, text
+    elif isinstance(after, str):
+        assert after in text, text
+
+
+@pytest.mark.hostile
+def test_lock_of_a_gibibyte_or_of_a_newer_edgekit_is_refused(workshop: Workshop) -> None:
+    content = workshop.lock.read_text()
+    workshop.lock.write_text(content.replace("schema = 1", "schema = 2"))
+    code, text = workshop.edgekit("check")
+    assert (code, "EK-LOCK-002" in text, "newer edgekit: schema 2" in text) == (2, True, True)
+    with workshop.lock.open("wb") as file:
+        file.truncate(1 << 30)
+    code, text = workshop.edgekit("check")
+    assert (code, "larger than 16 MiB" in text) == (2, True)
+
+
+def test_two_runs_are_compared_without_a_lock(workshop: Workshop) -> None:
+    workshop.lock.unlink()
+    first = workshop.root / ".edgekit" / "runs" / "run-1"
+    workshop.convert(one_byte_more)
+    code, text = workshop.edgekit("check", "-q", "--baseline", first)
+    assert (code, "baseline size (at most 27,736 bytes)" in text) == (1, True)
+    assert workshop.edgekit("check", "-q", "--baseline", first / "report.json")[0] == 1
+    assert workshop.edgekit("check", first, "-q", "--baseline", first)[0] == 0
+    workshop.convert(lambda report: report["model"].update(name="letters"))
+    code, text = workshop.edgekit("check", "-q", "--baseline", first)
+    assert (code, "EK-LOCK-008" in text, "digits" in text) == (2, True, True)
+
+
+def git(root: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    command = ["git", "-C", str(root), *who, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_lock_of_a_branch_is_read_from_git(workshop: Workshop) -> None:
+    code, text = workshop.edgekit("check", "--baseline", "git:main")
+    assert (code, "EK-LOCK-007" in text) == (2, True), text
+    git(workshop.root, "init", "-q", "-b", "main")
+    code, text = workshop.edgekit("check", "--baseline", "git:main")
+    assert (code, "EK-LOCK-006" in text, "git fetch" in text) == (2, True, True), text
+    git(workshop.root, "add", "edgekit.toml")
+    git(workshop.root, "commit", "-qm", "project")
+    code, text = workshop.edgekit("check", "--baseline", "git:main")
+    assert (code, "EK-LOCK-003" in text) == (2, True), text
+    git(workshop.root, "add", "edgekit.lock")
+    git(workshop.root, "commit", "-qm", "lock")
+    # The lock here is loosened by hand; that of the branch holds.
+    lock = workshop.lock.read_text()
+    workshop.lock.write_text(lock.replace("bytes = 27736", "bytes = 99999"))
+    workshop.convert(one_byte_more)
+    assert workshop.edgekit("check", "-q")[0] == 0
+    code, text = workshop.edgekit("check", "-q", "--baseline", "git:main")
+    assert (code, "lock size (at most 27,736 bytes)" in text) == (1, True), text
+    code, text = workshop.edgekit("check", "--baseline", "git:--output=x")
+    assert (code, "EK-LOCK-006" in text) == (2, True)
+
+
+def test_items_count_as_the_same_only_by_digest_and_number(workshop: Workshop) -> None:
+    """The planted fault: half of the items, with the digest of all of them."""
+
+    def fewer(report: Any) -> None:
+        int8(report)["metrics"]["accuracy"] |= {"n": ITEMS // 2}
+        int8(report)["semantic_hash"] = "c" * 64
+
+    workshop.convert(fewer)
+    assert "items differ: not paired" in workshop.edgekit("check", "-q")[1]
+
+
+def test_python_reads_and_updates_the_lock(workshop: Workshop) -> None:
+    (entry,) = api.read_lock(workshop.root)
+    assert (entry.tag.target, entry.bytes, entry.arena) == (HOST, 27_736, 20_480)
+    with pytest.raises(LockError, match="EK-LOCK-003"):
+        api.read_lock(workshop.root / ".edgekit")

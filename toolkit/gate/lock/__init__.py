@@ -1,0 +1,27 @@
+"""The ratchet: figures that a team has accepted, and what is worse than them."""
+
+from edgekit.gate.lock.checks import Tolerances, compare_entries
+from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock.file import FILE, LARGEST, parse_lock, read_lock, render_lock
+from edgekit.gate.lock.from_report import entries_of
+from edgekit.gate.lock.hold import Baseline, hold
+from edgekit.gate.lock.update import Updated, update
+
+__all__ = [
+    "FILE",
+    "LARGEST",
+    "Baseline",
+    "Entry",
+    "LockedLatency",
+    "LockedMetric",
+    "Tag",
+    "Tolerances",
+    "Updated",
+    "compare_entries",
+    "entries_of",
+    "hold",
+    "parse_lock",
+    "read_lock",
+    "render_lock",
+    "update",
+]

@@ -1,0 +1,73 @@
+"""What a lock holds of one model, target and candidate: figures, and what they were measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgekit.types import Json, Measurement, PairedCounts
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Whose figures they are; without a target those of a precision that counts by itself."""
+
+    model: str
+    target: str
+    candidate: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.model, self.target, self.candidate) if part)
+
+
+@dataclass(frozen=True)
+class LockedMetric:
+    """A metric with its interval, and the drop against the reference that was measured with it.
+
+    ``items`` is the digest of the judged items, ``reference`` of the model that they were judged
+    by, and ``counts`` how often only one of the two was right, where a metric is right or wrong.
+    """
+
+    measured: Measurement
+    higher_is_better: bool
+    bounded: bool
+    drop: Measurement | None = None
+    counts: PairedCounts | None = None
+    items: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class LockedLatency:
+    """Nanoseconds on ``device``, the ratio to the reference timed in turns with it, and the noise.
+
+    ``machine`` is what the device says of itself.
+    """
+
+    device: str
+    machine: Mapping[str, Json]
+    p50: Measurement
+    p95: Measurement
+    ratio: Measurement | None = None
+    noise: Measurement | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The figures of one candidate for one target.
+
+    ``operators`` are the largest versions by name. ``runtime`` and ``litert`` are the first
+    releases that have them, empty where none has. ``arena`` is in bytes, where it was measured.
+    """
+
+    tag: Tag
+    semantic_hash: str
+    sha256: str
+    bytes: int
+    operators: Mapping[str, int]
+    runtime: str
+    litert: str
+    arena: int | None = None
+    metrics: Mapping[str, LockedMetric] = field(default_factory=dict)
+    latency: LockedLatency | None = None
+    tools: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,140 @@
+"""The figures of a judged run, as a lock holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.machine import fingerprint
+from edgekit.targets import catalog
+from edgekit.types import (
+    Candidate,
+    Json,
+    Measurement,
+    OnDevice,
+    Operator,
+    Report,
+    TargetResult,
+)
+
+LOCAL = "local"
+# What decides figures besides the model: the makers of files, and the runtimes that judge.
+TOOLS = ("tensorflow", "ai-edge-litert", "tflite-runtime", "tflite-micro", "ai-edge-quantizer")
+
+
+def entries_of(report: Report) -> tuple[Entry, ...]:
+    """Return an entry for what each target ships, or would if it passed.
+
+    Where precisions count, not targets, an entry for each precision.
+    """
+    name = str(report.model["name"])
+    candidates = {candidate.id: candidate for candidate in report.candidates}
+    targeted = [(r, shipped(r)) for r in report.targets if shipped(r) in candidates]
+    if _precisions_count(report):
+        return tuple(
+            _entry(report, Tag(name, "", c.id), c, _here(report, c))
+            for c in report.candidates
+            if not c.problem
+        )
+    return tuple(
+        _entry(report, Tag(name, r.id, c), candidates[c], _latency(report, r, candidates[c]))
+        for r, c in targeted
+        if not candidates[c].problem
+    )
+
+
+def shipped(result: TargetResult) -> str:
+    """Return the candidate that a target ships, or else the one that its checks are about."""
+    if result.candidate:
+        return result.candidate
+    return next((check.candidate for check in result.checks if check.candidate), "")
+
+
+def _precisions_count(report: Report) -> bool:
+    settings = report.settings
+    return bool(settings["all_precisions_count"]) and not settings.get("targets_stated")
+
+
+def _entry(report: Report, tag: Tag, candidate: Candidate, latency: LockedLatency | None) -> Entry:
+    need, memory = candidate.minimum_runtime, candidate.evaluation.memory
+    arena = memory.arena.value if memory else None
+    packages: Mapping[str, Json] = report.environment["packages"]
+    tools = {name: str(packages[name]) for name in TOOLS if name in packages}
+    return Entry(
+        tag,
+        candidate.semantic_hash,
+        candidate.sha256,
+        candidate.bytes,
+        versions(candidate.operators),
+        need.release if need else "",
+        need.litert if need else "",
+        None if arena is None else int(arena),
+        dict(_metrics(report, candidate)),
+        latency,
+        {"edgekit": str(report.environment["edgekit"]), **tools},
+    )
+
+
+def versions(operators: tuple[Operator, ...]) -> dict[str, int]:
+    """Return the largest version of each operator, in alphabetical order."""
+    largest: dict[str, int] = {}
+    for operator in operators:
+        largest[operator.name] = max(operator.version, largest.get(operator.name, 0))
+    return dict(sorted(largest.items()))
+
+
+def _metrics(report: Report, candidate: Candidate) -> Iterator[tuple[str, LockedMetric]]:
+    """Yield what is judged, output by output; what is only shown does not bind."""
+    settings, evaluation = report.settings, candidate.evaluation
+    judged = list(settings.get("outputs", ())) or [{**settings, "name": settings["metric"]}]
+    for row in judged:
+        measured = evaluation.metrics.get(row["name"])
+        if measured is None or measured.value is None:
+            continue
+        yield (
+            row["name"],
+            LockedMetric(
+                measured,
+                row["direction"] == "higher",
+                bool(row["bounded"]),
+                evaluation.drop.get(row["name"]),
+                evaluation.paired.get(row["name"]),
+                str(settings["items"].get("digest", "")),
+                report.reference.digest,
+            ),
+        )
+
+
+def _latency(report: Report, result: TargetResult, candidate: Candidate) -> LockedLatency | None:
+    """Return what the target's own device gave, or this host where it is the target."""
+    row = next((r for r in result.on_device if r.candidate == candidate.id), None)
+    if row is not None:
+        return _there(row)
+    if result.id != catalog.host():
+        return None
+    return _here(report, candidate)
+
+
+def _there(row: OnDevice) -> LockedLatency | None:
+    if row.latency is None or row.estimates:
+        return None
+    return LockedLatency(
+        row.device,
+        fingerprint(row.facts),
+        row.latency.p50,
+        row.latency.p95,
+        noise=_known(row.latency.noise),
+    )
+
+
+def _here(report: Report, candidate: Candidate) -> LockedLatency | None:
+    latency, ratio = candidate.evaluation.latency, candidate.evaluation.latency_ratio
+    if latency is None or latency.p50.value is None:
+        return None
+    machine = fingerprint(report.environment.get("device") or {})
+    noise = _known(latency.noise)
+    return LockedLatency(LOCAL, machine, latency.p50, latency.p95, _known(ratio), noise)
+
+
+def _known(measured: Measurement | None) -> Measurement | None:
+    return measured if measured is not None and measured.value is not None else None
