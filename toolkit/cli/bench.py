@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,8 +26,18 @@ from edgekit.cli.options import (
     option,
     project_option,
 )
+from edgekit.cli.outputs import (
+    counted,
+    file_options,
+    show_for_ci,
+    write_outputs,
+)
 from edgekit.cli.project import project_of, resolve_source
+from edgekit.cli.retry import measured, retry_options
 from edgekit.cli.values import Threads, as_seconds, as_shapes, as_share, as_time
+
+if TYPE_CHECKING:
+    from edgekit.types import BenchReport
 
 
 def shown_default(flag: str, text: str, default: Any, **attributes: Any) -> Callable[[F], F]:
@@ -122,6 +134,8 @@ NAMES = (
     "max_slowdown",
     "baseline",
 )
+# What grows where more is measured.
+LENGTHS = ("min_runs", "min_seconds", "max_seconds", "launches", "max_launches")
 PROTOCOL = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "warmup_runs")
 
 
@@ -130,6 +144,8 @@ PROTOCOL = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "w
 @run_options
 @protocol_options
 @budget_options
+@retry_options
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -146,15 +162,25 @@ def command(**options: Any) -> int:
     project = project_of({**options, "model": models[0]})
     names = ("output", "trust", "record", "replay")
     run = api.Options(**{name: options[name] for name in names})
+    started = time.monotonic()
     with progress(options["quiet"]) as display:
-        done = api.bench(project, models, _bench_options(options), run, display, options["table"])
+
+        def measure(times: int) -> Any:
+            how = _bench_options(options, times)
+            return api.bench(project, models, how, run, display, options["table"])
+
+        done: BenchReport = measured(measure, options)
+    done = counted(done, options)
+    write_outputs(done, options, time.monotonic() - started)
     _show(done, options)
+    show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code
 
 
-def _bench_options(options: dict[str, Any]) -> Any:
+def _bench_options(options: dict[str, Any], times: int) -> Any:
+    """Return how to measure: so many times as long as was asked for, with as many launches."""
     from edgekit import api
     from edgekit.evaluation.protocol import Protocol
 
@@ -163,6 +189,8 @@ def _bench_options(options: dict[str, Any]) -> Any:
         precision=options["precision_goal"],
         max_launches=3 * options["launches"],
     )
+    more: Any = {name: times * getattr(protocol, name) for name in LENGTHS}
+    protocol = replace(protocol, **more)
     return api.BenchOptions(
         **{name: options[name] for name in NAMES},
         protocol=protocol,

@@ -10,17 +10,18 @@ import click
 from edgekit.cli.console import print_json
 from edgekit.cli.convert import show
 from edgekit.cli.options import common, limits, option, project_option
+from edgekit.cli.outputs import (
+    counted,
+    file_options,
+    inconclusive_option,
+    show_for_ci,
+    write_outputs,
+)
 
 
 @click.command("check")
 @click.argument("report", required=False, type=click.Path(path_type=Path))
 @click.option("--metric-output", metavar="NAME", help="Judge only the metric of this output.")
-@click.option(
-    "--junit", type=click.Path(path_type=Path), help="Write the checks as JUnit XML to this file."
-)
-@click.option(
-    "--summary", type=click.Path(path_type=Path), help="Write the outcome as Markdown to this file."
-)
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
@@ -32,6 +33,8 @@ from edgekit.cli.options import common, limits, option, project_option
     " branch. Default: edgekit.lock beside the project file, where there is one.",
 )
 @limits
+@inconclusive_option
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -42,7 +45,6 @@ def command(**options: Any) -> int:
     """
     from edgekit import api, report
     from edgekit.project import FILE, Project
-    from edgekit.store import write_bytes, write_text
 
     file, path = options["project_file"], options["report"]
     # A report that is named has its own budgets, unless a project file is named too.
@@ -60,14 +62,13 @@ def command(**options: Any) -> int:
         options["metric_output"],
         options["baseline"],
     )
-    if options["junit"]:
-        write_bytes(options["junit"], report.junit(done))
-    if options["summary"]:
-        write_text(options["summary"], report.summary(done))
+    done = counted(done, options)
+    write_outputs(done, options)
     if options["history"]:
         api.add_to_history(done, options["history"])
     folder = path if path.is_dir() else path.parent
     show(done, options["as_json"], folder, quiet=options["quiet"])
+    show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code

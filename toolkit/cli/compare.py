@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgekit.cli.console import progress
 from edgekit.cli.evaluate import measure_options, run_options, show
 from edgekit.cli.options import common, flag, group, measured_options, option, project_option
+from edgekit.cli.outputs import (
+    counted,
+    file_options,
+    show_for_ci,
+    write_outputs,
+)
 from edgekit.cli.project import project_of, resolve_source
+from edgekit.cli.retry import measured, retry_options, say
 from edgekit.cli.values import as_drop, as_number, as_share
+
+if TYPE_CHECKING:
+    from edgekit.types import Compared
 
 LIMITS = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
 # How far each other model may differ from the first.
@@ -60,6 +72,8 @@ budget_options = group(
     default=12,
     show_default=True,
 )
+@retry_options
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -76,14 +90,39 @@ def command(**options: Any) -> int:
         context = click.get_current_context()
         raise click.UsageError("name a second model, or a second --device", context)
     project = project_of({**options, "model": models[0]})
-    measure = measure_options(
+    started = time.monotonic()
+    with progress(options["quiet"]) as display:
+
+        def measure(times: int) -> Any:
+            limit = options["limit"] and times * options["limit"]
+            run = run_options({**options, "limit": limit})
+            return api.compare(project, models, _how(options, times), run, display)
+
+        done: Compared = measured(measure, options, partial(_may_settle, options))
+    done = counted(done, options)
+    write_outputs(done, options, time.monotonic() - started)
+    show(report.compared(done), done, options["as_json"], options["quiet"])
+    show_for_ci(done, options)
+    return done.verdict.exit_code
+
+
+def _how(options: dict[str, Any], times: int) -> Any:
+    """Return what to measure, with so many times as many launches as were asked for."""
+    return measure_options(
         options,
         layers=options["layers"],
         latency=options["latency"],
-        launches=options["launches"],
+        launches=times * options["launches"],
         **{name: options[name] for name in LIMITS},
     )
-    with progress(options["quiet"]) as display:
-        done = api.compare(project, models, measure, run_options(options), display)
-    show(report.compared(done), done, options["as_json"], options["quiet"])
-    return done.verdict.exit_code
+
+
+def _may_settle(options: dict[str, Any], done: Any) -> bool:
+    """Tell whether more launches, or more of the items, can decide what is inconclusive."""
+    from edgekit.types import Status
+
+    open_checks = [c for c in done.verdict.checks if c.status is Status.INCONCLUSIVE]
+    if options["limit"] or any(check.name == "latency" for check in open_checks):
+        return True
+    say("inconclusive: every item was evaluated, and only more of them would settle it")
+    return False

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.console import console, print_json, progress
 from edgekit.cli.options import common, compression, flag, model_options, project_option
+from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.project import project_of
 
 
@@ -17,6 +18,7 @@ from edgekit.cli.project import project_of
 @model_options
 @compression
 @flag("--dry-run", "Predict layers, sizes and speed; train nothing.")
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -38,8 +40,10 @@ def command(**options: Any) -> int:
     )
     with progress(options["quiet"]) as display:
         done = api.compress(project, run, display)
+    write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
     show(done, options["as_json"], folder)
+    show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code

@@ -17,6 +17,13 @@ from edgekit.cli.options import (
     option,
     project_option,
 )
+from edgekit.cli.outputs import (
+    counted,
+    file_options,
+    inconclusive_option,
+    show_for_ci,
+    write_outputs,
+)
 from edgekit.cli.project import project_of
 
 
@@ -35,6 +42,8 @@ from edgekit.cli.project import project_of
 @flag("--metadata", "Write TFLite Metadata into the files: normalization, labels, names.")
 @flag("--flex", "Allow TensorFlow's own operators: a larger app, not tested here.")
 @limits
+@inconclusive_option
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -58,9 +67,11 @@ def command(**options: Any) -> int:
         targets_asked=bool(options["targets"]),
     )
     with progress(options["quiet"]) as display:
-        done = api.convert(project, run, display)
+        done = counted(api.convert(project, run, display), options)
+    write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
     show(done, options["as_json"], folder, options["verbose"], options["quiet"])
+    show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code

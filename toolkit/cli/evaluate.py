@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import FILE, common, flag, measured_options, option, project_option
+from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.project import project_of
 
 
@@ -17,6 +19,7 @@ from edgekit.cli.project import project_of
 @flag("--by-class", "Show the metric of each class.")
 @option("--worst N", "Number of worst items to list. Default: 5.", type=click.IntRange(min=0))
 @option("--pictures FILE.png", "Write a sheet of the worst items as PNG.", type=FILE)
+@file_options
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -31,9 +34,12 @@ def command(**options: Any) -> int:
     project = project_of(options)
     own = {name: options[name] for name in ("by_class", "worst", "pictures")}
     measure, run = measure_options(options, **own), run_options(options)
+    started = time.monotonic()
     with progress(options["quiet"]) as display:
         done = api.evaluate(project, project.model.source, measure, run, display)
+    write_outputs(done, options, time.monotonic() - started)
     show(report.evaluated(done), done, options["as_json"], options["quiet"])
+    show_for_ci(done, options)
     return done.verdict.exit_code
 
 

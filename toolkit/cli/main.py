@@ -31,6 +31,7 @@ COMMANDS = {
     "check-files": "check .tflite files by size and operators, within a second or two",
     "history": "show how figures went from run to run, and at which commit they stepped",
     "lock": "show the figures that runs are held against; --update tightens them by a run",
+    "explain": "explain a code or a check: its meaning, likely causes, and what to do",
     "bundle": "make bundles of a finished run, or of a .tflite as it is",
     "apply": "rebuild a new bundle from an old one and a delta",
     "keys": "make a key pair to sign bundles with",

@@ -4,6 +4,7 @@ from edgekit.gate.checks import Limit, Rules, decides_latency
 from edgekit.gate.decision import decide
 from edgekit.gate.limits import check_limits
 from edgekit.gate.shipping import may_ship, own_device
+from edgekit.gate.undecided import count_inconclusive
 from edgekit.gate.verdict import as_evidence, judge_candidates, judge_run
 from edgekit.gate.waivers import Waivers
 
@@ -13,6 +14,7 @@ __all__ = [
     "Waivers",
     "as_evidence",
     "check_limits",
+    "count_inconclusive",
     "decide",
     "decides_latency",
     "judge_candidates",

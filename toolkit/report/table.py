@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgekit.report import parts, words
 from edgekit.report.compression import compression_lines
@@ -30,6 +30,9 @@ MARKS = {
     Status.NOT_EVALUATED: ("not evaluated", "yellow"),
     Status.WAIVED: ("waived", "yellow"),
 }
+RED = (Status.FAILED, Status.INCOMPATIBLE)
+# The first of these that anything has is the outcome, as it is of the verdict.
+WORST_FIRST = (*RED, Status.UNAVAILABLE, Status.INCONCLUSIVE)
 HEADINGS = (
     ("precision", ""),
     ("size", "zipped"),
@@ -58,7 +61,8 @@ def rows(report: Report) -> Iterator[Row]:
         )
     )
     for candidate in report.candidates:
-        mark, style = MARKS[candidate.status]
+        status, names = _outcome(report, candidate)
+        mark, style = MARKS[status]
         has_file = candidate.path is not None
         yield Row(
             (
@@ -66,10 +70,27 @@ def rows(report: Report) -> Iterator[Row]:
                 _sizes(candidate, limited) if has_file else (words.NONE, ""),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
-                (mark, _stand_in(report, candidate.id) or ", ".join(candidate.failed)),
+                (mark, _stand_in(report, candidate.id) or ", ".join(names)),
             ),
             style,
         )
+
+
+def _outcome(report: Report, candidate: Candidate) -> tuple[Status, Sequence[str]]:
+    """Return a candidate's status, and the checks that decide it: no better than any target's."""
+    against = [
+        (check.status, f"{target.id}: {check.name}" if len(report.targets) > 1 else check.name)
+        for target in report.targets
+        for check in target.checks
+        if check.candidate == candidate.id and (check.stated or check.status in RED)
+    ]
+    for status in WORST_FIRST:
+        if candidate.status is status:
+            return status, candidate.failed
+        names = list(dict.fromkeys(name for each, name in against if each is status))
+        if names:
+            return status, names
+    return candidate.status, candidate.failed
 
 
 def _is_limited(report: Report) -> bool:

@@ -108,8 +108,8 @@ def test_check_writes_junit_and_markdown(project: Path) -> None:
     assert done.returncode == 1
     suite = ET.parse(project / "j.xml").getroot()  # noqa: S314  (ours)
     assert int(suite.attrib["failures"]) >= 1
-    assert "size" in {case.attrib["name"] for case in suite}
-    assert (project / "s.md").read_text().startswith("# digits 0.1.0: failed")
+    assert "size" in {case.attrib["name"] for case in suite.iter("testcase")}
+    assert (project / "s.md").read_text().startswith("## ❌ digits 0.1.0: failed")
 
 
 def test_check_prints_only_json_when_asked(project: Path) -> None:

@@ -1,0 +1,111 @@
+"""Every code and every check has its explanation, in the program and in the docs alike."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from error_table import page
+
+from conftest import answer
+from edgekit import explanations
+
+ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"\bEK-[A-Z]+-\d+\b")
+ROOMS = ("toolkit", "converters", "targets", "sample_apps")
+
+
+def used() -> dict[str, str]:
+    """The codes that the source raises or notes, each with a file that does."""
+    return {
+        code: str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        for code in CODE.findall(path.read_text(encoding="utf-8"))
+    }
+
+
+def test_every_code_of_the_source_is_explained_and_every_explained_one_is_used() -> None:
+    codes = used()
+    assert len(codes) > 300
+    assert sorted(set(codes) - set(explanations.codes())) == []
+    assert sorted(set(explanations.codes()) - set(codes)) == []
+    assert {code.split("-")[1] for code in codes} == set(explanations.AREAS)
+
+
+@pytest.mark.parametrize("known", [explanations.codes, explanations.checks])
+def test_every_explanation_says_what_it_is_and_what_to_do(known: object) -> None:
+    for name, each in known().items():  # type: ignore[operator]
+        assert re.search(r"[.)`]$", each.what), name
+        assert re.search(r"[.)`]$", each.fix), name
+        assert "\n" not in each.what + each.fix, name
+        assert all(cause and not cause.endswith(".") for cause in each.causes), name
+
+
+def test_the_docs_say_the_same() -> None:
+    assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == page(), (
+        "python tests/error_table.py docs/errors.md"
+    )
+
+
+def test_every_check_of_a_run_is_explained(digits_report: dict[str, object]) -> None:
+    checks = digits_report["targets"][0]["checks"]  # type: ignore[index]
+    assert {check["name"] for check in checks} >= {"size", "accuracy drop"}
+    for check in checks:
+        assert explanations.of_check(check["name"]) is not None, check["name"]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("EK-DATA-004", "shape does not fit"),
+        ("ek-data-004", "shape does not fit"),
+        ("data-004", "shape does not fit"),
+        ("size", "The file's bytes"),
+        ("runs on litert 2.3.0", "runs the file on every item"),
+        ("compiles for ethos-u55-128", "NPU"),
+        ("accuracy drop", "How much worse"),
+        ("accuracy", "threshold"),
+        ("latency_p50", "median time"),
+    ],
+)
+def test_explain_takes_a_code_or_a_check_as_it_is_shown(written: str, says: str) -> None:
+    done = answer("explain", *written.split(), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+    assert "what to do" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "close"),
+    [("EK-DATA-0004", "EK-DATA-004"), ("siz", "size"), ("acuracy", "accuracy"), ("?", "")],
+)
+def test_an_unknown_name_is_answered_with_the_closest(written: str, close: str) -> None:
+    done = answer("explain", written, cwd=ROOT)
+    assert done.returncode == 2
+    assert "EK-EXPLAIN-001" in done.stderr
+    assert ("did you mean" in done.stderr) == bool(close)
+    assert close in done.stderr
+
+
+def test_explain_alone_lists_areas_and_checks() -> None:
+    done = answer("explain", cwd=ROOT)
+    for area in explanations.AREAS:
+        assert f"EK-{area}-…" in done.stdout
+    assert "runs on RUNTIME" in done.stdout
+    of_area = answer("explain", "report", cwd=ROOT)
+    assert "EK-REPORT-001" in of_area.stdout
+    assert "EK-DATA-001" not in of_area.stdout
+
+
+def test_explain_as_json_has_the_parts_apart() -> None:
+    found = json.loads(answer("explain", "EK-REPORT-002", "--json", cwd=ROOT).stdout)
+    assert found["name"] == "EK-REPORT-002"
+    assert "damaged" in found["what"]
+    assert len(found["causes"]) == 3
+    assert found["fix"].endswith(".")
+    everything = json.loads(answer("explain", "--json", cwd=ROOT).stdout)
+    assert "EK-REPORT-002" in everything["areas"]["REPORT"]["codes"]
+    assert "arena" in everything["checks"]

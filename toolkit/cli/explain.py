@@ -1,0 +1,121 @@
+"""``edgekit explain``: what a code or a check means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.options import common
+
+Line = tuple[str, str]
+
+
+@click.command("explain")
+@click.argument("name", nargs=-1)
+@common
+def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) -> int:
+    """Explain NAME: a code such as EK-DATA-004, a check such as size, or an area such as DATA.
+
+    Without NAME the areas of codes and the checks are listed.
+    """
+    from edgekit import explanations
+
+    out = console(False)
+    written = " ".join(name)
+    area = written.upper().removeprefix("EK-").removesuffix("-")
+    if not written or area in explanations.AREAS:
+        found = _listed(area)
+        if as_json:
+            print_json(found)
+        else:
+            print_lines(out, _overview(found) if not written else _rows(found))
+        return 0
+    explanation = explanations.explain(written, _metrics(written))
+    if as_json:
+        print_json(_plain(explanation))
+    else:
+        print_lines(out, _lines(explanation))
+    return 0
+
+
+def _metrics(written: str) -> tuple[str, ...]:
+    """Return the metrics that edgekit knows, where the name is none of its codes."""
+    if written.upper().startswith("EK-"):
+        return ()
+    from edgekit.evaluation.metrics import METRICS
+
+    return tuple(METRICS)
+
+
+def _plain(explanation: Any) -> dict[str, Any]:
+    return {
+        "name": explanation.name,
+        "what": explanation.what,
+        "causes": list(explanation.causes),
+        "fix": explanation.fix,
+    }
+
+
+def _listed(area: str) -> dict[str, Any]:
+    """Return the codes of an area, or of all, and the checks where no area is named."""
+    from edgekit import explanations
+
+    shown = [area] if area else list(explanations.AREAS)
+    codes: dict[str, Any] = {
+        name: {
+            "about": explanations.AREAS[name],
+            "codes": {
+                code: _plain(each)
+                for code, each in explanations.codes().items()
+                if code.split("-")[1] == name
+            },
+        }
+        for name in shown
+    }
+    if area:
+        return {"areas": codes}
+    return {
+        "areas": codes,
+        "checks": {name: _plain(each) for name, each in explanations.checks().items()},
+    }
+
+
+def _overview(found: dict[str, Any]) -> Iterator[Line]:
+    yield "codes (edgekit explain DATA lists those of an area)", "bold"
+    for name, area in found["areas"].items():
+        yield f"  EK-{name + '-…':<11} {len(area['codes']):>3}  {area['about']}", ""
+    yield "checks (edgekit explain size)", "bold"
+    for name, each in found["checks"].items():
+        yield f"  {name:<19} {_first_sentence(each['what'])}", ""
+
+
+def _rows(found: dict[str, Any]) -> Iterator[Line]:
+    for area in found["areas"].values():
+        yield area["about"], "bold"
+        for code, each in area["codes"].items():
+            yield f"  {code:<16} {_first_sentence(each['what'])}", ""
+
+
+def _first_sentence(text: str) -> str:
+    from textwrap import shorten
+
+    return shorten(text.partition(". ")[0].rstrip("."), 78, placeholder=" …")
+
+
+def _lines(explanation: Any) -> Iterator[Line]:
+    import re
+
+    def shown(text: str) -> str:
+        # Links of the documentation lead to its pages, which lie elsewhere.
+        return re.sub(r"\[([^\]]+)\]\((\w[\w.-]*\.md)[^)]*\)", r"\1 (docs/\2)", text)
+
+    yield explanation.name, "bold"
+    yield f"  {shown(explanation.what)}", ""
+    if explanation.causes:
+        yield "likely causes", "bold"
+        yield from ((f"  - {shown(cause)}", "") for cause in explanation.causes)
+    yield "what to do", "bold"
+    yield f"  {shown(explanation.fix)}", ""

@@ -1,0 +1,119 @@
+"""What every code and every check means, its likely causes, and what to do."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+
+from edgekit.errors import ProjectError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# What the codes of an area are about.
+AREAS = {
+    "BUNDLE": "bundles, their signatures and deltas",
+    "COMPRESS": "pruning, clustering, channels, quantization-aware training",
+    "CONVERT": "conversion, compilers of NPUs",
+    "DATA": "items, labels, preprocessing",
+    "DEVICE": "devices and runtimes",
+    "EXPLAIN": "this command",
+    "FILES": "files that are checked without a run",
+    "HISTORY": "figures from run to run",
+    "INIT": "new projects",
+    "INSPECT": "findings in a .tflite file",
+    "INTERNAL": "bugs of edgekit",
+    "KEY": "keys to sign with",
+    "LAYERS": "comparison layer by layer",
+    "LINT": "findings in the data",
+    "LOCK": "edgekit.lock and baselines",
+    "MODEL": "model files",
+    "NOTE": "notes and warnings of a run",
+    "OUTPUT": "what is written",
+    "PLUGIN": "plug-ins of other packages",
+    "PROJECT": "the project file and options",
+    "REPORT": "reports of earlier runs",
+    "RUNNER": "what runs a model on a device",
+    "STORE": "the store and its disk",
+    "USAGE": "the command line",
+    "WORKER": "the process that runs TensorFlow",
+}
+# Checks whose names hold a runtime, an accelerator or a metric.
+PREFIXES = {
+    "waiver of ": "waiver of CHECK",
+    "runs on ": "runs on RUNTIME",
+    "compiles for ": "compiles for NPU",
+}
+# What a run is held against besides its budgets.
+AGAINST = ("lock ", "baseline ")
+DROP = "METRIC drop"
+METRIC = "METRIC"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a code or a check means, why it comes about, and what to do."""
+
+    name: str
+    what: str
+    fix: str
+    causes: tuple[str, ...] = ()
+
+
+@functools.cache
+def codes() -> Mapping[str, Explanation]:
+    """Return the explanation of every code."""
+    return _read("codes.toml")
+
+
+@functools.cache
+def checks() -> Mapping[str, Explanation]:
+    """Return the explanation of every check; capitals stand for names that vary."""
+    return _read("checks.toml")
+
+
+def _read(name: str) -> dict[str, Explanation]:
+    text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return {
+        key: Explanation(key, entry["what"], entry["fix"], tuple(entry.get("causes", ())))
+        for key, entry in tomllib.loads(text).items()
+    }
+
+
+def of_check(name: str) -> Explanation | None:
+    """Return the explanation of a check by the name that reports give it."""
+    known = checks()
+    if name in known:
+        return known[name]
+    for before in AGAINST:
+        if name.startswith(before):
+            return known["lock FIGURE"]
+    for prefix, key in PREFIXES.items():
+        if name.startswith(prefix):
+            return known[key]
+    return known[DROP] if name.endswith(" drop") else None
+
+
+def explain(name: str, metrics: tuple[str, ...] = ()) -> Explanation:
+    """Return the explanation of a code or a check, however it is written.
+
+    ``metrics`` are names that are checks as well. Raises :class:`ProjectError` for an unknown name.
+    """
+    written = " ".join(name.split())
+    code = written.upper() if written[:3].upper() == "EK-" else f"EK-{written.upper()}"
+    if code in codes():
+        return codes()[code]
+    by_check = of_check(written) or of_check(written.lower())
+    if by_check is None and written in metrics:
+        by_check = checks()[METRIC]
+    if by_check is not None:
+        return replace(by_check, name=written)
+    known = [*codes(), *checks(), *metrics]
+    close = did_you_mean(code if written[:3].upper() == "EK-" else written, known)
+    hint = "`edgekit explain` alone lists the groups of codes, and the checks"
+    raise ProjectError("EK-EXPLAIN-001", f"there is no code or check {written!r}{close}", hint)

@@ -1,0 +1,86 @@
+"""SARIF 2.1.0: red checks and notes, as code scanning shows them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from edgekit.report.ci.escaping import plain_text
+from edgekit.report.ci.findings import Finding, explained, findings
+from edgekit.report.ci.judged import Judged
+from edgekit.report.ci.source import Source
+from edgekit.types import Json
+
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+
+
+def sarif(judged: Judged, source: Source) -> bytes:
+    """Return the checks that are not passed, and the notes, as SARIF."""
+    listed = list(findings(judged, source))
+    rules = list(dict.fromkeys(finding.rule for finding in listed))
+    driver = {
+        "name": "edgekit",
+        "rules": [_rule(rule) for rule in rules],
+    }
+    if version := judged.facts.get("edgekit"):
+        driver["version"] = version
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": f"edgekit {judged.command}/{judged.run}"},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(finding, rules, source) for finding in listed],
+    }
+    document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _rule(rule: str) -> dict[str, Json]:
+    meaning = explained(rule)
+    described: dict[str, Json] = {"id": rule}
+    if meaning is None:
+        return described
+    causes = "".join(f"\n- {cause}" for cause in meaning.causes)
+    likely = f"\n\nLikely causes:{causes}" if causes else ""
+    text = f"{meaning.what}{likely}\n\nWhat to do: {meaning.fix}"
+    return {
+        **described,
+        "name": rule.rpartition("/")[2].title().replace("-", "").replace(" ", ""),
+        "shortDescription": {"text": meaning.what.partition(". ")[0].rstrip(".") + "."},
+        "fullDescription": {"text": meaning.what},
+        "help": {"text": text, "markdown": text},
+    }
+
+
+def _result(finding: Finding, rules: Sequence[str], source: Source) -> dict[str, Json]:
+    place = {
+        "artifactLocation": {"uri": _uri(source.path)},
+        "region": {"startLine": finding.line},
+    }
+    # What makes it the same finding in the next run, whatever its figures are then.
+    same = f"{finding.rule}\n{finding.subject}\n{finding.title}"
+    result: dict[str, Json] = {
+        "ruleId": finding.rule,
+        "ruleIndex": rules.index(finding.rule),
+        "level": finding.level,
+        "message": {"text": _message(f"{finding.title}: {finding.text}")},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"edgekit/v1": hashlib.sha256(same.encode()).hexdigest()},
+    }
+    if finding.waiver is not None:
+        why = plain_text(f"until {finding.waiver.expires}: {finding.waiver.reason}")
+        result["suppressions"] = [{"kind": "external", "justification": why}]
+    return result
+
+
+def _message(text: str) -> str:
+    """Return a text in which brackets are no links."""
+    return plain_text(text).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+
+
+def _uri(path: str) -> str:
+    return Path(path).as_uri() if path.startswith("/") else quote(path)

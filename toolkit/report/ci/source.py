@@ -1,0 +1,76 @@
+"""Where in the project file a budget is written, for the outputs that point at a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.types import CheckResult
+
+NAME = "edgekit.toml"
+HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The project file: its path as CI systems want it, from the root, and its text."""
+
+    path: str = NAME
+    text: str = ""
+
+    def line(self, check: CheckResult | None = None) -> int:
+        """Return the line of the budget of a check, else of its target's table, else the first."""
+        if check is None or not check.target:
+            return 1
+        tables = [
+            (number, name)
+            for number, name in self._headers()
+            if re.search(rf"(^|\.)targets\.{re.escape(check.target)}($|\.)", name)
+        ]
+        for number, name in reversed(tables):
+            for key in _keys(check):
+                if (found := self._key(number, key)) and ("budgets" in name or self._inline(found)):
+                    return found
+        return tables[-1][0] if tables else 1
+
+    def _headers(self) -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if (match := HEADER.match(line)) is not None:
+                yield number, match[1].replace('"', "").replace("'", "")
+
+    def _key(self, header: int, key: str) -> int | None:
+        """Return the line in the table that begins at a header on which a key is set."""
+        lines = self.text.splitlines()
+        for number in range(header + 1, len(lines) + 1):
+            text = lines[number - 1].split("#")[0]
+            if HEADER.match(text):
+                return None
+            if re.search(rf"(?<![\w-]){re.escape(key)}\s*[=.]", text):
+                return number
+        return None
+
+    def _inline(self, number: int) -> bool:
+        return "budgets" in self.text.splitlines()[number - 1]
+
+
+def _keys(check: CheckResult) -> Sequence[str]:
+    """Return the keys under which a check's budget may stand, the likeliest first."""
+    name = check.name.removeprefix("compiled ").removesuffix(" drop")
+    plain = name.rpartition(".")[2]
+    metric = ("metric",) if check.name.endswith(" drop") or check.limit else ()
+    return tuple(dict.fromkeys((check.name, name, plain, *metric)))
+
+
+def read(path: Path | None) -> Source:
+    """Read the project file; without one the outputs name the usual file, at its first line."""
+    if path is None:
+        return Source()
+    here = Path.cwd()
+    full = path.resolve()
+    shown = full.relative_to(here) if full.is_relative_to(here) else full
+    try:
+        return Source(shown.as_posix(), path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Source(shown.as_posix())
