@@ -40,10 +40,16 @@ def watched(
 
     The latter is sampled ``every`` so many seconds, and 0 without.
     """
+    # Users' modules are compiled once, and not at each start.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [str(part) for part in command], cwd=cwd, stdout=subprocess.DEVNULL, stderr=errors
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
         )
         peak = 0
         while every is not None and process.poll() is None:

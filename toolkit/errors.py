@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 from collections.abc import Iterable
 
@@ -188,5 +187,7 @@ class CassetteError(EdgekitError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question to append to an error: the closest known name, if one is close."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit.plugins import Table
-from edgekit.targets.catalog.parsing import parse, read
-from edgekit.targets.catalog.target import Cpu, Npu, Runtime, Target, TargetMemory
+from edgekit.targets.catalog.listing import Listed, listed, read_listed
+
+if TYPE_CHECKING:
+    from edgekit.targets.catalog.target import Cpu, Npu, Runtime, Target, TargetMemory
 
 __all__ = [
     "FOLDER",
     "SCHEMA",
     "TARGETS",
     "Cpu",
+    "Listed",
     "Npu",
     "Runtime",
     "Target",
@@ -26,10 +30,10 @@ __all__ = [
     "every",
     "host",
     "is_own",
+    "list_all",
     "load",
     "names",
     "own_id",
-    "parse",
     "remove",
     "spoken",
 ]
@@ -43,13 +47,28 @@ SHIPPED = {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 FILES: dict[str, Path | Mapping[str, Any]] = dict(SHIPPED)
 
 
+def __getattr__(name: str) -> Any:
+    # What a target is made of is imported when first used: to list them takes none of it.
+    if name not in ("Cpu", "Npu", "Runtime", "Target", "TargetMemory"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.target"), name)
+
+
 def _read(name: str) -> Target:
+    from edgekit.targets.catalog.parsing import parse, read
+
     source = FILES[name]
     return read(name, source) if isinstance(source, Path) else parse(name, source)
 
 
+def _read_plugged(name: str, path: Path) -> Target:
+    from edgekit.targets.catalog.parsing import read
+
+    return read(name, path)
+
+
 # A plug-in's entry point is the path of its TOML.
-TARGETS: Table[Target] = Table("edgekit.targets", Path, FILES, _read, read)
+TARGETS: Table[Target] = Table("edgekit.targets", Path, FILES, _read, _read_plugged)
 
 
 def names() -> tuple[str, ...]:
@@ -60,6 +79,16 @@ def names() -> tuple[str, ...]:
 def every() -> tuple[Target, ...]:
     """Return all targets that can be used, sorted by id."""
     return tuple(target for _, target in sorted(TARGETS.working().items()))
+
+
+def list_all() -> tuple[Listed, ...]:
+    """Return what a list shows of all targets that can be used, sorted by id."""
+    own = [
+        read_listed(name, source) if isinstance(source, Path) else listed(name, source)
+        for name, source in FILES.items()
+    ]
+    plugged = [TARGETS[plugin.name] for plugin, error in TARGETS.plugged() if error is None]
+    return tuple(sorted((*own, *(Listed(t.id, t.title, t.aliases) for t in plugged))))
 
 
 @functools.cache
@@ -120,11 +149,11 @@ def _forget() -> None:
 @functools.cache
 def _aliases() -> dict[str, str]:
     """Return ids by alias; an id is never an alias, and the first to claim one has it."""
-    found: dict[str, str] = {}
-    for target in every():
+    owners: dict[str, str] = {}
+    for target in list_all():
         for alias in target.aliases:
-            found.setdefault(alias, target.id)
-    return {alias: name for alias, name in found.items() if alias not in TARGETS}
+            owners.setdefault(alias, target.id)
+    return {alias: name for alias, name in owners.items() if alias not in TARGETS}
 
 
 def host() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from edgekit.contracts.target import TargetContract
 from edgekit.converters.micro import vela
 from edgekit.targets import catalog
-from edgekit.targets.catalog import Npu, Target, TargetMemory
+from edgekit.targets.catalog import Npu, Target, TargetMemory, listing, parsing
 from edgekit.targets.catalog.checks import problems
 from edgekit.targets.runners import RUNNER_FILES
 
@@ -44,6 +45,21 @@ class TestCatalog(TargetContract):
     @pytest.fixture
     def target(self, target_id: str) -> Target:
         return catalog.load(target_id)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_list_shows_what_the_whole_file_says(name: str) -> None:
+    target = catalog.load(name)
+    (row,) = (row for row in catalog.list_all() if row.id == name)
+    assert row == (target.id, target.title, target.aliases)
+
+
+def test_list_reads_a_file_whose_arrays_hold_lines_that_begin_with_a_bracket(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "board.toml"
+    file.write_text('rows = [\n[1],\n]\ntitle = "A board"\naliases = ["b"]\n[cpu]\nname = "x"\n')
+    assert listing.read_listed("board", file) == ("board", "A board", ("b",))
 
 
 def test_catalog_has_the_platforms_that_people_ship_to() -> None:
@@ -120,8 +136,8 @@ def test_ethos_u_target_names_a_configuration_of_its_family(name: str) -> None:
 
 def test_parse_takes_an_npu_with_the_compilers_defaults() -> None:
     npu = {"compiler": "ethos-u-vela", "accelerator": "ethos-u55-64"}
-    assert catalog.parse("board", {**ENTRY, "npu": npu}).npu == Npu("ethos-u-vela", "ethos-u55-64")
-    assert catalog.parse("board", ENTRY).npu is None
+    assert parsing.parse("board", {**ENTRY, "npu": npu}).npu == Npu("ethos-u-vela", "ethos-u55-64")
+    assert parsing.parse("board", ENTRY).npu is None
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -132,7 +148,7 @@ def test_tflite_runtime_is_never_installed_with_numpy_2(name: str) -> None:
 
 
 def test_parse_takes_an_entry_without_notes() -> None:
-    target = catalog.parse("board", ENTRY)
+    target = parsing.parse("board", ENTRY)
     assert (target.id, target.machine, target.notes) == ("board", "riscv64", ())
     assert (target.runtimes[0].requires, target.runtimes[0].note) == ((), "")
 
@@ -140,7 +156,7 @@ def test_parse_takes_an_entry_without_notes() -> None:
 @pytest.mark.parametrize("field", sorted(ENTRY))
 def test_parse_raises_when_a_field_is_missing(field: str) -> None:
     with pytest.raises(KeyError, match=field):
-        catalog.parse("board", {name: value for name, value in ENTRY.items() if name != field})
+        parsing.parse("board", {name: value for name, value in ENTRY.items() if name != field})
 
 
 @pytest.mark.parametrize("field", ["name", "package", "version"])
@@ -148,7 +164,7 @@ def test_parse_raises_when_a_runtime_lacks_a_field(field: str) -> None:
     (row,) = ENTRY["runtimes"]
     lacking = {name: value for name, value in row.items() if name != field}
     with pytest.raises(KeyError, match=field):
-        catalog.parse("board", {**ENTRY, "runtimes": [lacking]})
+        parsing.parse("board", {**ENTRY, "runtimes": [lacking]})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -44,6 +46,21 @@ def test_public_names_are_there() -> None:
         assert getattr(edgekit, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         edgekit.nothing_such  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["edgekit", "edgekit.api", "edgekit.types"])
+def test_names_that_type_checkers_see_are_there_when_they_are_used(package: str) -> None:
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("edgekit.")
+        for alias in node.names
+    ]
+    assert len(names) > 10
+    for name in names:
+        assert getattr(module, name) is not None
 
 
 def test_import_is_light() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
-from edgekit.cli.options import common
+from edgekit.cli.options import common, file_signature_option
 
 
 class RowCount(click.ParamType):  # type: ignore[type-arg]
@@ -37,20 +37,11 @@ def layers_option(function: Any) -> Any:
     )(function)
 
 
-def signature_option(function: Any) -> Any:
-    """Add ``--signature NAME``."""
-    return click.option(
-        "--signature",
-        metavar="NAME",
-        help="Inspect only this signature, as it converts. Default: the whole file.",
-    )(function)
-
-
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("other", required=False, type=click.Path(path_type=Path))
 @layers_option
-@signature_option
+@file_signature_option
 @common
 def command(
     model: Path,

@@ -6,8 +6,6 @@ import errno
 import importlib
 import signal
 import sys
-import tempfile
-import traceback
 from typing import Any
 
 import click
@@ -140,6 +138,9 @@ def _terminate(number: int, frame: Any) -> None:
 
 
 def _internal() -> int:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="edgekit-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:

@@ -89,6 +89,10 @@ common = group(
     click.option("-q", "--quiet", is_flag=True, help="Print only the result."),
 )
 project_option = option("--project", _project_file, "project_file", type=click.Path(path_type=Path))
+file_signature_option = option(
+    "--signature NAME",
+    "Inspect only this signature, as it converts. Default: the whole file.",
+)
 limits = group(
     option(
         "--max-drop DROP",

@@ -9,21 +9,24 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.inspect import signature_option
-from edgekit.cli.options import common, project_option
+from edgekit.cli.options import common, file_signature_option, project_option
 from edgekit.errors import ExitCode, ProjectError, did_you_mean
 from edgekit.targets import catalog
-from edgekit.targets.catalog import Target
+from edgekit.targets.catalog import Listed
+
+if TYPE_CHECKING:
+    from edgekit.targets.catalog import Target
 
 
 @click.command("targets")
 @click.argument("action", type=click.Choice(["list", "show", "fit", "validate"]), default="list")
 @click.argument("subject", required=False, metavar="[TARGET|MODEL|FILE|FOLDER]")
 @click.option("--no-run", is_flag=True, help="fit: use the tables only, run nothing.")
-@signature_option
+@file_signature_option
 @project_option
 @common
 def command(
@@ -58,26 +61,28 @@ def command(
         return _fit(subject, no_run, signature, as_json, verbose, quiet)
     if action == "show" and subject is None:
         raise click.UsageError("show needs a target: edgekit targets show ID")
-    targets = [_named(subject)] if subject else list(catalog.every())
     if subject is None and not quiet:
         for _, broken in catalog.TARGETS.plugged():
             if broken is not None:
                 click.echo(broken, err=True)
+    if action == "list" and subject is None and not as_json:
+        _list(catalog.list_all())
+        return 0
+    targets = [_named(subject)] if subject else list(catalog.every())
     if as_json:
-        rows = [{**dataclasses.asdict(one), "bundle": one.bundle} for one in targets]
+        rows = [{**dataclasses.asdict(target), "bundle": target.bundle} for target in targets]
         click.echo(json.dumps(rows, indent=2))
-        return 0
-    if action == "list":
-        _list(targets)
-        return 0
-    from edgekit.cli.console import console, print_lines
-    from edgekit.report import targets as report
+    elif action == "list":
+        _list([Listed(target.id, target.title, target.aliases) for target in targets])
+    else:
+        from edgekit.cli.console import console, print_lines
+        from edgekit.report import targets as report
 
-    print_lines(console(False), report.shown(targets[0]))
+        print_lines(console(False), report.shown(targets[0]))
     return 0
 
 
-def _list(targets: Sequence[Target]) -> None:
+def _list(targets: Sequence[Listed]) -> None:
     """Print a line for each target, with the other names it is called by."""
     width = max((len(target.id) for target in targets), default=0) + 2
     columns = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 100

@@ -22,7 +22,6 @@ from edgekit.errors import (
 )
 from edgekit.process import Limits
 from edgekit.targets import catalog
-from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
 from edgekit.types import Request, RunnerModel
 
@@ -84,6 +83,9 @@ def try_everywhere(model: Path, targets: Iterable[catalog.Target]) -> FitTrials:
 
 def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
     """Load a file in a runner, allocate, and run it once on zeros."""
+    # To judge by tables takes no device.
+    from edgekit.targets.devices.local import LocalDevice
+
     version = _version(DISTRIBUTION[runtime])
     request = Request("load", (RunnerModel(model.name, model.resolve()),), runtime=runtime)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,137 +1,144 @@
 """What flows between the stages: frozen dataclasses, and the protocol that reports progress."""
 
-from edgekit.types.benched import (
-    Benched,
-    BenchMachine,
-    BenchMemory,
-    BenchReport,
-    Conditions,
-    InputSource,
-    MLPerfTiny,
-    OperatorTime,
-    Phases,
-    Profile,
-    Second,
-    SelfTest,
-    Sustained,
-)
-from edgekit.types.candidates import (
-    Candidate,
-    Conversion,
-    Evaluation,
-    Latency,
-    Memory,
-    Operator,
-    PairedCounts,
-    Part,
-    Recovery,
-    RecoveryTrial,
-    RuntimeNeed,
-    RuntimeResult,
-)
-from edgekit.types.measured import Compared, Contrast, Evaluated, Measured
-from edgekit.types.models import (
-    CarriedState,
-    Compression,
-    LayerCompression,
-    Model,
-    Proof,
-    SavedModel,
-    SchemeResult,
-)
-from edgekit.types.outcome import (
-    Advice,
-    Bound,
-    Bundle,
-    CheckResult,
-    Compiled,
-    NpuEstimate,
-    OnDevice,
-    Report,
-    StageRecord,
-    TargetResult,
-    Verdict,
-    Waiver,
-)
-from edgekit.types.processing import BoxesSpec, Signal
-from edgekit.types.progress import (
-    Progress,
-    Silent,
-)
-from edgekit.types.quantities import (
-    Direction,
-    How,
-    Json,
-    Measurement,
-    PerChannel,
-    Preprocess,
-    Status,
-    TensorSpec,
-)
-from edgekit.types.request import ExpectedOutput, Request, RunnerModel
+from __future__ import annotations
 
-__all__ = [
-    "Advice",
-    "BenchMachine",
-    "BenchMemory",
-    "BenchReport",
-    "Benched",
-    "Bound",
-    "BoxesSpec",
-    "Bundle",
-    "Candidate",
-    "CarriedState",
-    "CheckResult",
-    "Compared",
-    "Compiled",
-    "Compression",
-    "Conditions",
-    "Contrast",
-    "Conversion",
-    "Direction",
-    "Evaluated",
-    "Evaluation",
-    "ExpectedOutput",
-    "How",
-    "InputSource",
-    "Json",
-    "Latency",
-    "LayerCompression",
-    "MLPerfTiny",
-    "Measured",
-    "Measurement",
-    "Memory",
-    "Model",
-    "NpuEstimate",
-    "OnDevice",
-    "Operator",
-    "OperatorTime",
-    "PairedCounts",
-    "Part",
-    "PerChannel",
-    "Phases",
-    "Preprocess",
-    "Profile",
-    "Progress",
-    "Proof",
-    "Recovery",
-    "RecoveryTrial",
-    "Report",
-    "Request",
-    "RunnerModel",
-    "RuntimeNeed",
-    "RuntimeResult",
-    "SavedModel",
-    "SchemeResult",
-    "Second",
-    "SelfTest",
-    "Signal",
-    "Silent",
-    "StageRecord",
-    "Status",
-    "Sustained",
-    "TargetResult",
-    "TensorSpec",
-    "Verdict",
-    "Waiver",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.types.benched import Benched as Benched
+    from edgekit.types.benched import BenchMachine as BenchMachine
+    from edgekit.types.benched import BenchMemory as BenchMemory
+    from edgekit.types.benched import BenchReport as BenchReport
+    from edgekit.types.benched import Conditions as Conditions
+    from edgekit.types.benched import InputSource as InputSource
+    from edgekit.types.benched import MLPerfTiny as MLPerfTiny
+    from edgekit.types.benched import OperatorTime as OperatorTime
+    from edgekit.types.benched import Phases as Phases
+    from edgekit.types.benched import Profile as Profile
+    from edgekit.types.benched import Second as Second
+    from edgekit.types.benched import SelfTest as SelfTest
+    from edgekit.types.benched import Sustained as Sustained
+    from edgekit.types.candidates import Candidate as Candidate
+    from edgekit.types.candidates import Evaluation as Evaluation
+    from edgekit.types.candidates import Latency as Latency
+    from edgekit.types.candidates import Memory as Memory
+    from edgekit.types.candidates import Operator as Operator
+    from edgekit.types.candidates import PairedCounts as PairedCounts
+    from edgekit.types.candidates import Part as Part
+    from edgekit.types.candidates import Recovery as Recovery
+    from edgekit.types.candidates import RecoveryTrial as RecoveryTrial
+    from edgekit.types.candidates import RuntimeNeed as RuntimeNeed
+    from edgekit.types.candidates import RuntimeResult as RuntimeResult
+    from edgekit.types.conversion import Conversion as Conversion
+    from edgekit.types.measured import Compared as Compared
+    from edgekit.types.measured import Contrast as Contrast
+    from edgekit.types.measured import Evaluated as Evaluated
+    from edgekit.types.measured import Measured as Measured
+    from edgekit.types.models import CarriedState as CarriedState
+    from edgekit.types.models import Compression as Compression
+    from edgekit.types.models import LayerCompression as LayerCompression
+    from edgekit.types.models import Model as Model
+    from edgekit.types.models import Proof as Proof
+    from edgekit.types.models import SavedModel as SavedModel
+    from edgekit.types.models import SchemeResult as SchemeResult
+    from edgekit.types.outcome import Advice as Advice
+    from edgekit.types.outcome import Bound as Bound
+    from edgekit.types.outcome import Bundle as Bundle
+    from edgekit.types.outcome import CheckResult as CheckResult
+    from edgekit.types.outcome import Compiled as Compiled
+    from edgekit.types.outcome import NpuEstimate as NpuEstimate
+    from edgekit.types.outcome import OnDevice as OnDevice
+    from edgekit.types.outcome import Report as Report
+    from edgekit.types.outcome import StageRecord as StageRecord
+    from edgekit.types.outcome import TargetResult as TargetResult
+    from edgekit.types.outcome import Verdict as Verdict
+    from edgekit.types.outcome import Waiver as Waiver
+    from edgekit.types.processing import BoxesSpec as BoxesSpec
+    from edgekit.types.processing import Signal as Signal
+    from edgekit.types.progress import Progress as Progress
+    from edgekit.types.progress import Silent as Silent
+    from edgekit.types.quantities import Direction as Direction
+    from edgekit.types.quantities import How as How
+    from edgekit.types.quantities import Json as Json
+    from edgekit.types.quantities import Measurement as Measurement
+    from edgekit.types.quantities import PerChannel as PerChannel
+    from edgekit.types.quantities import Preprocess as Preprocess
+    from edgekit.types.quantities import Status as Status
+    from edgekit.types.quantities import TensorSpec as TensorSpec
+    from edgekit.types.request import ExpectedOutput as ExpectedOutput
+    from edgekit.types.request import Request as Request
+    from edgekit.types.request import RunnerModel as RunnerModel
+
+# Imported when first used: to list the targets takes none of what a report holds.
+_MODULES = {
+    "Advice": "outcome",
+    "BenchMachine": "benched",
+    "BenchMemory": "benched",
+    "BenchReport": "benched",
+    "Benched": "benched",
+    "Bound": "outcome",
+    "BoxesSpec": "processing",
+    "Bundle": "outcome",
+    "Candidate": "candidates",
+    "CarriedState": "models",
+    "CheckResult": "outcome",
+    "Compared": "measured",
+    "Compiled": "outcome",
+    "Compression": "models",
+    "Conditions": "benched",
+    "Contrast": "measured",
+    "Conversion": "conversion",
+    "Direction": "quantities",
+    "Evaluated": "measured",
+    "Evaluation": "candidates",
+    "ExpectedOutput": "request",
+    "How": "quantities",
+    "InputSource": "benched",
+    "Json": "quantities",
+    "Latency": "candidates",
+    "LayerCompression": "models",
+    "MLPerfTiny": "benched",
+    "Measured": "measured",
+    "Measurement": "quantities",
+    "Memory": "candidates",
+    "Model": "models",
+    "NpuEstimate": "outcome",
+    "OnDevice": "outcome",
+    "Operator": "candidates",
+    "OperatorTime": "benched",
+    "PairedCounts": "candidates",
+    "Part": "candidates",
+    "PerChannel": "quantities",
+    "Phases": "benched",
+    "Preprocess": "quantities",
+    "Profile": "benched",
+    "Progress": "progress",
+    "Proof": "models",
+    "Recovery": "candidates",
+    "RecoveryTrial": "candidates",
+    "Report": "outcome",
+    "Request": "request",
+    "RunnerModel": "request",
+    "RuntimeNeed": "candidates",
+    "RuntimeResult": "candidates",
+    "SavedModel": "models",
+    "SchemeResult": "models",
+    "Second": "benched",
+    "SelfTest": "benched",
+    "Signal": "processing",
+    "Silent": "progress",
+    "StageRecord": "outcome",
+    "Status": "quantities",
+    "Sustained": "benched",
+    "TargetResult": "outcome",
+    "TensorSpec": "quantities",
+    "Verdict": "outcome",
+    "Waiver": "outcome",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -33,6 +33,15 @@ def test_light_commands_do_not_import_tensorflow(command: list[str]) -> None:
     subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True)
 
 
+def test_listing_the_targets_imports_nothing_of_what_a_report_holds() -> None:
+    code = (
+        "import sys\nfrom edgekit.cli.main import run\nassert run(['targets']) == 0\n"
+        "heavy = {'edgekit.types.outcome', 'edgekit.types.benched', 'edgekit.targets.devices'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_check_does_not_import_tensorflow(project: Path) -> None:
     code = (
         "import sys\nfrom edgekit.cli.main import run\nassert run(['check']) == 0\n"
