@@ -30,6 +30,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--tflm", type=Path, metavar="PATH", help="a checkout of TFLM, built for Cortex-M4"
+    )
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Each process begins with its own part of the tests: fewer wait for the same fixture."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,33 @@ CPP = ("-std=c++17", "-fno-rtti", "-fno-exceptions", "-DTF_LITE_STATIC_MEMORY")
 CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 # Without Helium: binutils 2.40 takes a conditional vcvt ("vcvtne") for vcvtn, and refuses it.
 CORTEX_M55 = ("-mcpu=cortex-m55+nomve", "-mthumb", "-mfloat-abi=hard")
+
+
+# Below a checkout of TFLM: the headers that its Makefile downloads, and the library it builds.
+TFLM_DOWNLOADS = "tensorflow/lite/micro/tools/make/downloads"
+TFLM_HEADERS = (".", f"{TFLM_DOWNLOADS}/flatbuffers/include", f"{TFLM_DOWNLOADS}/gemmlowp")
+TFLM_LIBRARY = "gen/cortex_m_generic_cortex-m4*/lib/libtensorflow-microlite.a"
+
+
+@dataclass(frozen=True)
+class Tflm:
+    """A build of TFLM for Cortex-M4: the folders of its headers, and its library."""
+
+    headers: tuple[Path, ...]
+    library: Path
+
+
+def tflm_build(checkout: Path) -> Tflm:
+    """The build in a checkout of TFLM. Raises :class:`pytest.UsageError` where there is none."""
+    libraries = sorted(checkout.glob(TFLM_LIBRARY))
+    headers = tuple(checkout / folder for folder in TFLM_HEADERS)
+    missing = [str(folder) for folder in headers if not folder.is_dir()]
+    missing += [] if libraries else [str(checkout / TFLM_LIBRARY)]
+    if missing:
+        make = "make -f tensorflow/lite/micro/tools/make/Makefile microlite"
+        how = f"{make} TARGET=cortex_m_generic TARGET_ARCH=cortex-m4+fp"
+        raise pytest.UsageError(f"--tflm: there is no {missing[0]}; in a checkout of TFLM: {how}")
+    return Tflm(headers, libraries[0])
 
 
 @dataclass(frozen=True)
@@ -190,19 +216,18 @@ def write_recording(recording: Recording, folder: Path) -> None:
 
 
 def compiled(
-    bundle: Path, processor: Processor, build: Path, *flags: str, replayed: bool = True
+    bundle: Path, processor: Processor, build: Path, *flags: str, real: Tflm | None = None
 ) -> Path:
     """The self-test of a bundle as a program, over the recording or over a real TFLM's library."""
     build.mkdir(parents=True, exist_ok=True)
     sources = [*sorted((bundle / "src").glob("*.c*")), bundle / "selftest" / "main.cpp"]
     tflm: list[str] = [f"-I{STUBS}", f"-I{bundle}"]
     libraries: list[str] = []
-    if replayed:
+    if real is None:
         sources.append(STUBS / "replay.cpp")
     else:
-        folders = os.environ["EDGEKIT_TFLM_INCLUDE"].split(os.pathsep)
-        tflm = [f"-isystem{folder}" for folder in folders]
-        libraries = [os.environ["EDGEKIT_TFLM_LIBRARY"]]
+        tflm = [f"-isystem{folder}" for folder in real.headers]
+        libraries = [str(real.library)]
     if processor.machine:
         sources.append(BOARD / "startup.c")
     objects = [

@@ -15,7 +15,7 @@ from edgekit.targets.bundles.archive import (
     pack,
     unpackable,
 )
-from edgekit.targets.bundles.delta import apply_delta, make_delta
+from edgekit.targets.bundles.delta import apply_delta, delta_size, make_delta
 from edgekit.targets.bundles.description import sizes_of
 from edgekit.targets.bundles.kept import keep, read_kept
 from edgekit.targets.bundles.signing import (
@@ -40,6 +40,7 @@ __all__ = [
     "TrustedKey",
     "Verified",
     "apply_delta",
+    "delta_size",
     "keep",
     "make_delta",
     "new_key",

@@ -49,6 +49,14 @@ def make_delta(old: Path, new: Path) -> bytes:
     return delta
 
 
+def delta_size(old: Path, new: Path) -> int:
+    """Return the bytes of the delta that turns an old bundle into a new one.
+
+    Raises :class:`BundleError` where one is no bundle.
+    """
+    return len(make_delta(old, new))
+
+
 def apply_delta(old: Path, delta: Path) -> bytes:
     """Return the new bundle, a ``.tar.gz``, that a delta makes of the old one.
 

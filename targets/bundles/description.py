@@ -102,7 +102,13 @@ def manifest_of(
         "size": sizes_of({name: len(content) for name, content in files.items()}),
         **({"signer": _signer(key)} if key else {}),
         "runtimes": [
-            {"name": r.name, "package": r.package, "version": r.version, "requires": r.requires}
+            {
+                "name": r.name,
+                "package": r.package,
+                "version": r.version,
+                "requires": r.requires,
+                **({"python": r.python} if r.python else {}),
+            }
             for r in target.runtimes
         ],
         "measurements": contents.measurements,

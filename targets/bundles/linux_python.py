@@ -6,12 +6,13 @@ It is a package that pip installs, and has a systemd unit that answers files put
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from packaging.version import InvalidVersion, Version
 
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.archive import Contents
+from edgekit.targets.bundles.python_ranges import in_words, requires_python, shares
 from edgekit.targets.catalog import Runtime, Target
 from edgekit.targets.runners import RUNNER_FILES
 
@@ -21,8 +22,10 @@ APP = ("app.py", "pictures.py", "watch.py")
 
 README = """# {name} {version} for {title}
 
-The app needs Python 3.9 or later. Install one of the runtimes; its wheels may need another Python:
+The app needs {pythons}, numpy and one runtime: the first of these installs the one that has
+wheels for your Python, the others a certain one.
 
+    python3 -m venv env && . env/bin/activate
 {installs}
     python app.py selftest
     python app.py bench
@@ -37,7 +40,7 @@ and what was measured when this bundle was made.
 
 pip installs the app as the command `{command}`, with a runtime and Pillow:
 
-    pip install ".[{extra},pictures]"
+    pip install ".[runtime,pictures]"
     {command} selftest
 
 ## As a service
@@ -46,7 +49,7 @@ pip installs the app as the command `{command}`, with a runtime and Pillow:
 `/var/lib/{command}/inbox`; answers go to the journal, files to `done/` or `refused/` below it.
 {state}Write a file under a name that begins with a dot, then rename it.
 
-    python3 -m venv /opt/{command} && /opt/{command}/bin/pip install ".[{extra},pictures]"
+    python3 -m venv /opt/{command} && /opt/{command}/bin/pip install ".[runtime,pictures]"
     cp systemd/{command}.service /etc/systemd/system/
     systemctl enable --now {command} && journalctl --follow --unit {command}
 {notes}"""
@@ -74,7 +77,7 @@ build-backend = "setuptools.build_meta"
 name = "{command}"
 version = "{version}"
 description = "The model {name}, with an app that tests, times and runs it"
-requires-python = ">=3.9"
+requires-python = "{python}"
 dependencies = ["numpy"]
 
 [project.optional-dependencies]
@@ -118,17 +121,22 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     command = distribution(contents.name)
     module = command.replace("-", "_") + "_app"
     words = {"name": contents.name, "command": command, "module": module}
-    extras = "".join(
-        f"{runtime.name} = [{', '.join(map(quoted, pins(runtime)))}]\n"
-        for runtime in target.runtimes
-    )
+    extras = {runtime.name: pins(runtime) for runtime in target.runtimes}
+    extras["runtime"] = tuple(_chosen(target))
+    python = requires_python(target.runtimes)
     texts = {
         "README.md": _readme(target, contents, command),
         "__init__.py": PACKAGE.format(**words, version=contents.version),
         "pyproject.toml": PYPROJECT.format(
-            **words, version=package_version(contents.version), extras=extras
+            **words,
+            version=package_version(contents.version),
+            python=python,
+            extras="".join(
+                f"{name} = [{', '.join(map(quoted, lines))}]\n" for name, lines in extras.items()
+            ),
         ),
         f"systemd/{command}.service": UNIT.format(**words, version=contents.version),
+        "requirements.txt": "".join(f"{line}\n" for line in _chosen(target)),
         **{f"requirements-{r.name}.txt": _requirements(r) for r in target.runtimes},
     }
     placed = {name: (FOLDER / "linux_python" / name).read_bytes() for name in APP}
@@ -162,6 +170,12 @@ def pins(runtime: Runtime) -> tuple[str, ...]:
     return (f"{runtime.package}=={runtime.version}", *runtime.requires)
 
 
+def _chosen(target: Target) -> Iterator[str]:
+    """Yield what each Python needs: by markers, the first runtime that has wheels for it."""
+    for runtime, marker in shares(target.runtimes):
+        yield from (f"{pin}; {marker}" if marker else pin for pin in pins(runtime))
+
+
 def quoted(text: str) -> str:
     """Return a text as TOML has it."""
     return f'"{text}"'
@@ -174,9 +188,9 @@ def _requirements(runtime: Runtime) -> str:
 
 
 def _readme(target: Target, contents: Contents, command: str) -> str:
-    installs = ""
+    installs = f"    pip install -r requirements.txt    # {in_words(target.runtimes)}\n"
     for runtime in target.runtimes:
-        note = f"    # {runtime.note}" if runtime.note else ""
+        note = f"    # {in_words((runtime,))}: {runtime.note}" if runtime.note else ""
         installs += f"    pip install -r requirements-{runtime.name}.txt{note}\n"
     stateful = bool(contents.states or contents.golden.streams)
     return README.format(
@@ -185,7 +199,7 @@ def _readme(target: Target, contents: Contents, command: str) -> str:
         title=target.title,
         installs=installs,
         command=command,
-        extra=target.runtimes[0].name if target.runtimes else "litert",
+        pythons=in_words(target.runtimes),
         state=STATE if stateful else "",
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )

@@ -26,6 +26,7 @@ MEANT = {
     "size": "a number and one of B, kB, MB, GB, KiB, MiB, GiB, such as 256 KiB",
     "clock": "a number and MHz or GHz, such as 64 MHz",
     "version": "numbers and dots, such as 2.3.0",
+    "python": "the first Python and the one after the last, such as >=3.10,<3.15",
     "versions": "comparisons, such as >=1.4.0,<=2.1.1",
 }
 

@@ -63,6 +63,7 @@ def _runtime(row: Mapping[str, Any]) -> Runtime:
         row.get("manager", "pip"),
         row.get("kernels", name if name in TABLED else ""),
         row.get("loads", "tflite"),
+        row.get("python", ""),
     )
 
 

@@ -15,7 +15,8 @@ class Runtime:
     ``version`` is what edgekit judges by and pins; ``versions`` is the range that an application
     may have, empty where it is only that one. ``manager`` says whose package it is. ``kernels`` is
     the runtime of the table of operator versions whose kernels it has, empty where that is unknown.
-    ``loads`` is what it takes: a ``.tflite`` file, or a SavedModel.
+    ``loads`` is what it takes: a ``.tflite`` file, or a SavedModel. ``python`` are the Pythons that
+    its version has wheels for, as requires-python has them; empty where that is not known.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Runtime:
     manager: str = "pip"
     kernels: str = ""
     loads: str = "tflite"
+    python: str = ""
 
 
 @dataclass(frozen=True)

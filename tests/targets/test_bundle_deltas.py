@@ -11,7 +11,7 @@ from test_bundles import probe_contents
 from conftest import answer
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
-from edgekit.targets.bundles import apply_delta, delta, make_delta, pack
+from edgekit.targets.bundles import apply_delta, delta, delta_size, make_delta, pack
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def test_a_delta_rebuilds_the_new_bundle_byte_by_byte(
     old, new = pair
     found = make_delta(old, new)
     assert found == make_delta(old, new)
+    assert delta_size(old, new) == len(found)
     assert len(found) < new.stat().st_size / 4
     (tmp_path / "d").write_bytes(found)
     assert apply_delta(old, tmp_path / "d") == new.read_bytes()

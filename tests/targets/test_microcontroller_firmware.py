@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 from firmware_building import (
     PROCESSORS,
     STUBS,
+    TFLM_HEADERS,
     build_object,
     compiled,
     dense,
@@ -19,6 +19,7 @@ from firmware_building import (
     leaky,
     recorded,
     run,
+    tflm_build,
     write_bundle,
     write_recording,
 )
@@ -164,16 +165,29 @@ def test_a_state_that_is_lost_is_seen(tmp_path: Path) -> None:
     assert "item 1: differs: y" in text
 
 
-@pytest.mark.skipif(
-    not {"EDGEKIT_TFLM_INCLUDE", "EDGEKIT_TFLM_LIBRARY"} <= set(os.environ),
-    reason="set EDGEKIT_TFLM_INCLUDE (folders) and EDGEKIT_TFLM_LIBRARY: TFLM built for Cortex-M4",
-)
 @pytest.mark.parametrize("make", [dense, leaky])
 def test_self_test_passes_over_tflm_itself(
-    tmp_path: Path, make: Callable[[Path], Contents]
+    tmp_path: Path, make: Callable[[Path], Contents], pytestconfig: pytest.Config
 ) -> None:
+    checkout = pytestconfig.getoption("tflm")
+    if checkout is None:
+        pytest.skip("pytest --tflm PATH: a checkout of TFLM, built for Cortex-M4 (CONTRIBUTING.md)")
     folder = write_bundle(make(tmp_path), tmp_path / "bundle")
     processor = PROCESSORS["cortex-m4"]
-    program = compiled(folder, processor, tmp_path / "build", replayed=False)
+    program = compiled(folder, processor, tmp_path / "build", real=tflm_build(checkout))
     status, text = executed(program, processor)
     assert (status, text.splitlines()[-1][:6]) == (0, "PASSED"), text
+
+
+def test_a_checkout_of_tflm_that_is_not_built_is_named(tmp_path: Path) -> None:
+    for folder in TFLM_HEADERS:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(pytest.UsageError, match=r"libtensorflow-microlite.a.*TARGET_ARCH=cortex-m4"):
+        tflm_build(tmp_path)
+    library = tmp_path / "gen" / "cortex_m_generic_cortex-m4+fp_default_gcc" / "lib"
+    library.mkdir(parents=True)
+    (library / "libtensorflow-microlite.a").touch()
+    assert tflm_build(tmp_path).library.parent == library
+    (tmp_path / TFLM_HEADERS[1]).rmdir()
+    with pytest.raises(pytest.UsageError, match="flatbuffers/include"):
+        tflm_build(tmp_path)
