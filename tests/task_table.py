@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgekit.evaluation.metrics import METRICS
 from edgekit.evaluation.tasks import TASKS
-from edgekit.gate.checks import DEFAULT_MAX_DROP, DEFAULT_PERCENT
+from edgekit.gate.rules import DEFAULT_MAX_DROP, DEFAULT_PERCENT
 
 BEGIN, END = "<!-- made by tests/task_table.py -->", "<!-- end -->"
 TITLES = (

@@ -12,7 +12,7 @@ from edgekit.converters.flatbuffer.contents import (
     Tensor,
     TFLiteFile,
 )
-from edgekit.converters.flatbuffer.reader import operator_code, parse, read
+from edgekit.converters.flatbuffer.reader import operator_code, operator_names, parse, read
 from edgekit.converters.flatbuffer.semantics import semantic_hash
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "TFLiteFile",
     "Tensor",
     "operator_code",
+    "operator_names",
     "parse",
     "read",
     "semantic_hash",

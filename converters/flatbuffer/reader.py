@@ -93,6 +93,11 @@ def operator_code(table: Table) -> tuple[str, int, bool]:
     return name, table.scalar(2, "<i", 1), is_custom
 
 
+def operator_names() -> frozenset[str]:
+    """Return the names of TFLite's own operators."""
+    return frozenset(_names("BuiltinOperator").values())
+
+
 def _graph(table: Table, codes: list[tuple[str, int, bool]], spans: tuple[Span, ...]) -> Graph:
     tensors = tuple(_tensor(t, i, spans) for i, t in enumerate(table.tables(0)))
     count = len(tensors)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
+from edgekit.converters.inspection import structure
 from edgekit.converters.inspection.shapes import (
     called_graphs,
     elements,
@@ -30,6 +31,14 @@ DEEPEST = 32
 
 class UnknownMacs(ValueError):
     """Why a count cannot be known from the file."""
+
+
+def inference_macs(file: TFLiteFile) -> Measurement:
+    """Count the multiply-accumulates of one inference; the most, of a file with several entries."""
+    counted = Macs(file)
+    totals = [counted.of_graph(number) for number in structure.entry_graphs(file)]
+    unknown = next((total for total in totals if total.value is None), None)
+    return unknown or max(totals, key=lambda total: total.value or 0.0)
 
 
 class Macs:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.converters.flatbuffer import Graph, Tensor, TFLiteFile
+from edgekit.converters.flatbuffer import FLOATS, Graph, Tensor, TFLiteFile
 from edgekit.converters.inspection.shapes import node_name, short
 from edgekit.errors import ModelError
+from edgekit.types import Measurement
 
 # As zip archives are written by default.
 LEVEL = 6
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 UNUSED = "(unused)"
+INTEGER_WEIGHTS = frozenset({"INT8", "UINT8", "INT4", "UINT4", "INT16"})
 # Only buffers that overlap add up to more than the file.
 OVERLAP = "its bytes are those of other constants too"
 
@@ -59,6 +61,33 @@ def weights(file: TFLiteFile) -> tuple[WeightSummary, ...]:
     with ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(lambda measure: measure(), _rows(file)))
     return tuple(sorted(rows, key=lambda row: (-row.bytes, row.graph, row.index)))
+
+
+def sparsity(file: TFLiteFile) -> Measurement:
+    """Return the share of elements that stand for 0, of all weights: constants of several axes.
+
+    Biases, scales and shapes do not count. Unavailable where a weight cannot be read.
+    """
+    zeros = total = 0
+    read: set[int] = set()
+    for graph in file.graphs:
+        for tensor in graph.constants():
+            kind = tensor.dtype in FLOATS or tensor.dtype in INTEGER_WEIGHTS
+            if len(tensor.shape) < 2 or not kind or tensor.buffer in read:
+                continue
+            read.add(tensor.buffer)
+            try:
+                values = file.array(tensor)
+            except ModelError as error:
+                return Measurement.unavailable("1", error.message)
+            if values is None:
+                reason = f"the numbers of {short(tensor.name)!r} are not stored one by one"
+                return Measurement.unavailable("1", reason)
+            zeros += int(np.count_nonzero(values == _zero(tensor)))
+            total += values.size
+    if not total:
+        return Measurement.unavailable("1", "the file has no weights")
+    return Measurement(zeros / total, "1", n=total, tool="weights in the file")
 
 
 def _rows(file: TFLiteFile) -> Iterator[Callable[[], WeightSummary]]:

@@ -15,7 +15,13 @@ from edgekit.targets.bundles.archive import (
     pack,
     unpackable,
 )
-from edgekit.targets.bundles.delta import apply_delta, delta_size, make_delta
+from edgekit.targets.bundles.delta import (
+    apply_delta,
+    delta_size,
+    make_delta,
+    model_delta,
+    read_model,
+)
 from edgekit.targets.bundles.description import sizes_of
 from edgekit.targets.bundles.kept import keep, read_kept
 from edgekit.targets.bundles.signing import (
@@ -43,11 +49,13 @@ __all__ = [
     "delta_size",
     "keep",
     "make_delta",
+    "model_delta",
     "new_key",
     "pack",
     "read_bundle_manifest",
     "read_kept",
     "read_key",
+    "read_model",
     "read_trusted",
     "sizes_of",
     "unpackable",

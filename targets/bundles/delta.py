@@ -25,6 +25,7 @@ LEVEL = 19
 # detools sorts every suffix of the old bundle: beyond this it takes minutes, and much memory.
 MOST_DETOOLS = 32 << 20
 NO_DELTA, OTHER_OLD = "EK-BUNDLE-042", "EK-BUNDLE-043"
+NO_MODEL = "EK-BUNDLE-044"
 
 
 def make_delta(old: Path, new: Path) -> bytes:
@@ -55,6 +56,28 @@ def delta_size(old: Path, new: Path) -> int:
     Raises :class:`BundleError` where one is no bundle.
     """
     return len(make_delta(old, new))
+
+
+def model_delta(old: bytes, new: bytes) -> int:
+    """Count the bytes that turn one model file into another, by zstd or detools, the smaller."""
+    payloads = [_zstd(old, new)]
+    if max(len(old), len(new)) <= MOST_DETOOLS:
+        payloads.append(_detools(old, new))
+    return min(map(len, payloads))
+
+
+def read_model(path: Path) -> bytes:
+    """Return the model of a bundle, or a ``.tflite`` itself.
+
+    Raises :class:`BundleError` for what is neither, and for a bundle with several models.
+    """
+    if path.suffix == ".tflite" and path.is_file():
+        return path.read_bytes()
+    models = [data for name, data in read_archive(path).items() if name.endswith(".tflite")]
+    if len(set(models)) != 1:
+        message = f"{path} holds {len(set(models)) or 'no'} models, of which one is the older one"
+        raise BundleError(NO_MODEL, message, "name the older .tflite itself")
+    return models[0]
 
 
 def apply_delta(old: Path, delta: Path) -> bytes:

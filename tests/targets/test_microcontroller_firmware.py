@@ -182,7 +182,9 @@ def test_self_test_passes_over_tflm_itself(
 def test_a_checkout_of_tflm_that_is_not_built_is_named(tmp_path: Path) -> None:
     for folder in TFLM_HEADERS:
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(pytest.UsageError, match=r"libtensorflow-microlite.a.*TARGET_ARCH=cortex-m4"):
+    with pytest.raises(
+        pytest.UsageError, match=r"libtensorflow-microlite.a.*TARGET_ARCH=cortex-m4"
+    ):
         tflm_build(tmp_path)
     library = tmp_path / "gen" / "cortex_m_generic_cortex-m4+fp_default_gcc" / "lib"
     library.mkdir(parents=True)

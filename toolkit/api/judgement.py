@@ -9,12 +9,25 @@ from pathlib import Path
 from edgekit import gate
 from edgekit.errors import ProjectError
 from edgekit.gate import Rules, Waivers
-from edgekit.project import WRITTEN, Goal, Project, TargetTable, WaiverTable, own_targets
+from edgekit.gate.limits import stated_budgets
+from edgekit.project import (
+    WRITTEN,
+    Budgets,
+    CandidateTable,
+    Goal,
+    Project,
+    TargetTable,
+    WaiverTable,
+    own_targets,
+)
 from edgekit.report import read
 from edgekit.targets import catalog
 from edgekit.types import Candidate, Json, Report, TargetResult, Verdict
 
 __all__ = ["Judged", "judge", "latest", "waivers_of"]
+
+# What an option of a run limits, in a table of budgets.
+LIMITS = {"max_size": "size", "max_latency": "latency_p50", "max_arena": "arena"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ def judge(
     precisions: tuple[str, ...] = (),
     targets: tuple[str, ...] = (),
     metric_output: str | None = None,
+    max_latency: float | None = None,
+    max_arena: int | None = None,
 ) -> Judged:
     """Judge a finished run by its budgets, as :func:`edgekit.api.check` does, by them alone."""
     report = read(path)
@@ -60,7 +75,7 @@ def judge(
     _known("precision", precisions, [c.precision for c in report.candidates])
     _known("target", targets, list(tables))
     kept = tuple(c for c in report.candidates if not precisions or _is_one_of(c, precisions))
-    new = tables if by_project else {}
+    new = _new_budgets(project, tables if by_project else {})
     gate.check_limits(
         str(report.settings["metric"]), bool(report.settings["bounded"]), max_drop, new
     )
@@ -74,10 +89,18 @@ def judge(
     else:
         max_drop = settings["max_drop"] if max_drop is None else max_drop
         max_size = settings["max_size"] if max_size is None else max_size
+        max_latency = settings.get("max_latency") if max_latency is None else max_latency
+        max_arena = settings.get("max_arena") if max_arena is None else max_arena
     every = bool(report.settings["all_precisions_count"]) or (bool(precisions) and not targets)
     waivers = waivers_of(report, project)
-    rules = replace(_rules(report, max_drop, max_size), waivers=waivers)
-    judged, results, verdict = _judge(report, kept, tables, rules, every and not stated)
+    rules = replace(
+        _rules(report, max_drop, max_size),
+        waivers=waivers,
+        max_latency=max_latency,
+        max_arena=max_arena,
+    )
+    own = {} if targets else _own_budgets(report, project, precisions)
+    judged, results, verdict = _judge(report, kept, tables, rules, every and not stated, own)
     verdict = gate.as_evidence(verdict)
     report = replace(report, candidates=judged, targets=results, verdict=verdict)
     whole = not (precisions or targets or metric_output)
@@ -105,6 +128,7 @@ def _judge(
     tables: Mapping[str, TargetTable],
     rules: Rules,
     all_count: bool,
+    own: Mapping[str, Budgets],
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:
     """Judge the candidates kept; a target that ships the same candidate keeps its bundles."""
     made = {target.id: target for target in report.targets}
@@ -117,6 +141,7 @@ def _judge(
         {name: target.compiled for name, target in made.items()},
         {name: target.on_device for name, target in made.items()},
         set(made),
+        own,
     )
     results = tuple(
         replace(
@@ -183,6 +208,16 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
         )
         for output in judged[1:]
     )
+    beside = tuple(
+        Rules(
+            metric=str(shown["name"]),
+            bounded=bool(shown["bounded"]),
+            higher_is_better=shown["direction"] == "higher",
+            output=str(judged[0]["output"]) if judged else "",
+            by_itself=by_itself,
+        )
+        for shown in settings.get("beside", ())
+    )
     return Rules(
         metric=str(settings["metric"]),
         bounded=bounded,
@@ -192,7 +227,52 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
         output=str(judged[0]["output"]) if judged else "",
         others=others,
         by_itself=by_itself,
+        beside=beside,
     )
+
+
+def _new_budgets(
+    project: Project | None, tables: Mapping[str, TargetTable]
+) -> Mapping[str, Budgets]:
+    """Return the budgets that the project has stated, whose names are known, by their tables.
+
+    Raises :class:`ProjectError` for a name of no budget, metric or operator.
+    """
+    if project is None:
+        return {}
+    stated = stated_budgets(tables, project.candidates)
+    if any(budgets.metrics or budgets.operators for budgets in stated.values()):
+        # It knows every metric, which takes longer to import than all else of a check.
+        from edgekit.pipeline.plan import check_budgets
+
+        check_budgets(project)
+    return stated
+
+
+def _own_budgets(
+    report: Report, project: Project | None, precisions: tuple[str, ...]
+) -> Mapping[str, Budgets]:
+    """Return the budgets of candidates: the project's, else those that the run was given.
+
+    Those of other precisions than the ones named are left out.
+    """
+    try:
+        if project is not None:
+            tables = dict(project.candidates)
+        else:
+            written = report.settings.get("candidates", {})
+            tables = {
+                name: CandidateTable.model_validate(table, context=WRITTEN)
+                for name, table in written.items()
+            }
+        return {
+            name: table.budgets
+            for name, table in tables.items()
+            if not precisions or name.partition("@")[0] in precisions
+        }
+    except (ValueError, AttributeError) as error:
+        hint = f"settings.candidates holds no budgets: {str(error)[:500]}"
+        raise ProjectError("EK-REPORT-002", "the report cannot be read", hint) from error
 
 
 def _tables(report: Report, project: Project | None) -> dict[str, TargetTable]:
@@ -237,14 +317,15 @@ def _shipping(
 
 def _with_limits(table: TargetTable, settings: Mapping[str, Json]) -> TargetTable:
     """Return a project's table with the limits that the run was given, where it says no other."""
-    budgets, max_drop, max_size = table.budgets, settings["max_drop"], settings["max_size"]
+    budgets, max_drop = table.budgets, settings["max_drop"]
     changed: dict[str, object] = {}
     goal = budgets.goal or Goal()
     if max_drop is not None and goal.max_degradation is goal.percent_max_degradation is None:
         name = "accuracy" if budgets.accuracy else "metric"
         changed[name] = goal.model_copy(update={"max_degradation": max_drop})
-    if max_size is not None and budgets.size is None:
-        changed["size"] = max_size
+    for option, key in LIMITS.items():
+        if (limit := settings.get(option)) is not None and getattr(budgets, key) is None:
+            changed[key] = limit
     return table.model_copy(update={"budgets": budgets.model_copy(update=changed)})
 
 

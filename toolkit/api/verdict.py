@@ -25,6 +25,8 @@ def check(
     targets: tuple[str, ...] = (),
     metric_output: str | None = None,
     baseline: str | None = None,
+    max_latency: float | None = None,
+    max_arena: int | None = None,
 ) -> Report:
     """Judge a finished run again: by these limits, else the project's, else the run's own.
 
@@ -35,7 +37,17 @@ def check(
     Raises :class:`ProjectError` where the report is none, or holds no such precision, target or
     output, and :class:`LockError` where the baseline cannot be read or is of another model.
     """
-    judged = judge(path, project, max_drop, max_size, precisions, targets, metric_output)
+    judged = judge(
+        path,
+        project,
+        max_drop,
+        max_size,
+        precisions,
+        targets,
+        metric_output,
+        max_latency,
+        max_arena,
+    )
     against = find_baseline(baseline, path, project) if baseline else find_lock(path, project)
     return _with_waivers(_held(judged, against, project), judged)
 

@@ -61,6 +61,8 @@ def command(**options: Any) -> int:
         options["targets"],
         options["metric_output"],
         options["baseline"],
+        options["max_latency"],
+        options["max_arena"],
     )
     done = counted(done, options)
     write_outputs(done, options)

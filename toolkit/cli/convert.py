@@ -63,6 +63,8 @@ def command(**options: Any) -> int:
         trust=options["trust"],
         max_drop=options["max_drop"],
         max_size=options["max_size"],
+        max_latency=options["max_latency"],
+        max_arena=options["max_arena"],
         precisions_asked=bool(options["precisions"]),
         targets_asked=bool(options["targets"]),
     )

@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from edgekit.cli.values import as_drop, as_numbers, as_pairs, as_pixels, as_pruning, as_size
+from edgekit.cli.values import (
+    as_drop,
+    as_numbers,
+    as_pairs,
+    as_pixels,
+    as_pruning,
+    as_size,
+    as_time,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -100,6 +108,16 @@ limits = group(
         callback=as_drop,
     ),
     option("--max-size SIZE", "Largest allowed file size, e.g. '150 kB'.", callback=as_size),
+    option(
+        "--max-latency TIME",
+        "Largest allowed median latency on the target's own device, e.g. '5 ms'.",
+        callback=as_time,
+    ),
+    option(
+        "--max-arena SIZE",
+        "Largest allowed tensor arena of TFLM, e.g. '64 KiB'.",
+        callback=as_size,
+    ),
     option("--precision NAME", _precisions, "precisions", multiple=True),
     option(
         "--target ID",

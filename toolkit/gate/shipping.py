@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgekit.converters.precision_checks import CASTS
 from edgekit.converters.precisions import RECIPE, profile_of, refusal
 from edgekit.gate import fixes
-from edgekit.gate.checks import Judge, Rules, TargetContext
+from edgekit.gate.checks import check_all, check_compiled
 from edgekit.gate.machine import (
     BARE_METAL,
     another_machine,
@@ -16,6 +16,7 @@ from edgekit.gate.machine import (
     judge_machine,
     own_device_key,
 )
+from edgekit.gate.rules import Basis, Rules, TargetContext
 from edgekit.gate.statuses import counts, worst
 from edgekit.project import TargetTable
 from edgekit.targets import catalog
@@ -59,7 +60,13 @@ def judge_target(
     on_device: Sequence[OnDevice],
     tried: bool,
 ) -> TargetResult:
-    everywhere = TargetContext(name, _why_no_latency(name, table), _why_no_arena(name))
+    everywhere = TargetContext(
+        name,
+        _why_no_latency(name, table),
+        _why_no_arena(name),
+        _why_no_memory(name, table),
+        compiled={file.candidate: file for file in compiled},
+    )
     target = catalog.load(name)
     shippable = [c for c in candidates if may_ship(name, table, c)]
     made_for_it = tuple(c for c in candidates if _made_for(c, target.conversion))
@@ -72,11 +79,11 @@ def judge_target(
         checks = tuple(_untried(candidate.id, name)) if not tried else ()
         checks += tuple(_refusals(candidate, target.conversion, name))
         checks += tuple(_too_large(candidate, target))
-        judge = Judge(reference, table.budgets, rules, place, made_for_it)
-        checks += tuple(judge.check_all(candidate))
+        basis = Basis(reference, table.budgets, rules, place, made_for_it)
+        checks += tuple(check_all(basis, candidate))
         for file in compiled:
             if file.candidate == candidate.id:
-                checks += (*file.checks, *judge.check_compiled(file))
+                checks += (*file.checks, *check_compiled(basis, file))
         if tried:
             checks += tuple(_uncompiled(candidate, target, compiled))
         checks += tuple(_runtime_checks(candidate, name))
@@ -338,4 +345,12 @@ def _why_no_latency(name: str, table: TargetTable) -> str:
     if name != catalog.host():
         key = own_device_key(catalog.load(name), "")
         return f"this host is not {name}: name its own device, {key} of the project file"
+    return ""
+
+
+def _why_no_memory(name: str, table: TargetTable) -> str:
+    if device := own_device(name, table):
+        return f"a run measures the peak memory of a process on this host only, not on {device}"
+    if name != catalog.host():
+        return f"this host is not {name}, and what a process takes here is no evidence for it"
     return ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from edgekit.gate import fixes
-from edgekit.gate.checks import Judge, Rules, TargetContext
+from edgekit.gate.checks import check_all, check_file
+from edgekit.gate.rules import Basis, Rules, TargetContext, own_key
 from edgekit.gate.shipping import judge_target, may_ship
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
 from edgekit.project import Budgets, TargetTable
@@ -35,16 +36,19 @@ def judge_run(
     compiled: Mapping[str, Sequence[Compiled]] | None = None,
     on_device: Mapping[str, Sequence[OnDevice]] | None = None,
     tried: Collection[str] | None = None,
+    own: Mapping[str, Budgets] | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[TargetResult, ...], Verdict]:
     """Judge every candidate and target.
 
     ``precisions_stated`` says that precisions were named and no target was: then the budgets of
     the command line concern each of them. ``compiled`` says by target what its compiler makes of
     each, ``on_device`` what each does on its device; ``tried`` are the targets that the run was
-    about, by default all. Returns the candidates with their status, the targets with what they
-    ship, and the verdict.
+    about, by default all. ``own`` are the budgets of candidates, whatever target ships them.
+    Returns the candidates with their status, the targets with what they ship, and the verdict.
     """
-    judged = judge_candidates(candidates, reference, rules)
+    # Times and arenas are a target's where there is one.
+    of_file = rules if precisions_stated else replace(rules, max_latency=None, max_arena=None)
+    judged = judge_candidates(candidates, reference, of_file)
     results = tuple(
         judge_target(
             name,
@@ -58,8 +62,13 @@ def judge_run(
         )
         for name, table in targets.items()
     )
+    by_candidate = rules.waivers.apply(tuple(_judge_own(candidates, reference, rules, own or {})))
     with_status = tuple(
-        _with_status(candidate, checks, _budget_checks(candidate, reference, targets, rules))
+        _with_status(
+            candidate,
+            (*checks, *(check for check in by_candidate if check.candidate == candidate.id)),
+            _budget_checks(candidate, reference, targets, rules),
+        )
         for candidate, checks in zip(candidates, judged, strict=True)
     )
     if precisions_stated:
@@ -73,6 +82,7 @@ def judge_run(
         )
     else:
         counted = tuple(check for result in results for check in result.checks)
+    counted += by_candidate
     statuses = [c.status for c in counted if counts(c)]
     if not precisions_stated:
         statuses += [result.status for result in results]
@@ -134,8 +144,32 @@ def judge_candidates(
     candidates: Sequence[Candidate], reference: Evaluation, rules: Rules
 ) -> list[tuple[CheckResult, ...]]:
     """Return the checks of every candidate by itself, for no target."""
-    judge = Judge(reference, Budgets(), rules, others=tuple(candidates))
-    return [rules.waivers.apply(tuple(judge.check_all(one))) for one in candidates]
+    basis = Basis(reference, Budgets(), rules, others=tuple(candidates))
+    return [rules.waivers.apply(tuple(check_all(basis, each))) for each in candidates]
+
+
+def _judge_own(
+    candidates: Sequence[Candidate],
+    reference: Evaluation,
+    rules: Rules,
+    own: Mapping[str, Budgets],
+) -> Iterator[CheckResult]:
+    """Check candidates by their own budgets, by id or precision, whatever target ships them.
+
+    The command line's limits are not theirs. A candidate that was not made is unavailable.
+    """
+    bare = replace(rules, max_drop=None, max_size=None, max_latency=None, max_arena=None)
+    for name, budgets in own.items():
+        named = [each for each in candidates if name in (each.id, each.precision)]
+        if not named:
+            message = f"unavailable, because the run made no candidate {name}"
+            fix = (
+                f"add {name.partition('@')[0]} to [convert] precisions, or take out {own_key(name)}"
+            )
+            yield CheckResult("candidate", name, "", Status.UNAVAILABLE, message, fix=fix)
+        basis = Basis(reference, budgets, bare, others=tuple(candidates))
+        for candidate in named:
+            yield from (check for check in check_all(basis, candidate) if check.stated)
 
 
 def _with_status(
@@ -167,7 +201,9 @@ def _budget_checks(
     """Check a candidate by the budgets, but for latency, of each target that may ship it."""
     return [
         rules.waivers.apply(
-            tuple(Judge(reference, table.budgets, rules, TargetContext(name)).check_file(candidate))
+            tuple(
+                check_file(Basis(reference, table.budgets, rules, TargetContext(name)), candidate)
+            )
         )
         for name, table in targets.items()
         if may_ship(name, table, candidate)

@@ -19,6 +19,7 @@ from edgekit.pipeline.run_report import report
 from edgekit.pipeline.scores import rules_of, takes_labels
 from edgekit.pipeline.selection import select_items
 from edgekit.pipeline.ship import bundle, keep_contents, place
+from edgekit.pipeline.update_size import with_deltas
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
 
@@ -47,6 +48,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         made = candidates(run, smaller, items)
         made = recover(run, smaller, source, made, items)
         evaluated, judged = evaluate(run, reference, made, items)
+        judged = with_deltas(run, judged)
         rules = rules_of(run, items)
         judged = explained(judged, rules)
         doubt(run, source, evaluated, items)
@@ -61,6 +63,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
             plan.all_precisions_count,
             compilation.results,
             on_device,
+            own={name: table.budgets for name, table in project.candidates.items()},
         )
         placed = place(run, settled)
         targets = tuple(attach(run, target, compilation) for target in targets)

@@ -65,9 +65,9 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilati
                 if estimate is not None:
                     estimates[target.id, candidate.id] = estimate
                 checks += _operators(target, candidate, estimate)
-                made.append(
-                    Compiled(candidate.id, tuple(checks), estimate.bytes if estimate else None)
-                )
+                count = estimate.bytes if estimate else None
+                share = estimate.macs_on_npu if estimate else None
+                made.append(Compiled(candidate.id, tuple(checks), count, share))
             results[target.id] = tuple(made)
     return Compilation(results, estimates)
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
+from edgekit.evaluation.flips import flips
 from edgekit.evaluation.latency import REFERENCE, TENSORFLOW, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate import own_device
@@ -185,13 +186,17 @@ def _compared(run: Run, kept: Artefact, expected: ReferenceAnswers, items: Items
     """Compare a candidate's outputs with the reference's. Raises RunnerError where one is not
     finite.
     """
-    key = _key(run, items, answers=kept.digest, reference=expected.artefact.digest)
+    # What was kept before flips were counted lacks them.
+    answered = {"answers": kept.digest, "reference": expected.artefact.digest}
+    key = _key(run, items, **answered, flips=True)
 
     def make(_: Path) -> Mapping[str, Json]:
         outputs = open_outputs(kept.path / "outputs", tuple(expected.outputs))
         parts = _parts(run, items, outputs)
         lost = {n: _lost(run, view, expected.outputs, outputs) for n, view in items.figures()}
+        ours, theirs = taken(run, items, outputs), taken(run, items, expected.outputs)
         evaluation = Evaluation(
+            flips=flips(ours, theirs, items.metric),
             metrics={name: metric for name, (metric, _, _) in lost.items()},
             drop={name: drop for name, (_, drop, _) in lost.items()},
             paired={name: counts for name, (_, _, counts) in lost.items() if counts},
@@ -298,11 +303,16 @@ def _time(
 
 def _budgets(run: Run) -> tuple[Budgets, ...]:
     """Collect the latency budgets that apply to this host."""
-    return latency_budgets(
+    here = [
         table.budgets
         for name, table in run.plan.targets.items()
         if name == catalog.host() and not own_device(name, table)
-    )
+    ]
+    here += [table.budgets for table in run.project.candidates.values()]
+    most = run.plan.options.max_latency
+    if most is not None and (here or run.plan.all_precisions_count):
+        here = [each.model_copy(update={"latency_p50": most}) for each in here or [Budgets()]]
+    return latency_budgets(here)
 
 
 def uncompressed(name: str) -> str:

@@ -13,6 +13,8 @@ import zstandard
 
 from edgekit.converters import flatbuffer, flex, tflite
 from edgekit.converters.inspection.contents import is_mostly_scales
+from edgekit.converters.inspection.macs import inference_macs
+from edgekit.converters.inspection.weights import sparsity
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.runtime_version import runtime_need
 from edgekit.errors import ConversionError, WorkerError
@@ -239,6 +241,8 @@ def read_back(path: Path, precision: str, as_is: bool = False) -> Candidate:
         problem_status=Status.UNAVAILABLE if unproven and not wrong else Status.FAILED,
         as_is=as_is,
         semantic_hash=flatbuffer.semantic_hash(file),
+        macs=inference_macs(file),
+        sparsity=sparsity(file),
     )
 
 

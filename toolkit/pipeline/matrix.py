@@ -14,8 +14,8 @@ from edgekit.converters import flatbuffer
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats, open_outputs
-from edgekit.gate.checks import default_limit
 from edgekit.gate.decision import decide
+from edgekit.gate.rules import default_limit
 from edgekit.pipeline.answers import JUDGE, answers_of, file_of, request, timed
 from edgekit.pipeline.arena import affordable
 from edgekit.pipeline.float_file import ends

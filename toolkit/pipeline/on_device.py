@@ -104,7 +104,9 @@ def _timed(
     sides = [
         dataclasses.replace(timed(c, items, device.runtime), device=device) for c in candidates
     ]
-    budgets = latency_budgets([table.budgets])
+    most = run.plan.options.max_latency
+    stated = {} if most is None else {"latency_p50": most}
+    budgets = latency_budgets([table.budgets.model_copy(update=stated)])
     key = run.key(
         device=dict(device.facts()),
         candidates=[[c.id, c.sha256, c.signature] for c in candidates],

@@ -13,10 +13,11 @@ from edgekit.errors import DataError, DeviceError, ModelError, ProjectError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.tasks import TASKS
 from edgekit.gate import Rules, Waivers, check_limits
+from edgekit.gate.limits import check_operators, stated_budgets
 from edgekit.models.source import identify
 from edgekit.pipeline import as_is_plan
 from edgekit.pipeline.planned_files import PlannedFile, calibrates, check_recipes, planned_files
-from edgekit.project import Project, TargetTable
+from edgekit.project import Budgets, Project, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import Model
 from edgekit.usercode import fingerprint, is_reference
@@ -26,7 +27,8 @@ from edgekit.usercode import fingerprint, is_reference
 class Options:
     """What the command line adds to a project.
 
-    ``output`` is the root of what a run leaves. ``precisions_asked`` and ``targets_asked`` say
+    ``output`` is the root of what a run leaves. ``max_latency``, of the median, is in nanoseconds,
+    ``max_size`` and ``max_arena`` in bytes. ``precisions_asked`` and ``targets_asked`` say
     that ``--precision`` and ``--target`` were given: then the budgets of the command line concern
     every precision asked for, or the targets. ``dry_run`` compresses in one shot, to see what would
     be done, and keeps nothing. ``limit`` judges so many items at most, drawn with ``seed``.
@@ -40,6 +42,8 @@ class Options:
     trust: bool = False
     max_drop: float | None = None
     max_size: int | None = None
+    max_latency: float | None = None
+    max_arena: int | None = None
     precisions_asked: bool = False
     targets_asked: bool = False
     dry_run: bool = False
@@ -77,6 +81,7 @@ class Plan:
         _check_task(project)
         _check_metric(project)
         _check_limits(project, options)
+        check_budgets(project)
         source = project.model.source
         model = None
         if is_reference(source):
@@ -118,7 +123,8 @@ class Plan:
 
     def check_limits(self, metric: metrics.Metric) -> None:
         """Raise :class:`ProjectError` where a limit on the metric cannot be what was meant."""
-        check_limits(metric.name, metric.bounded, self.options.max_drop, self.targets)
+        stated = stated_budgets(self.targets, self.project.candidates)
+        check_limits(metric.name, metric.bounded, self.options.max_drop, stated)
 
     def rules(self, metric: metrics.Metric) -> Rules:
         return Rules(
@@ -127,6 +133,8 @@ class Plan:
             higher_is_better=metric.direction == "higher",
             max_drop=self.options.max_drop,
             max_size=self.options.max_size,
+            max_latency=self.options.max_latency,
+            max_arena=self.options.max_arena,
             by_itself=self.project.convert.judged_by_itself,
             waivers=Waivers(tuple(table.waiver for table in self.project.waiver)),
         )
@@ -210,21 +218,40 @@ def _check_metric(project: Project) -> None:
     for one in (name, *(table.metric for table in outputs.values())):
         if one is not None and not (is_reference(one) or metrics.is_known(one)):
             raise project.unknown("metric", one, metrics.METRICS)
-    for target, table in project.targets.items():
-        if table.budgets.accuracy is not None and name not in (None, "accuracy"):
-            message = f"targets.{target}.budgets.accuracy: the metric of this project is {name}"
+    for place, budgets in stated_budgets(project.targets, project.candidates).items():
+        if budgets.accuracy is not None and name not in (None, "accuracy"):
+            message = f"{place}.accuracy: the metric of this project is {name}"
             raise ProjectError("EK-PROJECT-009", message, "call the budget `metric`")
 
 
 def _check_limits(project: Project, options: Options) -> None:
     """Check what can be known of the limits before the data says what the metric is."""
     stated = project.evaluate.metric or ""
-    accuracy = {n: t for n, t in project.targets.items() if t.budgets.accuracy is not None}
+    budgets = stated_budgets(project.targets, project.candidates)
+    accuracy = {place: each for place, each in budgets.items() if each.accuracy is not None}
     if stated in metrics.METRICS:
         metric = metrics.METRICS[stated]
-        check_limits(metric.name, metric.bounded, options.max_drop, project.targets)
+        check_limits(metric.name, metric.bounded, options.max_drop, budgets)
     elif accuracy and not stated:
         check_limits("accuracy", True, options.max_drop, accuracy)
+
+
+def check_budgets(project: Project) -> None:
+    """Raise :class:`ProjectError` for a budget of no metric, operator or candidate."""
+    for place, budgets in stated_budgets(project.targets, project.candidates).items():
+        for name in budgets.metrics:
+            if not (is_reference(name) or metrics.is_known(name)):
+                known = {*Budgets.model_fields, *metrics.METRICS}
+                raise project.unknown("budget", name, known)
+        for name, goal in budgets.metrics.items():
+            if name in metrics.METRICS and name != project.evaluate.metric:
+                metric = metrics.METRICS[name]
+                table = {f"{place}.{name}": Budgets(metric=goal)}
+                check_limits(name, metric.bounded, None, table)
+        check_operators(place, budgets)
+    for name in project.candidates:
+        if name.partition("@")[0] not in PRECISIONS:
+            raise project.unknown("candidate", name, PRECISIONS)
 
 
 def _check_recovery(project: Project, options: Options, precisions: tuple[str, ...]) -> None:

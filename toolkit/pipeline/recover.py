@@ -13,7 +13,8 @@ from edgekit.converters.quantization import post_training
 from edgekit.converters.quantization.editing import CASTS
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.gate import Rules, decide, statuses
-from edgekit.gate.checks import Judge, largest_drop, show
+from edgekit.gate.budgets.metrics import check_goals, largest_drop, show
+from edgekit.gate.rules import Basis
 from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.judge import judge, metrics_of
@@ -93,7 +94,8 @@ class _Recovering:
         plan = self.run.plan
         tables = () if plan.all_precisions_count else plan.targets.values()
         found = [table.budgets for table in tables if table.precision in (None, PLAIN)]
-        return found or [Budgets()]
+        own = plan.project.candidates.get(PLAIN)
+        return [*(found or [Budgets()]), *([own.budgets] if own else [])]
 
     def result(self) -> Candidate | None:
         """Search for the candidate; its id is not yet set."""
@@ -140,7 +142,7 @@ class _Recovering:
         checks = [
             check
             for budgets in self._budgets()
-            for check in Judge(self.base, budgets, self.rules).check_goals(candidate)
+            for check in check_goals(Basis(self.base, budgets, self.rules), budgets, candidate)
         ]
         return statuses.worst(check.status for check in checks)
 

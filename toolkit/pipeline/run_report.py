@@ -78,6 +78,8 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
         **items.settings,
         "max_drop": options.max_drop,
         "max_size": options.max_size,
+        "max_latency": options.max_latency,
+        "max_arena": options.max_arena,
         "all_precisions_count": run.plan.all_precisions_count,
         "targets_stated": bool(project.targets),
         "precisions": list(run.plan.precisions),
@@ -93,6 +95,10 @@ def _settings(run: Run, items: Items) -> Mapping[str, Json]:
             for name, table in run.plan.targets.items()
         },
         "waivers": [_written(table.waiver) for table in project.waiver],
+        "candidates": {
+            name: table.model_dump(mode="json", exclude_none=True)
+            for name, table in project.candidates.items()
+        },
         "own_targets": own_targets.written(run.plan.targets),
     }
 

@@ -49,7 +49,17 @@ def rules_of(run: Run, items: Items, max_drop: float | None = None) -> Rules:
         )
         for output in items.others
     )
-    return replace(rules, others=others, output=items.output)
+    beside = tuple(
+        Rules(
+            metric=metric.name,
+            bounded=metric.bounded,
+            higher_is_better=metric.direction == "higher",
+            output=items.output,
+            by_itself=rules.by_itself,
+        )
+        for metric in items.beside
+    )
+    return replace(rules, others=others, output=items.output, beside=beside)
 
 
 def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = "") -> Array:

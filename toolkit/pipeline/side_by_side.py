@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from edgekit.evaluation.latency import REFERENCE, Timed, TimingInputs, Timings, time_side_by_side
 from edgekit.evaluation.protocol import SIDE_BY_SIDE, Protocol
-from edgekit.gate import decides_latency
+from edgekit.gate import decides_latency, decides_ratio, ratio_limits
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.run import Run
 from edgekit.project import Budgets
@@ -16,8 +16,12 @@ from edgekit.types import Json
 
 
 def latency_budgets(budgets: Iterable[Budgets]) -> tuple[Budgets, ...]:
-    """Collect the budgets that limit a latency."""
-    return tuple(one for one in budgets if (one.latency_p50, one.latency_p95) != (None, None))
+    """Collect the budgets that limit a latency, or its ratio to the reference's."""
+    return tuple(
+        each
+        for each in budgets
+        if (each.latency_p50, each.latency_p95) != (None, None) or ratio_limits(each)
+    )
 
 
 def protocol_of(budgets: Sequence[Budgets]) -> Protocol:
@@ -29,7 +33,7 @@ def protocol_of(budgets: Sequence[Budgets]) -> Protocol:
 
 def key_of(budgets: Sequence[Budgets]) -> Mapping[str, Json]:
     """Build the part of a store key for the timing, besides models, items and device."""
-    limits = [[one.latency_p50, one.latency_p95] for one in budgets]
+    limits = [[each.latency_p50, each.latency_p95, *ratio_limits(each)] for each in budgets]
     return {"protocol": asdict(protocol_of(budgets)), "limits": limits}
 
 
@@ -45,8 +49,15 @@ def time_models(
     candidates = [side.id for side in sides if side.id != REFERENCE]
 
     def decided(found: Timings) -> bool:
-        latencies = [found.latency(name) for name in candidates]
-        return all(decides_latency(one, budget) for one in latencies for budget in budgets)
+        latencies = {name: found.latency(name) for name in candidates}
+        return all(
+            decides_latency(latency, budget)
+            and (
+                not ratio_limits(budget) or decides_ratio(found.ratio(name), latency.noise, budget)
+            )
+            for name, latency in latencies.items()
+            for budget in budgets
+        )
 
     return time_side_by_side(
         sides,

@@ -1,14 +1,19 @@
 """``edgekit.toml``: its tables, their units, and the devices that it and the user have named."""
 
+from edgekit.project.budgets import (
+    Budgets,
+    CandidateTable,
+    Goal,
+    LatencyGoal,
+    OperatorsGoal,
+    ParityGoal,
+)
 from edgekit.project.file import FILE, Project, explain
 from edgekit.project.ratchet import LockTable, WaiverTable
 from edgekit.project.tables import (
-    Budgets,
     ConvertTable,
     DataTable,
     EvaluateTable,
-    Goal,
-    LatencyGoal,
     OutputTable,
     RepresentativeTable,
     TargetTable,
@@ -29,13 +34,16 @@ __all__ = [
     "TIMES",
     "WRITTEN",
     "Budgets",
+    "CandidateTable",
     "ConvertTable",
     "DataTable",
     "EvaluateTable",
     "Goal",
     "LatencyGoal",
     "LockTable",
+    "OperatorsGoal",
     "OutputTable",
+    "ParityGoal",
     "Project",
     "RepresentativeTable",
     "Share",

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from edgekit.errors import ProjectError, did_you_mean
+from edgekit.project.budgets import CandidateTable
 from edgekit.project.compress import CompressTable
 from edgekit.project.devices import Devices, DeviceTable
 from edgekit.project.own_targets import with_ids
@@ -59,6 +60,7 @@ class Project(Table):
     bundle: BundleTable = BundleTable()
     limits: LimitsTable = LimitsTable()
     targets: dict[str, TargetTable] = Field(default_factory=dict)
+    candidates: dict[str, CandidateTable] = Field(default_factory=dict)
     devices: Devices = Field(default_factory=dict)
     lock: LockTable = LockTable()
     waiver: tuple[WaiverTable, ...] = ()
@@ -175,7 +177,11 @@ def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectEr
 
 
 # Tables whose keys are names of the user's.
-NAMED: dict[str, type[Table]] = {"targets": TargetTable, "devices": DeviceTable}
+NAMED: dict[str, type[Table]] = {
+    "targets": TargetTable,
+    "candidates": CandidateTable,
+    "devices": DeviceTable,
+}
 
 
 def _fields(path: list[str]) -> list[str]:
@@ -190,9 +196,11 @@ def _fields(path: list[str]) -> list[str]:
         else:
             field = next((f for n, f in table.model_fields.items() if part in (n, f.alias)), None)
             options = getattr(field.annotation, "__args__", (field.annotation,)) if field else ()
-            table = next(
+            inner = next(
                 (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), Table
             )
+            by_name = field is not None and get_origin(field.annotation) is dict
+            table, named = (dict, inner) if by_name else (inner, named)
     if table is dict:
         return list(catalog.names())
     return [field.alias or name for name, field in table.model_fields.items()]

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from edgekit.project.boxes import BoxesTable
+from edgekit.project.budgets import Budgets
 from edgekit.project.compress import switched
 from edgekit.project.table import Table
 from edgekit.project.text import TextTable
-from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Drop, Nanoseconds, Numbers, Size
+from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Numbers, Size
 from edgekit.types import Preprocess, Signal
 
 # At least two parts: what Android and Apple both take.
@@ -191,7 +192,8 @@ class EvaluateTable(Table):
 class BundleTable(Table):
     """What bundles hold besides the model: their kinds, how the app is called, the user's files.
 
-    ``licence`` is a file of the project's, or an SPDX id; ``sign`` the file of a private key.
+    ``licence`` is a file of the project's, or an SPDX id; ``sign`` the file of a private key;
+    ``delta_from`` an older bundle or model, which updates are measured from.
     """
 
     kinds: tuple[str, ...] = ()
@@ -200,46 +202,12 @@ class BundleTable(Table):
     licence: str | None = Field(default=None, min_length=1)
     extra_files: tuple[str, ...] = ()
     sign: str | None = None
+    delta_from: str | None = Field(default=None, min_length=1)
 
 
 class LimitsTable(Table):
     seconds: float | None = Field(default=None, gt=0)
     memory: Size | None = None
-
-
-class Goal(Table):
-    """What a metric must reach, by itself (``threshold``) or against the reference."""
-
-    threshold: Drop | None = None
-    max_degradation: Drop | None = None
-    percent_max_degradation: float | None = None
-    min_improvement: Drop | None = None
-
-
-class LatencyGoal(Table):
-    percent_max_degradation: float = Field(ge=0)
-
-
-class Budgets(Table):
-    size: Size | None = None
-    accuracy: Goal | None = None
-    metric: Goal | None = None
-    latency_p50: Nanoseconds | None = None
-    latency_p95: Nanoseconds | None = None
-    latency: LatencyGoal | None = None
-    arena: Size | None = None
-    outputs: dict[str, Goal] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_one_goal(self) -> Budgets:
-        if self.accuracy is not None and self.metric is not None:
-            raise ValueError("accuracy and metric are the same budget: keep one of the two")
-        return self
-
-    @property
-    def goal(self) -> Goal | None:
-        """What the run's metric must reach; ``accuracy`` and ``metric`` are one budget."""
-        return self.accuracy or self.metric
 
 
 class TargetTable(Table):

@@ -113,7 +113,8 @@ class Evaluation:
     ``latency_ratio`` is to the reference, ``uncompressed_ratio`` to the same precision made of the
     uncompressed model, where that was timed beside it; below 1 is faster. ``floor`` is the smallest
     difference of a metric that float32 arithmetic can tell at the outputs' scale, of the reference.
-    ``parts`` are the headline's metric class by class.
+    ``parts`` are the headline's metric class by class, ``flips`` the share of items that the two
+    put into different classes.
     """
 
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
@@ -127,6 +128,7 @@ class Evaluation:
     memory: Memory | None = None
     runtimes: tuple[RuntimeResult, ...] = ()
     parts: tuple[Part, ...] = ()
+    flips: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,9 @@ class Candidate:
     precision claims); then ``status`` is failed or incompatible. ``failed`` names the checks that
     are red. One that is ``as_is`` was made by nobody here: its precision is what its bytes hold.
     ``signature`` is the one of the file's several that runs, where one is named. ``semantic_hash``
-    is of what the file computes, whatever its tensors are called.
+    is of what the file computes, whatever its tensors are called. ``macs`` are of one inference,
+    ``sparsity`` is the share of zeros in the weights, ``delta`` the bytes of the update from an
+    older model, where one was named.
     """
 
     id: str
@@ -202,3 +206,6 @@ class Candidate:
     as_is: bool = False
     signature: str | None = None
     semantic_hash: str = ""
+    macs: Measurement | None = None
+    sparsity: Measurement | None = None
+    delta: Measurement | None = None

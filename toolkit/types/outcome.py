@@ -99,11 +99,15 @@ class NpuEstimate:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Whether a target's compiler and runtime take a candidate; ``bytes`` of the compiled file."""
+    """Whether a target's compiler and runtime take a candidate; ``bytes`` of the compiled file.
+
+    ``npu_share`` is the share of the multiply-accumulates that the compiler puts on the NPU.
+    """
 
     candidate: str
     checks: tuple[CheckResult, ...]
     bytes: int | None = None
+    npu_share: Measurement | None = None
 
 
 @dataclass(frozen=True)

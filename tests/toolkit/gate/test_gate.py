@@ -10,8 +10,9 @@ import pytest
 
 from edgekit import statistics
 from edgekit.gate import Rules, judge_run, own_device
-from edgekit.gate.checks import TargetContext, check_goal
+from edgekit.gate.budgets.metrics import check_goal
 from edgekit.gate.machine import another_machine
+from edgekit.gate.rules import TargetContext
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import (

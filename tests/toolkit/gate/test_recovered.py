@@ -9,7 +9,7 @@ import pytest
 
 from edgekit import statistics
 from edgekit.gate import Rules, judge_run
-from edgekit.gate.checks import largest_drop
+from edgekit.gate.budgets.metrics import largest_drop
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.types import Candidate, Evaluation, Measurement, PairedCounts, Recovery, Status
 

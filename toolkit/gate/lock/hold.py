@@ -57,8 +57,9 @@ def hold(
         )
         added[entry.tag.target] = (*added.get(entry.tag.target, ()), *waivers.apply(found))
         table = tables.get(entry.tag.target)
-        if before is not None and before.latency and table and table.budgets.latency is not None:
-            report = _with_goal(report, before, entry, baseline, table.budgets.latency, waivers)
+        goal = table.budgets.latency if table else None
+        if before is not None and before.latency and goal is not None and goal.against == "lock":
+            report = _with_goal(report, before, entry, baseline, goal, waivers)
     if baseline.whole:
         for check in waivers.apply(tuple(_gone(report, mine, baseline))):
             added[check.target] = (*added.get(check.target, ()), check)
@@ -104,7 +105,7 @@ def _with_goal(
     waivers: Waivers,
 ) -> Report:
     """Replace a target's undecided budget of a latency against the lock by what it says."""
-    if before.latency is None:
+    if before.latency is None or goal.percent_max_degradation is None:
         return report
     allowed = goal.percent_max_degradation / 100
     check = latency_check(before.latency, now, allowed, baseline.against, LATENCY)

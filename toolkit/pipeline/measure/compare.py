@@ -9,12 +9,14 @@ import numpy as np
 
 from edgekit import statistics
 from edgekit.evaluation import metrics
+from edgekit.evaluation.flips import flips
 from edgekit.evaluation.latency import Timings
 from edgekit.evaluation.parity import Floats, parity
 from edgekit.gate import fixes
-from edgekit.gate.checks import Limit, Rules, in_words, items_to_settle, judge_drop
+from edgekit.gate.budgets.metrics import in_words, items_to_settle, judge_drop
 from edgekit.gate.decision import decide, settle, widened
 from edgekit.gate.limits import check_limits
+from edgekit.gate.rules import Limit, Rules
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import as_estimates, no_budget
 from edgekit.pipeline.items import Items
@@ -129,7 +131,7 @@ def _contrast(
     contrast = Contrast(
         id=other.measured.id,
         drop=Measurement.unavailable(items.metric.unit, UNLABELLED),
-        flips=_flips(mine, theirs, items.metric),
+        flips=flips(mine, theirs, items.metric),
         changed=_changed(together),
         parity={name: parity(*both) for name, both in together.items()},
         steps=output_steps(left, right),
@@ -204,16 +206,6 @@ def _with_floors(rules: Rules, first: ModelOnDevice, items: Items) -> Rules:
     }
     others = tuple(replace(one, floor=floors.get(one.metric, 0.0)) for one in rules.others)
     return replace(rules, floor=floors.get(rules.metric, 0.0), others=others)
-
-
-def _flips(mine: Floats, theirs: Floats, metric: metrics.Metric) -> Measurement:
-    """Return the share of items that the two put into different classes, with Wilson's interval."""
-    if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < 2:
-        return Measurement.unavailable("1", "the outputs are not class scores")
-    if metric.reads != "classes":
-        return Measurement.unavailable("1", f"{metric.name} does not put items into classes")
-    differ = metrics.predicted_class(mine) != metrics.predicted_class(theirs)
-    return _share(int(np.sum(differ)), len(differ))
 
 
 def _changed(together: Pairs) -> Measurement:
