@@ -313,6 +313,7 @@ def test_a_summary_fits_into_a_comment() -> None:
         (0.8, 0.7, 0.85, Status.FAILED, Bound(0.9, "1", True), "0.1 below (11.1 %)"),
         (0.95, 0.92, 0.97, Status.PASSED, Bound(0.9, "1", True), "0.02 above (2.22 %)"),
         (5.0, None, None, Status.FAILED, Bound(0.0, "dB"), "5 dB over"),
+        (0.3, None, None, Status.FAILED, Bound(0.2, "output"), "0.1 over (50 %)"),
     ],
 )
 def test_how_far_a_figure_is_from_its_limit(
@@ -321,6 +322,12 @@ def test_how_far_a_figure_is_from_its_limit(
     measured = Measurement(value, bound.unit, low=low, high=high)
     check = CheckResult("x", "a", "", status, "", measured=measured, bound=bound)
     assert margin(check) == says
+
+
+def test_a_share_over_its_limit_is_told_in_points() -> None:
+    ratio = Measurement(1.062, "1", low=1.059, high=1.065)
+    check = CheckResult("latency", "a", "", Status.FAILED, "", "at most 5 % slower")
+    assert margin(replace(check, measured=ratio, bound=Bound(1.05, "1"))) == "1.2 points over"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ Outcome = Literal["red", "undecided", "unavailable", "waived", "skipped", "passe
 RED = (Status.FAILED, Status.INCOMPATIBLE)
 Cells = tuple[str, ...]
 LARGEST_SHARE = 10.0
+# Units of plain numbers, and of values of an output, which has no unit of its own.
+PLAIN_UNITS = ("", "1", "ratio", "output")
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,12 @@ def margin(check: CheckResult) -> str:
         return "exactly at the limit"
     sides = ("below", "above") if bound.at_least else ("over", "under")
     part = abs(beyond / bound.value) if bound.value else math.inf
-    # Of a limit near zero a share says nothing.
-    share = f" ({100 * part:.3g} %)" if part <= LARGEST_SHARE else ""
     possible = "up to " if check.status is Status.INCONCLUSIVE else ""
     side = sides[beyond < 0]
+    if bound.unit == "1" and "%" in check.limit:
+        return f"{possible}{100 * abs(beyond):.3g} points {side}"
+    # Of a limit near zero a share says nothing.
+    share = f" ({100 * part:.3g} %)" if part <= LARGEST_SHARE else ""
     return f"{possible}{quantity(abs(beyond), bound.unit, check.limit)} {side}{share}"
 
 
@@ -166,7 +170,7 @@ def quantity(value: float, unit: str, limit: str = "") -> str:
     if unit == "1" and "%" in limit:
         return f"{100 * value:.3g} %"
     shown = words.number(value, 4)
-    return shown if unit in ("", "1", "ratio") else f"{shown} {unit}"
+    return shown if unit in PLAIN_UNITS else f"{shown} {unit}"
 
 
 def seconds_in_words(seconds: float) -> str:

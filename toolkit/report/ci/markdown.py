@@ -150,7 +150,7 @@ def _of_group(group: Group, judged: Judged) -> list[str]:
     titles: tuple[str, ...] = ("", before, model, moved, "95 % interval", "budget", "room")
     lines = [f"### {mark} {markdown(group.name)}{note}", ""]
     if not compared:
-        titles = ("", model, "95 % interval", "budget", "room")
+        titles = ("", "measured", "95 % interval", "budget", "room")
     lines += [row(*titles), row(*[":-" if not at else "--:" for at in range(len(titles))])]
     lines += [_change(change, compared, judged.undecided) for change in group.changes]
     return lines

@@ -33,6 +33,8 @@ from edgekit.types import (
 )
 
 Done = Report | Evaluated | Compared | BenchReport
+# More names than these make no title.
+MOST_NAMES = 3
 SAVED_MODEL = "SavedModel"
 
 
@@ -203,17 +205,17 @@ def _evaluated(done: Evaluated, command: str) -> Judged:
     # Only what measured itself imports what these do.
     from edgekit.report import measurements
 
-    title = ", ".join(dict.fromkeys(model.source.rpartition("/")[2] for model in done.models))
+    title = _listed([model.id for model in done.models])
     bounded, metric = bool(done.settings["bounded"]), str(done.settings["metric"])
     by_id = {model.id: model for model in done.models}
     groups = []
-    for name, checks in grouped(done.verdict.checks):
-        model = by_id.get(checks[0].candidate)
+    for name, checks in grouped(_by_model(done.verdict.checks)):
+        model = by_id.get(name)
         changes = []
         if model is not None and model.metric is not None:
             interval = words.interval(model.metric, bounded)
             changes = [Change(metric, "", words.value(model.metric, bounded), "", interval)]
-        groups.append(Group(name, checks, tuple(changes), checks[0].candidate))
+        groups.append(Group(name, checks, tuple(changes), name))
     return Judged(
         command,
         title,
@@ -223,6 +225,17 @@ def _evaluated(done: Evaluated, command: str) -> Judged:
         lines=tuple(_texts(measurements.evaluated(done))),
         advice=done.advice,
     )
+
+
+def _by_model(checks: Sequence[CheckResult]) -> list[CheckResult]:
+    """Return checks of models on devices as the models': a device is in the name where it tells."""
+    return [replace(check, target="") if check.candidate else check for check in checks]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name some models in a title, or count many."""
+    names = list(dict.fromkeys(names))
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} models"
 
 
 def _texts(tables: Iterable[object]) -> Iterator[str]:
@@ -237,7 +250,7 @@ def _compared(done: Compared, command: str) -> Judged:
 
     first = done.models[0]
     by_id = {contrast.id: contrast for contrast in done.contrasts}
-    checks = dict(grouped(done.verdict.checks))
+    checks = dict(grouped(_by_model(done.verdict.checks)))
     groups = []
     for model in done.models[1:]:
         own = checks.pop(model.id, ())
@@ -247,7 +260,7 @@ def _compared(done: Compared, command: str) -> Judged:
     groups += [Group(name, own, (), name) for name, own in checks.items()]
     return Judged(
         command,
-        f"{len(done.models) - 1} beside {first.id}",
+        f"{_listed([model.id for model in done.models[1:]])} against {first.id}",
         done.run,
         done.verdict,
         tuple(groups),
@@ -288,7 +301,7 @@ def _differences(
 def _bench(done: BenchReport, command: str) -> Judged:
     from edgekit.report import bench
 
-    title = ", ".join(dict.fromkeys(row.source.rpartition("/")[2] for row in done.rows))
+    title = _listed([row.id for row in done.rows])
     checks = dict(grouped(done.verdict.checks))
     groups = []
     for row in done.rows:

@@ -1,0 +1,129 @@
+"""What evaluate, compare and bench print as JSON and write for CI; and that they measure more."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from output_schemas import OUTPUTS, schema
+from tflite_files import G, N, T, build, doubling
+
+from conftest import BRIEF_BENCH, answer
+from edgekit.cli.retry import measured
+from edgekit.report import document
+from edgekit.types import Status
+
+ROOM = document.SCHEMA.parent
+FILES = ("--summary", "s.md", "--junit", "j.xml", "--sarif", "s.sarif", "--code-quality", "q.json")
+DATA = ("--data", "classes.npz")
+ARGUMENTS = {
+    "evaluate": ("model.tflite", *DATA, "--json"),
+    "compare": (
+        "model.tflite",
+        "other.tflite",
+        *DATA,
+        "--no-latency",
+        "--max-error",
+        "0",
+        "--json",
+    ),
+    "bench": ("model.tflite", "--max-latency", "1 ns", *BRIEF_BENCH),
+}
+EXIT_CODES = {"evaluate": 0, "compare": 1, "bench": 1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two float files whose answers differ, and items of two classes."""
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "model.tflite").write_bytes(build(doubling([1, 2])))
+    square = N("MUL", ["x", "x"], ["y"], options={"kind": "MulOptions"})
+    squares = G([T("x", [1, 2]), T("y", [1, 2])], [square], ["x"], ["y"], "serving_default")
+    (folder / "other.tflite").write_bytes(build(squares))
+    x = np.random.default_rng(0).random((120, 2), np.float32)
+    np.savez(folder / "classes.npz", x=x, y=(x[:, 1] > x[:, 0]).astype(np.int64))
+    return folder
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_json_fits_the_shipped_schema_and_the_files_tell_the_same(
+    folder: Path, command: str
+) -> None:
+    done = answer(command, *ARGUMENTS[command], *FILES, cwd=folder)
+    assert done.returncode == EXIT_CODES[command], done.stderr
+    shipped = json.loads((ROOM / f"{command}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(shipped)
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, shipped)
+    broken = {**found, "verdict": {**found["verdict"], "status": "fine"}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, shipped)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**found, "surprise": 1}, shipped)
+
+    root = ET.parse(folder / "j.xml").getroot()  # noqa: S314  (ours)
+    assert int(root.get("tests", 0)) == len(found["verdict"]["checks"])
+    assert (int(root.get("failures", 0)) > 0) == (done.returncode == 1)
+    assert f"exit code {done.returncode}" in (folder / "s.md").read_text()
+    results = json.loads((folder / "s.sarif").read_text())["runs"][0]["results"]
+    assert any(entry["level"] == "error" for entry in results) == (done.returncode == 1)
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_the_shipped_schema_is_that_of_the_types(command: str) -> None:
+    shipped = json.loads((ROOM / f"{command}.schema.json").read_text())
+    assert shipped == schema(command), "python tests/output_schemas.py toolkit/report"
+
+
+def test_retry_evaluates_more_items_while_nothing_is_decided(folder: Path) -> None:
+    same = ("compare", "model.tflite", "model.tflite", *DATA, "--no-latency", "--max-flips", "0.5%")
+    done = answer(*same, "--limit", "20", "--inconclusive", "retry", "--json", cwd=folder)
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["models"][0]["items"] == 80
+    assert "inconclusive: measuring 4 times as much" in done.stderr
+    whole = answer(*same, "--inconclusive", "retry", cwd=folder)
+    assert whole.returncode == 4
+    assert "every item was evaluated" in whole.stderr
+    assert "times as much" not in whole.stderr
+
+
+def found(status: Status) -> Any:
+    return SimpleNamespace(verdict=SimpleNamespace(status=status))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "retry_for", "times"),
+    [
+        ([Status.PASSED], 600.0, [1]),
+        ([Status.INCONCLUSIVE, Status.FAILED], 600.0, [1, 2]),
+        ([Status.INCONCLUSIVE] * 3, 600.0, [1, 2, 4]),
+        ([Status.INCONCLUSIVE], 0.0, [1]),
+    ],
+)
+def test_retry_ends_with_a_decision_or_the_time(
+    statuses: list[Status], retry_for: float, times: list[int]
+) -> None:
+    made: list[int] = []
+
+    def measure(more: int) -> Any:
+        made.append(more)
+        return found(statuses[len(made) - 1])
+
+    done = measured(measure, {"inconclusive": "retry", "retry_for": retry_for})
+    assert made == times
+    assert done.verdict.status is statuses[-1]
+
+
+def test_without_retry_is_measured_once() -> None:
+    made = []
+    measured(
+        lambda more: made.append(more) or found(Status.INCONCLUSIVE),
+        {"inconclusive": "fail", "retry_for": 600.0},
+    )
+    assert made == [1]
