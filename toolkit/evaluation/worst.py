@@ -10,9 +10,8 @@ import numpy as np
 from edgekit.evaluation.metrics import classification, regression
 from edgekit.evaluation.metrics import labels as several
 from edgekit.evaluation.metrics.classes import ClassScores
-from edgekit.evaluation.metrics.classification import TopK, confidences
 from edgekit.evaluation.metrics.measurement import read
-from edgekit.evaluation.metrics.metric import Array, Floats, Index, Metric
+from edgekit.evaluation.metrics.metric import Array, Floats, Metric
 from edgekit.evaluation.metrics.texts import Edits
 from edgekit.evaluation.texts import shown
 
@@ -64,8 +63,10 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
 
 def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
     """Compute the scores that rank the items, larger is worse; -inf where an item is right."""
+    if metric.badness is not None:
+        return metric.badness(labels, scores)
     if metric.reads == "classes":
-        return _of_classes(metric, labels, scores)
+        return classification.confident_misses(classification.hit, labels, scores)
     if metric.reads == "labels":
         return _where_wrong(several.right(labels, scores))
     if metric.reads == "masks":
@@ -75,8 +76,6 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
     if isinstance(scores, Edits):
         rate = scores.edits / np.maximum(scores.sizes, 1)
         return np.where(scores.edits > 0, rate, -np.inf)
-    if metric.name == "anomaly_auc":
-        return _misplaced(labels, scores)
     if metric.reads == "numbers" and metric.per_item is None:
         return regression.squared_error(labels, scores)
     found = metric.per_item(labels, scores) if metric.per_item else None
@@ -86,31 +85,6 @@ def _badness(metric: Metric, labels: Any, scores: Any) -> Floats | None:
 def _where_wrong(shares: Floats | None) -> Floats | None:
     """Return 1 less the share, of the items where it is below 1."""
     return None if shares is None else np.where(shares < 1, 1 - shares, -np.inf)
-
-
-def _of_classes(metric: Metric, labels: Index, scores: ClassScores) -> Floats:
-    if metric.name == "log_loss":
-        return classification.log_loss(labels, scores)
-    if isinstance(metric.per_item, TopK):
-        wrong = metric.per_item(labels, scores) == 0
-    else:
-        wrong = labels != scores.answered()
-    return np.where(wrong, confidences(scores), -np.inf)
-
-
-def _misplaced(labels: Index, errors: Floats) -> Floats | None:
-    """Return the share of the items of the other label that are on the wrong side, ties half."""
-    normal, anomalous = np.sort(errors[labels == 0]), np.sort(errors[labels == 1])
-    if not len(normal) or not len(anomalous):
-        return None
-    missed = 1 - _share_below(normal, errors)
-    share = np.where(labels == 1, missed, _share_below(anomalous, errors))
-    return np.where(share > 0, share, -np.inf)
-
-
-def _share_below(others: Floats, errors: Floats) -> Floats:
-    below = np.searchsorted(others, errors, "left") + np.searchsorted(others, errors, "right")
-    return np.asarray(below / (2 * len(others)))
 
 
 def _single(values: Array | None, at: int) -> Number:

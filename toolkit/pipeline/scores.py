@@ -71,7 +71,7 @@ def taken(run: Run, items: Items, outputs: Mapping[str, Array], output: str = ""
     """
     hook = items.postprocess
     if hook is not None:
-        function = postprocess.resolve(hook, run.project.root, items.metric.reads == "texts")
+        function = postprocess.resolve(hook, run.project.root, items.metric.reads in metrics.TEXTS)
         answers = postprocess.applied(function, outputs)
     elif items.metric.reads == "boxes":
         answers = _boxes(run, items, outputs)

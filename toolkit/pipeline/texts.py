@@ -26,7 +26,7 @@ def is_text_task(run: Run, output: str = "") -> bool:
     name = (own.metric if own else None) or table.metric
     metric = metrics.find(name, run.project.root) if name and metrics.is_known(name) else None
     if named is not None or metric is not None:
-        return named == TASK or (metric is not None and metric.reads == "texts")
+        return named == TASK or (metric is not None and metric.reads in metrics.TEXTS)
     return table.text.alphabet is not None
 
 

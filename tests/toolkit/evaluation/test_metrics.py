@@ -26,6 +26,7 @@ from edgekit.errors import DataError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.metrics import (
     METRICS,
+    TEXTS,
     drop,
     find,
     is_known,
@@ -284,7 +285,7 @@ def examples(name: str) -> tuple[Labels, Floats]:
     reads = METRICS[name].reads
     if reads == "boxes":
         return boxes()
-    if reads == "texts":
+    if reads in TEXTS:
         return texts()
     if reads == "errors":
         return np.arange(200) % 2, ERRORS
@@ -337,7 +338,7 @@ def test_drop_counts_what_only_one_of_two_gets_right() -> None:
 
 
 @pytest.mark.parametrize("planted", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads != "texts"])
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads not in TEXTS])
 def test_metric_refuses_outputs_that_are_not_finite(name: str, planted: float) -> None:
     y_true, y_pred = examples(name)
     bad = y_pred.copy()
@@ -397,7 +398,8 @@ def test_bounded_metric_lies_within_0_and_1_when_all_is_wrong(name: str) -> None
         "labels": 1.0 - SEVERAL,
         "masks": np.eye(3)[(MASKS + 1) % 3],
         "vectors": np.arange(len(CLASSES))[:, None] ** [0, 1],
-        "texts": np.full(60, "x"),
+        "words": np.full(60, "x"),
+        "characters": np.full(60, "x"),
     }
     if name == "cosine":
         wrong["numbers"] = -TARGETS

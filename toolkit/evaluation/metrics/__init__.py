@@ -3,13 +3,14 @@
 from .classes import predicted_class, true_class
 from .details import ClassDetail, ConfusedPair, Details, details
 from .measurement import ULPS, drop, floor, measure, value
-from .metric import Metric
+from .metric import TEXTS, Metric
 from .parts import parts
 from .preparation import group_labels, prepared
 from .table import METRICS, find, is_known, named
 
 __all__ = [
     "METRICS",
+    "TEXTS",
     "ULPS",
     "ClassDetail",
     "ConfusedPair",

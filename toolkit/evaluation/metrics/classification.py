@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from edgekit.errors import DataError
@@ -127,3 +129,10 @@ def confidences(scores: ClassScores) -> Floats:
 
 def _bins(confidence: Floats) -> Index:
     return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), np.int64)
+
+
+def confident_misses(
+    hits: Callable[[Index, ClassScores], Floats], labels: Index, scores: ClassScores
+) -> Floats:
+    """Return the confidence of each wrong answer, and -inf where ``hits`` has it right."""
+    return np.where(hits(labels, scores) == 0, confidences(scores), -np.inf)

@@ -38,7 +38,8 @@ READERS: dict[Reads, Callable[[str, Array, tuple[Array, ...]], tuple[Any, list[A
     "numbers": regression.read,
     "errors": reconstruction.read,
     "boxes": detection.read,
-    "texts": texts.read,
+    "words": texts.words,
+    "characters": texts.characters,
     "anything": _as_they_are,
 }
 

@@ -23,9 +23,11 @@ Reads = Literal[
     "numbers",
     "errors",
     "boxes",
-    "texts",
+    "words",
+    "characters",
     "anything",
 ]
+TEXTS: tuple[Reads, ...] = ("words", "characters")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Metric:
     ``reads`` says as what labels and outputs come to ``per_item`` and ``statistic``: class numbers
     and :class:`ClassScores`, several labels per item and :class:`LabelScores`, pixels per picture
     and :class:`MaskCounts`, class numbers and vectors of length 1, numbers of one shape, labels 0
-    or 1 and one error per item, texts and :class:`Edits`, or as they are. Both get all items at
-    once, so that what holds for the whole is decided once:
+    or 1 and one error per item, texts and their :class:`Edits` of words or of characters, or as
+    they are. Both get all items at once, so that what holds for the whole is decided once:
 
     - ``per_item`` gives one score per item, whose mean is the value; nothing where it cannot tell;
     - ``statistic`` gives a function from item numbers, which may repeat, to the metric of those
@@ -49,6 +51,8 @@ class Metric:
     it is really 0.
     ``worst_case`` gives the share of a metric in 0..1 that is surely kept where all items
     are alike, which resamples do not tell.
+    ``badness`` gives a number per item that is larger the worse it is answered, -inf where that is
+    right; without one the kind of ``reads`` decides.
     ``prepare`` makes ``[n, ...]`` of a block's inputs and outputs, where the metric needs inputs;
     ``grouped`` says that the scores of a group of items may be averaged to one.
     """
@@ -65,6 +69,7 @@ class Metric:
     by_chance: Callable[[Any, Any], Floats] | None = None
     grouped: bool = False
     worst_case: Callable[[Any, Any], float] | None = None
+    badness: Callable[[Any, Any], Floats | None] | None = None
 
     @property
     def sign(self) -> float:

@@ -127,3 +127,18 @@ def average_precisions(ranking: Ranking, items: Index) -> Floats:
     ones = ranking.sums(own)
     total = ranking.sums(own * precision)
     return np.divide(total, ones, out=np.full(len(ones), np.nan), where=ones > 0)
+
+
+def misplaced(labels: Index, errors: Floats) -> Floats | None:
+    """Return the share of the items of the other label that are on the wrong side, ties half."""
+    normal, anomalous = np.sort(errors[labels == 0]), np.sort(errors[labels == 1])
+    if not len(normal) or not len(anomalous):
+        return None
+    missed = 1 - _share_below(normal, errors)
+    share = np.where(labels == 1, missed, _share_below(anomalous, errors))
+    return np.where(share > 0, share, -np.inf)
+
+
+def _share_below(others: Floats, errors: Floats) -> Floats:
+    below = np.searchsorted(others, errors, "left") + np.searchsorted(others, errors, "right")
+    return np.asarray(below / (2 * len(others)))

@@ -5,6 +5,7 @@ A new metric is one row of ``_OWN``, or an entry point of another package.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,7 +33,9 @@ from .user import user_metric
 
 
 def _top(k: int) -> Metric:
-    return Metric(f"top_{k}", "higher", reads="classes", per_item=classification.TopK(k))
+    hits = classification.TopK(k)
+    misses = functools.partial(classification.confident_misses, hits)
+    return Metric(f"top_{k}", "higher", reads="classes", per_item=hits, badness=misses)
 
 
 def _recall(k: int) -> Metric:
@@ -74,6 +77,7 @@ _OWN: Mapping[str, Metric] = {
             unit="nat",
             reads="classes",
             per_item=classification.log_loss,
+            badness=classification.log_loss,
         ),
         Metric(
             "calibration_error",
@@ -137,11 +141,12 @@ _OWN: Mapping[str, Metric] = {
             prepare=reconstruction.squared,
             grouped=True,
             worst_case=worst_case.of_error_area,
+            badness=ranking.misplaced,
         ),
         _whole("coco_map", "boxes", detection.mean_average_precision, worst_case.of_boxes),
         _whole("coco_map_50", "boxes", detection.at_half, worst_case.of_boxes),
-        _whole("wer", "texts", texts.error_rate, worst_case.of_items, "lower"),
-        _whole("cer", "texts", texts.error_rate, worst_case.of_items, "lower"),
+        _whole("wer", "words", texts.error_rate, worst_case.of_items, "lower"),
+        _whole("cer", "characters", texts.error_rate, worst_case.of_items, "lower"),
     )
 }
 

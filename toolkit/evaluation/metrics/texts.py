@@ -29,33 +29,46 @@ class Edits:
         return Edits(self.edits[items], self.sizes[items], self.answers[items])
 
 
-def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
-    """Return the label of each item ``[n]``, and every model's edits: of words for ``wer``, else
-    letters.
+def words(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
+    """Return the label of each item ``[n]``, and every model's edits of words.
 
     Raises :class:`DataError` where labels or answers are no texts, or have no words.
     """
+    _refuse_others(name, y_true, outputs)
+    if is_private(y_true):
+        hint = "name the tokens: --alphabet 'abc ' or FILE; or take cer, which counts tokens"
+        raise DataError(CODE, f"{name}: without an alphabet there are no words", hint)
+    return y_true, [_counted(name, "process_words", y_true, texts) for texts in outputs]
+
+
+def characters(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Edits]]:
+    """Return the label of each item ``[n]``, and every model's edits of characters.
+
+    Raises :class:`DataError` where labels or answers are no texts.
+    """
+    _refuse_others(name, y_true, outputs)
+    return y_true, [_counted(name, "process_characters", y_true, texts) for texts in outputs]
+
+
+def _refuse_others(name: str, y_true: Array, outputs: tuple[Array, ...]) -> None:
+    """Raise :class:`DataError` where labels or answers are no texts."""
     for texts, whose in ((y_true, "labels"), *((texts, "answers") for texts in outputs)):
         if texts.dtype.kind != "U" or texts.shape != (len(texts),):
             message = (
                 f"{name}: {whose} are {texts.dtype} {list(texts.shape)}, not one text per item"
             )
             raise DataError(CODE, message, "say that they are texts: --task text")
-    if name == "wer" and is_private(y_true):
-        hint = "name the tokens: --alphabet 'abc ' or FILE; or take cer, which counts tokens"
-        raise DataError(CODE, "wer: without an alphabet there are no words", hint)
-    return y_true, [_counted(name, y_true, texts) for texts in outputs]
 
 
-def _counted(name: str, labels: Array, answers: Array) -> Edits:
+def _counted(name: str, function: str, labels: Array, answers: Array) -> Edits:
     try:
         import jiwer
     except ImportError as error:
         hint = "install it: pip install 'edgekit[text]'"
         message = f"{name} needs jiwer, which is not installed"
         raise ProjectError("EK-PROJECT-045", message, hint) from error
-    of = jiwer.process_words if name == "wer" else jiwer.process_characters
-    alignment: Any = of([str(text) for text in labels], [str(text) for text in answers])
+    align = getattr(jiwer, function)
+    alignment: Any = align([str(text) for text in labels], [str(text) for text in answers])
     edits = [sum(_length(chunk) for chunk in row) for row in alignment.alignments]
     return Edits(
         np.array(edits, np.int64),
