@@ -13,7 +13,7 @@ import keras, numpy as np, tf_keras
 from edgekit.converters import flatbuffer
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.converters.quantization import (
-    calibration, edge_quantizer, editing, int8_recipe, post_training,
+    calibration, edge_quantizer, editing, tensorflow_recipe, post_training,
 )
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.converters.tflite import FILE, convert
@@ -68,7 +68,7 @@ def by_edge_quantizer(label, *rules):
 
 def by_tensorflow(label, *rules):
     ranges = folder / "ranges" / calibration.FILE
-    outcome(label, lambda place: int8_recipe.quantize(base, rules, ranges, True, place))
+    outcome(label, lambda place: tensorflow_recipe.quantize(base, rules, ranges, True, place))
 
 (folder / "ranges").mkdir()
 calibration.calibrate(base, IMAGE, folder / "ranges")

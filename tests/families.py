@@ -96,7 +96,7 @@ from pathlib import Path
 import tensorflow
 from edgekit.converters import flatbuffer, loops
 from edgekit.converters.precisions import PRECISIONS
-from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
+from edgekit.converters.quantization import calibration, edge_quantizer, tensorflow_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.converters.tflite import FILE, convert
 from edgekit.errors import EdgekitError
@@ -117,7 +117,7 @@ def make(precision, place, family):
         edge_quantizer.quantize(base, row.rules, feeds, place)
     else:
         calibration.calibrate(base, feeds, place)
-        int8_recipe.quantize(base, RECIPE, place / calibration.FILE, True, place)
+        tensorflow_recipe.quantize(base, RECIPE, place / calibration.FILE, True, place)
     return row.problem(flatbuffer.read(place / FILE))
 
 def attempt(precision, family):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekit.converters.flatbuffer import Graph, Node, TFLiteFile
-from edgekit.converters.inspection.precision import Island, NodePrecision
+from edgekit.converters.inspection.computed_precision import Island, NodePrecision
 from edgekit.converters.inspection.weights import WeightSummary
 from edgekit.converters.runtime_version import MinimumRuntime
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.converters.flatbuffer import Quantization, Tensor, TFLiteFile, semantic_hash
-from edgekit.converters.inspection import memory, precision, structure
+from edgekit.converters.inspection import computed_precision, memory, structure
+from edgekit.converters.inspection.computed_precision import Island, NodePrecision
 from edgekit.converters.inspection.facts import Facts, Finding
 from edgekit.converters.inspection.findings import findings
 from edgekit.converters.inspection.macs import Macs
 from edgekit.converters.inspection.memory import MemoryPlan
-from edgekit.converters.inspection.precision import Island, NodePrecision
 from edgekit.converters.inspection.shapes import node_name, shape_text, short
 from edgekit.converters.inspection.weights import WeightSummary, remainder, weights
 from edgekit.converters.runtime_version import MinimumRuntime, minimum_runtime
@@ -109,11 +109,11 @@ class Inspection:
 
 def explain(path: Path, file: TFLiteFile, digest: str) -> Inspection:
     """Inspect a file that was read; ``digest`` is its SHA-256."""
-    precisions = tuple(precision.precisions(file, graph) for graph in file.graphs)
+    precisions = tuple(computed_precision.precisions(file, graph) for graph in file.graphs)
     islands = tuple(
         island
         for number, graph in enumerate(file.graphs)
-        for island in precision.islands(number, graph, precisions[number])
+        for island in computed_precision.islands(number, graph, precisions[number])
     )
     rows = weights(file)
     facts = Facts(file, precisions, islands, rows, remainder(file, rows), minimum_runtime(file))

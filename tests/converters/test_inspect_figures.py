@@ -9,7 +9,7 @@ import pytest
 from tflite_files import G, N, T, build, int8_dense
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.inspection import memory, precision
+from edgekit.converters.inspection import computed_precision, memory
 from edgekit.converters.inspection.macs import Macs
 from edgekit.converters.inspection.weights import remainder, weights
 
@@ -245,7 +245,7 @@ def test_peak_memory_leaves_weights_out_that_dequantize_unpacks() -> None:
     file = read(G(tensors, nodes, ["x"], ["y"]))
     plan = memory.plan(file, 0)
     assert (plan.peak.value, plan.unpacked) == (40 + 20, 200)
-    labels = [one.label for one in precision.precisions(file, file.graphs[0])]
+    labels = [one.label for one in computed_precision.precisions(file, file.graphs[0])]
     assert labels == ["float16 to float32", "float32 (float16 weights)"]
 
 
@@ -276,7 +276,7 @@ def test_precision_is_what_a_node_computes_in(
     activation: str, weight: str, label: str, kind: str
 ) -> None:
     file = read(dense(activation, weight))
-    (found,) = precision.precisions(file, file.graphs[0])
+    (found,) = computed_precision.precisions(file, file.graphs[0])
     assert (found.label, found.kind) == (label, kind)
 
 
@@ -296,14 +296,19 @@ def island() -> G:
 
 def test_island_is_the_float_part_between_dequantize_and_quantize() -> None:
     file = read(island())
-    found = precision.precisions(file, file.graphs[0])
-    (only,) = precision.islands(0, file.graphs[0], found)
+    found = computed_precision.precisions(file, file.graphs[0])
+    (only,) = computed_precision.islands(0, file.graphs[0], found)
     assert (only.nodes, only.place) == ((2,), "inside")
 
 
 def test_float_files_have_no_islands() -> None:
     file = read(dense("FLOAT32", "FLOAT32"))
-    assert precision.islands(0, file.graphs[0], precision.precisions(file, file.graphs[0])) == ()
+    assert (
+        computed_precision.islands(
+            0, file.graphs[0], computed_precision.precisions(file, file.graphs[0])
+        )
+        == ()
+    )
 
 
 def test_weights_tell_zeros_values_and_what_zip_leaves() -> None:

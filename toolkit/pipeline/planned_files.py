@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from edgekit.converters.precisions import PRECISIONS, RECIPE, profile_of
 from edgekit.converters.quantization import edge_quantizer
-from edgekit.converters.quantization.int8_recipe import by_tensorflow
 from edgekit.converters.quantization.recipe import CALIBRATED, Rule, check_rules
+from edgekit.converters.quantization.tensorflow_recipe import by_tensorflow
 from edgekit.errors import DeviceError, ProjectError
 from edgekit.project import Project
 from edgekit.targets import catalog

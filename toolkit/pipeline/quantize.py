@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer, loops, tflite
-from edgekit.converters.quantization import calibration, edge_quantizer, int8_recipe
+from edgekit.converters.quantization import calibration, edge_quantizer, tensorflow_recipe
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.errors import ConversionError, WorkerError
 from edgekit.pipeline.items import Items
@@ -160,13 +160,13 @@ def _by_recipe(run: Run, model: SavedModel, items: Items, planned: PlannedFile) 
     )
 
     def make(folder: Path) -> Mapping[str, object]:
-        if not int8_recipe.by_tensorflow(rules):
+        if not tensorflow_recipe.by_tensorflow(rules):
             feeds = items.representative if calibrated else {}
             return run.worker.call(edge_quantizer.quantize, file, rules, feeds, folder)
         calibrated_file = ranges(run, file, base.digest, items).path / calibration.FILE
         per_channel = planned.conversion.granularity == "per-channel"
         return run.worker.call(
-            int8_recipe.quantize, file, rules, calibrated_file, per_channel, folder
+            tensorflow_recipe.quantize, file, rules, calibrated_file, per_channel, folder
         )
 
     return run.obtain("quantize", key, make)

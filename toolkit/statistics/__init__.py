@@ -8,7 +8,7 @@ from .bootstrap import (
     unseen_share,
 )
 from .interval import Interval
-from .latency import Launches, launch_ratio, percentile_interval
+from .launch_intervals import Launches, launch_ratio, percentile_interval
 from .order import least_independent, median_of_independent
 from .proportions import items_to_settle, tango, wilson
 from .series import Drift, bimodal, drift, median_interval

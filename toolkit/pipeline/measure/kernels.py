@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.converters import flatbuffer
-from edgekit.converters.inspection.precision import precisions
+from edgekit.converters.inspection.computed_precision import precisions
 from edgekit.pipeline.measure.loaded_model import LoadedModel
 from edgekit.pipeline.run import Run
 from edgekit.types import Advice, Benched, Json

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from edgekit.statistics import Interval, launch_ratio, percentile_interval
-from edgekit.statistics.latency import _block_counts, _resampled_percentiles
+from edgekit.statistics.launch_intervals import _block_counts, _resampled_percentiles
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -198,7 +198,7 @@ def test_percentile_interval_keeps_its_level_when_launches_are_few(launches: int
 def test_percentile_interval_would_not_keep_it_without_the_small_sample_factor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgekit.statistics.latency._small_sample_factor", lambda *_: 1.0)
+    monkeypatch.setattr("edgekit.statistics.launch_intervals._small_sample_factor", lambda *_: 1.0)
     assert coverage(3) < 0.85
 
 
