@@ -10,25 +10,36 @@ import java.nio.channels.FileChannel
 import org.tensorflow.lite.Interpreter
 
 /** The model in LiteRT's interpreter, from the app's assets. Close it when done. */
-class InterpreterNetwork(model: MappedByteBuffer, threads: Int = 1) : Network, Closeable {
-    private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(threads))
+class InterpreterNetwork(private val model: MappedByteBuffer, private val threads: Int = 1) :
+    Network, Closeable {
+    private var interpreter = opened()
+    private val inputs = ModelSpec.inputs + ModelSpec.states.map { it.input }
+    private val outputs = ModelSpec.outputs + ModelSpec.states.map { it.output }
     // A file without signatures has its tensors in the order of ModelSpec.
-    private val signature: String? =
-        interpreter.signatureKeys.let { keys -> keys.find { it == "serving_default" } ?: keys.singleOrNull() }
+    private val signature: String? = GoldenPairs.signature
+        ?: interpreter.signatureKeys.let { keys -> keys.find { it == "serving_default" } ?: keys.singleOrNull() }
 
     override val runtime: String = "LiteRT ${GoldenPairs.LITERT}"
 
+    private fun opened() = Interpreter(model, Interpreter.Options().setNumThreads(threads))
+
     override fun run(inputs: Map<String, ByteBuffer>): Map<String, ByteBuffer> {
-        val outputs = ModelSpec.outputs.associate { it.name to buffer(it.dtype, it.size) }
+        val answers = outputs.associate { it.name to buffer(it.dtype, it.size) }
         if (signature != null) {
-            interpreter.runSignature(inputs, outputs, signature)
+            interpreter.runSignature(inputs, answers, signature)
         } else {
-            val ordered = Array<Any>(ModelSpec.inputs.size) { inputs.getValue(ModelSpec.inputs[it].name) }
-            val numbered = ModelSpec.outputs.indices
-                .associateWith<Int, Any> { outputs.getValue(ModelSpec.outputs[it].name) }
+            val ordered = Array<Any>(this.inputs.size) { inputs.getValue(this.inputs[it].name) }
+            val numbered = outputs.indices
+                .associateWith<Int, Any> { answers.getValue(outputs[it].name) }
             interpreter.runForMultipleInputsOutputs(ordered, numbered)
         }
-        return outputs
+        return answers
+    }
+
+    /** Open the model anew: the interpreter resets no resource variables. */
+    override fun forget() {
+        interpreter.close()
+        interpreter = opened()
     }
 
     override fun close() = interpreter.close()

@@ -9,13 +9,25 @@ interface Network {
     val runtime: String
 
     fun run(inputs: Map<String, ByteBuffer>): Map<String, ByteBuffer>
+
+    /** Forget what the model keeps inside itself. */
+    fun forget()
 }
 
 /** A class and how sure the model is of it. */
 data class Answer(val label: String, val score: Float)
 
+/** The model. What it carries from an inference to the next begins with `begin`. */
 class Model(private val network: Network) {
+    private var carried = zeros()
+
     val runtime: String get() = network.runtime
+
+    /** Begin a stream: states are zeros again. Without streams every item is one. */
+    fun begin() {
+        carried = zeros()
+        if (GoldenPairs.streams.isNotEmpty()) network.forget()
+    }
 
     /** Return the outputs of one item as real numbers, by name, of raw inputs by name. */
     fun outputs(raw: Map<String, FloatArray>): Map<String, FloatArray> {
@@ -27,7 +39,10 @@ class Model(private val network: Network) {
             }
             input.name to encode(input, values)
         }
-        val answers = network.run(inputs)
+        val answers = network.run(inputs + carried)
+        carried = ModelSpec.states.associate { (state, output) ->
+            state.name to encode(state, decode(output, answers.getValue(output.name)))
+        }
         return ModelSpec.outputs.associate { it.name to decode(it, answers.getValue(it.name)) }
     }
 
@@ -39,6 +54,9 @@ class Model(private val network: Network) {
         return top(scores, limit).map { Answer(label(it), scores[it]) }
     }
 }
+
+private fun zeros(): Map<String, ByteBuffer> =
+    ModelSpec.states.associate { it.input.name to encode(it.input, FloatArray(it.input.size)) }
 
 /** Return what a class is called; its number where it has no name. */
 fun label(number: Int): String = ModelSpec.labels.getOrElse(number) { "$number" }

@@ -26,6 +26,7 @@ fun selfTest(model: Model, open: (String) -> InputStream): SelfTestReport {
     val items = inputs.values.first().shape[0]
     val largest = mutableMapOf<String, Float>()
     for (item in 0 until items) {
+        if (GoldenPairs.streams.isEmpty() || item in GoldenPairs.streams) model.begin()
         val outputs = model.outputs(inputs.mapValues { (_, array) -> array.item(item) })
         for (golden in GoldenPairs.outputs) {
             val must = expected.getValue(golden.name).item(item)

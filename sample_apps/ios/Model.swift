@@ -7,6 +7,9 @@ public protocol Network {
     var runtime: String { get }
 
     func run(_ inputs: [String: Data]) throws -> [String: Data]
+
+    /// Forget what the model keeps inside itself.
+    func forget() throws
 }
 
 /// A class and how sure the model is of it.
@@ -20,18 +23,35 @@ public enum ModelError: Error {
     case size(String, expected: Int, given: Int)
 }
 
+/// The model. What it carries from an inference to the next begins with `begin`.
 public final class Model {
     private let network: Network
+    private var carried: [String: Data]
 
     public var runtime: String { return network.runtime }
 
     public init(_ network: Network) {
         self.network = network
+        carried = Model.zeros()
+    }
+
+    /// Begin a stream: states are zeros again. Without streams every item is one.
+    public func begin() throws {
+        carried = Model.zeros()
+        if !GoldenPairs.streams.isEmpty { try network.forget() }
+    }
+
+    private static func zeros() -> [String: Data] {
+        var states: [String: Data] = [:]
+        for state in ModelSpec.states {
+            states[state.input.name] = encode(state.input, [Float](repeating: 0, count: state.input.size))
+        }
+        return states
     }
 
     /// Return the outputs of one item as real numbers, by name, of raw inputs by name.
     public func outputs(_ raw: [String: [Float]]) throws -> [String: [Float]] {
-        var inputs: [String: Data] = [:]
+        var inputs = carried
         for input in ModelSpec.inputs {
             guard let values = raw[input.name] else { throw ModelError.missing(input.name) }
             guard values.count == input.size else {
@@ -40,6 +60,10 @@ public final class Model {
             inputs[input.name] = encode(input, values)
         }
         let answers = try network.run(inputs)
+        for state in ModelSpec.states {
+            guard let data = answers[state.output.name] else { throw ModelError.missing(state.output.name) }
+            carried[state.input.name] = encode(state.input, decode(state.output, data))
+        }
         var reals: [String: [Float]] = [:]
         for output in ModelSpec.outputs {
             guard let data = answers[output.name] else { throw ModelError.missing(output.name) }

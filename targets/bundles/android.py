@@ -48,7 +48,7 @@ In an app, add `implementation(project(":model"))`, and at its first start:
     val model = Model(network)
     val answers = model.classify(mapOf({input} to values))
 
-`values` are raw: `ModelSpec` rescales and quantizes them.{pictures}
+`values` are raw: `ModelSpec` rescales and quantizes them.{pictures}{streams}
 
 Delivered by Google Play, the AI pack's folder keeps its name without the group:
 `InterpreterNetwork.open(context, "model/model.tflite")`, with `assetPacks += ":model_pack"` in the app and
@@ -57,13 +57,15 @@ device; more groups need a `device_targeting_configuration.xml`.
 
 An app has to store the model uncompressed: `androidResources {{ noCompress += "tflite" }}`.
 {edges}
-Made without an Android SDK: the Kotlin sources were compiled against stubs of the classes that they use,
-pre- and postprocessing and the self-test ran on a JVM. Gradle did not run.
+Made without an Android SDK: the Kotlin sources and the instrumented test were compiled, and run on a JVM with
+models of LiteRT, against stubs of the classes of Android that they use. Gradle did not run.
 {notes}"""  # noqa: E501
 
 PICTURES = """
 `raw(fit(ModelSpec.inputs[0].picture!!, bytes, height, width, channels))` makes them of a picture,
 to the bit as edgekit did when it measured the model."""
+STREAMS = """
+The model keeps a state from an inference to the next: `model.begin()` begins a new stream."""
 EDGES = """
 Inputs or outputs are int8: Task Library and MediaPipe refuse the file, they take uint8 or float32.
 For them, convert with `--precision uint8-io` or `int8-float-io`.
@@ -73,14 +75,9 @@ For them, convert with `--precision uint8-io` or `int8-float-io`.
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleDoesNotSuit` for a model that needs a LiteRT without interpreter, or that
-    keeps a state in its inputs and outputs, which this app does not carry on.
+    Raises :class:`BundleDoesNotSuit` for a model that needs a LiteRT without interpreter.
     """
     release = litert(contents)
-    if contents.states:
-        message = f"{contents.name} has no bundle for Android: it keeps a state in inputs, outputs"
-        hint = "keep the state inside the model (a variable), or take a linux-python bundle"
-        raise BundleDoesNotSuit("EK-BUNDLE-024", message, hint)
     spec = spec_of(contents)
     package = contents.app
     sources = {name: (APP / name).read_bytes() for name in SOURCES}
@@ -100,6 +97,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         litert=release,
         input=text(spec.inputs[0].name),
         pictures=PICTURES if "pictures" in spec.parts else "",
+        streams=STREAMS if contents.states or contents.golden.streams else "",
         edges=EDGES if "int8" in edges else "",
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )
@@ -146,6 +144,7 @@ def _golden(contents: Contents, release: str) -> str:
         for k, name in enumerate(golden.outputs)
     )
     answers = joined(map(text, golden.answers.labels)) if golden.answers else ""
+    signature = text(contents.signature) if contents.signature else "null"
     return (
         "// Made by edgekit: do not edit, it is written anew with each bundle.\n"
         "package edgekit\n\n"
@@ -155,5 +154,9 @@ def _golden(contents: Contents, release: str) -> str:
         f"    val outputs = listOf(\n        {outputs}\n    )\n"
         "    /** What the golden items' classes are called, where they have names. */\n"
         f"    val answers: List<String> = listOf({answers})\n"
+        "    /** The items at which streams begin; none where each is by itself. */\n"
+        f"    val streams: Set<Int> = setOf({joined(map(str, golden.streams))})\n"
+        "    /** Which one of the file's signatures runs, where it has several. */\n"
+        f"    val signature: String? = {signature}\n"
         "}\n"
     )

@@ -55,7 +55,7 @@ In your app's `Podfile`, with this folder beside it:
     let report = try selfTest(model, open: Resources.golden)  // report.passed, report.problems
     let answers = try model.classify([{input}: values])
 
-`values` are raw: `ModelSpec` rescales and quantizes them.
+`values` are raw: `ModelSpec` rescales and quantizes them.{streams}
 
 **No Swift compiler was at hand where this bundle is made and tested: every Swift file was read by a grammar
 of Swift without an error, none was compiled or run.** The same rules in C, Kotlin, TypeScript and Python were
@@ -63,17 +63,22 @@ run against the same golden vectors.
 {notes}"""  # noqa: E501
 
 
+STREAMS = """
+The model keeps a state from an inference to the next: `try model.begin()` begins a new stream."""
+
+
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     """Return the platform's files by their path in the bundle.
 
-    Raises :class:`BundleDoesNotSuit` where no pod has the model's operators, or the model keeps a
-    state in its inputs and outputs, which this app does not carry on.
+    Raises :class:`BundleDoesNotSuit` where no pod has the model's operators, or a signature is to
+    run that is not of the file's main graph.
     """
     spec = spec_of(contents)
     file = flatbuffer.read(contents.model)
-    if contents.states:
-        message = f"{contents.name} has no bundle for iOS: it keeps a state in inputs and outputs"
-        hint = "keep the state inside the model (a variable), or take a linux-python bundle"
+    graphs = {one.key: one.graph for one in file.signatures}
+    if graphs.get(contents.signature or "serving_default", 0) != 0:
+        message = f"{contents.name} has no bundle for iOS: its app runs a file's main graph only"
+        hint = f"signature {contents.signature!r} is another graph: make a file of it alone"
         raise BundleDoesNotSuit("EK-BUNDLE-024", message, hint)
     words = {
         "MODULE": f"{contents.code_name[:1].upper()}{contents.code_name[1:]}Model",
@@ -98,6 +103,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         release=words["RELEASE"],
         folder=f"{contents.name}-{contents.version}-{target.id}",
         input=text(spec.inputs[0].name),
+        streams=STREAMS if contents.states or contents.golden.streams else "",
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     ).encode()
     return placed
@@ -127,10 +133,12 @@ def _places(
     contents: Contents, file: flatbuffer.TFLiteFile
 ) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Return where the interpreter has each input and output: in the order of the file's graph."""
+    inputs = (*contents.inputs, *(one.input for one in contents.states))
+    outputs = (*contents.outputs, *(one.output for one in contents.states))
     places = []
     for named, specs, ordered in (
-        (file.inputs_of(contents.signature), contents.inputs, file.inputs),
-        (file.outputs_of(contents.signature), contents.outputs, file.outputs),
+        (file.inputs_of(contents.signature), inputs, file.inputs),
+        (file.outputs_of(contents.signature), outputs, file.outputs),
     ):
         at = {tensor.index: place for place, tensor in enumerate(ordered)}
         places.append(
@@ -164,6 +172,8 @@ def _golden(contents: Contents, file: flatbuffer.TFLiteFile) -> str:
         f"    static let outputs: [GoldenOutput] = [\n        {outputs}\n    ]\n"
         "    /// What the golden items' classes are called, where they have names.\n"
         f"    static let answers: [String] = [{answers}]\n"
+        "    /// The items at which streams begin; none where each is by itself.\n"
+        f"    static let streams: Set<Int> = [{joined(map(str, golden.streams))}]\n"
         "    /// Where the interpreter has each input and output.\n"
         f"    static let inputPlaces: [String: Int] = [{ins}]\n"
         f"    static let outputPlaces: [String: Int] = [{outs}]\n"

@@ -122,19 +122,35 @@ def unsigned(folder: Path) -> Contents:
 
 
 def carrying(folder: Path, *, quantized: bool = False) -> Contents:
-    """A model that gives its state back: two streams of three items, and one of two."""
+    """A model that gives its state back: a stream of three items, and one of two.
+
+    ``quantized`` it is int8, and the state's scale is another one on its way out.
+    """
     model = folder / "carrying.tflite"
     model.write_bytes(tflite_files.leaking(quantized))
     items = np.arange(1, 11, dtype=np.float32).reshape(5, 2)
-    streams, outputs, state = (0, 3), [], np.zeros(2, np.float32)
+    ends = {"x": (0.5, -7), "state_in": (0.125, 9), "state_out": (0.25, -3), "y": (0.5, 3)}
+
+    def held(name: str, reals: Any) -> Any:
+        scale, zero = ends[name]
+        if not quantized:
+            return reals.astype(np.float32)
+        return np.clip(np.round(reals / scale) + zero, -128, 127).astype(np.int8)
+
+    def real(name: str, values: Any) -> Any:
+        scale, zero = ends[name]
+        return (values - np.float32(zero)) * np.float32(scale) if quantized else values
+
+    runner = Interpreter(str(model)).get_signature_runner()
+    streams, outputs, state = (0, 3), [], np.zeros((1, 2), np.float32)
     for at, item in enumerate(items):
-        state = state if at not in streams else np.zeros(2, np.float32)
-        state = state / 2 + item
-        outputs.append(2 * state)
+        state = np.zeros_like(state) if at in streams else state
+        given = runner(x=held("x", item[None]), state_in=held("state_in", state))
+        state = real("state_out", given["state_out"])
+        outputs.append(real("y", given["y"])[0])
     golden = Golden({"x": items}, {"y": np.array(outputs)}, {"y": 1e-6}, streams=streams)
     into, out = (TensorSpec(f"state_{way}", (1, 2), "float32") for way in ("in", "out"))
-    states = (CarriedState(into, out, "by name"),)
-    return contents(model, golden, states=states)
+    return contents(model, golden, states=(CarriedState(into, out, "by name"),))
 
 
 def counting(folder: Path) -> Contents:

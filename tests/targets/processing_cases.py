@@ -21,6 +21,7 @@ from edgekit.data import images, signals
 from edgekit.evaluation import boxes
 from edgekit.pipeline.box_places import boxes_of
 from edgekit.targets.bundles.processing import InputSpec, OutputSpec, PictureSpec, Spec
+from edgekit.targets.bundles.processing.spec import StateSpec
 from edgekit.targets.runners import python_runner as runner
 from edgekit.types import BoxesSpec, Preprocess, Signal
 
@@ -311,7 +312,10 @@ def golden_spec() -> Spec:
         "Überraschung 🐈",
         "*/",
     )
-    return Spec((item,), (output,), labels, output.name, boxes_spec, SIGNALS[1])
+    state = InputSpec("state", (1, 2), "int8", 0.125, 9, (1.0,), (0.0,), 1, None)
+    after = OutputSpec("state_out", (1, 2), "int8", 0.25, -3, "none")
+    states = (StateSpec(state, after),)
+    return Spec((item,), (output,), labels, output.name, boxes_spec, SIGNALS[1], states)
 
 
 def constants() -> Case:

@@ -64,6 +64,9 @@ class OutputSpec(
     val size: Int get() = shape.fold(1) { product, length -> product * length }
 }
 
+/** What is carried on: zeros at first, then what the output gave at the last inference. */
+data class StateSpec(val input: InputSpec, val output: OutputSpec)
+
 /** A buffer for the values of an input or output, in the machine's order of bytes. */
 fun buffer(dtype: DType, size: Int): ByteBuffer =
     ByteBuffer.allocateDirect(dtype.bytes * size).order(ByteOrder.nativeOrder())

@@ -71,6 +71,12 @@ public struct OutputSpec {
     public var size: Int { return shape.reduce(1, *) }
 }
 
+/// What is carried on: zeros at first, then what the output gave at the last inference.
+public struct StateSpec {
+    public let input: InputSpec
+    public let output: OutputSpec
+}
+
 private func append(_ value: Float, as dtype: DType, to data: inout Data) {
     func add<T>(_ number: T) {
         withUnsafeBytes(of: number) { data.append(contentsOf: $0) }

@@ -15,7 +15,13 @@ from edgekit.targets.bundles.processing.library import (
     quoted,
     short_float,
 )
-from edgekit.targets.bundles.processing.spec import InputSpec, OutputSpec, PictureSpec, Spec
+from edgekit.targets.bundles.processing.spec import (
+    InputSpec,
+    OutputSpec,
+    PictureSpec,
+    Spec,
+    StateSpec,
+)
 from edgekit.types import BoxesSpec, Signal
 
 CONSTANTS = "ModelSpec.kt"
@@ -65,6 +71,8 @@ def _constants(spec: Spec, name: str) -> str:
         *_labels(spec.labels),
         "    /** The output that scores the classes. */",
         f"    val answers: String? = {_optional(spec.answers)}",
+        "    /** What is carried on from an inference to the next. */",
+        f"    val states: List<StateSpec> = listOf({joined(map(_state, spec.states))})",
     ]
     if spec.boxes is not None:
         parts.append(_boxes(spec.boxes))
@@ -96,6 +104,10 @@ def _output(item: OutputSpec) -> str:
         f"OutputSpec({text(item.name)}, {_integers(item.shape)}, DType.{item.dtype.upper()},"
         f" {number(item.scale)}, {item.zero_point}, Activation.{item.activation.upper()})"
     )
+
+
+def _state(state: StateSpec) -> str:
+    return f"\n        StateSpec({_input(state.input)}, {_output(state.output)})"
 
 
 def _labels(labels: Sequence[str]) -> Iterable[str]:

@@ -12,7 +12,13 @@ from edgekit.targets.bundles.processing.library import (
     quoted,
     short_float,
 )
-from edgekit.targets.bundles.processing.spec import InputSpec, OutputSpec, PictureSpec, Spec
+from edgekit.targets.bundles.processing.spec import (
+    InputSpec,
+    OutputSpec,
+    PictureSpec,
+    Spec,
+    StateSpec,
+)
 from edgekit.types import BoxesSpec, Signal
 
 CONSTANTS = "ModelSpec.swift"
@@ -49,6 +55,8 @@ def _constants(spec: Spec, name: str) -> str:
         f"    public static let labels: [String] = {_lines(map(text, spec.labels))}",
         "    /// The output that scores the classes.",
         f"    public static let answers: String? = {_optional(spec.answers)}",
+        "    /// What is carried on from an inference to the next.",
+        f"    public static let states: [StateSpec] = {_lines(map(_state, spec.states))}",
     ]
     if spec.boxes is not None:
         parts.append(f"    public static let boxes = {_boxes(spec.boxes)}")
@@ -106,6 +114,10 @@ def _output(item: OutputSpec) -> str:
         zeroPoint=str(item.zero_point),
         activation=f".{item.activation}",
     )
+
+
+def _state(state: StateSpec) -> str:
+    return _call("StateSpec", input=_input(state.input), output=_output(state.output))
 
 
 def _boxes(boxes: BoxesSpec) -> str:
