@@ -70,7 +70,7 @@ def _size(path: Path, size: int, most: int) -> CheckResult:
         limit=f"at most {most:,} bytes",
         measured=Measurement(float(size), "byte"),
         bound=Bound(float(most), "byte"),
-        fix="" if within else "make it smaller: --precision int8, or compress the model",
+        fix="" if within else f"`edgekit inspect {path}` lists its largest layers",
     )
 
 
