@@ -11,6 +11,7 @@ from error_table import page
 
 from conftest import answer
 from edgekit import explanations
+from edgekit.gate.budgets import BUDGETS
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"\bEK-[A-Z]+-\d+\b")
@@ -55,6 +56,14 @@ def test_every_check_of_a_run_is_explained(digits_report: dict[str, object]) -> 
     assert {check["name"] for check in checks} >= {"size", "accuracy drop"}
     for check in checks:
         assert explanations.of_check(check["name"]) is not None, check["name"]
+
+
+def test_every_budget_is_explained_by_its_key_and_by_the_name_of_its_check() -> None:
+    of_metrics = {"accuracy", "metric", "outputs", "metrics"}
+    for key in {key for budget in BUDGETS for key in budget.keys} - of_metrics:
+        assert explanations.explain(key).what, key
+    for check in ("recall of cat", "f1 of 7", "SQNR", "lock size", "baseline arena", "waiver of x"):
+        assert explanations.of_check(check) is not None, check
 
 
 @pytest.mark.parametrize(

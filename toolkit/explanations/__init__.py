@@ -45,10 +45,13 @@ AREAS = {
 }
 # Checks whose names hold a runtime, an accelerator or a metric.
 PREFIXES = {
+    **{f"{figure} of ": "FIGURE of CLASS" for figure in ("recall", "f1", "precision", "iou")},
     "waiver of ": "waiver of CHECK",
     "runs on ": "runs on RUNTIME",
     "compiles for ": "compiles for NPU",
 }
+# Keys of budgets whose checks are called otherwise.
+KEYS = {"macs": "multiply-accumulates", "npu share": "NPU share", "parity": "SQNR"}
 # What a run is held against besides its budgets.
 AGAINST = ("lock ", "baseline ")
 DROP = "METRIC drop"
@@ -108,7 +111,8 @@ def explain(name: str, metrics: tuple[str, ...] = ()) -> Explanation:
     code = written.upper() if written[:3].upper() == "EK-" else f"EK-{written.upper()}"
     if code in codes():
         return codes()[code]
-    by_check = of_check(written) or of_check(written.lower())
+    key = written.lower().replace("_", " ")
+    by_check = of_check(written) or of_check(written.lower()) or of_check(KEYS.get(key, key))
     if by_check is None and written in metrics:
         by_check = checks()[METRIC]
     if by_check is not None:

@@ -55,12 +55,22 @@ class Source:
         return "budgets" in self.text.splitlines()[number - 1]
 
 
+# Checks whose budgets have other keys than their names.
+OTHER_KEYS = {
+    "multiply-accumulates": "macs",
+    "SQNR": "parity",
+    "largest error": "parity",
+    "NPU share": "npu_share",
+}
+
+
 def _keys(check: CheckResult) -> Sequence[str]:
     """Return the keys under which a check's budget may stand, the likeliest first."""
     name = check.name.removeprefix("compiled ").removesuffix(" drop")
     plain = name.rpartition(".")[2]
-    metric = ("metric",) if check.name.endswith(" drop") or check.limit else ()
-    return tuple(dict.fromkeys((check.name, name, plain, *metric)))
+    written = OTHER_KEYS.get(check.name, check.name.replace(" ", "_"))
+    metric = ("classes", "metric") if check.limit else ()
+    return tuple(dict.fromkeys((written, name, plain, *metric)))
 
 
 def read(path: Path | None) -> Source:
