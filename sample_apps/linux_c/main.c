@@ -1,7 +1,7 @@
 /* Run the model of this bundle on LiteRT's C library: self-test it, classify items, time it.
 
        PROGRAM selftest
-       PROGRAM classify ITEMS.npy [TOP]
+       PROGRAM classify ITEMS.npy [TOP]      or a .wav, where the model's features are of samples
        PROGRAM bench
 
    It reads model.tflite and golden/ from EDGEKIT_BUNDLE (the folder it was built from), and
@@ -16,6 +16,9 @@
 #include "app_config.h"
 #include "network.h"
 #include "npy.h"
+#if APP_SIGNAL
+#include "wav.h"
+#endif
 
 enum { PASSED = 0, FAILED = 1, MISUSED = 2 };
 enum { WARM_UP = 20, RUNS = 400 };
@@ -190,26 +193,16 @@ static int selftest(void) {
   return passed ? PASSED : FAILED;
 }
 
-static int classify(const char *path, int top) {
-  const ek_input *input = app_inputs[0].input;
+/* Run the model on what was staged, and print the best classes; NULL, or what went wrong. */
+static const char *tell(size_t item, int top) {
   const ek_output *output = app_outputs[APP_SCORES].output;
   const char *wrong;
   int64_t ns;
-  Npy items;
-  if (APP_INPUTS != 1) return refuse("classify", "takes models of one input");
-  if ((wrong = npy_open(&items, path)) != NULL) return refuse(path, wrong);
-  size_t bytes = (size_t)input->size * items.item_size;
-  if (items.bytes == 0 || items.bytes % bytes != 0) {
-    fprintf(stderr, "error: %s: %zu bytes are no items of %zu\n", path, items.bytes, bytes);
-    return MISUSED;
-  }
   if (top < 1 || top > output->size) top = output->size;
+  if ((wrong = network_invoke(&network, &ns)) != NULL) return wrong;
   float *scores = room_for((size_t)output->size, sizeof *scores);
   int *places = room_for((size_t)top, sizeof *places);
-  for (size_t item = 0; item < items.bytes / bytes; item++) {
-    if ((wrong = stage(input, &items, item)) != NULL) return refuse(path, wrong);
-    if ((wrong = network_invoke(&network, &ns)) != NULL) return refuse(path, wrong);
-    if ((wrong = answer(output, scores)) != NULL) return refuse(path, wrong);
+  if ((wrong = answer(output, scores)) == NULL) {
     ek_activate(output->activation, scores, output->size);
     int best = ek_top(scores, output->size, top, places);
     printf("item %zu:", item);
@@ -218,6 +211,67 @@ static int classify(const char *path, int top) {
     printf("\n");
   }
   free(places), free(scores);
+  return wrong;
+}
+
+#if APP_SIGNAL
+/* The features of samples into the input; NULL, or why not. */
+static const char *stage_samples(const ek_input *input, const float *samples) {
+  static float tables[APP_TABLES], work[APP_WORK];
+  Port *port = input_port(input->name);
+  void *address;
+  if (LiteRtLockTensorBuffer(port->buffer, &address, LOCK_WRITE) != 0) return "no buffer";
+  float *features = room_for((size_t)input->size, sizeof *features);
+  ek_prepare_signal(&app_signal, tables);
+  for (int frame = 0; frame < input->size / APP_FEATURES; frame++)
+    ek_features(&app_signal, tables, samples + (size_t)frame * (size_t)app_signal.stride, work,
+                features + (size_t)frame * APP_FEATURES);
+  ek_encode_floats(input, features, address);
+  free(features);
+  return LiteRtUnlockTensorBuffer(port->buffer) != 0 ? "no buffer" : NULL;
+}
+
+/* As many items as the sound has whole ones. */
+static int classify_sound(const char *path, int top) {
+  const ek_input *input = app_inputs[0].input;
+  int frames = input->size / APP_FEATURES;
+  size_t needed = (size_t)(app_signal.window + (frames - 1) * app_signal.stride);
+  const char *wrong;
+  Wav wav;
+  if ((wrong = wav_open(&wav, path)) != NULL) return refuse(path, wrong);
+  if (wav.rate != app_signal.rate || wav.count < needed) {
+    fprintf(stderr, "error: %s: %zu samples at %d a second; an item takes %zu at %d\n", path,
+            wav.count, wav.rate, needed, app_signal.rate);
+    wav_close(&wav);
+    return MISUSED;
+  }
+  for (size_t item = 0; wrong == NULL && (item + 1) * needed <= wav.count; item++) {
+    wrong = stage_samples(input, wav.samples + item * needed);
+    if (wrong == NULL) wrong = tell(item, top);
+  }
+  wav_close(&wav);
+  return wrong == NULL ? PASSED : refuse(path, wrong);
+}
+#endif
+
+static int classify(const char *path, int top) {
+  const ek_input *input = app_inputs[0].input;
+  const char *wrong;
+  Npy items;
+  if (APP_INPUTS != 1) return refuse("classify", "takes models of one input");
+#if APP_SIGNAL
+  if (wav_is_one(path)) return classify_sound(path, top);
+#endif
+  if ((wrong = npy_open(&items, path)) != NULL) return refuse(path, wrong);
+  size_t bytes = (size_t)input->size * items.item_size;
+  if (items.bytes == 0 || items.bytes % bytes != 0) {
+    fprintf(stderr, "error: %s: %zu bytes are no items of %zu\n", path, items.bytes, bytes);
+    return MISUSED;
+  }
+  for (size_t item = 0; item < items.bytes / bytes; item++) {
+    if ((wrong = stage(input, &items, item)) != NULL) return refuse(path, wrong);
+    if ((wrong = tell(item, top)) != NULL) return refuse(path, wrong);
+  }
   return PASSED;
 }
 

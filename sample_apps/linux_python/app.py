@@ -181,15 +181,31 @@ def read_pictures(paths: List[str], shape: List[int]) -> Any:
     return np.stack(items)
 
 
+def read_sounds(paths: List[str], shape: List[int]) -> Any:
+    """Items ``[n, ...]`` of features, those of one sound after those of another."""
+    signal = MANIFEST["preprocess"].get("signal")
+    if signal is None:
+        raise RuntimeError(
+            "%s is a sound, and the manifest says no features of samples (preprocess.signal)"
+            % paths[0]
+        )
+    import sounds
+
+    read = [read_samples(sounds.read(path, signal, shape), shape) for path in paths]
+    return np.concatenate(read).reshape([-1] + shape)
+
+
 def read_files(paths: List[str], shape: List[int]) -> Any:
-    """The items of one ``.npy`` file, or of pictures."""
+    """The items of one ``.npy`` file, or of pictures, or of sounds."""
+    if all(path.lower().endswith(".wav") for path in paths):
+        return read_sounds(paths, shape)
     if all(pictures.is_picture(path) for path in paths):
         return read_pictures(paths, shape)
     if len(paths) > 1:
-        raise RuntimeError("classify takes one .npy file, or pictures alone")
+        raise RuntimeError("classify takes one .npy file, or pictures alone, or .wav files alone")
     if Path(paths[0]).suffix.lower() not in ("", ".npy", ".npz"):
         known = ", ".join(pictures.SUFFIXES)
-        raise RuntimeError("%s is no .npy file, and no picture (%s)" % (paths[0], known))
+        raise RuntimeError("%s is no .npy file, no .wav and no picture (%s)" % (paths[0], known))
     return read_items(paths[0], shape)
 
 
@@ -244,7 +260,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("command", choices=["selftest", "classify", "bench", "watch"])
     parser.add_argument(
-        "items", nargs="*", help="an .npy file or pictures to classify, or a folder to watch"
+        "items",
+        nargs="*",
+        help="an .npy file, pictures or .wav files to classify, or a folder to watch",
     )
     names = [runtime["name"] for runtime in MANIFEST["runtimes"]]
     parser.add_argument("--runtime", default="", choices=names, help="default: what works here")
@@ -254,7 +272,7 @@ def main() -> int:
         runtime = choose_runtime(arguments.runtime)
         if arguments.command == "classify":
             if not arguments.items:
-                parser.error("classify needs an .npy file or pictures")
+                parser.error("classify needs an .npy file, pictures or .wav files")
             return classify(runtime, arguments.items, arguments.top)
         if arguments.command == "watch":
             return watch(runtime, arguments.items, arguments.top)

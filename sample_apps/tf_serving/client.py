@@ -187,7 +187,7 @@ def main() -> int:
         if asked.verb == "check":
             return check(asked.url)
         return predict_file(asked.url, asked.items)
-    except Wrong as error:
+    except (Wrong, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 

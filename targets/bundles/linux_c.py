@@ -30,7 +30,7 @@ from the official wheel.
     cmake -B build && cmake --build build
     build/model_app selftest
     build/model_app bench
-    build/model_app classify items.npy
+    build/model_app classify {example}
 
 For a device, cross-compile (`BUNDLE` is this folder's path there):
 
@@ -46,7 +46,7 @@ built from LiteRT's source there.
 | --- | --- |
 | `src/main.c` | the app: self-test, classification of raw items in an `.npy` file, timing |
 | `src/network.c`, `src/litert_api.c`, `src/npy.c` | the model in LiteRT; its C library, declared by hand; arrays |
-| `src/edgekit_*.c`, `src/{prefix}_spec.h` | pre- and postprocessing, and this model's constants for it |
+{sounds}| `src/edgekit_*.c`, `src/{prefix}_spec.h` | pre- and postprocessing, and this model's constants for it |
 | `model.tflite`, `golden/` | the {precision} model; raw items and the outputs that they must give |
 | `manifest.json` | inputs, outputs, preprocessing, labels, and what was measured |
 
@@ -71,6 +71,8 @@ CONFIG = """\
 #define APP_SCORES {scores}
 #define APP_LABELS {labels}
 #define APP_ANSWERS {answers}
+/* Whether the model's features are of samples. */
+#define APP_SIGNAL {signal}
 
 static const struct {{
   const ek_input *input;
@@ -102,6 +104,8 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     sources = {name: (native / name).read_bytes() for name in SHARED}
     sources |= processing_files(spec, contents.name)
     sources["main.c"] = (APP / "main.c").read_bytes()
+    if spec.signal is not None:
+        sources |= {name: (APP / name).read_bytes() for name in ("wav.c", "wav.h")}
     sources["app_config.h"] = _config(target, contents, spec, prefix).encode()
     script = (APP / "get_runtime.sh").read_text(encoding="utf-8")
     placed = {f"src/{name}": content for name, content in sources.items()}
@@ -116,6 +120,8 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         litert=litert(target),
         prefix=prefix,
         precision=contents.precision,
+        sounds="" if spec.signal is None else "| `src/wav.c` | sounds of 16-bit PCM |\n",
+        example="items.npy" if spec.signal is None else "clip.wav    # 16-bit PCM, mono or stereo",
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )
     return placed | {"README.md": readme.encode()}
@@ -157,6 +163,12 @@ def _config(target: Target, contents: Contents, spec: Spec, prefix: str) -> str:
     outputs = list(golden.outputs)
     answers = golden.answers
     tables = f"#define app_labels {prefix}_labels\n" if spec.labels else ""
+    if spec.signal is not None:
+        upper = prefix.upper()
+        tables += f"#define app_signal {prefix}_signal\n"
+        tables += "".join(
+            f"#define APP_{one} {upper}_{one}\n" for one in ("FEATURES", "TABLES", "WORK")
+        )
     if answers:
         rows = "".join(f"  {text(label)},\n" for label in answers.labels)
         tables += f"\nstatic const char *const app_answers[] = {{\n{rows}}};\n"
@@ -173,6 +185,7 @@ def _config(target: Target, contents: Contents, spec: Spec, prefix: str) -> str:
         ),
         labels=len(spec.labels),
         answers=int(answers is not None),
+        signal=int(spec.signal is not None),
         input_rows="".join(
             f'  {{&{prefix}_input_{k}, "golden/input_{inputs.index(one.name)}.npy"}},\n'
             for k, one in enumerate(spec.inputs)

@@ -18,6 +18,7 @@ from edgekit.targets.runners import RUNNER_FILES
 
 # Samples become features by it.
 SIGNALS = FOLDER / "processing" / "numpy" / "edgekit_signals.py"
+SOUNDS = FOLDER / "linux_python" / "sounds.py"
 APP = ("app.py", "pictures.py", "watch.py")
 
 README = """# {name} {version} for {title}
@@ -30,7 +31,7 @@ wheels for your Python, the others a certain one.
     python app.py selftest
     python app.py bench
     python app.py classify items.npy
-    python app.py classify photo.jpg    # pictures need Pillow: pip install pillow
+    python app.py classify {example}
     python app.py watch inbox           # one JSON line for every file put into the folder inbox
 
 `manifest.json` describes the model's inputs and outputs, the preprocessing (the app applies it),
@@ -54,6 +55,8 @@ pip installs the app as the command `{command}`, with a runtime and Pillow:
     systemctl enable --now {command} && journalctl --follow --unit {command}
 {notes}"""
 
+PICTURE = "photo.jpg    # pictures need Pillow: pip install pillow"
+SOUND = "clip.wav     # 16-bit PCM, mono or stereo, at the rate of the manifest"
 STATE = """\
 The model keeps a state: from the start of the service on, files in the order of their names are one
 stream.
@@ -142,6 +145,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     placed = {name: (FOLDER / "linux_python" / name).read_bytes() for name in APP}
     if contents.preprocess.signal is not None:
         placed[SIGNALS.name] = SIGNALS.read_bytes()
+        placed[SOUNDS.name] = SOUNDS.read_bytes()
     placed["python_runner.py"] = RUNNER_FILES["litert"].read_bytes()
     return placed | {name: text.encode() for name, text in texts.items()}
 
@@ -200,6 +204,7 @@ def _readme(target: Target, contents: Contents, command: str) -> str:
         installs=installs,
         command=command,
         pythons=in_words(target.runtimes),
+        example=PICTURE if contents.preprocess.signal is None else SOUND,
         state=STATE if stateful else "",
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )

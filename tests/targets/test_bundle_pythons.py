@@ -18,6 +18,7 @@ from edgekit.contracts.target import doubler
 from edgekit.targets import catalog
 from edgekit.targets.bundles import pack, read_bundle_manifest
 from edgekit.targets.bundles.python_ranges import in_words, range_of, requires_python
+from edgekit.targets.catalog.parsing import parse
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -74,7 +75,7 @@ def test_oldest_python_gets_tflite_runtime_and_the_newest_litert(tmp_path: Path)
 
 
 def test_a_runtime_whose_pythons_are_unknown_is_for_all_of_the_app() -> None:
-    runtime = catalog.parse(
+    runtime = parse(
         "board",
         {
             **dict.fromkeys(("title", "system", "machine"), "board"),

@@ -206,6 +206,12 @@ def test_client_says_which_server_does_not_answer(bundle: Path) -> None:
     assert f"http://127.0.0.1:{port}/v1/models/doubler/versions/1002003 does" in done.stderr
 
 
+def test_client_says_which_file_is_not_there(bundle: Path) -> None:
+    done = client(bundle, 1, "predict", "absent.npy")
+    assert (done.returncode, "absent.npy" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture(scope="module")
 def packages(shared: Path) -> Path:
     """A folder with the published messages and the validator, without what they depend on."""

@@ -17,6 +17,8 @@ from edgekit.errors import DataError
 from edgekit.types import Preprocess, TensorSpec
 
 SINGLE = "x"
+# How many channels pictures have: grey, in colour, or in colour with opacity.
+CHANNELS = (1, 3, 4)
 # What a notice of bytes for a float input says.
 UNSCALED = "are fed unscaled"
 
@@ -126,9 +128,19 @@ def _likely(expected: tuple[int | None, ...], got: tuple[int, ...]) -> str:
         return f"the model takes flat items: reshape each to ({expected[0]},)"
     if len(expected) == len(got) >= 2 and got in set(itertools.permutations(expected)):
         return "the same dimensions in another order: transpose the data"
+    if len(expected) == len(got) == 3 and _channels_first(expected, got):
+        return (
+            "looks like channels-first, and of another size: --layout nchw (layout of"
+            f" [data.preprocess]) transposes it, --resize {expected[0]}x{expected[1]} resizes it"
+        )
     if len(expected) == len(got) == 3:
         return f"resize the items to {_show(expected)}: --resize {expected[0]}x{expected[1]}"
     return f"every item must be shaped {_show(expected)}"
+
+
+def _channels_first(expected: tuple[int | None, ...], got: tuple[int, ...]) -> bool:
+    """Tell whether items have as many channels as pictures have, and have them first alone."""
+    return got[0] in CHANNELS and got[2] not in CHANNELS and expected[2] in CHANNELS
 
 
 def _match_dtype(
