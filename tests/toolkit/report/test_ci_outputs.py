@@ -200,6 +200,28 @@ def test_sarif_names_the_rule_the_line_and_the_help() -> None:
     assert "7,736 B over" in run["results"][0]["message"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("check", "line"),
+    [
+        ("size", 3),
+        ("compressed size", 4),
+        ("allowed operators", 5),
+        ("recall of cat", 6),
+        ("accuracy", 7),
+        ("accuracy drop", 7),
+        ("SQNR", 8),
+        ("peak memory", 9),
+        ("machine", 2),
+    ],
+)
+def test_each_check_is_found_at_its_budget(check: str, line: int) -> None:
+    keys = ("size", "compressed_size", "operators", "classes", "metric", "parity", "peak_memory")
+    table = "\n".join(f"{key} = 1" for key in keys)
+    text = f"# size\n[targets.pi.budgets]\n{table}\n[targets.pi-4.budgets]\nsize = 2\n"
+    result = CheckResult(check, "int8", "pi", Status.FAILED, "")
+    assert Source("edgekit.toml", text).line(result) == line
+
+
 def test_sarif_tells_a_finding_of_two_runs_as_the_same_one() -> None:
     def print_of(check: CheckResult) -> str:
         (run,) = json.loads(sarif(judged_by(check), Source()))["runs"]

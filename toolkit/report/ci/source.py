@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit import explanations
 from edgekit.types import CheckResult
 
 NAME = "edgekit.toml"
@@ -61,6 +62,8 @@ OTHER_KEYS = {
     "SQNR": "parity",
     "largest error": "parity",
     "NPU share": "npu_share",
+    "allowed operators": "operators",
+    "speed-up": "latency",
 }
 
 
@@ -69,8 +72,10 @@ def _keys(check: CheckResult) -> Sequence[str]:
     name = check.name.removeprefix("compiled ").removesuffix(" drop")
     plain = name.rpartition(".")[2]
     written = OTHER_KEYS.get(check.name, check.name.replace(" ", "_"))
-    metric = ("classes", "metric") if check.limit else ()
-    return tuple(dict.fromkeys((written, name, plain, *metric)))
+    figure_of_class = ("classes",) if " of " in check.name else ()
+    is_metric = check.name.endswith(" drop") or explanations.of_check(check.name) is None
+    of_metric = ("metric",) if is_metric else ()
+    return tuple(dict.fromkeys((written, name, plain, *figure_of_class, *of_metric)))
 
 
 def read(path: Path | None) -> Source:
