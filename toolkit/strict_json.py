@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 # Deeper than anything that edgekit writes, and far from where Python gives up.
@@ -10,6 +11,15 @@ DEEPEST = 64
 LARGEST_INTEGER = 2**63
 # Its square is still a number.
 LARGEST_FLOAT = 1e150
+
+
+def bounded(path: Path, most: int) -> bytes:
+    """Read a file of another hand. Raises ValueError where it is larger than ``most`` bytes."""
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB, which none of edgekit's is")
+    return content
 
 
 def loads(content: bytes) -> Any:

@@ -46,12 +46,15 @@ if TYPE_CHECKING:
     from edgekit.api.runs import metric_names as metric_names
     from edgekit.api.runs import verify as verify
     from edgekit.api.verdict import check as check
+    from edgekit.api.verdict import check_all as check_all
+    from edgekit.api.verdict import run_at as run_at
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
     "Tightened": "lock",
     "add_to_history": "history",
     "check": "verdict",
+    "check_all": "verdict",
     "check_files": "files",
     "create_devices": "machine",
     "devices": "machine",
@@ -62,6 +65,7 @@ _ELSEWHERE = {
     "new_key": "machine",
     "read_lock": "lock",
     "remove_devices": "machine",
+    "run_at": "verdict",
     "set_up_devices": "machine",
     "trends": "history",
     "update_lock": "lock",

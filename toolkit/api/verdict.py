@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edgekit.api.baselines import find_baseline, find_lock, tolerances_of
-from edgekit.api.judgement import Judged, judge
+from edgekit.api.judgement import Judged, judge, latest
 from edgekit.errors import LockError
 from edgekit.gate.lock import Baseline, hold
-from edgekit.gate.verdict import with_checks
-from edgekit.project import Project
-from edgekit.types import Report
+from edgekit.gate.verdict import combined, with_checks
+from edgekit.project import FILE, Project
+from edgekit.types import CheckedRuns, Report
 
-__all__ = ["check"]
+__all__ = ["check", "check_all", "run_at"]
 
 
 def check(
@@ -74,3 +75,35 @@ def _with_waivers(report: Report, judged: Judged) -> Report:
         return report
     unused = judged.waivers.unused(report.verdict.checks)
     return replace(report, advice=(*report.advice, *unused))
+
+
+def check_all(
+    places: Sequence[Path],
+    max_drop: float | None = None,
+    max_size: int | None = None,
+    precisions: tuple[str, ...] = (),
+    targets: tuple[str, ...] = (),
+    metric_output: str | None = None,
+    baseline: str | None = None,
+) -> CheckedRuns:
+    """Judge several models' runs, each by its own limits and lock, to one verdict.
+
+    A place is what :func:`run_at` takes. Raises what :func:`check` raises.
+    """
+    found = [run_at(place) for place in places]
+    reports = tuple(
+        check(path, project, max_drop, max_size, precisions, targets, metric_output, baseline)
+        for path, project in found
+    )
+    return CheckedRuns(reports, combined([report.verdict for report in reports]))
+
+
+def run_at(place: Path) -> tuple[Path, Project | None]:
+    """Return the report and the project of a place: a report, a run's folder, or a project's,
+    whose newest run counts.
+    """
+    if place.is_dir() and (place / FILE).is_file():
+        return latest(place), Project.load(place / FILE)
+    if (place / ".edgekit" / "runs").is_dir():
+        return latest(place), None
+    return place, None

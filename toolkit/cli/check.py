@@ -20,7 +20,7 @@ from edgekit.cli.outputs import (
 
 
 @click.command("check")
-@click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.argument("reports", nargs=-1, metavar="[REPORT]...", type=click.Path(path_type=Path))
 @click.option("--metric-output", metavar="NAME", help="Judge only the metric of this output.")
 @click.option(
     "--history",
@@ -38,7 +38,9 @@ from edgekit.cli.outputs import (
 @project_option
 @common
 def command(**options: Any) -> int:
-    """Judge REPORT (report.json, or a run's folder) again. Default: the newest run here.
+    """Judge REPORT (report.json, a run's folder or a project's). Default: the newest run here.
+
+    Several are judged one by one to one verdict, each by its own limits and lock.
 
     Limits come from these options, else from the project file, else from the run itself. With an
     edgekit.lock beside the project file, nothing in it may be worse.
@@ -46,12 +48,15 @@ def command(**options: Any) -> int:
     from edgekit import api, report
     from edgekit.project import FILE, Project
 
-    file, path = options["project_file"], options["report"]
-    # A report that is named has its own budgets, unless a project file is named too.
-    here = path is None and Path(FILE).is_file()
-    project = Project.load(file or FILE) if file or here else None
+    places, file = options["reports"], options["project_file"]
+    if len(places) > 1:
+        return _several(options)
+    path, project = api.run_at(places[0]) if places and not file else (None, None)
+    # A report that is named has its own budgets, unless a project is named too.
+    if file or (path is None and Path(FILE).is_file()):
+        project = Project.load(file or FILE)
     if path is None:
-        path = api.latest(project.root if project else Path.cwd())
+        path = places[0] if places else api.latest(project.root if project else Path.cwd())
     done = api.check(
         path,
         project,
@@ -73,4 +78,37 @@ def command(**options: Any) -> int:
     show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
+    return done.verdict.exit_code
+
+
+def _several(options: dict[str, Any]) -> int:
+    """Judge several models' runs: one verdict, and one answer."""
+    from edgekit import api, report
+    from edgekit.cli.console import console, print_lines
+
+    if options["project_file"]:
+        raise click.UsageError("--project is of one run: name the projects' folders instead")
+    done = api.check_all(
+        options["reports"],
+        options["max_drop"],
+        options["max_size"],
+        options["precisions"],
+        options["targets"],
+        options["metric_output"],
+        options["baseline"],
+    )
+    done = counted(done, options)
+    write_outputs(done, options)
+    for each in done.reports if options["history"] else ():
+        api.add_to_history(each, options["history"])
+    out = console(options["as_json"])
+    for place, each in zip(options["reports"], done.reports, strict=True):
+        print_lines(out, [(f"{each.model['name']} {each.model['version']} ({place})", "bold")])
+        show(each, options["as_json"], place, quiet=options["quiet"])
+    mark, style = report.MARKS[done.verdict.status]
+    print_lines(out, [(f"verdict of {len(done.reports)} runs: {mark}", f"bold {style}")])
+    show_for_ci(done, options)
+    if options["as_json"]:
+        verdict = report.plain(done.verdict)
+        print_json({"verdict": verdict, "reports": [report.to_json(one) for one in done.reports]})
     return done.verdict.exit_code

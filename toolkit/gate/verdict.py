@@ -116,6 +116,13 @@ def with_checks(report: Report, added: Mapping[str, Sequence[CheckResult]]) -> R
     )
 
 
+def combined(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the one verdict on several runs: the worst of them, and the checks of all."""
+    status = worst(verdict.status for verdict in verdicts)
+    checks = tuple(check for verdict in verdicts for check in verdict.checks)
+    return Verdict(status, int(EXIT_CODES[status]), checks)
+
+
 def _counted(checks: Iterable[CheckResult]) -> list[Status]:
     return [check.status for check in checks if counts(check)]
 

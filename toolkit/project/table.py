@@ -8,4 +8,4 @@ from pydantic import BaseModel, ConfigDict
 class Table(BaseModel):
     """A table of the project file: read-only, and strict about its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

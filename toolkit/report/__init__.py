@@ -4,10 +4,11 @@ from edgekit.report.compression import compression_lines, compression_table, lay
 from edgekit.report.document import from_json, plain, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.outputs import outputs_table
-from edgekit.report.table import result_lines, table, verdict_lines
+from edgekit.report.table import MARKS, result_lines, table, verdict_lines
 from edgekit.report.words import path
 
 __all__ = [
+    "MARKS",
     "compression_lines",
     "compression_table",
     "from_json",

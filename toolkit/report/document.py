@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgekit import strict_json
 from edgekit.errors import ProjectError
 from edgekit.report import validation
 from edgekit.report.migrations import SCHEMA_VERSION, migrated
@@ -58,19 +59,10 @@ def read(path: Path) -> Report:
         hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
-        return from_json(validation.parse(read_bounded(path)))
+        return from_json(validation.parse(strict_json.bounded(path, LARGEST)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         hint = f"it is damaged or not an edgekit report: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
-
-
-def read_bounded(path: Path, most: int = LARGEST) -> bytes:
-    """Read a file of another hand. Raises ValueError where it is larger than any of ours."""
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"it is larger than {most >> 20} MiB, and no report is")
-    return content
 
 
 def from_json(document: Mapping[str, Any]) -> Report:

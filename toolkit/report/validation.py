@@ -23,22 +23,39 @@ def parse(content: bytes) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")
     document = migrated(document)
-    from jsonschema.exceptions import best_match
-
-    error = best_match(_validator().iter_errors(document))
-    if error is not None:
-        raise ValueError(f"{_place(error.absolute_path)}: {error.message[:200]}")
+    if not _is_valid(document):
+        raise ValueError(_explained(document))
     for place, interval in _intervals(document, ""):
         if interval["low"] > interval["high"]:
             raise ValueError(f"{place}: low {interval['low']} lies above high {interval['high']}")
     return document
 
 
+def _is_valid(document: Any) -> bool:
+    return bool(_validator().is_valid(document))
+
+
 @functools.cache
 def _validator() -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema_rs import Draft202012Validator
 
-    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return Draft202012Validator(_schema())
+
+
+@functools.cache
+def _schema() -> Any:
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _explained(document: Any) -> str:
+    """Say what is wrong with a document, and where: jsonschema finds what matters, and slowly."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(_schema()).iter_errors(document))
+    if error is None:
+        return "it does not have the shape of a report"
+    return f"{_place(error.absolute_path)}: {error.message[:200]}"
 
 
 def _intervals(value: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,18 +1,19 @@
 """Interval estimates as pure functions: proportions, bootstrap, latency, series of times."""
 
-from .bootstrap import (
-    bca_mean,
-    bootstrap_statistic,
-    constant_mean,
-    items_to_settle_scaled,
-    unseen_share,
-)
-from .interval import Interval
-from .launch_intervals import Launches, launch_ratio, percentile_interval
-from .order import least_independent, median_of_independent
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .interval import Interval, items_to_settle_scaled
 from .proportions import items_to_settle, tango, wilson
-from .series import Drift, bimodal, drift, median_interval
-from .steps import Step, steps
+
+if TYPE_CHECKING:
+    from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, unseen_share
+    from .launch_intervals import Launches, launch_ratio, percentile_interval
+    from .order import least_independent, median_of_independent
+    from .series import Drift, bimodal, drift, median_interval
+    from .steps import Step, steps
 
 __all__ = [
     "Drift",
@@ -36,3 +37,31 @@ __all__ = [
     "unseen_share",
     "wilson",
 ]
+
+# What takes numpy is imported when it is first used: a gate decides on figures without it.
+_WITH_NUMPY = {
+    "Drift": "series",
+    "Launches": "launch_intervals",
+    "Step": "steps",
+    "bca_mean": "bootstrap",
+    "bimodal": "series",
+    "bootstrap_statistic": "bootstrap",
+    "constant_mean": "bootstrap",
+    "drift": "series",
+    "launch_ratio": "launch_intervals",
+    "least_independent": "order",
+    "median_interval": "series",
+    "median_of_independent": "order",
+    "percentile_interval": "launch_intervals",
+    "steps": "steps",
+    "unseen_share": "bootstrap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_NUMPY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_WITH_NUMPY[name]}"), name)
+    # Kept, as a module of the same name would be in its place.
+    globals()[name] = value
+    return value

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from .interval import MAX_ITEMS, Interval, two_sided_z, unbounded
+from .interval import Interval, two_sided_z, unbounded
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -133,29 +133,6 @@ def bootstrap_statistic(
         return unbounded(value, level, n)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), level, n)
-
-
-def items_to_settle_scaled(interval: Interval, limit: float) -> int | None:
-    """Return the smallest n >= interval.n at which the interval decides, its half widths ~
-    1/sqrt(n).
-
-    It decides where high <= limit or low > limit. interval.n where it already does; None where
-    the value equals the limit, a bound needed is infinite or the number exceeds 10^9.
-    Raises ValueError where the limit is not finite.
-    """
-    if not math.isfinite(limit):
-        raise ValueError(f"limit must be finite, got {limit}")
-    if interval.high <= limit or interval.low > limit:
-        return interval.n
-    if interval.value == limit:
-        return None
-    below = interval.value < limit
-    half = interval.high - interval.value if below else interval.value - interval.low
-    needed = interval.n * (half / (interval.value - limit)) ** 2
-    if needed > MAX_ITEMS:
-        return None
-    # A bound may touch the limit from below, not from above.
-    return max(interval.n, math.ceil(needed) if below else math.floor(needed) + 1)
 
 
 def _check_resamples(resamples: int) -> None:

@@ -46,3 +46,26 @@ def two_sided_z(level: float) -> float:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     # Not scipy: importing it costs more than everything else a caller of this may do.
     return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def items_to_settle_scaled(interval: Interval, limit: float) -> int | None:
+    """Return the smallest n >= interval.n at which the interval decides, its half widths ~
+    1/sqrt(n).
+
+    It decides where high <= limit or low > limit. interval.n where it already does; None where
+    the value equals the limit, a bound needed is infinite or the number exceeds 10^9.
+    Raises ValueError where the limit is not finite.
+    """
+    if not math.isfinite(limit):
+        raise ValueError(f"limit must be finite, got {limit}")
+    if interval.high <= limit or interval.low > limit:
+        return interval.n
+    if interval.value == limit:
+        return None
+    below = interval.value < limit
+    half = interval.high - interval.value if below else interval.value - interval.low
+    needed = interval.n * (half / (interval.value - limit)) ** 2
+    if needed > MAX_ITEMS:
+        return None
+    # A bound may touch the limit from below, not from above.
+    return max(interval.n, math.ceil(needed) if below else math.floor(needed) + 1)

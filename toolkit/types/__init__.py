@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from edgekit.types.outcome import Advice as Advice
     from edgekit.types.outcome import Bound as Bound
     from edgekit.types.outcome import Bundle as Bundle
+    from edgekit.types.outcome import CheckedRuns as CheckedRuns
     from edgekit.types.outcome import CheckResult as CheckResult
     from edgekit.types.outcome import Compiled as Compiled
     from edgekit.types.outcome import NpuEstimate as NpuEstimate
@@ -83,6 +84,7 @@ _MODULES = {
     "Candidate": "candidates",
     "CarriedState": "models",
     "CheckResult": "outcome",
+    "CheckedRuns": "outcome",
     "Compared": "measured",
     "Compiled": "outcome",
     "Compression": "models",

@@ -195,3 +195,11 @@ class Report:
     targets: tuple[TargetResult, ...]
     verdict: Verdict
     advice: tuple[Advice, ...]
+
+
+@dataclass(frozen=True)
+class CheckedRuns:
+    """Runs of several models that were judged together, and the one verdict on all."""
+
+    reports: tuple[Report, ...]
+    verdict: Verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -406,3 +407,51 @@ def test_python_reads_and_updates_the_lock(workshop: Workshop) -> None:
     assert (entry.tag.target, entry.bytes, entry.arena) == (HOST, 27_736, 20_480)
     with pytest.raises(LockError, match="EK-LOCK-003"):
         api.read_lock(workshop.root / ".edgekit")
+
+
+def test_several_projects_have_one_verdict_each_by_its_own_lock(tmp_path: Path) -> None:
+    """The planted fault: of two models the second has grown."""
+    small, large = Workshop(tmp_path / "small"), Workshop(tmp_path / "large")
+    for made in (small, large):
+        made.root.mkdir()
+        made.project()
+        made.convert(lambda report, name=made.root.name: report["model"].update(name=name))
+        assert made.edgekit("lock", "--update")[0] == 0
+    both = Workshop(tmp_path)
+    code, text = both.edgekit("check", "-q", "small", "large")
+    assert (code, text.splitlines()[-1]) == (0, "verdict of 2 runs: passed"), text
+    large.convert(one_byte_more, lambda report: report["model"].update(name="large"))
+    code, text = both.edgekit("check", "-q", "small", "large")
+    assert (code, text.splitlines()[-1]) == (1, "verdict of 2 runs: FAILED"), text
+    assert text.index("passed: linux-x86_64 int8 lock size") < text.index("large 0.1.0 (large)")
+    assert both.edgekit("check", "-q", "large")[0] == 1
+    code, text = both.edgekit("check", "--json", "-q", "small", large.root / ".edgekit/runs/run-1")
+    document = json.loads(text[: text.rindex("}") + 1])
+    assert (code, document["verdict"]["exit_code"]) == (0, 0)
+    assert [one["model"]["name"] for one in document["reports"]] == ["small", "large"]
+    code, text = both.edgekit("check", "small", "medium")
+    assert (code, "EK-REPORT-001" in text, "medium" in text) == (2, True, True), text
+    code, text = both.edgekit("check", "small", "large", "--project", "small/edgekit.toml")
+    assert (code, "EK-USAGE-001" in text) == (2, True)
+
+
+def test_several_projects_write_one_file_each_for_ci(tmp_path: Path) -> None:
+    for name in ("small", "large"):
+        made = Workshop(tmp_path / name)
+        made.root.mkdir()
+        made.project()
+        made.convert(lambda report, name=name: report["model"].update(name=name))
+        assert made.edgekit("lock", "--update")[0] == 0
+    made.convert(one_byte_more, lambda report: report["model"].update(name="large"))
+    written = {"--junit": "j.xml", "--summary": "s.md", "--sarif": "s.json"}
+    options = [word for pair in written.items() for word in pair]
+    assert Workshop(tmp_path).edgekit("check", "-q", "small", "large", *options)[0] == 1
+    suites = ET.parse(tmp_path / "j.xml").getroot()  # noqa: S314  (ours)
+    red = [case for case in suites.iter("testcase") if case.find("failure") is not None]
+    assert [(case.get("classname"), case.get("name")) for case in red] == [
+        ("edgekit.large 0_1_0.linux-x86_64.int8", "lock size")
+    ]
+    cases = [(case.get("classname"), case.get("name")) for case in suites.iter("testcase")]
+    assert len(set(cases)) == len(cases)
+    assert "large 0.1.0: linux-x86_64" in (tmp_path / "s.md").read_text()
+    assert "27,737 bytes" in (tmp_path / "s.json").read_text()

@@ -43,6 +43,12 @@ def launches(level: float) -> list[Launch]:
     ]
 
 
+NO_TIME = (
+    '{"rows": [{"source": "m", "device": "local", "threads": 1, "batch": 1, "delegate": "",'
+    ' "latency": {"p50": {"value": "fast", "unit": "ns"}}}]}'
+)
+
+
 @pytest.fixture
 def row(tmp_path: Path) -> Benched:
     latency = summarized(launches(1e6), "precision", path=tmp_path / "0.npy")
@@ -172,7 +178,34 @@ def test_only_a_row_of_the_same_settings_is_the_baseline(
     assert found.status is (Status.PASSED if threads == 1 else Status.INCONCLUSIVE)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"rows": [{}]}', '{"rows": 3}'])
+def test_the_same_model_is_told_by_its_file_then_by_its_folders(
+    tmp_path: Path, row: Benched
+) -> None:
+    """The planted fault: every candidate's file is called model.tflite."""
+
+    def at(source: str, factor: float = 1.0, sha256: str = "") -> Benched:
+        latency = summarized(launches(1e6 * factor), "precision", path=tmp_path / "0.npy")
+        return dataclasses.replace(row, source=source, sha256=sha256, latency=latency)
+
+    def judged(now: Benched, *earlier: Benched) -> Status:
+        rows = [plain(dataclasses.asdict(one)) for one in earlier]
+        path = written(tmp_path / "b.json", row, rows=rows)
+        return bench_budgets.judge([now], HOST, QUIET, None, 0.05, path).status
+
+    fast, slow = "old/int8/model.tflite", "old/float32/model.tflite"
+    assert judged(at("new/int8/model.tflite", 2), at(fast), at(slow, 2)) is Status.FAILED
+    assert judged(at("new/float32/model.tflite", 2), at(fast), at(slow, 2)) is Status.PASSED
+    # The same bytes are the same model, whatever they are called.
+    assert judged(at("x.tflite", 2, "aa"), at(fast, 1, "bb"), at(slow, 2, "aa")) is Status.PASSED
+    assert judged(at("another.tflite"), at(fast), at(slow)) is Status.INCONCLUSIVE
+    with pytest.raises(ProjectError, match=r"EK-REPORT-005.*old/int8.*old/float32"):
+        judged(at("model.tflite"), at(fast), at(slow))
+
+
+NO_BASELINES = ["", "[]", '{"rows": [{}]}', '{"rows": 3}', NO_TIME, '{"rows": NaN}']
+
+
+@pytest.mark.parametrize("content", NO_BASELINES)
 def test_a_baseline_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(content)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgekit import strict_json
 from edgekit.errors import LockError
 from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
 from edgekit.types import Measurement, PairedCounts
@@ -142,10 +143,10 @@ class _Lock(_Table):
 
 def read_lock(path: Path) -> tuple[Entry, ...]:
     """Read a lock. Raises :class:`LockError` that says where it is wrong."""
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise _damaged(str(path), f"it is larger than {LARGEST >> 20} MiB, and no lock is")
+    try:
+        content = strict_json.bounded(path, LARGEST)
+    except ValueError as error:
+        raise _damaged(str(path), str(error)) from error
     return parse_lock(content, str(path))
 
 

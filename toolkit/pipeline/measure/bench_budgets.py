@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from edgekit import strict_json
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate import fixes
@@ -14,6 +14,7 @@ from edgekit.gate.decision import decide_time, widened
 from edgekit.gate.machine import differences
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import no_budget
+from edgekit.pipeline.measure.bench_twins import conditions, twin_of
 from edgekit.statistics import Interval
 from edgekit.targets.devices import DeviceBudgets
 from edgekit.types import (
@@ -28,6 +29,8 @@ from edgekit.types import (
     Verdict,
 )
 
+# More than a bench of a thousand rows has.
+LARGEST = 64 << 20
 # The place of this host.
 HERE = "local"
 
@@ -75,13 +78,24 @@ def read(path: Path) -> Mapping[str, Json]:
         hint = "give a bench.json, or the folder of a run of `edgekit bench`"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
-        document: Mapping[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+        document: Mapping[str, Json] = strict_json.loads(strict_json.bounded(path, LARGEST))
         for row in document["rows"]:
-            _key(row)
+            _check(row)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         hint = f"a baseline is the bench.json of an earlier `edgekit bench`: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
     return document
+
+
+def _check(row: Mapping[str, Json]) -> None:
+    """Raise ValueError, KeyError or TypeError where a row is not one of a bench."""
+    _ = (str(row["source"]), conditions(row))
+    if not row["latency"]:
+        return
+    median = Measurement(**row["latency"]["p50"])
+    for end in (median.value, median.low, median.high):
+        if end is not None and (not isinstance(end, int | float) or end < 0):
+            raise ValueError(f"{row['source']}: {end!r} is no time")
 
 
 def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
@@ -153,15 +167,14 @@ def _slowdown(
 
     if row.estimates:
         return _undecidable("slowdown", row, row.estimates, shown)
-    mine = (row.source.rpartition("/")[2], row.device, row.threads, row.batch, row.delegate)
-    twins = [one for one in document["rows"] if _key(one) == mine and one["latency"]]
-    if len(twins) != 1:
+    twin = twin_of(row, document["rows"])
+    if twin is None:
         return undecided("the baseline has no such row: model, device, threads, batch, delegate")
-    before = Measurement(**twins[0]["latency"]["p50"])
+    before = Measurement(**twin["latency"]["p50"])
     if before.how == "estimated":
         return _undecidable("slowdown", row, f"{before.tool}, in the baseline", shown)
     # Reports of earlier releases hold the facts of the host only.
-    here, before_facts = row.facts or device, twins[0].get("facts") or document["device"]
+    here, before_facts = row.facts or device, twin.get("facts") or document["device"]
     if other := differences(here, before_facts):
         return undecided(f"the baseline is of another machine: {other}")
     medians = (latency.p50, before)
@@ -186,11 +199,6 @@ def _undecidable(name: str, row: Benched, reason: str, shown: str) -> CheckResul
     message = f"unavailable, because {no_budget(row.device, reason)}"
     fix = "time it on the device itself: what an emulator or a tool estimates decides nothing"
     return CheckResult(name, row.id, "", Status.UNAVAILABLE, message, shown, fix=fix)
-
-
-def _key(row: Mapping[str, Json]) -> tuple[Json, ...]:
-    source = str(row["source"]).rpartition("/")[2]
-    return (source, row["device"], row["threads"], row["batch"], row["delegate"])
 
 
 def _interval(measurement: Measurement) -> Interval | None:

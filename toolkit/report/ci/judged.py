@@ -37,13 +37,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Group:
-    """What was judged together: a target, or a model on a device; ``note`` says what it ships."""
+    """What was judged together: a target, or a model on a device; ``note`` says what it ships.
+
+    ``run`` names the run that it is of, where several were judged.
+    """
 
     name: str
     checks: tuple[CheckResult, ...]
     changes: tuple[Change, ...] = ()
     model: str = ""
     note: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _suite(group: Group, judged: Judged) -> ET.Element:
             ET.SubElement(properties, "property", name=name, value=plain_text(value))
     names = _names(group.checks)
     for check, name in zip(group.checks, names, strict=True):
-        suite.append(_case(check, name, judged.undecided))
+        suite.append(_case(check, name, group.run, judged.undecided))
     return suite
 
 
@@ -78,9 +78,9 @@ def _names(checks: Sequence[CheckResult]) -> list[str]:
     ]
 
 
-def _case(check: CheckResult, name: str, undecided: Undecided) -> ET.Element:
+def _case(check: CheckResult, name: str, run: str, undecided: Undecided) -> ET.Element:
     # A viewer takes what is before the last dot for a package.
-    parts = (part.replace(".", "_") for part in (check.target, check.candidate) if part)
+    parts = (part.replace(".", "_") for part in (run, check.target, check.candidate) if part)
     where = ".".join(dict.fromkeys(("edgekit", *parts)))
     case = ET.Element("testcase", classname=plain_text(where), name=plain_text(name))
     away = margin(check)

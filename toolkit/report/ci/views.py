@@ -23,6 +23,7 @@ from edgekit.report.table import headings, rows, verdict_lines
 from edgekit.types import (
     BenchReport,
     Candidate,
+    CheckedRuns,
     CheckResult,
     Compared,
     Contrast,
@@ -32,7 +33,7 @@ from edgekit.types import (
     Report,
 )
 
-Done = Report | Evaluated | Compared | BenchReport
+Done = Report | CheckedRuns | Evaluated | Compared | BenchReport
 # More names than these make no title.
 MOST_NAMES = 3
 SAVED_MODEL = "SavedModel"
@@ -43,6 +44,8 @@ def judged(done: Done, command: str, seconds: float = 0.0, undecided: Undecided 
     if isinstance(done, Report):
         view = _report(done, command)
         seconds = sum(stage.seconds for stage in done.stages)
+    elif isinstance(done, CheckedRuns):
+        view = _several(done, command)
     elif isinstance(done, Evaluated):
         view = _evaluated(done, command)
     elif isinstance(done, Compared):
@@ -86,6 +89,27 @@ def _report(report: Report, command: str) -> Judged:
         report.advice,
         facts=environment,
     )
+
+
+def _several(done: CheckedRuns, command: str) -> Judged:
+    """Return several models' runs as one, with each group and table under its model's name."""
+    views = [_report(report, command) for report in done.reports]
+    return Judged(
+        command,
+        f"{len(views)} models",
+        ", ".join(view.run for view in views),
+        done.verdict,
+        tuple(_of_run(group, view.title) for view in views for group in view.groups),
+        SAVED_MODEL,
+        tuple(replace(t, title=f"{v.title}: {t.title}") for v in views for t in v.tables),
+        tuple(f"{view.title}: {line}" for view in views for line in view.lines),
+        tuple(advice for view in views for advice in view.advice),
+        facts=views[0].facts,
+    )
+
+
+def _of_run(group: Group, run: str) -> Group:
+    return replace(group, name=f"{run}: {group.name}", run=run)
 
 
 def _layers(report: Report) -> Iterator[Table]:
