@@ -402,6 +402,21 @@ def test_items_count_as_the_same_only_by_digest_and_number(workshop: Workshop) -
     assert "items differ: not paired" in workshop.edgekit("check", "-q")[1]
 
 
+def test_status_that_was_set_by_hand_is_judged_again(workshop: Workshop) -> None:
+    """The planted fault: a report whose every outcome says passed, over a file that has grown."""
+
+    def whitewashed(report: Any) -> None:
+        one_byte_more(report)
+        int8(report).update(status="passed", failed=[])
+        report["targets"][0].update(status="passed", checks=[])
+        report["verdict"] = {"status": "passed", "exit_code": 0, "checks": []}
+
+    path = workshop.convert(whitewashed)
+    assert workshop.edgekit("check", "-q")[0] == 1
+    first = workshop.root / ".edgekit" / "runs" / "run-1"
+    assert workshop.edgekit("check", path, "-q", "--baseline", first)[0] == 1
+
+
 def test_python_reads_and_updates_the_lock(workshop: Workshop) -> None:
     (entry,) = api.read_lock(workshop.root)
     assert (entry.tag.target, entry.bytes, entry.arena) == (HOST, 27_736, 20_480)
