@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from packaging.version import Version
 
+from edgekit.converters import flatbuffer
+from edgekit.converters.metadata.facts import ENTRY
 from edgekit.errors import BundleDoesNotSuit
 from edgekit.sample_apps import FOLDER
 from edgekit.targets.bundles.contents import Contents
@@ -70,6 +72,13 @@ EDGES = """
 Inputs or outputs are int8: Task Library and MediaPipe refuse the file, they take uint8 or float32.
 For them, convert with `--precision uint8-io` or `int8-float-io`.
 """
+DESCRIBED = """
+The model holds TFLite Metadata: Task Library and MediaPipe read normalization and labels from it.
+"""
+UNDESCRIBED = """
+The model holds no TFLite Metadata, from which Task Library and MediaPipe read normalization and
+labels: convert with `--metadata` for them. The app of this bundle needs none.
+"""
 
 
 def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
@@ -89,6 +98,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
     gradle = (APP / "build.gradle.kts").read_text(encoding="utf-8")
     gradle = gradle.replace("@NAMESPACE@", package).replace("@LITERT@", release)
     edges = {tensor.dtype for tensor in spec.inputs} | {tensor.dtype for tensor in spec.outputs}
+    described = ENTRY in flatbuffer.read(contents.model).metadata
     readme = README.format(
         name=contents.name,
         version=contents.version,
@@ -98,7 +108,7 @@ def files(target: Target, contents: Contents) -> Mapping[str, bytes]:
         input=text(spec.inputs[0].name),
         pictures=PICTURES if "pictures" in spec.parts else "",
         streams=STREAMS if contents.states or contents.golden.streams else "",
-        edges=EDGES if "int8" in edges else "",
+        edges=EDGES if "int8" in edges else DESCRIBED if described else UNDESCRIBED,
         notes="".join(f"\n- {note}." for note in target.notes) + "\n",
     )
     folder = package.replace(".", "/")

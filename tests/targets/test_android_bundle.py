@@ -15,10 +15,12 @@ from pathlib import Path
 import app_models
 import numpy as np
 import pytest
+import tflite_files
 
 import edgekit.targets.runners
 from conftest import once
 from edgekit.contracts.target import doubler
+from edgekit.converters.metadata import ModelFacts, add_metadata
 from edgekit.errors import BundleError
 from edgekit.targets import catalog
 from edgekit.targets.bundles import LAYOUTS, Answers, Contents, pack, verify
@@ -80,6 +82,22 @@ def test_model_that_the_interpreter_for_android_does_not_run_has_no_bundle(tmp_p
         LAYOUTS["android"].files(TARGET, new)
     assert caught.value.code == "EK-BUNDLE-023"
     assert "CAST 8 needs 2.1.0" in caught.value.hint
+
+
+def test_readme_says_what_the_task_library_and_mediapipe_make_of_the_file(tmp_path: Path) -> None:
+    contents = doubler(tmp_path)
+
+    def readme(model: bytes) -> str:
+        contents.model.write_bytes(model)
+        return LAYOUTS["android"].files(TARGET, contents)["README.md"].decode()
+
+    bare = contents.model.read_bytes()
+    assert "holds no TFLite Metadata" in readme(bare)
+    assert "The model holds TFLite Metadata" in readme(add_metadata(bare, ModelFacts("doubler")))
+    ends = [tflite_files.T(name, [1, 4], "INT8", scale=[0.5]) for name in ("x", "y")]
+    node = tflite_files.N("RELU", ["x"], ["y"], 2)
+    integers = tflite_files.build(tflite_files.G(ends, [node], ["x"], ["y"]))
+    assert "MediaPipe refuse the file, they take uint8 or float32" in readme(integers)
 
 
 @dataclass(frozen=True)
