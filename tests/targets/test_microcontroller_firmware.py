@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,10 @@ def test_readme_s_cmake_line_builds_the_self_test(bundle: Path, tmp_path: Path) 
     assert "cmake -B build -DTFLM_INCLUDE_DIRS=" in (bundle / "README.md").read_text()
     flags = (f"-I{STUBS}", f"-I{bundle}")
     replay = build_object(STUBS / "replay.cpp", PROCESSORS["host"], tmp_path, flags)
+    bare = ["cmake", "-S", str(bundle), "-B", str(tmp_path / "bare"), "-DTFLM_INCLUDE_DIRS=/none"]
+    refused = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert 'TFLM_INCLUDE_DIRS ("/none") has no' in refused.stderr
     options = [f"-DTFLM_INCLUDE_DIRS={STUBS}", f"-DTFLM_LIBRARIES={replay}"]
     run(["cmake", "-S", bundle, "-B", tmp_path / "build", *options])
     run(["cmake", "--build", tmp_path / "build"])
