@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from edgekit import data
 from edgekit.data.split import SAMPLES
 from edgekit.errors import DataError
 from edgekit.evaluation import tasks
+from edgekit.evaluation.metrics import Metric
+from edgekit.evaluation.texts import TextReader
 from edgekit.pipeline import headline, streams, texts
 from edgekit.pipeline.annotated import with_annotations
 from edgekit.pipeline.datasets import as_decoded, class_names, open_data, stream_column
@@ -30,9 +33,35 @@ from edgekit.pipeline.representative import matched, representative, states_in_d
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.streams import Streams
 from edgekit.project import RepresentativeTable
-from edgekit.types import Advice, SavedModel, TensorSpec
+from edgekit.types import Advice, Preprocess, SavedModel, TensorSpec
 
 FEWEST = 2
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """What the whole data says of its items: labels of the output they are judged by, columns.
+
+    Nothing of it where no items are judged.
+    """
+
+    output: headline.OutputSelection
+    labels: npt.NDArray[Any] | None
+    groups: npt.NDArray[Any] | None
+    beside: Mapping[str, npt.NDArray[Any]]
+    names: npt.NDArray[Any] | None
+    task: tasks.Detected | None
+    reader: TextReader | None
+
+    def at(self, index: Index) -> _Labelled:
+        """Return the same of these items."""
+        return replace(
+            self,
+            labels=self.labels[index] if self.labels is not None else None,
+            groups=self.groups[index] if self.groups is not None else None,
+            beside={name: column[index] for name, column in self.beside.items()},
+            names=self.names[index] if self.names is not None else None,
+        )
 
 
 def select_items(
@@ -43,68 +72,80 @@ def select_items(
     ``labelled`` says that items to judge by need labels, ``streaming`` that the model's state is
     carried on where the project asks for it. Raises :class:`DataError`.
     """
-    project, evaluating = run.project, run.plan.options.evaluate
-    preprocess = project.data.preprocess.spec()
     with run.stage("data"):
         arrays = headline.array_names(run, reference)
-        dataset = open_data(run, project.data.evaluate, reference.inputs, arrays)
+        dataset = open_data(run, run.project.data.evaluate, reference.inputs, arrays)
         judged = with_annotations(run, dataset)
-        labels, groups = None, None
-        picked = headline.OutputSelection(project.evaluate.output or "", None, {})
-        beside: Mapping[str, npt.NDArray[Any]] = {}
-        if judged and evaluating:
-            picked = headline.select_outputs(run, judged, reference, labelled)
-            labels = texts.spelled(run, judged, picked.labels, reference, picked.output)
-            beside = judged.columns(project.evaluate.slices)
-            if project.evaluate.group is not None:
-                groups = judged.columns([project.evaluate.group])[project.evaluate.group]
-        look = look_of(run, reference, picked.output, labels)
-        task = task_of(run, picked.output, labels, look, True)
-        if judged and task is not None and look is not None:
-            check_classes(run, judged, task.task, look)
-        name = judged.source if judged else ""
-        reader, labels = texts.read(run, reference, picked.output, labels, task, name, labelled)
-        order = _streams(run, judged, reference, streaming) if judged and evaluating else None
-        index, chosen, source, order = _choose(
-            run, judged, labels, groups, reference.inputs, arrays, order
-        )
+        every = _labelled(run, judged, reference, labelled)
+        order = _streams(run, judged, reference, streaming)
+        index, chosen, source, order = _choose(run, judged, every, reference.inputs, arrays, order)
         files, digest = representative(run, reference, source, chosen)
-        inputs = matched(run, judged, reference, preprocess) if judged and evaluating else {}
-        if order is not None:
-            streams.tell(run, order)
+        spec = run.project.data.preprocess.spec()
+        inputs = _matched(run, judged, reference, spec)
+        streams.tell(run, order)
         index_path = _keep_index(run, index)
-        names = judged.names() if judged else None
-        preprocess = as_decoded(preprocess, judged, reference.inputs)
-    metric = metric_of(run, picked.output, task, True, reader)
-    others = tuple(_other(run, reference, name, own, index) for name, own in picked.others.items())
+    own, picked = every.at(index), every.output
+    metric = metric_of(run, picked.output, own.task, True, own.reader)
+    others = tuple(_other(run, reference, name, one, index) for name, one in picked.others.items())
     headline.advise(run, reference, picked, metric)
     return Items(
         inputs=inputs,
         index=index,
         index_path=index_path,
-        labels=labels[index] if labels is not None else None,
-        evaluated=len(index) if inputs and (labels is not None or not metric.takes_labels) else 0,
+        labels=own.labels,
+        evaluated=_count_evaluated(index, inputs, own, metric),
         digest=judged.digest if judged else "",
         metric=metric,
-        task=task,
-        preprocess=preprocess,
-        class_names=_names_of(run, judged, task),
+        task=own.task,
+        preprocess=as_decoded(spec, judged, reference.inputs),
+        class_names=_names_of(run, judged, own.task),
         representative=files,
         representative_digest=digest,
         representative_count=len(chosen),
         representative_source=source,
         representative_index=chosen,
-        columns={name: column[index] for name, column in beside.items()},
-        groups=groups[index] if groups is not None else None,
-        names=names[index] if names is not None else None,
+        columns=own.beside,
+        groups=own.groups,
+        names=own.names,
         output=picked.output,
-        postprocess=postprocess_of(run, picked.output) or project.evaluate.postprocess,
+        postprocess=postprocess_of(run, picked.output) or run.project.evaluate.postprocess,
         others=others,
         streams=order.starts if order is not None else (),
         states=reference.carried(inputs),
-        reader=reader,
-        beside=beside_of(task, metric, reader) if groups is None else (),
+        reader=own.reader,
+        beside=beside_of(own.task, metric, own.reader) if own.groups is None else (),
     )
+
+
+def _labelled(
+    run: Run, judged: data.Dataset | None, reference: SavedModel, labelled: bool
+) -> _Labelled:
+    """Read labels, groups and columns of the data, and detect the task."""
+    table = run.project.evaluate
+    labels, groups = None, None
+    picked = headline.OutputSelection(table.output or "", None, {})
+    beside: Mapping[str, npt.NDArray[Any]] = {}
+    if judged and run.plan.options.evaluate:
+        picked = headline.select_outputs(run, judged, reference, labelled)
+        labels = texts.spelled(run, judged, picked.labels, reference, picked.output)
+        beside = judged.columns(table.slices)
+        if table.group is not None:
+            groups = judged.columns([table.group])[table.group]
+    look = look_of(run, reference, picked.output, labels)
+    task = task_of(run, picked.output, labels, look, True)
+    if judged and task is not None and look is not None:
+        check_classes(run, judged, task.task, look)
+    name = judged.source if judged else ""
+    reader, labels = texts.read(run, reference, picked.output, labels, task, name, labelled)
+    names = judged.names() if judged else None
+    return _Labelled(picked, labels, groups, beside, names, task, reader)
+
+
+def _count_evaluated(
+    index: Index, inputs: Mapping[str, object], own: _Labelled, metric: Metric
+) -> int:
+    """Return how many items a metric is taken of."""
+    return len(index) if inputs and (own.labels is not None or not metric.takes_labels) else 0
 
 
 def _names_of(
@@ -131,14 +172,24 @@ def _other(
     )
 
 
+def _matched(
+    run: Run, judged: data.Dataset | None, reference: SavedModel, preprocess: Preprocess
+) -> Mapping[str, Path]:
+    """Return raw files by input, where the items are evaluated."""
+    if judged is None or not run.plan.options.evaluate:
+        return {}
+    return matched(run, judged, reference, preprocess)
+
+
 def _streams(
-    run: Run, judged: data.Dataset, reference: SavedModel, streaming: bool
+    run: Run, judged: data.Dataset | None, reference: SavedModel, streaming: bool
 ) -> Streams | None:
     """Return the items to judge as streams, where the project asks for them.
 
     A limit takes the only one's first items, or whole streams.
     """
-    if not run.project.evaluate.stream:
+    table = run.project.evaluate
+    if judged is None or not run.plan.options.evaluate or not table.stream:
         return None
     fed = states_in_data(run, reference, judged)
     if not streaming and (reference.stateful or fed or not reference.states):
@@ -154,13 +205,13 @@ def _streams(
 def _choose(
     run: Run,
     judged: data.Dataset | None,
-    labels: npt.NDArray[Any] | None,
-    groups: npt.NDArray[Any] | None,
+    every: _Labelled,
     inputs: tuple[TensorSpec, ...],
     arrays: tuple[str, ...],
     order: Streams | None,
 ) -> tuple[Index, Index, data.Dataset | None, Streams | None]:
     """Choose items to judge, items to calibrate with and the dataset of those, and the streams."""
+    labels, groups = every.labels, every.groups
     everything = _limited(run, np.arange(judged.count if judged else 0), labels, groups)
     everything = order.order if order is not None else everything
     nothing = np.arange(0)

@@ -47,8 +47,10 @@ def ordered(items: Index, column: npt.NDArray[Any] | None) -> Streams:
     return Streams(items[np.argsort(rank, kind="stable")], (0, *(int(at) for at in starts)))
 
 
-def tell(run: Run, streams: Streams) -> None:
-    """Note over how many streams the model's state is carried on."""
+def tell(run: Run, streams: Streams | None) -> None:
+    """Note over how many streams the model's state is carried on, where it is."""
+    if streams is None:
+        return
     count = f"{len(streams.starts)} streams" if len(streams.starts) > 1 else "one stream"
     items = f"{len(streams.order):,}"
     message = f"the model's state is carried on through {count} of {items} items in all"

@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.evaluation.protocol import Protocol
-from edgekit.pipeline.measure.bench import (
-    MachineBench,
-    about_source,
-    bench_place,
-    unpack_bundles,
-)
+from edgekit.pipeline.measure.bench import MachineBench, bench_place
+from edgekit.pipeline.measure.bench_rows import about_source, unpack_bundles
 from edgekit.pipeline.measure.measure_options import BenchOptions
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.run import Run

@@ -47,6 +47,7 @@ from edgekit.types import (
     Measurement,
     PairedCounts,
     Progress,
+    SavedModel,
     Status,
     Verdict,
 )
@@ -70,14 +71,7 @@ def compare(
         models = obtained(run, sources, measure_options.devices)
         # Where the first is not there, its error was raised.
         subject = next(model.subject for model in models if model.subject is not None)
-        # Parity and latency need no labels: only a metric that somebody names does.
-        judged = project.evaluate.metric is not None or measure_options.max_drop is not None
-        labelled = judged and takes_labels(run)
-        items = select_items(run, subject.model, labelled=labelled, streaming=True)
-        unlabelled = items.metric.takes_labels and items.labels is None
-        if unlabelled:
-            message = "the items have no labels: no metric is taken, parity and latency need none"
-            run.advise(Advice("EK-NOTE-072", "info", message))
+        items = _items(run, subject.model, measure_options)
         check_limits(items.metric.name, items.metric.bounded, measure_options.max_drop, {})
         with run.stage("evaluate"):
             models = tuple(
@@ -98,9 +92,9 @@ def compare(
         if timings:
             advise(run, [model.answered.subject for model in models if model.answered is not None])
         checks = [runs(model) for model in models]
+        judging = None if _lacks_labels(items) else rules
         for k, other in enumerate(others):
             contrasts[k] = _with_latency(contrasts[k], timings, _estimates(first, other))
-            judging = None if unlabelled else rules
             checks += _checks(contrasts[k], (first, other), judging, measure_options)
         status = worst(check.status for check in checks if _counts(check))
         return Compared(
@@ -112,6 +106,21 @@ def compare(
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), tuple(checks)),
         )
+
+
+def _items(run: Run, reference: SavedModel, measure_options: MeasureOptions) -> Items:
+    """Select the items; parity and latency need no labels, only a metric that somebody names."""
+    judged = run.project.evaluate.metric is not None or measure_options.max_drop is not None
+    labelled = judged and takes_labels(run)
+    items = select_items(run, reference, labelled=labelled, streaming=True)
+    if _lacks_labels(items):
+        message = "the items have no labels: no metric is taken, parity and latency need none"
+        run.advise(Advice("EK-NOTE-072", "info", message))
+    return items
+
+
+def _lacks_labels(items: Items) -> bool:
+    return items.metric.takes_labels and items.labels is None
 
 
 def _contrast(

@@ -26,16 +26,9 @@ import numpy.typing as npt
 
 from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
 from edgekit.pipeline.measure import bench_budgets
-from edgekit.pipeline.measure.bench import (
-    MachineBench,
-    Pair,
-    about_source,
-    absent,
-    bench_place,
-    named,
-    unpack_bundles,
-)
+from edgekit.pipeline.measure.bench import MachineBench, bench_place
 from edgekit.pipeline.measure.bench_job import BenchJob, perform, tables_of
+from edgekit.pipeline.measure.bench_rows import Pair, about_source, absent, named, unpack_bundles
 from edgekit.pipeline.measure.measure_options import BenchOptions
 from edgekit.pipeline.measure.model_on_device import recording
 from edgekit.pipeline.plan import Options, Plan
