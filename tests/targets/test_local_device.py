@@ -175,7 +175,7 @@ def test_hang_ends_at_its_limit_with_all_that_it_started(tmp_path: Path) -> None
     begin = time.monotonic()
     with pytest.raises(RunnerError) as caught:
         planted(tmp_path, action, Limits(seconds=1)).run(request(tmp_path))
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 40
     assert caught.value.code == "EK-RUNNER-003"
     assert "1 s" in caught.value.message
     assert "[limits]" in caught.value.hint
@@ -222,7 +222,7 @@ def test_session_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
             session.block("tiny", 0.0, 1)
     finally:
         session.close()
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 40
     assert caught.value.code == "EK-RUNNER-003"
     assert left_over(tmp_path) == []
 

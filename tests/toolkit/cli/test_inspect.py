@@ -288,6 +288,6 @@ def test_damaged_files_get_an_error_or_an_honest_report(tmp_path: Path) -> None:
             printed(diff, path, path)
         except EdgekitError as error:
             refused.append(error.code)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 60
     assert 40 < len(refused) < 400
     assert set(refused) == {"EK-MODEL-003"}
