@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.options import common
+from edgekit.errors import ProjectError
 
 Line = tuple[str, str]
 
@@ -33,7 +34,11 @@ def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) ->
         else:
             print_lines(out, _overview(found) if not written else _rows(found))
         return 0
-    explanation = explanations.explain(written, _metrics(written))
+    try:
+        explanation = explanations.explain(written)
+    except ProjectError:
+        # The names of metrics take longer to import than all else here.
+        explanation = explanations.explain(written, _metrics(written))
     if as_json:
         print_json(_plain(explanation))
     else:
