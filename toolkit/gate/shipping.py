@@ -112,6 +112,17 @@ def judge_target(
     )
 
 
+def rejudged(result: TargetResult, checks: tuple[CheckResult, ...]) -> TargetResult:
+    """Return a target by checks of which some that failed do not any more."""
+    if checks == result.checks:
+        return result
+    status = worst(check.status for check in checks if counts(check))
+    ships = result.candidate
+    if status is Status.PASSED or _is_only_untried(checks):
+        ships = next((check.candidate for check in checks if check.candidate), ships)
+    return replace(result, checks=checks, status=status, candidate=ships)
+
+
 def may_ship(target: str, table: TargetTable, candidate: Candidate) -> bool:
     """Tell whether a candidate is one of those that a target may ship, before it is judged."""
     has_precision = table.precision in (None, candidate.precision, _stands_for(candidate))

@@ -8,8 +8,9 @@ from dataclasses import replace
 from edgekit.gate import fixes
 from edgekit.gate.checks import check_all, check_file
 from edgekit.gate.rules import Basis, Rules, TargetContext, own_key
-from edgekit.gate.shipping import judge_target, may_ship
+from edgekit.gate.shipping import judge_target, may_ship, rejudged
 from edgekit.gate.statuses import EXIT_CODES, RED, counts, worst
+from edgekit.gate.whole_check import Evidence, overturn
 from edgekit.project import Budgets, TargetTable
 from edgekit.types import (
     Candidate,
@@ -63,26 +64,22 @@ def judge_run(
         for name, table in targets.items()
     )
     by_candidate = rules.waivers.apply(tuple(_judge_own(candidates, reference, rules, own or {})))
+    counted = _of_candidates(candidates, judged) if precisions_stated else _of_targets(results)
+    counted += by_candidate
+    proven = overturn(counted, _evidence(candidates, on_device or {}))
+    results = tuple(rejudged(result, tuple(map(proven, result.checks))) for result in results)
     with_status = tuple(
         _with_status(
             candidate,
-            (*checks, *(check for check in by_candidate if check.candidate == candidate.id)),
-            _budget_checks(candidate, reference, targets, rules),
+            [proven(c) for c in (*checks, *by_candidate) if c.candidate == candidate.id],
+            [
+                [proven(check) for check in of_target]
+                for of_target in _budget_checks(candidate, reference, targets, rules)
+            ],
         )
         for candidate, checks in zip(candidates, judged, strict=True)
     )
-    if precisions_stated:
-        # What was recovered is judged by the candidate that stands in for it.
-        replaced = {
-            c.recovery.stands_for for c in candidates if c.recovery and c.recovery.succeeded
-        }
-        replaced |= _spared(candidates)
-        counted = tuple(
-            check for checks in judged for check in checks if check.candidate not in replaced
-        )
-    else:
-        counted = tuple(check for result in results for check in result.checks)
-    counted += by_candidate
+    counted = tuple(map(proven, counted))
     statuses = [c.status for c in counted if counts(c)]
     if not precisions_stated:
         statuses += [result.status for result in results]
@@ -91,6 +88,41 @@ def judge_run(
     if status is Status.PASSED and not evaluated:
         status = Status.NOT_EVALUATED
     return with_status, results, Verdict(status, int(EXIT_CODES[status]), counted)
+
+
+def _of_targets(results: Sequence[TargetResult]) -> tuple[CheckResult, ...]:
+    return tuple(check for result in results for check in result.checks)
+
+
+def _of_candidates(
+    candidates: Sequence[Candidate], judged: Sequence[Sequence[CheckResult]]
+) -> tuple[CheckResult, ...]:
+    """Return the checks that count where precisions were named.
+
+    What was recovered is judged by the candidate that stands in for it.
+    """
+    replaced = {c.recovery.stands_for for c in candidates if c.recovery and c.recovery.succeeded}
+    replaced |= _spared(candidates)
+    return tuple(check for checks in judged for check in checks if check.candidate not in replaced)
+
+
+def _evidence(
+    candidates: Sequence[Candidate], on_device: Mapping[str, Sequence[OnDevice]]
+) -> Evidence:
+    """Collect what the intervals were made from."""
+    counts = {
+        (candidate.id, metric): paired
+        for candidate in candidates
+        for metric, paired in candidate.evaluation.paired.items()
+    }
+    latencies = {("", c.id): c.evaluation.latency for c in candidates if c.evaluation.latency}
+    latencies |= {
+        (target, each.candidate): each.latency
+        for target, measured in on_device.items()
+        for each in measured
+        if each.latency
+    }
+    return Evidence(counts, latencies)
 
 
 def with_checks(report: Report, added: Mapping[str, Sequence[CheckResult]]) -> Report:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .interval import Interval, items_to_settle_scaled
-from .proportions import items_to_settle, tango, wilson
+from .interval import Interval, items_to_settle_scaled, two_sided_z
+from .proportions import items_to_settle, tango, tango_statistic, wilson
 
 if TYPE_CHECKING:
     from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, unseen_share
@@ -34,6 +34,8 @@ __all__ = [
     "percentile_interval",
     "steps",
     "tango",
+    "tango_statistic",
+    "two_sided_z",
     "unseen_share",
     "wilson",
 ]

@@ -43,6 +43,22 @@ def tango(lost: int, gained: int, n: int, level: float = 0.95) -> Interval:
     return Interval((lost - gained) / n, low, high, level, n)
 
 
+def tango_statistic(lost: int, gained: int, n: int, limit: float) -> float:
+    """Return Tango's score statistic of a drop against a limit: a standard normal where it holds.
+
+    Above z exactly where the lower bound of `tango` at that level is above the limit. Raises
+    ValueError as `items_to_settle` does.
+    """
+    _check_counts(lost, gained, n)
+    if not -1 < limit < 1:
+        raise ValueError(f"limit must be between -1 and 1, got {limit}")
+    excess = (lost - gained) / n - limit
+    spread = _variance(limit, lost / n, gained / n)
+    if spread <= 0:
+        return 0.0 if excess == 0 else math.copysign(math.inf, excess)
+    return excess * math.sqrt(n / spread)
+
+
 def items_to_settle(
     lost: int, gained: int, n: int, limit: float, level: float = 0.95
 ) -> int | None:

@@ -22,19 +22,18 @@ class Budget:
     """A budget: the keys of the project file, and the function that checks them.
 
     What is ``of_target`` depends on the target's own device or compiler; the rest holds on every
-    device. What is ``sampled`` is decided by an interval.
+    device.
     """
 
     keys: tuple[str, ...]
     check: Check
     of_target: bool = False
-    sampled: bool = False
 
 
 BUDGETS: tuple[Budget, ...] = (
-    Budget(("accuracy", "metric", "outputs", "metrics"), metrics.check_goals, sampled=True),
-    Budget(("classes",), metrics.check_classes, sampled=True),
-    Budget(("flips",), outputs.check_flips, sampled=True),
+    Budget(("accuracy", "metric", "outputs", "metrics"), metrics.check_goals),
+    Budget(("classes",), metrics.check_classes),
+    Budget(("flips",), outputs.check_flips),
     Budget(("parity",), outputs.check_parity),
     Budget(("size",), sizes.check_size),
     Budget(("compressed_size",), sizes.check_compressed_size),
@@ -43,8 +42,8 @@ BUDGETS: tuple[Budget, ...] = (
     Budget(("minimum_runtime",), contents.check_minimum_runtime),
     Budget(("macs",), contents.check_macs),
     Budget(("sparsity",), contents.check_sparsity),
-    Budget(("latency_p50", "latency_p95"), times.check_percentiles, True, sampled=True),
-    Budget(("latency",), times.check_ratio, True, sampled=True),
+    Budget(("latency_p50", "latency_p95"), times.check_percentiles, True),
+    Budget(("latency",), times.check_ratio, True),
     Budget(("arena",), memory.check_arena, of_target=True),
     Budget(("peak_memory",), memory.check_peak_memory, of_target=True),
     Budget(("npu_share",), contents.check_npu_share, of_target=True),
