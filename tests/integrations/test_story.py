@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,9 +81,14 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     shutil.copy(built / "float16" / "model.tflite", repository / "model.tflite")
     red = shell(repository, "git switch -qc change; git commit -qam 'Ship float16'; sh ci.sh")
     assert red.returncode == 1, red.stdout + red.stderr
-    summary = (repository / "summary.md").read_text()
-    assert "47,736" in summary
-    assert "30,000" in summary
+    summary = (repository / "summary.md").read_text().replace("\xa0", " ")
+    # What is red stands first, with the limit and by how much, then what to do.
+    head, _, rest = summary.partition("**What to do**")
+    assert "failed" in head.splitlines()[0]
+    assert re.search(r"\*\*size\*\*.* 47,736 bytes .* 30,000 bytes .*17,736 B over", head)
+    assert re.search(r"lock size.* 47,736 bytes", head)
+    assert "make it smaller" in rest
+    assert "edgekit/size" in (repository / "code-quality.json").read_text()
     assert "size" in cases(repository, "failure")
 
     # The fix: int8 again, without the bytes that nothing needs.
