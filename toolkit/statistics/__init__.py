@@ -10,10 +10,10 @@ from .proportions import items_to_settle, tango, tango_statistic, wilson
 
 if TYPE_CHECKING:
     from .bootstrap import bca_mean, bootstrap_statistic, constant_mean, unseen_share
+    from .change_points import Step, steps
     from .launch_intervals import Launches, launch_ratio, percentile_interval
     from .order import least_independent, median_of_independent
     from .series import Drift, bimodal, drift, median_interval
-    from .steps import Step, steps
 
 __all__ = [
     "Drift",
@@ -44,7 +44,7 @@ __all__ = [
 _WITH_NUMPY = {
     "Drift": "series",
     "Launches": "launch_intervals",
-    "Step": "steps",
+    "Step": "change_points",
     "bca_mean": "bootstrap",
     "bimodal": "series",
     "bootstrap_statistic": "bootstrap",
@@ -55,7 +55,7 @@ _WITH_NUMPY = {
     "median_interval": "series",
     "median_of_independent": "order",
     "percentile_interval": "launch_intervals",
-    "steps": "steps",
+    "steps": "change_points",
     "unseen_share": "bootstrap",
 }
 
