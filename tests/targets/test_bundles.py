@@ -196,6 +196,7 @@ def names_in_a_bundle() -> list[str]:
         "python_runner.py",
         "requirements-litert.txt",
         "requirements-tflite-runtime.txt",
+        "requirements.txt",
         "sbom.cdx.json",
         "systemd/probe.service",
         "watch.py",

@@ -82,6 +82,8 @@ def judge(
     tables = {name: table for name, table in tables.items() if not targets or name in targets}
     if stated and precisions:
         tables = _shipping(tables, report.candidates, kept)
+    own = {} if targets else _own_budgets(report, project, precisions)
+    own = {name: _of_one_output(each, report, metric_output) for name, each in own.items()}
     report, tables = _of_output(report, tables, metric_output)
     settings = report.settings
     if by_project:
@@ -99,7 +101,6 @@ def judge(
         max_latency=max_latency,
         max_arena=max_arena,
     )
-    own = {} if targets else _own_budgets(report, project, precisions)
     judged, results, verdict = _judge(report, kept, tables, rules, every and not stated, own)
     verdict = gate.as_evidence(verdict)
     report = replace(report, candidates=judged, targets=results, verdict=verdict)
@@ -181,13 +182,25 @@ def _of_output(
         # The run's own limit was the headline's, in its unit.
         same = bool(headline["bounded"]) and bool(judged[0]["bounded"])
         settings["max_drop"] = report.settings["max_drop"] if same else None
-        tables = {name: _with_budget_of(table, output) for name, table in tables.items()}
-    return replace(report, settings=settings), tables
+    return replace(report, settings=settings), {
+        name: table.model_copy(update={"budgets": _of_one_output(table.budgets, report, output)})
+        for name, table in tables.items()
+    }
 
 
-def _with_budget_of(table: TargetTable, output: str) -> TargetTable:
-    goals = {"accuracy": None, "metric": table.budgets.outputs.get(output)}
-    return table.model_copy(update={"budgets": table.budgets.model_copy(update=goals)})
+def _of_one_output(budgets: Budgets, report: Report, output: str | None) -> Budgets:
+    """Leave out the goals of other outputs than the one that a check is narrowed to, if it is."""
+    if output is None:
+        return budgets
+    judged = list(report.settings.get("outputs", ()))
+    shown = {row["name"] for row in judged if row["output"] == output}
+    changed: dict[str, object] = {"outputs": {}}
+    if judged[0]["output"] == output:
+        shown |= {row["name"] for row in report.settings.get("beside", ())}
+    else:
+        changed |= {"accuracy": None, "metric": budgets.outputs.get(output)}
+    changed["metrics"] = {name: goal for name, goal in budgets.metrics.items() if name in shown}
+    return budgets.model_copy(update=changed)
 
 
 def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rules:
