@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edgekit.errors import ModelError
 from edgekit.types import Operator
+
+if TYPE_CHECKING:  # numpy is imported where constants are read: the gate reads none
+    import numpy as np
+    import numpy.typing as npt
 
 FLOATS = frozenset("FLOAT32 FLOAT16 FLOAT64 BFLOAT16 COMPLEX64 COMPLEX128".split())
 # Constants of no interest for a file's precision: shapes, axes, paddings.
@@ -23,22 +25,11 @@ KEEPING = frozenset(
         "SignalFilterBankSpectralSubtraction"
     ).split()
 )
-NUMPY: Mapping[str, npt.DTypeLike] = {
-    "FLOAT64": np.float64,
-    "FLOAT32": np.float32,
-    "FLOAT16": np.float16,
-    "INT64": np.int64,
-    "INT32": np.int32,
-    "INT16": np.int16,
-    "INT8": np.int8,
-    "UINT64": np.uint64,
-    "UINT32": np.uint32,
-    "UINT16": np.uint16,
-    "UINT8": np.uint8,
-    "BOOL": np.bool_,
-    "COMPLEX64": np.complex64,
-    "COMPLEX128": np.complex128,
-}
+# The types of elements that numpy has, by its names.
+NUMPY = frozenset(
+    "FLOAT64 FLOAT32 FLOAT16 INT64 INT32 INT16 INT8 UINT64 UINT32 UINT16 UINT8 BOOL COMPLEX64"
+    " COMPLEX128".split()
+)
 
 
 @dataclass(frozen=True)
@@ -265,13 +256,15 @@ class TFLiteFile:
         None where it is computed, sparse, or of a dtype that numpy does not have. Raises
         :class:`ModelError` where the content does not fill the shape.
         """
+        import numpy as np
+
         content = self.data(tensor)
         if not content or tensor.sparse:
             return None
         if tensor.dtype in ("INT4", "UINT4"):
             values = _nibbles(content, tensor.dtype)[: int(np.prod(tensor.shape))]
         elif tensor.dtype in NUMPY:
-            kind = np.dtype(NUMPY[tensor.dtype])
+            kind = np.dtype(tensor.dtype.lower())
             values = np.frombuffer(content[: len(content) // kind.itemsize * kind.itemsize], kind)
         else:
             return None
@@ -286,6 +279,8 @@ class TFLiteFile:
 
 def _nibbles(content: bytes, dtype: str) -> npt.NDArray[np.generic]:
     """Unpack two 4-bit integers of each byte, the lower half first."""
+    import numpy as np
+
     packed = np.frombuffer(content, np.uint8)
     halves = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1).astype(np.int8)
     return np.where(halves > 7, halves - 16, halves).astype(np.int8) if dtype == "INT4" else halves

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgekit.converters.flatbuffer.contents import (
     Graph,
     Node,
@@ -181,6 +179,8 @@ def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
     content = table.table(field + 1) if kind else None
     if kind is None or kind == "NONE" or content is None:
         return {}
+    import numpy as np
+
     schema = _schema()
     options = getattr(schema, kind)()
     options.Init(content.content.data, content.at)
@@ -194,7 +194,7 @@ def _options(table: Table, field: int, union: str) -> Mapping[str, Any]:
 def _plain(value: Any) -> int | float | bool | str | tuple[int, ...] | None:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, np.ndarray | list):
+    if isinstance(value, list) or hasattr(value, "dtype"):
         return tuple(int(one) for one in value)
     return value if isinstance(value, int | float | bool) else None
 

@@ -6,10 +6,10 @@ Source: "FlatBuffers Internals" of the FlatBuffers documentation.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # numpy is imported where vectors are read
+    import numpy.typing as npt
 
 # Far above what real models hold (some ten thousand tensors): past it, tables point at each other
 # over and over to keep a reader busy.
@@ -90,6 +90,8 @@ class Table:
 
     def array(self, field: int, dtype: Any) -> npt.NDArray[Any]:
         """Read a vector of numbers."""
+        import numpy as np
+
         kind = np.dtype(dtype)
         at, size = self.span(field, kind.itemsize)
         self.content.spend(size=size)

@@ -1,7 +1,8 @@
 """Convert a float ``.tflite`` to another precision, without its source model. In the worker.
 
 Each function writes ``model.tflite`` into a folder. It takes preprocessed items ``[n, ...]`` by
-input name, as ``.npy``, where the precision calibrates, and the target's conversion.
+input name, as ``.npy``, where the precision calibrates, and the target's conversion. What makes the
+file is imported then: the table of precisions is read by commands that convert nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.converters.quantization import calibration, edge_quantizer, post_training
 from edgekit.converters.quantization.recipe import Rule
 from edgekit.types import Conversion
 
@@ -33,6 +33,8 @@ def by_rule(precision: str) -> FromFloat:
     def make(
         model: Path, feeds: Mapping[str, Path], folder: Path, conversion: Conversion
     ) -> Mapping[str, Any]:
+        from edgekit.converters.quantization import edge_quantizer
+
         dense = conversion.per_channel_dense
         return edge_quantizer.quantize(model, (Rule(precision),), feeds, folder, dense)
 
@@ -43,6 +45,8 @@ def int16(
     model: Path, feeds: Mapping[str, Path], folder: Path, _conversion: Conversion
 ) -> Mapping[str, Any]:
     """Quantize to int16 activations and int8 weights."""
+    from edgekit.converters.quantization import post_training
+
     return post_training.quantize_int16(model, feeds, folder)
 
 
@@ -52,6 +56,8 @@ def in_integers(edge: str) -> FromFloat:
     def make(
         model: Path, feeds: Mapping[str, Path], folder: Path, conversion: Conversion
     ) -> Mapping[str, Any]:
+        from edgekit.converters.quantization import calibration, post_training
+
         calibration.calibrate(model, feeds, folder)
         ranges = folder / calibration.FILE
         per_channel = conversion.granularity == "per-channel"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from edgekit import strict_json
+from edgekit.decoding import decode
 from edgekit.errors import HistoryError
 from edgekit.history.entry import SCHEMA_VERSION, Entry
 from edgekit.store import write_bytes
@@ -79,13 +78,8 @@ def _damaged(where: str, why: str) -> HistoryError:
 
 def _reason(error: Exception) -> str:
     """Return what is wrong, and where in the line."""
-    from pydantic import ValidationError
-
     if isinstance(error, json.JSONDecodeError):
         return f"it is no JSON, or was cut short: {error.msg} at column {error.colno}"
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
     return str(error)[:300]
 
 
@@ -101,20 +95,13 @@ def _parse(line: bytes) -> Entry:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         hint = "; a newer edgekit wrote it" if newer else ""
         raise ValueError(f"schema_version {str(version)[:20]} is not known{hint}")
-    entry: Entry = _adapter().validate_json(json.dumps(document), strict=True)
+    entry = decode(document, Entry)
     for name, figure in entry.figures.items():
         if figure.value is None:
             raise ValueError(f"figures.{name} has no value")
         if figure.low is not None and figure.high is not None and figure.low > figure.high:
             raise ValueError(f"figures.{name}: low {figure.low} lies above high {figure.high}")
     return entry
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Entry)
 
 
 def _line(entry: Entry) -> bytes:

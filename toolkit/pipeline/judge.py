@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from edgekit.decoding import decode
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.flips import flips
@@ -45,7 +44,6 @@ from edgekit.types import (
 )
 
 UNCOMPRESSED = "uncompressed"
-EVALUATION, LATENCY = TypeAdapter(Evaluation), TypeAdapter(Latency)
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def _reference_evaluation(run: Run, expected: ReferenceAnswers, items: Items) ->
         parts = _parts(run, items, outputs)
         return dataclasses.asdict(Evaluation(metrics=measured, floor=floors, parts=parts))
 
-    evaluation = EVALUATION.validate_python(run.obtain("evaluation", key, make).facts)
+    evaluation = decode(run.obtain("evaluation", key, make).facts, Evaluation)
     return replace(evaluation, memory=memory_of(expected.artefact))
 
 
@@ -205,7 +203,7 @@ def _compared(run: Run, kept: Artefact, expected: ReferenceAnswers, items: Items
         )
         return dataclasses.asdict(evaluation)
 
-    return EVALUATION.validate_python(run.obtain("evaluation", key, make).facts)
+    return decode(run.obtain("evaluation", key, make).facts, Evaluation)
 
 
 def _parts(run: Run, items: Items, outputs: Mapping[str, Floats]) -> tuple[Part, ...]:
@@ -321,7 +319,7 @@ def uncompressed(name: str) -> str:
 
 
 def _with_latency(evaluation: Evaluation, facts: Mapping[str, Json], compared: bool) -> Evaluation:
-    latency = LATENCY.validate_python(facts["latency"])
+    latency = decode(facts["latency"], Latency)
     ratio = Measurement(**facts["ratio"]) if compared else None
     smaller = Measurement(**facts["uncompressed"]) if facts.get("uncompressed") else None
     return replace(evaluation, latency=latency, latency_ratio=ratio, uncompressed_ratio=smaller)

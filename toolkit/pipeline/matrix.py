@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from edgekit.converters import flatbuffer
+from edgekit.decoding import decode
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation import metrics
 from edgekit.evaluation.parity import Floats, open_outputs
@@ -29,7 +29,6 @@ from edgekit.types import Advice, Candidate, Json, RuntimeResult, Status, Tensor
 
 # How many items another runtime must answer as the judging one does.
 MATRIX_ITEMS = 200
-RESULT = TypeAdapter(RuntimeResult)
 
 
 def try_runtimes(run: Run, candidate: Candidate, output: str, items: Items) -> Candidate:
@@ -97,7 +96,7 @@ def execute(
         result = _executed(run, device, candidate, runtime, version, output, items, folder)
         return {**dataclasses.asdict(result), "status": result.status.value}
 
-    return RESULT.validate_python(run.obtain("runtime", key, make).facts)
+    return decode(run.obtain("runtime", key, make).facts, RuntimeResult)
 
 
 def _executed(

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from edgekit.decoding import decode
 from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.gate import may_ship, own_device
 from edgekit.pipeline.answers import elsewhere, timed
@@ -21,8 +20,6 @@ from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
 from edgekit.project import TargetTable
 from edgekit.targets.devices import Device
 from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
-
-LATENCY = TypeAdapter(Latency)
 
 
 def measure_on_devices(
@@ -123,7 +120,7 @@ def _timed(
     except RunnerError:
         run.note(False)
         return {}
-    return {name: LATENCY.validate_python(one) for name, one in facts.items()}
+    return {name: decode(one, Latency) for name, one in facts.items()}
 
 
 def _reason(error: EdgekitError) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import strict_json
+from edgekit.decoding import decode
 from edgekit.errors import ProjectError
 from edgekit.report import validation
 from edgekit.report.migrations import SCHEMA_VERSION, migrated
@@ -67,8 +68,6 @@ def read(path: Path) -> Report:
 
 def from_json(document: Mapping[str, Any]) -> Report:
     """Return the report that a document holds. Raises KeyError, TypeError or ValueError."""
-    from pydantic import TypeAdapter
-
     document = migrated(document)
     reference = document["reference"]
     report = {
@@ -87,7 +86,7 @@ def from_json(document: Mapping[str, Any]) -> Report:
             for target in document["targets"]
         ],
     }
-    return TypeAdapter(Report).validate_python(report)
+    return decode(report, Report)
 
 
 def plain(value: Any) -> Any:
@@ -141,9 +140,7 @@ def _read_runtime_need(document: Mapping[str, Any]) -> RuntimeNeed | None:
 
 def evaluation_from(document: Mapping[str, Any]) -> Evaluation:
     """Return the evaluation part of a candidate or of the reference."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Evaluation).validate_python(_with_latency(document))
+    return decode(_with_latency(document), Evaluation)
 
 
 def _with_latency(document: Mapping[str, Any]) -> Mapping[str, Any]:
