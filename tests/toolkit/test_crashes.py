@@ -423,6 +423,7 @@ def test_other_candidates_finish_when_one_kills_the_worker(
     assert_no_rest(output)
 
 
+@pytest.mark.slow
 def test_other_candidates_are_made_in_a_fresh_worker_when_one_kills_it(
     planted_convert: None, monkeypatch: pytest.MonkeyPatch, output: Path, models: Path, digits: Path
 ) -> None:

@@ -269,7 +269,8 @@ def test_nothing_is_left_when_interrupted_twice(
     assert_no_orphans(mark, 3)
 
 
-@pytest.mark.parametrize("seconds", [pytest.param(0.0, marks=pytest.mark.slow), 1.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
 def test_conversion_goes_on_when_killed(
     mark: str,
     tmp_path: Path,

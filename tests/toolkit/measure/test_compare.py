@@ -360,6 +360,7 @@ def test_network_fed_otherwise_is_told_from_another_network(folder: Path) -> Non
     assert "hold the same weights, but their outputs share 0.0 dB" in first_line(done)
 
 
+@pytest.mark.slow
 def test_networks_that_tensorflow_runs_are_told_apart_too(folder: Path, models: Path) -> None:
     source = models / "untrained.keras"
     w = np.random.default_rng(1).normal(size=(10, 64)).astype(np.float32)

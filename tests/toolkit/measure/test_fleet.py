@@ -71,6 +71,7 @@ def bench(folder: Path, *devices: str, executor: Executor | None = None) -> Benc
     return api.bench(project, [source], replace(BRIEF, devices=devices), executor=executor)
 
 
+@pytest.mark.slow
 def test_a_group_is_one_table_in_which_every_fault_is_a_row(tmp_path: Path) -> None:
     done = answer("bench", "probe.tflite", "--device", "lab", *QUICK, "--json", cwd=tmp_path)
     report = json.loads(done.stdout)

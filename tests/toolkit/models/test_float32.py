@@ -93,7 +93,7 @@ def run(model: Path, items: Path, output: Path, *precisions: str, judged: str = 
 @pytest.mark.parametrize(
     ("name", "policies", "precisions"),
     [
-        ("mixed.keras", ("mixed_float16",), ("float32", "dynamic", "int8")),
+        ("mixed.keras", ("mixed_float16",), ("float32", "int8")),
         pytest.param("brain.h5", ("mixed_bfloat16",), ("int8",), marks=pytest.mark.slow),
         pytest.param("single.keras", ("float16",), ("float32",), marks=pytest.mark.slow),
     ],
