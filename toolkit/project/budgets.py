@@ -170,4 +170,4 @@ class Budgets(Table):
 class CandidateTable(Table):
     """What a candidate is held to, whatever target ships it."""
 
-    budgets: Budgets = Budgets()
+    budgets: Budgets = Field(default_factory=Budgets)

@@ -147,7 +147,7 @@ class CompressTable(Table):
     quantization_aware: QuantizationAwareTable | None = None
     plugged: dict[str, PluginTable] = Field(default_factory=dict)
     finetune_epochs: int = Field(default=2, ge=0, le=MOST_EPOCHS, strict=True)
-    finetune: FinetuneTable = FinetuneTable()
+    finetune: FinetuneTable = Field(default_factory=FinetuneTable)
 
     @model_validator(mode="before")
     @classmethod

@@ -29,7 +29,7 @@ class DeviceTable(Table):
     address: str | None = None
     runtime: str | None = None
     members: tuple[str, ...] = ()
-    budgets: DeviceBudgetsTable = DeviceBudgetsTable()
+    budgets: DeviceBudgetsTable = Field(default_factory=DeviceBudgetsTable)
     emulated: bool = False
     benchmark_model: Path | None = None
     attempts: int = Field(default=1, ge=1)

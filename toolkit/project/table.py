@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Table(BaseModel):
-    """A table of the project file: read-only, and strict about its keys."""
+    """A table of the project file: read-only, and strict about its keys.
+
+    Where a table is the default of a key, it is a ``default_factory``: one that is made while
+    modules are imported would build its validator, in every command.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

@@ -123,7 +123,7 @@ class DataTable(Table):
     train: str | None = None
     evaluate: str | None = None
     representative: RepresentativeTable | None = None
-    preprocess: PreprocessTable = PreprocessTable()
+    preprocess: PreprocessTable = Field(default_factory=PreprocessTable)
     labels: tuple[str, ...] | str | None = None
     label_column: str | None = None
     annotations: str | None = None
@@ -185,8 +185,8 @@ class EvaluateTable(Table):
     stream: bool | str = False
     state: dict[str, str] | None = None
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
-    boxes: BoxesTable = BoxesTable()
-    text: TextTable = TextTable()
+    boxes: BoxesTable = Field(default_factory=BoxesTable)
+    text: TextTable = Field(default_factory=TextTable)
 
 
 class BundleTable(Table):
@@ -217,4 +217,4 @@ class TargetTable(Table):
     precision: str | None = None
     device: str | None = None
     any_device: bool = False
-    budgets: Budgets = Budgets()
+    budgets: Budgets = Field(default_factory=Budgets)
