@@ -335,6 +335,7 @@ def test_a_summary_fits_into_a_comment() -> None:
         (0.8, 0.7, 0.85, Status.FAILED, Bound(0.9, "1", True), "0.1 below (11.1 %)"),
         (0.95, 0.92, 0.97, Status.PASSED, Bound(0.9, "1", True), "0.02 above (2.22 %)"),
         (5.0, None, None, Status.FAILED, Bound(0.0, "dB"), "5 dB over"),
+        (-0.3, -1.9, 1.3, Status.PASSED, Bound(0.0, "dB"), "0.3 dB under"),
         (0.3, None, None, Status.FAILED, Bound(0.2, "output"), "0.1 over (50 %)"),
     ],
 )

@@ -125,7 +125,8 @@ def margin(check: CheckResult) -> str:
     """Say how far a figure is from its limit, in its unit and as a share of the limit.
 
     Where the check failed it is the figure itself, else the worse end of its interval, which
-    decides. Empty where either is no number.
+    decides; the figure too where one passed whose interval reaches beyond its limit. Empty where
+    either is no number.
     """
     measured, bound = check.measured, check.bound
     if measured is None or measured.value is None or bound is None:
@@ -133,6 +134,9 @@ def margin(check: CheckResult) -> str:
     worse = measured.low if bound.at_least else measured.high
     at = measured.value if worse is None or check.status in (*RED, Status.WAIVED) else worse
     beyond = bound.value - at if bound.at_least else at - bound.value
+    if check.status is Status.PASSED and beyond > 0:
+        at = measured.value
+        beyond = bound.value - at if bound.at_least else at - bound.value
     if beyond == 0:
         return "exactly at the limit"
     sides = ("below", "above") if bound.at_least else ("over", "under")
