@@ -492,7 +492,9 @@ def test_work_ends_by_itself_where_the_host_is_silent(server: SshServer, tmp_pat
         server.stop()
         thread.join(60)
         assert not thread.is_alive()
-    assert [error.code for error in lost] == ["EK-DEVICE-045"]
+    # Whether the last attempt meets a silent server or one that closes is a race of the two.
+    (error,) = lost
+    assert error.code in ("EK-DEVICE-045", "EK-DEVICE-048")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import strict_json
+from edgekit.converters.precisions import PRECISIONS
 from edgekit.decoding import decode
 from edgekit.errors import ProjectError
 from edgekit.report import validation
@@ -86,7 +87,11 @@ def from_json(document: Mapping[str, Any]) -> Report:
             for target in document["targets"]
         ],
     }
-    return decode(report, Report)
+    decoded = decode(report, Report)
+    for candidate in decoded.candidates:
+        if candidate.precision not in PRECISIONS:
+            raise ValueError(f"candidates: there is no precision {candidate.precision!r}")
+    return decoded
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def report(fashion: Path) -> Any:
     return json.loads((fashion / "report.json").read_text())
 
 
+@pytest.fixture
+def own(fashion: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to convert in: a run that ships nothing sets the bundle aside."""
+    return shutil.copytree(fashion, tmp_path / "own")
+
+
 def accuracy(subject: Any) -> float:
     return float(subject["metrics"]["accuracy"]["value"])
 
@@ -78,8 +85,8 @@ def test_bundle_holds_the_smallest_that_runs_everywhere(fashion: Path, report: A
 
 
 @pytest.mark.slow
-def test_budget_finer_than_the_data_is_inconclusive(test_data: Path, fashion: Path) -> None:
-    done = convert(test_data, fashion, "--max-drop", "0.0001")
+def test_budget_finer_than_the_data_is_inconclusive(test_data: Path, own: Path) -> None:
+    done = convert(test_data, own, "--max-drop", "0.0001")
     assert done.returncode == 4, done.stderr
     document = json.loads(done.stdout)
     assert {c["status"] for c in document["candidates"]} == {"inconclusive"}
@@ -88,17 +95,17 @@ def test_budget_finer_than_the_data_is_inconclusive(test_data: Path, fashion: Pa
 
 @pytest.mark.slow
 def test_wrong_rescale_shows_what_the_model_really_gets(
-    test_data: Path, fashion: Path, report: Any
+    test_data: Path, own: Path, report: Any
 ) -> None:
-    done = convert(test_data, fashion, rescale="1", command=brief)
+    done = convert(test_data, own, rescale="1", command=brief)
     assert done.returncode in (0, 1), done.stderr
     assert accuracy(json.loads(done.stdout)["reference"]) < accuracy(report["reference"]) - 0.02
 
 
 @pytest.mark.slow
-def test_candidate_that_loses_three_points_fails(test_data: Path, fashion: Path) -> None:
+def test_candidate_that_loses_three_points_fails(test_data: Path, own: Path) -> None:
     # Half of the weights gone without recovery: about 4 points, planted.
-    done = convert(test_data, fashion, "--prune", "0.5", "--max-drop", "0.01", command=brief)
+    done = convert(test_data, own, "--prune", "0.5", "--max-drop", "0.01", command=brief)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     for candidate in document["candidates"]:

@@ -21,7 +21,6 @@ from edgekit.report import document
 from edgekit.types import Candidate, Report, SchemeResult
 
 SCHEMES = {
-    "channels": {"channels": {"macs": 0.4}},
     "everything": {
         "prune": {"sparsity": 0.5},
         "cluster": {"clusters": 16},
@@ -31,7 +30,6 @@ SCHEMES = {
 }
 pytestmark = pytest.mark.usefixtures("one_launch")
 CASES = [
-    pytest.param("keras3.keras", "channels", marks=pytest.mark.slow),
     pytest.param("keras3.keras", "everything", marks=pytest.mark.slow),
     pytest.param("keras2.h5", "channels then prune", marks=pytest.mark.slow),
 ]
