@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from edgekit.api.files import check_files as check_files
     from edgekit.api.history import add_to_history as add_to_history
     from edgekit.api.history import trends as trends
+    from edgekit.api.judgement import CheckOptions as CheckOptions
     from edgekit.api.judgement import latest as latest
     from edgekit.api.lock import Tightened as Tightened
     from edgekit.api.lock import read_lock as read_lock
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
+    "CheckOptions": "judgement",
     "Tightened": "lock",
     "add_to_history": "history",
     "check": "verdict",

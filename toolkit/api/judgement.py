@@ -24,10 +24,27 @@ from edgekit.report import read
 from edgekit.targets import catalog
 from edgekit.types import Candidate, Json, Report, TargetResult, Verdict
 
-__all__ = ["Judged", "judge", "latest", "waivers_of"]
+__all__ = ["CheckOptions", "Judged", "judge", "latest", "waivers_of"]
 
 # What an option of a run limits, in a table of budgets.
 LIMITS = {"max_size": "size", "max_latency": "latency_p50", "max_arena": "arena"}
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What a finished run is judged by beside its budgets, and to which checks it is narrowed.
+
+    ``max_drop`` is in the metric's unit, ``max_size`` and ``max_arena`` in bytes, ``max_latency``
+    in nanoseconds.
+    """
+
+    max_drop: float | None = None
+    max_size: int | None = None
+    precisions: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    metric_output: str | None = None
+    max_latency: float | None = None
+    max_arena: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,21 +71,15 @@ def latest(output: Path) -> Path:
     return reports[-1]
 
 
-def judge(
-    path: Path,
-    project: Project | None = None,
-    max_drop: float | None = None,
-    max_size: int | None = None,
-    precisions: tuple[str, ...] = (),
-    targets: tuple[str, ...] = (),
-    metric_output: str | None = None,
-    max_latency: float | None = None,
-    max_arena: int | None = None,
-) -> Judged:
+def judge(path: Path, project: Project | None = None, asked: CheckOptions | None = None) -> Judged:
     """Judge a finished run by its budgets, as :func:`edgekit.api.check` does, by them alone."""
+    asked = asked or CheckOptions()
+    precisions, metric_output = asked.precisions, asked.metric_output
+    max_drop, max_size = asked.max_drop, asked.max_size
+    max_latency, max_arena = asked.max_latency, asked.max_arena
     report = read(path)
     own_targets.add_written(report.settings.get("own_targets", {}))
-    targets = tuple(map(catalog.own_id, targets))
+    targets = tuple(map(catalog.own_id, asked.targets))
     by_project = project is not None and bool(project.targets)
     tables = _tables(report, project)
     stated = by_project or _stated(report.settings)

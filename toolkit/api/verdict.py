@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.api.baselines import find_baseline, find_lock, tolerances_of
-from edgekit.api.judgement import Judged, judge, latest
+from edgekit.api.judgement import CheckOptions, Judged, judge, latest
 from edgekit.errors import LockError
 from edgekit.gate.lock import Baseline, hold
 from edgekit.gate.verdict import combined, with_checks
@@ -38,17 +38,16 @@ def check(
     Raises :class:`ProjectError` where the report is none, or holds no such precision, target or
     output, and :class:`LockError` where the baseline cannot be read or is of another model.
     """
-    judged = judge(
-        path,
-        project,
-        max_drop,
-        max_size,
-        precisions,
-        targets,
-        metric_output,
-        max_latency,
-        max_arena,
+    asked = CheckOptions(
+        max_drop, max_size, precisions, targets, metric_output, max_latency, max_arena
     )
+    return _checked(path, project, asked, baseline)
+
+
+def _checked(
+    path: Path, project: Project | None, asked: CheckOptions, baseline: str | None
+) -> Report:
+    judged = judge(path, project, asked)
     against = find_baseline(baseline, path, project) if baseline else find_lock(path, project)
     return _with_waivers(_held(judged, against, project), judged)
 
@@ -78,23 +77,14 @@ def _with_waivers(report: Report, judged: Judged) -> Report:
 
 
 def check_all(
-    places: Sequence[Path],
-    max_drop: float | None = None,
-    max_size: int | None = None,
-    precisions: tuple[str, ...] = (),
-    targets: tuple[str, ...] = (),
-    metric_output: str | None = None,
-    baseline: str | None = None,
+    places: Sequence[Path], asked: CheckOptions | None = None, baseline: str | None = None
 ) -> CheckedRuns:
     """Judge several models' runs, each by its own limits and lock, to one verdict.
 
     A place is what :func:`run_at` takes. Raises what :func:`check` raises.
     """
-    found = [run_at(place) for place in places]
-    reports = tuple(
-        check(path, project, max_drop, max_size, precisions, targets, metric_output, baseline)
-        for path, project in found
-    )
+    asked, runs = asked or CheckOptions(), [run_at(place) for place in places]
+    reports = tuple(_checked(path, project, asked, baseline) for path, project in runs)
     return CheckedRuns(reports, combined([report.verdict for report in reports]))
 
 

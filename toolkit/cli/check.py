@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +89,9 @@ def _several(options: dict[str, Any]) -> int:
 
     if options["project_file"]:
         raise click.UsageError("--project is of one run: name the projects' folders instead")
-    done = api.check_all(
-        options["reports"],
-        options["max_drop"],
-        options["max_size"],
-        options["precisions"],
-        options["targets"],
-        options["metric_output"],
-        options["baseline"],
-    )
+    names = [field.name for field in fields(api.CheckOptions)]
+    asked = api.CheckOptions(**{name: options[name] for name in names})
+    done = api.check_all(options["reports"], asked, options["baseline"])
     done = counted(done, options)
     write_outputs(done, options)
     for each in done.reports if options["history"] else ():

@@ -163,3 +163,15 @@ def test_retry_is_refused_where_nothing_more_can_be_measured(
     done = answer(command, "report.json", "--inconclusive", "retry", cwd=folder)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "limit", "code"),
+    [("--max-drop", "0.0001", 4), ("--max-size", "1 kB", 1), ("--max-latency", "1 ns", 1)],
+)
+def test_options_judge_each_of_several_runs_as_they_judge_one(
+    folder: Path, option: str, limit: str, code: int
+) -> None:
+    shutil.copyfile(SAMPLE, folder / "other.json")
+    assert check(folder, option, limit).returncode == code
+    assert check(folder, "other.json", option, limit).returncode == code
