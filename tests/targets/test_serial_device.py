@@ -465,14 +465,13 @@ def test_inference_that_takes_too_long_is_ended(
     make: Make, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(links, "PATIENCE", 0.5)
-    board = make()
+    board, over = make(), threading.Event()
     with opened(board, Limits(seconds=0.5) if how == "limit" else None) as device:
-        board.backend.before_invoke = lambda _: time.sleep(2.0)
-        begin = time.monotonic()
+        board.backend.before_invoke = lambda _: over.wait(60)
         with pytest.raises(RunnerError) as caught:
             device.run(asked)
+        over.set()
     assert caught.value.code == "EK-RUNNER-003"
-    assert time.monotonic() - begin < 1.8
     assert "[limits]" in caught.value.hint
 
 

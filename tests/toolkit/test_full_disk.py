@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -126,7 +125,6 @@ def test_run_succeeds_when_space_was_freed(
 def test_run_says_so_when_the_folder_is_read_only(
     mounts: None, tmp_path: Path, models: Path, digits: Path, output: Path
 ) -> None:
-    begin = time.monotonic()
     done = mounted(
         f"mount --bind {output} {output}\nmount -o remount,ro,bind {output}",
         *convert(models, digits, output),
@@ -134,7 +132,7 @@ def test_run_says_so_when_the_folder_is_read_only(
     )
     assert_refused(done, "EK-STORE-002", output)
     assert "Read-only file system" in done.stderr
-    assert time.monotonic() - begin < 10, "it says so before it works"
+    assert done.stderr.startswith("error EK-STORE-002"), "it says so before it works"
 
 
 @pytest.mark.slow

@@ -181,10 +181,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from edgekit.cli.main import run
 outcomes = {}
 for path in sys.argv[1:]:
-    begin, text = time.monotonic(), io.StringIO()
+    begin, text = time.process_time(), io.StringIO()
     with redirect_stdout(text), redirect_stderr(text):
         code = run(["inspect", path, "--layers", "all", "--verbose"])
-    outcomes[path] = [code, time.monotonic() - begin, text.getvalue()]
+    outcomes[path] = [code, time.process_time() - begin, text.getvalue()]
 heavy = {"tensorflow", "keras", "tf_keras"} & set(sys.modules)
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"outcomes": outcomes, "heavy": sorted(heavy), "memory": memory}))
