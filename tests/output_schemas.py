@@ -1,4 +1,4 @@
-"""Write the schemas of what --json prints: python tests/output_schemas.py toolkit/report."""
+"""Write the schemas of what is made of types: python tests/output_schemas.py toolkit/report."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edgekit.report import bench, measurements
+from edgekit.report import bench, details, measurements
 from edgekit.types import BenchReport, Compared, Evaluated
+from edgekit.types.details import Details
 
-# Each command, what it prints, and its version.
+# What each command prints and a run leaves beside its report, and its version.
 OUTPUTS: dict[str, tuple[type, int]] = {
     "evaluate": (Evaluated, measurements.SCHEMA_VERSION),
     "compare": (Compared, measurements.SCHEMA_VERSION),
     "bench": (BenchReport, bench.SCHEMA_VERSION),
+    "details": (Details, details.SCHEMA_VERSION),
 }
 
 
 def schema(command: str) -> dict[str, Any]:
-    """The schema of a command's JSON, from the types that it is made of."""
+    """The schema of a JSON, from the types that it is made of."""
     kind, version = OUTPUTS[command]
     made = TypeAdapter(kind).json_schema(mode="serialization")
     for each in (made, *made.get("$defs", {}).values()):
@@ -34,6 +36,8 @@ def schema(command: str) -> dict[str, Any]:
         row["properties"]["platform"] = {"type": ["object", "null"]}
         row["required"].append("platform")
     title = f"What `edgekit {command} --json` prints"
+    if command == "details":
+        title = f"{details.FILE}: what a run leaves for pages and charts"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return {**head, **{key: value for key, value in made.items() if key != "title"}}
 

@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", OUTPUTS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_json_fits_the_shipped_schema_and_the_files_tell_the_same(
     folder: Path, command: str
 ) -> None:
