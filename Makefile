@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev lint bench bench-compression clean
+.PHONY: help demo test dev lint docs bench bench-compression clean
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find toolkit converters targets sample_apps tests/contracts -name '*.py' -o -name '*.toml' -o -name '*.json')
@@ -8,6 +8,7 @@ help:
 	@echo "make demo    install, then convert the embedded example"
 	@echo "make test    install, then run the tests"
 	@echo "make lint    ruff, mypy and the floors"
+	@echo "make docs    the documentation, as a site in build/site"
 	@echo "make bench   the measurements of benchmarks/README.md"
 	@echo "make bench-compression   its table of compression schemes (hours; goes on where it stopped)"
 
@@ -52,6 +53,11 @@ lint: dev
 	@$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy -p edgekit
 	@$(BIN)/lint-imports
+
+# Strict: a link or an anchor that leads nowhere is an error. With --quiet it would not be seen.
+docs: dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "build/site/index.html"
 
 bench: dev
 	@$(BIN)/python benchmarks/run.py
