@@ -1,0 +1,172 @@
+"""Charts as data: what they show of planted models, and what they say in a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import charting
+import pytest
+
+from edgekit import report as reports
+from edgekit.report import charts
+from edgekit.types import Measurement, Status
+from edgekit.types.details import CandidateDetails, Confusion, Reliability, ReliabilityBin
+
+SAMPLE = Path(__file__).with_name("samples") / "report_version_1.json"
+INT8 = charting.model("int8", 27_736, 0.976, 0.0)
+
+
+def drawn(chart: Any) -> Any:
+    assert not isinstance(chart, charts.Absent), chart
+    return chart
+
+
+def test_a_model_that_is_larger_and_no_better_is_dominated() -> None:
+    worse = charting.model("float16", 47_736, 0.974, 0.002)
+    better = charting.model("float32", 89_476, 0.979, -0.003)
+    chart = drawn(charts.pareto(charting.run(better, worse, INT8)))
+    beaten = {point.model: point.dominated_by for point in chart.points}
+    assert beaten == {charting.REFERENCE: "", "float32": "", "float16": "int8", "int8": ""}
+    assert chart.front == ("int8", "float32")
+
+
+def test_a_metric_that_is_better_when_lower_turns_the_dominance() -> None:
+    worse = charting.model("float16", 47_736, 0.974, 0.002)
+    run = replace(charting.run(worse, INT8), higher_is_better=False)
+    assert drawn(charts.pareto(run)).front == ("int8", "float16")
+
+
+@pytest.mark.parametrize(
+    ("models", "says"),
+    [
+        ([INT8], "int8 is the smallest that loses nothing: 27.7 kB, 97.60 % (at most 0.50 points"),
+        (
+            [charting.model("int4", 9_000, 0.9, 0.076), INT8],
+            "int8 is the smallest that loses nothing",
+        ),
+        (
+            [
+                charting.model("int4", 9_000, 0.9, 0.076),
+                charting.model("int8", 27_736, 0.97, 0.006),
+            ],
+            "Every file loses: int4, the smallest, 7.60 points",
+        ),
+        (
+            [
+                replace(charting.model("int4", 9_000, 0.976, 0.0), status=Status.INCOMPATIBLE),
+                INT8,
+            ],
+            "int8 is the smallest that loses nothing",
+        ),
+    ],
+)
+def test_the_sentence_names_the_smallest_that_loses_nothing(models: Any, says: str) -> None:
+    assert drawn(charts.pareto(charting.run(*models))).text.startswith(says)
+
+
+def test_without_a_metric_the_picture_says_why() -> None:
+    unmeasured = replace(INT8, metric=Measurement.unavailable("1", "there are no labels"))
+    absent = charts.pareto(charting.run(unmeasured))
+    assert absent == charts.Absent("Size against accuracy", "there are no labels")
+
+
+def test_budgets_say_how_many_are_broken_and_by_how_much() -> None:
+    chart = drawn(charts.budgets(charting.full()))
+    assert chart.text == "1 of 2 budgets is broken: accuracy drop of int8, 1.1 points over (55 %)."
+    size, drop = chart.bars
+    assert (size.limit.text, size.figure.text) == ("100,000 B", "27,736 B")
+    assert (size.start, drop.outcome) == (0.0, "red")
+    assert size.start <= size.figure.value < size.limit.value <= size.end
+
+
+def test_budgets_that_are_kept_name_the_closest() -> None:
+    kept = [
+        charting.check("size", 27_736, 100_000, "byte", Status.PASSED),
+        charting.check("compressed size", 9_000, 10_000, "byte", Status.PASSED),
+    ]
+    chart = drawn(charts.budgets(charting.run(INT8, checks=tuple(kept))))
+    assert chart.text.startswith("All 2 budgets are kept; the closest is compressed size of int8")
+
+
+def test_a_launch_with_two_speeds_has_two_steps_and_is_named() -> None:
+    two, one = charting.launches(30_000, 60_000), charting.launches(30_000)
+    details = CandidateDetails(launches=(one, two))
+    chart = drawn(charts.latency(charting.run(INT8, int8=details)))
+    single, double = chart.models[0].launches
+    assert (single.bimodal, double.bimodal) == (False, True)
+    # Flat between the speeds: no run took longer than 31 and less than 60 µs.
+    between = [s for t, s in zip(double.times, double.shares, strict=True) if 31e3 < t < 60e3]
+    below = max(s for t, s in zip(double.times, double.shares, strict=True) if t < 31e3)
+    assert (between, below, double.shares[-1]) == ([], 0.5, 1.0)
+    assert "1 of 2 launches of int8 have two speeds, near 30.3 µs and 60.3 µs" in chart.text
+
+
+def test_layers_name_where_error_begins() -> None:
+    full = charting.full()
+    chart = drawn(charts.layers(full, full.models[3]))
+    assert chart.text.startswith("int8 falls first at CONV_2D b by 12.0 dB")
+    assert [bar.first for bar in chart.bars] == [False, True]
+
+
+def test_tiles_fill_the_picture_by_their_bytes() -> None:
+    full = charting.full()
+    chart = drawn(charts.sizes(full, full.models[3]))
+    assert [(tile.bytes, tile.layer or tile.operator) for tile in chart.tiles] == [
+        (500, "a"),
+        (400, "structure"),
+    ]
+    for tile in chart.tiles:
+        assert tile.width * tile.height == pytest.approx(tile.share)
+    assert chart.text == "CONV_2D a takes most of int8: 500 B of 900 B, 55.6 %."
+
+
+def test_squarified_rectangles_do_not_overlap_and_stay_inside() -> None:
+    amounts = [6, 6, 4, 3, 2, 2, 1]
+    places = charts.squarified(amounts, 1.5)
+    for place, amount in zip(places, amounts, strict=True):
+        x, y, width, height = place
+        assert width * height == pytest.approx(amount / 24)
+        assert -1e-9 <= x <= x + width <= 1 + 1e-9
+        assert -1e-9 <= y <= y + height <= 1 + 1e-9
+        assert max(width * 1.5 / height, height / width / 1.5) < 4
+    for i, (x, y, w, h) in enumerate(places):
+        for u, v, a, b in places[i + 1 :]:
+            apart = x + w <= u + 1e-9 or u + a <= x + 1e-9
+            assert apart or y + h <= v + 1e-9 or v + b <= y + 1e-9
+
+
+def test_confusion_names_the_pair_that_is_confused_most() -> None:
+    found = CandidateDetails(
+        confusion=Confusion(("3", "8", "9"), ((30, 4, 2), (1, 35, 0), (0, 0, 36)))
+    )
+    run = charting.run(INT8, int8=found)
+    chart = drawn(charts.confusion(run, INT8))
+    assert chart.text == "3 is taken for 8 most often: 4 of 36 (11.1 %); 7 of 108 items are wrong."
+    assert chart.shares[0][1] == pytest.approx(4 / 36)
+
+
+@pytest.mark.parametrize(("accuracy", "word"), [(0.8, "too sure by 10.0"), (1.0, "too unsure by")])
+def test_reliability_says_whether_confidence_is_too_high(accuracy: float, word: str) -> None:
+    bins = (ReliabilityBin(0.0, 0.5, 0), ReliabilityBin(0.5, 1.0, 50, 0.9, accuracy))
+    found = CandidateDetails(reliability=Reliability(bins, Measurement(0.1, "1")))
+    chart = drawn(charts.reliability(charting.run(INT8, int8=found), INT8))
+    assert chart.text.startswith(f"int8 is {word}")
+    assert [bar.count for bar in chart.bars] == [50]
+
+
+def test_every_chart_of_a_real_report_is_drawn_or_says_why_not() -> None:
+    found = charts.of_report(reports.read(SAMPLE))
+    assert found["candidates"].text == (
+        "dynamic@tflite-2.14 is 2.7 % smaller than int8 and about as fast;"
+        " it loses 0.00 points of accuracy."
+    )
+    for chart in found.values():
+        if isinstance(chart, charts.Absent):
+            assert chart.reason
+        else:
+            assert chart.text.endswith(".")
+            assert chart.text[0].isupper() or chart.text.split()[0].rstrip(":") in str(found)
+    json.dumps(reports.plain(found), allow_nan=False)

@@ -1,0 +1,140 @@
+"""The distribution of latencies: a step curve per model and launch, so that two speeds are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgekit.report import words
+from edgekit.report.charts.axis import Absent, Axis, Reading, time_axis, time_reading
+from edgekit.report.charts.run import Model, Run
+from edgekit.types import Measurement
+from edgekit.types.details import LaunchSamples
+
+TITLE = "Latency distribution"
+# More than so many times between the fastest and the slowest ask for a logarithmic axis.
+WIDE = 20
+
+
+@dataclass(frozen=True)
+class LaunchCurve:
+    """One launch: ``shares[i]`` of its ``count`` runs took ``times[i]`` nanoseconds or less.
+
+    It is ``bimodal`` where its runs have two speeds.
+    """
+
+    count: int
+    times: tuple[float, ...]
+    shares: tuple[float, ...]
+    bimodal: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCurves:
+    """A model's launches, and the median over all of them."""
+
+    model: str
+    launches: tuple[LaunchCurve, ...]
+    median: Reading | None
+    is_reference: bool = False
+
+
+@dataclass(frozen=True)
+class LatencyCurves:
+    """The distribution of latencies; ``text`` states the finding in a sentence."""
+
+    title: str
+    text: str
+    x: Axis
+    y: Axis
+    models: tuple[ModelCurves, ...]
+    missing: tuple[str, ...] = ()
+    kind: str = "latency"
+
+
+def latency(run: Run) -> LatencyCurves | Absent:
+    """Draw every model whose single times are kept; ``missing`` are the others that were timed."""
+    found = []
+    missing = []
+    for model in run.models:
+        launches = run.details_of(model).launches
+        if launches:
+            found.append(_curves(model, launches))
+        elif model.latency is not None:
+            missing.append(model.id)
+    if not found:
+        return Absent(TITLE, _why(run, missing))
+    times = [time for m in found for launch in m.launches for time in launch.times]
+    axis = time_axis("latency", [sorted(times)[len(times) // 2]])
+    wide = max(times) > WIDE * min(times)
+    return LatencyCurves(
+        TITLE,
+        _text(found),
+        Axis(axis.label, axis.unit, axis.factor, wide),
+        Axis("share of runs (%)", "%", 100.0),
+        tuple(found),
+        tuple(missing),
+    )
+
+
+def _why(run: Run, missing: Sequence[str]) -> str:
+    if missing:
+        reason = run.absent.get("launches") or run.details_of(run.models[0]).absent.get("launches")
+        return reason or "the run kept no single times"
+    known = [m.latency.p50.reason for m in run.models if m.latency and m.latency.p50.reason]
+    return known[0] if known else "no latency was measured"
+
+
+def _curves(model: Model, launches: Sequence[LaunchSamples]) -> ModelCurves:
+    median = model.latency.p50 if model.latency is not None else None
+    return ModelCurves(
+        model.id, tuple(map(curve, launches)), time_reading(median), model.is_reference
+    )
+
+
+def curve(launch: LaunchSamples) -> LaunchCurve:
+    """Return a launch as a step curve: of every time, the share of runs that took no longer."""
+    import numpy as np
+
+    from edgekit.statistics import bimodal
+
+    samples = sorted(launch.samples)
+    times = tuple(float(time) for time in dict.fromkeys(samples))
+    ranks = {time: rank for rank, time in enumerate(samples, 1)}
+    shares = tuple(ranks[time] / len(samples) for time in dict.fromkeys(samples))
+    two = bool(samples) and samples[0] > 0 and bimodal(np.asarray(samples, dtype=np.float64))
+    return LaunchCurve(launch.count, times, shares, two)
+
+
+def _text(models: Sequence[ModelCurves]) -> str:
+    """State which is the fastest, and whose launches have two speeds."""
+    timed = [(m.median.value, m.model, m.median) for m in models if m.median is not None]
+    found = []
+    if timed:
+        _, name, median = min(timed, key=lambda one: one[:2])
+        found.append(f"{name} is the fastest: median {median.text} {median.bounds}".rstrip())
+    two = [m for m in models if any(launch.bimodal for launch in m.launches)]
+    found += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
+    more = f" and {len(two) - 2} more" if len(two) > 2 else ""
+    return f"{'; '.join(found)}{more}."
+
+
+def _two(model: ModelCurves) -> str:
+    """Say how many launches have two speeds, and which."""
+    hit = [launch for launch in model.launches if launch.bimodal]
+    shown = [words.duration(Measurement(value, "ns")) for value in _modes(hit[0])]
+    count = f"{len(hit)} of {len(model.launches)} launches"
+    return f"{count} of {model.model} have two speeds, near {shown[0]} and {shown[1]}"
+
+
+def _modes(launch: LaunchCurve) -> tuple[float, float]:
+    """Return both speeds, the fast one first: medians on both sides of the widest gap."""
+    times, shares = launch.times, launch.shares
+    inner = [i for i in range(1, len(times)) if 0.1 <= shares[i - 1] <= 0.9]
+    at = max(inner, key=lambda i: times[i] / times[i - 1], default=len(times) // 2)
+    split = shares[at - 1] if at else 0.0
+
+    def quantile(share: float) -> float:
+        return next(t for t, s in zip(times, shares, strict=True) if s >= share - 1e-12)
+
+    return quantile(split / 2), quantile((1 + split) / 2)

@@ -1,0 +1,96 @@
+"""How far each layer of a file lies from the reference's, in execution order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.report import words
+from edgekit.report.charts.axis import Absent, Axis
+from edgekit.report.charts.run import Model, Run
+from edgekit.types.details import LayerError, LayerErrors
+
+
+@dataclass(frozen=True)
+class LayerBar:
+    """One layer: the signal over its error in dB, absent where both are equal or it is unknown.
+
+    ``note`` says why it is absent. ``falls`` marks where something begins to go wrong, ``first``
+    the first such layer; ``added`` is the noise that the operator adds, as a share of the signal.
+    """
+
+    name: str
+    operator: str
+    sqnr: float | None
+    text: str
+    note: str = ""
+    added: float | None = None
+    falls: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of one model against those of ``reference``, over ``items`` items.
+
+    ``text`` states the finding in a sentence.
+    """
+
+    title: str
+    text: str
+    model: str
+    reference: str
+    items: int
+    x: Axis
+    y: Axis
+    bars: tuple[LayerBar, ...]
+    kind: str = "layers"
+
+
+def layers(run: Run, model: Model) -> Layers | Absent:
+    """Draw the layers of a model, where they were compared."""
+    title = f"Error by layer: {model.id}"
+    found = run.details_of(model).layers
+    if found is None or not found.rows:
+        reason = run.details_of(model).absent.get("layers") or run.absent.get("layers")
+        return Absent(title, reason or "its layers were not compared")
+    bars = tuple(_bar(row, at == found.first_fall) for at, row in enumerate(found.rows))
+    return Layers(
+        title,
+        _text(model, found),
+        model.id,
+        found.reference,
+        found.n,
+        Axis("layer, in execution order"),
+        Axis("signal to error (dB)", "dB"),
+        bars,
+    )
+
+
+def _bar(row: LayerError, first: bool) -> LayerBar:
+    value = row.sqnr.value
+    return LayerBar(
+        row.name,
+        row.operator,
+        value,
+        f"{value:.1f} dB" if value is not None else words.NONE,
+        row.sqnr.reason if value is None else "",
+        row.added.value,
+        row.falls,
+        first,
+    )
+
+
+def _text(model: Model, found: LayerErrors) -> str:
+    """State where error begins, and which layer adds most."""
+    if found.first_fall is not None:
+        row = found.rows[found.first_fall]
+        fall = f" by {row.fall.value:.1f} dB" if row.fall.value is not None else ""
+        text = f"{model.id} falls first at {row.operator} {row.name}{fall}"
+    else:
+        text = f"No layer of {model.id} falls beyond what rounding explains"
+    if found.ranked:
+        row = found.rows[found.ranked[0]]
+        if row.added.value:
+            share = f"{100 * row.added.value:.2g} %"
+            text += f"; {row.operator} {row.name} adds most noise, {share} of its signal"
+    return f"{text}."
