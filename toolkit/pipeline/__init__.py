@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekit.gate import judge_run
+from edgekit.pipeline import expected_stages
 from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
@@ -34,6 +35,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
     """
     plan = Plan.of(project, options)
     with Run(plan, progress) as run:
+        run.progress.expect(expected_stages.conversion(plan))
         run.asks_reference = options.evaluate and not project.compress.schemes
         model = obtain(run)
         source = export(run, model)
@@ -80,6 +82,7 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
     """
     plan = Plan.of(_compared(project), options)
     with Run(plan, progress) as run:
+        run.progress.expect(expected_stages.compression(plan))
         model = obtain(run)
         reference = export(run, model)
         items = select_items(run, reference, takes_labels(run))

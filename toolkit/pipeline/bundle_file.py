@@ -45,6 +45,7 @@ def contents_of_file(
         project.model_copy(update=alone), replace(options, evaluate=given, limit=MOST_ITEMS)
     )
     with Run(plan, progress) as run:
+        run.progress.expect(("read", "data", "golden pairs"))
         model = export(run, obtain(run))
         items = select_items(run, model, labelled=False) if given else _drawn(run, model)
         with run.stage("golden pairs"):

@@ -45,11 +45,7 @@ def compile_candidates(run: Run, candidates: tuple[Candidate, ...]) -> Compilati
 
     A candidate that cannot be compiled is no error but a check that is red.
     """
-    targets = [
-        target
-        for target in map(catalog.load, run.plan.targets)
-        if target.npu is not None or _has_tflm(target)
-    ]
+    targets = [target for target in map(catalog.load, run.plan.targets) if is_compiled(target)]
     results: dict[str, tuple[Compiled, ...]] = {}
     estimates: dict[tuple[str, str], NpuEstimate] = {}
     if not targets:
@@ -82,6 +78,11 @@ def attach(run: Run, target: TargetResult, compilation: Compilation) -> TargetRe
     put(run, estimate.path, path)
     place_file(estimate.path, run.folder / "build" / below)
     return replace(target, npu=replace(estimate, path=path))
+
+
+def is_compiled(target: Target) -> bool:
+    """Tell whether a target has a compiler or a table of operators of its own."""
+    return target.npu is not None or _has_tflm(target)
 
 
 def _has_tflm(target: Target) -> bool:

@@ -14,7 +14,7 @@ from edgekit.evaluation.launches import least_busy_core
 from edgekit.evaluation.protocol import TimingJob
 from edgekit.sandbox import Sandbox
 from edgekit.targets.devices.local import LocalDevice, LocalSession
-from edgekit.types import Json, Progress, Request
+from edgekit.types import Json, Request
 
 # A runner that is timed has one thread: what would take longer is answered by another on all cores,
 # which is about what it takes to start.
@@ -36,19 +36,13 @@ def start_ahead(device: LocalDevice, store: Path, outputs: Path) -> LocalSession
 
 
 class LastRound:
-    """A :class:`Progress` that also calls ``begin`` when the last round of a stage has begun."""
+    """Calls ``begin`` when the last round of a stage has begun; it is told how stages advance."""
 
-    def __init__(self, progress: Progress, stage: str, begin: Callable[[], None]) -> None:
-        self._progress, self._stage, self._begin = progress, stage, begin
-        self._current = ""
+    def __init__(self, stage: str, begin: Callable[[], None]) -> None:
+        self._stage, self._begin = stage, begin
 
-    def stage(self, name: str) -> None:
-        self._current = name
-        self._progress.stage(name)
-
-    def update(self, done: float, total: float, text: str) -> None:
-        self._progress.update(done, total, text)
-        if self._current == self._stage and total - done <= 1:
+    def __call__(self, stage: str, done: float, total: float) -> None:
+        if stage == self._stage and total - done <= 1:
             self._begin()
 
 

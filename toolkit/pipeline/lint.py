@@ -23,7 +23,7 @@ from edgekit.converters.quantization.activations import item_ranges
 from edgekit.data import lint
 from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
-from edgekit.pipeline import carried
+from edgekit.pipeline import carried, expected_stages
 from edgekit.pipeline.datasets import training_data
 from edgekit.pipeline.items import Index, Items
 from edgekit.pipeline.make import export, obtain
@@ -80,7 +80,9 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
     """
     table = project.convert.model_copy(update={"precisions": ("int8",)})
     in_int8 = project if project.convert.as_is else project.model_copy(update={"convert": table})
-    with Run(Plan.of(in_int8, options), progress) as run:
+    plan = Plan.of(in_int8, options)
+    with Run(plan, progress) as run:
+        run.progress.expect(expected_stages.linting(plan))
         reference = export(run, obtain(run))
         items = select_items(run, reference, labelled=False)
         with run.stage("lint"):

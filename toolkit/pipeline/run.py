@@ -11,6 +11,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import edgekit
 from edgekit import plugins, scratch
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.pipeline.early_runner import EarlyRunner, LastRound, start_ahead
+from edgekit.pipeline.journal import FILE, Journal
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.pipeline.plan import Plan
 from edgekit.process import Limits
@@ -51,6 +53,13 @@ DISTRIBUTIONS = (
 )
 
 
+@dataclass
+class Stage:
+    """A stage that is going on: it says in a few words what comes of it."""
+
+    result: str = ""
+
+
 class Run:
     """The context that stages work in. Leaving it ends every process it started.
 
@@ -71,11 +80,12 @@ class Run:
     ) -> None:
         self.plan = plan
         self.project = plan.project
-        self.progress = progress = LastRound(progress, "train", self.start_ahead)
         self.id = name or f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.home = plan.output / ".edgekit"
         self.folder = self.home / "runs" / self.id
         self.log = self.folder / "log.txt"
+        watch = LastRound("train", self.start_ahead)
+        self.progress = progress = Journal(progress, self.folder / FILE, watch)
         self.store = Store(self.home / "store")
         self.outputs = WrittenFiles(self.home / "outputs", plan.output)
         self.versions = _versions()
@@ -118,10 +128,11 @@ class Run:
             self.advise(Advice("EK-NOTE-095", "warning", message, here.fix))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         try:
             self.devices.close()
         finally:
+            self.progress.close(error)
             self.stop()
             shutil.rmtree(self.requests, ignore_errors=True)
             for claim in self._claims:
@@ -179,16 +190,22 @@ class Run:
         return other
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[Stage]:
         """Time a stage; it counts as cached where all it obtained was in the store already."""
-        self.progress.stage(name)
+        self.progress.begin(name)
         self._cached = []
-        begin = time.monotonic()
-        with writing(self.home):
-            yield
+        stage, begin = Stage(), time.monotonic()
+        try:
+            with writing(self.home):
+                yield stage
+        except BaseException as error:
+            self.progress.fail(name, round(time.monotonic() - begin, 3), error)
+            raise
         seconds = round(time.monotonic() - begin, 3)
         cached = bool(self._cached) and all(self._cached)
-        self._stages.append(StageRecord(name, seconds, cached))
+        record = StageRecord(name, seconds, cached, stage.result)
+        self._stages.append(record)
+        self.progress.end(record)
 
     def obtain(
         self, kind: str, key: Mapping[str, Json], make: Callable[[Path], Mapping[str, Any]]

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from edgekit.types.processing import Signal as Signal
     from edgekit.types.progress import Progress as Progress
     from edgekit.types.progress import Silent as Silent
+    from edgekit.types.progress import StagedProgress as StagedProgress
     from edgekit.types.quantities import Direction as Direction
     from edgekit.types.quantities import How as How
     from edgekit.types.quantities import Json as Json
@@ -131,6 +132,7 @@ _MODULES = {
     "Signal": "processing",
     "Silent": "progress",
     "StageRecord": "outcome",
+    "StagedProgress": "progress",
     "Status": "quantities",
     "Sustained": "benched",
     "TargetResult": "outcome",

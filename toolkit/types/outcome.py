@@ -172,11 +172,15 @@ class Advice:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage of the run: how long it took, and whether the store had its result already."""
+    """A stage of the run: how long it took, and whether the store had its result already.
+
+    ``result`` says in a few words what came of it, where there is something to say.
+    """
 
     name: str
     seconds: float
     cached: bool
+    result: str = ""
 
 
 @dataclass(frozen=True)

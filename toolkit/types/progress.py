@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from edgekit.types.outcome import StageRecord
 
 
 class Progress(Protocol):
@@ -13,6 +16,26 @@ class Progress(Protocol):
 
     def update(self, done: float, total: float, text: str) -> None:
         """Report that the current stage has come to ``done`` of ``total``."""
+
+
+@runtime_checkable
+class StagedProgress(Progress, Protocol):
+    """A :class:`Progress` that also hears how many stages there are, and how each ended.
+
+    It hears of stages by these methods alone; several may be open at once.
+    """
+
+    def begin(self, stage: str, number: int, of: int) -> None:
+        """Report that a stage begins: the ``number``-th of so many, as far as is known."""
+
+    def advance(self, stage: str, done: float, total: float, text: str) -> None:
+        """Report that a stage has come to ``done`` of ``total``, which is 0 where unknown."""
+
+    def end(self, record: StageRecord) -> None:
+        """Report that a stage ended, and with what."""
+
+    def fail(self, stage: str, seconds: float, reason: str) -> None:
+        """Report that a stage was left by an error, or interrupted."""
 
 
 class Silent:

@@ -20,7 +20,7 @@ from edgekit.pipeline.early_runner import EarlyRunner, LastRound
 from edgekit.sandbox import Sandbox, state
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Preprocess, Request, RunnerModel, Silent
+from edgekit.types import Preprocess, Request, RunnerModel
 
 BRIEF = replace(
     SIDE_BY_SIDE,
@@ -166,12 +166,11 @@ def test_one_started_ahead_reaches_what_it_was_given_and_no_more(
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_last_round_of_its_stage_begins_it(epochs: int) -> None:
     begun: list[float] = []
-    progress = LastRound(Silent(), "train", lambda: begun.append(done))
+    last_round = LastRound("train", lambda: begun.append(done))
     for stage in ("data", "train"):
-        progress.stage(stage)
         for step in range(2 * epochs + 1):
             done = step / 2
-            progress.update(done, epochs, "")
+            last_round(stage, done, epochs)
     assert begun[0] == epochs - 1
     assert len(begun) == 3
 

@@ -68,7 +68,10 @@ def compare(
     What another one cannot do (a runtime that refuses it, a device that is not there) is a row.
     """
     with measuring(project, options, sources[0], progress) as run:
-        models = obtained(run, sources, measure_options.devices)
+        latency = () if measure_options.latency is False else ("latency",)
+        run.progress.expect(("models", "data", "evaluate", "compare", *latency))
+        with run.stage("models"):
+            models = obtained(run, sources, measure_options.devices)
         # Where the first is not there, its error was raised.
         subject = next(model.subject for model in models if model.subject is not None)
         items = _items(run, subject.model, measure_options)

@@ -53,7 +53,9 @@ def evaluate(
     With several devices, one that cannot run it is a row; the only one's failure is an error.
     """
     with measuring(project, options, source, progress) as run:
-        models = obtained(run, (source,), measure_options.devices, strict=False)
+        run.progress.expect(("models", "data", "evaluate"))
+        with run.stage("models"):
+            models = obtained(run, (source,), measure_options.devices, strict=False)
         first = next(model.subject for model in models if model.subject is not None)
         items = select_items(run, first.model, labelled=takes_labels(run), streaming=True)
         with run.stage("evaluate"):

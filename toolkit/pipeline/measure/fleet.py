@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import CassetteError, DeviceError, EdgekitError, ProjectError
+from edgekit.pipeline import expected_stages
+from edgekit.pipeline.journal import Journal
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.pipeline.measure.bench import MachineBench, bench_place
 from edgekit.pipeline.measure.bench_job import BenchJob, perform, tables_of
@@ -43,6 +45,7 @@ from edgekit.types import (
     Json,
     Measurement,
     Progress,
+    StageRecord,
 )
 
 HERE = "local"
@@ -87,10 +90,13 @@ def bench(
                 _job(run, project, sources, bench_options, *placed, number)
                 for number, placed in enumerate(places.items())
             ]
+            labels = [job.label for job in jobs] if executor is None else []
+            run.progress.expect(expected_stages.bench(labels, bench_options.calibrate))
             done = dict(zip(places, fleet(run, jobs, executor), strict=True))
         else:
             pairs: list[Pair] = [(s, name) for s in sources for name in names or (None,)]
             (place,) = places or (HERE,)
+            run.progress.expect(expected_stages.bench(("",), bench_options.calibrate))
             done = {place: bench_place(run, pairs, unpacked, bench_options, strict=len(pairs) == 1)}
         return _report(run, done, places, sources, bench_options)
 
@@ -131,13 +137,13 @@ def fleet(run: Run, jobs: Sequence[BenchJob], executor: Executor | None) -> list
 
     Raises what a job raises, once the others are stopped: a model that cannot be read.
     """
-    ours, lock = _Ours(), threading.Lock()
+    ours = _Ours()
     threads = ThreadPoolExecutor(len(jobs), "edgekit-bench") if executor is None else None
     futures: list[Future[MachineBench]] = []
     try:
         for job in jobs:
             if threads is not None:
-                shown = NamedProgress(run.progress, job.label, lock)
+                shown = NamedProgress(run.progress, job.label)
                 futures.append(threads.submit(perform, job, shown, run.devices.tape, ours.began))
             elif executor is not None:
                 futures.append(executor.submit(perform, job))
@@ -226,18 +232,38 @@ def _outcome(book: DeviceBook, job: BenchJob, future: Future[MachineBench]) -> M
 class NamedProgress:
     """Progress of one of several that go on at once: what it says names the devices."""
 
-    def __init__(self, progress: Progress, label: str, lock: threading.Lock) -> None:
-        self._progress, self._label, self._lock = progress, label, lock
+    def __init__(self, journal: Journal, label: str) -> None:
+        self._journal, self._label = journal, label
 
     def stage(self, name: str) -> None:
-        """Report that a stage begins."""
-        with self._lock:
-            self._progress.stage(f"{self._label}: {name}")
+        """Report a stage that nobody counts."""
+        self._journal.stage(self._named(name))
 
     def update(self, done: float, total: float, text: str) -> None:
-        """Report that the current stage has come to ``done`` of ``total``."""
-        with self._lock:
-            self._progress.update(done, total, f"{self._label}: {text}")
+        """Report how it goes on."""
+        self._journal.update(done, total, self._named(text))
+
+    def begin(self, stage: str, number: int, of: int) -> None:  # noqa: ARG002
+        """Report that a stage begins: the journal counts those of all devices."""
+        if number:
+            self._journal.begin(self._named(stage))
+        else:
+            self._journal.stage(self._named(stage))
+
+    def advance(self, stage: str, done: float, total: float, text: str) -> None:
+        """Report that a stage has come to ``done`` of ``total``."""
+        self._journal.advance(self._named(stage), done, total, text)
+
+    def end(self, record: StageRecord) -> None:
+        """Report that a stage ended."""
+        self._journal.end(replace(record, name=self._named(record.name)))
+
+    def fail(self, stage: str, seconds: float, reason: str) -> None:
+        """Report that a stage was left by an error."""
+        self._journal.fail(self._named(stage), seconds, reason)
+
+    def _named(self, name: str) -> str:
+        return f"{self._label}: {name}"
 
 
 def _report(
