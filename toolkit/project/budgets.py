@@ -59,10 +59,15 @@ class Goal(Table):
     """What a metric must reach, by itself (``threshold``) or against the reference."""
 
     threshold: Drop | None = None
+    """What the metric must reach by itself; what an error may be at most. ``threshold = "85%"``"""
     max_degradation: Drop | None = None
+    """How much worse than the SavedModel it may be. ``max_degradation = "1%"``"""
     percent_max_degradation: AtLeastZero | None = None
+    """The same, in percent of the SavedModel's value. ``percent_max_degradation = 2``"""
     min_improvement: Drop | None = None
+    """How much better than the SavedModel it must be. ``min_improvement = "1pt"``"""
     percent_min_improvement: AtLeastZero | None = None
+    """The same, in percent of the SavedModel's value. ``percent_min_improvement = 2``"""
 
 
 class LatencyGoal(Table):
@@ -71,8 +76,17 @@ class LatencyGoal(Table):
     """
 
     percent_max_degradation: AtLeastZero | None = None
+    """How much slower it may be, in percent. ``percent_max_degradation = 5``"""
     percent_min_improvement: AtLeastZero | None = Field(default=None, lt=100)
+    """How much faster it must be, in percent; against the reference.
+
+    ``percent_min_improvement = 30``, ``against = "reference"``
+    """
     against: Literal["lock", "reference"] = "lock"
+    """The figure in edgekit.lock, or the SavedModel timed in turns in the same run.
+
+    ``against = "reference"``
+    """
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> LatencyGoal:
@@ -87,7 +101,12 @@ class OperatorsGoal(Table):
     """Which operators a file may hold, or must not."""
 
     allowed: tuple[str, ...] = ()
+    """The only operators that a file may hold.
+
+    ``allowed = ["CONV_2D", "FULLY_CONNECTED", "SOFTMAX"]``
+    """
     forbidden: tuple[str, ...] = ()
+    """Operators that it must not hold. ``forbidden = ["GATHER"]``"""
 
     @model_validator(mode="after")
     def _says_something(self) -> OperatorsGoal:
@@ -100,7 +119,9 @@ class ParityGoal(Table):
     """How closely every output follows the reference's: at least so many dB, at most so far off."""
 
     sqnr: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """The least ratio of signal to quantization noise of every output, in dB. ``sqnr = 20``"""
     max_error: AtLeastZero | None = None
+    """The largest error of every output. ``max_error = 0.1``"""
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> ParityGoal:
@@ -113,25 +134,66 @@ class Budgets(Table):
     """The limits of a target or a candidate; any other key with goal words is a metric's name."""
 
     size: Size | None = None
+    """Bytes of the file; of the compiled one too, where the target has an NPU.
+
+    ``size = "150 kB"``
+    """
     compressed_size: Size | None = None
+    """Bytes of the file in a zip archive. ``compressed_size = "100 kB"``"""
     delta_size: Size | None = None
+    """Bytes of the update from the model in [bundle] delta_from. ``delta_size = "20 kB"``"""
     accuracy: Goal | None = None
+    """What the run's metric must reach. ``accuracy = { max_degradation = "1%" }``"""
     metric: Goal | None = None
+    """The same, whatever the metric is called. ``metric = { percent_max_degradation = 2 }``"""
     metrics: dict[str, Goal] = Field(default_factory=dict)
+    """Other metrics by name; f1 = { … } beside the budgets is the same.
+
+    ``metrics = { f1 = { threshold = 0.8 } }``
+    """
     outputs: dict[str, Goal] = Field(default_factory=dict)
+    """The metric of another output, by the output's name.
+
+    ``outputs = { boxes = { threshold = 0.4 } }``
+    """
     classes: dict[str, Annotated[Drop, AfterValidator(_has_a_figure)]] = Field(default_factory=dict)
+    """The least figure of each class, by its name; default is for the rest.
+
+    ``classes = { default = 0.8, cat = 0.9 }``
+    """
     flips: SmallShare | None = None
+    """Share of items that the SavedModel puts into another class. ``flips = "0.5%"``"""
     parity: ParityGoal | None = None
+    """How closely every output follows the SavedModel's.
+
+    ``parity = { sqnr = 20, max_error = 0.1 }``
+    """
     latency_p50: Nanoseconds | None = None
+    """Median on the target's own device. ``latency_p50 = "5 ms"``"""
     latency_p95: Nanoseconds | None = None
+    """95th percentile there. ``latency_p95 = "8 ms"``"""
     latency: LatencyGoal | None = None
+    """Time as a share of the lock's, or of the SavedModel's.
+
+    ``latency = { percent_max_degradation = 5 }``
+    """
     arena: Size | None = None
+    """Smallest tensor arena in which TFLM runs the file. ``arena = "64 KiB"``"""
     peak_memory: Size | None = None
+    """Peak resident memory over the runtime's own, on the target's own machine.
+
+    ``peak_memory = "20 MB"``
+    """
     operators: OperatorsGoal | None = None
+    """Operators that the file may hold. ``operators = { forbidden = ["GATHER"] }``"""
     minimum_runtime: Release | None = None
+    """The latest TensorFlow release that the file may need. ``minimum_runtime = "2.14"``"""
     macs: Count | None = None
+    """Multiply-accumulates of an inference. ``macs = "4.5 M"``"""
     sparsity: LargeShare | None = None
+    """Least share of the weights that are zero. ``sparsity = "50%"``"""
     npu_share: LargeShare | None = None
+    """Least share of the multiply-accumulates that are placed on the NPU. ``npu_share = "95%"``"""
 
     @model_validator(mode="before")
     @classmethod
@@ -171,3 +233,7 @@ class CandidateTable(Table):
     """What a candidate is held to, whatever target ships it."""
 
     budgets: Budgets = Field(default_factory=Budgets)
+    """What this candidate must keep to, whatever target ships it.
+
+    ``budgets = { size = "150 kB" }``
+    """

@@ -45,11 +45,23 @@ class PruneTable(Table):
     """
 
     sparsity: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the weights that become zero. ``sparsity = 0.5``"""
     pattern: str | None = Field(default=None, pattern=r"^[1-9]\d*:[1-9]\d*$")
+    """N zeros in every M weights along the input channels, in place of sparsity.
+
+    ``pattern = "2:4"``
+    """
     block: tuple[int, int] = (1, 1)
+    """Zeros in blocks of this height and width. ``block = [1, 4]``"""
     schedule: Literal["polynomial", "constant"] = "polynomial"
+    """Reach the sparsity step by step, or at once. ``schedule = "polynomial"``"""
     types: dict[str, Sparsity] = Field(default_factory=dict)
+    """Another sparsity by class of layer; false leaves it alone. ``types = { Dense = 0.8 }``"""
     layers: dict[str, Sparsity] = Field(default_factory=dict)
+    """Another sparsity by name pattern; the last that fits wins.
+
+    ``layers = { "block_1_*" = 0.3, head = false }``
+    """
 
     @model_validator(mode="after")
     def _one_way(self) -> PruneTable:
@@ -82,27 +94,48 @@ class ClusterTable(Table):
     """``[compress] cluster``: how many different weights a layer keeps; scopes as in prune."""
 
     clusters: int = Field(ge=2)
+    """How many different weights a layer keeps. ``clusters = 16``"""
     initialization: Literal["kmeans++", "density", "linear", "random"] = "kmeans++"
+    """How the first centroids are found. ``initialization = "kmeans++"``"""
     per_channel: bool = False
+    """Clusters of their own for each channel. ``per_channel = true``"""
     types: dict[str, Clusters] = Field(default_factory=dict)
+    """Another number by class of layer; false leaves it alone. ``types = { Dense = 32 }``"""
     layers: dict[str, Clusters] = Field(default_factory=dict)
+    """Another number by name pattern; the last that fits wins.
+
+    ``layers = { "block_1_*" = 32, head = false }``
+    """
 
 
 class QuantizationAwareTable(Table):
     """``[compress] quantization_aware``: layers to leave in float, by class and by name pattern."""
 
     types: dict[str, bool] = Field(default_factory=dict)
+    """Classes of layers to leave in float. ``types = { Dense = false }``"""
     layers: dict[str, bool] = Field(default_factory=dict)
+    """Layers to leave in float, by name pattern. ``layers = { head = false }``"""
 
 
 class ChannelsTable(Table):
     """``[compress] channels``: the share of multiply-accumulates to remove, and how."""
 
     macs: float = Field(gt=0, lt=1)
+    """Share of the multiply-accumulates to remove. ``macs = 0.5``"""
     multiple: int = Field(default=8, ge=1)
+    """Channel counts stay multiples of this. ``multiple = 8``"""
     importance: Literal["l1", "taylor"] = "l1"
+    """Which channels go first: by their weights, or by their effect on the loss.
+
+    ``importance = "taylor"``
+    """
     allocation: Literal["global", "uniform"] = "global"
+    """The least important channels of all layers, or the same share of each.
+
+    ``allocation = "global"``
+    """
     objective: Literal["macs", "latency"] = "macs"
+    """What is to shrink: multiply-accumulates, or measured time. ``objective = "latency"``"""
 
 
 class DistillTable(Table):
@@ -112,17 +145,33 @@ class DistillTable(Table):
     """
 
     temperature: float = Field(default=4.0, gt=0)
+    """What the logits are divided by. ``temperature = 4``"""
     weight: float = Field(default=0.5, gt=0, le=1)
+    """Share of the loss that comes from the uncompressed model's answers. ``weight = 0.5``"""
 
 
 class FinetuneTable(Table):
     """``[compress.finetune]``: how accuracy is won back after each scheme."""
 
     optimizer: str = "adam"
+    """Any of Keras's, by name. ``optimizer = "adam"``"""
     learning_rate: float | None = Field(default=None, gt=0)
+    """Where it begins; it falls to zero along a half cosine. Default: by scheme.
+
+    ``learning_rate = 0.001``
+    """
     loss: str | None = None
+    """Keras's name, or your function. Default: by labels and outputs.
+
+    ``loss = "losses.py:mine"``
+    """
     patience: int | None = Field(default=None, ge=1)
+    """Stop after so many epochs without a better score. Default: never. ``patience = 3``"""
     distill: DistillTable | None = None
+    """Learn from the uncompressed model's answers too; true takes the defaults.
+
+    ``distill = { temperature = 4, weight = 0.5 }``
+    """
 
     @field_validator("distill", mode="before")
     @classmethod
@@ -138,16 +187,25 @@ class PluginTable(BaseModel):
 
 class CompressTable(Table):
     """``[compress]``: the schemes, applied in the order channels, prune, cluster, those of plug-ins
-    (which are ``plugged``), quantize.
+    under their own names, quantize.
     """
 
     channels: ChannelsTable | None = None
+    """Remove whole channels. ``channels = { macs = 0.5 }``"""
     prune: PruneTable | None = None
+    """Set weights to zero. ``prune = { sparsity = 0.5 }``"""
     cluster: ClusterTable | None = None
+    """Keep few different weights. ``cluster = { clusters = 16 }``"""
     quantization_aware: QuantizationAwareTable | None = None
+    """Train with the rounding of int8; true takes the defaults. ``quantization_aware = true``"""
     plugged: dict[str, PluginTable] = Field(default_factory=dict)
     finetune_epochs: int = Field(default=2, ge=0, le=MOST_EPOCHS, strict=True)
+    """Epochs of training after each scheme. ``finetune_epochs = 2``"""
     finetune: FinetuneTable = Field(default_factory=FinetuneTable)
+    """How accuracy is won back after each scheme.
+
+    ``finetune = { optimizer = "adam", patience = 3 }``
+    """
 
     @model_validator(mode="before")
     @classmethod

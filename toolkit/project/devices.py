@@ -17,23 +17,40 @@ TAKEN = ("local", "tflm")
 
 
 class DeviceBudgetsTable(Table):
+    """``[devices.NAME] budgets``: limits of a bench on this device."""
+
     latency_p50: Nanoseconds | None = None
+    """Largest median. ``latency_p50 = "5 ms"``"""
     latency_p95: Nanoseconds | None = None
+    """Largest 95th percentile. ``latency_p95 = "8 ms"``"""
     memory: Size | None = None
+    """Largest peak of resident memory, over the runtime's own. ``memory = "20 MB"``"""
     arena: Size | None = None
+    """Largest tensor arena of TFLM. ``arena = "64 KiB"``"""
 
 
 class DeviceTable(Table):
     """One device by its address, or a group of devices by their names."""
 
     address: str | None = None
+    """Anything that --device takes. ``address = "ssh://pi@raspberrypi.local"``"""
     runtime: str | None = None
+    """The runtime to use, where the address names none. ``runtime = "tflite-runtime"``"""
     members: tuple[str, ...] = ()
+    """Makes it a group, of names, groups and addresses. ``members = ["pi4", "local"]``"""
     budgets: DeviceBudgetsTable = Field(default_factory=DeviceBudgetsTable)
+    """Limits of a bench on this device. ``budgets = { latency_p50 = "5 ms" }``"""
     emulated: bool = False
+    """Times measured there are not a real device's. ``emulated = true``"""
     benchmark_model: Path | None = None
+    """The platform's benchmark_model, for a device without Python.
+
+    ``benchmark_model = "tools/benchmark_model"``
+    """
     attempts: int = Field(default=1, ge=1)
+    """How often a bench is started there, where it fails. ``attempts = 2``"""
     time_limit: Seconds | None = Field(default=None, gt=0)
+    """How long one attempt may use the device. Default: no limit. ``time_limit = "10 min"``"""
 
     @field_validator("members", mode="after")
     @classmethod

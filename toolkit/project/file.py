@@ -51,19 +51,48 @@ class Project(Table):
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
+    """The version of this format. ``schema = 1``"""
     model: ModelTable
+    """The model. ``model = { source = "model.keras" }``"""
     data: DataTable = Field(default_factory=DataTable)
+    """Data, and what is done to it. ``data = { evaluate = "test.npz" }``"""
     train: TrainTable = Field(default_factory=TrainTable)
+    """How a model of your own function is trained. ``train = { epochs = 10 }``"""
     compress: CompressTable = Field(default_factory=CompressTable)
+    """How the model is made smaller before it is converted.
+
+    ``compress = { prune = { sparsity = 0.5 } }``
+    """
     convert: ConvertTable = Field(default_factory=ConvertTable)
+    """What is made of the model. ``convert = { precisions = ["int8"] }``"""
     evaluate: EvaluateTable = Field(default_factory=EvaluateTable)
+    """How a model is judged. ``evaluate = { metric = "accuracy" }``"""
     bundle: BundleTable = Field(default_factory=BundleTable)
+    """What bundles hold besides the model. ``bundle = { licence = "Apache-2.0" }``"""
     limits: LimitsTable = Field(default_factory=LimitsTable)
+    """What a process may take before it is ended. ``limits = { seconds = 600 }``"""
     targets: dict[str, TargetTable] = Field(default_factory=dict)
+    """What is shipped to, by an id or alias of the catalog.
+
+    ``targets = { raspberry-pi-4 = { precision = "int8" } }``
+    """
     candidates: dict[str, CandidateTable] = Field(default_factory=dict)
+    """What a candidate is held to, by its id.
+
+    ``candidates = { int8 = { budgets = { size = "150 kB" } } }``
+    """
     devices: Devices = Field(default_factory=dict)
+    """Devices and groups of devices under names of yours.
+
+    ``devices = { pi4 = { address = "ssh://pi@raspberrypi.local" } }``
+    """
     lock: LockTable = Field(default_factory=LockTable)
+    """How much worse than edgekit.lock a run may be. ``lock = { size_tolerance = "1%" }``"""
     waiver: tuple[WaiverTable, ...] = ()
+    """Red checks that are accepted for a time.
+
+    ``waiver = [{ check = "size", reason = "shrunk in the next release", expires = 2027-01-31 }]``
+    """
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)

@@ -42,18 +42,29 @@ class LockTable(Table):
     """How much worse than ``edgekit.lock`` a run may be; by default it may not be."""
 
     size_tolerance: Percentage = 0.0
+    """How much larger a file may become. ``size_tolerance = "1%"``"""
     max_drop: Drop | None = None
+    """How much worse a metric may become. Default: it must not be proven worse.
+
+    ``max_drop = "0.5pt"``
+    """
     max_slowdown: Percentage | None = None
+    """How much slower a model may become. Default: 5 %, proven. ``max_slowdown = "10%"``"""
 
 
 class WaiverTable(Table):
     """A red check that is accepted, why, and the last day of that."""
 
     check: str = Field(min_length=1)
+    """The red check; "lock size" is of the lock alone. ``check = "size"``"""
     reason: Reason
+    """Why it is accepted. ``reason = "a wider layer, shrunk in the next release"``"""
     expires: Day
+    """The last day of that. ``expires = 2027-01-31``"""
     target: str = ""
+    """Of which target. Default: any. ``target = "linux-x86_64"``"""
     candidate: str = ""
+    """Of which candidate. Default: any. ``candidate = "int8"``"""
 
     @property
     def waiver(self) -> Waiver:
