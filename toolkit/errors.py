@@ -177,6 +177,10 @@ class PluginError(EdgekitError):
     """What another package adds to edgekit cannot be used."""
 
 
+class PlotsError(EdgekitError):
+    """Plots cannot be drawn here."""
+
+
 class HistoryError(EdgekitError):
     """The history of past runs cannot be read, or does not hold what is asked of it."""
 

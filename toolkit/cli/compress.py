@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, progress
-from edgekit.cli.convert import page_in
 from edgekit.cli.options import common, compression, flag, model_options, project_option
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
+from edgekit.cli.plots import plots_option, write_plots
 from edgekit.cli.project import project_of
 
 
@@ -20,6 +20,7 @@ from edgekit.cli.project import project_of
 @compression
 @flag("--dry-run", "Predict layers, sizes and speed; train nothing.")
 @file_options
+@plots_option
 @project_option
 @common
 def command(**options: Any) -> int:
@@ -43,14 +44,15 @@ def command(**options: Any) -> int:
         done = api.compress(project, run, display)
     write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
-    show(done, options["as_json"], page_in(folder))
+    show(done, options["as_json"], folder)
+    write_plots(done, folder, options)
     show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code
 
 
-def show(done: Any, as_json: bool, where: Path) -> None:
+def show(done: Any, as_json: bool, folder: Path) -> None:
     """Print the layers, both models at every precision, and the compressed model's files."""
     from edgekit import report
 
@@ -73,4 +75,4 @@ def show(done: Any, as_json: bool, where: Path) -> None:
         out.print("dry run: applied in one step; nothing was trained or kept", style="dim")
     for name, path in done.compression.files.items():
         out.print(f"{name}: {report.path(path)}", markup=False, soft_wrap=True)
-    out.print(f"report {report.path(where)}", style="dim", soft_wrap=True)
+    out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)

@@ -35,6 +35,7 @@ AREAS = {
     "MODEL": "model files",
     "NOTE": "notes and warnings of a run",
     "OUTPUT": "what is written",
+    "PLOTS": "charts as pictures",
     "PLUGIN": "plug-ins of other packages",
     "PROJECT": "the project file and options",
     "REPORT": "reports of earlier runs",

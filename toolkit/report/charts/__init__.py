@@ -11,7 +11,7 @@ axis says by which ``factor`` they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgekit.report.charts import run as runs
 from edgekit.report.charts.axis import Absent, Axis, Reading
@@ -68,11 +68,20 @@ def of_bench(done: BenchReport, details: Details | None = None) -> Charts:
     return of_run(runs.of_bench(done, details))
 
 
-def of_run(run: Run) -> Charts:
-    """Return the charts of the whole run, then those of each model: ``sizes of int8``."""
+def run_of(done: Report | Compared | BenchReport, details: Details | None = None) -> Run:
+    """Return what any command found, as charts see it."""
+    if isinstance(done, Report):
+        return runs.of_report(done, details)
+    if isinstance(done, Compared):
+        return runs.of_compared(done, details)
+    return runs.of_bench(done, details)
+
+
+def of_run(run: Run, models: Sequence[Model] | None = None) -> Charts:
+    """Return the charts of the whole run, then of each model, or of some: ``sizes of int8``."""
     found: dict[str, Chart | Absent] = {name: draw(run) for name, draw in OF_RUN.items()}
     for name, draw_model in OF_MODEL.items():
-        for model in run.models:
+        for model in run.models if models is None else models:
             found[f"{name} of {model.id}"] = draw_model(run, model)
     return found
 
@@ -112,6 +121,7 @@ __all__ = [
     "of_run",
     "pareto",
     "reliability",
+    "run_of",
     "sizes",
     "squarified",
 ]

@@ -100,7 +100,8 @@ def _text(run: Run) -> str:
         text += f" and {speed}"
     if run.metric and small.drop is not None and small.drop.value is not None:
         unit = " points" if run.bounded else ""
-        text += f"; it loses {words.points(small.drop, run.bounded)}{unit} of {run.metric}"
+        lost = f"loses {words.points(small.drop, run.bounded)}{unit} of {run.metric}"
+        text += f"; it {lost if small.drop.value > 0 else f'loses no {run.metric}'}"
     return f"{text}."
 
 

@@ -63,8 +63,7 @@ def confusion(run: Run, model: Model) -> ConfusionMatrix | Absent:
     title = f"Confusion: {model.id}"
     found = run.details_of(model).confusion
     if found is None:
-        reason = run.details_of(model).absent.get("confusion") or run.absent.get("confusion")
-        return Absent(title, reason or "the labels are no classes")
+        return Absent(title, run.why_absent(model, "confusion", "its labels are no classes"))
     return ConfusionMatrix(
         title,
         _confused(model, found),
@@ -101,8 +100,8 @@ def reliability(run: Run, model: Model) -> ReliabilityDiagram | Absent:
     title = f"Reliability: {model.id}"
     found = run.details_of(model).reliability
     if found is None:
-        reason = run.details_of(model).absent.get("reliability") or run.absent.get("reliability")
-        return Absent(title, reason or "its outputs are no probabilities of classes")
+        why = "its outputs are no probabilities of classes"
+        return Absent(title, run.why_absent(model, "reliability", why))
     bars = tuple(bar for each in found.bins if (bar := _bar(each)) is not None)
     return ReliabilityDiagram(
         title,

@@ -78,9 +78,10 @@ def latency(run: Run) -> LatencyCurves | Absent:
 
 
 def _why(run: Run, missing: Sequence[str]) -> str:
+    """Say why there is no curve of any model."""
     if missing:
-        reason = run.absent.get("launches") or run.details_of(run.models[0]).absent.get("launches")
-        return reason or "the run kept no single times"
+        model = next(model for model in run.models if model.id == missing[0])
+        return run.why_absent(model, "launches", "the run kept no single times")
     known = [m.latency.p50.reason for m in run.models if m.latency and m.latency.p50.reason]
     return known[0] if known else "no latency was measured"
 

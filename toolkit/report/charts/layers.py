@@ -51,8 +51,7 @@ def layers(run: Run, model: Model) -> Layers | Absent:
     title = f"Error by layer: {model.id}"
     found = run.details_of(model).layers
     if found is None or not found.rows:
-        reason = run.details_of(model).absent.get("layers") or run.absent.get("layers")
-        return Absent(title, reason or "its layers were not compared")
+        return Absent(title, run.why_absent(model, "layers", "its layers were not compared"))
     bars = tuple(_bar(row, at == found.first_fall) for at, row in enumerate(found.rows))
     return Layers(
         title,

@@ -57,9 +57,21 @@ class Run:
         """The models beside the reference, of which there is a file."""
         return tuple(model for model in self.models if model.bytes and not model.is_reference)
 
+    @property
+    def shipped(self) -> tuple[Model, ...]:
+        """The models that a target ships; where none is, all of which there is a file."""
+        found = tuple(model for model in self.models if model.ships)
+        return found or tuple(model for model in self.models if model.bytes)
+
     def details_of(self, model: Model) -> CandidateDetails:
         """Return what there is of a model beyond its row."""
         return self.details.get(model.id) or CandidateDetails()
+
+    def why_absent(self, model: Model, part: str, otherwise: str) -> str:
+        """Return why a part of a model's details is not there."""
+        if model.id not in self.details:
+            return "the run left no details of it"
+        return self.details[model.id].absent.get(part) or self.absent.get(part) or otherwise
 
 
 def of_report(report: Report, details: Details | None = None) -> Run:

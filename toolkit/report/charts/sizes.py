@@ -64,8 +64,7 @@ def sizes(run: Run, model: Model) -> Treemap | Absent:
     title = f"Size by layer: {model.id}"
     found = run.details_of(model).sizes
     if found is None or not found.total:
-        reason = run.details_of(model).absent.get("sizes") or run.absent.get("sizes")
-        return Absent(title, reason or "the file was not inspected")
+        return Absent(title, run.why_absent(model, "sizes", "the file was not inspected"))
     parts = sorted(_parts(found), key=lambda part: (-part.bytes, part.layer, part.operator))
     places = squarified([part.bytes for part in parts], ASPECT)
     tiles = tuple(

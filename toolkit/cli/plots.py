@@ -1,0 +1,52 @@
+"""``--plots``: the charts of a run as pictures, of every command that writes a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.options import option
+
+
+class PlotsFolder(click.Path):
+    """A folder for plots: refused before the work is done where nothing can draw them."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from edgekit.report import plots
+
+        path: Any = super().convert(value, param, ctx)
+        plots.require()
+        return Path(path)
+
+
+plots_option = option(
+    "--plots DIR", "Draw the charts into this folder, as SVG and PNG.", type=PlotsFolder()
+)
+
+
+def run_folder(project: Any, options: dict[str, Any], run: str) -> Path:
+    """Return the folder that a command left its run in."""
+    root = Path(options["output"] or project.root).resolve()
+    return root / ".edgekit" / "runs" / run
+
+
+def write_plots(done: Any, folder: Path, options: dict[str, Any]) -> None:
+    """Draw the charts of a run whose folder is given, where they were asked for."""
+    if options["plots"] is None:
+        return
+    from edgekit.cli.console import console, print_lines
+    from edgekit.report import charts, details, plots, words
+
+    run = charts.run_of(done, details.read(folder))
+    drawn = plots.write(charts.of_run(run, run.shipped), options["plots"])
+    if options["quiet"]:
+        return
+    lines = [(f"plots {words.path(drawn.folder)}: {', '.join(drawn.drawn)}", "dim")]
+    if options["verbose"]:
+        lines += [(f"  not drawn: {title}: {why}", "dim") for title, why in drawn.missing]
+    print_lines(console(options["as_json"]), lines)

@@ -1,0 +1,71 @@
+"""Step curves: the distribution of latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgekit.report.charts import LatencyCurves, ModelCurves
+from edgekit.report.plots import style
+
+# More than so many are named without their medians.
+MOST_WITH_MEDIANS = 6
+
+
+def latency(chart: LatencyCurves) -> Any:
+    """Draw a step curve per launch, in its model's colour, and the models beside, fastest first."""
+    drawn = style.figure(chart.title, width=style.WIDTH + 0.6)
+    panel = drawn.subplots()
+    style.bare(panel, "left", "bottom")
+    style.label(panel, chart.x, chart.y)
+    if chart.x.logarithmic:
+        panel.set_xscale("log")
+    for model, color in _colored(chart):
+        for launch in model.launches:
+            times = [time * chart.x.factor for time in (launch.times[0], *launch.times)]
+            shares = [share * chart.y.factor for share in (0.0, *launch.shares)]
+            panel.step(times, shares, where="post", color=color, lw=1.1, alpha=0.75)
+    panel.set_ylim(0, 1.02 * chart.y.factor)
+    _ticks(panel, chart)
+    _key(panel, chart)
+    return drawn
+
+
+def _colored(chart: LatencyCurves) -> Iterator[tuple[ModelCurves, str]]:
+    """Yield the models with their colours, the reference grey."""
+    number = 0
+    for model in chart.models:
+        if model.is_reference:
+            yield model, style.FAINT
+            continue
+        yield model, style.SERIES[number % len(style.SERIES)]
+        number += 1
+
+
+def _key(panel: Any, chart: LatencyCurves) -> None:
+    """Name the models beside the panel, in the order of their curves."""
+    ranked = sorted(_colored(chart), key=lambda one: _middle(one[0]))
+    height = min(0.17, 1 / max(1, len(ranked)))
+    for row, (model, color) in enumerate(ranked):
+        at = 1 - row * height
+        name = style.cut(model.model, 24)
+        place = {"transform": panel.transAxes, "va": "top", "color": color, "size": style.SMALL}
+        panel.text(1.03, at, name, weight="bold", **place)
+        if model.median is not None and len(ranked) <= MOST_WITH_MEDIANS:
+            panel.text(1.03, at - 0.065, f"median {model.median.text}", **place)
+
+
+def _middle(model: ModelCurves) -> float:
+    if model.median is not None:
+        return model.median.value
+    times = model.launches[0].times
+    return times[len(times) // 2]
+
+
+def _ticks(panel: Any, chart: LatencyCurves) -> None:
+    """Write times in full: 200, not 2 x 10^2."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    if chart.x.logarithmic:
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
