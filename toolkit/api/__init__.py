@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgekit.api.machine import new_key as new_key
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
+    from edgekit.api.pages import find_run as find_run
+    from edgekit.api.pages import write_page as write_page
     from edgekit.api.runs import BenchJob as BenchJob
     from edgekit.api.runs import BenchOptions as BenchOptions
     from edgekit.api.runs import BenchReport as BenchReport
@@ -61,6 +63,7 @@ _ELSEWHERE = {
     "create_devices": "machine",
     "devices": "machine",
     "doctor": "machine",
+    "find_run": "pages",
     "fits": "machine",
     "inspect": "machine",
     "latest": "judgement",
@@ -71,6 +74,7 @@ _ELSEWHERE = {
     "set_up_devices": "machine",
     "trends": "history",
     "update_lock": "lock",
+    "write_page": "pages",
 }
 
 

@@ -19,6 +19,7 @@ from edgekit.project import FILE, DataTable, Project
 from edgekit.project.book import device_book
 from edgekit.report import bench as bench_report
 from edgekit.report import read, write
+from edgekit.report.html.files import write_beside
 from edgekit.report.measurements import draw_worst
 from edgekit.store import write_bytes
 from edgekit.targets import bundles
@@ -170,7 +171,9 @@ def _run(
     options = options or Options()
     report = job(project, options, progress or Silent())
     root = (options.output or project.root).resolve()
-    write(report, root / ".edgekit" / "runs" / report.run)
+    folder = root / ".edgekit" / "runs" / report.run
+    write(report, folder)
+    write_beside(report, folder)
     return report
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.convert import page_in
 from edgekit.cli.options import common, compression, flag, model_options, project_option
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.plots import plots_option, write_plots
@@ -44,7 +45,7 @@ def command(**options: Any) -> int:
         done = api.compress(project, run, display)
     write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
-    show(done, options["as_json"], folder)
+    show(done, options["as_json"], page_in(folder))
     write_plots(done, folder, options)
     show_for_ci(done, options)
     if options["as_json"]:
@@ -52,7 +53,7 @@ def command(**options: Any) -> int:
     return done.verdict.exit_code
 
 
-def show(done: Any, as_json: bool, folder: Path) -> None:
+def show(done: Any, as_json: bool, where: Path) -> None:
     """Print the layers, both models at every precision, and the compressed model's files."""
     from edgekit import report
 
@@ -75,4 +76,4 @@ def show(done: Any, as_json: bool, folder: Path) -> None:
         out.print("dry run: applied in one step; nothing was trained or kept", style="dim")
     for name, path in done.compression.files.items():
         out.print(f"{name}: {report.path(path)}", markup=False, soft_wrap=True)
-    out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)
+    out.print(f"report {report.path(where)}", style="dim", soft_wrap=True)

@@ -74,7 +74,7 @@ def command(**options: Any) -> int:
         done = counted(api.convert(project, run, display), options)
     write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
-    show(done, options["as_json"], folder, options["verbose"], options["quiet"])
+    show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
     write_plots(done, folder, options)
     show_for_ci(done, options)
     if options["as_json"]:
@@ -82,10 +82,14 @@ def command(**options: Any) -> int:
     return done.verdict.exit_code
 
 
-def show(
-    done: Any, as_json: bool, folder: Path, verbose: bool = False, quiet: bool = False
-) -> None:
-    """Print the table, what ships, the verdict, and the folder of the report.
+def page_in(folder: Path) -> Path:
+    """Return a run's page, or its folder where the page was not written."""
+    page = folder / "report.html"
+    return page if page.is_file() else folder
+
+
+def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bool = False) -> None:
+    """Print the table, what ships, the verdict, and where the report is.
 
     Where quiet, only the checks that do not pass or have a limit, and the verdict.
     """
@@ -106,4 +110,4 @@ def show(
         for stage in done.stages:
             spent = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
             out.print(f"  {stage.name}: {spent}", style="dim", markup=False)
-    out.print(f"report {report.path(folder)}", style="dim", soft_wrap=True)
+    out.print(f"report {report.path(where)}", style="dim", soft_wrap=True)

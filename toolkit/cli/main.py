@@ -25,6 +25,7 @@ COMMANDS = {
     "lint-data": "find what is wrong with the data, before it costs accuracy",
     "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
     "diff": "list what changed from one .tflite file to another",
+    "report": "write a finished run as one HTML page that opens anywhere",
     "check": "judge a finished run by its budgets: the exit code is the verdict",
     "check-files": "check .tflite files by size and operators, within a second or two",
     "history": "show how figures went from run to run, and at which commit they stepped",

@@ -61,7 +61,7 @@ def rows(report: Report) -> Iterator[Row]:
         )
     )
     for candidate in report.candidates:
-        status, names = _outcome(report, candidate)
+        status, names = outcome_of_candidate(report, candidate)
         mark, style = MARKS[status]
         has_file = candidate.path is not None
         yield Row(
@@ -76,7 +76,7 @@ def rows(report: Report) -> Iterator[Row]:
         )
 
 
-def _outcome(report: Report, candidate: Candidate) -> tuple[Status, Sequence[str]]:
+def outcome_of_candidate(report: Report, candidate: Candidate) -> tuple[Status, Sequence[str]]:
     """Return a candidate's status, and the checks that decide it: no better than any target's."""
     against = [
         (check.status, f"{target.id}: {check.name}" if len(report.targets) > 1 else check.name)

@@ -1,0 +1,73 @@
+"""A page read back as a browser reads it: its embedded JSON, its figures, its visible text."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+from edgekit.report import words
+from edgekit.types import Measurement
+
+# How each form of figure is written, by the words of the terminal's tables.
+FORMS = {
+    "bounded": lambda value: words.value(Measurement(value, "1"), True),
+    "score": lambda value: words.value(Measurement(value, "1"), False),
+    "points": lambda value: words.points(Measurement(value, "1"), True),
+    "drop": lambda value: words.points(Measurement(value, "1"), False),
+    "time": lambda value: words.duration(Measurement(value, "ns")),
+    "ratio": lambda value: f"x{value:.3g}",
+    "size": words.size,
+    "exact": words.exact,
+}
+
+EMPTY = ("meta", "link", "img", "br", "input", "col")
+
+
+class ReadPage(HTMLParser):
+    """The page's elements by tag with their attributes, its figures, and its data."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.figures: list[tuple[str, str, str, float]] = []
+        self.visible = ""
+        self._open: list[str] = []
+        self._data = ""
+        self.feed(text)
+
+    @property
+    def data(self) -> Any:
+        """The embedded JSON."""
+        return json.loads(self._data)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.elements.append((tag, found))
+        if tag == "data":
+            at, form = str(found["data-at"]), str(found["data-form"])
+            self.figures.append((at, form, "", float(str(found["value"]))))
+        if tag not in EMPTY:
+            self._open.append("json" if found.get("type") == "application/json" else tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in EMPTY:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        tag = self._open[-1] if self._open else ""
+        if tag == "json":
+            self._data += data
+        elif tag not in ("script", "style"):
+            self.visible += data
+        if tag == "data":
+            at, form, text, value = self.figures[-1]
+            self.figures[-1] = (at, form, text + data, value)
+
+
+def pointed(document: Any, pointer: str) -> Any:
+    """Return what a JSON pointer names."""
+    for name in pointer.split("/")[1:]:
+        key = name.replace("~1", "/").replace("~0", "~")
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document

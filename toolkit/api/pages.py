@@ -1,0 +1,43 @@
+"""The HTML page of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.api.judgement import latest
+from edgekit.errors import ProjectError, did_you_mean
+from edgekit.report.html.files import FILE, page_of
+from edgekit.store import write_text
+
+__all__ = ["find_run", "write_page"]
+
+
+def find_run(output: Path, run: str | None = None) -> Path:
+    """Return a run's folder: by its path, its report's, its id below ``output``, or the newest.
+
+    Raises :class:`ProjectError` where there is none.
+    """
+    if run is None:
+        return latest(output).parent
+    path, runs = Path(run), output / ".edgekit" / "runs"
+    for folder in (path.parent if path.name == "report.json" else path, runs / run):
+        if (folder / "report.json").is_file():
+            return folder
+    if (path / ".edgekit" / "runs").is_dir():
+        return latest(path).parent
+    known = [found.parent.name for found in runs.glob("*/report.json")]
+    hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
+    raise ProjectError("EK-REPORT-001", f"there is no run {run!r}{did_you_mean(run, known)}", hint)
+
+
+def write_page(folder: Path, path: Path | None = None, force: bool = False) -> Path:
+    """Write the page of the run in ``folder``, beside its report by default, and return its path.
+
+    Raises :class:`ProjectError` where ``path`` is there, unless it is to be forced, and where the
+    run's files are damaged.
+    """
+    if path is not None and path.exists() and not force:
+        raise ProjectError("EK-OUTPUT-001", f"{path} is there already", "use --force")
+    path = path or folder / FILE
+    write_text(path, page_of(folder))
+    return path

@@ -1,0 +1,88 @@
+"""Budgets as bars: what was measured, its interval and the limit on one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.report.ci.judged import bounds, figure, margin
+from edgekit.report.html.shell import Badge, badge
+from edgekit.report.table import outcome
+from edgekit.types import CheckResult
+
+# How far the scale goes beyond what is drawn on it.
+ROOM = 1.12
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Places on a scale of 0 to 100: from ``start`` to ``end`` the figure, then the others."""
+
+    start: float
+    end: float
+    limit: float
+    low: float | None = None
+    high: float | None = None
+    zero: float = 0.0
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A check as a page shows it; ``at`` is the JSON pointer of its figure."""
+
+    name: str
+    badge: Badge
+    limit: str
+    figure: str
+    interval: str
+    margin: str
+    message: str
+    fix: str
+    candidate: str
+    target: str
+    at: str
+    bar: Bar | None = None
+
+
+def budget_row(check: CheckResult, at: str) -> BudgetRow:
+    """Return a check with its figure in words, and as a bar where it is a number with a limit."""
+    unit = check.measured.unit if check.measured else ""
+    return BudgetRow(
+        check.name,
+        badge(check.status),
+        check.limit,
+        figure(check),
+        bounds(check.measured, unit, check.limit),
+        margin(check),
+        outcome(check),
+        check.fix,
+        check.candidate,
+        check.target,
+        at,
+        bar(check),
+    )
+
+
+def bar(check: CheckResult) -> Bar | None:
+    """Return a check as places on a scale that begins at zero, or below where a figure does."""
+    measured, bound = check.measured, check.bound
+    if measured is None or measured.value is None or bound is None:
+        return None
+    if measured.unit != bound.unit:
+        return None
+    ends = [measured.value, bound.value, measured.low or 0.0, measured.high or 0.0]
+    lowest, highest = min(0.0, *ends) * ROOM, max(0.0, *ends) * ROOM
+    if highest <= lowest:
+        return None
+
+    def place(value: float) -> float:
+        return round(100 * (value - lowest) / (highest - lowest), 2)
+
+    zero, at = place(0.0), place(measured.value)
+    return Bar(
+        min(zero, at),
+        max(zero, at),
+        place(bound.value),
+        None if measured.low is None else place(measured.low),
+        None if measured.high is None else place(measured.high),
+        zero,
+    )

@@ -1,0 +1,98 @@
+"""The verdict of a run: what stands against it, by how much, and what mends it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from edgekit.report import words
+from edgekit.report.html.budgets import BudgetRow, budget_row
+from edgekit.report.html.shell import Badge, badge
+from edgekit.types import CheckResult, Report, Status
+
+# What stands against a run, worst first.
+AGAINST = (
+    Status.FAILED,
+    Status.INCOMPATIBLE,
+    Status.UNAVAILABLE,
+    Status.INCONCLUSIVE,
+    Status.WAIVED,
+)
+MEANS = {
+    0: "every check that counts passed",
+    1: "a check failed, and the run fails with it",
+    3: "a device or a runtime was not there, so something stated was not measured",
+    4: "the items or the times do not suffice to decide",
+    5: "a target cannot run what was made for it",
+}
+
+
+@dataclass(frozen=True)
+class VerdictView:
+    """The verdict: a badge, what its exit code means, what stands against it, and all checks."""
+
+    badge: Badge
+    exit_code: int
+    meaning: str
+    counts: tuple[tuple[Badge, int], ...]
+    against: tuple[BudgetRow, ...]
+    checks: tuple[BudgetRow, ...]
+    task: str
+
+
+@dataclass(frozen=True)
+class WaiverRow:
+    """A waiver of the project, and whether a check of the run needs it."""
+
+    check: str
+    target: str
+    candidate: str
+    reason: str
+    expires: str
+    used: bool
+
+
+def view(report: Report) -> VerdictView:
+    """Return what the verdict's section shows."""
+    verdict = report.verdict
+    rows = [
+        (check.status, budget_row(check, f"/verdict/checks/{number}/measured"))
+        for number, check in enumerate(verdict.checks)
+        if _counts(check)
+    ]
+    against = [row for status in AGAINST for each, row in rows if each is status]
+    counted = Counter(status for status, _ in rows)
+    return VerdictView(
+        badge(verdict.status),
+        verdict.exit_code,
+        MEANS.get(verdict.exit_code, ""),
+        tuple((badge(each), counted[each]) for each in (*AGAINST, Status.PASSED) if counted[each]),
+        tuple(against),
+        tuple(row for _, row in rows),
+        words.task(report.settings),
+    )
+
+
+def _counts(check: CheckResult) -> bool:
+    """Tell whether a check bears on the verdict: what was not stated and not measured does not."""
+    return check.stated or check.status not in (Status.UNAVAILABLE, Status.NOT_EVALUATED)
+
+
+def waivers(report: Report) -> tuple[WaiverRow, ...]:
+    """Return the waivers that the run was made with."""
+    waived = [check.waiver for check in report.verdict.checks if check.waiver is not None]
+    return tuple(
+        WaiverRow(
+            str(one["check"]),
+            str(one.get("target", "")),
+            str(one.get("candidate", "")),
+            str(one["reason"]),
+            str(one["expires"]),
+            any(
+                (each.check, each.target, each.candidate, each.reason)
+                == (one["check"], one.get("target", ""), one.get("candidate", ""), one["reason"])
+                for each in waived
+            ),
+        )
+        for one in report.settings.get("waivers", ())
+    )
