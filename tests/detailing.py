@@ -57,6 +57,7 @@ def candidate() -> CandidateDetails:
     """A classifier of two classes and two layers, whose second computes in float."""
     return CandidateDetails(
         launches=(LaunchSamples(3, (90, 100, 400)), LaunchSamples(2, (95, 96))),
+        device_launches={"ssh://pi@pi": (LaunchSamples(2, (900, 950)),)},
         confusion=Confusion(("cat", "dog"), ((3, 1), (0, 4))),
         reliability=Reliability(
             (ReliabilityBin(0.0, 0.5, 0), ReliabilityBin(0.5, 1.0, 8, 0.9, 0.875)), share(0.025)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from edgekit.converters.flatbuffer import FLOATS, Graph, Tensor, TFLiteFile
 from edgekit.converters.inspection.shapes import node_name, short
 from edgekit.errors import ModelError
 from edgekit.types import Measurement
+from edgekit.types.details import TensorSize
 
 # As zip archives are written by default.
 LEVEL = 6
@@ -94,9 +95,9 @@ def _rows(file: TFLiteFile) -> Iterator[Callable[[], WeightSummary]]:
     owners: dict[int, str] = {}
     left = file.size
     for number, graph in enumerate(file.graphs):
-        readers = _readers(graph)
+        reading = readers(graph)
         for tensor in graph.constants():
-            layer, operator = readers.get(tensor.index, (UNUSED, ""))
+            layer, operator = reading.get(tensor.index, (UNUSED, ""))
             place = (layer, operator, short(tensor.name), number, tensor.index)
             if tensor.buffer in owners:
                 owner = owners[tensor.buffer]
@@ -172,21 +173,23 @@ def _unique(flat: npt.NDArray[np.generic]) -> int:
     return len(np.unique(flat))
 
 
-def _readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
+def readers(graph: Graph) -> Mapping[int, tuple[str, str]]:
     """Find the operator that reads each tensor first: its output's name and its kind.
 
     What DEQUANTIZE and DENSIFY unpack belongs to the operator behind them.
     """
-    readers: dict[int, tuple[str, str]] = {}
+    found: dict[int, tuple[str, str]] = {}
     for node in reversed(graph.nodes):
         place = (node_name(graph, node), node.operator)
         if node.operator in UNPACKING and node.outputs:
-            place = readers.get(node.outputs[0], place)
-        readers.update({i: place for i in node.inputs if i >= 0})
-    return readers
+            place = found.get(node.outputs[0], place)
+        found.update({i: place for i in node.inputs if i >= 0})
+    return found
 
 
-def remainder(file: TFLiteFile, rows: tuple[WeightSummary, ...]) -> Mapping[str, int]:
+def remainder(
+    file: TFLiteFile, rows: Sequence[WeightSummary] | Sequence[TensorSize]
+) -> Mapping[str, int]:
     """Return the bytes of a file that are no weights: metadata, unused buffers, the structure."""
     weight_bytes = sum(row.bytes for row in rows)
     metadata = sum(map(len, file.metadata.values()))

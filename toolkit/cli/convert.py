@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import (
     common,
@@ -69,6 +70,7 @@ def command(**options: Any) -> int:
         max_arena=options["max_arena"],
         precisions_asked=bool(options["precisions"]),
         targets_asked=bool(options["targets"]),
+        command=command_line(),
     )
     with progress(options["quiet"]) as display:
         done = counted(api.convert(project, run, display), options)

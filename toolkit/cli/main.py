@@ -104,7 +104,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        answer: Any = group.main(arguments, prog_name="edgekit", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        answer: Any = group.main(
+            arguments, prog_name="edgekit", standalone_mode=False, obj=tuple(given)
+        )
     except EdgekitError as error:
         click.echo(str(error), err=True)
         return int(error.exit_code)

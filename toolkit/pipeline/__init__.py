@@ -7,6 +7,7 @@ from edgekit.pipeline import expected_stages
 from edgekit.pipeline.as_is import doubt_reference, reference_of
 from edgekit.pipeline.compile import attach, compile_candidates
 from edgekit.pipeline.compress import compress, place_compressed
+from edgekit.pipeline.details import details_of
 from edgekit.pipeline.float32 import prove_float32
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
 from edgekit.pipeline.lint import advise, doubt, lint_data
@@ -71,7 +72,10 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         targets = tuple(attach(run, target, compilation) for target in targets)
         kept = keep_contents(run, targets, placed, source, smaller, items)
         shipped = tuple(bundle(run, target, placed, kept, source) for target in targets)
-        return report(run, reference, evaluated, compression, placed, shipped, verdict, items)
+        details = details_of(run, "convert", reference, placed, items)
+        return report(
+            run, reference, evaluated, compression, placed, shipped, verdict, items, details
+        )
 
 
 def compress_only(project: Project, options: Options, progress: Progress) -> Report:
@@ -96,7 +100,10 @@ def compress_only(project: Project, options: Options, progress: Progress) -> Rep
         evaluated, judged = evaluate(run, reference, made, items)
         kept = place_compressed(run, compression) if compression and not options.dry_run else None
         verdict = Verdict(Status.NOT_EVALUATED, 0)
-        return report(run, reference, evaluated, kept or compression, judged, (), verdict, items)
+        details = details_of(run, "compress", reference, judged, items)
+        return report(
+            run, reference, evaluated, kept or compression, judged, (), verdict, items, details
+        )
 
 
 def _compared(project: Project) -> Project:

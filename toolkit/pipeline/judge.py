@@ -25,6 +25,7 @@ from edgekit.pipeline.matrix import try_runtimes
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import figure, floor, metric_key, taken, truths
 from edgekit.pipeline.side_by_side import inputs_of, key_of, latency_budgets, time_models
+from edgekit.pipeline.timed_launches import keep_samples, note_samples
 from edgekit.project import Budgets
 from edgekit.store import Artefact
 from edgekit.targets import catalog
@@ -62,7 +63,7 @@ def evaluate(
         return Evaluation(), candidates
     with run.stage("evaluate"):
         run.progress.update(0, len(candidates) + 1, reference.title)
-        expected = _answered(run, reference, items)
+        expected = answered(run, reference, items)
         output = output_of(reference, items)
         base = _reference_evaluation(run, expected, items)
         judged = tuple(
@@ -113,10 +114,10 @@ def metric_of(
 
 def metrics_of(run: Run, reference: SavedModel, items: Items) -> Mapping[str, Measurement]:
     """Measure every judged metric of a reference, the headline first."""
-    return _reference_evaluation(run, _answered(run, reference, items), items).metrics
+    return _reference_evaluation(run, answered(run, reference, items), items).metrics
 
 
-def _answered(run: Run, reference: SavedModel, items: Items) -> ReferenceAnswers:
+def answered(run: Run, reference: SavedModel, items: Items) -> ReferenceAnswers:
     """Run the reference on the items."""
     kept = answers(run, _reference(reference, items), reference.digest, items)
     own = {spec.name: reference.own_outputs.get(spec.name, spec.name) for spec in reference.outputs}
@@ -163,7 +164,7 @@ def _judge(
 
 def judge(run: Run, reference: SavedModel, candidate: Candidate, items: Items) -> Candidate:
     """Measure metric, drop and parity of a candidate that has a file, on every judged item."""
-    return _judged(run, candidate, _answered(run, reference, items), items)
+    return _judged(run, candidate, answered(run, reference, items), items)
 
 
 def _judged(run: Run, candidate: Candidate, expected: ReferenceAnswers, items: Items) -> Candidate:
@@ -270,8 +271,9 @@ def _time(
         device=dict(run.device.facts()),
     )
 
-    def make(_: Path) -> Mapping[str, Json]:
+    def make(folder: Path) -> Mapping[str, Json]:
         timings = time_models(run, run.device, models, items, budgets)
+        keep_samples(timings, folder)
         return {
             name: {
                 "latency": dataclasses.asdict(timings.latency(name)),
@@ -284,12 +286,14 @@ def _time(
         }
 
     try:
-        facts = run.obtain("latency", key, make).facts
+        kept = run.obtain("latency", key, make)
     except RunnerError as error:
         run.note(False)
         message = f"latency is unavailable, because {error.message}"
         run.advise(Advice("EK-NOTE-005", "warning", message, error.hint))
         return base, candidates
+    facts = kept.facts
+    note_samples(run, kept)
     judged = tuple(
         replace(c, evaluation=_with_latency(c.evaluation, facts[c.id], True))
         if c.id in facts

@@ -17,6 +17,7 @@ from edgekit.pipeline.judge import output_of
 from edgekit.pipeline.matrix import execute
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.side_by_side import key_of, latency_budgets, time_models
+from edgekit.pipeline.timed_launches import keep_samples, note_samples
 from edgekit.project import TargetTable
 from edgekit.targets.devices import Device
 from edgekit.types import Candidate, Json, Latency, OnDevice, RuntimeResult, SavedModel, Status
@@ -111,16 +112,18 @@ def _timed(
         **key_of(budgets),
     )
 
-    def make(_: Path) -> Mapping[str, Json]:
+    def make(folder: Path) -> Mapping[str, Json]:
         timings = time_models(run, device, sides, items, budgets)
+        keep_samples(timings, folder)
         return {name: asdict(timings.latency(name)) for name in timings.names}
 
     try:
-        facts = run.obtain("on-device latency", key, make).facts
+        kept = run.obtain("on-device latency", key, make)
     except RunnerError:
         run.note(False)
         return {}
-    return {name: decode(one, Latency) for name, one in facts.items()}
+    note_samples(run, kept, device.name)
+    return {name: decode(one, Latency) for name, one in kept.facts.items()}
 
 
 def _reason(error: EdgekitError) -> str:

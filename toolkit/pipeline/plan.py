@@ -33,7 +33,7 @@ class Options:
     every precision asked for, or the targets. ``dry_run`` compresses in one shot, to see what would
     be done, and keeps nothing. ``limit`` judges so many items at most, drawn with ``seed``.
     What is measured on devices is recorded into the file ``record``, or played back from
-    ``replay``.
+    ``replay``. ``command`` repeats the run, where it was a command.
     """
 
     output: Path | None = None
@@ -51,6 +51,7 @@ class Options:
     seed: int = 0
     record: Path | None = None
     replay: Path | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True)

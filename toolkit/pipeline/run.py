@@ -37,6 +37,7 @@ from edgekit.types import (
     SavedModel,
     StageRecord,
 )
+from edgekit.types.details import LaunchSamples
 from edgekit.usercode import is_reference
 from edgekit.worker import Worker
 
@@ -106,6 +107,8 @@ class Run:
         self.asks_reference = False
         self.ahead: LocalSession | None = None
         self.reference_outputs = self.requests / "reference"
+        # What was timed of models by id, for pages: by device, and under "" here.
+        self.launches: dict[str, Mapping[str, tuple[LaunchSamples, ...]]] = {}
         self._stages: list[StageRecord] = []
         self._cached: list[bool] = []
         self._advice: list[Advice] = []

@@ -23,6 +23,7 @@ from edgekit.types import (
     Verdict,
     Waiver,
 )
+from edgekit.types.details import Details
 
 
 def report(
@@ -34,6 +35,7 @@ def report(
     targets: tuple[TargetResult, ...],
     verdict: Verdict,
     items: Items,
+    details: Details,
 ) -> Report:
     """Build the report of everything the run found."""
     plan = run.plan
@@ -56,6 +58,7 @@ def report(
         targets=targets,
         verdict=verdict,
         advice=run.advices,
+        details=details,
     )
 
 

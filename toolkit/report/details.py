@@ -29,10 +29,18 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 def write(details: Details, folder: Path) -> None:
-    """Write the details into a run's folder."""
-    document = {"schema_version": SCHEMA_VERSION, **plain(details)}
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    """Write the details into a run's folder; where one is no number, only that it is none."""
+    try:
+        text = _text(details)
+    except ValueError as error:
+        absent = {"details": f"a figure cannot be written: {error}"}
+        text = _text(Details(details.run, details.kind, details.command, absent=absent))
     write_text(folder / FILE, text + "\n")
+
+
+def _text(details: Details) -> str:
+    document = {"schema_version": SCHEMA_VERSION, **plain(details)}
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def read(folder: Path) -> Details | None:
@@ -93,7 +101,9 @@ def _unsafe_pictures(pictures: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_candidate(one: CandidateDetails, pictures: Mapping[str, str]) -> Iterator[str]:
-    yield from chain.from_iterable(map(_of_launch, one.launches))
+    yield from chain.from_iterable(
+        map(_of_launch, chain(one.launches, *one.device_launches.values()))
+    )
     if one.confusion is not None:
         count, rows = len(one.confusion.labels), one.confusion.matrix
         if len(rows) != count or any(len(row) != count for row in rows):

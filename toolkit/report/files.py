@@ -1,10 +1,11 @@
-"""The run's folder: ``report.json``, ``summary.md``, ``junit.xml``, and the run's artefacts."""
+"""The run's folder: ``report.json``, ``details.json``, ``summary.md`` and ``junit.xml``."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from edgekit.report import details
 from edgekit.report.document import to_json
 from edgekit.store import write_bytes, write_text
 from edgekit.types import Report
@@ -17,6 +18,8 @@ def write(report: Report, folder: Path) -> None:
     write_text(
         folder / "report.json", json.dumps(to_json(report), indent=2, allow_nan=False) + "\n"
     )
+    if report.details is not None:
+        details.write(report.details, folder)
     write_text(folder / "summary.md", summary(report))
     write_bytes(folder / "junit.xml", junit(report))
 

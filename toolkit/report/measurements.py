@@ -106,7 +106,8 @@ def draw_worst(done: Evaluated, images: Path, path: Path) -> None:
     """
     import numpy as np
 
-    from edgekit.report.pictures import draw, largest
+    from edgekit.data.pixels import largest
+    from edgekit.report.pictures import draw
 
     raw = np.load(images, mmap_mode="r")
     numbers = [int(item["item"]) for item in done.worst]

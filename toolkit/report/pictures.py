@@ -5,20 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from edgekit.data.pixels import Array, pixels
 
-from edgekit.errors import DataError
-
-Array = npt.NDArray[Any]
 COLUMNS = 5
 SIDE = 144
 MARGIN = 12
-# Images of whose values none is above are not of 0..255; and how many of them are looked at.
-DARK = 128
-LOOKED_AT = 1000
 TEXT = 14
 LINE = 18
 PAPER, INK, WRONG, FAINT = "#ffffff", "#1a1a1a", "#b00020", "#6b6b6b"
@@ -35,9 +27,9 @@ def draw(
     """Write a PNG of the images in rows of five, item number, label and answer under each.
 
     Images are ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, uint8 or float: floats within 0..1 or
-    0..255 are drawn in that range, others from their smallest to their largest value. ``most``, as
-    :func:`largest` finds it, is white instead of 255. Raises :class:`DataError` where an array is
-    no image.
+    0..255 are drawn in that range, others from their smallest to their largest value. ``most``, of
+    :func:`edgekit.data.pixels.largest`, is white instead of 255. Raises :class:`DataError` where an
+    array is no image.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -73,35 +65,3 @@ def _cut(text: str, length: Callable[[str], float]) -> str:
     while kept and length(kept if kept == text else f"{kept}…") > SIDE:
         kept = kept[:-1]
     return kept if kept == text else f"{kept}…"
-
-
-def largest(images: Array) -> float | None:
-    """Return the largest value of images ``[n, ...]`` that begin at 0 and end well below 255 and
-    above 1, such as 0..16: in 0..255 they would be drawn nearly black.
-    """
-    if images.dtype.kind not in "iuf" or not len(images):
-        return None
-    looked = np.asarray(images[:: max(1, len(images) // LOOKED_AT)])
-    low, high = float(np.nanmin(looked)), float(np.nanmax(looked))
-    return high if low >= 0 and 1 < high < DARK else None
-
-
-def pixels(image: Array, most: float | None = None) -> npt.NDArray[np.uint8]:
-    """Return an image as uint8 ``[h, w]`` or ``[h, w, 3]``. Raises :class:`DataError` for no
-    image.
-    """
-    array = np.asarray(image)
-    shaped = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    colour = shaped.ndim == 3 and shaped.shape[2] == 3
-    if not (shaped.ndim == 2 or colour) or shaped.dtype.kind not in "iubf" or shaped.size == 0:
-        message = f"an array of {array.dtype} {list(array.shape)} cannot be drawn"
-        raise DataError("EK-DATA-044", message, "images are [h, w], [h, w, 1] or [h, w, 3]")
-    if shaped.dtype == np.uint8 and most is None:
-        return np.ascontiguousarray(shaped)
-    values = shaped.astype(np.float64)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    if low >= 0 and high <= 255:
-        own = 255.0 if high > 1 else 1.0
-        low, high = 0.0, most if most is not None and high <= most else own
-    scaled = (values - low) / (high - low if high > low else 1.0) * 255
-    return np.ascontiguousarray(np.rint(np.nan_to_num(scaled)).astype(np.uint8))

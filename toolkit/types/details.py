@@ -185,10 +185,13 @@ class Operators:
 class CandidateDetails:
     """What there is of one candidate, or of the reference, beyond its row in the report.
 
-    ``absent`` has a reason by the name of each part that could have been here and is not.
+    ``launches`` were timed on the run's own host or, of a comparison and a bench, on the row's
+    device; ``device_launches`` on each device that a target names. ``absent`` has a reason by the
+    name of each part that could have been here and is not.
     """
 
     launches: tuple[LaunchSamples, ...] = ()
+    device_launches: Mapping[str, tuple[LaunchSamples, ...]] = field(default_factory=dict)
     confusion: Confusion | None = None
     reliability: Reliability | None = None
     worst_items: tuple[PoorItem, ...] = ()

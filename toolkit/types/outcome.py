@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.types.candidates import Candidate, Evaluation, Latency
+from edgekit.types.details import Details
 from edgekit.types.models import Compression, SavedModel
 from edgekit.types.quantities import Json, Measurement, Status
 
@@ -185,7 +186,10 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run: everything that ``report.json``, the table and the summaries are drawn from."""
+    """A whole run: everything that ``report.json``, the table and the summaries are drawn from.
+
+    ``details`` are what pages draw besides, where the run was just made: a file of their own.
+    """
 
     run: str
     model: Mapping[str, Json]
@@ -199,6 +203,7 @@ class Report:
     targets: tuple[TargetResult, ...]
     verdict: Verdict
     advice: tuple[Advice, ...]
+    details: Details | None = None
 
 
 @dataclass(frozen=True)

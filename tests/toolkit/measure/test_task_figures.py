@@ -12,6 +12,7 @@ import pytest
 from tflite_files import G, N, T, build
 
 from conftest import answer
+from edgekit.report import details
 from edgekit.report.document import SCHEMA, read
 
 
@@ -133,6 +134,11 @@ def test_the_report_holds_every_class_of_every_candidate(folder: Path, tmp_path:
         assert side["metrics"]["mean_iou"]["value"] > 0.7
     (run,) = (tmp_path / ".edgekit/runs").iterdir()
     assert read(run).candidates[0].evaluation.parts[2].figures["iou"].value is not None
+    drawn = details.read(run)
+    assert drawn is not None
+    assert drawn.candidates["float32"].confusion is None
+    assert "pixel_accuracy is no metric of one class" in drawn.reference.absent["confusion"]
+    assert drawn.reference.worst_items[0].score_name == "share of wrong pixels"
     summary = (run / "summary.md").read_text(encoding="utf-8")
     assert "mean_iou" in summary
     assert "float32: lowest IoU: person" in summary

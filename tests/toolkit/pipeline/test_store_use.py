@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgekit import Project, convert
 from edgekit.api import Options
-from edgekit.types import Report
+from edgekit.report import details
+from edgekit.types import Report, Status
 
 
 @pytest.fixture
@@ -44,12 +46,37 @@ def edit(project: Path, old: str, new: str, file: str = "edgekit.toml") -> Proje
 
 
 def test_second_run_trains_converts_and_measures_nothing(project: Path) -> None:
-    first = Project.load(project / "edgekit.toml")
-    done = cached(convert(first))
+    (made,) = (project / ".edgekit/runs").iterdir()
+    kept = details.read(made)
+    again = convert(Project.load(project / "edgekit.toml"))
+    done = cached(again)
     # A runtime that is not installed is looked for every time.
     looked_for = {"runtimes"} if sys.version_info >= (3, 12) else set()
     for stage in {"train", "data", "convert", "evaluate", "runtimes", "latency"} - looked_for:
         assert done[stage], stage
+    assert kept is not None
+    # What pages draw comes from the store as well; it was run from Python.
+    assert again.details == replace(kept, run=again.run, command="")
+
+
+def test_a_page_s_parts_that_cannot_be_made_fail_no_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no room")
+
+    for place in ("files.sizes.sizes", "item_pictures", "evaluated", "kept_details"):
+        monkeypatch.setattr(f"edgekit.pipeline.details.{place}", fail)
+    done = convert(Project.load(project / "edgekit.toml"))
+    assert done.verdict.status is Status.PASSED
+    assert done.details is not None
+    int8 = done.details.candidates["int8"]
+    assert int8.confusion is None
+    assert int8.sizes is None
+    assert int8.operators is not None
+    assert int8.absent["sizes"] == "it could not be made: RuntimeError: no room"
+    assert done.details.evaluated is None
+    assert done.details.representative is not None
 
 
 def test_other_code_of_edgekit_is_served_nothing_that_was_kept(

@@ -14,7 +14,7 @@ import pytest
 
 from edgekit.errors import ProjectError
 from edgekit.report import details as file
-from edgekit.types.details import Details
+from edgekit.types.details import CandidateDetails, Details, PoorItem
 
 SCHEMA = json.loads(Path(file.__file__).resolve().with_name("details.schema.json").read_text())
 Fault = Callable[[dict[str, Any]], Any]
@@ -31,6 +31,16 @@ def test_a_run_without_details_has_none_and_empty_ones_are_whole(tmp_path: Path)
     assert file.read(tmp_path) is None
     file.write(Details("a", "bench"), tmp_path)
     assert file.read(tmp_path) == Details("a", "bench")
+
+
+def test_a_figure_that_is_no_number_costs_the_details_and_not_the_run(tmp_path: Path) -> None:
+    worst = PoorItem(1, float("nan"), "error")
+    details = Details("a", "convert", candidates={"int8": CandidateDetails(worst_items=(worst,))})
+    file.write(details, tmp_path)
+    found = file.read(tmp_path)
+    assert found is not None
+    assert found.candidates == {}
+    assert "a figure cannot be written" in found.absent["details"]
 
 
 def int8(document: dict[str, Any]) -> Any:

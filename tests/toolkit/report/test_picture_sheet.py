@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgekit.data import pixels
 from edgekit.errors import DataError
 from edgekit.report import pictures
 
@@ -51,7 +52,7 @@ def test_floats_are_drawn_in_the_range_they_have(
     image: np.ndarray,
     expected: list[list[int]],  # type: ignore[type-arg]
 ) -> None:
-    assert pictures.pixels(image).tolist() == expected
+    assert pixels.pixels(image).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -69,15 +70,15 @@ def test_dark_images_are_drawn_in_the_range_of_all_of_them(
     images: np.ndarray,
     expected: list[list[int]],  # type: ignore[type-arg]
 ) -> None:
-    most = pictures.largest(images)
+    most = pixels.largest(images)
     if most is not None:
         assert most == 16.0
-        assert pictures.pixels(images[0], most).tolist() == [[0, 255]]
-    assert pictures.pixels(images[1], most).tolist() == expected
+        assert pixels.pixels(images[0], most).tolist() == [[0, 255]]
+    assert pixels.pixels(images[1], most).tolist() == expected
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (0, 4), (2, 4, 4, 3)])
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError) as caught:
-        pictures.pixels(np.zeros(shape))
+        pixels.pixels(np.zeros(shape))
     assert caught.value.code == "EK-DATA-044"

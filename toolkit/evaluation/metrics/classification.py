@@ -95,7 +95,7 @@ def calibration_error(labels: Index, scores: ClassScores) -> Statistic:
     """
     scores.refuse_numbers()
     confidence = confidences(scores)
-    gap, bins = hit(labels, scores) - confidence, _bins(confidence)
+    gap, bins = hit(labels, scores) - confidence, bins_of(confidence)
 
     def value(items: Index) -> float:
         sums = np.bincount(bins[items], gap[items], BINS)
@@ -110,7 +110,7 @@ def calibrated_by_chance(labels: Index, scores: ClassScores) -> Floats:
     Source: Bröcker & Smith (2007), "Increasing the Reliability of Reliability Diagrams".
     """
     confidence, rng = confidences(scores), np.random.default_rng(0)
-    bins, errors = _bins(confidence), np.empty(DRAWS)
+    bins, errors = bins_of(confidence), np.empty(DRAWS)
     for number in range(DRAWS):
         gap = (rng.random(len(labels)) < confidence) - confidence
         errors[number] = np.abs(np.bincount(bins, gap, BINS)).sum() / len(labels)
@@ -127,7 +127,7 @@ def confidences(scores: ClassScores) -> Floats:
     return largest
 
 
-def _bins(confidence: Floats) -> Index:
+def bins_of(confidence: Floats) -> Index:
     return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), np.int64)
 
 

@@ -19,6 +19,7 @@ from edgekit.gate import fixes
 from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
+from edgekit.pipeline.details.answers import called
 from edgekit.pipeline.items import Items
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import (
@@ -178,8 +179,8 @@ def _worst(
             **dataclasses.asdict(item),
             "item": item.item if grouped else int(items.index[item.item]),
             "name": str(items.names[item.item]) if items.names is not None else "",
-            "label": _called(item.label, items),
-            "answer": _called(item.answer, items),
+            "label": called(item.label, items),
+            "answer": called(item.answer, items),
         }
         for item in shown
     )
@@ -188,12 +189,6 @@ def _worst(
 def items_shown(given: ModelOnDevice) -> int:
     """Return how many of the worst items are listed by default."""
     return min(WORST, given.measured.items)
-
-
-def _called(value: int | float | str | None, items: Items) -> Json:
-    """Return a class's name, where classes have names."""
-    known = isinstance(value, int) and 0 <= value < len(items.class_names)
-    return items.class_names[int(value or 0)] if known else value
 
 
 def _images(items: Items) -> Path:

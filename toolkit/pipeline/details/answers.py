@@ -1,0 +1,114 @@
+"""What a model's answers tell a page: confusion, reliability, and the items answered worst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgekit.decoding import decode
+from edgekit.evaluation.metrics.metric import Array, Metric
+from edgekit.evaluation.metrics.reliability import confusion_matrix, reliability
+from edgekit.evaluation.worst import WorstItem, worst
+from edgekit.pipeline.details.parts import Parts
+from edgekit.pipeline.items import Items
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.scores import metric_key, truths
+from edgekit.store import Artefact
+from edgekit.types import Json
+from edgekit.types.details import Confusion, PoorItem, Reliability
+
+MOST = 16
+# Parts that answers tell.
+OF_ANSWERS = ("confusion", "reliability", "worst_items")
+UNLABELLED = "no labelled items were evaluated"
+SCORES = {
+    "mse": "squared error",
+    "rmse": "squared error",
+    "r2": "squared error",
+    "relative_error": "squared error",
+    "mae": "absolute error",
+    "log_loss": "log loss",
+    "anomaly_auc": "share of the other kind on the wrong side",
+}
+KINDS = {
+    "classes": "confidence",
+    "labels": "share of wrong labels",
+    "masks": "share of wrong pixels",
+    "words": "edits per word",
+    "characters": "edits per character",
+}
+
+
+@dataclass(frozen=True)
+class AnswerDetails:
+    """What one model's answers tell; ``absent`` says why a part is not here."""
+
+    confusion: Confusion | None
+    reliability: Reliability | None
+    worst_items: tuple[PoorItem, ...]
+    absent: Mapping[str, str]
+
+
+def kept_details(
+    run: Run, items: Items, answers: Artefact, load: Callable[[], Array]
+) -> AnswerDetails:
+    """Find what kept answers tell in the store, or compute it of what ``load`` gives."""
+    key = run.key(
+        answers=answers.digest,
+        metric=metric_key(run, items),
+        data=items.digest,
+        index=items.index_path.parent.name,
+        classes=list(items.class_names),
+    )
+
+    def make(_: Path) -> Mapping[str, Json]:
+        return asdict(of_answers(items, load()))
+
+    return decode(run.store.obtain("answer details", key, make).facts, AnswerDetails)
+
+
+def of_answers(items: Items, answers: Array) -> AnswerDetails:
+    """Compute what answers tell, as the metric takes them."""
+    parts, metric, labels = Parts(), items.metric, truths(items)
+    if metric.takes_labels and labels is None:
+        return AnswerDetails(None, None, (), dict.fromkeys(OF_ANSWERS, UNLABELLED))
+    names = items.class_names
+
+    def poor() -> tuple[PoorItem, ...]:
+        return tuple(_item(items, one) for one in worst(metric, labels, answers, MOST))
+
+    return AnswerDetails(
+        parts.make("confusion", lambda: confusion_matrix(metric, labels, answers, names), None),
+        parts.make("reliability", lambda: reliability(metric, labels, answers), None),
+        parts.make("worst_items", poor, ()),
+        parts.absent,
+    )
+
+
+def _item(items: Items, one: WorstItem) -> PoorItem:
+    grouped = items.groups is not None
+    return PoorItem(
+        number=one.item if grouped else int(items.index[one.item]),
+        score=one.score,
+        score_name=score_name(items.metric),
+        label=_words(one.label, items),
+        answer=_words(one.answer, items),
+        name=str(items.names[one.item]) if items.names is not None and not grouped else "",
+    )
+
+
+def score_name(metric: Metric) -> str:
+    """Name what ranks the items that are answered worst."""
+    return SCORES.get(metric.name) or KINDS.get(metric.reads) or metric.name.replace("_", " ")
+
+
+def _words(value: int | float | str | None, items: Items) -> str:
+    found = called(value, items)
+    return "" if found is None else f"{found:.6g}" if isinstance(found, float) else str(found)
+
+
+def called(value: int | float | str | None, items: Items) -> int | float | str | None:
+    """Return a class's name, where classes have names."""
+    known = isinstance(value, int) and 0 <= value < len(items.class_names)
+    return items.class_names[int(value or 0)] if known else value
