@@ -84,8 +84,9 @@ class Workshop:
     root: Path
     runs: int = 0
 
-    def project(self, more: str = "") -> None:
-        (self.root / "edgekit.toml").write_text(PROJECT + more)
+    def project(self, more: str = "", name: str = "digits") -> None:
+        text = PROJECT.replace("digits", name) + more
+        (self.root / "edgekit.toml").write_text(text)
 
     def convert(self, *edits: Edit) -> Path:
         """Leave a run behind as a conversion would: the newest one."""

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def edgekit_report(request: pytest.FixtureRequest) -> JudgedReport:
     """The run at ``--edgekit-report``, else the newest below the root folder, judged again."""
-    from edgekit import api
+    from edgekit import api, report
     from edgekit.errors import EdgekitError
     from edgekit.project import FILE, Project
 
@@ -36,8 +36,12 @@ def edgekit_report(request: pytest.FixtureRequest) -> JudgedReport:
     try:
         if named:
             return JudgedReport(api.check(Path(named)))
-        project = Project.load(root / FILE) if (root / FILE).is_file() else None
-        return JudgedReport(api.check(api.latest(root), project))
+        if not (root / FILE).is_file():
+            return JudgedReport(api.check(api.latest(root)))
+        projects = Project.load_all(root / FILE)
+        newest = api.latest(root, projects[0].model.name if len(projects) == 1 else None)
+        project = Project.load(root / FILE, report.name_of(newest) if projects[1:] else None)
+        return JudgedReport(api.check(newest, project))
     except EdgekitError as error:
         pytest.fail(f"{error}\n  or name a report with {OPTION} PATH", pytrace=False)
 

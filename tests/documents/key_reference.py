@@ -35,6 +35,9 @@ file.
 - a **text** that names a file counts from the project file's folder; `file.py:function` is a
   function of yours
 - `NAME` stands for a name of yours, or of the catalog
+- `[models.NAME]`, where a file has several models, has the keys of `[model]` but `name`, and tables
+  such as `[models.NAME.data]` for what is not as in the rest of the file:
+  [several models](../gate.md#several-models)
 
 `python tests/documents/pages.py` writes this page from `toolkit/project/`; a test holds it against
 the code, and loads every example.

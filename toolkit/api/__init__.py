@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgekit.api.lock import Tightened as Tightened
     from edgekit.api.lock import read_lock as read_lock
     from edgekit.api.lock import update_lock as update_lock
+    from edgekit.api.lock import update_locks as update_locks
     from edgekit.api.machine import create_devices as create_devices
     from edgekit.api.machine import devices as devices
     from edgekit.api.machine import doctor as doctor
@@ -48,13 +49,17 @@ if TYPE_CHECKING:
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
     from edgekit.api.runs import verify as verify
+    from edgekit.api.verdict import FinishedRun as FinishedRun
     from edgekit.api.verdict import check as check
     from edgekit.api.verdict import check_all as check_all
-    from edgekit.api.verdict import run_at as run_at
+    from edgekit.api.verdict import runs_at as runs_at
+    from edgekit.api.verdict import runs_of as runs_of
+    from edgekit.api.verdict import together as together
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
     "CheckOptions": "judgement",
+    "FinishedRun": "verdict",
     "Tightened": "lock",
     "add_to_history": "history",
     "check": "verdict",
@@ -70,10 +75,13 @@ _ELSEWHERE = {
     "new_key": "machine",
     "read_lock": "lock",
     "remove_devices": "machine",
-    "run_at": "verdict",
+    "runs_at": "verdict",
+    "runs_of": "verdict",
     "set_up_devices": "machine",
+    "together": "verdict",
     "trends": "history",
     "update_lock": "lock",
+    "update_locks": "lock",
     "write_page": "pages",
 }
 

@@ -20,7 +20,7 @@ from edgekit.project import (
     WaiverTable,
     own_targets,
 )
-from edgekit.report import read
+from edgekit.report import name_of, read
 from edgekit.targets import catalog
 from edgekit.types import Candidate, Json, Report, TargetResult, Verdict
 
@@ -60,15 +60,25 @@ class Judged:
     whole: bool
 
 
-def latest(output: Path) -> Path:
-    """Return the newest run's report below an output folder. Raises :class:`ProjectError`."""
+def latest(output: Path, model: str | None = None) -> Path:
+    """Return the newest run's report below an output folder, of any model or of the one named.
+
+    Raises :class:`ProjectError`.
+    """
     reports = sorted(
-        (output / ".edgekit" / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime_ns
+        (output / ".edgekit" / "runs").glob("*/report.json"),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
     )
-    if not reports:
-        hint = "run `edgekit convert` first, or name a report.json"
-        raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
-    return reports[-1]
+    for path in reports:
+        if model is None or name_of(path) in (model, None):
+            return path
+    of = f" of {model}" if model else ""
+    hint = "run `edgekit convert` first, or name a report.json"
+    if reports:
+        hint = "its newest runs are of other models: `edgekit convert` makes one of this"
+    message = f"there is no report{of} below {output.resolve()}"
+    raise ProjectError("EK-REPORT-001", message, hint)
 
 
 def judge(path: Path, project: Project | None = None, asked: CheckOptions | None = None) -> Judged:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.api.baselines import root_of, tolerances_of
-from edgekit.api.judgement import judge, latest
+from edgekit.api.judgement import Judged, judge, latest
 from edgekit.errors import LockError
 from edgekit.gate import lock as locking
 from edgekit.gate.lock import Entry
@@ -15,7 +16,7 @@ from edgekit.project import Project
 from edgekit.store import write_text
 from edgekit.types import CheckResult
 
-__all__ = ["Tightened", "read_lock", "update_lock"]
+__all__ = ["Tightened", "read_lock", "update_lock", "update_locks"]
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,51 @@ def update_lock(report: Path | None = None, project: Project | None = None) -> T
     itself fails its budgets or the lock is damaged, and :class:`ProjectError` for a report that is
     none.
     """
-    report = report or latest(project.root if project else Path.cwd())
-    path = (root_of(report, project) or Path.cwd()) / locking.FILE
+    return update_locks(report, () if project is None else (project,))
+
+
+def update_locks(report: Path | None, projects: Sequence[Project]) -> Tightened:
+    """Tighten the lock of a project file by the newest run of each of its models.
+
+    Raises what :func:`update_lock` does; then nothing is written.
+    """
+    runs = [_run(report, project) for project in projects or (None,)]
+    path = (root_of(*runs[0]) or Path.cwd()) / locking.FILE
+    judged = [(_fit_to_lock(place, project), project) for place, project in runs]
+    entries = locking.read_lock(path) if path.is_file() else ()
+    changes: list[str] = []
+    refused: list[CheckResult] = []
+    for each, project in judged:
+        now = locking.entries_of(each.report)
+        done = locking.update(entries, now, tolerances_of(project), each.waivers)
+        entries = done.entries
+        changes += done.changes
+        refused += done.refused
+    text = locking.render_lock(entries)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return Tightened(path, entries, tuple(changes), tuple(refused))
+
+
+def _run(report: Path | None, project: Project | None) -> tuple[Path, Project | None]:
+    if report is not None:
+        return report, project
+    if project is None:
+        return latest(Path.cwd()), None
+    return latest(project.root, project.model.name), project
+
+
+def _fit_to_lock(report: Path, project: Project | None) -> Judged:
+    """Judge a run that is to be locked. Raises :class:`LockError` where it cannot be."""
     judged = judge(report, project)
+    name = judged.report.model["name"]
     red = [one for one in judged.report.verdict.checks if one.status in RED]
     if red:
         listed = "\n".join(f"{one.target} {one.name}: {one.message}".strip() for one in red[:5])
         hint = f"{listed}\na lock holds what a team has accepted: mend the run, or waive the check"
-        raise LockError("EK-LOCK-004", "the run fails its budgets, so nothing is locked", hint)
-    now = locking.entries_of(judged.report)
-    if not now:
-        raise LockError("EK-LOCK-005", "the run has nothing to lock", "convert the model first")
-    before = locking.read_lock(path) if path.is_file() else ()
-    done = locking.update(before, now, tolerances_of(project), judged.waivers)
-    text = locking.render_lock(done.entries)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
-    return Tightened(path, done.entries, done.changes, done.refused)
+        message = f"the run of {name} fails its budgets, so nothing is locked"
+        raise LockError("EK-LOCK-004", message, hint)
+    if not locking.entries_of(judged.report):
+        message = f"the run of {name} has nothing to lock"
+        raise LockError("EK-LOCK-005", message, "convert the model first")
+    return judged

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edgekit import pipeline, scratch
+from edgekit.api.judgement import latest
 from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
 from edgekit.pipeline import Options, bundling, measure
@@ -194,7 +195,10 @@ def bundle(
     options, asked = options or Options(), asked or BundleOptions()
     if source is not None and source.endswith(".tflite"):
         return bundling.bundle_file(project, source, asked, options, progress or Silent())
-    folder = bundling.run_folder((options.output or project.root).resolve(), source)
+    output = (options.output or project.root).resolve()
+    if source is None and project.models:
+        source = str(latest(output, project.model.name))
+    folder = bundling.run_folder(output, source)
     return bundling.bundle_run(project, read(folder), folder, asked, options)
 
 

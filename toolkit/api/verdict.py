@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.api.baselines import find_baseline, find_lock, tolerances_of
-from edgekit.api.judgement import CheckOptions, Judged, judge, latest
+from edgekit.api.judgement import CheckOptions, Judged, judge, latest, waivers_of
 from edgekit.errors import LockError
+from edgekit.gate import lock as locking
 from edgekit.gate.lock import Baseline, hold
 from edgekit.gate.verdict import combined, with_checks
 from edgekit.project import FILE, Project
-from edgekit.types import CheckedRuns, Report
+from edgekit.types import CheckedRuns, CheckResult, Report, Status
 
-__all__ = ["check", "check_all", "run_at"]
+__all__ = ["FinishedRun", "check", "check_all", "runs_at", "runs_of", "together"]
 
 
 def check(
@@ -77,23 +78,88 @@ def _with_waivers(report: Report, judged: Judged) -> Report:
 
 
 def check_all(
-    places: Sequence[Path], asked: CheckOptions | None = None, baseline: str | None = None
+    runs: Sequence[FinishedRun], asked: CheckOptions | None = None, baseline: str | None = None
 ) -> CheckedRuns:
     """Judge several models' runs, each by its own limits and lock, to one verdict.
 
-    A place is what :func:`run_at` takes. Raises what :func:`check` raises.
+    ``runs`` are what :func:`runs_at` returns. A model that the lock of their project file has, and
+    the file has not, is red. Raises what :func:`check` raises.
     """
-    asked, runs = asked or CheckOptions(), [run_at(place) for place in places]
-    reports = tuple(_checked(path, project, asked, baseline) for path, project in runs)
-    return CheckedRuns(reports, combined([report.verdict for report in reports]))
+    asked = asked or CheckOptions()
+    reports = tuple(_checked(run.path, run.project, asked, baseline) for run in runs)
+    return together(reports, [run.project for run in runs], [run.place for run in runs])
 
 
-def run_at(place: Path) -> tuple[Path, Project | None]:
-    """Return the report and the project of a place: a report, a run's folder, or a project's,
-    whose newest run counts.
+def together(
+    reports: Sequence[Report], projects: Sequence[Project | None], places: Sequence[Path]
+) -> CheckedRuns:
+    """Return judged runs of several models with the one verdict on them.
+
+    A waiver of all of them is unused only where none of them needs it.
     """
-    if place.is_dir() and (place / FILE).is_file():
-        return latest(place), Project.load(place / FILE)
+    reports = _without_needed(reports, projects)
+    files = {p.origin: p for p in projects if p is not None and p.models and p.origin}
+    gone = [check for project in files.values() for check in _gone(project)]
+    verdict = combined([report.verdict for report in reports], gone)
+    names = [str(report.model["name"]) for report in reports]
+    told = tuple(
+        f"{name} ({place.as_posix()})" if names.count(name) > 1 else name
+        for name, place in zip(names, places, strict=True)
+    )
+    origins = tuple(project.origin if project else None for project in projects)
+    return CheckedRuns(tuple(reports), verdict, told, origins)
+
+
+def _without_needed(
+    reports: Sequence[Report], projects: Sequence[Project | None]
+) -> tuple[Report, ...]:
+    """Take back the advice to take out a waiver that another of the models needs."""
+    waivers = [waivers_of(*pair).unused(()) for pair in zip(reports, projects, strict=True)]
+    of_all = {one for one in waivers[0] if all(one in others for others in waivers)}
+    needed = {one for one in of_all if any(one not in report.advice for report in reports)}
+    return tuple(
+        replace(report, advice=tuple(one for one in report.advice if one not in needed))
+        for report in reports
+    )
+
+
+def _gone(project: Project) -> Iterator[CheckResult]:
+    """Yield a red check for each model that a project's lock has, and its file has not."""
+    path = project.root / locking.FILE
+    entries = locking.read_lock(path) if path.is_file() else ()
+    for name in dict.fromkeys(entry.tag.model for entry in entries):
+        if name not in project.models:
+            file = project.origin.name if project.origin else FILE
+            message = f"the lock has {name}, and {file} has no [models.{name}]"
+            fix = f"put the model back, or take the tables of {name} out of {locking.FILE}"
+            yield CheckResult("lock model", name, "", Status.FAILED, message, name, fix=fix)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run to judge: its report, the project whose limits count, and how it was named."""
+
+    path: Path
+    project: Project | None
+    place: Path
+
+
+def runs_at(place: Path, models: Sequence[str] = ()) -> tuple[FinishedRun, ...]:
+    """Return the runs of a place: a report, a run's folder, a project file, or a project's folder.
+
+    Of a project's ``[models]``, or those of them that are named, the newest run of each counts.
+    """
+    file = place / FILE if place.is_dir() else place
+    if file.suffix == ".toml" and file.is_file():
+        return runs_of(Project.load_all(file, models), place)
     if (place / ".edgekit" / "runs").is_dir():
-        return latest(place), None
-    return place, None
+        return (FinishedRun(latest(place), None, place),)
+    return (FinishedRun(place, None, place),)
+
+
+def runs_of(projects: Sequence[Project], place: Path | None = None) -> tuple[FinishedRun, ...]:
+    """Return the newest run of each project. Raises :class:`ProjectError` where one has none."""
+    return tuple(
+        FinishedRun(latest(project.root, project.model.name), project, place or project.root)
+        for project in projects
+    )

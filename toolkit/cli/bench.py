@@ -23,6 +23,7 @@ from edgekit.cli.options import (
     flag,
     group,
     loading_options,
+    model_option,
     option,
     project_option,
 )
@@ -149,6 +150,7 @@ PROTOCOL = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "w
 @file_options
 @plots_option
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Measure MODELS on every --device: phases, latency, memory, conditions.

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines, progress
-from edgekit.cli.options import common, data_options, loading_options, project_option
+from edgekit.cli.options import common, data_options, loading_options, model_option, project_option
 from edgekit.cli.project import project_of
 from edgekit.cli.values import as_size
 from edgekit.errors import ExitCode
@@ -54,6 +54,7 @@ from edgekit.errors import ExitCode
 @loading_options
 @click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write.")
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Make bundles without measuring again, below dist/.

@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli.console import print_json
 from edgekit.cli.convert import show
-from edgekit.cli.options import common, limits, option, project_option
+from edgekit.cli.options import common, limits, model_option, option, project_option
 from edgekit.cli.outputs import (
     counted,
     file_options,
@@ -18,6 +18,8 @@ from edgekit.cli.outputs import (
     show_for_ci,
     write_outputs,
 )
+from edgekit.cli.project import project_of_report
+from edgekit.cli.several import finish, head
 
 
 @click.command("check")
@@ -37,73 +39,62 @@ from edgekit.cli.outputs import (
 @inconclusive_option
 @file_options
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Judge REPORT (report.json, a run's folder or a project's). Default: the newest run here.
 
-    Several are judged one by one to one verdict, each by its own limits and lock.
+    Several are judged one by one to one verdict, each by its own limits and lock; so are the
+    [models] of a project file, of which --model picks.
 
     Limits come from these options, else from the project file, else from the run itself. With an
     edgekit.lock beside the project file, nothing in it may be worse.
     """
     from edgekit import api, report
-    from edgekit.project import FILE, Project
 
-    places, file = options["reports"], options["project_file"]
-    if len(places) > 1:
-        return _several(options)
-    path, project = api.run_at(places[0]) if places and not file else (None, None)
-    # A report that is named has its own budgets, unless a project is named too.
-    if file or (path is None and Path(FILE).is_file()):
-        project = Project.load(file or FILE)
-    if path is None:
-        path = places[0] if places else api.latest(project.root if project else Path.cwd())
-    done = api.check(
-        path,
-        project,
-        options["max_drop"],
-        options["max_size"],
-        options["precisions"],
-        options["targets"],
-        options["metric_output"],
-        options["baseline"],
-        options["max_latency"],
-        options["max_arena"],
-    )
-    done = counted(done, options)
+    runs = _runs(options)
+    names = [field.name for field in fields(api.CheckOptions)]
+    asked = api.CheckOptions(**{name: options[name] for name in names})
+    judged = api.check_all(runs, asked, options["baseline"])
+    for each in judged.reports if options["history"] else ():
+        api.add_to_history(each, options["history"])
+    if len(runs) > 1:
+        for run, name, each in zip(runs, judged.names, judged.reports, strict=True):
+            head(_title(each, run.place, name), options)
+            show(each, options["as_json"], _folder(run.path), quiet=options["quiet"])
+        return finish(judged, options)
+    done = counted(judged.reports[0], options)
     write_outputs(done, options)
-    if options["history"]:
-        api.add_to_history(done, options["history"])
-    folder = path if path.is_dir() else path.parent
-    show(done, options["as_json"], folder, quiet=options["quiet"])
+    show(done, options["as_json"], _folder(runs[0].path), quiet=options["quiet"])
     show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))
     return done.verdict.exit_code
 
 
-def _several(options: dict[str, Any]) -> int:
-    """Judge several models' runs: one verdict, and one answer."""
-    from edgekit import api, report
-    from edgekit.cli.console import console, print_lines
+def _runs(options: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the runs that are named, or else the newest of each model of the project."""
+    from edgekit import api
+    from edgekit.api import FinishedRun
+    from edgekit.project import FILE, Project
 
-    if options["project_file"]:
-        raise click.UsageError("--project is of one run: name the projects' folders instead")
-    names = [field.name for field in fields(api.CheckOptions)]
-    asked = api.CheckOptions(**{name: options[name] for name in names})
-    done = api.check_all(options["reports"], asked, options["baseline"])
-    done = counted(done, options)
-    write_outputs(done, options)
-    for each in done.reports if options["history"] else ():
-        api.add_to_history(each, options["history"])
-    out = console(options["as_json"])
-    for place, each in zip(options["reports"], done.reports, strict=True):
-        print_lines(out, [(f"{each.model['name']} {each.model['version']} ({place})", "bold")])
-        show(each, options["as_json"], place, quiet=options["quiet"])
-    mark, style = report.MARKS[done.verdict.status]
-    print_lines(out, [(f"verdict of {len(done.reports)} runs: {mark}", f"bold {style}")])
-    show_for_ci(done, options)
-    if options["as_json"]:
-        verdict = report.plain(done.verdict)
-        print_json({"verdict": verdict, "reports": [report.to_json(one) for one in done.reports]})
-    return done.verdict.exit_code
+    places, file, models = options["reports"], options["project_file"], options["model_names"]
+    if places and file:
+        if len(places) > 1:
+            raise click.UsageError("--project is of one run: name the projects' folders instead")
+        return (FinishedRun(places[0], project_of_report(places[0], file, models), places[0]),)
+    if places:
+        return tuple(run for place in places for run in api.runs_at(place, models))
+    if file or Path(FILE).is_file():
+        return api.runs_of(Project.load_all(file or FILE, models))
+    return (FinishedRun(api.latest(Path.cwd()), None, Path.cwd()),)
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _title(report: Any, place: Path, name: str) -> str:
+    version = report.model["version"]
+    shown = place.as_posix()
+    return f"{report.model['name']} {version}" + (f" ({shown})" if shown != "." else "")

@@ -10,7 +10,15 @@ import click
 
 from edgekit.cli.console import progress
 from edgekit.cli.evaluate import measure_options, run_options, show
-from edgekit.cli.options import common, flag, group, measured_options, option, project_option
+from edgekit.cli.options import (
+    common,
+    flag,
+    group,
+    measured_options,
+    model_option,
+    option,
+    project_option,
+)
 from edgekit.cli.outputs import (
     counted,
     file_options,
@@ -77,6 +85,7 @@ budget_options = group(
 @file_options
 @plots_option
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Compare MODELS on every --device: accuracy, parity, latency, size.

@@ -9,7 +9,14 @@ import click
 
 from edgekit.cli.console import console, print_json, progress
 from edgekit.cli.convert import page_in
-from edgekit.cli.options import common, compression, flag, model_options, project_option
+from edgekit.cli.options import (
+    common,
+    compression,
+    flag,
+    model_option,
+    model_options,
+    project_option,
+)
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.plots import plots_option, write_plots
 from edgekit.cli.project import project_of
@@ -23,6 +30,7 @@ from edgekit.cli.project import project_of
 @file_options
 @plots_option
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Make MODEL smaller, and compare it with the uncompressed model at every precision.

@@ -14,6 +14,7 @@ from edgekit.cli.options import (
     compression,
     flag,
     limits,
+    model_option,
     model_options,
     option,
     project_option,
@@ -25,8 +26,9 @@ from edgekit.cli.outputs import (
     show_for_ci,
     write_outputs,
 )
-from edgekit.cli.plots import plots_option, write_plots
-from edgekit.cli.project import project_of
+from edgekit.cli.plots import plots_option, run_folder, write_plots
+from edgekit.cli.project import projects_of
+from edgekit.cli.several import finish, head
 
 
 @click.command("convert")
@@ -48,18 +50,59 @@ from edgekit.cli.project import project_of
 @file_options
 @plots_option
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Convert MODEL, check every candidate against its SavedModel, and bundle what passes.
 
     MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
     file.py:function or module:function; with --as-is a .tflite of any precision. Without MODEL the
-    project file names it.
+    project file names it; several [models] are converted one by one, to one verdict.
     """
     from edgekit import api, report
 
-    project = project_of(options)
-    run = api.Options(
+    projects, run = projects_of(options), _run_options(options)
+    if len(projects) > 1:
+        return _several(projects, run, options)
+    (project,) = projects
+    with progress(options["quiet"]) as display:
+        done = counted(api.convert(project, run, display), options)
+    write_outputs(done, options)
+    folder = run_folder(project, options, done.run)
+    show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
+    write_plots(done, folder, options)
+    show_for_ci(done, options)
+    if options["as_json"]:
+        print_json(report.to_json(done))
+    return done.verdict.exit_code
+
+
+def _several(projects: tuple[Any, ...], run: Any, options: dict[str, Any]) -> int:
+    """Convert several models, and show each when it is done."""
+    from edgekit import api
+
+    if options["model"] is not None:
+        names = ", ".join(project.model.name for project in projects)
+        raise click.UsageError(f"MODEL takes the place of one of {names}: pick it with --model")
+    reports = []
+    for project in projects:
+        head(project.model.name, options)
+        with progress(options["quiet"]) as display:
+            done = api.convert(project, run, display)
+        folder = run_folder(project, options, done.run)
+        show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
+        plots = options["plots"] and options["plots"] / project.model.name
+        write_plots(done, folder, {**options, "plots": plots})
+        reports.append(done)
+    places = [project.root for project in projects]
+    return finish(api.together(reports, projects, places), options)
+
+
+def _run_options(options: dict[str, Any]) -> Any:
+    """Return what the command line adds to the project."""
+    from edgekit import api
+
+    return api.Options(
         output=options["output"],
         evaluate=not options["no_evaluate"],
         force=options["force"],
@@ -72,16 +115,6 @@ def command(**options: Any) -> int:
         targets_asked=bool(options["targets"]),
         command=command_line(),
     )
-    with progress(options["quiet"]) as display:
-        done = counted(api.convert(project, run, display), options)
-    write_outputs(done, options)
-    folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
-    show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
-    write_plots(done, folder, options)
-    show_for_ci(done, options)
-    if options["as_json"]:
-        print_json(report.to_json(done))
-    return done.verdict.exit_code
 
 
 def page_in(folder: Path) -> Path:

@@ -73,7 +73,8 @@ def _project() -> Project | None:
     """Return the project of the current folder, where there is one."""
     from edgekit.project import FILE, Project
 
-    return Project.load(FILE) if Path(FILE).is_file() else None
+    # Devices are those of all of its models.
+    return Project.load_all(FILE)[0] if Path(FILE).is_file() else None
 
 
 def _set_up(names: tuple[str, ...], wheels: Path | None, as_json: bool, quiet: bool) -> int:

@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines, progress
-from edgekit.cli.options import FILE, common, flag, measured_options, option, project_option
+from edgekit.cli.options import (
+    FILE,
+    common,
+    flag,
+    measured_options,
+    model_option,
+    option,
+    project_option,
+)
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.project import project_of
 
@@ -21,6 +29,7 @@ from edgekit.cli.project import project_of
 @option("--pictures FILE.png", "Write a sheet of the worst items as PNG.", type=FILE)
 @file_options
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Measure MODEL's metric on every --device, with 95 % confidence intervals.

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, progress
-from edgekit.cli.options import common, model_options, option, project_option
+from edgekit.cli.options import common, model_option, model_options, option, project_option
 from edgekit.cli.project import data_of, project_of
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
@@ -19,6 +19,7 @@ STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 @model_options
 @option("--train-data FILE", "Items that the model was trained on.")
 @project_option
+@model_option
 @common
 def command(**options: Any) -> int:
     """Find what is wrong with the representative and evaluation data of MODEL.

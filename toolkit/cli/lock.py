@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
-from edgekit.cli.options import common, flag, project_option
+from edgekit.cli.options import common, flag, model_option, project_option
+from edgekit.cli.project import project_of_report
 
 if TYPE_CHECKING:
     from edgekit.api import Tightened
@@ -22,42 +23,48 @@ Line = tuple[str, str]
 @click.argument("report", required=False, type=click.Path(path_type=Path))
 @flag("--update", "Write edgekit.lock: what the run has better replaces what is there.")
 @project_option
+@model_option
 @common
-def command(
-    report: Path | None,
-    update: bool,
-    project_file: Path | None,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> int:
+def command(report: Path | None, update: bool, **options: Any) -> int:
     """Show edgekit.lock, whose figures `edgekit check` lets no run fall behind.
 
     With --update it is made of REPORT (report.json, or a run's folder; default: the newest run
-    here), or tightened by it. What is worse stays out, with exit code 1, unless a [[waiver]] in the
-    project file accepts it.
+    here, of each of the project's [models]), or tightened by it. What is worse stays out, with exit
+    code 1, unless a [[waiver]] in the project file accepts it.
     """
     from edgekit import api
     from edgekit.gate.lock import render_lock
-    from edgekit.project import FILE, Project
 
-    here = Path(FILE).is_file()
-    project = Project.load(project_file or FILE) if project_file or here else None
     if report is not None and not update:
         raise click.UsageError("a report is named to update the lock by it: add --update")
-    out = console(as_json)
+    projects = _projects(report, options)
+    out = console(options["as_json"])
     refused = 0
     if update:
-        done = api.update_lock(report, project)
+        done = api.update_locks(report, projects)
         print_lines(out, list(_changes(done)))
         entries, refused = done.entries, len(done.refused)
     else:
-        entries = api.read_lock(project.root if project else Path.cwd())
-        if not quiet:
+        models = options["model_names"]
+        entries = api.read_lock(projects[0].root if projects else Path.cwd())
+        entries = tuple(each for each in entries if not models or each.tag.model in models)
+        if not options["quiet"]:
             print_lines(out, [line for entry in entries for line in _shown(entry)])
-    if as_json:
+    if options["as_json"]:
         print_json(_document(render_lock(entries)))
     return 1 if refused else 0
+
+
+def _projects(report: Path | None, options: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the projects whose lock it is: of a report that is named, its own."""
+    from edgekit.project import FILE, Project
+
+    file, models = options["project_file"], options["model_names"]
+    if not file and not Path(FILE).is_file():
+        return ()
+    if report is not None:
+        return (project_of_report(report, file or Path(FILE), models),)
+    return Project.load_all(file or FILE, models)
 
 
 def _document(text: str) -> Any:

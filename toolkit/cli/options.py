@@ -97,6 +97,12 @@ common = group(
     click.option("-q", "--quiet", is_flag=True, help="Print only the result."),
 )
 project_option = option("--project", _project_file, "project_file", type=click.Path(path_type=Path))
+model_option = option(
+    "--model NAME",
+    "Only this one of the project file's [models]; repeatable where a command takes several.",
+    "model_names",
+    multiple=True,
+)
 file_signature_option = option(
     "--signature NAME",
     "Inspect only this signature, as it converts. Default: the whole file.",

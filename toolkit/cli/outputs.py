@@ -137,7 +137,9 @@ def _view(done: Any, options: dict[str, Any], seconds: float = 0.0) -> tuple[Any
 
     command = click.get_current_context().info_name or ""
     view = judged(done, command, seconds, _counts_as(options))
-    return view, source.read(_project_file(options))
+    if hasattr(done, "reports"):
+        return view, source.read_several(done)
+    return view, source.read(_project_file(options), *(options.get("model_names") or ())[:1])
 
 
 def _project_file(options: dict[str, Any]) -> Path | None:

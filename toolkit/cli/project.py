@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
+
 from edgekit.cli.device_tables import read_device_tables
 from edgekit.targets import catalog
 
@@ -16,20 +18,48 @@ LONGEST_NAME = 200
 def project_of(options: dict[str, Any]) -> Any:
     """Return the project file with the options laid over it, or a project around a model.
 
-    Devices that ``--device`` names may be those of this folder's project file in either case.
+    Devices that ``--device`` names may be those of this folder's project file in either case. Of
+    several ``[models]`` --model picks one.
     """
+    found = projects_of(options)
+    if len(found) > 1:
+        from edgekit.project.models import several
+
+        raise several(found[0].origin.name, tuple(one.model.name for one in found))
+    return found[0]
+
+
+def projects_of(options: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what :func:`project_of` does, for each of the file's ``[models]`` where it has any."""
     from edgekit.project import FILE, Project
 
-    file = options["project_file"]
-    root, origin = Path.cwd(), None
+    file, models = options["project_file"], options.get("model_names") or ()
     if options["model"] is None or file is not None:
-        base = Project.load(file or FILE)
-        table, root, origin = base.table, base.root, base.origin
+        bases = Project.load_all(file or FILE, models)
+    elif models:
+        raise click.UsageError("--model picks from a project file, and MODEL is given without one")
     else:
-        table = read_device_tables(FILE, options.get("devices") or (), bool(options.get("quiet")))
+        devices = options.get("devices") or ()
+        table = read_device_tables(FILE, devices, bool(options.get("quiet")))
+        _overlay(table, options)
+        return (Project.parse(table, Path.cwd()),)
+    return tuple(_overlaid(base, options) for base in bases)
+
+
+def project_of_report(path: Path, file: Path, models: tuple[str, ...]) -> Any:
+    """Return the project that a report is of: of a file's ``[models]`` the one of its name."""
+    from edgekit import report
+    from edgekit.project import Project
+
+    projects = Project.load_all(file, models)
+    return projects[0] if len(projects) == 1 else Project.load(file, report.name_of(path))
+
+
+def _overlaid(base: Any, options: dict[str, Any]) -> Any:
+    """Return a project with the options laid over its file."""
+    table = base.table
     _overlay(table, options)
-    # The file was read already: what is wrong now, an option said.
-    return Project.parse(table, root, origin)
+    return base.with_table(table)
 
 
 def data_of(options: dict[str, Any]) -> Any:

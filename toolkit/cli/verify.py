@@ -38,7 +38,7 @@ def command(**options: Any) -> int:
 
     file = options["project_file"]
     here = bool(options["devices"]) and Path(FILE).is_file()
-    project = Project.load(file or FILE) if file or here else None
+    project = Project.load_all(file or FILE)[0] if file or here else None
     with progress(options["quiet"] or not options["devices"]) as display:
         verified = api.verify(
             options["bundle"], options["trusted"], options["devices"], project, display

@@ -148,10 +148,12 @@ def with_checks(report: Report, added: Mapping[str, Sequence[CheckResult]]) -> R
     )
 
 
-def combined(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the one verdict on several runs: the worst of them, and the checks of all."""
-    status = worst(verdict.status for verdict in verdicts)
-    checks = tuple(check for verdict in verdicts for check in verdict.checks)
+def combined(verdicts: Sequence[Verdict], more: Sequence[CheckResult] = ()) -> Verdict:
+    """Return the one verdict on several runs and ``more`` checks: the worst, and the checks of
+    all.
+    """
+    status = worst([*(verdict.status for verdict in verdicts), *_counted(more)])
+    checks = (*(check for verdict in verdicts for check in verdict.checks), *more)
     return Verdict(status, int(EXIT_CODES[status]), checks)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
@@ -21,6 +21,7 @@ from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project.budgets import CandidateTable
 from edgekit.project.compress import CompressTable
 from edgekit.project.devices import Devices, DeviceTable
+from edgekit.project.models import several, tables_of
 from edgekit.project.own_targets import with_ids
 from edgekit.project.ratchet import LockTable, WaiverTable
 from edgekit.project.table import Table
@@ -96,6 +97,7 @@ class Project(Table):
     _root: Path = PrivateAttr(default_factory=Path.cwd)
     _origin: Path | None = PrivateAttr(default=None)
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _models: tuple[str, ...] = PrivateAttr(default=())
 
     @field_validator("targets")
     @classmethod
@@ -106,25 +108,36 @@ class Project(Table):
         return tables
 
     @classmethod
-    def load(cls, path: str | Path = FILE) -> Project:
+    def load(cls, path: str | Path = FILE, model: str | None = None) -> Project:
         """Read a project file (``edgekit.toml``, or ``[tool.edgekit]`` of a ``pyproject.toml``).
 
-        Raises :class:`ProjectError` where it is missing, is no TOML, or has a wrong key or value.
+        ``model`` picks one of its ``[models]``. Raises :class:`ProjectError` where the file is
+        missing, is no TOML, has a wrong key or value, or several models and none is picked.
+        """
+        found = cls.load_all(path, () if model is None else (model,))
+        if len(found) > 1:
+            raise several(Path(path).name, found[0].models)
+        return found[0]
+
+    @classmethod
+    def load_all(cls, path: str | Path = FILE, names: Sequence[str] = ()) -> tuple[Project, ...]:
+        """Read the project of each of a file's ``[models]``, or of those that are named.
+
+        Without ``[models]`` there is one. Raises :class:`ProjectError` as :meth:`load` does.
         """
         file = Path(path)
-        if not file.is_file():
-            hint = "make one with `edgekit init`, or: edgekit convert MODEL --data FILE.npz"
-            raise ProjectError("EK-PROJECT-001", f"there is no project file {file}", hint)
-        try:
-            text = file.read_text(encoding="utf-8")
-            table = tomllib.loads(text)
-        # ValueError: no TOML, no text, or an integer of thousands of digits.
-        except (ValueError, RecursionError) as error:
-            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-            raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {why}") from error
-        if file.name == "pyproject.toml":
-            table = table.get("tool", {}).get("edgekit", {})
-        return cls.parse(table, file.resolve().parent, file, text)
+        table, text = _read(file)
+        root, tables = file.resolve().parent, tables_of(table)
+        if not tables:
+            project = cls.parse(table, root, file, text)
+            _check_known(file, names, filter(None, (project.model.name,)))
+            return (project,)
+        _check_known(file, names, tables)
+        picked = {n: one for n, one in tables.items() if not names or n in names}
+        found = tuple(cls.parse(one, root, file, text, model=n) for n, one in picked.items())
+        for project in found:
+            project._models = tuple(tables)
+        return found
 
     @classmethod
     def parse(
@@ -134,24 +147,38 @@ class Project(Table):
         origin: Path | None = None,
         text: str | None = None,
         context: str | None = None,
+        model: str = "",
     ) -> Project:
         """Read a project from a table such as the file holds, or such as edgekit wrote.
 
-        ``context`` is ``WRITTEN`` for the latter. Raises :class:`ProjectError`, with the line of
+        ``context`` is ``WRITTEN`` for the latter, ``model`` the key of ``[models]`` that the table
+        is of. Raises :class:`ProjectError`, with the line of
         ``origin`` that is to blame where ``text`` is what that file holds.
         """
         table = with_ids(table, root)
         try:
             project = cls.model_validate(table, context=context)
         except ValidationError as error:
-            raise explain(error, None if text is None else origin, text or "") from error
+            raise explain(error, None if text is None else origin, text or "", model) from error
         project._root, project._origin, project._table = root, origin, table
+        return project
+
+    def with_table(self, table: dict[str, Any]) -> Project:
+        """Return the project of another table, which options were laid over."""
+        # The file was read already: what is wrong now, an option said.
+        project = self.parse(table, self._root, self._origin)
+        project._models = self._models
         return project
 
     @property
     def table(self) -> dict[str, Any]:
         """A copy of the table that it was read from, to lay options over."""
         return copy.deepcopy(self._table)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of ``[models]`` in the file that it was read from; empty where it has none."""
+        return self._models
 
     @property
     def root(self) -> Path:
@@ -180,6 +207,33 @@ class Project(Table):
         return ProjectError("EK-PROJECT-004", message, hint)
 
 
+def _read(file: Path) -> tuple[dict[str, Any], str]:
+    """Return the table that a project file holds, and its text. Raises :class:`ProjectError`."""
+    if not file.is_file():
+        hint = "make one with `edgekit init`, or: edgekit convert MODEL --data FILE.npz"
+        raise ProjectError("EK-PROJECT-001", f"there is no project file {file}", hint)
+    try:
+        text = file.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    # ValueError: no TOML, no text, or an integer of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ProjectError("EK-PROJECT-002", f"{file} is not valid TOML: {why}") from error
+    if file.name == "pyproject.toml":
+        table = table.get("tool", {}).get("edgekit", {})
+    return table, text
+
+
+def _check_known(file: Path, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise :class:`ProjectError` for a name that is none of a file's models."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            message = f"{file.name} has no model {name!r}{did_you_mean(name, known)}"
+            hint = f"it has {', '.join(known) or 'one model, which it does not name'}"
+            raise ProjectError("EK-PROJECT-004", message, hint)
+
+
 def _place(origin: Path, text: str, word: str) -> str:
     for number, line in enumerate(text.splitlines(), 1):
         if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line.split("#")[0]):
@@ -187,15 +241,24 @@ def _place(origin: Path, text: str, word: str) -> str:
     return f"{origin.name}: "
 
 
-def explain(error: ValidationError, origin: Path | None, text: str) -> ProjectError:
-    """Return pydantic's findings as an error with line numbers and did-you-mean."""
+def explain(
+    error: ValidationError, origin: Path | None, text: str, model: str = ""
+) -> ProjectError:
+    """Return pydantic's findings as an error with line numbers and did-you-mean.
+
+    ``model`` is the key of ``[models]`` whose table it is, where it is one of several.
+    """
     lines = []
     for detail in error.errors():
         path = [str(part) for part in detail["loc"]]
-        where = _place(origin, text, path[-1] if path else "") if origin else ""
+        known = _fields(path[:-1]) if detail["type"] == "extra_forbidden" else []
+        if model and path[:1] == ["model"]:
+            path[:1] = ["models", model]
+        # What is missing has no line: its table has.
+        at = path[-2:-1] if detail["type"] == "missing" else path[-1:]
+        where = _place(origin, text, at[0] if at else "") if origin else ""
         name = ".".join(path)
         if detail["type"] == "extra_forbidden":
-            known = _fields(path[:-1])
             lines.append(f"{where}unknown key {name!r}{did_you_mean(path[-1], known)}")
         else:
             reason = detail["msg"].removeprefix("Value error, ")

@@ -70,7 +70,10 @@ def add_of(file: Path) -> tuple[checks.Problem, ...]:
     if file.name == "pyproject.toml":
         table = table.get("tool", {}).get("edgekit", {})
     root = file.resolve().parent
-    with_ids(dict(table), root)
+    of_models = table.get("models", {})
+    for one in (table, *(of_models.values() if isinstance(of_models, dict) else ())):
+        if isinstance(one, dict):
+            with_ids(one, root)
     return add_folder(root, table.get("targets", {}))
 
 

@@ -1,7 +1,7 @@
 """A run as files and on the terminal: JSON, Markdown, JUnit, and the table."""
 
 from edgekit.report.compression import compression_lines, compression_table, layer_table
-from edgekit.report.document import from_json, plain, read, to_json
+from edgekit.report.document import from_json, name_of, plain, read, to_json
 from edgekit.report.files import junit, summary, write
 from edgekit.report.outputs import outputs_table
 from edgekit.report.table import MARKS, result_lines, table, verdict_lines
@@ -14,6 +14,7 @@ __all__ = [
     "from_json",
     "junit",
     "layer_table",
+    "name_of",
     "outputs_table",
     "path",
     "plain",

@@ -67,6 +67,23 @@ def read(path: Path) -> Report:
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
 
 
+def name_of(path: Path) -> str | None:
+    """Return the name of the model that a report, or a run's folder, is of; None where it does
+    not say it.
+    """
+    import msgspec
+
+    try:
+        file = path / "report.json" if path.is_dir() else path
+        content = strict_json.bounded(file, LARGEST)
+        parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        name = msgspec.json.decode(parts["model"], type=dict[str, Any])["name"]
+    # Whoever reads it says what is wrong with it.
+    except (OSError, ValueError, KeyError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
+
+
 def from_json(document: Mapping[str, Any]) -> Report:
     """Return the report that a document holds. Raises KeyError, TypeError or ValueError."""
     document = migrated(document)

@@ -208,7 +208,13 @@ class Report:
 
 @dataclass(frozen=True)
 class CheckedRuns:
-    """Runs of several models that were judged together, and the one verdict on all."""
+    """Runs of several models that were judged together, and the one verdict on all.
+
+    ``names`` tell the runs apart: their models' names, with the place where two are of one name.
+    ``origins`` are the project files that have their budgets, where there are any.
+    """
 
     reports: tuple[Report, ...]
     verdict: Verdict
+    names: tuple[str, ...] = ()
+    origins: tuple[Path | None, ...] = ()

@@ -57,7 +57,8 @@ def test_every_project_file_of_the_docs_is_read_by_every_command(
         if words == ("compress",) and "[compress" not in block:
             continue
         # Everything that the file says is read before the model is looked for.
-        done = answer(*words, "--project", "edgekit.toml", cwd=tmp_path)
+        picked = ("--model", "small") if "[models.small]" in block else ()
+        done = answer(*words, "--project", "edgekit.toml", *picked, cwd=tmp_path)
         assert (done.returncode, "EK-MODEL-001" in done.stderr) == (2, True), done.stderr
 
 

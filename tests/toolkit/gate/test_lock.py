@@ -357,8 +357,8 @@ def test_two_runs_are_compared_without_a_lock(workshop: Workshop) -> None:
     assert (code, "baseline size (at most 27,736 bytes)" in text) == (1, True)
     assert workshop.edgekit("check", "-q", "--baseline", first / "report.json")[0] == 1
     assert workshop.edgekit("check", first, "-q", "--baseline", first)[0] == 0
-    workshop.convert(lambda report: report["model"].update(name="letters"))
-    code, text = workshop.edgekit("check", "-q", "--baseline", first)
+    other = workshop.convert(lambda report: report["model"].update(name="letters"))
+    code, text = workshop.edgekit("check", other, "-q", "--baseline", first)
     assert (code, "EK-LOCK-008" in text, "digits" in text) == (2, True, True)
 
 
@@ -429,7 +429,7 @@ def test_several_projects_have_one_verdict_each_by_its_own_lock(tmp_path: Path) 
     small, large = Workshop(tmp_path / "small"), Workshop(tmp_path / "large")
     for made in (small, large):
         made.root.mkdir()
-        made.project()
+        made.project(name=made.root.name)
         made.convert(lambda report, name=made.root.name: report["model"].update(name=name))
         assert made.edgekit("lock", "--update")[0] == 0
     both = Workshop(tmp_path)
@@ -437,7 +437,7 @@ def test_several_projects_have_one_verdict_each_by_its_own_lock(tmp_path: Path) 
     assert (code, text.splitlines()[-1]) == (0, "verdict of 2 runs: passed"), text
     large.convert(one_byte_more, lambda report: report["model"].update(name="large"))
     code, text = both.edgekit("check", "-q", "small", "large")
-    assert (code, text.splitlines()[-1]) == (1, "verdict of 2 runs: FAILED"), text
+    assert (code, text.splitlines()[-1]) == (1, "verdict of 2 runs: FAILED: large"), text
     assert text.index("passed: linux-x86_64 int8 lock size") < text.index("large 0.1.0 (large)")
     assert both.edgekit("check", "-q", "large")[0] == 1
     code, text = both.edgekit("check", "--json", "-q", "small", large.root / ".edgekit/runs/run-1")
@@ -454,7 +454,7 @@ def test_several_projects_write_one_file_each_for_ci(tmp_path: Path) -> None:
     for name in ("small", "large"):
         made = Workshop(tmp_path / name)
         made.root.mkdir()
-        made.project()
+        made.project(name=made.root.name)
         made.convert(lambda report, name=name: report["model"].update(name=name))
         assert made.edgekit("lock", "--update")[0] == 0
     made.convert(one_byte_more, lambda report: report["model"].update(name="large"))
@@ -464,9 +464,9 @@ def test_several_projects_write_one_file_each_for_ci(tmp_path: Path) -> None:
     suites = ET.parse(tmp_path / "j.xml").getroot()  # noqa: S314  (ours)
     red = [case for case in suites.iter("testcase") if case.find("failure") is not None]
     assert [(case.get("classname"), case.get("name")) for case in red] == [
-        ("edgekit.large 0_1_0.linux-x86_64.int8", "lock size")
+        ("edgekit.large.linux-x86_64.int8", "lock size")
     ]
     cases = [(case.get("classname"), case.get("name")) for case in suites.iter("testcase")]
     assert len(set(cases)) == len(cases)
-    assert "large 0.1.0: linux-x86_64" in (tmp_path / "s.md").read_text()
+    assert "large: linux-x86_64" in (tmp_path / "s.md").read_text()
     assert "27,737 bytes" in (tmp_path / "s.json").read_text()

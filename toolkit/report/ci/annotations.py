@@ -16,6 +16,6 @@ def annotation_lines(judged: Judged, source: Source) -> Iterator[str]:
         if finding.level == "note":
             continue
         title = annotation_property(f"edgekit: {finding.title}")
-        file = annotation_property(source.path)
-        place = f"file={file},line={finding.line},title={title}"
+        path, line = finding.place
+        place = f"file={annotation_property(path)},line={line},title={title}"
         yield f"::{finding.level} {place}::{annotation(finding.text)}"

@@ -21,6 +21,7 @@ def code_quality(judged: Judged, source: Source) -> bytes:
         same = f"{finding.rule}\n{finding.subject}\n{finding.title}"
         # GitLab drops all but one of the findings with one fingerprint.
         seen[same] = seen.get(same, 0) + 1
+        path, line = finding.place
         number = f"\n{seen[same]}" if seen[same] > 1 else ""
         entries.append(
             {
@@ -28,7 +29,7 @@ def code_quality(judged: Judged, source: Source) -> bytes:
                 "check_name": finding.rule,
                 "fingerprint": hashlib.sha256(f"{same}{number}".encode()).hexdigest(),
                 "severity": SEVERITIES[finding.level],
-                "location": {"path": source.path, "lines": {"begin": finding.line}},
+                "location": {"path": path, "lines": {"begin": line}},
             }
         )
     return (json.dumps(entries, indent=2, ensure_ascii=False) + "\n").encode()

@@ -24,13 +24,15 @@ SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: the rule that it breaks, how grave it is, what it says, and where."""
+    """One finding: the rule that it breaks, how grave it is, what it says, and in which file and
+    line.
+    """
 
     rule: str
     level: Level
     title: str
     text: str
-    line: int
+    place: tuple[str, int]
     subject: str = ""
     waiver: Waiver | None = None
 
@@ -42,7 +44,7 @@ def findings(judged: Judged, source: Source) -> Iterator[Finding]:
             yield _of_check(check, judged, source)
     for advice in judged.advice:
         text = f"{advice.message}\n{advice.fix}" if advice.fix else advice.message
-        yield Finding(advice.code, SEVERITIES[advice.severity], advice.code, text, 1)
+        yield Finding(advice.code, SEVERITIES[advice.severity], advice.code, text, source.place())
 
 
 def _of_check(check: CheckResult, judged: Judged, source: Source) -> Finding:
@@ -55,7 +57,7 @@ def _of_check(check: CheckResult, judged: Judged, source: Source) -> Finding:
         text += f"\n{check.fix}"
     title = f"{place_of(check)}: {check.name}"
     return Finding(
-        rule_of(check.name), level, title, text, source.line(check), place_of(check), check.waiver
+        rule_of(check.name), level, title, text, source.place(check), place_of(check), check.waiver
     )
 
 

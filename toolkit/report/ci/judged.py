@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -113,6 +113,20 @@ def grouped(checks: Sequence[CheckResult]) -> Iterator[tuple[str, tuple[CheckRes
         groups.setdefault(check.target or check.candidate or "the run", []).append(check)
     for name, together in groups.items():
         yield name, tuple(together)
+
+
+BETWEEN = ": "
+
+
+def of_run(run: str, target: str) -> str:
+    """Name a target of one run of several; without a target, the run."""
+    return f"{run}{BETWEEN}{target}" if target else run
+
+
+def split_run(target: str, runs: Collection[str]) -> tuple[str, str]:
+    """Return the run and the target that a name of :func:`of_run` holds."""
+    run, _, rest = target.partition(BETWEEN)
+    return (run, rest) if run in runs else ("", target)
 
 
 def place_of(check: CheckResult) -> str:

@@ -16,6 +16,7 @@ from edgekit.report.ci.judged import (
     figure,
     margin,
     outcome_of,
+    split_run,
 )
 from edgekit.types import CheckResult, Status
 
@@ -80,7 +81,8 @@ def _names(checks: Sequence[CheckResult]) -> list[str]:
 
 def _case(check: CheckResult, name: str, run: str, undecided: Undecided) -> ET.Element:
     # A viewer takes what is before the last dot for a package.
-    parts = (part.replace(".", "_") for part in (run, check.target, check.candidate) if part)
+    _, target = split_run(check.target, (run,))
+    parts = (part.replace(".", "_") for part in (run, target, check.candidate) if part)
     where = ".".join(dict.fromkeys(("edgekit", *parts)))
     case = ET.Element("testcase", classname=plain_text(where), name=plain_text(name))
     away = margin(check)

@@ -33,7 +33,7 @@ def sarif(judged: Judged, source: Source) -> bytes:
         "tool": {"driver": driver},
         "automationDetails": {"id": f"edgekit {judged.command}/{judged.run}"},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(finding, rules, source) for finding in listed],
+        "results": [_result(finding, rules) for finding in listed],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -56,11 +56,9 @@ def _rule(rule: str) -> dict[str, Json]:
     }
 
 
-def _result(finding: Finding, rules: Sequence[str], source: Source) -> dict[str, Json]:
-    place = {
-        "artifactLocation": {"uri": _uri(source.path)},
-        "region": {"startLine": finding.line},
-    }
+def _result(finding: Finding, rules: Sequence[str]) -> dict[str, Json]:
+    path, line = finding.place
+    place = {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": line}}
     # What makes it the same finding in the next run, whatever its figures are then.
     same = f"{finding.rule}\n{finding.subject}\n{finding.title}"
     result: dict[str, Json] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit import explanations
-from edgekit.types import CheckResult
+from edgekit.report.ci.judged import split_run
+from edgekit.types import CheckedRuns, CheckResult
 
 NAME = "edgekit.toml"
 HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
@@ -16,25 +17,44 @@ HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
 
 @dataclass(frozen=True)
 class Source:
-    """The project file: its path as CI systems want it, from the root, and its text."""
+    """The project file: its path as CI systems want it, from the root, and its text.
+
+    ``model`` is the key of ``[models]`` that it is read for. ``runs`` are the files of several runs
+    by their names; each check's target then names its run.
+    """
 
     path: str = NAME
     text: str = ""
+    model: str = ""
+    runs: Mapping[str, Source] = field(default_factory=dict)
+
+    def place(self, check: CheckResult | None = None) -> tuple[str, int]:
+        """Return the file and the line of the budget of a check, else of its target's table, else
+        of the model's, else the first.
+        """
+        if check is None:
+            return self.path, 1
+        run, target = split_run(check.target, self.runs)
+        file = self.runs.get(run, self)
+        return file.path, file.line(replace(check, target=target))
 
     def line(self, check: CheckResult | None = None) -> int:
-        """Return the line of the budget of a check, else of its target's table, else the first."""
+        """Return the line of :meth:`place` in this file."""
+        headers = list(self._headers())
+        first = next((number for number, name in headers if name == f"models.{self.model}"), 1)
         if check is None or not check.target:
-            return 1
+            return first
+        ending = rf"targets\.{re.escape(check.target)}($|\.)"
+        own = rf"^models\.{re.escape(self.model)}\.{ending}"
         tables = [
-            (number, name)
-            for number, name in self._headers()
-            if re.search(rf"(^|\.)targets\.{re.escape(check.target)}($|\.)", name)
+            (n, name) for n, name in headers if re.search(rf"^(tool\.edgekit\.)?{ending}", name)
         ]
+        tables += [(n, name) for n, name in headers if self.model and re.search(own, name)]
         for number, name in reversed(tables):
             for key in _keys(check):
                 if (found := self._key(number, key)) and ("budgets" in name or self._inline(found)):
                     return found
-        return tables[-1][0] if tables else 1
+        return tables[-1][0] if tables else first
 
     def _headers(self) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(self.text.splitlines(), 1):
@@ -78,7 +98,7 @@ def _keys(check: CheckResult) -> Sequence[str]:
     return tuple(dict.fromkeys((written, name, plain, *figure_of_class, *of_metric)))
 
 
-def read(path: Path | None) -> Source:
+def read(path: Path | None, model: str = "") -> Source:
     """Read the project file; without one the outputs name the usual file, at its first line."""
     if path is None:
         return Source()
@@ -86,6 +106,16 @@ def read(path: Path | None) -> Source:
     full = path.resolve()
     shown = full.relative_to(here) if full.is_relative_to(here) else full
     try:
-        return Source(shown.as_posix(), path.read_text(encoding="utf-8"))
+        return Source(shown.as_posix(), path.read_text(encoding="utf-8"), model)
     except (OSError, ValueError):
         return Source(shown.as_posix())
+
+
+def read_several(done: CheckedRuns) -> Source:
+    """Read the project file of each of several runs."""
+    runs = {
+        name: read(origin, str(report.model["name"]))
+        for name, origin, report in zip(done.names, done.origins, done.reports, strict=True)
+    }
+    first = next(iter(runs.values()))
+    return replace(first, model="", runs=runs)

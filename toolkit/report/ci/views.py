@@ -15,6 +15,7 @@ from edgekit.report.ci.judged import (
     bounds,
     figure,
     grouped,
+    of_run,
 )
 from edgekit.report.compression import layer_headings, layer_rows
 from edgekit.report.grid import Row
@@ -94,22 +95,40 @@ def _report(report: Report, command: str) -> Judged:
 def _several(done: CheckedRuns, command: str) -> Judged:
     """Return several models' runs as one, with each group and table under its model's name."""
     views = [_report(report, command) for report in done.reports]
+    named = list(zip(done.names, views, strict=True))
+    of_runs = {id(check) for view in views for check in view.verdict.checks}
+    others = tuple(check for check in done.verdict.checks if id(check) not in of_runs)
+    groups = [_of_run(group, name) for name, view in named for group in view.groups]
+    if others:
+        groups.insert(0, Group("edgekit.lock", others))
     return Judged(
         command,
         f"{len(views)} models",
         ", ".join(view.run for view in views),
         done.verdict,
-        tuple(_of_run(group, view.title) for view in views for group in view.groups),
+        tuple(groups),
         SAVED_MODEL,
-        tuple(replace(t, title=f"{v.title}: {t.title}") for v in views for t in v.tables),
-        tuple(f"{view.title}: {line}" for view in views for line in view.lines),
-        tuple(advice for view in views for advice in view.advice),
+        tuple(replace(t, title=f"{name}: {t.title}") for name, v in named for t in v.tables),
+        tuple(f"{name}: {line}" for name, view in named for line in view.lines),
+        tuple(dict.fromkeys(advice for view in views for advice in view.advice)),
         facts=views[0].facts,
     )
 
 
 def _of_run(group: Group, run: str) -> Group:
-    return replace(group, name=f"{run}: {group.name}", run=run)
+    """Return a group, and its checks, as those of one run of several."""
+    place = group.name if any(check.target for check in group.checks) else ""
+
+    def told(check: CheckResult) -> CheckResult:
+        return replace(check, target=of_run(run, check.target))
+
+    checks = tuple(map(told, group.checks))
+    moved = {id(old): new for old, new in zip(group.checks, checks, strict=True)}
+    changes = tuple(
+        replace(change, check=moved.get(id(change.check), change.check)) for change in group.changes
+    )
+    name = of_run(run, place or group.name)
+    return replace(group, name=name, checks=checks, changes=changes, run=run)
 
 
 def _layers(report: Report) -> Iterator[Table]:
