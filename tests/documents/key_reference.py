@@ -213,15 +213,15 @@ def limit_words(field: FieldInfo) -> str:
 def default_words(key: Key) -> str:
     """Say what holds where the key is not written."""
     if key.field.is_required():
-        return "**required**"
+        return "required"
     value = key.field.default
     if value is PydanticUndefined or value is None or value in ((), "", {}):
         return ""
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
+        return f"default `{str(value).lower()}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(_toml(one) for one in value)}]`"
-    return f"`{_toml(value)}`"
+    return f"default `{_toml(value)}`"
 
 
 def _toml(value: Any) -> str:
@@ -244,8 +244,8 @@ def _section(place: Place, titles: dict[type[Table], str]) -> str:
     about = "" if place.table is Project else _about(place.table)
     rows = "".join(_row(key, titles) for key in place.keys)
     return (
-        f"\n## {place.title}\n\n{about}| key | what it is | default | meaning, and an example |\n"
-        f"| --- | --- | --- | --- |\n{rows}"
+        f"\n## {place.title}\n\n{about}| key | what it is | what it means, and an example |\n"
+        f"| --- | --- | --- |\n{rows}"
     )
 
 
@@ -264,5 +264,10 @@ def _row(key: Key, titles: dict[type[Table], str]) -> str:
     elif limits := limit_words(key.field):
         words += f", {limits}"
     example = "<br>".join(f"`{line}`" for line in key.example)
-    cells = (f"`{key.name}`", words, default_words(key), f"{key.what}<br>{example}")
+    default = default_words(key)
+    cells = (
+        f"`{key.name}`",
+        words + (f"<br>{default}" if default else ""),
+        f"{key.what}<br>{example}",
+    )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
