@@ -35,6 +35,8 @@ file.
 - a **text** that names a file counts from the project file's folder; `file.py:function` is a
   function of yours
 - `NAME` stands for a name of yours, or of the catalog
+- `[models.NAME]` is a model of several, with the keys of `[model]` and tables of its own:
+  [several models](../gate.md#several-models)
 - `[models.NAME]`, where a file has several models, has the keys of `[model]` but `name`, and tables
   such as `[models.NAME.data]` for what is not as in the rest of the file:
   [several models](../gate.md#several-models)

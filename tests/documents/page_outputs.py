@@ -1,0 +1,155 @@
+"""What the commands on the pages print, made anew.
+
+``python tests/documents/page_outputs.py`` says where a page differs from what its commands print
+now, and with ``--write`` writes that into the page. Pages may be named. A block marked
+``<!-- scene: NAME -->`` runs in the folder of that scene, after the scene's blocks above it and
+those of the pages before; ``NAME/FOLDER`` runs in a folder below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from blocks import PAGES, PROMPT, Block, blocks
+
+BIN = Path(sys.executable).parent
+# Typed on a page, and what of it is done again: the installation is not.
+STANDS_FOR = {
+    "make demo": "edgekit init demo --if-missing && edgekit convert --project demo/edgekit.toml"
+}
+INSTALLS = re.compile(r"^(making .venv|installing edgekit)")
+# A terminal as wide as the pages.
+COLUMNS = "100"
+# What differs from one host or run to the next.
+CHANGING = (
+    (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
+    (re.compile(r"/tmp/[\w./-]+"), "PATH"),  # noqa: S108 (a pattern, no file)
+    (re.compile(r"\b[0-9a-f]{12,64}\b"), "HASH"),
+    (re.compile(r"[<>~x]?[-+]?\d[\d,]*\.\d+(e-?\d+)?"), "N"),
+    (
+        re.compile(
+            r"[<>~x]?[-+]?\d[\d,]*(?= ?(?:[mµun]?s|min|kB|MB|GB|B|KiB|MiB|%|pts?|points?|bytes)\b)"
+        ),
+        "N",
+    ),
+    (re.compile(r"x\d+\b"), "N"),
+    (re.compile(r"\[[-+N\d]+, [-+N\d]+\]"), "[N, N]"),
+    # Units follow the size of a figure, and columns its width.
+    (re.compile(r"N ?(?:[mµun]s|s|kB|MB|GB|B)\b"), "N UNIT"),
+    (re.compile(r"(?<=\S)[ ]{2,}| +$|^ +"), " "),
+)
+
+
+def settled(text: str) -> list[str]:
+    """Return the lines of an output without what may differ where nothing changed."""
+    lines = []
+    for line in text.split("\n"):
+        if INSTALLS.match(line):
+            continue
+        for pattern, word in CHANGING:
+            line = pattern.sub(word, line)
+        lines.append(line.strip())
+    return [line for line in lines if line]
+
+
+def parts(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the commands of a console block as they are written, each with what it printed."""
+    command: list[str] = []
+    printed: list[str] = []
+    for line in text.removesuffix("\n").split("\n"):
+        goes_on = bool(command) and not printed and command[-1].endswith("\\")
+        if line.startswith(PROMPT):
+            if command:
+                yield "\n".join(command), "".join(f"{each}\n" for each in printed)
+            command, printed = [line], []
+        elif goes_on:
+            command.append(line)
+        else:
+            printed.append(line)
+    if command:
+        yield "\n".join(command), "".join(f"{each}\n" for each in printed)
+
+
+def run(command: str, folder: Path, programs: Path = BIN) -> str:
+    """Return what a command prints on a terminal of the pages' width; ``programs`` go first."""
+    line = command.removeprefix(PROMPT)
+    done = subprocess.run(
+        ["/bin/sh", "-c", STANDS_FOR.get(line, line)],
+        cwd=folder,
+        env=environment(programs),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    return done.stdout if done.stdout.endswith("\n") or not done.stdout else f"{done.stdout}\n"
+
+
+def environment(programs: Path) -> Mapping[str, str]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    path = os.pathsep.join([str(programs), str(BIN), os.environ["PATH"]])
+    return {**rest, "PATH": path, "NO_COLOR": "1", "COLUMNS": COLUMNS}
+
+
+def made_again(block: Block, root: Path, programs: Path = BIN) -> str:
+    """Return a block with what its commands print now."""
+    scene, _, below = block.said.partition("/")
+    folder = root / scene
+    folder.mkdir(parents=True, exist_ok=True)
+    text = []
+    for command, before in parts(block.text):
+        said = run(command, folder / below, programs)
+        installed = [line for line in before.splitlines() if INSTALLS.match(line)]
+        text.append("".join(f"{line}\n" for line in [command, *installed]) + said)
+    return "".join(text)
+
+
+def difference(block: Block, again: str) -> str:
+    """Say how what is printed differs from the page; empty where it does not."""
+    lines = difflib.unified_diff(
+        settled(block.text), settled(again), block.place, "now", lineterm="", n=0
+    )
+    return "\n".join(lines)
+
+
+def scenes(pages: Iterable[Path] = PAGES) -> Iterator[Block]:
+    """Yield the blocks that are run, in the order of the pages."""
+    for page in pages:
+        yield from (block for block in blocks(page) if block.mark == "scene")
+
+
+def main(arguments: list[str]) -> int:
+    write = "--write" in arguments
+    named = [Path(name).resolve() for name in arguments if not name.startswith("--")]
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        changed: dict[Path, list[tuple[Block, str]]] = {}
+        for block in scenes(named or PAGES):
+            again = made_again(block, Path(folder))
+            changed.setdefault(block.page, []).append((block, again))
+            if found := difference(block, again):
+                wrong += 1
+                print(found)
+        if write:
+            for page, made in changed.items():
+                _write(page, made)
+    return 0 if write else min(wrong, 1)
+
+
+def _write(page: Path, made: list[tuple[Block, str]]) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block, again in reversed(made):
+        text = text[: block.span[0]] + again + text[block.span[1] :]
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""What the pages show is what their commands print."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blocks import ROOT, blocks
+from page_outputs import difference, made_again, parts, scenes, settled
+
+from conftest import BRIEF
+
+README = ROOT / "README.md"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with an edgekit of few timed runs: no figure of time is compared."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "brief.py").write_text(BRIEF)
+    edgekit = folder / "edgekit"
+    edgekit.write_text(f'#!/bin/sh\nexec {sys.executable} {folder / "brief.py"} "$@"\n')
+    edgekit.chmod(0o755)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_its_commands_print(
+    tmp_path: Path, programs: Path, digits_run: Path
+) -> None:
+    # The network that the example trains is the same in every folder.
+    store = tmp_path / "demo" / "demo" / ".edgekit" / "store"
+    shutil.copytree(digits_run / "project" / ".edgekit" / "store", store)
+    found = [
+        told
+        for block in scenes([README])
+        if (told := difference(block, made_again(block, tmp_path, programs)))
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_another_word_is_a_difference_and_another_time_is_none() -> None:
+    block = next(scenes([README]))
+    assert "verdict: passed\n" in block.text
+    assert difference(block, block.text.replace("passed", "FAILED"))
+    assert difference(block, block.text.replace("latency p50", "latency p51"))
+    slower = block.text.replace("8.3", "1,234.5").replace("20261129-", "20270131-")
+    assert slower != block.text
+    assert difference(block, slower) == ""
+    assert difference(replace(block, text=block.text + "one line more\n"), block.text)
+
+
+def test_counts_are_compared_and_figures_of_a_host_are_not() -> None:
+    assert settled("0 % [0, 0.532] of 718 items") != settled("0 % [0, 0.532] of 717 items")
+    assert settled("p50  8.36 µs x0.027") == settled("p50 1.2 ms  x1.3")
+
+
+def test_a_command_goes_on_behind_a_backslash() -> None:
+    text = "$ edgekit compare a \\\n    b\nfirst\n$ edgekit lock\n"
+    assert [*parts(text)] == [("$ edgekit compare a \\\n    b", "first\n"), ("$ edgekit lock", "")]
+    (block,) = blocks(README, f"<!-- scene: demo/demo -->\n```console\n{text}```\n")
+    assert (block.mark, block.said) == ("scene", "demo/demo")
