@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
     from edgekit.api.pages import find_run as find_run
+    from edgekit.api.pages import write_comparison as write_comparison
     from edgekit.api.pages import write_page as write_page
     from edgekit.api.runs import BenchJob as BenchJob
     from edgekit.api.runs import BenchOptions as BenchOptions
@@ -82,6 +83,7 @@ _ELSEWHERE = {
     "trends": "history",
     "update_lock": "lock",
     "update_locks": "lock",
+    "write_comparison": "pages",
     "write_page": "pages",
 }
 

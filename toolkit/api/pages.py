@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.api.judgement import latest
+from edgekit.api.verdict import check
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.report.html.files import FILE, page_of
 from edgekit.store import write_text
 
-__all__ = ["find_run", "write_page"]
+__all__ = ["find_run", "write_comparison", "write_page"]
 
 
 def find_run(output: Path, run: str | None = None) -> Path:
@@ -36,8 +37,29 @@ def write_page(folder: Path, path: Path | None = None, force: bool = False) -> P
     Raises :class:`ProjectError` where ``path`` is there, unless it is to be forced, and where the
     run's files are damaged.
     """
-    if path is not None and path.exists() and not force:
-        raise ProjectError("EK-OUTPUT-001", f"{path} is there already", "use --force")
-    path = path or folder / FILE
+    path = _free(path or folder / FILE, force or not path)
     write_text(path, page_of(folder))
+    return path
+
+
+def write_comparison(
+    before: Path, now: Path, path: Path | None = None, force: bool = False
+) -> Path:
+    """Write a page that sets two runs of one model side by side, and return its path.
+
+    By default it lies in the folder of the later one. Raises :class:`ProjectError` where it is
+    there, unless it is to be forced, and :class:`LockError` where the runs are of two models.
+    """
+    from edgekit.report import details, document
+    from edgekit.report.html.comparison import Side, comparison_page
+
+    path = _free(path or now / f"compared-with-{before.resolve().name}.html", force or not path)
+    old, new = (Side(document.read(one), details.read(one)) for one in (before, now))
+    write_text(path, comparison_page(old, new, check(now, baseline=str(before))))
+    return path
+
+
+def _free(path: Path, force: bool) -> Path:
+    if path.exists() and not force:
+        raise ProjectError("EK-OUTPUT-001", f"{path} is there already", "use --force")
     return path

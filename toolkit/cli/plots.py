@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgekit.cli.options import option
+
+if TYPE_CHECKING:
+    from edgekit.report.charts import Charts
 
 
 class PlotsFolder(click.Path):
@@ -39,11 +42,18 @@ def write_plots(done: Any, folder: Path, options: dict[str, Any]) -> None:
     """Draw the charts of a run whose folder is given, where they were asked for."""
     if options["plots"] is None:
         return
-    from edgekit.cli.console import console, print_lines
-    from edgekit.report import charts, details, plots, words
+    from edgekit.report import charts, details
 
     run = charts.run_of(done, details.read(folder))
-    drawn = plots.write(charts.of_run(run, run.shipped), options["plots"])
+    draw(charts.of_run(run, run.shipped), options)
+
+
+def draw(found: Charts, options: dict[str, Any]) -> None:
+    """Draw charts into the folder that was asked for, and say which."""
+    from edgekit.cli.console import console, print_lines
+    from edgekit.report import plots, words
+
+    drawn = plots.write(found, options["plots"])
     if options["quiet"]:
         return
     lines = [(f"plots {words.path(drawn.folder)}: {', '.join(drawn.drawn)}", "dim")]

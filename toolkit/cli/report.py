@@ -10,6 +10,7 @@ import click
 from edgekit.cli.console import print_json
 from edgekit.cli.options import FOLDER, common, flag, option, project_option
 from edgekit.cli.outputs import OutputFile
+from edgekit.cli.plots import draw, plots_option, write_plots
 
 
 @click.command("report")
@@ -22,6 +23,13 @@ from edgekit.cli.outputs import OutputFile
     type=OutputFile(),
     help="Where to write the page. Default: report.html in the run's folder.",
 )
+@click.option(
+    "--compare",
+    metavar="A B",
+    nargs=2,
+    help="Set two runs of one model side by side, A the earlier one.",
+)
+@plots_option
 @option("--output", "Folder with the run's .edgekit/. Default: the project's.", type=FOLDER)
 @flag("--force", "Overwrite FILE.")
 @project_option
@@ -35,13 +43,35 @@ def command(**options: Any) -> int:
     from edgekit import api
     from edgekit.report import words
 
-    folder = api.find_run(_output(options), options["run"])
-    path = api.write_page(folder, options["file"], options["force"])
+    output = _output(options)
+    if options["compare"]:
+        if options["run"]:
+            raise click.UsageError("--compare names both runs itself: leave RUN out")
+        before, folder = (api.find_run(output, name) for name in options["compare"])
+        path = api.write_comparison(before, folder, options["file"], options["force"])
+    else:
+        folder = api.find_run(output, options["run"])
+        path = api.write_page(folder, options["file"], options["force"])
+    if options["plots"]:
+        _draw(folder, before if options["compare"] else None, options)
     if options["as_json"]:
         print_json({"path": str(path.resolve()), "run": folder.resolve().name})
     else:
         click.echo(words.path(path) if options["quiet"] else f"report {words.path(path)}")
     return 0
+
+
+def _draw(folder: Path, before: Path | None, options: dict[str, Any]) -> None:
+    """Draw the charts of a run, or what went where from an earlier one."""
+    from edgekit import report
+    from edgekit.report import charts, details
+
+    done = report.read(folder)
+    if before is None:
+        write_plots(done, folder, options)
+        return
+    sides = [charts.run_of(report.read(one), details.read(one)) for one in (before, folder)]
+    draw({"overlay": charts.overlay(*sides)}, options)
 
 
 def _output(options: dict[str, Any]) -> Path:

@@ -3,7 +3,7 @@
 from edgekit.gate.lock.checks import Tolerances, compare_entries
 from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
 from edgekit.gate.lock.file import FILE, LARGEST, parse_lock, read_lock, render_lock
-from edgekit.gate.lock.from_report import entries_of
+from edgekit.gate.lock.from_report import entries_of, entries_of_candidates
 from edgekit.gate.lock.hold import Baseline, hold
 from edgekit.gate.lock.update import Updated, update
 
@@ -19,6 +19,7 @@ __all__ = [
     "Updated",
     "compare_entries",
     "entries_of",
+    "entries_of_candidates",
     "hold",
     "parse_lock",
     "read_lock",

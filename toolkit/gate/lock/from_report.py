@@ -31,15 +31,21 @@ def entries_of(report: Report) -> tuple[Entry, ...]:
     candidates = {candidate.id: candidate for candidate in report.candidates}
     targeted = [(r, shipped(r)) for r in report.targets if shipped(r) in candidates]
     if _precisions_count(report):
-        return tuple(
-            _entry(report, Tag(name, "", c.id), c, _here(report, c))
-            for c in report.candidates
-            if not c.problem
-        )
+        return entries_of_candidates(report)
     return tuple(
         _entry(report, Tag(name, r.id, c), candidates[c], _latency(report, r, candidates[c]))
         for r, c in targeted
         if not candidates[c].problem
+    )
+
+
+def entries_of_candidates(report: Report) -> tuple[Entry, ...]:
+    """Return an entry for every candidate of which there is a file, for no target."""
+    name = str(report.model["name"])
+    return tuple(
+        _entry(report, Tag(name, "", c.id), c, _here(report, c))
+        for c in report.candidates
+        if not c.problem
     )
 
 

@@ -26,6 +26,7 @@ from edgekit.report.charts.classes import (
 )
 from edgekit.report.charts.latency import LatencyCurves, LaunchCurve, ModelCurves, latency
 from edgekit.report.charts.layers import LayerBar, Layers, layers
+from edgekit.report.charts.overlay import Overlay, OverlayPoint, overlay
 from edgekit.report.charts.pareto import Pareto, ParetoPoint, pareto
 from edgekit.report.charts.run import Model, Run
 from edgekit.report.charts.sizes import Tile, Treemap, sizes, squarified
@@ -34,6 +35,7 @@ from edgekit.types.details import Details
 
 Chart = (
     Pareto
+    | Overlay
     | Budgets
     | Candidates
     | LatencyCurves
@@ -102,6 +104,8 @@ __all__ = [
     "Layers",
     "Model",
     "ModelCurves",
+    "Overlay",
+    "OverlayPoint",
     "Pareto",
     "ParetoPoint",
     "Reading",
@@ -119,6 +123,7 @@ __all__ = [
     "of_compared",
     "of_report",
     "of_run",
+    "overlay",
     "pareto",
     "reliability",
     "run_of",

@@ -167,7 +167,49 @@
     return [drawn, legend, table(chart.title, ["model", "size", chart.y.label.replace(/ \(%\)$/, ""), "dominated by"], rows)];
   };
 
-  const DRAWERS = { pareto };
+  // Two runs: an arrow from where each candidate was to where it is.
+  const overlay = (chart, width) => {
+    const place = (point) => point && { x: point.size.value * chart.x.factor, y: point.metric.value * chart.y.factor };
+    const moves = chart.points.map((point) => ({ model: point.model, ships: Boolean(point.now?.ships.length), a: place(point.before), b: place(point.now), point }));
+    const spots = moves.flatMap((move) => [
+      ...(move.a ? [{ ...move.a, move, now: false, reading: move.point.before }] : []),
+      ...(move.b ? [{ ...move.b, move, now: true, reading: move.point.now }] : []),
+    ]);
+    const interval = (spot, end) => (spot.reading.metric[end] === null ? null : spot.reading.metric[end] * chart.y.factor);
+    const color = (spot) => (spot.now ? "var(--accent)" : "var(--grey)");
+    const tip = (spot) => `${spot.move.model} ${spot.now ? "now" : "before"}\n${spot.reading.size.text}, ${bounds(spot.reading.metric)}`;
+    const [least, most] = d3.extent(spots, (spot) => spot.x);
+    // Names of files that lie close together stand one below the other.
+    const near = (a, b) => Math.abs(a.x - b.x) < 0.2 * most && Math.abs(a.y - b.y) < 2;
+    const ends = d3.sort(moves, (move) => (move.b || move.a).x);
+    ends.forEach((move, at) => {
+      const before = at ? ends[at - 1] : null;
+      move.line = before && near(before.b || before.a, move.b || move.a) ? before.line + 1 : 0;
+    });
+    const drawn = plot(chart, {
+      width, height: Math.min(380, Math.max(260, width * 0.45)), marginLeft: 52, marginRight: 90, marginBottom: 44, marginTop: 26,
+      x: { label: chart.x.label, nice: true, labelArrow: "none", labelAnchor: "center", ...(most > 30 * least ? { type: "log" } : { zero: true }) },
+      y: { label: chart.y.label, nice: true, grid: true, labelArrow: "none", ticks: 6 },
+      marks: [
+        Plot.ruleX(spots.filter((spot) => interval(spot, "low") !== null && interval(spot, "high") !== null), { x: "x", y1: (spot) => interval(spot, "low"), y2: (spot) => interval(spot, "high"), stroke: color, strokeWidth: 1.5, strokeOpacity: 0.4 }),
+        Plot.arrow(moves.filter((move) => move.a && move.b), { x1: (move) => move.a.x, y1: (move) => move.a.y, x2: (move) => move.b.x, y2: (move) => move.b.y, stroke: INK, strokeOpacity: 0.6, inset: 7, headLength: 7 }),
+        Plot.dot(spots, { x: "x", y: "y", r: 5.5, strokeWidth: 2, stroke: color, fill: (spot) => (spot.now ? "var(--accent)" : "var(--surface)") }),
+        ...d3.groups(moves, (move) => move.line % 3).map(([line, some]) => Plot.text(some, { x: (move) => (move.b || move.a).x, y: (move) => (move.b || move.a).y, text: "model", dx: 9, dy: [0, 13, -13][line], textAnchor: "start", fill: INK, stroke: "var(--surface)", strokeWidth: 4, fontWeight: (move) => (move.ships ? 700 : 400) })),
+        Plot.tip(spots, Plot.pointer({ x: "x", y: "y", title: tip, fill: "var(--surface)", stroke: "var(--line)", fontSize: 13, lineHeight: 1.4 })),
+      ],
+      color: { type: "identity" },
+    });
+    const legend = element("ul", "", { class: "legend" });
+    for (const [name, now] of [["before", false], ["now", true]]) {
+      const item = element("li", "");
+      item.append(symbol("circle", color({ now }), !now), element("span", name));
+      legend.append(item);
+    }
+    const rows = moves.map(({ model, point }) => [model, ...[point.before, point.now].flatMap((side) => [side ? side.size.text : "–", side ? bounds(side.metric) : "–"])]);
+    return [drawn, legend, table(chart.title, ["model", "size before", "metric before", "size now", "metric now"], rows)];
+  };
+
+  const DRAWERS = { pareto, overlay };
 
   const draw = (place) => {
     const chart = charts[place.dataset.chart];

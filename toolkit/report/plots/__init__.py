@@ -89,6 +89,7 @@ def _drawer(chart: Chart) -> Callable[[Any], Any]:
 
     drawers: dict[str, Callable[[Any], Any]] = {
         "pareto": points.pareto,
+        "overlay": points.overlay,
         "reliability": points.reliability,
         "budgets": bars.budgets,
         "candidates": bars.candidates,

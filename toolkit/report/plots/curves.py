@@ -67,5 +67,5 @@ def _ticks(panel: Any, chart: LatencyCurves) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     if chart.x.logarithmic:
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())

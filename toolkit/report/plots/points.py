@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.report.charts import Pareto, ParetoPoint, ReliabilityDiagram
+from edgekit.report.charts import Overlay, Pareto, ParetoPoint, ReliabilityDiagram
 from edgekit.report.plots import style
 
 
@@ -57,13 +57,56 @@ def _point(panel: Any, chart: Pareto, point: ParetoPoint, low: float, high: floa
     panel.plot([x], [y], marker, ms=7, mec=color, mfc=fill, mew=1.6, zorder=3)
 
 
-def _place(chart: Pareto, point: ParetoPoint) -> tuple[float, float]:
+def _place(chart: Pareto | Overlay, point: ParetoPoint) -> tuple[float, float]:
     return point.size.value * chart.x.factor, point.metric.value * chart.y.factor
 
 
 def _places(chart: Pareto, points: list[ParetoPoint]) -> tuple[list[float], list[float]]:
     places = [_place(chart, point) for point in points]
     return [x for x, _ in places], [y for _, y in places]
+
+
+def overlay(chart: Overlay) -> Any:
+    """Draw both runs' size against metric: an arrow from before, grey, to now, blue."""
+    drawn = style.figure(chart.title)
+    panel = drawn.subplots()
+    style.bare(panel, "left", "bottom")
+    style.label(panel, chart.x, chart.y)
+    sides = [(p.before, p.now) for p in chart.points]
+    every = [point for pair in sides for point in pair if point is not None]
+    low, high = style.span([point.metric for point in every], chart.y.factor)
+    panel.set_ylim(low, high)
+    panel.set_xlim(0, 1.15 * max(p.size.value for p in every) * chart.x.factor)
+    for before, now in sides:
+        for point, color in ((before, style.FAINT), (now, style.BLUE)):
+            if point is not None:
+                _spot(panel, chart, point, color, (low, high))
+        if before is not None and now is not None and _place(chart, before) != _place(chart, now):
+            arrow = {"arrowstyle": "->", "color": style.INK, "shrinkA": 5, "shrinkB": 5, "lw": 0.9}
+            places = _place(chart, now), _place(chart, before)
+            panel.annotate("", *places, arrowprops=arrow)
+    labels = style.Labels(panel)
+    for point in every:
+        labels.keep_clear(*_place(chart, point))
+    for before, now in sides:
+        at = now or before
+        if at is not None:
+            gone = f"{at.model}\nnot there now" if now is None else f"{at.model}\nnew"
+            text = at.model if before is not None and now is not None else gone
+            weight = "bold" if at.ships else "normal"
+            color = style.FAINT if now is None else style.BLUE
+            labels.add([_place(chart, at)], text, color=color, weight=weight)
+    return drawn
+
+
+def _spot(
+    panel: Any, chart: Overlay, point: ParetoPoint, color: str, frame: tuple[float, float]
+) -> None:
+    x, y = _place(chart, point)
+    if (interval := style.ends(point.metric, chart.y, *frame)) is not None:
+        panel.plot([x, x], interval, color=color, lw=1.2, alpha=0.35, zorder=1)
+    fill = color if color == style.BLUE else "#ffffff"
+    panel.plot([x], [y], "o", ms=6, mec=color, mfc=fill, mew=1.5, zorder=3)
 
 
 def reliability(chart: ReliabilityDiagram) -> Any:

@@ -1,0 +1,27 @@
+"""What changed from one run to another: figures with their proof, contents of files, settings."""
+
+from edgekit.report.changes.contents import (
+    LayerDelta,
+    LayerDeltas,
+    OperatorChange,
+    layer_deltas,
+    operator_changes,
+)
+from edgekit.report.changes.figures import FigureChange, Outcome
+from edgekit.report.changes.runs import CandidateChange, RunChange, TargetChange, changes
+from edgekit.report.changes.settings import SettingChange
+
+__all__ = [
+    "CandidateChange",
+    "FigureChange",
+    "LayerDelta",
+    "LayerDeltas",
+    "OperatorChange",
+    "Outcome",
+    "RunChange",
+    "SettingChange",
+    "TargetChange",
+    "changes",
+    "layer_deltas",
+    "operator_changes",
+]
