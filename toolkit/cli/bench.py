@@ -211,7 +211,10 @@ def _show(done: Any, options: dict[str, Any]) -> None:
 
     out = console(options["as_json"])
     for table in report.tables(done):
-        out.print(table, markup=False)
+        if isinstance(table, str):
+            print_lines(out, [(table, "")])
+        else:
+            out.print(table)
     out.print()
     lines = report.lines(done, options["verbose"], options["quiet"])
     print_lines(out, [*lines, *verdict_lines(done.verdict)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.console import say
 from edgekit.cli.options import common, option
 from edgekit.cli.values import as_size
 
@@ -54,7 +55,7 @@ def command(files: tuple[Path, ...], **options: Any) -> int:
         status = (
             check.status.value if check.status.value == "passed" else check.status.value.upper()
         )
-        click.echo(f"{status}: {check.candidate} {named} ({check.limit}): {check.message}")
+        say(f"{status}: {check.candidate} {named} ({check.limit}): {check.message}")
         if check.fix:
-            click.echo(f"  {check.fix}")
+            say(f"  {check.fix}")
     return verdict.exit_code

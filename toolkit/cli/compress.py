@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.convert import page_in
 from edgekit.cli.options import (
     common,
@@ -72,16 +72,16 @@ def show(done: Any, as_json: bool, where: Path) -> None:
     out.print()
     out.print(report.compression_table(done))
     out.print()
-    for line in report.compression_lines(done):
-        out.print(line, markup=False, soft_wrap=True)
+    print_lines(out, [(line, "") for line in report.compression_lines(done)])
     for candidate in done.candidates:
         if candidate.problem:
-            out.print(f"{candidate.id}: {candidate.problem}", style="yellow", markup=False)
+            print_lines(out, [(f"{candidate.id}: {candidate.problem}", "yellow")])
     for advice in done.advice:
         text = f"{advice.severity} {advice.code}: {advice.message}"
-        out.print(f"{text}; {advice.fix}" if advice.fix else text, style="dim", soft_wrap=True)
+        print_lines(out, [(f"{text}; {advice.fix}" if advice.fix else text, "dim")])
     if not done.compression.files:
-        out.print("dry run: applied in one step; nothing was trained or kept", style="dim")
+        dry = "dry run: applied in one step; nothing was trained or kept"
+        print_lines(out, [(dry, "dim")])
     for name, path in done.compression.files.items():
-        out.print(f"{name}: {report.path(path)}", markup=False, soft_wrap=True)
-    out.print(f"report {report.path(where)}", style="dim", soft_wrap=True)
+        print_lines(out, [(f"{name}: {report.path(path)}", "")])
+    print_lines(out, [(f"report {report.path(where)}", "dim")])

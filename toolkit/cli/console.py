@@ -7,34 +7,75 @@ import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from edgekit.types import Progress, Silent
+
+# A line of text is no longer, however wide the terminal.
+WIDTH = 100
 
 
 def console(as_json: bool) -> Any:
     """Return a rich console: stdout, or stderr where JSON goes to stdout."""
     from rich.console import Console
 
-    from edgekit.report import words
+    class AdaptingConsole(Console):
+        """A console that cuts no line; tables ask it how they are to be laid out.
 
-    class UncroppedConsole(Console):
-        """A console that cuts no line: a table through a pipe may be wider than a screen."""
+        ``edge`` says that a line must not be wider than the console: on a terminal, not in a pipe.
+        ``verbose`` says that everything is to be shown.
+        """
+
+        edge = False
+        verbose = False
 
         def print(self, *objects: Any, **options: Any) -> None:
             super().print(*objects, **{"crop": False, **options})
 
     file = sys.stderr if as_json else sys.stdout
-    width = shutil.get_terminal_size().columns if file.isatty() else words.WIDTH
-    return UncroppedConsole(file=file, width=width, highlight=False)
+    out = AdaptingConsole(file=file, width=_columns(file), highlight=False)
+    out.edge = file.isatty()
+    context = click.get_current_context(silent=True)
+    out.verbose = bool(context and context.params.get("verbose"))
+    return out
+
+
+def _columns(file: IO[str]) -> int:
+    """Return how wide a terminal is; elsewhere, how wide names and words of a table may go."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if file.isatty() else WIDTH
 
 
 def print_lines(out: Any, lines: Iterable[tuple[str, str | None]]) -> None:
-    """Print lines in their styles; markup in them has no effect, and none is cut."""
+    """Print lines in their styles; markup in them has no effect, and none is cut.
+
+    On a terminal they are wrapped between words; in a pipe each stays one line.
+    """
     for line, style in lines:
-        out.print(line, style=style or None, markup=False, soft_wrap=True)
+        for part in laid_out(line, out.width if out.edge else None):
+            out.print(part, style=style or None, markup=False, soft_wrap=True)
+
+
+def laid_out(text: str, width: int | None) -> list[str]:
+    """Wrap the lines of a text between words, and indent what follows; as it is without a width."""
+    lines = text.splitlines() or [""]
+    if width is None or all(len(line) <= min(width, WIDTH) for line in lines):
+        return lines
+    from edgekit.wrapping import wrapped
+
+    shown: list[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        shown += wrapped(line.lstrip(), min(width, WIDTH), indent, f"{indent}  ")
+    return shown
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a text as it is; on a terminal, wrapped between words."""
+    file = sys.stderr if err else sys.stdout
+    for line in laid_out(text, _columns(file) if file.isatty() else None):
+        click.echo(line, err=err)
 
 
 def print_json(answer: Any) -> None:

@@ -144,5 +144,5 @@ def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bo
     if verbose:
         for stage in done.stages:
             spent = "from the store" if stage.cached else f"{stage.seconds:.1f} s"
-            out.print(f"  {stage.name}: {spent}", style="dim", markup=False)
-    out.print(f"report {report.path(where)}", style="dim", soft_wrap=True)
+            print_lines(out, [(f"  {stage.name}: {spent}", "dim")])
+    print_lines(out, [(f"report {report.path(where)}", "dim")])

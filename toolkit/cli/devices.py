@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.console import progress
+from edgekit.cli.console import progress, say
 from edgekit.cli.options import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status
@@ -110,7 +110,7 @@ def _say(done: str, folders: list[str], as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps({done: folders}, indent=2))
     elif not quiet:
         for folder in folders:
-            click.echo(f"{done} {folder}")
+            say(f"{done} {folder}")
 
 
 def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> None:
@@ -129,4 +129,4 @@ def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> No
         if entry.name == f"local:{DEFAULT_RUNTIME}":
             about.append("the default device, local")
         text = f"{entry.name:<{width}}  {mark:<11}  {entry.version or ABSENT:<{versions}}"
-        click.echo(f"{text}  ({'; '.join(about)})")
+        say(f"{text}  ({'; '.join(about)})")

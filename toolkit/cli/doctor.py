@@ -7,6 +7,7 @@ import json
 
 import click
 
+from edgekit.cli.console import say
 from edgekit.cli.options import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status
@@ -27,7 +28,7 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> int:
         if not as_json and not quiet:
             mark = "ok" if check.status is Status.PASSED else check.status.value
             text = f"{check.name:<15} {mark:<12} {check.version}"
-            click.echo(f"{text}  ({check.message})" if check.message else text)
+            say(f"{text}  ({check.message})" if check.message else text)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
     broken = [f for f in checks if f.needed and f.status is not Status.PASSED]

@@ -77,7 +77,10 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
         if table == "":
             continue
         out.print()
-        out.print(table, soft_wrap=isinstance(table, str), markup=False)
+        if isinstance(table, str):
+            print_lines(out, [(line, "") for line in table.splitlines()])
+        else:
+            out.print(table)
     out.print()
     for advice in report.advice_below(done):
         if quiet and advice.severity == "info":

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.console import console, print_json, progress
+from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import common, model_option, model_options, option, project_option
 from edgekit.cli.project import data_of, project_of
 
@@ -49,7 +49,7 @@ def show(done: Any, as_json: bool, quiet: bool = False) -> None:
     out = console(as_json)
 
     def say(text: str, style: str = "") -> None:
-        out.print(text, style=style or None, markup=False, soft_wrap=True)
+        print_lines(out, [(text, style)])
 
     if not quiet:
         for use, source, count in done.parts:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edgekit import __version__
+from edgekit.cli.console import say
 from edgekit.cli.streams import guarded
 from edgekit.errors import EdgekitError, ExitCode
 
@@ -109,10 +110,10 @@ def _run(arguments: list[str] | None) -> int:
             arguments, prog_name="edgekit", standalone_mode=False, obj=tuple(given)
         )
     except EdgekitError as error:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         return int(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"error EK-USAGE-001: {error.format_message()}", err=True)
+        say(f"error EK-USAGE-001: {error.format_message()}", err=True)
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "edgekit"
         click.echo(f"  see {path} --help", err=True)
@@ -129,7 +130,7 @@ def _run(arguments: list[str] | None) -> int:
             return _internal()
         path = str(error.filename)
         shown = path if len(path) < LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
-        click.echo(f"error EK-USAGE-002: {shown!r} cannot be used: {error.strerror}", err=True)
+        say(f"error EK-USAGE-002: {shown!r} cannot be used: {error.strerror}", err=True)
         click.echo("  name another file or folder", err=True)
         return int(ExitCode.USAGE)
     except Exception:

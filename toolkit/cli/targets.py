@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from edgekit.cli.options import common, file_signature_option, project_option
 from edgekit.errors import ExitCode, ProjectError, did_you_mean
 from edgekit.targets import catalog
 from edgekit.targets.catalog import Listed
+from edgekit.wrapping import wrapped
 
 if TYPE_CHECKING:
     from edgekit.targets.catalog import Target
@@ -84,16 +84,19 @@ def command(
 
 def _list(targets: Sequence[Listed]) -> None:
     """Print a line for each target, with the other names it is called by."""
-    width = max((len(target.id) for target in targets), default=0) + 2
     columns = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 100
+    width = max((len(target.id) for target in targets), default=0) + 2
+    beside = columns - width >= 30
     for target in targets:
         names = f" ({', '.join(target.aliases)})" if target.aliases else ""
         here = ", this host" if target.id == catalog.host() else ""
-        text = f"{target.title}{here}{names}"
-        for at, line in enumerate(
-            textwrap.wrap(text, max(columns - width, 30), break_on_hyphens=False)
-        ):
-            click.echo(f"{'' if at else target.id:<{width}}{line}")
+        lines = wrapped(f"{target.title}{here}{names}", columns - (width if beside else 2))
+        # Where it is narrow the names stand above their titles.
+        if not beside:
+            click.echo(target.id)
+        for at, line in enumerate(lines):
+            name = target.id if beside and not at else ""
+            click.echo(f"{name:<{width if beside else 2}}{line}")
 
 
 def _named(name: str) -> Target:
@@ -174,5 +177,7 @@ def _fit(
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
     elif not quiet:
-        say(console(False), fit_board.lines(rows, is_tried=not no_run, verbose=verbose))
+        out = console(False)
+        out.print(fit_board.board(rows))
+        say(out, fit_board.lines(rows, is_tried=not no_run, verbose=verbose))
     return 0

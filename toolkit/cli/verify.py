@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.console import progress
+from edgekit.cli.console import progress, say
 from edgekit.cli.options import common, device_option, project_option
 from edgekit.errors import ExitCode
 from edgekit.types import Status
@@ -64,20 +64,20 @@ def _show(verified: Any, options: dict[str, Any], passed: bool) -> None:
         }
         click.echo(json.dumps(answer))
     elif not options["quiet"]:
-        click.echo(f"{manifest['name']} {manifest['version']} for {manifest['target']}")
-        click.echo(f"  {verified.files} files, all as in the manifest")
+        say(f"{manifest['name']} {manifest['version']} for {manifest['target']}")
+        say(f"  {verified.files} files, all as in the manifest")
         for line in _signature(verified):
-            click.echo(f"  {line}")
+            say(f"  {line}")
         for where, outcome in verified.selftests.items():
-            click.echo(f"  self-test on {where}: {outcome}")
+            say(f"  self-test on {where}: {outcome}")
         if passed:
-            click.echo("verified")
+            say("verified")
     if passed:
         return
     where = "one of the devices" if options["devices"] else "no runtime here"
     could = "could not run" if options["devices"] else "could run"
-    click.echo(f"not verified: the files are intact, but {where} {could} the self-test", err=True)
-    click.echo("  `edgekit devices` lists the runtimes that work here", err=True)
+    say(f"not verified: the files are intact, but {where} {could} the self-test", err=True)
+    say("  `edgekit devices` lists the runtimes that work here", err=True)
 
 
 def _signature(verified: Any) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from edgekit.types import (
 )
 
 SCHEMA_VERSION = 1
-WIDEST = 26
+WIDEST = 60
 # The place of this host.
 HERE = "local"
 OPERATORS = 10
@@ -45,6 +45,8 @@ HEADINGS = (
     ("runs", "launches"),
     ("inputs", ""),
 )
+# What is left out where a terminal is too narrow for all, first to last.
+DROP = ("runs", "mean", "load", "threads", "p90", "memory")
 CSV = (
     "model device runtime version accelerators num_threads batch delegate inputs status init_ms"
     " warmup_first_ms warmup_avg_ms num_warmup_runs avg_ms min_ms max_ms median_ms median_low_ms"
@@ -158,12 +160,12 @@ def write(done: BenchReport, folder: Path, table: Path | None = None) -> Path:
 
 def tables(done: BenchReport) -> Iterator[object]:
     """Yield the table of rows, then each row's profile, where there is one."""
-    yield grid(HEADINGS, (Row(_cells(row), _style(row)) for row in done.rows))
+    yield grid(HEADINGS, (Row(_cells(row), _style(row)) for row in done.rows), DROP)
     for row in done.rows:
         if row.profile is not None and row.profile.operators:
             yield f"{row.id}: operators by time"
             titles = [(name, "") for name in ("operator", "run by", "time", "share")]
-            yield grid(titles, _operators(row.profile))
+            yield grid(titles, _operators(row.profile), ("run by",))
 
 
 def _cells(row: Benched) -> tuple[tuple[str, str], ...]:

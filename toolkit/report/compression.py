@@ -10,6 +10,10 @@ from edgekit.types import Candidate, Evaluation, LayerCompression, Report, Schem
 
 LAYER_HEADINGS = ("weights", "asked", "zeros", "unique", "")
 CHANNEL_HEADINGS = ("channels", "before", "multiply-accumulates", "before", "")
+# What is left out where a terminal is too narrow for all, first to last: titles, or numbers.
+LAYER_DROP = ("unique", "asked")
+CHANNEL_DROP = (4, 2)
+DROP = ("ratio", "zip", "latency p50")
 TABLE_HEADINGS = (
     ("model", ""),
     ("size", ""),
@@ -125,7 +129,8 @@ def _asked(scheme: SchemeResult, layer: LayerCompression) -> str:
 def layer_table(scheme: SchemeResult) -> object:
     """Build the table of a scheme's layers, for a rich console."""
     titles = [(name, "") for name in layer_headings(scheme)]
-    return grid(titles, (single_lines(*row) for row in layer_rows(scheme)))
+    drop = CHANNEL_DROP if scheme.scheme == "channels" else LAYER_DROP
+    return grid(titles, (single_lines(*row) for row in layer_rows(scheme)), drop)
 
 
 def compression_table(report: Report) -> object:
@@ -133,7 +138,7 @@ def compression_table(report: Report) -> object:
     metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
     titles = [(first.format(metric=metric, unit=unit), second) for first, second in TABLE_HEADINGS]
-    return grid(titles, _rows(report, metric))
+    return grid(titles, _rows(report, metric), DROP)
 
 
 def _rows(report: Report, metric: str) -> Iterator[Row]:

@@ -13,6 +13,8 @@ from edgekit.types import Measurement
 
 NAME = 40
 HEADINGS = (("layer", ""), ("bytes", ""), ("after", ""), ("what changed", ""))
+# What is left out where a terminal is too narrow for all.
+DROP = ("bytes",)
 
 
 def summary_table(difference: Difference) -> object:
@@ -71,7 +73,7 @@ def layer_table(difference: Difference, most: int | None) -> object:
     rows = list(difference.layers)
     if most is not None:
         rows = sorted(rows, key=lambda change: -abs(_moved(change)))[:most]
-    return grid(HEADINGS, (_row(change) for change in rows))
+    return grid(HEADINGS, (_row(change) for change in rows), DROP)
 
 
 def _moved(change: LayerChange) -> int:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from edgekit.inspection import Cell, TargetFit
 from edgekit.report import words
+from edgekit.report.grid import Row, grid, single_lines
+from edgekit.wrapping import wrapped
 
 Line = tuple[str, str]
 STYLES = {"fits": "green", "does not fit": "red"}
-# The board's columns: their heading, and how wide they are on 80 columns.
+# The board's columns, and what is left out where a terminal is too narrow for all.
 HEADINGS = {
-    "operators": ("ops", 5),
-    "runtime": ("runs", 5),
-    "flash": ("flash", 6),
-    "memory": ("RAM", 6),
-    "precision": ("prec", 5),
-    "npu": ("NPU", 6),
-    "io": ("I/O", 5),
+    "operators": "ops",
+    "runtime": "runs",
+    "flash": "flash",
+    "memory": "RAM",
+    "precision": "prec",
+    "npu": "NPU",
+    "io": "I/O",
 }
+DROP = ("prec", "NPU", "ops", "runs")
 NAMES = {
-    **{column: heading for column, (heading, _) in HEADINGS.items()},
+    **HEADINGS,
     "operators": "operators",
     "runtime": "runtime",
     "precision": "precision",
 }
 MARKS = {"fits": "yes", "does not fit": "no", "fits in part": "part", "not known": "?"}
-ID = 25
-VERDICT = 4
 # How many targets a reason names on the terminal.
 NAMED = 4
 LEGEND = (
@@ -39,18 +39,21 @@ LEGEND = (
 NOT_TRIED = "by tables, nothing was run: edgekit targets fit FILE tries it"
 
 
+def board(rows: Sequence[TargetFit]) -> object:
+    """Build the fit board: a row per target."""
+    titles = ("", "fits", *HEADINGS.values())
+    return grid([(title, "") for title in titles], map(_row, rows), DROP)
+
+
+def _row(row: TargetFit) -> Row:
+    by_column = {cell.column: cell for cell in row.cells}
+    shown = [_shown(by_column[column]) for column in HEADINGS]
+    line = single_lines(row.target, MARKS[row.verdict], *shown)
+    return Row(line.cells, STYLES.get(row.verdict, "yellow"), whole=True)
+
+
 def lines(rows: Sequence[TargetFit], is_tried: bool, verbose: bool = False) -> Iterator[Line]:
-    """Yield the fit board, then what stands against targets, each with the nearest fix."""
-    headings = " ".join(f"{heading:>{width}}" for heading, width in HEADINGS.values())
-    yield f"{'':<{ID}} {'fits':<{VERDICT}} {headings}", "bold"
-    for row in rows:
-        cells = {cell.column: cell for cell in row.cells}
-        shown = " ".join(
-            f"{_shown(cells[column]):>{width}}" for column, (_, width) in HEADINGS.items()
-        )
-        name = words.shortened(row.target, ID)
-        verdict = MARKS[row.verdict]
-        yield f"{name:<{ID}} {verdict:<{VERDICT}} {shown}", STYLES.get(row.verdict, "yellow")
+    """Yield what the board's marks mean, and what stands against targets, with the nearest fix."""
     yield from _wrapped(LEGEND if is_tried else f"{LEGEND}; {NOT_TRIED}", "", "dim")
     yield from _reasons(rows, verbose)
 
@@ -100,11 +103,5 @@ def _reasons(rows: Sequence[TargetFit], verbose: bool) -> Iterator[Line]:
 
 
 def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
-    for line in textwrap.wrap(
-        text,
-        words.columns(),
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_on_hyphens=False,
-    ):
+    for line in wrapped(text, words.columns(), indent, f"{indent}  "):
         yield line, style

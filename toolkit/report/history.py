@@ -17,7 +17,6 @@ from edgekit.types import Json, Measurement
 SCHEMA_VERSION = 1
 LEVELS = "▁▂▃▄▅▆▇█"
 SPARKS = 24
-WIDEST = 34
 HEADINGS = (
     ("figure", "of"),
     ("trend", "oldest to newest"),
@@ -26,6 +25,8 @@ HEADINGS = (
     ("change", "to the first run"),
     ("runs", "steps"),
 )
+# What is left out where a terminal is too narrow for all: the trend, then the change since ever.
+DROP = ("trend", 4)
 # Titles of figures on the picture; a metric has its own name.
 TITLES = {"latency": "latency, times the SavedModel's", "sqnr": "SQNR (dB)"}
 MISSING = "steps: unavailable, because ruptures is not installed: pip install 'edgekit[history]'"
@@ -48,7 +49,7 @@ def to_json(found: Sequence[Trend], between: Between) -> dict[str, Json]:
 
 def table(found: Sequence[Trend]) -> object:
     """Build the table: a row per figure."""
-    return grid(HEADINGS, map(_row, found))
+    return grid(HEADINGS, map(_row, found), DROP)
 
 
 def _row(trend: Trend) -> Row:
@@ -60,7 +61,7 @@ def _row(trend: Trend) -> Row:
     steps = "" if trend.steps is None else str(len(trend.steps))
     return Row(
         (
-            (trend.name, words.shortened(of, WIDEST)),
+            (trend.name, of),
             (sparkline(values), ""),
             (shown(trend, values[-1]), _interval(trend, last)),
             (previous, ""),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 
+from edgekit import wrapping
 from edgekit.converters.inspection import Finding, Inspection
 from edgekit.converters.inspection.difference import describe_edge
 from edgekit.converters.inspection.memory import MemoryPlan
@@ -27,6 +27,8 @@ HEADINGS = (
     ("zip", ""),
     ("output", ""),
 )
+# What is left out where a terminal is too narrow for all, first to last.
+DROP = ("zip", "zeros", "output")
 OPERATOR_HEADINGS = (("operator", ""), ("version", ""), ("count", ""), ("precision", ""))
 NAME = 44
 # How many places of a finding are named on the terminal.
@@ -147,7 +149,7 @@ def layer_table(inspected: Inspection, most: int | None) -> object:
         by_size = sorted(layers, key=lambda layer: -layer.bytes)
         layers = [layer for layer in by_size if layer.bytes][:most]
     of_layer = [rows.get((each.graph, each.name, each.operator), []) for each in layers]
-    return grid(HEADINGS, map(_layer_row, layers, of_layer, repeat(inspected.bytes)))
+    return grid(HEADINGS, map(_layer_row, layers, of_layer, repeat(inspected.bytes)), DROP)
 
 
 def _layer_row(layer: LayerSummary, weights: Sequence[WeightSummary], whole: int) -> Row:
@@ -183,8 +185,7 @@ def runtime_lines(runtime: MinimumRuntime) -> Iterator[Line]:
 
 def _wrapped_label(label: str, text: str) -> Iterator[Line]:
     room = words.columns() - LABEL
-    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
-    for at, line in enumerate(lines):
+    for at, line in enumerate(wrapping.wrapped(text, room)):
         yield _labelled("" if at else label, line), ""
 
 
@@ -215,12 +216,5 @@ def finding_lines(findings: Sequence[Finding], verbose: bool) -> Iterator[Line]:
 
 def wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
     """Wrap a text to the terminal's width without breaking names."""
-    for line in textwrap.wrap(
-        text,
-        words.columns(),
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    ):
+    for line in wrapping.wrapped(text, words.columns(), indent, f"{indent}  "):
         yield line, style

@@ -21,13 +21,15 @@ HEADINGS = (
     ("adds", "fall (dB)"),
     ("", ""),
 )
+# What is left out where a terminal is too narrow for all, first to last.
+DROP = ("cosine", "max error")
 STYLES = {"same weights": "", "different weights": "red", "different structure": "red"}
 
 
 def layer_table(parity: LayerParity, most: int | None = None) -> object:
     """Build the table of layers in execution order, or of those that add most noise."""
     layers = parity.layers if most is None else parity.ranked[:most]
-    return grid(HEADINGS, (_row(layer, parity.first_fall) for layer in layers))
+    return grid(HEADINGS, (_row(layer, parity.first_fall) for layer in layers), DROP)
 
 
 def _row(layer: MatchedLayer, first: MatchedLayer | None) -> Row:

@@ -24,7 +24,9 @@ from edgekit.types import (
 )
 
 SCHEMA_VERSION = 1
-WIDEST = 30
+WIDEST = 60
+# What is left out where a terminal is too narrow for all, first to last.
+DROP = ("max error", "size", "flips", "p50")
 CONFUSED = 3
 # What bears on every figure of a comparison stands above them.
 DIFFERENT = "EK-NOTE-024"
@@ -38,8 +40,9 @@ def to_json(done: Evaluated | Compared) -> dict[str, Json]:
 def evaluated(done: Evaluated) -> Iterator[object]:
     """Yield the tables: models with their metric, classes, slices; and the worst items."""
     yield grid(
-        _headings(done.settings),
+        headings(done.settings),
         (Row(_model_cells(model, done.settings), _style(model)) for model in done.models),
+        DROP,
     )
     yield words.task(done.settings)
     yield from _outputs(done)
@@ -74,7 +77,7 @@ def _sliced(done: Evaluated) -> Iterator[object]:
                 )
             )
         titles = [(str(name), ""), ("items", ""), (metric, ""), ("95 % interval", ""), ("", "")]
-        yield grid(titles, rows)
+        yield grid(titles, rows, ("items",))
 
 
 def _lines(done: Evaluated) -> Iterator[str]:
@@ -123,14 +126,6 @@ def compared(done: Compared) -> Iterator[object]:
         if advice.code == DIFFERENT:
             yield "\n".join(advice_lines(advice))
     by_id = {contrast.id: contrast for contrast in done.contrasts}
-    unit = " (pts)" if done.settings["bounded"] else ""
-    headings = [
-        *_headings(done.settings),
-        (f"drop{unit}", "95 % interval"),
-        ("flips", "changed"),
-        ("max error", "SQNR"),
-        ("p50", "ratio"),
-    ]
     rows = (
         Row(
             (
@@ -141,7 +136,7 @@ def compared(done: Compared) -> Iterator[object]:
         )
         for model in done.models
     )
-    yield grid(headings, rows)
+    yield grid(headings(done.settings, compared=True), rows, DROP)
     yield words.task(done.settings)
     yield from _outputs(done)
     yield "\n".join(_differences(done))
@@ -194,8 +189,14 @@ def _differences(done: Compared) -> Iterator[str]:
         yield f"A/A calibration: this host can tell latency differences from {floor}"
 
 
-def _headings(settings: Json) -> list[tuple[str, str]]:
-    return [("model", "device"), ("size", ""), (str(settings["metric"]), "95 % interval")]
+def headings(settings: Json, compared: bool = False) -> list[tuple[str, str]]:
+    """Return the titles of a table of models, and of how each differs from the first."""
+    own = [("model", "device"), ("size", ""), (str(settings["metric"]), "95 % interval")]
+    if not compared:
+        return own
+    unit = " (pts)" if settings["bounded"] else ""
+    drop = (f"drop{unit}", "95 % interval")
+    return [*own, drop, ("flips", "changed"), ("max error", "SQNR"), ("p50", "ratio")]
 
 
 def _model_cells(model: Measured, settings: Json) -> tuple[tuple[str, str], ...]:

@@ -1,14 +1,16 @@
-"""The results table: the reference on top, a row per candidate, readable at 100 columns."""
+"""The results table: the reference on top, a row per candidate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgekit.errors import EdgekitError
 from edgekit.report import parts, words
 from edgekit.report.compression import compression_lines
 from edgekit.report.grid import Row, grid
 from edgekit.report.npu import npu_lines
 from edgekit.report.recovery import recovery_lines
+from edgekit.targets import catalog
 from edgekit.types import (
     Candidate,
     CheckResult,
@@ -30,19 +32,24 @@ MARKS = {
     Status.NOT_EVALUATED: ("not evaluated", "yellow"),
     Status.WAIVED: ("waived", "yellow"),
 }
+BARE_METAL = "bare metal"
 RED = (Status.FAILED, Status.INCOMPATIBLE)
 # The first of these that anything has is the outcome, as it is of the verdict.
 WORST_FIRST = (*RED, Status.UNAVAILABLE, Status.INCONCLUSIVE)
-HEADINGS = (
-    ("precision", ""),
-    ("size", "zipped"),
-    ("sparsity", "asked"),
-    ("{metric}", "95 % interval"),
-    ("drop", "95 % interval"),
-    ("latency p50", "p95"),
-    ("ratio", ""),
-    ("memory", ""),
-    ("verdict", ""),
+# Of a table for this host's own target; elsewhere what was measured here says so.
+HERE = (("latency p50", "p95"), ("ratio", ""), ("memory", ""))
+ELSEWHERE = (("this host p50", "p95"), ("ratio", "this host"), ("memory", "this host"))
+ARENA = ("arena", "by TFLM here")
+# What is left out where a terminal is too narrow for all, first to last.
+DROP = (
+    "memory",
+    "ratio",
+    "sparsity",
+    ARENA[0],
+    "latency p50",
+    "this host p50",
+    "size",
+    "flash",
 )
 
 
@@ -50,13 +57,14 @@ def rows(report: Report) -> Iterator[Row]:
     """Yield the table's rows, the reference first."""
     bounded = bool(report.settings["bounded"])
     metric = str(report.settings["metric"])
-    limited = _is_limited(report)
+    limited, memories = _is_limited(report), _memories(report)
     yield Row(
         (
             (report.reference.title, ""),
             (words.size(report.reference.bytes), ""),
             *_sparsity(report, ""),
             *measured(report.reference_evaluation, metric, bounded),
+            *_memory(report.reference_evaluation, memories),
             ("reference", ""),
         )
     )
@@ -70,6 +78,7 @@ def rows(report: Report) -> Iterator[Row]:
                 _sizes(candidate, limited) if has_file else (words.NONE, ""),
                 *_sparsity(report, candidate.id if has_file else ""),
                 *measured(candidate.evaluation, metric, bounded),
+                *_memory(candidate.evaluation, memories),
                 (mark, _stand_in(report, candidate.id) or ", ".join(names)),
             ),
             style,
@@ -115,7 +124,6 @@ def _stand_in(report: Report, candidate: str) -> str:
 def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[str, str], ...]:
     value, drop = evaluation.metrics.get(metric), evaluation.drop.get(metric)
     latency, ratio = evaluation.latency, evaluation.latency_ratio
-    memory = evaluation.memory.peak_rss if evaluation.memory else None
     return (
         (words.value(value, bounded), words.interval(value, bounded)),
         (words.points(drop, bounded), words.interval(drop, bounded)),
@@ -124,8 +132,37 @@ def measured(evaluation: Evaluation, metric: str, bounded: bool) -> tuple[tuple[
             words.duration(latency.p95) if latency else "",
         ),
         (f"x{ratio.value:.2g}" if ratio and ratio.value is not None else words.NONE, ""),
-        (words.size(memory.value) if memory and memory.value is not None else words.NONE, ""),
     )
+
+
+def _memory(evaluation: Evaluation, kinds: Sequence[str]) -> Iterator[tuple[str, str]]:
+    memory = evaluation.memory
+    for kind in kinds:
+        size = getattr(memory, kind).value if memory else None
+        exact = words.exact if kind == "arena" else words.size
+        yield words.NONE if size is None else exact(size), ""
+
+
+def _memories(report: Report) -> tuple[str, ...]:
+    """Choose the memory to show: a microcontroller has an arena, and no process with its memory."""
+    small = [_is_microcontroller(target.id) for target in report.targets]
+    if not any(small):
+        return ("peak_rss",)
+    return ("arena",) if all(small) else ("arena", "peak_rss")
+
+
+def _is_microcontroller(target: str) -> bool:
+    try:
+        return catalog.load(target).system == BARE_METAL
+    except EdgekitError:
+        # A target of somebody's own, which only their machine knows.
+        return False
+
+
+def _is_elsewhere(report: Report) -> bool:
+    """Tell whether a target is another machine than the one that the figures are from."""
+    host = "{platform}-{machine}".format(**report.environment).lower()
+    return any(target.id != host for target in report.targets)
 
 
 def _pruning(report: Report) -> SchemeResult | None:
@@ -145,18 +182,27 @@ def _sparsity(report: Report, candidate: str) -> tuple[tuple[str, str], ...]:
 
 def headings(report: Report) -> list[tuple[str, str]]:
     """Return the table's column titles, two lines each."""
-    metric = str(report.settings["metric"])
     unit = " (points)" if report.settings["bounded"] else ""
+    memories = _memories(report)
+    small = memories == ("arena",)
+    latency, ratio, memory = ELSEWHERE if _is_elsewhere(report) else HERE
+    of_memory = {"arena": ARENA, "peak_rss": memory}
     return [
-        (first.format(metric=metric) + (unit if first == "drop" else ""), second)
-        for first, second in HEADINGS
-        if first != "sparsity" or _pruning(report) is not None
+        ("precision", ""),
+        ("flash" if small else "size", "zipped"),
+        *([("sparsity", "asked")] if _pruning(report) is not None else []),
+        (str(report.settings["metric"]), "95 % interval"),
+        (f"drop{unit}", "95 % interval"),
+        latency,
+        ratio,
+        *(of_memory[kind] for kind in memories),
+        ("verdict", ""),
     ]
 
 
 def table(report: Report) -> object:
     """Return the table for a rich console."""
-    return grid(headings(report), rows(report))
+    return grid(headings(report), rows(report), DROP)
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from edgekit.gate.machine import describe_target
 from edgekit.report import words
 from edgekit.targets.bundles import unpackable
 from edgekit.targets.catalog import Runtime, Target
+from edgekit.wrapping import wrapped
 
 Line = tuple[str, str]
 LABEL = 12
@@ -49,7 +49,7 @@ def _row(label: str, text: str, source: str = "") -> Iterator[Line]:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, max(words.columns() - indent, 30), break_on_hyphens=False)
+    return wrapped(text, max(words.columns() - indent, 20)) if text else []
 
 
 def _cpu(target: Target) -> str:

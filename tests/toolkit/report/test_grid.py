@@ -49,43 +49,70 @@ ROWS = (
 FIGURES = [text for row in ROWS for cell in row.cells[1:] for text in cell if text]
 
 
+DROP = ("max error", "size", "flips")
+
+
 def _shown(
-    width: int, terminal: bool, monkeypatch: pytest.MonkeyPatch, columns: int = len(TITLES)
+    width: int,
+    terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int = len(TITLES),
+    verbose: bool = False,
 ) -> list[str]:
     file = io.StringIO()
     monkeypatch.setattr("sys.stdout", file)
-    monkeypatch.setattr("edgekit.report.words.WIDTH", width)
     out = console(False)
-    out._force_terminal = terminal
+    out.edge, out.verbose, out.width = terminal, verbose, width
     rows = [Row(row.cells[:columns], row.style) for row in ROWS]
-    out.print(grid(TITLES[:columns], rows))
+    out.print(grid(TITLES[:columns], rows, DROP))
     return re.sub(r"\x1b\[[\d;]*m", "", file.getvalue()).splitlines()
 
 
-@pytest.mark.parametrize("width", [50, 60, 80, 100, 160])
-@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+@pytest.mark.parametrize("verbose", [True, False])
 def test_no_figure_is_cut_at_any_width(
-    width: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+    width: int, verbose: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = _shown(width, terminal, monkeypatch)
-    text = "\n".join(f" {line} " for line in lines)
-    assert "…" not in text
-    assert lines == [line.rstrip() for line in lines]
-    for figure in FIGURES:
-        assert f" {figure} " in text
-    if terminal:
-        assert max(map(len, lines)) <= width
+    for terminal in (True, False):
+        lines = _shown(width, terminal, monkeypatch, verbose=verbose)
+        text = "\n".join(f" {line} " for line in lines)
+        assert "…" not in text
+        assert lines == [line.rstrip() for line in lines]
+        dropped = terminal and "left out" in text
+        shown = [figure for figure in FIGURES if f" {figure} " in text]
+        assert len(shown) == len(FIGURES) or dropped
+        assert not dropped or not verbose
+        assert not terminal or max(map(len, lines)) <= width
 
 
-def test_columns_that_do_not_fit_follow_below_by_the_names_again(
+def test_columns_that_do_not_fit_are_left_out_in_order_and_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lines = _shown(60, True, monkeypatch)
+    told = " ".join(_shown(80, True, monkeypatch)[-2:])
+    named = "size, flips, max error; -v, --json or a terminal of 97 columns shows them"
+    assert told == f"left out at 80 columns: {named}"
+    assert not any("left out" in line for line in _shown(97, True, monkeypatch))
+    assert "left out at 96 columns: max error;" in " ".join(_shown(96, True, monkeypatch))
+    assert not any("left out" in line for line in _shown(80, False, monkeypatch))
+
+
+def test_verbose_shows_what_is_left_out_below_by_the_names_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = _shown(80, True, monkeypatch, verbose=True)
     blank = lines.index("")
     assert "model" in lines[0]
     assert "model" in lines[blank + 1]
-    assert "x0.00418" in "".join(lines[blank:])
-    assert _shown(160, True, monkeypatch).count("") == 0
+    assert "112.383" in "".join(lines[blank:])
+
+
+def test_row_becomes_a_block_where_not_even_the_essentials_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = _shown(40, True, monkeypatch)
+    assert lines[0] == "reference_of_the_houses.tflite"
+    assert "  95 % interval [-12.4418, 19.8753]" in lines
+    assert "  max error     112.383" in lines
 
 
 def test_names_wrap_before_figures_move(monkeypatch: pytest.MonkeyPatch) -> None:
