@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ def schema(command: str) -> dict[str, Any]:
     """The schema of a JSON, from the types that it is made of."""
     kind, version = OUTPUTS[command]
     made = TypeAdapter(kind).json_schema(mode="serialization")
+    if command == "compare":
+        # What pages draw besides is a file of its own.
+        del made["properties"]["details"]
+        made["$defs"] = _used(made)
     for each in (made, *made.get("$defs", {}).values()):
         _close(each)
     made["properties"] = {"schema_version": {"const": version}, **made["properties"]}
@@ -40,6 +45,22 @@ def schema(command: str) -> dict[str, Any]:
         title = f"{details.FILE}: what a run leaves for pages and charts"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return {**head, **{key: value for key, value in made.items() if key != "title"}}
+
+
+def _used(made: dict[str, Any]) -> dict[str, Any]:
+    """The definitions that a schema refers to, and those that these do."""
+    found: dict[str, Any] = {}
+    left = _named(made["properties"])
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = made["$defs"][name]
+            left |= _named(found[name])
+    return dict(sorted(found.items()))
+
+
+def _named(part: Any) -> set[str]:
+    return set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(part)))
 
 
 def _close(part: dict[str, Any]) -> None:

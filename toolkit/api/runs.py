@@ -19,8 +19,9 @@ from edgekit.process import Limits
 from edgekit.project import FILE, DataTable, Project
 from edgekit.project.book import device_book
 from edgekit.report import bench as bench_report
-from edgekit.report import read, write
+from edgekit.report import details, read, write
 from edgekit.report.html.files import write_beside
+from edgekit.report.measured_files import write_compared
 from edgekit.report.measurements import draw_worst
 from edgekit.store import write_bytes
 from edgekit.targets import bundles
@@ -128,17 +129,15 @@ def compare(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Compared:
-    """Set models, on every device asked for, beside the first.
+    """Set models, on every device asked for, beside the first, and write ``compare.json`` into
+    the run.
 
     Raises :class:`EdgekitError`; a failed budget is no error: see ``Compared.verdict``.
     """
-    return measure.compare(
-        project,
-        options or Options(),
-        sources,
-        measure_options or MeasureOptions(),
-        progress or Silent(),
-    )
+    options, measure_options = options or Options(), measure_options or MeasureOptions()
+    done = measure.compare(project, options, sources, measure_options, progress or Silent())
+    write_compared(done, _folder(project, options, done.run))
+    return done
 
 
 def bench(
@@ -158,9 +157,15 @@ def bench(
     """
     options, bench_options = options or Options(), bench_options or BenchOptions()
     done = measure.bench(project, options, sources, bench_options, progress or Silent(), executor)
-    root = (options.output or project.root).resolve()
-    bench_report.write(done, root / ".edgekit" / "runs" / done.run, table)
+    folder = _folder(project, options, done.run)
+    bench_report.write(done, folder, table)
+    details.write(measure.bench_details(done, options.command, project.root), folder)
     return done
+
+
+def _folder(project: Project, options: Options, run: str) -> Path:
+    """Return the folder of a run."""
+    return (options.output or project.root).resolve() / ".edgekit" / "runs" / run
 
 
 def _run(
@@ -171,8 +176,7 @@ def _run(
 ) -> Report:
     options = options or Options()
     report = job(project, options, progress or Silent())
-    root = (options.output or project.root).resolve()
-    folder = root / ".edgekit" / "runs" / report.run
+    folder = _folder(project, options, report.run)
     write(report, folder)
     write_beside(report, folder)
     return report

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import (
     COUNT,
@@ -165,7 +166,7 @@ def command(**options: Any) -> int:
     models = [resolve_source(model) for model in options["models"]]
     project = project_of({**options, "model": models[0]})
     names = ("output", "trust", "record", "replay")
-    run = api.Options(**{name: options[name] for name in names})
+    run = api.Options(**{name: options[name] for name in names}, command=command_line())
     started = time.monotonic()
     with progress(options["quiet"]) as display:
 

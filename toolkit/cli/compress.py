@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.convert import page_in
 from edgekit.cli.options import (
@@ -48,6 +49,7 @@ def command(**options: Any) -> int:
         force=options["force"],
         trust=options["trust"],
         dry_run=options["dry_run"],
+        command=command_line(),
     )
     with progress(options["quiet"]) as display:
         done = api.compress(project, run, display)

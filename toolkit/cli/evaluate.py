@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.options import (
     FILE,
@@ -65,7 +66,7 @@ def run_options(options: dict[str, Any]) -> Any:
     from edgekit import api
 
     names = ("output", "trust", "limit", "seed", "record", "replay")
-    return api.Options(**{name: options[name] for name in names})
+    return api.Options(**{name: options[name] for name in names}, command=command_line())
 
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.report import parts, words
@@ -34,6 +35,10 @@ DIFFERENT = "EK-NOTE-024"
 
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
     """Return the whole report, as ``--json`` prints it."""
+    if isinstance(done, Compared):
+        document = plain(replace(done, details=None))
+        del document["details"]
+        return {"schema_version": SCHEMA_VERSION, **document}
     return {"schema_version": SCHEMA_VERSION, **plain(done)}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.types.candidates import Latency, Memory, PairedCounts
+from edgekit.types.details import Details
 from edgekit.types.outcome import Advice, Verdict
 from edgekit.types.quantities import Json, Measurement, Status
 
@@ -92,7 +93,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Compared:
-    """Models on devices, the first the one that the others are set beside."""
+    """Models on devices, the first the one that the others are set beside.
+
+    ``details`` are what pages draw besides, where it was just made: a file of their own.
+    """
 
     run: str
     settings: Mapping[str, Json]
@@ -101,3 +105,4 @@ class Compared:
     latency: Mapping[str, Latency]
     advice: tuple[Advice, ...]
     verdict: Verdict
+    details: Details | None = None

@@ -15,8 +15,11 @@ from output_schemas import OUTPUTS, schema
 from tflite_files import G, N, T, build, doubling
 
 from conftest import BRIEF_BENCH, answer
+from edgekit.api.judgement import latest
 from edgekit.cli.retry import measured
-from edgekit.report import document
+from edgekit.errors import ProjectError
+from edgekit.report import details, document
+from edgekit.report.measured_files import read_bench, read_compared
 from edgekit.types import Status
 
 ROOM = document.SCHEMA.parent
@@ -73,6 +76,40 @@ def test_json_fits_the_shipped_schema_and_the_files_tell_the_same(
     assert f"exit code {done.returncode}" in (folder / "s.md").read_text()
     results = json.loads((folder / "s.sarif").read_text())["runs"][0]["results"]
     assert any(entry["level"] == "error" for entry in results) == (done.returncode == 1)
+    if command != "evaluate":
+        check_the_run(folder, command, found)
+
+
+def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
+    """Its folder holds what was printed, and details; a damaged file is refused."""
+    run = folder / ".edgekit/runs" / found["run"]
+    file = run / f"{command}.json"
+    assert json.loads(file.read_text()) == found
+    kept = read_compared(run) if command == "compare" else read_bench(run)
+    drawn = details.read(run)
+    assert drawn is not None
+    assert (drawn.run, drawn.kind) == (kept.run, command)
+    assert drawn.command.startswith(f"edgekit {command} model.tflite")
+    rows = found["models" if command == "compare" else "rows"]
+    assert list(drawn.candidates) == [row["id"] for row in rows]
+    for row in rows:
+        model = drawn.candidates[row["id"]]
+        assert model.sizes is not None
+        assert model.sizes.total == row["bytes"]
+        if command == "compare":
+            assert model.confusion is not None
+            assert sum(map(sum, model.confusion.matrix)) == row["items"]
+            assert model.absent["launches"] == "nothing was timed"
+        else:
+            assert [one.count for one in model.launches] == row["latency"]["launches"]
+    # Neither is a run that `edgekit check` judges by default.
+    with pytest.raises(ProjectError, match="no report below"):
+        latest(folder)
+    file.write_text(json.dumps({**found, "run": 3}))
+    with pytest.raises(ProjectError) as caught:
+        (read_compared if command == "compare" else read_bench)(run)
+    assert caught.value.code == "EK-REPORT-002"
+    assert "run" in caught.value.hint
 
 
 @pytest.mark.parametrize("command", OUTPUTS)

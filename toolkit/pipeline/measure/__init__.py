@@ -1,5 +1,6 @@
 """Measuring models as they are: evaluate, compare and bench, on any device."""
 
+from edgekit.pipeline.measure.bench_details import details_of as bench_details
 from edgekit.pipeline.measure.bench_job import BenchJob, perform
 from edgekit.pipeline.measure.compare import compare
 from edgekit.pipeline.measure.evaluate import evaluate
@@ -11,6 +12,7 @@ __all__ = [
     "BenchOptions",
     "MeasureOptions",
     "bench",
+    "bench_details",
     "compare",
     "evaluate",
     "perform",

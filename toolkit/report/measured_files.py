@@ -1,0 +1,73 @@
+"""``compare.json`` and ``bench.json`` of a run: what the command printed, and read back."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgekit import strict_json
+from edgekit.decoding import decode
+from edgekit.errors import ProjectError
+from edgekit.report import details
+from edgekit.report.measurements import to_json
+from edgekit.store import write_text
+from edgekit.types import BenchReport, Compared
+
+COMPARE, BENCH = "compare.json", "bench.json"
+LARGEST = 64 << 20
+T = TypeVar("T")
+
+
+def write_compared(done: Compared, folder: Path) -> None:
+    """Write a comparison into its run's folder, with its details where there are any."""
+    text = json.dumps(to_json(done), indent=2, allow_nan=False)
+    write_text(folder / COMPARE, text + "\n")
+    if done.details is not None:
+        details.write(done.details, folder)
+
+
+def read_compared(folder: Path) -> Compared:
+    """Read a comparison. Raises :class:`ProjectError` where it is not there, or is damaged."""
+    return _read(folder / COMPARE, Compared, "compare")
+
+
+def read_bench(folder: Path) -> BenchReport:
+    """Read a bench. Raises :class:`ProjectError` where it is not there, or is damaged."""
+    return _read(folder / BENCH, BenchReport, "bench")
+
+
+def _read(path: Path, kind: type[T], command: str) -> T:
+    if not path.is_file():
+        hint = f"name the folder of a run of `edgekit {command}`"
+        raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
+    try:
+        document = strict_json.loads(strict_json.bounded(path, LARGEST))
+        if not _validator(command).is_valid(document):
+            raise ValueError(_explained(command, document))
+        return decode(document, kind)
+    except (OSError, ValueError, TypeError) as error:
+        hint = f"it is damaged or not what `edgekit {command}` wrote: {error}"
+        raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error
+
+
+@functools.cache
+def _validator(command: str) -> Any:
+    from jsonschema_rs import Draft202012Validator
+
+    return Draft202012Validator(_schema(command))
+
+
+@functools.cache
+def _schema(command: str) -> Any:
+    path = Path(__file__).resolve().with_name(f"{command}.schema.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _explained(command: str, document: Any) -> str:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(_schema(command)).iter_errors(document))
+    return "it has another shape" if error is None else f"{error.json_path}: {error.message[:200]}"
