@@ -47,8 +47,8 @@ def board(rows: Sequence[TargetFit]) -> object:
 
 def _row(row: TargetFit) -> Row:
     by_column = {cell.column: cell for cell in row.cells}
-    shown = [_shown(by_column[column]) for column in HEADINGS]
-    line = single_lines(row.target, MARKS[row.verdict], *shown)
+    cells = [shown(by_column[column]) for column in HEADINGS]
+    line = single_lines(row.target, MARKS[row.verdict], *cells)
     return Row(line.cells, STYLES.get(row.verdict, "yellow"), whole=True)
 
 
@@ -69,7 +69,7 @@ def summary(rows: Sequence[TargetFit]) -> Iterator[Line]:
     yield from _reasons(rows, False)
 
 
-def _shown(cell: Cell) -> str:
+def shown(cell: Cell) -> str:
     """Return what a cell shows: its share where it has one, else whether it fits."""
     if cell.verdict == "does not apply":
         return words.NONE

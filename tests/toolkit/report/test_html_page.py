@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import detailing
 import pytest
 from rendered import FORMS, ReadPage, pointed
 
@@ -21,6 +22,7 @@ from edgekit.report.html import run_page
 from edgekit.report.html.files import write_beside
 from edgekit.report.html.shell import badge, embedded
 from edgekit.types import Status
+from edgekit.types.details import Confusion, DataDetails
 
 SAMPLE = Path(__file__).parent / "samples" / "report_failing.json"
 LARGEST = 1_500_000
@@ -71,7 +73,8 @@ def test_charts_hold_the_figures_of_the_report(page: ReadPage, document: dict[st
 
 def test_the_verdict_comes_first_with_what_is_red_by_how_much_and_the_fix(page: ReadPage) -> None:
     sections = [one["id"] for tag, one in page.elements if tag == "section"]
-    assert sections[:3] == ["verdict", "targets", "candidates"]
+    order = "verdict targets candidates latency layers sizes answers worst data operators fit run"
+    assert sections == [*order.split(), "waivers"]
     seen = " ".join(page.visible.split())
     red = "failed size 7,736 B over (38.7 %) raspberry-pi-4 · int8 The file has 27,736 bytes"
     assert red in seen
@@ -115,6 +118,50 @@ def test_hostile_names_stay_text() -> None:
     assert len([tag for tag, _ in found.elements if tag == "script"]) == text.count("</script>")
     assert attack in found.visible
     assert attack in [point["model"] for point in found.data["charts"]["pareto"]["points"]]
+
+
+def test_details_fill_the_sections_which_say_why_they_are_empty_without_them(
+    page: ReadPage,
+) -> None:
+    seen = " ".join(page.visible.split())
+    assert "Error by layer Not measured in this run, because the run left no details of it." in seen
+    details = detailing.details()
+    full = ReadPage(run_page(read(SAMPLE), details))
+    assert set(full.data["charts"]) >= {
+        "pareto",
+        "latency",
+        "layers of int8",
+        "sizes of int8",
+        "confusion of int8",
+        "reliability of int8",
+        "values of image, representative",
+    }
+    assert full.data["charts"]["confusion of int8"]["counts"] == [[3, 1], [0, 4]]
+    assert full.data["pictures"] == details.pictures
+    seen = " ".join(full.visible.split())
+    assert "cat/7.png is cat answered dog" in seen
+    assert "Islands in float at the end: SOFTMAX (1)" in seen
+    assert details.command in seen
+
+
+def test_a_page_stays_small_whatever_a_run_left() -> None:
+    report, details = read(SAMPLE), detailing.details()
+    pictures = {f"p{at}": detailing.picture(96, 96) for at in range(60)}
+    labels = tuple(f"class {at}" for at in range(100))
+    matrix = tuple(tuple(1000 + at for at in range(100)) for _ in range(100))
+    candidate = replace(detailing.candidate(), confusion=Confusion(labels, matrix))
+    image = replace(detailing.inputs(), pictures=tuple(pictures))
+    details = replace(
+        details,
+        candidates={one.id: candidate for one in report.candidates},
+        representative=DataDetails(60, {"image": image}),
+        pictures=details.pictures | pictures,
+    )
+    text = run_page(report, details)
+    assert len(text.encode()) < LARGEST
+    kept = ReadPage(text).data
+    assert 1 < len(kept["pictures"]) < 61
+    assert "confusion of int8" in kept["charts"]
 
 
 def test_embedded_json_ends_no_script() -> None:

@@ -1,17 +1,76 @@
-"""What the script of a page draws: the charts of a run as JSON, no more than a page may weigh."""
+"""What the script of a page draws: charts and pictures, no more than a page may weigh."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 
 from edgekit.report import charts
 from edgekit.report.document import plain
-from edgekit.types import Json
+from edgekit.report.html import inputs, models
+from edgekit.types import Json, Report
+from edgekit.types.details import Details
 
 # Drawn by the script; budgets and candidates stand in tables.
 KINDS = ("pareto", "latency", "layers", "sizes", "confusion", "reliability")
+# What the page has beside its libraries and its tables: a page is kept below 1.5 MB.
+MOST_OF_CHARTS = 330_000
+MOST_OF_PICTURES = 330_000
+# Of classes whose confusion is drawn.
+MOST_CLASSES = 100
 
 
-def drawn(found: charts.Charts) -> Mapping[str, Json]:
-    """Return the charts that there is something to draw for, by name."""
-    return {name: plain(chart) for name, chart in found.items() if chart.kind in KINDS}
+def embedded(
+    report: Report, details: Details | None, found: charts.Charts
+) -> tuple[Mapping[str, Json], Mapping[str, str]]:
+    """Return the charts and the pictures of a page by name, the most looked at first."""
+    return _charts(report, details, found), _pictures(report, details)
+
+
+def _charts(report: Report, details: Details | None, found: charts.Charts) -> Mapping[str, Json]:
+    first = models.leading(report)
+    names = sorted(found, key=lambda name: " of " in name and not name.endswith(f" of {first}"))
+    drawn = {name: _plain(found[name]) for name in names if found[name].kind in KINDS}
+    drawn |= inputs.drawings(details)
+    kept, left = {}, MOST_OF_CHARTS
+    for name, chart in drawn.items():
+        left -= len(json.dumps(chart))
+        if left < 0:
+            break
+        kept[name] = chart
+    return kept
+
+
+def _plain(chart: charts.Chart | charts.Absent) -> Json:
+    """Return a chart as JSON, without what the script computes."""
+    document = plain(chart)
+    if isinstance(chart, charts.ConfusionMatrix):
+        del document["shares"]
+    return document
+
+
+def _pictures(report: Report, details: Details | None) -> Mapping[str, str]:
+    if details is None:
+        return {}
+    kept: dict[str, str] = {}
+    left = MOST_OF_PICTURES
+    for key in dict.fromkeys(_looked_at(report, details)):
+        picture = details.pictures.get(key, "")
+        left -= len(picture)
+        if left < 0:
+            break
+        kept[key] = picture
+    return kept
+
+
+def _looked_at(report: Report, details: Details) -> Iterator[str]:
+    """Yield the keys of the pictures that the page shows, the most looked at first."""
+    first = models.leading(report)
+    sides = sorted(details.candidates.items(), key=lambda side: side[0] != first)
+    if sides:
+        yield from (item.picture for item in sides[0][1].worst_items if item.picture)
+    for data in (details.representative, details.evaluated):
+        for one in data.inputs.values() if data else ():
+            yield from one.pictures
+    for _, side in (*sides[1:], ("", details.reference)):
+        yield from (item.picture for item in side.worst_items if item.picture)

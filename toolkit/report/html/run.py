@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from edgekit.report import charts
-from edgekit.report.html import candidates, stages, targets, verdict
-from edgekit.report.html.drawings import drawn
+from edgekit.report.html import (
+    answers,
+    candidates,
+    drawings,
+    fit,
+    inputs,
+    models,
+    operators,
+    stages,
+    targets,
+    verdict,
+)
 from edgekit.report.html.shell import Page, Section, badge, render
 from edgekit.types import Report
 from edgekit.types.details import Details
+
+LAYERS = "`edgekit compare MODEL FILE.tflite --layers` compares them."
+
+
+@dataclass(frozen=True)
+class LatencyView:
+    """The distributions of latency, and the host that they are of."""
+
+    host: str
+    chart: charts.Chart
 
 
 def run_page(report: Report, details: Details | None = None) -> str:
     """Return the HTML page of a run; without details, what the report alone can tell."""
     name, version = str(report.model["name"]), str(report.model["version"])
     found = charts.of_report(report, details)
+    drawn, pictures = drawings.embedded(report, details, found)
     return render(
         Page(
             f"{name} {version}",
@@ -23,19 +45,36 @@ def run_page(report: Report, details: Details | None = None) -> str:
             badge(report.verdict.status),
             tuple(_sections(report, details, found)),
             f"edgekit {report.environment['edgekit']}, run {report.run}",
-            drawn(found),
+            drawn,
+            pictures,
         )
     )
 
 
 def _sections(report: Report, details: Details | None, found: charts.Charts) -> Iterator[Section]:
-    command = details.command if details else ""
     yield Section("verdict", "Verdict", "verdict.html.j2", verdict.view(report))
     yield Section("targets", "Targets", "targets.html.j2", targets.view(report))
     shown = candidates.view(report, found["pareto"])
     yield Section("candidates", "Candidates", "candidates.html.j2", shown)
+    yield _latency(report, found["latency"])
+    yield models.section(report, found, "layers", "layers", "Error by layer", LAYERS)
+    yield models.section(report, found, "sizes", "sizes", "Size by layer", "")
+    yield answers.section(report, found)
+    yield answers.worst_section(report, details)
+    yield inputs.section(details)
+    yield operators.section(report, details)
+    yield fit.section(report)
+    command = details.command if details else ""
     yield Section("run", "What was done", "run.html.j2", stages.view(report, command))
     if report.advice:
         yield Section("advice", "Advice", "advice.html.j2", report.advice)
     if waivers := verdict.waivers(report):
         yield Section("waivers", "Waivers", "waivers.html.j2", waivers)
+
+
+def _latency(report: Report, chart: charts.Chart | charts.Absent) -> Section:
+    title = "Latency on this host"
+    if isinstance(chart, charts.Absent):
+        return Section("latency", title, absent=models.missing(chart.reason))
+    view = LatencyView(candidates.host(report.environment), chart)
+    return Section("latency", title, "latency.html.j2", view)

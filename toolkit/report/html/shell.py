@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from edgekit.report import words
 from edgekit.report.table import MARKS
 from edgekit.types import Json, Status
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 HERE = files("edgekit.report.html")
 LIBRARIES = ("vendor/d3.min.js", "vendor/plot.min.js")
-SCRIPT, STYLE = "page.js", "page.css"
+SCRIPT, DRAWING, STYLE = "page.js", "charts.js", "page.css"
 # In JSON these can only stand in a string: there each may be written as an escape.
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 # A sign beside the word, so that colour alone never tells.
@@ -61,7 +62,8 @@ class Section:
 class Page:
     """A page: its titles, its verdict, its sections, and the ``charts`` that the script draws.
 
-    ``charts`` are embedded as JSON; a template names one by ``data-chart``.
+    ``charts`` and ``pictures`` (PNGs in base64) are embedded as JSON; a template names one by
+    ``data-chart`` or ``data-picture``.
     """
 
     title: str
@@ -70,6 +72,7 @@ class Page:
     sections: tuple[Section, ...]
     footer: str
     charts: Mapping[str, Json] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 def badge(status: Status) -> Badge:
@@ -80,7 +83,8 @@ def badge(status: Status) -> Badge:
 
 def render(page: Page) -> str:
     """Return the page as one HTML document."""
-    scripts = [_read(name) for name in (*LIBRARIES, SCRIPT)] if page.charts else [_read(SCRIPT)]
+    drawing = (*LIBRARIES, DRAWING) if page.charts or page.pictures else ()
+    scripts = [_read(name) for name in (SCRIPT, *drawing)]
     return (
         _environment()
         .get_template("page.html.j2")
@@ -89,10 +93,8 @@ def render(page: Page) -> str:
             style=_read(STYLE),
             scripts=scripts,
             policy=_policy(scripts),
-            data=embedded({"charts": page.charts}),
-            licences=[_read(name.replace(".min.js", ".LICENSE.txt")) for name in LIBRARIES]
-            if page.charts
-            else [],
+            data=embedded({"charts": page.charts, "pictures": page.pictures}),
+            licences=[_read(name.replace(".min.js", ".LICENSE.txt")) for name in drawing[:-1]],
         )
     )
 
@@ -137,6 +139,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["sentence"] = _sentence
+    environment.filters["short"] = lambda value: words.number(value, 3)
     return environment
 
 

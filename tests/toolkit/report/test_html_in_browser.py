@@ -1,0 +1,126 @@
+"""The page of a run in a real browser: nothing is wrong in its console, or for a screen reader."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import detailing
+import pytest
+from rendered import FORMS, ReadPage, pointed
+
+from edgekit.report.document import read
+from edgekit.report.html import run_page
+
+SAMPLE = Path(__file__).parent / "samples" / "report_failing.json"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+PROBE = """<script>addEventListener("load", () => setTimeout(async () => {
+  const said = { wide: [document.documentElement.scrollWidth, innerWidth], drawn: [], axe: [] };
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    said.drawn.push([place.dataset.chart, place.querySelectorAll("svg").length]);
+  }
+  if (window.axe) {
+    const found = await axe.run();
+    said.axe = found.violations.map((one) => [one.impact, one.id, one.nodes.map((n) => n.html)]);
+  }
+  const answer = document.createElement("pre");
+  answer.id = "probe";
+  answer.textContent = JSON.stringify(said);
+  document.body.append(answer);
+}, 800));</script>"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a failing run with every section filled."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(run_page(read(SAMPLE), detailing.details()))
+    return path
+
+
+def opened(path: Path, width: int, *more: str) -> tuple[str, str]:
+    """Open a file as a user does; the document once the scripts ran, and what Chromium says."""
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=8000",
+            f"--user-data-dir={path.parent / 'profile'}",
+            f"--window-size={width},900",
+            *more,
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout, done.stderr
+
+
+def console(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "CONSOLE" in line]
+
+
+def test_a_page_from_a_file_draws_every_chart_without_an_error(path: Path) -> None:
+    text, said = opened(path, 1280)
+    assert not console(said), console(said)
+    page = ReadPage(text)
+    document = json.loads(SAMPLE.read_text())
+    for at, form, shown, value in page.figures:
+        assert pointed(document, at) == value, at
+        assert shown.removeprefix("~") == FORMS[form](value), at
+    pareto = document["candidates"][0]["metrics"]["accuracy"]["value"]
+    assert f"{100 * pareto:.2f} %" in page.visible
+    pictures = [one for tag, one in page.elements if tag == "img"]
+    assert pictures
+    assert all(str(one["src"]).startswith("data:image/png;base64,") for one in pictures)
+
+
+def probed(path: Path, width: int, theme: str) -> Any:
+    """What the page is like at a width: axe, where npm installed it, looks for faults."""
+    copy = path.with_name(f"probe-{width}-{theme}.html")
+    text = POLICY.sub("", path.read_text())
+    script = f"<script>{axe().read_text()}</script>" if axe() else ""
+    forced = f'<html data-theme="{theme}"'
+    copy.write_text(text.replace("<html", forced, 1).replace("</body>", f"{script}{PROBE}</body>"))
+    dumped, _ = opened(copy, width)
+    found = re.search(r'<pre id="probe">(.*?)</pre>', dumped, re.DOTALL)
+    assert found, "the page's scripts did not end"
+    return json.loads(html.unescape(found[1]))
+
+
+def axe() -> Path | None:
+    """axe-core, where `npm install axe-core` was run in the folder of the sources or above it."""
+    root = Path(__file__).resolve().parents[3]
+    folders = (folder / "node_modules" / "axe-core" for folder in (root, *root.parents))
+    files = (folder / "axe.min.js" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1280, "dark")])
+def test_a_page_scrolls_in_one_direction_and_has_no_barrier(
+    path: Path, width: int, theme: str
+) -> None:
+    said = probed(path, width, theme)
+    page, window = said["wide"]
+    assert page <= max(window, width)
+    assert len(said["drawn"]) > 6
+    assert not [name for name, pictures in said["drawn"] if not pictures]
+    serious = [one for one in said["axe"] if one[0] in ("serious", "critical")]
+    assert not serious, serious
