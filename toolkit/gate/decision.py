@@ -10,6 +10,7 @@ from edgekit.types import Measurement, Status
 
 # More launches than this are no advice.
 MANY_LAUNCHES = 1000
+TIME_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 
 
 def decide(
@@ -51,6 +52,11 @@ def widened(measured: Measurement, noise: Measurement | None) -> Measurement:
         low=min(low, measured.value / (1 + noise.value)),
         high=max(high, measured.value * (1 + noise.value)),
     )
+
+
+def time_unit(limit: float) -> tuple[str, float]:
+    """Return the unit that a limit in nanoseconds is written in, and how many of them it is."""
+    return next(((unit, scale) for unit, scale in TIME_UNITS if limit >= scale), TIME_UNITS[-1])
 
 
 def decide_time(

@@ -82,7 +82,7 @@ def another_target(report: Any) -> None:
 @pytest.mark.parametrize(
     ("fault", "line"),
     [
-        (one_byte_more, "lock size (at most 27,736 bytes): the file has 27,737 bytes, +1 bytes"),
+        (one_byte_more, "lock size (at most 27,736 bytes): the file has 27,737 bytes, +1 byte"),
         (a_new_operator, "adds TANH version 1"),
         (a_later_version, "raises CONV_2D version 4, before 3"),
         (a_raised_runtime, "needs TensorFlow 2.10.0 or LiteRT 1.1.0"),

@@ -49,7 +49,7 @@ def check_minimum_runtime(
     limit, need = budgets.minimum_runtime, candidate.minimum_runtime
     if limit is None:
         return
-    name, shown = "minimum runtime", f"at most {limit}"
+    name, shown = "minimum runtime", f"at most TensorFlow {limit}"
     if need is None or not need.release:
         reason = (need.reason if need else "") or NOT_KEPT
         yield basis.place.unavailable(name, candidate.id, reason, shown, None, OTHER_OPERATORS)

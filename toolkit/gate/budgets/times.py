@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.gate import fixes
-from edgekit.gate.decision import decide, decide_time, widened
+from edgekit.gate.decision import decide, decide_time, time_unit, widened
 from edgekit.gate.rules import Basis
 from edgekit.project import Budgets
 from edgekit.types import Bound, Candidate, CheckResult, Latency, Measurement, Status
@@ -18,13 +18,14 @@ def check_percentiles(
     place = basis.place
     latency = place.latency or candidate.evaluation.latency
     for name, limit in latency_limits(budgets):
-        shown, bound = f"at most {limit / 1e6:g} ms", Bound(limit, "ns")
+        unit, scale = time_unit(limit)
+        shown, bound = f"at most {limit / scale:g} {unit}", Bound(limit, "ns")
         if place.no_latency or latency is None:
             reason, fix = place.no_latency or "nothing was timed", fixes.DEVICES
             yield place.unavailable(name, candidate.id, reason, shown, bound, fix)
             continue
         figure = getattr(latency, name.removeprefix("latency_"))
-        status, message = decide_time(figure, limit, latency.noise, "ms", 1e6)
+        status, message = decide_time(figure, limit, latency.noise, unit, scale)
         measured, fix = widened(figure, latency.noise), fixes.of_time(status)
         yield place.result(name, candidate.id, status, message, shown, True, measured, bound, fix)
 

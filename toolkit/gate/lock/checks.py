@@ -76,16 +76,20 @@ def _size(book: _Book, tolerances: Tolerances) -> CheckResult:
     return book.result(
         "size",
         status,
-        f"the file has {now:,} bytes{_change(now - before, 'bytes')}",
+        f"the file has {now:,} bytes{_change(now - before)}",
         f"at most {limit:,} bytes",
         Measurement(float(now), "byte"),
         Bound(float(limit), "byte"),
-        f"`edgekit diff` of both files tells which layer grew by the {now - before:,} bytes",
+        "`edgekit diff` of both files tells which layer grew",
     )
 
 
-def _change(difference: int, unit: str) -> str:
-    return f", {difference:+,} {unit}" if difference else ", as before"
+def _change(difference: int) -> str:
+    return f", {difference:+,} {_bytes(difference)}" if difference else ", as before"
+
+
+def _bytes(count: int) -> str:
+    return "byte" if abs(count) == 1 else "bytes"
 
 
 def _operators(book: _Book) -> CheckResult:
@@ -144,7 +148,7 @@ def _arena(book: _Book) -> Iterator[CheckResult]:
         yield book.result("arena", Status.UNAVAILABLE, message, limit, bound=bound)
         return
     status = Status.PASSED if now <= before else Status.FAILED
-    message = f"the smallest arena is {now:,} bytes{_change(now - before, 'bytes')}"
+    message = f"the smallest arena is {now:,} bytes{_change(now - before)}"
     fix = "`edgekit inspect` shows which layers' activations live at once"
     yield book.result("arena", status, message, limit, Measurement(float(now), "byte"), bound, fix)
 

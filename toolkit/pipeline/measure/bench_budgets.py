@@ -10,7 +10,7 @@ from edgekit import strict_json
 from edgekit.errors import ProjectError
 from edgekit.evaluation.sustained import ratio
 from edgekit.gate import fixes
-from edgekit.gate.decision import decide_time, widened
+from edgekit.gate.decision import decide_time, time_unit, widened
 from edgekit.gate.machine import differences
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import no_budget
@@ -142,11 +142,12 @@ def _latency(
     calibration: Measurement,
     name: str = "latency",
 ) -> CheckResult:
-    shown, bound = f"{limit / 1e6:g} ms", Bound(limit, "ns")
+    unit, scale = time_unit(limit)
+    shown, bound = f"{limit / scale:g} {unit}", Bound(limit, "ns")
     if row.estimates:
         return _undecidable(name, row, row.estimates, shown)
     figure, noise = latency.p95 if name == "latency_p95" else latency.p50, _made(calibration)
-    status, told = decide_time(figure, limit, noise, "ms", 1e6)
+    status, told = decide_time(figure, limit, noise, unit, scale)
     measured, fix = widened(figure, noise), fixes.unless_passed(status, fixes.of_time(status))
     return CheckResult(name, row.id, "", status, told, shown, True, measured, bound, fix)
 

@@ -12,6 +12,8 @@ from edgekit.report.ci.judged import split_run
 from edgekit.types import CheckedRuns, CheckResult
 
 NAME = "edgekit.toml"
+# The check of a waiver whose day is over.
+WAIVER = "waiver of "
 HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
 
 
@@ -42,6 +44,8 @@ class Source:
         """Return the line of :meth:`place` in this file."""
         headers = list(self._headers())
         first = next((number for number, name in headers if name == f"models.{self.model}"), 1)
+        if check is not None and check.name.startswith(WAIVER):
+            return self._waiver(check.name.removeprefix(WAIVER)) or first
         if check is None or not check.target:
             return first
         ending = rf"targets\.{re.escape(check.target)}($|\.)"
@@ -55,6 +59,12 @@ class Source:
                 if (found := self._key(number, key)) and ("budgets" in name or self._inline(found)):
                     return found
         return tables[-1][0] if tables else first
+
+    def _waiver(self, name: str) -> int | None:
+        """Return the line on which a waiver names its check."""
+        stated = re.compile(rf"\s*check\s*=\s*[\"']{re.escape(name)}[\"']")
+        lines = enumerate(self.text.splitlines(), 1)
+        return next((number for number, line in lines if stated.match(line)), None)
 
     def _headers(self) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(self.text.splitlines(), 1):
