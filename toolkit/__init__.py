@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from edgekit.api import compress as compress
     from edgekit.api import convert as convert
     from edgekit.api import evaluate as evaluate
+    from edgekit.api import export as export
     from edgekit.api import init as init
     from edgekit.api import inspect as inspect
     from edgekit.api import lint_data as lint_data
+    from edgekit.api import train as train
     from edgekit.api import verify as verify
     from edgekit.errors import EdgekitError as EdgekitError
     from edgekit.project import Project as Project
@@ -36,9 +38,11 @@ _PUBLIC = {
     "compress": "edgekit.api",
     "convert": "edgekit.api",
     "evaluate": "edgekit.api",
+    "export": "edgekit.api",
     "init": "edgekit.api",
     "inspect": "edgekit.api",
     "lint_data": "edgekit.api",
+    "train": "edgekit.api",
     "verify": "edgekit.api",
     "BenchOptions": "edgekit.api",
     "Options": "edgekit.api",
@@ -59,9 +63,11 @@ __all__ = [
     "compress",
     "convert",
     "evaluate",
+    "export",
     "init",
     "inspect",
     "lint_data",
+    "train",
     "verify",
 ]
 

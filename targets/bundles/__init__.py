@@ -31,7 +31,7 @@ from edgekit.targets.bundles.signing import (
     read_key,
     read_trusted,
 )
-from edgekit.targets.bundles.verify import Verified, read_bundle_manifest, verify
+from edgekit.targets.bundles.verify import Verified, is_whole, read_bundle_manifest, verify
 
 __all__ = [
     "LAYOUTS",
@@ -47,6 +47,7 @@ __all__ = [
     "Verified",
     "apply_delta",
     "delta_size",
+    "is_whole",
     "keep",
     "make_delta",
     "model_delta",

@@ -113,6 +113,19 @@ def read_bundle_manifest(path: Path) -> Mapping[str, Any]:
     return read_manifest(path, files[MANIFEST])
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a file is a bundle whose every file is as its manifest says."""
+    try:
+        files = read_archive(path)
+        manifest = read_manifest(path, files[MANIFEST])
+        _own_signature(path, files, manifest)
+        listed = manifest["files"]
+        _check_files(path, files, {name: one["sha256"] for name, one in listed.items()})
+    except (BundleError, KeyError):
+        return False
+    return True
+
+
 def _signed(path: Path, files: Mapping[str, bytes], trusted: Sequence[TrustedKey]) -> TrustedKey:
     """Return the trusted key that signed the manifest. Raises :class:`BundleError`."""
     wanted = ", ".join(f"{key.fingerprint} ({key.path})" for key in trusted)

@@ -55,7 +55,11 @@ def _section(command: click.Command, context: click.Context) -> str:
     about = inspect.cleandoc(command.help or "").replace(NO_WRAP, "")
     rows = "".join(_rows(command, context))
     table = f"\n| option | what it does |\n| --- | --- |\n{rows}" if rows else ""
-    return f"\n{level} {context.command_path}\n\n    {usage}\n\n{about}\n{table}"
+    shown = "".join(
+        f"    # {what}\n    {line}\n" for what, line in getattr(command, "examples", ())
+    )
+    examples = f"\n{shown}" if shown else ""
+    return f"\n{level} {context.command_path}\n\n    {usage}\n\n{about}\n{examples}{table}"
 
 
 def _rows(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,11 +110,34 @@ def test_record_of_an_output_goes_with_it(tmp_path: Path) -> None:
         outputs.put(source, tmp_path / "build" / name, force=False)
     (tmp_path / "build" / "gone").unlink()
     (tmp_path / "build" / ".kept.0123abcd.part").touch()
-    (outputs.folder / "odd.json").write_text("[" * 100_000)
+    records = tmp_path / "build" / ".edgekit"
+    (records / "odd.json").write_text("[" * 100_000)
     outputs.sweep()
-    found = [json.loads(record.read_text())["path"] for record in outputs.folder.iterdir()]
+    found = [json.loads(record.read_text())["path"] for record in records.iterdir()]
     assert found == ["build/kept"]
-    assert [path.name for path in (tmp_path / "build").iterdir()] == ["kept"]
+    assert {path.name for path in (tmp_path / "build").iterdir()} == {"kept", ".edgekit"}
+
+
+def test_output_is_edgekits_own_when_dot_edgekit_was_deleted(tmp_path: Path) -> None:
+    outputs, folder = WrittenFiles(tmp_path / ".edgekit" / "outputs", tmp_path), tmp_path / "made"
+    placed = tmp_path / "build" / "saved_model"
+    for turn, names in enumerate((("a", "sub/b"), ("a",))):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"%d" % turn)
+        shutil.rmtree(tmp_path / ".edgekit", ignore_errors=True)
+        outputs.put_folder(folder, placed, force=False)
+        shutil.rmtree(folder)
+    # What this run has not is gone; a file of the user's would have stayed.
+    assert [path.name for path in placed.rglob("*") if path.is_file()] == ["a"]
+    (placed / "a").write_bytes(b"the user's")
+    (placed / "mine").touch()
+    (folder).mkdir()
+    (folder / "a").write_bytes(b"2")
+    with pytest.raises(ProjectError):
+        outputs.put_folder(folder, placed, force=False)
+    outputs.put_folder(folder, placed, force=True)
+    assert {path.name for path in placed.iterdir() if path.is_file()} == {"a", "mine"}
 
 
 def test_temporary_files_of_a_worker_go_with_it(

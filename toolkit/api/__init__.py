@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import MadeBundle as MadeBundle
     from edgekit.api.runs import MadeBundles as MadeBundles
     from edgekit.api.runs import MeasureOptions as MeasureOptions
+    from edgekit.api.runs import ModelFiles as ModelFiles
     from edgekit.api.runs import Options as Options
     from edgekit.api.runs import Report as Report
     from edgekit.api.runs import UnmadeBundle as UnmadeBundle
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
     from edgekit.api.runs import compress as compress
     from edgekit.api.runs import convert as convert
     from edgekit.api.runs import evaluate as evaluate
+    from edgekit.api.runs import export as export
     from edgekit.api.runs import init as init
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
+    from edgekit.api.runs import train as train
     from edgekit.api.runs import verify as verify
     from edgekit.api.verdict import FinishedRun as FinishedRun
     from edgekit.api.verdict import check as check

@@ -11,7 +11,7 @@ from edgekit import pipeline, scratch
 from edgekit.api.judgement import latest
 from edgekit.errors import ProjectError
 from edgekit.evaluation.metrics import METRICS
-from edgekit.pipeline import Options, bundling, measure
+from edgekit.pipeline import ModelFiles, Options, bundling, measure
 from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
@@ -47,6 +47,7 @@ __all__ = [
     "MadeBundle",
     "MadeBundles",
     "MeasureOptions",
+    "ModelFiles",
     "Options",
     "Report",
     "UnmadeBundle",
@@ -57,8 +58,10 @@ __all__ = [
     "compress",
     "convert",
     "evaluate",
+    "export",
     "init",
     "lint_data",
+    "train",
     "verify",
 ]
 
@@ -71,6 +74,27 @@ def convert(
     Raises :class:`EdgekitError`. A failed gate is no error: see ``report.verdict``.
     """
     return _run(pipeline.convert, project, options, progress)
+
+
+def train(
+    project: Project, options: Options | None = None, progress: Progress | None = None
+) -> ModelFiles:
+    """Train the project's model; it, its SavedModel and its history are then under ``build/``.
+
+    What is trained already comes from the store, a killed training resumes. Raises
+    :class:`EdgekitError`.
+    """
+    return pipeline.train(project, options or Options(), progress or Silent())
+
+
+def export(
+    project: Project, options: Options | None = None, progress: Progress | None = None
+) -> ModelFiles:
+    """Write the SavedModel of the project's model under ``build/``, and return its signatures.
+
+    Raises :class:`EdgekitError`.
+    """
+    return pipeline.export_model(project, options or Options(), progress or Silent())
 
 
 def compress(

@@ -7,16 +7,21 @@ from pathlib import Path
 import click
 
 from edgekit.cli.console import print_json
-from edgekit.cli.options import common
+from edgekit.cli.help import documented
+from edgekit.cli.options import FILE, common, flag
 
-FILE = click.Path(path_type=Path, dir_okay=False)
 
-
-@click.command("apply")
+@documented(
+    "apply",
+    (
+        "the new bundle from the old one and a small download",
+        "edgekit apply old.tar.gz update.delta new.tar.gz",
+    ),
+)
 @click.argument("old", type=FILE)
 @click.argument("delta", type=FILE)
 @click.argument("new", type=FILE)
-@click.option("--force", is_flag=True, help="Overwrite NEW.")
+@flag("--force", "Overwrite NEW.")
 @common
 def command(
     old: Path, delta: Path, new: Path, force: bool, as_json: bool, verbose: bool, quiet: bool

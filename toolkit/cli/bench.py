@@ -12,8 +12,10 @@ import click
 
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
     COUNT,
+    DEVICE,
     FILE,
     F,
     arena_option,
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from edgekit.types import BenchReport
 
 
+# How long to measure, and in what way.
+PROTOCOL_TITLE = "Measurement"
+
+
 def shown_default(flag: str, text: str, default: Any, **attributes: Any) -> Callable[[F], F]:
     """Declare an option whose help shows its default."""
     return option(flag, text, default=default, show_default=True, **attributes)
@@ -51,42 +57,49 @@ def shown_default(flag: str, text: str, default: Any, **attributes: Any) -> Call
 run_options = group(
     data_options,
     device_option,
-    shown_default(
-        "--threads",
-        "Threads of the runtime; 1,n measures with one, then with one per processor.",
-        "1",
-        type=Threads(),
-    ),
-    shown_default("--batch N", "Items per run.", 1, type=COUNT),
-    option(
-        "--shape NAME=SIZES",
-        "Shape of an input of free size, without --data: image=1,96,96,3; repeatable.",
-        "shapes",
-        multiple=True,
-        callback=as_shapes,
-    ),
-    option(
-        "--delegate",
-        "XNNPACK kernels, or the runtime's own. Default: the runtime's.",
-        type=click.Choice(["xnnpack", "none"]),
+    section(
+        DEVICE,
+        shown_default(
+            "--threads",
+            "Threads of the runtime; 1,n measures with one, then with one per processor.",
+            "1",
+            type=Threads(),
+        ),
+        shown_default("--batch N", "Items per run.", 1, type=COUNT),
+        option(
+            "--shape NAME=SIZES",
+            "Shape of an input of free size, without --data: image=1,96,96,3; repeatable.",
+            "shapes",
+            multiple=True,
+            callback=as_shapes,
+        ),
+        option(
+            "--delegate",
+            "XNNPACK kernels, or the runtime's own. Default: the runtime's.",
+            type=click.Choice(["xnnpack", "none"]),
+        ),
     ),
     arena_option,
-    flag("--no-calibrate", "Skip the A/A calibration of this host."),
-    flag("--profile", "Measure the time of every operator (LiteRT)."),
-    option(
-        "--sustain TIME",
-        "Run for this long, e.g. 5m, and compare the first minute with the plateau.",
-        callback=as_seconds,
-    ),
-    flag(
-        "--mlperf-tiny",
-        "Measure as MLPerf Tiny does: the median of five windows of 10 s, and accuracy.",
+    section(
+        PROTOCOL_TITLE,
+        flag("--no-calibrate", "Skip the A/A calibration of this host."),
+        flag("--profile", "Measure the time of every operator (LiteRT)."),
+        option(
+            "--sustain TIME",
+            "Run for this long, e.g. 5m, and compare the first minute with the plateau.",
+            callback=as_seconds,
+        ),
+        flag(
+            "--mlperf-tiny",
+            "Measure as MLPerf Tiny does: the median of five windows of 10 s, and accuracy.",
+        ),
     ),
     cassette_options,
     loading_options,
 )
 # How long to measure: least and most runs and seconds, and the goal in between.
-protocol_options = group(
+protocol_options = section(
+    PROTOCOL_TITLE,
     shown_default("--min-runs N", "Least number of timed runs, over all launches.", 50, type=COUNT),
     shown_default("--max-runs N", "Largest number of timed runs.", 200_000, type=COUNT),
     shown_default("--min-seconds TIME", "Least time to measure.", "2", callback=as_seconds),
@@ -110,7 +123,8 @@ protocol_options = group(
         type=COUNT,
     ),
 )
-budget_options = group(
+budget_options = section(
+    "Limits",
     option("--max-latency TIME", "Largest allowed median, e.g. '5 ms'.", callback=as_time),
     option(
         "--baseline FILE", "Earlier bench.json to compare with.", type=click.Path(path_type=Path)
@@ -142,7 +156,15 @@ LENGTHS = ("min_runs", "min_seconds", "max_seconds", "launches", "max_launches")
 PROTOCOL = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "warmup_runs")
 
 
-@click.command("bench")
+@documented(
+    "bench",
+    ("latency, memory and conditions of a file on this host", "edgekit bench model.tflite"),
+    (
+        "on a board over ssh; exit code 1 above 5 ms",
+        "edgekit bench model.tflite --device ssh://pi@raspberrypi.local --max-latency '5 ms'",
+    ),
+    ("which operators take the time", "edgekit bench model.tflite --data test.npz --profile"),
+)
 @click.argument("models", nargs=-1, required=True)
 @run_options
 @protocol_options

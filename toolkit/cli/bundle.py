@@ -9,50 +9,55 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines, progress
-from edgekit.cli.options import common, data_options, loading_options, model_option, project_option
+from edgekit.cli.help import documented, section
+from edgekit.cli.options import (
+    FILE,
+    OUTPUT,
+    common,
+    data_options,
+    flag,
+    force_option,
+    loading_options,
+    model_option,
+    option,
+    project_option,
+)
 from edgekit.cli.project import project_of
 from edgekit.cli.values import as_size
 from edgekit.errors import ExitCode
 
 
-@click.command("bundle")
-@click.argument("source", required=False, metavar="[MODEL|RUN]")
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="ID",
-    help="A target; repeatable. Default: the run's.",
+@documented(
+    "bundle",
+    (
+        "a signed bundle of the newest run, for another target",
+        "edgekit bundle --target raspberry-pi-4 --sign key.pem",
+    ),
+    ("a file as it is, for an Android app", "edgekit bundle model.tflite --target android-arm64"),
 )
-@click.option("--all", is_flag=True, help="Every target, or every one that takes the --kind.")
-@click.option(
-    "--kind",
+@click.argument("source", required=False, metavar="[MODEL|RUN]")
+@option("--target ID", "A target; repeatable. Default: the run's.", "targets", multiple=True)
+@flag("--all", "Every target, or every one that takes the --kind.")
+@option(
+    "--kind NAME",
+    "A kind of bundle that the target takes; repeatable. Default: its first.",
     "kinds",
     multiple=True,
-    metavar="NAME",
-    help="A kind of bundle that the target takes; repeatable. Default: its first.",
 )
-@click.option(
-    "--sign",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="KEY",
-    help="Sign with this private key of `edgekit keys new`.",
+@option("--sign KEY", "Sign with this private key of `edgekit keys new`.", type=FILE)
+@option(
+    "--delta-from OLD",
+    "Also make a delta from this older bundle; `edgekit apply` rebuilds the new one.",
+    type=FILE,
 )
-@click.option(
-    "--delta-from",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="OLD",
-    help="Also make a delta from this older bundle; `edgekit apply` rebuilds the new one.",
-)
-@click.option(
-    "--max-delta",
-    metavar="SIZE",
+@option(
+    "--max-delta SIZE",
+    "With --delta-from: exit code 1 where the delta is larger, e.g. '20 kB'.",
     callback=as_size,
-    help="With --delta-from: exit code 1 where the delta is larger, e.g. '20 kB'.",
 )
 @data_options
 @loading_options
-@click.option("--force", is_flag=True, help="Overwrite files that edgekit did not write.")
+@section(OUTPUT, force_option)
 @project_option
 @model_option
 @common

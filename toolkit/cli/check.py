@@ -10,6 +10,7 @@ import click
 
 from edgekit.cli.console import print_json
 from edgekit.cli.convert import show
+from edgekit.cli.help import documented
 from edgekit.cli.options import common, limits, model_option, option, project_option
 from edgekit.cli.outputs import (
     counted,
@@ -22,13 +23,20 @@ from edgekit.cli.project import project_of_report
 from edgekit.cli.several import finish, head
 
 
-@click.command("check")
+@documented(
+    "check",
+    ("judge the newest run here by the project's budgets and its lock", "edgekit check"),
+    (
+        "by another limit, with files for CI",
+        "edgekit check --max-drop 0.5% --junit gate.xml --summary gate.md",
+    ),
+)
 @click.argument("reports", nargs=-1, metavar="[REPORT]...", type=click.Path(path_type=Path))
-@click.option("--metric-output", metavar="NAME", help="Judge only the metric of this output.")
-@click.option(
-    "--history",
+@option("--metric-output NAME", "Judge only the metric of this output.")
+@option(
+    "--history FILE|FOLDER",
+    "Add the run's figures to this history: a .jsonl file, or a folder.",
     type=click.Path(path_type=Path),
-    help="Add the run's figures to this history: a .jsonl file, or a folder.",
 )
 @option(
     "--baseline REPORT|git:REF",

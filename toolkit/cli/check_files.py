@@ -8,11 +8,22 @@ from typing import Any
 import click
 
 from edgekit.cli.console import say
+from edgekit.cli.help import documented
 from edgekit.cli.options import common, option
 from edgekit.cli.values import as_size
 
 
-@click.command("check-files")
+@documented(
+    "check-files",
+    (
+        "in a pre-commit hook",
+        "edgekit check-files model.tflite --max-size '150 kB' --target raspberry-pi-4",
+    ),
+    (
+        "no operator of TensorFlow's own",
+        "edgekit check-files model.tflite --forbid-operator FlexErf",
+    ),
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @option("--max-size SIZE", "Largest allowed file size, e.g. '150 kB'.", callback=as_size)
 @option(

@@ -10,10 +10,10 @@ import click
 
 from edgekit.cli.console import progress
 from edgekit.cli.evaluate import measure_options, run_options, show
+from edgekit.cli.help import Option, documented, section
 from edgekit.cli.options import (
     common,
     flag,
-    group,
     measured_options,
     model_option,
     option,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 LIMITS = ("max_drop", "max_flips", "max_changed", "max_error", "max_slowdown")
 # How far each other model may differ from the first.
-budget_options = group(
+budget_options = section(
+    "Limits",
     option(
         "--max-drop DROP",
         "Largest allowed drop of the metric against the first model, e.g. 1%.",
@@ -64,7 +65,17 @@ budget_options = group(
 )
 
 
-@click.command("compare")
+@documented(
+    "compare",
+    (
+        "a quantized file with the model it was made from",
+        "edgekit compare model.keras model.tflite --data test.npz --max-drop 1%",
+    ),
+    (
+        "one file in two runtimes",
+        "edgekit compare model.tflite --data test.npz --device local --device local:tflite-runtime",
+    ),
+)
 @click.argument("models", nargs=-1, required=True)
 @measured_options
 @budget_options
@@ -72,7 +83,8 @@ budget_options = group(
 @click.option(
     "--latency/--no-latency",
     default=None,
-    help="Measure latency too. Default: yes, except beside TensorFlow, which starts slowly.",
+    cls=Option,
+    text="Measure latency too. Default: yes, except beside TensorFlow, which starts slowly.",
 )
 @option(
     "--launches N",

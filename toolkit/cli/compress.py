@@ -10,6 +10,7 @@ import click
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.convert import page_in
+from edgekit.cli.help import documented
 from edgekit.cli.options import (
     common,
     compression,
@@ -23,7 +24,17 @@ from edgekit.cli.plots import plots_option, write_plots
 from edgekit.cli.project import project_of
 
 
-@click.command("compress")
+@documented(
+    "compress",
+    (
+        "see what halving the computations would do; nothing is trained",
+        "edgekit compress model.keras --channels 0.5 --dry-run",
+    ),
+    (
+        "set half of the weights to zero, and fine-tune",
+        "edgekit compress model.keras --prune 0.5 --train-data train.npz --data test.npz",
+    ),
+)
 @click.argument("model", required=False)
 @model_options
 @compression

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
     common,
     compression,
@@ -30,21 +31,38 @@ from edgekit.cli.plots import plots_option, run_folder, write_plots
 from edgekit.cli.project import projects_of
 from edgekit.cli.several import finish, head
 
+conversion_options = section(
+    "Conversion",
+    flag("--unroll", "Unroll recurrent layers: a larger file, which int8 can calibrate."),
+    flag(
+        "--recover",
+        "Where int8 loses too much accuracy, keep as few operators as possible in float.",
+    ),
+    flag("--as-is", "Convert nothing: check and bundle a .tflite of any precision."),
+    option("--reference MODEL", "With --as-is: the model that the file is compared with."),
+    flag("--no-evaluate", "Convert only: no metric, no bundle."),
+    flag("--metadata", "Write TFLite Metadata into the files: normalization, labels, names."),
+    flag("--flex", "Allow TensorFlow's own operators: a larger app, not tested here."),
+)
 
-@click.command("convert")
+
+@documented(
+    "convert",
+    ("the project of this folder", "edgekit convert"),
+    ("any model, without a project", "edgekit convert model.keras --data test.npz --rescale 1/255"),
+    (
+        "int8 that loses at most one point, for a Raspberry Pi 4",
+        "edgekit convert model.keras --data test.npz --precision int8 --max-drop 1pt --target pi4",
+    ),
+    (
+        "check and bundle a file that is quantized already",
+        "edgekit convert model.tflite --as-is --data test.npz --target cortex-m4",
+    ),
+)
 @click.argument("model", required=False)
 @model_options
 @compression
-@flag("--unroll", "Unroll recurrent layers: a larger file, which int8 can calibrate.")
-@flag(
-    "--recover",
-    "Where int8 loses too much accuracy, keep as few operators as possible in float.",
-)
-@flag("--as-is", "Convert nothing: check and bundle a .tflite of any precision.")
-@option("--reference MODEL", "With --as-is: the model that the file is compared with.")
-@flag("--no-evaluate", "Convert only: no metric, no bundle.")
-@flag("--metadata", "Write TFLite Metadata into the files: normalization, labels, names.")
-@flag("--flex", "Allow TensorFlow's own operators: a larger app, not tested here.")
+@conversion_options
 @limits
 @inconclusive_option
 @file_options

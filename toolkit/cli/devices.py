@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekit.cli.console import progress, say
-from edgekit.cli.options import common
+from edgekit.cli.help import documented
+from edgekit.cli.options import common, option
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 
@@ -21,14 +22,21 @@ if TYPE_CHECKING:
 ABSENT = "absent"
 
 
-@click.command("devices")
+@documented(
+    "devices",
+    ("what works now", "edgekit devices"),
+    (
+        "another release of a runtime, in an environment of its own",
+        "edgekit devices setup local:tflite-runtime==2.14.0",
+    ),
+    ("does this board answer?", "edgekit devices list ssh://pi@raspberrypi.local"),
+)
 @click.argument("action", type=click.Choice(["list", "setup", "remove", "create"]), default="list")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--wheels",
+@option(
+    "--wheels FOLDER",
+    "setup: install from wheels in this folder instead of the package index.",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=None,
-    help="setup: install from wheels in this folder instead of the package index.",
 )
 @common
 def command(

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import click
 
+from edgekit.cli.help import documented
 from edgekit.cli.inspect import layers_option, show
 from edgekit.cli.options import common
 
 
-@click.command("diff")
+@documented(
+    "diff",
+    ("what a new version changed", "edgekit diff before.tflite after.tflite --layers all"),
+)
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @layers_option

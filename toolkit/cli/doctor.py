@@ -8,12 +8,16 @@ import json
 import click
 
 from edgekit.cli.console import say
+from edgekit.cli.help import documented
 from edgekit.cli.options import common
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 
-@click.command("doctor")
+@documented(
+    "doctor",
+    ("what works here, and how to get what is missing", "edgekit doctor"),
+)
 @common
 def command(as_json: bool, verbose: bool, quiet: bool) -> int:
     """Check what works on this machine, with versions, and how to get what is missing.

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.help import documented
 from edgekit.cli.options import (
     FILE,
     common,
@@ -22,7 +23,17 @@ from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
 from edgekit.cli.project import project_of
 
 
-@click.command("evaluate")
+@documented(
+    "evaluate",
+    (
+        "accuracy with its interval, by class",
+        "edgekit evaluate model.tflite --data test.npz --by-class",
+    ),
+    (
+        "the ten worst pictures, on one sheet",
+        "edgekit evaluate model.keras --data test/ --worst 10 --pictures worst.png",
+    ),
+)
 @click.argument("model", required=False)
 @measured_options
 @flag("--by-class", "Show the metric of each class.")

@@ -8,13 +8,19 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.help import documented
 from edgekit.cli.options import common
 from edgekit.errors import ProjectError
 
 Line = tuple[str, str]
 
 
-@click.command("explain")
+@documented(
+    "explain",
+    ("what a code means, and what to do", "edgekit explain EK-DATA-004"),
+    ("a check of the verdict", "edgekit explain size"),
+    ("every code about data", "edgekit explain DATA"),
+)
 @click.argument("name", nargs=-1)
 @common
 def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) -> int:

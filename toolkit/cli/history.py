@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.help import documented
 from edgekit.cli.options import COUNT, FILE, common, option, project_option
 
 ADD_ONLY = {"commit": "--commit"}
@@ -21,7 +22,15 @@ SHOW_ONLY = {
 }
 
 
-@click.command("history")
+@documented(
+    "history",
+    ("trends, and where they stepped", "edgekit history"),
+    ("append the newest run here", "edgekit history add"),
+    (
+        "draw the size of the last 20 runs",
+        "edgekit history --figure size --last 20 --picture trend.svg",
+    ),
+)
 @click.argument("action", type=click.Choice(["show", "add"]), default="show")
 @click.argument("report", required=False, type=click.Path(path_type=Path))
 @option(

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.options import common
+from edgekit.cli.help import documented
+from edgekit.cli.options import common, flag
 
 
-@click.command("init")
+@documented(
+    "init",
+    ("the example project: handwritten digits", "edgekit init demo"),
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
-@click.option("--force", is_flag=True, help="Overwrite existing files.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where the project already exists.")
+@flag("--force", "Overwrite existing files.")
+@flag("--if-missing", "Do nothing where the project already exists.")
 @common
 def command(
     folder: Path, force: bool, if_missing: bool, as_json: bool, verbose: bool, quiet: bool

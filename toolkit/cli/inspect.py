@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
-from edgekit.cli.options import common, file_signature_option
+from edgekit.cli.help import documented
+from edgekit.cli.options import common, file_signature_option, option
 
 
 class RowCount(click.ParamType):  # type: ignore[type-arg]
@@ -28,16 +29,20 @@ class RowCount(click.ParamType):  # type: ignore[type-arg]
 
 def layers_option(function: Any) -> Any:
     """Add ``--layers N|all``."""
-    return click.option(
+    return option(
         "--layers",
+        "Number of layers to list, largest first; 'all' lists them in execution order.",
         type=RowCount(),
         default="10",
         show_default=True,
-        help="Number of layers to list, largest first; 'all' lists them in execution order.",
     )(function)
 
 
-@click.command("inspect")
+@documented(
+    "inspect",
+    ("what a file holds, and where it runs", "edgekit inspect model.tflite"),
+    ("every layer, in the order of execution", "edgekit inspect model.tflite --layers all"),
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("other", required=False, type=click.Path(path_type=Path))
 @layers_option

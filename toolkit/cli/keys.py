@@ -7,15 +7,19 @@ from pathlib import Path
 import click
 
 from edgekit.cli.console import print_json
-from edgekit.cli.options import common
+from edgekit.cli.help import documented
+from edgekit.cli.options import common, flag
 
 DEFAULT = "edgekit-key.pem"
 
 
-@click.command("keys")
+@documented(
+    "keys",
+    ("key.pem to sign with, key.pem.pub to check with", "edgekit keys new key.pem"),
+)
 @click.argument("action", type=click.Choice(["new"]))
 @click.argument("file", required=False, default=DEFAULT, type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Overwrite a key; what it signed is then foreign.")
+@flag("--force", "Overwrite a key; what it signed is then foreign.")
 @common
 def command(action: str, file: Path, force: bool, as_json: bool, verbose: bool, quiet: bool) -> int:
     """Make a key pair to sign bundles with.

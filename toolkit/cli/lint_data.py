@@ -8,13 +8,18 @@ from typing import Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.help import documented
 from edgekit.cli.options import common, model_option, model_options, option, project_option
 from edgekit.cli.project import data_of, project_of
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-@click.command("lint-data")
+@documented(
+    "lint-data",
+    ("before int8 costs accuracy", "edgekit lint-data model.keras --data test.npz"),
+    ("data alone, without a model", "edgekit lint-data --data test.npz --train-data train.npz"),
+)
 @click.argument("model", required=False)
 @model_options
 @option("--train-data FILE", "Items that the model was trained on.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.console import console, print_json, print_lines
+from edgekit.cli.help import documented
 from edgekit.cli.options import common, flag, model_option, project_option
 from edgekit.cli.project import project_of_report
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 Line = tuple[str, str]
 
 
-@click.command("lock")
+@documented(
+    "lock",
+    ("what runs are held against", "edgekit lock"),
+    ("tighten it by the newest run here", "edgekit lock --update"),
+)
 @click.argument("report", required=False, type=click.Path(path_type=Path))
 @flag("--update", "Write edgekit.lock: what the run has better replaces what is there.")
 @project_option

@@ -12,35 +12,53 @@ import click
 
 from edgekit import __version__
 from edgekit.cli.console import say
+from edgekit.cli.help import write_rows
 from edgekit.cli.streams import guarded
 from edgekit.errors import EdgekitError, ExitCode
 
-# Each command, the module that holds it, and its line of help: none is imported to list them.
-COMMANDS = {
-    "init": "write the example project, ready to convert",
-    "convert": "the main job: convert a model, check every candidate, and bundle what passes",
-    "compress": "make a model smaller: channels, pruning, clustering, quantization-aware training",
-    "evaluate": "measure a model's metric, with its confidence interval, on any device or runtime",
-    "compare": "compare models, runtimes and devices: accuracy, parity, latency, with statistics",
-    "bench": "measure latency by phase, memory and conditions on a device",
-    "lint-data": "find what is wrong with the data, before it costs accuracy",
-    "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
-    "diff": "list what changed from one .tflite file to another",
-    "report": "write a finished run as one HTML page that opens anywhere",
-    "check": "judge a finished run by its budgets: the exit code is the verdict",
-    "check-files": "check .tflite files by size and operators, within a second or two",
-    "history": "show how figures went from run to run, and at which commit they stepped",
-    "lock": "show the figures that runs are held against; --update tightens them by a run",
-    "explain": "explain a code or a check: its meaning, likely causes, and what to do",
-    "bundle": "make bundles of a finished run, or of a .tflite as it is",
-    "apply": "rebuild a new bundle from an old one and a delta",
-    "keys": "make a key pair to sign bundles with",
-    "verify": "verify a bundle: its files, its model, its golden pairs",
-    "targets": "list the catalog of targets, and which of them a model fits",
-    "devices": "list devices and runtimes that work now; set up and remove them",
-    "doctor": "check this machine: what works, in which version, and what is missing",
-    "completion": "print the line that turns on shell completion",
+# By what a user wants, each command and its line of help; none is imported to list them.
+GROUPS = {
+    "Start": {
+        "init": "write a project: the example, or one around a model of yours",
+        "doctor": "check this machine: what works, in which version, and what is missing",
+        "completion": "print the line that turns on shell completion",
+    },
+    "Make": {
+        "convert": "the main job: convert a model, check every candidate, and bundle what passes",
+        "train": "train the project's model, and leave it under build/",
+        "export": "write a model's SavedModel, by which every candidate is judged",
+        "compress": "make a model smaller: channels, pruning, clustering, training for int8",
+    },
+    "Measure": {
+        "evaluate": "measure a model's metric, with its interval, on any device or runtime",
+        "compare": "compare models, runtimes, devices: accuracy, parity, latency, statistics",
+        "bench": "measure latency by phase, memory and conditions on a device",
+    },
+    "Look closer": {
+        "lint-data": "find what is wrong with the data, before it costs accuracy",
+        "inspect": "explain a .tflite file: operators, precision, weights, memory, where it runs",
+        "diff": "list what changed from one .tflite file to another",
+        "report": "write a finished run as one HTML page that opens anywhere",
+    },
+    "Gate": {
+        "check": "judge a finished run by its budgets: the exit code is the verdict",
+        "check-files": "check .tflite files by size and operators, within a second or two",
+        "lock": "show the figures that runs are held against; --update tightens them by a run",
+        "history": "show how figures went from run to run, and at which commit they stepped",
+        "explain": "explain a code or a check: its meaning, likely causes, and what to do",
+    },
+    "Ship": {
+        "bundle": "make bundles of a finished run, or of a .tflite as it is",
+        "verify": "verify a bundle: its files, its model, its golden pairs",
+        "apply": "rebuild a new bundle from an old one and a delta",
+        "keys": "make a key pair to sign bundles with",
+    },
+    "Targets and devices": {
+        "targets": "list the catalog of targets, and which of them a model fits",
+        "devices": "list devices and runtimes that work now; set up and remove them",
+    },
 }
+COMMANDS = {name: text for names in GROUPS.values() for name, text in names.items()}
 
 
 # Errors of the system about a path of the user's, wherever it was first opened.
@@ -61,8 +79,10 @@ class LazyGroup(click.Group):
         return module.command  # type: ignore[no-any-return]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                write_rows(formatter, list(names.items()), width)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -74,13 +94,20 @@ class LazyGroup(click.Group):
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(f"No such command '{args[0]}'.{hint}", ctx) from error
+            text = f"No such command '{args[0]}'.{hint}\n  known: {', '.join(COMMANDS)}"
+            raise click.UsageError(text, ctx) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
 def group() -> None:
-    """Get a Keras model onto a phone, a board or a microcontroller, proven there."""
+    """Get a Keras model onto a phone, a board or a microcontroller, proven there.
+
+    \b
+    edgekit init demo && edgekit convert --project demo/edgekit.toml    the example
+    edgekit convert model.keras --data test.npz                         a model of yours
+    edgekit COMMAND --help                                              options and examples
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,10 +139,18 @@ def _run(arguments: list[str] | None) -> int:
     except EdgekitError as error:
         say(str(error), err=True)
         return int(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Help, but no success: a script whose command came out empty must not go green.
+        error.show()
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
         say(f"error EK-USAGE-001: {error.format_message()}", err=True)
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "edgekit"
+        if isinstance(error, click.MissingParameter) and context:
+            examples = getattr(context.command, "examples", ())
+            for _, line in examples[:1]:
+                click.echo(f"  for example: {line}", err=True)
         click.echo(f"  see {path} --help", err=True)
         return int(ExitCode.USAGE)
     except (KeyboardInterrupt, click.Abort):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edgekit.cli.help import GENERAL, Option, section
 from edgekit.cli.values import (
     as_drop,
     as_numbers,
@@ -22,18 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 COUNT = click.IntRange(min=1)
-
-
-class HelpOption(click.Option):
-    """An option whose help is computed when it is shown: it lists a table of edgekit's."""
-
-    def __init__(self, *names: Any, text: Callable[[click.Context], str], **attributes: Any):
-        super().__init__(*names, **attributes)
-        self._text = text
-
-    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        self.help = self._text(context)
-        return super().get_help_record(context)
+# Titles of the help that several groups stand under.
+OUTPUT, DEVICE, CI = "Output", "Where it runs", "For CI"
 
 
 def option(
@@ -44,9 +35,9 @@ def option(
     The help is a function where it is computed when it is shown.
     """
     flag, _, metavar = flag.partition(" ")
-    help_text = {"text": text, "cls": HelpOption} if callable(text) else {"help": text}
-    names = (flag,) if parameter is None else (flag, parameter)
-    return click.option(*names, metavar=metavar or None, **help_text, **attributes)
+    *short, flag = flag.split("/")
+    names = (*short, flag) if parameter is None else (*short, flag, parameter)
+    return click.option(*names, metavar=metavar or None, text=text, cls=Option, **attributes)
 
 
 def flag(name: str, text: str, parameter: str | None = None) -> Callable[[F], F]:
@@ -83,6 +74,19 @@ def _tasks(context: click.Context) -> str:
     return f"{', '.join(TASKS)}. Default: detected from labels and outputs."
 
 
+def _devices(context: click.Context) -> str:
+    from edgekit.targets.devices.names import here
+    from edgekit.targets.devices.transports import SCHEMES, schemes
+
+    local = ", ".join(here())
+    forms = ", ".join(SCHEMES[name].form for name in schemes())
+    return (
+        f"Where to run; repeatable. local; local:RUNTIME ({local}); local:PACKAGE==VERSION; tflm;"
+        f" {forms}, with #RUNTIME where wanted; or a name of [devices]. `edgekit devices` lists"
+        " what works now."
+    )
+
+
 def _project_file(context: click.Context) -> str:
     names = {parameter.name for parameter in context.command.params}
     if "models" in names:
@@ -91,23 +95,32 @@ def _project_file(context: click.Context) -> str:
     return f"The project file. Default: ./edgekit.toml{alone}."
 
 
-common = group(
+common = section(
+    GENERAL,
     flag("--json", "Print JSON on stdout, everything else on stderr.", "as_json"),
-    click.option("-v", "--verbose", is_flag=True, help="Print more details."),
-    click.option("-q", "--quiet", is_flag=True, help="Print only the result."),
+    flag("-v/--verbose", "Print more details."),
+    flag("-q/--quiet", "Print only the result."),
 )
-project_option = option("--project", _project_file, "project_file", type=click.Path(path_type=Path))
-model_option = option(
-    "--model NAME",
-    "Only this one of the project file's [models]; repeatable where a command takes several.",
-    "model_names",
-    multiple=True,
+project_option = section(
+    GENERAL,
+    option("--project FILE", _project_file, "project_file", type=click.Path(path_type=Path)),
 )
+model_option = section(
+    GENERAL,
+    option(
+        "--model NAME",
+        "Only this one of the project file's [models]; repeatable where a command takes several.",
+        "model_names",
+        multiple=True,
+    ),
+)
+force_option = flag("--force", "Overwrite files that edgekit did not write.")
 file_signature_option = option(
     "--signature NAME",
     "Inspect only this signature, as it converts. Default: the whole file.",
 )
-limits = group(
+limits = section(
+    "Limits, and what ships",
     option(
         "--max-drop DROP",
         "Largest allowed drop of the metric against the SavedModel: 1%, 1pt or 0.01.",
@@ -132,7 +145,8 @@ limits = group(
         multiple=True,
     ),
 )
-compression = group(
+compression = section(
+    "Compression and training",
     option(
         "--channels SHARE",
         "Share of the multiply-accumulates to remove, as whole channels, e.g. 0.5.",
@@ -155,7 +169,8 @@ compression = group(
     ),
     option("--epochs N", "Epochs of training, or of fine-tuning after each scheme.", type=COUNT),
 )
-data_options = group(
+data_source_options = section(
+    "Data",
     option(
         "--data FILE",
         "Evaluation items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test.",
@@ -180,6 +195,14 @@ data_options = group(
         "--group COLUMN",
         "Column of groups: items of one group count as one, e.g. windows of a clip.",
     ),
+    option(
+        "--annotations FILE|FOLDER",
+        "Boxes of the images: COCO JSON, or a folder of VOC or YOLO files; with"
+        " --task text their transcripts: a folder of .txt files.",
+    ),
+)
+preparation_options = section(
+    "Preparation of the items",
     option(
         "--rescale NUMBER",
         "Factor for raw values: a number, a fraction such as 1/255, or one per channel,"
@@ -208,10 +231,18 @@ data_options = group(
         type=click.Choice(["center"]),
     ),
     option(
-        "--annotations FILE|FOLDER",
-        "Boxes of the images: COCO JSON, or a folder of VOC or YOLO files; with"
-        " --task text their transcripts: a folder of .txt files.",
+        "--color",
+        "Colour format that images are read as. Default: the model's channels, as rgb.",
+        type=click.Choice(["rgb", "bgr", "grayscale"]),
     ),
+    option(
+        "--layout",
+        "Order of the data's dimensions, which is converted to the model's.",
+        type=click.Choice(["nhwc", "nchw"]),
+    ),
+)
+judged_options = section(
+    "Task and metric",
     option("--task NAME", _tasks),
     option(
         "--alphabet TOKENS|FILE.txt",
@@ -222,22 +253,15 @@ data_options = group(
         "Position of CTC's blank among the outputs.",
         type=click.Choice(["first", "last"]),
     ),
-    option(
-        "--color",
-        "Colour format that images are read as. Default: the model's channels, as rgb.",
-        type=click.Choice(["rgb", "bgr", "grayscale"]),
-    ),
-    option(
-        "--layout",
-        "Order of the data's dimensions, which is converted to the model's.",
-        type=click.Choice(["nhwc", "nchw"]),
-    ),
     option("--metric NAME", _metrics),
     option("--metric-output NAME", "Output whose metric is the main one, where there are several."),
     option(
         "--postprocess FILE:FUNCTION",
         "Your function from the outputs, by name, to what the metric takes.",
     ),
+)
+stream_options = section(
+    "Streams and states",
     flag("--stream", "Carry the model's state from item to item, in the data's order."),
     option(
         "--stream-by COLUMN",
@@ -252,10 +276,14 @@ data_options = group(
         callback=as_pairs,
     ),
 )
-loading_options = group(
-    option(
-        "--output", "Folder for build/, dist/ and .edgekit/. Default: the project's.", type=FOLDER
-    ),
+data_options = group(data_source_options, preparation_options, judged_options, stream_options)
+output_option = option(
+    "--output FOLDER",
+    "Folder for build/, dist/ and .edgekit/. Default: the project's.",
+    type=FOLDER,
+)
+opening_options = section(
+    "Model",
     option("--weights FILE", "Weights of an architecture MODEL.json."),
     option(
         "--signature NAME",
@@ -264,19 +292,26 @@ loading_options = group(
     option("--custom-objects FILE", "Python file with your own layers."),
     flag("--trust", "Load a model file that runs code of its own, such as Lambda layers."),
 )
-device_option = option(
-    "--device NAME",
-    "Where to run: local, local:RUNTIME, local:PACKAGE==VERSION, tflm, ssh://…, or a"
-    " name of yours; repeatable. `edgekit devices` lists them.",
-    "devices",
-    multiple=True,
+loading_options = group(opening_options, section(OUTPUT, output_option))
+device_option = section(
+    DEVICE,
+    option(
+        "--device NAME",
+        _devices,
+        "devices",
+        multiple=True,
+    ),
 )
-arena_option = option(
-    "--arena SIZE",
-    "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as the model needs.",
-    callback=as_size,
+arena_option = section(
+    DEVICE,
+    option(
+        "--arena SIZE",
+        "TFLM's tensor arena, e.g. '64 KiB'. Default: as large as the model needs.",
+        callback=as_size,
+    ),
 )
-cassette_options = group(
+cassette_options = section(
+    DEVICE,
     option(
         "--record FILE",
         "Record the whole exchange with the devices, without secrets.",
@@ -287,21 +322,32 @@ cassette_options = group(
 # Of a command that converts: model, data, and where it writes.
 model_options = group(
     data_options,
-    option("--representative FILE", "Items to calibrate int8 with. Default: drawn from the data."),
+    section(
+        "Data",
+        option(
+            "--representative FILE", "Items to calibrate int8 with. Default: drawn from the data."
+        ),
+    ),
     loading_options,
-    flag("--force", "Overwrite files that edgekit did not write."),
+    section(OUTPUT, force_option),
 )
 # Of a command that measures models as they are.
 measured_options = group(
     data_options,
-    option("--limit N", "Evaluate only N items, drawn at random.", type=COUNT),
-    option("--seed N", "Random seed of --limit.", type=int, default=0),
+    section(
+        "Data",
+        option("--limit N", "Evaluate only N items, drawn at random.", type=COUNT),
+        option("--seed N", "Random seed of --limit.", type=int, default=0),
+    ),
     device_option,
-    option("--threads N", "Threads of the runtime. Default: 1.", type=COUNT),
-    option(
-        "--delegate",
-        "XNNPACK kernels, or the runtime's own. Default: xnnpack.",
-        type=click.Choice(["xnnpack", "none"]),
+    section(
+        DEVICE,
+        option("--threads N", "Threads of the runtime. Default: 1.", type=COUNT),
+        option(
+            "--delegate",
+            "XNNPACK kernels, or the runtime's own. Default: xnnpack.",
+            type=click.Choice(["xnnpack", "none"]),
+        ),
     ),
     arena_option,
     cassette_options,

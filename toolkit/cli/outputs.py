@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from edgekit.cli.options import group, option
+from edgekit.cli.help import section
+from edgekit.cli.options import CI, option
 from edgekit.cli.retry import refuse_retry
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -60,7 +61,8 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(path.stat().st_mode)
 
 
-file_options = group(
+file_options = section(
+    CI,
     option(
         "--summary FILE",
         "Write the outcome as Markdown; added to the file if it is $GITHUB_STEP_SUMMARY.",
@@ -75,11 +77,14 @@ file_options = group(
         type=click.Choice(["github", "none"]),
     ),
 )
-inconclusive_option = option(
-    "--inconclusive fail|pass",
-    "What inconclusive checks count as. Default: neither, exit code 4.",
-    type=click.Choice(["fail", "pass", "retry"]),
-    callback=refuse_retry,
+inconclusive_option = section(
+    CI,
+    option(
+        "--inconclusive fail|pass",
+        "What inconclusive checks count as. Default: neither, exit code 4.",
+        type=click.Choice(["fail", "pass", "retry"]),
+        callback=refuse_retry,
+    ),
 )
 
 

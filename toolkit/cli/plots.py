@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli.options import option
+from edgekit.cli.help import section
+from edgekit.cli.options import OUTPUT, option
 
 if TYPE_CHECKING:
     from edgekit.report.charts import Charts
@@ -27,8 +28,9 @@ class PlotsFolder(click.Path):
         return Path(path)
 
 
-plots_option = option(
-    "--plots DIR", "Draw the charts into this folder, as SVG and PNG.", type=PlotsFolder()
+plots_option = section(
+    OUTPUT,
+    option("--plots DIR", "Draw the charts into this folder, as SVG and PNG.", type=PlotsFolder()),
 )
 
 

@@ -8,29 +8,28 @@ from typing import Any
 import click
 
 from edgekit.cli.console import print_json
+from edgekit.cli.help import documented
 from edgekit.cli.options import FOLDER, common, flag, option, project_option
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.plots import draw, plots_option, write_plots
 
 
-@click.command("report")
+@documented(
+    "report",
+    ("the newest run here, as one page", "edgekit report"),
+    ("for a colleague", "edgekit report --out digits.html"),
+    ("what changed between two runs", "edgekit report --compare old/report.json new/report.json"),
+)
 @click.argument("run", required=False)
-@click.option(
-    "-o",
-    "--out",
+@option(
+    "-o/--out FILE",
+    "Where to write the page. Default: report.html in the run's folder.",
     "file",
-    metavar="FILE",
     type=OutputFile(),
-    help="Where to write the page. Default: report.html in the run's folder.",
 )
-@click.option(
-    "--compare",
-    metavar="A B",
-    nargs=2,
-    help="Set two runs of one model side by side, A the earlier one.",
-)
+@option("--compare A B", "Set two runs of one model side by side, A the earlier one.", nargs=2)
 @plots_option
-@option("--output", "Folder with the run's .edgekit/. Default: the project's.", type=FOLDER)
+@option("--output FOLDER", "Folder with the run's .edgekit/. Default: the project's.", type=FOLDER)
 @flag("--force", "Overwrite FILE.")
 @project_option
 @common

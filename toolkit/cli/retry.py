@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 import click
 
-from edgekit.cli.options import group, option
+from edgekit.cli.help import section
+from edgekit.cli.options import CI, option
 from edgekit.cli.values import as_seconds
 
 Done = TypeVar("Done", bound=Any)
 # Each attempt measures twice as much as the one before it.
 ATTEMPTS = 3
 
-retry_options = group(
+retry_options = section(
+    CI,
     option(
         "--inconclusive",
         "What inconclusive checks count as, or retry: measure up to four times as much. Default:"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.options import common, file_signature_option, project_option
+from edgekit.cli.help import documented
+from edgekit.cli.options import common, file_signature_option, flag, project_option
 from edgekit.errors import ExitCode, ProjectError, did_you_mean
 from edgekit.targets import catalog
 from edgekit.targets.catalog import Listed
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from edgekit.targets.catalog import Target
 
 
-@click.command("targets")
+@documented(
+    "targets",
+    ("every target", "edgekit targets"),
+    ("all that is known of one", "edgekit targets show raspberry-pi-4"),
+    ("where a file runs, and the nearest fix elsewhere", "edgekit targets fit model.tflite"),
+)
 @click.argument("action", type=click.Choice(["list", "show", "fit", "validate"]), default="list")
 @click.argument("subject", required=False, metavar="[TARGET|MODEL|FILE|FOLDER]")
-@click.option("--no-run", is_flag=True, help="fit: use the tables only, run nothing.")
+@flag("--no-run", "fit: use the tables only, run nothing.")
 @file_signature_option
 @project_option
 @common

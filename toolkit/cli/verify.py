@@ -9,20 +9,27 @@ from typing import Any
 import click
 
 from edgekit.cli.console import progress, say
-from edgekit.cli.options import common, device_option, project_option
+from edgekit.cli.help import documented
+from edgekit.cli.options import FILE, common, device_option, option, project_option
 from edgekit.errors import ExitCode
 from edgekit.types import Status
 
 
-@click.command("verify")
+@documented(
+    "verify",
+    ("files, model and golden pairs", "edgekit verify dist/model-1.0-raspberry-pi-4.tar.gz"),
+    (
+        "signed by your key, and right on the board itself",
+        "edgekit verify model.tar.gz --trusted-key key.pem.pub --device ssh://pi@raspberrypi.local",
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
-    "--trusted-key",
+@option(
+    "--trusted-key FILE.pub",
+    "Require a signature by this public key; repeatable: by one of them.",
     "trusted",
     multiple=True,
-    metavar="FILE.pub",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Require a signature by this public key; repeatable: by one of them.",
+    type=FILE,
 )
 @device_option
 @project_option

@@ -12,6 +12,7 @@ from edgekit.pipeline.float32 import prove_float32
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
+from edgekit.pipeline.model_files import ModelFiles, export_model, place_model, train
 from edgekit.pipeline.on_device import measure_on_devices
 from edgekit.pipeline.plan import Options, Plan
 from edgekit.pipeline.raw_bytes import as_given
@@ -25,7 +26,15 @@ from edgekit.pipeline.update_size import with_deltas
 from edgekit.project import ConvertTable, Project
 from edgekit.types import Progress, Report, Status, Verdict
 
-__all__ = ["Options", "compress_only", "convert", "lint_data"]
+__all__ = [
+    "ModelFiles",
+    "Options",
+    "compress_only",
+    "convert",
+    "export_model",
+    "lint_data",
+    "train",
+]
 
 
 def convert(project: Project, options: Options, progress: Progress) -> Report:
@@ -40,6 +49,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         run.asks_reference = options.evaluate and not project.compress.schemes
         model = obtain(run)
         source = export(run, model)
+        place_model(run, model, source)
         reference = reference_of(run, source)
         items = as_given(run, source, select_items(run, source, takes_labels(run)))
         if options.evaluate:

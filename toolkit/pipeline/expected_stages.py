@@ -23,6 +23,11 @@ def conversion(plan: Plan) -> tuple[str, ...]:
     return tuple(_conversion(plan))
 
 
+def making(plan: Plan) -> tuple[str, ...]:
+    """Return those of ``train`` and ``export``."""
+    return (*_model(plan), "place model")
+
+
 def compression(plan: Plan) -> tuple[str, ...]:
     """Return those of ``compress``."""
     stages = [*_model(plan), "data", *_schemes(plan), "convert", *_judging(plan)]
@@ -42,7 +47,7 @@ def bench(devices: Sequence[str], calibrate: bool) -> tuple[str, ...]:
 
 def _conversion(plan: Plan) -> Iterator[str]:
     project, judged = plan.project, plan.options.evaluate
-    yield from _model(plan)
+    yield from making(plan)
     if project.convert.reference is not None and judged:
         yield "reference"
     yield "data"

@@ -1,5 +1,9 @@
 """What edgekit wrote where the user sees it: one small record a path, so that runs at the same
-time lose nothing of each other's."""
+time lose nothing of each other's.
+
+``.edgekit`` is safe to delete, so the records of ``build/`` lie in ``build/`` itself, and a bundle
+without one is known by its manifest.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,15 @@ from pathlib import Path
 
 from edgekit.errors import ProjectError
 from edgekit.store import digest_of, place, sha256, sweep_parts, write_text
+from edgekit.targets import bundles
 
 SUPERSEDED = ".superseded"
+BUILD, RECORDS = "build", ".edgekit"
 
 
 @dataclass(frozen=True)
 class WrittenFiles:
-    """The files below ``root``, recorded below ``folder``."""
+    """The files below ``root``, recorded below ``folder`` and ``build/.edgekit``."""
 
     folder: Path
     root: Path
@@ -43,10 +49,33 @@ class WrittenFiles:
         if not path.exists():
             return ""
         before = sha256(path)
-        if not force and before not in (*_recorded(self._record(path)), sha256(source)):
-            hint = "edgekit did not write it: move it away, or use --force"
+        if not force and before != sha256(source) and not self._is_own(path, before):
+            hint = "edgekit did not write it, or it was changed since: move it, or use --force"
             raise ProjectError("EK-OUTPUT-001", f"{path} is there already", hint)
         return before
+
+    def put_folder(self, source: Path, folder: Path, force: bool) -> None:
+        """Copy a folder's files, and remove those that an earlier run put there and this has not.
+
+        Raises :class:`ProjectError` where a file of the user's would be replaced; then none is.
+        """
+        inside = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+        for name in inside:
+            self.check(source / name, folder / name, force)
+        for record, path in tuple(self._written()):
+            is_stale = path.is_relative_to(folder) and path.relative_to(folder) not in inside
+            if is_stale and path.is_file() and sha256(path) in _recorded(record):
+                path.unlink()
+                record.unlink(missing_ok=True)
+        for name in inside:
+            self.put(source / name, folder / name, force)
+
+    def _is_own(self, path: Path, digest: str) -> bool:
+        """Tell whether a file is as edgekit wrote it: by its record, or its manifest."""
+        record = self._record(path)
+        if record.exists():
+            return digest in _recorded(record)
+        return path.is_file() and bundles.is_whole(path)
 
     def set_aside(self, path: Path, force: bool) -> Path | None:
         """Give a file of edgekit's the suffix ``.superseded``; its path then, or none to move.
@@ -55,7 +84,7 @@ class WrittenFiles:
         user's has that name, unless it is to be forced.
         """
         record = self._record(path)
-        if not path.is_file() or sha256(path) not in _recorded(record):
+        if not path.is_file() or not self._is_own(path, sha256(path)):
             return None
         aside = path.with_name(path.name + SUPERSEDED)
         self.put(path, aside, force)
@@ -65,18 +94,24 @@ class WrittenFiles:
 
     def _record(self, path: Path) -> Path:
         name = path.relative_to(self.root).as_posix()
-        return self.folder / f"{digest_of(name)[:32]}.json"
+        folder = self._beside if name.startswith(f"{BUILD}/") else self.folder
+        return folder / f"{digest_of(name)[:32]}.json"
+
+    @property
+    def _beside(self) -> Path:
+        return self.root / BUILD / RECORDS
 
     def sweep(self) -> None:
         """Remove half-written files of killed runs, and the records of files that are gone."""
-        sweep_parts(self.folder)
+        for folder in (self.folder, self._beside):
+            sweep_parts(folder)
         for record, path in self._written():
             sweep_parts(path.parent, path.name)
             if not path.exists():
                 record.unlink(missing_ok=True)
 
     def _written(self) -> Iterator[tuple[Path, Path]]:
-        for record in tuple(self.folder.glob("*.json")):
+        for record in (*self.folder.glob("*.json"), *self._beside.glob("*.json")):
             try:
                 name = str(json.loads(record.read_text())["path"])
                 path = (self.root / name).resolve()

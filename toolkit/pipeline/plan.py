@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,12 +83,7 @@ class Plan:
         _check_metric(project)
         _check_limits(project, options)
         check_budgets(project)
-        source = project.model.source
-        model = None
-        if is_reference(source):
-            fingerprint(source, project.root)
-        else:
-            model = _identify(project, options.trust)
+        model = _model(project, options.trust)
         precisions = tuple(dict.fromkeys(_precisions(project, model)))
         _check_recovery(project, options, precisions)
         _check_unroll(project, model)
@@ -99,9 +94,25 @@ class Plan:
             options=options,
             output=(options.output or project.root).resolve(),
             model=model,
-            name=project.model.name or _name(source),
+            name=_name(project),
             precisions=precisions,
             targets=_targets(project),
+        )
+
+    @classmethod
+    def of_model(cls, project: Project, options: Options) -> Plan:
+        """Check what makes the model alone: nothing is converted or judged. Raises as ``of``."""
+        model = _model(project, options.trust)
+        _check_unroll(project, model)
+        _check_files(project, (project.data.train, project.data.evaluate))
+        return cls(
+            project=project,
+            options=options,
+            output=(options.output or project.root).resolve(),
+            model=model,
+            name=_name(project),
+            precisions=(),
+            targets={},
         )
 
     @property
@@ -141,8 +152,12 @@ class Plan:
         )
 
 
-def _identify(project: Project, trust: bool) -> Model:
+def _model(project: Project, trust: bool) -> Model | None:
+    """Identify the model's file; None where a function of the user's builds it."""
     table, root = project.model, project.root
+    if is_reference(table.source):
+        fingerprint(table.source, root)
+        return None
     return identify(
         root / table.source,
         trust,
@@ -177,7 +192,10 @@ def _check_unroll(project: Project, model: Model | None) -> None:
         raise ModelError("EK-MODEL-020", message, hint)
 
 
-def _name(source: str) -> str:
+def _name(project: Project) -> str:
+    source = project.model.source
+    if project.model.name:
+        return project.model.name
     stem = Path(source.rpartition(":")[0] or source).stem
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "model"
 
@@ -285,7 +303,11 @@ def _check_data(project: Project, options: Options, precisions: tuple[str, ...])
         raise DataError(
             "EK-DATA-014", 'representative is from = "train", and [data] train is not set'
         )
-    named = [data.evaluate, data.train, None if source in ("train", "evaluate") else source]
+    other = None if source in ("train", "evaluate") else source
+    _check_files(project, (data.evaluate, data.train, other))
+
+
+def _check_files(project: Project, named: Iterable[str | None]) -> None:
     for file in named:
         if file is not None and not is_reference(file):
             check_data_file(project.root / file)

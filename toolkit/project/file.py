@@ -104,7 +104,9 @@ class Project(Table):
     def _targets_are_known(cls, tables: dict[str, TargetTable]) -> dict[str, TargetTable]:
         for name in tables:
             if name not in catalog.names():
-                raise ValueError(f"unknown target {name!r}{did_you_mean(name, catalog.spoken())}")
+                close = did_you_mean(name, catalog.spoken())
+                known = ", ".join(catalog.names())
+                raise ValueError(f"unknown target {name!r}{close}\nknown: {known}")
         return tables
 
     @classmethod
@@ -260,11 +262,12 @@ def explain(
         name = ".".join(path)
         if detail["type"] == "extra_forbidden":
             lines.append(f"{where}unknown key {name!r}{did_you_mean(path[-1], known)}")
+            lines.append(f"known: {', '.join(sorted(known))}")
         else:
             reason = detail["msg"].removeprefix("Value error, ")
             if origin and (quoted := re.search(r"'([^']+)'", reason)) and quoted[1] in text:
                 where = _place(origin, text, quoted[1])
-            lines.append(f"{where}{name}: {reason}")
+            lines += f"{where}{name}: {reason}".splitlines()
     return ProjectError("EK-PROJECT-003", lines[0], "\n".join(lines[1:]))
 
 

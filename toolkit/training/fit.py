@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,10 +19,12 @@ from edgekit.errors import ModelError
 from edgekit.models.export import export_both
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import build, is_keras3
+from edgekit.store import write_text
 from edgekit.types import Preprocess, TensorSpec
 from edgekit.usercode import user_errors
 
 Report = Callable[[float, float, str], None]
+HISTORY = "history.csv"
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def train(
     folder: Path,
     progress: Report | None = None,
 ) -> Mapping[str, Any]:
-    """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``.
+    """Build the user's model, fit it, and write ``model.keras`` and its SavedModel to ``folder``,
+    with ``history.csv``, a line an epoch.
 
     Without ``training`` the model is taken as the user's function returns it. Finished epochs are
     kept in ``partial``, from where the same call resumes. Returns the export's facts, the last
@@ -59,7 +64,9 @@ def train(
             hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
             raise ModelError("EK-MODEL-012", f"{source} returned a model not compiled", hint)
         with user_errors(source):
-            history = fit(model, training, training.epochs, [backup(model, partial)], progress)
+            kept = [backup(model, partial), history_callback(model, partial / HISTORY)]
+            history = fit(model, training, training.epochs, kept, progress)
+        shutil.copyfile(partial / HISTORY, folder / HISTORY)
     facts = dict(export_both(model, folder, True, inputs=inputs_of(model, items)))
     return {
         **facts,
@@ -118,6 +125,32 @@ def backup(model: Any, folder: Path) -> Any:
         shutil.rmtree(folder / "backup")
     folder.mkdir(parents=True, exist_ok=True)
     return library(model).callbacks.BackupAndRestore(str(folder / "backup"))
+
+
+def history_callback(model: Any, path: Path) -> Any:
+    """Build a callback that writes every epoch's figures as CSV, on from where a killed run was."""
+
+    class History(library(model).callbacks.Callback):  # type: ignore[misc]
+        """Write every epoch's figures as CSV."""
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            # An epoch whose backup was not whole is trained again.
+            rows = [*_rows(path)[:epoch], {"epoch": epoch + 1, **(logs or {})}]
+            text = io.StringIO()
+            names = dict.fromkeys(name for row in rows for name in row)
+            writer = csv.DictWriter(text, list(names), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write_text(path, text.getvalue())
+
+    return History()
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _whole(folder: Path) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,19 @@ def test_a_file_alone_gives_golden_pairs_that_say_they_were_drawn(tmp_path: Path
     assert "real items" in read_bundle_manifest(real)["golden"]["items"]
 
 
+def _change_a_file(bundle: Path) -> None:
+    """Append to one file of a bundle, whose manifest then says otherwise."""
+    packed = io.BytesIO()
+    with tarfile.open(bundle) as old, tarfile.open(fileobj=packed, mode="w:gz") as new:
+        for member in old:
+            content = old.extractfile(member)
+            text = content.read() if content else b""
+            text += b"mine" if member.name.endswith("README.md") else b""
+            member.size = len(text)
+            new.addfile(member, io.BytesIO(text))
+    bundle.write_bytes(packed.getvalue())
+
+
 def test_what_cannot_be_bundled_is_said_and_a_file_of_the_users_stays(tmp_path: Path) -> None:
     for words in ((), ("absent",), ("model.keras",)):
         done = answer("bundle", *words, cwd=tmp_path)
@@ -75,10 +90,18 @@ def test_what_cannot_be_bundled_is_said_and_a_file_of_the_users_stays(tmp_path: 
     (tmp_path / "probe.tflite").write_bytes(probe_model())
     words = ("bundle", "probe.tflite", "--target", "linux-x86_64")
     (path,) = bundled(*words[1:], cwd=tmp_path)
-    path.write_bytes(b"mine")
+    shutil.rmtree(tmp_path / ".edgekit")
+    before = path.read_bytes()
+    np.savez(tmp_path / "items.npz", x=np.random.default_rng(0).random((9, 4), np.float32))
+    # A bundle is known by its manifest, too.
+    assert answer(*words, "--data", "items.npz", cwd=tmp_path).returncode == 0
+    assert path.read_bytes() != before
+    shutil.rmtree(tmp_path / ".edgekit")
+    _change_a_file(path)
+    changed = path.read_bytes()
     done = answer(*words, cwd=tmp_path)
     assert (done.returncode, "EK-OUTPUT-001" in done.stderr) == (2, True), done.stderr
-    assert path.read_bytes() == b"mine"
+    assert path.read_bytes() == changed
     done = answer(*words, "--kind", "microcontroller", cwd=tmp_path)
     assert (done.returncode, "EK-PROJECT-072" in done.stderr) == (2, True), done.stderr
     done = answer(*words, "--force", "--max-delta", "1 kB", cwd=tmp_path)

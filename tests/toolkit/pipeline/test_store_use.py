@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import sys
 from dataclasses import replace
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import Project, convert
+from edgekit import Project, convert, export, train
 from edgekit.api import Options
+from edgekit.errors import ProjectError
 from edgekit.report import details
 from edgekit.types import Report, Status
 
@@ -129,8 +131,6 @@ def test_changed_version_of_tensorflow_converts_again(
 
 
 def test_file_of_the_user_is_not_overwritten_without_force(project: Path) -> None:
-    from edgekit.errors import ProjectError
-
     mine = project / "build" / "digits" / "int8" / "model.tflite"
     mine.write_bytes(b"precious")
     loaded = Project.load(project / "edgekit.toml")
@@ -146,3 +146,50 @@ def test_bundle_has_the_same_bytes_when_nothing_changed(project: Path) -> None:
     convert(Project.load(project / "edgekit.toml"))
     (after,) = (path.read_bytes() for path in (project / "dist").glob("*.tar.gz"))
     assert before == after
+
+
+def test_train_and_export_leave_the_model_that_convert_trained_under_build(project: Path) -> None:
+    loaded = Project.load(project / "edgekit.toml")
+    folder = project / "build" / "digits"
+    shutil.rmtree(project / "build")
+    trained = train(loaded)
+    assert next((stage.name, stage.cached) for stage in trained.stages) == ("train", True)
+    assert {path.name for path in folder.iterdir()} == {"model.keras", "saved_model", "history.csv"}
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 16))
+    assert float(rows[-1]["accuracy"]) == trained.figures["accuracy"] > float(rows[0]["accuracy"])
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    exported = export(loaded)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    serving, evaluated = exported.signatures
+    assert (serving.name, serving.inputs[0].shape) == ("serving_default", (1, 8, 8, 1))
+    assert (evaluated.name, evaluated.outputs[0].shape) == ("evaluate", (None, 10))
+
+
+def test_changed_model_under_build_stays_without_force(project: Path) -> None:
+    mine = project / "build" / "digits" / "saved_model" / "variables" / "variables.index"
+    mine.write_bytes(b"precious")
+    loaded = Project.load(project / "edgekit.toml")
+    with pytest.raises(ProjectError, match="EK-OUTPUT-001"):
+        export(loaded)
+    assert mine.read_bytes() == b"precious"
+    export(loaded, Options(force=True))
+    assert mine.read_bytes() != b"precious"
+
+
+def test_output_of_a_run_is_replaced_when_the_record_of_it_was_deleted(project: Path) -> None:
+    """Deleting .edgekit is safe: what edgekit wrote and nobody changed is still known."""
+    for name in ("outputs", "runs"):
+        shutil.rmtree(project / ".edgekit" / name)
+    (bundle,) = (project / "dist").glob("*.tar.gz")
+    before = bundle.read_bytes()
+    convert(edit(project, "max_degradation = 0.02", "max_degradation = 0.03"))
+    assert bundle.is_file()
+    shutil.rmtree(project / ".edgekit" / "outputs")
+    convert(edit(project, 'version = "0.1.0"', 'version = "0.1.0"\ndescription = "digits"'))
+    bundle.write_bytes(before[:-1])
+    shutil.rmtree(project / ".edgekit" / "outputs")
+    with pytest.raises(ProjectError, match="EK-OUTPUT-001"):
+        convert(Project.load(project / "edgekit.toml"))
+    assert bundle.read_bytes() == before[:-1]

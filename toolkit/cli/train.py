@@ -1,0 +1,58 @@
+"""``edgekit train``: the project's model, trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgekit.cli.console import progress
+from edgekit.cli.export import show
+from edgekit.cli.help import documented, section
+from edgekit.cli.options import (
+    COUNT,
+    OUTPUT,
+    common,
+    force_option,
+    model_option,
+    option,
+    output_option,
+    preparation_options,
+    project_option,
+)
+from edgekit.cli.project import project_of
+
+
+@documented(
+    "train",
+    ("the model of this folder's project", "edgekit train"),
+    (
+        "a function that builds one",
+        "edgekit train model.py:build --train-data train.npz --epochs 5",
+    ),
+)
+@click.argument("model", required=False, metavar="[FILE.py:FUNCTION]")
+@section(
+    "Training",
+    option("--train-data FILE", "Labelled items to train on: .npz, a folder, data.py:train, …"),
+    option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
+)
+@preparation_options
+@section(OUTPUT, output_option, force_option)
+@project_option
+@model_option
+@common
+def command(**options: Any) -> int:
+    """Train the project's model, and leave it, its SavedModel and its history under build/.
+
+    `edgekit convert` trains by the same function, and takes what is trained already from the store,
+    as this command does: only what was changed is trained again. A killed training resumes.
+    """
+    from edgekit import api
+
+    project = project_of(options)
+    run = api.Options(output=options["output"], force=options["force"])
+    with progress(options["quiet"]) as display:
+        done = api.train(project, run, display)
+    show(done, options)
+    return 0
