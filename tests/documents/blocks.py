@@ -102,8 +102,11 @@ def words(command: str) -> list[list[str]]:
     skip = False
     for word in lexer:
         if set(word) <= set("|&;"):
-            current = None
-        elif set(word) <= set("<>"):
+            current, skip = None, False
+        elif set(word) <= set("<>&"):
+            # 2>&1: the number before it is no argument.
+            if current and current[-1].isdigit():
+                current.pop()
             skip = True
         elif skip:
             skip = False

@@ -115,6 +115,11 @@ def typed() -> Iterator[tuple[str, list[str]]]:
                     yield from ((block.place, one) for one in edgekit_words(command))
 
 
+def test_the_commands_of_a_line_are_its_edgekit_commands() -> None:
+    line = "edgekit convert && edgekit check -q 2>&1 | grep 'a b' > out.txt  # twice"
+    assert edgekit_words(line) == [["convert"], ["check", "-q"]]
+
+
 def refusal(arguments: list[str]) -> str:
     """Return why the command line refuses arguments, before anything is run."""
     command: click.Command = group
