@@ -181,6 +181,10 @@ class PlotsError(EdgekitError):
     """Plots cannot be drawn here."""
 
 
+class ServeError(EdgekitError):
+    """A page cannot be served here."""
+
+
 class HistoryError(EdgekitError):
     """The history of past runs cannot be read, or does not hold what is asked of it."""
 

@@ -56,6 +56,23 @@ def claim(folder: Path) -> Claim:
     return Claim(folder, descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Tell whether a living process has claimed a folder; True where the disk cannot tell."""
+    if not (folder / MARK).is_file():
+        return False
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextlib.contextmanager
 def held(parent: Path | None = None, prefix: str = "") -> Iterator[Path]:
     """Yield a new and empty folder for as long as the context lasts, below ``parent`` or the

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from edgekit.api.machine import remove_devices as remove_devices
     from edgekit.api.machine import set_up_devices as set_up_devices
     from edgekit.api.pages import find_run as find_run
+    from edgekit.api.pages import find_unfinished as find_unfinished
+    from edgekit.api.pages import serve_run as serve_run
     from edgekit.api.pages import write_comparison as write_comparison
     from edgekit.api.pages import write_page as write_page
     from edgekit.api.runs import BenchJob as BenchJob
@@ -73,6 +75,7 @@ _ELSEWHERE = {
     "devices": "machine",
     "doctor": "machine",
     "find_run": "pages",
+    "find_unfinished": "pages",
     "fits": "machine",
     "inspect": "machine",
     "latest": "judgement",
@@ -81,6 +84,7 @@ _ELSEWHERE = {
     "remove_devices": "machine",
     "runs_at": "verdict",
     "runs_of": "verdict",
+    "serve_run": "pages",
     "set_up_devices": "machine",
     "together": "verdict",
     "trends": "history",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgekit import scratch
 from edgekit.api.judgement import latest
 from edgekit.api.verdict import check
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.report.html.files import FILE, page_of
 from edgekit.store import write_text
 
-__all__ = ["find_run", "write_comparison", "write_page"]
+if TYPE_CHECKING:
+    from edgekit.report.live import RunServer
+
+__all__ = ["find_run", "find_unfinished", "serve_run", "write_comparison", "write_page"]
 
 
 def find_run(output: Path, run: str | None = None) -> Path:
@@ -29,6 +34,38 @@ def find_run(output: Path, run: str | None = None) -> Path:
     known = [found.parent.name for found in runs.glob("*/report.json")]
     hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
     raise ProjectError("EK-REPORT-001", f"there is no run {run!r}{did_you_mean(run, known)}", hint)
+
+
+def find_unfinished(output: Path, run: str | None = None) -> Path:
+    """Return a run's folder as :func:`find_run`; by default that of the one that goes on.
+
+    Raises :class:`ProjectError` where there is none.
+    """
+    path = Path(run) if run is not None else output
+    runs = output / ".edgekit" / "runs"
+    if run is not None:
+        for folder in (path, runs / run):
+            if folder.is_dir() and folder.resolve().parent.name == runs.name:
+                return folder
+    below = path / ".edgekit" / "runs" if path.is_dir() else runs
+    found = [one for one in below.glob("*") if one.is_dir()] if run is None or path.is_dir() else []
+    if found:
+        return max(found, key=lambda one: (scratch.is_held(one), one.stat().st_mtime_ns))
+    if run is not None:
+        return find_run(output, run)
+    hint = "start `edgekit convert` first, or name a run's folder"
+    raise ProjectError("EK-REPORT-001", f"there is no run below {output.resolve()}", hint)
+
+
+def serve_run(folder: Path, port: int) -> RunServer:
+    """Return a server of a run's page, on this machine alone, which follows one that goes on.
+
+    It answers once its ``serve_forever`` is called. Raises :class:`ServeError` where the port
+    cannot be had.
+    """
+    from edgekit.report.live import serve
+
+    return serve(folder, page_of, port)
 
 
 def write_page(folder: Path, path: Path | None = None, force: bool = False) -> Path:

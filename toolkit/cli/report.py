@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from edgekit.cli.options import FOLDER, common, flag, option, project_option
 from edgekit.cli.outputs import OutputFile
 from edgekit.cli.plots import draw, plots_option, write_plots
 
+SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
+
 
 @documented(
     "report",
     ("the newest run here, as one page", "edgekit report"),
     ("for a colleague", "edgekit report --out digits.html"),
+    ("a run that goes on, in the browser", "edgekit report --serve"),
     ("what changed between two runs", "edgekit report --compare old/report.json new/report.json"),
 )
 @click.argument("run", required=False)
@@ -28,6 +32,14 @@ from edgekit.cli.plots import draw, plots_option, write_plots
     type=OutputFile(),
 )
 @option("--compare A B", "Set two runs of one model side by side, A the earlier one.", nargs=2)
+@flag("--serve", "Serve the page to this machine's browser, and follow a run that goes on.")
+@option(
+    "--port N",
+    "Where to serve it; 0 for a free one.",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+)
 @plots_option
 @option("--output FOLDER", "Folder with the run's .edgekit/. Default: the project's.", type=FOLDER)
 @flag("--force", "Overwrite FILE.")
@@ -43,6 +55,8 @@ def command(**options: Any) -> int:
     from edgekit.report import words
 
     output = _output(options)
+    if options["serve"]:
+        return _serve(output, options)
     if options["compare"]:
         if options["run"]:
             raise click.UsageError("--compare names both runs itself: leave RUN out")
@@ -57,6 +71,27 @@ def command(**options: Any) -> int:
         print_json({"path": str(path.resolve()), "run": folder.resolve().name})
     else:
         click.echo(words.path(path) if options["quiet"] else f"report {words.path(path)}")
+    return 0
+
+
+def _serve(output: Path, options: dict[str, Any]) -> int:
+    """Serve the page of a run until it is interrupted."""
+    from edgekit import api
+
+    for name, flag_name in SERVED_NEVER.items():
+        if options[name]:
+            raise click.UsageError(f"--serve writes nothing: leave {flag_name} out")
+    folder = api.find_unfinished(output, options["run"])
+    with api.serve_run(folder, options["port"]) as server:
+        if options["as_json"]:
+            print_json({"url": server.url, "run": folder.resolve().name})
+        else:
+            click.echo(f"run {folder.resolve().name} at {server.url} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
     return 0
 
 

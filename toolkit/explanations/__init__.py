@@ -40,6 +40,7 @@ AREAS = {
     "PROJECT": "the project file and options",
     "REPORT": "reports of earlier runs",
     "RUNNER": "what runs a model on a device",
+    "SERVE": "pages that are served",
     "STORE": "the store and its disk",
     "USAGE": "the command line",
     "WORKER": "the process that runs TensorFlow",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.types import Progress, StagedProgress, StageRecord
+from edgekit.types.progress import PROGRESS_FILE
 
-# Below a run's folder.
-FILE = "progress.jsonl"
+FILE = PROGRESS_FILE
 # Of a stage that advances in small steps, at most one line in so many seconds is written.
 PAUSE = 0.2
 

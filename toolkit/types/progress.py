@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from edgekit.types.outcome import StageRecord
 
+# Below a run's folder: one JSON object a line, as :class:`edgekit.pipeline.journal.Journal` says.
+PROGRESS_FILE = "progress.jsonl"
+
 
 class Progress(Protocol):
     """Where a run reports to: a terminal, a log, or nowhere."""

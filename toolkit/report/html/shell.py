@@ -155,3 +155,18 @@ def _sentence(text: str) -> str:
         for at, part in enumerate(parts)
     ]
     return markupsafe.Markup("").join(shown)
+
+
+def asset(name: str) -> str:
+    """Return one of the files that pages are made of."""
+    return _read(name)
+
+
+def policy(scripts: list[str]) -> str:
+    """Return a content security policy by which only these scripts run."""
+    return _policy(scripts)
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template, in which all text is escaped."""
+    return _environment().get_template(name)
