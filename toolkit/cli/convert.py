@@ -41,6 +41,7 @@ conversion_options = section(
     flag("--as-is", "Convert nothing: check and bundle a .tflite of any precision."),
     option("--reference MODEL", "With --as-is: the model that the file is compared with."),
     flag("--no-evaluate", "Convert only: no metric, no bundle."),
+    flag("--layers", "Find where inside the network each file diverges from the SavedModel."),
     flag("--metadata", "Write TFLite Metadata into the files: normalization, labels, names."),
     flag("--flex", "Allow TensorFlow's own operators: a larger app, not tested here."),
 )
@@ -131,8 +132,20 @@ def _run_options(options: dict[str, Any]) -> Any:
         max_arena=options["max_arena"],
         precisions_asked=bool(options["precisions"]),
         targets_asked=bool(options["targets"]),
+        layers=options["layers"],
         command=command_line(),
     )
+
+
+def _show_layers(out: Any, details: Any) -> None:
+    """Print where candidates diverge, where that was asked for."""
+    from edgekit.types.details import LAYERS_UNASKED
+
+    found = details.candidates.values() if details else ()
+    if any(one.absent.get("layers") != LAYERS_UNASKED for one in found):
+        from edgekit.report.layers import error_lines
+
+        print_lines(out, error_lines(details))
 
 
 def page_in(folder: Path) -> Path:
@@ -158,6 +171,7 @@ def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bo
     if (others := report.outputs_table(done)) is not None:
         out.print(others)
         out.print()
+    _show_layers(out, done.details)
     print_lines(out, report.verdict_lines(done))
     if verbose:
         for stage in done.stages:

@@ -10,6 +10,7 @@ from edgekit.pipeline.compress import compress, place_compressed
 from edgekit.pipeline.details import details_of
 from edgekit.pipeline.float32 import prove_float32
 from edgekit.pipeline.judge import UNCOMPRESSED, evaluate, start_reference
+from edgekit.pipeline.layer_errors import compare_layers
 from edgekit.pipeline.lint import advise, doubt, lint_data
 from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.model_files import ModelFiles, export_model, place_model, train
@@ -68,6 +69,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         doubt_reference(run, source, reference, items)
         compilation = compile_candidates(run, judged)
         on_device = measure_on_devices(run, reference, judged, items)
+        layers = compare_layers(run, reference, judged, items)
         settled, targets, verdict = judge_run(
             judged,
             evaluated,
@@ -82,7 +84,7 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         targets = tuple(attach(run, target, compilation) for target in targets)
         kept = keep_contents(run, targets, placed, source, smaller, items)
         shipped = tuple(bundle(run, target, placed, kept, source) for target in targets)
-        details = details_of(run, "convert", reference, placed, items)
+        details = details_of(run, "convert", reference, placed, items, layers)
         return report(
             run, reference, evaluated, compression, placed, shipped, verdict, items, details
         )

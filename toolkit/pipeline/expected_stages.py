@@ -67,6 +67,8 @@ def _conversion(plan: Plan) -> Iterator[str]:
     if judged:
         named = (own_device(name, table) for name, table in plan.targets.items())
         yield from (f"on {device}" for device in named if device)
+        if plan.options.layers:
+            yield "layers"
     yield "place"
     if judged:
         yield "golden pairs"

@@ -34,6 +34,7 @@ class Options:
     be done, and keeps nothing. ``limit`` judges so many items at most, drawn with ``seed``.
     What is measured on devices is recorded into the file ``record``, or played back from
     ``replay``. ``command`` repeats the run, where it was a command.
+    ``layers`` compares every candidate layer by layer.
     """
 
     output: Path | None = None
@@ -52,6 +53,7 @@ class Options:
     record: Path | None = None
     replay: Path | None = None
     command: str = ""
+    layers: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from edgekit.report import words
 from edgekit.report.grid import Row, grid
 from edgekit.report.inspection import Line, cut
 from edgekit.types import Measurement
+from edgekit.types.details import Details
 
 NAME = 34
 HEADINGS = (
@@ -91,6 +92,28 @@ def layer_lines(parity: LayerParity) -> Iterator[Line]:
             yield f"only {side}: {words.listed(names, 5)}", "dim"
     for line in (*parity.missing, *parity.notes):
         yield line, "dim"
+
+
+def error_lines(details: Details | None) -> Iterator[Line]:
+    """Yield a line for each candidate that was compared layer by layer: where error begins, and
+    what adds most.
+    """
+    for name, one in details.candidates.items() if details else ():
+        if one.layers is None:
+            yield f"layers of {name}: unavailable, because {one.absent.get('layers')}", "dim"
+            continue
+        rows, first = one.layers.rows, one.layers.first_fall
+        fall = f"no layer falls by more than {FALL:g} dB"
+        if first is not None:
+            row = rows[first]
+            by = f", by {row.fall.value:.1f} dB" if row.fall.value is not None else ""
+            fall = f"falls first at {row.operator} {cut(row.name, NAME)}{by}"
+        most = [
+            f"{rows[at].operator} {cut(rows[at].name, NAME)} {_added(rows[at].added)}"
+            for at in one.layers.ranked[:3]
+        ]
+        adds = f"; most noise is added by {'; '.join(most)}" if most else ""
+        yield f"layers of {name}: {fall}{adds}", "" if first is None else "yellow"
 
 
 def likeness_line(likeness: Likeness) -> Line:

@@ -13,6 +13,8 @@ from typing import Literal
 from edgekit.types.quantities import Measurement
 
 Command = Literal["convert", "compress", "compare", "bench"]
+# Why there are no layers where nobody wanted them.
+LAYERS_UNASKED = "--layers was not asked for"
 
 
 @dataclass(frozen=True)

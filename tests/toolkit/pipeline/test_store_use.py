@@ -12,8 +12,9 @@ import pytest
 
 from edgekit import Project, convert, export, train
 from edgekit.api import Options
-from edgekit.errors import ProjectError
+from edgekit.errors import ModelError, ProjectError
 from edgekit.report import details
+from edgekit.report.layers import error_lines
 from edgekit.types import Report, Status
 
 
@@ -79,6 +80,38 @@ def test_a_page_s_parts_that_cannot_be_made_fail_no_run(
     assert int8.absent["sizes"] == "it could not be made: RuntimeError: no room"
     assert done.details.evaluated is None
     assert done.details.representative is not None
+
+
+@pytest.mark.slow
+def test_layers_are_compared_where_asked_for_and_cost_no_verdict(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ModelError("EK-LAYERS-003", "no layer has a counterpart")
+
+    table, options = Project.load(project / "edgekit.toml"), Options(layers=True)
+    with monkeypatch.context() as broken:
+        broken.setattr("edgekit.pipeline.layer_errors.layer_parity", fail)
+        done = convert(table, options)
+    assert done.verdict.status is Status.PASSED
+    assert done.details is not None
+    assert done.details.candidates["int8"].absent["layers"] == "no layer has a counterpart"
+
+    done = convert(table, options)
+    assert done.details is not None
+    models = done.details.candidates
+    assert models["float32"].absent["layers"].startswith("it is the file that")
+    int8, half = models["int8"].layers, models["float16"].layers
+    assert int8 is not None
+    assert half is not None
+    assert [row.operator for row in int8.rows][-1] == "SOFTMAX"
+    finest, coarse = (one.rows[-1].sqnr.value for one in (half, int8))
+    assert finest is not None
+    assert coarse is not None
+    assert finest > coarse
+    (told,) = (line for line, _ in error_lines(done.details) if line.startswith("layers of int8"))
+    assert int8.rows[int8.ranked[0]].operator in told
+    assert cached(convert(table, options))["layers"]
 
 
 def test_other_code_of_edgekit_is_served_nothing_that_was_kept(

@@ -26,7 +26,7 @@ from edgekit.pipeline.judge import ReferenceAnswers, answered
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import taken
 from edgekit.types import Candidate, SavedModel
-from edgekit.types.details import CandidateDetails, Command, Details
+from edgekit.types.details import LAYERS_UNASKED, CandidateDetails, Command, Details, LayerErrors
 
 # Bytes of all pictures in base64: a page that holds them stays small enough to send.
 ROOM = 700_000
@@ -42,10 +42,18 @@ def details_of(
     reference: SavedModel,
     candidates: Sequence[Candidate],
     items: Items,
+    layers: Mapping[str, LayerErrors | str] | None = None,
 ) -> Details:
-    """Gather the details of a run that converts: no model runs for it, and it never fails."""
+    """Gather the details of a run that converts: no model runs for it, and it never fails.
+
+    ``layers`` are the errors of each candidate by id, or why there are none, where asked for.
+    """
     guard = Parts()
-    found = guard.make("details", lambda: _gathered(run, kind, reference, candidates, items), None)
+
+    def gathered() -> Details:
+        return _with_layers(_gathered(run, kind, reference, candidates, items), layers or {})
+
+    found = guard.make("details", gathered, None)
     return found or Details(run.id, kind, run.plan.options.command, absent=guard.absent)
 
 
@@ -68,6 +76,17 @@ def _gathered(
         absent=parts.absent,
     )
     return with_data(run, details, reference, items)
+
+
+def _with_layers(details: Details, layers: Mapping[str, LayerErrors | str]) -> Details:
+    def of(name: str, one: CandidateDetails) -> CandidateDetails:
+        errors = layers.get(name, LAYERS_UNASKED)
+        if isinstance(errors, str):
+            return replace(one, absent={**one.absent, "layers": errors})
+        return replace(one, layers=errors)
+
+    found = {name: of(name, one) for name, one in details.candidates.items()}
+    return replace(details, candidates=found)
 
 
 def _of_reference(

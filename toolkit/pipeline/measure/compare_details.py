@@ -17,9 +17,7 @@ from edgekit.pipeline.measure.model_on_device import ModelOnDevice
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.timed_launches import Launches, samples_of
 from edgekit.types import Contrast, SavedModel
-from edgekit.types.details import CandidateDetails, Details
-
-UNASKED = "--layers was not asked for"
+from edgekit.types.details import LAYERS_UNASKED, CandidateDetails, Details
 
 
 def details_of(
@@ -67,5 +65,5 @@ def _of_model(
     if isinstance(layers, LayerParity):
         details = replace(details, layers=layer_errors(layers))
     elif name in compared:
-        parts.absent["layers"] = UNASKED
+        parts.absent["layers"] = LAYERS_UNASKED
     return replace(details, absent=parts.absent)
