@@ -6,34 +6,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import scratch
-from edgekit.api.judgement import latest
 from edgekit.api.verdict import check
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.report.html.files import FILE, page_of
+from edgekit.report.measured_files import BENCH, COMPARE
 from edgekit.store import write_text
 
 if TYPE_CHECKING:
     from edgekit.report.live import RunServer
 
+REPORTS = ("report.json", COMPARE, BENCH)
+COMMANDS = "`edgekit convert`, `compress`, `compare` or `bench`"
 __all__ = ["find_run", "find_unfinished", "serve_run", "write_comparison", "write_page"]
 
 
 def find_run(output: Path, run: str | None = None) -> Path:
-    """Return a run's folder: by its path, its report's, its id below ``output``, or the newest.
+    """Return the folder of a run of any command: by its path, its report's, its id below
+    ``output``, or the newest.
 
     Raises :class:`ProjectError` where there is none.
     """
+    runs = output / ".edgekit" / "runs"
     if run is None:
-        return latest(output).parent
-    path, runs = Path(run), output / ".edgekit" / "runs"
-    for folder in (path.parent if path.name == "report.json" else path, runs / run):
-        if (folder / "report.json").is_file():
+        return _newest(output)
+    path = Path(run)
+    for folder in (path.parent if path.name in REPORTS else path, runs / run):
+        if any((folder / name).is_file() for name in REPORTS):
             return folder
     if (path / ".edgekit" / "runs").is_dir():
-        return latest(path).parent
-    known = [found.parent.name for found in runs.glob("*/report.json")]
-    hint = "name a finished run of `edgekit convert`, or leave it out for the newest"
+        return _newest(path)
+    known = [found.parent.name for name in REPORTS for found in runs.glob(f"*/{name}")]
+    hint = f"name a finished run of {COMMANDS}, or leave it out for the newest"
     raise ProjectError("EK-REPORT-001", f"there is no run {run!r}{did_you_mean(run, known)}", hint)
+
+
+def _newest(output: Path) -> Path:
+    runs = output / ".edgekit" / "runs"
+    found = [path for name in REPORTS for path in runs.glob(f"*/{name}")]
+    if not found:
+        hint = f"run {COMMANDS} first, or name a run's folder"
+        raise ProjectError("EK-REPORT-001", f"there is no report below {output.resolve()}", hint)
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def find_unfinished(output: Path, run: str | None = None) -> Path:

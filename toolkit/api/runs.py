@@ -160,7 +160,9 @@ def compare(
     """
     options, measure_options = options or Options(), measure_options or MeasureOptions()
     done = measure.compare(project, options, sources, measure_options, progress or Silent())
-    write_compared(done, _folder(project, options, done.run))
+    folder = _folder(project, options, done.run)
+    write_compared(done, folder)
+    write_beside(done, folder)
     return done
 
 
@@ -184,6 +186,7 @@ def bench(
     folder = _folder(project, options, done.run)
     bench_report.write(done, folder, table)
     details.write(measure.bench_details(done, options.command, project.root), folder)
+    write_beside(done, folder)
     return done
 
 

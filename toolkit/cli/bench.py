@@ -36,7 +36,7 @@ from edgekit.cli.outputs import (
     show_for_ci,
     write_outputs,
 )
-from edgekit.cli.plots import plots_option, run_folder, write_plots
+from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of, resolve_source
 from edgekit.cli.retry import measured, retry_options
 from edgekit.cli.values import Threads, as_seconds, as_shapes, as_share, as_time
@@ -200,7 +200,9 @@ def command(**options: Any) -> int:
     done = counted(done, options)
     write_outputs(done, options, time.monotonic() - started)
     _show(done, options)
-    write_plots(done, run_folder(project, options, done.run), options)
+    folder = run_folder(project, options, done.run)
+    show_report(folder, options)
+    write_plots(done, folder, options)
     show_for_ci(done, options)
     if options["as_json"]:
         print_json(report.to_json(done))

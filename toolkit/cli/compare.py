@@ -25,7 +25,7 @@ from edgekit.cli.outputs import (
     show_for_ci,
     write_outputs,
 )
-from edgekit.cli.plots import plots_option, run_folder, write_plots
+from edgekit.cli.plots import plots_option, run_folder, show_report, write_plots
 from edgekit.cli.project import project_of, resolve_source
 from edgekit.cli.retry import measured, retry_options, say
 from edgekit.cli.values import as_drop, as_number, as_share
@@ -125,7 +125,9 @@ def command(**options: Any) -> int:
     done = counted(done, options)
     write_outputs(done, options, time.monotonic() - started)
     show(report.compared(done), done, options["as_json"], options["quiet"])
-    write_plots(done, run_folder(project, options, done.run), options)
+    folder = run_folder(project, options, done.run)
+    show_report(folder, options)
+    write_plots(done, folder, options)
     show_for_ci(done, options)
     return done.verdict.exit_code
 

@@ -9,7 +9,6 @@ import click
 
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
-from edgekit.cli.convert import page_in
 from edgekit.cli.help import documented
 from edgekit.cli.options import (
     common,
@@ -20,7 +19,7 @@ from edgekit.cli.options import (
     project_option,
 )
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
-from edgekit.cli.plots import plots_option, write_plots
+from edgekit.cli.plots import page_in, plots_option, write_plots
 from edgekit.cli.project import project_of
 
 

@@ -27,7 +27,7 @@ from edgekit.cli.outputs import (
     show_for_ci,
     write_outputs,
 )
-from edgekit.cli.plots import plots_option, run_folder, write_plots
+from edgekit.cli.plots import page_in, plots_option, run_folder, write_plots
 from edgekit.cli.project import projects_of
 from edgekit.cli.several import finish, head
 
@@ -146,12 +146,6 @@ def _show_layers(out: Any, details: Any) -> None:
         from edgekit.report.layers import error_lines
 
         print_lines(out, error_lines(details))
-
-
-def page_in(folder: Path) -> Path:
-    """Return a run's page, or its folder where the page was not written."""
-    page = folder / "report.html"
-    return page if page.is_file() else folder
 
 
 def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bool = False) -> None:

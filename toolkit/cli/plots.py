@@ -1,4 +1,4 @@
-"""``--plots``: the charts of a run as pictures, of every command that writes a report."""
+"""What a run leaves to look at: its page, and with ``--plots`` its charts as pictures."""
 
 from __future__ import annotations
 
@@ -34,10 +34,27 @@ plots_option = section(
 )
 
 
+def page_in(folder: Path) -> Path:
+    """Return a run's page, or its folder where the page was not written."""
+    page = folder / "report.html"
+    return page if page.is_file() else folder
+
+
 def run_folder(project: Any, options: dict[str, Any], run: str) -> Path:
     """Return the folder that a command left its run in."""
     root = Path(options["output"] or project.root).resolve()
     return root / ".edgekit" / "runs" / run
+
+
+def show_report(folder: Path, options: dict[str, Any]) -> None:
+    """Print where the page of a run is."""
+    if options["quiet"]:
+        return
+    from edgekit.cli.console import console, print_lines
+    from edgekit.report import words
+
+    line = f"report {words.path(page_in(folder))}"
+    print_lines(console(options["as_json"]), [(line, "dim")])
 
 
 def write_plots(done: Any, folder: Path, options: dict[str, Any]) -> None:

@@ -48,8 +48,8 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
 def command(**options: Any) -> int:
     """Write RUN as one HTML file that opens anywhere. Default: the newest run here.
 
-    RUN is the folder of a finished run, its report.json, its id, or a project's folder. `edgekit
-    convert` and `edgekit compress` write the page themselves; no model is opened again for it.
+    RUN is the folder of a finished run, its report.json, its id, or a project's folder. `convert`,
+    `compress`, `compare` and `bench` write the page themselves; no model is opened again for it.
     """
     from edgekit import api
     from edgekit.report import words
@@ -97,14 +97,13 @@ def _serve(output: Path, options: dict[str, Any]) -> int:
 
 def _draw(folder: Path, before: Path | None, options: dict[str, Any]) -> None:
     """Draw the charts of a run, or what went where from an earlier one."""
-    from edgekit import report
     from edgekit.report import charts, details
+    from edgekit.report.measured_files import read_run
 
-    done = report.read(folder)
     if before is None:
-        write_plots(done, folder, options)
+        write_plots(read_run(folder), folder, options)
         return
-    sides = [charts.run_of(report.read(one), details.read(one)) for one in (before, folder)]
+    sides = [charts.run_of(read_run(one), details.read(one)) for one in (before, folder)]
     draw({"overlay": charts.overlay(*sides)}, options)
 
 

@@ -45,6 +45,7 @@ HEADINGS = (
     ("runs", "launches"),
     ("inputs", ""),
 )
+PROFILE = (("operator", ""), ("run by", ""), ("time", ""), ("share", ""))
 # What is left out where a terminal is too narrow for all, first to last.
 DROP = ("runs", "mean", "load", "threads", "p90", "memory")
 CSV = (
@@ -160,12 +161,22 @@ def write(done: BenchReport, folder: Path, table: Path | None = None) -> Path:
 
 def tables(done: BenchReport) -> Iterator[object]:
     """Yield the table of rows, then each row's profile, where there is one."""
-    yield grid(HEADINGS, (Row(_cells(row), _style(row)) for row in done.rows), DROP)
+    yield grid(HEADINGS, rows(done), DROP)
+    for name, operators in profiles(done):
+        yield f"{name}: operators by time"
+        yield grid(PROFILE, operators, ("run by",))
+
+
+def rows(done: BenchReport) -> Iterator[Row]:
+    """Yield a row per model, device and number of threads, under the headings."""
+    return (Row(_cells(row), _style(row)) for row in done.rows)
+
+
+def profiles(done: BenchReport) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Yield the operators by time of each row that was profiled, with its id."""
     for row in done.rows:
         if row.profile is not None and row.profile.operators:
-            yield f"{row.id}: operators by time"
-            titles = [(name, "") for name in ("operator", "run by", "time", "share")]
-            yield grid(titles, _operators(row.profile), ("run by",))
+            yield row.id, _operators(row.profile)
 
 
 def _cells(row: Benched) -> tuple[tuple[str, str], ...]:

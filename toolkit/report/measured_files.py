@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from edgekit import strict_json
 from edgekit.decoding import decode
 from edgekit.errors import ProjectError
-from edgekit.report import details
+from edgekit.report import details, document
 from edgekit.report.measurements import to_json
 from edgekit.store import write_text
-from edgekit.types import BenchReport, Compared
+from edgekit.types import BenchReport, Compared, Report
 
 COMPARE, BENCH = "compare.json", "bench.json"
 LARGEST = 64 << 20
@@ -38,15 +38,24 @@ def read_bench(folder: Path) -> BenchReport:
     return _read(folder / BENCH, BenchReport, "bench")
 
 
+def read_run(folder: Path) -> Report | Compared | BenchReport:
+    """Read what any command left in its run's folder. Raises :class:`ProjectError` as they do."""
+    if (folder / COMPARE).is_file():
+        return read_compared(folder)
+    if (folder / BENCH).is_file():
+        return read_bench(folder)
+    return document.read(folder)
+
+
 def _read(path: Path, kind: type[T], command: str) -> T:
     if not path.is_file():
         hint = f"name the folder of a run of `edgekit {command}`"
         raise ProjectError("EK-REPORT-001", f"there is no report {path}", hint)
     try:
-        document = strict_json.loads(strict_json.bounded(path, LARGEST))
-        if not _validator(command).is_valid(document):
-            raise ValueError(_explained(command, document))
-        return decode(document, kind)
+        found = strict_json.loads(strict_json.bounded(path, LARGEST))
+        if not _validator(command).is_valid(found):
+            raise ValueError(_explained(command, found))
+        return decode(found, kind)
     except (OSError, ValueError, TypeError) as error:
         hint = f"it is damaged or not what `edgekit {command}` wrote: {error}"
         raise ProjectError("EK-REPORT-002", f"{path} cannot be read", hint) from error

@@ -130,18 +130,7 @@ def compared(done: Compared) -> Iterator[object]:
     for advice in done.advice:
         if advice.code == DIFFERENT:
             yield "\n".join(advice_lines(advice))
-    by_id = {contrast.id: contrast for contrast in done.contrasts}
-    rows = (
-        Row(
-            (
-                *_model_cells(model, done.settings),
-                *_contrast_cells(model, by_id.get(model.id), done),
-            ),
-            _style(model),
-        )
-        for model in done.models
-    )
-    yield grid(headings(done.settings, compared=True), rows, DROP)
+    yield grid(headings(done.settings, compared=True), rows(done), DROP)
     yield words.task(done.settings)
     yield from _outputs(done)
     yield "\n".join(_differences(done))
@@ -149,6 +138,14 @@ def compared(done: Compared) -> Iterator[object]:
         if contrast.layers is not None:
             yield layer_table(contrast.layers)
             yield "\n".join(line for line, _ in layer_lines(contrast.layers))
+
+
+def rows(done: Compared) -> Iterator[Row]:
+    """Yield a row per model, under :func:`headings`."""
+    by_id = {contrast.id: contrast for contrast in done.contrasts}
+    for model in done.models:
+        contrast = _contrast_cells(model, by_id.get(model.id), done)
+        yield Row((*_model_cells(model, done.settings), *contrast), _style(model))
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:

@@ -12,6 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 from output_schemas import OUTPUTS, schema
+from rendered import ReadPage
 from tflite_files import G, N, T, build, doubling
 
 from conftest import BRIEF_BENCH, answer
@@ -102,6 +103,7 @@ def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
             assert model.absent["launches"] == "nothing was timed"
         else:
             assert [one.count for one in model.launches] == row["latency"]["launches"]
+    check_the_page(run, command, found, rows)
     # Neither is a run that `edgekit check` judges by default.
     with pytest.raises(ProjectError, match="no report below"):
         latest(folder)
@@ -110,6 +112,28 @@ def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
         (read_compared if command == "compare" else read_bench)(run)
     assert caught.value.code == "EK-REPORT-002"
     assert "run" in caught.value.hint
+
+
+def check_the_page(
+    run: Path, command: str, found: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    """Its page says what was decided first, and draws the figures that were printed."""
+    page = ReadPage((run / "report.html").read_text())
+    sections = [one["id"] for tag, one in page.elements if tag == "section"]
+    assert sections[:3] == ["verdict", "models", "latency"]
+    seen = " ".join(page.visible.split())
+    assert f"{command} run {found['run']}" in seen
+    assert "✕ failed" in seen
+    assert all(row["id"].partition(" on ")[0] in seen for row in rows)
+    drawn = page.data["charts"]
+    if command == "compare":
+        sizes = {point["model"]: point["size"]["value"] for point in drawn["pareto"]["points"]}
+        assert sizes == {row["id"]: row["bytes"] for row in rows}
+        assert found["contrasts"][0]["likeness"]["reason"] in seen
+    else:
+        (timed,) = drawn["latency"]["models"]
+        assert [one["count"] for one in timed["launches"]] == rows[0]["latency"]["launches"]
+        assert timed["median"]["value"] == rows[0]["latency"]["p50"]["value"]
 
 
 @pytest.mark.parametrize("command", OUTPUTS)

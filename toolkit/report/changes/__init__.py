@@ -9,7 +9,7 @@ from edgekit.report.changes.contents import (
 )
 from edgekit.report.changes.figures import FigureChange, Outcome
 from edgekit.report.changes.runs import CandidateChange, RunChange, TargetChange, changes
-from edgekit.report.changes.settings import SettingChange
+from edgekit.report.changes.settings import SettingChange, flat
 
 __all__ = [
     "CandidateChange",
@@ -22,6 +22,7 @@ __all__ = [
     "SettingChange",
     "TargetChange",
     "changes",
+    "flat",
     "layer_deltas",
     "operator_changes",
 ]

@@ -24,7 +24,7 @@ class SettingChange:
 
 def setting_changes(before: Report, now: Report) -> tuple[SettingChange, ...]:
     """Return what was asked or found otherwise than in the earlier run, in the report's order."""
-    old, new = dict(_flat(_facts(before))), dict(_flat(_facts(now)))
+    old, new = dict(flat(_facts(before))), dict(flat(_facts(now)))
     return tuple(
         SettingChange(name, old.get(name, ABSENT), new.get(name, ABSENT))
         for name in dict.fromkeys((*old, *new))
@@ -44,11 +44,11 @@ def _facts(report: Report) -> Mapping[str, Any]:
     }
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield the leaves of a document by their paths."""
     if isinstance(value, Mapping) and value:
         for name, one in value.items():
-            yield from _flat(one, f"{path}.{name}" if path else str(name))
+            yield from flat(one, f"{path}.{name}" if path else str(name))
         return
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     yield path, text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

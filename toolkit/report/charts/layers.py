@@ -9,6 +9,8 @@ from edgekit.report.charts.axis import Absent, Axis
 from edgekit.report.charts.run import Model, Run
 from edgekit.types.details import LayerError, LayerErrors
 
+LONGEST = 48
+
 
 @dataclass(frozen=True)
 class LayerBar:
@@ -84,12 +86,17 @@ def _text(model: Model, found: LayerErrors) -> str:
     if found.first_fall is not None:
         row = found.rows[found.first_fall]
         fall = f" by {row.fall.value:.1f} dB" if row.fall.value is not None else ""
-        text = f"{model.id} falls first at {row.operator} {row.name}{fall}"
+        text = f"{model.id} falls first at {row.operator} {_named(row)}{fall}"
     else:
         text = f"No layer of {model.id} falls beyond what rounding explains"
     if found.ranked:
         row = found.rows[found.ranked[0]]
         if row.added.value:
             share = f"{100 * row.added.value:.2g} %"
-            text += f"; {row.operator} {row.name} adds most noise, {share} of its signal"
+            text += f"; {row.operator} {_named(row)} adds most noise, {share} of its signal"
     return f"{text}."
+
+
+def _named(row: LayerError) -> str:
+    """Return the end of a layer's name: fused layers have the names of all that they are of."""
+    return words.shortened(row.name, LONGEST)

@@ -101,14 +101,18 @@ def _of_model(name: str, those: Sequence[Part], lowest: Sequence[Part], at: str)
 
 def worst_section(report: Report, details: Details | None) -> Section:
     """Return the section on the worst items."""
+    return worst_of(models.leading(report), report.reference.title, details)
+
+
+def worst_of(first: str, reference: str, details: Details | None) -> Section:
+    """Return the section on the worst items, of one model first."""
     title = "Worst items"
     if details is None:
         return Section("worst", title, absent=models.missing("the run left no details.json"))
-    first = models.leading(report)
     sides = [(name, one) for name, one in details.candidates.items() if one.worst_items]
     sides.sort(key=lambda side: side[0] != first)
     if details.reference.worst_items:
-        sides.append((report.reference.title, details.reference))
+        sides.append((reference, details.reference))
     if not sides:
         known = [details.candidates.get(first, CandidateDetails()), details.reference]
         reasons = [one.absent.get("worst_items", "") for one in known]

@@ -24,11 +24,17 @@ def embedded(
     report: Report, details: Details | None, found: charts.Charts
 ) -> tuple[Mapping[str, Json], Mapping[str, str]]:
     """Return the charts and the pictures of a page by name, the most looked at first."""
-    return _charts(report, details, found), _pictures(report, details)
+    return embedded_of(models.leading(report), details, found)
 
 
-def _charts(report: Report, details: Details | None, found: charts.Charts) -> Mapping[str, Json]:
-    first = models.leading(report)
+def embedded_of(
+    first: str, details: Details | None, found: charts.Charts
+) -> tuple[Mapping[str, Json], Mapping[str, str]]:
+    """Return the charts and the pictures of a page whose reader looks for this model first."""
+    return _charts(first, details, found), _pictures(first, details)
+
+
+def _charts(first: str, details: Details | None, found: charts.Charts) -> Mapping[str, Json]:
     names = sorted(found, key=lambda name: " of " in name and not name.endswith(f" of {first}"))
     drawn = {name: _plain(found[name]) for name in names if found[name].kind in KINDS}
     drawn |= inputs.drawings(details)
@@ -49,12 +55,12 @@ def _plain(chart: charts.Chart | charts.Absent) -> Json:
     return document
 
 
-def _pictures(report: Report, details: Details | None) -> Mapping[str, str]:
+def _pictures(first: str, details: Details | None) -> Mapping[str, str]:
     if details is None:
         return {}
     kept: dict[str, str] = {}
     left = MOST_OF_PICTURES
-    for key in dict.fromkeys(_looked_at(report, details)):
+    for key in dict.fromkeys(_looked_at(first, details)):
         picture = details.pictures.get(key, "")
         left -= len(picture)
         if left < 0:
@@ -63,9 +69,8 @@ def _pictures(report: Report, details: Details | None) -> Mapping[str, str]:
     return kept
 
 
-def _looked_at(report: Report, details: Details) -> Iterator[str]:
+def _looked_at(first: str, details: Details) -> Iterator[str]:
     """Yield the keys of the pictures that the page shows, the most looked at first."""
-    first = models.leading(report)
     sides = sorted(details.candidates.items(), key=lambda side: side[0] != first)
     if sides:
         yield from (item.picture for item in sides[0][1].worst_items if item.picture)

@@ -5,23 +5,34 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from edgekit.report import details, document
+from edgekit.report import details, measured_files
 from edgekit.report.html.run import run_page
 from edgekit.store import write_text
-from edgekit.types import Report
+from edgekit.types import BenchReport, Compared, Report
+from edgekit.types.details import Details
 
 FILE = "report.html"
+Done = Report | Compared | BenchReport
 LOG = logging.getLogger("edgekit")
 
 
 def page_of(folder: Path) -> str:
     """Return the page of a run. Raises :class:`ProjectError` where its files are damaged."""
-    return run_page(document.read(folder), details.read(folder))
+    return page(measured_files.read_run(folder), details.read(folder))
 
 
-def write_beside(report: Report, folder: Path) -> None:
+def page(done: Done, found: Details | None) -> str:
+    """Return the page of what any command found."""
+    if isinstance(done, Report):
+        return run_page(done, found)
+    from edgekit.report.html.measured import bench_page, compared_page
+
+    return compared_page(done, found) if isinstance(done, Compared) else bench_page(done, found)
+
+
+def write_beside(done: Done, folder: Path) -> None:
     """Write the page into the run's folder: a run does not fail by it, there is only a warning."""
     try:
-        write_text(folder / FILE, run_page(report, details.read(folder)))
+        write_text(folder / FILE, page(done, details.read(folder)))
     except Exception as error:
         LOG.warning("warning EK-REPORT-007: %s was not written: %s", folder / FILE, error)

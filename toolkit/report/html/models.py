@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekit.report import charts
@@ -38,6 +39,11 @@ def leading(report: Report) -> str:
 def picked(report: Report, found: charts.Charts, kind: str) -> Picked | str:
     """Return the charts of a kind by model, or why there is none."""
     names = [report.reference.title, *(one.id for one in report.candidates)]
+    return chosen(names, leading(report), found, kind)
+
+
+def chosen(names: Sequence[str], first: str, found: charts.Charts, kind: str) -> Picked | str:
+    """Return the charts of a kind of some models, or why there is none."""
     drawn, reasons = [], dict[str, list[str]]()
     for name in names:
         chart = found.get(f"{kind} of {name}")
@@ -47,7 +53,6 @@ def picked(report: Report, found: charts.Charts, kind: str) -> Picked | str:
             drawn.append((name, chart))
     if not drawn:
         return next(iter(reasons), "")
-    first = leading(report)
     first = first if first in dict(drawn) else drawn[0][0]
     why = [f"{', '.join(those)}: {reason}." for reason, those in reasons.items()]
     return Picked(kind, first, tuple(drawn), tuple(why))
@@ -57,7 +62,11 @@ def section(
     report: Report, found: charts.Charts, kind: str, anchor: str, title: str, remedy: str
 ) -> Section:
     """Return the section of a kind of chart; ``remedy`` says what would fill it."""
-    view = picked(report, found, kind)
+    return shown(picked(report, found, kind), anchor, title, remedy)
+
+
+def shown(view: Picked | str, anchor: str, title: str, remedy: str) -> Section:
+    """Return the section of what was picked, or of why there is none."""
     if isinstance(view, str):
         return Section(anchor, title, absent=missing(view, remedy))
     return Section(anchor, title, "models.html.j2", view)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgekit.report import words
 from edgekit.report.html.budgets import BudgetRow, budget_row
 from edgekit.report.html.shell import Badge, badge
-from edgekit.types import CheckResult, Report, Status
+from edgekit.types import CheckResult, Report, Status, Verdict
 
 # What stands against a run, worst first.
 AGAINST = (
@@ -54,7 +54,11 @@ class WaiverRow:
 
 def view(report: Report) -> VerdictView:
     """Return what the verdict's section shows."""
-    verdict = report.verdict
+    return of_verdict(report.verdict, words.task(report.settings))
+
+
+def of_verdict(verdict: Verdict, task: str = "") -> VerdictView:
+    """Return what a section on any command's verdict shows."""
     rows = [
         (check.status, budget_row(check, f"/verdict/checks/{number}/measured"))
         for number, check in enumerate(verdict.checks)
@@ -69,7 +73,7 @@ def view(report: Report) -> VerdictView:
         tuple((badge(each), counted[each]) for each in (*AGAINST, Status.PASSED) if counted[each]),
         tuple(against),
         tuple(row for _, row in rows),
-        words.task(report.settings),
+        task,
     )
 
 
