@@ -15,6 +15,8 @@ _INTERVAL = re.compile(r"[\[(][-+±∞\d., ]+[\])]")
 _PARTS = re.compile(r"[^/@_\s]*[/@_\s]?")
 _FINER = re.compile(r"[^/@_\s-]*[/@_\s-]?")
 LONG = 32
+# A line of text is no longer, however wide the terminal.
+WIDTH = 100
 
 
 def bound(text: str) -> str:
@@ -85,3 +87,15 @@ def cells(text: str) -> int:
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
     )
+
+
+def laid_out(text: str, width: int | None) -> list[str]:
+    """Wrap the lines of a text between words, and indent what follows; as it is without a width."""
+    lines = text.splitlines() or [""]
+    if width is None or all(len(line) <= min(width, WIDTH) for line in lines):
+        return lines
+    shown: list[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        shown += wrapped(line.lstrip(), min(width, WIDTH), indent, f"{indent}  ")
+    return shown

@@ -155,11 +155,16 @@ def wait_for_epoch(project: Path, process: subprocess.Popen[str], epoch: int) ->
 
 
 def wait_for_stage(process: subprocess.Popen[str], stage: str) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line == f"{stage} ...\n":
+    """Follow the run by its journal until a stage begins."""
+    folder, end = Path(psutil.Process(process.pid).cwd()), time.monotonic() + 60
+    while True:
+        written = "".join(path.read_text() for path in folder.rglob("runs/*/progress.jsonl"))
+        begun = [json.loads(line) for line in written.splitlines() if line.endswith("}")]
+        if any(line["event"] == "begun" and line["stage"] == stage for line in begun):
             return
-    raise AssertionError(f"no stage {stage}")
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def assert_goes_on_after(epoch: int, project: Path) -> None:

@@ -6,15 +6,12 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
 from typing import IO, Any
 
 import click
 
 from edgekit.types import Progress, Silent
-
-# A line of text is no longer, however wide the terminal.
-WIDTH = 100
+from edgekit.wrapping import WIDTH, laid_out
 
 
 def console(as_json: bool) -> Any:
@@ -57,20 +54,6 @@ def print_lines(out: Any, lines: Iterable[tuple[str, str | None]]) -> None:
             out.print(part, style=style or None, markup=False, soft_wrap=True)
 
 
-def laid_out(text: str, width: int | None) -> list[str]:
-    """Wrap the lines of a text between words, and indent what follows; as it is without a width."""
-    lines = text.splitlines() or [""]
-    if width is None or all(len(line) <= min(width, WIDTH) for line in lines):
-        return lines
-    from edgekit.wrapping import wrapped
-
-    shown: list[str] = []
-    for line in lines:
-        indent = line[: len(line) - len(line.lstrip())]
-        shown += wrapped(line.lstrip(), min(width, WIDTH), indent, f"{indent}  ")
-    return shown
-
-
 def say(text: str, err: bool = False) -> None:
     """Print a text as it is; on a terminal, wrapped between words."""
     file = sys.stderr if err else sys.stdout
@@ -83,52 +66,13 @@ def print_json(answer: Any) -> None:
     click.echo(json.dumps(answer, indent=2, allow_nan=False))
 
 
-class ProgressDisplay:
-    """Progress as a bar on a terminal, and as a line per stage elsewhere; on standard error."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console = Console(file=sys.stderr, highlight=False)
-        self._stack = ExitStack()
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> ProgressDisplay:
-        if self._console.is_terminal:
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-            self._bar = self._stack.enter_context(
-                Progress(
-                    TextColumn("{task.description:<12}"),
-                    BarColumn(24),
-                    TimeElapsedColumn(),
-                    TextColumn("{task.fields[text]}"),
-                    console=self._console,
-                    transient=True,
-                )
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def stage(self, name: str) -> None:
-        if self._bar is None:
-            click.echo(f"{name} ...", err=True)
-            return
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(name, total=None, text="")
-
-    def update(self, done: float, total: float, text: str) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, text=text[:60])
-
-
 def progress(quiet: bool) -> Any:
     """Return a context manager that yields what shows progress; nothing where quiet."""
-    from contextlib import nullcontext
+    if quiet:
+        from contextlib import nullcontext
 
-    silent: Progress = Silent()
-    return nullcontext(silent) if quiet else ProgressDisplay()
+        silent: Progress = Silent()
+        return nullcontext(silent)
+    from edgekit.cli.progress import shown
+
+    return shown()

@@ -16,6 +16,7 @@ from edgekit.evaluation.flips import flips
 from edgekit.evaluation.latency import REFERENCE, TENSORFLOW, Timed
 from edgekit.evaluation.parity import Floats, open_outputs, parity
 from edgekit.gate import own_device
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.answers import JUDGE, answers, answers_of, timed
 from edgekit.pipeline.arena import NOT_ASKED, with_arena
 from edgekit.pipeline.early_runner import EarlyRunner
@@ -61,7 +62,7 @@ def evaluate(
     """Judge the reference and every candidate on the same items; nothing where not asked to."""
     if not run.plan.options.evaluate:
         return Evaluation(), candidates
-    with run.stage("evaluate"):
+    with run.stage("evaluate") as stage:
         run.progress.update(0, len(candidates) + 1, reference.title)
         expected = answered(run, reference, items)
         output = output_of(reference, items)
@@ -70,11 +71,15 @@ def evaluate(
             _judge(run, candidate, expected, items, number)
             for number, candidate in enumerate(candidates, 1)
         )
-    with run.stage("runtimes"):
+        stage.result = stage_results.metrics(reference.title, base, judged, items)
+    with run.stage("runtimes") as stage:
         judged = tuple(try_runtimes(run, candidate, output, items) for candidate in judged)
         judged = tuple(with_arena(run, candidate, items) for candidate in judged)
-    with run.stage("latency"):
-        return _time(run, reference, base, judged, items)
+        stage.result = stage_results.runtimes(judged)
+    with run.stage("latency") as stage:
+        base, judged = _time(run, reference, base, judged, items)
+        stage.result = stage_results.latencies(judged)
+    return base, judged
 
 
 def start_reference(run: Run, reference: SavedModel, items: Items) -> None:

@@ -23,7 +23,7 @@ from edgekit.converters.quantization.activations import item_ranges
 from edgekit.data import lint
 from edgekit.data.lint import Saturation, Subset, Unchecked, quantity
 from edgekit.errors import ConversionError, DataError, WorkerError
-from edgekit.pipeline import carried, expected_stages
+from edgekit.pipeline import carried, expected_stages, stage_results
 from edgekit.pipeline.datasets import training_data
 from edgekit.pipeline.items import Index, Items
 from edgekit.pipeline.make import export, obtain
@@ -85,8 +85,9 @@ def lint_data(project: Project, options: Options, progress: Progress) -> Linted:
         run.progress.expect(expected_stages.linting(plan))
         reference = export(run, obtain(run))
         items = select_items(run, reference, labelled=False)
-        with run.stage("lint"):
+        with run.stage("lint") as stage:
             linted = _lint(run, reference, reference.in_float32, items, True)
+            stage.result = stage_results.findings(linted.findings)
         with run.stage("variants"):
             tried = check_preprocessing(run, reference, items)
     return dataclasses.replace(
@@ -102,7 +103,7 @@ def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> 
     calibrated = any(PRECISIONS[precision].calibrated for precision in run.plan.precisions)
     if run.project.convert.as_is or not calibrated:
         return
-    with run.stage("lint"):
+    with run.stage("lint") as stage:
         # Training data that the run has no other use for is not opened for this.
         opened = run.plan.model is None or bool(run.project.compress.schemes)
         found = _lint(run, reference, model, items, opened)
@@ -113,6 +114,7 @@ def advise(run: Run, reference: SavedModel, model: SavedModel, items: Items) -> 
             if tried.scores and not tried.findings:
                 # As given is what the model answers best.
                 run.withdraw("EK-NOTE-002", data.UNSCALED)
+        stage.result = stage_results.findings(findings)
     _tell(run, findings)
 
 

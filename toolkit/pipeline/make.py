@@ -11,6 +11,7 @@ from pathlib import Path
 
 import zstandard
 
+from edgekit import quantities
 from edgekit.converters import flatbuffer, flex, tflite
 from edgekit.converters.inspection.contents import is_mostly_scales
 from edgekit.converters.inspection.macs import inference_macs
@@ -21,6 +22,7 @@ from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.datasets import item_sizes, training_data
 from edgekit.pipeline.float_file import as_it_is, float_reference
@@ -59,7 +61,7 @@ def obtain(run: Run) -> Obtained:
         )
         fix = 'to train it, give [data] train = "data.py:train" or --train-data FILE.npz'
         run.advise(Advice("EK-NOTE-006", "info", message, fix))
-    with run.stage("train" if data else "build"):
+    with run.stage("train" if data else "build") as stage:
         key = run.key(
             *KERAS,
             source=source,
@@ -72,6 +74,7 @@ def obtain(run: Run) -> Obtained:
             key,
             lambda folder: run.free.call(train, source, project.root, data, partial, folder),
         )
+        stage.result = stage_results.training(artefact.facts)
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)
     named = project.model.custom_objects
@@ -98,7 +101,7 @@ def _whole(run: Run, obtained: Obtained) -> SavedModel:
         trained = None
     if trained is not None and not _free(trained):
         return trained
-    with run.stage("export"):
+    with run.stage("export") as stage:
         reference = trained or _exported(run, obtained.model, None)
         sizes = item_sizes(run) if _free(reference) else {}
         if sizes:
@@ -108,6 +111,7 @@ def _whole(run: Run, obtained: Obtained) -> SavedModel:
                 f"the model takes items of any size; it is made for those of the data: {shapes}"
             )
             run.advise(Advice("EK-NOTE-007", "info", message))
+        stage.result = f"SavedModel {quantities.size(reference.bytes)}"
     return reference
 
 
@@ -164,13 +168,14 @@ def candidates(
     Their ids are the precision, or ``precision@profile``; the ``profile`` given here follows.
     """
     # Compressing to see the size takes as long as converting, and the worker converts meanwhile.
-    with run.stage("convert"), ThreadPoolExecutor(1) as reader:
+    with run.stage("convert") as stage, ThreadPoolExecutor(1) as reader:
         try:
             made = [
                 _candidate(run, model, items, planned, number, profile, reader)
                 for number, planned in enumerate(run.plan.planned_files)
             ]
             done = tuple(one.result() for one in made)
+            stage.result = stage_results.files(done)
         except BaseException:
             reader.shutdown(wait=False, cancel_futures=True)
             raise

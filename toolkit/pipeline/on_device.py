@@ -10,6 +10,7 @@ from pathlib import Path
 from edgekit.decoding import decode
 from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.gate import may_ship, own_device
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.answers import elsewhere, timed
 from edgekit.pipeline.estimates import as_estimates
 from edgekit.pipeline.items import Items
@@ -43,8 +44,9 @@ def measure_on_devices(
     for name, device in named.items():
         table = run.plan.targets[name]
         shippable = [c for c in candidates if c.path and not c.problem and may_ship(name, table, c)]
-        with run.stage(f"on {device}"):
+        with run.stage(f"on {device}") as stage:
             results[name] = _measured(run, device, shippable, output, items, table)
+            stage.result = stage_results.on_device(results[name])
     return results
 
 

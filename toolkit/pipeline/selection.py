@@ -17,7 +17,7 @@ from edgekit.errors import DataError
 from edgekit.evaluation import tasks
 from edgekit.evaluation.metrics import Metric
 from edgekit.evaluation.texts import TextReader
-from edgekit.pipeline import headline, streams, texts
+from edgekit.pipeline import headline, stage_results, streams, texts
 from edgekit.pipeline.annotated import with_annotations
 from edgekit.pipeline.datasets import as_decoded, class_names, open_data, stream_column
 from edgekit.pipeline.items import Index, Items
@@ -72,7 +72,7 @@ def select_items(
     ``labelled`` says that items to judge by need labels, ``streaming`` that the model's state is
     carried on where the project asks for it. Raises :class:`DataError`.
     """
-    with run.stage("data"):
+    with run.stage("data") as stage:
         arrays = headline.array_names(run, reference)
         dataset = open_data(run, run.project.data.evaluate, reference.inputs, arrays)
         judged = with_annotations(run, dataset)
@@ -84,6 +84,7 @@ def select_items(
         inputs = _matched(run, judged, reference, spec)
         streams.tell(run, order)
         index_path = _keep_index(run, index)
+        stage.result = stage_results.data(len(index) if judged else 0, len(chosen))
     own, picked = every.at(index), every.output
     metric = metric_of(run, picked.output, own.task, True, own.reader)
     others = tuple(_other(run, reference, name, one, index) for name, one in picked.others.items())

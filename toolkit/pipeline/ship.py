@@ -8,6 +8,7 @@ from pathlib import Path
 
 import edgekit
 from edgekit.errors import BundleError
+from edgekit.pipeline import stage_results
 from edgekit.pipeline.answers import file_of
 from edgekit.pipeline.app_table import signing_key, with_app
 from edgekit.pipeline.box_places import boxes_of
@@ -30,7 +31,8 @@ def place(run: Run, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
 
     Raises :class:`ProjectError` rather than overwrite a file that edgekit did not write.
     """
-    with run.stage("place"):
+    with run.stage("place") as stage:
+        stage.result = f"in build/{run.plan.name}"
         return tuple(_place(run, candidate) for candidate in candidates)
 
 
@@ -66,7 +68,7 @@ def keep_contents(
         return {}
     shipped = {target.candidate for target in targets}
     found = {}
-    with run.stage("golden pairs"):
+    with run.stage("golden pairs") as stage:
         for candidate in candidates:
             if candidate.path is None or candidate.problem or not candidate.evaluation.metrics:
                 continue
@@ -74,6 +76,7 @@ def keep_contents(
             contents = contents_of(run, candidate, reference, items, tell)
             found[candidate.id] = replace(contents, saved_model=_served(candidate, made_of))
             bundles.keep(found[candidate.id], run.folder / KEPT / candidate.id)
+        stage.result = f"of {len(found)} candidate{'' if len(found) == 1 else 's'}"
     return found
 
 
@@ -103,7 +106,7 @@ def bundle(
         return target
     known, packed = catalog.load(target.id), []
     key = signing_key(run.project)
-    with run.stage(f"bundle {target.id}"):
+    with run.stage(f"bundle {target.id}") as stage:
         contents = for_target(kept[chosen.id], chosen, target, run.project)
         for kind in kinds_of(known, run.project.bundle.kinds):
             if reason := bundles.unpackable(known, kind):
@@ -121,6 +124,7 @@ def bundle(
             put(run, inside, path)
             packed.append(replace(made, path=path))
         run.note(False)
+        stage.result = stage_results.bundles(chosen.id, packed)
     first = packed[0] if packed else None
     return replace(target, bundle=first, further_bundles=tuple(packed[1:]))
 

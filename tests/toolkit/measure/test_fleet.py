@@ -109,8 +109,8 @@ def test_a_group_is_one_table_in_which_every_fault_is_a_row(tmp_path: Path) -> N
         "shelf://dead",
         "shelf://hangs",
     }
-    assert "a: latency ..." in done.stderr
-    assert "dead: models ..." in done.stderr
+    assert "  a: latency: " in done.stderr
+    assert "  dead: models: " in done.stderr
     assert "attempt 1 failed: EK-DEVICE-040 flaky does not answer" in done.stderr
 
 

@@ -1,0 +1,103 @@
+"""What came of a stage, in a few words: shown beside it, kept in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from edgekit import quantities
+from edgekit.pipeline.items import Items
+from edgekit.types import Advice, Bundle, Candidate, Evaluation, Json, OnDevice, Status
+
+# How many candidates are named.
+MOST = 4
+
+
+def files(candidates: Iterable[Candidate]) -> str:
+    """Tell the size of each candidate, and which could not be made."""
+    return quantities.listed(
+        [
+            f"{one.id} {quantities.size(one.bytes)}" if one.path else f"{one.id} not made"
+            for one in candidates
+        ],
+        MOST,
+    )
+
+
+def metrics(
+    reference: str, evaluated: Evaluation, candidates: Iterable[Candidate], items: Items
+) -> str:
+    """Tell the metric of the reference, and of each candidate."""
+    sides = [
+        (reference, evaluated),
+        *((one.id, one.evaluation) for one in candidates if one.path),
+    ]
+    name, bounded = items.metric.name, items.metric.bounded
+    figures = [
+        f"{side} {quantities.value(evaluation.metrics.get(name), bounded)}"
+        for side, evaluation in sides
+    ]
+    return f"{name} {quantities.listed(figures, MOST + 1)}"
+
+
+def latencies(candidates: Iterable[Candidate]) -> str:
+    """Tell the median of each candidate on this host."""
+    timed = [
+        f"{one.id} {quantities.duration(one.evaluation.latency.p50)}"
+        for one in candidates
+        if one.evaluation.latency
+    ]
+    return f"{quantities.listed(timed, MOST)} on this host" if timed else ""
+
+
+def runtimes(candidates: Iterable[Candidate]) -> str:
+    """Tell on which runtimes every candidate runs, and on which not."""
+    by_runtime: dict[str, list[str]] = {}
+    for one in candidates:
+        for result in one.evaluation.runtimes:
+            named = f"{result.runtime} {result.version}".strip()
+            refused = by_runtime.setdefault(named, [])
+            refused += [one.id] if result.status is Status.INCOMPATIBLE else []
+    return "; ".join(
+        f"{name} refuses {quantities.listed(refused, MOST)}" if refused else f"{name} runs all"
+        for name, refused in by_runtime.items()
+    )
+
+
+def data(judged: int, calibrated: int) -> str:
+    """Tell how many items there are to judge by, and to calibrate with."""
+    parts = []
+    if judged:
+        parts.append(f"{judged:,} items to judge by")
+    if calibrated:
+        parts.append(f"{calibrated:,} to calibrate with")
+    return ", ".join(parts)
+
+
+def findings(found: Iterable[Advice]) -> str:
+    """Tell how many findings are worse than a note."""
+    count = sum(one.severity != "info" for one in found)
+    return f"{count or 'no'} finding{'' if count == 1 else 's'}"
+
+
+def training(facts: Mapping[str, Json]) -> str:
+    """Tell the last figures of a training."""
+    history = facts.get("history") or {}
+    return ", ".join(f"{name} {value:.4g}" for name, value in list(history.items())[:MOST])
+
+
+def bundles(candidate: str, packed: Sequence[Bundle]) -> str:
+    """Tell what ships, and how large its bundles are."""
+    sizes = ", ".join(f"{one.kind} {quantities.size(one.bytes)}" for one in packed)
+    return f"{candidate} as {sizes}" if packed else "none"
+
+
+def on_device(found: Sequence[OnDevice]) -> str:
+    """Tell the median of each candidate on a target's own device, or why there is none."""
+    timed = [
+        f"{one.candidate} {quantities.duration(one.latency.p50)}"
+        for one in found
+        if one.latency is not None
+    ]
+    if timed:
+        return quantities.listed(timed, MOST)
+    return found[0].message if found else ""
