@@ -1,7 +1,8 @@
 """The blocks of code of the pages, and what a comment before each says is done with it.
 
 ``<!-- scene: NAME -->`` runs its commands in that scene of :mod:`page_outputs`, and compares what
-they print; ``<!-- not run: REASON -->`` leaves it to the reader.
+they print; ``<!-- file: SCENE/PATH -->`` is a file there; ``<!-- not run: REASON -->`` leaves it to
+the reader.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PAGES = tuple(
     if GENERATED not in page.parents
 )
 FENCE = re.compile(
-    r"^(?:<!-- (?P<mark>scene|not run): (?P<said>[^>]+?) -->\n)?"
+    r"^(?:<!-- (?P<mark>scene|file|not run): (?P<said>[^>]+?) -->\n)?"
     r"```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )

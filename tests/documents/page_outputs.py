@@ -3,7 +3,8 @@
 ``python tests/documents/page_outputs.py`` says where a page differs from what its commands print
 now, and with ``--write`` writes that into the page. Pages may be named. A block marked
 ``<!-- scene: NAME -->`` runs in the folder of that scene, after the scene's blocks above it and
-those of the pages before; ``NAME/FOLDER`` runs in a folder below.
+those of the pages before; ``NAME/FOLDER`` runs in a folder below. ``<!-- file: NAME/PATH -->``
+is a file of the scene.
 """
 
 from __future__ import annotations
@@ -101,6 +102,11 @@ def environment(programs: Path) -> Mapping[str, str]:
 
 def made_again(block: Block, root: Path, programs: Path = BIN) -> str:
     """Return a block with what its commands print now."""
+    if block.mark == "file":
+        file = root / block.said
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text, encoding="utf-8")
+        return block.text
     scene, _, below = block.said.partition("/")
     folder = root / scene
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,9 +127,9 @@ def difference(block: Block, again: str) -> str:
 
 
 def scenes(pages: Iterable[Path] = PAGES) -> Iterator[Block]:
-    """Yield the blocks that are run, in the order of the pages."""
+    """Yield the blocks that are run, and the files that they need, in the order of the pages."""
     for page in pages:
-        yield from (block for block in blocks(page) if block.mark == "scene")
+        yield from (block for block in blocks(page) if block.mark in ("scene", "file"))
 
 
 def main(arguments: list[str]) -> int:

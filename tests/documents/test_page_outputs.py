@@ -29,15 +29,16 @@ def programs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_readme_shows_what_its_commands_print(
-    tmp_path: Path, programs: Path, digits_run: Path
+@pytest.mark.parametrize("pages", [("README.md", "docs/faq.md"), ("docs/tutorial.md",)], ids=str)
+def test_pages_show_what_their_commands_print(
+    tmp_path: Path, programs: Path, digits_run: Path, pages: tuple[str, ...]
 ) -> None:
     # The network that the example trains is the same in every folder.
     store = tmp_path / "demo" / "demo" / ".edgekit" / "store"
     shutil.copytree(digits_run / "project" / ".edgekit" / "store", store)
     found = [
         told
-        for block in scenes([README])
+        for block in scenes([ROOT / page for page in pages])
         if (told := difference(block, made_again(block, tmp_path, programs)))
     ]
     assert found == [], "\n".join(found)
