@@ -19,6 +19,9 @@ FORMS = {
     "ratio": lambda value: f"x{value:.3g}",
     "size": words.size,
     "exact": words.exact,
+    "plain": lambda value: f"{value:.3g}",
+    "decibel": lambda value: f"{value:.1f} dB",
+    "cosine": lambda value: f"{value:.5f}",
 }
 
 EMPTY = ("meta", "link", "img", "br", "input", "col")

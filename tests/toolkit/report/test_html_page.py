@@ -142,6 +142,8 @@ def test_details_fill_the_sections_which_say_why_they_are_empty_without_them(
     assert "cat/7.png is cat answered dog" in seen
     assert "Islands in float at the end: SOFTMAX (1)" in seen
     assert details.command in seen
+    shown = re.sub("[^0-9.]+", " ", seen[seen.index("evaluated, is judged") :])
+    assert shown.split()[:1] == ["800.010.50.9910.50.25"]
 
 
 def test_a_page_stays_small_whatever_a_run_left() -> None:

@@ -63,7 +63,7 @@ def budgets(run: Run) -> Budgets | Absent:
 def _bar(check: CheckResult) -> BudgetBar:
     bound, measured = check.bound, check.measured
     limit = reading = None
-    scale = (0.0, 1.0)
+    ends = (0.0, 1.0)
     if bound is not None and measured is not None and measured.value is not None:
         limit = Reading(bound.value, quantity(bound.value, bound.unit, check.limit))
         reading = Reading(
@@ -74,7 +74,7 @@ def _bar(check: CheckResult) -> BudgetBar:
             bounds(measured, measured.unit, check.limit),
             measured.how == "estimated",
         )
-        scale = _scale(limit.value, reading, bound.at_least)
+        ends = scale(limit.value, reading, bound.at_least)
     return BudgetBar(
         check.name,
         check.target,
@@ -87,12 +87,12 @@ def _bar(check: CheckResult) -> BudgetBar:
         limit,
         bound is not None and bound.at_least,
         reading,
-        *scale,
+        *ends,
         check.fix,
     )
 
 
-def _scale(limit: float, reading: Reading, at_least: bool) -> tuple[float, float]:
+def scale(limit: float, reading: Reading, at_least: bool) -> tuple[float, float]:
     """Return the ends of a bar's scale: from zero, unless all that is drawn lies far from it."""
     ends = [v for v in (limit, reading.value, reading.low, reading.high) if v is not None]
     low, high = min(ends), max(ends)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.report.charts.axis import Reading
+from edgekit.report.charts.budgets import scale
 from edgekit.report.ci.judged import bounds, figure, margin
 from edgekit.report.html.shell import Badge, badge
 from edgekit.report.table import outcome
 from edgekit.types import CheckResult
-
-# How far the scale goes beyond what is drawn on it.
-ROOM = 1.12
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Bar:
     limit: float
     low: float | None = None
     high: float | None = None
-    zero: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,26 +61,23 @@ def budget_row(check: CheckResult, at: str) -> BudgetRow:
 
 
 def bar(check: CheckResult) -> Bar | None:
-    """Return a check as places on a scale that begins at zero, or below where a figure does."""
+    """Return a check as places on its scale: where that does not begin at zero, as a point."""
     measured, bound = check.measured, check.bound
     if measured is None or measured.value is None or bound is None:
         return None
     if measured.unit != bound.unit:
         return None
-    ends = [measured.value, bound.value, measured.low or 0.0, measured.high or 0.0]
-    lowest, highest = min(0.0, *ends) * ROOM, max(0.0, *ends) * ROOM
-    if highest <= lowest:
-        return None
+    reading = Reading(measured.value, "", measured.low, measured.high)
+    lowest, highest = scale(bound.value, reading, bound.at_least)
 
     def place(value: float) -> float:
         return round(100 * (value - lowest) / (highest - lowest), 2)
 
-    zero, at = place(0.0), place(measured.value)
+    at = place(measured.value)
     return Bar(
-        min(zero, at),
-        max(zero, at),
+        0.0 if lowest == 0 else at,
+        at,
         place(bound.value),
         None if measured.low is None else place(measured.low),
         None if measured.high is None else place(measured.high),
-        zero,
     )

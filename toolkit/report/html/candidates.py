@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.report import charts
@@ -13,7 +13,7 @@ from edgekit.report.html.shell import Badge, badge
 from edgekit.report.outputs import TITLES, outputs_rows
 from edgekit.report.recovery import recovery_lines
 from edgekit.report.table import outcome_of_candidate
-from edgekit.types import Candidate, Evaluation, Json, Report
+from edgekit.types import Candidate, Evaluation, Json, Report, Status
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ class TextTable:
 
 
 @dataclass(frozen=True)
+class ParityRow:
+    """How far an output of a candidate lies from the reference's, and how many answers change."""
+
+    id: str
+    output: str
+    largest: Figure
+    mean: Figure
+    sqnr: Figure
+    cosine: Figure
+    flips: Figure
+
+
+@dataclass(frozen=True)
 class CandidatesView:
     """The table, and what was measured beside it."""
 
@@ -54,6 +67,7 @@ class CandidatesView:
     host: str
     rows: tuple[CandidateRow, ...]
     pareto: charts.Chart | charts.Absent
+    parity: tuple[ParityRow, ...]
     compression: tuple[str, ...]
     tables: tuple[TextTable, ...]
 
@@ -68,6 +82,7 @@ def view(report: Report, pareto: charts.Chart | charts.Absent) -> CandidatesView
         host(report.environment),
         tuple(rows),
         pareto,
+        tuple(_parity(report)),
         tuple(compression_lines(report)) if report.compression else (),
         tuple(_tables(report)),
     )
@@ -95,6 +110,11 @@ def _candidate(report: Report, number: int, candidate: Candidate) -> CandidateRo
     status, names = outcome_of_candidate(report, candidate)
     need = candidate.minimum_runtime
     notes = [candidate.problem] if candidate.problem else []
+    notes += [
+        f"does not run on {ran.runtime} {ran.version}: {ran.message}"
+        for ran in candidate.evaluation.runtimes
+        if ran.status is Status.INCOMPATIBLE
+    ]
     if candidate.recovery:
         notes += [line.strip() for line, _ in recovery_lines(candidate.id, candidate.recovery)]
     return CandidateRow(
@@ -124,6 +144,23 @@ def _figures(
         figures.ratio(evaluation.latency_ratio, f"{at}/latency_ratio"),
         figures.memory(memory.peak_rss if memory else None, f"{at}/memory/peak_rss"),
     )
+
+
+def _parity(report: Report) -> Iterator[ParityRow]:
+    for number, candidate in enumerate(report.candidates):
+        at, evaluation = f"/candidates/{number}", candidate.evaluation
+        for output, measured in evaluation.parity.items():
+            place = at + figures.pointer("parity", output)
+            largest, mean = measured.get("max_abs_error"), measured.get("mean_abs_error")
+            yield ParityRow(
+                candidate.id,
+                output,
+                figures.formatted(largest, "plain", f"{place}/max_abs_error"),
+                figures.formatted(mean, "plain", f"{place}/mean_abs_error"),
+                figures.formatted(measured.get("sqnr"), "decibel", f"{place}/sqnr"),
+                figures.formatted(measured.get("cosine"), "cosine", f"{place}/cosine"),
+                figures.score(evaluation.flips, True, f"{at}/flips"),
+            )
 
 
 def _tables(report: Report) -> list[TextTable]:

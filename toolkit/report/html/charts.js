@@ -182,12 +182,13 @@
     const every = curves.flatMap((curve) => curve.points);
     const xs = d3.sort(every, (point) => point.x).map((point) => point.x);
     // A few slow runs must not squeeze the rest into a corner.
-    const usual = d3.quantile(xs, 0.99) ?? 1;
+    const usual = d3.quantile(xs, 0.95) ?? 1;
     const wide = usual > WIDE * (xs[0] ?? 1);
     const domain = [xs[0] ?? 0, Math.min(xs.at(-1) ?? 1, usual * 1.3)];
+    const beyond = xs.filter((x) => x > domain[1]).length / Math.max(1, xs.length);
     const drawn = plot(chart, {
       width, height: Math.min(400, Math.max(260, width * 0.45)), marginLeft: 48, marginRight: 20, marginBottom: 44, clip: true,
-      x: { label: chart.x.label, labelAnchor: "center", labelArrow: "none", domain, nice: true, ...(wide ? { type: "log", tickFormat: "~g" } : {}) },
+      x: { label: chart.x.label, labelAnchor: "center", labelArrow: "none", domain, ...(wide ? { type: "log", tickFormat: "~g" } : {}) },
       y: { label: chart.y.label, domain: [0, 100], grid: true, labelArrow: "none" },
       color: { type: "identity" },
       marks: [
@@ -209,7 +210,8 @@
       legend.append(item);
     }
     const rows = models.map((model) => [model.model, bounds(model.median), String(model.launches.length), model.launches.some((launch) => launch.bimodal) ? "yes" : "no"]);
-    return [drawn, legend, table(chart.title, ["model", "median", "launches", "two speeds"], rows)];
+    const note = beyond ? [element("p", `The slowest ${d3.format(".1f")(100 * beyond)} % of these runs lie beyond the right edge.`, { class: "quiet small" })] : [];
+    return [drawn, ...note, legend, table(chart.title, ["model", "median", "launches", "two speeds"], rows)];
   };
 
   const layers = (chart, width) => {

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from edgekit.report import words
 from edgekit.types import Measurement
 
+# Numbers that no table of the terminal has in this form.
+FORMATS = {"plain": "{:.3g}", "decibel": "{:.1f} dB", "cosine": "{:.5f}"}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -54,6 +57,13 @@ def ratio(measured: Measurement | None, at: str) -> Figure:
         return _figure(measured, words.NONE, at, "ratio")
     text, note = f"x{measured.value:.3g}", words.interval(measured, False)
     return _figure(measured, text, at, "ratio", note)
+
+
+def formatted(measured: Measurement | None, form: str, at: str) -> Figure:
+    """Return a number as one of :data:`FORMATS` writes it."""
+    if measured is None or measured.value is None:
+        return _figure(measured, words.NONE, at, form)
+    return _figure(measured, FORMATS[form].format(measured.value), at, form)
 
 
 def memory(measured: Measurement | None, at: str) -> Figure:

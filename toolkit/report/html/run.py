@@ -22,7 +22,7 @@ from edgekit.report.html.shell import Page, Section, badge, render
 from edgekit.types import Report
 from edgekit.types.details import Details
 
-LAYERS = "`edgekit compare MODEL FILE.tflite --layers` compares them."
+LAYERS = "`edgekit convert --layers` compares them."
 
 
 @dataclass(frozen=True)

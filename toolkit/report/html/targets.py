@@ -11,6 +11,7 @@ from edgekit.report.html.budgets import BudgetRow, budget_row
 from edgekit.report.html.figures import Figure
 from edgekit.report.html.shell import Badge, badge
 from edgekit.report.npu import npu_lines
+from edgekit.report.table import arena_lines
 from edgekit.types import Bundle, Report, TargetResult
 
 
@@ -91,8 +92,15 @@ def _target(report: Report, number: int, target: TargetResult) -> TargetView:
         tuple(row for row, limited in rows if not limited),
         tuple(_bundles(target, place)),
         tuple(_devices(target, place)),
-        tuple(line.strip() for line in npu_lines(target.npu)) if target.npu else (),
+        tuple(_notes(report, target)),
     )
+
+
+def _notes(report: Report, target: TargetResult) -> Iterator[str]:
+    """Yield what was found of the arena and by an NPU's compiler, where it is for the target."""
+    yield from (line.strip() for line in arena_lines(report, target))
+    if target.npu:
+        yield from (line.strip() for line in npu_lines(target.npu))
 
 
 def _bundles(target: TargetResult, place: str) -> Iterator[BundleRow]:
