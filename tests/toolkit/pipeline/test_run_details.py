@@ -6,7 +6,8 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from edgekit.data.thumbnails import is_picture, thumbnail
 from edgekit.evaluation.launch_samples import MOST, split, thinned
 from edgekit.evaluation.metrics import METRICS
 from edgekit.evaluation.metrics.reliability import confusion_matrix, reliability
+from edgekit.pipeline.details.answers import of_answers
 from edgekit.pipeline.details.parts import Parts, Pictures
 from edgekit.pipeline.details.values import described, looked_at
 from edgekit.report import details as file
@@ -134,6 +136,26 @@ def test_other_tasks_have_no_confusion_and_say_so(metric: str) -> None:
     for part in (confusion_matrix, reliability):
         with pytest.raises(ValueError, match=f"{metric} is no metric of one class per item"):
             part(METRICS[metric], LABELS, OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores"),
+    [("mse", [4.0, 1.0]), ("mae", [2.0, 1.0]), ("cosine", [-1.0, 1.0, 1.0])],
+)
+def test_items_are_ranked_by_their_error_and_those_without_one_are_left_out(
+    metric: str, scores: list[float]
+) -> None:
+    shown = SimpleNamespace(
+        metric=METRICS[metric],
+        labels=np.array([[1.0], [1.0], [1.0]]),
+        groups=None,
+        names=None,
+        index=np.array([7, 8, 9]),
+        class_names=(),
+    )
+    found = of_answers(cast(Any, shown), np.array([[1.0], [2.0], [-1.0]]))
+    assert [one.score for one in found.worst_items] == scores
+    assert found.worst_items[0].number == 9
 
 
 def test_thinned_launches_keep_their_quantiles() -> None:

@@ -76,7 +76,8 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
     names = items.class_names
 
     def poor() -> tuple[PoorItem, ...]:
-        return tuple(_item(items, one) for one in worst(metric, labels, answers, MOST))
+        found = worst(metric, labels, answers, MOST)
+        return tuple(_item(items, one) for one in found if one.score or not _is_error(metric))
 
     return AnswerDetails(
         parts.make("confusion", lambda: confusion_matrix(metric, labels, answers, names), None),
@@ -90,12 +91,23 @@ def _item(items: Items, one: WorstItem) -> PoorItem:
     grouped = items.groups is not None
     return PoorItem(
         number=one.item if grouped else int(items.index[one.item]),
-        score=one.score,
+        score=one.score if _is_error(items.metric) else _own(items.metric, one.score),
         score_name=score_name(items.metric),
         label=_words(one.label, items),
         answer=_words(one.answer, items),
         name=str(items.names[one.item]) if items.names is not None and not grouped else "",
     )
+
+
+def _is_error(metric: Metric) -> bool:
+    """Tell whether a score of 0 is that of an item without a fault."""
+    likeness = metric.reads == "numbers" and metric.direction == "higher"
+    return metric.reads != "anything" and not (likeness and metric.per_item is not None)
+
+
+def _own(metric: Metric, score: float) -> float:
+    """Return a likeness as the metric has it; items are ranked by the opposite."""
+    return -score if metric.reads == "numbers" else score
 
 
 def score_name(metric: Metric) -> str:
