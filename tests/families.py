@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from forking import tensorflow_script
+
 FAMILIES = {
     "conv": "conv",
     "depthwise": "depthwise",
@@ -210,8 +212,8 @@ def make(folder: Path) -> None:
     ``<runtime>.json`` says what came of each file there: the ``agreement`` with Keras over 300
     items, or why it was ``refused``. A runtime that is not installed has no file.
     """
-    _script(TRAIN, str(folder))
-    _script(CONVERT, str(folder))
+    tensorflow_script(TRAIN, folder)
+    tensorflow_script(CONVERT, folder)
     for runtime, distribution in RUNTIMES.items():
         if _installed(distribution):
             _script(RUN, str(folder), runtime)

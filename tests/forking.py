@@ -17,8 +17,12 @@ from edgekit.targets.runners import RUNNER_FILES
 
 # Importing leaves TensorFlow's context unmade, so that a child may be forked of it.
 SERVER = """
-import json, os, runpy, signal, socket, sys, tempfile, types
-import tensorflow, keras, tf_keras
+import gc, json, os, runpy, signal, socket, sys, tempfile, types
+gc.disable()
+import tensorflow, keras, tf_keras, tensorflow.lite.python.lite
+# Else each child looks through all that TensorFlow holds whenever it collects garbage.
+gc.freeze()
+gc.enable()
 
 place, parent = sys.argv[1], int(sys.argv[2])
 server = socket.socket(socket.AF_UNIX)

@@ -61,6 +61,12 @@ class SchemeContract:
         """Try the scheme in a process of its own."""
         settings = (cls.scheme, cls.table, cls.left_out, cls.unknown)
         (folder / "settings.pickle").write_bytes(pickle.dumps(settings))
+        cls.start_trial(folder)
+        return dict(json.loads((folder / "outcomes.json").read_text()))
+
+    @staticmethod
+    def start_trial(folder: Path) -> None:
+        """Have ``edgekit.contracts.scheme_trial`` fill the folder."""
         done = subprocess.run(
             [sys.executable, "-m", "edgekit.contracts.scheme_trial", str(folder)],
             capture_output=True,
@@ -70,7 +76,6 @@ class SchemeContract:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        return dict(json.loads((folder / "outcomes.json").read_text()))
 
     def test_plan_has_one_row_for_every_layer_with_kernels(self, outcomes: Outcomes) -> None:
         rows = [row["layer"] for row in outcomes["plan"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def _plain(layer: Any) -> str:
     return str(layer.name).removeprefix("quant_")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, without: Collection[str] = ()) -> None:
+    """Try the scheme of ``settings.pickle``, ``without`` the outcomes of these names."""
     scheme, table, left_out, unknown = pickle.loads((folder / "settings.pickle").read_bytes())
     trial = Trial(scheme, table, folder)
     weights = trial.model.get_weights()
@@ -132,21 +134,22 @@ def main(folder: Path) -> None:
         float(np.abs(was - now).max())
         for was, now in zip(weights, trial.model.get_weights(), strict=True)
     ]
-    outcomes = {
-        "kernels": [layer.name for layer in trial.model.layers if kernels(layer)],
-        "plan": [asdict(row) for row in plan],
-        "changed by planning": max(changed),
-        "input": list(trial.model.inputs[0].shape),
-        "output": list(trial.model.outputs[0].shape),
-        "elements": _elements(trial.model),
-        "one shot": trial.outcome(trial.compressed(trial.model, 0)),
-        "trained": trial.outcome(trial.compressed(trial.model, STEPS)),
-        "zeros": trial.zeros(),
-        "left out": [asdict(row) for row in scheme.plan(copy(trial.model), left_out)],
-        "unknown": trial.refusal(unknown),
-        "settled": scheme.settled(table, 100),
+    outcomes: dict[str, Callable[[], Any]] = {
+        "kernels": lambda: [layer.name for layer in trial.model.layers if kernels(layer)],
+        "plan": lambda: [asdict(row) for row in plan],
+        "changed by planning": lambda: max(changed),
+        "input": lambda: list(trial.model.inputs[0].shape),
+        "output": lambda: list(trial.model.outputs[0].shape),
+        "elements": lambda: _elements(trial.model),
+        "one shot": lambda: trial.outcome(trial.compressed(trial.model, 0)),
+        "trained": lambda: trial.outcome(trial.compressed(trial.model, STEPS)),
+        "zeros": trial.zeros,
+        "left out": lambda: [asdict(row) for row in scheme.plan(copy(trial.model), left_out)],
+        "unknown": lambda: trial.refusal(unknown),
+        "settled": lambda: scheme.settled(table, 100),
     }
-    (folder / "outcomes.json").write_text(json.dumps(outcomes))
+    found = {name: outcome() for name, outcome in outcomes.items() if name not in without}
+    (folder / "outcomes.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, StoreError, WorkerError
 from edgekit.sandbox import landlock
-from edgekit.worker import bounds
+from edgekit.worker import bounds, uncollected
 
 
 def serve(pipe: Connection) -> None:
@@ -84,4 +84,5 @@ if __name__ == "__main__":
     if (rules := json.loads(sys.argv[3])) is not None:
         landlock.restrict(rules)
     _end_with_parent(int(sys.argv[2]))
+    uncollected.install()
     serve(Connection(int(sys.argv[1])))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 
@@ -47,13 +46,7 @@ def cut(shared: Path) -> dict[str, Any]:
 
 def outcomes(folder: Path, *families: str) -> dict[str, Any]:
     def make(part: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, HERE / "channels_cases.py", part, *families],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(HERE / "channels_cases.py", part, *families)
 
     return dict(json.loads((once(folder, make) / "outcomes.json").read_text()))
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 
@@ -132,13 +131,7 @@ def tuned(shared: Path, models: Path, digits: Path) -> dict[str, Any]:
     """By name of a case: what fine-tuning said, and the accuracy before and after."""
 
     def make(folder: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", FINETUNE, folder, models, digits],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(FINETUNE, folder, models, digits)
 
     return dict(json.loads((once(shared / "finetuned", make) / "outcomes.json").read_text()))
 

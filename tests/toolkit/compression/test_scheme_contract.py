@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import pickle
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import faulty_schemes
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 from edgekit.compression.schemes import SCHEMES
@@ -23,6 +22,15 @@ from edgekit.project.compress import ClusterTable, PruneTable, QuantizationAware
 # It trains or converts many models first.
 pytestmark = pytest.mark.slow
 
+TRY = """
+import json, sys
+from pathlib import Path
+path, without, *folders = sys.argv[1:]
+sys.path = json.loads(path)
+from edgekit.contracts import scheme_trial
+for folder in folders:
+    scheme_trial.main(Path(folder), without.split())
+"""
 NOBODY, CLASSES = {"nobody": False}, {"classes": False}
 
 
@@ -40,7 +48,15 @@ class TestPrune(SchemeContract):
         return pruned(layer)
 
 
-class TestPrunePattern(SchemeContract):
+class ForkedContract(SchemeContract):
+    """Tried in a process that finds TensorFlow imported already."""
+
+    @staticmethod
+    def start_trial(folder: Path) -> None:
+        tensorflow_script(TRY, json.dumps(sys.path), "", folder)
+
+
+class TestPrunePattern(ForkedContract):
     scheme = SCHEMES["prune"]
     table = PruneTable(pattern="2:4")
     left_out = PruneTable(pattern="2:4", layers=CLASSES)
@@ -50,7 +66,7 @@ class TestPrunePattern(SchemeContract):
         return pruned(layer)
 
 
-class TestCluster(SchemeContract):
+class TestCluster(ForkedContract):
     scheme = SCHEMES["cluster"]
     table = ClusterTable(clusters=8)
     left_out = ClusterTable(clusters=8, layers=CLASSES)
@@ -60,7 +76,7 @@ class TestCluster(SchemeContract):
         return bool(2 <= layer["unique"] <= layer["requested"])
 
 
-class TestQuantizationAware(SchemeContract):
+class TestQuantizationAware(ForkedContract):
     scheme = SCHEMES["quantization_aware"]
     table = QuantizationAwareTable()
     left_out = QuantizationAwareTable(layers=CLASSES)
@@ -81,15 +97,6 @@ SEEN = {
 }
 
 
-TRY = """
-import sys
-from pathlib import Path
-from edgekit.contracts import scheme_trial
-for folder in sys.argv[1:]:
-    scheme_trial.main(Path(folder))
-"""
-
-
 @pytest.fixture(scope="session")
 def faulty(shared: Path) -> Path:
     """A folder for each fault by name, all tried in one process that imports TensorFlow."""
@@ -100,14 +107,8 @@ def faulty(shared: Path) -> Path:
             place.mkdir()
             settings = (fault(), TestPrune.table, TestPrune.left_out, TestPrune.unknown)
             (place / "settings.pickle").write_bytes(pickle.dumps(settings))
-        done = subprocess.run(
-            [sys.executable, "-c", TRY, *map(str, folder.iterdir())],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        # The tests see each fault in one shot.
+        tensorflow_script(TRY, json.dumps(sys.path), "trained", *folder.iterdir())
 
     return once(shared / "faulty-schemes", make)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import once
 
@@ -71,13 +70,7 @@ def tried(shared: Path, selection: str) -> Outcomes:
     """By name of a model: what came of it. The models are in the scripts of ``bridge_cases``."""
 
     def make(folder: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, CASES / "run.py", selection, folder / "outcomes.json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(CASES / "run.py", selection, folder / "outcomes.json")
 
     folder = once(shared / f"bridge-{selection}", make)
     return dict(json.loads((folder / "outcomes.json").read_text()))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import tensorflow_script
 
 from conftest import edgekit, once
 
@@ -80,14 +79,7 @@ pytestmark = pytest.mark.slow
 def outcomes(shared: Path) -> dict[str, Any]:
     def make(folder: Path) -> None:
         (folder / "script.py").write_text(SCRIPT)
-        done = subprocess.run(
-            [sys.executable, folder / "script.py", folder],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        tensorflow_script(folder / "script.py", folder)
 
     return dict(json.loads((once(shared / "unrolled", make) / "outcomes.json").read_text()))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
+from forking import tensorflow_script
 
 from conftest import answer, once
 from edgekit import Project, compress, convert
@@ -344,8 +343,7 @@ pruned.save(sys.argv[2], save_format="h5" if sys.argv[2].endswith(".h5") else "t
 
 def wrapped(models: Path, path: Path) -> Path:
     """A model with pruning wrappers, saved as the path's suffix says."""
-    command = [sys.executable, "-c", WRAPPED, str(models / "keras2.h5"), str(path)]
-    subprocess.run(command, check=True, capture_output=True)
+    tensorflow_script(WRAPPED, models / "keras2.h5", path)
     return path
 
 
