@@ -13,7 +13,13 @@ import pytest
 from edgekit import report as reports
 from edgekit.report import charts
 from edgekit.types import Measurement, Status
-from edgekit.types.details import CandidateDetails, Confusion, Reliability, ReliabilityBin
+from edgekit.types.details import (
+    CandidateDetails,
+    Confusion,
+    LaunchSamples,
+    Reliability,
+    ReliabilityBin,
+)
 
 SAMPLE = Path(__file__).with_name("samples") / "report_version_1.json"
 INT8 = charting.model("int8", 27_736, 0.976, 0.0)
@@ -102,6 +108,15 @@ def test_a_launch_with_two_speeds_has_two_steps_and_is_named() -> None:
     below = max(s for t, s in zip(double.times, double.shares, strict=True) if t < 31e3)
     assert (between, below, double.shares[-1]) == ([], 0.5, 1.0)
     assert "1 of 2 launches of int8 have two speeds, near 30.3 µs and 60.3 µs" in chart.text
+
+
+def test_one_run_that_was_interrupted_does_not_squeeze_the_others() -> None:
+    usual = charting.launches(30_000).samples
+    details = CandidateDetails(launches=(LaunchSamples(200, (*usual[:-1], 95_000_000)),))
+    chart = drawn(charts.latency(charting.run(INT8, int8=details)))
+    assert 31_000 < chart.models[0].shown_to < 42_000
+    assert not chart.x.logarithmic
+    assert chart.text.endswith("the slowest run, beyond what is drawn, took 95 ms.")
 
 
 def test_layers_name_where_error_begins() -> None:

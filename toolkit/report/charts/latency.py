@@ -12,6 +12,9 @@ from edgekit.types import Measurement
 from edgekit.types.details import LaunchSamples
 
 TITLE = "Latency distribution"
+# Of each launch this share of runs is shown, and some room: one run that was interrupted would
+# squeeze all others into a corner.
+SHOWN, ROOM = 0.97, 1.3
 # More than so many times between the fastest and the slowest ask for a logarithmic axis.
 WIDE = 20
 
@@ -31,11 +34,12 @@ class LaunchCurve:
 
 @dataclass(frozen=True)
 class ModelCurves:
-    """A model's launches, and the median over all of them."""
+    """A model's launches, the median over all of them, and to which time they are worth showing."""
 
     model: str
     launches: tuple[LaunchCurve, ...]
     median: Reading | None
+    shown_to: float = 0.0
     is_reference: bool = False
 
 
@@ -66,7 +70,7 @@ def latency(run: Run) -> LatencyCurves | Absent:
         return Absent(TITLE, _why(run, missing))
     times = [time for m in found for launch in m.launches for time in launch.times]
     axis = time_axis("latency", [sorted(times)[len(times) // 2]])
-    wide = max(times) > WIDE * min(times)
+    wide = max(model.shown_to for model in found) > WIDE * min(times)
     return LatencyCurves(
         TITLE,
         _text(found),
@@ -88,9 +92,18 @@ def _why(run: Run, missing: Sequence[str]) -> str:
 
 def _curves(model: Model, launches: Sequence[LaunchSamples]) -> ModelCurves:
     median = model.latency.p50 if model.latency is not None else None
+    curves = tuple(map(curve, launches))
+    slowest = max(one.times[-1] for one in curves)
+    usual = ROOM * max(reached(one, SHOWN) for one in curves)
     return ModelCurves(
-        model.id, tuple(map(curve, launches)), time_reading(median), model.is_reference
+        model.id, curves, time_reading(median), min(slowest, usual), model.is_reference
     )
+
+
+def reached(launch: LaunchCurve, share: float) -> float:
+    """Return the time in which this share of a launch's runs is done."""
+    pairs = zip(launch.times, launch.shares, strict=True)
+    return next((time for time, so_far in pairs if so_far >= share - 1e-12), launch.times[-1])
 
 
 def curve(launch: LaunchSamples) -> LaunchCurve:
@@ -117,6 +130,10 @@ def _text(models: Sequence[ModelCurves]) -> str:
     two = [m for m in models if any(launch.bimodal for launch in m.launches)]
     found += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
     more = f" and {len(two) - 2} more" if len(two) > 2 else ""
+    slowest = max(launch.times[-1] for m in models for launch in m.launches)
+    if slowest > 2 * max(m.shown_to for m in models):
+        beyond = words.duration(Measurement(slowest, "ns"))
+        more += f"; the slowest run, beyond what is drawn, took {beyond}"
     return f"{'; '.join(found)}{more}."
 
 
@@ -134,8 +151,4 @@ def _modes(launch: LaunchCurve) -> tuple[float, float]:
     inner = [i for i in range(1, len(times)) if 0.1 <= shares[i - 1] <= 0.9]
     at = max(inner, key=lambda i: times[i] / times[i - 1], default=len(times) // 2)
     split = shares[at - 1] if at else 0.0
-
-    def quantile(share: float) -> float:
-        return next(t for t, s in zip(times, shares, strict=True) if s >= share - 1e-12)
-
-    return quantile(split / 2), quantile((1 + split) / 2)
+    return reached(launch, split / 2), reached(launch, (1 + split) / 2)

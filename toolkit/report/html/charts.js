@@ -182,9 +182,9 @@
     const every = curves.flatMap((curve) => curve.points);
     const xs = d3.sort(every, (point) => point.x).map((point) => point.x);
     // A few slow runs must not squeeze the rest into a corner.
-    const usual = d3.quantile(xs, 0.95) ?? 1;
+    const usual = (d3.max(shown, (model) => model.shown_to) ?? 1) * chart.x.factor;
     const wide = usual > WIDE * (xs[0] ?? 1);
-    const domain = [xs[0] ?? 0, Math.min(xs.at(-1) ?? 1, usual * 1.3)];
+    const domain = [xs[0] ?? 0, Math.min(xs.at(-1) ?? 1, usual)];
     const beyond = xs.filter((x) => x > domain[1]).length / Math.max(1, xs.length);
     const drawn = plot(chart, {
       width, height: Math.min(400, Math.max(260, width * 0.45)), marginLeft: 48, marginRight: 20, marginBottom: 44, clip: true,

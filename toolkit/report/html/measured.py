@@ -39,6 +39,7 @@ class MeasuredView:
 
     tables: tuple[CellTable, ...]
     lines: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
     pareto: charts.Chart | charts.Absent | None = None
 
 
@@ -58,7 +59,7 @@ def compared_page(done: Compared, details: Details | None = None) -> str:
         tuple(measurements.headings(done.settings, compared=True)),
         _cells(measurements.rows(done)),
     )
-    view = MeasuredView((table,), tuple(_differences(done)), found["pareto"])
+    view = MeasuredView((table,), tuple(_differences(done)), pareto=found["pareto"])
     names = [model.id.partition(" on ")[0] for model in done.models]
     title = " against ".join(dict.fromkeys((names[-1], names[0])))
     if len(names) > 2:
@@ -74,9 +75,11 @@ def bench_page(done: BenchReport, details: Details | None = None) -> str:
         CellTable(f"{name}: operators by time", bench.PROFILE, _cells(those))
         for name, those in bench.profiles(done)
     )
-    lines = tuple(line for line, _ in bench.lines(done, verbose=True))
+    lines = tuple(line for line, _ in bench.lines(done))
+    every = (line for line, _ in bench.lines(done, verbose=True))
+    conditions = tuple(line for line in every if line not in lines)
     names = dict.fromkeys(row.id.partition(" on ")[0] for row in done.rows)
-    view = MeasuredView((rows, *profiles), lines)
+    view = MeasuredView((rows, *profiles), lines, conditions)
     return _page(words.listed(tuple(names), 3), "bench", done, details, view, found)
 
 

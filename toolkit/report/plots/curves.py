@@ -25,6 +25,10 @@ def latency(chart: LatencyCurves) -> Any:
             times = [time * chart.x.factor for time in (launch.times[0], *launch.times)]
             shares = [share * chart.y.factor for share in (0.0, *launch.shares)]
             panel.step(times, shares, where="post", color=color, lw=1.1, alpha=0.75)
+    first = min(launch.times[0] for model in chart.models for launch in model.launches)
+    room = 0.8 if chart.x.logarithmic else 0.98
+    last = max(model.shown_to for model in chart.models)
+    panel.set_xlim(room * first * chart.x.factor, last * chart.x.factor)
     panel.set_ylim(0, 1.02 * chart.y.factor)
     _ticks(panel, chart)
     _key(panel, chart)
