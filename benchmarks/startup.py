@@ -18,10 +18,15 @@ ROUNDS = 21
 FACTOR, ALLOWANCE = 1.5, 0.1
 # What `inspect` may take beyond `import click` for a file of 5 MB.
 LARGE = 1.0
+# What `check` of a finished report may take beyond starting Python.
+CHECK = 0.3
+REPORT = TESTS / "toolkit" / "report" / "samples" / "report_version_1.json"
 
 
 def rows() -> Iterator[Row]:
-    """At most 1.5 times `import click` plus 100 ms; 1 s more to inspect a file of 5 MB."""
+    """At most 1.5 times `import click` plus 100 ms; 1 s more to inspect a file of 5 MB; 0.3 s more
+    than Python itself to check a finished report.
+    """
     edgekit = Path(sys.executable).with_name("edgekit")
     base = [sys.executable, "-c", "import click"]
     with tempfile.TemporaryDirectory() as folder:
@@ -32,9 +37,11 @@ def rows() -> Iterator[Row]:
             [edgekit, "--help"],
             [edgekit, "targets"],
             [edgekit, "inspect", model],
+            [edgekit, "check", REPORT, "-q"],
+            [sys.executable, "-c", "pass"],
         ]
         alternating(commands, 1)
-        click, *ours, inspected = alternating(commands, ROUNDS)
+        click, *ours, inspected, checked, python = alternating(commands, ROUNDS)
     for name, taken in zip(("--help", "targets"), ours, strict=True):
         limit = FACTOR * click + ALLOWANCE
         yield Row(
@@ -48,6 +55,12 @@ def rows() -> Iterator[Row]:
         f"`import click` + {LARGE:.0f} s",
         f"{inspected:.3f} s, {inspected / click:.1f} x",
         inspected <= click + LARGE,
+    )
+    yield Row(
+        f"`edgekit check` of a finished report, whole process (median of {ROUNDS})",
+        f"`python -c pass` + {CHECK} s",
+        f"{checked:.3f} s, {checked - python:.3f} s more",
+        checked <= python + CHECK,
     )
 
 

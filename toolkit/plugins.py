@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekit.errors import PluginError
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 BROKEN, WRONG, TAKEN = "EK-PLUGIN-001", "EK-PLUGIN-002", "EK-PLUGIN-003"
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class Plugin:
 @functools.cache
 def installed() -> tuple[Plugin, ...]:
     """Return the plug-ins of this environment, by group and name."""
+    from importlib import metadata
+
     every = metadata.entry_points()
     found = [
         Plugin(

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekit import gate
 from edgekit.errors import ProjectError
 from edgekit.gate import Rules, Waivers
-from edgekit.gate.limits import stated_budgets
+from edgekit.gate.limits import check_operators, stated_budgets
 from edgekit.project import (
     WRITTEN,
     Budgets,
@@ -96,7 +96,7 @@ def judge(path: Path, project: Project | None = None, asked: CheckOptions | None
     _known("precision", precisions, [c.precision for c in report.candidates])
     _known("target", targets, list(tables))
     kept = tuple(c for c in report.candidates if not precisions or _is_one_of(c, precisions))
-    new = _new_budgets(project, tables if by_project else {})
+    new = _new_budgets(report, project, tables if by_project else {})
     gate.check_limits(
         str(report.settings["metric"]), bool(report.settings["bounded"]), max_drop, new
     )
@@ -266,7 +266,7 @@ def _rules(report: Report, max_drop: float | None, max_size: int | None) -> Rule
 
 
 def _new_budgets(
-    project: Project | None, tables: Mapping[str, TargetTable]
+    report: Report, project: Project | None, tables: Mapping[str, TargetTable]
 ) -> Mapping[str, Budgets]:
     """Return the budgets that the project has stated, whose names are known, by their tables.
 
@@ -275,11 +275,19 @@ def _new_budgets(
     if project is None:
         return {}
     stated = stated_budgets(tables, project.candidates)
-    if any(budgets.metrics or budgets.operators for budgets in stated.values()):
-        # It knows every metric, which takes longer to import than all else of a check.
-        from edgekit.pipeline.plan import check_budgets
+    rows = (*report.settings.get("outputs", ()), *report.settings.get("beside", ()))
+    shown = {str(row["name"]): bool(row["bounded"]) for row in rows}
+    for place, budgets in stated.items():
+        check_operators(place, budgets)
+        for name, goal in budgets.metrics.items():
+            if name not in shown:
+                # It knows every metric, which takes longer to import than all else of a check.
+                from edgekit.pipeline.plan import check_budgets
 
-        check_budgets(project)
+                check_budgets(project)
+            elif name != report.settings["metric"]:
+                table = {f"{place}.{name}": Budgets(metric=goal)}
+                gate.check_limits(name, shown[name], None, table)
     return stated
 
 

@@ -13,6 +13,7 @@ import click
 from edgekit import __version__
 from edgekit.cli.console import say
 from edgekit.cli.help import write_rows
+from edgekit.cli.startup import lighten
 from edgekit.cli.streams import guarded
 from edgekit.errors import EdgekitError, ExitCode
 
@@ -112,6 +113,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: errors on standard error, the code by what happened."""
+    lighten()
     sys.exit(run(arguments))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edgekit.converters.flatbuffer import operator_names
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.project import Budgets, CandidateTable, Share, TargetTable
 
@@ -47,6 +46,8 @@ def check_operators(place: str, budgets: Budgets) -> None:
     goal = budgets.operators
     if goal is None:
         return
+    from edgekit.converters.flatbuffer import operator_names
+
     known = operator_names()
     for name in (*goal.allowed, *goal.forbidden):
         if name not in known and name == name.upper():

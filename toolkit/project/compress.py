@@ -182,7 +182,7 @@ class FinetuneTable(Table):
 class PluginTable(BaseModel):
     """The settings of another package's scheme, which alone knows what they may be."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class CompressTable(Table):

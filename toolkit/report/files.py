@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from edgekit.report import details
 from edgekit.report.document import to_json
 from edgekit.store import write_bytes, write_text
 from edgekit.types import Report
@@ -19,6 +18,8 @@ def write(report: Report, folder: Path) -> None:
         folder / "report.json", json.dumps(to_json(report), indent=2, allow_nan=False) + "\n"
     )
     if report.details is not None:
+        from edgekit.report import details
+
         details.write(report.details, folder)
     write_text(folder / "summary.md", summary(report))
     write_bytes(folder / "junit.xml", junit(report))

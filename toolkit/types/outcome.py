@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgekit.types.candidates import Candidate, Evaluation, Latency
-from edgekit.types.details import Details
 from edgekit.types.models import Compression, SavedModel
 from edgekit.types.quantities import Json, Measurement, Status
+
+if TYPE_CHECKING:
+    from edgekit.types.details import Details
+else:
+    # No report holds them: they are a file of their own, whose classes take long to make.
+    Details = Any
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ Text = Annotated[str, Field(max_length=1000)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _Figure(_Table):
