@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from edgekit.api.runs import evaluate as evaluate
     from edgekit.api.runs import export as export
     from edgekit.api.runs import init as init
+    from edgekit.api.runs import init_from as init_from
     from edgekit.api.runs import lint_data as lint_data
     from edgekit.api.runs import metric_names as metric_names
     from edgekit.api.runs import train as train

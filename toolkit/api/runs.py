@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -15,6 +16,8 @@ from edgekit.pipeline import ModelFiles, Options, bundling, measure
 from edgekit.pipeline.bundling import BundleOptions, MadeBundle, MadeBundles, UnmadeBundle
 from edgekit.pipeline.lint import Linted
 from edgekit.pipeline.measure import BenchJob, BenchOptions, MeasureOptions
+from edgekit.pipeline.survey import survey
+from edgekit.pipeline.written_project import written
 from edgekit.process import Limits
 from edgekit.project import FILE, DataTable, Project
 from edgekit.project.book import device_book
@@ -60,6 +63,7 @@ __all__ = [
     "evaluate",
     "export",
     "init",
+    "init_from",
     "lint_data",
     "train",
     "verify",
@@ -276,6 +280,35 @@ def init(folder: str | Path, force: bool = False) -> Path:
     from edgekit.example import write_project
 
     return write_project(Path(folder), force) / FILE
+
+
+def init_from(
+    project: Project,
+    folder: str | Path,
+    force: bool = False,
+    trust: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write ``edgekit.toml`` around the model of a project, of what looking at it found.
+
+    A function of the user's, and a model that runs code of its own, is run with ``trust`` alone.
+    Raises :class:`EdgekitError` where a project is there already, the model cannot be opened, or
+    the data does not fit it; then no project is written.
+    """
+    folder = Path(folder).resolve()
+    file, is_new = folder / FILE, not folder.exists()
+    if file.exists() and not force:
+        hint = "choose another folder, or use --force to overwrite"
+        raise ProjectError("EK-INIT-001", f"{folder} already holds {FILE}", hint)
+    options = Options(output=folder, trust=trust)
+    try:
+        text = written(survey(project, options, progress or Silent()), folder)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    write_bytes(file, text.encode())
+    return file
 
 
 def metric_names() -> tuple[str, ...]:

@@ -1,36 +1,93 @@
-"""``edgekit init``: the example project."""
+"""``edgekit init``: the example project, or one around a model."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgekit.cli.help import documented
-from edgekit.cli.options import common, flag
+from edgekit.cli.console import progress, say
+from edgekit.cli.help import documented, section
+from edgekit.cli.options import common, flag, opening_options, option, preparation_options
+from edgekit.cli.project import project_of
 
 
 @documented(
     "init",
     ("the example project: handwritten digits", "edgekit init demo"),
+    ("a project around a model of yours", "edgekit init --from model.keras --data test.npz"),
+    ("in a folder of its own", "edgekit init shop --from model.tflite --data pictures/"),
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
+@option("--from MODEL", "Write a project around this model, of what looking at it finds.", "model")
 @flag("--force", "Overwrite existing files.")
 @flag("--if-missing", "Do nothing where the project already exists.")
+@section(
+    "With --from",
+    option(
+        "--data FILE",
+        "Labelled items to find task, scaling and labels by: .npz, .csv, a folder, data.py:test.",
+        "evaluate_data",
+    ),
+    option("--labels FILE|NAMES", "Class names in the order of the outputs.", "class_names"),
+    option("--label-column NAME", "Column with the labels of a CSV or TFRecord."),
+)
+@preparation_options
+@opening_options
 @common
-def command(
-    folder: Path, force: bool, if_missing: bool, as_json: bool, verbose: bool, quiet: bool
-) -> int:
-    """Write a small working project into FOLDER: edgekit.toml, model.py and data.py."""
+def command(folder: Path, force: bool, if_missing: bool, **options: Any) -> int:
+    """Write a project into FOLDER: edgekit.toml, and without --from model.py and data.py.
+
+    With --from the project is around a MODEL that `edgekit convert` takes: its inputs and outputs,
+    the targets that fit, and with --data the task, the scaling and the labels, each with a comment
+    that says why. A function of yours is run with --trust alone.
+    """
     from edgekit import api
 
     file = folder / "edgekit.toml"
+    given = options["model"] is not None
+    _check(options, given)
     if not (if_missing and file.exists()):
-        file = api.init(folder, force)
-    if as_json:
+        if given:
+            project = project_of({**options, "project_file": None, "quiet": True})
+            with progress(options["quiet"]) as display:
+                file = api.init_from(project, folder, force, options["trust"], display)
+        else:
+            file = api.init(folder, force)
+    if options["as_json"]:
         click.echo(json.dumps({"project": str(file)}))
-    elif not quiet:
-        click.echo(f"{file.parent}: edgekit.toml, model.py, data.py")
-        click.echo(f"next: edgekit convert --project {file}")
+    elif not options["quiet"]:
+        _show(folder / "edgekit.toml", options, given)
     return 0
+
+
+def _check(options: dict[str, Any], given: bool) -> None:
+    """Refuse options that say something of a model, without one."""
+    names = {
+        "evaluate_data": "--data",
+        "class_names": "--labels",
+        "label_column": "--label-column",
+        "weights": "--weights",
+        "signature": "--signature",
+        "custom_objects": "--custom-objects",
+        "trust": "--trust",
+    }
+    stated = next((name for key, name in names.items() if options[key]), None)
+    if stated and not given:
+        raise click.UsageError(f"{stated} is of a model: say which with --from MODEL")
+
+
+def _show(file: Path, options: dict[str, Any], given: bool) -> None:
+    """Say what was written, and the command that comes next."""
+    said = f"edgekit convert --project {file}"
+    if not given:
+        say(f"{file.parent}: edgekit.toml, model.py, data.py")
+    else:
+        say(f"{file}: what was found stands beside each line")
+        if options["evaluate_data"] is None:
+            say("no data was named: [data] says what is missing, and how to add it")
+            said += " --no-evaluate"
+        said += " --trust" if options["trust"] else ""
+    say(f"next: {said}")

@@ -51,21 +51,26 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Score:
-    """The metric of one preparation, and how much worse it is than the items as given."""
+    """The metric of one preparation, and how much worse it is than the items as given.
+
+    ``table`` is what makes it, of ``[data] preprocess``.
+    """
 
     title: str
     metric: Measurement
     drop: Measurement | None
     fix: str = ""
+    table: str = ""
 
 
 @dataclass(frozen=True)
 class PreprocessingCheck:
-    """What trying other preparations found."""
+    """What trying other preparations found: the ``better`` one of them, where one surely is."""
 
     findings: tuple[Advice, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
     scores: tuple[Score, ...] = ()
+    better: Score | None = None
 
 
 def check_preprocessing(run: Run, reference: SavedModel, items: Items) -> PreprocessingCheck:
@@ -209,20 +214,21 @@ def _judge(
         title = variant.title if len(reference.inputs) == 1 else f"{name}: {variant.title}"
         if not np.isfinite(answer).all():
             nothing = Measurement.unavailable(metric.unit, LEFT_OUT)
-            scores.append(Score(title, nothing, None, variant.fix))
+            scores.append(Score(title, nothing, None, variant.fix, variant.table))
             continue
         lost, _ = metrics.drop(metric, truths, answers[0], answer)
         measured = metrics.measure(metric, truths, answer)
-        scores.append(Score(title, measured, lost, variant.fix))
+        scores.append(Score(title, measured, lost, variant.fix, variant.table))
     margin = MARGIN if metric.bounded else RELATIVE_MARGIN * abs(as_is.value or 0.0)
     better = [(s, s.drop) for s in scores if s.drop and decide(s.drop, -margin) is Status.PASSED]
     findings: list[Advice] = []
+    best = None
     if better:
         best, drop = min(better, key=lambda pair: pair[1].value or 0.0)
         findings.append(_other(items, as_is, best, drop))
     elif doubtful := chance(as_is, items):
         findings.append(doubtful)
-    return PreprocessingCheck(tuple(findings), (), tuple(scores))
+    return PreprocessingCheck(tuple(findings), (), tuple(scores), best)
 
 
 def _other(items: Items, as_is: Measurement, best: Score, drop: Measurement) -> Advice:

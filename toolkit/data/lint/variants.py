@@ -19,11 +19,15 @@ COLOURS = 3
 
 @dataclass(frozen=True)
 class PreprocessVariant:
-    """One other preparation of an input: what it is, how to make it, how to get it for good."""
+    """One other preparation of an input: what it is, how to make it, how to get it for good.
+
+    ``table`` is what ``[data] preprocess`` then is, where that can say it.
+    """
 
     title: str
     apply: Callable[[Array], Array]
     fix: str
+    table: str = ""
 
 
 def variants(
@@ -36,7 +40,7 @@ def variants(
     if np.dtype(spec.dtype).kind != "f":
         return ()
     scaled = [
-        PreprocessVariant(title, _affine(scale, offset), _options(preprocess, scale, offset))
+        PreprocessVariant(title, _affine(scale, offset), *_options(preprocess, scale, offset))
         for title, scale, offset in _scalings(float(items.min()), float(items.max()))
     ]
     return (*scaled, *_layouts(items, spec))
@@ -69,8 +73,10 @@ def _affine(scale: float, offset: float) -> Callable[[Array], Array]:
     return lambda items: (items * np.float32(scale) + np.float32(offset)).astype(items.dtype)
 
 
-def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
-    """Return the options that make ``scale·x + offset`` of what the present options make x."""
+def _options(preprocess: Preprocess, scale: float, offset: float) -> tuple[str, str]:
+    """Return the options that make ``scale·x + offset`` of what the present options make x, and
+    the table that does.
+    """
     combined = [value * scale for value in _each(preprocess.scale)]
     moved = [value * scale + offset for value in _each(preprocess.offset)]
     text = f"--rescale={','.join(map(number, combined))}"
@@ -78,8 +84,8 @@ def _options(preprocess: Preprocess, scale: float, offset: float) -> str:
         text += f" --offset={','.join(map(number, moved))}"
     elif preprocess.offset:
         text += " --offset=0"
-    table = f"scale = {_listed(combined)}, offset = {_listed(moved)}"
-    return f"{text} ([data] preprocess = {{ {table} }})"
+    table = f"{{ scale = {_listed(combined)}, offset = {_listed(moved)} }}"
+    return f"{text} ([data] preprocess = {table})", table
 
 
 def _each(value: PerChannel) -> tuple[float, ...]:
