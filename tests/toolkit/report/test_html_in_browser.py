@@ -12,10 +12,14 @@ from typing import Any
 
 import detailing
 import pytest
+import ratchet
 from rendered import FORMS, ReadPage, pointed
 
-from edgekit.report.document import read
+from edgekit.report.document import from_json, read
 from edgekit.report.html import run_page
+from edgekit.report.html.comparison import Side, comparison_page
+from edgekit.report.html.measured import compared_page
+from edgekit.types import Compared, Contrast, Measured, Measurement, Status, Verdict
 
 SAMPLE = Path(__file__).parent / "samples" / "report_failing.json"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
@@ -111,6 +115,37 @@ def axe() -> Path | None:
     folders = (folder / "node_modules" / "axe-core" for folder in (root, *root.parents))
     files = (folder / "axe.min.js" for folder in folders)
     return next((file for file in files if file.is_file()), None)
+
+
+def compared() -> Compared:
+    """A comparison of two models of which one is dominated."""
+    models = [
+        Measured(name, name, "local", "litert", "2.3.0", size, metric=Measurement(score, "1"))
+        for name, size, score in (("a.tflite", 9000, 0.9), ("b.tflite", 8000, 0.91))
+    ]
+    settings = {"metric": "accuracy", "bounded": True, "direction": "higher"}
+    contrast = Contrast("b.tflite", drop=Measurement(-0.01, "1"))
+    verdict = Verdict(Status.PASSED, 0)
+    return Compared("a-run", settings, tuple(models), (contrast,), {}, (), verdict)
+
+
+@pytest.mark.parametrize("kind", ["two runs", "compare"])
+def test_the_other_pages_draw_and_have_no_barrier(kind: str, tmp_path: Path) -> None:
+    if kind == "compare":
+        text = compared_page(compared())
+    else:
+        before, later = (from_json(ratchet.document()) for _ in range(2))
+        sides = Side(before, detailing.details()), Side(later, detailing.details())
+        text = comparison_page(*sides, later)
+    (tmp_path / "page.html").write_text(text)
+    _, errors = opened(tmp_path / "page.html", 1280)
+    assert not console(errors), console(errors)
+    said = probed(tmp_path / "page.html", 390, "light")
+    assert said["wide"][0] <= max(said["wide"][1], 390)
+    assert said["drawn"]
+    assert not [name for name, pictures in said["drawn"] if not pictures]
+    serious = [one for one in said["axe"] if one[0] in ("serious", "critical")]
+    assert not serious, serious
 
 
 @pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1280, "dark")])

@@ -26,11 +26,15 @@ LIKENESS = {
 
 @dataclass(frozen=True)
 class CellTable:
-    """A table whose cells have two lines, as the terminal's have."""
+    """A table whose cells have two lines, as the terminal's have.
+
+    ``ids`` name the models of its rows, where charts lead to them.
+    """
 
     caption: str
     headings: tuple[tuple[str, str], ...]
     rows: tuple[tuple[tuple[str, str], ...], ...]
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def compared_page(done: Compared, details: Details | None = None) -> str:
         "Models, the first the one that the others are set beside; each interval 95 %",
         tuple(measurements.headings(done.settings, compared=True)),
         _cells(measurements.rows(done)),
+        tuple(model.id for model in done.models),
     )
     view = MeasuredView((table,), tuple(_differences(done)), pareto=found["pareto"])
     names = [model.id.partition(" on ")[0] for model in done.models]
