@@ -21,8 +21,7 @@ def tolerances_of(project: Project | None) -> Tolerances:
     """Return what a project lets be worse than its lock."""
     if project is None:
         return Tolerances()
-    table = project.lock
-    return Tolerances(table.size_tolerance, table.max_drop, table.max_slowdown)
+    return locking.tolerances(project.lock)
 
 
 def root_of(path: Path, project: Project | None) -> Path | None:
@@ -41,9 +40,7 @@ def root_of(path: Path, project: Project | None) -> Path | None:
 def find_lock(path: Path, project: Project | None) -> Baseline | None:
     """Return the lock that concerns a report, where there is one. Raises :class:`LockError`."""
     root = root_of(path, project)
-    if root is None or not (root / locking.FILE).is_file():
-        return None
-    return Baseline(locking.read_lock(root / locking.FILE), "lock", locking.FILE)
+    return None if root is None else locking.lock_of(root)
 
 
 def find_baseline(text: str, path: Path, project: Project | None) -> Baseline:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.api.baselines import find_baseline, find_lock, tolerances_of
-from edgekit.api.judgement import CheckOptions, Judged, judge, latest, waivers_of
+from edgekit.api.judgement import CheckOptions, judge, latest, waivers_of
 from edgekit.errors import LockError
 from edgekit.gate import lock as locking
-from edgekit.gate.lock import Baseline, hold
-from edgekit.gate.verdict import combined, with_checks
+from edgekit.gate.lock import Baseline, standing
+from edgekit.gate.verdict import combined
 from edgekit.project import FILE, Project
 from edgekit.types import CheckedRuns, CheckResult, Report, Status
 
@@ -50,31 +50,20 @@ def _checked(
 ) -> Report:
     judged = judge(path, project, asked)
     against = find_baseline(baseline, path, project) if baseline else find_lock(path, project)
-    return _with_waivers(_held(judged, against, project), judged)
+    if against is not None:
+        _check_model(judged.report, against)
+    allowed, whole = tolerances_of(project), judged.whole
+    return standing(judged.report, against, allowed, judged.waivers, judged.tables, whole)
 
 
-def _held(judged: Judged, against: Baseline | None, project: Project | None) -> Report:
-    if against is None:
-        return judged.report
-    name = str(judged.report.model["name"])
+def _check_model(report: Report, against: Baseline) -> None:
+    """Refuse a baseline that is a run of another model."""
+    name = str(report.model["name"])
     others = sorted({entry.tag.model for entry in against.entries})
     if against.against == "baseline" and name not in others:
         message = f"{against.origin} is a run of {', '.join(others)}, and this one is of {name}"
         hint = "compare runs of one model; two models: edgekit compare A B"
         raise LockError("EK-LOCK-008", message, hint)
-    against = replace(against, whole=judged.whole)
-    tolerances = tolerances_of(project)
-    return hold(judged.report, against, tolerances, judged.waivers, judged.tables)
-
-
-def _with_waivers(report: Report, judged: Judged) -> Report:
-    """Add a red check for each waiver that has expired, and advice for each that nothing needs."""
-    expired = judged.waivers.expired()
-    report = with_checks(report, {"": expired}) if expired else report
-    if not judged.whole:
-        return report
-    unused = judged.waivers.unused(report.verdict.checks)
-    return replace(report, advice=(*report.advice, *unused))
 
 
 def check_all(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgekit.gate import judge_run
 from edgekit.pipeline import expected_stages
 from edgekit.pipeline.as_is import doubt_reference, reference_of
@@ -16,6 +18,7 @@ from edgekit.pipeline.make import candidates, export, obtain
 from edgekit.pipeline.model_files import ModelFiles, export_model, place_model, train
 from edgekit.pipeline.on_device import measure_on_devices
 from edgekit.pipeline.plan import Options, Plan
+from edgekit.pipeline.ratchet import held
 from edgekit.pipeline.raw_bytes import as_given
 from edgekit.pipeline.recover import explained, recover
 from edgekit.pipeline.run import Run
@@ -81,13 +84,14 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
             own={name: table.budgets for name, table in project.candidates.items()},
         )
         placed = place(run, settled)
-        targets = tuple(attach(run, target, compilation) for target in targets)
+        draft = report(run, reference, evaluated, compression, placed, targets, verdict, items)
+        draft = held(run, draft)
+        targets = tuple(attach(run, target, compilation) for target in draft.targets)
         kept = keep_contents(run, targets, placed, source, smaller, items)
         shipped = tuple(bundle(run, target, placed, kept, source) for target in targets)
         details = details_of(run, "convert", reference, placed, items, layers)
-        return report(
-            run, reference, evaluated, compression, placed, shipped, verdict, items, details
-        )
+        done = report(run, reference, evaluated, compression, placed, shipped, verdict, items)
+        return replace(done, verdict=draft.verdict, details=details)
 
 
 def compress_only(project: Project, options: Options, progress: Progress) -> Report:

@@ -35,7 +35,7 @@ def report(
     targets: tuple[TargetResult, ...],
     verdict: Verdict,
     items: Items,
-    details: Details,
+    details: Details | None = None,
 ) -> Report:
     """Build the report of everything the run found."""
     plan = run.plan

@@ -50,7 +50,7 @@ def check_ratio(basis: Basis, budgets: Budgets, candidate: Candidate) -> Iterato
         ratio = candidate.evaluation.latency_ratio
         if goal.against == "lock":
             reason = f"there is no edgekit.lock with {place.target or candidate.id}"
-            fix = "make one with `edgekit lock --update`: `edgekit check` decides by it"
+            fix = "make one of this run: `edgekit lock --update`"
             yield place.unavailable(name, candidate.id, reason, shown, bound, fix)
         elif place.latency or place.no_latency or ratio is None:
             reason = place.no_latency or "nothing was timed"

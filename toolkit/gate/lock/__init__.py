@@ -5,6 +5,7 @@ from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
 from edgekit.gate.lock.file import FILE, LARGEST, parse_lock, read_lock, render_lock
 from edgekit.gate.lock.from_report import entries_of, entries_of_candidates
 from edgekit.gate.lock.hold import Baseline, hold
+from edgekit.gate.lock.standing import lock_of, standing, tolerances
 from edgekit.gate.lock.update import Updated, update
 
 __all__ = [
@@ -21,8 +22,11 @@ __all__ = [
     "entries_of",
     "entries_of_candidates",
     "hold",
+    "lock_of",
     "parse_lock",
     "read_lock",
     "render_lock",
+    "standing",
+    "tolerances",
     "update",
 ]

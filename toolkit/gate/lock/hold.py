@@ -11,7 +11,7 @@ from edgekit.gate.lock.from_report import entries_of, shipped
 from edgekit.gate.lock.latency import latency_check
 from edgekit.gate.lock.tolerances import Tolerances
 from edgekit.gate.lock.update import locked_for
-from edgekit.gate.statuses import counts, worst
+from edgekit.gate.statuses import RED, counts, worst
 from edgekit.gate.verdict import with_checks
 from edgekit.gate.waivers import Waivers
 from edgekit.project import LatencyGoal, TargetTable
@@ -43,6 +43,7 @@ def hold(
 ) -> Report:
     """Return the report with a check for every figure of its model that the baseline has.
 
+    A target that is red by it ships nothing, as one that is red by its budgets.
     A target or a candidate that the baseline has and the run has not is red; one that the baseline
     has not is unavailable. Budgets of a latency against the lock are decided.
     """
@@ -63,7 +64,12 @@ def hold(
     if baseline.whole:
         for check in waivers.apply(tuple(_gone(report, mine, baseline))):
             added[check.target] = (*added.get(check.target, ()), check)
-    return with_checks(report, added)
+    report = with_checks(report, added)
+    targets = tuple(
+        replace(result, candidate=None) if result.status in RED else result
+        for result in report.targets
+    )
+    return replace(report, targets=targets)
 
 
 def _not_there(entry: Entry, baseline: Baseline) -> CheckResult:
