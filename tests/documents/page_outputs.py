@@ -30,6 +30,8 @@ INSTALLS = re.compile(r"^(making .venv|installing edgekit)")
 COLUMNS = "100"
 # What differs from one host or run to the next.
 CHANGING = (
+    # A stage says what it found, how long it took, and whether it came from the store.
+    (re.compile(r"^(\d+ of \d+ [^:]+): .*"), r"\1"),
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(r"/tmp/[\w./-]+"), "PATH"),  # noqa: S108 (a pattern, no file)
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "HASH"),

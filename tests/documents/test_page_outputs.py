@@ -29,6 +29,7 @@ def programs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the pages show a host with tflite-runtime")
 @pytest.mark.parametrize("pages", [("README.md", "docs/faq.md"), ("docs/tutorial.md",)], ids=str)
 def test_pages_show_what_their_commands_print(
     tmp_path: Path, programs: Path, digits_run: Path, pages: tuple[str, ...]
@@ -53,6 +54,11 @@ def test_another_word_is_a_difference_and_another_time_is_none() -> None:
     assert slower != block.text
     assert difference(block, slower) == ""
     assert difference(replace(block, text=block.text + "one line more\n"), block.text)
+
+
+def test_what_a_stage_found_is_no_difference_and_a_stage_more_is_one() -> None:
+    first, again = "4 of 11 lint: 1.2 s, no findings", "4 of 11 lint: from the store, no findings"
+    assert settled(first) == settled(again) != settled("4 of 12 lint: 1.2 s, no findings")
 
 
 def test_counts_are_compared_and_figures_of_a_host_are_not() -> None:
