@@ -226,6 +226,7 @@
       marks: [
         Plot.barY(bars, { x: "at", y: "value", fill: "color" }),
         Plot.text(bars.filter((bar) => bar.falls), { x: "at", y: "value", text: () => "▼", dy: -8, fill: "color" }),
+        Plot.text(bars.filter((bar) => bar.value === null), { x: "at", y: () => 0, text: () => "–", dy: -9, fill: QUIET }),
         Plot.ruleY([0]),
         Plot.tip(known, Plot.pointerX({ x: "at", y: "value", title: tip, fill: "var(--surface)", stroke: "var(--line)", fontSize: 13 })),
       ],
