@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented, section
@@ -165,7 +166,12 @@ PROTOCOL = ("min_runs", "max_runs", "min_seconds", "max_seconds", "launches", "w
     ),
     ("which operators take the time", "edgekit bench model.tflite --data test.npz --profile"),
 )
-@click.argument("models", nargs=-1, required=True)
+@click.argument(
+    "models",
+    nargs=-1,
+    required=True,
+    shell_complete=completers.either(completers.model, completers.bundle),
+)
 @run_options
 @protocol_options
 @budget_options

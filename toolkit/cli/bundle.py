@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
@@ -35,8 +36,19 @@ from edgekit.errors import ExitCode
     ),
     ("a file as it is, for an Android app", "edgekit bundle model.tflite --target android-arm64"),
 )
-@click.argument("source", required=False, metavar="[MODEL|RUN]")
-@option("--target ID", "A target; repeatable. Default: the run's.", "targets", multiple=True)
+@click.argument(
+    "source",
+    required=False,
+    metavar="[MODEL|RUN]",
+    shell_complete=completers.either(completers.run, completers.tflite),
+)
+@option(
+    "--target ID",
+    "A target; repeatable. Default: the run's.",
+    "targets",
+    multiple=True,
+    shell_complete=completers.target,
+)
 @flag("--all", "Every target, or every one that takes the --kind.")
 @option(
     "--kind NAME",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import say
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, option
@@ -24,7 +25,13 @@ from edgekit.cli.values import as_size
         "edgekit check-files model.tflite --forbid-operator FlexErf",
     ),
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=completers.tflite,
+)
 @option("--max-size SIZE", "Largest allowed file size, e.g. '150 kB'.", callback=as_size)
 @option(
     "--forbid-operator NAME",
@@ -39,7 +46,11 @@ from edgekit.cli.values import as_size
     "--max-runtime RELEASE", "The newest TensorFlow that a file may need, e.g. 2.14.", "runtime"
 )
 @option(
-    "--target ID", "A target whose tables the files must fit; repeatable.", "targets", multiple=True
+    "--target ID",
+    "A target whose tables the files must fit; repeatable.",
+    "targets",
+    multiple=True,
+    shell_complete=completers.target,
 )
 @common
 def command(files: tuple[Path, ...], **options: Any) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import progress
 from edgekit.cli.evaluate import measure_options, run_options, show
 from edgekit.cli.help import Option, documented, section
@@ -76,7 +77,12 @@ budget_options = section(
         "edgekit compare model.tflite --data test.npz --device local --device local:tflite-runtime",
     ),
 )
-@click.argument("models", nargs=-1, required=True)
+@click.argument(
+    "models",
+    nargs=-1,
+    required=True,
+    shell_complete=completers.either(completers.model, completers.bundle),
+)
 @measured_options
 @budget_options
 @flag("--layers", "Find where inside the network the two models diverge.")

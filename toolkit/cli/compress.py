@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented
@@ -34,7 +35,7 @@ from edgekit.cli.project import project_of
         "edgekit compress model.keras --prune 0.5 --train-data train.npz --data test.npz",
     ),
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completers.model)
 @model_options
 @compression
 @flag("--dry-run", "Predict layers, sizes and speed; train nothing.")

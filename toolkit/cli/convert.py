@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented, section
@@ -60,7 +61,7 @@ conversion_options = section(
         "edgekit convert model.tflite --as-is --data test.npz --target cortex-m4",
     ),
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completers.model)
 @model_options
 @compression
 @conversion_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import progress, say
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, option
@@ -32,7 +33,7 @@ ABSENT = "absent"
     ("does this board answer?", "edgekit devices list ssh://pi@raspberrypi.local"),
 )
 @click.argument("action", type=click.Choice(["list", "setup", "remove", "create"]), default="list")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completers.device)
 @option(
     "--wheels FOLDER",
     "setup: install from wheels in this folder instead of the package index.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.help import documented
 from edgekit.cli.inspect import layers_option, show
 from edgekit.cli.options import common
@@ -15,8 +16,8 @@ from edgekit.cli.options import common
     "diff",
     ("what a new version changed", "edgekit diff before.tflite after.tflite --layers all"),
 )
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
+@click.argument("before", type=click.Path(path_type=Path), shell_complete=completers.tflite)
+@click.argument("after", type=click.Path(path_type=Path), shell_complete=completers.tflite)
 @layers_option
 @common
 def command(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented
@@ -34,7 +35,7 @@ from edgekit.cli.project import project_of
         "edgekit evaluate model.keras --data test/ --worst 10 --pictures worst.png",
     ),
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completers.model)
 @measured_options
 @flag("--by-class", "Show the metric of each class.")
 @option("--worst N", "Number of worst items to list. Default: 5.", type=click.IntRange(min=0))

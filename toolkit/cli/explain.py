@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.help import documented
 from edgekit.cli.options import common
@@ -21,7 +22,7 @@ Line = tuple[str, str]
     ("a check of the verdict", "edgekit explain size"),
     ("every code about data", "edgekit explain DATA"),
 )
-@click.argument("name", nargs=-1)
+@click.argument("name", nargs=-1, shell_complete=completers.code)
 @common
 def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) -> int:
     """Explain NAME: a code such as EK-DATA-004, a check such as size, or an area such as DATA.

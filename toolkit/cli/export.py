@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
@@ -31,11 +32,16 @@ PLACED = "place model"
     ("the model of this folder's project", "edgekit export"),
     ("any model that TensorFlow is to serve or load", "edgekit export model.keras --output served"),
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completers.model)
 @opening_options
 @section(
     "Model",
-    option("--data FILE", "Items whose size settles what the model leaves free.", "evaluate_data"),
+    option(
+        "--data FILE",
+        "Items whose size settles what the model leaves free.",
+        "evaluate_data",
+        shell_complete=completers.data,
+    ),
     flag("--unroll", "Unroll recurrent layers."),
 )
 @section(OUTPUT, output_option, force_option)

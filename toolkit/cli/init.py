@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import progress, say
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import common, flag, opening_options, option, preparation_options
@@ -21,7 +22,12 @@ from edgekit.cli.project import project_of
     ("in a folder of its own", "edgekit init shop --from model.tflite --data pictures/"),
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
-@option("--from MODEL", "Write a project around this model, of what looking at it finds.", "model")
+@option(
+    "--from MODEL",
+    "Write a project around this model, of what looking at it finds.",
+    "model",
+    shell_complete=completers.model,
+)
 @flag("--force", "Overwrite existing files.")
 @flag("--if-missing", "Do nothing where the project already exists.")
 @section(
@@ -30,6 +36,7 @@ from edgekit.cli.project import project_of
         "--data FILE",
         "Labelled items to find task, scaling and labels by: .npz, .csv, a folder, data.py:test.",
         "evaluate_data",
+        shell_complete=completers.data,
     ),
     option("--labels FILE|NAMES", "Class names in the order of the outputs.", "class_names"),
     option("--label-column NAME", "Column with the labels of a CSV or TFRecord."),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, file_signature_option, option
@@ -43,8 +44,10 @@ def layers_option(function: Any) -> Any:
     ("what a file holds, and where it runs", "edgekit inspect model.tflite"),
     ("every layer, in the order of execution", "edgekit inspect model.tflite --layers all"),
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("other", required=False, type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=completers.tflite)
+@click.argument(
+    "other", required=False, type=click.Path(path_type=Path), shell_complete=completers.tflite
+)
 @layers_option
 @file_signature_option
 @common

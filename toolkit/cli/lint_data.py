@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import console, print_json, print_lines, progress
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, model_option, model_options, option, project_option
@@ -20,7 +21,7 @@ STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
     ("before int8 costs accuracy", "edgekit lint-data model.keras --data test.npz"),
     ("data alone, without a model", "edgekit lint-data --data test.npz --train-data train.npz"),
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completers.model)
 @model_options
 @option("--train-data FILE", "Items that the model was trained on.")
 @project_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -59,6 +60,8 @@ GROUPS = {
         "devices": "list devices and runtimes that work now; set up and remove them",
     },
 }
+# What a shell sets when it asks what to complete.
+COMPLETING = "_EDGEKIT_COMPLETE"
 COMMANDS = {name: text for names in GROUPS.values() for name, text in names.items()}
 
 
@@ -133,6 +136,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
+    if COMPLETING in os.environ:
+        from edgekit.cli import completers
+
+        completers.register()
     try:
         given = sys.argv[1:] if arguments is None else arguments
         answer: Any = group.main(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.help import GENERAL, Option, section
 from edgekit.cli.values import (
     as_drop,
@@ -103,7 +104,13 @@ common = section(
 )
 project_option = section(
     GENERAL,
-    option("--project FILE", _project_file, "project_file", type=click.Path(path_type=Path)),
+    option(
+        "--project FILE",
+        _project_file,
+        "project_file",
+        type=click.Path(path_type=Path),
+        shell_complete=completers.project_file,
+    ),
 )
 model_option = section(
     GENERAL,
@@ -112,6 +119,7 @@ model_option = section(
         "Only this one of the project file's [models]; repeatable where a command takes several.",
         "model_names",
         multiple=True,
+        shell_complete=completers.named_model,
     ),
 )
 force_option = flag("--force", "Overwrite files that edgekit did not write.")
@@ -137,12 +145,19 @@ limits = section(
         "Largest allowed tensor arena of TFLM, e.g. '64 KiB'.",
         callback=as_size,
     ),
-    option("--precision NAME", _precisions, "precisions", multiple=True),
+    option(
+        "--precision NAME",
+        _precisions,
+        "precisions",
+        multiple=True,
+        shell_complete=completers.precision,
+    ),
     option(
         "--target ID",
         "A target of `edgekit targets`; repeatable. Default: this host.",
         "targets",
         multiple=True,
+        shell_complete=completers.target,
     ),
 )
 compression = section(
@@ -165,7 +180,9 @@ compression = section(
     flag("--qat", "Train quantization-aware, for int8."),
     flag("--distill", "Fine-tune on the uncompressed model's predictions too."),
     option(
-        "--train-data FILE", "Labelled items to train on, or to fine-tune on after compression."
+        "--train-data FILE",
+        "Labelled items to train on, or to fine-tune on after compression.",
+        shell_complete=completers.data,
     ),
     option("--epochs N", "Epochs of training, or of fine-tuning after each scheme.", type=COUNT),
 )
@@ -175,11 +192,13 @@ data_source_options = section(
         "--data FILE",
         "Evaluation items: .npz, .npy, .csv, .tfrecord, a folder, or data.py:test.",
         "evaluate_data",
+        shell_complete=completers.data,
     ),
     option(
         "--labels FILE|NAMES",
         "Class names in the order of the outputs: a file with one per line, or cat,dog.",
         "class_names",
+        shell_complete=completers.files(".txt"),
     ),
     option(
         "--label-column NAME",
@@ -243,7 +262,7 @@ preparation_options = section(
 )
 judged_options = section(
     "Task and metric",
-    option("--task NAME", _tasks),
+    option("--task NAME", _tasks, shell_complete=completers.task),
     option(
         "--alphabet TOKENS|FILE.txt",
         "Tokens of texts in the order of the outputs: 'abc ', or a file with one per line.",
@@ -253,11 +272,12 @@ judged_options = section(
         "Position of CTC's blank among the outputs.",
         type=click.Choice(["first", "last"]),
     ),
-    option("--metric NAME", _metrics),
+    option("--metric NAME", _metrics, shell_complete=completers.metric),
     option("--metric-output NAME", "Output whose metric is the main one, where there are several."),
     option(
         "--postprocess FILE:FUNCTION",
         "Your function from the outputs, by name, to what the metric takes.",
+        shell_complete=completers.files(".py", functions=True),
     ),
 )
 stream_options = section(
@@ -284,12 +304,20 @@ output_option = option(
 )
 opening_options = section(
     "Model",
-    option("--weights FILE", "Weights of an architecture MODEL.json."),
+    option(
+        "--weights FILE",
+        "Weights of an architecture MODEL.json.",
+        shell_complete=completers.files(".h5"),
+    ),
     option(
         "--signature NAME",
         "Signature of a SavedModel or .tflite. Default: serving_default, or the only one.",
     ),
-    option("--custom-objects FILE", "Python file with your own layers."),
+    option(
+        "--custom-objects FILE",
+        "Python file with your own layers.",
+        shell_complete=completers.files(".py"),
+    ),
     flag("--trust", "Load a model file that runs code of its own, such as Lambda layers."),
 )
 loading_options = group(opening_options, section(OUTPUT, output_option))
@@ -300,6 +328,7 @@ device_option = section(
         _devices,
         "devices",
         multiple=True,
+        shell_complete=completers.device,
     ),
 )
 arena_option = section(
@@ -325,7 +354,9 @@ model_options = group(
     section(
         "Data",
         option(
-            "--representative FILE", "Items to calibrate int8 with. Default: drawn from the data."
+            "--representative FILE",
+            "Items to calibrate int8 with. Default: drawn from the data.",
+            shell_complete=completers.data,
         ),
     ),
     loading_options,

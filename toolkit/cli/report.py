@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import print_json
 from edgekit.cli.help import documented
 from edgekit.cli.options import FOLDER, common, flag, option, project_option
@@ -24,7 +25,11 @@ SERVED_NEVER = {"file": "-o", "compare": "--compare", "plots": "--plots"}
     ("a run that goes on, in the browser", "edgekit report --serve"),
     ("what changed between two runs", "edgekit report --compare old/report.json new/report.json"),
 )
-@click.argument("run", required=False)
+@click.argument(
+    "run",
+    required=False,
+    shell_complete=completers.either(completers.run, completers.files(".json")),
+)
 @option(
     "-o/--out FILE",
     "Where to write the page. Default: report.html in the run's folder.",

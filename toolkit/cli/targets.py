@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.help import documented
 from edgekit.cli.options import common, file_signature_option, flag, project_option
 from edgekit.errors import ExitCode, ProjectError, did_you_mean
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from edgekit.targets.catalog import Target
 
 
+# What is completed after each action.
+COMPLETED = {
+    "list": completers.target,
+    "show": completers.target,
+    "fit": completers.tflite,
+    "validate": completers.project_file,
+}
+
+
 @documented(
     "targets",
     ("every target", "edgekit targets"),
@@ -30,7 +40,12 @@ if TYPE_CHECKING:
     ("where a file runs, and the nearest fix elsewhere", "edgekit targets fit model.tflite"),
 )
 @click.argument("action", type=click.Choice(["list", "show", "fit", "validate"]), default="list")
-@click.argument("subject", required=False, metavar="[TARGET|MODEL|FILE|FOLDER]")
+@click.argument(
+    "subject",
+    required=False,
+    metavar="[TARGET|MODEL|FILE|FOLDER]",
+    shell_complete=completers.by_action(COMPLETED),
+)
 @flag("--no-run", "fit: use the tables only, run nothing.")
 @file_signature_option
 @project_option

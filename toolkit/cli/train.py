@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import progress
 from edgekit.cli.export import show
 from edgekit.cli.help import documented, section
@@ -31,10 +32,19 @@ from edgekit.cli.project import project_of
         "edgekit train model.py:build --train-data train.npz --epochs 5",
     ),
 )
-@click.argument("model", required=False, metavar="[FILE.py:FUNCTION]")
+@click.argument(
+    "model",
+    required=False,
+    metavar="[FILE.py:FUNCTION]",
+    shell_complete=completers.files(".py", functions=True),
+)
 @section(
     "Training",
-    option("--train-data FILE", "Labelled items to train on: .npz, a folder, data.py:train, …"),
+    option(
+        "--train-data FILE",
+        "Labelled items to train on: .npz, a folder, data.py:train, …",
+        shell_complete=completers.data,
+    ),
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
 )
 @preparation_options

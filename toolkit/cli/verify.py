@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completers
 from edgekit.cli.console import progress, say
 from edgekit.cli.help import documented
 from edgekit.cli.options import FILE, common, device_option, option, project_option
@@ -23,7 +24,7 @@ from edgekit.types import Status
         "edgekit verify model.tar.gz --trusted-key key.pem.pub --device ssh://pi@raspberrypi.local",
     ),
 )
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path), shell_complete=completers.bundle)
 @option(
     "--trusted-key FILE.pub",
     "Require a signature by this public key; repeatable: by one of them.",
