@@ -66,7 +66,7 @@ def judge_run(
     by_candidate = rules.waivers.apply(tuple(_judge_own(candidates, reference, rules, own or {})))
     counted = _of_candidates(candidates, judged) if precisions_stated else _of_targets(results)
     counted += by_candidate
-    proven = overturn(counted, _evidence(candidates, on_device or {}))
+    proven = overturn(counted, evidence_of(candidates, on_device or {}))
     results = tuple(rejudged(result, tuple(map(proven, result.checks))) for result in results)
     with_status = tuple(
         _with_status(
@@ -106,7 +106,7 @@ def _of_candidates(
     return tuple(check for checks in judged for check in checks if check.candidate not in replaced)
 
 
-def _evidence(
+def evidence_of(
     candidates: Sequence[Candidate], on_device: Mapping[str, Sequence[OnDevice]]
 ) -> Evidence:
     """Collect what the intervals were made from."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 from edgekit.statistics import tango_statistic, two_sided_z
@@ -28,10 +28,14 @@ Question = tuple[str, str, Bound | None, Measurement | None]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the intervals of checks were made from: paired counts, and latencies with launches."""
+    """What the intervals of checks were made from: paired counts, and latencies with launches.
+
+    ``beyond`` is what an excess was proven against, by the names of checks that have another limit.
+    """
 
     counts: Mapping[tuple[str, str], PairedCounts]
     latencies: Mapping[tuple[str, str], Latency]
+    beyond: Mapping[str, float] = field(default_factory=dict)
 
 
 def overturn(
@@ -74,7 +78,8 @@ def chance(check: CheckResult, evidence: Evidence) -> float:
     measured, bound = check.measured, check.bound
     if measured is None or bound is None or measured.value is None:
         return 1.0
-    value, limit, end = measured.value, bound.value, measured.low
+    value, end = measured.value, measured.low
+    limit = evidence.beyond.get(check.name, bound.value)
     if bound.at_least:
         value, limit, end = -value, -limit, None if measured.high is None else -measured.high
     metric = check.name.removesuffix(" drop")
@@ -86,7 +91,7 @@ def chance(check: CheckResult, evidence: Evidence) -> float:
         return _beyond((value - limit) / error)
     if end is None:
         return 1.0
-    is_ratio = check.name in RATIOS and min(value, limit, end) > 0
+    is_ratio = _is_ratio(check) and min(value, limit, end) > 0
     value, limit, end = map(math.log, (value, limit, end)) if is_ratio else (value, limit, end)
     if value == end:
         return 0.0 if value > limit else 1.0
@@ -97,6 +102,11 @@ def _question(check: CheckResult) -> Question:
     return (check.candidate, check.name, check.bound, check.measured)
 
 
+def _is_ratio(check: CheckResult) -> bool:
+    """Tell whether a check is of a ratio of times, by itself or against the lock."""
+    return check.name.rpartition(" ")[2] in RATIOS
+
+
 def _is_sampled(check: CheckResult) -> bool:
     measured = check.measured
     return (
@@ -105,12 +115,14 @@ def _is_sampled(check: CheckResult) -> bool:
         and check.bound is not None
         and measured is not None
         and (measured.low is not None or measured.high is not None)
+        # The same network on the same items: nothing was left to chance.
+        and measured.low != measured.high
     )
 
 
 def _launches(check: CheckResult, evidence: Evidence) -> int:
     """Return how many launches a time rests on; 0 for what is no time."""
-    if check.name in RATIOS:
+    if _is_ratio(check):
         return check.measured.n or 0 if check.measured else 0
     if check.bound is None or check.bound.unit != "ns":
         return 0

@@ -93,3 +93,28 @@ def test_chance_turns_a_check_of_eight_budgets_red_as_seldom_as_one_of_one() -> 
         together += Status.FAILED in statuses(*checks, known=evidence(*map(int, lost)))
     assert alone > 40
     assert together < 20
+
+
+def locked(name: str, low: float, value: float, high: float, bound: float) -> CheckResult:
+    measured = Measurement(value, "1", n=12, low=low, high=high, level=0.95)
+    status = Status.FAILED if low > (1.0 if "latency" in name else bound) else Status.PASSED
+    limit = Bound(bound, "1")
+    return CheckResult(name, "int8", "", status, "worse", "", True, measured, limit, "mend")
+
+
+def test_figures_of_the_lock_are_questions_among_the_others() -> None:
+    barely = locked("lock accuracy", 0.0001, 0.01, 0.0199, 0.0)
+    others = [drop(str(k), 0) for k in range(5)]
+    assert statuses(barely) == [Status.FAILED]
+    assert statuses(barely, *others)[0] is Status.INCONCLUSIVE
+    clearly = locked("lock accuracy", 0.006, 0.01, 0.014, 0.0)
+    assert statuses(clearly, *others)[0] is Status.FAILED
+    # What is the same file on the same items leaves nothing to chance.
+    same = [locked(f"lock {k}", 0.0, 0.0, 0.0, 0.0) for k in range(5)]
+    assert statuses(barely, *same)[0] is Status.FAILED
+
+
+def test_latency_of_the_lock_is_held_against_what_it_was_proven_against() -> None:
+    slower = locked("lock latency", 1.03, 1.06, 1.09, 1.05)
+    assert chance(slower, NOTHING) > 0.1
+    assert chance(slower, Evidence({}, {}, {"lock latency": 1.0})) < 0.002

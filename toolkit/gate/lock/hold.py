@@ -11,9 +11,11 @@ from edgekit.gate.lock.from_report import entries_of, shipped
 from edgekit.gate.lock.latency import latency_check
 from edgekit.gate.lock.tolerances import Tolerances
 from edgekit.gate.lock.update import locked_for
+from edgekit.gate.shipping import rejudged
 from edgekit.gate.statuses import RED, counts, worst
-from edgekit.gate.verdict import with_checks
+from edgekit.gate.verdict import evidence_of, with_checks
 from edgekit.gate.waivers import Waivers
+from edgekit.gate.whole_check import overturn
 from edgekit.project import LatencyGoal, TargetTable
 from edgekit.types import CheckResult, Report, Status, TargetResult
 
@@ -45,7 +47,8 @@ def hold(
 
     A target that is red by it ships nothing, as one that is red by its budgets.
     A target or a candidate that the baseline has and the run has not is red; one that the baseline
-    has not is unavailable. Budgets of a latency against the lock are decided.
+    has not is unavailable. Budgets of a latency against the lock are decided. What chance may make
+    red among so many checks, those of budgets too, is inconclusive.
     """
     mine = [entry for entry in baseline.entries if entry.tag.model == report.model["name"]]
     added: dict[str, tuple[CheckResult, ...]] = {}
@@ -64,12 +67,30 @@ def hold(
     if baseline.whole:
         for check in waivers.apply(tuple(_gone(report, mine, baseline))):
             added[check.target] = (*added.get(check.target, ()), check)
-    report = with_checks(report, added)
+    report = with_checks(*_proven(report, added, tolerances, baseline.against))
     targets = tuple(
         replace(result, candidate=None) if result.status in RED else result
         for result in report.targets
     )
     return replace(report, targets=targets)
+
+
+def _proven(
+    report: Report, added: Mapping[str, tuple[CheckResult, ...]], allowed: Tolerances, against: str
+) -> tuple[Report, dict[str, tuple[CheckResult, ...]]]:
+    """Return the report, and the checks that are to be added, as they stand among all of them."""
+    on_device = {result.id: result.on_device for result in report.targets}
+    # Without a stated slowdown a latency is red where it is proven slower at all.
+    beyond = {} if allowed.slowdown is not None else {f"{against} {LATENCY}": 1.0}
+    evidence = replace(evidence_of(report.candidates, on_device), beyond=beyond)
+    every = (*report.verdict.checks, *(check for more in added.values() for check in more))
+    proven = overturn(every, evidence)
+    targets = tuple(rejudged(one, tuple(map(proven, one.checks))) for one in report.targets)
+    verdict = replace(report.verdict, checks=tuple(map(proven, report.verdict.checks)))
+    return (
+        replace(report, targets=targets, verdict=verdict),
+        {target: tuple(map(proven, checks)) for target, checks in added.items()},
+    )
 
 
 def _not_there(entry: Entry, baseline: Baseline) -> CheckResult:
