@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit.converters.runtime_table import release, table
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.inspection import FileLimits, check_file
 from edgekit.targets import catalog
-from edgekit.types import Verdict
+from edgekit.types import CheckResult, Verdict
+
+if TYPE_CHECKING:
+    from edgekit.project import Project
 
 
-def check_files(paths: Sequence[Path], limits: FileLimits) -> Verdict:
+def check_files(
+    paths: Sequence[Path], limits: FileLimits, projects: Sequence[Project] = ()
+) -> Verdict:
     """Check files by their bytes: size, operators, minimum runtime, targets by the tables.
 
-    Raises :class:`ProjectError` where a limit is none, or there is none at all;
-    :class:`ModelError` where a file is damaged.
+    With ``projects`` a file that is one of theirs is held to their budgets and lock too. Raises
+    :class:`ProjectError` where a limit is none, or there is none at all; :class:`ModelError` where
+    a file is damaged.
     """
-    if limits.empty:
+    if limits.empty and not projects:
         hint = "say --max-size, --forbid-operator, --allow-operator, --max-runtime or --target"
+        hint += ", or work in a project's folder: its budgets and lock are limits"
         raise ProjectError("EK-FILES-001", "there is no limit to check the files by", hint)
     known = {name for name, _ in table().operators}
     for name in (*limits.allowed, *limits.forbidden):
@@ -34,8 +42,18 @@ def check_files(paths: Sequence[Path], limits: FileLimits) -> Verdict:
         _check_release(limits.runtime)
     limits = replace(limits, targets=tuple(map(_target, limits.targets)))
     checks = tuple(check for path in paths for check in check_file(path, limits))
+    checks += tuple(check for path in paths for check in _by_projects(path, projects))
     status = worst(check.status for check in checks)
     return Verdict(status, int(EXIT_CODES[status]), checks)
+
+
+def _by_projects(path: Path, projects: Sequence[Project]) -> Iterator[CheckResult]:
+    """Check a file by what its project and its lock say of it."""
+    for project in projects:
+        # Not for who names limits alone: a hook is to be quick.
+        from edgekit.api.file_limits import checks_of
+
+        yield from checks_of(path, project)
 
 
 def _target(name: str) -> str:

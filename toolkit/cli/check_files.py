@@ -10,7 +10,7 @@ import click
 from edgekit.cli import completers
 from edgekit.cli.console import say
 from edgekit.cli.help import documented
-from edgekit.cli.options import common, option
+from edgekit.cli.options import common, option, project_option
 from edgekit.cli.values import as_size
 
 
@@ -52,18 +52,21 @@ from edgekit.cli.values import as_size
     multiple=True,
     shell_complete=completers.target,
 )
+@project_option
 @common
 def command(files: tuple[Path, ...], **options: Any) -> int:
     """Check .tflite FILES by their bytes alone, without running them or importing TensorFlow.
 
-    This is what the pre-commit hook runs. Accuracy and latency need `edgekit check`.
+    This is what the pre-commit hook runs. Without limits, or with --project, files below the
+    project's build/, and a .tflite that is its source, are held to its budgets of size, operators
+    and minimum runtime, and to edgekit.lock. Accuracy and latency need `edgekit check`.
     """
     from edgekit import api
     from edgekit.inspection import FileLimits
 
     names = ("allowed", "forbidden", "runtime", "targets")
     limits = FileLimits(options["max_size"], **{name: options[name] for name in names})
-    verdict = api.check_files(files, limits)
+    verdict = api.check_files(files, limits, _projects(limits, options["project_file"]))
     if options["as_json"]:
         from edgekit.cli.console import print_json
         from edgekit.report.document import plain
@@ -81,3 +84,13 @@ def command(files: tuple[Path, ...], **options: Any) -> int:
         if check.fix:
             say(f"  {check.fix}")
     return verdict.exit_code
+
+
+def _projects(limits: Any, file: Path | None) -> tuple[Any, ...]:
+    """Return the projects whose budgets are limits too."""
+    here = Path("edgekit.toml")
+    if file is None and not (limits.empty and here.is_file()):
+        return ()
+    from edgekit.project import Project
+
+    return Project.load_all(file or here)

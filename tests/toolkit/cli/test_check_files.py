@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tflite_files import G, N, T, build, int8_dense
 
 from conftest import answer
+from edgekit.gate.lock import Entry, Tag, render_lock
 
 
 @pytest.fixture
@@ -102,3 +105,27 @@ def test_tensorflow_is_not_imported(models: Path) -> None:
         "sys.exit(code or len(heavy))"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=models).returncode == 0
+
+
+def test_project_and_lock_are_the_limits_where_none_are_given(models: Path) -> None:
+    """The planted faults: a byte over the lock's, and an operator that a target forbids."""
+    placed = models / "build" / "digits" / "int8" / "model.tflite"
+    placed.parent.mkdir(parents=True)
+    shutil.copy(models / "dense.tflite", placed)
+    budgets = 'budgets = { operators = { forbidden = ["SOFTMAX"] } }\n'
+    text = '[model]\nname = "digits"\nsource = "model.keras"\n[targets.pi4]\n'
+    (models / "edgekit.toml").write_text(text + budgets)
+    entry = Entry(Tag("digits", "raspberry-pi-4", "int8"), "", "", 10, {"SOFTMAX": 1}, "", "")
+    lock = models / "edgekit.lock"
+    lock.write_text(render_lock((entry,)))
+    done = answer("check-files", "build/digits/int8/model.tflite", cwd=models)
+    red = [line for line in done.stdout.splitlines() if line.startswith("FAILED: build/")]
+    assert (done.returncode, len(red)) == (1, 3), done.stdout
+    assert "operators raspberry-pi-4 (without SOFTMAX)" in red[0]
+    assert "lock size raspberry-pi-4 (at most 10 bytes)" in red[1]
+    assert "lock operators raspberry-pi-4 (only SOFTMAX): it has FULLY_CONNECTED" in red[2]
+    # Another precision, and a file of no project, are not held to them.
+    assert answer("check-files", "dense.tflite", cwd=models).returncode == 0
+    lock.write_text(render_lock((replace(entry, bytes=10**6, operators={}),)))
+    (models / "edgekit.toml").write_text(text)
+    assert answer("check-files", "build/digits/int8/model.tflite", cwd=models).returncode == 0
