@@ -63,7 +63,7 @@ def _measured(
         facts = device.facts()
         results = {c.id: _tried(run, device, c, output, items) for c in candidates}
         able = [c for c in candidates if results[c.id].status is Status.PASSED]
-        latencies = _timed(run, device, able, items, table) if able else {}
+        latencies = _timed(run, name, device, able, items, table) if able else {}
     except DeviceNameError:
         raise
     except DeviceError as error:
@@ -98,7 +98,12 @@ def _tried(
 
 
 def _timed(
-    run: Run, device: Device, candidates: Sequence[Candidate], items: Items, table: TargetTable
+    run: Run,
+    name: str,
+    device: Device,
+    candidates: Sequence[Candidate],
+    items: Items,
+    table: TargetTable,
 ) -> Mapping[str, Latency]:
     """Time candidates side by side on the device, in turns over fresh launches."""
     sides = [
@@ -124,7 +129,7 @@ def _timed(
     except RunnerError:
         run.note(False)
         return {}
-    note_samples(run, kept, device.name)
+    note_samples(run, kept, name)
     return {name: decode(one, Latency) for name, one in kept.facts.items()}
 
 

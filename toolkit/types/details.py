@@ -188,8 +188,8 @@ class CandidateDetails:
     """What there is of one candidate, or of the reference, beyond its row in the report.
 
     ``launches`` were timed on the run's own host or, of a comparison and a bench, on the row's
-    device; ``device_launches`` on each device that a target names. ``absent`` has a reason by the
-    name of each part that could have been here and is not.
+    device; ``device_launches`` on each device that a target names, by the name it has there.
+    ``absent`` has a reason by the name of each part that could have been here and is not.
     """
 
     launches: tuple[LaunchSamples, ...] = ()

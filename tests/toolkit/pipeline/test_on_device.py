@@ -13,6 +13,7 @@ import pytest
 from ssh_server import SshServer, needs_sshd
 
 from conftest import answer
+from edgekit.report import details
 from edgekit.targets import catalog
 
 # All is in the store but times: the user's own code is not called.
@@ -56,6 +57,12 @@ def test_latency_budget_is_judged_on_the_device_of_the_target(
     checks = {check["name"]: check["status"] for check in target["checks"]}
     assert checks["latency_p50"] == ("passed" if code == 0 else "failed")
     assert target["candidate"] is None or code == 0
+    runs = (tmp_path / "project/.edgekit/runs").iterdir()
+    drawn = details.read(max(runs, key=lambda run: run.stat().st_mtime_ns))
+    assert drawn is not None
+    for one in target["on_device"]:
+        launches = drawn.candidates[one["candidate"]].device_launches[device]
+        assert [launch.count for launch in launches] == one["latency"]["launches"]
 
 
 def test_device_that_is_away_is_unavailable_and_nothing_ships(
