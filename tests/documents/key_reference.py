@@ -23,7 +23,8 @@ from edgekit.project.table import Table
 HEAD = """\
 # Every key of edgekit.toml
 
-`edgekit init` writes a project file to start from. Everything has a default but `[model] source`,
+`edgekit init` writes a project file to start from, `edgekit init --from MODEL` one around a model,
+with what was found in it. Everything has a default but `[model] source`,
 and a key that does not exist is an error with its line and the nearest one that does. In a
 `pyproject.toml` the tables stand under `[tool.edgekit]`. Options of the command line go before the
 file.
