@@ -54,7 +54,7 @@ def command(**options: Any) -> int:
     """Write RUN as one HTML file that opens anywhere. Default: the newest run here.
 
     RUN is the folder of a finished run, its report.json, its id, or a project's folder. `convert`,
-    `compress`, `compare` and `bench` write the page themselves; no model is opened again for it.
+    `compress`, `compare` and `bench` write the page themselves; nothing is measured again for it.
     """
     from edgekit import api
     from edgekit.report import words
