@@ -17,8 +17,8 @@ TABLES = frozenset({"device", "differences", "memory", "models", "unavailable"})
 ALL_ANSWERED = ("evaluate", "memory", "selftest")
 EVALUATED = ("batch", "processes", "items", "seconds")
 LOADED = ("load_ns", "first_ns")
-# What is counted between two looks at a machine: one number each, where others may be a list.
-COUNTERS = frozenset({"at", "own", "busy", "stolen"})
+# What is read or counted at a look at a machine: one number each, where others may be a list.
+READINGS = frozenset("at busy frequency_hz load1 own stolen temperature_c throttled".split())
 
 
 def check_result(result: Json, mode: str, ids: Collection[str]) -> None:
@@ -58,7 +58,7 @@ def check_state(state: Mapping[str, Json]) -> None:
     if "busy" in state or "stolen" in state:
         missing += [name for name in ("at", "own") if name not in state]
     missing += [name for name, value in state.items() if value is None]
-    for name in COUNTERS & state.keys():
+    for name in READINGS & state.keys():
         if not isinstance(state[name], (int, float)):
             raise ValueError(f"state.{name} is no number")
     if missing:

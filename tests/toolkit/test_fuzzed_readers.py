@@ -38,6 +38,7 @@ from edgekit.pipeline.measure import bench_inputs
 from edgekit.store import Store
 from edgekit.targets.bundles import verify
 from edgekit.targets.bundles.archive import MANIFEST
+from edgekit.targets.devices.answers import check_state
 from edgekit.targets.devices.cassette import archive
 from edgekit.targets.runners.probe import probe_model
 from edgekit.types import Preprocess
@@ -293,6 +294,14 @@ def test_cassette_of_another_form_is_refused_with_the_place(
     with pytest.raises(CassetteError, match="EK-DEVICE-091") as caught:
         archive.read(path)
     assert "Infinity" in caught.value.hint or place.split(".")[0] in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["busy", "frequency_hz", "load1", "temperature_c", "throttled"])
+def test_state_with_a_list_for_one_number_is_refused(name: str) -> None:
+    state = {"unavailable": {}, "at": 1.0, "own": 1.0, name: 1.0}
+    check_state(state)
+    with pytest.raises(ValueError, match=f"state.{name} is no number"):
+        check_state({**state, name: [1.0]})
 
 
 def test_recorded_output_that_is_no_array_is_refused(recorded: Path, tmp_path: Path) -> None:
