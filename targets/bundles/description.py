@@ -82,15 +82,7 @@ def manifest_of(
         "version": contents.version,
         "target": target.id,
         "kind": kind,
-        "model": {
-            "file": model,
-            "precision": contents.precision,
-            "inputs": _specs(contents.inputs, golden.inputs),
-            "outputs": _specs(contents.outputs, golden.outputs),
-            **({"signature": contents.signature} if contents.signature else {}),
-            **({"states": states} if (states := _states(contents.states)) else {}),
-            **_compiled(target, contents),
-        },
+        "model": _model(target, contents, model),
         "preprocess": contents.preprocess.facts,
         "labels": list(contents.labels),
         "golden": _golden(golden),
@@ -117,6 +109,19 @@ def manifest_of(
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             for name, content in sorted(files.items())
         },
+    }
+
+
+def _model(target: Target, contents: Contents, file: str) -> dict[str, Json]:
+    """Describe the model, of which ``file`` is the place in the bundle."""
+    return {
+        "file": file,
+        "precision": contents.precision,
+        "inputs": _specs(contents.inputs, contents.golden.inputs),
+        "outputs": _specs(contents.outputs, contents.golden.outputs),
+        **({"signature": contents.signature} if contents.signature else {}),
+        **({"states": states} if (states := _states(contents.states)) else {}),
+        **_compiled(target, contents),
     }
 
 

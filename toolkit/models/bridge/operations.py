@@ -199,8 +199,28 @@ def _gelu(builder: OperationBuilder, op: Any, x: Any) -> Any:
 
 def _operations() -> Mapping[str, Cross]:
     """Return the counterparts by the class of the operation in keras.ops."""
-    import tensorflow as tf
+    return {
+        **_activations(),
+        **_arithmetic(),
+        **_conditions(),
+        **_reductions(),
+        "Reshape": reshape,
+        "Transpose": transpose,
+        "Swapaxes": swapaxes,
+        "ExpandDims": expand_dims,
+        "Squeeze": squeeze,
+        "Concatenate": concatenate,
+        "Stack": stack,
+        "Split": split,
+        "Tile": tile,
+        "Pad": pad,
+        "Clip": _clip,
+        "Cast": _cast,
+        "GetItem": get_item,
+    }
 
+
+def _activations() -> Mapping[str, Cross]:
     activations = ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign", "selu", "relu6")
     return {
         **FUNCTIONS,
@@ -217,6 +237,13 @@ def _operations() -> Mapping[str, Cross]:
         "LeakyRelu": _leaky_relu,
         "Gelu": _gelu,
         "Elu": lambda builder, op, x: builder.layer("ELU", builder.cast(x), alpha=float(op.alpha)),
+    }
+
+
+def _arithmetic() -> Mapping[str, Cross]:
+    import tensorflow as tf
+
+    return {
         "Add": _binary(tf.math.add, "Add"),
         "Subtract": _binary(tf.math.subtract, "Subtract"),
         "Multiply": _binary(tf.math.multiply, "Multiply"),
@@ -242,6 +269,13 @@ def _operations() -> Mapping[str, Cross]:
         "Ceil": _unary(tf.math.ceil),
         "Sign": _unary(tf.math.sign),
         "Erf": _unary(tf.math.erf),
+    }
+
+
+def _conditions() -> Mapping[str, Cross]:
+    import tensorflow as tf
+
+    return {
         "Greater": _comparison(tf.math.greater),
         "Less": _comparison(tf.math.less),
         "GreaterEqual": _comparison(tf.math.greater_equal),
@@ -252,6 +286,13 @@ def _operations() -> Mapping[str, Cross]:
         "LogicalOr": _logical(tf.math.logical_or),
         "LogicalNot": _logical(tf.math.logical_not),
         "Where": _where,
+    }
+
+
+def _reductions() -> Mapping[str, Cross]:
+    import tensorflow as tf
+
+    return {
         "Mean": _mean,
         "Sum": _reduction(tf.math.reduce_sum),
         "Max": _reduction(tf.math.reduce_max),
@@ -261,17 +302,4 @@ def _operations() -> Mapping[str, Cross]:
         "Prod": _reduction(tf.math.reduce_prod),
         "Argmax": _arg(tf.math.argmax),
         "Argmin": _arg(tf.math.argmin),
-        "Reshape": reshape,
-        "Transpose": transpose,
-        "Swapaxes": swapaxes,
-        "ExpandDims": expand_dims,
-        "Squeeze": squeeze,
-        "Concatenate": concatenate,
-        "Stack": stack,
-        "Split": split,
-        "Tile": tile,
-        "Pad": pad,
-        "Clip": _clip,
-        "Cast": _cast,
-        "GetItem": get_item,
     }
