@@ -241,11 +241,13 @@ def _show(done: Any, options: dict[str, Any]) -> None:
     from edgekit.report.measurements import verdict_lines
 
     out = console(options["as_json"])
-    for table in report.tables(done):
+    quiet = options["quiet"]
+    for table in () if quiet else report.tables(done):
         if isinstance(table, str):
             print_lines(out, [(table, "")])
         else:
             out.print(table)
-    out.print()
-    lines = report.lines(done, options["verbose"], options["quiet"])
-    print_lines(out, [*lines, *verdict_lines(done.verdict)])
+    if not quiet:
+        out.print()
+    lines = report.lines(done, options["verbose"], quiet)
+    print_lines(out, [*lines, *verdict_lines(done.verdict, quiet)])

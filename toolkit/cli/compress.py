@@ -66,7 +66,7 @@ def command(**options: Any) -> int:
         done = api.compress(project, run, display)
     write_outputs(done, options)
     folder = (run.output or project.root).resolve() / ".edgekit" / "runs" / done.run
-    show(done, options["as_json"], page_in(folder))
+    show(done, options["as_json"], page_in(folder), options["quiet"])
     write_plots(done, folder, options)
     show_for_ci(done, options)
     if options["as_json"]:
@@ -74,11 +74,17 @@ def command(**options: Any) -> int:
     return done.verdict.exit_code
 
 
-def show(done: Any, as_json: bool, where: Path) -> None:
-    """Print the layers, both models at every precision, and the compressed model's files."""
+def show(done: Any, as_json: bool, where: Path, quiet: bool = False) -> None:
+    """Print the layers, both models at every precision, and the compressed model's files.
+
+    Where quiet, only what could not be made, and the files.
+    """
     from edgekit import report
 
     out = console(as_json)
+    if quiet:
+        _show_files(out, done)
+        return
     for scheme in done.compression.schemes:
         out.print()
         out.print(report.layer_table(scheme))
@@ -86,15 +92,21 @@ def show(done: Any, as_json: bool, where: Path) -> None:
     out.print(report.compression_table(done))
     out.print()
     print_lines(out, [(line, "") for line in report.compression_lines(done)])
-    for candidate in done.candidates:
-        if candidate.problem:
-            print_lines(out, [(f"{candidate.id}: {candidate.problem}", "yellow")])
     for advice in done.advice:
         text = f"{advice.severity} {advice.code}: {advice.message}"
         print_lines(out, [(f"{text}; {advice.fix}" if advice.fix else text, "dim")])
+    _show_files(out, done)
+    print_lines(out, [(f"report {report.path(where)}", "dim")])
+
+
+def _show_files(out: Any, done: Any) -> None:
+    from edgekit import report
+
+    for candidate in done.candidates:
+        if candidate.problem:
+            print_lines(out, [(f"{candidate.id}: {candidate.problem}", "yellow")])
     if not done.compression.files:
         dry = "dry run: applied in one step; nothing was trained or kept"
         print_lines(out, [(dry, "dim")])
     for name, path in done.compression.files.items():
         print_lines(out, [(f"{name}: {report.path(path)}", "")])
-    print_lines(out, [(f"report {report.path(where)}", "dim")])

@@ -152,13 +152,14 @@ def _show_layers(out: Any, details: Any) -> None:
 def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bool = False) -> None:
     """Print the table, what ships, the verdict, and where the report is.
 
-    Where quiet, only the checks that do not pass or have a limit, and the verdict.
+    Where quiet, only the checks that do not pass, and the verdict.
     """
     from edgekit import report
 
     out = console(as_json)
     if quiet:
-        print_lines(out, [(line.strip(), style) for line, style in report.result_lines(done)])
+        told = report.result_lines(done, quiet=True)
+        print_lines(out, [(line.strip(), style) for line, style in told])
         return
     out.print()
     out.print(report.table(done))

@@ -73,7 +73,8 @@ def _list(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     from edgekit import api
 
     entries = api.devices(names, _project())
-    _show(entries, as_json, quiet)
+    # What nobody asked for, and is not there, is not red.
+    _show(() if quiet and not names and not as_json else entries, as_json, quiet)
     broken = names and any(entry.status is not Status.PASSED for entry in entries)
     return int(ExitCode.UNAVAILABLE if broken else ExitCode.PASSED)
 
@@ -129,6 +130,8 @@ def _show(entries: tuple[InventoryEntry, ...], as_json: bool, quiet: bool) -> No
         click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
         return
     if quiet:
+        entries = tuple(entry for entry in entries if entry.status is not Status.PASSED)
+    if not entries:
         return
     width = max(len(entry.name) for entry in entries)
     versions = max(len(entry.version or ABSENT) for entry in entries)

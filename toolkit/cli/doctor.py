@@ -29,7 +29,8 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> int:
     checks = []
     for check in api.doctor():
         checks.append(check)
-        if not as_json and not quiet:
+        is_red = check.needed and check.status is not Status.PASSED
+        if not as_json and (is_red or not quiet):
             mark = "ok" if check.status is Status.PASSED else check.status.value
             text = f"{check.name:<15} {mark:<12} {check.version}"
             say(f"{text}  ({check.message})" if check.message else text)

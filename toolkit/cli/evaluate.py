@@ -82,11 +82,11 @@ def run_options(options: dict[str, Any]) -> Any:
 
 
 def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
-    """Print tables, notes and the verdict, and the JSON with ``--json``."""
+    """Print tables, notes and the verdict, and the JSON with ``--json``; quiet, what is red."""
     from edgekit.report import measurements as report
 
     out = console(as_json)
-    for table in tables:
+    for table in () if quiet else tables:
         if table == "":
             continue
         out.print()
@@ -94,12 +94,11 @@ def show(tables: Any, done: Any, as_json: bool, quiet: bool) -> None:
             print_lines(out, [(line, "") for line in table.splitlines()])
         else:
             out.print(table)
-    out.print()
-    for advice in report.advice_below(done):
-        if quiet and advice.severity == "info":
-            continue
+    if not quiet:
+        out.print()
+    for advice in () if quiet else report.advice_below(done):
         style = "yellow" if advice.severity == "warning" else "dim"
         print_lines(out, [(line, style) for line in report.advice_lines(advice)])
-    print_lines(out, report.verdict_lines(done.verdict))
+    print_lines(out, report.verdict_lines(done.verdict, quiet))
     if as_json:
         print_json(report.to_json(done))

@@ -99,10 +99,11 @@ def _show(book: Path, options: dict[str, Any]) -> int:
         report.draw(done.trends, options["picture"])
     if options["as_json"]:
         print_json(report.to_json(done.trends, done.between))
-    elif not options["quiet"]:
+    else:
         out = console(False)
-        out.print(report.table(done.trends))
+        if not options["quiet"]:
+            out.print(report.table(done.trends))
         print_lines(out, report.lines(done.trends, done.between))
-        if options["picture"]:
+        if options["picture"] and not options["quiet"]:
             click.echo(f"picture {options['picture']}")
     return 0

@@ -77,7 +77,12 @@ def command(
     if as_json:
         answer = {**to_json(inspected), "targets": fits_json(targets)}
         print_json(answer)
-    elif not quiet:
+    elif quiet:
+        from edgekit.report.inspection import finding_lines
+
+        severe = [one for one in inspected.findings if one.severity != "info"]
+        say(console(False), finding_lines(severe, verbose))
+    else:
         _print(inspected, targets, layers, verbose)
     return 0
 
@@ -112,12 +117,15 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
     if as_json:
         print_json(difference_json(difference))
         return 0
-    if quiet:
-        return 0
     from edgekit.report import diff as report
     from edgekit.report import words
 
     out = console(False)
+    same = f"{len(difference.layers):,} operators changed, {difference.same:,} did not"
+    if quiet:
+        identical = "the files are identical, byte for byte"
+        say(out, [(identical if difference.identical else same, "bold")])
+        return 0
     title = f"{words.path(before)} to {words.path(after)}"
     say(out, [(title, "bold")])
     if difference.identical:
@@ -131,7 +139,6 @@ def show(before: Path, after: Path, layers: int | None, as_json: bool, quiet: bo
     if difference.layers and layers != 0:
         out.print()
         out.print(report.layer_table(difference, layers))
-    same = f"{len(difference.layers):,} operators changed, {difference.same:,} did not"
     say(out, [(same, "bold")])
     return 0
 

@@ -61,6 +61,8 @@ def show(done: Any, as_json: bool, quiet: bool = False) -> None:
         for use, source, count in done.parts:
             say(f"{use}: {count:,} items of {source}")
     for finding in done.findings:
+        if quiet and finding.severity == "info":
+            continue
         style = STYLES[finding.severity]
         say(f"{finding.severity} {finding.code}: {finding.message}", style)
         say(f"  {finding.fix}", style)

@@ -100,7 +100,7 @@ common = section(
     GENERAL,
     flag("--json", "Print JSON on stdout, everything else on stderr.", "as_json"),
     flag("-v/--verbose", "Print more details."),
-    flag("-q/--quiet", "Print only the result."),
+    flag("-q/--quiet", "Print only the verdict, and what is red."),
 )
 project_option = section(
     GENERAL,

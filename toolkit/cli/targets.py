@@ -162,9 +162,10 @@ def _validate(path: Path, as_json: bool, quiet: bool) -> int:
             for file, wrong in checked
         ]
         click.echo(json.dumps(rows, indent=2))
-    elif not quiet:
+    else:
         for file, wrong in checked:
-            click.echo("\n".join(map(str, wrong)) if wrong else f"{file}: a target")
+            if wrong or not quiet:
+                click.echo("\n".join(map(str, wrong)) if wrong else f"{file}: a target")
     return int(ExitCode.USAGE if any(wrong for _, wrong in checked) else ExitCode.PASSED)
 
 
@@ -197,7 +198,9 @@ def _fit(
     rows = inspection.fits(inspected, trials)
     if as_json:
         click.echo(json.dumps(inspection.fits_json(rows), indent=2))
-    elif not quiet:
+    elif quiet:
+        say(console(False), fit_board.verdicts(rows))
+    else:
         out = console(False)
         out.print(fit_board.board(rows))
         say(out, fit_board.lines(rows, is_tried=not no_run, verbose=verbose))

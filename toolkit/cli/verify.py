@@ -78,9 +78,9 @@ def _show(verified: Any, options: dict[str, Any], passed: bool) -> None:
             say(f"  {line}")
         for where, outcome in verified.selftests.items():
             say(f"  self-test on {where}: {outcome}")
-        if passed:
-            say("verified")
     if passed:
+        if not options["as_json"]:
+            say("verified")
         return
     where = "one of the devices" if options["devices"] else "no runtime here"
     could = "could not run" if options["devices"] else "could run"

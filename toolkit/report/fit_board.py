@@ -60,13 +60,18 @@ def lines(rows: Sequence[TargetFit], is_tried: bool, verbose: bool = False) -> I
 
 def summary(rows: Sequence[TargetFit]) -> Iterator[Line]:
     """Yield the targets by verdict, then what stands against them."""
+    yield from verdicts(rows)
+    yield from _wrapped(f"judged {NOT_TRIED}", "  ", "dim")
+    yield from _reasons(rows, False)
+
+
+def verdicts(rows: Sequence[TargetFit]) -> Iterator[Line]:
+    """Yield the targets by verdict."""
     for verdict in ("fits", "fits in part", "does not fit", "not known"):
         names = [row.target for row in rows if row.verdict == verdict]
         if names:
             text = f"{verdict}: {', '.join(names)}"
             yield from _wrapped(text, "", STYLES.get(verdict, "yellow"))
-    yield from _wrapped(f"judged {NOT_TRIED}", "  ", "dim")
-    yield from _reasons(rows, False)
 
 
 def shown(cell: Cell) -> str:

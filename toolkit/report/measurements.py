@@ -253,10 +253,10 @@ def _percent(measured: Measurement | None) -> str:
     return f"{100 * measured.value:.2f} %"
 
 
-def verdict_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
+def verdict_lines(verdict: Verdict, quiet: bool = False) -> Iterator[tuple[str, str]]:
     """Yield the checks that do not pass, with their style, then the verdict."""
     for check in verdict.checks:
-        if check.status is Status.PASSED and not check.limit:
+        if check.status is Status.PASSED and (quiet or not check.limit):
             continue
         if check.status is Status.PASSED and not check.stated:
             if "not proven" in check.message:

@@ -45,9 +45,9 @@ DROP = (
     "memory",
     "ratio",
     "sparsity",
+    "this host p50",
     ARENA[0],
     "latency p50",
-    "this host p50",
     "size",
     "flash",
 )
@@ -263,12 +263,12 @@ def outcome(check: CheckResult) -> str:
     return check.message.removeprefix(f"{Status.UNAVAILABLE.value}, because ")
 
 
-def result_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield the checks that do not pass or have a limit, and the verdict."""
+def result_lines(report: Report, quiet: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the checks that do not pass or have a limit, and the verdict; quiet, none that pass."""
     for check in report.verdict.checks:
         passed = check.status is Status.PASSED
         # What has no limit of its own, such as that a runtime answers, is said by the target.
-        if passed and not check.limit:
+        if passed and (quiet or not check.limit):
             continue
         where = " ".join(part for part in (check.target, check.candidate, check.name) if part)
         limit = f" ({check.limit})" if check.limit else ""

@@ -103,7 +103,7 @@ def test_what_is_worse_than_the_lock_is_red(workshop: Workshop, fault: Edit, lin
 
 def test_same_run_again_is_green_against_its_lock(workshop: Workshop) -> None:
     workshop.convert()
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert code == 0
     assert "lock accuracy (not worse than 95.00%): 95.00%, drop 0 points [0, 0]" in text
     assert text.count("passed: linux-x86_64 int8 lock ") == 6
@@ -114,7 +114,7 @@ def test_target_that_is_gone_from_the_run_is_red(workshop: Workshop) -> None:
     toml = workshop.root / "edgekit.toml"
     toml.write_text(toml.read_text().replace(HOST, "android-arm64"))
     workshop.convert(another_target)
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     gone = "lock target (digits linux-x86_64 int8): lock has digits linux-x86_64 int8, and the run"
     assert (code, gone in text) == (1, True), text
     # What nothing is known of is not green either.
@@ -128,12 +128,12 @@ def test_target_that_ships_another_candidate_is_red(workshop: Workshop) -> None:
         report["targets"][0]["candidate"] = "int8@small"
 
     workshop.convert(ships_another)
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "ships int8@small, and the lock has int8" in text) == (1, True), text
 
 
 def test_narrowed_check_does_not_miss_what_it_was_not_about(workshop: Workshop) -> None:
-    code, text = workshop.edgekit("check", "-q", "--target", HOST)
+    code, text = workshop.edgekit("check", "--target", HOST)
     assert (code, "lock target" in text) == (0, False)
 
 
@@ -142,10 +142,10 @@ def test_one_item_worse_is_inconclusive_until_a_loss_is_allowed(workshop: Worksh
         int8(report).update(accuracy(1899, 1), semantic_hash="c" * 64)
 
     workshop.convert(one_item_lost)
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "inconclusive: linux-x86_64 int8 lock accuracy" in text) == (4, True), text
     workshop.project('[lock]\nmax_drop = "1pt"\n')
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "lock accuracy (at most 1 points worse than 95.00%)" in text) == (0, True), text
 
 
@@ -155,14 +155,14 @@ def test_better_metric_on_other_items_passes(workshop: Workshop) -> None:
         report["settings"]["items"]["digest"] = "d" * 64
 
     workshop.convert(on_other_items)
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "items differ: not paired" in text) == (0, True), text
 
 
 def test_size_tolerance_lets_a_file_grow_by_a_share(workshop: Workshop) -> None:
     workshop.convert(one_byte_more)
     workshop.project('[lock]\nsize_tolerance = "1%"\n')
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "lock size (at most 28,013 bytes)" in text) == (0, True), text
 
 
@@ -183,14 +183,14 @@ def test_budget_of_a_slowdown_is_decided_against_the_lock(
     budget = f"[targets.{HOST}.budgets]\nlatency = {{ percent_max_degradation = 5 }}\n"
     workshop.project(budget + "[lock]\nmax_slowdown = 0.5\n")
     workshop.convert(timed)
-    answered, text = workshop.edgekit("check", "-q")
+    answered, text = workshop.edgekit("check")
     assert (answered, says in text) == (code, True), text
 
 
 def test_budget_of_a_slowdown_without_a_lock_is_unavailable(workshop: Workshop) -> None:
     workshop.lock.unlink()
     workshop.project(f"[targets.{HOST}.budgets]\nlatency = {{ percent_max_degradation = 5 }}\n")
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, f"there is no edgekit.lock with {HOST}" in text) == (3, True)
 
 
@@ -214,17 +214,17 @@ def test_times_of_another_machine_count_only_beside_a_reference(
         report["environment"]["device"] |= change
 
     workshop.convert(slower)
-    answered, text = workshop.edgekit("check", "-q")
+    answered, text = workshop.edgekit("check")
     assert (answered, says in text) == (code, True), text
     # Timed beside the reference, the other machine's figures count.
     workshop.convert(lambda report: report["environment"]["device"].update(change))
-    assert workshop.edgekit("check", "-q")[0] == 0
+    assert workshop.edgekit("check")[0] == 0
 
 
 def test_change_goes_red_then_green_and_tightens_the_lock(workshop: Workshop) -> None:
     before = workshop.lock.read_text()
     workshop.convert(one_byte_more, a_larger_arena)
-    assert workshop.edgekit("check", "-q")[0] == 1
+    assert workshop.edgekit("check")[0] == 1
     code, text = workshop.edgekit("lock", "--update")
     assert (code, text.count("refused: ")) == (1, 2)
     assert workshop.lock.read_text() == before
@@ -233,7 +233,7 @@ def test_change_goes_red_then_green_and_tightens_the_lock(workshop: Workshop) ->
         int8(report).update(accuracy(1920, 0, 20), bytes=27_000, semantic_hash="c" * 64)
 
     workshop.convert(mended)
-    assert workshop.edgekit("check", "-q")[0] == 0
+    assert workshop.edgekit("check")[0] == 0
     code, text = workshop.edgekit("lock", "--update")
     assert code == 0
     assert "digits linux-x86_64 int8: size 27,736 to 27,000 bytes" in text
@@ -246,7 +246,7 @@ def test_change_goes_red_then_green_and_tightens_the_lock(workshop: Workshop) ->
     assert not any("arena" in line or "CONV_2D" in line for line in changed)
     # What was accepted binds from now on.
     workshop.convert()
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "lock size (at most 27,000 bytes)" in text) == (1, True)
     assert workshop.edgekit("lock", "--update")[0] == 1
 
@@ -271,7 +271,7 @@ def test_lucky_run_does_not_tighten_the_latency_and_a_faster_one_does(
 def test_waiver_lets_a_worse_figure_into_the_lock(workshop: Workshop) -> None:
     workshop.convert(one_byte_more)
     workshop.project('[[waiver]]\ncheck = "size"\nreason = "a new class"\nexpires = 2999-12-31\n')
-    code, text = workshop.edgekit("check", "-q")
+    code, text = workshop.edgekit("check")
     assert (code, "waived: linux-x86_64 int8 lock size" in text) == (0, True), text
     assert workshop.edgekit("lock", "--update")[0] == 0
     assert "bytes = 27737" in workshop.lock.read_text()
@@ -353,12 +353,12 @@ def test_two_runs_are_compared_without_a_lock(workshop: Workshop) -> None:
     workshop.lock.unlink()
     first = workshop.root / ".edgekit" / "runs" / "run-1"
     workshop.convert(one_byte_more)
-    code, text = workshop.edgekit("check", "-q", "--baseline", first)
+    code, text = workshop.edgekit("check", "--baseline", first)
     assert (code, "baseline size (at most 27,736 bytes)" in text) == (1, True)
-    assert workshop.edgekit("check", "-q", "--baseline", first / "report.json")[0] == 1
-    assert workshop.edgekit("check", first, "-q", "--baseline", first)[0] == 0
+    assert workshop.edgekit("check", "--baseline", first / "report.json")[0] == 1
+    assert workshop.edgekit("check", first, "--baseline", first)[0] == 0
     other = workshop.convert(lambda report: report["model"].update(name="letters"))
-    code, text = workshop.edgekit("check", other, "-q", "--baseline", first)
+    code, text = workshop.edgekit("check", other, "--baseline", first)
     assert (code, "EK-LOCK-008" in text, "digits" in text) == (2, True, True)
 
 
@@ -384,8 +384,8 @@ def test_lock_of_a_branch_is_read_from_git(workshop: Workshop) -> None:
     lock = workshop.lock.read_text()
     workshop.lock.write_text(lock.replace("bytes = 27736", "bytes = 99999"))
     workshop.convert(one_byte_more)
-    assert workshop.edgekit("check", "-q")[0] == 0
-    code, text = workshop.edgekit("check", "-q", "--baseline", "git:main")
+    assert workshop.edgekit("check")[0] == 0
+    code, text = workshop.edgekit("check", "--baseline", "git:main")
     assert (code, "lock size (at most 27,736 bytes)" in text) == (1, True), text
     code, text = workshop.edgekit("check", "--baseline", "git:--output=x")
     assert (code, "EK-LOCK-006" in text) == (2, True)
@@ -399,7 +399,7 @@ def test_items_count_as_the_same_only_by_digest_and_number(workshop: Workshop) -
         int8(report)["semantic_hash"] = "c" * 64
 
     workshop.convert(fewer)
-    assert "items differ: not paired" in workshop.edgekit("check", "-q")[1]
+    assert "items differ: not paired" in workshop.edgekit("check")[1]
 
 
 def test_status_that_was_set_by_hand_is_judged_again(workshop: Workshop) -> None:
@@ -412,7 +412,7 @@ def test_status_that_was_set_by_hand_is_judged_again(workshop: Workshop) -> None
         report["verdict"] = {"status": "passed", "exit_code": 0, "checks": []}
 
     path = workshop.convert(whitewashed)
-    assert workshop.edgekit("check", "-q")[0] == 1
+    assert workshop.edgekit("check")[0] == 1
     first = workshop.root / ".edgekit" / "runs" / "run-1"
     assert workshop.edgekit("check", path, "-q", "--baseline", first)[0] == 1
 
@@ -433,13 +433,13 @@ def test_several_projects_have_one_verdict_each_by_its_own_lock(tmp_path: Path) 
         made.convert(lambda report, name=made.root.name: report["model"].update(name=name))
         assert made.edgekit("lock", "--update")[0] == 0
     both = Workshop(tmp_path)
-    code, text = both.edgekit("check", "-q", "small", "large")
+    code, text = both.edgekit("check", "small", "large")
     assert (code, text.splitlines()[-1]) == (0, "verdict of 2 runs: passed"), text
     large.convert(one_byte_more, lambda report: report["model"].update(name="large"))
-    code, text = both.edgekit("check", "-q", "small", "large")
+    code, text = both.edgekit("check", "small", "large")
     assert (code, text.splitlines()[-1]) == (1, "verdict of 2 runs: FAILED: large"), text
     assert text.index("passed: linux-x86_64 int8 lock size") < text.index("large 0.1.0 (large)")
-    assert both.edgekit("check", "-q", "large")[0] == 1
+    assert both.edgekit("check", "large")[0] == 1
     code, text = both.edgekit("check", "--json", "-q", "small", large.root / ".edgekit/runs/run-1")
     document = json.loads(text[: text.rindex("}") + 1])
     assert (code, document["verdict"]["exit_code"]) == (0, 0)
@@ -460,7 +460,7 @@ def test_several_projects_write_one_file_each_for_ci(tmp_path: Path) -> None:
     made.convert(one_byte_more, lambda report: report["model"].update(name="large"))
     written = {"--junit": "j.xml", "--summary": "s.md", "--sarif": "s.json"}
     options = [word for pair in written.items() for word in pair]
-    assert Workshop(tmp_path).edgekit("check", "-q", "small", "large", *options)[0] == 1
+    assert Workshop(tmp_path).edgekit("check", "small", "large", *options)[0] == 1
     suites = ET.parse(tmp_path / "j.xml").getroot()  # noqa: S314  (ours)
     red = [case for case in suites.iter("testcase") if case.find("failure") is not None]
     assert [(case.get("classname"), case.get("name")) for case in red] == [
