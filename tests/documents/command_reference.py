@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 import click
+from cells import cell
 
 from edgekit.cli.main import COMMANDS, group
 
@@ -67,5 +68,5 @@ def _rows(command: click.Command, context: click.Context) -> Iterator[str]:
         record = parameter.get_help_record(context)
         if record is None or not record[1] or "--help" in parameter.opts:
             continue
-        names, text = (" ".join(part.split()).replace("|", "\\|") for part in record)
-        yield f"| `{names}` | {text.replace('<', '&lt;')} |\n"
+        names, text = (" ".join(part.split()) for part in record)
+        yield f"| {cell(f'`{names}`')} | {cell(text.replace('<', '&lt;'))} |\n"

@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
+from cells import cell
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -273,4 +274,4 @@ def _row(key: Key, titles: dict[type[Table], str]) -> str:
         words + (f"<br>{default}" if default else ""),
         f"{key.what}<br>{example}",
     )
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+    return f"| {' | '.join(map(cell, cells))} |\n"
