@@ -13,5 +13,7 @@ if [ -z "$report" ]; then
   if [ "$code" = 0 ]; then code=70; fi
   exit "$code"
 fi
+# Of several models one may have a report, and another an error: its earlier run is not judged.
+case "$code" in 2 | 70 | 130) exit "$code" ;; esac
 exec edgekit check --project "$project" \
   --summary summary.md --junit junit.xml --code-quality code-quality.json
