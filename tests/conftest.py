@@ -216,6 +216,13 @@ def digits_report(digits_run: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
+def bundle(digits_run: Path) -> Path:
+    """The bundle of the example project."""
+    (path,) = (digits_run / "project" / "dist").glob("*.tar.gz")
+    return path
+
+
+@pytest.fixture(scope="session")
 def digits(shared: Path) -> Path:
     """The digits as files: ``test.npz`` and ``train.npz``, ``x`` uint8 [N, 8, 8, 1], ``y``."""
 

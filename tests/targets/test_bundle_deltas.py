@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_bundles import probe_contents
+from bundle_files import probe_contents
 
 from conftest import answer
 from edgekit.errors import BundleError

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bundles import listed, probe_contents, read, regular, special, write
+from bundle_files import listed, probe_contents, read, regular, special, write
 
 from conftest import answer
 from edgekit import api

@@ -1,4 +1,4 @@
-"""The Linux bundle as a package and as a service, beyond what test_bundles.py asks of its app."""
+"""The Linux bundle as a package and a service, beyond what test_bundle_app.py asks of its app."""
 
 from __future__ import annotations
 
