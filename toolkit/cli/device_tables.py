@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
+from edgekit.cli.console import say
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,8 +59,8 @@ def _check(devices: object, file: str, text: str) -> None:
 def _note(file: str, settings: str, used: bool = False) -> None:
     read = "only its [devices] are read" if used else "it is not read"
     message = f"this folder has {file}; {read}, because MODEL is given. Not used: {settings}"
-    click.echo(f"info EK-NOTE-081: {message}", err=True)
-    click.echo(f"  to use them for this model, add --project {file}", err=True)
+    say(f"info EK-NOTE-081: {message}", err=True)
+    say(f"  to use them for this model, add --project {file}", err=True)
 
 
 def _settings(table: Mapping[str, Any]) -> Iterator[str]:
