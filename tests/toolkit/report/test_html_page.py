@@ -82,6 +82,14 @@ def test_the_verdict_comes_first_with_what_is_red_by_how_much_and_the_fix(page: 
     assert "Fix: Make it smaller: edgekit compress with --channels" in seen
 
 
+def test_a_run_without_checks_says_that_nothing_was_judged() -> None:
+    report = read(SAMPLE)
+    verdict = replace(report.verdict, status=Status.NOT_EVALUATED, exit_code=0, checks=())
+    page = ReadPage(run_page(replace(report, verdict=verdict, targets=())))
+    assert "Nothing was judged: this run has no check." in page.visible
+    assert "targets" not in [one["id"] for tag, one in page.elements if tag == "section"]
+
+
 def test_figures_of_this_host_are_labelled(page: ReadPage) -> None:
     seen = " ".join(page.visible.split())
     assert "this host, not the target: AMD EPYC, 2 CPUs, Linux x86_64 candidate" in seen

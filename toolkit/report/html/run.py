@@ -53,7 +53,8 @@ def run_page(report: Report, details: Details | None = None) -> str:
 
 def _sections(report: Report, details: Details | None, found: charts.Charts) -> Iterator[Section]:
     yield Section("verdict", "Verdict", "verdict.html.j2", verdict.view(report))
-    yield Section("targets", "Targets", "targets.html.j2", targets.view(report))
+    if report.targets:
+        yield Section("targets", "Targets", "targets.html.j2", targets.view(report))
     shown = candidates.view(report, found["pareto"])
     yield Section("candidates", "Candidates", "candidates.html.j2", shown)
     yield _latency(report, found["latency"])

@@ -26,6 +26,8 @@ MEANS = {
     5: "a target cannot run what was made for it",
 }
 
+NO_CHECK = "nothing was judged: this run has no check"
+
 
 @dataclass(frozen=True)
 class VerdictView:
@@ -69,7 +71,7 @@ def of_verdict(verdict: Verdict, task: str = "") -> VerdictView:
     return VerdictView(
         badge(verdict.status),
         verdict.exit_code,
-        MEANS.get(verdict.exit_code, ""),
+        MEANS.get(verdict.exit_code, "") if rows else NO_CHECK,
         tuple((badge(each), counted[each]) for each in (*AGAINST, Status.PASSED) if counted[each]),
         tuple(against),
         tuple(row for _, row in rows),
