@@ -220,6 +220,7 @@ def test_interrupted_making_leaves_nothing_that_is_taken_for_good(
         waiting = subprocess.Popen([EDGEKIT, "devices", "remove", NAME], stderr=subprocess.PIPE)
         assert waiting.stderr is not None
         assert b"waiting for another edgekit" in waiting.stderr.readline()
+        assert installing.is_running()
         os.killpg(installing.pid, signal.SIGKILL)
         assert waiting.wait(20) == 0
         waiting.stderr.close()

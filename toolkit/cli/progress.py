@@ -64,7 +64,11 @@ class Stage:
 
 
 class LogProgress:
-    """A line per stage, once it has ended; of one that goes on for minutes, a line a minute."""
+    """A line per stage, once it has ended; of one that goes on for minutes, a line a minute.
+
+    A stage that nobody counts, such as waiting for another process, is told when it begins: it may
+    never end.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Stage] = {}
@@ -83,6 +87,7 @@ class LogProgress:
         self._end_loose()
         self.begin(name, 0, 0)
         self._loose = name
+        self._announce(name)
 
     def update(self, done: float, total: float, text: str) -> None:
         """Show how far the latest stage has come."""
@@ -128,10 +133,11 @@ class LogProgress:
         told = ", ".join(part for part in (spent, result) if part)
         print(f"{count}{going.name}: {told}", file=sys.stderr, flush=True)
 
+    def _announce(self, name: str) -> None:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+
     def _end_loose(self) -> None:
-        going = self._open.get(self._loose)
-        if going is not None:
-            self.end(StageRecord(going.name, going.spent, False))
+        self._open.pop(self._loose, None)
         self._loose = ""
 
 
@@ -168,6 +174,15 @@ class TerminalProgress(LogProgress):
 
     def _show(self, going: Stage) -> None:
         """Leave it to the next redraw."""
+
+    def _announce(self, name: str) -> None:
+        """Leave it to the next redraw, which shows what goes on."""
+
+    def _end_loose(self) -> None:
+        going = self._open.get(self._loose)
+        if going is not None:
+            self.end(StageRecord(going.name, going.spent, False))
+        self._loose = ""
 
     def _drawn(self) -> Any:
         from rich.text import Text

@@ -53,11 +53,11 @@ def convert(project: Project, options: Options, progress: Progress) -> Report:
         run.asks_reference = options.evaluate and not project.compress.schemes
         model = obtain(run)
         source = export(run, model)
-        place_model(run, model, source)
         reference = reference_of(run, source)
         items = as_given(run, source, select_items(run, source, takes_labels(run)))
         if options.evaluate:
             plan.check_limits(items.metric)
+        place_model(run, model, source)
         prove_float32(run, source, items)
         smaller, compression = compress(run, model, source, items)
         start_reference(run, reference, items)

@@ -16,6 +16,7 @@ from edgekit.pipeline.plan import Plan
 from edgekit.targets import catalog
 
 INT8 = "int8"
+PLACE_MODEL = "place model"
 
 
 def conversion(plan: Plan) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def conversion(plan: Plan) -> tuple[str, ...]:
 
 def making(plan: Plan) -> tuple[str, ...]:
     """Return those of ``train`` and ``export``."""
-    return (*_model(plan), "place model")
+    return (*_model(plan), PLACE_MODEL)
 
 
 def compression(plan: Plan) -> tuple[str, ...]:
@@ -47,10 +48,10 @@ def bench(devices: Sequence[str], calibrate: bool) -> tuple[str, ...]:
 
 def _conversion(plan: Plan) -> Iterator[str]:
     project, judged = plan.project, plan.options.evaluate
-    yield from making(plan)
+    yield from _model(plan)
     if project.convert.reference is not None and judged:
         yield "reference"
-    yield "data"
+    yield from ("data", PLACE_MODEL)
     yield from _schemes(plan)
     calibrated = any(PRECISIONS[precision].calibrated for precision in plan.precisions)
     if calibrated and not project.convert.as_is:
