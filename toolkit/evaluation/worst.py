@@ -51,8 +51,9 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
     truths = labels if metric.takes_labels else None
     if metric.reads in ("labels", "masks", "vectors"):
         answers = truths = None
-    # A user's score that is better when higher is shown as it is.
-    sign = -1.0 if metric.reads == "anything" and metric.direction == "higher" else 1.0
+    # A score that is better when higher, such as a cosine or a user's, is shown as it is.
+    likeness = metric.reads == "anything" or (metric.reads == "numbers" and metric.per_item)
+    sign = -1.0 if likeness and metric.direction == "higher" else 1.0
     order = np.argsort(-badness, kind="stable")[:count]
     return tuple(
         WorstItem(int(i), float(sign * badness[i]), _single(truths, i), _single(answers, i))

@@ -156,3 +156,9 @@ def test_worst_items_have_the_largest_wrong_share(
 ) -> None:
     found = worst(METRICS[name], np.asarray(labels), np.asarray(outputs), 5)
     assert [(one.item, one.score) for one in found] == [(1, 1.0), (2, 0.5)]
+
+
+def test_worst_items_by_cosine_show_the_cosine_itself() -> None:
+    labels, outputs = np.float32([[1, 0], [1, 0], [1, 0]]), np.float32([[1, 0], [0, 1], [-1, 0]])
+    found = worst(METRICS["cosine"], labels, outputs, 2)
+    assert [(one.item, round(one.score, 6)) for one in found] == [(2, -1.0), (1, 0.0)]

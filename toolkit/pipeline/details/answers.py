@@ -91,7 +91,7 @@ def _item(items: Items, one: WorstItem) -> PoorItem:
     grouped = items.groups is not None
     return PoorItem(
         number=one.item if grouped else int(items.index[one.item]),
-        score=one.score if _is_error(items.metric) else _own(items.metric, one.score),
+        score=one.score,
         score_name=score_name(items.metric),
         label=_words(one.label, items),
         answer=_words(one.answer, items),
@@ -103,11 +103,6 @@ def _is_error(metric: Metric) -> bool:
     """Tell whether a score of 0 is that of an item without a fault."""
     likeness = metric.reads == "numbers" and metric.direction == "higher"
     return metric.reads != "anything" and not (likeness and metric.per_item is not None)
-
-
-def _own(metric: Metric, score: float) -> float:
-    """Return a likeness as the metric has it; items are ranked by the opposite."""
-    return -score if metric.reads == "numbers" else score
 
 
 def score_name(metric: Metric) -> str:
