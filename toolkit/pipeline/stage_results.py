@@ -50,16 +50,26 @@ def latencies(candidates: Iterable[Candidate]) -> str:
 
 
 def runtimes(candidates: Iterable[Candidate]) -> str:
-    """Tell on which runtimes every candidate runs, and on which not."""
-    by_runtime: dict[str, list[str]] = {}
+    """Tell on which runtimes every candidate runs, and of the others what they did not do."""
+    by_runtime: dict[str, dict[Status, list[str]]] = {}
     for one in candidates:
         for result in one.evaluation.runtimes:
             named = f"{result.runtime} {result.version}".strip()
-            refused = by_runtime.setdefault(named, [])
-            refused += [one.id] if result.status is Status.INCOMPATIBLE else []
-    return "; ".join(
-        f"{name} refuses {quantities.listed(refused, MOST)}" if refused else f"{name} runs all"
-        for name, refused in by_runtime.items()
+            found = by_runtime.setdefault(named, {})
+            found.setdefault(result.status, []).append(one.id)
+    return "; ".join(f"{name} {_on_runtime(found)}" for name, found in by_runtime.items())
+
+
+def _on_runtime(found: Mapping[Status, Sequence[str]]) -> str:
+    if set(found) == {Status.PASSED}:
+        return "runs all"
+    if set(found) == {Status.UNAVAILABLE}:
+        return "not tried"
+    words = {Status.INCOMPATIBLE: "fails with", Status.UNAVAILABLE: "not tried with"}
+    return ", ".join(
+        f"{words.get(status, status.value)} {quantities.listed(names, MOST)}"
+        for status, names in found.items()
+        if status is not Status.PASSED
     )
 
 
