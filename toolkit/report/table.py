@@ -151,12 +151,12 @@ def _memories(report: Report) -> tuple[str, ...]:
     return ("arena",) if all(small) else ("arena", "peak_rss")
 
 
-def _is_microcontroller(target: str) -> bool:
+def _is_microcontroller(target: str, unknown: bool = False) -> bool:
     try:
         return catalog.load(target).system == BARE_METAL
-    except EdgekitError:
+    except (EdgekitError, KeyError):
         # A target of somebody's own, which only their machine knows.
-        return False
+        return unknown
 
 
 def _is_elsewhere(report: Report) -> bool:
@@ -206,7 +206,9 @@ def table(report: Report) -> object:
 
 
 def arena_lines(report: Report, target: TargetResult) -> Iterator[str]:
-    """Yield the measured tensor arena of what a target ships, unless an NPU has its own."""
+    """Yield the measured arena of what a microcontroller ships, unless an NPU has its own."""
+    if not _is_microcontroller(target.id, unknown=True):
+        return
     for candidate in report.candidates:
         memory = candidate.evaluation.memory
         if candidate.id == target.candidate and memory and memory.arena.value and not target.npu:
