@@ -40,6 +40,12 @@ def linting(plan: Plan) -> tuple[str, ...]:
     return (*_model(plan), "data", "lint", "variants")
 
 
+def surveying(plan: Plan) -> tuple[str, ...]:
+    """Return those of ``init --from``."""
+    checked = ("variants",) if plan.options.evaluate else ()
+    return (*_model(plan), "data", *checked, "convert")
+
+
 def bench(devices: Sequence[str], calibrate: bool) -> tuple[str, ...]:
     """Return those of ``bench``, of each machine by the label of its devices; "" for a sole one."""
     each = ("models", "self-test", *(("calibrate",) if calibrate else ()), "latency", "details")

@@ -75,7 +75,7 @@ def survey(project: Project, options: Options, progress: Progress) -> Survey:
     else:
         precision = FLOAT
     with Run(plan, progress) as run:
-        run.progress.expect((*expected_stages.linting(plan), "convert"))
+        run.progress.expect(expected_stages.surveying(plan))
         reference = export(run, obtain(run))
         items = as_given(run, reference, select_items(run, reference, takes_labels(run)))
         check = None
