@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.api.judgement import judge
@@ -11,6 +12,8 @@ from edgekit.errors import LockError
 from edgekit.gate import lock as locking
 from edgekit.gate.lock import Baseline, Tolerances
 from edgekit.project import Project
+from edgekit.report import details
+from edgekit.types import Report
 
 GIT = "git:"
 SECONDS = 60
@@ -55,8 +58,17 @@ def find_baseline(text: str, path: Path, project: Project | None) -> Baseline:
     file = Path(text)
     if file.suffix == Path(locking.FILE).suffix and file.is_file():
         return Baseline(locking.read_lock(file), "lock", text)
-    entries = locking.entries_of(judge(file).report)
+    entries = locking.entries_of(with_details(judge(file).report, file))
     return Baseline(entries, "baseline", text)
+
+
+def with_details(report: Report, path: Path) -> Report:
+    """Add what a run left beside its report, such as which items are right; if anything.
+
+    Raises :class:`ProjectError` where that file is damaged.
+    """
+    folder = path if path.is_dir() else path.parent
+    return replace(report, details=details.read(folder))
 
 
 def _lock_of_branch(reference: str, root: Path) -> bytes:

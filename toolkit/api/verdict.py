@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.api.baselines import find_baseline, find_lock, tolerances_of
+from edgekit.api.baselines import find_baseline, find_lock, tolerances_of, with_details
 from edgekit.api.judgement import CheckOptions, judge, latest, waivers_of
 from edgekit.errors import LockError
 from edgekit.gate import lock as locking
@@ -50,10 +50,13 @@ def _checked(
 ) -> Report:
     judged = judge(path, project, asked)
     against = find_baseline(baseline, path, project) if baseline else find_lock(path, project)
+    report = judged.report
     if against is not None:
-        _check_model(judged.report, against)
+        _check_model(report, against)
+        if against.against == "baseline":
+            report = with_details(report, path)
     allowed, whole = tolerances_of(project), judged.whole
-    return standing(judged.report, against, allowed, judged.waivers, judged.tables, whole)
+    return standing(report, against, allowed, judged.waivers, judged.tables, whole)
 
 
 def _check_model(report: Report, against: Baseline) -> None:

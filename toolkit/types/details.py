@@ -189,7 +189,9 @@ class CandidateDetails:
 
     ``launches`` were timed on the run's own host or, of a comparison and a bench, on the row's
     device; ``device_launches`` on each device that a target names, by the name it has there.
-    ``absent`` has a reason by the name of each part that could have been here and is not.
+    ``right`` has, as base64, a bit for each judged item in their order, set where it is answered
+    right; it is empty where items are not right or wrong. ``absent`` has a reason by the name of
+    each part that could have been here and is not.
     """
 
     launches: tuple[LaunchSamples, ...] = ()
@@ -197,6 +199,7 @@ class CandidateDetails:
     confusion: Confusion | None = None
     reliability: Reliability | None = None
     worst_items: tuple[PoorItem, ...] = ()
+    right: str = ""
     layers: LayerErrors | None = None
     sizes: FileSizes | None = None
     operators: Operators | None = None

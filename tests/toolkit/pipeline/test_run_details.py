@@ -69,6 +69,8 @@ def test_confusion_and_bins_count_the_items_that_the_metric_is_taken_on(
         assert np.trace(matrix) / matrix.sum() == pytest.approx(accuracy["value"])
         by_class = {one["name"]: one["count"] for one in rows[name]["parts"]}
         assert dict(zip(model.confusion.labels, matrix.sum(axis=1), strict=True)) == by_class
+        right = int.from_bytes(base64.b64decode(model.right), "big").bit_count()
+        assert right == np.trace(matrix)
 
 
 def test_the_median_of_the_launches_is_the_report_s(

@@ -122,6 +122,16 @@ def _measured(metric: Metric, labels: Any, scores: Any) -> Measurement:
     return _mean(metric, per_item, "BCa bootstrap", lowest=0.0)
 
 
+def right(metric: Metric, y_true: Array | None, y_pred: Array) -> Array | None:
+    """Tell for each item whether it counts as right; None where items are not right or wrong.
+
+    Raises as :func:`measure` does.
+    """
+    labels, (scores,) = read(metric, y_true, y_pred)
+    per_item = _per_item(metric, labels, scores)
+    return per_item == 1 if per_item is not None and _counted(metric, per_item) else None
+
+
 def drop(
     metric: Metric, y_true: Array | None, reference: Array, candidate: Array
 ) -> tuple[Measurement, PairedCounts | None]:

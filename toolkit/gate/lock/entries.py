@@ -26,6 +26,7 @@ class LockedMetric:
 
     ``items`` is the digest of the judged items, ``reference`` of the model that they were judged
     by, and ``counts`` how often only one of the two was right, where a metric is right or wrong.
+    ``right`` has then a bit for each item, where the run itself is at hand; a lock has none.
     """
 
     measured: Measurement
@@ -35,6 +36,7 @@ class LockedMetric:
     counts: PairedCounts | None = None
     items: str = ""
     reference: str = ""
+    right: bytes = b""
 
 
 @dataclass(frozen=True)

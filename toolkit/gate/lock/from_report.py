@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 
 from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
@@ -18,6 +19,8 @@ from edgekit.types import (
 )
 
 LOCAL = "local"
+# A share of items as it is written differs from the one that is counted by less.
+ROUNDING = 1e-9
 # What decides figures besides the model: the makers of files, and the runtimes that judge.
 TOOLS = ("tensorflow", "ai-edge-litert", "tflite-runtime", "tflite-micro", "ai-edge-quantizer")
 
@@ -107,8 +110,26 @@ def _metrics(report: Report, candidate: Candidate) -> Iterator[tuple[str, Locked
                 evaluation.paired.get(row["name"]),
                 str(settings["items"].get("digest", "")),
                 report.reference.digest,
+                _right(report, candidate, row["name"], measured),
             ),
         )
+
+
+def _right(report: Report, candidate: Candidate, metric: str, measured: Measurement) -> bytes:
+    """Return which items a candidate has right, where the run left that beside its report.
+
+    Nothing where it is of another metric, or does not give the metric's value.
+    """
+    details = report.details.candidates.get(candidate.id) if report.details else None
+    if details is None or metric != report.settings["metric"] or not measured.n:
+        return b""
+    try:
+        bits = base64.b64decode(details.right, validate=True)
+    except ValueError:
+        return b""
+    share = int.from_bytes(bits, "big").bit_count() / measured.n
+    fits = len(bits) == -(-measured.n // 8) and abs(share - (measured.value or 0.0)) < ROUNDING
+    return bits if fits else b""
 
 
 def _latency(report: Report, result: TargetResult, candidate: Candidate) -> LockedLatency | None:

@@ -17,8 +17,8 @@ LEVEL = 0.95
 class Comparison:
     """The drop from one run to the other, positive when worse, and how it was compared.
 
-    ``counts`` are items that only one of the two has right, at most, where both were judged on
-    the same items beside the same reference.
+    ``counts`` are items that only one of the two has right, where both runs were on the same items:
+    exact where both say which are right, at most so many where they share a reference.
     """
 
     drop: Measurement
@@ -60,7 +60,11 @@ def compared(before: LockedMetric, now: LockedMetric, same_network: bool) -> Com
             0.0, now.measured.unit, n=now.measured.n, low=0.0, high=0.0, level=LEVEL
         )
         return Comparison(nothing, "the same network on the same items", True)
-    if same_items and (counts := _through_reference(before, now)) is not None:
+    counts, how = _item_by_item(before, now), "the same items, paired"
+    if counts is None:
+        counts = _through_reference(before, now)
+        how = "the same items, paired through the reference that judged both"
+    if same_items and counts is not None:
         interval = statistics.tango(counts.lost, counts.gained, counts.n)
         drop = Measurement(
             interval.value,
@@ -71,7 +75,6 @@ def compared(before: LockedMetric, now: LockedMetric, same_network: bool) -> Com
             level=LEVEL,
             tool="Tango paired score",
         )
-        how = "the same items, paired through the reference that judged both"
         return Comparison(drop, how, True, counts)
     how = "items differ: not paired"
     if same_items:
@@ -79,6 +82,17 @@ def compared(before: LockedMetric, now: LockedMetric, same_network: bool) -> Com
     elif not before.items or not now.items:
         how = "whether the items are the same is not known: not paired"
     return Comparison(_by_intervals(before, now), how, same_items)
+
+
+def _item_by_item(before: LockedMetric, now: LockedMetric) -> PairedCounts | None:
+    """Count the items that only one of two models has right, where both runs tell which."""
+    if not before.right or len(before.right) != len(now.right) or not now.measured.n:
+        return None
+    old, new = (int.from_bytes(metric.right, "big") for metric in (before, now))
+    lost, gained = (old & ~new).bit_count(), (new & ~old).bit_count()
+    if not now.higher_is_better:
+        lost, gained = gained, lost
+    return PairedCounts(now.measured.n, lost, gained)
 
 
 def _through_reference(before: LockedMetric, now: LockedMetric) -> PairedCounts | None:

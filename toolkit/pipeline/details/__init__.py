@@ -156,6 +156,7 @@ def with_answers(
         confusion=found.confusion,
         reliability=found.reliability,
         worst_items=found.worst_items,
+        right=found.right,
     )
 
 

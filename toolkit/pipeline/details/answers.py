@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgekit.decoding import decode
+from edgekit.evaluation.metrics.measurement import right
 from edgekit.evaluation.metrics.metric import Array, Metric
 from edgekit.evaluation.metrics.reliability import confusion_matrix, reliability
 from edgekit.evaluation.worst import WorstItem, worst
@@ -47,6 +51,7 @@ class AnswerDetails:
     confusion: Confusion | None
     reliability: Reliability | None
     worst_items: tuple[PoorItem, ...]
+    right: str
     absent: Mapping[str, str]
 
 
@@ -72,17 +77,24 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
     """Compute what answers tell, as the metric takes them."""
     parts, metric, labels = Parts(), items.metric, truths(items)
     if metric.takes_labels and labels is None:
-        return AnswerDetails(None, None, (), dict.fromkeys(OF_ANSWERS, UNLABELLED))
+        return AnswerDetails(None, None, (), "", dict.fromkeys(OF_ANSWERS, UNLABELLED))
     names = items.class_names
 
     def poor() -> tuple[PoorItem, ...]:
         found = worst(metric, labels, answers, MOST)
         return tuple(_item(items, one) for one in found if one.score or not _is_error(metric))
 
+    def bits() -> str:
+        found = right(metric, labels, answers)
+        return (
+            "" if found is None else base64.b64encode(np.packbits(found).tobytes()).decode("ascii")
+        )
+
     return AnswerDetails(
         parts.make("confusion", lambda: confusion_matrix(metric, labels, answers, names), None),
         parts.make("reliability", lambda: reliability(metric, labels, answers), None),
         parts.make("worst_items", poor, ()),
+        parts.make("right", bits, ""),
         parts.absent,
     )
 
