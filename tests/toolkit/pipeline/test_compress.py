@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_compressed_model_is_smaller_still_right_and_converts_again(
     assert accuracy(small) > accuracy(plain) - 0.04
     assert small.evaluation.uncompressed_ratio is not None
     jsonschema.validate(document.to_json(report), json.loads(document.SCHEMA.read_text()))
-    assert document.from_json(document.to_json(report)) == report
+    assert document.from_json(document.to_json(report)) == replace(report, details=None)
 
     kept = report.compression.files
     quantized = "quantization_aware" in table
