@@ -12,7 +12,6 @@ from edgekit.errors import LockError
 from edgekit.gate import lock as locking
 from edgekit.gate.lock import Baseline, Tolerances
 from edgekit.project import Project
-from edgekit.report import details
 from edgekit.types import Report
 
 GIT = "git:"
@@ -67,6 +66,9 @@ def with_details(report: Report, path: Path) -> Report:
 
     Raises :class:`ProjectError` where that file is damaged.
     """
+    # Which a run without a baseline does not pay for.
+    from edgekit.report import details
+
     folder = path if path.is_dir() else path.parent
     return replace(report, details=details.read(folder))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -52,6 +53,16 @@ def print_lines(out: Any, lines: Iterable[tuple[str, str | None]]) -> None:
     for line, style in lines:
         for part in laid_out(line, out.width if out.edge else None):
             out.print(part, style=style or None, markup=False, soft_wrap=True)
+
+
+def tell(lines: Iterable[tuple[str, str | None]], as_json: bool) -> None:
+    """Print lines in their styles; where no styles are seen, without the time that rich takes."""
+    file = sys.stderr if as_json else sys.stdout
+    if file.isatty() or os.environ.get("FORCE_COLOR"):
+        print_lines(console(as_json), lines)
+        return
+    for line, _ in lines:
+        click.echo(line, file=file)
 
 
 def say(text: str, err: bool = False) -> None:

@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
-from edgekit.cli.console import console, print_json, print_lines, progress
+from edgekit.cli.console import console, print_json, print_lines, progress, tell
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
     common,
@@ -156,11 +156,11 @@ def show(done: Any, as_json: bool, where: Path, verbose: bool = False, quiet: bo
     """
     from edgekit import report
 
-    out = console(as_json)
     if quiet:
         told = report.result_lines(done, quiet=True)
-        print_lines(out, [(line.strip(), style) for line, style in told])
+        tell([(line.strip(), style) for line, style in told], as_json)
         return
+    out = console(as_json)
     out.print()
     out.print(report.table(done))
     out.print()
