@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from ratchet import HOST, ITEMS, Workshop, accuracy, int8
 
-from edgekit.report import details
+from edgekit.report import details, document
+from edgekit.report.changes import changes
 from edgekit.types.details import CandidateDetails, Details
 
 
@@ -40,6 +41,9 @@ def test_retrained_models_are_paired_item_by_item_where_both_runs_say_which_are_
     leave_items(second, set(range(5, 125)))
     code, text = workshop.edgekit("check", "--baseline", first, "-v")
     assert (code, "the same items, paired" in text, "1 points" in text) == (1, True, True), text
+    page = changes(*map(document.read, (first, second)), *map(details.read, (first, second)))
+    (figure,) = [one for one in page.targets[0].figures if one.figure == "accuracy"]
+    assert (figure.outcome, figure.how) == ("worse", "the same items, paired")
     # As many as the report says, or no evidence.
     leave_items(second, set(range(5, 100)))
     assert workshop.edgekit("check", "--baseline", first)[0] == 4

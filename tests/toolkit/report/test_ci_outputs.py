@@ -20,7 +20,7 @@ from edgekit import report
 from edgekit.report import document
 from edgekit.report.ci.annotations import annotation_lines
 from edgekit.report.ci.code_quality import code_quality
-from edgekit.report.ci.judged import Group, Judged, Table, margin
+from edgekit.report.ci.judged import Group, Judged, Table, margin, quantity
 from edgekit.report.ci.junit import junit
 from edgekit.report.ci.markdown import LONGEST, summary
 from edgekit.report.ci.sarif import sarif
@@ -383,3 +383,15 @@ def test_what_changed_stands_beside_the_reference(digits_report: Any) -> None:
     assert figures["accuracy"].interval.endswith(" points")
     assert figures["latency p50 on this host"].before
     assert view.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("not worse than 97.63%", "53.3 points"),
+        ("at most 2 points", "53.3 points"),
+        ("at least 90%", "53.3 %"),
+    ],
+)
+def test_a_drop_of_a_share_is_told_in_points(limit: str, text: str) -> None:
+    assert quantity(0.533, "1", limit) == text

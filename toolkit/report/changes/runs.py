@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgekit.gate.lock import entries_of, entries_of_candidates
 from edgekit.report.changes.contents import (
@@ -56,6 +56,8 @@ def changes(
     details_now: Details | None = None,
 ) -> RunChange:
     """Return what changed; figures are compared as ``edgekit check --baseline`` does."""
+    before = replace(before, details=details_before)
+    now = replace(now, details=details_now)
     ids = dict.fromkeys([*(c.id for c in now.candidates), *(c.id for c in before.candidates)])
     return RunChange(
         _targets(before, now),

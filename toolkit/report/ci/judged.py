@@ -187,7 +187,9 @@ def quantity(value: float, unit: str, limit: str = "") -> str:
         return words.exact(value)
     if unit == "ns":
         return words.duration(Measurement(value, unit))
-    if unit == "1" and "point" in limit:
+    # Held against another run's share, what was measured is the drop from it.
+    drop = "point" in limit or (limit.startswith("not worse than") and "%" in limit)
+    if unit == "1" and drop:
         return f"{100 * value:.3g} points"
     if unit == "1" and "%" in limit:
         return f"{100 * value:.3g} %"
