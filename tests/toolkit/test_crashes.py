@@ -63,6 +63,11 @@ from faults import fault
 def add(left, right=0):
     return left + right
 
+def where_is(name):
+    import importlib.util
+    found = importlib.util.find_spec(name)
+    return found.origin if found else ""
+
 def process():
     import os
     return os.getpid()
@@ -158,6 +163,17 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 def test_call_gives_the_result(planted: Any, worker: Worker) -> None:
     assert worker.call(planted.add, 1, right=2) == 3
+
+
+def test_the_folder_it_was_called_in_is_not_imported_from(
+    planted: Any, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Names of modules that the worker and TensorFlow's packages look for.
+    for name in ("json", "compression", "tensorflow"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was imported')")
+    monkeypatch.chdir(tmp_path)
+    assert worker.call(planted.add, 1, right=2) == 3
+    assert worker.call(planted.where_is, "compression") == ""
 
 
 def test_calls_share_one_process(planted: Any, worker: Worker) -> None:

@@ -26,6 +26,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # What the worker imports of others: in a sandbox it can keep no bytecode of it.
 LIBRARIES = ("tensorflow", "keras", "tf_keras")
+# The folder that edgekit was called in is no place to import from.
+START = (
+    "import sys; sys.path[:] = filter(None, sys.path);"
+    " from edgekit.worker import server; server.main()"
+)
 OWN = "keep files that your own layers read below the project's folder"
 
 
@@ -141,8 +146,8 @@ class Worker:
             process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-m",
-                    "edgekit.worker.server",
+                    "-c",
+                    START,
                     str(theirs.fileno()),
                     str(os.getpid()),
                     json.dumps(rules),

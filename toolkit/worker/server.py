@@ -79,7 +79,8 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the pipe that the command line names: its number, the parent's, the sandbox's rules."""
     # First of all: only the thread that asks is shut in, with what it then starts.
     if (rules := json.loads(sys.argv[3])) is not None:
         landlock.restrict(rules)
