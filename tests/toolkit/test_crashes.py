@@ -118,21 +118,21 @@ sys.exit(python_runner.main(sys.argv[1:]))
 
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module ``planted``, which workers can import; afterwards no process may be left."""
+    """The module ``planted_calls``, which workers can import; afterwards no process may be left."""
     folder = tmp_path / "planted"
     folder.mkdir()
     (folder / "faults.py").write_text(FAULTS)
-    (folder / "planted.py").write_text(WORKER)
+    (folder / "planted_calls.py").write_text(WORKER)
     (folder / "runner.py").write_text(RUNNER)
     mark = uuid.uuid4().hex
     monkeypatch.setenv("EDGEKIT_TEST_MARK", mark)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.syspath_prepend(str(folder))
-    for name in ("planted", "faults"):
+    for name in ("planted_calls", "faults"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    import planted
+    import planted_calls
 
-    yield planted
+    yield planted_calls
     assert marked(mark) == []
 
 
@@ -310,11 +310,11 @@ def test_worker_ends_when_it_starts_after_its_parent_was_killed(
     body = f"""
     import os, signal
     from pathlib import Path
-    import planted
+    import planted_calls
     from edgekit.worker import Worker
     worker = Worker(Path({str(tmp_path / "log.txt")!r}))
     _, pipe = worker._started()
-    pipe.send(("planted", "fault", ("hang",), {{}}))
+    pipe.send(("planted_calls", "fault", ("hang",), {{}}))
     os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(body)], check=False)
