@@ -47,6 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 # Options of a bench that proves a path, and measures as little as it can.
 _TIMES = ("--min-seconds", 0.05, "--max-seconds", 0.1, "--max-runs", 50)
 BRIEF_BENCH = ("--no-calibrate", *_TIMES, "--launches", 2, "--precision-goal", "90%", "--json")
+# Two launches bound nothing where the second is half as fast; so many decide on any host.
+SURE_LAUNCHES = ("--launches", 8)
 
 
 @pytest.fixture(scope="session")

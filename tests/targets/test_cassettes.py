@@ -21,7 +21,7 @@ import pytest
 import shelf
 from forking import heed_interrupts
 
-from conftest import EDGEKIT, answer, once
+from conftest import EDGEKIT, SURE_LAUNCHES, answer, once
 from edgekit.errors import CassetteError, ConnectionLost, DeviceError, RunnerError
 from edgekit.targets.devices import Device, DeviceBook, Listed, tape_of
 from edgekit.targets.devices.cassette import schema
@@ -358,7 +358,8 @@ def test_a_shelf_is_replayed_by_its_recorded_book(
         'budgets = { latency_p50 = "1 ns" }\n'
     )
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    words = ("bench", "probe.tflite", "--device", "lab", *QUICK[:-2], "--no-calibrate", "--json")
+    brief = (*QUICK[:-2], *SURE_LAUNCHES, "--no-calibrate", "--json")
+    words = ("bench", "probe.tflite", "--device", "lab", *brief)
     done = answer(*words, "--record", "x.zip", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     first = json.loads(done.stdout)

@@ -20,7 +20,7 @@ import pytest
 import shelf
 from forking import heed_interrupts
 
-from conftest import answer
+from conftest import SURE_LAUNCHES, answer
 from edgekit import api
 from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.protocol import Protocol
@@ -35,7 +35,7 @@ BRIEF = api.BenchOptions(
     calibrate=False,
     protocol=Protocol(min_runs=40, min_seconds=0.1, max_seconds=0.4, launches=2, max_launches=2),
 )
-QUICK = ("--no-calibrate", "--min-seconds", "0.02", "--max-seconds", "0.1", "--launches", "5")
+QUICK = ("--no-calibrate", "--min-seconds", "0.02", "--max-seconds", "0.1", *SURE_LAUNCHES)
 BOOK = """
 [devices.lab]
 members = ["a", "flaky", "dead", "hangs", "local"]
