@@ -33,8 +33,8 @@ from edgekit.project.tables import (
     LimitsTable,
     ModelTable,
     TargetTable,
-    TrainTable,
 )
+from edgekit.project.train import TrainTable
 from edgekit.targets import catalog
 
 if sys.version_info >= (3, 11):

@@ -12,7 +12,7 @@ from edgekit.project.compress import switched
 from edgekit.project.preprocess import PreprocessTable
 from edgekit.project.table import Table
 from edgekit.project.text import TextTable
-from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS, Size
+from edgekit.project.units import Size
 
 # At least two parts: what Android and Apple both take.
 APP_ID = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$"
@@ -98,17 +98,6 @@ class DataTable(Table):
 
     ``annotations = "instances.json"``
     """
-
-
-class TrainTable(Table):
-    """``[train]``: how a model of your own function is trained."""
-
-    epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, strict=True)
-    """How often the training goes through the items. ``epochs = 10``"""
-    batch_size: int = Field(default=64, ge=1, le=MOST_ITEMS, strict=True)
-    """Items of one step. ``batch_size = 64``"""
-    seed: int = Field(default=0, ge=0)
-    """Seed of weights, order and dropout. ``seed = 0``"""
 
 
 class RecoverTable(Table):

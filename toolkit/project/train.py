@@ -1,0 +1,19 @@
+"""``[train]`` of the project file: how a model of the user's own function is trained."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edgekit.project.table import Table
+from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
+
+
+class TrainTable(Table):
+    """``[train]``: how a model of your own function is trained."""
+
+    epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, strict=True)
+    """How often the training goes through the items. ``epochs = 10``"""
+    batch_size: int = Field(default=64, ge=1, le=MOST_ITEMS, strict=True)
+    """Items of one step. ``batch_size = 64``"""
+    seed: int = Field(default=0, ge=0)
+    """Seed of weights, order and dropout. ``seed = 0``"""
