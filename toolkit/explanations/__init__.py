@@ -11,8 +11,12 @@ from importlib import resources
 from edgekit.errors import ProjectError, did_you_mean
 
 if sys.version_info >= (3, 11):
+    from importlib.resources.abc import Traversable
+
     import tomllib
 else:
+    from importlib.abc import Traversable
+
     import tomli as tomllib
 
 # What the codes of an area are about.
@@ -22,7 +26,7 @@ AREAS = {
     "CONVERT": "conversion, compilers of NPUs",
     "DATA": "items, labels, preprocessing",
     "DEVICE": "devices and runtimes",
-    "EXPLAIN": "this command",
+    "EXPLAIN": "names that this command is asked for",
     "FILES": "files that are checked without a run",
     "HISTORY": "figures from run to run",
     "INIT": "new projects",
@@ -72,21 +76,23 @@ class Explanation:
 
 @functools.cache
 def codes() -> Mapping[str, Explanation]:
-    """Return the explanation of every code."""
-    return _read("codes.toml")
+    """Return the explanation of every code, by area and number."""
+    files = sorted(resources.files(__name__).joinpath("codes").iterdir(), key=lambda one: one.name)
+    areas = [_read(file) for file in files if file.name.endswith(".toml")]
+    return {code: each for area in areas for code, each in area.items()}
 
 
 @functools.cache
 def checks() -> Mapping[str, Explanation]:
     """Return the explanation of every check; capitals stand for names that vary."""
-    return _read("checks.toml")
+    return _read(resources.files(__name__).joinpath("checks.toml"))
 
 
-def _read(name: str) -> dict[str, Explanation]:
-    text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+def _read(file: Traversable) -> dict[str, Explanation]:
+    """Return the explanations of a file: each says what it is, likely causes, and what to do."""
     return {
         key: Explanation(key, entry["what"], entry["fix"], tuple(entry.get("causes", ())))
-        for key, entry in tomllib.loads(text).items()
+        for key, entry in tomllib.loads(file.read_text(encoding="utf-8")).items()
     }
 
 
