@@ -18,8 +18,9 @@ from edgekit.evaluation import metrics
 from edgekit.models.export import Names, export_keras
 from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
+from edgekit.training.feed import Training
 from edgekit.training.finetune import Finetuning, TrainingHooks, count_steps, finetune
-from edgekit.training.fit import Report, Training, seed_everything
+from edgekit.training.fit import Report, seed_everything
 from edgekit.types import LayerCompression, Model
 
 FILE = "model.h5"

@@ -86,6 +86,17 @@ def is_keras3(model: Any) -> bool:
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
 
 
+def library(model: Any) -> Any:
+    """Return the Keras that a model belongs to: ``keras`` or ``tf_keras``."""
+    if is_keras3(model):
+        import keras
+
+        return keras
+    import tf_keras
+
+    return tf_keras
+
+
 def _load(model: Model, kind: Literal["keras", "h5", "json"], trust: bool) -> UnwrappedModel:
     content = files.read(model.path, kind)
     names = wrappers.wrappers_in(content.config)

@@ -32,7 +32,8 @@ from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
 from edgekit.store import Artefact, sha256
-from edgekit.training.fit import Training, train
+from edgekit.training.feed import Training
+from edgekit.training.fit import train
 from edgekit.types import Advice, Candidate, Json, Model, SavedModel, Status
 from edgekit.usercode import file_of, fingerprint
 

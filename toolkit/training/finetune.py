@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import CompressionError
+from edgekit.models.load import library
+from edgekit.training.feed import Training
 from edgekit.training.fit import (
     Report,
-    Training,
     backup,
     items,
-    library,
     progress_callback,
     seed_everything,
 )

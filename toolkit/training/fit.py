@@ -7,35 +7,23 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.data import Dataset, match
+from edgekit.data import match
 from edgekit.data.preprocessing import apply
 from edgekit.errors import ModelError
 from edgekit.models.export import export_both
 from edgekit.models.inputs import inputs_of
-from edgekit.models.load import build, is_keras3
+from edgekit.models.load import build, is_keras3, library
 from edgekit.store import write_text
-from edgekit.types import Preprocess, TensorSpec
+from edgekit.training.feed import Feed, Training, described
 from edgekit.usercode import user_errors
 
 Report = Callable[[float, float, str], None]
 HISTORY = "history.csv"
-
-
-@dataclass(frozen=True)
-class Training:
-    """Labelled items to train on, how to scale them, and how to fit."""
-
-    dataset: Dataset
-    preprocess: Preprocess
-    epochs: int
-    batch_size: int
-    seed: int
 
 
 def train(
@@ -58,7 +46,7 @@ def train(
     if training is not None:
         seed_everything(training.seed)
     model = build(source, root)
-    items = _described(training)
+    items = described(training.dataset, training.preprocess) if training else None
     if training is not None:
         if getattr(model, "optimizer", None) is None:
             hint = "return a compiled model: model.compile(optimizer, loss, metrics)"
@@ -86,31 +74,17 @@ def _save(model: Any, path: Path) -> str:
     return ""
 
 
-def _described(training: Training | None) -> Mapping[str, TensorSpec] | None:
-    """Describe the arrays to train on, as inputs ``[N, ...]``; scaled ones are float32."""
-    if training is None:
-        return None
-    specs = {}
-    for name, path in training.dataset.arrays.items():
-        array = np.load(path, mmap_mode="r")
-        dtype = str(array.dtype) if training.preprocess.identity else "float32"
-        specs[name] = TensorSpec(name, array.shape, dtype)
-    return specs
-
-
 def fit(
     model: Any, training: Training, epochs: int, callbacks: list[Any], progress: Report | None
 ) -> Mapping[str, float]:
     """Fit a compiled model, and return the last epoch's figures."""
-    x, y = items(model, training)
+    feed = Feed.of(model, training)
     shown = [progress_callback(model, epochs, progress)] if progress else []
     history = model.fit(
-        x,
-        y,
+        feed.batches(0, epochs),
         epochs=epochs,
-        batch_size=training.batch_size,
+        steps_per_epoch=feed.steps_per_epoch,
         verbose=0,
-        shuffle=True,
         callbacks=[*callbacks, *shown],
     )
     return {name: float(values[-1]) for name, values in history.history.items() if values}
@@ -167,17 +141,6 @@ def _whole(folder: Path) -> bool:
     return True
 
 
-def library(model: Any) -> Any:
-    """Return the Keras that a model belongs to: ``keras`` or ``tf_keras``."""
-    if is_keras3(model):
-        import keras
-
-        return keras
-    import tf_keras
-
-    return tf_keras
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and TensorFlow."""
     import keras
@@ -187,7 +150,7 @@ def seed_everything(seed: int) -> None:
 
 def items(model: Any, training: Training) -> tuple[Any, Any]:
     """Return the preprocessed inputs in the model's structure, and the labels."""
-    inputs = inputs_of(model, _described(training))
+    inputs = inputs_of(model, described(training.dataset, training.preprocess))
     dataset, preprocess = training.dataset, training.preprocess
     arrays = match(dataset, inputs.specs, preprocess).inputs
     x = {s.name: apply(np.load(arrays[s.name], mmap_mode="r"), s, preprocess) for s in inputs.specs}

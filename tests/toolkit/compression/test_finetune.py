@@ -20,8 +20,8 @@ from pathlib import Path
 import keras, numpy as np, tf_keras
 from edgekit.data import Dataset
 from edgekit.errors import EdgekitError
+from edgekit.training.feed import Training
 from edgekit.training.finetune import TrainingHooks, Distillation, Finetuning, finetune
-from edgekit.training.fit import Training
 from edgekit.types import Preprocess
 
 folder, models, digits = map(Path, sys.argv[1:])

@@ -22,7 +22,8 @@ from edgekit.data import from_file
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
 from edgekit.store import Store
-from edgekit.training.fit import Training, train
+from edgekit.training.feed import Training
+from edgekit.training.fit import train
 from edgekit.types import Model, Preprocess
 
 Path("model.py").write_text("""
