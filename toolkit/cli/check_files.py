@@ -83,6 +83,8 @@ def command(files: tuple[Path, ...], **options: Any) -> int:
         say(f"{status}: {check.candidate} {named} ({check.limit}): {check.message}")
         if check.fix:
             say(f"  {check.fix}")
+    if not verdict.checks and not options["quiet"]:
+        say("not evaluated: no budget or lock of the project is about these files")
     return verdict.exit_code
 
 

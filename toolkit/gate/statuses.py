@@ -12,9 +12,9 @@ EXIT_CODES: Mapping[Status, ExitCode] = {
     Status.INCOMPATIBLE: ExitCode.INCOMPATIBLE,
     Status.UNAVAILABLE: ExitCode.UNAVAILABLE,
     Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Status.NOT_EVALUATED: ExitCode.PASSED,
     Status.PASSED: ExitCode.PASSED,
     Status.WAIVED: ExitCode.PASSED,
-    Status.NOT_EVALUATED: ExitCode.PASSED,
 }
 RED = (Status.FAILED, Status.INCOMPATIBLE)
 # When several apply, the first of these is the outcome.
@@ -22,9 +22,12 @@ PRECEDENCE = tuple(EXIT_CODES)
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """Return the status that decides among several; what is waived counts as passed."""
+    """Return the status that decides among several; what is waived counts as passed.
+
+    Of none it is "not evaluated": nothing was found wrong, because nothing was looked at.
+    """
     found = {Status.PASSED if one is Status.WAIVED else one for one in statuses}
-    return next((s for s in PRECEDENCE if s in found), Status.PASSED)
+    return next((s for s in PRECEDENCE if s in found), Status.NOT_EVALUATED)
 
 
 def counts(check: CheckResult) -> bool:

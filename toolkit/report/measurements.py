@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.report import parts, words
+from edgekit.report import evidence, parts, words
 from edgekit.report.document import plain
 from edgekit.report.grid import Row, grid, single_lines
 from edgekit.report.layers import layer_lines, layer_table, likeness_line
@@ -266,4 +266,5 @@ def verdict_lines(verdict: Verdict, quiet: bool = False) -> Iterator[tuple[str, 
         mark, style = MARKS[check.status]
         yield f"{check.candidate}: {mark}: {check.name}{limit}: {outcome(check)}", style
     mark, style = MARKS[verdict.status]
-    yield f"{mark} (exit code {verdict.exit_code})", f"bold {style}"
+    why = f": {lacking}" if (lacking := evidence.lacking(verdict)) else ""
+    yield f"{mark} (exit code {verdict.exit_code}){why}", f"bold {style}"

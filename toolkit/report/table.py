@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekit.errors import EdgekitError
-from edgekit.report import parts, words
+from edgekit.report import evidence, parts, words
 from edgekit.report.compression import compression_lines
 from edgekit.report.grid import Row, grid
 from edgekit.report.npu import npu_lines
@@ -279,4 +279,5 @@ def result_lines(report: Report, quiet: bool = False) -> Iterator[tuple[str, str
             style = "dim"
         yield f"  {mark}: {where}{limit}: {outcome(check)}", style
     mark, style = MARKS[report.verdict.status]
-    yield f"verdict: {mark}", f"bold {style}"
+    why = f": {lacking}" if (lacking := evidence.lacking(report.verdict)) else ""
+    yield f"verdict: {mark}{why}", f"bold {style}"

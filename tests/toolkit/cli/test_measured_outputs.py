@@ -136,6 +136,25 @@ def check_the_page(
         assert timed["median"]["value"] == rows[0]["latency"]["p50"]["value"]
 
 
+def test_a_bench_without_a_limit_is_nowhere_said_to_have_passed(folder: Path) -> None:
+    done = answer("bench", "model.tflite", *BRIEF_BENCH[:-1], *FILES, cwd=folder)
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert "not evaluated (exit code 0): nothing was judged" in done.stdout
+    run = max((folder / ".edgekit/runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    verdict = json.loads((run / "bench.json").read_text())["verdict"]
+    assert verdict == {"status": "not evaluated", "exit_code": 0, "checks": []}
+    text = (run / "report.html").read_text()
+    page = " ".join(ReadPage(text).visible.split())
+    assert "– not evaluated" in page
+    assert "Nothing was judged: this run has no check." in page
+    summary, junit = ((folder / name).read_text() for name in ("s.md", "j.xml"))
+    assert "⏭️ model.tflite: not evaluated" in summary.replace(" on local", "")
+    root = ET.fromstring(junit)  # noqa: S314  (ours)
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == ["1", "0", "0"]
+    assert root.find("testsuite/testcase/skipped") is not None
+    assert not any("passed" in said for said in (done.stdout, page, summary, junit))
+
+
 @pytest.mark.parametrize("command", OUTPUTS)
 def test_the_shipped_schema_is_that_of_the_types(command: str) -> None:
     shipped = json.loads((ROOM / f"{command}.schema.json").read_text())

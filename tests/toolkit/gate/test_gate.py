@@ -13,6 +13,8 @@ from edgekit.gate import Rules, judge_run, own_device
 from edgekit.gate.budgets.metrics import check_goal
 from edgekit.gate.machine import another_machine
 from edgekit.gate.rules import TargetContext
+from edgekit.gate.statuses import worst
+from edgekit.gate.verdict import combined
 from edgekit.project import Budgets, Goal, TargetTable
 from edgekit.targets import catalog
 from edgekit.types import (
@@ -392,11 +394,18 @@ def test_candidate_without_a_usable_file_decides_when_it_was_asked_for(
 
 
 def test_failure_outranks_incompatible_unavailable_and_inconclusive() -> None:
-    from edgekit.gate.statuses import worst
-
     order = [Status.FAILED, Status.INCOMPATIBLE, Status.UNAVAILABLE, Status.INCONCLUSIVE]
     for number, first in enumerate(order):
         assert worst([Status.PASSED, *reversed(order[number:])]) is first
+    assert worst([Status.WAIVED]) is Status.PASSED
+
+
+def test_what_nothing_judged_is_not_passed() -> None:
+    """Neither no check at all, nor one of several runs that was not evaluated."""
+    assert worst([]) is Status.NOT_EVALUATED
+    bare, good = Verdict(Status.NOT_EVALUATED, 0), Verdict(Status.PASSED, 0)
+    together = combined([good, bare])
+    assert (together.status, together.exit_code) == (Status.NOT_EVALUATED, 0)
 
 
 BOARD = "raspberry-pi-4"

@@ -16,7 +16,7 @@ from edgekit.evaluation.protocol import Launch
 from edgekit.pipeline.estimates import marked
 from edgekit.pipeline.measure import bench_budgets
 from edgekit.report.measurements import plain
-from edgekit.types import Benched, Measurement, Status
+from edgekit.types import Benched, Measurement, SelfTest, Status
 
 HOST = {"system": "Linux", "machine": "x86_64", "cpu": "one", "cpus": 4}
 QUIET = Measurement(0.001, "1")
@@ -90,6 +90,16 @@ def test_a_latency_limit_is_judged_by_the_interval_and_the_noise(
     verdict = bench_budgets.judge([row], HOST, noise, limit, None, None)
     assert verdict.status is status
     assert verdict.exit_code == {"passed": 0, "failed": 1, "inconclusive": 4}[status.value]
+
+
+def test_what_no_limit_judged_is_not_evaluated_but_for_a_self_test(row: Benched) -> None:
+    verdict = bench_budgets.judge([row], HOST, QUIET, None, None, None)
+    assert (verdict.status, verdict.exit_code, verdict.checks) == (Status.NOT_EVALUATED, 0, ())
+    tested = dataclasses.replace(row, selftest=SelfTest(True, 3, {"y": 0.25}, {"y": 0.5}))
+    verdict = bench_budgets.judge([tested], HOST, QUIET, None, None, None)
+    (check,) = verdict.checks
+    assert (verdict.status, check.name) == (Status.PASSED, "self-test")
+    assert check.message == "3 golden items, largest difference 0.25"
 
 
 @pytest.mark.parametrize(

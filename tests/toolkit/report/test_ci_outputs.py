@@ -26,6 +26,7 @@ from edgekit.report.ci.markdown import LONGEST, summary
 from edgekit.report.ci.sarif import sarif
 from edgekit.report.ci.source import Source
 from edgekit.report.ci.views import arrow, judged
+from edgekit.report.evidence import NOT_JUDGED
 from edgekit.types import Advice, Bound, CheckResult, Measurement, Status, Verdict, Waiver
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -164,6 +165,31 @@ def test_a_waived_check_is_skipped_and_seen_with_its_reason() -> None:
     assert result["level"] == "note"
     assert "the camera needs it" in result["suppressions"][0]["justification"]
     assert list(annotation_lines(view, Source())) == []
+
+
+def test_what_nothing_judged_is_nowhere_green() -> None:
+    bare = Judged("bench", "m", "run-1", Verdict(Status.NOT_EVALUATED, 0), (Group("m", ()),))
+    for view in (bare, replace(bare, groups=())):
+        (case,) = cases(junit(view)).values()
+        assert (type(case.result[0]), case.result[0].type) == (Skipped, "not evaluated")
+        text = summary(view)
+        assert text.startswith("## ⏭️ m: not evaluated\n")
+        assert "nothing was judged" in text
+        assert "✅" not in text
+        log = json.loads(sarif(view, Source()))
+        jsonschema.validate(log, SARIF)
+        (result,) = log["runs"][0]["results"]
+        assert (result["ruleId"], result["level"]) == ("edgekit/evaluation", "note")
+        jsonschema.validate(json.loads(code_quality(view, Source())), CODE_QUALITY)
+        (line,) = annotation_lines(view, Source())
+        level, _, message = parsed(line)
+        assert (level, message) == ("notice", NOT_JUDGED)
+    # Checks beside which nothing was evaluated stay what they are.
+    partly = replace(judged_by(RUNS), verdict=Verdict(Status.NOT_EVALUATED, 0, (RUNS,)))
+    (case,) = cases(junit(partly)).values()
+    assert case.is_passed
+    assert "nothing was judged" not in summary(partly)
+    assert "no metric was taken" in summary(partly)
 
 
 def test_two_limits_of_one_figure_are_two_cases() -> None:

@@ -25,6 +25,7 @@ from edgekit.types import (
     Json,
     Latency,
     Measurement,
+    SelfTest,
     Status,
     Verdict,
 )
@@ -47,6 +48,8 @@ def judge(
 ) -> Verdict:
     """Judge every row by every budget; an absent row counts by its status.
 
+    Where there is neither, nor a bundle's self-test, nothing was evaluated.
+
     ``max_latency`` in nanoseconds, of the median; ``max_slowdown`` a share of the baseline's.
     ``device`` and ``calibration`` are those of rows whose machine is not among ``places``;
     ``budgets`` are those of single devices, by name. Raises :class:`ProjectError` where the
@@ -55,6 +58,8 @@ def judge(
     checks = list(_absences(rows))
     document = read(baseline) if baseline is not None and max_slowdown is not None else None
     for row in rows:
+        if row.selftest is not None and row.selftest.passed:
+            checks.append(_selftest(row, row.selftest))
         if row.latency is None:
             continue
         place = (places or {}).get(row.place)
@@ -103,6 +108,13 @@ def _absences(rows: Sequence[Benched]) -> Iterator[CheckResult]:
         if row.status is not Status.PASSED:
             fix = fixes.DEVICES if row.status is Status.UNAVAILABLE else fixes.FIT
             yield CheckResult("runs", row.id, "", row.status, row.problem, fix=fix)
+
+
+def _selftest(row: Benched, result: SelfTest) -> CheckResult:
+    """Return the check of a bundle's self-test that passed; one that fails is an absent row."""
+    largest = max((each or 0.0 for each in result.differences.values()), default=0.0)
+    message = f"{result.items} golden items, largest difference {largest:.3g}"
+    return CheckResult("self-test", row.id, "", Status.PASSED, message)
 
 
 def _own(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekit import explanations
+from edgekit.report import evidence
 from edgekit.report.ci.judged import Judged, Outcome, margin, outcome_of, place_of
 from edgekit.report.ci.source import Source
 from edgekit.report.table import outcome as without_status
@@ -19,6 +20,8 @@ LEVELS: dict[Outcome, Level] = {
     "undecided": "warning",
     "waived": "note",
 }
+# The rule of a run in which nothing was evaluated.
+UNEVALUATED = "edgekit/evaluation"
 SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
 
 
@@ -38,10 +41,16 @@ class Finding:
 
 
 def findings(judged: Judged, source: Source) -> Iterator[Finding]:
-    """Yield the checks that are not passed, the red first, then the notes of the run."""
+    """Yield the checks that are not passed, the red first, then the notes of the run.
+
+    Where nothing was evaluated, that is a note too.
+    """
     for outcome in LEVELS:
         for check in judged.having(outcome):
             yield _of_check(check, judged, source)
+    if lacking := evidence.lacking(judged.verdict):
+        title = f"{judged.title}: {judged.verdict.status.value}"
+        yield Finding(UNEVALUATED, "note", title, lacking, source.place(), judged.title)
     for advice in judged.advice:
         text = f"{advice.message}\n{advice.fix}" if advice.fix else advice.message
         yield Finding(advice.code, SEVERITIES[advice.severity], advice.code, text, source.place())

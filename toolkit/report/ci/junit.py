@@ -18,6 +18,7 @@ from edgekit.report.ci.judged import (
     outcome_of,
     split_run,
 )
+from edgekit.report.evidence import NOT_JUDGED
 from edgekit.types import CheckResult, Status
 
 # What each outcome is in JUnit: an error is a check that could not be made.
@@ -38,7 +39,8 @@ def junit(judged: Judged) -> bytes:
     """
     root = ET.Element("testsuites", name=plain_text(f"edgekit {judged.command}: {judged.title}"))
     counts: Counter[str] = Counter()
-    for group in judged.groups:
+    # A viewer of nothing shows green.
+    for group in judged.groups or (Group(judged.title, ()),):
         suite = _suite(group, judged)
         root.append(suite)
         counts.update({name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors")})
@@ -67,7 +69,19 @@ def _suite(group: Group, judged: Judged) -> ET.Element:
     names = _names(group.checks)
     for check, name in zip(group.checks, names, strict=True):
         suite.append(_case(check, name, group.run, judged.undecided))
+    if not group.checks:
+        suite.append(_unjudged(group))
+        suite.attrib.update(tests="1", skipped="1")
     return suite
+
+
+def _unjudged(group: Group) -> ET.Element:
+    """Return a skipped case for what nothing judged."""
+    name = plain_text(f"edgekit.{group.name.replace('.', '_')}")
+    case = ET.Element("testcase", classname=name, name="evaluation")
+    status = Status.NOT_EVALUATED.value
+    ET.SubElement(case, "skipped", message=NOT_JUDGED, type=status).text = status
+    return case
 
 
 def _names(checks: Sequence[CheckResult]) -> list[str]:

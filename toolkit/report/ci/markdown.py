@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from edgekit.report import evidence
 from edgekit.report.ci.escaping import markdown
 from edgekit.report.ci.judged import (
     Change,
@@ -76,6 +77,9 @@ def _head(judged: Judged) -> Iterator[str]:
     if judged.seconds:
         parts.append(f"the run took {seconds_in_words(judged.seconds)}")
     yield " · ".join(parts)
+    if lacking := evidence.lacking(judged.verdict):
+        yield ""
+        yield markdown(lacking)
     if judged.undecided in COUNTED and Status.INCONCLUSIVE in {c.status for c in judged.checks}:
         yield ""
         yield COUNTED[judged.undecided]
@@ -158,7 +162,7 @@ def _of_group(group: Group, judged: Judged) -> list[str]:
 
 def _worst(group: Group, undecided: Undecided) -> Outcome:
     outcomes = {outcome_of(check, undecided) for check in group.checks}
-    return next((outcome for outcome in MARKS if outcome in outcomes), "passed")
+    return next((outcome for outcome in MARKS if outcome in outcomes), "skipped")
 
 
 def _change(change: Change, compared: bool, undecided: Undecided) -> str:

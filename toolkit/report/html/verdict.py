@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from edgekit.report import words
+from edgekit.report import evidence, words
 from edgekit.report.html.budgets import BudgetRow, budget_row
 from edgekit.report.html.shell import Badge, badge
-from edgekit.types import CheckResult, Report, Status, Verdict
+from edgekit.types import Report, Status, Verdict
 
 # What stands against a run, worst first.
 AGAINST = (
@@ -25,8 +25,6 @@ MEANS = {
     4: "the items or the times do not suffice to decide",
     5: "a target cannot run what was made for it",
 }
-
-NO_CHECK = "nothing was judged: this run has no check"
 
 
 @dataclass(frozen=True)
@@ -64,24 +62,19 @@ def of_verdict(verdict: Verdict, task: str = "") -> VerdictView:
     rows = [
         (check.status, budget_row(check, f"/verdict/checks/{number}/measured"))
         for number, check in enumerate(verdict.checks)
-        if _counts(check)
+        if evidence.counts(check)
     ]
     against = [row for status in AGAINST for each, row in rows if each is status]
     counted = Counter(status for status, _ in rows)
     return VerdictView(
         badge(verdict.status),
         verdict.exit_code,
-        MEANS.get(verdict.exit_code, "") if rows else NO_CHECK,
+        evidence.lacking(verdict) or MEANS.get(verdict.exit_code, ""),
         tuple((badge(each), counted[each]) for each in (*AGAINST, Status.PASSED) if counted[each]),
         tuple(against),
         tuple(row for _, row in rows),
         task,
     )
-
-
-def _counts(check: CheckResult) -> bool:
-    """Tell whether a check bears on the verdict: what was not stated and not measured does not."""
-    return check.stated or check.status not in (Status.UNAVAILABLE, Status.NOT_EVALUATED)
 
 
 def waivers(report: Report) -> tuple[WaiverRow, ...]:
