@@ -5,7 +5,7 @@ from __future__ import annotations
 import detailing
 
 from edgekit.report.charts import Model, Run
-from edgekit.types import Bound, CheckResult, Measurement, Status
+from edgekit.types import Bound, CheckResult, Latency, Measurement, Status
 from edgekit.types.details import CandidateDetails, LaunchSamples
 
 REFERENCE = "SavedModel"
@@ -33,6 +33,13 @@ def launches(*speeds: int) -> LaunchSamples:
     part = 200 // len(speeds)
     samples = sorted(speed + 7 * run for speed in speeds for run in range(part))
     return LaunchSamples(len(samples), tuple(samples))
+
+
+def latency(median: float) -> Latency:
+    """Times about a median, in nanoseconds."""
+    one = Measurement(median, "ns", n=100, low=0.99 * median, high=1.01 * median, level=0.95)
+    names = ("p50", "p90", "p95", "p99", "mean", "min", "max", "mad", "std", "p5", "power")
+    return Latency(**dict.fromkeys(names, one), launches=(100,), stopped="precision")
 
 
 def run(*models: Model, checks: tuple[CheckResult, ...] = (), **details: CandidateDetails) -> Run:

@@ -48,7 +48,10 @@ def test_a_metric_that_is_better_when_lower_turns_the_dominance() -> None:
 @pytest.mark.parametrize(
     ("models", "says"),
     [
-        ([INT8], "int8 is the smallest that loses nothing: 27.7 kB, 97.60 % (at most 0.50 points"),
+        # One alone is the smallest of nothing.
+        ([INT8], "int8 loses nothing: 27.7 kB, 97.60 % (at most 0.50 points"),
+        ([charting.model("int4", 9_000, 0.9, 0.076)], "int4 loses 7.60 points"),
+        ([replace(INT8, drop=None)], "int8: 27.7 kB, 97.60 %."),
         (
             [charting.model("int4", 9_000, 0.9, 0.076), INT8],
             "int8 is the smallest that loses nothing",
@@ -95,6 +98,19 @@ def test_budgets_that_are_kept_name_the_closest() -> None:
     ]
     chart = drawn(charts.budgets(charting.run(INT8, checks=tuple(kept))))
     assert chart.text.startswith("All 2 budgets are kept; the closest is compressed size of int8")
+    chart = drawn(charts.budgets(charting.run(INT8, checks=(kept[1],))))
+    assert chart.text.startswith("The budget is kept: compressed size of int8, 1,000 B under")
+
+
+def test_only_among_several_is_one_the_fastest() -> None:
+    details = CandidateDetails(launches=(charting.launches(30_000),))
+    timed = replace(INT8, latency=charting.latency(30_000.0))
+    alone = drawn(charts.latency(charting.run(timed, int8=details)))
+    assert alone.text.startswith("int8: median 30 µs")
+    assert "fastest" not in alone.text
+    slower = replace(timed, id="float32", latency=charting.latency(40_000.0))
+    both = charting.run(timed, slower, int8=details, float32=details)
+    assert drawn(charts.latency(both)).text.startswith("int8 is the fastest: median 30 µs")
 
 
 def test_a_launch_with_two_speeds_has_two_steps_and_is_named() -> None:

@@ -117,8 +117,10 @@ def _text(checks: Sequence[CheckResult]) -> str:
             count = f"{len(hit)} of {total} budgets {'is' if len(hit) == 1 else 'are'} {word}"
             return f"{count}: {'; '.join(_named(check) for check in hit[:2])}{_more(hit)}."
     closest = _closest(checks)
-    kept = f"All {total} budgets are kept" if total > 1 else "The budget is kept"
-    return f"{kept}; the closest is {_named(closest)}." if closest else f"{kept}."
+    kept, which = "The budget is kept", ": "
+    if total > 1:
+        kept, which = f"All {total} budgets are kept", "; the closest is "
+    return f"{kept}{which}{_named(closest)}." if closest else f"{kept}."
 
 
 def _named(check: CheckResult) -> str:

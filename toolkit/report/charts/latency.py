@@ -121,12 +121,13 @@ def curve(launch: LaunchSamples) -> LaunchCurve:
 
 
 def _text(models: Sequence[ModelCurves]) -> str:
-    """State which is the fastest, and whose launches have two speeds."""
+    """State which is the fastest where there are several, and whose launches have two speeds."""
     timed = [(m.median.value, m.model, m.median) for m in models if m.median is not None]
     found = []
     if timed:
         _, name, median = min(timed, key=lambda one: one[:2])
-        found.append(f"{name} is the fastest: median {median.text} {median.bounds}".rstrip())
+        first = f"{name} is the fastest" if len(timed) > 1 else name
+        found.append(f"{first}: median {median.text} {median.bounds}".rstrip())
     two = [m for m in models if any(launch.bimodal for launch in m.launches)]
     found += [_two(m) for m in two[:2]] or ["no launch has two speeds"]
     more = f" and {len(two) - 2} more" if len(two) > 2 else ""

@@ -112,17 +112,23 @@ def _dominates(one: Model, other: Model, higher_is_better: bool) -> bool:
 
 
 def _text(run: Run, rivals: Sequence[Model]) -> str:
-    """State which is the smallest that loses nothing, or what the smallest loses."""
+    """State which is the smallest that loses nothing, or what the smallest loses.
+
+    One file alone is the smallest of nothing.
+    """
+    alone = len(rivals) == 1
     sound = [model for model in rivals if model.status is not Status.INCOMPATIBLE] or list(rivals)
     drops = {m.id: m.drop.value for m in sound if m.drop is not None and m.drop.value is not None}
     known = [model for model in sound if model.id in drops]
     small = min(known or sound, key=lambda model: (model.bytes, model.id))
     if not known:
-        return f"{small.id} is the smallest: {_figures(small, run)}."
+        return f"{small.id}{'' if alone else ' is the smallest'}: {_figures(small, run)}."
     if kept := [model for model in known if drops[model.id] <= 0]:
         small = min(kept, key=lambda model: (model.bytes, model.id))
         figures = f"{_figures(small, run)}{_at_most(small, run)}"
-        return f"{small.id} is the smallest that loses nothing: {figures}."
+        return f"{small.id} {'' if alone else 'is the smallest that '}loses nothing: {figures}."
+    if alone:
+        return f"{small.id} loses {_lost(small, run)}."
     least = min(known, key=lambda model: (drops[model.id], model.bytes))
     text = f"Every file loses: {small.id}, the smallest, {_lost(small, run)}"
     if least.id != small.id:
