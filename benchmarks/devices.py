@@ -28,7 +28,7 @@ from rows import Row
 from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.devices.transports.ssh import SshConnection
-from edgekit.types import Json
+from edgekit.types import Request, RunnerModel
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
@@ -73,18 +73,15 @@ class Bench:
         """That of the device behind the server."""
         return self.bench(self._server.address("#litert"))
 
-    def _request(self, device: Device) -> dict[str, Json]:
-        return {
-            "schema": 1,
-            "mode": "bench",
-            "runtime": "litert",
-            "threads": 1,
-            "core": device.core(),
-            "models": [{"id": "model", "path": str(self._folder / "model.tflite")}],
-            "inputs": {"x": str(self._folder / "x.npy")},
-            "reset_state": False,
-            "preprocess": {"scale": 1.0, "offset": 0.0},
-        }
+    def _request(self, device: Device) -> Request:
+        return Request(
+            mode="bench",
+            models=(RunnerModel("model", self._folder / "model.tflite"),),
+            inputs={"x": self._folder / "x.npy"},
+            runtime="litert",
+            threads=1,
+            core=device.core(),
+        )
 
     def push(self) -> float:
         """Seconds of a connection, and of a file that is pushed over it."""

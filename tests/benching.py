@@ -71,8 +71,8 @@ class TraceDevice:
     state = staticmethod(machine.state)
     now = staticmethod(time.monotonic)
 
-    def open(self, request: Mapping[str, Any]) -> TraceSession:
-        model = request["models"][0]["id"]
+    def open(self, request: Request) -> TraceSession:
+        model = request.models[0].id
         self.log.append(f"open {model}")
         self.launches += 1
         return TraceSession(model, self.times(self.launches - 1), self.log)
@@ -84,7 +84,7 @@ class RefusingDevice:
     state = staticmethod(machine.state)
     now = staticmethod(time.monotonic)
 
-    def open(self, request: Mapping[str, Any]) -> TraceSession:
+    def open(self, request: Request) -> TraceSession:
         raise RunnerError("EK-RUNNER-002", "it refuses")
 
 

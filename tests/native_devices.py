@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from shells import Shell as Connection
 
+from edgekit.contracts.runner import typed
 from edgekit.process import Limits
 from edgekit.targets.devices import Workplace
 from edgekit.targets.devices.remote import native, native_build, native_library
@@ -86,6 +87,6 @@ def asked(model: Path, folder: Path, inputs: Mapping[str, Any], **changes: Any) 
 
 def answered(device: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Every output by its file's name."""
-    device.run(request)
+    device.run(typed(request))
     folder = Path(request["models"][0]["outputs"])
     return {path.name: np.load(path) for path in folder.glob("*.npy")}

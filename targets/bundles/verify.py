@@ -217,7 +217,7 @@ def _selftests(
 def _selftest(path: Path, name: str, request: Request, open_device: OpenDevice) -> str:
     """Run a self-test on a runtime or a device. Raises :class:`BundleError` where it fails."""
     try:
-        result = open_device().run(request.to_json())["models"]["model"]
+        result = open_device().run(request)["models"]["model"]
     except DeviceNameError:
         raise
     except DeviceError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.targets.devices.device import Device
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.types import Json, Measurement, Preprocess, Request, RunnerModel
+from edgekit.types import Json, Measurement, ModelResult, Preprocess, Request, RunnerModel
 
 RUNTIME = "tflm"
 TOOL = "bisection by 16 bytes, each size tried in a fresh interpreter"
@@ -78,11 +78,11 @@ def arena(
         signature=signature,
         states=states or None,
     )
-    result = device.run(request.to_json())
+    result = device.run(request)
     return read(result["models"]["model"], str(result["version"]))
 
 
-def read(result: Mapping[str, Json], version: str) -> Arena:
+def read(result: ModelResult, version: str) -> Arena:
     """Return the runner's result as measurements; ``version`` is that of the runtime."""
     tool, n = f"{RUNTIME} {version}, {TOOL}", int(result["items"])
     return Arena(

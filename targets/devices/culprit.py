@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgekit.errors import RunnerCrashed, RunnerError, RunnerHung, RuntimeCannotRun
-from edgekit.types import Json
+from edgekit.types import Request
 
 # Seconds that the search may take in all, and launches of a runner.
 PATIENCE = 30.0
@@ -23,8 +24,8 @@ SEARCHED = (RunnerCrashed, RuntimeCannotRun, RunnerHung)
 
 Range = tuple[int, int]
 # Runs a request within seconds; raises RunnerError where it fails.
-Attempt = Callable[[Mapping[str, Json], float], object]
-Running = Callable[[Mapping[str, Json]], Range | None]
+Attempt = Callable[[Request, float], object]
+Running = Callable[[Request], Range | None]
 
 
 class OutOfPatience(Exception):
@@ -40,7 +41,7 @@ class ItemBisection:
 
     def __init__(
         self,
-        request: Mapping[str, Json],
+        request: Request,
         failure: RunnerError,
         attempt: Attempt,
         running: Running,
@@ -110,15 +111,15 @@ class ItemBisection:
             raise OutOfPatience
         self._launches += 1
         outputs = self._folder / f"outputs-{self._launches}"
-        (entry,) = self._request["models"]
-        request = {
-            **self._request,
-            "models": [{**entry, "outputs": str(outputs)}],
-            "items": list(items),
-            "batch": 1,
-            "processes": 1,
-            "block": 1,
-        }
+        (model,) = self._request.models
+        request = replace(
+            self._request,
+            models=(replace(model, outputs=outputs),),
+            items=items,
+            batch=1,
+            processes=1,
+            block=1,
+        )
         try:
             self._attempt(request, min(left, self._most))
         except RunnerError as error:
@@ -133,7 +134,7 @@ class ItemBisection:
 
 def located(
     error: RunnerError,
-    request: Mapping[str, Json],
+    request: Request,
     within: Range | None,
     attempt: Attempt,
     running: Running,
@@ -148,7 +149,7 @@ def located(
     where = f" at items {within[0]} to {within[1] - 1}" if within else ""
     # A model that is refused before any item is, is refused as a whole.
     refused = isinstance(error, RuntimeCannotRun) and within is None
-    if not isinstance(error, SEARCHED) or refused or len(request["models"]) != 1:
+    if not isinstance(error, SEARCHED) or refused or len(request.models) != 1:
         return type(error)(error.code, f"{error.message}{where}", error.hint)
     search = ItemBisection(request, error, attempt, running, folder, limit)
     try:
@@ -163,7 +164,7 @@ def located(
     return type(shown)(shown.code, message, shown.hint, item)
 
 
-def _at(request: Mapping[str, Json], item: int, before: bool) -> str:
+def _at(request: Request, item: int, before: bool) -> str:
     """Tell where an error happened; ``before`` says that it may have been on the way to the
     item.
     """
@@ -180,15 +181,14 @@ def hull(ranges: Iterable[Range]) -> Range | None:
     return (found[0][0], max(stop for _, stop in found)) if found else None
 
 
-def items_of(request: Mapping[str, Json]) -> Range:
+def items_of(request: Request) -> Range:
     """Return the range of positions that a request asks for."""
-    if items := request.get("items"):
-        return int(items[0]), int(items[1])
-    listed = request.get("index") or next(iter(request["inputs"].values()))
+    if request.items is not None:
+        return request.items
+    listed = request.index or next(iter(request.inputs.values()))
     return 0, len(np.load(listed, mmap_mode="r"))
 
 
-def number_in_data(request: Mapping[str, Json], item: int) -> int:
+def number_in_data(request: Request, item: int) -> int:
     """Tell which item of the data lies at a position of the request."""
-    index = request.get("index")
-    return int(np.load(index, mmap_mode="r")[item]) if index else item
+    return int(np.load(request.index, mmap_mode="r")[item]) if request.index else item

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.errors import DeviceError
 from edgekit.process import Limits
 from edgekit.targets.devices.answers import check_state, check_values
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
-from edgekit.types import Json, Progress, Silent
+from edgekit.types import Json, Progress, Request, RunnerResult, Silent
 
 # The runtime of the C runner, which is no Python file.
 NATIVE = "native"
@@ -88,10 +88,10 @@ class Device(Forwarding):
         """Tell why times there are estimates; empty where they are measured."""
         return str(self.facts().get("estimates") or "")
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end; raises what :meth:`Transport.run` raises."""
-        return super().run({**request, "runtime": self.runtime})
+        return super().run(replace(request, runtime=self.runtime))
 
-    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+    def open(self, request: Request) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
-        return super().open({**request, "runtime": self.runtime})
+        return super().open(replace(request, runtime=self.runtime))

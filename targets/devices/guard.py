@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from edgekit.errors import DeviceError, EdgekitError
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
-from edgekit.types import Json
+from edgekit.types import Request, RunnerResult
 
 
 class Guard(Forwarding):
@@ -24,7 +24,7 @@ class Guard(Forwarding):
         self._seconds, self._spent = seconds, 0.0
         self._closed = self._expired = False
 
-    def open(self, request: Mapping[str, Json]) -> GuardedSession:
+    def open(self, request: Request) -> GuardedSession:
         return GuardedSession(super().open(request), self)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class GuardedSession:
     def __init__(self, session: RunnerSession, guard: Guard) -> None:
         self._session, self._guard = session, guard
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         with self._guard.around():
             return self._session.ready()
 

@@ -35,7 +35,7 @@ from edgekit.targets.devices.failures import (
 )
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import FOLDER, RUNNER_FILES
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 NAME = "local"
 # Seconds without an answer after which a timed block is given up, where no limit is set.
@@ -94,7 +94,7 @@ class LocalDevice(Transport):
             if process.poll() is None:
                 end_group(process)
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end; the runner's result.
 
         Raises :class:`DeviceError` where the runtime is missing, and :class:`RunnerError` where the
@@ -107,17 +107,17 @@ class LocalDevice(Transport):
         except RunnerError as error:
             if _disk_is_full(request, self._folder):
                 raise no_space(f"what {models_of(request)} answers") from error
-            if request["mode"] != "evaluate":
+            if request.mode != "evaluate":
                 raise
             within, seconds = running(request, began), self._limits.seconds
             with scratch.held(self._folder, "search-") as folder:
                 found = located(error, request, within, self._run, running, folder, seconds)
             raise found from error
 
-    def _run(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
+    def _run(self, request: Request, seconds: float | None) -> RunnerResult:
         with scratch.held(self._folder) as folder:
             asked, answered = folder / "request.json", folder / "result.json"
-            asked.write_text(json.dumps(request))
+            asked.write_text(json.dumps(request.to_json()))
             command = self._command(request, str(asked), str(answered))
             environment, sandbox = self._environment(folder), self._sandbox(request, folder)
             with self._log.open("ab") as log:
@@ -139,7 +139,7 @@ class LocalDevice(Transport):
                 raise crashed(process.returncode, request, self._log)
             return _checked(parsed(answered.read_text()), request, sandbox)
 
-    def open(self, request: Mapping[str, Json], reach: Sandbox | None = None) -> LocalSession:
+    def open(self, request: Request, reach: Sandbox | None = None) -> LocalSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``.
 
         It may ``reach`` more than the request names, for one that follows.
@@ -167,33 +167,27 @@ class LocalDevice(Transport):
         paths = [str(FOLDER), *filter(None, [found.get("PYTHONPATH")])]
         return {**found, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(paths)}
 
-    def _command(self, request: Mapping[str, Json], *arguments: str) -> list[str]:
-        runtime = request["runtime"]
-        if runtime not in self._runners:
-            raise no_runner(runtime)
-        return [str(self._python or sys.executable), str(self._runners[runtime]), *arguments]
+    def _command(self, request: Request, *arguments: str) -> list[str]:
+        if request.runtime not in self._runners:
+            raise no_runner(request.runtime)
+        runner = self._runners[request.runtime]
+        return [str(self._python or sys.executable), str(runner), *arguments]
 
-    def _sandbox(self, request: Mapping[str, Json], temporary: Path) -> Sandbox:
+    def _sandbox(self, request: Request, temporary: Path) -> Sandbox:
         """Return what a runner may reach: ``temporary``, its own file, and what the request
         names.
         """
-        models = request["models"]
-        golden = [one["path"] for one in request.get("golden", {}).values()]
-        named = [*(one["path"] for one in models), *request.get("inputs", {}).values(), *golden]
-        index = request.get("index")
-        written = [Path(one["outputs"]) for one in models if "outputs" in one]
+        written = [one.outputs for one in request.models if one.outputs is not None]
         for folder in written:
             # Landlock cannot allow a path that does not exist yet.
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-        read = [Path(one).absolute() for one in (*named, *([index] if index else []))]
-        runner = Path(self._runners[request["runtime"]]).absolute().parent
+        read = [one.absolute() for one in request.files()]
+        runner = Path(self._runners[request.runtime]).absolute().parent
         own = environment(self._python) if self._python else ()
         return Sandbox((runner, *read), (temporary, *written), own)
 
-    def _wait(
-        self, process: subprocess.Popen[bytes], request: Mapping[str, Json], limits: Limits
-    ) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], request: Request, limits: Limits) -> None:
         begin = time.monotonic()
         while True:
             try:
@@ -215,7 +209,7 @@ class LocalSession:
     def __init__(
         self,
         command: list[str],
-        request: Mapping[str, Json],
+        request: Request,
         log: Path,
         limits: Limits,
         environment: Mapping[str, str],
@@ -224,7 +218,7 @@ class LocalSession:
     ) -> None:
         self._request, self._log, self._limits = request, log, limits
         self._temporary, self._sandbox = temporary, sandbox
-        self._answer: Mapping[str, Json] | None = None
+        self._answer: RunnerResult | None = None
         self._followed = 0
         # Read past Python's own buffer: select does not see what lies in that.
         self._unread = b""
@@ -238,14 +232,14 @@ class LocalSession:
                 start_new_session=True,
                 text=True,
             )
-        self._send(request)
+        self._send(request.to_json())
 
     @property
     def process(self) -> subprocess.Popen[Any]:
         """The runner."""
         return self._process
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         if self._answer is None:
             for _ in range(self._followed):
@@ -254,13 +248,13 @@ class LocalSession:
             self._answer = _checked(self._receive(), self._request, self._sandbox, loaded=True)
         return self._answer
 
-    def follow(self, request: Mapping[str, Json]) -> None:
+    def follow(self, request: Request) -> None:
         """Give the request that the runner was started ahead for; ``ready`` waits for its answer,
         and what came before is not looked at.
         """
         self._followed += 1
         self._request, self._answer = request, None
-        self._send(request)
+        self._send(request.to_json())
 
     def block(self, model: str, seconds: float, runs: int) -> list[int]:
         """Return nanoseconds of consecutive inferences: at least ``runs`` and at least
@@ -269,12 +263,12 @@ class LocalSession:
         self._send({"model": model, "seconds": seconds, "runs": runs})
         return times_of(self._receive(), self._request)
 
-    def ask(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def ask(self, request: Request) -> RunnerResult:
         """Run another request in the same process: a runtime that is slow to start has started.
 
         It reads and writes what the first request named. Raises what ``ready`` raises.
         """
-        self._send(request)
+        self._send(request.to_json())
         return _checked(self._receive(), request, self._sandbox)
 
     def close(self) -> None:
@@ -329,8 +323,8 @@ def surroundings(isolated: bool, base: Mapping[str, str] | None = None) -> dict[
 
 
 def _checked(
-    result: Json, request: Mapping[str, Json], sandbox: Sandbox, loaded: bool = False
-) -> Mapping[str, Json]:
+    result: Json, request: Request, sandbox: Sandbox, loaded: bool = False
+) -> RunnerResult:
     """Return a runner's result. Raises what an error in it says, or that the sandbox refused
     something.
     """
@@ -345,7 +339,7 @@ def _checked(
 
 
 def _check_limits(
-    process: subprocess.Popen[Any], limits: Limits, begin: float, request: Mapping[str, Json]
+    process: subprocess.Popen[Any], limits: Limits, begin: float, request: Request
 ) -> None:
     if limits.seconds is not None and time.monotonic() - begin > limits.seconds:
         raise too_slow(request, limits)
@@ -353,18 +347,18 @@ def _check_limits(
         raise too_large(request, limits)
 
 
-def _disk_is_full(request: Mapping[str, Json], folder: Path) -> bool:
+def _disk_is_full(request: Request, folder: Path) -> bool:
     """Tell whether a failed runner lacked space for its outputs, or for anything.
 
     Outputs are preallocated and written through memory, where a full disk is a SIGBUS.
     """
-    missing = sum(outputs.unwritten(Path(e.get("outputs", folder))) for e in request["models"])
+    missing = sum(outputs.unwritten(e.outputs or folder) for e in request.models)
     return shutil.disk_usage(folder).free < max(missing, LEAST_SPACE)
 
 
-def running(request: Mapping[str, Json], began: float = 0.0) -> Range | None:
+def running(request: Request, began: float = 0.0) -> Range | None:
     """Return the items that a runner was at when it ended; ``began`` tells what earlier runs
     left.
     """
-    folders = [Path(entry.get("outputs", "")) for entry in request["models"]]
+    folders = [entry.outputs or Path() for entry in request.models]
     return hull(items for one in folders for items in outputs.running(one, began - CLOCK))

@@ -50,7 +50,7 @@ def prove(reached: Transport, runtime: str, folder: Path) -> str:
         runtime=runtime,
         golden={"y": ExpectedOutput(y, 0.0)},
     )
-    result = reached.run(request.to_json())
+    result = reached.run(request)
     if not result["models"]["probe"]["passed"]:
         hint = f"one and one is not two on {runtime} {result['version']}: install another release"
         raise DeviceError("EK-DEVICE-020", f"{runtime} gives wrong answers", hint)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 
 class RunnerSession(Protocol):
@@ -16,7 +16,7 @@ class RunnerSession(Protocol):
     Whoever opened it closes it, before its transport. Called from one thread, but for ``close``.
     """
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         """Wait until the models are loaded; load and first-inference phases, memory, versions.
 
         Raises :class:`DeviceError` where the runtime is missing, and :class:`RunnerError` where the
@@ -38,8 +38,8 @@ class RunnerSession(Protocol):
 class Transport(Protocol):
     """One place where runners run.
 
-    Requests and results are as ``python_runner.py`` describes them; files in them are the host's. A
-    new way to reach hardware is a class of this shape that passes ``edgekit.contracts.device``.
+    ``python_runner.py`` describes the fields of requests and results; files in them are the host's.
+    A new way to reach hardware is a class of this shape that passes ``edgekit.contracts.device``.
 
     The run that opened it owns it and closes it. It is called from one thread at a time; only
     ``close`` may come from another, when the device's time is over, and what waits then raises. It
@@ -69,7 +69,7 @@ class Transport(Protocol):
         """
         return time.monotonic()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end, within the limits; the runner's result.
 
         A connection that drops is made again, and an evaluation goes on with the items that are
@@ -78,7 +78,7 @@ class Transport(Protocol):
         where), or broke its limits.
         """
 
-    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+    def open(self, request: Request) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
 
     def close(self) -> None:
@@ -113,12 +113,12 @@ class Forwarding:
         """Return seconds of a clock that goes forward only."""
         return self.reached.now()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end; raises what :meth:`Transport.run` raises."""
         with self.around():
             return self.reached.run(request)
 
-    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+    def open(self, request: Request) -> RunnerSession:
         """Start a runner that keeps the request's models loaded."""
         with self.around():
             return self.reached.open(request)

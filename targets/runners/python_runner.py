@@ -898,7 +898,7 @@ def bench(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 def alternate(
     request: Dict[str, Any],
     block: Callable[[str, float, int], List[int]],
-    models: Dict[str, Dict[str, Any]],
+    models: Dict[str, Any],
 ) -> None:
     """Warm up, then time models in alternating blocks, into ``blocks_ns`` of what a result says of
     each.
@@ -929,7 +929,7 @@ def selftest(request: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 def compare_golden(request: Dict[str, Any], answers: Dict[str, Any]) -> Dict[str, Any]:
     """Tell whether a self-test passed, and the largest difference of each golden output."""
-    if not request["golden"]:
+    if not request.get("golden"):
         raise ValueError("there are no golden outputs to compare with")
     differences, passed = {}, True
     for name, golden in request["golden"].items():

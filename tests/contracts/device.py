@@ -6,8 +6,8 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from edgekit.process import Limits
 from edgekit.targets.devices import RunnerSession, Transport
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
+from edgekit.types import Request
 
 # A runner that does ``action`` on every request, or session line of the number ``at``, before it
 # would answer. It needs nothing but Python.
@@ -57,7 +58,7 @@ MISSING = """return {
 SECONDS, BYTES = 1.0, 200_000_000
 # What ending a runner may take beyond its limit.
 GRACE = 40.0
-Start = Callable[[Transport, Mapping[str, Any]], object]
+Start = Callable[[Transport, Request], object]
 
 
 class DeviceContract:
@@ -94,7 +95,7 @@ class DeviceContract:
 
     @pytest.fixture
     def session(self, device: Transport, bench: Bench) -> Iterator[RunnerSession]:
-        with contextlib.closing(device.open(bench.request("bench"))) as session:
+        with contextlib.closing(device.open(bench.asked("bench"))) as session:
             yield session
 
     def planted(
@@ -124,7 +125,7 @@ class DeviceContract:
     def test_core_is_one_that_runners_can_be_kept_on(self, device: Transport, bench: Bench) -> None:
         stop = {"blocks": 1, "seconds": 0.0, "runs": 1}
         core = device.core()
-        assert device.run(bench.request("bench", stop=stop, core=core))["models"]
+        assert device.run(bench.asked("bench", stop=stop, core=core))["models"]
 
     def test_device_that_was_closed_can_be_closed_again(self, device: Transport) -> None:
         device.close()
@@ -133,14 +134,14 @@ class DeviceContract:
     def test_run_evaluates_into_the_folder_of_the_request(
         self, device: Transport, bench: Bench
     ) -> None:
-        result = device.run(bench.request("evaluate"))
+        result = device.run(bench.asked("evaluate"))
         assert (result["runtime"], result["models"]["doubler"]["items"]) == (self.runtime, 7)
         assert result["version"]
         assert np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
 
     def test_run_times(self, device: Transport, bench: Bench) -> None:
         stop, warmup = {"blocks": 2, "seconds": 0.0, "runs": 3}, {"seconds": 0.0, "runs": 1}
-        result = device.run(bench.request("bench", stop=stop, warmup=warmup))
+        result = device.run(bench.asked("bench", stop=stop, warmup=warmup))
         assert [len(block) for block in result["models"]["doubler"]["blocks_ns"]] == [3, 3]
 
     @pytest.mark.parametrize(("wrong", "passed"), [(0.0, True), (0.25, False)])
@@ -148,7 +149,7 @@ class DeviceContract:
         self, device: Transport, bench: Bench, wrong: float, passed: bool
     ) -> None:
         expected = 2 * bench.x + np.float32(wrong)
-        result = device.run(bench.request("selftest", golden=bench.golden(expected)))
+        result = device.run(bench.asked("selftest", golden=bench.golden(expected)))
         assert result["models"]["doubler"]["passed"] is passed
 
     def test_session_times_blocks_and_goes_on_after_one_that_is_wrong(
@@ -165,7 +166,7 @@ class DeviceContract:
 
     def test_sessions_take_turns(self, device: Transport, bench: Bench) -> None:
         with contextlib.ExitStack() as stack:
-            pair = [device.open(bench.request("bench")) for _ in range(2)]
+            pair = [device.open(bench.asked("bench")) for _ in range(2)]
             for session in pair:
                 stack.callback(session.close)
             for session in pair:
@@ -181,7 +182,7 @@ class DeviceContract:
         bench.model.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(60))
         mode = "evaluate" if how == "run" else "bench"
         with pytest.raises(RunnerError) as caught:
-            STARTS[how](device, bench.request(mode))
+            STARTS[how](device, bench.asked(mode))
         assert caught.value.code == "EK-RUNNER-002"
         assert caught.value.exit_code == ExitCode.INCOMPATIBLE
         assert "doubler" in caught.value.message
@@ -202,7 +203,7 @@ class DeviceContract:
         self, tmp_path: Path, bench: Bench, how: str
     ) -> None:
         with pytest.raises(DeviceError) as caught:
-            STARTS[how](self.planted(tmp_path, NOTHING), bench.request("evaluate"))
+            STARTS[how](self.planted(tmp_path, NOTHING), bench.asked("evaluate"))
         assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-001", 3)
 
     def test_crash_is_an_error_that_names_the_model_and_the_item(
@@ -234,7 +235,7 @@ class DeviceContract:
     def test_limits_end_a_runner_and_what_it_started(
         self, tmp_path: Path, bench: Bench, how: str, action: str, limits: Limits, code: str
     ) -> None:
-        request = {**asked(bench), "mode": "selftest"}
+        request = replace(asked(bench), mode="selftest")
         begin = time.monotonic()
         with pytest.raises(RunnerError) as caught:
             STARTS[how](self.planted(tmp_path, action, limits), request)
@@ -248,12 +249,12 @@ class DeviceContract:
         assert self.planted(tmp_path, NOTHING, limits).run(asked(bench))["runtime"] == "planted"
 
 
-def asked(bench: Bench) -> dict[str, Any]:
+def asked(bench: Bench) -> Request:
     """A request to evaluate with the planted runner."""
-    return {**bench.request("evaluate"), "runtime": "planted"}
+    return bench.asked("evaluate", runtime="planted")
 
 
-def _block(device: Transport, request: Mapping[str, Any]) -> object:
+def _block(device: Transport, request: Request) -> object:
     with contextlib.closing(device.open(request)) as session:
         session.ready()
         return session.block("doubler", 0.0, 1)

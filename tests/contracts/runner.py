@@ -17,10 +17,44 @@ import numpy.typing as npt
 import pytest
 
 from edgekit.targets.runners.probe import probe_model
+from edgekit.types import ExpectedOutput, Preprocess, Request, RunnerModel
 
 ITEMS = 7
 SECONDS = 120.0
 Floats = npt.NDArray[np.float32]
+
+
+def typed(request: Mapping[str, Any]) -> Request:
+    """Return a request that is written as runners read it as devices take it."""
+    told = {name: value for name, value in request.items() if name != "schema"}
+    for name in ("items", "streams"):
+        if told.get(name) is not None:
+            told[name] = tuple(told[name])
+    if told.get("index") is not None:
+        told["index"] = Path(told["index"])
+    if told.get("golden") is not None:
+        told["golden"] = {
+            name: ExpectedOutput(Path(one["path"]), one["tolerance"])
+            for name, one in told["golden"].items()
+        }
+    return Request(
+        **{
+            **told,
+            "models": tuple(map(_typed_model, told["models"])),
+            "inputs": {name: Path(path) for name, path in told.get("inputs", {}).items()},
+            "preprocess": Preprocess(**told.get("preprocess", {})),
+        }
+    )
+
+
+def _typed_model(entry: Mapping[str, Any]) -> RunnerModel:
+    outputs, tensors = entry.get("outputs"), entry.get("tensors")
+    return RunnerModel(
+        entry["id"],
+        Path(entry.get("path", "")),
+        None if outputs is None else Path(outputs),
+        None if tensors is None else tuple(tensors),
+    )
 
 
 class Bench:
@@ -58,6 +92,10 @@ class Bench:
             "batch": 1,
             **changes,
         }
+
+    def asked(self, mode: str, **changes: Any) -> Request:
+        """The same request, as devices take it."""
+        return typed(self.request(mode, **changes))
 
     def golden(self, expected: Floats, tolerance: float = 1e-6) -> dict[str, Any]:
         """The ``golden`` field of a self-test."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rewriting import rewrite
 
+from edgekit.contracts.runner import typed
 from edgekit.converters import flatbuffer
 from edgekit.converters.metadata import (
     ModelFacts,
@@ -75,7 +76,7 @@ def test_answers_are_the_same_to_the_bit(
             "preprocess": {"scale": 1 / 16, "offset": 0.0},
             "reset_state": False,
         }
-        LocalDevice(tmp_path / "requests", tmp_path / "log.txt", Limits(60)).run(request)
+        LocalDevice(tmp_path / "requests", tmp_path / "log.txt", Limits(60)).run(typed(request))
         (file,) = (tmp_path / name).glob("*.npy")
         answers[name] = np.load(file)
     assert len(answers["plain"]) == 100

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import once
 from edgekit.api import Options, evaluate
+from edgekit.contracts.runner import typed
 from edgekit.converters.precisions import PRECISIONS
 from edgekit.project import Project
 from edgekit.targets.devices.local import LocalDevice
@@ -103,6 +104,6 @@ def _accuracy_without_reset(
         "reset_state": False,
         "batch": 1,
     }
-    LocalDevice(folder / "requests", folder / "log.txt").run(request)
+    LocalDevice(folder / "requests", folder / "log.txt").run(typed(request))
     answers = np.load(folder / "stale" / "digit.npy")
     return float(np.mean(answers.argmax(axis=1) == labels))

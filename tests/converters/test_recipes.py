@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekit.contracts.runner import typed
 from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import FLOATS
 from edgekit.converters.quantization.recipe import Rule, check_rules
@@ -90,15 +91,19 @@ def accuracy(path: Path, runtime: str, converted: Path, folder: Path) -> float:
     """The share of the 100 digits that a file answers as Keras does."""
     device = LocalDevice(folder / "requests", folder / "log.txt")
     device.run(
-        {
-            "schema": 1,
-            "mode": "evaluate",
-            "runtime": runtime,
-            "processes": 1,
-            "models": [{"id": path.stem, "path": str(path), "outputs": str(folder / "outputs")}],
-            "inputs": {"image": str(converted / "test.npy")},
-            "preprocess": {"scale": 1 / 16},
-        }
+        typed(
+            {
+                "schema": 1,
+                "mode": "evaluate",
+                "runtime": runtime,
+                "processes": 1,
+                "models": [
+                    {"id": path.stem, "path": str(path), "outputs": str(folder / "outputs")}
+                ],
+                "inputs": {"image": str(converted / "test.npy")},
+                "preprocess": {"scale": 1 / 16},
+            }
+        )
     )
     got = np.load(folder / "outputs" / "digit.npy")
     return float(np.mean(got.argmax(1) == np.load(converted / "test-digit.npy").argmax(1)))

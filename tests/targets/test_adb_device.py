@@ -60,7 +60,7 @@ class TestAdbDevice(DeviceContract):
         device.facts()
         dropping = threading.Timer(1.0, self.phone.drop)
         dropping.start()
-        result = device.run(bench.request("evaluate"))
+        result = device.run(bench.asked("evaluate"))
         assert not dropping.is_alive()
         device.close()
         assert result["models"]["doubler"]["items"] == 7

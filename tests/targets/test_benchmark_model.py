@@ -15,6 +15,7 @@ from benching import probe_bundle
 from benchmark_outputs import ALIKE, ANCIENT, NEW, OLD, REFUSED, USUAL
 
 from edgekit import api
+from edgekit.contracts.runner import typed
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.protocol import Protocol
 from edgekit.process import Limits
@@ -24,12 +25,12 @@ from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.remote import benchmark_output
 from edgekit.targets.devices.remote.benchmark_model import VARIABLE, _arguments
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Benched, BenchReport, Measurement, Status, Verdict
+from edgekit.types import Benched, BenchReport, Measurement, Request, Status, Verdict
 
-Request = Mapping[str, Any]
-REQUEST: Request = {
+REQUEST: Mapping[str, Any] = {
     "schema": 1,
     "mode": "bench",
+    "models": [],
     "threads": 2,
     "stop": {"runs": 10, "seconds": 0.4},
     "warmup": {"runs": 3, "seconds": 0.1},
@@ -106,12 +107,12 @@ def opened(phone: AdbDaemon, tmp_path: Path, limits: Limits = Limits()) -> Devic
 def asking(tmp_path: Path, **more: Any) -> Request:
     model = tmp_path / "model.tflite"
     model.write_bytes(probe_model())
-    return {**REQUEST, "models": [{"id": "probe", "path": str(model)}], **more}
+    return typed({**REQUEST, "models": [{"id": "probe", "path": str(model)}], **more})
 
 
 def test_tool_is_told_which_of_several_signatures_runs() -> None:
     for more in ({}, {"signature": "infer"}):
-        flags = _arguments("tool", "model.tflite", {**REQUEST, **more})
+        flags = _arguments("tool", "model.tflite", typed({**REQUEST, **more}))
         assert ("--signature_to_run_for=infer" in flags) == bool(more)
 
 

@@ -22,13 +22,14 @@ import shelf
 from forking import heed_interrupts
 
 from conftest import EDGEKIT, SURE_LAUNCHES, answer, once
+from edgekit.contracts.runner import typed
 from edgekit.errors import CassetteError, ConnectionLost, DeviceError, RunnerError
 from edgekit.targets.devices import Device, DeviceBook, Listed, tape_of
 from edgekit.targets.devices.cassette import schema
 from edgekit.targets.devices.cassette.archive import read
 from edgekit.targets.devices.cassette.redaction import Redactor
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 QUICK = ("--min-seconds", "0.02", "--max-seconds", "0.1", "--launches", "2", "--sustain", "1.1 s")
 DEVICES = ("--device", "local", "--device", "local:reference")
@@ -232,11 +233,11 @@ class Telling:
     def now(self) -> float:
         return time.monotonic()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        message = f"crashed on {request['models'][0]['id']}"
+    def run(self, request: Request) -> RunnerResult:
+        message = f"crashed on {request.models[0].id}"
         raise RunnerError("EK-RUNNER-001", message, "see /srv/hidden/log on vault-42", 7)
 
-    def open(self, request: Mapping[str, Json]) -> Any:
+    def open(self, request: Request) -> Any:
         raise ConnectionLost("EK-DEVICE-041", "192.168.7.31 went away", "ssh alice@192.168.7.31")
 
     def close(self) -> None:
@@ -274,9 +275,9 @@ def telling(folder: Path) -> Path:
             opened.state()
             opened.core()
             with pytest.raises(RunnerError):
-                opened.run(request)
+                opened.run(typed(request))
             with pytest.raises(ConnectionLost):
-                opened.open(request)
+                opened.open(typed(request))
         error = DeviceError("EK-DEVICE-042", "vault-42: permission denied (alice)", "s3cr3t?")
         with pytest.raises(DeviceError):
             tape.open("ssh://alice@vault-42", lambda: (_ for _ in ()).throw(error))
@@ -311,10 +312,10 @@ def test_the_recorded_errors_come_again_under_the_users_own_names(tmp_path: Path
             "models": [{"id": "another", "path": str(tmp_path / "m.tflite"), "outputs": "/x"}],
         }
         with pytest.raises(RunnerError) as caught:
-            device.run({k: v for k, v in request.items() if k != "runtime"})
+            device.run(typed({k: v for k, v in request.items() if k != "runtime"}))
         assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 7)
         with pytest.raises(ConnectionLost):
-            device.open(request)
+            device.open(typed(request))
         with pytest.raises(CassetteError, match="not asked for so often"):
             device.facts()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.contracts.runner import typed
 from edgekit.errors import RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices.local import LocalDevice
@@ -72,7 +73,7 @@ def request(folder: Path, *fatal: int, count: int = 1200, **changes: Any) -> dic
 
 def failure(device: LocalDevice, asked: dict[str, Any]) -> RunnerError:
     with pytest.raises(RunnerError) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     return caught.value
 
 
@@ -145,5 +146,5 @@ def test_model_that_is_refused_is_not_searched(tmp_path: Path) -> None:
 
 
 def test_items_that_pass_name_nothing(tmp_path: Path) -> None:
-    result = device(tmp_path, CRASH).run(request(tmp_path, count=40))
+    result = device(tmp_path, CRASH).run(typed(request(tmp_path, count=40)))
     assert result["models"]["tiny"]["items"] == 40

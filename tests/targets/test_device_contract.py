@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from edgekit.targets.devices import Transport
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request, RunnerResult
 
 
 class TestLocal(DeviceContract):
@@ -39,17 +40,17 @@ class Nameless(LocalDevice):
 class Swallowing(LocalDevice):
     """Takes a crash for an answer."""
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         try:
             return super().run(request)
         except RunnerError:
-            return {"models": {}}
+            return {"runtime": "", "version": "", "models": {}}
 
 
 class Vague(LocalDevice):
     """Says not where a runner crashed."""
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         try:
             return super().run(request)
         except RunnerError as error:
@@ -59,9 +60,9 @@ class Vague(LocalDevice):
 class Lying(LocalDevice):
     """Runs the first items only, and says it was all."""
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
-        result = super().run({**request, "items": [0, 3]})
-        model = {**result["models"]["doubler"], "items": 7}
+    def run(self, request: Request) -> RunnerResult:
+        result = super().run(replace(request, items=(0, 3)))
+        model: ModelResult = {**result["models"]["doubler"], "items": 7}
         return {**result, "models": {"doubler": model}}
 
 

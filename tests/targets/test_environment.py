@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from conftest import EDGEKIT, edgekit, once
+from edgekit.contracts.runner import typed
 from edgekit.errors import DeviceError, ExitCode
 from edgekit.targets.devices import Workplace, environment, installer, open_device, parse
 from edgekit.targets.devices.environment import STAMP
@@ -137,7 +138,7 @@ def test_device_of_a_release_runs_in_its_environment_and_names_it(
     np.save(tmp_path / "x.npy", np.ones((3, 4), np.float32))
     entry = {"id": "probe", "path": str(tmp_path / "probe.tflite"), "outputs": str(tmp_path / "o")}
     result = device.run(
-        {"mode": "evaluate", "models": [entry], "inputs": {"x": str(tmp_path / "x.npy")}}
+        typed({"mode": "evaluate", "models": [entry], "inputs": {"x": str(tmp_path / "x.npy")}})
     )
     assert (result["runtime"], result["version"]) == ("litert", "9.9.1")
     assert (np.load(tmp_path / "o" / "y.npy") == 2).all()
@@ -390,7 +391,7 @@ def test_published_release_is_installed_and_evaluates(
         "inputs": {"image": str(converted / "test.npy")},
         "preprocess": {"scale": 1 / 16},
     }
-    result = device.run(asked)
+    result = device.run(typed(asked))
     assert result["version"] == device.version
     expected = np.load(converted / "test-digit.npy")
     got = np.load(next((tmp_path / "o").glob("*.npy")))

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from edgekit.contracts.runner import typed
 from edgekit.errors import DeviceError, ExitCode, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import Device
@@ -84,7 +85,7 @@ def open_and_close(device: LocalDevice) -> Callable[[dict[str, Any]], object]:
     """Open a session, wait for it, time one block; it is closed whatever happens."""
 
     def start(asked: dict[str, Any]) -> object:
-        with contextlib.closing(device.open(asked)) as session:
+        with contextlib.closing(device.open(typed(asked))) as session:
             session.ready()
             return session.block("tiny", 0.0, 1)
 
@@ -101,7 +102,7 @@ def left_over(folder: Path) -> list[int]:
 
 
 def test_run_gives_the_runners_result_and_leaves_no_request(tmp_path: Path) -> None:
-    result = local(tmp_path).run(request(tmp_path, "litert"))
+    result = local(tmp_path).run(typed(request(tmp_path, "litert")))
     assert result["models"]["tiny"]["items"] == 7
     assert (np.load(tmp_path / "outputs" / "y.npy") == 2).all()
     assert list((tmp_path / "requests").iterdir()) == []
@@ -125,7 +126,7 @@ def without_runtime(folder: Path) -> LocalDevice:
 
 def test_run_raises_and_says_how_to_install_when_the_runtime_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DeviceError) as caught:
-        without_runtime(tmp_path).run(request(tmp_path, "litert"))
+        without_runtime(tmp_path).run(typed(request(tmp_path, "litert")))
     assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-002", ExitCode.UNAVAILABLE)
     assert "pip install ai-edge-litert" in caught.value.hint
 
@@ -140,7 +141,7 @@ def test_crash_names_the_signal_the_model_and_the_items(
     os.kill(os.getpid(), {int(sent)})"""
     asked = {**request(tmp_path), "inputs": {"x": str(tmp_path / "many.npy")}}
     with pytest.raises(RunnerError) as caught:
-        planted(tmp_path, action).run(asked)
+        planted(tmp_path, action).run(typed(asked))
     error = caught.value
     assert error.code == "EK-RUNNER-001"
     assert sent.name in error.message
@@ -151,7 +152,7 @@ def test_crash_names_the_signal_the_model_and_the_items(
 
 def test_exit_without_a_result_names_the_status(tmp_path: Path) -> None:
     with pytest.raises(RunnerError) as caught:
-        planted(tmp_path, "os._exit(7)").run(request(tmp_path))
+        planted(tmp_path, "os._exit(7)").run(typed(request(tmp_path)))
     assert caught.value.code == "EK-RUNNER-001"
     assert "status 7" in caught.value.message
 
@@ -166,7 +167,7 @@ def test_real_runner_killed_in_mid_run_is_a_crash(tmp_path: Path) -> None:
     runner.write_text(source.replace(planted_at, "            os.kill(os.getpid(), 11)\n"))
     device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", None, {"litert": runner})
     with pytest.raises(RunnerError, match=r"SIGSEGV on tiny at the first item"):
-        device.run(request(tmp_path, "litert"))
+        device.run(typed(request(tmp_path, "litert")))
 
 
 def test_hang_ends_at_its_limit_with_all_that_it_started(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_hang_ends_at_its_limit_with_all_that_it_started(tmp_path: Path) -> None
     time.sleep(60)"""
     begin = time.monotonic()
     with pytest.raises(RunnerError) as caught:
-        planted(tmp_path, action, Limits(seconds=1)).run(request(tmp_path))
+        planted(tmp_path, action, Limits(seconds=1)).run(typed(request(tmp_path)))
     assert time.monotonic() - begin < 40
     assert caught.value.code == "EK-RUNNER-003"
     assert "1 s" in caught.value.message
@@ -183,7 +184,7 @@ def test_hang_ends_at_its_limit_with_all_that_it_started(tmp_path: Path) -> None
 
 
 def test_session_times_a_model_in_blocks(tmp_path: Path) -> None:
-    session = local(tmp_path).open({**request(tmp_path, "litert"), "mode": "bench"})
+    session = local(tmp_path).open(typed({**request(tmp_path, "litert"), "mode": "bench"}))
     try:
         assert session.ready()["models"]["tiny"]["first_ns"] > 0
         assert len(session.block("tiny", 0.0, 5)) == 5
@@ -197,7 +198,7 @@ def test_session_times_a_model_in_blocks(tmp_path: Path) -> None:
 
 
 def test_session_raises_when_it_is_killed_in_mid_run(tmp_path: Path) -> None:
-    session = local(tmp_path).open({**request(tmp_path, "litert"), "mode": "bench"})
+    session = local(tmp_path).open(typed({**request(tmp_path, "litert"), "mode": "bench"}))
     try:
         session.ready()
         (process,) = {psutil.Process(pid) for pid in left_over(RUNNER_FILES["litert"])} & set(
@@ -214,7 +215,7 @@ def test_session_raises_when_it_is_killed_in_mid_run(tmp_path: Path) -> None:
 
 def test_session_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_AT", "1")
-    session = planted(tmp_path, "time.sleep(60)", Limits(seconds=1)).open(request(tmp_path))
+    session = planted(tmp_path, "time.sleep(60)", Limits(seconds=1)).open(typed(request(tmp_path)))
     try:
         session.ready()
         begin = time.monotonic()
@@ -229,20 +230,22 @@ def test_session_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_runner_ends_when_the_process_that_started_it_is_gone(tmp_path: Path) -> None:
     code = """
-import json, os, sys
+import os, sys
 from pathlib import Path
 from edgekit.targets.devices.local import LocalDevice
+from edgekit.types import Request, RunnerModel
 folder = Path(sys.argv[1])
 runner = {"planted": folder / "planted_runner.py", "litert": Path(sys.argv[2])}
 device = LocalDevice(folder / "requests", folder / "log.txt", None, runner)
-session = device.open(json.loads((folder / "asked.json").read_text()))
+model = RunnerModel("tiny", Path(sys.argv[3]))
+session = device.open(Request("bench", (model,), {"x": folder / "x.npy"}, runtime="litert"))
 session.ready()
 os._exit(0)
 """
     runner = Path(shutil.copy(RUNNER_FILES["litert"], tmp_path / "copied_runner.py"))
-    asked = {**request(tmp_path, "litert"), "mode": "bench"}
-    (tmp_path / "asked.json").write_text(json.dumps(asked))
-    subprocess.run([sys.executable, "-c", code, str(tmp_path), str(runner)], check=True, timeout=60)
+    (model,) = request(tmp_path, "litert")["models"]
+    command = [sys.executable, "-c", code, str(tmp_path), str(runner), model["path"]]
+    subprocess.run(command, check=True, timeout=60)
     for _ in range(50):
         if not left_over(tmp_path):
             return
@@ -277,7 +280,7 @@ def test_result_that_is_none_is_refused_and_says_what_is_wrong(
 ) -> None:
     action = f"open(sys.argv[2], 'w').write({result!r}); sys.exit(0)"
     with pytest.raises(RunnerError) as caught:
-        planted(tmp_path, action).run(request(tmp_path))
+        planted(tmp_path, action).run(typed(request(tmp_path)))
     assert caught.value.code == "EK-RUNNER-009"
     assert why in caught.value.hint
 
@@ -298,7 +301,7 @@ def test_session_that_answers_otherwise_than_runners_do_is_refused(
     lines = [f"input(); print({one!r}, flush=True)\n" for one in (ready, block)]
     runner.write_text("".join(lines) + "input()\n")
     device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", None, {"planted": runner})
-    with contextlib.closing(device.open(request(tmp_path))) as session:
+    with contextlib.closing(device.open(typed(request(tmp_path)))) as session:
         with pytest.raises(RunnerError) as caught:
             str([session.ready(), session.block("tiny", 0.0, 1)])
         assert caught.value.code == "EK-RUNNER-009"
@@ -312,8 +315,8 @@ def test_answers_that_come_at_once_are_both_read(tmp_path: Path) -> None:
     runner.write_text(f"input(); input(); print({both!r}, flush=True)\ninput()\n")
     device = LocalDevice(tmp_path / "r", tmp_path / "log.txt", Limits(20), {"planted": runner})
     ahead = {**request(tmp_path), "mode": "load", "models": []}
-    with contextlib.closing(device.open(ahead)) as session:
-        session.follow(request(tmp_path))
+    with contextlib.closing(device.open(typed(ahead))) as session:
+        session.follow(typed(request(tmp_path)))
         assert session.ready()["models"]["tiny"]["load_ns"] == 1
 
 

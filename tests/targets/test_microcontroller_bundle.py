@@ -16,6 +16,7 @@ import yaml
 from firmware_building import dense, write_bundle
 from tflite_files import G, N, T, build
 
+from edgekit.contracts.runner import typed
 from edgekit.contracts.target import doubler
 from edgekit.converters import flatbuffer
 from edgekit.converters.micro import resolver
@@ -73,9 +74,9 @@ def test_tflm_runs_the_model_in_the_arena_of_the_source_and_in_no_less(
     tflm = open_device(parse("tflm"), Workplace(tmp_path / "requests", tmp_path / "log.txt"))
     if not runs:
         with pytest.raises(RunnerError, match=f"runs in {size_in(folder)} bytes, and in no less"):
-            tflm.run(request)
+            tflm.run(typed(request))
         return
-    tflm.run(request)
+    tflm.run(typed(request))
     found = np.load(tmp_path / "outputs" / "y.npy")
     assert np.array_equal(found, contents.golden.outputs["y"])
 

@@ -21,6 +21,7 @@ import pytest
 from native_devices import COMPILER, HOST, Cut, answered, asked, made
 from shells import Shell as Connection
 
+from edgekit.contracts.runner import typed
 from edgekit.errors import DeviceError, RunnerError, StoreError
 from edgekit.targets.devices.inventory import inventory
 from edgekit.targets.devices.remote import native, native_build, native_library
@@ -74,7 +75,7 @@ def test_connection_that_never_holds_is_an_error(doubler: Path, tmp_path: Path) 
         contextlib.closing(made(connection, tmp_path / "work")) as device,
         pytest.raises(DeviceError) as caught,
     ):
-        device.run(request)
+        device.run(typed(request))
     assert caught.value.code == "EK-DEVICE-075"
     assert len(connection.left) == 9 - ATTEMPTS
 
@@ -83,7 +84,7 @@ def test_killed_runner_is_an_error_and_the_device_goes_on(
     device: native.NativeDevice, doubler: Path, tmp_path: Path
 ) -> None:
     request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)}, mode="bench")
-    with contextlib.closing(device.open(request)) as session:
+    with contextlib.closing(device.open(typed(request))) as session:
         session.ready()
         (runner,) = native_children(device)
         os.kill(runner, signal.SIGKILL)
@@ -91,7 +92,8 @@ def test_killed_runner_is_an_error_and_the_device_goes_on(
             session.block("model", 0.0, 1)
     assert caught.value.code == "EK-RUNNER-001"
     assert "SIGKILL" in caught.value.message
-    assert device.run({**request, "stop": {"blocks": 1, "seconds": 0.0, "runs": 1}})["models"]
+    stop = {"blocks": 1, "seconds": 0.0, "runs": 1}
+    assert device.run(typed({**request, "stop": stop}))["models"]
 
 
 def native_children(device: native.NativeDevice) -> list[int]:
@@ -104,7 +106,7 @@ def test_runner_ends_when_its_connection_is_cut(
     device: native.NativeDevice, doubler: Path, tmp_path: Path
 ) -> None:
     request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)}, mode="bench")
-    session = device.open(request)
+    session = device.open(typed(request))
     session.ready()
     (runner,) = native_children(device)
     (process,) = device._live
@@ -125,7 +127,7 @@ def test_full_disk_of_this_host_is_an_error(
     outputs.mkdir()
     (outputs / "y.npy").symlink_to("/dev/full")
     with pytest.raises(StoreError) as caught:
-        device.run(request)
+        device.run(typed(request))
     assert caught.value.code == "EK-STORE-001"
 
 
@@ -191,7 +193,7 @@ def test_library_that_is_none_is_a_device_error(
         contextlib.closing(made(Connection(tmp_path / "home"), tmp_path / "work")) as device,
         pytest.raises(DeviceError) as caught,
     ):
-        device.run(request)
+        device.run(typed(request))
     assert caught.value.code == "EK-DEVICE-079"
     assert reason in caught.value.hint
 

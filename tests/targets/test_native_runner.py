@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tflite_files import G, N, T, build, counting
 
 from edgekit.contracts.device import HANG, DeviceContract
 from edgekit.contracts.device import STARTS as STARTS
-from edgekit.contracts.runner import Bench
+from edgekit.contracts.runner import Bench, typed
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import RunnerSession, Transport
@@ -29,7 +29,7 @@ from edgekit.targets.devices.remote import native, native_build, native_library
 from edgekit.targets.devices.remote.machine import Kind
 from edgekit.targets.runners import RUNNER_FILES
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Silent
+from edgekit.types import Request, RunnerResult, Silent
 
 pytestmark = COMPILER
 Json = Mapping[str, Any]
@@ -71,11 +71,11 @@ class Renamed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.device, name)
 
-    def run(self, request: Json) -> Json:
-        return {**self.device.run({**request, "runtime": "native"}), "runtime": "planted"}
+    def run(self, request: Request) -> RunnerResult:
+        return {**self.device.run(replace(request, runtime="native")), "runtime": "planted"}
 
-    def open(self, request: Json) -> RunnerSession:
-        return self.device.open({**request, "runtime": "native"})
+    def open(self, request: Request) -> RunnerSession:
+        return self.device.open(replace(request, runtime="native"))
 
 
 class TestNativeDevice(DeviceContract):
@@ -110,7 +110,7 @@ class TestNativeDevice(DeviceContract):
     ) -> None:
         device = self.transport(tmp_path / "work", None, {})
         with pytest.raises(DeviceError) as caught:
-            STARTS[how](device, {**bench.request("evaluate"), "runtime": "planted"})
+            STARTS[how](device, bench.asked("evaluate", runtime="planted"))
         assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-001", 3)
 
     @pytest.mark.parametrize("how", ["run", "open"])
@@ -127,7 +127,7 @@ class TestNativeDevice(DeviceContract):
         device = device or self.transport(tmp_path / "work", limits, {})
         stop = {"blocks": 1, "seconds": 5.0, "runs": 1}
         with pytest.raises(RunnerError) as caught:
-            STARTS[how](device, bench.request("bench", stop=stop))
+            STARTS[how](device, bench.asked("bench", stop=stop))
         assert caught.value.code == code
         assert "[limits]" in caught.value.hint
 
@@ -221,7 +221,7 @@ def test_model_that_cannot_be_answered_for_is_refused(
     # Of the first item one element is true, as the file has it; of the second none.
     items = np.array([[1, 0, 0, 0], [0, 0, 0, 0]], graph.tensors[0].dtype.lower())
     with pytest.raises(RunnerError) as caught:
-        device.run(asked(model, tmp_path / "asked", {"x": items}))
+        device.run(typed(asked(model, tmp_path / "asked", {"x": items})))
     assert caught.value.code == "EK-RUNNER-002"
     assert reason in caught.value.hint
 
@@ -242,7 +242,7 @@ def test_what_the_runner_has_not_is_refused_by_name(
 ) -> None:
     request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)}, **changes)
     with pytest.raises(RunnerError) as caught:
-        device.run(request)
+        device.run(typed(request))
     assert caught.value.code == "EK-RUNNER-002"
     assert reason in caught.value.hint
 
@@ -254,7 +254,7 @@ def test_a_state_that_it_cannot_reset_is_refused(
     model.write_bytes(counting())
     request = asked(model, tmp_path / "asked", {"x": np.ones((3, 1), np.float32)})
     with pytest.raises(RunnerError) as caught:
-        device.run({**request, "reset_state": True})
+        device.run(typed({**request, "reset_state": True}))
     assert "resets no resource variables" in caught.value.hint
 
 
@@ -293,7 +293,7 @@ def test_of_several_signatures_none_is_guessed(
     model = test_data / "misc_tflite" / "two_signatures.tflite"
     items = {"x": np.ones((2, 1), np.float32)}
     with pytest.raises(RunnerError, match="none is guessed"):
-        device.run(asked(model, tmp_path / "native", items))
+        device.run(typed(asked(model, tmp_path / "native", items)))
 
 
 ARM = Kind("Linux", "aarch64", "glibc")
@@ -360,8 +360,8 @@ def test_crash_of_the_runtime_is_an_error_and_the_device_goes_on(
     told.write_text("vendor_id\t: GenuineIntel\n")
     request = asked(doubler, tmp_path / "asked", {"x": np.ones((3, 4), np.float32)})
     with pytest.raises(RunnerError) as caught:
-        arm.run(request)
+        arm.run(typed(request))
     assert caught.value.code == "EK-RUNNER-001"
     assert "SIGSEGV on model" in caught.value.message
     told.write_text(cores)
-    assert arm.run(request)["models"]
+    assert arm.run(typed(request))["models"]

@@ -19,6 +19,7 @@ import pytest
 from shells import Shell, faulty
 
 from edgekit.contracts.device import DeviceContract
+from edgekit.contracts.runner import typed
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import DeviceName, RunnerSession, Transport, Workplace
@@ -145,7 +146,7 @@ def once_each(finished: list[tuple[int, int]], items: int = 200) -> bool:
 def test_answers_come_while_others_are_made(
     home: Path, tmp_path: Path, opened: Opening, slow: Mapping[str, Path], finished: Ranges
 ) -> None:
-    result = opened(Shell(home), None, slow).run(request(tmp_path, block=4))
+    result = opened(Shell(home), None, slow).run(typed(request(tmp_path, block=4)))
     assert len(finished) > 3
     assert once_each(finished)
     assert doubled(tmp_path)
@@ -172,7 +173,7 @@ def test_run_that_is_killed_three_times_counts_every_item_once(
     # All three together are shorter than the work; the fourth connection lasts.
     plan = [f"time {random.uniform(0.45, 0.6):.3f} {how}" for _ in range(3)] + ["never 0 kill"]
     device = opened(faulty(home, *plan), None, slow)
-    result = device.run(request(tmp_path, 500, block=4, processes=processes))
+    result = device.run(typed(request(tmp_path, 500, block=4, processes=processes)))
     assert (tmp_path / "plan.txt").read_text() == "", plan
     assert once_each(finished, 500), (plan, finished)
     assert doubled(tmp_path, 500)
@@ -186,7 +187,7 @@ def test_run_goes_on_after_a_silent_cut(
 ) -> None:
     device = opened(faulty(home, "time 0.6 silent"), None, slow)
     begin = time.monotonic()
-    device.run(request(tmp_path, block=4))
+    device.run(typed(request(tmp_path, block=4)))
     assert time.monotonic() - begin < 40
     assert once_each(finished)
     assert doubled(tmp_path)
@@ -202,18 +203,18 @@ def test_connection_that_breaks_before_every_answer_is_given_up(
         altered(tmp_path, INVOKE, "        time.sleep(5)\n" + INVOKE),
     )
     with pytest.raises(ConnectionLost):
-        device.run(request(tmp_path))
+        device.run(typed(request(tmp_path)))
 
 
 def test_session_whose_connection_breaks_is_lost_and_another_can_be_opened(
     home: Path, tmp_path: Path, opened: Opening
 ) -> None:
     device = opened(faulty(home, "time 0.7 kill"))
-    session = device.open(request(tmp_path, mode="bench"))
+    session = device.open(typed(request(tmp_path, mode="bench")))
     with pytest.raises(ConnectionLost) as caught:
         _time(session)
     assert caught.value.code == "EK-DEVICE-030"
-    with contextlib.closing(device.open(request(tmp_path, mode="bench"))) as another:
+    with contextlib.closing(device.open(typed(request(tmp_path, mode="bench")))) as another:
         another.ready()
         assert another.block("doubler", 0.0, 2)
 
@@ -257,7 +258,7 @@ def test_job_ends_with_the_host(
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with pytest.raises(KeyboardInterrupt):
-                device.run(asked)
+                device.run(typed(asked))
         finally:
             signal.signal(signal.SIGINT, before)
     else:
@@ -274,7 +275,7 @@ def test_job_ends_with_the_host(
 
 def _quietly(device: RemoteDevice, asked: Mapping[str, Any]) -> None:
     with contextlib.suppress(DeviceError, OSError):
-        device.run(asked)
+        device.run(typed(asked))
 
 
 def _interrupt() -> None:
@@ -293,7 +294,7 @@ def test_runner_that_is_killed_is_an_error_with_its_signal_and_its_words(
         "            os.kill(os.getpid(), 9)\n" + INVOKE,
     )
     with pytest.raises(RunnerError) as caught:
-        opened(Shell(home), None, runners).run(request(tmp_path, 40))
+        opened(Shell(home), None, runners).run(typed(request(tmp_path, 40)))
     assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 17)
     assert "SIGKILL on doubler at item 17" in caught.value.message
     assert "native trouble" in caught.value.hint
@@ -306,7 +307,7 @@ def test_disk_that_fills_with_answers_is_an_error_that_says_so(
     script = 'mount -t tmpfs -o size=3m none "$HOME" && exec "$@"'
     device = opened(Shell(home, through=("unshare", "-m", "sh", "-c", script, "sh")))
     with pytest.raises(DeviceError) as caught:
-        device.run(request(tmp_path, 120_000))
+        device.run(typed(request(tmp_path, 120_000)))
     assert caught.value.code == "EK-DEVICE-033"
     assert "no space left" in caught.value.message
 
@@ -319,7 +320,7 @@ def test_of_a_data_set_only_what_is_looked_at_goes_to_the_device(
     np.save(tmp_path / "index.npy", index)
     device = opened(Shell(home))
     asked = request(tmp_path, mode=mode, index=str(tmp_path / "index.npy"))
-    device.run({**asked, "stop": {"blocks": 1, "seconds": 0, "runs": 1}})
+    device.run(typed({**asked, "stop": {"blocks": 1, "seconds": 0, "runs": 1}}))
     files = [path for path in (home / ".cache/edgekit/files").iterdir() if path.suffix == ""]
     sent = [np.load(path) for path in files if path.read_bytes().startswith(b"\x93NUMPY")]
     assert [value.tolist() for value in sent] == [np.load(tmp_path / "x.npy")[index].tolist()]
@@ -335,9 +336,9 @@ def test_several_models_and_a_range_of_items_answer_as_on_this_host(
     entry = asked["models"][0]
     asked["models"] = [{**entry, "id": n, "outputs": str(tmp_path / n)} for n in ("a", "b")]
     asked["items"] = [10, 20]
-    result = opened(Shell(home)).run(asked)
+    result = opened(Shell(home)).run(typed(asked))
     ours = LocalDevice(tmp_path / "local", tmp_path / "log.txt")
-    ours.run({**asked, "models": [{**entry, "id": "a", "outputs": str(tmp_path / "ours")}]})
+    ours.run(typed({**asked, "models": [{**entry, "id": "a", "outputs": str(tmp_path / "ours")}]}))
     for name in ("a", "b"):
         assert result["models"][name]["items"] == 10
         answers = np.load(tmp_path / name / "y.npy")
@@ -347,7 +348,7 @@ def test_several_models_and_a_range_of_items_answer_as_on_this_host(
 def test_inner_tensors_of_a_trace_come_back(home: Path, tmp_path: Path, opened: Opening) -> None:
     asked = request(tmp_path, items=3, mode="trace")
     asked["models"][0]["tensors"] = [1]
-    result = opened(Shell(home)).run(asked)
+    result = opened(Shell(home)).run(typed(asked))
     assert result["models"]["doubler"]["written"] == [1]
     traced = np.load(tmp_path / "outputs" / "1.npy")
     assert (traced == 2 * np.load(tmp_path / "x.npy")[:, None]).all()
@@ -359,6 +360,6 @@ def test_device_opens_by_its_name_with_the_runtime_that_is_there(
     place = Workplace(tmp_path / "work", tmp_path / "log.txt", Limits(), Silent())
     name = DeviceName("ssh://tester@here#litert", "ssh", "litert", address="ssh://tester@here")
     with contextlib.closing(open_remote(Shell(home), name, place)) as device:
-        assert device.run(request(tmp_path, 7))["runtime"] == "litert"
+        assert device.run(typed(request(tmp_path, 7)))["runtime"] == "litert"
         assert device.facts()["address"] == "ssh://tester@here"
         assert device.version == metadata.version("ai-edge-litert")

@@ -21,6 +21,7 @@ from tflite_files import G, N, T, build, int8_dense, remembering
 
 from conftest import once
 from edgekit.contracts.device import DeviceContract
+from edgekit.contracts.runner import typed
 from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import Transport, Workplace, open_device, parse
@@ -106,7 +107,7 @@ def expected(shared: Path) -> Path:
             ],
             "inputs": {"x": str(folder / "x.npy")},
         }
-        open_device(parse("tflm"), Workplace(folder, folder / "log.txt")).run(request)
+        open_device(parse("tflm"), Workplace(folder, folder / "log.txt")).run(typed(request))
 
     return once(shared / "serial-expected", run)
 
@@ -228,7 +229,7 @@ def test_answers_equal_the_tflm_runner_to_the_bit(
 ) -> None:
     board = make(**FAULTS[fault])
     with opened(board) as device:
-        result = device.run(asked)
+        result = device.run(typed(asked))
     assert result["models"]["dense"]["items"] == ITEMS
     assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
     noisy = any(isinstance(value, Noise) for value in FAULTS[fault].values())
@@ -247,7 +248,7 @@ def test_board_that_goes_in_mid_run_goes_on_at_its_item(
 ) -> None:
     board = make(events={at: event})
     with opened(board) as device:
-        result = device.run(asked)
+        result = device.run(typed(asked))
     assert board.boots == 2
     assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
     # One item may have been computed whose answer was lost.
@@ -259,7 +260,7 @@ def test_item_that_crashes_the_firmware_is_named(make: Make, asked: dict[str, An
     fifth = np.load(asked["inputs"]["x"])[4]
     board = make(crashes=lambda item: item[0, 0] == np.rint(fifth[0] / 0.5) - 1)
     with opened(board) as device, pytest.raises(RunnerError) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     assert (caught.value.code, caught.value.item) == ("EK-RUNNER-001", 4)
     assert board.boots == 4
 
@@ -271,7 +272,7 @@ def test_board_that_restarts_too_often_is_given_up(make: Make, asked: dict[str, 
     seen: set[bytes] = set()
     crash = lambda item: item.tobytes() not in seen and not seen.add(item.tobytes())  # noqa: E731
     with opened(make(crashes=crash)) as device, pytest.raises(ConnectionLost) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     assert caught.value.code == "EK-DEVICE-086"
 
 
@@ -288,7 +289,7 @@ def test_state_is_right_on_a_board_that_began_anew(
     asked["models"][0]["path"] = str(tmp_path / "m.tflite")
     board = make(model=remembering(), stateful=True, events={18: "reset"})
     with opened(board) as device:
-        result = device.run({**asked, "reset_state": reset})
+        result = device.run(typed({**asked, "reset_state": reset}))
     assert board.boots == 2
     assert result["models"]["dense"]["restarts"] == 1
     assert answers(asked)[:, 0].tolist() == expected
@@ -311,7 +312,7 @@ def test_tensors_of_many_lines_and_several_inputs_arrive_whole(
     assert size > 3 * 336
     board = make(model=content, to_host=Noise(flip=2e-4), to_board=Noise(flip=2e-4, seed=2))
     with opened(board) as device:
-        device.run(asked)
+        device.run(typed(asked))
     found = np.load(tmp_path / "outputs" / "difference.npy")
     assert np.array_equal(found, x["early"] - x["late"])
 
@@ -322,7 +323,7 @@ def test_model_is_sent_where_the_firmware_takes_one(
 ) -> None:
     board = make(model=probe_model(), space=1024, events=events, to_board=Noise(flip=2e-4))
     with opened(board) as device:
-        device.run(asked)
+        device.run(typed(asked))
     assert np.array_equal(answers(asked), np.load(expected / "y.npy"))
 
 
@@ -331,7 +332,7 @@ def test_index_and_range_choose_the_items(
 ) -> None:
     np.save(tmp_path / "index.npy", np.array([11, 3, 3, 7]))
     with opened(make()) as device:
-        device.run({**asked, "index": str(tmp_path / "index.npy"), "items": [1, 4]})
+        device.run(typed({**asked, "index": str(tmp_path / "index.npy"), "items": [1, 4]}))
     assert np.array_equal(answers(asked)[1:], np.load(expected / "y.npy")[[3, 3, 7]])
 
 
@@ -343,7 +344,7 @@ def test_times_are_the_board_s_own_ticks(make: Make, asked: dict[str, Any]) -> N
     with opened(board) as device:
         board.backend.before_invoke = lambda _: time.sleep(0.002)
         assert device.facts()["clock_resolution_ns"] == 100_000
-        with contextlib.closing(device.open({**asked, "mode": "bench"})) as session:
+        with contextlib.closing(device.open(typed({**asked, "mode": "bench"}))) as session:
             first = session.ready()["models"]["dense"]["first_ns"]
             timed = [first, *session.block("dense", 0.05, 3)]
     assert len(timed) >= 4
@@ -355,7 +356,7 @@ def test_restart_ends_a_session_and_the_next_one_begins(make: Make, asked: dict[
     board = make()
     with opened(board) as device:
         for _ in range(2):
-            session = device.open(asked)
+            session = device.open(typed(asked))
             session.ready()
             assert len(session.block("dense", 0.0, 50)) == 50
             board.crashes = lambda _: True
@@ -366,7 +367,7 @@ def test_restart_ends_a_session_and_the_next_one_begins(make: Make, asked: dict[
         once_only = iter([True])
         board.crashes = lambda _: next(once_only, False)
         stop, warmup = {"blocks": 2, "seconds": 0.0, "runs": 3}, {"seconds": 0.0, "runs": 1}
-        result = device.run({**asked, "stop": stop, "warmup": warmup})
+        result = device.run(typed({**asked, "stop": stop, "warmup": warmup}))
     assert [len(block) for block in result["models"]["dense"]["blocks_ns"]] == [3, 3]
 
 
@@ -386,7 +387,7 @@ def test_inference_longer_than_the_counter_is_no_time(make: Make, asked: dict[st
     board = make(rate=4_000_000_000)
     with opened(board) as device:
         board.backend.before_invoke = lambda _: time.sleep(1.1)
-        session = device.open({**asked, "mode": "bench"})
+        session = device.open(typed({**asked, "mode": "bench"}))
         with pytest.raises(DeviceError) as caught:
             session.ready()
     assert caught.value.code == "EK-DEVICE-085"
@@ -433,7 +434,7 @@ def test_request_that_a_microcontroller_cannot_do_is_refused_with_the_reason(
     with opened(make()) as device:
         for start in device.run, device.open:
             with pytest.raises(RunnerError) as caught:
-                start({**asked, **changes})
+                start(typed({**asked, **changes}))
             assert caught.value.code == "EK-RUNNER-002"
             assert why in caught.value.hint
 
@@ -446,7 +447,7 @@ def test_another_model_is_an_error_that_says_how_to_flash(
     model[-1] ^= 1
     board = make(model=bytes(model), space=space)
     with opened(board) as device, pytest.raises(DeviceError) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     assert (caught.value.code, caught.value.exit_code) == ("EK-DEVICE-084", 3)
     assert f"CRC-32 {zlib.crc32(model):08x}" in caught.value.message
     assert "flash" in caught.value.hint
@@ -456,7 +457,7 @@ def test_another_model_is_an_error_that_says_how_to_flash(
 def test_input_of_another_name_is_refused(make: Make, asked: dict[str, Any]) -> None:
     asked["inputs"] = {"other": asked["inputs"]["x"]}
     with opened(make()) as device, pytest.raises(RunnerError) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     assert "inputs are ['x'], the request has ['other']" in caught.value.hint
 
 
@@ -469,7 +470,7 @@ def test_inference_that_takes_too_long_is_ended(
     with opened(board, Limits(seconds=0.5) if how == "limit" else None) as device:
         board.backend.before_invoke = lambda _: over.wait(60)
         with pytest.raises(RunnerError) as caught:
-            device.run(asked)
+            device.run(typed(asked))
         over.set()
     assert caught.value.code == "EK-RUNNER-003"
     assert "[limits]" in caught.value.hint
@@ -482,7 +483,7 @@ def test_line_that_is_too_bad_is_given_up(
     with opened(board := make()) as device:
         board.to_host = Noise(flip=0.05)
         with pytest.raises(ConnectionLost) as caught:
-            device.run(asked)
+            device.run(typed(asked))
     assert caught.value.code == "EK-DEVICE-086"
     assert "damaged" in caught.value.hint
 
@@ -493,7 +494,7 @@ def test_board_that_stays_away_is_lost(
     monkeypatch.setattr(links, "AWAY", 0.3)
     board = make(events={20: "unplug"}, away=30.0)
     with opened(board) as device, pytest.raises(ConnectionLost) as caught:
-        device.run(asked)
+        device.run(typed(asked))
     assert caught.value.code in ("EK-DEVICE-083", "EK-DEVICE-086")
     assert "there is no serial port" in caught.value.hint
 
@@ -662,7 +663,7 @@ def test_firmware_as_a_process_is_a_device(tmp_path: Path, asked: dict[str, Any]
         path = process.stdout.readline().strip()
         device = open_device(parse(f"serial://{path}"), Workplace(tmp_path, tmp_path / "log.txt"))
         assert device.facts()["estimates"] == "emulated (posix process)"
-        device.run(asked)
+        device.run(typed(asked))
         device.close()
         process.kill()
     assert np.array_equal(answers(asked), 2 * np.load(asked["inputs"]["x"]))

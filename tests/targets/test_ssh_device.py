@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tflite_files import G, N, T, build
 
 from conftest import EDGEKIT, edgekit
 from edgekit.contracts.device import PLANTED, DeviceContract, asked
-from edgekit.contracts.runner import Bench
+from edgekit.contracts.runner import Bench, typed
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import Transport, Workplace, open_device, parse
@@ -138,7 +139,7 @@ def bench(tmp_path: Path) -> Bench:
 def doubles(device: Transport, bench: Bench) -> bool:
     """Whether a device answers every item, and rightly."""
     shutil.rmtree(bench.outputs, ignore_errors=True)
-    items = device.run(bench.request("evaluate"))["models"]["doubler"]["items"]
+    items = device.run(bench.asked("evaluate"))["models"]["doubler"]["items"]
     return items == len(bench.x) and np.array_equal(np.load(bench.outputs / "y.npy"), 2 * bench.x)
 
 
@@ -251,7 +252,7 @@ def test_runner_without_numpy_is_an_error_that_says_so(
         device_of(server.address(), tmp_path, executable=python) as device,
         pytest.raises(RunnerError, match="No module named 'numpy'"),
     ):
-        device.run(bench.request("evaluate"))
+        device.run(bench.asked("evaluate"))
 
 
 def test_runner_that_is_killed_there_is_an_error_and_the_device_goes_on(
@@ -262,7 +263,7 @@ def test_runner_that_is_killed_there_is_an_error_and_the_device_goes_on(
     runners = {**RUNNER_FILES, "planted": planted}
     with device_of(server.address(), tmp_path, runners=runners) as device:
         with pytest.raises(RunnerError) as caught:
-            device.run({**asked(bench), "mode": "selftest"})
+            device.run(replace(asked(bench), mode="selftest"))
         assert caught.value.code == "EK-RUNNER-001"
         assert "SIGKILL" in caught.value.message
         assert doubles(device, bench)
@@ -416,7 +417,7 @@ class Work:
             "inputs": {"t0": str(self.folder / "items.npy")},
             "preprocess": {"scale": 1.0, "offset": 0.0},
         }
-        result = device.run(request)
+        result = device.run(typed(request))
         assert result["models"]["slow"]["items"] == self.items
         (written,) = outputs.glob("*.npy")
         found: npt.NDArray[np.float32] = np.load(written)

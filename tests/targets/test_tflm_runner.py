@@ -18,7 +18,7 @@ import pytest
 from test_runner_contract import foreign_imports
 from tflite_files import G, N, T, build, int8_dense, remembering
 
-from edgekit.contracts.runner import Bench, RunnerContract
+from edgekit.contracts.runner import Bench, RunnerContract, typed
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.targets.devices import Device, Workplace, open_device, parse
 from edgekit.targets.devices.arena import arena
@@ -71,7 +71,7 @@ def answer(device: Device, folder: Path, model: Path, x: Any, **changes: Any) ->
         "processes": 1,
         **changes,
     }
-    device.run(request)
+    device.run(typed(request))
     found: npt.NDArray[Any] = np.load(folder / device.runtime / "y.npy")
     return found
 

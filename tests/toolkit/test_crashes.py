@@ -23,6 +23,7 @@ import pytest
 
 from conftest import brief, edgekit, once
 from edgekit.api import convert
+from edgekit.contracts.runner import typed
 from edgekit.converters import tflite
 from edgekit.errors import DataError, DeviceError, RunnerError, StoreError, WorkerError
 from edgekit.pipeline import Options
@@ -544,7 +545,7 @@ def test_runner_gives_its_result_when_nothing_is_planted(
     planted: Any, tmp_path: Path, request_of: dict[str, Any]
 ) -> None:
     honest = LocalDevice(tmp_path / "requests", tmp_path / "log.txt")
-    assert honest.run(request_of)["models"]["planted"]["items"] == 1200
+    assert honest.run(typed(request_of))["models"]["planted"]["items"] == 1200
     assert list((tmp_path / "requests").iterdir()) == []
 
 
@@ -568,7 +569,7 @@ def test_run_raises_runner_error_when_the_runner_crashes(
     monkeypatch.setenv("PLANTED_FAULT", fault)
     monkeypatch.setenv("PLANTED_ITEM", "512")
     with pytest.raises(RunnerError) as caught:
-        device(tmp_path).run(request_of)
+        device(tmp_path).run(typed(request_of))
     assert caught.value.code == "EK-RUNNER-001"
     assert f"the litert runner {how} on planted at item 512" in caught.value.message
     assert caught.value.item == 512
@@ -581,7 +582,7 @@ def test_run_raises_runner_error_when_the_runner_refuses(
 ) -> None:
     monkeypatch.setenv("PLANTED_FAULT", "planted refusal")
     with pytest.raises(RunnerError) as caught:
-        device(tmp_path).run(request_of)
+        device(tmp_path).run(typed(request_of))
     assert caught.value.code == "EK-RUNNER-002"
     assert caught.value.hint == "planted refusal"
 
@@ -610,7 +611,7 @@ def test_run_raises_runner_error_when_the_runner_breaks_its_limits(
 ) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
     with pytest.raises(RunnerError) as caught:
-        device(tmp_path, limits).run(request_of)
+        device(tmp_path, limits).run(typed(request_of))
     assert caught.value.code == code
     assert said in caught.value.message
     assert "[limits]" in caught.value.hint
@@ -621,7 +622,7 @@ def test_run_raises_device_error_when_there_is_no_such_runner(
     tmp_path: Path, request_of: dict[str, Any]
 ) -> None:
     with pytest.raises(DeviceError) as caught:
-        device(tmp_path).run({**request_of, "runtime": "armnn"})
+        device(tmp_path).run(typed({**request_of, "runtime": "armnn"}))
     assert caught.value.code == "EK-DEVICE-001"
 
 
@@ -629,7 +630,7 @@ def test_session_gives_blocks_and_leaves_nothing(
     planted: Any, tmp_path: Path, request_of: dict[str, Any]
 ) -> None:
     honest = LocalDevice(tmp_path / "requests", tmp_path / "log.txt")
-    session = honest.open({**request_of, "mode": "bench"})
+    session = honest.open(typed({**request_of, "mode": "bench"}))
     assert session.ready()["runtime"] == "litert"
     assert len(session.block("planted", 0.0, 5)) == 5
     session.close()
@@ -654,7 +655,7 @@ def test_session_raises_runner_error_when_the_runner_fails(
     code: str,
 ) -> None:
     monkeypatch.setenv("PLANTED_FAULT", fault)
-    session = device(tmp_path, limits).open({**request_of, "mode": "bench"})
+    session = device(tmp_path, limits).open(typed({**request_of, "mode": "bench"}))
     try:
         with pytest.raises(RunnerError) as caught:
             session.ready()
@@ -667,7 +668,7 @@ def test_session_raises_runner_error_when_the_runner_crashes_between_blocks(
     planted: Any, tmp_path: Path, request_of: dict[str, Any]
 ) -> None:
     session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(
-        {**request_of, "mode": "bench"}
+        typed({**request_of, "mode": "bench"})
     )
     session.ready()
     session._process.kill()

@@ -16,6 +16,7 @@ from custom_files import CUSTOM_FILES, detector
 from tflite_files import G, N, T, build, int8_dense
 
 from conftest import edgekit
+from edgekit.contracts.runner import typed
 from edgekit.errors import ModelError
 from edgekit.inspection import FitTrials, TargetFit, fits, inspect
 from edgekit.inspection.trial import FitTrial, load
@@ -93,7 +94,9 @@ def tried(folder: Path, files: Mapping[str, Path]) -> dict[str, FitTrials]:
     for runtime in RUNTIMES:
         version = load(next(iter(files.values())), runtime).version
         models = [{"id": name, "path": str(path)} for name, path in files.items()]
-        told = device.run({"mode": "load", "runtime": runtime, "inputs": {}, "models": models})
+        told = device.run(
+            typed({"mode": "load", "runtime": runtime, "inputs": {}, "models": models})
+        )
         for name, found in told["models"].items():
             outcome = "ran" if found["ran"] else "loaded" if found["allocated"] else "refused"
             outcomes[name][runtime] = FitTrial(outcome, version, found["problem"])  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from edgekit.evaluation.layers import trace
 from edgekit.evaluation.layers.parity import LayerParity, layer_parity
 from edgekit.evaluation.layers.trace import LayerSide
 from edgekit.targets.devices import Workplace, open_device, parse
-from edgekit.types import Json, Preprocess
+from edgekit.types import Preprocess, Request
 
 ITEMS = 8
 
@@ -34,13 +34,13 @@ class Inside:
     runtime: str = "litert"
     runs: int = 0
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> Any:
         runner = importlib.import_module("edgekit.targets.runners.python_runner")
         sys.modules.setdefault("python_runner", runner)
         mode = importlib.import_module("edgekit.targets.runners.trace_mode")
         self.runs += 1
         result: dict[str, Any] = {"models": {}}
-        mode.run({**request, "runtime": self.runtime}, result)
+        mode.run(replace(request, runtime=self.runtime).to_json(), result)
         return result
 
 

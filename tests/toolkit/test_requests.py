@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from shells import Shell
 
+from edgekit.targets.devices import Transport
+from edgekit.targets.devices.cassette.requests import normal
+from edgekit.targets.devices.digests import Digests
+from edgekit.targets.devices.local import LocalDevice
+from edgekit.targets.devices.remote.client import Agent
+from edgekit.targets.devices.remote.device import Prepared, RemoteDevice
 from edgekit.targets.runners import python_runner
 from edgekit.types import ExpectedOutput, Preprocess, Request, RunnerModel
 
@@ -70,6 +79,50 @@ def test_every_field_is_read_by_a_runner() -> None:
     unread = [one.name for one in fields(Request) if not read_by_runners(one.name, sources)]
     assert not unread
     assert not read_by_runners("colour", sources)
+
+
+@dataclass(frozen=True)
+class Newer(Request):
+    """A request with a field that nothing knows, and one that names a file."""
+
+    colour: str | None = None
+    palette: Path | None = None
+
+
+ECHO = """
+import json, sys
+from pathlib import Path
+
+asked = json.loads(Path(sys.argv[1]).read_text())
+held = Path(asked["palette"]).read_text()
+models = {"m": {"colour": asked["colour"], "palette": held}}
+Path(sys.argv[2]).write_text(json.dumps({"runtime": "echo", "version": "1", "models": models}))
+"""
+
+
+@pytest.mark.parametrize("where", ["here", "behind a shell"])
+def test_new_field_of_a_request_reaches_the_runner_without_another_edit(
+    tmp_path: Path, where: str
+) -> None:
+    runner, palette = tmp_path / "echo_runner.py", tmp_path / "palette.txt"
+    runner.write_text(ECHO)
+    palette.write_text("ochre")
+    (tmp_path / "m.tflite").write_bytes(b"TFL3")
+    (tmp_path / "home").mkdir()
+    model = RunnerModel("m", tmp_path / "m.tflite")
+    asked = Newer("load", (model,), runtime="echo", colour="red", palette=palette)
+    with contextlib.ExitStack() as stack:
+        device: Transport = LocalDevice(
+            tmp_path / "work", tmp_path / "log.txt", None, {"echo": runner}
+        )
+        if where != "here":
+            agent = Agent(Shell(tmp_path / "home"), tmp_path / "log.txt")
+            prepared = Prepared("echo", "", agent.hello["executable"], ())
+            device = RemoteDevice(agent, prepared, tmp_path / "work", None, {"echo": runner})
+        stack.callback(device.close)
+        told: Any = device.run(asked)["models"]["m"]
+    assert (told["colour"], told["palette"]) == ("red", "ochre")
+    assert normal(asked, Digests())["palette"].startswith("sha256:")
 
 
 def test_no_request_is_built_by_hand() -> None:

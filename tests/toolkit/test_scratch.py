@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from edgekit import scratch
+from edgekit.contracts.runner import typed
 from edgekit.errors import ProjectError
 from edgekit.pipeline.outputs import WrittenFiles
 from edgekit.process import Limits
@@ -187,9 +188,9 @@ def test_temporary_files_of_a_runner_go_with_it(
     entry = {"id": "m", "path": str(tmp_path / "m.tflite"), "outputs": str(tmp_path / "told")}
     request = {**SESSION, "models": [entry]}
     if how == "run":
-        device.run(request)
+        device.run(typed(request))
     else:
-        session = device.open(request)
+        session = device.open(typed(request))
         session.ready()
         session.close()
     assert (tmp_path / "told" / "where").read_text().startswith(str(tmp_path / "requests"))

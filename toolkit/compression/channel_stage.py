@@ -145,7 +145,7 @@ def _nanoseconds(path: Path, feeds: Mapping[str, Path], requests: Path) -> float
         index=path.with_suffix(".index.npy"),
         threads=1,
     )
-    session = LocalDevice(requests, requests / "channels.log").open(request.to_json())
+    session = LocalDevice(requests, requests / "channels.log").open(request)
     try:
         session.ready()
         session.block("plan", WARMUP_SECONDS, 1)

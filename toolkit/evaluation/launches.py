@@ -31,7 +31,7 @@ from edgekit.evaluation.protocol import (
     TimingJob,
 )
 from edgekit.statistics import series
-from edgekit.types import Json
+from edgekit.types import Json, RunnerResult
 
 # How often launches are begun whose device goes away.
 ATTEMPTS = 3
@@ -81,9 +81,9 @@ class _Runner:
     """A process that holds models, and what it tells once it is ready."""
 
     session: Session
-    answer: Mapping[str, Json] | None = None
+    answer: RunnerResult | None = None
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         if self.answer is None:
             self.answer = self.session.ready()
         return self.answer
@@ -165,7 +165,7 @@ class _Group:
                 models = tuple(model for job in sharing for model in job.request.models)
                 core = self._core if first.any_core else first.request.core
                 request = replace(first.request, models=models, core=core)
-                runner = _Runner(first.opened or first.device.open(request.to_json()))
+                runner = _Runner(first.opened or first.device.open(request))
                 (self.lasting if first.lasting else stack).callback(runner.session.close)
                 if first.lasting:
                     self._kept[key] = runner
@@ -241,7 +241,7 @@ def _time(
 
 def _launch(
     model: str,
-    answer: Mapping[str, Json],
+    answer: RunnerResult,
     warmup: Samples,
     settled: bool,
     blocks: Sequence[Samples],
@@ -251,8 +251,8 @@ def _launch(
     return Launch(
         load=int(facts["load_ns"]),
         first=int(facts["first_ns"]),
-        baseline=int(memory.get("baseline_bytes", 0)),
-        peak=int(memory.get("peak_bytes", 0)),
+        baseline=int(memory.get("baseline_bytes") or 0),
+        peak=int(memory.get("peak_bytes") or 0),
         warmup=warmup,
         settled=settled,
         blocks=_batches(blocks),

@@ -31,8 +31,8 @@ def perform(
 
     Raises :class:`RunnerError` or :class:`DeviceError`.
     """
-    batch = job.request.batch or 1
-    session = job.device.open(job.request.to_json())
+    batch = job.request.batch if isinstance(job.request.batch, int) else 1
+    session = job.device.open(job.request)
     windows = []
     try:
         session.ready()

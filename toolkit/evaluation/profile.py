@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.targets.devices import Device
-from edgekit.types import Json, Measurement, OperatorTime, Profile, Request
+from edgekit.types import Measurement, ModelResult, OperatorTime, Profile, Request
 
 RUNTIME = "litert"
 RUNS = 50
@@ -23,14 +23,14 @@ def profile(device: Device, request: Request) -> Profile:
     if request.reset_state:
         return _absent("LiteRT's profiler runs a model in CompiledModel, which resets no state")
     try:
-        answer = device.run(replace(request, mode="profile", runs=RUNS).to_json())
+        answer = device.run(replace(request, mode="profile", runs=RUNS))
     except (RunnerError, DeviceError) as error:
         why = error.hint.splitlines()[0] if error.hint else error.message
         return _absent(f"the profiler failed: {why}")
     return read(answer["models"][request.models[0].id])
 
 
-def read(result: Mapping[str, Json]) -> Profile:
+def read(result: ModelResult) -> Profile:
     """Read the result of the runner's mode ``profile`` for a model.
 
     A time is the interquartile mean of the runs: not the mean, into which every interruption goes,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.conditions import Watch
-from edgekit.types import Json, Request
+from edgekit.types import Json, Request, RunnerResult
 
 Samples = npt.NDArray[np.float64]
 Progress = Callable[[float, float, str], None]
@@ -69,7 +69,7 @@ SIDE_BY_SIDE = Protocol(
 class Session(Interface):
     """A runner that keeps models loaded, as :meth:`Device.open` gives it."""
 
-    def ready(self) -> Mapping[str, Json]: ...
+    def ready(self) -> RunnerResult: ...
     def block(self, model: str, seconds: float, runs: int) -> list[int]: ...
     def close(self) -> None: ...
 
@@ -77,7 +77,7 @@ class Session(Interface):
 class Openable(Interface):
     """A device that runners are started on, as ``targets.devices.Device`` is."""
 
-    def open(self, request: Mapping[str, Json]) -> Session: ...
+    def open(self, request: Request) -> Session: ...
     def state(self, core: int | None = None) -> Mapping[str, Json]: ...
     def now(self) -> float: ...
 

@@ -32,7 +32,7 @@ def sustain(
     Raises :class:`RunnerError` or :class:`DeviceError`.
     """
     core = job.request.core
-    session = job.device.open(job.request.to_json())
+    session = job.device.open(job.request)
     rows: list[Second] = []
     try:
         session.ready()

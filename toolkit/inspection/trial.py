@@ -91,7 +91,7 @@ def load(model: Path, runtime: str, limits: Limits = LIMITS) -> FitTrial:
     with tempfile.TemporaryDirectory() as folder:
         device = LocalDevice(Path(folder) / "requests", Path(folder) / "log", limits)
         try:
-            facts = device.run(request.to_json())["models"][model.name]
+            facts = device.run(request)["models"][model.name]
         except DeviceError as error:
             return FitTrial("unavailable", version, _line(error))
         except RunnerError as error:

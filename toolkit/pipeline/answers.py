@@ -15,7 +15,7 @@ from edgekit.store import Artefact
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.local import LocalDevice
 from edgekit.targets.runners import DISTRIBUTION
-from edgekit.types import Candidate, Json, Request, RunnerModel
+from edgekit.types import Candidate, Json, Request, RunnerModel, RunnerResult
 
 # The runtime that candidates are judged on.
 JUDGE = "litert"
@@ -86,7 +86,7 @@ def answers(
     return run.obtain("answers", key, make)
 
 
-def _early(run: Run, request: Request, items: int) -> Mapping[str, Json] | None:
+def _early(run: Run, request: Request, items: int) -> RunnerResult | None:
     """Ask the runner that was started early, where it holds this model; else nothing."""
     if run.early is None or not run.early.serves(request):
         return None
@@ -106,14 +106,14 @@ def elsewhere(device: Device | None) -> Mapping[str, Json]:
     return {"name": device.name, **{one: facts[one] for one in MACHINE if one in facts}}
 
 
-def _patiently(device: Device | LocalDevice, request: Request) -> Mapping[str, Json]:
+def _patiently(device: Device | LocalDevice, request: Request) -> RunnerResult:
     try:
-        return device.run(request.to_json())
+        return device.run(request)
     except RunnerError as error:
         if not isinstance(error, RunnerCrashed) or error.item is not None:
             raise
         # With no item at fault, resizing the batch is the likeliest: once more without.
-        return device.run(replace(request, batch=1, processes=1).to_json())
+        return device.run(replace(request, batch=1, processes=1))
 
 
 def answers_of(run: Run, candidate: Candidate, items: Items) -> Artefact:

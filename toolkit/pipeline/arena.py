@@ -27,7 +27,7 @@ def affordable(device: Transport, request: Request, count: int) -> int:
     """Decide how many of ``count`` items a runtime runs: TFLM's first item is timed for it."""
     if request.runtime != RUNTIME:
         return count
-    (first,) = device.run(replace(request, items=(0, 1)).to_json())["models"].values()
+    (first,) = device.run(replace(request, items=(0, 1)))["models"].values()
     return min(count, max(LEAST, int(SECONDS * 1e9 / max(first["first_ns"], 1))))
 
 

@@ -107,7 +107,7 @@ def write(
         streams=tuple(at for at in starts if at <= int(positions.max())),
         states=reference.carried(arrays) or None,
     )
-    run.device.run(request.to_json())
+    run.device.run(request)
     files = {}
     begins = np.isin(positions, starts)
     for number, state in enumerate(reference.states):

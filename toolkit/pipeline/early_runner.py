@@ -7,14 +7,13 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edgekit.evaluation.latency import TENSORFLOW, Timed, TimingInputs
 from edgekit.evaluation.launches import least_busy_core
 from edgekit.evaluation.protocol import TimingJob
 from edgekit.sandbox import Sandbox
 from edgekit.targets.devices.local import LocalDevice, LocalSession
-from edgekit.types import Json, Request
+from edgekit.types import Request, RunnerResult
 
 # A runner that is timed has one thread: what would take longer is answered by another on all cores,
 # which is about what it takes to start.
@@ -32,7 +31,7 @@ def start_ahead(device: LocalDevice, store: Path, outputs: Path) -> LocalSession
     """
     outputs.mkdir(parents=True, exist_ok=True)
     request = Request(mode="load", models=(), runtime=TENSORFLOW)
-    return device.open(request.to_json(), Sandbox((store,), (outputs,)))
+    return device.open(request, Sandbox((store,), (outputs,)))
 
 
 class LastRound:
@@ -73,9 +72,9 @@ class EarlyRunner:
         job = side.job(device, feed)
         model = replace(job.request.models[0], outputs=outputs)
         request = replace(job.request, models=(model,), core=least_busy_core())
-        session = ahead or device.open(request.to_json())
+        session = ahead or device.open(request)
         if ahead is not None:
-            ahead.follow(request.to_json())
+            ahead.follow(request)
         return cls(replace(job, request=request, opened=session), session, outputs)
 
     def serves(self, request: Request) -> bool:
@@ -87,7 +86,7 @@ class EarlyRunner:
             getattr(request, name) == getattr(mine, name) for name in ALIKE
         )
 
-    def answer(self, request: Request, items: int) -> dict[str, Any] | None:
+    def answer(self, request: Request, items: int) -> RunnerResult | None:
         """Answer a request to evaluate the model; None where that is better done by all cores.
 
         Raises :class:`RunnerError` or :class:`DeviceError`.
@@ -98,10 +97,10 @@ class EarlyRunner:
             return None
         (model,) = request.models
         here = replace(model, outputs=self.outputs)
-        result = dict(self.session.ask(replace(request, models=(here,), processes=1).to_json()))
-        facts: dict[str, Json] = dict(result["models"][name])
+        result = self.session.ask(replace(request, models=(here,), processes=1))
+        facts = result["models"][name]
         # Here the model is loaded twice: what it held the first time is its memory.
-        facts["memory"] = {**facts["memory"], **started["models"][name]["memory"]}
+        memory = {**facts["memory"], **started["models"][name]["memory"]}
         if model.outputs is not None:
             shutil.copytree(self.outputs, model.outputs, dirs_exist_ok=True)
-        return {**result, "models": {name: facts}}
+        return {**result, "models": {name: {**facts, "memory": memory}}}

@@ -136,7 +136,7 @@ def _outputs_on(
         )
         whole = affordable(run.device, asked, len(chosen)) == len(chosen)
         if whole:
-            run.device.run(asked.to_json())
+            run.device.run(asked)
         return {"whole": whole}
 
     kept = run.obtain("golden-outputs", key, make)

@@ -113,7 +113,7 @@ def _executed(
     answering = request(timed(candidate, items, runtime), items, folder / "outputs")
     try:
         count = affordable(device, answering, count)
-        result = device.run(replace(answering, items=(0, count)).to_json())
+        result = device.run(replace(answering, items=(0, count)))
     except RunnerError as error:
         reason = error.hint.splitlines()[0] if error.hint else error.message
         return RuntimeResult(runtime, version, Status.INCOMPATIBLE, reason)

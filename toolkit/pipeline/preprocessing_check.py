@@ -172,7 +172,7 @@ def _answers(
             reset_state=reference.stateful,
             states=reference.carried() or None,
         )
-        run.device.run(request.to_json())
+        run.device.run(request)
         shutil.rmtree(inputs)
         return {}
 

@@ -69,8 +69,10 @@ if TYPE_CHECKING:
     from edgekit.types.quantities import Status as Status
     from edgekit.types.quantities import TensorSpec as TensorSpec
     from edgekit.types.request import ExpectedOutput as ExpectedOutput
+    from edgekit.types.request import ModelResult as ModelResult
     from edgekit.types.request import Request as Request
     from edgekit.types.request import RunnerModel as RunnerModel
+    from edgekit.types.request import RunnerResult as RunnerResult
 
 # Imported when first used: to list the targets takes none of what a report holds.
 _MODULES = {
@@ -106,6 +108,7 @@ _MODULES = {
     "Measurement": "quantities",
     "Memory": "candidates",
     "Model": "models",
+    "ModelResult": "request",
     "NpuEstimate": "outcome",
     "OnDevice": "outcome",
     "Operator": "candidates",
@@ -123,6 +126,7 @@ _MODULES = {
     "Report": "outcome",
     "Request": "request",
     "RunnerModel": "request",
+    "RunnerResult": "request",
     "RuntimeNeed": "candidates",
     "RuntimeResult": "candidates",
     "SavedModel": "models",

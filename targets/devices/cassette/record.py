@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +22,7 @@ from edgekit.targets.devices.cassette.tape import Tape
 from edgekit.targets.devices.device import Device
 from edgekit.targets.devices.digests import Digests
 from edgekit.targets.devices.transport import Forwarding, RunnerSession, Transport
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 Event = dict[str, Json]
 Answer = TypeVar("Answer")
@@ -167,7 +166,7 @@ class Recorded(Forwarding):
         self._track.clock.append(found)
         return found
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         event: Event = {"request": normal(request, self._recorder.digests)}
         self._track.runs.append(event)
         with _noting(event):
@@ -176,7 +175,7 @@ class Recorded(Forwarding):
         event["outputs"] = self._outputs(request)
         return found
 
-    def open(self, request: Mapping[str, Json]) -> RunnerSession:
+    def open(self, request: Request) -> RunnerSession:
         event: Event = {"request": normal(request, self._recorder.digests), "events": []}
         self._track.sessions.append(event)
         with _noting(event):
@@ -192,12 +191,11 @@ class Recorded(Forwarding):
         into.append({"is": found})
         return found
 
-    def _outputs(self, request: Mapping[str, Json]) -> dict[str, str]:
+    def _outputs(self, request: Request) -> dict[str, str]:
         """Return the arrays that a request has left, by model and file."""
         found = {}
-        for k, entry in enumerate(request["models"]):
-            folder = Path(entry["outputs"]) if "outputs" in entry else None
-            for path in sorted(folder.glob("*.npy")) if folder else ():
+        for k, entry in enumerate(request.models):
+            for path in sorted(entry.outputs.glob("*.npy")) if entry.outputs else ():
                 found[f"{k}/{path.name}"] = self._recorder.spool.file(path)
         return found
 
@@ -206,14 +204,14 @@ class RecordedSession:
     """A session that notes what it is asked."""
 
     def __init__(
-        self, session: RunnerSession, request: Mapping[str, Json], event: Event, recorder: Recorder
+        self, session: RunnerSession, request: Request, event: Event, recorder: Recorder
     ) -> None:
         self._session, self._request, self._event = session, request, event
         self._recorder = recorder
         self._times: list[list[int]] = []
         self._open = True
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         event: Event = {"call": "ready"}
         self._event["events"].append(event)
         with _noting(event):

@@ -17,7 +17,7 @@ from edgekit.targets.devices.cassette.requests import difference, ids, normal, r
 from edgekit.targets.devices.cassette.tape import Tape
 from edgekit.targets.devices.device import Device
 from edgekit.targets.devices.digests import Digests
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 
 class Player(Tape):
@@ -112,20 +112,21 @@ class Played:
             raise unrecorded("its clock was not read so often", self._player)
         return float(self._clock.popleft())
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         event = self._found(self._runs, request)
         if "error" in event:
             raise raised(event["error"])
         for name, digest in event["outputs"].items():
             number, _, file = name.partition("/")
             # The name is a stranger's: it must not lead out of the folder.
-            path = Path(request["models"][int(number)]["outputs"]) / Path(file).name
+            folder = request.models[int(number)].outputs or Path()
+            path = folder / Path(file).name
             path.parent.mkdir(parents=True, exist_ok=True)
             self._player.cassette.array(digest)
             path.write_bytes(self._player.cassette.content(digest))
         return _given(event["result"], request)
 
-    def open(self, request: Mapping[str, Json]) -> PlayedSession:
+    def open(self, request: Request) -> PlayedSession:
         event = self._found(self._sessions, request)
         if "error" in event:
             raise raised(event["error"])
@@ -142,7 +143,7 @@ class Played:
             raise raised(found["error"])
         return found["is"]
 
-    def _found(self, left: list[Json], request: Mapping[str, Json]) -> Json:
+    def _found(self, left: list[Json], request: Request) -> Json:
         """Return the first that was recorded of a request, which is then used up."""
         asked = normal(request, self._player.digests)
         for number, event in enumerate(left):
@@ -155,13 +156,13 @@ class Played:
 class PlayedSession:
     """A session that gives the recorded answers, in the recorded order."""
 
-    def __init__(self, event: Mapping[str, Json], request: Mapping[str, Json], player: Player):
+    def __init__(self, event: Mapping[str, Json], request: Request, player: Player):
         self._request, self._player = request, player
         self._events = deque(event["events"])
         self._ns = player.cassette.array(event["ns"]).tolist() if "ns" in event else []
         self._at = 0
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         event = self._next({"call": "ready"})
         return _given(event["result"], self._request)
 
@@ -189,7 +190,7 @@ class PlayedSession:
         return event
 
 
-def _given(result: Mapping[str, Json], request: Mapping[str, Json]) -> Mapping[str, Json]:
+def _given(result: RunnerResult, request: Request) -> RunnerResult:
     """Return a recorded result under the ids of the request."""
     return renamed(result, {name: own for own, name in ids(request).items()})
 

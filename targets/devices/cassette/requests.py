@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekit.targets.devices.digests import Digests
-from edgekit.types import Json
+from edgekit.types import Json, Request, RunnerResult
 
 # The core is the device's own matter, and another one on another day.
 LEFT_OUT = ("core",)
 FOLDER = "<folder>"
 
 
-def ids(request: Mapping[str, Json]) -> dict[str, str]:
+def ids(request: Request) -> dict[str, str]:
     """Return the names of a request's models by their ids, which may hold addresses."""
-    return {str(entry["id"]): f"model-{k}" for k, entry in enumerate(request["models"])}
+    return {entry.id: f"model-{k}" for k, entry in enumerate(request.models)}
 
 
-def normal(request: Mapping[str, Json], digests: Digests) -> dict[str, Json]:
+def normal(request: Request, digests: Digests) -> dict[str, Json]:
     """Return a request without ids and paths: each file is the digest of what it holds."""
     named = ids(request)
-    kept = {name: value for name, value in request.items() if name not in LEFT_OUT}
+    kept = {name: value for name, value in request.to_json().items() if name not in LEFT_OUT}
     models = []
     for entry in kept.pop("models"):
         found = {k: _plain(v, digests) for k, v in entry.items() if k not in ("id", "outputs")}
@@ -45,12 +45,9 @@ def _plain(value: Json, digests: Digests) -> Json:
     return f"sha256:{digests.of(path)}" if path.exists() else FOLDER
 
 
-def renamed(result: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
+def renamed(result: RunnerResult, names: Mapping[str, str]) -> RunnerResult:
     """Return a result whose models go by other names."""
-    models = result.get("models")
-    if not isinstance(models, Mapping):
-        return dict(result)
-    return {**result, "models": {names.get(str(k), str(k)): v for k, v in models.items()}}
+    return {**result, "models": {names.get(k, k): v for k, v in result["models"].items()}}
 
 
 def difference(asked: Mapping[str, Json], recorded: Sequence[Mapping[str, Json]]) -> str:

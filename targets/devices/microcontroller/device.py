@@ -27,7 +27,7 @@ from edgekit.targets.devices.microcontroller.session import (
 from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners.python_runner import alternate, compare_golden
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request, RunnerModel, RunnerResult
 
 NOT_TOLD = "the firmware does not tell it"
 NO_SYSTEM = "nothing on a microcontroller tells it"
@@ -81,22 +81,22 @@ class Microcontroller(Transport):
         """Let the port go."""
         self._board.link.close()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end, as :class:`Transport` has it.
 
         Raises :class:`ConnectionLost` where the board stays away or begins anew too often, and
         :class:`RunnerError` where it refuses the model, or where one item makes it begin anew.
         """
         self._check(request)
-        if request["mode"] == "bench":
+        if request.mode == "bench":
             return self._bench(request)
-        one = self._evaluate if request["mode"] == "evaluate" else self._selftest
+        one = self._evaluate if request.mode == "evaluate" else self._selftest
         with using(self._board, request, self._limits):
             self._board.awake()
-            models = {entry["id"]: one(request, entry) for entry in request["models"]}
+            models = {entry.id: one(request, entry) for entry in request.models}
         return result(self._board, request, models)
 
-    def open(self, request: Mapping[str, Json]) -> BoardSession:
+    def open(self, request: Request) -> BoardSession:
         """Return a session whose models are opened on the board by ``ready``."""
         self._check(request)
         return BoardSession(self._board, request, self._limits)
@@ -106,7 +106,7 @@ class Microcontroller(Transport):
         board = self._board
         if not board.hello.model[0]:
             return ""
-        request = {"models": [{"id": "the model in its firmware"}]}
+        request = Request("load", (RunnerModel("the model in its firmware", Path()),))
         with using(board, request, self._limits):
             board.awake()
             found = board.open_there(board.hello.model)
@@ -114,10 +114,10 @@ class Microcontroller(Transport):
             board.get(board.invoke(inputs, 1, reset=True).outputs)
         return self.version
 
-    def _check(self, request: Mapping[str, Json]) -> None:
+    def _check(self, request: Request) -> None:
         check(request, self._board.hello.arena)
 
-    def _evaluate(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
+    def _evaluate(self, request: Request, entry: RunnerModel) -> ModelResult:
         """Write every item's outputs into the request's files; return what the result says of
         it.
         """
@@ -127,7 +127,7 @@ class Microcontroller(Transport):
         begin, first = time.monotonic(), 0
         for at, answers in answered(board, job, restarts):
             if not files:
-                files = output_files(job, Path(entry["outputs"]), answers)
+                files = output_files(job, entry.answers_folder(), answers)
                 with contextlib.suppress(DeviceError):
                     # Its answers count even where its clock does not.
                     first = board.believed(job.model.last)[0] if job.model.last else 0
@@ -147,7 +147,7 @@ class Microcontroller(Transport):
             "restarts": restarts.count,
         }
 
-    def _selftest(self, request: Mapping[str, Json], entry: Mapping[str, Json]) -> Json:
+    def _selftest(self, request: Request, entry: RunnerModel) -> ModelResult:
         """Run golden inputs and compare with golden outputs."""
         restarts = Restarts(self._board, entry)
         job = opened(self._board, request, entry, restarts)
@@ -156,14 +156,16 @@ class Microcontroller(Transport):
             name: np.concatenate([answers[name] for answers in by_item.values()])
             for name in job.opened.outputs
         }
-        return {"items": job.stop - job.start, **compare_golden(job.request, by_name)}
+        told = compare_golden(job.request, by_name)
+        items = job.stop - job.start
+        return {"items": items, "passed": told["passed"], "differences": told["differences"]}
 
-    def _bench(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _bench(self, request: Request) -> RunnerResult:
         """Time blocks of every model in turn; a board that restarts begins anew."""
         return again(lambda: self._timed(request))
 
-    def _timed(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _timed(self, request: Request) -> RunnerResult:
         session = self.open(request)
         answer = session.ready()
-        alternate(dict(request), session.block, answer["models"])
+        alternate(request.to_json(), session.block, answer["models"])
         return answer

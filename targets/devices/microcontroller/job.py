@@ -12,7 +12,7 @@ from edgekit.errors import DeviceError, RunnerError, RuntimeCannotRun
 from edgekit.targets.devices.failures import models_of
 from edgekit.targets.devices.microcontroller.board import Arrays, Board, LoadedOnBoard, Runs
 from edgekit.targets.runners import python_runner
-from edgekit.types import Json
+from edgekit.types import Request, RunnerModel
 
 RUNTIME = "tflm"
 MODES = ("evaluate", "bench", "selftest")
@@ -90,27 +90,23 @@ class BoardJob(python_runner.Job):
     opened: LoadedOnBoard
     model: BoardModel
 
-    def __init__(
-        self, request: Mapping[str, Json], entry: Mapping[str, Json], board: Board
-    ) -> None:
-        self.request, self.entry, self.id = dict(request), dict(entry), str(entry["id"])
+    def __init__(self, request: Request, entry: RunnerModel, board: Board) -> None:
+        self.request, self.path, self.id = request.to_json(), entry.path, entry.id
         self.streams = python_runner.chosen_streams(self.request)
         self.states = python_runner.chosen_states(self.request)
         self.carried: dict[str, Any] = {}
-        self.reset = bool(request.get("reset_state")) and not self.streams
-        self.preprocess = request.get("preprocess", {})
-        self.raw = {n: np.load(p, mmap_mode="r") for n, p in request["inputs"].items()}
+        self.reset = request.reset_state and not self.streams
+        self.preprocess = request.preprocess.arithmetic
+        self.raw = {n: np.load(p, mmap_mode="r") for n, p in request.inputs.items()}
         self.again(board)
-        index = request.get("index")
-        self.index = np.load(index, mmap_mode="r") if index else None
+        self.index = np.load(request.index, mmap_mode="r") if request.index else None
         count = len(next(iter(self.raw.values())) if self.index is None else self.index)
-        self.start, self.stop = request.get("items") or (0, count)
+        self.start, self.stop = request.items or (0, count)
 
     def again(self, board: Board) -> None:
         """Open the model anew, on a board that restarted or has had another one."""
-        path = Path(self.entry["path"])
-        self.opened = board.open(path)
-        self.model = self.fitted(BoardModel(board, self.opened, self.reset, path))
+        self.opened = board.open(self.path)
+        self.model = self.fitted(BoardModel(board, self.opened, self.reset, self.path))
 
 
 def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,29 +126,30 @@ def output_files(job: BoardJob, folder: Path, sample: Mapping[str, Any]) -> Mapp
     }
 
 
-def check(request: Mapping[str, Json], arena: int) -> None:
+def check(request: Request, arena: int) -> None:
     """Refuse what a board cannot do; ``arena`` is the size of its arena in bytes.
 
     Raises :class:`DeviceError` for another runtime and :class:`RunnerError` for a mode or an option
     that a microcontroller does not have.
     """
-    if request["runtime"] != RUNTIME:
-        message = f"there is no runner for {request['runtime']!r} on a microcontroller"
+    if request.runtime != RUNTIME:
+        message = f"there is no runner for {request.runtime!r} on a microcontroller"
         raise DeviceError("EK-DEVICE-001", message, f"its runtime is {RUNTIME}")
-    if request["mode"] == "arena" or request.get("arena_bytes"):
+    if request.mode == "arena" or request.arena_bytes:
         raise _refused(
             request,
             f"the arena is the firmware's, of {arena:,} bytes; --device tflm finds the smallest",
         )
-    if request["mode"] not in MODES:
-        raise _refused(request, f"mode {request['mode']!r} is not known there")
+    if request.mode not in MODES:
+        raise _refused(request, f"mode {request.mode!r} is not known there")
     for name, allowed in ONLY.items():
-        wanted = request.get(name, allowed[0])
+        said = getattr(request, name)
+        wanted = allowed[0] if said is None else said
         # True is 1 to Python.
         if wanted not in allowed or isinstance(wanted, bool):
             raise _refused(request, f"{name} {wanted!r}: {WHY[name]}")
 
 
-def _refused(request: Mapping[str, Json], why: str) -> RunnerError:
+def _refused(request: Request, why: str) -> RunnerError:
     message = f"the microcontroller cannot run {models_of(request)} so"
     return RuntimeCannotRun("EK-RUNNER-002", message, why)

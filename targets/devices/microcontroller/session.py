@@ -15,14 +15,14 @@ from edgekit.targets.devices.microcontroller.job import BoardJob
 from edgekit.targets.devices.microcontroller.link import GONE, BoardError, OutOfTime, Restarted
 from edgekit.targets.runners import python_runner
 from edgekit.targets.runners.python_runner import STAGED
-from edgekit.types import Json
+from edgekit.types import ModelResult, Request, RunnerModel, RunnerResult
 
 # How often in a row one item may make a board begin anew, and how often a board may in one request.
 CRASHES, RESTARTS = 3, 20
 
 
 @contextlib.contextmanager
-def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator[None]:
+def using(board: Board, request: Request, limits: Limits) -> Iterator[None]:
     """Yield a turn with a board. What it raises on the way becomes :class:`RunnerError`, or
     :class:`ConnectionLost` where the board began anew.
     """
@@ -50,9 +50,9 @@ def using(board: Board, request: Mapping[str, Json], limits: Limits) -> Iterator
 class Restarts:
     """How often a board began anew in one request, and where."""
 
-    def __init__(self, board: Board, entry: Mapping[str, Json]) -> None:
+    def __init__(self, board: Board, entry: RunnerModel) -> None:
         self.count = 0
-        self._board, self._model = board, str(entry["id"])
+        self._board, self._model = board, entry.id
         self._at: int | None = None
         self._in_a_row = 0
 
@@ -78,9 +78,7 @@ class Restarts:
         self._board.reconnect()
 
 
-def opened(
-    board: Board, request: Mapping[str, Json], entry: Mapping[str, Json], restarts: Restarts
-) -> BoardJob:
+def opened(board: Board, request: Request, entry: RunnerModel, restarts: Restarts) -> BoardJob:
     """Return a model of a request, open on the board. Raises what :class:`BoardJob` raises."""
     while True:
         try:
@@ -126,20 +124,20 @@ class BoardSession:
     comes, and runs once before it is timed.
     """
 
-    def __init__(self, board: Board, request: Mapping[str, Json], limits: Limits) -> None:
+    def __init__(self, board: Board, request: Request, limits: Limits) -> None:
         self._board, self._request, self._limits = board, request, limits
         self._jobs: dict[str, BoardJob] = {}
         self._turns: dict[str, int] = {}
         self._begun = -1
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         """Open every model anew and run it once; load and first-inference phases."""
         board = self._board
-        models: dict[str, Json] = {}
+        models: dict[str, ModelResult] = {}
         with using(board, self._request, self._limits):
             board.awake()
             self._begun = board.begun
-            for entry in self._request["models"]:
+            for entry in self._request.models:
                 job = BoardJob(self._request, entry, board)
                 job.model.stage(job.batch_at(job.start))
                 (first,) = board.believed(job.model.run(1))
@@ -185,19 +183,17 @@ class BoardSession:
             job.model.run(1)
 
 
-def loaded(board: Board, job: BoardJob) -> Mapping[str, Json]:
+def loaded(board: Board, job: BoardJob) -> ModelResult:
     """Return what a result says of a model that is open: bytes that a board does not tell are 0."""
     memory = {"baseline_bytes": 0, "peak_bytes": 0, "arena_used_bytes": job.opened.arena_used}
     return {"load_ns": board.nanoseconds(job.opened.load_ticks), "memory": memory}
 
 
-def result(
-    board: Board, request: Mapping[str, Json], models: Mapping[str, Json]
-) -> Mapping[str, Json]:
+def result(board: Board, request: Request, models: Mapping[str, ModelResult]) -> RunnerResult:
     """Return a runner's result, with what the line was like."""
     return {
         "schema": 1,
-        "runtime": request["runtime"],
+        "runtime": request.runtime,
         "version": board.hello.runtime,
         "delegate": "none",
         "threads": 1,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edgekit.errors import DeviceError, NotInstalled
@@ -23,7 +23,7 @@ from edgekit.targets.devices.remote import android, benchmark_output
 from edgekit.targets.devices.remote.shell import ScriptResult, Shell
 from edgekit.targets.devices.remote.shell_files import ShellFiles
 from edgekit.targets.devices.transport import RunnerSession, Transport
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request, RunnerResult
 
 RUNTIME = "benchmark_model"
 # Names the program on this host: it is brought to the device.
@@ -97,24 +97,24 @@ class BenchmarkModel(Transport):
     def close(self) -> None:
         """Do nothing: the tool has ended."""
 
-    def open(self, request: Mapping[str, Json]) -> RunnerSession:  # noqa: ARG002
+    def open(self, request: Request) -> RunnerSession:  # noqa: ARG002
         """Raise :class:`DeviceError`: the tool prints no single times."""
         raise _unable("benchmark_model prints only sums: no single times")
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run the tool once; ``stop`` and ``warmup`` of a bench request say how long.
 
-        The result has for the model ``load_ns``, ``first_ns`` (or ``None``), ``warmup`` and
+        The result has for the model ``load_ns``, ``first_ns`` (where it is printed), ``warmup`` and
         ``steady`` (the fields of ``benchmark_output.Sum``), ``peak_bytes`` (or ``None``), and
         ``printed``. Raises :class:`DeviceError` for what the tool cannot do, and
         :class:`RunnerError` where it refuses the model, crashes, or breaks its limit of time.
         """
-        if request["mode"] != "bench" or len(request["models"]) != 1:
+        if request.mode != "bench" or len(request.models) != 1:
             raise _unable("benchmark_model draws its inputs and gives no outputs: it only times")
-        if request.get("batch", 1) != 1:
+        if request.batch not in (None, 1):
             raise _unable("benchmark_model runs a model at the batch of the file")
-        (entry,) = request["models"]
-        (remote,) = self.files.push([Path(entry["path"])]).values()
+        (entry,) = request.models
+        (remote,) = self.files.push([entry.path]).values()
         said = self._run(_arguments(self.tool, remote, request))
         text = said.out.decode(errors="replace") + said.err
         with self.place.log.open("a") as log:
@@ -123,16 +123,17 @@ class BenchmarkModel(Transport):
         try:
             found = benchmark_output.read(text)
         except benchmark_output.NotPrinted as error:
-            raise benchmark_output.refused(str(entry["id"]), text) from error
-        model = {
+            raise benchmark_output.refused(entry.id, text) from error
+        model: ModelResult = {
             "load_ns": found.load,
-            "first_ns": found.first,
             "warmup": asdict(found.warmup),
             "steady": asdict(found.steady),
             "peak_bytes": found.peak,
             "printed": text,
         }
-        return {"schema": 1, "runtime": RUNTIME, "version": "", "models": {entry["id"]: model}}
+        if found.first is not None:
+            model["first_ns"] = found.first
+        return {"schema": 1, "runtime": RUNTIME, "version": "", "models": {entry.id: model}}
 
     @property
     def _limits(self) -> Limits:
@@ -144,25 +145,25 @@ class BenchmarkModel(Transport):
         limited = f"timeout {max(1, round(seconds))} {shlex.join(arguments)}"
         return Shell(self.connection).run(limited, seconds=seconds + GRACE)
 
-    def _judge(self, said: ScriptResult, request: Mapping[str, Json], text: str) -> None:
+    def _judge(self, said: ScriptResult, request: Request, text: str) -> None:
         if said.status in NOT_STARTED:
             message = f"benchmark_model does not start on {self.connection.address}"
             hint = f"{benchmark_output.complaint(text)}\nis it built for this machine?"
             raise NotInstalled("EK-DEVICE-002", message, hint)
-        asked = {**request, "runtime": RUNTIME}
+        asked = replace(request, runtime=RUNTIME)
         if said.status == TIME_UP:
             raise too_slow(asked, self._limits)
         if said.status > SIGNALLED:
             raise crashed(SIGNALLED - said.status, asked, self.place.log)
         if said.status:
-            raise benchmark_output.refused(str(request["models"][0]["id"]), text)
+            raise benchmark_output.refused(request.models[0].id, text)
 
 
-def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
-    stop, warmup = request["stop"], request["warmup"]
+def _arguments(tool: str, model: str, request: Request) -> list[str]:
+    stop, warmup = request.stop or {}, request.warmup or {}
     flags = {
         "graph": model,
-        "num_threads": request.get("threads", 1),
+        "num_threads": 1 if request.threads is None else request.threads,
         "num_runs": stop["runs"],
         "min_secs": stop["seconds"],
         "warmup_runs": warmup["runs"],
@@ -170,10 +171,10 @@ def _arguments(tool: str, model: str, request: Mapping[str, Json]) -> list[str]:
     }
     if "most_seconds" in stop:
         flags["max_secs"] = stop["most_seconds"]
-    if delegate := request.get("delegate"):
-        flags["use_xnnpack"] = XNNPACK[delegate]
-    if signature := request.get("signature"):
-        flags["signature_to_run_for"] = signature
+    if request.delegate:
+        flags["use_xnnpack"] = XNNPACK[request.delegate]
+    if request.signature:
+        flags["signature_to_run_for"] = request.signature
     return [tool, *(f"--{name}={value}" for name, value in flags.items())]
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.errors import ConnectionLost, DeviceError, RunnerError
@@ -30,14 +30,14 @@ from edgekit.targets.devices.remote.requests import Requests
 from edgekit.targets.devices.retry import again
 from edgekit.targets.devices.transport import Transport
 from edgekit.targets.runners import RUNNER_FILES
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request, RunnerResult
 
 
 @dataclass(frozen=True)
 class Started:
     """What a session was started for: the host's request, and the limits of one answer."""
 
-    request: Mapping[str, Json]
+    request: Request
     limits: Limits
 
 
@@ -49,7 +49,7 @@ class RemoteSession:
         self._wire, self._number, self._reply = agent.begin("jobs.serve", parameters)
         self._error: DeviceError | RunnerError | None = None
 
-    def ready(self) -> Mapping[str, Json]:
+    def ready(self) -> RunnerResult:
         """Wait until the models are loaded; load and first-inference phases, memory, versions."""
         started = self._started
         return checked(self._receive(), started.request, f"on {self._agent.address}", loaded=True)
@@ -155,7 +155,7 @@ class RemoteDevice(Transport):
         self._agent.close()
         self._requests.drop()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end, whatever becomes of the connection in the meantime.
 
         Raises what :meth:`Transport.run` raises.
@@ -163,11 +163,11 @@ class RemoteDevice(Transport):
         if not _streams(request):
             return again(lambda: self._attempt(request, self._limits.seconds))
         # Each model has items left of its own.
-        taken = [self._answered({**request, "models": [entry]}) for entry in request["models"]]
+        taken = [self._answered(replace(request, models=(one,))) for one in request.models]
         models = {name: facts for result in taken for name, facts in result["models"].items()}
         return {**taken[-1], "models": models}
 
-    def _answered(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _answered(self, request: Request) -> RunnerResult:
         """Return the result of one model on all items; the item at fault where there is one."""
         try:
             return self._evaluate(request)
@@ -183,17 +183,17 @@ class RemoteDevice(Transport):
                 self._limits.seconds,
             ) from error
 
-    def _searched(self, request: Mapping[str, Json], seconds: float) -> object:
+    def _searched(self, request: Request, seconds: float) -> object:
         return again(lambda: self._attempt(request, seconds))
 
-    def _attempt(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
+    def _attempt(self, request: Request, seconds: float | None) -> RunnerResult:
         with contextlib.closing(_outputs(request)) as outputs:
             return self._run(request, outputs, seconds)
 
-    def _evaluate(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _evaluate(self, request: Request) -> RunnerResult:
         """Answer every item; after a connection that broke, those that are left."""
         wanted, seconds = items_of(request), 0.0
-        result: Mapping[str, Json] | None = None
+        result: RunnerResult | None = None
         with contextlib.closing(_outputs(request)) as outputs:
             left = [wanted]
 
@@ -201,7 +201,7 @@ class RemoteDevice(Transport):
                 nonlocal left, result, seconds
                 while left:
                     # The whole is asked for as it was: it may choose its items otherwise.
-                    asked = request if left == [wanted] else {**request, "items": list(left[0])}
+                    asked = request if left == [wanted] else replace(request, items=left[0])
                     outputs.begin()
                     try:
                         result = self._run(asked, outputs, self._limits.seconds)
@@ -221,15 +221,15 @@ class RemoteDevice(Transport):
                 result = self._again_for_facts(request, wanted)
         return _of_all(result, wanted, seconds)
 
-    def _again_for_facts(self, request: Mapping[str, Json], wanted: Range) -> Mapping[str, Json]:
+    def _again_for_facts(self, request: Request, wanted: Range) -> RunnerResult:
         """Return the result of the last item. Its answers are there already."""
-        asked = {**request, "items": [wanted[1] - 1, wanted[1]]}
+        asked = replace(request, items=(wanted[1] - 1, wanted[1]))
         nowhere = RequestOutputs({}, 0)
         return again(lambda: self._run(asked, nowhere, self._limits.seconds))
 
     def _run(
-        self, request: Mapping[str, Json], outputs: RequestOutputs, seconds: float | None
-    ) -> Mapping[str, Json]:
+        self, request: Request, outputs: RequestOutputs, seconds: float | None
+    ) -> RunnerResult:
         """Run one runner there, to its end. Raises :class:`ConnectionLost` too."""
         limits = Limits(seconds, self._limits.bytes)
 
@@ -246,7 +246,7 @@ class RemoteDevice(Transport):
         raise self._failure(request, told, limits)
 
     def _failure(
-        self, request: Mapping[str, Json], told: Mapping[str, Json], limits: Limits
+        self, request: Request, told: Mapping[str, Json], limits: Limits
     ) -> DeviceError | RunnerError:
         address = self._agent.address
         if told["full"]:
@@ -265,15 +265,15 @@ class RemoteDevice(Transport):
             return error
         raise AssertionError("a result without an error is no failure")
 
-    def open(self, request: Mapping[str, Json]) -> RemoteSession:
+    def open(self, request: Request) -> RemoteSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         limits = Limits(self._limits.seconds or PATIENCE, self._limits.bytes)
         started = Started(request, limits)
         return again(lambda: RemoteSession(self._agent, self._parameters(request, limits), started))
 
-    def _parameters(self, request: Mapping[str, Json], limits: Limits) -> Mapping[str, Json]:
+    def _parameters(self, request: Request, limits: Limits) -> Mapping[str, Json]:
         """Return what a job there takes: its files pushed, the device this process's own."""
-        runtime = request["runtime"]
+        runtime = request.runtime
         if runtime not in self._runners:
             raise no_runner(runtime, f"on {self._agent.address}")
         self._agent.occupy()
@@ -282,7 +282,7 @@ class RemoteDevice(Transport):
         if self._prepared.path:
             environment["PYTHONPATH"] = ":".join(self._prepared.path)
         return {
-            "request": self._requests.there(request),
+            "request": self._requests.there(request).to_json(),
             "command": [self._prepared.executable, runner],
             "environment": environment,
             "unset": ["PYTHONPATH", "PYTHONHOME"] if self._prepared.path else [],
@@ -290,32 +290,32 @@ class RemoteDevice(Transport):
         }
 
 
-def _streams(request: Mapping[str, Json]) -> bool:
+def _streams(request: Request) -> bool:
     """Tell whether a request answers item by item. One without inputs is for the runner to
     refuse.
     """
-    files = [*request["inputs"].values(), *([request["index"]] if request.get("index") else [])]
-    there = bool(files) and all(Path(path).is_file() for path in files)
-    return there and request["mode"] == "evaluate"
+    files = [*request.inputs.values(), *([request.index] if request.index else [])]
+    there = bool(files) and all(path.is_file() for path in files)
+    return there and request.mode == "evaluate"
 
 
-def _outputs(request: Mapping[str, Json]) -> RequestOutputs:
+def _outputs(request: Request) -> RequestOutputs:
     folders = {
-        number: Path(entry["outputs"])
-        for number, entry in enumerate(request["models"])
-        if "outputs" in entry
+        number: entry.outputs
+        for number, entry in enumerate(request.models)
+        if entry.outputs is not None
     }
     # Other modes give whole files.
     return RequestOutputs(folders, items_of(request)[1] if _streams(request) else 0)
 
 
-def _seconds(result: Mapping[str, Json]) -> float:
+def _seconds(result: RunnerResult) -> float:
     return sum(float(facts.get("seconds", 0.0)) for facts in result["models"].values())
 
 
-def _of_all(result: Mapping[str, Json], wanted: Range, seconds: float) -> Mapping[str, Json]:
+def _of_all(result: RunnerResult, wanted: Range, seconds: float) -> RunnerResult:
     """Return the last launch's result, with the items and the seconds of all launches."""
-    models = {
+    models: dict[str, ModelResult] = {
         name: {**facts, "items": wanted[1] - wanted[0], "seconds": seconds}
         for name, facts in result["models"].items()
     }

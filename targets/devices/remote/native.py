@@ -44,7 +44,7 @@ from edgekit.targets.runners.python_runner import (
     chosen_threads,
     compare_golden,
 )
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request, RunnerResult
 
 DELEGATES = ("xnnpack", "none")
 MODES = ("evaluate", "bench", "selftest")
@@ -105,7 +105,7 @@ class NativeDevice(Transport):
             self._passing = False
             self._files.remove()
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def run(self, request: Request) -> RunnerResult:
         """Run one request to its end; an evaluation goes on where a connection broke.
 
         Raises what :meth:`Transport.run` raises; modes besides evaluate, bench and selftest are
@@ -113,9 +113,9 @@ class NativeDevice(Transport):
         """
         _check(request)
         self._occupy()
-        if request["mode"] == "bench":
+        if request.mode == "bench":
             return again(lambda: self._benched(request))
-        if request["mode"] == "selftest":
+        if request.mode == "selftest":
             return self._selftest(request)
         try:
             return self._evaluate(request, self._place.limits.seconds)
@@ -130,7 +130,7 @@ class NativeDevice(Transport):
                 self._place.limits.seconds,
             ) from error
 
-    def open(self, request: Mapping[str, Json]) -> NativeSession:
+    def open(self, request: Request) -> NativeSession:
         """Start a runner that keeps the request's models loaded; await it with ``ready``."""
         _check(request)
         self._occupy()
@@ -142,7 +142,7 @@ class NativeDevice(Transport):
         if not self._passing:
             self._turn.take(self._files.folder())
 
-    def start(self, request: Mapping[str, Json], limits: Limits) -> NativeProcess:
+    def start(self, request: Request, limits: Limits) -> NativeProcess:
         """Return a runner for a request, without a model yet."""
         process = NativeProcess(self._files.shell, self._program, request, limits, self._place.log)
         self._live.add(process)
@@ -154,7 +154,7 @@ class NativeDevice(Transport):
         process.close()
 
     def load(
-        self, process: NativeProcess, request: Mapping[str, Json], number: int, most: int | None
+        self, process: NativeProcess, request: Request, number: int, most: int | None
     ) -> Loaded:
         """Load a request's model by number into a runner, feed it, and infer once.
 
@@ -162,8 +162,8 @@ class NativeDevice(Transport):
         """
         items = range(*items_of(request))[:most]
         loaded = Loaded(self._opened(process, request, number), items)
-        given = {**request["inputs"], **request.get("states", {})}
-        if set(loaded.opened.inputs) != set(given):
+        given = {*request.inputs, *(request.states or {})}
+        if set(loaded.opened.inputs) != given:
             there, asked = sorted(loaded.opened.inputs), sorted(given)
             raise refusal(request, f"the model's inputs are {there}, the request has {asked}")
         for at, name in enumerate(loaded.opened.inputs):
@@ -174,29 +174,27 @@ class NativeDevice(Transport):
         loaded.memory = {"baseline_bytes": baseline, "peak_bytes": peak}
         return loaded
 
-    def _opened(
-        self, process: NativeProcess, request: Mapping[str, Json], number: int
-    ) -> OpenedModel:
-        path = Path(request["models"][number]["path"])
+    def _opened(self, process: NativeProcess, request: Request, number: int) -> OpenedModel:
+        path = request.models[number].path
         if not path.is_file():
             raise refusal(request, f"there is no file {path}")
-        delegate = request.get("delegate", DELEGATES[0])
+        delegate = request.delegate or DELEGATES[0]
         there = self._files.push([path])[path]
-        threads = chosen_threads(dict(request))
+        threads = chosen_threads(request.to_json())
         lines = process.ask(f"open {number} {threads} {delegate} {there}")
         try:
             return opened(lines)
         except ValueError as error:
             raise refusal(request, str(error)) from error
 
-    def _items(self, request: Mapping[str, Json], loaded: Loaded, name: str) -> Path:
+    def _items(self, request: Request, loaded: Loaded, name: str) -> Path:
         """Return a file of the items of an input, as the model takes them; made once."""
-        info, source = loaded.opened.inputs[name], request["inputs"].get(name)
-        index, preprocess = request.get("index"), request.get("preprocess", {})
+        info, source = loaded.opened.inputs[name], request.inputs.get(name)
+        index, preprocess = request.index, request.preprocess.arithmetic
         if source is None:
             # A state: items are apart here, and each begins with zeros.
             index, preprocess = None, {}
-        times = tuple(Path(one).stat().st_mtime_ns for one in (source, index) if one)
+        times = tuple(one.stat().st_mtime_ns for one in (source, index) if one)
         key = (
             source,
             index,
@@ -223,16 +221,17 @@ class NativeDevice(Transport):
             self._encoded[key] = path
         return self._encoded[key]
 
-    def _evaluate(self, request: Mapping[str, Json], seconds: float | None) -> Mapping[str, Json]:
+    def _evaluate(self, request: Request, seconds: float | None) -> RunnerResult:
         self._at = None
         models = {}
-        for number, entry in enumerate(request["models"]):
-            models[entry["id"]], _ = self._answers(request, number, Path(entry["outputs"]), seconds)
+        for number, entry in enumerate(request.models):
+            folder = entry.answers_folder()
+            models[entry.id], _ = self._answers(request, number, folder, seconds)
         return self.result(request, models)
 
     def _answers(
-        self, request: Mapping[str, Json], number: int, folder: Path, seconds: float | None
-    ) -> tuple[dict[str, Json], Mapping[str, Path]]:
+        self, request: Request, number: int, folder: Path, seconds: float | None
+    ) -> tuple[ModelResult, Mapping[str, Path]]:
         """Run all items through one model, in as many connections as it takes; the outputs'
         files.
         """
@@ -258,10 +257,10 @@ class NativeDevice(Transport):
         with contextlib.ExitStack() as stack:
             stack.callback(answering.drop)
             loaded = again(attempt, progress=lambda: answering.done)
-        said = {
+        said: ModelResult = {
             **phases(loaded),
             "batch": 1,
-            "threads": chosen_threads(dict(request)),
+            "threads": chosen_threads(request.to_json()),
             "processes": 1,
             "block": 1,
             "items": len(loaded.items),
@@ -272,7 +271,7 @@ class NativeDevice(Transport):
     def _answer(
         self,
         process: NativeProcess,
-        request: Mapping[str, Json],
+        request: Request,
         number: int,
         answering: Answering,
     ) -> Loaded:
@@ -281,40 +280,44 @@ class NativeDevice(Transport):
         loaded = self.load(process, request, number, None)
         answering.open(loaded.opened)
         first, last = answering.done - answering.start, answering.stop - answering.start
-        runs = request.get("block", 0)
+        runs = request.block or 0
         command = f"evaluate {number} {first} {last} {BLOCK_SECONDS} {runs}"
         process.ask(command, answering.take)
         return loaded
 
-    def _benched(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _benched(self, request: Request) -> RunnerResult:
         """Warm up, then time the request's models in alternating blocks."""
         process = self.start(request, self._place.limits)
         with contextlib.closing(NativeSession(self, request, process)) as session:
             result = session.ready(limited=False)
-            alternate(dict(request), session.block, result["models"])
+            alternate(request.to_json(), session.block, result["models"])
         return result
 
-    def _selftest(self, request: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _selftest(self, request: Request) -> RunnerResult:
         """Run golden inputs there and compare the answers with golden outputs here."""
-        models: dict[str, Json] = {}
-        for number, entry in enumerate(request["models"]):
+        models: dict[str, ModelResult] = {}
+        for number, entry in enumerate(request.models):
             folder = self._folder / f"selftest-{uuid.uuid4().hex[:12]}"
             said, paths = self._answers(request, number, folder, self._place.limits.seconds)
             try:
-                told = compare_golden(dict(request), {n: np.load(p) for n, p in paths.items()})
+                told = compare_golden(request.to_json(), {n: np.load(p) for n, p in paths.items()})
             except ValueError as error:
                 raise refusal(request, str(error)) from error
-            models[entry["id"]] = {"items": said["items"], **told}
+            models[entry.id] = {
+                "items": said["items"],
+                "passed": told["passed"],
+                "differences": told["differences"],
+            }
         return self.result(request, models)
 
-    def result(self, request: Mapping[str, Json], models: Mapping[str, Json]) -> Mapping[str, Json]:
+    def result(self, request: Request, models: dict[str, ModelResult]) -> RunnerResult:
         """Return the result of a request, as runners give it."""
         return {
             "schema": 1,
             "runtime": NATIVE,
             "version": self._version,
-            "delegate": request.get("delegate", DELEGATES[0]),
-            "threads": chosen_threads(dict(request)),
+            "delegate": request.delegate or DELEGATES[0],
+            "threads": chosen_threads(request.to_json()),
             "device": self.facts(),
             "models": models,
         }
@@ -344,27 +347,26 @@ def open_native(
     return Device(name.text, NATIVE, version, reached)
 
 
-def _check(request: Mapping[str, Json]) -> None:
+def _check(request: Request) -> None:
     """Raise what a request asks for and this runner has not."""
-    if request["runtime"] != NATIVE:
-        raise no_runner(request["runtime"], "without Python")
-    if request["mode"] not in MODES:
-        raise refusal(request, f"it has no mode {request['mode']!r}, only {', '.join(MODES)}")
-    if request.get("signature") not in (None, "serving_default"):
-        raise refusal(request, f"it runs no signature {request['signature']!r}: local:litert does")
-    if request.get("streams"):
+    if request.runtime != NATIVE:
+        raise no_runner(request.runtime, "without Python")
+    if request.mode not in MODES:
+        raise refusal(request, f"it has no mode {request.mode!r}, only {', '.join(MODES)}")
+    if request.signature not in (None, "serving_default"):
+        raise refusal(request, f"it runs no signature {request.signature!r}: local:litert does")
+    if request.streams:
         raise refusal(request, "it carries no state from item to item on: local:litert does")
-    paths = [str(entry["path"]) for entry in request["models"]]
-    stays = request["mode"] != "bench" and request.get("reset_state")
-    if stays and any(assigns_resources(path) for path in paths):
+    stays = request.mode != "bench" and request.reset_state
+    if stays and any(assigns_resources(str(entry.path)) for entry in request.models):
         why = "it resets no resource variables, so that items would not be apart: local:litert does"
         raise refusal(request, why)
-    delegate, batch = request.get("delegate", DELEGATES[0]), request.get("batch", 1)
+    delegate, batch = request.delegate or DELEGATES[0], request.batch or 1
     if delegate not in DELEGATES:
         raise refusal(request, f"it has no delegate {delegate!r}, only {', '.join(DELEGATES)}")
     if batch not in (1, "auto"):
         raise refusal(request, f"it takes items one by one, not {batch} at once")
     try:
-        chosen_threads(dict(request))
+        chosen_threads(request.to_json())
     except ValueError as error:
         raise refusal(request, str(error)) from error

@@ -17,7 +17,7 @@ from edgekit.errors import EdgekitError, RunnerError, RuntimeCannotRun
 from edgekit.targets.devices.culprit import Range
 from edgekit.targets.devices.failures import models_of, no_space
 from edgekit.targets.runners.python_runner import TensorInfo, decode, encode, file_name
-from edgekit.types import Json
+from edgekit.types import Json, ModelResult, Request
 
 # Element types that a file of items can hold. Source: "litert/c/litert_model_types.h".
 DTYPES = {
@@ -203,7 +203,7 @@ class Answering:
             self.close()
 
 
-def phases(loaded: Loaded) -> dict[str, Json]:
+def phases(loaded: Loaded) -> ModelResult:
     """Return what a result says of a loaded model."""
     return {
         "load_ns": loaded.opened.load_ns,
@@ -212,12 +212,12 @@ def phases(loaded: Loaded) -> dict[str, Json]:
     }
 
 
-def refusal(request: Mapping[str, Json], why: str) -> RunnerError:
+def refusal(request: Request, why: str) -> RunnerError:
     """Return the error of what the native runner does not take."""
     return RuntimeCannotRun("EK-RUNNER-002", f"native cannot run {models_of(request)}", why)
 
 
-def full(request: Mapping[str, Json], error: OSError) -> EdgekitError:
+def full(request: Request, error: OSError) -> EdgekitError:
     """Return the error of a file of this host that cannot be written."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return refusal(request, str(error))

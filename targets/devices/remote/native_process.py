@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ from edgekit.targets.devices.failures import checked, crashed, too_large, too_sl
 from edgekit.targets.devices.remote.native_model import Loaded, phases, refusal
 from edgekit.targets.devices.remote.shell import Shell, Stream
 from edgekit.targets.runners.python_runner import STAGED
-from edgekit.types import Json
+from edgekit.types import ModelResult, Request, RunnerResult
 
 # Seconds without a word from the host after which the runner ends, and between two words. The
 # runner answers them, whatever it does.
@@ -63,7 +63,7 @@ class NativeProcess:
     """
 
     def __init__(
-        self, shell: Shell, program: Program, request: Mapping[str, Json], limits: Limits, log: Path
+        self, shell: Shell, program: Program, request: Request, limits: Limits, log: Path
     ) -> None:
         self._shell, self._request, self._log = shell, request, log
         self._limits = limits
@@ -221,32 +221,30 @@ class Host(Protocol):
     """The device that a session is of."""
 
     def load(
-        self, process: NativeProcess, request: Mapping[str, Json], number: int, most: int | None
+        self, process: NativeProcess, request: Request, number: int, most: int | None
     ) -> Loaded: ...
-    def result(
-        self, request: Mapping[str, Json], models: Mapping[str, Json]
-    ) -> Mapping[str, Json]: ...
+    def result(self, request: Request, models: dict[str, ModelResult]) -> RunnerResult: ...
     def end(self, process: NativeProcess) -> None: ...
 
 
 class NativeSession:
     """A native runner that keeps models loaded, so that several can take turns."""
 
-    def __init__(self, device: Host, request: Mapping[str, Json], process: NativeProcess) -> None:
+    def __init__(self, device: Host, request: Request, process: NativeProcess) -> None:
         self._device, self._request, self._process = device, request, process
-        self._numbers = {str(e["id"]): at for at, e in enumerate(request["models"])}
+        self._numbers = {e.id: at for at, e in enumerate(request.models)}
         self._items: dict[str, int] = {}
         self._limited = True
 
-    def ready(self, limited: bool = True) -> Mapping[str, Json]:
+    def ready(self, limited: bool = True) -> RunnerResult:
         """Wait until the models are loaded; load and first-inference phases, memory, versions.
 
         Where it is not ``limited``, the limit of time is one of all answers together.
         """
         self._limited = limited
         self._process.start()
-        if self._request.get("core") is not None:
-            self._process.ask(f"core {self._request['core']}")
+        if self._request.core is not None:
+            self._process.ask(f"core {self._request.core}")
         models = {}
         for name, number in self._numbers.items():
             loaded = self._device.load(self._process, self._request, number, STAGED)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgekit.targets.devices.remote.client import Agent
 from edgekit.targets.runners import FOLDER
-from edgekit.types import Json
+from edgekit.types import Request
 
 # Files beside the runners that do not run on a device.
 HOST_ONLY = ("__init__.py", "probe.py")
@@ -31,45 +31,21 @@ class Requests:
         beside = {**ours, file.name: file}
         return f"{self._agent.push_folder('runners', beside)}/{file.name}"
 
-    def there(self, request: Mapping[str, Json]) -> dict[str, Json]:
+    def there(self, request: Request) -> Request:
         """Return the request for the device; ``outputs`` are left for the agent to place.
 
         Positions and answers stay the same. Of a data set with an index only its items go there.
         """
         rows = _rows(request)
-        inputs = {name: Path(path) for name, path in request["inputs"].items()}
-        index = request.get("index")
+        inputs, index = request.inputs, request.index
         if inputs and all(_shorter(path, index, rows) for path in inputs.values()):
-            inputs = {name: self._gather(path, index, rows) for name, path in inputs.items()}
-            index = None
-        golden = request.get("golden", {})
-        files = [
-            *(Path(entry["path"]) for entry in request["models"]),
-            *inputs.values(),
-            *(Path(one["path"]) for one in golden.values()),
-            *([Path(index)] if index else []),
-        ]
+            gathered = {name: self._gather(path, index, rows) for name, path in inputs.items()}
+            request = replace(request, inputs=gathered, index=None)
         # A file that is missing is for the runner to refuse, in its own words.
-        found = self._agent.push([path for path in files if path.is_file()])
-        sent = {str(path): there for path, there in found.items()}
-        changed: dict[str, Json] = {
-            **request,
-            "models": [
-                {**entry, "path": sent.get(str(Path(entry["path"])), entry["path"])}
-                for entry in request["models"]
-            ],
-            "inputs": {name: sent.get(str(path), str(path)) for name, path in inputs.items()},
-        }
-        changed.pop("index", None)
-        if index:
-            changed["index"] = sent[str(Path(index))]
-        if golden:
-            changed["golden"] = {
-                name: {**one, "path": sent[str(Path(one["path"]))]} for name, one in golden.items()
-            }
-        return changed
+        found = self._agent.push([path for path in request.files() if path.is_file()])
+        return request.elsewhere({path: Path(there) for path, there in found.items()})
 
-    def _gather(self, path: Path, index: str | None, rows: int | None) -> Path:
+    def _gather(self, path: Path, index: Path | None, rows: int | None) -> Path:
         """Return a file of the items that a request takes, in its order."""
         key = str(path), str(index), rows
         if key not in self._gathered:
@@ -87,16 +63,17 @@ class Requests:
         self._gathered.clear()
 
 
-def _rows(request: Mapping[str, Json]) -> int | None:
+def _rows(request: Request) -> int | None:
     """Tell how many of the first items a request looks at; ``None`` where it is all of them."""
-    if request["mode"] not in TIMED:
+    if request.mode not in TIMED:
         return None
-    return int((request.get("items") or [0])[0]) + STAGED + int(request.get("batch", 1))
+    batch = request.batch if isinstance(request.batch, int) else 1
+    return (request.items or (0, 0))[0] + STAGED + batch
 
 
-def _shorter(path: Path, index: str | None, rows: int | None) -> bool:
+def _shorter(path: Path, index: Path | None, rows: int | None) -> bool:
     """Tell whether the items that are taken are fewer than those of the file."""
-    if not path.is_file() or (index and not Path(index).is_file()):
+    if not path.is_file() or (index and not index.is_file()):
         return False
     count = len(np.load(path, mmap_mode="r"))
     taken = len(np.load(index, mmap_mode="r")) if index else count

@@ -14,6 +14,7 @@ from sources import image, opened, picture
 
 from conftest import edgekit
 from edgekit import data
+from edgekit.contracts.runner import typed
 from edgekit.converters import flatbuffer
 from edgekit.data import images, preprocessing
 from edgekit.errors import DataError, ProjectError
@@ -368,7 +369,7 @@ def test_real_photos_are_classified_by_the_model_that_they_are_for(
         "inputs": {name: str(found.arrays["x"])},
         "preprocess": {"scale": spec.scale, "offset": spec.offset},
     }
-    device.run(request)
+    device.run(typed(request))
     (scores,) = [np.load(path) for path in sorted((tmp_path / "out").glob("*.npy"))]
     # The smallest MobileNet sees the gown and the cap of the uniform's wearer.
     top = np.argsort(scores, axis=1)[:, ::-1][:, :2]

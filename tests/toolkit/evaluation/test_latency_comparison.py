@@ -18,7 +18,7 @@ from edgekit.gate import decide
 from edgekit.targets.devices import Workplace, open_device, parse
 from edgekit.targets.devices.local import LocalDevice, LocalSession
 from edgekit.targets.runners.probe import probe_model
-from edgekit.types import Json, Preprocess, Status
+from edgekit.types import Preprocess, Request, Status
 
 BRIEF = Protocol(
     min_runs=0,
@@ -39,9 +39,9 @@ class Recording(LocalDevice):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "requests", folder / "log.txt")
-        self.requests: list[Mapping[str, Json]] = []
+        self.requests: list[Request] = []
 
-    def open(self, request: Mapping[str, Json]) -> LocalSession:
+    def open(self, request: Request) -> LocalSession:
         self.requests.append(request)
         return super().open(request)
 
@@ -109,7 +109,7 @@ def test_models_load_in_an_order_that_every_launch_rotates(files: Path) -> None:
     device = Recording(files)
     sides = [Timed(name, files / "short.tflite", "litert") for name in "abc"]
     assert brief(sides, files, device) == {"a": [2, 2, 2], "b": [2, 2, 2], "c": [2, 2, 2]}
-    loaded = ["".join(entry["id"] for entry in r["models"]) for r in device.requests]
+    loaded = ["".join(entry.id for entry in r.models) for r in device.requests]
     assert loaded == ["abc", "bca", "cab"]
 
 
@@ -123,9 +123,9 @@ def test_the_copy_has_a_process_of_its_own_when_the_sides_have(files: Path) -> N
         Timed("there", files / "short.tflite", "tflite-runtime", device=other),
     ]
     found = compared(sides, files, device)
-    held = [[entry["id"] for entry in request["models"]] for request in device.requests]
+    held = [[entry.id for entry in request.models] for request in device.requests]
     assert sorted(held) == sorted([["here"], ["here again"]] * 6)
-    assert len({request["core"] for request in device.requests[:2]}) == 1
+    assert len({request.core for request in device.requests[:2]}) == 1
     assert found.launches == 6
 
 
@@ -136,7 +136,7 @@ def test_state_is_reset_only_in_the_process_of_models_that_keep_it(files: Path) 
         Timed("state", files / "short.tflite", "litert", stateful=True),
     ]
     brief(sides, files, device)
-    resets = {r["models"][0]["id"]: r["reset_state"] for r in device.requests}
+    resets = {r.models[0].id: r.reset_state for r in device.requests}
     assert resets == {"plain": False, "state": True}
 
 
@@ -186,10 +186,10 @@ def test_a_lasting_process_is_started_once_and_the_others_in_each_launch(files: 
         for name in ("reference", "a", "b")
     ]
     taken = measure([jobs], BRIEF, silent)
-    held = sorted("".join(entry["id"] for entry in r["models"]) for r in device.requests)
+    held = sorted("".join(entry.id for entry in r.models) for r in device.requests)
     assert held == ["ab", "ab", "ba", "reference"]
     assert {len(one.launches) for one in taken.values()} == {3}
-    assert len({request["core"] for request in device.requests}) == 1
+    assert len({request.core for request in device.requests}) == 1
 
 
 def test_five_launches_are_refused(files: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from benching import QUICK, RefusingDevice, Times, TraceDevice, job, nothing
 
 from edgekit.errors import RunnerError
 from edgekit.evaluation.launches import half_width, measure, warm_up
+from edgekit.types import Request, RunnerModel
 
 MS = 1e6
+ONE = Request("bench", (RunnerModel("m", Path("m")),))
 
 
 def noisy(level: float = MS, shift: float = 0.0, spread: float = 0.002) -> Times:
@@ -84,7 +87,7 @@ def test_a_noisier_launch_is_timed_for_longer() -> None:
 
 @pytest.mark.parametrize("runs", [0, 30, 60])
 def test_warm_up_lasts_until_the_drift_stops(runs: int) -> None:
-    session = TraceDevice(cooling(max(runs, 1))).open({"models": [{"id": "m"}]})
+    session = TraceDevice(cooling(max(runs, 1))).open(ONE)
     samples, settled = warm_up(session, "m", QUICK)
     assert settled
     assert len(samples) >= max(QUICK.warmup_runs, runs)
@@ -96,7 +99,7 @@ def test_warm_up_gives_up_and_says_so_when_the_drift_goes_on() -> None:
         for at in range(10**9):
             yield MS * (1 + at / 50)
 
-    session = TraceDevice(rising).open({"models": [{"id": "m"}]})
+    session = TraceDevice(rising).open(ONE)
     samples, settled = warm_up(session, "m", QUICK)
     assert not settled
     assert samples.sum() / 1e9 >= QUICK.max_warmup_seconds

@@ -23,7 +23,7 @@ from edgekit.project import Project
 from edgekit.report import bench as bench_report
 from edgekit.report import measurements
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.types import Benched, BenchReport, Compared, Status
+from edgekit.types import Benched, BenchReport, Compared, Request, RunnerResult, Status
 
 BRIEF = api.BenchOptions(
     protocol=Protocol(min_runs=10, min_seconds=0.02, max_seconds=0.1, launches=2, max_launches=2),
@@ -189,8 +189,8 @@ def test_answers_of_one_machine_are_never_taken_for_anothers(
     ran: list[str] = []
     true = LocalDevice.run
 
-    def run(self: LocalDevice, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        ran.append(request["mode"])
+    def run(self: LocalDevice, request: Request) -> RunnerResult:
+        ran.append(request.mode)
         return true(self, request)
 
     monkeypatch.setattr(LocalDevice, "run", run)

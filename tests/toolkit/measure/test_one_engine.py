@@ -26,7 +26,7 @@ from edgekit.pipeline.measure.timing import timed
 from edgekit.pipeline.side_by_side import time_models
 from edgekit.project import Budgets
 from edgekit.targets.devices.agent import machine
-from edgekit.types import Benched, Latency, Measured, Measurement, Preprocess
+from edgekit.types import Benched, Latency, Measured, Measurement, Preprocess, Request
 
 MS = 1e6
 # A busy host changes its speed by more than any interval tells from one command to the next.
@@ -53,8 +53,8 @@ class Recorded:
     def facts(self) -> Mapping[str, Any]:
         return {}
 
-    def open(self, request: Mapping[str, Any]) -> Any:
-        names = [one["id"] for one in request["models"]]
+    def open(self, request: Request) -> Any:
+        names = [one.id for one in request.models]
         launch = len(self.opened)
         self.opened.append(names)
         times = {name: self._times(name, launch) for name in names}

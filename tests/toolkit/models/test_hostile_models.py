@@ -12,6 +12,7 @@ import loading
 import numpy as np
 import pytest
 
+from edgekit.contracts.runner import typed
 from edgekit.errors import EdgekitError, RunnerError, WorkerError
 from edgekit.models.export import export
 from edgekit.models.source import identify
@@ -239,14 +240,14 @@ def test_saved_models_are_confined_by_the_sandbox_of_their_runner(
         "models": list(entries.values()),
     }
     # One runner whose sandbox allows all of them: each is asked for by itself, and fails by itself.
-    session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(asked)
+    session = LocalDevice(tmp_path / "requests", tmp_path / "log.txt").open(typed(asked))
     said = {}
     try:
         with pytest.raises(RunnerError):
             session.ready()
         for name, entry in entries.items():
             try:
-                session.ask({**asked, "models": [entry]})
+                session.ask(typed({**asked, "models": [entry]}))
             except RunnerError as error:
                 said[name] = f"{error.code} {error.message}"
     finally:

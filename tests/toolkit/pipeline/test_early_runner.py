@@ -85,7 +85,7 @@ def test_it_answers_as_a_runner_of_its_own_does(
     early: EarlyRunner, side: Timed, feed: TimingInputs, device: Counting, tmp_path: Path
 ) -> None:
     found = early.answer(asked(side, feed, tmp_path / "mine"), 3)
-    told = device.run(asked(side, feed, tmp_path / "own").to_json())
+    told = device.run(asked(side, feed, tmp_path / "own"))
     assert found is not None
     (file,) = (tmp_path / "mine").glob("*.npy")
     assert np.array_equal(np.load(file), np.load(tmp_path / "own" / file.name))
@@ -131,12 +131,12 @@ def test_one_started_ahead_answers_and_is_timed_as_well(
     outputs.mkdir()
     side.path.unlink()
     loading = Request(mode="load", models=(), runtime=side.runtime)
-    session = device.open(loading.to_json(), Sandbox((tmp_path,), (outputs,)))
+    session = device.open(loading, Sandbox((tmp_path,), (outputs,)))
     side.path.write_bytes(model)
     early = EarlyRunner.start(side, feed, device, outputs, session)
     try:
         found = early.answer(asked(side, feed, tmp_path / "mine"), 3)
-        told = device.run(asked(side, feed, tmp_path / "own").to_json())
+        told = device.run(asked(side, feed, tmp_path / "own"))
         assert found is not None
         (file,) = (tmp_path / "mine").glob("*.npy")
         assert np.array_equal(np.load(file), np.load(tmp_path / "own" / file.name))
@@ -154,7 +154,7 @@ def test_one_started_ahead_reaches_what_it_was_given_and_no_more(
         pytest.skip("no Landlock here")
     (tmp_path / "early").mkdir()
     loading = Request(mode="load", models=(), runtime=side.runtime)
-    session = device.open(loading.to_json(), Sandbox((), (tmp_path / "early",)))
+    session = device.open(loading, Sandbox((), (tmp_path / "early",)))
     try:
         early = EarlyRunner.start(side, feed, device, tmp_path / "early", session)
         with pytest.raises(RunnerError):

@@ -15,7 +15,7 @@ from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.errors import DeviceError, ModelError
 from edgekit.evaluation.layers.sums import Floats
 from edgekit.targets.runners import RUNNERS
-from edgekit.types import Json, Preprocess, Request, RunnerModel
+from edgekit.types import Preprocess, Request, RunnerModel, RunnerResult
 
 # Bytes of traces that lie on the disk at one time, of both files together.
 ROOM = 256 * 1024 * 1024
@@ -32,7 +32,7 @@ class TracingDevice(Protocol):
     @property
     def runtime(self) -> str: ...
 
-    def run(self, request: Mapping[str, Json]) -> Mapping[str, Json]: ...
+    def run(self, request: Request) -> RunnerResult: ...
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _run(
         delegate=side.delegate,
         states=side.states or None,
     )
-    facts = side.device.run(request.to_json())["models"][entry.id]
+    facts = side.device.run(request)["models"][entry.id]
     trace.missing.update({int(index): reason for index, reason in facts["missing"].items()})
     trace.alike = trace.alike and facts["alike"]
     trace.difference = max(trace.difference, facts["difference"])

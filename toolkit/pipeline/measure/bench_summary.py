@@ -122,7 +122,7 @@ def _activations(subject: LoadedModel, request: Request) -> Measurement:
         reason = f"{subject.device.runtime} reports activations and packed weights in one figure"
         return Measurement.unavailable(UNIT, reason)
     try:
-        answer = subject.device.run(replace(request, mode="memory").to_json())
+        answer = subject.device.run(replace(request, mode="memory"))
     except (RunnerError, DeviceError) as error:
         reason = f"the model does not run without a delegate: {problem(error)}"
         return Measurement.unavailable(UNIT, reason)

@@ -15,7 +15,16 @@ from edgekit.evaluation.protocol import Protocol
 from edgekit.targets.devices import Device
 from edgekit.targets.devices.remote.benchmark_model import RUNTIME
 from edgekit.targets.devices.warnings import spoilers
-from edgekit.types import Benched, BenchMemory, Json, Latency, Measurement, Phases, Request
+from edgekit.types import (
+    Benched,
+    BenchMemory,
+    Json,
+    Latency,
+    Measurement,
+    ModelResult,
+    Phases,
+    Request,
+)
 
 UNIT = "byte"
 NO_TIMES = "benchmark_model prints no single times"
@@ -80,13 +89,11 @@ def _asked(request: Request, protocol: Protocol) -> Request:
     return replace(request, stop=stop, warmup=warmup)
 
 
-def _launch(device: Device, request: Request) -> Mapping[str, Json]:
-    answer = device.run(request.to_json())
-    found: Mapping[str, Json] = answer["models"][request.models[0].id]
-    return found
+def _launch(device: Device, request: Request) -> ModelResult:
+    return device.run(request)["models"][request.models[0].id]
 
 
-def _phases(launches: Sequence[Mapping[str, Json]]) -> Phases:
+def _phases(launches: Sequence[ModelResult]) -> Phases:
     def middle(values: Sequence[float | None]) -> Measurement:
         known = [value for value in values if value is not None]
         if len(known) < len(values):
@@ -97,7 +104,7 @@ def _phases(launches: Sequence[Mapping[str, Json]]) -> Phases:
 
     return Phases(
         load=middle([one["load_ns"] for one in launches]),
-        first=middle([one["first_ns"] for one in launches]),
+        first=middle([one.get("first_ns") for one in launches]),
         warmup=middle([one["warmup"]["mean"] for one in launches]),
         warmup_runs=sum(one["warmup"]["count"] for one in launches),
         settled=False,
@@ -143,10 +150,11 @@ def _middle(sums: Sequence[Mapping[str, Json]], name: str) -> Measurement:
     return statistics.percentile_interval(launches, 50).measurement("ns", tool)
 
 
-def _memory(launches: Sequence[Mapping[str, Json]]) -> BenchMemory:
+def _memory(launches: Sequence[ModelResult]) -> BenchMemory:
     absent = Measurement.unavailable(UNIT, "it was not measured")
-    peaks = [one["peak_bytes"] for one in launches]
-    if any(peak is None for peak in peaks):
+    told = [one["peak_bytes"] for one in launches]
+    peaks = [peak for peak in told if peak is not None]
+    if len(peaks) < len(told):
         peak = Measurement.unavailable(UNIT, "this benchmark_model prints no memory")
     else:
         tool = f"{RUNTIME}: ru_maxrss over its start, the largest of the launches"

@@ -23,7 +23,7 @@ def selftest(subject: LoadedModel, bundle: Unpacked) -> SelfTest:
         golden=bundle.golden,
         **bundle.carrying,
     )
-    result = subject.device.run(request.to_json())
+    result = subject.device.run(request)
     facts = result["models"][subject.id]
     return SelfTest(
         passed=bool(facts["passed"]),
