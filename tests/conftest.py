@@ -28,6 +28,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # Every test process and command would compile edgekit again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# A shell's background job ignores Ctrl-C, and so would every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,7 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 _TIMES = ("--min-seconds", 0.05, "--max-seconds", 0.1, "--max-runs", 50)
 BRIEF_BENCH = ("--no-calibrate", *_TIMES, "--launches", 2, "--precision-goal", "90%", "--json")
 # Two launches bound nothing where the second is half as fast; so many decide on any host.
-SURE_LAUNCHES = ("--launches", 8)
+SURE_LAUNCHES = ("--launches", "8")
 
 
 @pytest.fixture(scope="session")
