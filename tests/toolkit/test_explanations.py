@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from error_table import page
 
 from conftest import answer
 from edgekit import explanations
+from edgekit.explanations import Explanation
 from edgekit.gate.budgets import BUDGETS
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +39,52 @@ def test_every_code_of_the_source_is_explained_and_every_explained_one_is_used()
     assert {code.split("-")[1] for code in codes} == set(explanations.AREAS)
 
 
+def faults(each: Explanation) -> list[str]:
+    """What is wrong with an explanation: it says what, why and what to do, in a line each."""
+    sentences = {"what": each.what, "fix": each.fix}
+    found = [part for part, text in sentences.items() if not re.search(r"\S[.)`]$", text)]
+    if not 1 <= len(set(each.causes)) == len(each.causes) <= 4:
+        found.append(f"{len(each.causes)} causes")
+    known = {each.what.rstrip(".").lower(), each.fix.rstrip(".").lower()}
+    for cause in each.causes:
+        if not re.search(r"[^\s.;]$", cause) or len(cause) > 160:
+            found.append(f"cause {cause!r}: a phrase without a full stop")
+        if cause.lower() in known:
+            found.append(f"cause {cause!r}: it repeats what happened, or what to do")
+    if "\n" in "".join((*sentences.values(), *each.causes)):
+        found.append("a line break")
+    return found
+
+
 @pytest.mark.parametrize("known", [explanations.codes, explanations.checks])
-def test_every_explanation_says_what_it_is_and_what_to_do(known: object) -> None:
-    for name, each in known().items():  # type: ignore[operator]
-        assert re.search(r"[.)`]$", each.what), name
-        assert re.search(r"[.)`]$", each.fix), name
-        assert "\n" not in each.what + each.fix, name
-        assert all(cause and not cause.endswith(".") for cause in each.causes), name
+def test_every_explanation_says_what_it_is_why_and_what_to_do(known: Any) -> None:
+    assert {name: found for name, each in known().items() if (found := faults(each))} == {}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"causes": ()},
+        {"causes": ("",)},
+        {"causes": ("a typing error.",)},
+        {"causes": ("a typing error", "a typing error")},
+        {"causes": ("the data has no labels",)},
+        {"what": "no full stop"},
+        {"fix": ""},
+        {"fix": "two\nlines."},
+    ],
+)
+def test_an_explanation_that_lacks_something_is_refused(planted: dict[str, Any]) -> None:
+    whole = explanations.codes()["EK-DATA-005"]
+    assert faults(whole) == []
+    assert faults(replace(whole, **planted)) != []
+
+
+def test_every_code_stands_in_the_file_of_its_area() -> None:
+    folder = Path(explanations.__file__).parent / "codes"
+    for file in folder.glob("*.toml"):
+        listed = re.findall(r"^\[EK-([A-Z]+)-", file.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(listed) == {file.stem.upper()}, file
 
 
 def test_the_docs_say_the_same() -> None:
