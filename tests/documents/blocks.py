@@ -18,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "docs" / "reference"
 PAGES = tuple(
     page
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    for page in (
+        ROOT / "README.md",
+        # A page before those of the folder of its name.
+        *sorted((ROOT / "docs").rglob("*.md"), key=lambda page: page.with_suffix("").parts),
+    )
     if GENERATED not in page.parents
 )
 FENCE = re.compile(
-    r"^(?:<!-- (?P<mark>scene|file|not run): (?P<said>[^>]+?) -->\n)?"
+    r"^(?:<!-- (?P<mark>scene|file|of|not run): (?P<said>[^>]+?) -->\n)?"
     r"```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -34,7 +38,7 @@ PROMPT = "$ "
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it is, its language and text, and its mark."""
+    """A fenced block: where it is, its language and text, its mark, and the file it shows."""
 
     page: Path
     line: int
@@ -43,6 +47,7 @@ class Block:
     mark: str
     said: str
     span: tuple[int, int]
+    source: str = ""
 
     @property
     def place(self) -> str:
@@ -54,15 +59,12 @@ def blocks(page: Path, text: str | None = None) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8") if text is None else text
     for found in FENCE.finditer(text):
         line = text.count("\n", 0, found.start("language")) + 1
-        yield Block(
-            page,
-            line,
-            found["language"],
-            found["text"],
-            found["mark"] or "",
-            found["said"] or "",
-            found.span("text"),
-        )
+        mark, said = found["mark"] or "", found["said"] or ""
+        source = said if mark == "of" else ""
+        if mark == "file":
+            said, _, source = said.partition(", of ")
+        language, span = found["language"], found.span("text")
+        yield Block(page, line, language, found["text"], mark, said, span, source)
 
 
 def indented(text: str) -> Iterator[str]:

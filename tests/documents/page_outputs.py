@@ -4,7 +4,7 @@
 now, and with ``--write`` writes that into the page. Pages may be named. A block marked
 ``<!-- scene: NAME -->`` runs in the folder of that scene, after the scene's blocks above it and
 those of the pages before; ``NAME/FOLDER`` runs in a folder below. ``<!-- file: NAME/PATH -->``
-is a file of the scene.
+is a file of the scene, and ``<!-- of: PATH -->`` one of the repository.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from blocks import PAGES, PROMPT, Block, blocks
+from blocks import PAGES, PROMPT, ROOT, Block, blocks
 
 BIN = Path(sys.executable).parent
 # Typed on a page, and what of it is done again: the installation is not.
@@ -26,6 +27,7 @@ STANDS_FOR = {
     "make demo": "edgekit init demo --if-missing && edgekit convert --project demo/edgekit.toml"
 }
 INSTALLS = re.compile(r"^(making .venv|installing edgekit)")
+HOOKS = "published"
 # A terminal as wide as the pages.
 COLUMNS = "100"
 # What differs from one host or run to the next.
@@ -80,13 +82,13 @@ def parts(text: str) -> Iterator[tuple[str, str]]:
         yield "\n".join(command), "".join(f"{each}\n" for each in printed)
 
 
-def run(command: str, folder: Path, programs: Path = BIN) -> str:
+def run(command: str, folder: Path, root: Path, programs: Path = BIN) -> str:
     """Return what a command prints on a terminal of the pages' width; ``programs`` go first."""
     line = command.removeprefix(PROMPT)
     done = subprocess.run(
         ["/bin/sh", "-c", STANDS_FOR.get(line, line)],
         cwd=folder,
-        env=environment(programs),
+        env=environment(root, programs),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -96,25 +98,51 @@ def run(command: str, folder: Path, programs: Path = BIN) -> str:
     return done.stdout if done.stdout.endswith("\n") or not done.stdout else f"{done.stdout}\n"
 
 
-def environment(programs: Path) -> Mapping[str, str]:
+def environment(root: Path, programs: Path) -> Mapping[str, str]:
+    """Return a reader's variables, with a name for git, and where edgekit is published."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
     path = os.pathsep.join([str(programs), str(BIN), os.environ["PATH"]])
-    return {**rest, "PATH": path, "NO_COLOR": "1", "COLUMNS": COLUMNS}
+    git = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Reader"), ("EMAIL", "reader@example.org"))
+    }
+    git |= {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{root / HOOKS}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/edgekit/edgekit",
+    }
+    own = {"PATH": path, "NO_COLOR": "1", "COLUMNS": COLUMNS, "PRE_COMMIT_HOME": str(root / "hook")}
+    return {**rest, **git, **own}
+
+
+def publish_hooks(root: Path) -> None:
+    """Make the repository that pre-commit fetches, of this one's hooks."""
+    folder = root / HOOKS
+    if not folder.exists():
+        folder.mkdir()
+        shutil.copy(ROOT / ".pre-commit-hooks.yaml", folder)
+        script = "git init -q && git add -A && git commit -qm hooks && git tag v0.1.0"
+        run(script, folder, root)
 
 
 def made_again(block: Block, root: Path, programs: Path = BIN) -> str:
-    """Return a block with what its commands print now."""
-    if block.mark == "file":
-        file = root / block.said
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(block.text, encoding="utf-8")
-        return block.text
+    """Return a block with what its commands print now, or what the file has that it shows."""
+    if block.mark in ("file", "of"):
+        shown = (ROOT / block.source).read_text(encoding="utf-8") if block.source else block.text
+        if block.mark == "file":
+            file = root / block.said
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(shown, encoding="utf-8")
+        return shown
     scene, _, below = block.said.partition("/")
     folder = root / scene
     folder.mkdir(parents=True, exist_ok=True)
+    if "pre-commit" in block.text:
+        publish_hooks(root)
     text = []
     for command, before in parts(block.text):
-        said = run(command, folder / below, programs)
+        said = run(command, folder / below, root, programs)
         installed = [line for line in before.splitlines() if INSTALLS.match(line)]
         text.append("".join(f"{line}\n" for line in [command, *installed]) + said)
     return "".join(text)
@@ -129,9 +157,9 @@ def difference(block: Block, again: str) -> str:
 
 
 def scenes(pages: Iterable[Path] = PAGES) -> Iterator[Block]:
-    """Yield the blocks that are run, and the files that they need, in the order of the pages."""
+    """Yield the blocks that are run, and those that are files, in the order of the pages."""
     for page in pages:
-        yield from (block for block in blocks(page) if block.mark in ("scene", "file"))
+        yield from (block for block in blocks(page) if block.mark in ("scene", "file", "of"))
 
 
 def main(arguments: list[str]) -> int:

@@ -51,6 +51,16 @@ def test_every_block_of_shell_is_run_or_says_why_not() -> None:
     ] == []
 
 
+def test_a_block_that_shows_a_file_is_that_file() -> None:
+    shown = [block for block in EVERY if block.source]
+    assert len(shown) > 8
+    assert [
+        block.place
+        for block in shown
+        if block.text != (ROOT / block.source).read_text(encoding="utf-8")
+    ] == [], "stale: run `python tests/documents/page_outputs.py --write`"
+
+
 def test_a_block_that_nobody_runs_is_found() -> None:
     text = (
         "<!-- not run: files of yours -->\n```sh\nedgekit check\n```\n\n"

@@ -14,6 +14,7 @@ from page_outputs import difference, made_again, parts, scenes, settled
 from conftest import BRIEF
 
 README = ROOT / "README.md"
+CI = tuple(f"docs/ci/{path.name}" for path in sorted((ROOT / "docs" / "ci").glob("*.md")))
 
 
 @pytest.fixture
@@ -30,7 +31,11 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the pages show a host with tflite-runtime")
-@pytest.mark.parametrize("pages", [("README.md", "docs/faq.md"), ("docs/tutorial.md",)], ids=str)
+@pytest.mark.parametrize(
+    "pages",
+    [("README.md", "docs/faq.md"), ("README.md", "docs/ci.md", *CI), ("docs/tutorial.md",)],
+    ids=lambda pages: pages[-1],
+)
 def test_pages_show_what_their_commands_print(
     tmp_path: Path, programs: Path, digits_run: Path, pages: tuple[str, ...]
 ) -> None:

@@ -81,6 +81,8 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     shutil.copy(built / "float16" / "model.tflite", repository / "model.tflite")
     red = shell(repository, "git switch -qc change; git commit -qam 'Ship float16'; sh ci.sh")
     assert red.returncode == 1, red.stdout + red.stderr
+    tested = shell(repository, f"{sys.executable} -m pytest -q test_model.py")
+    assert (tested.returncode, "linux-x86_64 float16 size" in tested.stdout) == (1, True)
     summary = (repository / "summary.md").read_text().replace("\xa0", " ")
     # What is red stands first, with the limit and by how much, then what to do.
     head, _, rest = summary.partition("**What to do**")
@@ -96,6 +98,8 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     green = shell(repository, "git commit -qam 'Ship int8 without notes'; sh ci.sh")
     assert green.returncode == 0, green.stdout + green.stderr
     assert cases(repository, "failure") == set()
+    tested = shell(repository, f"{sys.executable} -m pytest -q test_model.py")
+    assert tested.returncode == 0, tested.stdout
 
     tighter = shell(repository, "make -s tighten; git commit -qam 'Tighten'; git show --stat HEAD")
     assert tighter.returncode == 0, tighter.stderr
@@ -110,4 +114,5 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     )
     assert back.returncode == 1
     assert f"the file has {len(with_spare_bytes(plain)):,} bytes" in back.stdout
-    assert cases(repository, "failure") == {"lock size"}
+    # How long the two files take differs by no more than a busy host's noise.
+    assert cases(repository, "failure") - {"lock latency"} == {"lock size"}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-# The share of flat series in which a step is seen: what docs/ci.md states, measured.
+# The share of flat series in which a step is seen: what docs/ci/history.md states, measured.
 LEVEL = 0.01
 PERMUTATIONS = 999
 # Fewer runs on one side of a step than these are an outlier as well as a step.
