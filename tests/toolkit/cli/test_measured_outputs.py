@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from checked_rows import differences
 from output_schemas import OUTPUTS, schema
 from rendered import ReadPage
 from tflite_files import G, N, T, build, doubling
@@ -125,6 +126,7 @@ def check_the_page(
     assert f"{command} run {found['run']}" in seen
     assert "✕ failed" in seen
     assert all(row["id"].partition(" on ")[0] in seen for row in rows)
+    assert differences(page, found) == []
     drawn = page.data["charts"]
     if command == "compare":
         sizes = {point["model"]: point["size"]["value"] for point in drawn["pareto"]["points"]}

@@ -125,7 +125,7 @@ def test_devices_of_one_machine_share_its_place(tmp_path: Path) -> None:
     done = bench(tmp_path, "local", "local:reference")
     assert {row.place for row in done.rows} == {"local"}
     assert done.places["local"].devices == ("local", "local:reference")
-    assert done.verdict.status is Status.PASSED
+    assert done.verdict.status is Status.NOT_EVALUATED
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             "bench",
             "probe.tflite",
             *devices,
-            *QUICK,
+            *map(str, QUICK),
         ],
         cwd=tmp_path,
         stderr=subprocess.PIPE,

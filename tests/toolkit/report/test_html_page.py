@@ -14,6 +14,7 @@ from typing import Any
 
 import detailing
 import pytest
+from checked_rows import differences
 from rendered import FORMS, ReadPage, pointed
 
 from edgekit.cli.main import run
@@ -59,6 +60,40 @@ def test_every_figure_is_the_one_of_the_report(page: ReadPage, document: dict[st
     for at, form, text, value in page.figures:
         assert pointed(document, at) == value, at
         assert text.removeprefix("~") == FORMS[form](value), at
+
+
+def test_every_check_budget_and_waiver_is_the_one_of_the_report(
+    page: ReadPage, document: dict[str, Any]
+) -> None:
+    assert {"limit", "found", "interval", "margin", "bar limit", "expires"} <= {
+        part for row in page.checks for part in row
+    }
+    assert differences(page, document) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "digit"),
+    [
+        *(
+            (part, rf'(data-part="{part}"[^>]*>[^<]*?)(\d)(?![\d,.])')
+            for part in ("limit", "found", "interval", "margin", "expires")
+        ),
+        ("limit's place", r'(class="limit" x1=")(\d)(?=\d)'),
+        ("interval's place", r'(class="range" x1=")(\d)(?=\.\d+" x2="[\d.]+" y1="5")'),
+        ("place", r'(data-check="/verdict/checks/)(\d)(?=")'),
+    ],
+)
+def test_a_wrong_digit_of_a_check_is_found(
+    text: str, document: dict[str, Any], part: str, digit: str
+) -> None:
+    """Each on the page is changed, one after the other."""
+    bare = re.sub("<script>.*?</script>", "", text, flags=re.DOTALL)
+    places = list(re.finditer(digit, bare))
+    assert places, part
+    for match in places:
+        planted = str((int(match[2]) + 1) % 10)
+        changed = bare[: match.start(2)] + planted + bare[match.end(2) :]
+        assert differences(ReadPage(changed), document), bare[match.start() : match.end() + 30]
 
 
 def test_charts_hold_the_figures_of_the_report(page: ReadPage, document: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """A check as a page shows it; ``at`` is the JSON pointer of its figure."""
+    """A check as a page shows it; ``at`` is its JSON pointer."""
 
     name: str
     badge: Badge

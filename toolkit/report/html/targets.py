@@ -76,7 +76,7 @@ def _target(report: Report, number: int, target: TargetResult) -> TargetView:
             measured, bool(report.settings["bounded"]), at + figures.pointer("metrics", metric)
         )
     rows = [
-        (budget_row(check, f"{place}/checks/{at}/measured"), check.bound is not None)
+        (budget_row(check, f"{place}/checks/{at}"), check.bound is not None)
         for at, check in enumerate(target.checks)
     ]
     return TargetView(

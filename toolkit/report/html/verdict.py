@@ -42,7 +42,7 @@ class VerdictView:
 
 @dataclass(frozen=True)
 class WaiverRow:
-    """A waiver of the project, and whether a check of the run needs it."""
+    """A waiver of the project, whether a check of the run needs it, and its JSON pointer."""
 
     check: str
     target: str
@@ -50,6 +50,7 @@ class WaiverRow:
     reason: str
     expires: str
     used: bool
+    at: str
 
 
 def view(report: Report) -> VerdictView:
@@ -60,7 +61,7 @@ def view(report: Report) -> VerdictView:
 def of_verdict(verdict: Verdict, task: str = "") -> VerdictView:
     """Return what a section on any command's verdict shows."""
     rows = [
-        (check.status, budget_row(check, f"/verdict/checks/{number}/measured"))
+        (check.status, budget_row(check, f"/verdict/checks/{number}"))
         for number, check in enumerate(verdict.checks)
         if evidence.counts(check)
     ]
@@ -92,6 +93,7 @@ def waivers(report: Report) -> tuple[WaiverRow, ...]:
                 == (one["check"], one.get("target", ""), one.get("candidate", ""), one["reason"])
                 for each in waived
             ),
+            f"/settings/waivers/{number}",
         )
-        for one in report.settings.get("waivers", ())
+        for number, one in enumerate(report.settings.get("waivers", ()))
     )
