@@ -62,6 +62,7 @@ QUANTITIES: tuple[tuple[Any, str], ...] = (
     (ratchet.Day, "date"),
 )
 PLAIN = {
+    Any: "a value",
     str: "text",
     int: "whole number",
     float: "number",

@@ -53,6 +53,7 @@ def open_data(
             *judged.slices,
             *([judged.group] if judged.group else []),
             *labels,
+            *(name for name in (table.group, run.project.train.sample_weights) if name),
             *([judged.stream] if isinstance(judged.stream, str) else []),
         ),
         label=table.label_column,

@@ -22,7 +22,7 @@ from edgekit.errors import ConversionError, WorkerError
 from edgekit.models.export import export as export_model
 from edgekit.models.export import saved_model
 from edgekit.models.source import with_custom_objects
-from edgekit.pipeline import stage_results
+from edgekit.pipeline import feeding, stage_results
 from edgekit.pipeline.carried import with_states
 from edgekit.pipeline.datasets import item_sizes, training_data
 from edgekit.pipeline.float_file import as_it_is, float_reference
@@ -265,12 +265,16 @@ def training(run: Run, epochs: int) -> Training | None:
     dataset = training_data(run)
     if dataset is None or epochs == 0:
         return None
+    aside = feeding.aside(run, dataset)
     return Training(
         dataset=dataset,
         preprocess=run.project.data.preprocess.spec(),
         epochs=epochs,
         batch_size=run.project.train.batch_size,
         seed=run.project.train.seed,
+        aside=aside,
+        weights=feeding.weights(run, dataset, aside),
+        augmentation=feeding.augmentation(run),
     )
 
 
@@ -282,4 +286,7 @@ def training_key(data: Training) -> Mapping[str, Json]:
         "batch_size": data.batch_size,
         "seed": data.seed,
         "preprocess": data.preprocess.arithmetic,
+        "aside": data.aside.key,
+        "weights": [data.weights.column, *data.weights.classes],
+        "augmentation": data.augmentation.key if data.augmentation else None,
     }

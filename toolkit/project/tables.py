@@ -75,6 +75,10 @@ class DataTable(Table):
     """Labelled items to train and to fine-tune on. ``train = "data.py:train"``"""
     evaluate: str | None = None
     """Labelled items that every candidate is judged by. ``evaluate = "test.npz"``"""
+    validation: Annotated[float, Field(gt=0, le=0.5)] | str | None = None
+    """What training is validated on: a share of train, or data of its own. ``validation = 0.1``"""
+    group: str | None = None
+    """Column whose groups stay together when a share is set aside. ``group = "patient"``"""
     representative: RepresentativeTable | None = None
     """Items that calibrate int8. Default: 200 items, a fifth at most, set apart from evaluate.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
 from pydantic import Field
 
 from edgekit.project.table import Table
@@ -17,3 +19,13 @@ class TrainTable(Table):
     """Items of one step. ``batch_size = 64``"""
     seed: int = Field(default=0, ge=0)
     """Seed of weights, order and dropout. ``seed = 0``"""
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """How much items of a class count: "balanced", or by class. ``class_weights = "balanced"``"""
+    sample_weights: str | None = None
+    """Column with how much each item counts. ``sample_weights = "weight"``"""
+    augment: str | dict[str, Any] | None = None
+    """Random changes in training only: layers of Keras and their first argument, or arguments; or a
+    function that returns layers.
+
+    ``augment = { RandomFlip = "horizontal", RandomRotation = 0.1 }``
+    """

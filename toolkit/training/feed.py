@@ -7,7 +7,8 @@ resumed training goes on with the very batches that it would have seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,31 @@ from edgekit.data import LABELS, Dataset, match
 from edgekit.data.preprocessing import apply
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
+from edgekit.training.augment import Augmentation, Change, changes
 from edgekit.types import Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
 Structure = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What a model is validated on: items of the training data by number, in an ``.npy`` file, or
+    data of its own. ``key`` tells one choice from another.
+    """
+
+    items: Path | None = None
+    dataset: Dataset | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much items count: by a column of the training data, by the number of their class."""
+
+    column: str | None = None
+    classes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,9 @@ class Training:
     epochs: int
     batch_size: int
     seed: int
+    aside: Aside = Aside()
+    weights: Weights = Weights()
+    augmentation: Augmentation | None = None
 
 
 @dataclass(frozen=True)
@@ -49,22 +73,32 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The arrays behind batches, by name; ``weights`` has one column, or none."""
+
+    inputs: Mapping[str, Column]
+    targets: Mapping[str, Column]
+    weights: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
 class Feed:
     """The items of a training in batches, and those held out of it.
 
-    ``inputs`` and ``targets`` are columns by name; ``pack`` and ``pack_targets`` turn tensors by
-    name into the model's argument and its labels. ``items`` and ``held_out`` are item numbers.
-    Nothing but the rows of a few batches is held in memory.
+    ``pack`` and ``pack_targets`` turn tensors by name into the model's argument and its labels.
+    ``items`` are numbers of rows of ``columns``, ``held_out`` of ``held_out_columns``. Nothing but
+    the rows of a few batches is held in memory.
     """
 
-    inputs: Mapping[str, Column]
+    columns: Columns
     pack: Structure
-    targets: Mapping[str, Column]
     pack_targets: Structure
     items: Index
+    held_out_columns: Columns
     held_out: Index
     batch_size: int
     seed: int
+    changes: Mapping[str, Change]
 
     @classmethod
     def of(
@@ -72,31 +106,30 @@ class Feed:
     ) -> Feed:
         """Feed a model with the items of a training, and build one that was not yet called.
 
-        So many items are ``held_out``, chosen by the seed. ``targets`` ``[N, ...]`` take the place
-        of the labels. Raises :class:`DataError` where items do not fit the model, or where there
-        are no labels.
+        Where the training sets nothing aside, so many items are ``held_out``, chosen by the seed.
+        ``targets`` ``[N, ...]`` take the place of the labels. Raises :class:`DataError` where items
+        do not fit the model, or where there are no labels.
         """
-        dataset, preprocess = training.dataset, training.preprocess
-        inputs = inputs_of(model, described(dataset, preprocess))
-        arrays = match(dataset, inputs.specs, preprocess).inputs
-        columns = {
-            spec.name: _input(np.load(arrays[spec.name], mmap_mode="r"), spec, preprocess)
-            for spec in inputs.specs
-        }
-        labels, structure = _labels(model, dataset, targets)
-        order = np.random.default_rng(training.seed).permutation(dataset.count)
-        feed = cls(
-            inputs=columns,
+        dataset, seed = training.dataset, training.seed
+        inputs = inputs_of(model, described(dataset, training.preprocess))
+        columns, structure = _columns(model, inputs.specs, training, dataset, targets)
+        other = training.aside.dataset
+        others = columns if other is None else _columns(model, inputs.specs, training, other)[0]
+        items, aside = _division(training, held_out)
+        firsts = {name: column.first for name, column in columns.inputs.items()}
+        _build(model, inputs.pack(firsts))
+        augmentation = training.augmentation
+        return cls(
+            columns=_weighted(columns, training),
             pack=inputs.pack,
-            targets=labels,
             pack_targets=structure,
-            items=np.sort(order[held_out:]),
-            held_out=np.sort(order[:held_out]),
+            items=items,
+            held_out_columns=others,
+            held_out=aside,
             batch_size=training.batch_size,
-            seed=training.seed,
+            seed=seed,
+            changes=changes(augmentation, firsts, seed) if augmentation else {},
         )
-        _build(model, feed)
-        return feed
 
     @property
     def count(self) -> int:
@@ -111,8 +144,9 @@ class Feed:
     def batches(self, step: int, epochs: int) -> Any:
         """Return a ``tf.data.Dataset`` of the batches from a global step to the end.
 
-        Each is ``(x, y)``. Every epoch has all items once, in an order of its own: item ``i`` of
-        epoch ``e`` is ``tf.random.experimental.index_shuffle(i, (seed, e))``.
+        Each is ``(x, y)``, or ``(x, y, weights)`` where items weigh differently. Every epoch has
+        all items once, in an order of its own: item ``i`` of epoch ``e`` is
+        ``tf.random.experimental.index_shuffle(i, (seed, e))``.
         """
         import tensorflow as tf
 
@@ -124,11 +158,11 @@ class Feed:
             places = tf.range(start, tf.minimum(start + self.batch_size, self.count))
             seed = tf.cast(tf.stack([self.seed % (1 << 31), epoch]), tf.int32)
             most = tf.constant(self.count - 1, tf.int64)
-            return tf.gather(
-                items, tf.random.experimental.index_shuffle(places, seed=seed, max_index=most)
-            )
+            shuffled = tf.random.experimental.index_shuffle(places, seed=seed, max_index=most)
+            return number, tf.gather(items, shuffled)
 
-        return self._read(tf.data.Dataset.range(step, epochs * self.steps_per_epoch).map(chosen))
+        steps = tf.data.Dataset.range(step, epochs * self.steps_per_epoch)
+        return self._read(steps.map(chosen), self.columns, self.changes)
 
     def validation(self) -> Any | None:
         """Return a ``tf.data.Dataset`` of the items held out, in their order; None without any."""
@@ -136,26 +170,31 @@ class Feed:
 
         if not len(self.held_out):
             return None
-        return self._read(tf.data.Dataset.from_tensor_slices(self.held_out).batch(self.batch_size))
+        chosen = tf.data.Dataset.from_tensor_slices(self.held_out).batch(self.batch_size)
+        return self._read(chosen.enumerate(), self.held_out_columns, {})
 
-    def _read(self, chosen: Any) -> Any:
-        """Read the rows that a dataset of item numbers names, ahead of the step."""
+    def _read(self, chosen: Any, of: Columns, changed: Mapping[str, Change]) -> Any:
+        """Read the rows that a dataset of steps and item numbers names, ahead of the training."""
         import tensorflow as tf
 
-        columns = [*self.inputs.values(), *self.targets.values()]
+        columns = [*of.inputs.values(), *of.targets.values(), *of.weights]
         firsts = [column.first for column in columns]
         dtypes = [first.dtype for first in firsts]
 
         def rows(index: Index) -> list[Array]:
             return [column.prepare(column.rows[index]) for column in columns]
 
-        def read(index: Any) -> Any:
+        def read(step: Any, index: Any) -> Any:
             tensors = tf.numpy_function(rows, [index], dtypes, stateful=False)
             for tensor, first in zip(tensors, firsts, strict=True):
                 tensor.set_shape((None, *first.shape[1:]))
-            x = dict(zip(self.inputs, tensors, strict=False))
-            y = dict(zip(self.targets, tensors[len(x) :], strict=True))
-            return _tuples(self.pack(x)), self.pack_targets(y)
+            x = dict(zip(of.inputs, tensors, strict=False))
+            x |= {name: change(x[name], step) for name, change in changed.items()}
+            y = dict(zip(of.targets, tensors[len(x) :], strict=False))
+            batch = (_tuples(self.pack(x)), self.pack_targets(y))
+            if not of.weights:
+                return batch
+            return *batch, self.pack_targets(dict.fromkeys(y, tensors[-1]))
 
         parallel = chosen.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return parallel.prefetch(tf.data.AUTOTUNE)
@@ -171,8 +210,50 @@ def described(dataset: Dataset, preprocess: Preprocess) -> Mapping[str, TensorSp
     return specs
 
 
+def _columns(
+    model: Any,
+    specs: tuple[TensorSpec, ...],
+    training: Training,
+    dataset: Dataset,
+    targets: Array | None = None,
+) -> tuple[Columns, Structure]:
+    """Return the columns of a dataset, and the structure of their labels."""
+    arrays = match(dataset, specs, training.preprocess).inputs
+    inputs = {
+        spec.name: _input(np.load(arrays[spec.name], mmap_mode="r"), spec, training.preprocess)
+        for spec in specs
+    }
+    labels, structure = _labels(model, dataset, targets)
+    return Columns(inputs, labels), structure
+
+
 def _input(rows: Array, spec: TensorSpec, preprocess: Preprocess) -> Column:
     return Column(rows, lambda raw: np.ascontiguousarray(apply(raw, spec, preprocess)))
+
+
+def _division(training: Training, held_out: int) -> tuple[Index, Index]:
+    """Return the numbers of the items to train on, and of those to validate on."""
+    count = training.dataset.count
+    if training.aside.dataset is not None:
+        return np.arange(count), np.arange(training.aside.dataset.count)
+    if training.aside.items is not None:
+        aside = np.load(training.aside.items)
+        return np.setdiff1d(np.arange(count), aside), aside
+    order = np.random.default_rng(training.seed).permutation(count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def _weighted(columns: Columns, training: Training) -> Columns:
+    """Add the weights of items, where there are any: the column's times the class's."""
+    weights, dataset = training.weights, training.dataset
+    if weights == Weights():
+        return columns
+    found = np.ones(dataset.count, np.float32)
+    if weights.column is not None:
+        found *= dataset.columns([weights.column])[weights.column].astype(np.float32)
+    if weights.classes:
+        found *= np.asarray(weights.classes, np.float32)[dataset.open_labels().reshape(-1)]
+    return replace(columns, weights=(Column(found, np.ascontiguousarray),))
 
 
 def _tuples(structure: Any) -> Any:
@@ -207,11 +288,10 @@ def _as_keras(labels: Array) -> Array:
     return np.ascontiguousarray(labels, dtype)
 
 
-def _build(model: Any, feed: Feed) -> None:
+def _build(model: Any, first: Any) -> None:
     """Make the variables of a model that was not yet called: saved state needs them to exist."""
     if getattr(model, "built", True):
         return
-    first = feed.pack({name: column.first for name, column in feed.inputs.items()})
     if isinstance(model, library(model).Sequential):
         model.build((None, *first.shape[1:]))
     else:

@@ -82,6 +82,7 @@ def fit(
     shown = [progress_callback(model, epochs, progress)] if progress else []
     history = model.fit(
         feed.batches(0, epochs),
+        validation_data=feed.validation(),
         epochs=epochs,
         steps_per_epoch=feed.steps_per_epoch,
         verbose=0,

@@ -11,14 +11,16 @@ from forking import tensorflow_script
 
 from conftest import once
 
-FEED = """
+FEED = '''
 import json, sys
+from dataclasses import replace
 from pathlib import Path
 import keras, numpy as np, tensorflow as tf, tf_keras
 from edgekit.data import Dataset
 from edgekit.data.preprocessing import apply
 from edgekit.errors import EdgekitError
-from edgekit.training.feed import Feed, Training
+from edgekit.training.augment import Augmentation
+from edgekit.training.feed import Aside, Feed, Training, Weights
 from edgekit.types import Preprocess, TensorSpec
 
 (folder,) = map(Path, sys.argv[1:])
@@ -110,6 +112,74 @@ for scale, offset in ((1 / 255, 0.0), ((0.017, 0.0175, 0.0171), (-2.1, -2.0, -1.
         x.tobytes() == wanted[y].tobytes() for x, y in seen(Feed.of(colour, data).batches(0, 1))
     ))
 
+files = dataset(x=numbers, y=np.arange(37) % 3)
+np.save(folder / "aside.npy", np.array([2, 5, 36]))
+np.save(folder / "many.npy", np.arange(37.0))
+files = replace(files, beside={"many": folder / "many.npy"})
+aside = Training(
+    files, Preprocess(), 2, 8, 3, Aside(folder / "aside.npy"), Weights("many", (1.0, 2.0, 0.0)),
+)
+feed = Feed.of(one, aside)
+weighed = [tuple(map(np.asarray, batch)) for batch in feed.batches(0, 1)]
+facts["weights"] = all(
+    (w == x[:, 0] * np.array([1, 2, 0])[y]).all() and w.dtype == np.float32 for x, y, w in weighed
+)
+facts["aside"] = sorted({*range(37)} - {int(v) for x, *_ in weighed for v in x[:, 0]})
+facts["validated"] = [np.asarray(x)[:, 0].astype(int).tolist() for x, _ in feed.validation()]
+own = Training(files, Preprocess(), 2, 8, 3, Aside(dataset=plain))
+facts["own"] = [Feed.of(one, own).count, sum(len(y) for _, y in Feed.of(one, own).validation())]
+
+(folder / "mine.py").write_text("""
+import keras, tf_keras
+
+
+def layers():
+    L = keras.layers
+    return keras.Sequential([L.RandomRotation(0.2, seed=1), L.Dropout(0.3, seed=1)])
+
+
+def other():
+    return tf_keras.layers.RandomFlip()
+
+
+def bigger():
+    return keras.layers.ZeroPadding2D()
+
+
+""")
+bytes_of = Dataset("d", {"x": folder / "p.npy"}, folder / "l.npy", 24, "")
+np.save(folder / "p.npy", rng.integers(0, 256, (24, 8, 8, 3)).astype("uint8"))
+np.save(folder / "l.npy", np.arange(24))
+raw = keras.Sequential([keras.Input((8, 8, 3), dtype="uint8"), keras.layers.Rescaling(1.0)])
+named = Augmentation(folder, layers=(
+    ("RandomFlip", "horizontal"),
+    ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
+))
+facts["changed"], pictures = [], np.load(folder / "p.npy")
+for augmentation in (named, Augmentation(folder, "mine.py:layers")):
+    told = Training(bytes_of, Preprocess(), 2, 8, 3, Aside(), Weights(), augmentation)
+    feed = Feed.of(raw, told, 8)
+    batches = seen(feed.batches(0, 2))
+    again = seen(Feed.of(raw, told, 8).batches(3, 2))
+    epochs = [{int(b): a.tobytes() for x, y in half for a, b in zip(x, y)}
+              for half in (batches[:2], batches[2:])]
+    facts["changed"].append({
+        "dtype": str(batches[0][0].dtype),
+        "unchanged": sum(epochs[0][b] == pictures[b].tobytes() for b in epochs[0]),
+        "resumed": all(a.tobytes() == c.tobytes() for (a, _), (c, _) in zip(batches[3:], again)),
+        "same_in_both": sum(epochs[0][b] == epochs[1][b] for b in epochs[0]),
+        "validation": all((x == pictures[y]).all() for x, y in seen(feed.validation())),
+    })
+facts["refused"] = {}
+for name in ("other", "bigger"):
+    told = Training(
+        bytes_of, Preprocess(), 2, 8, 3, augmentation=Augmentation(folder, f"mine.py:{name}")
+    )
+    try:
+        Feed.of(raw, told)
+    except EdgekitError as error:
+        facts["refused"][name] = error.message
+
 def held():
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
@@ -134,7 +204,7 @@ for name, labels in (("unlabelled", {}), ("texts", {"y": texts})):
     except EdgekitError as error:
         facts[name] = error.code
 (folder / "facts.json").write_text(json.dumps(facts))
-"""
+'''
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +254,31 @@ def test_items_are_scaled_as_they_are_everywhere(fed: dict[str, Any]) -> None:
 def test_data_larger_than_memory_is_streamed(fed: dict[str, Any]) -> None:
     # A batch is 4 MB, and 180 of them went by.
     assert fed["grown"] < 100
+
+
+def test_items_set_aside_by_the_project_are_validated_on_alone(fed: dict[str, Any]) -> None:
+    assert fed["aside"] == [2, 5, 36]
+    assert fed["validated"] == [[2, 5, 36]]
+    assert fed["own"] == [37, 37]
+
+
+def test_items_weigh_as_their_column_and_class_say(fed: dict[str, Any]) -> None:
+    assert fed["weights"]
+
+
+def test_random_changes_are_those_of_the_step(fed: dict[str, Any]) -> None:
+    for changed in fed["changed"]:
+        assert changed["dtype"] == "uint8"
+        assert changed["resumed"]
+        # Shifts by a fraction of a pixel leave hardly any of sixteen pictures as it was.
+        assert changed["unchanged"] <= 2
+        assert changed["same_in_both"] <= 2
+        assert changed["validation"]
+
+
+def test_layers_that_cannot_change_items_are_refused(fed: dict[str, Any]) -> None:
+    assert "mine.py:other gave tf_keras" in fed["refused"]["other"]
+    assert "makes [10, 10, 3] of items shaped [8, 8, 3]" in fed["refused"]["bigger"]
 
 
 def test_labels_that_cannot_train_are_refused(fed: dict[str, Any]) -> None:

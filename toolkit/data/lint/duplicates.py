@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from edgekit.data.digests import Digests, digests_of
 from edgekit.data.lint.subset import Array, Subset, listed, share
 from edgekit.types import Advice
 
-Digests = npt.NDArray[np.void]
-DIGEST_BYTES = 16
 # More than a curiosity: real sets hold the odd item twice.
 REPEATED_SHARE = 0.05
 SHARED_SHARE = 0.01
@@ -35,17 +32,8 @@ class Hashed:
 
 def hashed(subset: Subset) -> Hashed:
     """Hash every item over all inputs, in blocks: memory does not grow with the items' size."""
-    digests = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(len(subset))]
-    for spec in sorted(subset.specs, key=lambda one: one.name):
-        at = 0
-        for block in subset.blocks(spec):
-            # Adding zero makes one zero of the two that floats have.
-            flat = np.ascontiguousarray(block.reshape(len(block), -1) + np.zeros(1, block.dtype))
-            for row in flat:
-                digests[at].update(row.data)
-                at += 1
-    joined = b"".join(digest.digest() for digest in digests)
-    return Hashed(subset, np.frombuffer(joined, f"V{DIGEST_BYTES}"))
+    specs = sorted(subset.specs, key=lambda one: one.name)
+    return Hashed(subset, digests_of(map(subset.blocks, specs), len(subset)))
 
 
 def lint(hashes: tuple[Hashed, ...]) -> Iterator[Advice]:
