@@ -1,0 +1,52 @@
+"""Embeddings as TensorBoard's projector reads them: tables, and a sheet of small pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tensorboard.plugins import projector
+
+from edgekit.store import write_bytes
+from edgekit.training.watch.answers import Answers, classes, probabilities
+from edgekit.training.watch.batch import Batch
+from edgekit.training.watch.pictures import sprite
+
+TENSORS, METADATA, SPRITE = "tensors.tsv", "metadata.tsv", "sprite.png"
+
+
+def write_embeddings(folder: Path, items: Batch, answers: Answers) -> None:
+    """Write the embeddings of items, with their labels and predictions, to a run's folder."""
+    if answers.embeddings is None:
+        return
+    table = "\n".join("\t".join(f"{v:.6g}" for v in row) for row in answers.embeddings)
+    write_bytes(folder / TENSORS, f"{table}\n".encode())
+    config = projector.ProjectorConfig()
+    entry = config.embeddings.add()
+    entry.tensor_name, entry.tensor_path = answers.layer, TENSORS
+    if rows := _metadata(items, answers):
+        write_bytes(folder / METADATA, ("\n".join(rows) + "\n").encode())
+        entry.metadata_path = METADATA
+    pictures = items.images
+    if pictures is not None:
+        sheet, width, height = sprite(pictures)
+        sheet.save(folder / SPRITE)
+        entry.sprite.image_path = SPRITE
+        entry.sprite.single_image_dim.extend([width, height])
+    projector.visualize_embeddings(str(folder), config)
+
+
+def _metadata(items: Batch, answers: Answers) -> list[str]:
+    """Return the lines of a table of labels and predictions: one column has no heading."""
+    labels = np.asarray(items.y) if hasattr(items.y, "shape") else None
+    if labels is None:
+        return []
+    found = classes(labels)
+    if found is None:
+        flat = labels.reshape(len(labels), -1)
+        return [f"{value:.6g}" for value in flat[:, 0]] if flat.shape[1] == 1 else []
+    likely = None if answers.outputs is None else probabilities(answers.outputs, labels)
+    if likely is None:
+        return [str(label) for label in found]
+    rows = [f"{label}\t{row.argmax()}" for label, row in zip(found, likely, strict=True)]
+    return ["label\tprediction", *rows]

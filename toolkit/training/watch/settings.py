@@ -1,0 +1,28 @@
+"""What is watched of a training, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Of the time of training that watching may take, where nothing else is said.
+SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a training is watched.
+
+    ``every`` is the least number of steps between two looks at weights and gradients, and
+    ``share`` of the training's time is what all looks together may take: they stretch their own
+    interval where they would take more. ``items`` is how many items gradients, curves and
+    embeddings are of, ``images`` how many of the worst are shown, ``profile`` how many steps are
+    profiled. ``hyperparameters`` are what the HParams tab compares runs by.
+    """
+
+    every: int = 50
+    share: float = SHARE
+    items: int = 256
+    images: int = 8
+    profile: int = 0
+    hyperparameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)

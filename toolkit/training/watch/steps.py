@@ -1,0 +1,160 @@
+"""The traced step that is looked at: loss, gradients and units of a model on a fixed batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+RECTIFIERS = ("relu", "relu6")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a model saw.
+
+    ``gradients`` and ``weights`` are by variable, in the model's order; ``dead`` counts by layer
+    the units that were zero for every item, and ``units`` all of them. ``broken`` is the first
+    layer, in the order of execution, whose output is not finite.
+    """
+
+    loss: float
+    weights: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+    dead: Mapping[str, int]
+    units: Mapping[str, int]
+    broken: str = ""
+
+
+def name_of(variable: Any, model: Any) -> str:
+    """Return a variable's name below its model: Keras 3 calls it a path."""
+    name = str(getattr(variable, "path", variable.name)).split(":")[0]
+    return name.removeprefix(f"{model.name}/")
+
+
+def layers_of(model: Any) -> list[Any]:
+    """List the layers that hold no others, however deep they lie."""
+    flat = model._flatten_layers(include_self=False, recursive=True)
+    return [layer for layer in flat if not list(layer._flatten_layers(include_self=False))]
+
+
+def rectifies(layer: Any) -> bool:
+    """Tell whether a layer's outputs are zero below some input, as of ReLU."""
+    activation = getattr(layer, "activation", None)
+    return type(layer).__name__ == "ReLU" or getattr(activation, "__name__", "") in RECTIFIERS
+
+
+@contextlib.contextmanager
+def observed(layers: list[Any], seen: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Call ``seen(layer, output)`` whenever one of the layers is called, in eager code or graph."""
+    for layer in layers:
+        # Neither Keras may track what is put here for a moment.
+        object.__setattr__(layer, "call", _reporting(layer, layer.call, seen))
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "call")
+
+
+def _reporting(layer: Any, call: Any, seen: Callable[[Any, Any], None]) -> Any:
+    def reporting(*args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        seen(layer, output)
+        return output
+
+    return reporting
+
+
+class TracedStep:
+    """One training step of a compiled model without its update, as a ``tf.function``.
+
+    It runs as training does, with dropout and the batch's statistics, and puts every variable that
+    this changes back: generators, moving averages, metrics.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import tensorflow as tf
+
+        self._model = model
+        self._outputs: list[tuple[str, bool]] = []
+        self._run = tf.function(self._traced)
+
+    def __call__(self, x: Any, y: Any, weight: Any = None) -> Look:
+        """Look at the model on a batch of its own structure."""
+        with _generators(self._model):
+            loss, gradients, outputs = self._run(x, y, weight)
+        variables = self._model.trainable_variables
+        found = {
+            name_of(variable, self._model): gradient.numpy()
+            for variable, gradient in zip(variables, gradients, strict=True)
+            if gradient is not None
+        }
+        dead, units, broken = {}, {}, ""
+        for (name, rectified), (finite, silent) in zip(self._outputs, outputs, strict=True):
+            if not broken and not bool(finite):
+                broken = name
+            if rectified:
+                dead[name], units[name] = int(silent.numpy().sum()), int(silent.shape[0])
+        weights = {name_of(one, self._model): np.asarray(one.numpy()) for one in variables}
+        return Look(float(loss), weights, found, dead, units, broken)
+
+    def _traced(self, x: Any, y: Any, weight: Any) -> Any:
+        import tensorflow as tf
+
+        model = self._model
+        self._outputs, states = [], []
+        changed = [value_of(one) for one in _changed_variables(model)]
+        before = [tf.identity(one) for one in changed]
+
+        def seen(layer: Any, output: Any) -> None:
+            if isinstance(output, tf.Tensor) and output.dtype.is_floating:
+                self._outputs.append((layer.name, rectifies(layer) and output.shape.rank > 1))
+                finite = tf.reduce_all(tf.math.is_finite(output))
+                axes = list(range((output.shape.rank or 1) - 1))
+                states.append((finite, tf.reduce_all(output <= 0, axis=axes)))
+
+        trained = [value_of(one) for one in model.trainable_variables]
+        with tf.GradientTape() as tape, observed(layers_of(model), seen):
+            answers = model(x, training=True)
+            loss = model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
+        gradients = [
+            None if each is None else tf.convert_to_tensor(each)
+            for each in tape.gradient(loss, trained)
+        ]
+        for variable, value in zip(changed, before, strict=True):
+            variable.assign(value)
+        return loss, gradients, states
+
+
+def value_of(variable: Any) -> Any:
+    """Return TensorFlow's variable behind one of Keras 3's; tf_keras's are it."""
+    value = getattr(variable, "value", variable)
+    return variable if callable(value) else value
+
+
+def _changed_variables(model: Any) -> list[Any]:
+    """List the variables that a step changes besides the weights: they are put back."""
+    metrics = [variable for metric in model.metrics for variable in metric.variables]
+    return [*model.non_trainable_variables, *metrics]
+
+
+@contextlib.contextmanager
+def _generators(model: Any) -> Iterator[None]:
+    """Leave the generators of tf_keras's layers as they were: their state is no weight."""
+    found: list[Any] = [getattr(one, "_random_generator", None) for one in layers_of(model)]
+    seeds = [(one, one._seed) for one in found if isinstance(getattr(one, "_seed", None), int)]
+    inner: list[Any] = [getattr(one, "_generator", None) for one in found]
+    states = [(one.state, one.state.numpy()) for one in inner if hasattr(one, "state")]
+    try:
+        yield
+    finally:
+        for one, seed in seeds:
+            one._seed = seed
+        for state, value in states:
+            state.assign(value)
