@@ -32,7 +32,7 @@ def page() -> str:
 
 def _parts() -> Iterator[str]:
     yield HEAD
-    yield "| codes | | about |\n| --- | --- | --- |"
+    yield "| codes | number | about |\n| --- | --- | --- |"
     areas = {area: _of_area(area) for area in explanations.AREAS}
     for area, listed in areas.items():
         yield f"| [EK-{area}](#{area.lower()}) | {len(listed)} | {explanations.AREAS[area]} |"

@@ -118,11 +118,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _lines(explanation: Any) -> Iterator[Line]:
-    import re
-
-    def shown(text: str) -> str:
-        # Links of the documentation lead to its pages, which lie elsewhere.
-        return re.sub(r"\[([^\]]+)\]\((\w[\w.-]*\.md)[^)]*\)", r"\1 (docs/\2)", text)
+    from edgekit.explanations import without_links as shown
 
     yield explanation.name, "bold"
     yield f"  {shown(explanation.what)}", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -62,6 +63,8 @@ KEYS = {"macs": "multiply-accumulates", "npu share": "NPU share", "parity": "SQN
 AGAINST = ("lock ", "baseline ")
 DROP = "METRIC drop"
 METRIC = "METRIC"
+# A link to another page of the documentation, or to a section of it.
+LINK = re.compile(r"\[([^\]]+)\]\((\w[\w.-]*\.md)[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ def _read(file: Traversable) -> dict[str, Explanation]:
         key: Explanation(key, entry["what"], entry["fix"], tuple(entry.get("causes", ())))
         for key, entry in tomllib.loads(file.read_text(encoding="utf-8")).items()
     }
+
+
+def without_links(text: str) -> str:
+    """Return a text as it reads outside of the documentation, where its links lead nowhere."""
+    return LINK.sub(r"\1 (docs/\2)", text)
 
 
 def of_check(name: str) -> Explanation | None:

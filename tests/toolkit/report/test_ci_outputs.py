@@ -16,7 +16,7 @@ import xmlschema
 from junitparser import Error, Failure, JUnitXml, Skipped
 from markdown_it import MarkdownIt
 
-from edgekit import report
+from edgekit import explanations, report
 from edgekit.report import document
 from edgekit.report.ci.annotations import annotation_lines
 from edgekit.report.ci.code_quality import code_quality
@@ -222,8 +222,24 @@ def test_sarif_names_the_rule_the_line_and_the_help() -> None:
     places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
     assert [place["region"]["startLine"] for place in places] == [5, 8, 6, 1]
     assert {place["artifactLocation"]["uri"] for place in places} == {"app/edgekit.toml"}
-    assert all("What to do: " in rule["help"]["text"] for rule in rules)
+    assert [rule["fullDescription"]["text"] for rule in rules] == [
+        explanations.explain(name).what
+        for name in ("size", "latency_p50", "METRIC drop", "EK-NOTE-004")
+    ]
+    for rule in rules:
+        for part in ("Likely causes:\n\n- ", "\n\nWhat to do: "):
+            assert part in rule["help"]["text"] == rule["help"]["markdown"], rule["id"]
     assert "7,736 B over" in run["results"][0]["message"]["text"]
+
+
+def test_the_help_of_a_rule_has_no_link_that_leads_nowhere() -> None:
+    linked = [code for code, each in explanations.codes().items() if ".md)" in each.what]
+    assert linked
+    advice = [Advice(code, "warning", "it happened", "mend it") for code in linked]
+    (run,) = json.loads(sarif(judged_by(SIZE, advice=tuple(advice)), Source()))["runs"]
+    shown = json.dumps([rule for rule in run["tool"]["driver"]["rules"] if rule["id"] in linked])
+    assert shown.count("(docs/") >= len(linked)
+    assert "](" not in shown
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from edgekit.explanations import without_links
 from edgekit.report.ci.escaping import plain_text
 from edgekit.report.ci.findings import Finding, explained, findings
 from edgekit.report.ci.judged import Judged
@@ -44,14 +45,14 @@ def _rule(rule: str) -> dict[str, Json]:
     described: dict[str, Json] = {"id": rule}
     if meaning is None:
         return described
-    causes = "".join(f"\n- {cause}" for cause in meaning.causes)
-    likely = f"\n\nLikely causes:{causes}" if causes else ""
-    text = f"{meaning.what}{likely}\n\nWhat to do: {meaning.fix}"
+    what = without_links(meaning.what)
+    causes = "\n".join(f"- {cause}" for cause in meaning.causes)
+    text = without_links(f"{what}\n\nLikely causes:\n\n{causes}\n\nWhat to do: {meaning.fix}")
     return {
         **described,
         "name": rule.rpartition("/")[2].title().replace("-", "").replace(" ", ""),
-        "shortDescription": {"text": meaning.what.partition(". ")[0].rstrip(".") + "."},
-        "fullDescription": {"text": meaning.what},
+        "shortDescription": {"text": what.partition(". ")[0].rstrip(".") + "."},
+        "fullDescription": {"text": what},
         "help": {"text": text, "markdown": text},
     }
 
