@@ -516,7 +516,7 @@ def test_option_is_refused_when_its_value_is_unknown(
         (("convert", "--rescale", "1/0"), "'1/0' is not a number or a fraction"),
         (("convert", "--prune", "1"), "0<x<1"),
         (("convert", "--epochs", "0"), "x>=1"),
-        (("convert", "a.keras", "b.keras"), "unexpected extra argument"),
+        (("convert", "a.keras", "b.keras"), "one MODEL is converted at a time"),
         (("targets", "show"), "show needs a target"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

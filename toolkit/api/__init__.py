@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from edgekit.api.verdict import runs_at as runs_at
     from edgekit.api.verdict import runs_of as runs_of
     from edgekit.api.verdict import together as together
+    from edgekit.api.verdict import told_apart as told_apart
 
 # Imported when first used: to look at a file or a device takes nothing of a run.
 _ELSEWHERE = {
@@ -88,6 +89,7 @@ _ELSEWHERE = {
     "serve_run": "pages",
     "set_up_devices": "machine",
     "together": "verdict",
+    "told_apart": "verdict",
     "trends": "history",
     "update_lock": "lock",
     "update_locks": "lock",

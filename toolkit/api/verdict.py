@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.api.baselines import find_baseline, find_lock, tolerances_of, with_details
 from edgekit.api.judgement import CheckOptions, judge, latest, waivers_of
-from edgekit.errors import LockError
+from edgekit.errors import EdgekitError, LockError
 from edgekit.gate import lock as locking
 from edgekit.gate.lock import Baseline, standing
+from edgekit.gate.statuses import EXIT_CODES
 from edgekit.gate.verdict import combined
 from edgekit.project import FILE, Project
 from edgekit.types import CheckedRuns, CheckResult, Report, Status
 
-__all__ = ["FinishedRun", "check", "check_all", "runs_at", "runs_of", "together"]
+__all__ = ["FinishedRun", "check", "check_all", "runs_at", "runs_of", "together", "told_apart"]
 
 
 def check(
@@ -83,23 +84,39 @@ def check_all(
 
 
 def together(
-    reports: Sequence[Report], projects: Sequence[Project | None], places: Sequence[Path]
+    reports: Sequence[Report],
+    projects: Sequence[Project | None],
+    places: Sequence[Path],
+    errors: Mapping[str, EdgekitError] | None = None,
 ) -> CheckedRuns:
     """Return judged runs of several models with the one verdict on them.
 
-    A waiver of all of them is unused only where none of them needs it.
+    A waiver of all of them is unused only where none of them needs it. Each of ``errors``, by the
+    name of the model that it ended, is a check that is red.
     """
     reports = _without_needed(reports, projects)
     files = {p.origin: p for p in projects if p is not None and p.models and p.origin}
     gone = [check for project in files.values() for check in _gone(project)]
-    verdict = combined([report.verdict for report in reports], gone)
-    names = [str(report.model["name"]) for report in reports]
-    told = tuple(
+    ended = [_ended(name, error) for name, error in (errors or {}).items()]
+    verdict = combined([report.verdict for report in reports], [*gone, *ended])
+    told = told_apart([str(report.model["name"]) for report in reports], places)
+    origins = tuple(project.origin if project else None for project in projects)
+    return CheckedRuns(tuple(reports), verdict, told, origins, tuple(errors or ()))
+
+
+def told_apart(names: Sequence[str], places: Sequence[Path]) -> tuple[str, ...]:
+    """Return models' names, with the place where two are of one name."""
+    return tuple(
         f"{name} ({place.as_posix()})" if names.count(name) > 1 else name
         for name, place in zip(names, places, strict=True)
     )
-    origins = tuple(project.origin if project else None for project in projects)
-    return CheckedRuns(tuple(reports), verdict, told, origins)
+
+
+def _ended(name: str, error: EdgekitError) -> CheckResult:
+    """Return the red check of a model whose conversion ended with an error."""
+    status = next((s for s, code in EXIT_CODES.items() if code == error.exit_code), Status.FAILED)
+    message = f"{error.code}: {error.message}"
+    return CheckResult("conversion", name, "", status, message, name, fix=error.hint)
 
 
 def _without_needed(

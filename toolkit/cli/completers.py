@@ -197,6 +197,7 @@ def _models_of_project() -> Iterable[str]:
 
 
 model = files(*MODELS, functions=True)
+model_or_project = files(*MODELS, ".toml", functions=True)
 tflite = files(*TFLITE)
 data = files(*DATA, functions=True)
 bundle = files(*BUNDLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from edgekit.cli import completers
 from edgekit.cli.command_line import command_line
-from edgekit.cli.console import console, print_json, print_lines, progress, tell
+from edgekit.cli.console import console, print_json, print_lines, progress, say, tell
 from edgekit.cli.help import documented, section
 from edgekit.cli.options import (
     common,
@@ -29,8 +30,9 @@ from edgekit.cli.outputs import (
     write_outputs,
 )
 from edgekit.cli.plots import page_in, plots_option, run_folder, write_plots
-from edgekit.cli.project import projects_of
-from edgekit.cli.several import finish, head
+from edgekit.cli.project import model_or_projects, places_of, projects_of
+from edgekit.cli.several import errors_code, finish, head
+from edgekit.errors import EdgekitError
 
 conversion_options = section(
     "Conversion",
@@ -60,8 +62,11 @@ conversion_options = section(
         "check and bundle a file that is quantized already",
         "edgekit convert model.tflite --as-is --data test.npz --target cortex-m4",
     ),
+    ("several projects, to one verdict", "edgekit convert speech/edgekit.toml vision"),
 )
-@click.argument("model", required=False, shell_complete=completers.model)
+@click.argument(
+    "names", nargs=-1, metavar="[MODEL|PROJECT...]", shell_complete=completers.model_or_project
+)
 @model_options
 @compression
 @conversion_options
@@ -77,10 +82,12 @@ def command(**options: Any) -> int:
 
     MODEL is a .keras, an .h5, a SavedModel folder, an architecture .json, a float .tflite,
     file.py:function or module:function; with --as-is a .tflite of any precision. Without MODEL the
-    project file names it; several [models] are converted one by one, to one verdict.
+    project file names it. A PROJECT is such a file, or its folder. Several projects and several
+    [models] are converted one by one, to one verdict: an error of one does not stop the others.
     """
     from edgekit import api, report
 
+    options = model_or_projects(options.pop("names"), options)
     projects, run = projects_of(options), _run_options(options)
     if len(projects) > 1:
         return _several(projects, run, options)
@@ -98,24 +105,43 @@ def command(**options: Any) -> int:
 
 
 def _several(projects: tuple[Any, ...], run: Any, options: dict[str, Any]) -> int:
-    """Convert several models, and show each when it is done."""
+    """Convert several models, and show each when it is done; an error of one is told, and kept."""
     from edgekit import api
 
     if options["model"] is not None:
         names = ", ".join(project.model.name for project in projects)
         raise click.UsageError(f"MODEL takes the place of one of {names}: pick it with --model")
-    reports = []
-    for project in projects:
-        head(project.model.name, options)
-        with progress(options["quiet"]) as display:
-            done = api.convert(project, run, display)
-        folder = run_folder(project, options, done.run)
-        show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
-        plots = options["plots"] and options["plots"] / project.model.name
-        write_plots(done, folder, {**options, "plots": plots})
-        reports.append(done)
-    places = [project.root for project in projects]
-    return finish(api.together(reports, projects, places), options)
+    places = places_of(projects, options["output"])
+    titles = api.told_apart([project.model.name for project in projects], places)
+    reports: list[Any] = []
+    errors: dict[str, EdgekitError] = {}
+    for number, (project, title) in enumerate(zip(projects, titles, strict=True), 1):
+        head(title, options)
+        plain = title == project.model.name
+        plots = project.model.name if plain else f"{project.model.name}-{number}"
+        try:
+            reports.append(_one_of_several(project, run, options, plots))
+        except EdgekitError as error:
+            say(str(error), err=True)
+            errors[title] = error
+    if not reports:
+        return errors_code(errors.values())
+    kept = [n for n, title in enumerate(titles) if title not in errors]
+    own, theirs = [projects[n] for n in kept], [places[n] for n in kept]
+    done = replace(api.together(reports, own, theirs, errors), names=tuple(titles[n] for n in kept))
+    return finish(done, options, errors_code(errors.values()))
+
+
+def _one_of_several(project: Any, run: Any, options: dict[str, Any], plots: str) -> Any:
+    """Convert a model, show it, and draw its charts into a folder of their own."""
+    from edgekit import api
+
+    with progress(options["quiet"]) as display:
+        done = api.convert(project, run, display)
+    folder = run_folder(project, options, done.run)
+    show(done, options["as_json"], page_in(folder), options["verbose"], options["quiet"])
+    write_plots(done, folder, {**options, "plots": options["plots"] and options["plots"] / plots})
+    return done
 
 
 def _run_options(options: dict[str, Any]) -> Any:

@@ -29,12 +29,74 @@ def project_of(options: dict[str, Any]) -> Any:
     return found[0]
 
 
+def model_or_projects(names: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with what was named: one model, or the files of one or several projects.
+
+    A project is named by its file or by its folder. Raises :class:`click.UsageError` where one of
+    several is none.
+    """
+    files = {name: _project_file(name) for name in names}
+    found = {file.resolve(): file for file in files.values() if file is not None}
+    if not found and len(files) < 2:
+        return {**options, "model": next(iter(files), None), "projects": ()}
+    if wrong := [name for name, file in files.items() if file is None]:
+        from edgekit.project import FILE
+
+        message = f"{wrong[0]!r} is neither a project file nor a folder with an {FILE}"
+        raise click.UsageError(f"{message}; one MODEL is converted at a time, or several projects")
+    if options["project_file"]:
+        raise click.UsageError("--project is one project, and others are named: name that one too")
+    if len(names) > len(found):
+        click.echo("a project that is named twice is converted once", err=True)
+    (first, *others) = found.values()
+    if not others:
+        return {**options, "model": None, "project_file": first, "projects": ()}
+    return {**options, "model": None, "projects": (first, *others)}
+
+
+def _project_file(name: str) -> Path | None:
+    """Return the project file that a name means; None where it means a model."""
+    from edgekit.project import FILE
+
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path
+    # A SavedModel is a folder as well.
+    is_project = (path / FILE).is_file() and not (path / "saved_model.pb").is_file()
+    return path / FILE if is_project else None
+
+
+def places_of(projects: tuple[Any, ...], output: Path | None) -> list[Path]:
+    """Return where several projects are, as they were named.
+
+    Raises :class:`click.UsageError` where two of them would write into one folder.
+    """
+    from edgekit.project import FILE
+
+    written: dict[tuple[Path, str], Path] = {}
+    places = []
+    for project in projects:
+        file = project.origin
+        places.append(file.parent if file.name == FILE else file)
+        root = (output or project.root).resolve()
+        other = written.setdefault((root, project.model.name.casefold()), file)
+        if other is not file:
+            folder = root / "build" / project.model.name
+            hint = "give one another name, or convert it by itself with another --output"
+            raise click.UsageError(f"{other} and {file} would write into {folder}: {hint}")
+    return places
+
+
 def projects_of(options: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what :func:`project_of` does, for each of the file's ``[models]`` where it has any."""
+    """Return what :func:`project_of` does, for each of several projects that are named, and for
+    each of a file's ``[models]`` where it has any.
+    """
     from edgekit.project import FILE, Project
 
     file, models = options["project_file"], options.get("model_names") or ()
-    if options["model"] is None or file is not None:
+    if files := options.get("projects"):
+        bases = tuple(one for each in files for one in Project.load_all(each, models))
+    elif options["model"] is None or file is not None:
         bases = Project.load_all(file or FILE, models)
     elif models:
         raise click.UsageError("--model picks from a project file, and MODEL is given without one")

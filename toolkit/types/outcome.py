@@ -216,10 +216,12 @@ class CheckedRuns:
     """Runs of several models that were judged together, and the one verdict on all.
 
     ``names`` tell the runs apart: their models' names, with the place where two are of one name.
-    ``origins`` are the project files that have their budgets, where there are any.
+    ``origins`` are the project files that have their budgets, where there are any. ``errors`` name
+    those that an error ended, and so have no report.
     """
 
     reports: tuple[Report, ...]
     verdict: Verdict
     names: tuple[str, ...] = ()
     origins: tuple[Path | None, ...] = ()
+    errors: tuple[str, ...] = ()

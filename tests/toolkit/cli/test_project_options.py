@@ -51,7 +51,7 @@ def test_every_project_file_of_the_docs_is_read_by_every_command(
     block: str, tmp_path: Path
 ) -> None:
     source = '[model]\nsource = "missing.keras"\n'
-    own = re.compile(r'^source = "model.py:build"$', re.MULTILINE)
+    own = re.compile(r'^source = "model\.(?:py:build|tflite)"$', re.MULTILINE)
     if own.search(block):
         text = own.sub('source = "missing.keras"', block)
     else:

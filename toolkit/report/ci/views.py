@@ -99,11 +99,16 @@ def _several(done: CheckedRuns, command: str) -> Judged:
     of_runs = {id(check) for view in views for check in view.verdict.checks}
     others = tuple(check for check in done.verdict.checks if id(check) not in of_runs)
     groups = [_of_run(group, name) for name, view in named for group in view.groups]
-    if others:
-        groups.insert(0, Group("edgekit.lock", others))
+    ended = tuple(check for check in others if check.name == "conversion")
+    gone = tuple(check for check in others if check.name != "conversion")
+    groups[:0] = [
+        Group(name, checks)
+        for name, checks in (("errors", ended), ("edgekit.lock", gone))
+        if checks
+    ]
     return Judged(
         command,
-        f"{len(views)} models",
+        f"{len(views) + len(ended)} models",
         ", ".join(view.run for view in views),
         done.verdict,
         tuple(groups),
