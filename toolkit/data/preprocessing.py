@@ -17,21 +17,32 @@ def apply(raw: npt.NDArray[Any], spec: TensorSpec, preprocess: Preprocess) -> np
     items = np.asarray(raw)
     if not preprocess.identity:
         items = scaled(items, preprocess)
-    inner = spec.shape[1:]
-    if len(spec.shape) == raw.ndim - 1:
-        # An item is all of an input that has no batch dimension.
-        inner = spec.shape
-    shape = tuple(raw.shape[k] if s is None else s for k, s in enumerate(inner, 1))
+    shape = item_shape(raw.shape, spec)
     return items.astype(spec.dtype, copy=False).reshape((len(items), *shape))
+
+
+def item_shape(raw: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
+    """Return the shape of an item as input ``spec`` takes it, from raw items ``[n, ...]``."""
+    # An item may be all of an input that has no batch dimension.
+    inner = spec.shape if len(spec.shape) == len(raw) - 1 else spec.shape[1:]
+    return tuple(raw[k] if size is None else size for k, size in enumerate(inner, 1))
 
 
 def scaled(raw: npt.NDArray[Any], preprocess: Preprocess) -> npt.NDArray[np.float32]:
     """Return items ``[n, ...]`` times scale plus offset, float32, in their own shape."""
+    scale, offset = factors(raw.shape, preprocess)
+    return np.asarray(raw.astype(np.float32) * scale + offset, np.float32)
+
+
+def factors(
+    raw: tuple[int, ...], preprocess: Preprocess
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return scale and offset, float32, in shapes that meet raw items ``[n, ...]``."""
     scale, offset = (
-        np.asarray(value, np.float32).reshape(_alongside(value, raw.shape))
+        np.asarray(value, np.float32).reshape(_alongside(value, raw))
         for value in (preprocess.scale, preprocess.offset)
     )
-    return np.asarray(raw.astype(np.float32) * scale + offset, np.float32)
+    return scale, offset
 
 
 def has_channels(shape: tuple[int, ...], count: int) -> bool:

@@ -6,6 +6,7 @@ resumed training goes on with the very batches that it would have seen.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.data import LABELS, Dataset, match
-from edgekit.data.preprocessing import apply
+from edgekit.data.preprocessing import factors, item_shape
 from edgekit.models.inputs import inputs_of
 from edgekit.models.load import library
 from edgekit.training.augment import Augmentation, Change, changes
@@ -23,6 +24,8 @@ from edgekit.types import Preprocess, TensorSpec
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
+# What TensorFlow computes on begins at such an address.
+ALIGNED = 64
 Structure = Callable[[Mapping[str, Any]], Any]
 
 
@@ -64,12 +67,36 @@ class Column:
     """An array ``[N, ...]`` in a file or in memory, and what is done to a batch of its rows."""
 
     rows: Array
-    prepare: Callable[[Array], Array]
+    prepare: Callable[[Any], Any]
 
     @property
     def first(self) -> Array:
         """The first row, as a batch of one."""
-        return self.prepare(self.rows[:1])
+        return np.asarray(self.prepare(np.ascontiguousarray(self.rows[:1], _native(self.rows))))
+
+    def reader(self) -> Callable[[Any], Any]:
+        """Return a function that gathers rows by their numbers ``[n]``, as the model takes them.
+
+        A file is mapped, and not read as a whole.
+        """
+        import tensorflow as tf
+
+        rows, dtype = self.rows, _native(self.rows)
+        if not isinstance(rows, np.memmap):
+            held = tf.constant(rows)
+            return lambda index: self.prepare(tf.gather(held, index))
+        if rows.flags.c_contiguous and rows.dtype == dtype and rows.ctypes.data % ALIGNED == 0:
+            mapped = tf.experimental.dlpack.from_dlpack(_unguarded(rows).__dlpack__())
+            return lambda index: self.prepare(tf.gather(mapped, index))
+
+        def gather(index: Any) -> Any:
+            gathered = tf.numpy_function(
+                lambda at: np.ascontiguousarray(rows[at], dtype), [index], dtype, stateful=False
+            )
+            gathered.set_shape((None, *rows.shape[1:]))
+            return self.prepare(gathered)
+
+        return gather
 
 
 @dataclass(frozen=True)
@@ -177,17 +204,11 @@ class Feed:
         """Read the rows that a dataset of steps and item numbers names, ahead of the training."""
         import tensorflow as tf
 
-        columns = [*of.inputs.values(), *of.targets.values(), *of.weights]
-        firsts = [column.first for column in columns]
-        dtypes = [first.dtype for first in firsts]
-
-        def rows(index: Index) -> list[Array]:
-            return [column.prepare(column.rows[index]) for column in columns]
+        columns = (*of.inputs.values(), *of.targets.values(), *of.weights)
+        readers = [column.reader() for column in columns]
 
         def read(step: Any, index: Any) -> Any:
-            tensors = tf.numpy_function(rows, [index], dtypes, stateful=False)
-            for tensor, first in zip(tensors, firsts, strict=True):
-                tensor.set_shape((None, *first.shape[1:]))
+            tensors = [reader(index) for reader in readers]
             x = dict(zip(of.inputs, tensors, strict=False))
             x |= {name: change(x[name], step) for name, change in changed.items()}
             y = dict(zip(of.targets, tensors[len(x) :], strict=False))
@@ -196,8 +217,11 @@ class Feed:
                 return batch
             return *batch, self.pack_targets(dict.fromkeys(y, tensors[-1]))
 
+        options = tf.data.Options()
+        # They would copy the files that are mapped into memory, and there is nothing to gain.
+        options.experimental_optimization.apply_default_optimizations = False
         parallel = chosen.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return parallel.prefetch(tf.data.AUTOTUNE)
+        return parallel.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def described(dataset: Dataset, preprocess: Preprocess) -> Mapping[str, TensorSpec]:
@@ -220,15 +244,42 @@ def _columns(
     """Return the columns of a dataset, and the structure of their labels."""
     arrays = match(dataset, specs, training.preprocess).inputs
     inputs = {
-        spec.name: _input(np.load(arrays[spec.name], mmap_mode="r"), spec, training.preprocess)
-        for spec in specs
+        spec.name: _input(_mapped(arrays[spec.name]), spec, training.preprocess) for spec in specs
     }
     labels, structure = _labels(model, dataset, targets)
     return Columns(inputs, labels), structure
 
 
 def _input(rows: Array, spec: TensorSpec, preprocess: Preprocess) -> Column:
-    return Column(rows, lambda raw: np.ascontiguousarray(apply(raw, spec, preprocess)))
+    """Return a column that computes what :func:`edgekit.data.preprocessing.apply` does."""
+    import tensorflow as tf
+
+    shape = item_shape(rows.shape, spec)
+    scale, offset = factors(rows.shape, preprocess)
+
+    def prepare(raw: Any) -> Any:
+        items = raw if preprocess.identity else tf.cast(raw, tf.float32) * scale + offset
+        return tf.reshape(tf.cast(items, spec.dtype), (-1, *shape))
+
+    return Column(rows, prepare)
+
+
+def _mapped(path: Path) -> Array:
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def _unguarded(rows: Array) -> Array:
+    """Return the same memory as an array that is not read-only: numpy lends no other, and nothing
+    writes to it.
+    """
+    buffer: Any = (ctypes.c_ubyte * rows.nbytes).from_address(rows.ctypes.data)
+    # The file is mapped for as long as the memory is used.
+    buffer.owner = rows
+    return np.frombuffer(buffer, rows.dtype).reshape(rows.shape)
+
+
+def _native(rows: Array) -> np.dtype[Any]:
+    return rows.dtype.newbyteorder("=")
 
 
 def _division(training: Training, held_out: int) -> tuple[Index, Index]:
@@ -253,7 +304,7 @@ def _weighted(columns: Columns, training: Training) -> Columns:
         found *= dataset.columns([weights.column])[weights.column].astype(np.float32)
     if weights.classes:
         found *= np.asarray(weights.classes, np.float32)[dataset.open_labels().reshape(-1)]
-    return replace(columns, weights=(Column(found, np.ascontiguousarray),))
+    return replace(columns, weights=(Column(found, lambda weights: weights),))
 
 
 def _tuples(structure: Any) -> Any:
@@ -272,20 +323,21 @@ def _labels(
     outputs = [str(name) for name in getattr(model, "output_names", None) or []]
     beside = dataset.beside or {}
     if targets is None and dataset.labels is None and outputs and set(outputs) <= set(beside):
-        return {n: Column(np.load(beside[n], mmap_mode="r"), _as_keras) for n in outputs}, dict
+        return {n: Column(_mapped(beside[n]), _as_keras) for n in outputs}, dict
     if targets is None:
         path = dataset.labels
         if path is None or np.load(path, mmap_mode="r").dtype.kind == "U":
             # It says what is wrong with them.
             dataset.open_labels()
-        targets = np.load(path, mmap_mode="r")  # type: ignore[arg-type]
+        targets = _mapped(path)  # type: ignore[arg-type]
     return {LABELS: Column(targets, _as_keras)}, lambda tensors: tensors[LABELS]
 
 
-def _as_keras(labels: Array) -> Array:
+def _as_keras(labels: Any) -> Any:
     """Return labels as Keras takes arrays: floats as float32, integers as they are."""
-    dtype = np.float32 if labels.dtype.kind == "f" else labels.dtype
-    return np.ascontiguousarray(labels, dtype)
+    import tensorflow as tf
+
+    return tf.cast(labels, tf.float32) if np.dtype(labels.dtype.name).kind == "f" else labels
 
 
 def _build(model: Any, first: Any) -> None:

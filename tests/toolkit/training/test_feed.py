@@ -180,6 +180,13 @@ for name in ("other", "bigger"):
     except EdgekitError as error:
         facts["refused"][name] = error.message
 
+facts["odd"] = []
+for odd in (np.asfortranarray(rng.normal(size=(19, 3))), rng.normal(size=(19, 3)).astype(">f4")):
+    flat = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    data = training(dataset(x=odd, y=np.arange(19)))
+    batches = seen(Feed.of(flat, data).batches(0, 1))
+    facts["odd"].append(all((x == odd.astype("float32")[y]).all() for x, y in batches))
+
 def held():
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
@@ -249,6 +256,10 @@ def test_several_inputs_and_outputs_come_in_the_models_structure(fed: dict[str, 
 
 def test_items_are_scaled_as_they_are_everywhere(fed: dict[str, Any]) -> None:
     assert fed["scaled"] == [True, True]
+
+
+def test_arrays_in_an_order_of_their_own_are_read(fed: dict[str, Any]) -> None:
+    assert fed["odd"] == [True, True]
 
 
 def test_data_larger_than_memory_is_streamed(fed: dict[str, Any]) -> None:
