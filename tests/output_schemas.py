@@ -27,9 +27,9 @@ def schema(command: str) -> dict[str, Any]:
     """The schema of a JSON, from the types that it is made of."""
     kind, version = OUTPUTS[command]
     made = TypeAdapter(kind).json_schema(mode="serialization")
-    if command == "compare":
-        # What pages draw besides is a file of its own.
-        del made["properties"]["details"]
+    # What pages draw besides is a file of its own.
+    if besides := {"evaluate": "drawn", "compare": "details"}.get(command):
+        del made["properties"][besides]
         made["$defs"] = _used(made)
     for each in (made, *made.get("$defs", {}).values()):
         _close(each)

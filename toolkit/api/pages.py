@@ -9,14 +9,14 @@ from edgekit import scratch
 from edgekit.api.verdict import check
 from edgekit.errors import ProjectError, did_you_mean
 from edgekit.report.html.files import FILE, page_of
-from edgekit.report.measured_files import BENCH, COMPARE
+from edgekit.report.measured_files import BENCH, COMPARE, EVALUATE
 from edgekit.store import write_text
 
 if TYPE_CHECKING:
     from edgekit.report.live import RunServer
 
-REPORTS = ("report.json", COMPARE, BENCH)
-COMMANDS = "`edgekit convert`, `compress`, `compare` or `bench`"
+REPORTS = ("report.json", EVALUATE, COMPARE, BENCH)
+COMMANDS = "`edgekit convert`, `compress`, `evaluate`, `compare` or `bench`"
 __all__ = ["find_run", "find_unfinished", "serve_run", "write_comparison", "write_page"]
 
 

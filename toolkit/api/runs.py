@@ -24,7 +24,7 @@ from edgekit.project.book import device_book
 from edgekit.report import bench as bench_report
 from edgekit.report import details, read, write
 from edgekit.report.html.files import write_beside
-from edgekit.report.measured_files import write_compared
+from edgekit.report.measured_files import write_measured
 from edgekit.report.measurements import draw_worst
 from edgekit.store import write_bytes
 from edgekit.targets import bundles
@@ -137,16 +137,17 @@ def evaluate(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Evaluated:
-    """Score a model, as it is, on every device asked for.
+    """Score a model, as it is, on every device asked for, and write ``evaluate.json`` into the run.
 
     Raises :class:`EdgekitError`; a device of several that cannot run it is a row.
     """
-    measure_options = measure_options or MeasureOptions()
-    done = measure.evaluate(
-        project, options or Options(), source, measure_options, progress or Silent()
-    )
+    options, measure_options = options or Options(), measure_options or MeasureOptions()
+    done = measure.evaluate(project, options, source, measure_options, progress or Silent())
     if measure_options.pictures is not None and done.images is not None:
         draw_worst(done, done.images, measure_options.pictures)
+    folder = _folder(project, options, done.run)
+    write_measured(done, folder)
+    write_beside(done, folder)
     return done
 
 
@@ -165,7 +166,7 @@ def compare(
     options, measure_options = options or Options(), measure_options or MeasureOptions()
     done = measure.compare(project, options, sources, measure_options, progress or Silent())
     folder = _folder(project, options, done.run)
-    write_compared(done, folder)
+    write_measured(done, folder)
     write_beside(done, folder)
     return done
 

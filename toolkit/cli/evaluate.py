@@ -21,6 +21,7 @@ from edgekit.cli.options import (
     project_option,
 )
 from edgekit.cli.outputs import file_options, show_for_ci, write_outputs
+from edgekit.cli.plots import run_folder, show_report
 from edgekit.cli.project import project_of
 
 
@@ -61,6 +62,7 @@ def command(**options: Any) -> int:
         done = api.evaluate(project, project.model.source, measure, run, display)
     write_outputs(done, options, time.monotonic() - started)
     show(report.evaluated(done), done, options["as_json"], options["quiet"])
+    show_report(run_folder(project, options, done.run), options)
     show_for_ci(done, options)
     return done.verdict.exit_code
 

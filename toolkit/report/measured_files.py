@@ -1,4 +1,4 @@
-"""``compare.json`` and ``bench.json`` of a run: what the command printed, and read back."""
+"""What ``evaluate``, ``compare`` and ``bench`` leave of a run: the JSON they print, read back."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from edgekit.errors import ProjectError
 from edgekit.report import details, document
 from edgekit.report.measurements import to_json
 from edgekit.store import write_text
-from edgekit.types import BenchReport, Compared, Report
+from edgekit.types import BenchReport, Compared, Evaluated, Report
 
-COMPARE, BENCH = "compare.json", "bench.json"
+EVALUATE, COMPARE, BENCH = "evaluate.json", "compare.json", "bench.json"
 LARGEST = 64 << 20
 T = TypeVar("T")
 
 
-def write_compared(done: Compared, folder: Path) -> None:
-    """Write a comparison into its run's folder, with its details where there are any."""
-    text = json.dumps(to_json(done), indent=2, allow_nan=False)
-    write_text(folder / COMPARE, text + "\n")
-    if done.details is not None:
-        details.write(done.details, folder)
+def write_measured(done: Evaluated | Compared, folder: Path) -> None:
+    """Write what was found into its run's folder, with its details where there are any."""
+    text = json.dumps(to_json(done), indent=2, allow_nan=False) + "\n"
+    if isinstance(done, Compared):
+        file, drawn = COMPARE, done.details
+    else:
+        file, drawn = EVALUATE, done.drawn
+    write_text(folder / file, text)
+    if drawn is not None:
+        details.write(drawn, folder)
+
+
+def read_evaluated(folder: Path) -> Evaluated:
+    """Read an evaluation. Raises :class:`ProjectError` where it is not there, or is damaged."""
+    return _read(folder / EVALUATE, Evaluated, "evaluate")
 
 
 def read_compared(folder: Path) -> Compared:
@@ -38,8 +47,10 @@ def read_bench(folder: Path) -> BenchReport:
     return _read(folder / BENCH, BenchReport, "bench")
 
 
-def read_run(folder: Path) -> Report | Compared | BenchReport:
+def read_run(folder: Path) -> Report | Evaluated | Compared | BenchReport:
     """Read what any command left in its run's folder. Raises :class:`ProjectError` as they do."""
+    if (folder / EVALUATE).is_file():
+        return read_evaluated(folder)
     if (folder / COMPARE).is_file():
         return read_compared(folder)
     if (folder / BENCH).is_file():

@@ -36,25 +36,39 @@ DIFFERENT = "EK-NOTE-024"
 def to_json(done: Evaluated | Compared) -> dict[str, Json]:
     """Return the whole report, as ``--json`` prints it."""
     if isinstance(done, Compared):
-        document = plain(replace(done, details=None))
-        del document["details"]
-        return {"schema_version": SCHEMA_VERSION, **document}
-    return {"schema_version": SCHEMA_VERSION, **plain(done)}
+        document, besides = plain(replace(done, details=None)), "details"
+    else:
+        document, besides = plain(replace(done, drawn=None)), "drawn"
+    # What pages draw besides is a file of its own.
+    del document[besides]
+    return {"schema_version": SCHEMA_VERSION, **document}
 
 
 def evaluated(done: Evaluated) -> Iterator[object]:
     """Yield the tables: models with their metric, classes, slices; and the worst items."""
-    yield grid(
-        headings(done.settings),
-        (Row(_model_cells(model, done.settings), _style(model)) for model in done.models),
-        DROP,
-    )
+    yield grid(headings(done.settings), evaluated_rows(done), DROP)
     yield words.task(done.settings)
     yield from _outputs(done)
     if worst := parts.worst(parts.of_json(done.details)):
         yield grid(parts.titles(worst), map(Row, parts.rows(worst)))
     yield from _sliced(done)
     yield from _lines(done)
+
+
+def evaluated_rows(done: Evaluated) -> Iterator[Row]:
+    """Yield a row per model, under :func:`headings`."""
+    for model in done.models:
+        yield Row(_model_cells(model, done.settings), _style(model))
+
+
+def confused_line(done: Evaluated) -> str:
+    """Say which classes are confused most; empty where none are."""
+    pairs = done.details.get("confused") or ()
+    listed = ", ".join(
+        f"{entry['label']} as {entry['answer']} {entry['count']} ({100 * entry['share']:.1f} %)"
+        for entry in list(pairs)[:CONFUSED]
+    )
+    return f"confused most: {listed}" if listed else ""
 
 
 def _outputs(done: Evaluated | Compared) -> Iterator[object]:
@@ -64,6 +78,12 @@ def _outputs(done: Evaluated | Compared) -> Iterator[object]:
 
 
 def _sliced(done: Evaluated) -> Iterator[object]:
+    for _, titles, rows in slice_tables(done):
+        yield grid(titles, rows, ("items",))
+
+
+def slice_tables(done: Evaluated) -> Iterator[tuple[str, list[tuple[str, str]], list[Row]]]:
+    """Yield of each column that items are divided by its name, the table's titles, its rows."""
     bounded = bool(done.settings["bounded"])
     metric = str(done.settings["metric"])
     for name in dict.fromkeys(part["name"] for part in done.slices):
@@ -82,18 +102,13 @@ def _sliced(done: Evaluated) -> Iterator[object]:
                 )
             )
         titles = [(str(name), ""), ("items", ""), (metric, ""), ("95 % interval", ""), ("", "")]
-        yield grid(titles, rows, ("items",))
+        yield str(name), titles, rows
 
 
 def _lines(done: Evaluated) -> Iterator[str]:
     """Yield the classes confused most, and the worst items, in words."""
-    pairs = done.details.get("confused") or ()
-    if pairs:
-        listed = ", ".join(
-            f"{entry['label']} as {entry['answer']} {entry['count']} ({100 * entry['share']:.1f} %)"
-            for entry in list(pairs)[:CONFUSED]
-        )
-        yield f"confused most: {listed}"
+    if confused := confused_line(done):
+        yield confused
     if done.worst:
         quoted = (done.settings.get("task") or {}).get("name") == "text"
         yield "worst items: " + "; ".join(_worst(entry, quoted) for entry in done.worst)

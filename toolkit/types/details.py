@@ -12,7 +12,7 @@ from typing import Literal
 
 from edgekit.types.quantities import Measurement
 
-Command = Literal["convert", "compress", "compare", "bench"]
+Command = Literal["convert", "compress", "evaluate", "compare", "bench"]
 # Why there are no layers where nobody wanted them.
 LAYERS_UNASKED = "--layers was not asked for"
 
@@ -266,9 +266,10 @@ class Details:
     """``details.json`` of a run.
 
     ``command`` repeats the run from the folder where it was given, quoted as a shell needs it.
-    ``candidates`` are by the ids of the report: of its candidates, of the models of a comparison
-    (the first one too), or of the rows of a bench. ``representative`` calibrates, ``evaluated`` is
-    judged. ``pictures`` are PNGs in base64, at most 96 pixels high and wide.
+    ``candidates`` are by the ids of the report: of its candidates, of the models that were
+    evaluated or compared (the first one too), or of the rows of a bench. ``representative``
+    calibrates, ``evaluated`` is judged. ``pictures`` are PNGs in base64, at most 96 pixels high and
+    wide.
     """
 
     run: str

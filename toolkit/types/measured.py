@@ -83,7 +83,8 @@ class Evaluated:
     """Models on devices, each by itself: the metric, its details, slices and worst items.
 
     ``details``, ``slices`` and ``worst`` are of the first that answered; ``images`` the raw items
-    that the worst of may be drawn from.
+    that the worst of may be drawn from. ``drawn`` is what pages draw besides, where it was just
+    made: a file of its own.
     """
 
     run: str
@@ -95,6 +96,7 @@ class Evaluated:
     images: Path | None
     advice: tuple[Advice, ...]
     verdict: Verdict
+    drawn: Details | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,8 @@ from edgekit.api.judgement import latest
 from edgekit.cli.retry import measured
 from edgekit.errors import ProjectError
 from edgekit.report import details, document
-from edgekit.report.measured_files import read_bench, read_compared
-from edgekit.types import Status
+from edgekit.report.measured_files import read_bench, read_compared, read_evaluated
+from edgekit.types import BenchReport, Compared, Evaluated, Status
 
 ROOM = document.SCHEMA.parent
 FILES = ("--summary", "s.md", "--junit", "j.xml", "--sarif", "s.sarif", "--code-quality", "q.json")
@@ -39,6 +40,11 @@ ARGUMENTS = {
         "--json",
     ),
     "bench": ("model.tflite", "--max-latency", "1 ns", *BRIEF_BENCH, *SURE_LAUNCHES),
+}
+READERS: dict[str, Callable[[Path], Evaluated | Compared | BenchReport]] = {
+    "evaluate": read_evaluated,
+    "compare": read_compared,
+    "bench": read_bench,
 }
 EXIT_CODES = {"evaluate": 0, "compare": 1, "bench": 1}
 
@@ -78,8 +84,7 @@ def test_json_fits_the_shipped_schema_and_the_files_tell_the_same(
     assert f"exit code {done.returncode}" in (folder / "s.md").read_text()
     results = json.loads((folder / "s.sarif").read_text())["runs"][0]["results"]
     assert any(entry["level"] == "error" for entry in results) == (done.returncode == 1)
-    if command != "evaluate":
-        check_the_run(folder, command, found)
+    check_the_run(folder, command, found)
 
 
 def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
@@ -87,18 +92,19 @@ def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
     run = folder / ".edgekit/runs" / found["run"]
     file = run / f"{command}.json"
     assert json.loads(file.read_text()) == found
-    kept = read_compared(run) if command == "compare" else read_bench(run)
+    read = READERS[command]
+    kept = read(run)
     drawn = details.read(run)
     assert drawn is not None
     assert (drawn.run, drawn.kind) == (kept.run, command)
     assert drawn.command.startswith(f"edgekit {command} model.tflite")
-    rows = found["models" if command == "compare" else "rows"]
+    rows = found["rows" if command == "bench" else "models"]
     assert list(drawn.candidates) == [row["id"] for row in rows]
     for row in rows:
         model = drawn.candidates[row["id"]]
         assert model.sizes is not None
         assert model.sizes.total == row["bytes"]
-        if command == "compare":
+        if command != "bench":
             assert model.confusion is not None
             assert sum(map(sum, model.confusion.matrix)) == row["items"]
             assert model.absent["launches"] == "nothing was timed"
@@ -110,7 +116,7 @@ def check_the_run(folder: Path, command: str, found: dict[str, Any]) -> None:
         latest(folder)
     file.write_text(json.dumps({**found, "run": 3}))
     with pytest.raises(ProjectError) as caught:
-        (read_compared if command == "compare" else read_bench)(run)
+        read(run)
     assert caught.value.code == "EK-REPORT-002"
     assert "run" in caught.value.hint
 
@@ -121,14 +127,19 @@ def check_the_page(
     """Its page says what was decided first, and draws the figures that were printed."""
     page = ReadPage((run / "report.html").read_text())
     sections = [one["id"] for tag, one in page.elements if tag == "section"]
-    assert sections[:3] == ["verdict", "models", "latency"]
+    assert sections[:2] == ["verdict", "models"]
+    assert ("latency" in sections) == (command != "evaluate")
     seen = " ".join(page.visible.split())
     assert f"{command} run {found['run']}" in seen
-    assert "✕ failed" in seen
+    assert ("✓ passed" if command == "evaluate" else "✕ failed") in seen
     assert all(row["id"].partition(" on ")[0] in seen for row in rows)
     assert differences(page, found) == []
     drawn = page.data["charts"]
-    if command == "compare":
+    if command == "evaluate":
+        (model,) = found["models"]
+        assert drawn[f"confusion of {model['id']}"]["counts"] == found["details"]["confusion"]
+        assert f"{100 * model['metric']['value']:.2f} %" in seen
+    elif command == "compare":
         sizes = {point["model"]: point["size"]["value"] for point in drawn["pareto"]["points"]}
         assert sizes == {row["id"]: row["bytes"] for row in rows}
         assert found["contrasts"][0]["likeness"]["reason"] in seen

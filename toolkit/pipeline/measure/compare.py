@@ -20,7 +20,7 @@ from edgekit.gate.rules import Limit, Rules
 from edgekit.gate.statuses import EXIT_CODES, worst
 from edgekit.pipeline.estimates import as_estimates, no_budget
 from edgekit.pipeline.items import Items
-from edgekit.pipeline.measure.compare_details import details_of
+from edgekit.pipeline.measure.answer_details import details_of
 from edgekit.pipeline.measure.evaluate import UNLABELLED, runs, scored, settings
 from edgekit.pipeline.measure.kernels import advise
 from edgekit.pipeline.measure.measure_options import MeasureOptions
@@ -109,7 +109,7 @@ def compare(
             latency=_latencies(models, timings),
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), tuple(checks)),
-            details=details_of(run, subject.model, models, items, contrasts, timings),
+            details=details_of(run, "compare", subject.model, models, items, contrasts, timings),
         )
 
 

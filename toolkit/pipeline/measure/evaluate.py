@@ -21,6 +21,7 @@ from edgekit.gate.statuses import worst as worst_status
 from edgekit.pipeline.clipping import advise_clipped
 from edgekit.pipeline.details.answers import called
 from edgekit.pipeline.items import Items
+from edgekit.pipeline.measure.answer_details import details_of
 from edgekit.pipeline.measure.measure_options import MeasureOptions
 from edgekit.pipeline.measure.model_on_device import (
     Answered,
@@ -79,6 +80,7 @@ def evaluate(
             images=_images(items) if measure_options.pictures else None,
             advice=run.advices,
             verdict=Verdict(status, int(EXIT_CODES[status]), checks),
+            drawn=details_of(run, "evaluate", first.model, models, items),
         )
 
 

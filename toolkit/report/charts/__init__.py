@@ -30,7 +30,7 @@ from edgekit.report.charts.overlay import Overlay, OverlayPoint, overlay
 from edgekit.report.charts.pareto import Pareto, ParetoPoint, pareto
 from edgekit.report.charts.run import Model, Run
 from edgekit.report.charts.sizes import Tile, Treemap, sizes, squarified
-from edgekit.types import BenchReport, Compared, Report
+from edgekit.types import BenchReport, Compared, Evaluated, Report
 from edgekit.types.details import Details
 
 Chart = (
@@ -60,6 +60,11 @@ def of_report(report: Report, details: Details | None = None) -> Charts:
     return of_run(runs.of_report(report, details))
 
 
+def of_evaluated(done: Evaluated, details: Details | None = None) -> Charts:
+    """Return the charts of a run of `edgekit evaluate`, by name."""
+    return of_run(runs.of_evaluated(done, details))
+
+
 def of_compared(done: Compared, details: Details | None = None) -> Charts:
     """Return the charts of a run of `edgekit compare`, by name."""
     return of_run(runs.of_compared(done, details))
@@ -70,10 +75,14 @@ def of_bench(done: BenchReport, details: Details | None = None) -> Charts:
     return of_run(runs.of_bench(done, details))
 
 
-def run_of(done: Report | Compared | BenchReport, details: Details | None = None) -> Run:
+def run_of(
+    done: Report | Evaluated | Compared | BenchReport, details: Details | None = None
+) -> Run:
     """Return what any command found, as charts see it."""
     if isinstance(done, Report):
         return runs.of_report(done, details)
+    if isinstance(done, Evaluated):
+        return runs.of_evaluated(done, details)
     if isinstance(done, Compared):
         return runs.of_compared(done, details)
     return runs.of_bench(done, details)

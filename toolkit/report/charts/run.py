@@ -9,6 +9,7 @@ from edgekit.types import (
     BenchReport,
     CheckResult,
     Compared,
+    Evaluated,
     Latency,
     Measurement,
     Report,
@@ -111,6 +112,21 @@ def of_report(report: Report, details: Details | None = None) -> Run:
         bounded=bool(report.settings.get("bounded")),
         higher_is_better=report.settings.get("direction") != "lower",
         details=_details(details, reference.id),
+        absent=details.absent if details else {},
+    )
+
+
+def of_evaluated(done: Evaluated, details: Details | None = None) -> Run:
+    """Return a run of `edgekit evaluate` as charts see it: each model by itself."""
+    models = tuple(Model(each.id, each.bytes, each.status, each.metric) for each in done.models)
+    return Run(
+        done.run,
+        models,
+        done.verdict.checks,
+        metric=str(done.settings.get("metric") or ""),
+        bounded=bool(done.settings.get("bounded")),
+        higher_is_better=done.settings.get("direction") != "lower",
+        details=_details(details, ""),
         absent=details.absent if details else {},
     )
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from edgekit.report import details, measured_files
 from edgekit.report.html.run import run_page
 from edgekit.store import write_text
-from edgekit.types import BenchReport, Compared, Report
+from edgekit.types import BenchReport, Compared, Evaluated, Report
 from edgekit.types.details import Details
 
 FILE = "report.html"
-Done = Report | Compared | BenchReport
+Done = Report | Evaluated | Compared | BenchReport
 LOG = logging.getLogger("edgekit")
 
 
@@ -25,8 +25,10 @@ def page(done: Done, found: Details | None) -> str:
     """Return the page of what any command found."""
     if isinstance(done, Report):
         return run_page(done, found)
-    from edgekit.report.html.measured import bench_page, compared_page
+    from edgekit.report.html.measured import bench_page, compared_page, evaluated_page
 
+    if isinstance(done, Evaluated):
+        return evaluated_page(done, found)
     return compared_page(done, found) if isinstance(done, Compared) else bench_page(done, found)
 
 

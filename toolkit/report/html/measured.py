@@ -1,4 +1,4 @@
-"""The pages of runs of compare and bench: their tables, what was decided, and their charts."""
+"""The pages of evaluate, compare and bench: their tables, what was decided, and their charts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.report import bench, charts, measurements, words
+from edgekit.report import bench, charts, measurements, parts, words
 from edgekit.report.changes import flat
 from edgekit.report.document import plain
 from edgekit.report.grid import Row
-from edgekit.report.html import answers, drawings, models, verdict
+from edgekit.report.html import answers, drawings, inputs, models, verdict
 from edgekit.report.html.shell import Page, Section, badge, render
-from edgekit.types import BenchReport, Compared, Contrast
+from edgekit.report.outputs import TITLES, outputs_rows
+from edgekit.types import BenchReport, Compared, Contrast, Evaluated
 from edgekit.types.details import Details
 
+Measured = Evaluated | Compared | BenchReport
+# Charts that set models side by side.
+OF_SEVERAL = ("pareto", "budgets", "candidates", "latency")
 LAYERS = "`edgekit compare --layers` compares them."
 LIKENESS = {
     "same weights": "the same weights",
@@ -55,6 +59,34 @@ class RunFacts:
     facts: tuple[tuple[str, str], ...]
 
 
+def evaluated_page(done: Evaluated, details: Details | None = None) -> str:
+    """Return the HTML page of a run of `edgekit evaluate`."""
+    found = charts.of_evaluated(done, details)
+    # Each model is by itself: they are not set side by side.
+    found = {name: chart for name, chart in found.items() if name not in OF_SEVERAL}
+    models = CellTable(
+        "What was evaluated; each interval 95 %",
+        tuple(measurements.headings(done.settings)),
+        _cells(measurements.evaluated_rows(done)),
+        tuple(model.id for model in done.models),
+    )
+    lines = tuple(filter(None, [measurements.confused_line(done)]))
+    view = MeasuredView((models, *_figures(done)), lines)
+    names = dict.fromkeys(model.id.partition(" on ")[0] for model in done.models)
+    return _page(words.listed(tuple(names), 3), "evaluate", done, details, view, found)
+
+
+def _figures(done: Evaluated) -> Iterator[CellTable]:
+    """Yield the tables of what else was measured: other metrics, classes, slices."""
+    if others := list(outputs_rows(done)):
+        yield CellTable("Other metrics", TITLES, _cells(others))
+    if worst := parts.worst(parts.of_json(done.details)):
+        titles = tuple(parts.titles(worst))
+        yield CellTable("The lowest figures by class", titles, tuple(parts.rows(worst)))
+    for name, headings, rows in measurements.slice_tables(done):
+        yield CellTable(f"By {name}", tuple(headings), _cells(rows))
+
+
 def compared_page(done: Compared, details: Details | None = None) -> str:
     """Return the HTML page of a run of `edgekit compare`."""
     found = charts.of_compared(done, details)
@@ -91,13 +123,16 @@ def bench_page(done: BenchReport, details: Details | None = None) -> str:
 def _page(
     title: str,
     command: str,
-    done: Compared | BenchReport,
+    done: Measured,
     details: Details | None,
     view: MeasuredView,
     found: charts.Charts,
 ) -> str:
-    rows = done.models if isinstance(done, Compared) else done.rows
+    rows = done.rows if isinstance(done, BenchReport) else done.models
     names = [row.id for row in rows]
+    if isinstance(done, Evaluated):
+        # The details are of the first that answered, which is looked at first.
+        names.sort(key=lambda name: name == done.details.get("model"))
     drawn, pictures = drawings.embedded_of(names[-1], details, found)
     sections = tuple(_sections(done, details, view, found, names))
     footer = f"edgekit {command}, run {done.run}"
@@ -108,7 +143,7 @@ def _page(
 
 
 def _sections(
-    done: Compared | BenchReport,
+    done: Measured,
     details: Details | None,
     view: MeasuredView,
     found: charts.Charts,
@@ -117,11 +152,8 @@ def _sections(
     task = words.task(done.settings)
     yield Section("verdict", "Verdict", "verdict.html.j2", verdict.of_verdict(done.verdict, task))
     yield Section("models", "Models", "measured.html.j2", view)
-    timed = found["latency"]
-    if isinstance(timed, charts.Absent):
-        yield Section("latency", "Latency", absent=models.missing(timed.reason))
-    else:
-        yield Section("latency", "Latency", "measured_latency.html.j2", timed)
+    if not isinstance(done, Evaluated):
+        yield _latency(found["latency"])
     for kind, title, remedy in (
         ("layers", "Error by layer", LAYERS),
         ("sizes", "Size by layer", ""),
@@ -129,17 +161,25 @@ def _sections(
         ("reliability", "Reliability", ""),
     ):
         chosen = models.chosen(names, names[-1], found, kind)
-        # What a bench cannot have is not missed there.
+        # What a bench or an evaluation cannot have is not missed there.
         if isinstance(done, Compared) or not isinstance(chosen, str):
             yield models.shown(chosen, kind, title, remedy)
-    if isinstance(done, Compared):
+    if not isinstance(done, BenchReport):
         yield answers.worst_of(names[-1], names[0], details)
+    if isinstance(done, Evaluated):
+        yield inputs.section(details)
     yield Section("run", "What was done", "measured_run.html.j2", _run(done, details))
     if done.advice:
         yield Section("advice", "Advice", "advice.html.j2", done.advice)
 
 
-def _run(done: Compared | BenchReport, details: Details | None) -> RunFacts:
+def _latency(timed: charts.Chart | charts.Absent) -> Section:
+    if isinstance(timed, charts.Absent):
+        return Section("latency", "Latency", absent=models.missing(timed.reason))
+    return Section("latency", "Latency", "measured_latency.html.j2", timed)
+
+
+def _run(done: Measured, details: Details | None) -> RunFacts:
     """Return how the run was made: the command, the settings, and the host where it is known."""
     facts = [(name, text) for name, text in flat(done.settings) if text not in ("null", "{}", "[]")]
     if isinstance(done, BenchReport):

@@ -25,6 +25,7 @@ MEANS = {
     4: "the items or the times do not suffice to decide",
     5: "a target cannot run what was made for it",
 }
+RAN = "it ran and answered; no limit was given, so no figure was judged"
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,22 @@ def of_verdict(verdict: Verdict, task: str = "") -> VerdictView:
     return VerdictView(
         badge(verdict.status),
         verdict.exit_code,
-        evidence.lacking(verdict) or MEANS.get(verdict.exit_code, ""),
+        _meaning(verdict),
         tuple((badge(each), counted[each]) for each in (*AGAINST, Status.PASSED) if counted[each]),
         tuple(against),
         tuple(row for _, row in rows),
         task,
     )
+
+
+def _meaning(verdict: Verdict) -> str:
+    """Say what a verdict rests on: where no check has a limit, only on what ran."""
+    if lacking := evidence.lacking(verdict):
+        return lacking
+    checks = [check for check in verdict.checks if evidence.counts(check)]
+    if verdict.status is Status.PASSED and not any(check.limit for check in checks):
+        return RAN
+    return MEANS.get(verdict.exit_code, "")
 
 
 def waivers(report: Report) -> tuple[WaiverRow, ...]:

@@ -27,6 +27,7 @@ FILES = (
     "details.json",
     "bench.json",
     "compare.json",
+    "evaluate.json",
     "progress.jsonl",
     "log.txt",
 )

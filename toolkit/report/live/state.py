@@ -16,7 +16,7 @@ LARGEST = 8 << 20
 LOG = "log.txt"
 LOG_BYTES, LOG_LINES = 16 << 10, 40
 DONE, INTERRUPTED = "done", "interrupted"
-RESULTS = ("report.json", "compare.json", "bench.json")
+RESULTS = ("report.json", "evaluate.json", "compare.json", "bench.json")
 RunState = Literal["running", "finished", "stopped", "killed"]
 
 

@@ -1,4 +1,4 @@
-"""What pages and charts of a comparison need beyond what `edgekit compare --json` prints."""
+"""What pages and charts of models that answered need beyond what their command prints as JSON."""
 
 from __future__ import annotations
 
@@ -17,30 +17,29 @@ from edgekit.pipeline.measure.model_on_device import ModelOnDevice
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.timed_launches import Launches, samples_of
 from edgekit.types import Contrast, SavedModel
-from edgekit.types.details import LAYERS_UNASKED, CandidateDetails, Details
+from edgekit.types.details import LAYERS_UNASKED, CandidateDetails, Command, Details
 
 
 def details_of(
     run: Run,
+    kind: Command,
     reference: SavedModel,
     models: Sequence[ModelOnDevice],
     items: Items,
-    contrasts: Sequence[Contrast],
-    timings: Timings | None,
+    contrasts: Sequence[Contrast] = (),
+    timings: Timings | None = None,
 ) -> Details:
-    """Gather the details of every model that was compared; it never fails."""
+    """Gather the details of every model that was evaluated or compared; it never fails."""
     guard, command = Parts(), run.plan.options.command
 
     def gathered() -> Details:
         launches = samples_of(timings) if timings else {}
         compared = {one.id: one.layers for one in contrasts}
         found = {model.measured.id: _of_model(model, items, launches, compared) for model in models}
-        return with_data(
-            run, Details(run.id, "compare", command, candidates=found), reference, items
-        )
+        return with_data(run, Details(run.id, kind, command, candidates=found), reference, items)
 
     made = guard.make("details", gathered, None)
-    return made or Details(run.id, "compare", command, absent=guard.absent)
+    return made or Details(run.id, kind, command, absent=guard.absent)
 
 
 def _of_model(
