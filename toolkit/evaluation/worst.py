@@ -37,7 +37,7 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
 
     For classes: wrong answers, the most confident first; for ``log_loss`` the largest losses. For
     errors: the largest. For several labels and pixels: the largest share that is wrong. For
-    texts: the most edits for their length. For
+    texts: the most edits for their length. For boxes: the lowest F1 of a picture. For
     ``anomaly_auc``: by the share of the other kind on the wrong side of it. Nothing for a function
     without scores per item. Raises as ``measure`` does.
     """
@@ -49,10 +49,12 @@ def worst(metric: Metric, y_true: Array | None, y_pred: Array, count: int) -> tu
     if isinstance(scores, Edits):
         answers = scores.answers
     truths = labels if metric.takes_labels else None
-    if metric.reads in ("labels", "masks", "vectors"):
+    if metric.reads in ("labels", "masks", "vectors", "boxes"):
         answers = truths = None
     # A score that is better when higher, such as a cosine or a user's, is shown as it is.
-    likeness = metric.reads == "anything" or (metric.reads == "numbers" and metric.per_item)
+    likeness = metric.reads in ("anything", "boxes") or (
+        metric.reads == "numbers" and metric.per_item
+    )
     sign = -1.0 if likeness and metric.direction == "higher" else 1.0
     order = np.argsort(-badness, kind="stable")[:count]
     return tuple(

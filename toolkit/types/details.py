@@ -64,12 +64,26 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class DrawnBox:
+    """A box of a picture, of the labels or ``found`` with a ``score``: corners as shares of it."""
+
+    found: bool
+    left: float
+    top: float
+    right: float
+    bottom: float
+    name: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True)
 class PoorItem:
     """An item that is answered badly: its ``number`` in the data, and its file where it has one.
 
     ``label`` and ``answer`` are names of classes, numbers or texts in words, empty where an item
     has several. ``score`` ranks the items and ``score_name`` says what it is, such as "confidence".
-    ``picture`` is a key of ``Details.pictures``, empty where the item is none.
+    ``picture`` is a key of ``Details.pictures``, empty where the item is none; ``boxes`` are the
+    first 60 that are drawn on it.
     """
 
     number: int
@@ -79,6 +93,7 @@ class PoorItem:
     answer: str = ""
     name: str = ""
     picture: str = ""
+    boxes: tuple[DrawnBox, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from edgekit.errors import DataError, ProjectError
 from edgekit.evaluation import boxes, metrics
 from edgekit.evaluation.boxes import BoxSpec, decoded
 from edgekit.evaluation.metrics import METRICS, detection
+from edgekit.evaluation.worst import worst
 
 Array = npt.NDArray[Any]
 SIZE = (100, 200)
@@ -54,6 +55,33 @@ def test_overlap_counts_in_the_mean_over_thresholds() -> None:
     truth = labels([[0, *BOX]])
     assert metrics.measure(METRICS["coco_map"], truth, given).value == pytest.approx(0.5)
     assert metrics.measure(METRICS["coco_map_50"], truth, given).value == pytest.approx(1.0)
+
+
+def test_pictures_are_ranked_by_f1_of_the_boxes_that_an_application_would_show() -> None:
+    elsewhere = [0.7, 0.7, 0.9, 0.9]
+    truth = labels([[0, *BOX]], [[0, *BOX], [1, *elsewhere]], [[0, *BOX]], [], [[0, *BOX]])
+    given = answers(
+        # Right, beside a box of a score at which most are wrong.
+        [[0.9, 0, *BOX], [0.1, 0, *elsewhere]],
+        # One of two: 2 of 3.
+        [[0.8, 0, *BOX]],
+        # Right, and one too many: 2 of 3.
+        [[0.7, 0, *BOX], [0.7, 1, *elsewhere]],
+        # Nothing there, nothing shown.
+        [[0.1, 0, *elsewhere]],
+        # Another class is no hit.
+        [[0.6, 1, *BOX]],
+    )
+    found = detection.picture_scores(truth, given)
+    assert found.least == pytest.approx(0.7)
+    assert found.f1 == pytest.approx([1, 2 / 3, 2 / 3, 1, 0])
+    listed = worst(METRICS["coco_map"], truth, given, 5)
+    assert [(one.item, one.score) for one in listed] == [
+        (4, 0.0),
+        (1, pytest.approx(2 / 3)),
+        (2, pytest.approx(2 / 3)),
+    ]
+    assert detection.lowest_first(truth[3:4], given[3:4]) is None
 
 
 def random_pictures(count: int = 30) -> tuple[Array, Array]:

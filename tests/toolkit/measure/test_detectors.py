@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from custom_files import detector
 from PIL import Image
+from rendered import ReadPage
 from tflite_files import G, N, T, build
 
 from conftest import answer
@@ -119,6 +121,36 @@ def test_pictures_are_judged_by_their_annotations(folder: Path, annotations: str
     found = asked(folder, "evaluate", *words)
     assert found["models"][0]["metric"]["value"] == pytest.approx(1.0)
     assert found["models"][0]["metric"]["n"] == 6
+
+
+def test_the_worst_pictures_are_shown_with_their_boxes(folder: Path) -> None:
+    moved = folder / "moved"
+    shutil.copytree(folder / "yolo", moved)
+    (moved / "p3.txt").write_text("1 0.8 0.8 0.2 0.2\n")
+    (moved / "p4.txt").write_text("1 0.3 0.4 0.4 0.4\n0 0.8 0.8 0.2 0.2\n")
+    words = ["constant.tflite", "--data", "pictures", "--annotations", "moved"]
+    found = asked(folder, "evaluate", *words)
+    assert [(one["name"], one["score"]) for one in found["worst"]] == [
+        ("p3.png", 0.0),
+        ("p4.png", pytest.approx(2 / 3)),
+    ]
+    run = folder / ".edgekit/runs" / found["run"]
+    (model,) = json.loads((run / "details.json").read_text())["candidates"].values()
+    corners = [[box[s] for s in ("left", "top", "right", "bottom")] for box in worst_boxes(model)]
+    assert [box["found"] for box in worst_boxes(model)] == [False, True]
+    assert corners == [pytest.approx([0.7, 0.7, 0.9, 0.9]), pytest.approx([0.1, 0.2, 0.5, 0.6])]
+    page = ReadPage((run / "report.html").read_text())
+    rows = [one for tag, one in page.elements if tag == "rect" and "x" in one]
+    # Pictures have 8 pixels: the box of the labels, then the one that was found.
+    drawn = {str(one["class"]): one for one in rows[:4]}
+    assert [drawn["true"][side] for side in ("x", "width")] == ["5.6", "1.6"]
+    assert [drawn["found"][side] for side in ("x", "width")] == ["0.8", "3.2"]
+    assert "1 in the labels, 1 found F1 of the picture 0" in " ".join(page.visible.split())
+
+
+def worst_boxes(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """The boxes of the picture that a model answers worst."""
+    return list(model["worst_items"][0]["boxes"])
 
 
 def test_annotations_of_other_pictures_are_refused(folder: Path) -> None:

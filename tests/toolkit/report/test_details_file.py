@@ -54,7 +54,7 @@ def shown(document: dict[str, Any]) -> Any:
 SCRIPT = base64.b64encode(b'<svg onload="alert(1)"/>').decode()
 FAULTS: dict[str, tuple[Fault, str]] = {
     "newer": (lambda d: d.update(schema_version=99), "schema_version 99"),
-    "no kind": (lambda d: d.update(kind="evaluate"), "kind"),
+    "no kind": (lambda d: d.update(kind="judge"), "kind"),
     "text for a list": (lambda d: int8(d).update(launches="none"), "launches"),
     "samples out of order": (
         lambda d: int8(d)["launches"][0].update(samples=[3, 2, 1]),

@@ -24,14 +24,23 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 class ClassMatches:
     """One class: its answers over all pictures, best first, and its boxes per picture.
 
-    ``hits`` and ``ignored`` are ``[thresholds, answers]``, ``pictures`` ``[answers]``, ``boxes``
-    ``[pictures]``.
+    ``hits`` and ``ignored`` are ``[thresholds, answers]``, ``pictures`` and ``scores``
+    ``[answers]``, ``boxes`` ``[pictures]``.
     """
 
     hits: Array
     ignored: Array
     pictures: Index
     boxes: Floats
+    scores: Floats
+
+
+@dataclass(frozen=True)
+class PictureScores:
+    """F1 of each picture ``[pictures]``, over the boxes whose score is ``least`` or more."""
+
+    f1: Floats
+    least: float
 
 
 def read(name: str, y_true: Array, outputs: tuple[Array, ...]) -> tuple[Array, list[Array]]:
@@ -78,10 +87,63 @@ def matched(labels: Array, answers: Array, thresholds: Floats) -> list[ClassMatc
         ignored = np.concatenate([np.asarray(row["dtIgnore"]) for row in rows], axis=1)
         classes.append(
             ClassMatches(
-                hits[:, order] > 0, ignored[:, order] > 0, places[order].astype(int), boxes
+                hits[:, order] > 0,
+                ignored[:, order] > 0,
+                places[order].astype(int),
+                boxes,
+                scores[order],
             )
         )
     return classes
+
+
+def lowest_first(labels: Array, answers: Array) -> Floats | None:
+    """Rank pictures: minus their F1, -inf where every box is right; nothing without a box."""
+    try:
+        f1 = picture_scores(labels, answers).f1
+    except Undefined:
+        return None
+    return np.where(f1 < 1, -f1, -np.inf)
+
+
+def picture_scores(labels: Array, answers: Array) -> PictureScores:
+    """Return F1 = 2 TP / (2 TP + FP + FN) of each picture at an overlap of 0.5, 1 where it has no
+    box and none was found.
+
+    Boxes count from the score up that makes F1 over all pictures largest: below it stand those
+    that average precision asks for, and no application shows. Raises :class:`Undefined` where
+    there is no box at all.
+    """
+    classes = matched(labels, answers, THRESHOLDS[:1])
+    counted = [~one.ignored[0] for one in classes]
+    scores, hits, pictures = (
+        np.concatenate([values[kept] for values, kept in zip(each, counted, strict=True)])
+        for each in (
+            [one.scores for one in classes],
+            [one.hits[0] for one in classes],
+            [one.pictures for one in classes],
+        )
+    )
+    boxes = np.sum([one.boxes for one in classes], axis=0)
+    least = _best_score(scores, hits, float(boxes.sum()))
+    shown = scores >= least
+    right = np.bincount(pictures[shown & hits], minlength=len(boxes))
+    found = np.bincount(pictures[shown], minlength=len(boxes))
+    # TP + FP are the boxes that were found, TP + FN those that are there.
+    together = found + boxes
+    f1 = np.divide(2 * right, together, out=np.ones(len(boxes)), where=together > 0)
+    return PictureScores(f1, least)
+
+
+def _best_score(scores: Floats, hits: Array, boxes: float) -> float:
+    """Return the score from which on boxes give the largest F1 over all pictures."""
+    if not len(scores):
+        return 1.0
+    order = np.argsort(-scores, kind="stable")
+    f1 = 2 * np.cumsum(hits[order]) / (np.arange(1, len(scores) + 1) + boxes)
+    # Boxes of one score are all shown, or none.
+    last = np.append(scores[order][1:] != scores[order][:-1], True)
+    return float(scores[order][np.argmax(np.where(last, f1, -1.0))])
 
 
 def _averaged(classes: list[ClassMatches]) -> Statistic:

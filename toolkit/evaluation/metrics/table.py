@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,13 @@ def _whole(
 ) -> Metric:
     """Return a metric in 0..1 that is computed on all items at once."""
     return Metric(name, direction, reads=reads, statistic=statistic, worst_case=worst)
+
+
+def _boxes(name: str, statistic: Callable[[Any, Any], Statistic]) -> Metric:
+    """Return an average precision of boxes."""
+    return replace(
+        _whole(name, "boxes", statistic, worst_case.of_boxes), badness=detection.lowest_first
+    )
 
 
 def _error(name: str, unit: str, per_item: Callable[[Any, Any], Floats]) -> Metric:
@@ -143,8 +151,8 @@ _OWN: Mapping[str, Metric] = {
             worst_case=worst_case.of_error_area,
             badness=ranking.misplaced,
         ),
-        _whole("coco_map", "boxes", detection.mean_average_precision, worst_case.of_boxes),
-        _whole("coco_map_50", "boxes", detection.at_half, worst_case.of_boxes),
+        _boxes("coco_map", detection.mean_average_precision),
+        _boxes("coco_map_50", detection.at_half),
         _whole("wer", "words", texts.error_rate, worst_case.of_items, "lower"),
         _whole("cer", "characters", texts.error_rate, worst_case.of_items, "lower"),
     )

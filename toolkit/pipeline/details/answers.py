@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgekit.decoding import decode
+from edgekit.evaluation.metrics.detection import picture_scores
 from edgekit.evaluation.metrics.measurement import right
 from edgekit.evaluation.metrics.metric import Array, Metric
 from edgekit.evaluation.metrics.reliability import confusion_matrix, reliability
@@ -20,9 +21,11 @@ from edgekit.pipeline.run import Run
 from edgekit.pipeline.scores import metric_key, truths
 from edgekit.store import Artefact
 from edgekit.types import Json
-from edgekit.types.details import Confusion, PoorItem, Reliability
+from edgekit.types.details import Confusion, DrawnBox, PoorItem, Reliability
 
 MOST = 16
+# Of a picture's boxes.
+MOST_BOXES = 60
 # Parts that answers tell.
 OF_ANSWERS = ("confusion", "reliability", "worst_items")
 UNLABELLED = "no labelled items were evaluated"
@@ -39,6 +42,7 @@ KINDS = {
     "classes": "confidence",
     "labels": "share of wrong labels",
     "masks": "share of wrong pixels",
+    "boxes": "F1 of the picture",
     "words": "edits per word",
     "characters": "edits per character",
 }
@@ -82,7 +86,12 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
 
     def poor() -> tuple[PoorItem, ...]:
         found = worst(metric, labels, answers, MOST)
-        return tuple(_item(items, one) for one in found if one.score or not _is_error(metric))
+        listed = [one for one in found if one.score or not _is_error(metric)]
+        boxes = _boxes(items, labels, answers, [one.item for one in listed])
+        return tuple(
+            replace(_item(items, one), boxes=those)
+            for one, those in zip(listed, boxes, strict=True)
+        )
 
     def bits() -> str:
         found = right(metric, labels, answers)
@@ -97,6 +106,28 @@ def of_answers(items: Items, answers: Array) -> AnswerDetails:
         parts.make("right", bits, ""),
         parts.absent,
     )
+
+
+def _boxes(
+    items: Items, labels: Array | None, answers: Array, listed: Sequence[int]
+) -> list[tuple[DrawnBox, ...]]:
+    """Return the boxes of pictures that labels have, and those found that count; none of others."""
+    if items.metric.reads != "boxes" or labels is None or not listed:
+        return [()] * len(listed)
+    least = picture_scores(labels, answers).least
+
+    def drawn(row: Array, found: bool) -> DrawnBox:
+        left, top, right, bottom = map(float, row[2:6] if found else row[1:5])
+        name = str(called(int(row[1] if found else row[0]), items))
+        return DrawnBox(found, left, top, right, bottom, name, float(row[0]) if found else None)
+
+    return [
+        (
+            *(drawn(row, False) for row in labels[at] if row[0] >= 0),
+            *(drawn(row, True) for row in answers[at] if row[0] >= least),
+        )[:MOST_BOXES]
+        for at in listed
+    ]
 
 
 def _item(items: Items, one: WorstItem) -> PoorItem:
@@ -114,7 +145,9 @@ def _item(items: Items, one: WorstItem) -> PoorItem:
 def _is_error(metric: Metric) -> bool:
     """Tell whether a score of 0 is that of an item without a fault."""
     likeness = metric.reads == "numbers" and metric.direction == "higher"
-    return metric.reads != "anything" and not (likeness and metric.per_item is not None)
+    return metric.reads not in ("anything", "boxes") and not (
+        likeness and metric.per_item is not None
+    )
 
 
 def score_name(metric: Metric) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import base64
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.report import charts, parts
@@ -48,11 +49,15 @@ class Answers:
 
 @dataclass(frozen=True)
 class WorstItems:
-    """The items that a model is worst at, worst first."""
+    """The items that a model is worst at, worst first.
+
+    ``sizes`` are the width and height of their pictures by key, where they have boxes.
+    """
 
     model: str
     score: str
     items: tuple[PoorItem, ...]
+    sizes: Mapping[str, tuple[int, int]]
 
 
 def section(report: Report, found: charts.Charts) -> Section:
@@ -119,6 +124,22 @@ def worst_of(first: str, reference: str, details: Details | None) -> Section:
         reason = next(filter(None, [*reasons, details.absent.get("worst_items", "")]), "")
         return Section("worst", title, absent=models.missing(reason))
     view = tuple(
-        WorstItems(name, one.worst_items[0].score_name, one.worst_items) for name, one in sides
+        WorstItems(
+            name,
+            one.worst_items[0].score_name,
+            one.worst_items,
+            {
+                item.picture: _size(details.pictures[item.picture])
+                for item in one.worst_items
+                if item.boxes and item.picture
+            },
+        )
+        for name, one in sides
     )
     return Section("worst", title, "worst.html.j2", view)
+
+
+def _size(picture: str) -> tuple[int, int]:
+    """Read the width and height of a PNG in base64, which stand in its first 24 bytes."""
+    head = base64.b64decode(picture[:32])
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
