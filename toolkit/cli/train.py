@@ -14,6 +14,7 @@ from edgekit.cli.options import (
     COUNT,
     OUTPUT,
     common,
+    flag,
     force_option,
     model_option,
     option,
@@ -46,6 +47,7 @@ from edgekit.cli.project import project_of
         shell_complete=completers.data,
     ),
     option("--epochs N", "Epochs of training. Default: the project's, or 10.", type=COUNT),
+    flag("--deterministic", "End with the same weights, bit by bit, each time; slower."),
 )
 @preparation_options
 @section(OUTPUT, output_option, force_option)
@@ -56,7 +58,8 @@ def command(**options: Any) -> int:
     """Train the project's model, and leave it, its SavedModel and its history under build/.
 
     `edgekit convert` trains by the same function, and takes what is trained already from the store,
-    as this command does: only what was changed is trained again. A killed training resumes.
+    as this command does: only what was changed is trained again. A killed training resumes from its
+    last saved state, in mid-epoch too.
     """
     from edgekit import api
 

@@ -23,8 +23,9 @@ from edgekit.models.float32 import in_float32
 from edgekit.models.load import is_keras3, load
 from edgekit.project.compress import ChannelsTable
 from edgekit.targets.devices.local import LocalDevice
-from edgekit.training.finetune import TrainingHooks, choose_loss, finetune, select
-from edgekit.training.fit import Report, items
+from edgekit.training.feed import Feed
+from edgekit.training.finetune import FEW, TrainingHooks, choose_loss, finetune
+from edgekit.training.progress import Report
 from edgekit.types import LayerCompression, Model, Request, RunnerModel
 
 LEARNING_RATE = 1e-3
@@ -105,12 +106,11 @@ def _planned(model: Any, work: ChannelJob, recovery: RecoveryTraining | None) ->
     )
     gradients = None
     if table.importance == "taylor" and recovery is not None:
-        x, y = items(model, recovery.training)
-        few = np.random.default_rng(recovery.training.seed).permutation(len(y))[:TAYLOR_ITEMS]
-        x, y = select(x, few), y[few]
-        gradients = taylor(
-            model, x, y, choose_loss(model, recovery.finetuning, y, x, recovery.root)
-        )
+        feed = Feed.of(model, recovery.training)
+        few = np.random.default_rng(recovery.training.seed).permutation(feed.count)[:TAYLOR_ITEMS]
+        x, y = feed.rows(few)
+        loss = choose_loss(model, recovery.finetuning, y, feed.rows(few[:FEW])[0], recovery.root)
+        gradients = taylor(model, x, y, loss)
     cost = _cost(model, work) if table.objective == "latency" else None
     return plan(model, settings, gradients, cost)
 

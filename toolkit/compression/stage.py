@@ -20,7 +20,8 @@ from edgekit.models.float32 import in_float32
 from edgekit.models.load import load
 from edgekit.training.feed import Training
 from edgekit.training.finetune import Finetuning, TrainingHooks, count_steps, finetune
-from edgekit.training.fit import Report, seed_everything
+from edgekit.training.progress import Report
+from edgekit.training.seeds import seed_everything
 from edgekit.types import LayerCompression, Model
 
 FILE = "model.h5"

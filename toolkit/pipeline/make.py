@@ -40,6 +40,8 @@ from edgekit.usercode import file_of, fingerprint
 # What package managers and update services use where size matters more than time.
 ZSTD_LEVEL = 19
 KERAS = ("tensorflow", "keras", "tf_keras")
+# Settings of training that do not change what it comes to.
+UNSEEN = {"save_every", "keep_states"}
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,30 @@ def obtain(run: Run) -> Obtained:
             source=source,
             files=dict(fingerprint(source, project.root)),
             training=training_key(data) if data else None,
+            settings=project.train.model_dump(mode="json", exclude=UNSEEN) if data else None,
         )
         partial = run.store.partial("train", key)
         artefact = run.obtain(
             "train",
             key,
-            lambda folder: run.free.call(train, source, project.root, data, partial, folder),
+            lambda folder: run.free.call(
+                train, source, project.root, data, partial, folder, project.train
+            ),
         )
+        _tell(run, artefact)
         stage.result = stage_results.training(artefact.facts)
     path, facts = artefact.path / "model.keras", artefact.facts
     model = Model(path, "keras", facts["generation"], artefact.digest, own=True)
     named = project.model.custom_objects
     layers = project.root / named if named else file_of(source, project.root)
     return Obtained(with_custom_objects(model, layers, project.root), artefact)
+
+
+def _tell(run: Run, artefact: Artefact) -> None:
+    """Say which states of a training that went on were damaged."""
+    for notice in () if artefact.cached else artefact.facts["trained"]["notices"]:
+        fix = "nothing is to be done: the steps since then were taken again"
+        run.advise(Advice("EK-NOTE-121", "warning", notice, fix))
 
 
 def export(run: Run, obtained: Obtained) -> SavedModel:

@@ -29,3 +29,12 @@ class TrainTable(Table):
 
     ``augment = { RandomFlip = "horizontal", RandomRotation = 0.1 }``
     """
+    deterministic: bool = False
+    """End with the same weights, bit by bit, each time: slower kernels. ``deterministic = true``"""
+    save_every: int | None = Field(default=None, ge=1, le=MOST_ITEMS, strict=True)
+    """Save the state after so many steps, and after each epoch. Default: as often as costs little.
+
+    ``save_every = 500``
+    """
+    keep_states: int = Field(default=2, ge=1, le=100, strict=True)
+    """How many of the last states are kept while it trains. ``keep_states = 2``"""

@@ -142,7 +142,7 @@ class Feed:
         columns, structure = _columns(model, inputs.specs, training, dataset, targets)
         other = training.aside.dataset
         others = columns if other is None else _columns(model, inputs.specs, training, other)[0]
-        items, aside = _division(training, held_out)
+        items, aside = division(training, held_out)
         firsts = {name: column.first for name, column in columns.inputs.items()}
         _build(model, inputs.pack(firsts))
         augmentation = training.augmentation
@@ -199,6 +199,18 @@ class Feed:
             return None
         chosen = tf.data.Dataset.from_tensor_slices(self.held_out).batch(self.batch_size)
         return self._read(chosen.enumerate(), self.held_out_columns, {})
+
+    def rows(self, index: Index) -> tuple[Any, Any]:
+        """Read items to train on by their numbers, as arrays in the structure of a batch."""
+        x = {name: one.prepare(one.rows[index]) for name, one in self.columns.inputs.items()}
+        y = {name: one.prepare(one.rows[index]) for name, one in self.columns.targets.items()}
+        return self.pack(x), self.pack_targets(y)
+
+    def held_out_labels(self) -> Any:
+        """Read the labels of the items held out, in their order."""
+        targets = self.held_out_columns.targets.items()
+        y = {name: one.prepare(one.rows[self.held_out]) for name, one in targets}
+        return self.pack_targets(y)
 
     def _read(self, chosen: Any, of: Columns, changed: Mapping[str, Change]) -> Any:
         """Read the rows that a dataset of steps and item numbers names, ahead of the training."""
@@ -282,7 +294,7 @@ def _native(rows: Array) -> np.dtype[Any]:
     return rows.dtype.newbyteorder("=")
 
 
-def _division(training: Training, held_out: int) -> tuple[Index, Index]:
+def division(training: Training, held_out: int) -> tuple[Index, Index]:
     """Return the numbers of the items to train on, and of those to validate on."""
     count = training.dataset.count
     if training.aside.dataset is not None:

@@ -5,9 +5,8 @@ Runs in the worker, for models of either Keras generation.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,18 @@ import numpy.typing as npt
 
 from edgekit.errors import CompressionError
 from edgekit.models.load import library
-from edgekit.training.feed import Training
-from edgekit.training.fit import (
-    Report,
-    backup,
-    items,
-    progress_callback,
-    seed_everything,
-)
+from edgekit.training import loop
+from edgekit.training.feed import Aside, Feed, Training, Weights, division
+from edgekit.training.progress import Report, progress_callback
+from edgekit.training.seeds import seed_everything
 from edgekit.usercode import is_reference, resolve, user_errors
 
 Array = npt.NDArray[Any]
 # One in so many training items is held out to choose the best epoch, up to a maximum.
 HELD_OUT_SHARE = 20
 HELD_OUT_MOST = 2000
-PREDICT_BATCH = 256
+# How many items tell what a model's outputs look like.
+FEW = 64
 
 
 @dataclass(frozen=True)
@@ -77,9 +73,8 @@ class TrainingHooks:
 
 def count_steps(training: Training, epochs: int) -> int:
     """Count the optimizer steps that :func:`finetune` takes at most."""
-    count = len(training.dataset.open_labels())
-    kept = count - _held_out(count, epochs)
-    return -(-kept // training.batch_size) * epochs
+    kept, _ = division(training, _held_out(training.dataset.count, epochs))
+    return -(-len(kept) // training.batch_size) * epochs
 
 
 def finetune(
@@ -98,48 +93,35 @@ def finetune(
     Raises :class:`CompressionError` if a loss is needed and none can be derived.
     """
     seed_everything(training.seed)
-    x, y = items(model, training)
-    held_out = _held_out(len(y), settings.epochs)
-    order = np.random.default_rng(training.seed).permutation(len(y))
-    validation, kept = np.sort(order[:held_out]), np.sort(order[held_out:])
-    loss = choose_loss(model, settings, y, x, root)
-    targets: Any = y
+    held_out = _held_out(training.dataset.count, settings.epochs)
+    feed = Feed.of(model, training, held_out)
+    y = training.dataset.open_labels()
+    loss = choose_loss(model, settings, y, feed.rows(np.arange(min(FEW, len(y))))[0], root)
     if settings.distillation is not None:
-        targets, loss = _distilled(settings.distillation, teacher, model, x, y, loss)
+        targets, loss = _distilled(settings.distillation, teacher, training, model, y, loss)
+        feed = Feed.of(model, training, held_out, targets)
     _compile(model, settings, loss, count_steps(training, settings.epochs))
-    best = _best_callback(
-        model, aids, select(x, validation), y[validation], settings.patience, partial
-    )
+    chosen = settings.epochs > 1 and len(feed.held_out) > 0
+    choice = loop.Choice("score", True, settings.patience, aids.settled) if chosen else None
     callbacks = [
-        backup(model, partial),
         *aids.callbacks,
-        *([best] if held_out else []),
+        *([_score_callback(model, aids, feed)] if chosen else []),
         *_tensorboard(model, aids.tensorboard),
         *([progress_callback(model, settings.epochs, progress)] if progress else []),
     ]
+    # The schemes' callbacks count batches.
+    at_once = 1 if aids.callbacks else loop.MOST_AT_ONCE
+    saving = loop.Saving(partial / "states")
     with user_errors(settings.loss or "fine-tuning"):
-        model.fit(
-            select(x, kept),
-            targets[kept],
-            epochs=settings.epochs,
-            verbose=0,
-            shuffle=True,
-            batch_size=training.batch_size,
-            callbacks=callbacks,
-        )
-    return {"epochs": settings.epochs, **(best.restore() if held_out else {})}
+        outcome = loop.run(model, feed, settings.epochs, saving, choice, callbacks, at_once)
+    scores = [row["score"] for row in outcome.rows if "score" in row]
+    best = {"scores": scores, "best_epoch": outcome.best_epoch} if chosen else {}
+    return {"epochs": settings.epochs, **best}
 
 
 def _held_out(count: int, epochs: int) -> int:
     """Count the items that choose the best epoch: none if there is only one to choose."""
     return min(count // HELD_OUT_SHARE, HELD_OUT_MOST) if epochs > 1 else 0
-
-
-def select(x: Any, index: Array) -> Any:
-    """Select items of a model's inputs: an array, or a list or mapping of arrays."""
-    if isinstance(x, Mapping):
-        return {name: array[index] for name, array in x.items()}
-    return [array[index] for array in x] if isinstance(x, (list, tuple)) else x[index]
 
 
 def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
@@ -161,7 +143,7 @@ def _compile(model: Any, settings: Finetuning, loss: Any, steps: int) -> None:
 
 
 def choose_loss(model: Any, settings: Finetuning, y: Array, x: Any, root: Path) -> Any:
-    """Return the configured loss, else the usual one for labels ``y`` and the model's outputs.
+    """Return the configured loss, else the usual one for labels ``y`` and the outputs for ``x``.
 
     Raises :class:`CompressionError` if Keras has no such loss, or the model several outputs.
     """
@@ -186,7 +168,7 @@ def _usual_loss(keras: Any, model: Any, y: Array, x: Any) -> Any:
     """Choose the usual loss for the labels and the range of the model's outputs."""
     if y.dtype.kind not in "iub":
         return keras.losses.MeanSquaredError()
-    answers = _predict(model, select(x, np.arange(min(len(y), 64))))
+    answers = _predict(model, x)
     if answers.shape[-1] == 1:
         logits = bool((answers < 0).any() or (answers > 1).any())
         return keras.losses.BinaryCrossentropy(from_logits=logits)
@@ -199,12 +181,12 @@ def _is_probability(answers: Array) -> bool:
 
 
 def _predict(model: Any, x: Any) -> Array:
-    answers = model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
+    answers = model.predict(x, verbose=0)
     return np.asarray(answers[0] if isinstance(answers, list) else answers)
 
 
 def _distilled(
-    settings: Distillation, teacher: Any, model: Any, x: Any, y: Array, hard: Any
+    settings: Distillation, teacher: Any, training: Training, model: Any, y: Array, hard: Any
 ) -> tuple[Array, Any]:
     """Return labels with the teacher's outputs beside them, and the loss that reads both."""
     import tensorflow as tf
@@ -212,7 +194,9 @@ def _distilled(
     if teacher is None or len(model.outputs) > 1:
         message = "distillation takes a model of one output and its uncompressed original"
         raise CompressionError("EK-COMPRESS-005", message)
-    soft = _predict(teacher, x).reshape(len(y), -1).astype(np.float32)
+    plain = replace(training, aside=Aside(), weights=Weights(), augmentation=None)
+    everything = Feed.of(teacher, plain, training.dataset.count).validation()
+    soft = _predict(teacher, everything).reshape(len(y), -1).astype(np.float32)
     labels = y.reshape(len(y), -1).astype(np.float32)
     width, temperature = labels.shape[1], settings.temperature
     classes = y.dtype.kind in "iub" and soft.shape[1] > 1
@@ -243,42 +227,14 @@ def _tensorboard(model: Any, folder: Path | None) -> list[Any]:
     return [library(model).callbacks.TensorBoard(str(folder), write_graph=False)]
 
 
-def _best_callback(
-    model: Any, aids: TrainingHooks, x: Any, y: Array, patience: int | None, partial: Path
-) -> Any:
-    class Best(library(model).callbacks.Callback):  # type: ignore[misc]
-        """Keep the weights of the epoch with the best score on the held-out items."""
+def _score_callback(model: Any, aids: TrainingHooks, feed: Feed) -> Any:
+    held_out, y = feed.validation(), np.asarray(feed.held_out_labels())
 
-        state, weights = partial / "best.json", partial / "best.npz"
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._steps = 0
-            self._progress: dict[str, Any] = {"scores": [], "best": None, "epoch": None}
-            if self.state.is_file() and self.weights.is_file():
-                self._progress = json.loads(self.state.read_text())
+    class Scored(library(model).callbacks.Callback):  # type: ignore[misc]
+        """Add the score on the held-out items to an epoch's figures."""
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            steps = (epoch + 1) * int(self.params.get("steps") or 1)
-            score = float(aids.score(y, _predict(model, x)))
             if logs is not None:
-                logs["score"] = score
-            state = self._progress
-            state["scores"] = [*state["scores"][:epoch], score]
-            if steps < aids.settled:
-                return
-            if state["best"] is None or score > state["best"]:
-                state.update(best=score, epoch=epoch + 1)
-                np.savez(self.weights, *model.get_weights())
-            self.state.write_text(json.dumps(state))
-            if patience is not None and epoch + 1 - state["epoch"] >= patience:
-                model.stop_training = True
+                logs["score"] = float(aids.score(y, _predict(model, held_out)))
 
-        def restore(self) -> dict[str, Any]:
-            """Give the model its best weights; return the scores by epoch, and the best epoch."""
-            if self._progress["epoch"] is not None:
-                with np.load(self.weights) as found:
-                    model.set_weights([found[f"arr_{k}"] for k in range(len(found.files))])
-            return {"scores": self._progress["scores"], "best_epoch": self._progress["epoch"]}
-
-    return Best()
+    return Scored()
