@@ -65,6 +65,7 @@ def test_wheel_works_outside_the_tree(tmp_path: Path) -> None:
         "edgekit/targets/runners/python_runner.py",
         "edgekit/sample_apps/linux_python/app.py",
         "edgekit/sample_apps/linux_python/pictures.py",
+        "edgekit/explanations/codes/data.toml",
         "edgekit/example/digits/edgekit.toml",
         "edgekit/contracts/runner.py",
     ):
