@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,3 +164,25 @@ def test_explain_as_json_has_the_parts_apart() -> None:
     everything = json.loads(answer("explain", "--json", cwd=ROOT).stdout)
     assert "EK-REPORT-002" in everything["areas"]["REPORT"]["codes"]
     assert "arena" in everything["checks"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_code_is_one_line_of_the_list_and_prose_is_not_indented_further(columns: int) -> None:
+    def shown(*words: str) -> list[str]:
+        master, slave = pty.openpty()
+        command = [Path(sys.executable).with_name("edgekit"), "explain", *words]
+        environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+        subprocess.run(command, stdout=slave, env=environment, check=True, timeout=60)
+        os.close(slave)
+        text = os.read(master, 65536).decode()
+        os.close(master)
+        return re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()
+
+    listed = shown("lock")
+    assert len(listed) == 1 + sum(code.startswith("EK-LOCK-") for code in explanations.codes())
+    (first, *lines) = shown("accuracy", "drop")
+    assert first == "accuracy drop"
+    prose = lines[: lines.index("likely causes")]
+    assert len(prose) > 1
+    assert all(re.match(r"  \S", line) for line in prose), prose
+    assert max(map(len, (*listed, *lines))) <= min(columns, 100)

@@ -12,6 +12,7 @@ from edgekit.cli.console import console, print_json, print_lines
 from edgekit.cli.help import documented
 from edgekit.cli.options import common
 from edgekit.errors import ProjectError
+from edgekit.wrapping import WIDTH, wrapped
 
 Line = tuple[str, str]
 
@@ -39,7 +40,8 @@ def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) ->
         if as_json:
             print_json(found)
         else:
-            print_lines(out, _overview(found) if not written else _rows(found))
+            width = out.width if out.edge else WIDTH
+            print_lines(out, _rows(found, width) if written else _overview(found, width))
         return 0
     try:
         explanation = explanations.explain(written)
@@ -49,7 +51,7 @@ def command(name: tuple[str, ...], as_json: bool, verbose: bool, quiet: bool) ->
     if as_json:
         print_json(_plain(explanation))
     else:
-        print_lines(out, _lines(explanation))
+        print_lines(out, _lines(explanation, out.width if out.edge else None))
     return 0
 
 
@@ -95,35 +97,42 @@ def _listed(area: str) -> dict[str, Any]:
     }
 
 
-def _overview(found: dict[str, Any]) -> Iterator[Line]:
+def _overview(found: dict[str, Any], width: int) -> Iterator[Line]:
     yield "codes (edgekit explain DATA lists those of an area)", "bold"
     for name, area in found["areas"].items():
         yield f"  EK-{name + '-…':<11} {len(area['codes']):>3}  {area['about']}", ""
     yield "checks (edgekit explain size)", "bold"
     for name, each in found["checks"].items():
-        yield f"  {name:<19} {_first_sentence(each['what'])}", ""
+        yield _row(f"  {name:<20} ", each["what"], width), ""
 
 
-def _rows(found: dict[str, Any]) -> Iterator[Line]:
+def _rows(found: dict[str, Any], width: int) -> Iterator[Line]:
     for area in found["areas"].values():
         yield area["about"], "bold"
         for code, each in area["codes"].items():
-            yield f"  {code:<16} {_first_sentence(each['what'])}", ""
+            yield _row(f"  {code:<16} ", each["what"], width), ""
 
 
-def _first_sentence(text: str) -> str:
+def _row(begin: str, what: str, width: int) -> str:
+    """Return a name and the first sentence of what it means, as much as a line holds."""
     from textwrap import shorten
 
-    return shorten(text.partition(". ")[0].rstrip("."), 78, placeholder=" …")
+    room = max(min(width, WIDTH) - len(begin), 20)
+    return begin + shorten(what.partition(". ")[0].rstrip("."), room, placeholder=" …")
 
 
-def _lines(explanation: Any) -> Iterator[Line]:
+def _lines(explanation: Any, width: int | None) -> Iterator[Line]:
     from edgekit.explanations import without_links as shown
 
+    def prose(text: str) -> Iterator[Line]:
+        # What follows stands below the first line: only a cause, which has a dash, hangs.
+        lines = wrapped(shown(text), min(width, WIDTH), "  ") if width else [f"  {shown(text)}"]
+        return ((line, "") for line in lines)
+
     yield explanation.name, "bold"
-    yield f"  {shown(explanation.what)}", ""
+    yield from prose(explanation.what)
     if explanation.causes:
         yield "likely causes", "bold"
         yield from ((f"  - {shown(cause)}", "") for cause in explanation.causes)
     yield "what to do", "bold"
-    yield f"  {shown(explanation.fix)}", ""
+    yield from prose(explanation.fix)
