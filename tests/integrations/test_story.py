@@ -58,13 +58,18 @@ def cases(folder: Path, kind: str) -> set[str]:
     }
 
 
-def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: Path) -> None:
-    repository, built = tmp_path / "repository", digits_run / "project" / "build" / "digits"
+def lay_out(repository: Path, model: bytes, built: Path, digits: Path) -> None:
+    """The sample's files, with a model to ship, the one to compare it with, and its data."""
     shutil.copytree(CI, repository)
-    plain = (built / "int8" / "model.tflite").read_bytes()
-    (repository / "model.tflite").write_bytes(with_spare_bytes(plain))
+    (repository / "model.tflite").write_bytes(model)
     shutil.copy(built / "float32" / "model.tflite", repository / "float32.tflite")
     shutil.copy(digits / "test.npz", repository / "test.npz")
+
+
+def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: Path) -> None:
+    repository, built = tmp_path / "repository", digits_run / "project" / "build" / "digits"
+    plain = (built / "int8" / "model.tflite").read_bytes()
+    lay_out(repository, with_spare_bytes(plain), built, digits)
 
     # A model that keeps its budgets, and a lock of it.
     first = shell(

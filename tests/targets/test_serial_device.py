@@ -3,74 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from boards import FIRMWARE, PLANTS, Board, Noise, build_library, compile_c
-from tflite_files import G, N, T, build, int8_dense, remembering
+from boards import FIRMWARE, PLANTS, Noise, compile_c
+from serial_boards import ITEMS, Make, dense, opened
+from tflite_files import G, N, T, build, remembering
 
 from conftest import once
 from edgekit.contracts.device import DeviceContract
 from edgekit.contracts.runner import typed
-from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, RunnerError
+from edgekit.errors import ConnectionLost, DeviceError, RunnerError
 from edgekit.process import Limits
 from edgekit.targets.devices import Transport, Workplace, open_device, parse
 from edgekit.targets.devices.microcontroller import board as boards_end
 from edgekit.targets.devices.microcontroller import link as links
-from edgekit.targets.devices.microcontroller.lines import LineReader, frame
 from edgekit.targets.devices.proof import prove
-from edgekit.targets.devices.transports.serial import parse as port_of
 from edgekit.targets.runners.probe import probe_model
 
-ITEMS = 12
-DESCRIPTION = Path(__file__).resolve().parents[2] / "docs" / "devices" / "serial.md"
-Make = Callable[..., Board]
-
-
-def dense() -> bytes:
-    """An int8 network ``x [1, 4]`` to softmax ``y [1, 3]``, with the options that TFLM needs."""
-    graph = int8_dense()
-    options = [{"kind": "FullyConnectedOptions"}, {"kind": "SoftmaxOptions", "beta": 1.0}]
-    nodes = [replace(n, options=o) for n, o in zip(graph.nodes, options, strict=True)]
-    return build(replace(graph, nodes=nodes))
-
-
-@pytest.fixture(autouse=True)
-def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal answers at once: the clock need not be watched for long."""
-    monkeypatch.setattr(boards_end, "WATCHED", 0.05)
-
-
-@pytest.fixture(scope="session")
-def library(shared: Path) -> Path:
-    return once(shared / "serial-firmware", lambda folder: void(build_library(folder))) / (
-        "firmware.so"
-    )
-
-
-def void(_: object) -> None:
-    """Nothing of it."""
-
-
-@pytest.fixture
-def make(library: Path, tmp_path: Path) -> Iterator[Make]:
-    """Boards that end with the test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(
-            Board(
-                **{"library": library, "folder": tmp_path / "board", "model": dense(), **settings}
-            )
-        )
+pytest_plugins = ["serial_boards"]
+pytestmark = pytest.mark.usefixtures("short_looks")
 
 
 @pytest.fixture
@@ -116,15 +75,6 @@ def answers(asked: Mapping[str, Any]) -> Any:
     return np.load(Path(asked["models"][0]["outputs"]) / "y.npy")
 
 
-@contextlib.contextmanager
-def opened(board: Board | str, limits: Limits | None = None) -> Iterator[Any]:
-    address = board if isinstance(board, str) else board.address
-    folder = Path(address.removeprefix("serial://").partition("@")[0]).parent
-    device = open_device(parse(address), Workplace(folder, folder / "log.txt", limits or Limits()))
-    with contextlib.closing(device):
-        yield device
-
-
 class TestSerial(DeviceContract):
     """A board that takes models."""
 
@@ -142,66 +92,6 @@ class TestSerial(DeviceContract):
         return open_device(
             parse(self.board.address), Workplace(folder, folder / "log.txt", limits or Limits())
         ).reached
-
-
-# Lines.
-
-
-def test_crc_is_that_of_ethernet_on_both_ends(library: Path) -> None:
-    import ctypes
-
-    crc = ctypes.CDLL(str(library)).edgekit_crc32
-    crc.restype, crc.argtypes = ctypes.c_uint32, (ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t)
-    # The check value of CRC-32/ISO-HDLC in the catalogue of parametrised CRC algorithms.
-    assert crc(0, b"123456789", 9) == 0xCBF43926
-    content = np.random.default_rng(1).bytes(1000)
-    for size in (0, 1, 7, 1000):
-        assert crc(0, content, size) == zlib.crc32(content[:size])
-    assert crc(crc(0, content, 400), content[400:], 600) == zlib.crc32(content)
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
-@pytest.mark.parametrize("before", [b"", b"boot\n", b"half a <line", b"\x00\xff<", b">00 echo\n"])
-def test_line_is_read_whatever_is_around_it(before: bytes, end: bytes) -> None:
-    line = frame(1, 2, "ok a=b").replace(b">", b"<").replace(b"\n", end)
-    for step in (1, 3, 1000):
-        reader, found = LineReader(), []
-        content = before + line + line
-        for at in range(0, len(content), step):
-            found += reader.take(content[at : at + step])
-        assert [(one.token, one.sequence, one.text) for one in found] == [(1, 2, "ok a=b")] * 2
-
-
-def test_line_with_any_one_byte_changed_dropped_or_added_is_not_taken() -> None:
-    line = frame(0x12345678, 9, "ok AACAPwAAAEA=").replace(b">", b"<")
-    for at in range(len(line) - 1):
-        for bad in (
-            *(line[:at] + bytes([line[at] ^ 1 << bit]) + line[at + 1 :] for bit in range(8)),
-            line[:at] + line[at + 1 :],
-            line[:at] + b"A" + line[at:] if at else b"",
-        ):
-            assert all(one.text == "" for one in LineReader().take(bad + b"\n")), bad
-
-
-def test_text_besides_the_protocol_is_kept_for_messages() -> None:
-    reader = LineReader()
-    reader.take(b"Failed to resize buffer\r\n<not whole\nlast\n")
-    assert reader.stray() == ["Failed to resize buffer", "not whole", "last"]
-    assert reader.damaged == 1
-
-
-def test_lines_in_the_protocol_s_description_are_sound() -> None:
-    """The board's of the example, read as any line is; the host's, made again."""
-    example = DESCRIPTION.read_text().partition("### An example")[2].partition("## ")[0]
-    lines = [line for line in example.splitlines() if line[:1] in ("<", ">")]
-    assert len(lines) == 19
-    for line in lines:
-        token, sequence, text = line[1:].rpartition("*")[0].split(" ", 2)
-        if line[0] == ">":
-            assert frame(int(token, 16), int(sequence, 16), text) == f"{line}\n".encode()
-        else:
-            (found,) = LineReader().take(f"{line}\n".encode())
-            assert found.text == text
 
 
 # Evaluations.
@@ -497,159 +387,6 @@ def test_board_that_stays_away_is_lost(
         device.run(typed(asked))
     assert caught.value.code in ("EK-DEVICE-083", "EK-DEVICE-086")
     assert "there is no serial port" in caught.value.hint
-
-
-# Ports.
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, str]]:
-    """A terminal with nothing behind it: the end of the board, and its path."""
-    master, slave = os.openpty()
-    yield master, os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
-
-
-def failure(address: str, folder: Path) -> EdgekitError:
-    with pytest.raises(EdgekitError) as caught:
-        open_device(parse(address), Workplace(folder, folder / "log.txt"))
-    return caught.value
-
-
-def test_port_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
-    error = failure("serial:///dev/ttyNONE7", tmp_path)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-080", 3)
-    assert "no serial port /dev/ttyNONE7" in error.message
-    assert "serial ports here: " in error.hint
-
-
-def test_file_that_is_no_port_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    error = failure(f"serial://{tmp_path / 'file'}", tmp_path)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-080", 3)
-
-
-def test_port_in_use_is_an_error(make: Make, tmp_path: Path) -> None:
-    board = make()
-    with opened(board):
-        error = failure(board.address, tmp_path)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-082", 3)
-
-
-def test_port_of_another_group_is_an_error_that_names_it(terminal: tuple[int, str]) -> None:
-    path = terminal[1]
-    script = """
-import grp, os, pwd, sys
-from pathlib import Path
-from edgekit.targets.devices import Workplace, open_device, parse
-from edgekit.targets.devices.transports import serial
-if os.getuid() == 0:
-    os.setgroups([]), os.setgid(65534), os.setuid(65534)
-try:
-    open_device(parse("serial://" + sys.argv[1]), Workplace(Path("/tmp"), Path("/dev/null")))
-except Exception as error:
-    print(error)
-"""
-    Path(path).chmod(0o600 if os.getuid() == 0 else 0)
-    done = subprocess.run(
-        [sys.executable, "-c", script, path], capture_output=True, text=True, check=False
-    )
-    assert "EK-DEVICE-081" in done.stdout, done
-    assert f"usermod -aG {Path(path).group()}" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("said", "seen"),
-    [(b"", "not one byte"), (b"\xff\x00\x9c", "3 bytes"), (b"hello world\n", "hello world")],
-)
-def test_port_where_nothing_of_ours_answers_is_an_error_that_says_what_was_seen(
-    terminal: tuple[int, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    said: bytes,
-    seen: str,
-) -> None:
-    monkeypatch.setattr(links, "START", 0.6)
-    master, path = terminal
-    threading.Timer(0.2, os.write, (master, said)).start()
-    error = failure(f"serial://{path}", tmp_path)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-083", 3)
-    assert seen in error.hint
-    assert "115200 baud" in error.message
-
-
-def test_firmware_of_another_protocol_is_an_error(make: Make, tmp_path: Path) -> None:
-    library = build_library(tmp_path, "-DEDGEKIT_PROTOCOL=2")
-    error = failure(make(library=library).address, tmp_path)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-085", 3)
-    assert "speaks protocol 2, edgekit 1" in error.message
-
-
-@pytest.mark.parametrize(
-    ("address", "port"),
-    [
-        ("serial:///dev/ttyACM0", ("/dev/ttyACM0", 115200)),
-        ("serial:///dev/ttyUSB0@921600", ("/dev/ttyUSB0", 921600)),
-        ("serial:///dev/serial/by-id/usb-A@b@9600", ("/dev/serial/by-id/usb-A@b", 9600)),
-    ],
-)
-def test_address_is_a_path_and_a_rate(address: str, port: tuple[str, int]) -> None:
-    assert port_of(address) == port
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "serial://",
-        "serial://COM3",
-        "serial:///",
-        "serial:///dev/ttyACM0@0",
-        "serial:///dev/a b",
-        "serial:///dev/ttyACM0@99999999999",
-        "serial:///dev/ttyACM0#litert",
-        "serial:///dev/ttyACM0#tflite-micro==1",
-    ],
-)
-def test_address_that_names_no_port_is_a_mistake_of_the_user_s(
-    address: str, tmp_path: Path
-) -> None:
-    error = failure(address, tmp_path)
-    assert isinstance(error, DeviceNameError)
-    assert (error.code, error.exit_code) == ("EK-DEVICE-012", 2)
-
-
-# The firmware alone.
-
-SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
-
-def fuzz(folder: Path, source: Path, rounds: int) -> subprocess.CompletedProcess[str]:
-    program = compile_c(
-        folder / "fuzz", *SANITIZED, PLANTS / "fuzz.c", PLANTS / "doubler.c", source
-    )
-    return subprocess.run([program, "1", str(rounds)], capture_output=True, text=True, check=False)
-
-
-def test_no_bytes_break_the_firmware(tmp_path: Path) -> None:
-    done = fuzz(tmp_path, FIRMWARE / "edgekit_serial.c", 20_000)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("check", "without"),
-    [
-        (" || offset > size - (uint32_t)count) return", ") return"),
-        ("serial->used < EDGEKIT_LINE)", "serial->used < 2 * EDGEKIT_LINE)"),
-    ],
-    ids=["offset", "line"],
-)
-def test_fuzzer_finds_a_check_that_is_missing(tmp_path: Path, check: str, without: str) -> None:
-    source = (FIRMWARE / "edgekit_serial.c").read_text()
-    assert check in source
-    planted = tmp_path / "planted.c"
-    planted.write_text(source.replace(check, without))
-    assert fuzz(tmp_path, planted, 20_000).returncode != 0
 
 
 def test_firmware_as_a_process_is_a_device(tmp_path: Path, asked: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,22 @@ ROOMS = {
     "targets": "targets",
     "sample_apps": "sample_apps",
 }
+
+
+# Lines of a function, which fits on a screen, and of a file. A runner is one file by need.
+FUNCTION, FILE = 50, 400
+ALONE = ("targets/runners/python_runner.py",)
+
+
+def too_long(source: str) -> list[str]:
+    """The functions that do not fit on a screen."""
+    found = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    counted = [(node.name, (node.end_lineno or 0) - node.lineno + 1) for node in found]
+    return [f"{name}: {count} lines" for name, count in counted if count > FUNCTION]
 
 
 @pytest.fixture
@@ -109,3 +126,21 @@ def test_types_go_red_when_a_converter_has_a_type_error(package: Path) -> None:
     assert done.returncode == 1
     assert "planted.py:2" in done.stdout
     assert "Found 1 error in 1 file" in done.stdout
+
+
+def test_every_function_fits_on_a_screen_and_no_file_of_the_product_is_long() -> None:
+    found = {}
+    for folder in (*ROOMS, "benchmarks", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            source, name = path.read_text(), path.relative_to(ROOT).as_posix()
+            long = too_long(source)
+            if folder in ROOMS and source.count("\n") > FILE and name not in ALONE:
+                long.append(f"{source.count(chr(10))} lines")
+            if long:
+                found[name] = long
+    assert not found
+
+
+@pytest.mark.parametrize(("lines", "seen"), [(FUNCTION, False), (FUNCTION + 1, True)])
+def test_function_that_is_longer_than_a_screen_is_seen(lines: int, seen: bool) -> None:
+    assert bool(too_long("def f():\n" + "    pass\n" * (lines - 1))) is seen

@@ -216,16 +216,9 @@ def deep(precision: str) -> bytes:
     rng = np.random.default_rng(5)
     shape, step = [1, 48, 48, 16], [6 / 127]
     quantized = precision == "int8"
-    tensors, rows, before = [], [], "image"
-    tensors.append(
-        T(
-            "image",
-            [1, 48, 48, 16],
-            "INT8" if quantized else "FLOAT32",
-            scale=step if quantized else [],
-            zero=[0] if quantized else [],
-        )
-    )
+    rows, before = [], "image"
+    image = T("image", shape, "INT8", scale=step, zero=[0]) if quantized else T("image", shape)
+    tensors = [image]
     for number in range(60):
         kernel = rng.normal(0, 0.117, (16, 3, 3, 16)).astype(np.float32)
         scales = np.abs(kernel).max(axis=(1, 2, 3)) / 127

@@ -86,9 +86,15 @@ def command(
         for _, broken in catalog.TARGETS.plugged():
             if broken is not None:
                 click.echo(broken, err=True)
+    _print(action, subject, as_json)
+    return 0
+
+
+def _print(action: str, subject: str | None, as_json: bool) -> None:
+    """Print all targets in lines, or what is known of one."""
     if action == "list" and subject is None and not as_json:
         _list(catalog.list_all())
-        return 0
+        return
     targets = [_named(subject)] if subject else list(catalog.every())
     if as_json:
         rows = [{**dataclasses.asdict(target), "bundle": target.bundle} for target in targets]
@@ -100,7 +106,6 @@ def command(
         from edgekit.report import targets as report
 
         print_lines(console(False), report.shown(targets[0]))
-    return 0
 
 
 def _list(targets: Sequence[Listed]) -> None:

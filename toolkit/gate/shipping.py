@@ -68,26 +68,19 @@ def judge_target(
         compiled={file.candidate: file for file in compiled},
     )
     target = catalog.load(name)
-    shippable = [c for c in candidates if may_ship(name, table, c)]
     made_for_it = tuple(c for c in candidates if _made_for(c, target.conversion))
     own = own_device(name, table)
     by_candidate = {each.candidate: each for each in on_device if each.device == own}
     judged: list[tuple[Status, int, Candidate, tuple[CheckResult, ...]]] = []
-    for candidate in shippable:
+    for candidate in (c for c in candidates if may_ship(name, table, c)):
         measured = by_candidate.get(candidate.id)
         place = _on_its_device(everywhere, measured, target, table) if measured else everywhere
-        checks = tuple(_untried(candidate.id, name)) if not tried else ()
-        checks += tuple(_refusals(candidate, target.conversion, name))
-        checks += tuple(_too_large(candidate, target))
         basis = Basis(reference, table.budgets, rules, place, made_for_it)
-        checks += tuple(check_all(basis, candidate))
-        for file in compiled:
-            if file.candidate == candidate.id:
-                checks += (*file.checks, *check_compiled(basis, file))
-        if tried:
-            checks += tuple(_uncompiled(candidate, target, compiled))
-        checks += tuple(_runtime_checks(candidate, name))
-        checks += tuple(_device_checks(candidate, own, measured, target, table))
+        checks = (
+            *_before_it_runs(basis, candidate, target, compiled, tried),
+            *_runtime_checks(candidate, name),
+            *_device_checks(candidate, own, measured, target, table),
+        )
         checks = rules.waivers.apply(checks)
         status = worst(check.status for check in checks if counts(check))
         if status is Status.PASSED and not candidate.evaluation.metrics:
@@ -95,21 +88,35 @@ def judge_target(
         judged.append((status, candidate.bytes, candidate, checks))
     if not judged:
         check = _no_candidate(name, table, tried)
-        return TargetResult(
-            name,
-            None,
-            "no candidate",
-            check.status,
-            (check,),
-            compiled=tuple(compiled),
-            on_device=tuple(on_device),
-        )
+        result = TargetResult(name, None, "no candidate", check.status, (check,))
+        return replace(result, compiled=tuple(compiled), on_device=tuple(on_device))
     status, _, candidate, checks = min(judged, key=_nearness)
     ships = candidate.id if status is Status.PASSED or _is_only_untried(checks) else None
     fit = _fit(candidate, target, table, by_candidate.get(candidate.id)) if tried else "not tried"
     return TargetResult(
         name, ships, fit, status, checks, compiled=tuple(compiled), on_device=tuple(on_device)
     )
+
+
+def _before_it_runs(
+    basis: Basis,
+    candidate: Candidate,
+    target: Target,
+    compiled: Sequence[Compiled],
+    tried: bool,
+) -> Iterable[CheckResult]:
+    """Yield what the target's tables, the budgets and its compiler say of a candidate."""
+    if not tried:
+        yield from _untried(candidate.id, target.id)
+    yield from _refusals(candidate, target.conversion, target.id)
+    yield from _too_large(candidate, target)
+    yield from check_all(basis, candidate)
+    for file in compiled:
+        if file.candidate == candidate.id:
+            yield from file.checks
+            yield from check_compiled(basis, file)
+    if tried:
+        yield from _uncompiled(candidate, target, compiled)
 
 
 def rejudged(result: TargetResult, checks: tuple[CheckResult, ...]) -> TargetResult:

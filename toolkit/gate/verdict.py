@@ -47,9 +47,8 @@ def judge_run(
     about, by default all. ``own`` are the budgets of candidates, whatever target ships them.
     Returns the candidates with their status, the targets with what they ship, and the verdict.
     """
-    # Times and arenas are a target's where there is one.
-    of_file = rules if precisions_stated else replace(rules, max_latency=None, max_arena=None)
-    judged = judge_candidates(candidates, reference, of_file)
+    judged = judge_candidates(candidates, reference, _of_file(rules, precisions_stated))
+    compiled, on_device = compiled or {}, on_device or {}
     results = tuple(
         judge_target(
             name,
@@ -57,8 +56,8 @@ def judge_run(
             candidates,
             reference,
             rules,
-            (compiled or {}).get(name, ()),
-            (on_device or {}).get(name, ()),
+            compiled.get(name, ()),
+            on_device.get(name, ()),
             tried is None or name in tried,
         )
         for name, table in targets.items()
@@ -66,28 +65,36 @@ def judge_run(
     by_candidate = rules.waivers.apply(tuple(_judge_own(candidates, reference, rules, own or {})))
     counted = _of_candidates(candidates, judged) if precisions_stated else _of_targets(results)
     counted += by_candidate
-    proven = overturn(counted, evidence_of(candidates, on_device or {}))
+    proven = overturn(counted, evidence_of(candidates, on_device))
     results = tuple(rejudged(result, tuple(map(proven, result.checks))) for result in results)
+    by_budgets = [_budget_checks(each, reference, targets, rules) for each in candidates]
     with_status = tuple(
         _with_status(
             candidate,
             [proven(c) for c in (*checks, *by_candidate) if c.candidate == candidate.id],
-            [
-                [proven(check) for check in of_target]
-                for of_target in _budget_checks(candidate, reference, targets, rules)
-            ],
+            [list(map(proven, of_target)) for of_target in by_target],
         )
-        for candidate, checks in zip(candidates, judged, strict=True)
+        for candidate, checks, by_target in zip(candidates, judged, by_budgets, strict=True)
     )
-    counted = tuple(map(proven, counted))
-    statuses = [c.status for c in counted if counts(c)]
-    if not precisions_stated:
-        statuses += [result.status for result in results]
-    evaluated = any(c.evaluation.metrics for c in candidates)
-    status = worst(statuses)
-    if status is Status.PASSED and not evaluated:
+    of_targets = () if precisions_stated else results
+    return with_status, results, _verdict(candidates, tuple(map(proven, counted)), of_targets)
+
+
+def _verdict(
+    candidates: Sequence[Candidate],
+    counted: tuple[CheckResult, ...],
+    results: Sequence[TargetResult],
+) -> Verdict:
+    """Return the worst of the checks and targets that count; no more than was evaluated."""
+    status = worst([*_counted(counted), *(result.status for result in results)])
+    if status is Status.PASSED and not any(c.evaluation.metrics for c in candidates):
         status = Status.NOT_EVALUATED
-    return with_status, results, Verdict(status, int(EXIT_CODES[status]), counted)
+    return Verdict(status, int(EXIT_CODES[status]), counted)
+
+
+def _of_file(rules: Rules, precisions_stated: bool) -> Rules:
+    """Return the rules for a file by itself: times and arenas are a target's where there is one."""
+    return rules if precisions_stated else replace(rules, max_latency=None, max_arena=None)
 
 
 def _of_targets(results: Sequence[TargetResult]) -> tuple[CheckResult, ...]:

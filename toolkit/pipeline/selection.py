@@ -33,7 +33,7 @@ from edgekit.pipeline.representative import matched, representative, states_in_d
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.streams import Streams
 from edgekit.project import RepresentativeTable
-from edgekit.types import Advice, Preprocess, SavedModel, TensorSpec
+from edgekit.types import Advice, SavedModel, TensorSpec
 
 FEWEST = 2
 
@@ -80,10 +80,8 @@ def select_items(
         order = _streams(run, judged, reference, streaming)
         index, chosen, source, order = _choose(run, judged, every, reference.inputs, arrays, order)
         files, digest = representative(run, reference, source, chosen)
-        spec = run.project.data.preprocess.spec()
-        inputs = _matched(run, judged, reference, spec)
+        inputs = _matched(run, judged, reference)
         streams.tell(run, order)
-        index_path = _keep_index(run, index)
         stage.result = stage_results.data(len(index) if judged else 0, len(chosen))
     own, picked = every.at(index), every.output
     metric = metric_of(run, picked.output, own.task, True, own.reader)
@@ -92,13 +90,13 @@ def select_items(
     return Items(
         inputs=inputs,
         index=index,
-        index_path=index_path,
+        index_path=_keep_index(run, index),
         labels=own.labels,
         evaluated=_count_evaluated(index, inputs, own, metric),
         digest=judged.digest if judged else "",
         metric=metric,
         task=own.task,
-        preprocess=as_decoded(spec, judged, reference.inputs),
+        preprocess=as_decoded(run.project.data.preprocess.spec(), judged, reference.inputs),
         class_names=_names_of(run, judged, own.task),
         representative=files,
         representative_digest=digest,
@@ -173,13 +171,11 @@ def _other(
     )
 
 
-def _matched(
-    run: Run, judged: data.Dataset | None, reference: SavedModel, preprocess: Preprocess
-) -> Mapping[str, Path]:
+def _matched(run: Run, judged: data.Dataset | None, reference: SavedModel) -> Mapping[str, Path]:
     """Return raw files by input, where the items are evaluated."""
     if judged is None or not run.plan.options.evaluate:
         return {}
-    return matched(run, judged, reference, preprocess)
+    return matched(run, judged, reference, run.project.data.preprocess.spec())
 
 
 def _streams(

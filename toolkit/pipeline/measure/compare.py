@@ -78,14 +78,7 @@ def compare(
         items = _items(run, subject.model, measure_options)
         check_limits(items.metric.name, items.metric.bounded, measure_options.max_drop, {})
         with run.stage("evaluate"):
-            models = tuple(
-                answered(run, model, items, subject.model, measure_options, strict=k == 0)
-                for k, model in enumerate(models)
-            )
-            models = tuple(
-                scored(run, model, items, measure_options, strict=k == 0)
-                for k, model in enumerate(models)
-            )
+            models = _evaluated(run, models, items, subject.model, measure_options)
         first, others = models[0], models[1:]
         rules = _with_floors(rules_of(run, items, measure_options.max_drop), first, items)
         with run.stage("compare"):
@@ -111,6 +104,23 @@ def compare(
             verdict=Verdict(status, int(EXIT_CODES[status]), tuple(checks)),
             details=details_of(run, "compare", subject.model, models, items, contrasts, timings),
         )
+
+
+def _evaluated(
+    run: Run,
+    models: Sequence[ModelOnDevice],
+    items: Items,
+    reference: SavedModel,
+    options: MeasureOptions,
+) -> tuple[ModelOnDevice, ...]:
+    """Have every model answer, then score all; what the first cannot do is an error."""
+    answering = [
+        answered(run, model, items, reference, options, strict=k == 0)
+        for k, model in enumerate(models)
+    ]
+    return tuple(
+        scored(run, model, items, options, strict=k == 0) for k, model in enumerate(answering)
+    )
 
 
 def _items(run: Run, reference: SavedModel, measure_options: MeasureOptions) -> Items:
