@@ -61,6 +61,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     return base if worker_id == "master" else base.parent
 
 
+@pytest.fixture
+def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host is the target linux-x86_64, whatever machine runs the tests."""
+    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: "linux-x86_64")
+
+
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
     """The test process's name; "master" without pytest-xdist."""

@@ -77,6 +77,36 @@ def int8(report: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def one_byte_more(report: Any) -> None:
+    int8(report)["bytes"] += 1
+
+
+def a_new_operator(report: Any) -> None:
+    int8(report)["operators"].append({"name": "TANH", "version": 1, "count": 1})
+
+
+def a_raised_runtime(report: Any) -> None:
+    int8(report)["minimum_runtime"] |= {"value": "2.10.0", "litert": "1.1.0"}
+
+
+def a_larger_arena(report: Any) -> None:
+    int8(report)["memory"]["arena"]["value"] += 64
+
+
+def two_points_lost(report: Any) -> None:
+    int8(report).update(accuracy(1860, 45, 5), semantic_hash="c" * 64)
+
+
+def no_metric(report: Any) -> None:
+    for name in ("metrics", "drop", "paired"):
+        int8(report)[name] = {}
+
+
+def another_target(report: Any) -> None:
+    report["settings"]["targets"] = {"android-arm64": {"precision": "int8", "budgets": {}}}
+    report["targets"][0]["id"] = "android-arm64"
+
+
 @dataclass
 class Workshop:
     """A project on disk, its runs, and what the command answers there."""

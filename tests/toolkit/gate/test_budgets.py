@@ -31,6 +31,7 @@ from edgekit.types import (
     Verdict,
 )
 
+pytestmark = pytest.mark.usefixtures("on_x86")
 HOST, NPU = "linux-x86_64", "cortex-m55-ethos-u55-128"
 RULES = Rules(
     metric="accuracy",
@@ -40,12 +41,6 @@ RULES = Rules(
     beside=(Rules("macro_f1", True, True, output="probabilities"),),
 )
 RED, GREEN, ABSENT = Status.FAILED, Status.PASSED, Status.UNAVAILABLE
-
-
-@pytest.fixture(autouse=True)
-def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host these verdicts are about, whatever machine runs the tests."""
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
 
 
 def share(count: int, n: int) -> Measurement:

@@ -24,11 +24,7 @@ from edgekit.types import (
     Verdict,
 )
 
-
-@pytest.fixture(autouse=True)
-def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host these verdicts are about, whatever machine runs the tests."""
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
+pytestmark = pytest.mark.usefixtures("on_x86")
 
 
 @pytest.mark.parametrize(

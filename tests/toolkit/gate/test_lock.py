@@ -9,16 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ratchet import HOST, ITEMS, Edit, Workshop, accuracy, int8, measured
+from ratchet import (
+    HOST,
+    ITEMS,
+    Edit,
+    Workshop,
+    a_larger_arena,
+    a_new_operator,
+    a_raised_runtime,
+    accuracy,
+    another_target,
+    int8,
+    measured,
+    no_metric,
+    one_byte_more,
+    two_points_lost,
+)
 
 from edgekit import api
 from edgekit.errors import LockError
 
-
-@pytest.fixture(autouse=True)
-def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host these runs are of, whatever machine runs the tests."""
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
+pytestmark = pytest.mark.usefixtures("on_x86")
 
 
 @pytest.fixture
@@ -32,32 +43,12 @@ def workshop(tmp_path: Path) -> Workshop:
     return made
 
 
-def one_byte_more(report: Any) -> None:
-    int8(report)["bytes"] += 1
-
-
-def a_new_operator(report: Any) -> None:
-    int8(report)["operators"].append({"name": "TANH", "version": 1, "count": 1})
-
-
 def a_later_version(report: Any) -> None:
     int8(report)["operators"][0]["version"] += 1
 
 
-def a_raised_runtime(report: Any) -> None:
-    int8(report)["minimum_runtime"] |= {"value": "2.10.0", "litert": "1.1.0"}
-
-
 def no_runtime_at_all(report: Any) -> None:
     int8(report)["minimum_runtime"] |= {"value": None, "litert": None, "how": "unavailable"}
-
-
-def a_larger_arena(report: Any) -> None:
-    int8(report)["memory"]["arena"]["value"] += 64
-
-
-def two_points_lost(report: Any) -> None:
-    int8(report).update(accuracy(1860, 45, 5), semantic_hash="c" * 64)
 
 
 def two_points_lost_on_other_items(report: Any) -> None:
@@ -67,16 +58,6 @@ def two_points_lost_on_other_items(report: Any) -> None:
 
 def slower_by_a_tenth(report: Any) -> None:
     int8(report)["latency_ratio"] = measured(0.55, 0.545, 0.555, n=6)
-
-
-def no_metric(report: Any) -> None:
-    for name in ("metrics", "drop", "paired"):
-        int8(report)[name] = {}
-
-
-def another_target(report: Any) -> None:
-    report["settings"]["targets"] = {"android-arm64": {"precision": "int8", "budgets": {}}}
-    report["targets"][0]["id"] = "android-arm64"
 
 
 @pytest.mark.parametrize(

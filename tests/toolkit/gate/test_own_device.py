@@ -20,6 +20,7 @@ from edgekit.types import (
     Verdict,
 )
 
+pytestmark = pytest.mark.usefixtures("on_x86")
 BOARD = "raspberry-pi-4"
 # What the host gave: no evidence for another target.
 FAST = Measurement(1e3, "ns", n=100, low=999.0, high=1001.0, level=0.95)

@@ -15,7 +15,20 @@ from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
-from ratchet import HOST, Edit, Workshop, accuracy, int8, measured
+from ratchet import (
+    HOST,
+    Edit,
+    Workshop,
+    a_larger_arena,
+    a_new_operator,
+    a_raised_runtime,
+    another_target,
+    int8,
+    measured,
+    no_metric,
+    one_byte_more,
+    two_points_lost,
+)
 
 from conftest import answer
 
@@ -47,52 +60,22 @@ def quick(report: Any) -> None:
     int8(report)["latency"]["p50"] = measured(7600.0, 7500.0, 7700.0, unit="ns", n=12)
 
 
-def bytes_more(report: Any) -> None:
-    int8(report)["bytes"] += 1
-
-
-def points_lost(report: Any) -> None:
-    int8(report).update(accuracy(1860, 45, 5), semantic_hash="c" * 64)
-
-
-def forbidden_operator(report: Any) -> None:
-    int8(report)["operators"].append({"name": "TANH", "version": 1, "count": 1})
-
-
-def raised_runtime(report: Any) -> None:
-    int8(report)["minimum_runtime"] |= {"value": "2.10.0", "litert": "1.1.0"}
-
-
-def larger_arena(report: Any) -> None:
-    int8(report)["memory"]["arena"]["value"] += 64
-
-
 def slower(report: Any) -> None:
     p50 = int8(report)["latency"]["p50"]
     p50.update({end: 1.1 * p50[end] for end in ("value", "low", "high")})
     int8(report)["latency_ratio"] = measured(0.55, 0.545, 0.555, n=6)
 
 
-def no_metric(report: Any) -> None:
-    for name in ("metrics", "drop", "paired"):
-        int8(report)[name] = {}
-
-
-def another_target(report: Any) -> None:
-    report["settings"]["targets"] = {"android-arm64": {"precision": "int8", "budgets": {}}}
-    report["targets"][0]["id"] = "android-arm64"
-
-
 PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
     "one byte over": (
-        bytes_more,
+        one_byte_more,
         {
             "size": Said("27,737 bytes", "at most 27,736 bytes", "`edgekit compress`"),
             "lock size": Said("27,737 bytes, +1 byte", "at most 27,736 bytes", "`edgekit diff`"),
         },
     ),
     "two points on 2,000 items": (
-        points_lost,
+        two_points_lost,
         {
             "accuracy drop": Said("drop 2 points [1.37, 2.77]", "at most 1 points", "--recover"),
             "lock accuracy": Said(
@@ -101,7 +84,7 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
         },
     ),
     "a forbidden operator": (
-        forbidden_operator,
+        a_new_operator,
         {
             "allowed operators": Said("it holds TANH (1)", "no TANH", "`edgekit inspect`"),
             "lock operators": Said(
@@ -110,7 +93,7 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
         },
     ),
     "a raised runtime": (
-        raised_runtime,
+        a_raised_runtime,
         {
             "minimum runtime": Said("TensorFlow 2.10.0", "at most TensorFlow 2.9", "inspect"),
             "lock minimum runtime": Said(
@@ -119,7 +102,7 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
         },
     ),
     "64 bytes of arena": (
-        larger_arena,
+        a_larger_arena,
         {"lock arena": Said("20,544 bytes, +64 bytes", "at most 20,480 bytes", "inspect")},
     ),
     "a tenth slower": (
@@ -164,11 +147,9 @@ PLANTED: dict[str, tuple[Edit, Mapping[str, Said]]] = {
 }
 
 
+@pytest.mark.usefixtures("on_x86")
 @pytest.mark.parametrize("name", PLANTED)
-def test_planted_regression_is_told_in_every_output(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
+def test_planted_regression_is_told_in_every_output(name: str, tmp_path: Path) -> None:
     edit, expected = PLANTED[name]
     workshop = Workshop(tmp_path)
     workshop.project(BUDGETS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ratchet import HOST, Edit, Workshop, int8
+from ratchet import HOST, Edit, Workshop, int8, one_byte_more
 
 from edgekit.errors import ProjectError
 from edgekit.project import Project
 
+pytestmark = pytest.mark.usefixtures("on_x86")
 MODELS = f"""schema = 1
 [model]
 license = "MIT"
@@ -37,11 +37,6 @@ size = "27736 B"
 """
 
 
-@pytest.fixture(autouse=True)
-def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
-
-
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     """A project of two models, each with a run, and a lock of both."""
@@ -56,10 +51,6 @@ def workshop(tmp_path: Path) -> Workshop:
 
 def of(name: str) -> Edit:
     return lambda report: report["model"].update(name=name)
-
-
-def one_byte_more(report: Any) -> None:
-    int8(report)["bytes"] += 1
 
 
 def test_model_has_its_own_tables_and_the_files_where_it_has_none(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from edgekit.types import (
     Status,
 )
 
+pytestmark = pytest.mark.usefixtures("on_x86")
+
 
 @pytest.mark.parametrize("name", ["android-arm64", "ios-arm64"])
 def test_target_whose_runtime_is_not_here_is_unavailable_and_never_passed(name: str) -> None:

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 from ratchet import HOST, Workshop
 
+pytestmark = pytest.mark.usefixtures("on_x86")
 BUDGET = f'[targets.{HOST}.budgets]\nsize = "20 kB"\n'
-
-
-@pytest.fixture(autouse=True)
-def on_x86(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgekit.targets.catalog.host", lambda: HOST)
 
 
 @pytest.fixture

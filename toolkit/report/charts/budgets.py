@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekit.report.charts.axis import Absent, Reading
+from edgekit.report.charts.frame import Chart
 from edgekit.report.charts.run import Run
 from edgekit.report.ci.judged import bounds, figure, margin, outcome_of, quantity
 from edgekit.report.table import outcome
@@ -43,11 +44,9 @@ class BudgetBar:
 
 
 @dataclass(frozen=True)
-class Budgets:
-    """The budgets of a run, in the verdict's order. ``text`` states the finding in a sentence."""
+class Budgets(Chart):
+    """The budgets of a run, in the verdict's order."""
 
-    title: str
-    text: str
     bars: tuple[BudgetBar, ...]
     kind: str = "budgets"
 

@@ -17,34 +17,25 @@ from edgekit.report.charts.axis import (
     time_axis,
     time_reading,
 )
+from edgekit.report.charts.frame import Chart, ModelMark
 from edgekit.report.charts.run import Model, Run
-from edgekit.types import Status
 
 TITLE = "Size, latency and accuracy"
 
 
-@dataclass(frozen=True)
-class CandidateRow:
+@dataclass(frozen=True, kw_only=True)
+class CandidateRow(ModelMark):
     """A model's readings; what was not measured is absent."""
 
-    model: str
-    status: Status
     size: Reading | None
     latency: Reading | None
     metric: Reading | None
-    ships: tuple[str, ...] = ()
-    is_reference: bool = False
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """A row per model, and an axis per figure; one that no model has is None.
+class Candidates(Chart):
+    """A row per model, and an axis per figure; one that no model has is None."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
     rows: tuple[CandidateRow, ...]
     size: Axis | None
     latency: Axis | None
@@ -77,13 +68,13 @@ def candidates(run: Run) -> Candidates | Absent:
 def _row(model: Model, run: Run) -> CandidateRow:
     median = model.latency.p50 if model.latency is not None else None
     return CandidateRow(
-        model.id,
-        model.status,
-        size_reading(model.bytes),
-        time_reading(median),
-        metric_reading(model.metric, run.bounded),
-        model.ships,
-        model.is_reference,
+        model=model.id,
+        status=model.status,
+        ships=model.ships,
+        is_reference=model.is_reference,
+        size=size_reading(model.bytes),
+        latency=time_reading(median),
+        metric=metric_reading(model.metric, run.bounded),
     )
 
 

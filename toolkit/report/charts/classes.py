@@ -7,20 +7,15 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.charts.axis import Absent, Axis
+from edgekit.report.charts.frame import ModelChart
 from edgekit.report.charts.run import Model, Run
 from edgekit.types.details import Confusion, Reliability, ReliabilityBin
 
 
 @dataclass(frozen=True)
-class ConfusionMatrix:
-    """How often each label was answered as which: ``counts`` and their ``shares`` of the label.
+class ConfusionMatrix(ModelChart):
+    """How often each label was answered as which: ``counts`` and their ``shares`` of the label."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
-    model: str
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     shares: tuple[tuple[float, ...], ...]
@@ -42,15 +37,9 @@ class ReliabilityBar:
 
 
 @dataclass(frozen=True)
-class ReliabilityDiagram:
-    """Confidence against accuracy: on the diagonal, confidence is what it says.
+class ReliabilityDiagram(ModelChart):
+    """Confidence against accuracy: on the diagonal, confidence is what it says."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
-    model: str
     calibration_error: float | None
     bars: tuple[ReliabilityBar, ...]
     x: Axis

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.charts.axis import Absent, Axis, Reading, time_axis, time_reading
+from edgekit.report.charts.frame import Chart
 from edgekit.report.charts.run import Model, Run
 from edgekit.types import Measurement
 from edgekit.types.details import LaunchSamples
@@ -44,11 +45,9 @@ class ModelCurves:
 
 
 @dataclass(frozen=True)
-class LatencyCurves:
-    """The distribution of latencies; ``text`` states the finding in a sentence."""
+class LatencyCurves(Chart):
+    """The distribution of latencies."""
 
-    title: str
-    text: str
     x: Axis
     y: Axis
     models: tuple[ModelCurves, ...]

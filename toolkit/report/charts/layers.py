@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.charts.axis import Absent, Axis
+from edgekit.report.charts.frame import ModelChart
 from edgekit.report.charts.run import Model, Run
 from edgekit.types.details import LayerError, LayerErrors
 
@@ -31,15 +32,9 @@ class LayerBar:
 
 
 @dataclass(frozen=True)
-class Layers:
-    """The layers of one model against those of ``reference``, over ``items`` items.
+class Layers(ModelChart):
+    """The layers of one model against those of ``reference``, over ``items`` items."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
-    model: str
     reference: str
     items: int
     x: Axis

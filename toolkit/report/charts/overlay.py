@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.report.charts.axis import Absent, Axis, Reading, metric_axis, size_axis
+from edgekit.report.charts.frame import Chart
 from edgekit.report.charts.pareto import Pareto, ParetoPoint, pareto
 from edgekit.report.charts.run import Run
 
@@ -21,11 +22,9 @@ class OverlayPoint:
 
 
 @dataclass(frozen=True)
-class Overlay:
-    """Bytes against the metric, before and now; ``text`` states the finding in a sentence."""
+class Overlay(Chart):
+    """Bytes against the metric, before and now."""
 
-    title: str
-    text: str
     x: Axis
     y: Axis
     points: tuple[OverlayPoint, ...]

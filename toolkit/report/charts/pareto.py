@@ -15,36 +15,28 @@ from edgekit.report.charts.axis import (
     size_axis,
     size_reading,
 )
+from edgekit.report.charts.frame import Chart, ModelMark
 from edgekit.report.charts.run import Model, Run
 from edgekit.types import Status
 
 
-@dataclass(frozen=True)
-class ParetoPoint:
+@dataclass(frozen=True, kw_only=True)
+class ParetoPoint(ModelMark):
     """A model by its size and its metric.
 
     ``dominated_by`` is one that is no larger and no worse, and better in one of the two; empty
-    where there is none. ``ships`` names the targets that ship it.
+    where there is none.
     """
 
-    model: str
     size: Reading
     metric: Reading
-    status: Status
     dominated_by: str = ""
-    ships: tuple[str, ...] = ()
-    is_reference: bool = False
 
 
 @dataclass(frozen=True)
-class Pareto:
-    """Bytes against the metric; ``front`` are the models that nothing dominates, smallest first.
+class Pareto(Chart):
+    """Bytes against the metric; ``front`` are the models that nothing dominates, smallest first."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
     x: Axis
     y: Axis
     points: tuple[ParetoPoint, ...]
@@ -92,13 +84,13 @@ def _point(model: Model, metric: Reading, rivals: Sequence[Model], run: Run) -> 
     better = [other for other in rivals if _dominates(other, model, run.higher_is_better)]
     best = min(better, key=lambda other: (other.bytes, other.id), default=None)
     return ParetoPoint(
-        model.id,
-        size_reading(model.bytes),
-        metric,
-        model.status,
-        best.id if best is not None and not model.is_reference else "",
-        model.ships,
-        model.is_reference,
+        model=model.id,
+        status=model.status,
+        ships=model.ships,
+        is_reference=model.is_reference,
+        size=size_reading(model.bytes),
+        metric=metric,
+        dominated_by=best.id if best is not None and not model.is_reference else "",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.report import words
 from edgekit.report.charts.axis import Absent
+from edgekit.report.charts.frame import ModelChart
 from edgekit.report.charts.run import Model, Run
 from edgekit.types.details import FileSizes
 
@@ -36,15 +37,9 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Treemap:
-    """A file's bytes by layer, largest first, laid out for a picture of ``aspect``.
+class Treemap(ModelChart):
+    """A file's bytes by layer, largest first, laid out for a picture of ``aspect``."""
 
-    ``text`` states the finding in a sentence.
-    """
-
-    title: str
-    text: str
-    model: str
     total: int
     tiles: tuple[Tile, ...]
     aspect: float = ASPECT
