@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from edgekit import scratch
-from edgekit.errors import ConnectionLost, DeviceError, DeviceNameError, EdgekitError, NoPython
+from edgekit.errors import DeviceError, DeviceNameError, EdgekitError, NoPython
 from edgekit.process import Limits
 from edgekit.targets.devices.connection import Connection
-from edgekit.targets.devices.device import Device, DeviceName, Workplace
-from edgekit.targets.devices.entry import InventoryEntry, reason
+from edgekit.targets.devices.device import DeviceName, Workplace
+from edgekit.targets.devices.entry import InventoryEntry, on_one_line, tried
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote import environment as remote_environment
 from edgekit.targets.devices.remote.client import Agent
@@ -45,7 +46,9 @@ def examine(name: DeviceName, folder: Path) -> tuple[InventoryEntry, ...]:
             # Such a device may have a runtime that needs none.
             return (_opened(scheme, name, _place(folder, Silent())),)
     except EdgekitError as error:
-        return (InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", _why(error)),)
+        # What was not reached belongs to the reason.
+        why = on_one_line(error)
+        return (InventoryEntry(name.text, name.runtime, Status.UNAVAILABLE, "", why),)
 
 
 def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[InventoryEntry, ...]:
@@ -67,36 +70,15 @@ def survey(agent: Agent, name: DeviceName, place: Workplace) -> tuple[InventoryE
 
 def _tried(agent: Agent, text: str, prepared: Prepared, place: Workplace) -> InventoryEntry:
     where = str(Path(prepared.path[0]).parent) if prepared.path else ""
-    try:
-        remote_environment.run_probe(agent, prepared, place)
-    except ConnectionLost:
-        raise
-    except EdgekitError as error:
-        return InventoryEntry(
-            text, prepared.runtime, Status.FAILED, prepared.version, reason(error), where
-        )
-    return InventoryEntry(
-        text, prepared.runtime, Status.PASSED, prepared.version, "runs a model", where
-    )
+    probe = partial(remote_environment.run_probe, agent, prepared, place)
+    return tried(text, prepared.runtime, prepared.version, probe, where)
 
 
 def _opened(scheme: AddressScheme, name: DeviceName, place: Workplace) -> InventoryEntry:
     """Return a device that is only opened: what runs there is there already."""
-    device = scheme.open(name, place)
-    with contextlib.closing(device):
-        return _probed(device, place)
-
-
-def _probed(device: Device, place: Workplace) -> InventoryEntry:
-    try:
-        prove(device.reached, device.runtime, place.folder / "probe")
-    except EdgekitError as error:
-        return InventoryEntry(
-            device.name, device.runtime, Status.FAILED, device.version, reason(error)
-        )
-    return InventoryEntry(
-        device.name, device.runtime, Status.PASSED, device.version, "runs a model"
-    )
+    with contextlib.closing(scheme.open(name, place)) as device:
+        probe = partial(prove, device.reached, device.runtime, place.folder / "probe")
+        return tried(device.name, device.runtime, device.version, probe)
 
 
 def set_up(
@@ -191,9 +173,3 @@ def _agent(connection: Connection, place: Workplace) -> Iterator[Agent]:
 def _place(folder: Path, progress: Progress) -> Workplace:
     folder.mkdir(parents=True, exist_ok=True)
     return Workplace(folder, folder / "log.txt", Limits(PATIENCE), progress)
-
-
-def _why(error: EdgekitError) -> str:
-    """Tell why a device is not there, on one line: what was not reached belongs to it."""
-    hint = error.hint.splitlines()[0] if error.hint else ""
-    return f"{error.message}: {hint}" if hint else error.message

@@ -1,10 +1,11 @@
-"""What is told of a device that was tried."""
+"""What is told of a device that was tried, and the trial itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgekit.errors import DeviceError, EdgekitError
+from edgekit.errors import ConnectionLost, DeviceError, EdgekitError
 from edgekit.types import Status
 
 
@@ -28,7 +29,28 @@ class InventoryEntry:
 
 def reason(error: EdgekitError) -> str:
     """Tell why a device does not work, on one line; a hint of its own is the whole reason."""
-    hint = error.hint.splitlines()[0] if error.hint else ""
-    if isinstance(error, DeviceError) and hint:
-        return hint
-    return f"{error.message}: {hint}" if hint else error.message
+    if isinstance(error, DeviceError) and error.hint:
+        return error.hint.splitlines()[0]
+    return on_one_line(error)
+
+
+def on_one_line(error: EdgekitError) -> str:
+    """Return an error's message, and the first line of its hint."""
+    return ": ".join(filter(None, (error.message, *error.hint.splitlines()[:1])))
+
+
+def tried(
+    name: str, runtime: str, version: str, probe: Callable[[], object], environment: str = ""
+) -> InventoryEntry:
+    """Run the probe on a device that is there; whether it runs a model.
+
+    Raises :class:`ConnectionLost` where the device went away meanwhile.
+    """
+    status, message = Status.PASSED, "runs a model"
+    try:
+        probe()
+    except ConnectionLost:
+        raise
+    except EdgekitError as error:
+        status, message = Status.FAILED, reason(error)
+    return InventoryEntry(name, runtime, status, version, message, environment)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from edgekit.errors import DeviceError
 from edgekit.targets.runners import Runner
 
 # Attempts after the first: without a network pip's own five take a minute.
@@ -34,6 +35,20 @@ def cache_home() -> Path:
 def cache(name: str) -> Path:
     """Return a folder of edgekit's there, such as ``~/.cache/edgekit/wheels``."""
     return cache_home() / "edgekit" / name
+
+
+def given(variable: str, what: str, code: str) -> Path | None:
+    """Return the file that the user names in an environment variable; None where it is not set.
+
+    Raises :class:`DeviceError` with ``code`` where there is no such file.
+    """
+    if not (named := os.environ.get(variable)):
+        return None
+    path = Path(named).expanduser()
+    if not path.is_file():
+        hint = f"{variable} names it: set it to another file, or unset it"
+        raise DeviceError(code, f"there is no {what} {path}", hint)
+    return path
 
 
 def commands(folder: Path, python: Path, requirements: Sequence[str]) -> tuple[list[str], ...]:

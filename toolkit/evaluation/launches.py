@@ -26,15 +26,14 @@ from edgekit.evaluation.protocol import (
     Progress,
     Protocol,
     Samples,
-    Session,
     Taken,
     TimingJob,
 )
 from edgekit.statistics import series
+from edgekit.targets.devices.retry import again
+from edgekit.targets.devices.transport import RunnerSession
 from edgekit.types import Json, RunnerResult
 
-# How often launches are begun whose device goes away.
-ATTEMPTS = 3
 # Resamples to decide whether to go on; figures that are reported take the usual number.
 RESAMPLES = 500
 # Kernels count a core's busy time in ticks of 10 ms at the coarsest.
@@ -80,7 +79,7 @@ def _begun(job: TimingJob, alone: bool) -> Taken:
 class _Runner:
     """A process that holds models, and what it tells once it is ready."""
 
-    session: Session
+    session: RunnerSession
     answer: RunnerResult | None = None
 
     def ready(self) -> RunnerResult:
@@ -116,21 +115,22 @@ class _Group:
         error.
         """
         count = min(self.protocol.together, max(1, self.protocol.max_launches - at))
-        for attempt in range(ATTEMPTS):
+
+        def attempt() -> list[Mapping[str, Launch]]:
             try:
-                launches = self._together(range(at, at + count))
-            except ConnectionLost as error:
+                return self._together(range(at, at + count))
+            except ConnectionLost:
                 self._kept.clear()
-                if attempt + 1 == ATTEMPTS:
-                    self._end("error", error)
-            except (RunnerError, DeviceError) as error:
-                return self._end("error", error)
-            else:
-                for launch in launches:
-                    for name, one in launch.items():
-                        self.taken[name].launches.append(one)
-                return None
-        return None
+                raise
+
+        try:
+            launches = again(attempt)
+        except (RunnerError, DeviceError) as error:
+            self._end("error", error)
+            return
+        for launch in launches:
+            for name, one in launch.items():
+                self.taken[name].launches.append(one)
 
     def _end(self, reason: str, error: RunnerError | DeviceError | None = None) -> None:
         for taken in self.taken.values():
@@ -271,7 +271,7 @@ def _batches(timed: Sequence[Samples]) -> tuple[Samples, ...]:
     )
 
 
-def warm_up(session: Session, model: str, protocol: Protocol) -> tuple[Samples, bool]:
+def warm_up(session: RunnerSession, model: str, protocol: Protocol) -> tuple[Samples, bool]:
     """Run the model until there are enough runs and their drift has stopped; whether it has.
 
     The drift is that of the newer half of the runs: what the first ones cost must not count. Of a

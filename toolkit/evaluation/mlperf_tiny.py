@@ -11,7 +11,8 @@ import statistics
 from collections.abc import Callable
 
 from edgekit.evaluation.launches import warm_up
-from edgekit.evaluation.protocol import Protocol, Session, TimingJob
+from edgekit.evaluation.protocol import Protocol, TimingJob
+from edgekit.targets.devices.transport import RunnerSession
 from edgekit.types import Measurement, MLPerfTiny
 
 WINDOWS = 5
@@ -49,7 +50,7 @@ def perform(
     return MLPerfTiny(throughput, tuple(windows), seconds, accuracy)
 
 
-def _window(session: Session, model: str, seconds: float) -> float:
+def _window(session: RunnerSession, model: str, seconds: float) -> float:
     """Measure inferences per second, over at least so many seconds and ten runs."""
     runs, spent = 0, 0
     while runs < FEWEST_RUNS or spent < seconds * 1e9:

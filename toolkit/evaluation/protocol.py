@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from edgekit.errors import DeviceError, RunnerError
 from edgekit.evaluation.conditions import Watch
-from edgekit.types import Json, Request, RunnerResult
+from edgekit.targets.devices.transport import RunnerSession
+from edgekit.types import Json, Request
 
 Samples = npt.NDArray[np.float64]
 Progress = Callable[[float, float, str], None]
@@ -66,18 +67,10 @@ SIDE_BY_SIDE = Protocol(
 )
 
 
-class Session(Interface):
-    """A runner that keeps models loaded, as :meth:`Device.open` gives it."""
-
-    def ready(self) -> RunnerResult: ...
-    def block(self, model: str, seconds: float, runs: int) -> list[int]: ...
-    def close(self) -> None: ...
-
-
 class Openable(Interface):
     """A device that runners are started on, as ``targets.devices.Device`` is."""
 
-    def open(self, request: Request) -> Session: ...
+    def open(self, request: Request) -> RunnerSession: ...
     def state(self, core: int | None = None) -> Mapping[str, Json]: ...
     def now(self) -> float: ...
 
@@ -98,7 +91,7 @@ class TimingJob:
     apart: bool = False
     lasting: bool = False
     any_core: bool = False
-    opened: Session | None = None
+    opened: RunnerSession | None = None
 
     @property
     def process(self) -> tuple[Json, ...]:

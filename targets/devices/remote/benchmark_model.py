@@ -7,14 +7,13 @@ It draws its inputs, gives no outputs, and prints sums: no single times. Source:
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from edgekit.errors import DeviceError, NotInstalled
 from edgekit.process import Limits
+from edgekit.targets.devices import installer
 from edgekit.targets.devices.connection import Connection
 from edgekit.targets.devices.device import Device, DeviceName, Workplace
 from edgekit.targets.devices.failures import crashed, too_slow
@@ -47,12 +46,7 @@ def open_benchmark_model(connection: Connection, name: DeviceName, place: Workpl
     Raises :class:`DeviceError` where neither is, or the device is not reached.
     """
     files = ShellFiles(connection, connection.folder, place.progress)
-    given = os.environ.get(VARIABLE)
-    if given:
-        path = Path(given).expanduser()
-        if not path.is_file():
-            message = f"there is no benchmark_model {path}"
-            raise NotInstalled("EK-DEVICE-002", message, f"{VARIABLE} names it")
+    if path := installer.given(VARIABLE, "benchmark_model", "EK-DEVICE-002"):
         (tool,) = files.push([path], executable=True).values()
         version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     else:

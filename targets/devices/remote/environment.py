@@ -15,6 +15,7 @@ from pathlib import Path
 from edgekit.errors import ConnectionLost, DeviceError, EdgekitError, NoWheels
 from edgekit.process import Limits
 from edgekit.targets.devices.device import DeviceName, Workplace
+from edgekit.targets.devices.entry import on_one_line
 from edgekit.targets.devices.installer import order
 from edgekit.targets.devices.proof import PATIENCE, prove
 from edgekit.targets.devices.remote.client import Agent, Refusal
@@ -65,7 +66,7 @@ def prepare(
     reasons: list[EdgekitError] = []
     for attempt in _attempts(agent, runtimes, name, place, source):
         if reasons:
-            place.progress.stage(f"{_line(reasons[-1])}; trying another way")
+            place.progress.stage(f"{on_one_line(reasons[-1])}; trying another way")
         try:
             return attempt()
         except ConnectionLost:
@@ -240,7 +241,7 @@ def _none(
     """Return the error for a device on which no runtime works."""
     if len(reasons) > 1 or not isinstance(reasons[0], DeviceError):
         wanted = name.package or name.runtime or "runtime"
-        hint = "\n".join(_line(error) for error in reasons)
+        hint = "\n".join(on_one_line(error) for error in reasons)
         return DeviceError("EK-DEVICE-050", f"no {wanted} works on {agent.address}", hint)
     (error,) = reasons
     if isinstance(error, NoWheels) and name.runtime in CHOICE:
@@ -251,8 +252,3 @@ def _none(
                 works = f"{agent.address}#{other} can have {release}"
                 return NoWheels(error.code, error.message, f"{error.hint}\n{works}")
     return error
-
-
-def _line(error: EdgekitError) -> str:
-    """Return an error on one line."""
-    return ": ".join(filter(None, (error.message, *error.hint.splitlines()[:1])))

@@ -50,12 +50,8 @@ def obtain(kind: Kind) -> Path:
 
     Raises :class:`DeviceError` (EK-DEVICE-077) where no compiler for it is here, or it fails.
     """
-    if given := os.environ.get(VARIABLE):
-        path = Path(given)
-        if not path.is_file():
-            hint = f"{VARIABLE} names it: set it to the built runner, or unset it"
-            raise DeviceError("EK-DEVICE-077", f"there is no native runner at {given}", hint)
-        return path
+    if own := installer.given(VARIABLE, "native runner", "EK-DEVICE-077"):
+        return own
     compiler = _compiler(kind)
     if compiler is None:
         raise _missing(kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import tempfile
 import zipfile
@@ -40,12 +39,8 @@ def obtain(kind: Kind, progress: Progress) -> Library:
 
     Raises :class:`DeviceError` (EK-DEVICE-078) where there is none, or it cannot be had.
     """
-    if given := os.environ.get(VARIABLE):
-        path = Path(given)
-        if not path.is_file():
-            hint = f"{VARIABLE} names it: set it to libLiteRt.so, or unset it"
-            raise DeviceError("EK-DEVICE-078", f"there is no library at {given}", hint)
-        return Library(path, f"sha256:{sha256(path)[:12]}")
+    if own := installer.given(VARIABLE, "libLiteRt.so", "EK-DEVICE-078"):
+        return Library(own, f"sha256:{sha256(own)[:12]}")
     try:
         version = metadata.version(PACKAGE)
     except metadata.PackageNotFoundError as error:
