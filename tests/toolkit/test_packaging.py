@@ -35,6 +35,14 @@ def test_every_package_is_listed_in_pyproject() -> None:
     assert set(listed) == found
 
 
+def test_contributing_draws_every_package_on_one_screen() -> None:
+    drawing = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    names = {name.split(".")[1] for name in tables["packages"] if "." in name}
+    assert [name for name in sorted(names) if f"{name}/" not in drawing] == []
+    assert len(drawing.splitlines()) <= 40
+
+
 def test_every_error_code_is_documented_and_no_other() -> None:
     code = re.compile(r"EK-[A-Z]+-\d{3}")
     sources = [
