@@ -58,6 +58,10 @@ class DataError(EdgekitError):
     """A data file, or what it holds, does not fit."""
 
 
+class ArraysMismatch(DataError):
+    """The arrays of the data are not the inputs of the model."""
+
+
 class ModelError(EdgekitError):
     """A model file cannot be read, is refused, or does not fit what was asked of it."""
 
@@ -98,6 +102,14 @@ class ConversionError(EdgekitError):
     """The converter refused the model at this precision, or died on it."""
 
     exit_code = ExitCode.INCOMPATIBLE
+
+
+class CompilerFailed(ConversionError):
+    """The compiler of an NPU ended without a file; the hint is the end of its log."""
+
+
+class NoTflmKernels(ConversionError):
+    """TFLM computes no operator of this precision."""
 
 
 class WorkerError(EdgekitError):
@@ -155,6 +167,10 @@ class NoWheels(DeviceError):
 
 class NoPython(DeviceError):
     """A device has no Python that can run edgekit's agent."""
+
+
+class OtherProtocol(DeviceError):
+    """The firmware of a board speaks another protocol than this edgekit."""
 
 
 class ModelDoesNotSuit(DeviceError):

@@ -16,7 +16,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import Graph, Node, Tensor, TFLiteFile
 from edgekit.converters.micro.names import guard, identifier
 from edgekit.converters.micro.operations import describe_node, is_float, nodes
-from edgekit.errors import ConversionError
+from edgekit.errors import ConversionError, NoTflmKernels
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -108,7 +108,7 @@ def check(file: TFLiteFile) -> None:
     hybrid = [describe_node(graph, node) for graph, node in nodes(file) if _is_hybrid(graph, node)]
     if hybrid:
         message = f"TFLM has no kernels for integer weights with float activations: {hybrid[0]}"
-        raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
+        raise NoTflmKernels("EK-CONVERT-108", message, "use int8 or float32")
     channels = [
         graph.tensors[node.inputs[0]].name
         for graph, node in nodes(file)
@@ -117,7 +117,7 @@ def check(file: TFLiteFile) -> None:
     if channels:
         # TFLM runs it without an error, with wrong results.
         message = f"TFLM's DEQUANTIZE takes the first channel's scale for all: {channels[0]}"
-        raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
+        raise NoTflmKernels("EK-CONVERT-108", message, "use int8 or float32")
     half = [
         graph.tensors[i].name
         for graph, node in nodes(file)
@@ -126,7 +126,7 @@ def check(file: TFLiteFile) -> None:
     ]
     if half:
         message = f"TFLM has no kernels for float16 tensors: {half[0]}"
-        raise ConversionError("EK-CONVERT-108", message, "use int8 or float32")
+        raise NoTflmKernels("EK-CONVERT-108", message, "use int8 or float32")
 
 
 def write(model: Path, name: str, folder: Path) -> Path:

@@ -18,7 +18,7 @@ from edgekit.converters import flatbuffer
 from edgekit.converters.flatbuffer import TFLiteFile
 from edgekit.converters.micro.compiler import run_compiler
 from edgekit.converters.micro.operations import describe_node, is_float, macs, nodes
-from edgekit.errors import ConversionError, DeviceError
+from edgekit.errors import CompilerFailed, ConversionError, DeviceError
 from edgekit.process import tail
 from edgekit.sandbox import Sandbox
 from edgekit.store import sha256
@@ -199,7 +199,7 @@ def _run(
 
 def _failed(model: Path, accelerator: str, reason: str, folder: Path) -> ConversionError:
     message = f"vela cannot compile {model.name} for {accelerator}: {reason}"
-    return ConversionError("EK-CONVERT-103", message, tail(folder / LOG))
+    return CompilerFailed("EK-CONVERT-103", message, tail(folder / LOG))
 
 
 def _on_cpu(file: TFLiteFile) -> tuple[str, ...]:

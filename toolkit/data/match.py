@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgekit.data.dataset import Dataset, object_error
 from edgekit.data.preprocessing import has_channels
-from edgekit.errors import DataError
+from edgekit.errors import ArraysMismatch, DataError
 from edgekit.types import Preprocess, TensorSpec
 
 SINGLE = "x"
@@ -53,7 +53,7 @@ def match(
         if set(arrays) > names or SINGLE in arrays:
             hint += "; name other arrays as columns: --slice NAME, --group NAME"
         listed = ", ".join(sorted(arrays)) or "nothing but labels"
-        raise DataError("EK-DATA-010", f"{dataset.source} holds {listed}", hint)
+        raise ArraysMismatch("EK-DATA-010", f"{dataset.source} holds {listed}", hint)
     notices: list[str] = []
     for spec in inputs:
         array = np.load(arrays[spec.name], mmap_mode="r")

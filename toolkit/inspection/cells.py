@@ -10,7 +10,7 @@ from edgekit.converters.micro import compiled, edge_tpu, resolver, vela
 from edgekit.converters.micro.operations import nodes
 from edgekit.converters.micro.vela import ETHOS_U
 from edgekit.converters.precisions import precision_in, refusal
-from edgekit.errors import ConversionError
+from edgekit.errors import ConversionError, NoTflmKernels
 from edgekit.inspection.trial import FitTrial, FitTrials
 from edgekit.targets.catalog import Target
 
@@ -21,8 +21,6 @@ BARE_METAL = "bare metal"
 # The flash of a whole firmware, measured: edgekit's bundle of a small model, TFLM's reference
 # kernels, -O1, for a Cortex-M3. What lies beside a model is less, and never nothing.
 FIRMWARE = 82_000
-# What EK-CONVERT-108 says is that TFLM does not compute in this precision.
-HYBRID = "EK-CONVERT-108"
 FLOAT_ENDS = "int8-float-io"
 # What is as good as a precision that a target refuses: of the same weights, with other ends.
 ALIKE = {"int8": (FLOAT_ENDS, "uint8-io"), "uint8-io": ("int8", FLOAT_ENDS)}
@@ -90,7 +88,7 @@ def _lacking(found: Inspection) -> tuple[str, str, bool] | None:
     try:
         resolver.check(found.file)
     except ConversionError as error:
-        return error.message, error.hint, error.code == HYBRID
+        return error.message, error.hint, isinstance(error, NoTflmKernels)
     return None
 
 

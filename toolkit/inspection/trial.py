@@ -13,6 +13,7 @@ from typing import Literal
 
 from edgekit.converters.micro import vela
 from edgekit.errors import (
+    CompilerFailed,
     ConversionError,
     DeviceError,
     EdgekitError,
@@ -120,7 +121,7 @@ def compile_for(model: Path, npu: catalog.Npu, limits: Limits = LIMITS) -> FitTr
         except ConversionError as error:
             slow = "took longer" in error.message
             # The hint of a compiler that failed is its log.
-            fix = "" if error.code == "EK-CONVERT-103" else error.hint
+            fix = "" if isinstance(error, CompilerFailed) else error.hint
             return FitTrial("unavailable" if slow else "refused", version, error.message, fix)
         except EdgekitError as error:
             return FitTrial("unavailable", version, _line(error))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.data import Dataset
-from edgekit.errors import DataError
+from edgekit.errors import ArraysMismatch, DataError
 from edgekit.evaluation.latency import REFERENCE
 from edgekit.evaluation.parity import open_outputs
 from edgekit.models import states
@@ -70,10 +70,10 @@ def hinted(error: DataError, model: SavedModel, arrays: Collection[str]) -> Data
         if spec.name not in arrays and len(model.inputs) > 1
     ]
     options = " ".join(f"--state {name}={output}" for name, output in pairs if output)
-    if error.code != "EK-DATA-010" or not options:
+    if not isinstance(error, ArraysMismatch) or not options:
         return error
     hint = f"{error.hint}\nis it a state, fed with the model's previous output? {options}"
-    return DataError(error.code, error.message, hint)
+    return ArraysMismatch(error.code, error.message, hint)
 
 
 def write(

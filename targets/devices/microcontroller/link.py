@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from edgekit.errors import ConnectionLost, DeviceError
+from edgekit.errors import ConnectionLost, DeviceError, OtherProtocol
 from edgekit.targets.devices.microcontroller.lines import Line, LineReader, frame
 from edgekit.targets.devices.microcontroller.port import Port, Unplugged, open_port
 
@@ -88,7 +88,7 @@ class Link:
                 " or use the edgekit that the firmware came with"
             )
             message = f"{self.path}: its firmware speaks protocol {theirs}, edgekit {PROTOCOL}"
-            raise DeviceError("EK-DEVICE-085", message, hint)
+            raise OtherProtocol("EK-DEVICE-085", message, hint)
         return fields
 
     def reconnect(self) -> Mapping[str, str]:
@@ -102,7 +102,7 @@ class Link:
                 return self.connect()
             except (Unplugged, DeviceError) as error:
                 self.close()
-                if time.monotonic() > end or getattr(error, "code", "") == "EK-DEVICE-085":
+                if time.monotonic() > end or isinstance(error, OtherProtocol):
                     reason = error.message if isinstance(error, DeviceError) else str(error)
                     raise self.lost(f"it went away and is not back: {reason}") from error
             self._check_time()
