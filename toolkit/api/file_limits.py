@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.gate import Waivers
-from edgekit.gate.lock import Entry, lock_of
+from edgekit.gate.lock import LockEntry, lock_of
 from edgekit.inspection import FileLimits, check_file
 from edgekit.project import Budgets, Project
 from edgekit.types import CheckResult
@@ -79,7 +79,7 @@ def _of_budgets(budgets: Budgets) -> FileLimits:
     )
 
 
-def _of_entry(entry: Entry, tolerance: float) -> FileLimits:
+def _of_entry(entry: LockEntry, tolerance: float) -> FileLimits:
     return FileLimits(
         int(entry.bytes * (1 + tolerance)), tuple(entry.operators), (), entry.runtime or None
     )

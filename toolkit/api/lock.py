@@ -10,7 +10,7 @@ from edgekit.api.baselines import root_of, tolerances_of
 from edgekit.api.judgement import Judged, judge, latest
 from edgekit.errors import LockError
 from edgekit.gate import lock as locking
-from edgekit.gate.lock import Entry
+from edgekit.gate.lock import LockEntry
 from edgekit.gate.statuses import RED
 from edgekit.project import Project
 from edgekit.store import write_text
@@ -24,12 +24,12 @@ class Tightened:
     """A lock after a run: its entries, what changed in words, and the checks that were refused."""
 
     path: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[LockEntry, ...]
     changes: tuple[str, ...]
     refused: tuple[CheckResult, ...]
 
 
-def read_lock(root: Path) -> tuple[Entry, ...]:
+def read_lock(root: Path) -> tuple[LockEntry, ...]:
     """Read a folder's lock. Raises :class:`LockError` where there is none, or it is damaged."""
     path = root / locking.FILE
     if not path.is_file():

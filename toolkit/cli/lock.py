@@ -15,7 +15,7 @@ from edgekit.cli.project import project_of_report
 
 if TYPE_CHECKING:
     from edgekit.api import Tightened
-    from edgekit.gate.lock import Entry
+    from edgekit.gate.lock import LockEntry
 
 Line = tuple[str, str]
 
@@ -97,7 +97,7 @@ def _changes(done: Tightened) -> Iterator[Line]:
     yield f"lock {path(done.path)}", "dim"
 
 
-def _shown(entry: Entry) -> Iterator[Line]:
+def _shown(entry: LockEntry) -> Iterator[Line]:
     """Yield an entry as a person reads it: a figure a line."""
     from edgekit.report import words
 

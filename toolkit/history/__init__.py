@@ -2,13 +2,13 @@
 
 from edgekit.history.book import BOOK, add, read
 from edgekit.history.commits import Commit, commit_of, commits_between
-from edgekit.history.entry import Entry, entries
+from edgekit.history.entry import HistoryEntry, entries
 from edgekit.history.trends import Point, Trend, trends
 
 __all__ = [
     "BOOK",
     "Commit",
-    "Entry",
+    "HistoryEntry",
     "Point",
     "Trend",
     "add",

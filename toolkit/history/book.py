@@ -10,7 +10,7 @@ from pathlib import Path
 from edgekit import strict_json
 from edgekit.decoding import decode
 from edgekit.errors import HistoryError
-from edgekit.history.entry import SCHEMA_VERSION, Entry
+from edgekit.history.entry import SCHEMA_VERSION, HistoryEntry
 from edgekit.store import write_bytes
 
 BOOK = "edgekit-history.jsonl"
@@ -21,7 +21,7 @@ LONGEST_LINE = 1 << 20
 USUAL = {"how": "measured", "tool": "", "reason": ""}
 
 
-def add(path: Path, new: Iterable[Entry]) -> bool:
+def add(path: Path, new: Iterable[HistoryEntry]) -> bool:
     """Add a run's lines, whole or not at all; in a folder as a file of its own.
 
     Returns False where the run is there already. Raises :class:`HistoryError` where what is there
@@ -46,7 +46,7 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() or (not path.exists() and path.suffix != ".jsonl")
 
 
-def read(path: Path) -> tuple[Entry, ...]:
+def read(path: Path) -> tuple[HistoryEntry, ...]:
     """Return every line, the oldest run first.
 
     Raises :class:`HistoryError`, with the number of the line, where one is damaged or not ours.
@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[Entry, ...]:
     return tuple(sorted(found, key=lambda entry: (entry.date, entry.run)))
 
 
-def _read(file: Path) -> Iterator[Entry]:
+def _read(file: Path) -> Iterator[HistoryEntry]:
     if file.stat().st_size > LARGEST:
         raise _damaged(f"{file}", f"it has {file.stat().st_size:,} bytes; at most {LARGEST:,}")
     for number, line in enumerate(file.read_bytes().splitlines(), 1):
@@ -83,7 +83,7 @@ def _reason(error: Exception) -> str:
     return str(error)[:300]
 
 
-def _parse(line: bytes) -> Entry:
+def _parse(line: bytes) -> HistoryEntry:
     """Return a line's entry. Raises ValueError or TypeError."""
     if len(line) > LONGEST_LINE:
         raise ValueError(f"it has {len(line):,} bytes; a line has at most {LONGEST_LINE:,}")
@@ -95,7 +95,7 @@ def _parse(line: bytes) -> Entry:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         hint = "; a newer edgekit wrote it" if newer else ""
         raise ValueError(f"schema_version {str(version)[:20]} is not known{hint}")
-    entry = decode(document, Entry)
+    entry = decode(document, HistoryEntry)
     for name, figure in entry.figures.items():
         if figure.value is None:
             raise ValueError(f"figures.{name} has no value")
@@ -104,7 +104,7 @@ def _parse(line: bytes) -> Entry:
     return entry
 
 
-def _line(entry: Entry) -> bytes:
+def _line(entry: HistoryEntry) -> bytes:
     """Return an entry as a line: without what is as usual, so that the file stays small."""
     document = {key: value for key, value in asdict(entry).items() if value not in ("", ())}
     document["target"] = entry.target

@@ -13,7 +13,7 @@ RUN = re.compile(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)(?:-|$)")
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """The figures of a candidate that a target ships; of one that none ships, without a target.
 
     ``date`` is local time as in the run's name, ``commit`` empty outside git. ``machine`` is where
@@ -38,7 +38,7 @@ class Entry:
     shares: tuple[str, ...] = ()
 
 
-def entries(report: Report, commit: str = "") -> tuple[Entry, ...]:
+def entries(report: Report, commit: str = "") -> tuple[HistoryEntry, ...]:
     """Return the lines of a run: of what each target ships, then of the other candidates."""
     made = {candidate.id: candidate for candidate in report.candidates if not candidate.problem}
     shipped = [
@@ -63,11 +63,13 @@ def _meant(report: Report, target: TargetResult, made: Mapping[str, Candidate]) 
     return suitable[0] if len(suitable) == 1 else ""
 
 
-def _entry(report: Report, candidate: Candidate, target: TargetResult | None, commit: str) -> Entry:
+def _entry(
+    report: Report, candidate: Candidate, target: TargetResult | None, commit: str
+) -> HistoryEntry:
     metric, need = str(report.settings["metric"]), candidate.minimum_runtime
     latency, machine = _timed(report, candidate, target)
     bounded = bool(report.settings["bounded"])
-    return Entry(
+    return HistoryEntry(
         run=report.run,
         date=_date(report.run),
         model=str(report.model["name"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.history.entry import Entry
+from edgekit.history.entry import HistoryEntry
 from edgekit.statistics import Step, steps
 from edgekit.types import Measurement
 
@@ -55,14 +55,14 @@ class Trend:
         return after < before if self.worse_when_lower else after > before
 
 
-def trends(history: Iterable[Entry], candidate: str | None = None) -> tuple[Trend, ...]:
+def trends(history: Iterable[HistoryEntry], candidate: str | None = None) -> tuple[Trend, ...]:
     """Return the trend of every figure of what each target ships; or of one candidate.
 
     A candidate that no target ships counts by itself where its model has no target in any run.
     """
     history = tuple(history)
     with_target = {entry.model for entry in history if entry.target}
-    rows: dict[tuple[str, str, str, str, str], list[tuple[Entry, Point]]] = {}
+    rows: dict[tuple[str, str, str, str, str], list[tuple[HistoryEntry, Point]]] = {}
     for entry in history:
         if candidate is not None:
             if entry.candidate != candidate:
@@ -83,7 +83,7 @@ def trends(history: Iterable[Entry], candidate: str | None = None) -> tuple[Tren
     return tuple(_trend(key[:4], of_figure[-MOST_RUNS:]) for key, of_figure in rows.items())
 
 
-def _trend(key: tuple[str, str, str, str], rows: list[tuple[Entry, Point]]) -> Trend:
+def _trend(key: tuple[str, str, str, str], rows: list[tuple[HistoryEntry, Point]]) -> Trend:
     model, subject, name, machine = key
     last = rows[-1][0]
     values = np.array([point.figure.value for _, point in rows], dtype=np.float64)

@@ -13,7 +13,7 @@ import pytest
 from tflite_files import G, N, T, build, int8_dense
 
 from conftest import answer
-from edgekit.gate.lock import Entry, Tag, render_lock
+from edgekit.gate.lock import LockEntry, Tag, render_lock
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_project_and_lock_are_the_limits_where_none_are_given(models: Path) -> N
     budgets = 'budgets = { operators = { forbidden = ["SOFTMAX"] } }\n'
     text = '[model]\nname = "digits"\nsource = "model.keras"\n[targets.pi4]\n'
     (models / "edgekit.toml").write_text(text + budgets)
-    entry = Entry(Tag("digits", "raspberry-pi-4", "int8"), "", "", 10, {"SOFTMAX": 1}, "", "")
+    entry = LockEntry(Tag("digits", "raspberry-pi-4", "int8"), "", "", 10, {"SOFTMAX": 1}, "", "")
     lock = models / "edgekit.lock"
     lock.write_text(render_lock((entry,)))
     done = answer("check-files", "build/digits/int8/model.tflite", cwd=models)

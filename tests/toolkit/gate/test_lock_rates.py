@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit import statistics
-from edgekit.gate.lock import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock import LockedLatency, LockedMetric, LockEntry, Tag
 from edgekit.gate.lock.latency import latency_check
 from edgekit.gate.lock.metric import compared
 from edgekit.types import Measurement, PairedCounts
@@ -57,10 +57,10 @@ def on_another_noisy_machine(slower: float) -> Draw:
         # The sign test of 12 launches: 96 %.
         return Measurement(middle, "1", n=LAUNCHES, low=float(drawn[2]), high=float(drawn[9]))
 
-    def entry(rng: np.random.Generator, true: float, cpu: str) -> Entry:
+    def entry(rng: np.random.Generator, true: float, cpu: str) -> LockEntry:
         time = Measurement(1e6, "ns")
         latency = LockedLatency("local", {"cpu": cpu}, time, time, ratio(rng, true))
-        return Entry(Tag("m", "t", "int8"), "", "", 1, {}, "", "", latency=latency)
+        return LockEntry(Tag("m", "t", "int8"), "", "", 1, {}, "", "", latency=latency)
 
     def draw(rng: np.random.Generator) -> str:
         before, now = entry(rng, 0.5, "one"), entry(rng, 0.5 * slower, "another")

@@ -17,17 +17,17 @@ from PIL import Image
 
 from conftest import answer
 from edgekit.errors import HistoryError
-from edgekit.history import BOOK, Entry, add, read
+from edgekit.history import BOOK, HistoryEntry, add, read
 from edgekit.types import Measurement
 
 HOST = "linux x86_64, 2 cores, litert 2.3.0"
 
 
-def entry(number: int, **changes: Any) -> Entry:
+def entry(number: int, **changes: Any) -> HistoryEntry:
     """The line of run ``number``: a model that stays as it is, on a host with noise of 2 %."""
     draw = np.random.default_rng(number).normal
     latency = 8000.0 * (1 + 0.02 * draw())
-    usual = Entry(
+    usual = HistoryEntry(
         run=f"202611{number + 1:02}-120000-abcdef",
         date=f"2026-11-{number + 1:02}T12:00:00",
         model="digits",
@@ -50,13 +50,13 @@ def entry(number: int, **changes: Any) -> Entry:
     return replace(usual, figures=figures, **changes)
 
 
-def written(path: Path, *entries: Entry) -> Path:
+def written(path: Path, *entries: HistoryEntry) -> Path:
     for each in entries:
         add(path, [each])
     return path
 
 
-def slower(number: int, factor: float) -> Entry:
+def slower(number: int, factor: float) -> HistoryEntry:
     usual = entry(number)
     latency = (usual.figures["latency_p50"].value or 0.0) * factor
     return entry(number, figures={"latency_p50": Measurement(latency, "ns")})

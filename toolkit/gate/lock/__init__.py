@@ -1,7 +1,7 @@
 """The ratchet: figures that a team has accepted, and what is worse than them."""
 
 from edgekit.gate.lock.checks import Tolerances, compare_entries
-from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock.entries import LockedLatency, LockedMetric, LockEntry, Tag
 from edgekit.gate.lock.file import FILE, LARGEST, parse_lock, read_lock, render_lock
 from edgekit.gate.lock.from_report import entries_of, entries_of_candidates
 from edgekit.gate.lock.hold import Baseline, hold
@@ -12,7 +12,7 @@ __all__ = [
     "FILE",
     "LARGEST",
     "Baseline",
-    "Entry",
+    "LockEntry",
     "LockedLatency",
     "LockedMetric",
     "Tag",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgekit.gate.lock.entries import Entry, LockedMetric
+from edgekit.gate.lock.entries import LockedMetric, LockEntry
 from edgekit.gate.lock.latency import latency_checks
 from edgekit.gate.lock.metric import amount, compared, in_words, shown
 from edgekit.gate.lock.tolerances import Tolerances
@@ -18,8 +18,8 @@ __all__ = ["Tolerances", "compare_entries"]
 class _Book:
     """How the checks of one entry are written: for which candidate, against what."""
 
-    before: Entry
-    now: Entry
+    before: LockEntry
+    now: LockEntry
     against: str
 
     def result(
@@ -47,7 +47,7 @@ class _Book:
 
 
 def compare_entries(
-    before: Entry, now: Entry, tolerances: Tolerances, against: str = "lock"
+    before: LockEntry, now: LockEntry, tolerances: Tolerances, against: str = "lock"
 ) -> Iterator[CheckResult]:
     """Yield a check for each figure that the earlier entry has: none may be worse."""
     book = _Book(before, now, against)

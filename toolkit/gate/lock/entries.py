@@ -55,7 +55,7 @@ class LockedLatency:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LockEntry:
     """The figures of one candidate for one target.
 
     ``operators`` are the largest versions by name. ``runtime`` and ``litert`` are the first

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from edgekit import strict_json
 from edgekit.errors import LockError
-from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock.entries import LockedLatency, LockedMetric, LockEntry, Tag
 from edgekit.types import Measurement, PairedCounts
 
 if sys.version_info >= (3, 11):
@@ -115,8 +115,8 @@ class _Entry(_Table):
     latency: _Latency | None = None
     tools: dict[Text, Text] = Field(default_factory=dict)
 
-    def entry(self, tag: Tag) -> Entry:
-        return Entry(
+    def entry(self, tag: Tag) -> LockEntry:
+        return LockEntry(
             tag,
             self.semantic_hash,
             self.sha256,
@@ -141,7 +141,7 @@ class _Lock(_Table):
     models: dict[Text, _Model] = Field(default_factory=dict)
 
 
-def read_lock(path: Path) -> tuple[Entry, ...]:
+def read_lock(path: Path) -> tuple[LockEntry, ...]:
     """Read a lock. Raises :class:`LockError` that says where it is wrong."""
     try:
         content = strict_json.bounded(path, LARGEST)
@@ -150,7 +150,7 @@ def read_lock(path: Path) -> tuple[Entry, ...]:
     return parse_lock(content, str(path))
 
 
-def parse_lock(content: bytes, origin: str) -> tuple[Entry, ...]:
+def parse_lock(content: bytes, origin: str) -> tuple[LockEntry, ...]:
     """Return the entries of a lock, in its order. Raises :class:`LockError`."""
     try:
         document = tomllib.loads(content.decode("utf-8"))
@@ -188,7 +188,7 @@ def _damaged(origin: str, why: str) -> LockError:
     return LockError("EK-LOCK-001", f"{origin} cannot be read", hint)
 
 
-def _entries(lock: _Lock) -> Iterator[Entry]:
+def _entries(lock: _Lock) -> Iterator[LockEntry]:
     for model, table in lock.models.items():
         for candidate, entry in table.candidates.items():
             yield entry.entry(Tag(model, "", candidate))
@@ -197,7 +197,7 @@ def _entries(lock: _Lock) -> Iterator[Entry]:
                 yield entry.entry(Tag(model, target, candidate))
 
 
-def render_lock(entries: Sequence[Entry]) -> str:
+def render_lock(entries: Sequence[LockEntry]) -> str:
     """Write a lock: models, targets and candidates in alphabetical order, a figure a line."""
     import tomli_w
 
@@ -214,7 +214,7 @@ def render_lock(entries: Sequence[Entry]) -> str:
     return HEADER + tomli_w.dumps({"schema": SCHEMA, "models": models})
 
 
-def _table(entry: Entry) -> dict[str, Any]:
+def _table(entry: LockEntry) -> dict[str, Any]:
     table: dict[str, Any] = {
         "semantic_hash": entry.semantic_hash,
         "sha256": entry.sha256,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 
-from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock.entries import LockedLatency, LockedMetric, LockEntry, Tag
 from edgekit.gate.machine import fingerprint
 from edgekit.targets import catalog
 from edgekit.types import (
@@ -25,7 +25,7 @@ ROUNDING = 1e-9
 TOOLS = ("tensorflow", "ai-edge-litert", "tflite-runtime", "tflite-micro", "ai-edge-quantizer")
 
 
-def entries_of(report: Report) -> tuple[Entry, ...]:
+def entries_of(report: Report) -> tuple[LockEntry, ...]:
     """Return an entry for what each target ships, or would if it passed.
 
     Where precisions count, not targets, an entry for each precision.
@@ -42,7 +42,7 @@ def entries_of(report: Report) -> tuple[Entry, ...]:
     )
 
 
-def entries_of_candidates(report: Report) -> tuple[Entry, ...]:
+def entries_of_candidates(report: Report) -> tuple[LockEntry, ...]:
     """Return an entry for every candidate of which there is a file, for no target."""
     name = str(report.model["name"])
     return tuple(
@@ -64,12 +64,14 @@ def _precisions_count(report: Report) -> bool:
     return bool(settings["all_precisions_count"]) and not settings.get("targets_stated")
 
 
-def _entry(report: Report, tag: Tag, candidate: Candidate, latency: LockedLatency | None) -> Entry:
+def _entry(
+    report: Report, tag: Tag, candidate: Candidate, latency: LockedLatency | None
+) -> LockEntry:
     need, memory = candidate.minimum_runtime, candidate.evaluation.memory
     arena = memory.arena.value if memory else None
     packages: Mapping[str, Json] = report.environment["packages"]
     tools = {name: str(packages[name]) for name in TOOLS if name in packages}
-    return Entry(
+    return LockEntry(
         tag,
         candidate.semantic_hash,
         candidate.sha256,

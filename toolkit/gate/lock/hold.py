@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from edgekit.gate.lock.checks import compare_entries
-from edgekit.gate.lock.entries import Entry
+from edgekit.gate.lock.entries import LockEntry
 from edgekit.gate.lock.from_report import entries_of, shipped
 from edgekit.gate.lock.latency import latency_check
 from edgekit.gate.lock.tolerances import Tolerances
@@ -30,7 +30,7 @@ class Baseline:
     not narrowed to some of its targets.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LockEntry, ...]
     against: str = "lock"
     origin: str = ""
     whole: bool = True
@@ -93,7 +93,7 @@ def _proven(
     )
 
 
-def _not_there(entry: Entry, baseline: Baseline) -> CheckResult:
+def _not_there(entry: LockEntry, baseline: Baseline) -> CheckResult:
     tag, against = entry.tag, baseline.against
     message = f"unavailable, because {baseline.origin or against} has no entry for {tag}"
     fix = "`edgekit lock --update` adds it; then commit edgekit.lock"
@@ -104,7 +104,7 @@ def _not_there(entry: Entry, baseline: Baseline) -> CheckResult:
     )
 
 
-def _gone(report: Report, mine: list[Entry], baseline: Baseline) -> Iterator[CheckResult]:
+def _gone(report: Report, mine: list[LockEntry], baseline: Baseline) -> Iterator[CheckResult]:
     """Yield a red check for each entry whose target, or precision, the run does not have."""
     now = entries_of(report)
     targets = {entry.tag.target for entry in now if entry.tag.target}
@@ -125,8 +125,8 @@ def _gone(report: Report, mine: list[Entry], baseline: Baseline) -> Iterator[Che
 
 def _with_goal(
     report: Report,
-    before: Entry,
-    now: Entry,
+    before: LockEntry,
+    now: LockEntry,
     baseline: Baseline,
     goal: LatencyGoal,
     waivers: Waivers,

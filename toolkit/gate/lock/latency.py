@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator
 
 from edgekit.gate.decision import decide, decide_time
-from edgekit.gate.lock.entries import Entry, LockedLatency
+from edgekit.gate.lock.entries import LockedLatency, LockEntry
 from edgekit.gate.lock.tolerances import DEFAULT_SLOWDOWN, Tolerances
 from edgekit.gate.machine import differences
 from edgekit.types import Bound, CheckResult, Measurement, Status
 
 
 def latency_checks(
-    before: Entry, now: Entry, tolerances: Tolerances, against: str
+    before: LockEntry, now: LockEntry, tolerances: Tolerances, against: str
 ) -> Iterator[CheckResult]:
     """Yield the check of the latency, where the earlier entry has one."""
     if before.latency is None:
@@ -22,7 +22,7 @@ def latency_checks(
 
 
 def latency_check(
-    before: LockedLatency, now: Entry, slowdown: float | None, against: str, name: str
+    before: LockedLatency, now: LockEntry, slowdown: float | None, against: str, name: str
 ) -> CheckResult:
     """Decide whether a latency keeps a slowdown; where none is stated, whether it is proven
     slower, and by an amount that matters.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.gate.decision import decide
 from edgekit.gate.lock.checks import compare_entries
-from edgekit.gate.lock.entries import Entry, LockedLatency, LockedMetric, Tag
+from edgekit.gate.lock.entries import LockedLatency, LockedMetric, LockEntry, Tag
 from edgekit.gate.lock.latency import compare_latency, noisier
 from edgekit.gate.lock.metric import shown
 from edgekit.gate.lock.tolerances import Tolerances
@@ -20,13 +20,13 @@ from edgekit.types import CheckResult, Status
 class Updated:
     """The entries of the new lock, what changed in words, and the checks that kept figures out."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LockEntry, ...]
     changes: tuple[str, ...]
     refused: tuple[CheckResult, ...]
 
 
 def update(
-    locked: Sequence[Entry], now: Sequence[Entry], tolerances: Tolerances, waivers: Waivers
+    locked: Sequence[LockEntry], now: Sequence[LockEntry], tolerances: Tolerances, waivers: Waivers
 ) -> Updated:
     """Tighten a lock by the entries of one model's run.
 
@@ -56,7 +56,7 @@ def update(
     return Updated(tuple(kept.values()), tuple(changes), tuple(refused))
 
 
-def locked_for(locked: Sequence[Entry], tag: Tag) -> Entry | None:
+def locked_for(locked: Sequence[LockEntry], tag: Tag) -> LockEntry | None:
     """Return the entry that a run's is held against: the same target's, whatever it ships.
 
     Without a target the candidate's own.
@@ -70,7 +70,9 @@ def locked_for(locked: Sequence[Entry], tag: Tag) -> Entry | None:
     return next((e for e in same if e.tag == tag), same[0] if same else None)
 
 
-def _merged(before: Entry, new: Entry, red: Mapping[str, CheckResult], waived: set[str]) -> Entry:
+def _merged(
+    before: LockEntry, new: LockEntry, red: Mapping[str, CheckResult], waived: set[str]
+) -> LockEntry:
     """Take each figure that is not worse, or whose being worse is waived."""
 
     def take(figure: str, better: bool) -> bool:
@@ -122,7 +124,7 @@ def _is_faster(old: LockedLatency, new: LockedLatency) -> bool:
     return decide(change, 1.0, noisier(old.noise, new.noise)) is Status.PASSED
 
 
-def _changes(before: Entry, after: Entry) -> Iterator[str]:
+def _changes(before: LockEntry, after: LockEntry) -> Iterator[str]:
     if before.tag.candidate != after.tag.candidate:
         yield f"ships {after.tag.candidate} instead of {before.tag.candidate}"
     if before.bytes != after.bytes:
@@ -147,5 +149,5 @@ def _changes(before: Entry, after: Entry) -> Iterator[str]:
         yield "file"
 
 
-def _listed(entry: Entry) -> str:
+def _listed(entry: LockEntry) -> str:
     return ", ".join(f"{name} {version}" for name, version in entry.operators.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekit.gate.decision import decide
-from edgekit.gate.lock import Entry, LockedLatency, LockedMetric, Tolerances, compare_entries
+from edgekit.gate.lock import LockedLatency, LockedMetric, LockEntry, Tolerances, compare_entries
 from edgekit.gate.lock.latency import compare_latency, noisier
 from edgekit.gate.lock.metric import compared
 from edgekit.report import words
@@ -34,12 +34,12 @@ class FigureChange:
     arrow: str = ""
 
 
-def figure_changes(before: Entry, now: Entry) -> tuple[FigureChange, ...]:
+def figure_changes(before: LockEntry, now: LockEntry) -> tuple[FigureChange, ...]:
     """Return what became of each figure that either run has."""
     return tuple(_changes(before, now))
 
 
-def _changes(before: Entry, now: Entry) -> Iterator[FigureChange]:
+def _changes(before: LockEntry, now: LockEntry) -> Iterator[FigureChange]:
     yield _bytes("size", before.bytes, now.bytes)
     names = dict.fromkeys((*before.metrics, *now.metrics))
     same = bool(before.semantic_hash) and before.semantic_hash == now.semantic_hash
@@ -163,7 +163,7 @@ def _arena(before: int | None, now: int | None) -> FigureChange:
     return _bytes("arena", before, now)
 
 
-def _runtime(before: Entry, now: Entry) -> FigureChange:
+def _runtime(before: LockEntry, now: LockEntry) -> FigureChange:
     """Set the minimum runtimes side by side; whether one is later, the gate says."""
     checks = {check.name: check for check in compare_entries(before, now, Tolerances(), "run")}
     texts = _pair(one.runtime or one.litert or words.NONE for one in (before, now))

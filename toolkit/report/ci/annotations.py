@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report.ci.escaping import annotation, annotation_property
-from edgekit.report.ci.findings import UNEVALUATED, findings
+from edgekit.report.ci.issues import UNEVALUATED, issues
 from edgekit.report.ci.judged import Judged
 from edgekit.report.ci.source import Source
 
@@ -15,11 +15,11 @@ def annotation_lines(judged: Judged, source: Source) -> Iterator[str]:
 
     Of the notes, only that nothing was evaluated.
     """
-    for finding in findings(judged, source):
-        if finding.level == "note" and finding.rule != UNEVALUATED:
+    for issue in issues(judged, source):
+        if issue.level == "note" and issue.rule != UNEVALUATED:
             continue
-        title = annotation_property(f"edgekit: {finding.title}")
-        path, line = finding.place
+        title = annotation_property(f"edgekit: {issue.title}")
+        path, line = issue.place
         place = f"file={annotation_property(path)},line={line},title={title}"
-        kind = "notice" if finding.level == "note" else finding.level
-        yield f"::{kind} {place}::{annotation(finding.text)}"
+        kind = "notice" if issue.level == "note" else issue.level
+        yield f"::{kind} {place}::{annotation(issue.text)}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from edgekit.report.ci.escaping import plain_text
-from edgekit.report.ci.findings import Level, findings
+from edgekit.report.ci.issues import Level, issues
 from edgekit.report.ci.judged import Judged
 from edgekit.report.ci.source import Source
 
@@ -17,18 +17,18 @@ def code_quality(judged: Judged, source: Source) -> bytes:
     """Return the checks that are not passed, and the notes, as a code quality report."""
     entries = []
     seen: dict[str, int] = {}
-    for finding in findings(judged, source):
-        same = f"{finding.rule}\n{finding.subject}\n{finding.title}"
+    for issue in issues(judged, source):
+        same = f"{issue.rule}\n{issue.subject}\n{issue.title}"
         # GitLab drops all but one of the findings with one fingerprint.
         seen[same] = seen.get(same, 0) + 1
-        path, line = finding.place
+        path, line = issue.place
         number = f"\n{seen[same]}" if seen[same] > 1 else ""
         entries.append(
             {
-                "description": plain_text(f"{finding.title}: {finding.text}"),
-                "check_name": finding.rule,
+                "description": plain_text(f"{issue.title}: {issue.text}"),
+                "check_name": issue.rule,
                 "fingerprint": hashlib.sha256(f"{same}{number}".encode()).hexdigest(),
-                "severity": SEVERITIES[finding.level],
+                "severity": SEVERITIES[issue.level],
                 "location": {"path": path, "lines": {"begin": line}},
             }
         )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from edgekit.explanations import without_links
 from edgekit.report.ci.escaping import plain_text
-from edgekit.report.ci.findings import Finding, explained, findings
+from edgekit.report.ci.issues import Issue, explained, issues
 from edgekit.report.ci.judged import Judged
 from edgekit.report.ci.source import Source
 from edgekit.types import Json
@@ -22,8 +22,8 @@ SCHEMA = (
 
 def sarif(judged: Judged, source: Source) -> bytes:
     """Return the checks that are not passed, and the notes, as SARIF."""
-    listed = list(findings(judged, source))
-    rules = list(dict.fromkeys(finding.rule for finding in listed))
+    listed = list(issues(judged, source))
+    rules = list(dict.fromkeys(issue.rule for issue in listed))
     driver = {
         "name": "edgekit",
         "rules": [_rule(rule) for rule in rules],
@@ -34,7 +34,7 @@ def sarif(judged: Judged, source: Source) -> bytes:
         "tool": {"driver": driver},
         "automationDetails": {"id": f"edgekit {judged.command}/{judged.run}"},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(finding, rules) for finding in listed],
+        "results": [_result(issue, rules) for issue in listed],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -57,21 +57,21 @@ def _rule(rule: str) -> dict[str, Json]:
     }
 
 
-def _result(finding: Finding, rules: Sequence[str]) -> dict[str, Json]:
-    path, line = finding.place
+def _result(issue: Issue, rules: Sequence[str]) -> dict[str, Json]:
+    path, line = issue.place
     place = {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": line}}
-    # What makes it the same finding in the next run, whatever its figures are then.
-    same = f"{finding.rule}\n{finding.subject}\n{finding.title}"
+    # What makes it the same issue in the next run, whatever its figures are then.
+    same = f"{issue.rule}\n{issue.subject}\n{issue.title}"
     result: dict[str, Json] = {
-        "ruleId": finding.rule,
-        "ruleIndex": rules.index(finding.rule),
-        "level": finding.level,
-        "message": {"text": _message(f"{finding.title}: {finding.text}")},
+        "ruleId": issue.rule,
+        "ruleIndex": rules.index(issue.rule),
+        "level": issue.level,
+        "message": {"text": _message(f"{issue.title}: {issue.text}")},
         "locations": [{"physicalLocation": place}],
         "partialFingerprints": {"edgekit/v1": hashlib.sha256(same.encode()).hexdigest()},
     }
-    if finding.waiver is not None:
-        why = plain_text(f"until {finding.waiver.expires}: {finding.waiver.reason}")
+    if issue.waiver is not None:
+        why = plain_text(f"until {issue.waiver.expires}: {issue.waiver.reason}")
         result["suppressions"] = [{"kind": "external", "justification": why}]
     return result
 

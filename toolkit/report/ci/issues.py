@@ -1,4 +1,4 @@
-"""What a machine-read list of findings holds: the checks that are not passed, and the notes."""
+"""What a machine-read list of issues holds: the checks that are not passed, and the notes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": 
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One finding: the rule that it breaks, how grave it is, what it says, and in which file and
+class Issue:
+    """One issue: the rule that it breaks, how grave it is, what it says, and in which file and
     line.
     """
 
@@ -40,7 +40,7 @@ class Finding:
     waiver: Waiver | None = None
 
 
-def findings(judged: Judged, source: Source) -> Iterator[Finding]:
+def issues(judged: Judged, source: Source) -> Iterator[Issue]:
     """Yield the checks that are not passed, the red first, then the notes of the run.
 
     Where nothing was evaluated, that is a note too.
@@ -50,13 +50,13 @@ def findings(judged: Judged, source: Source) -> Iterator[Finding]:
             yield _of_check(check, judged, source)
     if lacking := evidence.lacking(judged.verdict):
         title = f"{judged.title}: {judged.verdict.status.value}"
-        yield Finding(UNEVALUATED, "note", title, lacking, source.place(), judged.title)
+        yield Issue(UNEVALUATED, "note", title, lacking, source.place(), judged.title)
     for advice in judged.advice:
         text = f"{advice.message}\n{advice.fix}" if advice.fix else advice.message
-        yield Finding(advice.code, SEVERITIES[advice.severity], advice.code, text, source.place())
+        yield Issue(advice.code, SEVERITIES[advice.severity], advice.code, text, source.place())
 
 
-def _of_check(check: CheckResult, judged: Judged, source: Source) -> Finding:
+def _of_check(check: CheckResult, judged: Judged, source: Source) -> Issue:
     level = LEVELS[outcome_of(check, judged.undecided)]
     held = "; ".join(part for part in (check.limit, margin(check)) if part)
     text = without_status(check) + (f" ({held})" if held else "")
@@ -65,7 +65,7 @@ def _of_check(check: CheckResult, judged: Judged, source: Source) -> Finding:
     if check.fix and check.waiver is None:
         text += f"\n{check.fix}"
     title = f"{place_of(check)}: {check.name}"
-    return Finding(
+    return Issue(
         rule_of(check.name), level, title, text, source.place(check), place_of(check), check.waiver
     )
 
