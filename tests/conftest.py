@@ -33,6 +33,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# They hold fixtures and are imported from, too: whichever comes first, their asserts are explained.
+pytest.register_assert_rewrite("crashing", "refusing", "serial_boards")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--tflm", type=Path, metavar="PATH", help="a checkout of TFLM, built for Cortex-M4"

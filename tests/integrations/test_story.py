@@ -66,6 +66,15 @@ def lay_out(repository: Path, model: bytes, built: Path, digits: Path) -> None:
     shutil.copy(digits / "test.npz", repository / "test.npz")
 
 
+def assert_red_is_told(summary: str) -> None:
+    """What is red stands first, with the limit and by how much, then what to do."""
+    head, _, rest = summary.partition("**What to do**")
+    assert "failed" in head.splitlines()[0]
+    assert re.search(r"\*\*size\*\*.* 47,736 bytes .* 30,000 bytes .*17,736 B over", head)
+    assert re.search(r"lock size.* 47,736 bytes", head)
+    assert "make it smaller" in rest
+
+
 def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: Path) -> None:
     repository, built = tmp_path / "repository", digits_run / "project" / "build" / "digits"
     plain = (built / "int8" / "model.tflite").read_bytes()
@@ -88,13 +97,7 @@ def test_change_red_fix_green_tighter(digits_run: Path, digits: Path, tmp_path: 
     assert red.returncode == 1, red.stdout + red.stderr
     tested = shell(repository, f"{sys.executable} -m pytest -q test_model.py")
     assert (tested.returncode, "linux-x86_64 float16 size" in tested.stdout) == (1, True)
-    summary = (repository / "summary.md").read_text().replace("\xa0", " ")
-    # What is red stands first, with the limit and by how much, then what to do.
-    head, _, rest = summary.partition("**What to do**")
-    assert "failed" in head.splitlines()[0]
-    assert re.search(r"\*\*size\*\*.* 47,736 bytes .* 30,000 bytes .*17,736 B over", head)
-    assert re.search(r"lock size.* 47,736 bytes", head)
-    assert "make it smaller" in rest
+    assert_red_is_told((repository / "summary.md").read_text().replace("\xa0", " "))
     assert "edgekit/size" in (repository / "code-quality.json").read_text()
     assert "size" in cases(repository, "failure")
 
