@@ -31,6 +31,7 @@ from edgekit.pipeline.metadata import with_metadata
 from edgekit.pipeline.planned_files import PlannedFile
 from edgekit.pipeline.quantize import made
 from edgekit.pipeline.run import Run
+from edgekit.pipeline.watching import watching
 from edgekit.store import Artefact, sha256
 from edgekit.training.feed import Training
 from edgekit.training.fit import train
@@ -77,7 +78,14 @@ def obtain(run: Run) -> Obtained:
             "train",
             key,
             lambda folder: run.free.call(
-                train, source, project.root, data, partial, folder, project.train
+                train,
+                source,
+                project.root,
+                data,
+                partial,
+                folder,
+                project.train,
+                watching(run, partial.name),
             ),
         )
         _tell(run, artefact)
@@ -90,7 +98,9 @@ def obtain(run: Run) -> Obtained:
 
 
 def _tell(run: Run, artefact: Artefact) -> None:
-    """Say which states of a training that went on were damaged."""
+    """Say what went wrong in a training, and which states of one that went on were damaged."""
+    for alarm in artefact.facts.get("alarms", ()):
+        run.advise(Advice(**alarm))
     for notice in () if artefact.cached else artefact.facts["trained"]["notices"]:
         fix = "nothing is to be done: the steps since then were taken again"
         run.advise(Advice("EK-NOTE-121", "warning", notice, fix))

@@ -10,6 +10,27 @@ from edgekit.project.table import Table
 from edgekit.project.units import MOST_EPOCHS, MOST_ITEMS
 
 
+class TensorBoardTable(Table):
+    """``[train.tensorboard]``: what is logged of a training for TensorBoard, and how often."""
+
+    logs: bool = True
+    """Write logs under build/NAME/logs. ``logs = false``"""
+    every: int = Field(default=50, ge=1, strict=True)
+    """Least number of steps between two histograms of weights and gradients. ``every = 50``"""
+    share: float = Field(default=0.05, gt=0, le=1)
+    """Share of the training's time that watching may take: it looks less often where it would take
+    more.
+
+    ``share = 0.05``
+    """
+    items: int = Field(default=256, ge=1, strict=True)
+    """Items that gradients, curves and embeddings are of. ``items = 256``"""
+    images: int = Field(default=8, ge=0, strict=True)
+    """How many of the worst items are shown as pictures. ``images = 8``"""
+    profile: int = Field(default=0, ge=0, strict=True)
+    """Steps to profile, from the eleventh on; its tab needs edgekit[profile]. ``profile = 5``"""
+
+
 class TrainTable(Table):
     """``[train]``: how a model of your own function is trained."""
 
@@ -38,3 +59,5 @@ class TrainTable(Table):
     """
     keep_states: int = Field(default=2, ge=1, le=100, strict=True)
     """How many of the last states are kept while it trains. ``keep_states = 2``"""
+    tensorboard: TensorBoardTable = Field(default_factory=TensorBoardTable)
+    """What is logged for TensorBoard. ``tensorboard = { every = 100, profile = 5 }``"""

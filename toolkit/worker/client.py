@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import logging
 import multiprocessing
 import os
 import subprocess
@@ -22,6 +23,7 @@ from edgekit.process import Limits, describe_exit, end_group, resident, tail
 from edgekit.sandbox import EVERYWHERE, Sandbox
 from edgekit.types import Progress, Silent
 
+LOG = logging.getLogger("edgekit")
 P = ParamSpec("P")
 R = TypeVar("R")
 # What the worker imports of others: in a sandbox it can keep no bytecode of it.
@@ -75,8 +77,9 @@ class Worker:
         """Call ``function(*args, **kwargs)`` in the worker.
 
         The function is found there by module and name; arguments and result are pickled. A
-        parameter called ``progress`` gets a callable ``(done, total, text)``. Raises what the
-        function raised where that is an :class:`EdgekitError`, else :class:`WorkerError`.
+        parameter called ``progress`` gets a callable ``(done, total, text)``, and one called
+        ``warn`` a callable ``(text)`` that warns the user at once. Raises what the function raised
+        where that is an :class:`EdgekitError`, else :class:`WorkerError`.
         """
         message = (function.__module__, function.__qualname__, args, kwargs)
         self._give([*_paths(args), *_paths(kwargs)])
@@ -174,6 +177,9 @@ class Worker:
                 kind, *content = pipe.recv()
                 if kind == "progress":
                     self._progress.update(*content)
+                    continue
+                if kind == "warning":
+                    LOG.warning("%s", *content)
                     continue
                 if kind == "bound":
                     # What the project says holds for the whole call, however long its parts.

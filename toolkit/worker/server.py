@@ -34,6 +34,8 @@ def serve(pipe: Connection) -> None:
             function = _find(module, name)
             if "progress" in inspect.signature(function).parameters:
                 kwargs["progress"] = lambda *event: pipe.send(("progress", *event))
+            if "warn" in inspect.signature(function).parameters:
+                kwargs["warn"] = lambda text: pipe.send(("warning", text))
             pipe.send(("result", function(*args, **kwargs)))
         except EdgekitError as error:
             _log_traceback()

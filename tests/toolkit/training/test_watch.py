@@ -14,10 +14,12 @@ SCRIPT = """
 import json, sys, time
 from pathlib import Path
 import keras, numpy as np, tensorflow as tf, tf_keras
-from edgekit.training import watch
+from edgekit.training.watch.batch import take
+from edgekit.training.watch.callbacks import callbacks
+from edgekit.training.watch.clock import InputClock
+from edgekit.training.watch.settings import Settings
 from edgekit.training.watch import alarms, events
 from edgekit.training.watch.budget import Budget
-from edgekit.training.watch.overlap import count_shared
 from edgekit.training.watch.steps import Look
 from edgekit.training.watch.summaries import histogram, scalar
 
@@ -43,9 +45,9 @@ held = tf.data.Dataset.from_tensor_slices((x[128:], y[128:])).batch(16)
 
 def fitted(K, logs=None, epochs=3, made=None):
     made = made or model(K)
-    watching = [] if logs is None else watch.callbacks(
-        made, watch.Settings(every=4, share=1.0, items=32), logs, watch.take(train, 32),
-        watch.take(held, 32),
+    watching = [] if logs is None else callbacks(
+        made, Settings(every=4, share=1.0, items=32), logs, take(train, 32),
+        take(held, 32),
     )
     made.fit(train, validation_data=held, epochs=epochs, verbose=0, callbacks=watching)
     return made
@@ -101,7 +103,7 @@ for _ in range(1000):
         spend(0.4)
 facts["budget"] = [allowed, budget.spent, budget.elapsed]
 
-clock = watch.InputClock()
+clock = InputClock()
 def slow(value):
     time.sleep(0.02)
     return value
@@ -110,14 +112,6 @@ values = [int(v) for v in clock.around(sleepy)]
 facts["clock"] = [values, clock.waited]
 (row,) = histogram("h", np.array([1.0, 2.0, np.nan, 3.0])).value
 facts["histogram"] = tf.make_ndarray(row.tensor)[:, 2].sum() if hasattr(row, "tensor") else None
-
-arrays = [np.arange(40).reshape(20, 2)]
-arrays[0][15] = arrays[0][3]
-facts["shared"] = [
-    count_shared(arrays, np.arange(12), np.arange(12, 20)),
-    count_shared(arrays, np.arange(12), np.array([12, 13])),
-    count_shared([np.zeros((20, 2))], np.arange(12), np.arange(12, 20)),
-]
 
 def look(gradients, weight=1.0, dead=0):
     return Look(1.0, {n: np.full((2, 2), weight) for n in gradients},
@@ -210,12 +204,6 @@ def test_seconds_waited_for_data_are_counted_and_batches_stay_the_same(
 
 def test_a_histogram_leaves_out_what_is_not_finite(facts: dict[str, Any]) -> None:
     assert facts["histogram"] == 3
-
-
-def test_shared_items_are_counted_but_not_in_tables_that_repeat_by_nature(
-    facts: dict[str, Any],
-) -> None:
-    assert facts["shared"] == [[1, 12], [0, 12], [0, 12]]
 
 
 def test_rules_name_what_is_wrong_and_are_silent_on_what_is_not(facts: dict[str, Any]) -> None:

@@ -153,16 +153,6 @@ def overfitting(losses: Sequence[float], validation: Sequence[float]) -> Advice 
     return Advice("EK-NOTE-205", "warning", message, fix)
 
 
-def overlapping(shared: int, validation: int, training: int) -> Advice:
-    """Say how many validation items are training items too."""
-    message = (
-        f"{shared:,} of {validation:,} validation items are among the {training:,} training items"
-        " too, byte for byte: what is measured on them is not how the model does on new items"
-    )
-    fix = "take them out of one of the two; edgekit lint-data lists such items"
-    return Advice("EK-NOTE-206", "warning", message, fix)
-
-
 def starving(waited: float, elapsed: float, steps: int) -> Advice | None:
     """Say that training waits for its data, from seconds waited of those elapsed."""
     share = waited / max(elapsed, 1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 # Of the time of training that watching may take, where nothing else is said.
 SHARE = 0.05
@@ -26,3 +27,11 @@ class Settings:
     images: int = 8
     profile: int = 0
     hyperparameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How a training is watched, and where its logs go; none are written without a folder."""
+
+    settings: Settings
+    folder: Path | None = None

@@ -1,0 +1,37 @@
+"""How trainings of a run are watched, and where their logs lie: ``build/<name>/logs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.pipeline.run import Run
+from edgekit.training.watch.settings import Settings, Watching
+
+LOGS = "logs"
+# Of a training's key: enough to tell apart those of one model.
+DIGITS = 8
+
+
+def logs_folder(run: Run) -> Path:
+    """Return the folder that TensorBoard is pointed to: it has a folder for each training."""
+    return run.plan.output / "build" / run.plan.name / LOGS
+
+
+def watching(run: Run, key: str) -> Watching:
+    """Watch the training of a store key ``<stage>-<digest>``: resumed, it goes on in its logs."""
+    table, project = run.project.train.tensorboard, run.project
+    stage, _, digest = key.partition("-")
+    settings = Settings(
+        every=table.every,
+        share=table.share,
+        items=table.items,
+        images=table.images,
+        profile=table.profile,
+        hyperparameters={
+            "epochs": project.train.epochs,
+            "batch_size": project.train.batch_size,
+            "seed": project.train.seed,
+        },
+    )
+    folder = logs_folder(run) / f"{stage}-{digest[:DIGITS]}" if table.logs else None
+    return Watching(settings, folder)

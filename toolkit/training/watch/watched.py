@@ -1,0 +1,49 @@
+"""A training that is watched: its items, and its callbacks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from edgekit.training.feed import Feed
+from edgekit.training.watch.alarms import Alarms
+from edgekit.training.watch.batch import Batch, take
+from edgekit.training.watch.callbacks import callbacks
+from edgekit.training.watch.clock import InputClock
+from edgekit.training.watch.settings import Watching
+
+
+def watched(model: Any, feed: Feed, watching: Watching, found: Alarms) -> tuple[Feed, list[Any]]:
+    """Watch a compiled model's training on a feed, and tell ``found`` what goes wrong.
+
+    Returns the same feed, that times how long steps wait for its batches, and callbacks.
+    """
+    settings, clock = watching.settings, InputClock()
+    held = feed.validation()
+
+    def batch_at(step: int) -> Batch:
+        epochs = -(-step // feed.steps_per_epoch)
+        return take(feed.batches(step - 1, epochs), feed.batch_size)
+
+    heard = callbacks(
+        model,
+        settings,
+        watching.folder,
+        take(feed.batches(0, 1), settings.items),
+        take(held, settings.items) if held is not None else None,
+        found=found,
+        clock=clock,
+        batch_at=batch_at,
+    )
+    return _timed(feed, clock), heard
+
+
+def _timed(feed: Feed, clock: InputClock) -> Feed:
+    class Timed(type(feed)):  # type: ignore[misc]
+        """The same feed, whose batches are waited for by the clock."""
+
+        def batches(self, step: int, epochs: int) -> Any:
+            return clock.around(super().batches(step, epochs))
+
+    timed: Feed = Timed(**{one.name: getattr(feed, one.name) for one in dataclasses.fields(feed)})
+    return timed
