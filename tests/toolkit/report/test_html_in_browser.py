@@ -19,8 +19,18 @@ from rendered import FORMS, ReadPage, pointed
 from edgekit.report.document import from_json, read
 from edgekit.report.html import run_page
 from edgekit.report.html.comparison import Side, comparison_page
-from edgekit.report.html.measured import compared_page
-from edgekit.types import Advice, Compared, Contrast, Measured, Measurement, Status, Verdict
+from edgekit.report.html.measured import compared_page, evaluated_page
+from edgekit.types import (
+    Advice,
+    Compared,
+    Contrast,
+    Evaluated,
+    Measured,
+    Measurement,
+    Status,
+    Verdict,
+)
+from edgekit.types.details import DrawnBox
 
 SAMPLE = Path(__file__).parent / "samples" / "report_failing.json"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
@@ -142,10 +152,28 @@ def compared() -> Compared:
     return Compared("a-run", settings, tuple(models), (contrast,), {}, (), verdict)
 
 
-@pytest.mark.parametrize("kind", ["two runs", "compare"])
+def evaluated() -> str:
+    """The page of a model by itself, with boxes on a picture."""
+    model = Measured("int8", "int8", "local", "litert", "2.3.0", 9000, metric=Measurement(0.9, "1"))
+    settings = {"metric": "accuracy", "bounded": True, "direction": "higher"}
+    verdict = Verdict(Status.PASSED, 0)
+    done = Evaluated("a-run", settings, (model,), {}, (), (), None, (), verdict)
+    details = detailing.details()
+    one = details.candidates["int8"]
+    boxes = (DrawnBox(False, 0.1, 0.1, 0.5, 0.5, "cat"), DrawnBox(True, 0.2, 0, 1, 1, "cat", 0.9))
+    worst = tuple(replace(item, boxes=boxes) for item in one.worst_items)
+    return evaluated_page(
+        done, replace(details, candidates={"int8": replace(one, worst_items=worst)})
+    )
+
+
+@pytest.mark.parametrize("kind", ["two runs", "compare", "evaluate"])
 def test_the_other_pages_draw_and_have_no_barrier(kind: str, tmp_path: Path) -> None:
     if kind == "compare":
         text = compared_page(compared())
+    elif kind == "evaluate":
+        text = evaluated()
+        assert text.count('class="halo"') == 2
     else:
         before, later = (from_json(ratchet.document()) for _ in range(2))
         sides = Side(before, detailing.details()), Side(later, detailing.details())
